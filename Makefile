@@ -1,0 +1,36 @@
+# make demo | test | lint | bench | docs | clean       (every target installs what it needs first)
+PYTHON ?= python3
+BIN    := .venv/bin
+
+.PHONY: install demo test lint bench docs clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[charts,dev]'
+	touch $@
+
+demo: install
+	$(BIN)/polytask study mnist-fashion --out runs/demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python benchmarks/verdict.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/reference_network.py
+
+docs: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W -q docs docs/_build
+
+clean:
+	rm -rf .venv runs docs/_build

@@ -1,0 +1,83 @@
+"""Everything that polytask raises on purpose.
+
+```
+PolytaskError            the user can mend it; the command line prints one line and exits with 2
+├── ConfigError          a name, an option or a combination that does not exist
+├── DataError            what a file, a table or an array contains
+├── DownloadError        a data set could not be fetched
+├── StorageError         a folder or a file that cannot be written or read
+├── NonFiniteError       a loss or a gradient is no longer a number
+└── MissingExtraError    an optional package is needed
+```
+
+Every message is one line that says what is wrong, where, what was found, and what to do. Anything else that
+escapes polytask is a bug.
+"""
+
+from __future__ import annotations
+
+
+class PolytaskError(Exception):
+    """What is wrong, where, what was found, and what to do: one line.
+
+    Args:
+        what: The rule that was broken, as a phrase.
+        where: File, column, row, task or argument.
+        found: What stood there instead.
+        remedy: What to do, as a sentence.
+
+    Example:
+        >>> str(DataError("wrong magic number", where="t10k-labels", found="0x0", remedy="Fetch the file again"))
+        't10k-labels: wrong magic number (found 0x0). Fetch the file again.'
+    """
+
+    def __init__(self, what: str, *, where: str = "", found: object = None, remedy: str = "") -> None:
+        self.what, self.where, self.found, self.remedy = what, where, found, remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        found = "" if self.found is None else f" (found {self.found})"
+        remedy = f" {self.remedy.rstrip('.')}." if self.remedy else ""
+        return " ".join(f"{place}{self.what.rstrip('.')}{found}.{remedy}".split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let an error cross from a worker process to its parent with all its parts."""
+        return _rebuild, (type(self), self.what, self.where, self.found, self.remedy)
+
+
+def _rebuild(kind: type[PolytaskError], what: str, where: str, found: object, remedy: str) -> PolytaskError:
+    return kind(what, where=where, found=found, remedy=remedy)
+
+
+class ConfigError(PolytaskError, ValueError):
+    """A name, an option or a combination that does not exist."""
+
+
+class DataError(PolytaskError, ValueError):
+    """What a file, a table or an array contains is not what it must be."""
+
+
+class DownloadError(PolytaskError, OSError):
+    """A data set could not be fetched."""
+
+    def __str__(self) -> str:
+        return PolytaskError.__str__(self)
+
+
+class StorageError(PolytaskError, OSError):
+    """A folder or a file cannot be written or read."""
+
+    def __str__(self) -> str:
+        return PolytaskError.__str__(self)
+
+
+class NonFiniteError(PolytaskError, ArithmeticError):
+    """A loss or a gradient is no longer a number."""
+
+
+class MissingExtraError(PolytaskError, ImportError):
+    """An optional package is needed for what was asked."""
+
+    def __str__(self) -> str:
+        return PolytaskError.__str__(self)
