@@ -1,0 +1,253 @@
+"""What predictions are worth: one function per metric, looked up by name, in NumPy alone.
+
+Tasks *name* their metrics; `METRICS` maps the names to functions. Nothing to measure gives NaN, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask.errors import ConfigError, DataError
+from polytask.registry.rows import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was true and what was predicted, for the labelled units of one task.
+
+    Attributes:
+        targets: (N,) class codes from 0 as int64, or values as float64.
+        predictions: (N,) in the same coding.
+        probabilities: (N, C) float64, one column per class code (binary: C = 2); None where there are none.
+    """
+
+    targets: Array
+    predictions: Array
+    probabilities: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good an outcome is.
+
+    Attributes:
+        name: What tasks and files write.
+        function: From an outcome to the number.
+        higher_is_better: Whether more of it is better.
+        perfect: The best value that can be reached.
+    """
+
+    name: str
+    function: Callable[[Outcome], float]
+    higher_is_better: bool
+    perfect: float
+
+
+def accuracy(outcome: Outcome) -> float:
+    """The share of units whose class is right."""
+    return float(np.mean(outcome.targets == outcome.predictions))
+
+
+def _confusion(outcome: Outcome) -> tuple[Floats, Floats, Floats]:
+    """Per class that occurs in targets or predictions: how often it was right, how often predicted, how often true."""
+    classes, codes = np.unique(np.concatenate([outcome.targets, outcome.predictions]), return_inverse=True)
+    true, predicted = codes[: len(outcome.targets)], codes[len(outcome.targets) :]
+    counts = (np.bincount(kind, minlength=len(classes)) for kind in (true[true == predicted], predicted, true))
+    right, claimed, actual = (count.astype(np.float64) for count in counts)
+    return right, claimed, actual
+
+
+def _mean_ratio(numerator: Floats, denominator: Floats) -> float:
+    """The mean over classes of a ratio that is 0 where its denominator is."""
+    return float(np.mean(np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)))
+
+
+def precision(outcome: Outcome) -> float:
+    """The share of units called c that are c: the plain mean over the classes c that occur in targets or predictions."""
+    right, claimed, _ = _confusion(outcome)
+    return _mean_ratio(right, claimed)
+
+
+def recall(outcome: Outcome) -> float:
+    """The share of units that are c and are called so: the plain mean over the classes that occur in targets or predictions."""
+    right, _, actual = _confusion(outcome)
+    return _mean_ratio(right, actual)
+
+
+def f1(outcome: Outcome) -> float:
+    """2 right / (claimed + actual) per class: the plain mean over the classes that occur in targets or predictions."""
+    right, claimed, actual = _confusion(outcome)
+    return _mean_ratio(2 * right, claimed + actual)
+
+
+def _probabilities(outcome: Outcome, metric: str) -> Floats:
+    if outcome.probabilities is None:
+        raise DataError("this metric needs a probability per class", where=metric, remedy="Give probabilities or choose another metric")
+    return outcome.probabilities
+
+
+def log_loss(outcome: Outcome) -> float:
+    """Mean of -log p(true class), with p kept at least 2.2e-16 away from 0 and 1."""
+    probabilities = _probabilities(outcome, "log-loss")
+    given = probabilities[np.arange(len(outcome.targets)), outcome.targets]
+    return float(np.mean(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))))
+
+
+def midranks(values: Array) -> Floats:
+    """Ranks from 1 along an axis of length N; equal values share the mean of their ranks.
+
+    Example:
+        >>> midranks(np.array([3.0, 1.0, 3.0])).tolist()
+        [2.5, 1.0, 2.5]
+    """
+    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    middle: Floats = last - (counts - 1) / 2
+    ranks: Floats = middle[codes]
+    return ranks
+
+
+def _rank_statistic(positive: Array, scores: Floats) -> float:
+    """P(score of a positive > score of a negative) + P(equal) / 2, over all pairs; NaN without one of the two."""
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if not positives or not negatives:
+        return float("nan")
+    rank_sum = midranks(scores)[positive].sum()
+    return float((rank_sum - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def auc(outcome: Outcome) -> float:
+    """Area under the ROC curve, as the Mann-Whitney statistic with ties counted half.
+
+    Binary (two columns of probabilities): of class 1. More classes: the plain mean of one against the rest, over the
+    classes that occur in the targets. NaN where the targets hold one class only.
+    """
+    probabilities = _probabilities(outcome, "auc")
+    binary = probabilities.shape[1] == 2
+    classes = [1] if binary else np.unique(outcome.targets).tolist()
+    return float(np.mean([_rank_statistic(outcome.targets == code, probabilities[:, code]) for code in classes]))
+
+
+def mae(outcome: Outcome) -> float:
+    """Mean absolute error, in the unit of the targets."""
+    return float(np.mean(np.abs(outcome.predictions - outcome.targets)))
+
+
+def rmse(outcome: Outcome) -> float:
+    """Root of the mean squared error, in the unit of the targets."""
+    return float(np.sqrt(np.mean((outcome.predictions - outcome.targets) ** 2)))
+
+
+def r2(outcome: Outcome) -> float:
+    """1 - squared errors / squared deviations of the targets from their mean; NaN where the targets are constant."""
+    targets = outcome.targets
+    if targets.min() == targets.max():
+        return float("nan")
+    return float(1 - np.sum((outcome.predictions - targets) ** 2) / np.sum((targets - targets.mean()) ** 2))
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            Metric("accuracy", accuracy, higher_is_better=True, perfect=1.0),
+            Metric("precision", precision, higher_is_better=True, perfect=1.0),
+            Metric("recall", recall, higher_is_better=True, perfect=1.0),
+            Metric("f1", f1, higher_is_better=True, perfect=1.0),
+            Metric("log-loss", log_loss, higher_is_better=False, perfect=0.0),
+            Metric("auc", auc, higher_is_better=True, perfect=1.0),
+            Metric("mae", mae, higher_is_better=False, perfect=0.0),
+            Metric("rmse", rmse, higher_is_better=False, perfect=0.0),
+            Metric("r2", r2, higher_is_better=True, perfect=1.0),
+        )
+    }
+)
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        ConfigError: There is none; the message suggests the nearest.
+
+    Example:
+        >>> find_metric("rmse").higher_is_better
+        False
+    """
+    if name not in METRICS:
+        raise ConfigError("unknown metric", where=name, remedy=nearest(name, tuple(METRICS)))
+    return METRICS[name]
+
+
+def measure(outcome: Outcome, names: Iterable[str]) -> dict[str, float]:
+    """The named metrics of an outcome; NaN each where the outcome is empty.
+
+    Args:
+        outcome: Targets, predictions and, for `log-loss` and `auc`, probabilities of N units.
+        names: Keys of `METRICS`.
+
+    Raises:
+        ConfigError: A metric that does not exist.
+        DataError: A metric needs probabilities and there are none.
+
+    Example:
+        >>> measure(Outcome(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])), ["accuracy", "recall"])
+        {'accuracy': 0.75, 'recall': 0.75}
+    """
+    metrics = [find_metric(name) for name in names]
+    return {metric.name: metric.function(outcome) if len(outcome.targets) else float("nan") for metric in metrics}
+
+
+def relative(metric: Metric, value: float, trivial: float) -> float:
+    """The skill (value - trivial) / (perfect - trivial): 0 for the trivial predictor, 1 for a perfect one.
+
+    Numerator and denominator share their sign in both directions of "better", so no further correction is needed.
+    Where the trivial predictor is perfect already there is no skill to show: 0.
+
+    Example:
+        >>> relative(find_metric("rmse"), value=1.0, trivial=4.0)
+        0.75
+    """
+    if trivial == metric.perfect:
+        return 0.0
+    return (value - trivial) / (metric.perfect - trivial)
+
+
+def trivial_outcome(kind: str, training: Array, targets: Array) -> Outcome:
+    """What a predictor that never looks at the inputs makes of these targets.
+
+    Args:
+        kind: `regression`: the mean of the training targets; any other: their most frequent class (the lowest code of
+            several), with the class frequencies as probabilities.
+        training: (M,) training targets that the predictor is fitted on.
+        targets: (N,) targets that it is applied to, in the same coding.
+
+    Raises:
+        DataError: No training targets.
+
+    Example:
+        >>> trivial_outcome("binary", np.array([1, 1, 0, 1]), np.array([0, 1])).probabilities.tolist()
+        [[0.25, 0.75], [0.25, 0.75]]
+    """
+    if not len(training):
+        raise DataError("a trivial predictor needs at least one training target", where=kind, found="none")
+    if kind == "regression":
+        return Outcome(targets, np.full(len(targets), float(np.mean(training))))
+    classes = max(2, int(training.max()) + 1, int(targets.max(initial=0)) + 1)
+    frequencies = np.bincount(training, minlength=classes) / len(training)
+    likeliest = np.full(len(targets), int(frequencies.argmax()), dtype=np.int64)
+    return Outcome(targets, likeliest, np.tile(frequencies, (len(targets), 1)))
