@@ -1,0 +1,55 @@
+"""A task's loss in one step: a sum and a count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from polytask.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of one task over the labelled units of one batch.
+
+    Attributes:
+        sum: () Σ of the loss per labelled unit, with its graph.
+        count: How many labelled units; above 0. With micro-batches the count of the batch that was seen here.
+
+    Example:
+        >>> Loss(torch.tensor(6.0), 3).mean
+        tensor(2.)
+    """
+
+    sum: Tensor
+    count: int
+
+    @property
+    def mean(self) -> Tensor:
+        """() The loss's value: sum / count."""
+        return self.sum / self.count
+
+
+def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | None) -> Loss | None:
+    """The task's loss, or None where no unit of the batch has a label of it: an absent task.
+
+    Args:
+        task: Whose loss.
+        outputs: (N, task.outputs) of any floating type; the loss is computed in float32 or better.
+        targets: (N,) as `Task.encode` gives them.
+        labelled: (N,) True where there is a label; None where all have one.
+
+    Returns:
+        Sum and count over the labelled units. Units without a label have no part in it: not even a NaN of theirs.
+    """
+    exact = outputs if outputs.dtype == torch.float64 else outputs.float()
+    if labelled is None:
+        return Loss(task.loss_per_unit(exact, targets).sum(), len(targets)) if len(targets) else None
+    count = int(labelled.sum())
+    if not count:
+        return None
+    if not bool(torch.isfinite(exact).all()):
+        exact = torch.where(labelled.unsqueeze(1), exact, torch.zeros_like(exact))
+    return Loss(torch.where(labelled, task.loss_per_unit(exact, targets), 0.0).sum(), count)

@@ -1,0 +1,106 @@
+"""A number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from polytask.errors import ConfigError, DataError
+from polytask.tasks.task import Predictions, Targets, Task, present
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression(Task):
+    """A number, with the squared error in units of the training labels' deviation.
+
+    The loss of a unit with output z and label y is ℓ = (z − (y − mean) / deviation)², so that a loss near 1 is that of
+    the best constant, whatever the unit. Predictions are given in the original unit: z · deviation + mean.
+
+    Attributes:
+        mean: Of the training labels; `fitted` sets it.
+        deviation: Of the training labels; `fitted` sets it.
+
+    Raises:
+        ConfigError: The deviation is not above 0.
+
+    Example:
+        >>> task = Regression(name="price").fitted(np.array([1.0, 3.0, np.nan]))
+        >>> task.mean, task.deviation
+        (2.0, 1.0)
+        >>> task.encode([4.0]).values
+        array([2.], dtype=float32)
+    """
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    kind: ClassVar[str] = "regression"
+    metrics: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2")
+
+    def __post_init__(self) -> None:
+        Task.__post_init__(self)
+        if not (np.isfinite(self.mean) and 0 < self.deviation < np.inf):
+            found = f"mean {self.mean}, deviation {self.deviation}"
+            raise ConfigError("a finite mean and a deviation above 0 are needed", where=f"task {self.name!r}", found=found)
+
+    @property
+    def outputs(self) -> int:
+        """One number."""
+        return 1
+
+    def fitted(self, labels: Array) -> Self:
+        """The task with mean and deviation of the labels that are there.
+
+        Raises:
+            DataError: There is no label, or all are the same.
+        """
+        numbers = self._numbers(labels)[present(labels)]
+        if not len(numbers) or not numbers.std() > 0:
+            found = f"{len(numbers)} labels" + (f", all {numbers[0]:g}" if len(numbers) else "")
+            raise DataError("at least two different labels are needed", where=f"task {self.name!r}", found=found)
+        return replace(self, mean=float(numbers.mean()), deviation=float(numbers.std()))
+
+    def encode(self, labels: Array) -> Targets:
+        """Standardised labels, float32.
+
+        Raises:
+            DataError: A label is not a number, or infinite.
+        """
+        labelled = present(labels)
+        scaled = (self._numbers(labels) - self.mean) / self.deviation
+        return Targets(np.where(labelled, scaled, 0.0).astype(np.float32), labelled)
+
+    def decode(self, values: Array) -> Array:
+        """Predictions are in the original unit already."""
+        return np.asarray(values, dtype=np.float64)
+
+    def restore(self, values: Array) -> Array:
+        """Standardised targets in the original unit."""
+        return np.asarray(values, dtype=np.float64) * self.deviation + self.mean
+
+    def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Squared error in units of the deviation."""
+        return functional.mse_loss(outputs.squeeze(1), targets, reduction="none")
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        """Numbers in the original unit."""
+        return Predictions(self.restore(outputs.squeeze(1).numpy(force=True)), None)
+
+    def _numbers(self, labels: Array) -> NDArray[np.float64]:
+        labelled = present(labels)
+        filled = np.where(labelled, labels, 0.0)
+        try:
+            numbers = filled.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError("a label is not a number", where=f"task {self.name!r}", found=str(error)) from None
+        infinite = np.flatnonzero(~np.isfinite(numbers))
+        if len(infinite):
+            raise DataError("a label is infinite", where=f"task {self.name!r}, row {infinite[0]}", found=numbers[infinite[0]])
+        return numbers

@@ -1,0 +1,117 @@
+"""What every kind of task has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polytask.errors import ConfigError
+from polytask.registry import find
+
+Array = NDArray[Any]
+
+
+class Targets(NamedTuple):
+    """Labels in the form that a loss takes.
+
+    Attributes:
+        values: (N,) class codes (int64) or numbers (float32); anything where there is no label.
+        labelled: (N,) True where there is a label.
+    """
+
+    values: Array
+    labelled: NDArray[np.bool_]
+
+
+class Predictions(NamedTuple):
+    """A head's outputs in the form that metrics take.
+
+    Attributes:
+        values: (N,) class codes (int64), or numbers in the original unit (float64).
+        probabilities: (N, C) float64 per class, or None where the kind has none.
+    """
+
+    values: Array
+    probabilities: Array | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """One thing to predict.
+
+    Attributes:
+        name: How labels, losses, weights and results call it.
+        weight: The αₜ that the balancer `fixed` uses unless it is given others.
+    """
+
+    name: str
+    weight: float = 1.0
+
+    kind: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    """Names of metrics; the first decides."""
+
+    def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.name, str):
+            raise ConfigError("a task needs a name", where="task", found=repr(self.name))
+        if not 0 <= self.weight < float("inf"):
+            raise ConfigError("a task's weight is a number from 0 up", where=f"task {self.name!r}", found=self.weight)
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """How many numbers the head gives for one labelled unit."""
+
+    @abstractmethod
+    def fitted(self, labels: Array) -> Self:
+        """This task with whatever it learns from the training labels (units of measurement, for instance)."""
+
+    @abstractmethod
+    def encode(self, labels: Array) -> Targets:
+        """Original labels (N,) as targets of the loss."""
+
+    @abstractmethod
+    def decode(self, values: Array) -> Array:
+        """The `values` of predictions (N,) as original labels."""
+
+    @abstractmethod
+    def restore(self, values: Array) -> Array:
+        """The `values` of targets (N,) in the coding of predictions."""
+
+    @abstractmethod
+    def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every unit: outputs (N, `self.outputs`), targets (N,) -> (N,)."""
+
+    @abstractmethod
+    def predict(self, outputs: Tensor) -> Predictions:
+        """What the outputs (N, `self.outputs`) mean."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data from which `task_from_dict` makes the same task."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"kind": self.kind} | {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def task_from_dict(data: Mapping[str, Any]) -> Task:
+    """The task that `Task.to_dict` described.
+
+    Example:
+        >>> from polytask.tasks import Binary
+        >>> task_from_dict(Binary(name="churn").to_dict())
+        Binary(name='churn', weight=1.0, classes=(0, 1))
+    """
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
+    task: Task = find("task kind", str(data.get("kind"))).resolve()(**options)
+    return task
+
+
+def present(labels: Array) -> NDArray[np.bool_]:
+    """(N,) True where a label is there: neither NaN nor None nor NA."""
+    return np.asarray(~pd.isna(labels), dtype=np.bool_)
