@@ -1,0 +1,34 @@
+"""Heads: what turns features into one task's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import nn
+
+from polytask.errors import ConfigError
+
+
+def head(features: int, outputs: int, hidden: Sequence[int] = (64,)) -> nn.Sequential:
+    """Fully connected layers with ReLU between them: features -> hidden … -> outputs.
+
+    Args:
+        features: Width of what comes in.
+        outputs: Width of what goes out.
+        hidden: Widths in between; the reference network has one layer of 64.
+
+    Raises:
+        ConfigError: A width is below 1.
+
+    Example:
+        >>> [layer.out_features for layer in head(1600, 10) if isinstance(layer, nn.Linear)]
+        [64, 10]
+    """
+    if hidden and min(hidden) < 1:
+        raise ConfigError("hidden layers have at least one unit", where="head, hidden", found=tuple(hidden))
+    widths = (features, *hidden)
+    layers: list[nn.Module] = []
+    for a, b in pairwise(widths):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))

@@ -1,0 +1,93 @@
+"""A whole multi-task network: an architecture and a head per task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from torch import Tensor, nn
+
+from polytask.architectures.architecture import Architecture
+from polytask.architectures.heads import head
+from polytask.encoders import Encoder
+from polytask.encoders.initialisation import initialise
+from polytask.errors import ConfigError
+from polytask.registry import find
+from polytask.seeds import seed_of
+from polytask.tasks import Task
+
+
+class MultiTaskModel(nn.Module):
+    """Encoder, a way of sharing it, and a head per task.
+
+    It takes the inputs of one source at a time: an absent source then changes no bit of the other tasks' update, and the
+    cost is that of one concatenated forward.
+
+    Parameters start from streams of their own: one for the architecture, one per head, keyed by the task's name. So a
+    task more or less changes nobody else's start.
+
+    Args:
+        encoder: Turns inputs into features.
+        tasks: What to predict.
+        architecture: The registry name of a way of sharing.
+        hidden: Widths of the heads' hidden layers.
+        initialisation: `framework`, `glorot` or `he`.
+        seed: Root of the random streams.
+
+    Raises:
+        ConfigError: No task, one twice, or an unknown name.
+
+    Example:
+        >>> import torch
+        >>> from polytask.encoders import MLP
+        >>> from polytask.tasks import Binary, Regression
+        >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), (Binary(name="churn"), Regression(name="value")))
+        >>> {task: tuple(outputs.shape) for task, outputs in model(torch.zeros(3, 4)).items()}
+        {'churn': (3, 1), 'value': (3, 1)}
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tasks: Sequence[Task],
+        *,
+        architecture: str = "hard",
+        hidden: Sequence[int] = (64,),
+        initialisation: str = "framework",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        names = tuple(task.name for task in tasks)
+        if not names or len(set(names)) < len(names):
+            raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
+        self.tasks = tuple(tasks)
+        self.architecture: Architecture = find("architecture", architecture).resolve()(encoder, names)
+        self.heads = nn.ModuleDict({_key(task.name): head(self.architecture.width(task.name), task.outputs, hidden) for task in tasks})
+        initialise(self.architecture, initialisation, seed_of(seed, "initialisation", "architecture"))
+        for name in names:
+            initialise(self.head(name), initialisation, seed_of(seed, "initialisation", "head", name))
+
+    def head(self, task: str) -> nn.Module:
+        """The head of that task."""
+        return self.heads[_key(task)]
+
+    def shared_parameters(self) -> tuple[nn.Parameter, ...]:
+        """The trainable parameters that more than one task's loss can reach."""
+        named = self.architecture.named_parameters()
+        return tuple(p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1)
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Outputs (N, task.outputs) per task, from the inputs (N, ...) of one source.
+
+        Args:
+            inputs: As the encoder takes them.
+            tasks: The tasks wanted; all by default.
+        """
+        wanted = tuple(task.name for task in self.tasks) if tasks is None else tasks
+        features = self.architecture(inputs, wanted)
+        return {task: self.head(task)(features[task]) for task in wanted}
+
+
+def _key(task: str) -> str:
+    """A task's name as PyTorch accepts names of modules: no dots, and none of the words that a ModuleDict reserves."""
+    return f"head_{quote(task, safe=' ').replace('.', '%2E')}"

@@ -1,0 +1,137 @@
+"""How the numbers of a network start: at random, or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from polytask.errors import ConfigError, StorageError
+
+Filler = Callable[[Tensor, torch.Generator], object]
+
+
+def _glorot(weight: Tensor, generator: torch.Generator) -> Tensor:
+    return nn.init.xavier_uniform_(weight, generator=generator)
+
+
+def _he(weight: Tensor, generator: torch.Generator) -> Tensor:
+    return nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+
+
+FILLERS: Mapping[str, Filler] = {"glorot": _glorot, "he": _he}
+INITIALISATIONS = ("framework", *FILLERS)
+
+
+def initialise(module: nn.Module, how: str, seed: int) -> None:
+    """Fill a module's parameters from a random stream of its own.
+
+    * `framework`: what PyTorch's layers do by themselves (He uniform with a = √5).
+    * `glorot`: weights uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio, AISTATS 2010, eq. 16), biases 0.
+    * `he`: weights normal with variance 2 / fan_in (He et al., ICCV 2015, eq. 10), biases 0.
+
+    Under `glorot` and `he`, vectors that are no biases (scales of normalisation layers) start as the framework does.
+
+    Raises:
+        ConfigError: There is no such initialisation.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> initialise(layer, "he", seed=0)
+        >>> layer.bias.tolist()
+        [0.0, 0.0]
+    """
+    if how not in INITIALISATIONS:
+        raise ConfigError("unknown initialisation", where=how, remedy=f"Choose from: {', '.join(INITIALISATIONS)}")
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        for layer in module.modules():
+            reset = getattr(layer, "reset_parameters", None)
+            if callable(reset):
+                reset()
+    if how != "framework":
+        _fill(module, FILLERS[how], torch.Generator().manual_seed(seed))
+
+
+def _fill(module: nn.Module, filler: Filler, generator: torch.Generator) -> None:
+    for name, parameter in module.named_parameters():
+        if parameter.dim() >= 2:
+            filler(parameter.data, generator)
+        elif name.rpartition(".")[2] == "bias":
+            nn.init.zeros_(parameter)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What a weights file and a module had in common.
+
+    Attributes:
+        loaded: Names of parameters and buffers that were loaded.
+        missing: Names in the module that the file has not.
+        unexpected: Names in the file that the module has not.
+        misshapen: Names in both with different shapes, as `name: file's shape, module's shape`.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = {"not in the file": self.missing, "not in the network": self.unexpected, "of another shape": self.misshapen}
+        rest = "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
+        return f"{len(self.loaded)} tensors loaded" + (f"; {rest}" if rest else "")
+
+
+def load_weights(module: nn.Module, path: str | Path) -> Matched:
+    """Load what matches by name and shape from a safetensors file, and report what did not.
+
+    Raises:
+        StorageError: The file is not there, or is no safetensors file.
+        ConfigError: Nothing in it matches.
+    """
+    try:
+        found = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise StorageError("weights cannot be read", where=str(path), found=error, remedy="Give a safetensors file") from None
+    own = module.state_dict()
+    fits = {name: tensor for name, tensor in found.items() if name in own and tensor.shape == own[name].shape}
+    matched = Matched(
+        loaded=tuple(sorted(fits)),
+        missing=tuple(sorted(own.keys() - found.keys())),
+        unexpected=tuple(sorted(found.keys() - own.keys())),
+        misshapen=tuple(f"{n}: {list(found[n].shape)}, {list(own[n].shape)}" for n in sorted(own.keys() & found.keys() - fits.keys())),
+    )
+    if not fits:
+        raise ConfigError("no tensor in the file matches the network", where=str(path), found=str(matched))
+    module.load_state_dict(fits, strict=False)
+    return matched
+
+
+def freeze(module: nn.Module, parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Freeze the parameters whose names begin with one of `parts`, and return their names.
+
+    Raises:
+        ConfigError: A part names no parameter.
+
+    Example:
+        >>> freeze(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), ("0",))
+        ('0.weight', '0.bias')
+    """
+    names = [name for name, _ in module.named_parameters()]
+    frozen: list[str] = []
+    for part in parts:
+        chosen = [name for name in names if name == part or name.startswith(f"{part}.")]
+        if not chosen:
+            known = ", ".join(dict.fromkeys(name.rpartition(".")[0] for name in names))
+            raise ConfigError("no parameter to freeze has that name", where=part, remedy=f"Choose from: {known}")
+        frozen.extend(chosen)
+    for name, parameter in module.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(requires_grad=False)
+    return tuple(frozen)

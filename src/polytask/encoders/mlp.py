@@ -1,0 +1,51 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import final
+
+from torch import Tensor, nn
+
+from polytask.encoders.encoder import Encoder
+from polytask.errors import ConfigError
+
+
+@final
+class MLP(Encoder):
+    """Fully connected layers, each followed by ReLU.
+
+    Args:
+        input_shape: (features,) of one input.
+        hidden: The widths of the layers.
+
+    Raises:
+        ConfigError: Inputs are not vectors, or there is no layer.
+
+    Example:
+        >>> MLP((8,), hidden=(32, 16)).features
+        16
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], hidden: Sequence[int] = (128, 64)) -> None:
+        super().__init__()
+        if len(input_shape) != 1:
+            raise ConfigError("inputs must be vectors", where="encoder 'mlp'", found=f"inputs of shape {tuple(input_shape)}")
+        if not hidden or min(hidden) < 1:
+            raise ConfigError("at least one layer of at least one unit is needed", where="encoder 'mlp', hidden", found=tuple(hidden))
+        self.input_shape = tuple(input_shape)
+        widths = (*input_shape, *hidden)
+        layers = (nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths))
+        self.layers = nn.Sequential(*layers)
+        self.features = widths[-1]
+
+    @property
+    def stages(self) -> tuple[nn.Module, ...]:
+        """One stage per layer."""
+        return tuple(self.layers)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Vectors (N, input features) -> features (N, features)."""
+        features: Tensor = self.layers(inputs)
+        return features
