@@ -133,5 +133,5 @@ def freeze(module: nn.Module, parts: tuple[str, ...]) -> tuple[str, ...]:
         frozen.extend(chosen)
     for name, parameter in module.named_parameters():
         if name in frozen:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)  # noqa: FBT003 - that is its signature
     return tuple(frozen)

@@ -1,0 +1,19 @@
+"""Bytes that survive: atomic files and folders, manifests, safetensors and JSON, and reading them back."""
+
+from polytask.storage.atomic import make_folder, storage_errors, write_bytes, write_text
+from polytask.storage.documents import read_json, read_yaml, write_json, write_yaml
+from polytask.storage.state import has_state, load_state, save_state
+
+__all__ = [
+    "has_state",
+    "load_state",
+    "make_folder",
+    "read_json",
+    "read_yaml",
+    "save_state",
+    "storage_errors",
+    "write_bytes",
+    "write_json",
+    "write_text",
+    "write_yaml",
+]

@@ -1,0 +1,26 @@
+"""What data a run has seen, in one short text."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from polytask.data.source import Source
+
+
+def fingerprint(source: Source) -> str:
+    """SHA-256 over the inputs, the labels and the units of a source, with their names, types and shapes.
+
+    Example:
+        >>> source = Source("toy", np.zeros((2, 1)), {"size": np.array([1.0, 2.0])})
+        >>> fingerprint(source) == fingerprint(source.take(np.array([1, 0])))
+        False
+    """
+    digest = hashlib.sha256()
+    for name, array in {"inputs": source.inputs, "units": source.units, **source.labels}.items():
+        plain = np.asarray(array)
+        content = repr(plain.tolist()).encode() if plain.dtype == object else np.ascontiguousarray(plain).tobytes()
+        digest.update(f"{name} {plain.dtype} {plain.shape} ".encode())
+        digest.update(content)
+    return digest.hexdigest()

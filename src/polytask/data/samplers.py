@@ -1,0 +1,75 @@
+"""Which rows of which sources the next step sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
+
+from polytask.errors import ConfigError
+from polytask.seeds import seed_of
+
+
+class Sampler(Protocol):
+    """Draws an epoch's steps. It remembers nothing: the same seed and epoch give the same rows."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has."""
+
+    def epoch(self, number: int, seed: int) -> Iterator[dict[str, Tensor]]:
+        """Per step and source the row numbers (B,); a source that has none left is absent."""
+
+
+@final
+@dataclass(frozen=True)
+class Proportional:
+    """Every source gives a fixed number of rows to each step, and is passed through once in an epoch.
+
+    Each source is shuffled by a stream of its own, so another source changes nothing of its order.
+
+    Attributes:
+        rows: How many rows each source has.
+        batch_sizes: How many of them a step takes.
+
+    Example:
+        >>> sampler = Proportional({"a": 5, "b": 2}, {"a": 2, "b": 1})
+        >>> [{source: len(rows) for source, rows in step.items()} for step in sampler.epoch(0, seed=0)]
+        [{'a': 2, 'b': 1}, {'a': 2, 'b': 1}, {'a': 1}]
+    """
+
+    rows: Mapping[str, int]
+    batch_sizes: Mapping[str, int]
+
+    @property
+    def steps(self) -> int:
+        """Until the last source is through."""
+        return max(-(-count // self.batch_sizes[source]) for source, count in self.rows.items())
+
+    def epoch(self, number: int, seed: int) -> Iterator[dict[str, Tensor]]:
+        """Per step and source the row numbers (B,)."""
+        batches = {}
+        for source, count in self.rows.items():
+            generator = torch.Generator().manual_seed(seed_of(seed, "shuffling", source, number))
+            batches[source] = torch.split(torch.randperm(count, generator=generator), self.batch_sizes[source])
+        for step in range(self.steps):
+            yield {source: parts[step] for source, parts in batches.items() if step < len(parts)}
+
+
+def proportional_batch_sizes(rows: Mapping[str, int], batch_size: int) -> dict[str, int]:
+    """A batch divided among sources in proportion to their rows, at least one each.
+
+    Raises:
+        ConfigError: The batch is smaller than the number of sources.
+
+    Example:
+        >>> proportional_batch_sizes({"mnist": 60_000, "fashion-mnist": 60_000}, 256)
+        {'mnist': 128, 'fashion-mnist': 128}
+    """
+    if batch_size < len(rows):
+        raise ConfigError("a batch needs a row of every source", where="batch_size", found=f"{batch_size} for {len(rows)} sources")
+    total = sum(rows.values())
+    return {source: max(1, round(batch_size * count / total)) for source, count in rows.items()}

@@ -1,0 +1,72 @@
+"""Writing files so that a reader finds the old content or the new, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from polytask.errors import StorageError
+
+_CAUSES = {
+    errno.ENOSPC: ("the disk is full", "Free some space and run the same command again"),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space and run the same command again"),
+    errno.EACCES: ("no permission to write", "Choose another folder"),
+    errno.EPERM: ("no permission to write", "Choose another folder"),
+    errno.EROFS: ("the file system is read-only", "Choose another folder"),
+    errno.ENOTDIR: ("a file stands where a folder must be", "Choose another folder"),
+    errno.EEXIST: ("a file stands where a folder must be", "Choose another folder"),
+}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says into one line for people."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        what, remedy = _CAUSES.get(error.errno or 0, ("cannot be written or read", ""))
+        raise StorageError(what, where=str(path), found=error.strerror or error, remedy=remedy) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, unless it is there."""
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, flush it to the disk, and rename it.
+
+    Raises:
+        StorageError: The disk is full, the folder is not writable, …; the old content is still there.
+    """
+    make_folder(path.parent)
+    with storage_errors(path):
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text file, UTF-8, as `write_bytes` does."""
+    write_bytes(path, content.encode())
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,66 @@
+"""JSON and YAML: what people and programs read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.errors import StorageError
+from polytask.storage.atomic import storage_errors, write_text
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write indented JSON; numbers that are not finite are refused."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    """Read JSON.
+
+    Raises:
+        StorageError: The file is missing, or no JSON; the message names the line.
+    """
+    try:
+        return json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise StorageError("this is no JSON", where=f"{path}, line {error.lineno}", found=error.msg) from None
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, whose expansion can fill the memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - PyYAML's own signature
+        """Refuse an alias."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        return super().compose_node(parent, index)
+
+
+def write_yaml(path: Path, content: object) -> None:
+    """Write YAML in the order of the content."""
+    write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    """Read YAML, without aliases and without tags that make objects.
+
+    Raises:
+        StorageError: The file is missing, or no such YAML; the message names the line.
+    """
+    try:
+        return yaml.load(_read(path), Loader=_PlainLoader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}, line {mark.line + 1}" if mark else str(path)
+        raise StorageError("this is no plain YAML", where=place, found=getattr(error, "problem", None) or error) from None
+
+
+def _read(path: Path) -> str:
+    with storage_errors(path):
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise StorageError("this is no text in UTF-8", where=str(path), found=f"byte {error.start}") from None
