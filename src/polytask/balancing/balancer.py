@@ -44,12 +44,18 @@ class Balancer(ABC):
     The scale is that of the plain sum: with T tasks, "equal" gives d = Σ g_t. Whatever a balancer remembers is keyed by
     the task's name; tasks that are absent in a step are neither weighed nor remembered.
 
-    A method implements `needs` and `weigh`, and the hooks `learn`, `reseed`, `state_dict` and `load_state_dict`
+    A method implements `needs` and `weigh`, and the hooks `defaults`, `learn`, `reseed`, `state_dict` and `load_state_dict`
     if it learns, draws random numbers or remembers something.
     """
 
     batches: ClassVar[int] = 1
     """How many independent batches a step takes."""
+
+    @classmethod
+    def defaults(cls, weights: Mapping[str, float]) -> dict[str, Any]:
+        """The options of a balancer that was asked for by name alone, given the weight αₜ of every task."""
+        del weights
+        return {}
 
     @abstractmethod
     def needs(self) -> Needs:

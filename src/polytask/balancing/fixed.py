@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -36,6 +36,11 @@ class Fixed(Balancer):
             if not 0 <= weight < float("inf"):
                 raise ConfigError("a task's weight is a number from 0 up", where=f"weight of task {task!r}", found=weight)
         self.weights = {task: float(weight) for task, weight in weights.items()}
+
+    @classmethod
+    def defaults(cls, weights: Mapping[str, float]) -> dict[str, Any]:
+        """The tasks' own weights."""
+        return {"weights": dict(weights)}
 
     def needs(self) -> Needs:
         """Nothing."""

@@ -31,6 +31,10 @@ class Loss:
         """() The loss's value: sum / count."""
         return self.sum / self.count
 
+    def __add__(self, other: Loss) -> Loss:
+        """The loss over both sets of labelled units."""
+        return Loss(self.sum + other.sum, self.count + other.count)
+
 
 def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | None) -> Loss | None:
     """The task's loss, or None where no unit of the batch has a label of it: an absent task.

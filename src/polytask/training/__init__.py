@@ -1,0 +1,25 @@
+"""Training: the loop, its state, convergence, precision and progress."""
+
+from polytask.training.fit import fit, make_balancer, resolved
+from polytask.training.machine import Precision, choose_precision
+from polytask.training.options import TrainingOptions, training_options
+from polytask.training.preparation import PreparedData, PreparedSource, prepare, prepare_source
+from polytask.training.progress import Progress, Watch
+from polytask.training.run import Run
+
+__all__ = [
+    "Precision",
+    "PreparedData",
+    "PreparedSource",
+    "Progress",
+    "Run",
+    "TrainingOptions",
+    "Watch",
+    "choose_precision",
+    "fit",
+    "make_balancer",
+    "prepare",
+    "prepare_source",
+    "resolved",
+    "training_options",
+]

@@ -1,0 +1,199 @@
+"""Training one network: the public door."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from polytask.architectures import MultiTaskModel
+from polytask.balancing import Balancer
+from polytask.data import Proportional, Source, proportional_batch_sizes
+from polytask.encoders.initialisation import Matched, freeze, load_weights
+from polytask.errors import ConfigError
+from polytask.gradients import Backward
+from polytask.registry import find
+from polytask.seeds import seed_of
+from polytask.storage import has_state, load_state
+from polytask.tasks import Task
+from polytask.training.loop import Loop
+from polytask.training.machine import Precision, choose_precision, fastest_threads
+from polytask.training.optimizers import make_optimizer, make_schedule
+from polytask.training.options import TrainingOptions, training_options
+from polytask.training.predicting import losses_of, measured, outcomes_of
+from polytask.training.preparation import PreparedData, PreparedSource, prepare
+from polytask.training.progress import Watch, ignore
+from polytask.training.run import Run
+from polytask.training.state import HistoryRow, TrainingState
+from polytask.training.stopping import Stopping
+
+
+def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, options: Mapping[str, Any] | None = None) -> Balancer:
+    """A balancer by registry name, seeded; `fixed` takes the tasks' own weights unless it is given others.
+
+    Raises:
+        ConfigError: An unknown name or option.
+    """
+    if isinstance(balancer, str):
+        kind = find("balancer", balancer).resolve()
+        given = dict(options or {}) or kind.defaults({task.name: task.weight for task in tasks})
+        try:
+            balancer = kind(**given)
+        except TypeError as error:
+            raise ConfigError("these options do not fit", where=f"balancer {balancer!r}", found=error) from None
+    chosen: Balancer = balancer
+    chosen.reseed(seed_of(seed, "balancer"))
+    return chosen
+
+
+def fit(
+    model: MultiTaskModel,
+    sources: Sequence[Source],
+    balancer: str | Balancer = "equal",
+    *,
+    seed: int = 0,
+    batch_sizes: Mapping[str, int] | None = None,
+    checkpoint: Path | None = None,
+    watch: Watch = ignore,
+    options: TrainingOptions | None = None,
+    **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
+) -> Run:
+    """Train a network on its tasks until it has converged or used its budget.
+
+    Models are chosen on a validation part of the sources; test data are not known here.
+
+    Args:
+        model: What is trained, in place.
+        sources: Training sources.
+        balancer: How the losses become one update: a registry name, or an object.
+        seed: Root of the split, shuffling, dropout and the balancer's draws.
+        batch_sizes: Rows per source and step; by default `batch_size` in proportion to the sources.
+        checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
+        watch: Is told how far it is, a few times a second.
+        options: All choices at once, or
+        **choices: any of them by name; see `TrainingOptions`.
+
+    Raises:
+        ConfigError: An unknown name or option.
+        DataError: A task without labels in a part.
+        NonFiniteError: A loss is no longer a number.
+
+    Example:
+        >>> import numpy as np
+        >>> from polytask.encoders import MLP
+        >>> from polytask.tasks import Regression
+        >>> x = np.linspace(-1, 1, 200, dtype="float32").reshape(-1, 1)
+        >>> source = Source("line", x, {"double": 2 * x[:, 0], "square": x[:, 0] ** 2})
+        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), (Regression(name="double"), Regression(name="square")))
+        >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
+        >>> run.validation["double"]["r2"] > 0.9
+        True
+    """
+    chosen = (options or TrainingOptions()).model_copy(update=training_options(**choices).model_dump(include=set(choices)))
+    data = prepare(sources, model.tasks, validation=chosen.validation, seed=seed)
+    model.tasks = data.tasks
+    matched = None if chosen.weights is None else load_weights(model, chosen.weights)
+    freeze(model, chosen.freeze)
+    precision = choose_precision(model, chosen.precision)
+    precision.arranged(model)
+    chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
+    state = _new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
+    loop = Loop(state, data, _sampler(data, batch_sizes, chosen.batch_size), chosen, precision, seed, checkpoint, watch)
+    if checkpoint is not None and has_state(checkpoint):
+        state.load_state_dict(load_state(checkpoint))
+    with _threads(chosen.threads):
+        loop.run()
+        outcomes = outcomes_of(model, data.tasks, data.validation, precision)
+    return _run_of(loop, measured(data.tasks, outcomes), matched)
+
+
+def resolved(
+    options: TrainingOptions,
+    model: MultiTaskModel,
+    data: PreparedData,
+    precision: Precision,
+    batch_sizes: Mapping[str, int] | None,
+    *,
+    workers: int,
+) -> TrainingOptions:
+    """The options with every measured choice in them: the precision, and the number of threads if none is given.
+
+    Args:
+        options: As they were asked for.
+        model: The network; a copy of it is timed.
+        data: Whose batches it is timed on.
+        precision: That was chosen.
+        batch_sizes: Rows per source and step.
+        workers: How many processes will train side by side.
+    """
+    threads = options.threads
+    if threads is None:
+        rows = next(_sampler(data, batch_sizes, options.batch_size).epoch(0, seed=0))
+        batches = [data.training[source].take(chosen) for source, chosen in rows.items()]
+        threads = fastest_threads(_timed_step(copy.deepcopy(model), data, batches, precision), workers=workers)
+    return options.model_copy(update={"precision": precision.name, "threads": threads})
+
+
+def _timed_step(model: MultiTaskModel, data: PreparedData, batches: Sequence[PreparedSource], precision: Precision) -> Callable[[], None]:
+    tasks = {task.name: task for task in data.tasks}
+
+    def step() -> None:
+        for batch in batches:
+            means = [loss.mean for loss in losses_of(model, tasks, batch, precision).values()]
+            torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]
+
+    return step
+
+
+def _new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+    optimizer = make_optimizer([p for p in model.parameters() if p.requires_grad], options)
+    names = [task.name for task in model.tasks]
+    return TrainingState(
+        model=model,
+        optimizer=optimizer,
+        schedule=make_schedule(optimizer, options),
+        backward=Backward(balancer, tasks=names, shared=model.shared_parameters()),
+        stopping=Stopping(names, options.stop, options.patience, options.min_delta),
+    )
+
+
+def _sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, batch_size: int) -> Proportional:
+    rows = {name: len(source) for name, source in data.training.items()}
+    sizes = proportional_batch_sizes(rows, batch_size) if batch_sizes is None else {name: batch_sizes[name] for name in rows}
+    return Proportional(rows, sizes)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: Matched | None) -> Run:
+    state = loop.state
+    return Run(
+        model=state.model,
+        tasks=loop.data.tasks,
+        normalisations={name: source.normalisation for name, source in loop.data.training.items()},
+        precision=loop.precision,
+        options=loop.options,
+        validation=validation,
+        relative=state.stopping.best_mean or 0.0,
+        history=pd.DataFrame(state.history, columns=list(HistoryRow._fields)),
+        epochs=state.epoch,
+        best_epoch=state.best_epoch,
+        steps=state.step,
+        rows=state.rows,
+        seconds=state.seconds,
+        peak_memory=loop.memory.bytes,
+        matched=matched,
+    )

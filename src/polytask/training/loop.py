@@ -1,0 +1,196 @@
+"""The training loop. It names no method."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from polytask.data import Sampler
+from polytask.errors import NonFiniteError
+from polytask.gradients import Report
+from polytask.seeds import seed_of
+from polytask.storage import save_state
+from polytask.tasks import Loss
+from polytask.training.machine import PeakMemory, Precision
+from polytask.training.optimizers import step_schedule
+from polytask.training.options import TrainingOptions
+from polytask.training.predicting import Yardstick, losses_of, outcomes_of
+from polytask.training.preparation import PreparedData, PreparedSource
+from polytask.training.progress import Progress, Watch, ignore
+from polytask.training.state import HistoryRow, TrainingState
+
+SECONDS_BETWEEN_REPORTS = 0.25
+
+Batches = dict[str, PreparedSource]
+
+
+@dataclass
+class Loop:
+    """Steps a training state through epochs until it has converged or used its budget.
+
+    Attributes:
+        state: What is stepped.
+        data: The prepared rows.
+        sampler: Which rows a step sees.
+        options: The choices.
+        precision: Of forward and backward.
+        seed: Root of shuffling and dropout.
+        checkpoint: A folder for the state, or none.
+        watch: Who is told how far it is.
+    """
+
+    state: TrainingState
+    data: PreparedData
+    sampler: Sampler
+    options: TrainingOptions
+    precision: Precision
+    seed: int
+    checkpoint: Path | None = None
+    watch: Watch = ignore
+    memory: PeakMemory = field(default_factory=PeakMemory)
+
+    def __post_init__(self) -> None:
+        self._tasks = {task.name: task for task in self.data.tasks}
+        self._yardstick = Yardstick(self.data.tasks, self.data.training, self.data.validation)
+        self._trained = [p for p in self.state.model.parameters() if p.requires_grad]
+        self._dropout = {source: seed_of(self.seed, "dropout", source) for source in self.data.training}
+        self._metrics: dict[str, float] = {}
+        self._reported = self._saved = self._started = time.monotonic()
+        self._before = self.state.seconds
+        self._rows_before = self.state.rows
+
+    def run(self) -> None:
+        """Train, and restore the best weights at the end."""
+        with torch.random.fork_rng(devices=()):
+            while not self.state.finished:
+                self._epoch()
+                self._save()
+        self.state.restore_best()
+
+    def _epoch(self) -> None:
+        self.state.model.train()
+        totals = _EpochTotals()
+        for number, rows in enumerate(self.sampler.epoch(self.state.epoch, self.seed), start=1):
+            report = self.step({source: self.data.training[source].take(chosen) for source, chosen in rows.items()})
+            totals.add(self._finite(report))
+            self._tell(number, totals.last)
+        self.state.epoch += 1
+        self._record(totals)
+        self._validate()
+
+    def step(self, batches: Batches) -> Report:
+        """One update: forward, losses, backward, clipping, optimizer, schedule."""
+        state = self.state
+        report = state.backward(self._losses(batches)) if self.options.accumulate == 1 else self._accumulated(batches)
+        if self.options.clip is not None:
+            nn.utils.clip_grad_norm_(self._trained, self.options.clip)
+        state.optimizer.step()
+        state.backward.after_step()
+        state.optimizer.zero_grad()
+        if self.options.schedule_every == "step":
+            step_schedule(state.schedule, state.stopping.best_mean or 0.0)
+        state.step += 1
+        state.rows += sum(len(batch) for batch in batches.values())
+        return report
+
+    def _losses(self, batches: Batches, part: int = 0) -> dict[str, Loss]:
+        """Per task present its loss; every source draws its dropout from a stream of its own."""
+        losses: dict[str, Loss] = {}
+        for source, batch in batches.items():
+            torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.accumulate + part) & _SEED_MASK)
+            for task, loss in losses_of(self.state.model, self._tasks, batch, self.precision).items():
+                losses[task] = losses[task] + loss if task in losses else loss
+        return losses
+
+    def _accumulated(self, batches: Batches) -> Report:
+        counts: dict[str, int] = {}
+        for batch in batches.values():
+            for task, count in batch.counts().items():
+                counts[task] = counts.get(task, 0) + count
+        counts = {task: count for task, count in counts.items() if count}
+        report = Report({}, {})
+        for part, micro in enumerate(_micro_batches(batches, self.options.accumulate)):
+            report = self.state.backward(self._losses(micro, part), counts=counts)
+        return report
+
+    def _finite(self, report: Report) -> tuple[dict[str, float], dict[str, float]]:
+        """The losses as numbers, once they are known to be numbers."""
+        losses = {task: float(loss) for task, loss in report.losses.items()}
+        total = sum(losses.values())
+        if total - total != 0:  # true of NaN and of infinities
+            task = next(task for task, loss in losses.items() if loss - loss != 0)
+            place = f"task {task!r}, epoch {self.state.epoch + 1}, step {self.state.step}"
+            remedy = "Lower the learning rate (lr), clip the gradient (clip), or look for extreme inputs"
+            raise NonFiniteError("the loss is no longer a finite number", where=place, found=losses[task], remedy=remedy)
+        return losses, report.weights
+
+    def _validate(self) -> None:
+        state = self.state
+        outcomes = outcomes_of(state.model, self.data.tasks, self.data.validation, self.precision)
+        self._metrics, relative = self._yardstick.relative(outcomes)
+        for task, value in self._metrics.items():
+            name = self._yardstick.metrics[task].name
+            state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
+        if state.stopping.update(relative):
+            state.keep_best()
+        if self.options.schedule_every == "epoch":
+            step_schedule(state.schedule, sum(relative.values()) / len(relative))
+        state.finished = state.stopping.converged or state.epoch >= self.options.epochs
+        self.memory.sample()
+
+    def _record(self, totals: _EpochTotals) -> None:
+        state = self.state
+        for name, means in (("loss", totals.mean(totals.losses)), ("weight", totals.mean(totals.weights))):
+            state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
+
+    def _tell(self, number: int, losses: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        self.state.seconds = self._before + now - self._started
+        if number == self.sampler.steps or now - self._reported >= SECONDS_BETWEEN_REPORTS:
+            self._reported = now
+            self.memory.sample()
+            speed = (self.state.rows - self._rows_before) / max(now - self._started, 1e-9)
+            epoch, epochs = self.state.epoch + 1, self.options.epochs
+            self.watch(Progress(epoch, epochs, number, self.sampler.steps, losses, self._metrics, speed, self.state.seconds))
+
+    def _save(self) -> None:
+        now = time.monotonic()
+        self.state.seconds = self._before + now - self._started
+        due = self.state.finished or now - self._saved >= self.options.checkpoint_seconds
+        if self.checkpoint is not None and due:
+            save_state(self.checkpoint, self.state.state_dict())
+            self._saved = now
+
+
+_SEED_MASK = (1 << 63) - 1
+
+
+@dataclass
+class _EpochTotals:
+    """Sums over the steps of an epoch, per task."""
+
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    weights: dict[str, list[float]] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def add(self, step: tuple[dict[str, float], dict[str, float]]) -> None:
+        self.last = step[0]
+        for sums, values in zip((self.losses, self.weights), step, strict=True):
+            for task, value in values.items():
+                sums.setdefault(task, []).append(value)
+
+    @staticmethod
+    def mean(values: Mapping[str, list[float]]) -> dict[str, float]:
+        return {task: sum(numbers) / len(numbers) for task, numbers in values.items()}
+
+
+def _micro_batches(batches: Batches, parts: int) -> Iterator[Batches]:
+    """Every source's batch cut into as many parts, as even as can be."""
+    cut: dict[str, tuple[Tensor, ...]] = {source: torch.arange(len(batch)).tensor_split(parts) for source, batch in batches.items()}
+    for part in range(parts):
+        yield {source: batches[source].take(rows[part]) for source, rows in cut.items() if len(rows[part])}

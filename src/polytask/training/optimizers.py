@@ -1,0 +1,77 @@
+"""Any of PyTorch's optimizers and schedules, by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from polytask.errors import ConfigError
+from polytask.registry.rows import nearest
+from polytask.training.options import TrainingOptions
+
+_NEEDS_CLOSURE = ("LBFGS",)
+_SPARSE_ONLY = ("SparseAdam",)
+
+
+def _classes(module: Any, base: type, without: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - a module
+    found = {name: getattr(module, name) for name in dir(module)}
+    kinds = {name: kind for name, kind in found.items() if inspect.isclass(kind) and issubclass(kind, base)}
+    return {name: kind for name, kind in kinds.items() if kind is not base and name not in without and not name.startswith("_")}
+
+
+def _chosen(name: str, classes: Mapping[str, Any], what: str) -> Any:  # noqa: ANN401 - a class
+    by_lower = {known.lower(): kind for known, kind in classes.items()}
+    if name.lower() not in by_lower:
+        raise ConfigError(f"unknown {what}", where=name, remedy=nearest(name, tuple(classes)))
+    return by_lower[name.lower()]
+
+
+def make_optimizer(parameters: Sequence[nn.Parameter], options: TrainingOptions) -> Optimizer:
+    """The optimizer that the options name, in its fused form where it has one.
+
+    Raises:
+        ConfigError: There is none of that name, it does not take the arguments, or nothing is left to train.
+    """
+    if not parameters:
+        raise ConfigError("nothing is left to train", where="freeze", remedy="Freeze fewer parts")
+    kind = _chosen(options.optimizer, _classes(torch.optim, Optimizer, _NEEDS_CLOSURE + _SPARSE_ONLY), "optimizer")
+    arguments = {"lr": options.lr} | options.optimizer_options
+    if "fused" in inspect.signature(kind).parameters and "foreach" not in arguments:
+        arguments = {"fused": True} | arguments
+    optimizer: Optimizer = _made(kind, parameters, arguments, f"optimizer {options.optimizer!r}")
+    return optimizer
+
+
+def make_schedule(optimizer: Optimizer, options: TrainingOptions) -> LRScheduler | None:
+    """The schedule that the options name, if they name one.
+
+    Raises:
+        ConfigError: There is none of that name, or it does not take the arguments.
+    """
+    if options.schedule is None:
+        return None
+    kind = _chosen(options.schedule, _classes(lr_scheduler, LRScheduler, ()), "schedule")
+    schedule: LRScheduler = _made(kind, optimizer, options.schedule_options, f"schedule {options.schedule!r}")
+    return schedule
+
+
+def step_schedule(schedule: LRScheduler | None, mean: float) -> None:
+    """One step of the schedule; those that watch a metric get the mean relative one."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.step(-mean)  # it watches for a fall
+    elif schedule is not None:
+        schedule.step()
+
+
+def _made(kind: Any, subject: object, arguments: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - an instance of the class
+    try:
+        return kind(subject, **arguments)
+    except (TypeError, ValueError) as error:
+        accepted = [name for name in inspect.signature(kind).parameters if name not in {"params", "optimizer"}]
+        raise ConfigError("these options do not fit", where=where, found=error, remedy=f"It takes {', '.join(accepted)}") from None

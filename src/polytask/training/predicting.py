@@ -1,0 +1,116 @@
+"""From a network to outputs, and from outputs to what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.architectures import MultiTaskModel
+from polytask.evaluation.metrics import Outcome, find_metric, measure, relative, trivial_outcome
+from polytask.tasks import Loss, Task, loss_of
+from polytask.training.machine import Precision
+from polytask.training.preparation import PreparedSource
+
+CHUNK = 1_000
+
+
+def forward(model: MultiTaskModel, batch: PreparedSource, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+    """Outputs (N, task.outputs) per task that the source labels, from one batch of it."""
+    inputs = precision.laid_out(batch.normalisation(batch.inputs))
+    with precision.autocast():
+        outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks)
+    return outputs
+
+
+def losses_of(model: MultiTaskModel, tasks: Mapping[str, Task], batch: PreparedSource, precision: Precision) -> dict[str, Loss]:
+    """Per task the loss over the labelled units of one batch; tasks without any are absent."""
+    outputs = forward(model, batch, precision)
+    losses = {name: loss_of(tasks[name], outputs[name], batch.targets[name], batch.labelled[name]) for name in batch.tasks}
+    return {name: loss for name, loss in losses.items() if loss is not None}
+
+
+def outputs_of(
+    model: MultiTaskModel, source: PreparedSource, precision: Precision, tasks: Sequence[str] | None = None
+) -> dict[str, Tensor]:
+    """Outputs (N, task.outputs) float32 per task for all rows of a source, in chunks, without dropout and graph."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        chunks = [forward(model, source.take(rows), precision, tasks) for rows in torch.arange(len(source)).split(CHUNK)]
+    model.train(was_training)
+    return {task: torch.cat([chunk[task] for chunk in chunks]).float() for task in chunks[0]} if chunks else {}
+
+
+def outcome_of(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome:
+    """What was true and what was predicted, for the labelled units of a source."""
+    targets, mask = source.targets[task.name], source.labelled[task.name]
+    if mask is not None:
+        targets, outputs = targets[mask], outputs[mask]
+    values, probabilities = task.predict(outputs)
+    return Outcome(task.restore(targets.numpy()), values, probabilities)
+
+
+def outcomes_of(
+    model: MultiTaskModel, tasks: Sequence[Task], sources: Mapping[str, PreparedSource], precision: Precision
+) -> dict[str, Outcome]:
+    """Per task the outcome over all sources that label it."""
+    found: dict[str, list[Outcome]] = {task.name: [] for task in tasks}
+    for source in sources.values():
+        outputs = outputs_of(model, source, precision)
+        for task in tasks:
+            if task.name in source.targets:
+                found[task.name].append(outcome_of(task, outputs[task.name], source))
+    return {task: _joined(outcomes) for task, outcomes in found.items() if outcomes}
+
+
+def measured(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
+    """Per task every metric that it names."""
+    return {task.name: measure(outcomes[task.name], task.metrics) for task in tasks}
+
+
+class Yardstick:
+    """Relative metrics: where each task's first metric stands between the trivial predictor (0) and a perfect one (1).
+
+    The trivial predictor is fitted on training targets and applied to the validation part.
+
+    Args:
+        tasks: What is predicted.
+        training: Per source its training part.
+        validation: Per source its validation part.
+    """
+
+    def __init__(self, tasks: Sequence[Task], training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> None:
+        self.metrics = {task.name: find_metric(task.metrics[0]) for task in tasks}
+        self.trivial = {task.name: self._trivial(task, training, validation) for task in tasks}
+
+    def relative(self, outcomes: Mapping[str, Outcome]) -> tuple[dict[str, float], dict[str, float]]:
+        """Per task the first metric, and the same as a relative metric."""
+        values = {task: metric.function(outcomes[task]) for task, metric in self.metrics.items()}
+        return values, {task: relative(self.metrics[task], value, self.trivial[task]) for task, value in values.items()}
+
+    def _trivial(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
+        seen, held_out = (_targets(task, sources) for sources in (training, validation))
+        return self.metrics[task.name].function(trivial_outcome(task.kind, seen, held_out))
+
+
+def _targets(task: Task, sources: Mapping[str, PreparedSource]) -> np.ndarray:  # type: ignore[type-arg]
+    parts = []
+    for source in sources.values():
+        if task.name in source.targets:
+            mask = source.labelled[task.name]
+            parts.append(source.targets[task.name] if mask is None else source.targets[task.name][mask])
+    return task.restore(torch.cat(parts).numpy())
+
+
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    if len(outcomes) == 1:
+        return outcomes[0]
+    probabilities = [outcome.probabilities for outcome in outcomes if outcome.probabilities is not None]
+    return Outcome(
+        np.concatenate([outcome.targets for outcome in outcomes]),
+        np.concatenate([outcome.predictions for outcome in outcomes]),
+        np.concatenate(probabilities) if probabilities else None,
+    )

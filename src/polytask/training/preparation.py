@@ -1,0 +1,157 @@
+"""From sources to what a network can be trained on, as one visible step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polytask.data import Normalisation, Source, split
+from polytask.errors import ConfigError, DataError
+from polytask.seeds import seed_of
+from polytask.tasks import Task
+
+LARGE = 20_000
+
+
+@dataclass(frozen=True)
+class PreparedSource:
+    """The rows of one source as tensors; inputs are normalised when a batch is made of them.
+
+    Attributes:
+        name: Of the source.
+        inputs: (N, ...) as they came.
+        targets: Per task (N,) as `Task.encode` gives them.
+        labelled: Per task (N,) True where there is a label; None where all have one.
+        normalisation: With the statistics of the training rows.
+    """
+
+    name: str
+    inputs: Tensor
+    targets: Mapping[str, Tensor]
+    labelled: Mapping[str, Tensor | None]
+    normalisation: Normalisation
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that are labelled here."""
+        return tuple(self.targets)
+
+    def take(self, rows: Tensor) -> PreparedSource:
+        """These rows: a batch."""
+        targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
+        labelled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labelled.items()}
+        return PreparedSource(self.name, self.inputs.index_select(0, rows), targets, labelled, self.normalisation)
+
+    def counts(self) -> dict[str, int]:
+        """How many labelled units each task has here."""
+        masks = self.labelled.items()
+        return {task: len(self.inputs) if mask is None else int(mask.sum()) for task, mask in masks}
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What one network is trained and chosen on.
+
+    Attributes:
+        tasks: With what they learned from the training labels.
+        training: Per source its training part.
+        validation: Per source its validation part.
+    """
+
+    tasks: tuple[Task, ...]
+    training: Mapping[str, PreparedSource]
+    validation: Mapping[str, PreparedSource]
+
+
+def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: float | None, seed: int) -> PreparedData:
+    """Split, fit and encode.
+
+    1. Every source is split into a training and a validation part, stratified and seeded, whatever the tasks wanted: so
+       that a network for one task and a network for all of them see the same rows.
+    2. Statistics (of inputs per source, of targets per task) come from the training part alone.
+    3. Labels become targets; inputs stay as they are until a batch is made.
+
+    Args:
+        sources: Training sources; those without a label of the tasks are left out.
+        tasks: What is to be predicted.
+        validation: Share of the validation part; None takes 0.2 up to 20,000 rows and 0.1 beyond.
+        seed: Of the split.
+
+    Raises:
+        ConfigError: A task that no source labels.
+        DataError: A task without labels in a part.
+
+    Example:
+        >>> from polytask.tasks import Regression
+        >>> source = Source("toy", np.arange(10.0).reshape(-1, 1), {"size": np.arange(10.0)})
+        >>> data = prepare([source], [Regression(name="size")], validation=0.2, seed=0)
+        >>> len(data.training["toy"]), len(data.validation["toy"])
+        (8, 2)
+    """
+    wanted = [task.name for task in tasks]
+    used = [source for source in sources if set(source.tasks) & set(wanted)]
+    _check_every_task_has_a_source(wanted, sources)
+    parts = {source.name: _split(source, validation, seed) for source in used}
+    fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
+    training, held_out = {}, {}
+    for name, (first, second) in parts.items():
+        normalisation = Normalisation.fit(first.inputs)
+        training[name] = prepare_source(first, fitted, normalisation)
+        held_out[name] = prepare_source(second, fitted, normalisation)
+    for part, prepared in (("training", training), ("validation", held_out)):
+        _check_every_task_has_labels(wanted, part, prepared)
+    return PreparedData(fitted, training, held_out)
+
+
+def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normalisation) -> PreparedSource:
+    """One source's rows as tensors, with the targets of those of the tasks that it labels."""
+    targets: dict[str, Tensor] = {}
+    labelled: dict[str, Tensor | None] = {}
+    for task in tasks:
+        if task.name in source.labels:
+            encoded = task.encode(source.labels[task.name])
+            targets[task.name] = _tensor(encoded.values)
+            labelled[task.name] = None if encoded.labelled.all() else _tensor(encoded.labelled)
+    return PreparedSource(source.name, _tensor(source.inputs), targets, labelled, normalisation)
+
+
+def restrict(source: Source, tasks: Sequence[Task]) -> Source:
+    """The source with the labels of these tasks only."""
+    wanted = {task.name for task in tasks}
+    return replace(source, labels={name: labels for name, labels in source.labels.items() if name in wanted})
+
+
+def _split(source: Source, share: float | None, seed: int) -> tuple[Source, Source]:
+    chosen = (0.2 if len(source) <= LARGE else 0.1) if share is None else share
+    return split(source, chosen, seed_of(seed, "split", source.name))
+
+
+def _labels_of(task: str, sources: Sequence[Source]) -> NDArray[Any]:
+    return np.concatenate([np.asarray(source.labels[task]) for source in sources if task in source.labels])
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """A tensor of the array's own memory, unless that is read-only (a file that several processes map)."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _check_every_task_has_a_source(wanted: Sequence[str], sources: Sequence[Source]) -> None:
+    known = {task for source in sources for task in source.tasks}
+    for task in wanted:
+        if task not in known:
+            raise ConfigError("no source labels this task", where=f"task {task!r}", remedy=f"Labelled: {', '.join(sorted(known))}")
+
+
+def _check_every_task_has_labels(wanted: Sequence[str], part: str, prepared: Mapping[str, PreparedSource]) -> None:
+    for task in wanted:
+        if not sum(source.counts().get(task, 0) for source in prepared.values()):
+            raise DataError("no row has a label", where=f"task {task!r}, {part} part", remedy="Give more labelled rows")

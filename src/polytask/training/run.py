@@ -1,0 +1,54 @@
+"""A trained network, and how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from polytask.architectures import MultiTaskModel
+from polytask.data import Normalisation
+from polytask.encoders.initialisation import Matched
+from polytask.tasks import Task
+from polytask.training.machine import Precision
+from polytask.training.options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network, and how it came to be.
+
+    Attributes:
+        model: With the weights of the best epoch.
+        tasks: With what they learned from the training labels.
+        normalisations: Per source.
+        precision: Of the forward pass.
+        options: Resolved: every measured choice is in them.
+        validation: Per task every metric on the validation part.
+        relative: The mean relative validation metric of the best epoch, by which models are chosen.
+        history: A tidy table: epoch, step, task, split, name, value.
+        epochs: How many were trained.
+        best_epoch: Whose weights these are.
+        steps: How many were taken.
+        rows: How many were seen.
+        seconds: How long it took.
+        peak_memory: Bytes of the process, sampled.
+        matched: What a weights file and the network had in common, if one was given.
+    """
+
+    model: MultiTaskModel
+    tasks: tuple[Task, ...]
+    normalisations: Mapping[str, Normalisation]
+    precision: Precision
+    options: TrainingOptions
+    validation: Mapping[str, Mapping[str, float]]
+    relative: float
+    history: pd.DataFrame
+    epochs: int
+    best_epoch: int
+    steps: int
+    rows: int
+    seconds: float
+    peak_memory: int
+    matched: Matched | None = None

@@ -1,0 +1,120 @@
+"""All that a training run is, in one object with one state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from polytask.architectures import MultiTaskModel
+from polytask.gradients import Backward
+from polytask.training.stopping import Stopping
+
+
+class HistoryRow(NamedTuple):
+    """One number of the history, which is a tidy table.
+
+    Attributes:
+        epoch: From 1; after which it was taken.
+        step: How many steps had been taken.
+        task: Whose.
+        split: `training` or `validation`.
+        name: `loss`, `weight`, or a metric's name.
+        value: The number.
+    """
+
+    epoch: int
+    step: int
+    task: str
+    split: str
+    name: str
+    value: float
+
+
+@dataclass
+class TrainingState:
+    """A training run: what it trains, what it trains it with, and how far it is.
+
+    Shuffling and dropout have no state: their streams are functions of the seed, the source, the epoch and the step.
+
+    Attributes:
+        model: The network.
+        optimizer: Steps its parameters.
+        schedule: Steps the learning rate, if there is one.
+        backward: Fills the gradients; holds the balancer.
+        stopping: The policy of convergence.
+        epoch: Epochs completed.
+        step: Steps taken.
+        rows: Rows seen.
+        seconds: Time spent, over all sessions.
+        finished: Whether the run has converged or used its budget.
+        best_epoch: The epoch whose weights `best` holds.
+        best: The weights with the best mean relative validation metric.
+        history: One row per number.
+    """
+
+    model: MultiTaskModel
+    optimizer: Optimizer
+    schedule: LRScheduler | None
+    backward: Backward
+    stopping: Stopping
+    epoch: int = 0
+    step: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    history: list[HistoryRow] = field(default_factory=list)
+
+    def keep_best(self) -> None:
+        """Remember the weights of this epoch."""
+        self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        self.best_epoch = self.epoch
+
+    def restore_best(self) -> None:
+        """Bring back the best weights."""
+        self.model.load_state_dict(self.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nested dictionaries of tensors and plain data."""
+        optimizer = self.optimizer.state_dict()
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": {
+                "state": {str(number): values for number, values in optimizer["state"].items()},
+                "param_groups": optimizer["param_groups"],
+            },
+            "schedule": {} if self.schedule is None else _plain(self.schedule.state_dict()),
+            "backward": self.backward.state_dict(),
+            "stopping": self.stopping.state_dict(),
+            "counters": {name: getattr(self, name) for name in _COUNTERS},
+            "best": self.best,
+            "history": [list(row) for row in self.history],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        numbered = {int(number): dict(values) for number, values in state["optimizer"]["state"].items()}
+        self.optimizer.load_state_dict({"state": numbered, "param_groups": state["optimizer"]["param_groups"]})
+        if self.schedule is not None:
+            self.schedule.load_state_dict(dict(state["schedule"]))
+        self.backward.load_state_dict(state["backward"])
+        self.stopping.load_state_dict(state["stopping"])
+        for name in _COUNTERS:
+            setattr(self, name, state["counters"][name])
+        self.best = dict(state["best"])
+        self.history = [HistoryRow(*row) for row in state["history"]]
+
+
+_COUNTERS = ("epoch", "step", "rows", "seconds", "finished", "best_epoch")
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a schedule's state is plain data: functions that the user gave come from the options again."""
+    return {name: value for name, value in state.items() if isinstance(value, int | float | str | list | type(None))}
