@@ -39,16 +39,18 @@ def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, op
     Raises:
         ConfigError: An unknown name or option.
     """
-    if isinstance(balancer, str):
-        kind = find("balancer", balancer).resolve()
-        given = dict(options or {}) or kind.defaults({task.name: task.weight for task in tasks})
-        try:
-            balancer = kind(**given)
-        except TypeError as error:
-            raise ConfigError("these options do not fit", where=f"balancer {balancer!r}", found=error) from None
-    chosen: Balancer = balancer
+    chosen = balancer if isinstance(balancer, Balancer) else _named_balancer(balancer, tasks, dict(options or {}))
     chosen.reseed(seed_of(seed, "balancer"))
     return chosen
+
+
+def _named_balancer(name: str, tasks: Sequence[Task], options: dict[str, Any]) -> Balancer:
+    kind = find("balancer", name).resolve()
+    try:
+        balancer: Balancer = kind(**(options or kind.defaults({task.name: task.weight for task in tasks})))
+    except TypeError as error:
+        raise ConfigError("these options do not fit", where=f"balancer {name!r}", found=error) from None
+    return balancer
 
 
 def fit(

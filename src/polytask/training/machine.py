@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import torch
@@ -48,7 +49,7 @@ class Precision:
 
 def has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 by instructions of its own."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not tell
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not tell
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 

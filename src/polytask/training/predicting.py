@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.architectures import MultiTaskModel
@@ -39,7 +41,7 @@ def outputs_of(
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        chunks = [forward(model, source.take(rows), precision, tasks) for rows in torch.arange(len(source)).split(CHUNK)]
+        chunks = [forward(model, source.take(rows), precision, tasks) for rows in torch.split(torch.arange(len(source)), CHUNK)]
     model.train(was_training)
     return {task: torch.cat([chunk[task] for chunk in chunks]).float() for task in chunks[0]} if chunks else {}
 
@@ -96,7 +98,7 @@ class Yardstick:
         return self.metrics[task.name].function(trivial_outcome(task.kind, seen, held_out))
 
 
-def _targets(task: Task, sources: Mapping[str, PreparedSource]) -> np.ndarray:  # type: ignore[type-arg]
+def _targets(task: Task, sources: Mapping[str, PreparedSource]) -> NDArray[Any]:
     parts = []
     for source in sources.values():
         if task.name in source.targets:
