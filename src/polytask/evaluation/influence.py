@@ -1,0 +1,159 @@
+"""The influence D(s, r) of test unit r on the metric difference in seed s; its mean over r is the difference.
+
+A metric that is a mean has its terms as influences. For the others each unit gets metric + influence function at r, whose
+mean over the units is the metric exactly and whose variance is the metric's to first order (the delta method). For the
+area under the curve these are the structural components of DeLong, DeLong & Clarke-Pearson, Biometrics 44:837 (1988).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytask.errors import ConfigError, DataError
+from polytask.evaluation.metrics import SMALLEST_PROBABILITY, find_metric, midranks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What one arm predicted for one task: S seeds times n units.
+
+    Attributes:
+        predictions: (S, n) class codes or values.
+        probabilities: (S, n) the probability given to the true label; None where there are none.
+    """
+
+    predictions: Array
+    probabilities: Floats | None = None
+
+
+def _given(runs: Runs, metric: str) -> Floats:
+    if runs.probabilities is None or np.isnan(runs.probabilities).any():
+        raise DataError("this metric needs the probability given to the true label", where=metric, remedy="Add a column 'probability'")
+    return runs.probabilities
+
+
+def _accuracy(targets: Array, runs: Runs) -> Floats:
+    return np.asarray(runs.predictions == targets, dtype=np.float64)
+
+
+def _mae(targets: Array, runs: Runs) -> Floats:
+    return np.asarray(np.abs(runs.predictions - targets), dtype=np.float64)
+
+
+def _log_loss(targets: Array, runs: Runs) -> Floats:
+    return np.asarray(-np.log(np.clip(_given(runs, "log-loss"), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))
+
+
+def _rmse(targets: Array, runs: Runs) -> Floats:
+    """Rmse + (e^2 - mse) / (2 rmse)."""
+    squares = (runs.predictions - targets) ** 2
+    mean = squares.mean(axis=1, keepdims=True)
+    root = np.sqrt(mean)
+    # A seed without any error has no slope either: every unit then says 0.
+    return np.asarray(root + np.divide(squares - mean, 2 * root, out=np.zeros_like(squares), where=root > 0))
+
+
+def _r2(targets: Array, runs: Runs) -> Floats:
+    """R2 - (e^2 - mse) / v + (mse / v^2) ((y - mean y)^2 - v), with v the variance of the targets."""
+    deviations = (targets - targets.mean()) ** 2
+    variance = deviations.mean()
+    if targets.min() == targets.max():
+        raise DataError("R2 needs targets that differ", where="r2", found=f"only {targets[0]}", remedy="Choose rmse or mae")
+    squares = (runs.predictions - targets) ** 2
+    share = squares.mean(axis=1, keepdims=True) / variance
+    return np.asarray(1 - share - (squares / variance - share) + share * (deviations / variance - 1))
+
+
+def _auc(targets: Array, runs: Runs) -> Floats:
+    """AUC + (n / positives)(V10 - AUC) for a positive, AUC + (n / negatives)(V01 - AUC) for a negative."""
+    positive = targets == 1
+    if targets.max() > 1:
+        raise ConfigError("a verdict on the area under the curve needs two classes", where="auc", remedy="Choose accuracy or log-loss")
+    if positive.all() or not positive.any():
+        raise DataError("the area under the curve needs test units of both classes", where="auc", found="one class")
+    given = _given(runs, "auc")
+    return np.stack([_delong(positive, scores) for scores in np.where(positive, given, 1 - given)])
+
+
+def _delong(positive: NDArray[np.bool_], scores: Floats) -> Floats:
+    """One seed's components, weighted so that their mean over all units is the area."""
+    ranks, positives = midranks(scores), int(positive.sum())
+    negatives = len(positive) - positives
+    components = np.empty(len(positive))
+    components[positive] = (ranks[positive] - midranks(scores[positive])) / negatives
+    components[~positive] = 1 - (ranks[~positive] - midranks(scores[~positive])) / positives
+    area = components[positive].mean()
+    weight = len(positive) / np.where(positive, positives, negatives)
+    return np.asarray(area + weight * (components - area))
+
+
+INFLUENCES: Mapping[str, Callable[[Array, Runs], Floats]] = MappingProxyType(
+    {"accuracy": _accuracy, "log-loss": _log_loss, "auc": _auc, "mae": _mae, "rmse": _rmse, "r2": _r2}
+)
+
+
+def unit_values(metric: str, targets: Array, runs: Runs) -> Floats:
+    """Per seed and unit a value (S, n) whose mean over the units is the metric of that seed.
+
+    Args:
+        metric: A key of `INFLUENCES`.
+        targets: (n,) class codes or values.
+        runs: What one arm predicted.
+
+    Raises:
+        ConfigError: A metric that does not exist or has no influences.
+        DataError: Probabilities are missing, or the targets leave the metric undefined.
+
+    Example:
+        >>> unit_values("accuracy", np.array([0, 1]), Runs(np.array([[0, 0], [0, 1]]))).mean(axis=1).tolist()
+        [0.5, 1.0]
+    """
+    if find_metric(metric).name not in INFLUENCES:
+        remedy = f"Choose from: {', '.join(INFLUENCES)}"
+        raise ConfigError("no verdict on this metric: a unit's influence on it is not known here", where=metric, remedy=remedy)
+    return INFLUENCES[metric](targets, runs)
+
+
+def influence(metric: str, targets: Array, arm: Runs, baseline: Runs) -> Floats:
+    """D (S, n): by how much each unit speaks for the arm and against the baseline; positive is better.
+
+    Example:
+        >>> targets, arm, baseline = np.array([1.0, 2.0]), Runs(np.array([[1.0, 3.0]])), Runs(np.array([[3.0, 3.0]]))
+        >>> influence("mae", targets, arm, baseline).tolist()
+        [[2.0, 0.0]]
+    """
+    sign = 1.0 if find_metric(metric).higher_is_better else -1.0
+    # Adding 0 turns -0 into 0, which files should not have to explain.
+    return sign * (unit_values(metric, targets, arm) - unit_values(metric, targets, baseline)) + 0.0
+
+
+def pool(values: Floats, codes: Array, units: int) -> Floats:
+    """Values (S, n) of rows as values (S, units) of what the rows belong to, with the same mean in every seed.
+
+    Unit g gets the mean of its seed + (units / n) * the sum over its rows of (value - that mean). Rows of one customer
+    become one unit; a unit without a row has nothing to add to the mean of its seed.
+
+    Args:
+        values: (S, n).
+        codes: (n,) the unit of each row, from 0 to units - 1.
+        units: Their number.
+
+    Example:
+        >>> pool(np.array([[1.0, 2.0, 6.0]]), np.array([0, 0, 1]), 2).tolist()
+        [[1.0, 5.0]]
+    """
+    mean = values.mean(axis=1, keepdims=True)
+    sums = np.stack([np.bincount(codes, weights=row, minlength=units) for row in values - mean])
+    return np.asarray(mean + units / values.shape[1] * sums)

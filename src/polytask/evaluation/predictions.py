@@ -1,0 +1,217 @@
+"""Reading a frame of predictions: the same seeds and test units for every arm, or a line that says what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.errors import ConfigError, DataError
+from polytask.evaluation.influence import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Floats = NDArray[np.float64]
+
+KINDS = ("multiclass", "binary", "regression")
+COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
+
+
+@dataclass(frozen=True)
+class TaskPredictions:
+    """What every arm predicted for one task.
+
+    Attributes:
+        name: The task.
+        kind: One of `KINDS`.
+        targets: (n,) class codes or values.
+        runs: Per arm (S, n) predictions in the same coding.
+        units: (n,) codes of the test units, shared by all tasks.
+        groups: (n,) codes of what several units belong to (a customer, say); None where each stands alone.
+    """
+
+    name: str
+    kind: str
+    targets: Array
+    runs: Mapping[str, Runs]
+    units: Array
+    groups: Array | None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A checked frame: every arm with the same seeds and units."""
+
+    arms: tuple[str, ...]
+    seeds: tuple[int | str, ...]
+    units: int
+    tasks: tuple[TaskPredictions, ...]
+
+
+def read(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> Predictions:
+    """Check a frame of predictions and turn it into arrays; the order of its rows does not matter.
+
+    Args:
+        frame: Columns `COLUMNS`; optionally `probability` (given to the true label), `split` (only "test" is read) and
+            `group` (units of one group count as one).
+        kinds: Per task its kind; what is not given is inferred.
+
+    Raises:
+        DataError: A column is missing or has gaps, rows are doubled, arms differ in their seeds or units, numbers are not finite.
+        ConfigError: A kind that does not exist.
+    """
+    frame = _checked(frame)
+    arms, seeds, tasks, units = (_codes(frame[column]) for column in ("arm", "seed", "task", "unit"))
+    order = np.lexsort((units[0], seeds[0], arms[0], tasks[0]))
+    keys = np.stack([tasks[0], arms[0], seeds[0], units[0]])[:, order]
+    _refuse_doubles(keys, (tasks[1], arms[1], seeds[1], units[1]))
+    frame = frame.take(order)
+    found = []
+    for code, name in enumerate(tasks[1]):
+        rows = slice(*np.searchsorted(keys[0], [code, code + 1]))
+        _refuse_gaps(str(name), keys[1:, rows], (arms[1], seeds[1], units[1]))
+        found.append(_task(str(name), frame.iloc[rows], keys[3, rows], [str(arm) for arm in arms[1]], len(seeds[1]), kinds or {}))
+    unknown = set(kinds or {}) - {task.name for task in found}
+    if unknown:
+        raise ConfigError("there are no predictions for this task", where=f"kinds[{min(unknown)!r}]")
+    labels = tuple(seed if isinstance(seed, str) else int(seed) for seed in seeds[1].tolist())
+    return Predictions(tuple(str(arm) for arm in arms[1]), labels, len(units[1]), tuple(found))
+
+
+def _checked(frame: pd.DataFrame) -> pd.DataFrame:
+    for column in COLUMNS:
+        if column not in frame:
+            found = ", ".join(map(str, frame.columns))
+            raise DataError("this column is missing", where=f"predictions, column {column!r}", found=found)
+    if "split" in frame:
+        frame = frame[frame["split"] == "test"]
+    if frame.empty:
+        raise DataError("there are no test predictions", where="predictions", found="0 rows")
+    for column in COLUMNS:
+        gaps = int(frame[column].isna().sum())
+        if gaps:
+            remedy = "Leave out units without a label" if column == "target" else ""
+            raise DataError("every row needs an entry", where=f"predictions, column {column!r}", found=f"{gaps} gaps", remedy=remedy)
+    return frame
+
+
+def _codes(column: pd.Series[Any]) -> tuple[Array, Array]:
+    """Codes in sorted order, and what they stand for."""
+    codes, labels = pd.factorize(column.to_numpy(), sort=True)
+    return codes, np.asarray(labels)
+
+
+def _refuse_doubles(keys: Array, labels: tuple[Array, ...]) -> None:
+    doubled = (np.diff(keys, axis=1) == 0).all(axis=0)
+    if doubled.any():
+        task, arm, seed, unit = (names[code] for names, code in zip(labels, keys[:, doubled.argmax()], strict=True))
+        where = f"predictions, task {task!s}, arm {arm!s}, seed {seed!s}, unit {unit!s}"
+        raise DataError("one prediction per arm, seed, task and unit", where=where, found=f"{int(doubled.sum())} doubled rows")
+
+
+def _refuse_gaps(task: str, keys: Array, labels: tuple[Array, Array, Array]) -> None:
+    """Every arm must have predicted the same units with the same seeds: what is missing first is named."""
+    units = np.unique(keys[2])
+    shape = (len(labels[0]), len(labels[1]), len(units))
+    if keys.shape[1] == np.prod(shape):
+        return
+    present = np.zeros(shape, dtype=bool)
+    present[keys[0], keys[1], np.searchsorted(units, keys[2])] = True
+    arm, seed, unit = np.argwhere(~present)[0]
+    missing = int((~present[arm, seed]).sum())
+    place = f"predictions, task {task}, arm {labels[0][arm]!s}, seed {labels[1][seed]!s}"
+    what = "every arm needs the same seeds and the same test units"
+    raise DataError(what, where=place, found=f"{missing} of {len(units)} units missing, unit {labels[2][units[unit]]!s} first")
+
+
+def _task(name: str, frame: pd.DataFrame, units: Array, arms: list[str], seeds: int, kinds: Mapping[str, str]) -> TaskPredictions:
+    shape = (len(arms), seeds, -1)
+    targets, predictions = _numbers(frame["target"]), _numbers(frame["prediction"])
+    kind = kinds.get(name) or _kind(name, frame, targets, predictions)
+    if kind not in KINDS:
+        raise ConfigError("unknown task kind", where=f"task {name}", found=kind, remedy=f"Choose from: {', '.join(KINDS)}")
+    if kind == "regression":
+        _refuse_non_finite(name, frame, {"target": targets, "prediction": predictions})
+    else:
+        targets, predictions = _class_codes(name, frame, targets, predictions)
+    runs_of_targets = targets.reshape(seeds * len(arms), -1)
+    _refuse_disagreement(name, "target", runs_of_targets)
+    groups = _groups(name, frame, runs_of_targets.shape) if "group" in frame else None
+    given = _probabilities(name, frame).reshape(shape) if "probability" in frame else None
+    predictions = predictions.reshape(shape)
+    runs = {arm: Runs(predictions[i], None if given is None else given[i]) for i, arm in enumerate(arms)}
+    return TaskPredictions(name, kind, runs_of_targets[0], runs, units[: runs_of_targets.shape[1]], groups)
+
+
+def _numbers(column: pd.Series[Any]) -> Floats:
+    """The column as numbers, also those written as text; NaN where it is none."""
+    return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+
+
+def _kind(task: str, frame: pd.DataFrame, targets: Floats, predictions: Floats) -> str:
+    """Regression where targets have fractions; otherwise classes, two or more."""
+    if np.isfinite(targets).all() and _fractional(targets):
+        return "regression"
+    if np.isfinite(targets).all() and _fractional(predictions):
+        what = "targets are whole numbers and predictions are not, so the kind of task is in doubt"
+        raise DataError(what, where=f"predictions, task {task}", remedy=f"Give kinds={{{task!r}: 'regression'}}, or predict classes")
+    return "binary" if frame["target"].nunique() <= 2 else "multiclass"
+
+
+def _fractional(values: Floats) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool((finite != np.round(finite)).any())
+
+
+def _refuse_non_finite(task: str, frame: pd.DataFrame, columns: Mapping[str, Floats]) -> None:
+    for column, values in columns.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            found = f"{int(bad.sum())} others, {frame[column].iloc[int(bad.argmax())]!r} first"
+            raise DataError("only finite numbers can be compared", where=f"predictions, task {task}, column {column!r}", found=found)
+
+
+def _class_codes(task: str, frame: pd.DataFrame, targets: Floats, predictions: Floats) -> tuple[Array, Array]:
+    """Codes over the labels of both columns: as numbers where all of them are, or else as text."""
+    both: Array = np.concatenate([targets, predictions])
+    if not np.isfinite(both).all():
+        both = np.concatenate([frame[column].map(str).to_numpy(dtype=object) for column in ("target", "prediction")])
+    codes, _ = pd.factorize(both, sort=True)
+    actual, guessed = codes[: len(targets)], codes[len(targets) :]
+    if not np.isin(guessed, actual).any():
+        found = f"target {frame['target'].iloc[0]!r}, prediction {frame['prediction'].iloc[0]!r}"
+        raise DataError("no prediction is a label that any target has", where=f"predictions, task {task}", found=found)
+    return actual, guessed
+
+
+def _refuse_disagreement(task: str, column: str, runs: Array) -> None:
+    differs = (runs != runs[0]).any(axis=0)
+    if differs.any():
+        where = f"predictions, task {task}, column {column!r}"
+        raise DataError(
+            "a test unit has one value, whatever the arm and seed", where=where, found=f"{int(differs.sum())} units with several"
+        )
+
+
+def _groups(task: str, frame: pd.DataFrame, shape: tuple[int, ...]) -> Array:
+    codes, _ = _codes(frame["group"])
+    if (codes < 0).any():
+        raise DataError("every row needs an entry", where="predictions, column 'group'", found=f"{int((codes < 0).sum())} gaps")
+    _refuse_disagreement(task, "group", codes.reshape(shape))
+    of_units: Array = codes.reshape(shape)[0]
+    return of_units
+
+
+def _probabilities(task: str, frame: pd.DataFrame) -> Floats:
+    """As they are, NaN for tasks without any; they are checked if a metric asks for them."""
+    values = _numbers(frame["probability"])
+    if frame["probability"].notna().any() and not ((values >= 0) & (values <= 1)).all():
+        found = frame["probability"].iloc[int((~((values >= 0) & (values <= 1))).argmax())]
+        raise DataError("a probability lies between 0 and 1", where=f"predictions, task {task}, column 'probability'", found=found)
+    return values

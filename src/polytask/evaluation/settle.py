@@ -1,0 +1,73 @@
+"""What would turn an unclear verdict into a clear one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from polytask.evaluation.crossed import half_widths
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from polytask.evaluation.crossed import Crossed
+
+MOST_SEEDS = 1_000
+MOST_ROWS = 100_000_000
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Settle:
+    """How to settle what is unclear, if the difference and the spread stay what they are.
+
+    Attributes:
+        seeds: Seeds needed with these test rows; None if no number up to 1,000 is enough.
+        rows: Test rows needed with these seeds; None if no number up to 100 million is enough.
+        smallest_effect: The smallest difference that this study would have called helps or hurts four times in five.
+    """
+
+    seeds: int | None
+    rows: int | None
+    smallest_effect: float
+
+
+def settle(study: Crossed, margin: float, level: float) -> Settle:
+    """Seeds or rows for which the interval would exclude 0 or fit between -margin and margin.
+
+    The variance components say what another number of seeds S' and units n' would give:
+    V_S = v_S / S' + v_SR / (S' n'), V_R = v_R / n'. The smallest effect is the half-width of the interval plus 0.84 standard errors.
+
+    Args:
+        study: The analysis of what there is.
+        margin: What counts as the same.
+        level: The two-sided level of the interval; `same` is tested at this level on either side.
+
+    Example:
+        >>> from polytask.evaluation.crossed import cross
+        >>> settle(cross([[0.1, 0.2, 0.1, 0.2], [0.3, 0.4, 0.3, 0.4]]), margin=0.0, level=0.05).seeds
+        4
+    """
+    more_seeds = np.arange(study.seeds + 1, MOST_SEEDS + 1)
+    # One per cent apart: nobody needs the last row.
+    more_rows = np.unique(np.ceil(np.geomspace(study.units + 1, max(MOST_ROWS, study.units + 1), 2_000)).astype(np.int64))
+    return Settle(
+        _first(more_seeds, _settled(study, margin, level, more_seeds, np.full_like(more_seeds, study.units))),
+        _first(more_rows, _settled(study, margin, level, np.full_like(more_rows, study.seeds), more_rows)),
+        study.half_width(level) + float(ndtri(POWER)) * study.error,
+    )
+
+
+def _settled(study: Crossed, margin: float, level: float, seeds: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.bool_]:
+    between_seeds, between_units, rest = study.components()
+    of_seeds, of_units = between_seeds / seeds + rest / (seeds * units), between_units / units
+    excludes_zero = half_widths(of_seeds, of_units, seeds, units, level) < abs(study.difference)
+    within = half_widths(of_seeds, of_units, seeds, units, 2 * level) <= margin - abs(study.difference)
+    return np.asarray(excludes_zero | within)
+
+
+def _first(candidates: NDArray[np.int64], settled: NDArray[np.bool_]) -> int | None:
+    return int(candidates[settled.argmax()]) if settled.any() else None

@@ -1,0 +1,214 @@
+"""The verdict: a pure function of predictions, whoever trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytask.errors import ConfigError, DataError
+from polytask.evaluation.crossed import Crossed, cross
+from polytask.evaluation.influence import influence, pool, unit_values
+from polytask.evaluation.metrics import find_metric
+from polytask.evaluation.predictions import read
+from polytask.evaluation.results import ArmVerdict, Summary, TaskVerdict, Verdict
+from polytask.evaluation.words import LEVEL, Decision, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from polytask.evaluation.predictions import Predictions, TaskPredictions
+
+    Floats = NDArray[np.float64]
+
+METRIC_OF_KIND = {"multiclass": "accuracy", "binary": "accuracy", "regression": "rmse"}
+NO_RELATIVE_CHANGE = ("r2",)  # can be 0 or negative
+USUAL_SEEDS = 5
+FEWEST_SEEDS = 3
+MOST_LOOKS = 3
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """One task, measured: everything that words are made of."""
+
+    predictions: TaskPredictions
+    metric: str
+    margin: float
+    scores: Mapping[str, Floats]  # per arm (S,)
+    influences: Mapping[str, Floats]  # per arm (S, n)
+    studies: Mapping[str, Crossed]
+    baseline: str
+
+    @property
+    def base(self) -> float:
+        return float(self.scores[self.baseline].mean())
+
+    @property
+    def percent(self) -> float | None:
+        """What one unit of difference is in percent of the baseline."""
+        return None if self.metric in NO_RELATIVE_CHANGE or self.base == 0 else 100 / abs(self.base)
+
+
+def verdict(
+    frame: pd.DataFrame,
+    *,
+    baseline: str = "single",
+    chosen: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    metrics: Mapping[str, str] | None = None,
+    margins: Mapping[str, float] | None = None,
+    looks: int = 1,
+    openings: int = 1,
+) -> Verdict:
+    """Say for every task whether an arm helps, hurts, is the same, or whether it is unclear.
+
+    Per task and arm the influences D (S, n) of the test units on the metric difference are analysed with seeds and units as
+    crossed random effects (`polytask.evaluation.crossed`); the words of one family keep 5 % false alarms together
+    (`polytask.evaluation.words`).
+
+    Args:
+        frame: One row per arm, seed, task and unit: columns arm, seed, task, unit, target, prediction; for `log-loss` and
+            `auc` also probability (given to the true label). Only rows with split "test" count if there is a column split.
+            Rows with the same entry in a column group count as one unit.
+        baseline: The arm that the others are compared with.
+        chosen: The arm that validation data chose: its tasks are the family, other arms are shown unadjusted. Without it
+            all arms and tasks form one family.
+        kinds: Per task multiclass, binary or regression; inferred where not given (fractions in targets: regression).
+        metrics: Per task one of accuracy, log-loss, auc, mae, rmse, r2; by default accuracy, and rmse for regression.
+        margins: Per task the difference that counts as the same, in the metric's unit; by default 1 % of the baseline's metric.
+        looks: Looks at the test data that are planned (at most 3); each gets its share of the 5 %.
+        openings: How often the test data were opened, this time included.
+
+    Returns:
+        The verdict; `to_dict()` is the content of verdict.json.
+
+    Raises:
+        DataError: The predictions are incomplete, doubled, not finite, or of one seed only.
+        ConfigError: An arm, a task, a kind or a metric that does not exist.
+
+    Example:
+        >>> import pandas as pd
+        >>> rows = [("single", s, "t", u, u % 2, 0) for s in range(5) for u in range(40)]
+        >>> rows += [("equal", s, "t", u, u % 2, u % 2) for s in range(5) for u in range(40)]
+        >>> frame = pd.DataFrame(rows, columns=["arm", "seed", "task", "unit", "target", "prediction"])
+        >>> verdict(frame).tasks["t"].arms["equal"].word
+        'helps'
+    """
+    predictions = read(frame, kinds)
+    arms = _arms(predictions, baseline, chosen)
+    _refuse_unknown_tasks(predictions, {"metrics": metrics or {}, "margins": margins or {}})
+    if not 1 <= looks <= MOST_LOOKS:
+        raise ConfigError(f"between 1 and {MOST_LOOKS} looks at the test data can be planned", where="looks", found=looks)
+    compared = [_compare(task, baseline, (metrics or {}).get(task.name), (margins or {}).get(task.name)) for task in predictions.tasks]
+    family = arms if chosen is None else (chosen,)
+    decisions = _decisions(compared, arms, family, LEVEL / looks)
+    return Verdict(
+        baseline,
+        chosen,
+        predictions.seeds,
+        LEVEL / looks,
+        looks,
+        openings,
+        {task.predictions.name: _task_verdict(task, arms, family, decisions) for task in compared},
+        {arm: _summary(compared, arm, predictions.units) for arm in arms},
+        _warnings(predictions, compared, looks, openings),
+    )
+
+
+def _arms(predictions: Predictions, baseline: str, chosen: str | None) -> tuple[str, ...]:
+    """The arms that are compared with the baseline."""
+    found = ", ".join(predictions.arms)
+    if baseline not in predictions.arms:
+        raise DataError("the baseline is not among the arms", where=f"baseline {baseline!r}", found=found)
+    others = tuple(arm for arm in predictions.arms if arm != baseline)
+    if not others:
+        raise DataError("there is no arm to compare with the baseline", where="predictions, column 'arm'", found=found)
+    if chosen is not None and chosen not in others:
+        raise ConfigError("the chosen arm must be one of those compared", where=f"chosen {chosen!r}", found=", ".join(others))
+    return others
+
+
+def _refuse_unknown_tasks(predictions: Predictions, options: Mapping[str, Mapping[str, Any]]) -> None:
+    names = {task.name for task in predictions.tasks}
+    for option, values in options.items():
+        for task in sorted(set(values) - names):
+            raise ConfigError("there are no predictions for this task", where=f"{option}[{task!r}]", found=", ".join(sorted(names)))
+
+
+def _compare(task: TaskPredictions, baseline: str, metric: str | None, margin: float | None) -> _Compared:
+    metric = metric or METRIC_OF_KIND[task.kind]
+    regression = task.kind == "regression"
+    if regression != (find_metric(metric).name in ("mae", "rmse", "r2")):
+        raise ConfigError(f"this metric does not fit a {task.kind} task", where=f"task {task.name}", found=metric)
+    if margin is not None and not (np.isfinite(margin) and margin >= 0):
+        raise ConfigError("a margin is a number that is not negative", where=f"margins[{task.name!r}]", found=margin)
+    scores = {arm: unit_values(metric, task.targets, runs).mean(axis=1) for arm, runs in task.runs.items()}
+    influences = {arm: influence(metric, task.targets, runs, task.runs[baseline]) for arm, runs in task.runs.items() if arm != baseline}
+    studies = {arm: cross(_grouped(values, task)) for arm, values in influences.items()}
+    base = abs(float(scores[baseline].mean()))
+    return _Compared(task, metric, 0.01 * base if margin is None else float(margin), scores, influences, studies, baseline)
+
+
+def _grouped(values: Floats, task: TaskPredictions) -> Floats:
+    return values if task.groups is None else pool(values, task.groups, int(task.groups.max()) + 1)
+
+
+def _decisions(compared: Sequence[_Compared], arms: Sequence[str], family: Sequence[str], level: float) -> dict[tuple[str, str], Decision]:
+    """Per task and arm: the family together, everything else alone."""
+    pairs = [(task, arm) for task in compared for arm in arms]
+    together = [pair for pair in pairs if pair[1] in family]
+    alone = [[pair] for pair in pairs if pair[1] not in family]
+    decisions: dict[tuple[str, str], Decision] = {}
+    for group in [together, *alone]:
+        answers = decide([task.studies[arm] for task, arm in group], [task.margin for task, _ in group], level)
+        decisions |= {(task.predictions.name, arm): answer for (task, arm), answer in zip(group, answers, strict=True)}
+    return decisions
+
+
+def _task_verdict(
+    task: _Compared, arms: Sequence[str], family: Sequence[str], decisions: Mapping[tuple[str, str], Decision]
+) -> TaskVerdict:
+    name, base = task.predictions.name, task.scores[task.baseline]
+    percent = task.percent
+    verdicts = {}
+    for arm in arms:
+        study = task.studies[arm]
+        relative = None if percent is None else study.difference * percent
+        mean = float(task.scores[arm].mean())
+        verdicts[arm] = ArmVerdict(mean, study.difference, relative, study.df, arm in family, decisions[name, arm])
+    units = next(iter(task.studies.values())).units
+    single = (float(base.mean()), float(base.std(ddof=1)))
+    higher = find_metric(task.metric).higher_is_better
+    return TaskVerdict(task.predictions.kind, task.metric, higher, task.margin, units, single, verdicts)
+
+
+def _summary(compared: Sequence[_Compared], arm: str, units: int) -> Summary:
+    """The mean over tasks of the relative change, in percent; the baseline's metric is taken as known.
+
+    The tasks' influences are scaled to percent and added up unit by unit, so that what tasks have in common (the seed, the
+    row) is accounted for, and analysed like those of one task.
+    """
+    if any(task.percent is None for task in compared):
+        return Summary(None, None)
+    total = np.zeros((1, 1))
+    for task in compared:
+        scaled = task.influences[arm] * ((task.percent or 0.0) / len(compared))
+        total = total + pool(scaled, task.predictions.units, units)
+    study = cross(total)
+    return Summary(study.difference, study.interval(LEVEL))
+
+
+def _warnings(predictions: Predictions, compared: Sequence[_Compared], looks: int, openings: int) -> tuple[str, ...]:
+    seeds = len(predictions.seeds)
+    said = {
+        f"{seeds} seeds are below the minimum of {FEWEST_SEEDS}: take this as a sketch.": seeds < FEWEST_SEEDS,
+        f"{seeds} seeds are fewer than the usual {USUAL_SEEDS}: intervals are wide.": FEWEST_SEEDS <= seeds < USUAL_SEEDS,
+        f"The test data were opened {openings} times; {looks} looks were planned and paid for.": openings > looks,
+        "No mean relative change: a task's metric allows none.": any(task.percent is None for task in compared),
+    }
+    return tuple(text for text, applies in said.items() if applies)
