@@ -5,5 +5,6 @@ from polytask.architectures.cost import Cost, cost_of
 from polytask.architectures.hard import HardSharing
 from polytask.architectures.heads import head
 from polytask.architectures.model import MultiTaskModel
+from polytask.architectures.plan import NetworkPlan
 
-__all__ = ["Architecture", "Cost", "HardSharing", "MultiTaskModel", "cost_of", "head"]
+__all__ = ["Architecture", "Cost", "HardSharing", "MultiTaskModel", "NetworkPlan", "cost_of", "head"]

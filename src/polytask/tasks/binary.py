@@ -65,9 +65,9 @@ class Binary(Task):
         """Original labels of 0 and 1."""
         return decode_classes(self.classes, values)
 
-    def restore(self, values: Array) -> Array:
-        """Targets are class codes already."""
-        return values
+    def values(self, labels: Array) -> Array:
+        """Class codes."""
+        return self.encode(labels).values
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Logistic loss, in nats."""

@@ -64,9 +64,9 @@ class Multiclass(Task):
         """Original labels of class codes."""
         return decode_classes(self.classes, values)
 
-    def restore(self, values: Array) -> Array:
-        """Targets are class codes already."""
-        return values
+    def values(self, labels: Array) -> Array:
+        """Class codes."""
+        return self.encode(labels).values
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, in nats."""

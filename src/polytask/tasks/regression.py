@@ -81,9 +81,9 @@ class Regression(Task):
         """Predictions are in the original unit already."""
         return np.asarray(values, dtype=np.float64)
 
-    def restore(self, values: Array) -> Array:
-        """Standardised targets in the original unit."""
-        return np.asarray(values, dtype=np.float64) * self.deviation + self.mean
+    def values(self, labels: Array) -> Array:
+        """The numbers themselves, float64."""
+        return self._numbers(labels)
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared error in units of the deviation."""
@@ -91,7 +91,8 @@ class Regression(Task):
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Numbers in the original unit."""
-        return Predictions(self.restore(outputs.squeeze(1).numpy(force=True)), None)
+        numbers = outputs.double().squeeze(1).numpy(force=True)
+        return Predictions(numbers * self.deviation + self.mean, None)
 
     def _numbers(self, labels: Array) -> NDArray[np.float64]:
         labelled = present(labels)

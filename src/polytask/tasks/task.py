@@ -82,8 +82,8 @@ class Task(ABC):
         """The `values` of predictions (N,) as original labels."""
 
     @abstractmethod
-    def restore(self, values: Array) -> Array:
-        """The `values` of targets (N,) in the coding of predictions."""
+    def values(self, labels: Array) -> Array:
+        """Original labels (N,), all there, in the coding of predictions."""
 
     @abstractmethod
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from polytask.training.machine import Precision, choose_precision, fastest_threa
 from polytask.training.optimizers import make_optimizer, make_schedule
 from polytask.training.options import TrainingOptions, training_options
 from polytask.training.predicting import losses_of, measured, outcomes_of
-from polytask.training.preparation import PreparedData, PreparedSource, prepare
+from polytask.training.preparation import Batch, PreparedData, prepare
 from polytask.training.progress import Watch, ignore
 from polytask.training.run import Run
 from polytask.training.state import HistoryRow, TrainingState
@@ -136,12 +136,12 @@ def resolved(
     threads = options.threads
     if threads is None:
         rows = next(_sampler(data, batch_sizes, options.batch_size).epoch(0, seed=0))
-        batches = [data.training[source].take(chosen) for source, chosen in rows.items()]
+        batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
         threads = fastest_threads(_timed_step(copy.deepcopy(model), data, batches, precision), workers=workers)
     return options.model_copy(update={"precision": precision.name, "threads": threads})
 
 
-def _timed_step(model: MultiTaskModel, data: PreparedData, batches: Sequence[PreparedSource], precision: Precision) -> Callable[[], None]:
+def _timed_step(model: MultiTaskModel, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:
     tasks = {task.name: task for task in data.tasks}
 
     def step() -> None:
@@ -185,7 +185,7 @@ def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: 
     return Run(
         model=state.model,
         tasks=loop.data.tasks,
-        normalisations={name: source.normalisation for name, source in loop.data.training.items()},
+        normalisations={name: source.rows.normalisation for name, source in loop.data.training.items()},
         precision=loop.precision,
         options=loop.options,
         validation=validation,

@@ -20,13 +20,13 @@ from polytask.training.machine import PeakMemory, Precision
 from polytask.training.optimizers import step_schedule
 from polytask.training.options import TrainingOptions
 from polytask.training.predicting import Yardstick, losses_of, outcomes_of
-from polytask.training.preparation import PreparedData, PreparedSource
+from polytask.training.preparation import Batch, PreparedData
 from polytask.training.progress import Progress, Watch, ignore
 from polytask.training.state import HistoryRow, TrainingState
 
 SECONDS_BETWEEN_REPORTS = 0.25
 
-Batches = dict[str, PreparedSource]
+Batches = dict[str, Batch]
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Loop:
         self.state.model.train()
         totals = _EpochTotals()
         for number, rows in enumerate(self.sampler.epoch(self.state.epoch, self.seed), start=1):
-            report = self.step({source: self.data.training[source].take(chosen) for source, chosen in rows.items()})
+            report = self.step({source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()})
             totals.add(self._finite(report))
             self._tell(number, totals.last)
         self.state.epoch += 1

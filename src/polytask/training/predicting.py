@@ -14,12 +14,12 @@ from polytask.architectures import MultiTaskModel
 from polytask.evaluation.metrics import Outcome, find_metric, measure, relative, trivial_outcome
 from polytask.tasks import Loss, Task, loss_of
 from polytask.training.machine import Precision
-from polytask.training.preparation import PreparedSource
+from polytask.training.preparation import Batch, PreparedSource
 
 CHUNK = 1_000
 
 
-def forward(model: MultiTaskModel, batch: PreparedSource, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+def forward(model: MultiTaskModel, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Outputs (N, task.outputs) per task that the source labels, from one batch of it."""
     inputs = precision.laid_out(batch.normalisation(batch.inputs))
     with precision.autocast():
@@ -27,32 +27,28 @@ def forward(model: MultiTaskModel, batch: PreparedSource, precision: Precision, 
     return outputs
 
 
-def losses_of(model: MultiTaskModel, tasks: Mapping[str, Task], batch: PreparedSource, precision: Precision) -> dict[str, Loss]:
+def losses_of(model: MultiTaskModel, tasks: Mapping[str, Task], batch: Batch, precision: Precision) -> dict[str, Loss]:
     """Per task the loss over the labelled units of one batch; tasks without any are absent."""
     outputs = forward(model, batch, precision)
     losses = {name: loss_of(tasks[name], outputs[name], batch.targets[name], batch.labelled[name]) for name in batch.tasks}
     return {name: loss for name, loss in losses.items() if loss is not None}
 
 
-def outputs_of(
-    model: MultiTaskModel, source: PreparedSource, precision: Precision, tasks: Sequence[str] | None = None
-) -> dict[str, Tensor]:
-    """Outputs (N, task.outputs) float32 per task for all rows of a source, in chunks, without dropout and graph."""
+def outputs_of(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+    """Outputs (N, task.outputs) float32 per task for any number of rows, in chunks, without dropout and graph."""
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        chunks = [forward(model, source.take(rows), precision, tasks) for rows in torch.split(torch.arange(len(source)), CHUNK)]
+        chunks = [forward(model, rows.take(part), precision, tasks) for part in torch.split(torch.arange(len(rows)), CHUNK)]
     model.train(was_training)
     return {task: torch.cat([chunk[task] for chunk in chunks]).float() for task in chunks[0]} if chunks else {}
 
 
 def outcome_of(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome:
     """What was true and what was predicted, for the labelled units of a source."""
-    targets, mask = source.targets[task.name], source.labelled[task.name]
-    if mask is not None:
-        targets, outputs = targets[mask], outputs[mask]
-    values, probabilities = task.predict(outputs)
-    return Outcome(task.restore(targets.numpy()), values, probabilities)
+    mask = source.rows.labelled[task.name]
+    values, probabilities = task.predict(outputs if mask is None else outputs[mask])
+    return Outcome(source.truths[task.name], values, probabilities)
 
 
 def outcomes_of(
@@ -61,11 +57,11 @@ def outcomes_of(
     """Per task the outcome over all sources that label it."""
     found: dict[str, list[Outcome]] = {task.name: [] for task in tasks}
     for source in sources.values():
-        outputs = outputs_of(model, source, precision)
+        outputs = outputs_of(model, source.rows, precision)
         for task in tasks:
-            if task.name in source.targets:
+            if task.name in source.truths:
                 found[task.name].append(outcome_of(task, outputs[task.name], source))
-    return {task: _joined(outcomes) for task, outcomes in found.items() if outcomes}
+    return {task: join_outcomes(outcomes) for task, outcomes in found.items() if outcomes}
 
 
 def measured(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
@@ -94,20 +90,16 @@ class Yardstick:
         return values, {task: relative(self.metrics[task], value, self.trivial[task]) for task, value in values.items()}
 
     def _trivial(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
-        seen, held_out = (_targets(task, sources) for sources in (training, validation))
+        seen, held_out = (_truths(task.name, sources) for sources in (training, validation))
         return self.metrics[task.name].function(trivial_outcome(task.kind, seen, held_out))
 
 
-def _targets(task: Task, sources: Mapping[str, PreparedSource]) -> NDArray[Any]:
-    parts = []
-    for source in sources.values():
-        if task.name in source.targets:
-            mask = source.labelled[task.name]
-            parts.append(source.targets[task.name] if mask is None else source.targets[task.name][mask])
-    return task.restore(torch.cat(parts).numpy())
+def _truths(task: str, sources: Mapping[str, PreparedSource]) -> NDArray[Any]:
+    return np.concatenate([source.truths[task] for source in sources.values() if task in source.truths])
 
 
-def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+def join_outcomes(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome over the units of several."""
     if len(outcomes) == 1:
         return outcomes[0]
     probabilities = [outcome.probabilities for outcome in outcomes if outcome.probabilities is not None]

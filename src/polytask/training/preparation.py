@@ -20,18 +20,18 @@ LARGE = 20_000
 
 
 @dataclass(frozen=True)
-class PreparedSource:
-    """The rows of one source as tensors; inputs are normalised when a batch is made of them.
+class Batch:
+    """Rows of one source as tensors; inputs are normalised when a network is about to see them.
 
     Attributes:
-        name: Of the source.
+        source: Its name.
         inputs: (N, ...) as they came.
         targets: Per task (N,) as `Task.encode` gives them.
         labelled: Per task (N,) True where there is a label; None where all have one.
-        normalisation: With the statistics of the training rows.
+        normalisation: With the statistics of the source's training rows.
     """
 
-    name: str
+    source: str
     inputs: Tensor
     targets: Mapping[str, Tensor]
     labelled: Mapping[str, Tensor | None]
@@ -42,19 +42,34 @@ class PreparedSource:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that are labelled here."""
+        """The tasks that are labelled here, at least in part."""
         return tuple(self.targets)
 
-    def take(self, rows: Tensor) -> PreparedSource:
-        """These rows: a batch."""
+    def take(self, rows: Tensor) -> Batch:
+        """These rows of it."""
         targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
         labelled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labelled.items()}
-        return PreparedSource(self.name, self.inputs.index_select(0, rows), targets, labelled, self.normalisation)
+        return Batch(self.source, self.inputs.index_select(0, rows), targets, labelled, self.normalisation)
 
     def counts(self) -> dict[str, int]:
         """How many labelled units each task has here."""
-        masks = self.labelled.items()
-        return {task: len(self.inputs) if mask is None else int(mask.sum()) for task, mask in masks}
+        return {task: len(self) if mask is None else int(mask.sum()) for task, mask in self.labelled.items()}
+
+
+@dataclass(frozen=True)
+class PreparedSource:
+    """All rows of a source, or of a part of it.
+
+    Attributes:
+        rows: As one batch, from which others are taken.
+        truths: Per task the labels that are there, in the coding of predictions: what metrics compare with.
+    """
+
+    rows: Batch
+    truths: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -116,12 +131,15 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normali
     """One source's rows as tensors, with the targets of those of the tasks that it labels."""
     targets: dict[str, Tensor] = {}
     labelled: dict[str, Tensor | None] = {}
+    truths: dict[str, NDArray[Any]] = {}
     for task in tasks:
         if task.name in source.labels:
-            encoded = task.encode(source.labels[task.name])
-            targets[task.name] = _tensor(encoded.values)
-            labelled[task.name] = None if encoded.labelled.all() else _tensor(encoded.labelled)
-    return PreparedSource(source.name, _tensor(source.inputs), targets, labelled, normalisation)
+            labels = np.asarray(source.labels[task.name])
+            values, mask = task.encode(labels)
+            targets[task.name] = _tensor(values)
+            labelled[task.name] = None if mask.all() else _tensor(mask)
+            truths[task.name] = task.values(labels[mask])
+    return PreparedSource(Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation), truths)
 
 
 def restrict(source: Source, tasks: Sequence[Task]) -> Source:
@@ -153,5 +171,5 @@ def _check_every_task_has_a_source(wanted: Sequence[str], sources: Sequence[Sour
 
 def _check_every_task_has_labels(wanted: Sequence[str], part: str, prepared: Mapping[str, PreparedSource]) -> None:
     for task in wanted:
-        if not sum(source.counts().get(task, 0) for source in prepared.values()):
+        if not sum(len(source.truths.get(task, ())) for source in prepared.values()):
             raise DataError("no row has a label", where=f"task {task!r}, {part} part", remedy="Give more labelled rows")

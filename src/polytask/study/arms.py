@@ -1,0 +1,85 @@
+"""Arms: the ways of training that a study compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from polytask.errors import ConfigError
+from polytask.registry import names
+from polytask.registry.rows import nearest
+
+SINGLE = "single"
+WEIGHTS = "weights="
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of training.
+
+    Attributes:
+        name: How results call it.
+        groups: The tasks of each network: all in one, or each alone.
+        balancer: Registry name.
+        options: The balancer's.
+    """
+
+    name: str
+    groups: tuple[tuple[str, ...], ...]
+    balancer: str = "equal"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
+    """An arm as users write it: `single`, a balancer's registry name, or `weights=0.2/0.8` in the order of the tasks.
+
+    Raises:
+        ConfigError: There is no such arm, or the weights do not fit the tasks.
+
+    Example:
+        >>> parse_arm("single", ["digit", "garment"]).groups
+        (('digit',), ('garment',))
+        >>> parse_arm("weights=0.2/0.8", ["digit", "garment"]).options
+        {'weights': {'digit': 0.2, 'garment': 0.8}}
+    """
+    together = (tuple(tasks),)
+    if text == SINGLE:
+        return Arm(text, tuple((task,) for task in tasks))
+    if text.startswith(WEIGHTS):
+        return Arm(text, together, "fixed", {"weights": _weights(text, tasks)})
+    if text not in names("balancer"):
+        raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), f"{WEIGHTS}0.2/0.8")))
+    return Arm(text, together, text)
+
+
+def parse_arms(texts: Sequence[str], tasks: Sequence[str]) -> tuple[Arm, ...]:
+    """All arms of a study.
+
+    Raises:
+        ConfigError: One stands there twice, `single` is missing, or nothing is compared with it.
+    """
+    arms = tuple(parse_arm(text.strip(), tasks) for text in texts)
+    listed = [arm.name for arm in arms]
+    for name in listed:
+        if listed.count(name) > 1:
+            raise ConfigError("an arm stands once in the list", where=f"arms, {name!r}", found=f"{listed.count(name)} times")
+    if SINGLE not in listed or len(listed) < 2:
+        remedy = f"Add {SINGLE!r}" if SINGLE not in listed else "Add an arm such as 'equal'"
+        raise ConfigError("a study compares single-task training with joint training", where="arms", found=", ".join(listed), remedy=remedy)
+    return arms
+
+
+def _weights(text: str, tasks: Sequence[str]) -> dict[str, float]:
+    parts = text.removeprefix(WEIGHTS).split("/")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        raise ConfigError("weights are numbers with slashes between", where=text, remedy=f"For example {_example(tasks)}") from None
+    if len(values) != len(tasks):
+        raise ConfigError(f"one weight per task is needed, in the order {', '.join(tasks)}", where=text, found=f"{len(values)} weights")
+    return dict(zip(tasks, values, strict=True))
+
+
+def _example(tasks: Sequence[str]) -> str:
+    return WEIGHTS + "/".join(["1"] * len(tasks))

@@ -1,0 +1,98 @@
+"""What a study is told: every choice, with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from polytask.errors import ConfigError
+from polytask.training import TrainingOptions
+from polytask.training.options import one_line
+
+
+class StudyConfig(BaseModel):
+    """Every choice of a study. Resolved, it is the run folder's `run.yaml`; fed back, it repeats the study.
+
+    Attributes:
+        source: The name of a built-in data set; none where sources were given in Python.
+        size: `sample` or `full`.
+        arms: `single`, and what is compared with it.
+        seeds: The seeds, or how many: 0, 1, ….
+        encoder: Registry name; none takes `conv` for images and `mlp` for vectors.
+        encoder_options: The encoder's arguments.
+        architecture: Registry name of the way of sharing in joint arms.
+        hidden: Widths of the heads' hidden layers.
+        margins: Per task how large a difference still counts as the same, in the metric's own unit; where a task has
+            none: 1 % of its single-task metric.
+        workers: Processes side by side; none takes one per core, if there is work for so many.
+        training: How every network is trained.
+
+    Example:
+        >>> StudyConfig(source="mnist-fashion", seeds=2).seeds
+        (0, 1)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str | None = None
+    size: str = "sample"
+    arms: tuple[str, ...] = ("single", "equal", "uncertainty")
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    encoder: str | None = None
+    encoder_options: dict[str, Any] = Field(default_factory=dict)
+    architecture: str = "hard"
+    hidden: tuple[int, ...] = (64,)
+    margins: dict[str, float] = Field(default_factory=dict)
+    workers: int | None = Field(None, ge=1)
+    training: TrainingOptions = Field(default_factory=TrainingOptions)
+    version: str | None = None
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, value: object) -> object:
+        """A number of seeds stands for the seeds 0, 1, …."""
+        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _enough(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < max(2, len(value)):
+            raise ValueError("at least 2 different seeds are needed, and 3 to trust a verdict")
+        return value
+
+    @field_validator("margins")
+    @classmethod
+    def _positive(cls, value: dict[str, float]) -> dict[str, float]:
+        if any(not 0 < margin < float("inf") for margin in value.values()):
+            raise ValueError("a margin is a number above 0")
+        return value
+
+
+def study_config(given: Mapping[str, Any], where: str = "study") -> StudyConfig:
+    """The configuration, with one line for what is wrong with it.
+
+    Raises:
+        ConfigError: An unknown choice, or a value that cannot be.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigError("a study is a mapping of names to values", where=where, found=type(given).__name__)
+    try:
+        return StudyConfig.model_validate(dict(given))
+    except ValidationError as error:
+        raise one_line(error, where) from None
+
+
+def agrees(asked: object, stored: object) -> bool:
+    """Whether a stored, resolved configuration is what was asked for: what was left open agrees with anything.
+
+    Example:
+        >>> agrees({"epochs": 3, "threads": None}, {"epochs": 3, "threads": 1})
+        True
+    """
+    if asked is None or asked == "auto":
+        return True
+    if isinstance(asked, Mapping) and isinstance(stored, Mapping):
+        return asked.keys() == stored.keys() and all(agrees(value, stored[name]) for name, value in asked.items())
+    return asked == stored

@@ -1,0 +1,175 @@
+"""The run folder: claiming it, going on in it, and what is written into it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polytask.data import Source, fingerprint
+from polytask.errors import ConfigError, StorageError
+from polytask.storage import make_folder, read_yaml, storage_errors, write_bytes, write_json, write_text, write_yaml
+from polytask.study.config import StudyConfig, agrees, study_config
+from polytask.training.machine import cores
+
+PACKAGES = ("polytask", "torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "joblib")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where one study lives.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "run.yaml"
+
+    @property
+    def verdict(self) -> Path:
+        """What the study says; written last but for the report."""
+        return self.path / "verdict.json"
+
+    @property
+    def predictions(self) -> Path:
+        """What the verdict is computed from."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What is kept while training."""
+        return self.path / "checkpoints"
+
+    @property
+    def ledger(self) -> Path:
+        """How often the test data were opened."""
+        return self.checkpoints / "test-openings.json"
+
+    @property
+    def model(self) -> Path:
+        """The recommended model."""
+        return self.path / "model"
+
+    def claim(self, asked: StudyConfig) -> StudyConfig | None:
+        """Take the folder for this study: None where it is new, the stored configuration where the study goes on.
+
+        Raises:
+            StorageError: It holds something else, or a finished study, or cannot be written to.
+        """
+        make_folder(self.path)
+        with storage_errors(self.path):
+            used = any(self.path.iterdir())
+        if not used:
+            return None
+        if not self.config.exists():
+            raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
+        if self.verdict.exists():
+            remedy = "Choose another --out, or delete it"
+            raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
+        stored = study_config(read_yaml(self.config), where=str(self.config))
+        different = differences(asked, stored)
+        if different:
+            remedy = "Repeat the command that began it, or choose another --out"
+            raise StorageError(f"this folder holds another run, unfinished ({different})", where=str(self.path), remedy=remedy)
+        return stored
+
+    def write_config(self, config: StudyConfig) -> None:
+        """Every choice, resolved."""
+        write_yaml(self.config, config.model_dump(mode="json"))
+
+    def write_environment(self, config: StudyConfig, sources: Sequence[Source]) -> None:
+        """Versions, processor, threads, seeds and data."""
+        facts = {
+            "python": platform.python_version(),
+            **{package: _version(package) for package in PACKAGES},
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cores": cores(),
+            "workers": config.workers,
+            "threads_per_worker": config.training.threads,
+            "precision": config.training.precision,
+            "seeds": list(config.seeds),
+            **{f"data sha256, {source.name}": fingerprint(source) for source in sources},
+        }
+        write_json(self.path / "environment.json", facts)
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """A table as CSV or Parquet, after its name's ending."""
+        if name.endswith(".parquet"):
+            buffer = io.BytesIO()
+            table.to_parquet(buffer, index=False)
+            write_bytes(self.path / name, buffer.getvalue())
+        else:
+            write_text(self.path / name, table.to_csv(index=False, lineterminator="\n"))
+
+    def log(self, line: str) -> None:
+        """Add a line, with the time, to log.txt."""
+        path = self.path / "log.txt"
+        with storage_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {line}\n")
+
+    def discard_checkpoints(self) -> None:
+        """What was kept while training is no longer needed."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """The predictions of a run folder.
+
+    Raises:
+        StorageError: The file is damaged.
+    """
+    with storage_errors(path):
+        try:
+            return pd.read_parquet(path)
+        except ValueError as error:  # pyarrow's errors about content are ValueErrors
+            raise StorageError("this is no Parquet file", where=str(path), found=error) from None
+
+
+def differences(asked: StudyConfig, stored: StudyConfig) -> str:
+    """The names of the choices in which a stored configuration is not what was asked for."""
+    first, second = asked.model_dump(mode="json", exclude={"version"}), stored.model_dump(mode="json", exclude={"version"})
+    nested = {f"training.{name}": (value, second["training"][name]) for name, value in first.pop("training").items()}
+    pairs: Mapping[str, tuple[Any, Any]] = {name: (value, second[name]) for name, value in first.items()} | nested
+    return ", ".join(name for name, (value, other) in pairs.items() if not agrees(value, other))
+
+
+def check_margins(config: StudyConfig, tasks: Sequence[str]) -> None:
+    """Refuse margins of tasks that are not there.
+
+    Raises:
+        ConfigError: A margin's task does not exist.
+    """
+    for task in config.margins:
+        if task not in tasks:
+            raise ConfigError("a margin for a task that does not exist", where=f"margins, {task!r}", remedy=f"Tasks: {', '.join(tasks)}")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

@@ -1,0 +1,135 @@
+"""The jobs of a study: one network each, with a folder for what comes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.architectures import NetworkPlan, cost_of
+from polytask.data import Source
+from polytask.storage import has_state, make_folder
+from polytask.study.arms import Arm
+from polytask.study.status import write_status
+from polytask.tasks import Task
+from polytask.training import Progress, TrainingOptions, fit, make_balancer
+from polytask.training.network import Network, load_network, save_network
+from polytask.training.preparation import restrict
+from polytask.training.run import Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network of one arm and seed.
+
+    Attributes:
+        arm: Which way of training.
+        seed: Root of its random streams; the same in all arms, which is what pairs them.
+        tasks: What the network predicts.
+        folder: Where its state, its status and its result go.
+    """
+
+    arm: Arm
+    seed: int
+    tasks: tuple[str, ...]
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """How people call it."""
+        part = f" {'+'.join(self.tasks)}" if len(self.arm.groups) > 1 else ""
+        return f"{self.arm.name}{part}, seed {self.seed}"
+
+    @property
+    def result(self) -> Path:
+        """The folder of the trained network."""
+        return self.folder / "network"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the network is there."""
+        return has_state(self.result)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What all jobs of a study have in common.
+
+    Attributes:
+        sources: Training sources: a job never sees others.
+        tasks: All tasks.
+        plan: What networks are made of.
+        batch_sizes: Rows per source and step, the same in every arm.
+        options: How they are trained, resolved.
+    """
+
+    sources: tuple[Source, ...]
+    tasks: tuple[Task, ...]
+    plan: NetworkPlan
+    batch_sizes: dict[str, int]
+    options: TrainingOptions
+
+
+def jobs_of(arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -> tuple[Job, ...]:
+    """Every network to train: seed by seed, so that an interrupted study holds complete seeds."""
+    wanted = [(number, arm, seed, group) for seed in seeds for number, arm in enumerate(arms) for group in arm.groups]
+    return tuple(Job(arm, seed, group, folder / _slug(number, arm, seed, group)) for number, arm, seed, group in wanted)
+
+
+def train_job(job: Job, assignment: Assignment, parent: int) -> None:
+    """Train one network and store it, unless it is stored already."""
+    if os.getpid() != parent:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    if job.finished:
+        return
+    make_folder(job.folder)
+    tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
+    model = assignment.plan.build(tasks, job.seed)
+
+    def watch(progress: Progress) -> None:
+        write_status(job.folder, progress)
+
+    run = fit(
+        model,
+        [restrict(source, tasks) for source in assignment.sources],
+        make_balancer(job.arm.balancer, tasks, job.seed, job.arm.options),
+        seed=job.seed,
+        batch_sizes=assignment.batch_sizes,
+        checkpoint=job.folder / "state",
+        watch=watch,
+        options=assignment.options,
+    )
+    save_network(job.result, assignment.plan, run, _facts(run, assignment.sources, tasks))
+    shutil.rmtree(job.folder / "state", ignore_errors=True)
+
+
+def result_of(job: Job) -> Network:
+    """The trained network of a finished job."""
+    return load_network(job.result)
+
+
+def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:
+    """What the study's files need to know of a run."""
+    used = {source.name: source for source in sources if source.name in run.normalisations}
+    labelled = {name: [task.name for task in tasks if task.name in source.labels] for name, source in used.items()}
+    cost = cost_of(run.model, {name: source.inputs.shape[1:] for name, source in used.items()}, labelled)
+    return {
+        "validation": {task: dict(metrics) for task, metrics in run.validation.items()},
+        "relative": run.relative,
+        "cost": asdict(cost),
+        "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
+        "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory},
+        "matched": None if run.matched is None else str(run.matched),
+        "history": run.history.to_dict(orient="split", index=False),
+    }
+
+
+def _slug(number: int, arm: Arm, seed: int, group: tuple[str, ...]) -> str:
+    """A folder's name that is safe whatever arms and tasks are called: numbers decide, words only help."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", arm.name).strip("-")[:30]
+    return f"seed{seed}-arm{number}-{words}-{arm.groups.index(group)}"

@@ -1,0 +1,137 @@
+"""The door to the test data. It opens once all networks are trained, and every opening is written down first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.data import Source
+from polytask.errors import StorageError
+from polytask.evaluation.metrics import Outcome
+from polytask.storage import read_json, write_json
+from polytask.study.jobs import Job, result_of
+from polytask.study.running import side_by_side
+from polytask.tasks import Task
+from polytask.training.predicting import join_outcomes, measured, outcome_of
+
+PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
+RESULT_COLUMNS = ["arm", "seed", "task", "split", "metric", "value"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Proof that every network of a study is trained: without one the test data cannot be asked for.
+
+    Attributes:
+        jobs: All of them.
+    """
+
+    jobs: tuple[Job, ...]
+
+    def __post_init__(self) -> None:
+        for job in self.jobs:
+            if not job.finished:
+                raise StorageError("test data stay closed until every network is trained", where=job.label, found="no trained network")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What came of the test data.
+
+    Attributes:
+        predictions: A frame: arm, seed, task, unit, split, target, prediction, probability (given to the true label).
+        results: A frame: arm, seed, task, split, metric, value.
+    """
+
+    predictions: pd.DataFrame
+    results: pd.DataFrame
+
+
+def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger: Path, workers: int) -> Tested:
+    """Load the test rows, and let every network predict them.
+
+    Args:
+        finished: Proof that nothing is left to choose.
+        door: Loads the test sources.
+        ledger: The file in which openings are counted.
+        workers: Processes side by side.
+    """
+    write_json(ledger, {"openings": openings(ledger) + 1})
+    sources = door()
+    parts = side_by_side(_test, [(job, sources) for job in finished.jobs], workers)
+    predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
+    return Tested(predictions, pd.concat([part.results for part in parts], ignore_index=True))
+
+
+def openings(ledger: Path) -> int:
+    """How often the test data were opened."""
+    return int(read_json(ledger)["openings"]) if ledger.exists() else 0
+
+
+def _test(job: Job, sources: Sequence[Source]) -> Tested:
+    """One network's predictions of the test rows, and what they are worth."""
+    network = result_of(job)
+    rows, outcomes = [], []
+    for source in sources:
+        if source.name not in network.normalisations:
+            continue
+        prepared = network.prepared(source)
+        outputs = network.outputs(prepared)
+        for task in network.tasks:
+            if task.name in prepared.truths:
+                outcome = outcome_of(task, outputs[task.name], prepared)
+                mask = prepared.rows.labelled[task.name]
+                rows.append(_rows(job, task, outcome, _units(source, None if mask is None else mask.numpy())))
+                outcomes.append((task, outcome))
+    results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
+    return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
+
+
+def result_rows(job: Job, task: str, split: str, metrics: Mapping[str, float]) -> pd.DataFrame:
+    """Metrics as rows of a tidy table: arm, seed, task, split, metric, value."""
+    values = pd.DataFrame({"metric": list(metrics), "value": list(metrics.values())})
+    return values.assign(arm=job.arm.name, seed=job.seed, task=task, split=split)[RESULT_COLUMNS]
+
+
+def _metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:
+    """Per task every metric that it names, over all sources that label it."""
+    tasks = {task.name: task for task, _ in outcomes}
+    joined = {name: join_outcomes([outcome for task, outcome in outcomes if task.name == name]) for name in tasks}
+    return measured(list(tasks.values()), joined)
+
+
+def _rows(job: Job, task: Task, outcome: Outcome, units: list[str]) -> pd.DataFrame:
+    """Predictions as rows: labels as text, since one column holds those of all tasks."""
+    frame = pd.DataFrame(
+        {
+            "unit": units,
+            "target": _text(task.decode(outcome.targets)),
+            "prediction": _text(task.decode(outcome.predictions)),
+            "probability": _of_true_label(outcome),
+        }
+    )
+    return frame.assign(arm=job.arm.name, seed=job.seed, task=task.name, split="test")[PREDICTION_COLUMNS]
+
+
+def _of_true_label(outcome: Outcome) -> NDArray[np.float64]:
+    """(N,) the probability given to the true label; NaN for kinds that have none."""
+    if outcome.probabilities is None:
+        return np.full(len(outcome.targets), np.nan)
+    return np.asarray(outcome.probabilities[np.arange(len(outcome.targets)), outcome.targets], dtype=np.float64)
+
+
+def _units(source: Source, mask: NDArray[np.bool_] | None) -> list[str]:
+    """What the labelled rows are called: source/unit, which is unique over all sources."""
+    units = source.units if mask is None else source.units[mask]
+    return [f"{source.name}/{unit}" for unit in units.tolist()]
+
+
+def _text(labels: NDArray[Any]) -> list[str]:
+    """Labels as text; numbers so that reading them gives the same number."""
+    return [str(label) for label in labels.tolist()]

@@ -1,0 +1,74 @@
+"""Running jobs side by side, with one shared view of how far they are."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from joblib import Parallel, delayed
+
+from polytask.study.jobs import Assignment, Job, train_job
+from polytask.study.status import StudyProgress, read_status
+from polytask.training.machine import cores
+
+Watch = Callable[[StudyProgress], None]
+Result = TypeVar("Result")
+
+SECONDS_BETWEEN_LOOKS = 0.25
+
+
+def ignore(progress: StudyProgress) -> None:
+    """Nobody watches."""
+    del progress
+
+
+def workers_for(jobs: int, asked: int | None) -> int:
+    """How many processes: what was asked for, or one per core; never more than there are jobs."""
+    return max(1, min(jobs, cores() if asked is None else asked))
+
+
+def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: Watch) -> None:
+    """Train every network that is not there yet."""
+    waiting = [job for job in jobs if not job.finished]
+    with _watched(jobs, watch):
+        side_by_side(train_job, [(job, assignment, os.getpid()) for job in waiting], workers)
+
+
+def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
+    """The results of calls that run in so many processes; in this one where one is enough."""
+    count = min(workers, len(arguments))
+    if count <= 1:
+        return [function(*values) for values in arguments]
+    # One batch per call: networks take seconds, and the slowest must not wait behind another.
+    run = Parallel(n_jobs=count, backend="loky", batch_size=1, pre_dispatch="n_jobs")
+    results: list[Result] = run(delayed(function)(*values) for values in arguments)
+    return results
+
+
+@contextmanager
+def _watched(jobs: Sequence[Job], watch: Watch) -> Iterator[None]:
+    """Tell `watch` a few times a second how far the jobs are."""
+    over = threading.Event()
+    waiting = list(jobs)
+
+    def look() -> None:
+        waiting[:] = [job for job in waiting if not job.finished]
+        statuses = ((job.label, read_status(job.folder)) for job in waiting)
+        running = tuple((label, status) for label, status in statuses if status is not None)
+        watch(StudyProgress(len(jobs) - len(waiting), len(jobs), running))
+
+    def keep_looking() -> None:
+        while not over.wait(SECONDS_BETWEEN_LOOKS):
+            look()
+
+    watcher = threading.Thread(target=keep_looking, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        look()

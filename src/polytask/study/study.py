@@ -1,0 +1,232 @@
+"""A study: arms x seeds with one offered budget, and what comes of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polytask.architectures import NetworkPlan
+from polytask.data import Source, Sources, proportional_batch_sizes
+from polytask.errors import ConfigError
+from polytask.evaluation.results import Verdict
+from polytask.evaluation.verdict import verdict
+from polytask.storage import write_json
+from polytask.study.arms import SINGLE, Arm, parse_arms
+from polytask.study.config import StudyConfig, study_config
+from polytask.study.costs import NOTE, ArmCost, cost_of_arm
+from polytask.study.folder import RunFolder, check_margins, read_predictions
+from polytask.study.jobs import Assignment, Job, jobs_of, result_of
+from polytask.study.opening import Finished, open_test, openings, result_rows
+from polytask.study.recommendation import Recommendation, recommend
+from polytask.study.running import Watch, ignore, train_all, workers_for
+from polytask.study.shipping import ship
+from polytask.study.status import StudyProgress
+from polytask.tasks import Task
+from polytask.training import choose_precision, prepare, resolved
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study found.
+
+    Attributes:
+        verdict: Per task and arm.
+        recommendation: What to ship.
+        costs: Per arm.
+        predictions: Of the test rows, per arm, seed, task and unit.
+        folder: Where everything lies.
+        summary: The content of verdict.json.
+    """
+
+    verdict: Verdict
+    recommendation: Recommendation
+    costs: Mapping[str, ArmCost]
+    predictions: pd.DataFrame
+    folder: Path
+    summary: Mapping[str, Any]
+
+
+class Study:
+    """Trains every arm with every seed, and says what the test data say.
+
+    Every arm gets the same offered budget: the same rows per task and epoch, the same most epochs, the same patience.
+    Models, and the joint arm that is put to the test, are chosen on validation data. Test data are opened when every
+    network is trained, by code that cannot be reached earlier, and every opening is counted.
+
+    Args:
+        sources: Training sources, with the door to their test rows (`Sources`), as `datasets.load` gives them.
+        tasks: What to predict.
+        arms: `single`, and what is compared with it: registry names of balancers, `weights=0.2/0.8`.
+        seeds: How many, or which.
+        test: Loads the test sources, if `sources` has no door of its own.
+        config: All choices at once, or
+        **choices: any field of `StudyConfig` by name.
+
+    Raises:
+        ConfigError: An unknown arm or choice, or no test rows to decide on.
+
+    Example:
+        >>> import numpy as np
+        >>> from polytask.tasks import Regression
+        >>> def table(rows, seed):
+        ...     x = np.random.default_rng(seed).normal(size=(rows, 3)).astype("float32")
+        ...     return Source("toy", x, {"sum": x.sum(1), "first": x[:, 0]})
+        >>> study = Study([table(200, 0)], (Regression(name="sum"), Regression(name="first")), arms=["single", "equal"],
+        ...               seeds=2, test=lambda: (table(100, 1),), training={"epochs": 2}, workers=1)
+        >>> sorted(study.run().verdict.tasks)
+        ['first', 'sum']
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        tasks: Sequence[Task],
+        arms: Sequence[str] = ("single", "equal"),
+        seeds: int | Sequence[int] = 5,
+        *,
+        test: Callable[[], tuple[Source, ...]] | None = None,
+        config: StudyConfig | None = None,
+        **choices: Any,  # noqa: ANN401 - fields of StudyConfig
+    ) -> None:
+        door = test or (sources.open_test if isinstance(sources, Sources) else None)
+        if door is None:
+            raise ConfigError("a study needs test rows to decide on", where="test", remedy="Pass test=, a function that loads them")
+        self._door: Callable[[], tuple[Source, ...]] = door
+        self.sources, self.tasks = tuple(sources), tuple(tasks)
+        self.asked = config or study_config({"arms": tuple(arms), "seeds": seeds, **choices})
+        self.names = tuple(task.name for task in self.tasks)
+        self.arms = parse_arms(self.asked.arms, self.names)
+        check_margins(self.asked, self.names)
+
+    def run(self, out: str | Path | None = None, watch: Watch = ignore) -> Result:
+        """Train what is not trained yet, open the test data, and write the run folder.
+
+        Args:
+            out: The run folder; a study that was interrupted there goes on. By default a temporary one.
+            watch: Is told a few times a second how far it is.
+
+        Raises:
+            StorageError: The folder is used, or cannot be written to.
+            NonFiniteError: A loss is no longer a number.
+        """
+        folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
+        stored = folder.claim(self.asked)
+        config = self._resolved() if stored is None else stored
+        if stored is None:
+            folder.write_config(config)
+            folder.write_environment(config, self.sources)
+        folder.log("study begins" if stored is None else "study goes on")
+        jobs = jobs_of(self.arms, config.seeds, folder.checkpoints)
+        train_all(jobs, self._assignment(config), config.workers or 1, watch)
+        folder.log(f"{len(jobs)} networks trained")
+        watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
+        self._test(folder, jobs, config)
+        return self._conclude(folder, jobs, config)
+
+    @property
+    def plan(self) -> NetworkPlan:
+        """What the networks are made of."""
+        shapes = {source.inputs.shape[1:] for source in self.sources}
+        if len(shapes) > 1:
+            raise ConfigError("one encoder serves all sources, so their inputs have one shape", where="sources", found=sorted(shapes))
+        shape = tuple(int(side) for side in shapes.pop())
+        encoder = self.asked.encoder or ("conv" if len(shape) == 3 else "mlp")
+        return NetworkPlan(
+            encoder, shape, self.asked.encoder_options, self.asked.architecture, self.asked.hidden, self.asked.training.initialisation
+        )
+
+    def _resolved(self) -> StudyConfig:
+        """The configuration with every measured choice in it."""
+        options = self.asked.training
+        model = self.plan.build(self.tasks, seed=0)
+        data = prepare(self.sources, self.tasks, validation=options.validation, seed=0)
+        networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
+        workers = workers_for(networks, self.asked.workers)
+        precision = choose_precision(model, options.precision)
+        precision.arranged(model)
+        return self.asked.model_copy(
+            update={
+                "encoder": self.plan.encoder,
+                "workers": workers,
+                "training": resolved(options, model, data, precision, self._batch_sizes(options.batch_size), workers=workers),
+            }
+        )
+
+    def _batch_sizes(self, batch_size: int) -> dict[str, int]:
+        return proportional_batch_sizes({source.name: len(source) for source in self.sources}, batch_size)
+
+    def _assignment(self, config: StudyConfig) -> Assignment:
+        return Assignment(self.sources, self.tasks, self.plan, self._batch_sizes(config.training.batch_size), config.training)
+
+    def _test(self, folder: RunFolder, jobs: tuple[Job, ...], config: StudyConfig) -> None:
+        """Open the test data, unless their predictions are there already."""
+        if folder.predictions.exists():
+            return
+        finished = Finished(jobs)
+        folder.log(f"test data opened, time {openings(folder.ledger) + 1}")
+        tested = open_test(finished, self._door, folder.ledger, config.workers or 1)
+        validation = [
+            result_rows(job, task, "validation", metrics) for job in jobs for task, metrics in result_of(job).facts["validation"].items()
+        ]
+        folder.write_table("results.csv", pd.concat([*validation, tested.results], ignore_index=True))
+        folder.write_table("predictions.parquet", tested.predictions)
+
+    def _conclude(self, folder: RunFolder, jobs: Sequence[Job], config: StudyConfig) -> Result:
+        """Verdict, costs, recommendation, and everything else that the run folder holds."""
+        facts = {job.label: (job, result_of(job).facts) for job in jobs}
+        of_arm = {arm.name: [fact for fact in facts.values() if fact[0].arm.name == arm.name] for arm in self.arms}
+        costs = {arm: cost_of_arm(found) for arm, found in of_arm.items()}
+        chosen = chosen_arm(self.arms, of_arm)
+        predictions = read_predictions(folder.predictions)
+        kinds = {task.name: task.kind for task in self.tasks}
+        metrics = {task.name: task.metrics[0] for task in self.tasks}
+        said = verdict(predictions, chosen=chosen, kinds=kinds, metrics=metrics, margins=config.margins, openings=openings(folder.ledger))
+        recommendation = recommend(said, chosen, self.names, costs)
+        summary = _summary(config, said, recommendation)
+        folder.write_table("history.csv", _history(list(facts.values())))
+        write_json(folder.path / "cost.json", {"arms": {arm: cost.to_dict() for arm, cost in costs.items()}, "note": NOTE})
+        ship(folder.model, of_arm[recommendation.arm])
+        write_json(folder.verdict, summary)
+        folder.log(recommendation.reason)
+        folder.discard_checkpoints()
+        return Result(said, recommendation, costs, predictions, folder.path, summary)
+
+
+def chosen_arm(arms: Sequence[Arm], facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> str:
+    """The joint arm with the best mean relative validation metric over seeds; the first of several."""
+    scores = {arm.name: sum(fact["relative"] for _, fact in facts[arm.name]) for arm in arms if arm.name != SINGLE}
+    return max(scores, key=lambda name: scores[name])
+
+
+def not_tuned(config: StudyConfig) -> list[str]:
+    """What this study did not tune, and where its budget favours an arm: said under every verdict."""
+    fixed = any(arm.startswith("weights=") or arm == "fixed" for arm in config.arms)
+    training = config.training
+    return [
+        f"Nothing was tuned: one learning rate ({training.lr:g}) for all arms" + ("; fixed weights not tuned." if fixed else "."),
+        f"Same offered budget for every arm: at most {training.epochs} epochs, "
+        + (f"patience {training.patience}." if training.patience else "no early stopping."),
+        f"Single-task networks stop on their own task, joint ones on a policy ({training.stop!r}): an advantage for single-task training.",
+    ]
+
+
+def _summary(config: StudyConfig, said: Verdict, recommendation: Recommendation) -> dict[str, Any]:
+    """The content of verdict.json. No time in it: a repeat gives the same bytes."""
+    head = {"study": config.source or "sources given in Python", "version": config.version}
+    return head | said.to_dict() | {"recommendation": recommendation.to_dict(), "notes": not_tuned(config)}
+
+
+def _history(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFrame:
+    """The history of every network in one tidy table."""
+    tables = []
+    for job, fact in facts:
+        table = pd.DataFrame(fact["history"]["data"], columns=fact["history"]["columns"])
+        table.insert(0, "arm", job.arm.name)
+        table.insert(1, "seed", job.seed)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

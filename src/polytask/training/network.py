@@ -1,0 +1,98 @@
+"""A trained network as a folder: weights, and all that is needed to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.architectures import MultiTaskModel, NetworkPlan
+from polytask.data import Normalisation, Source
+from polytask.errors import ConfigError
+from polytask.storage import load_state, save_state
+from polytask.tasks import Task, task_from_dict
+from polytask.training.machine import Precision
+from polytask.training.predicting import outputs_of
+from polytask.training.preparation import PreparedSource, prepare_source
+from polytask.training.run import Run
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that predicts.
+
+    Attributes:
+        plan: What it is made of.
+        model: With its weights.
+        normalisations: Per source that it knows.
+        precision: Of the forward pass.
+        facts: What else was stored with it.
+    """
+
+    plan: NetworkPlan
+    model: MultiTaskModel
+    normalisations: Mapping[str, Normalisation]
+    precision: Precision
+    facts: Mapping[str, Any]
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What it predicts."""
+        return self.model.tasks
+
+    def prepared(self, source: Source) -> PreparedSource:
+        """A source's rows, with the statistics that the network was trained with."""
+        return prepare_source(source, self.tasks, self.normalisations[source.name])
+
+    def outputs(self, source: PreparedSource, tasks: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """Outputs (N, task.outputs) per task, for all rows of a source."""
+        return outputs_of(self.model, source.rows, self.precision, tasks)
+
+    def outputs_for(self, source: str, inputs: np.ndarray[Any, Any]) -> dict[str, Tensor]:
+        """Outputs (N, task.outputs) of every task, for inputs such as that source has.
+
+        Raises:
+            ConfigError: A source that the network was not trained on.
+        """
+        if source not in self.normalisations:
+            known = ", ".join(self.normalisations)
+            raise ConfigError("the network was not trained on this source", where=repr(source), remedy=f"It knows {known}")
+        prepared = prepare_source(Source(source, inputs, {}), (), self.normalisations[source])
+        return self.outputs(prepared, tuple(task.name for task in self.tasks))
+
+
+def save_network(folder: Path, plan: NetworkPlan, run: Run, facts: Mapping[str, Any]) -> None:
+    """Write a trained network, with facts (plain data) that shall stand beside it."""
+    save_state(
+        folder,
+        {
+            "weights": run.model.state_dict(),
+            "plan": plan.to_dict(),
+            "tasks": [task.to_dict() for task in run.tasks],
+            "normalisations": {name: normalisation.to_dict() for name, normalisation in run.normalisations.items()},
+            "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},
+            "facts": facts,
+        },
+    )
+
+
+def load_network(folder: Path) -> Network:
+    """Read what `save_network` wrote.
+
+    Raises:
+        StorageError: A file is missing or damaged.
+    """
+    state = load_state(folder)
+    plan = NetworkPlan.from_dict(state["plan"])
+    with torch.random.fork_rng(devices=()):
+        model = plan.build([task_from_dict(task) for task in state["tasks"]], seed=0)
+    model.load_state_dict(state["weights"])
+    precision = Precision(**state["precision"])
+    precision.arranged(model)
+    normalisations = {name: Normalisation.from_dict(values) for name, values in state["normalisations"].items()}
+    return Network(plan, model.eval(), normalisations, precision, state["facts"])
