@@ -1,7 +1,9 @@
 """polytask trains several tasks together, and tells you whether you should.
 
->>> import polytask as pt
->>> pt.balancing.Equal().aggregate([[1.0, 0.0], [0.0, 2.0]])  # doctest: +SKIP
+Example:
+    >>> import polytask as pt
+    >>> pt.encoders.Conv((1, 28, 28)).features
+    1600
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -12,42 +12,67 @@ from polytask.training import TrainingOptions
 from polytask.training.options import one_line
 
 
-class StudyConfig(BaseModel):
-    """Every choice of a study. Resolved, it is the run folder's `run.yaml`; fed back, it repeats the study.
+class NetworkConfig(BaseModel):
+    """What every run is told.
 
     Attributes:
         source: The name of a built-in data set; none where sources were given in Python.
         size: `sample` or `full`.
-        arms: `single`, and what is compared with it.
-        seeds: The seeds, or how many: 0, 1, ….
         encoder: Registry name; none takes `conv` for images and `mlp` for vectors.
         encoder_options: The encoder's arguments.
-        architecture: Registry name of the way of sharing in joint arms.
+        architecture: Registry name of the way of sharing.
         hidden: Widths of the heads' hidden layers.
-        margins: Per task how large a difference still counts as the same, in the metric's own unit; where a task has
-            none: 1 % of its single-task metric.
         workers: Processes side by side; none takes one per core, if there is work for so many.
         training: How every network is trained.
-
-    Example:
-        >>> StudyConfig(source="mnist-fashion", seeds=2).seeds
-        (0, 1)
+        version: Of polytask, that wrote it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str | None = None
     size: str = "sample"
-    arms: tuple[str, ...] = ("single", "equal", "uncertainty")
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     encoder: str | None = None
     encoder_options: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard"
     hidden: tuple[int, ...] = (64,)
-    margins: dict[str, float] = Field(default_factory=dict)
     workers: int | None = Field(None, ge=1)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     version: str | None = None
+
+
+class TrainConfig(NetworkConfig):
+    """What the training of one network is told. Resolved, it is the run folder's `run.yaml`.
+
+    Attributes:
+        balancer: Registry name, or `weights=0.2/0.8` in the order of the tasks.
+        seed: Root of all random streams.
+
+    Example:
+        >>> TrainConfig(source="mnist-fashion").balancer
+        'equal'
+    """
+
+    balancer: str = "equal"
+    seed: int = 0
+
+
+class StudyConfig(NetworkConfig):
+    """What a study is told. Resolved, it is the run folder's `run.yaml`; fed back, it repeats the study.
+
+    Attributes:
+        arms: `single`, and what is compared with it.
+        seeds: The seeds, or how many: 0, 1, ….
+        margins: Per task how large a difference still counts as the same, in the metric's own unit; where a task has
+            none: 1 % of its single-task metric.
+
+    Example:
+        >>> StudyConfig(source="mnist-fashion", seeds=2).seeds
+        (0, 1)
+    """
+
+    arms: tuple[str, ...] = ("single", "equal", "uncertainty")
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    margins: dict[str, float] = Field(default_factory=dict)
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -70,18 +95,29 @@ class StudyConfig(BaseModel):
         return value
 
 
-def study_config(given: Mapping[str, Any], where: str = "study") -> StudyConfig:
+Config = TypeVar("Config", bound=NetworkConfig)
+
+
+def checked(kind: type[Config], given: object, where: str) -> Config:
     """The configuration, with one line for what is wrong with it.
 
     Raises:
         ConfigError: An unknown choice, or a value that cannot be.
     """
     if not isinstance(given, Mapping):
-        raise ConfigError("a study is a mapping of names to values", where=where, found=type(given).__name__)
+        raise ConfigError("a configuration is a mapping of names to values", where=where, found=type(given).__name__)
     try:
-        return StudyConfig.model_validate(dict(given))
+        return kind.model_validate(dict(given))
     except ValidationError as error:
         raise one_line(error, where) from None
+
+
+def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
+    """The names of the choices in which a stored, resolved configuration is not what was asked for."""
+    first, second = asked.model_dump(mode="json", exclude={"version"}), stored.model_dump(mode="json", exclude={"version"})
+    nested = {f"training.{name}": (value, second["training"][name]) for name, value in first.pop("training").items()}
+    pairs = {name: (value, second[name]) for name, value in first.items()} | nested
+    return ", ".join(name for name, (value, other) in pairs.items() if not agrees(value, other))
 
 
 def agrees(asked: object, stored: object) -> bool:

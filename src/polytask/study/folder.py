@@ -6,18 +6,17 @@ import importlib.metadata
 import io
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from polytask.data import Source, fingerprint
-from polytask.errors import ConfigError, StorageError
+from polytask.errors import StorageError
 from polytask.storage import make_folder, read_yaml, storage_errors, write_bytes, write_json, write_text, write_yaml
-from polytask.study.config import StudyConfig, agrees, study_config
+from polytask.study.config import Config, NetworkConfig, checked, differences
 from polytask.training.machine import cores
 
 PACKAGES = ("polytask", "torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "joblib")
@@ -40,7 +39,7 @@ class RunFolder:
 
     @property
     def verdict(self) -> Path:
-        """What the study says; written last but for the report."""
+        """What the study says."""
         return self.path / "verdict.json"
 
     @property
@@ -60,10 +59,10 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The recommended model."""
+        """The recommended model: where it is, the run is finished."""
         return self.path / "model"
 
-    def claim(self, asked: StudyConfig) -> StudyConfig | None:
+    def claim(self, asked: Config) -> Config | None:
         """Take the folder for this study: None where it is new, the stored configuration where the study goes on.
 
         Raises:
@@ -76,22 +75,22 @@ class RunFolder:
             return None
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
-        if self.verdict.exists():
+        if self.model.exists():
             remedy = "Choose another --out, or delete it"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
-        stored = study_config(read_yaml(self.config), where=str(self.config))
+        stored = checked(type(asked), read_yaml(self.config), where=str(self.config))
         different = differences(asked, stored)
         if different:
             remedy = "Repeat the command that began it, or choose another --out"
             raise StorageError(f"this folder holds another run, unfinished ({different})", where=str(self.path), remedy=remedy)
         return stored
 
-    def write_config(self, config: StudyConfig) -> None:
+    def write_config(self, config: NetworkConfig) -> None:
         """Every choice, resolved."""
         write_yaml(self.config, config.model_dump(mode="json"))
 
-    def write_environment(self, config: StudyConfig, sources: Sequence[Source]) -> None:
-        """Versions, processor, threads, seeds and data."""
+    def write_environment(self, config: NetworkConfig, sources: Sequence[Source]) -> None:
+        """Versions, processor, threads and data."""
         facts = {
             "python": platform.python_version(),
             **{package: _version(package) for package in PACKAGES},
@@ -101,7 +100,6 @@ class RunFolder:
             "workers": config.workers,
             "threads_per_worker": config.training.threads,
             "precision": config.training.precision,
-            "seeds": list(config.seeds),
             **{f"data sha256, {source.name}": fingerprint(source) for source in sources},
         }
         write_json(self.path / "environment.json", facts)
@@ -137,25 +135,6 @@ def read_predictions(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         except ValueError as error:  # pyarrow's errors about content are ValueErrors
             raise StorageError("this is no Parquet file", where=str(path), found=error) from None
-
-
-def differences(asked: StudyConfig, stored: StudyConfig) -> str:
-    """The names of the choices in which a stored configuration is not what was asked for."""
-    first, second = asked.model_dump(mode="json", exclude={"version"}), stored.model_dump(mode="json", exclude={"version"})
-    nested = {f"training.{name}": (value, second["training"][name]) for name, value in first.pop("training").items()}
-    pairs: Mapping[str, tuple[Any, Any]] = {name: (value, second[name]) for name, value in first.items()} | nested
-    return ", ".join(name for name, (value, other) in pairs.items() if not agrees(value, other))
-
-
-def check_margins(config: StudyConfig, tasks: Sequence[str]) -> None:
-    """Refuse margins of tasks that are not there.
-
-    Raises:
-        ConfigError: A margin's task does not exist.
-    """
-    for task in config.margins:
-        if task not in tasks:
-            raise ConfigError("a margin for a task that does not exist", where=f"margins, {task!r}", remedy=f"Tasks: {', '.join(tasks)}")
 
 
 def _version(package: str) -> str:

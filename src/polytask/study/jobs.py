@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from polytask.storage import has_state, make_folder
 from polytask.study.arms import Arm
 from polytask.study.status import write_status
 from polytask.tasks import Task
-from polytask.training import Progress, TrainingOptions, fit, make_balancer
+from polytask.training import TrainingOptions, Watch, fit, make_balancer
 from polytask.training.network import Network, load_network, save_network
 from polytask.training.preparation import restrict
 from polytask.training.run import Run
@@ -81,8 +82,15 @@ def jobs_of(arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -> tuple[Jo
     return tuple(Job(arm, seed, group, folder / _slug(number, arm, seed, group)) for number, arm, seed, group in wanted)
 
 
-def train_job(job: Job, assignment: Assignment, parent: int) -> None:
-    """Train one network and store it, unless it is stored already."""
+def train_job(job: Job, assignment: Assignment, parent: int, watch: Watch | None = None) -> None:
+    """Train one network and store it, unless it is stored already.
+
+    Args:
+        job: Which.
+        assignment: What all jobs have in common.
+        parent: The process that answers Ctrl-C.
+        watch: Is told how far it is; by default the job's status file.
+    """
     if os.getpid() != parent:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     if job.finished:
@@ -90,10 +98,6 @@ def train_job(job: Job, assignment: Assignment, parent: int) -> None:
     make_folder(job.folder)
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
     model = assignment.plan.build(tasks, job.seed)
-
-    def watch(progress: Progress) -> None:
-        write_status(job.folder, progress)
-
     run = fit(
         model,
         [restrict(source, tasks) for source in assignment.sources],
@@ -101,7 +105,7 @@ def train_job(job: Job, assignment: Assignment, parent: int) -> None:
         seed=job.seed,
         batch_sizes=assignment.batch_sizes,
         checkpoint=job.folder / "state",
-        watch=watch,
+        watch=watch or partial(write_status, job.folder),
         options=assignment.options,
     )
     save_network(job.result, assignment.plan, run, _facts(run, assignment.sources, tasks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from polytask.evaluation.metrics import Outcome
 from polytask.storage import read_json, write_json
 from polytask.study.jobs import Job, result_of
 from polytask.study.running import side_by_side
+from polytask.study.tables import result_rows
 from polytask.tasks import Task
 from polytask.training.predicting import join_outcomes, measured, outcome_of
 
 PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
-RESULT_COLUMNS = ["arm", "seed", "task", "split", "metric", "value"]
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,6 @@ def _test(job: Job, sources: Sequence[Source]) -> Tested:
                 outcomes.append((task, outcome))
     results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
     return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
-
-
-def result_rows(job: Job, task: str, split: str, metrics: Mapping[str, float]) -> pd.DataFrame:
-    """Metrics as rows of a tidy table: arm, seed, task, split, metric, value."""
-    values = pd.DataFrame({"metric": list(metrics), "value": list(metrics.values())})
-    return values.assign(arm=job.arm.name, seed=job.seed, task=task, split=split)[RESULT_COLUMNS]
 
 
 def _metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:

@@ -10,24 +10,24 @@ from typing import Any
 
 import pandas as pd
 
-from polytask.architectures import NetworkPlan
-from polytask.data import Source, Sources, proportional_batch_sizes
+from polytask.data import Source, Sources
 from polytask.errors import ConfigError
 from polytask.evaluation.results import Verdict
 from polytask.evaluation.verdict import verdict
 from polytask.storage import write_json
 from polytask.study.arms import SINGLE, Arm, parse_arms
-from polytask.study.config import StudyConfig, study_config
+from polytask.study.config import StudyConfig, checked
 from polytask.study.costs import NOTE, ArmCost, cost_of_arm
-from polytask.study.folder import RunFolder, check_margins, read_predictions
-from polytask.study.jobs import Assignment, Job, jobs_of, result_of
-from polytask.study.opening import Finished, open_test, openings, result_rows
+from polytask.study.folder import RunFolder, read_predictions
+from polytask.study.jobs import Job, jobs_of, result_of
+from polytask.study.opening import Finished, open_test, openings
 from polytask.study.recommendation import Recommendation, recommend
-from polytask.study.running import Watch, ignore, train_all, workers_for
+from polytask.study.resolving import assignment, resolve
+from polytask.study.running import Watch, ignore, train_all
 from polytask.study.shipping import ship
 from polytask.study.status import StudyProgress
+from polytask.study.tables import history_table, validation_rows
 from polytask.tasks import Task
-from polytask.training import choose_precision, prepare, resolved
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ class Study:
             raise ConfigError("a study needs test rows to decide on", where="test", remedy="Pass test=, a function that loads them")
         self._door: Callable[[], tuple[Source, ...]] = door
         self.sources, self.tasks = tuple(sources), tuple(tasks)
-        self.asked = config or study_config({"arms": tuple(arms), "seeds": seeds, **choices})
+        self.asked = config or checked(StudyConfig, {"arms": tuple(arms), "seeds": seeds, **choices}, where="study")
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
-        check_margins(self.asked, self.names)
+        _check_margins(self.asked, self.names)
 
     def run(self, out: str | Path | None = None, watch: Watch = ignore) -> Result:
         """Train what is not trained yet, open the test data, and write the run folder.
@@ -116,52 +116,18 @@ class Study:
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
         stored = folder.claim(self.asked)
-        config = self._resolved() if stored is None else stored
+        networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
+        config = resolve(self.asked, self.sources, self.tasks, networks) if stored is None else stored
         if stored is None:
             folder.write_config(config)
             folder.write_environment(config, self.sources)
         folder.log("study begins" if stored is None else "study goes on")
         jobs = jobs_of(self.arms, config.seeds, folder.checkpoints)
-        train_all(jobs, self._assignment(config), config.workers or 1, watch)
+        train_all(jobs, assignment(config, self.sources, self.tasks), config.workers or 1, watch)
         folder.log(f"{len(jobs)} networks trained")
         watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
         self._test(folder, jobs, config)
         return self._conclude(folder, jobs, config)
-
-    @property
-    def plan(self) -> NetworkPlan:
-        """What the networks are made of."""
-        shapes = {source.inputs.shape[1:] for source in self.sources}
-        if len(shapes) > 1:
-            raise ConfigError("one encoder serves all sources, so their inputs have one shape", where="sources", found=sorted(shapes))
-        shape = tuple(int(side) for side in shapes.pop())
-        encoder = self.asked.encoder or ("conv" if len(shape) == 3 else "mlp")
-        return NetworkPlan(
-            encoder, shape, self.asked.encoder_options, self.asked.architecture, self.asked.hidden, self.asked.training.initialisation
-        )
-
-    def _resolved(self) -> StudyConfig:
-        """The configuration with every measured choice in it."""
-        options = self.asked.training
-        model = self.plan.build(self.tasks, seed=0)
-        data = prepare(self.sources, self.tasks, validation=options.validation, seed=0)
-        networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
-        workers = workers_for(networks, self.asked.workers)
-        precision = choose_precision(model, options.precision)
-        precision.arranged(model)
-        return self.asked.model_copy(
-            update={
-                "encoder": self.plan.encoder,
-                "workers": workers,
-                "training": resolved(options, model, data, precision, self._batch_sizes(options.batch_size), workers=workers),
-            }
-        )
-
-    def _batch_sizes(self, batch_size: int) -> dict[str, int]:
-        return proportional_batch_sizes({source.name: len(source) for source in self.sources}, batch_size)
-
-    def _assignment(self, config: StudyConfig) -> Assignment:
-        return Assignment(self.sources, self.tasks, self.plan, self._batch_sizes(config.training.batch_size), config.training)
 
     def _test(self, folder: RunFolder, jobs: tuple[Job, ...], config: StudyConfig) -> None:
         """Open the test data, unless their predictions are there already."""
@@ -170,10 +136,8 @@ class Study:
         finished = Finished(jobs)
         folder.log(f"test data opened, time {openings(folder.ledger) + 1}")
         tested = open_test(finished, self._door, folder.ledger, config.workers or 1)
-        validation = [
-            result_rows(job, task, "validation", metrics) for job in jobs for task, metrics in result_of(job).facts["validation"].items()
-        ]
-        folder.write_table("results.csv", pd.concat([*validation, tested.results], ignore_index=True))
+        validation = validation_rows([(job, result_of(job).facts) for job in jobs])
+        folder.write_table("results.csv", pd.concat([validation, tested.results], ignore_index=True))
         folder.write_table("predictions.parquet", tested.predictions)
 
     def _conclude(self, folder: RunFolder, jobs: Sequence[Job], config: StudyConfig) -> Result:
@@ -188,13 +152,24 @@ class Study:
         said = verdict(predictions, chosen=chosen, kinds=kinds, metrics=metrics, margins=config.margins, openings=openings(folder.ledger))
         recommendation = recommend(said, chosen, self.names, costs)
         summary = _summary(config, said, recommendation)
-        folder.write_table("history.csv", _history(list(facts.values())))
+        folder.write_table("history.csv", history_table(list(facts.values())))
         write_json(folder.path / "cost.json", {"arms": {arm: cost.to_dict() for arm, cost in costs.items()}, "note": NOTE})
-        ship(folder.model, of_arm[recommendation.arm])
         write_json(folder.verdict, summary)
         folder.log(recommendation.reason)
+        ship(folder.model, of_arm[recommendation.arm])
         folder.discard_checkpoints()
         return Result(said, recommendation, costs, predictions, folder.path, summary)
+
+
+def _check_margins(config: StudyConfig, tasks: Sequence[str]) -> None:
+    """Refuse margins of tasks that are not there.
+
+    Raises:
+        ConfigError: A margin's task does not exist.
+    """
+    for task in config.margins:
+        if task not in tasks:
+            raise ConfigError("a margin for a task that does not exist", where=f"margins, {task!r}", remedy=f"Tasks: {', '.join(tasks)}")
 
 
 def chosen_arm(arms: Sequence[Arm], facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> str:
@@ -219,14 +194,3 @@ def _summary(config: StudyConfig, said: Verdict, recommendation: Recommendation)
     """The content of verdict.json. No time in it: a repeat gives the same bytes."""
     head = {"study": config.source or "sources given in Python", "version": config.version}
     return head | said.to_dict() | {"recommendation": recommendation.to_dict(), "notes": not_tuned(config)}
-
-
-def _history(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFrame:
-    """The history of every network in one tidy table."""
-    tables = []
-    for job, fact in facts:
-        table = pd.DataFrame(fact["history"]["data"], columns=fact["history"]["columns"])
-        table.insert(0, "arm", job.arm.name)
-        table.insert(1, "seed", job.seed)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)

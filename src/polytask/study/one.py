@@ -1,0 +1,78 @@
+"""Training one network into a run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.data import Source
+from polytask.errors import ConfigError
+from polytask.storage import write_json
+from polytask.study.arms import parse_arm
+from polytask.study.config import TrainConfig
+from polytask.study.costs import NOTE, cost_of_arm
+from polytask.study.folder import RunFolder
+from polytask.study.jobs import jobs_of, result_of, train_job
+from polytask.study.resolving import assignment, resolve
+from polytask.study.shipping import ship
+from polytask.study.tables import history_table, validation_rows
+from polytask.tasks import Task
+from polytask.training import Watch
+from polytask.training.progress import ignore
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it.
+
+    Attributes:
+        validation: Per task every metric on the validation part.
+        facts: How it was trained, and what it costs.
+        folder: Where everything lies.
+    """
+
+    validation: Mapping[str, Mapping[str, float]]
+    facts: Mapping[str, Any]
+    folder: Path
+
+
+def train_one(config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Task], out: str | Path, watch: Watch = ignore) -> Trained:
+    """Train one network on all tasks, or go on where its training was interrupted. Test data stay closed.
+
+    Args:
+        config: Every choice.
+        sources: Training sources.
+        tasks: What to predict.
+        out: The run folder.
+        watch: Is told a few times a second how far it is.
+
+    Raises:
+        StorageError: The folder is used, or cannot be written to.
+        ConfigError: An unknown name or option.
+        NonFiniteError: A loss is no longer a number.
+    """
+    arm = parse_arm(config.balancer, [task.name for task in tasks])
+    if len(arm.groups) > 1:
+        raise ConfigError(
+            "one network learns all tasks here", where=f"balancer {config.balancer!r}", remedy="Compare with single in a study"
+        )
+    folder = RunFolder(Path(out))
+    stored = folder.claim(config)
+    chosen = resolve(config, sources, tasks, networks=1) if stored is None else stored
+    if stored is None:
+        folder.write_config(chosen)
+        folder.write_environment(chosen, sources)
+    folder.log("training begins" if stored is None else "training goes on")
+    (job,) = jobs_of([arm], [chosen.seed], folder.checkpoints)
+    train_job(job, assignment(chosen, sources, tasks), os.getpid(), watch)
+    facts = result_of(job).facts
+    folder.write_table("results.csv", validation_rows([(job, facts)]))
+    folder.write_table("history.csv", history_table([(job, facts)]))
+    write_json(folder.path / "cost.json", {"arms": {arm.name: cost_of_arm([(job, facts)]).to_dict()}, "note": NOTE})
+    ship(folder.model, [(job, facts)])
+    folder.log("training ends")
+    folder.discard_checkpoints()
+    return Trained(facts["validation"], facts, folder.path)

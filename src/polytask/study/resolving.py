@@ -1,0 +1,60 @@
+"""From what was asked for to what will be done: names filled in, machine measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polytask
+from polytask.architectures import NetworkPlan
+from polytask.data import Source, proportional_batch_sizes
+from polytask.errors import ConfigError
+from polytask.study.config import Config, NetworkConfig
+from polytask.study.jobs import Assignment
+from polytask.study.running import workers_for
+from polytask.tasks import Task
+from polytask.training import choose_precision, prepare, resolved
+
+
+def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
+    """The configuration with every default and every measured choice in it.
+
+    Args:
+        asked: What was asked for.
+        sources: Training sources.
+        tasks: All tasks.
+        networks: How many will be trained.
+    """
+    options = asked.training
+    plan = plan_of(asked, sources)
+    model = plan.build(tasks, seed=0)
+    data = prepare(sources, tasks, validation=options.validation, seed=0)
+    workers = workers_for(networks, asked.workers)
+    precision = choose_precision(model, options.precision)
+    precision.arranged(model)
+    batch_sizes = proportional_batch_sizes(_rows(sources), options.batch_size)
+    training = resolved(options, model, data, precision, batch_sizes, workers=workers)
+    return asked.model_copy(update={"encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__})
+
+
+def assignment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> Assignment:
+    """What all jobs of a run have in common."""
+    batch_sizes = proportional_batch_sizes(_rows(sources), config.training.batch_size)
+    return Assignment(tuple(sources), tuple(tasks), plan_of(config, sources), batch_sizes, config.training)
+
+
+def plan_of(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
+    """What the networks are made of.
+
+    Raises:
+        ConfigError: The sources' inputs differ in shape.
+    """
+    shapes = {tuple(int(side) for side in source.inputs.shape[1:]) for source in sources}
+    if len(shapes) != 1:
+        raise ConfigError("one encoder serves all sources, so their inputs have one shape", where="sources", found=sorted(shapes))
+    shape = shapes.pop()
+    encoder = config.encoder or ("conv" if len(shape) == 3 else "mlp")
+    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.training.initialisation)
+
+
+def _rows(sources: Sequence[Source]) -> dict[str, int]:
+    return {source.name: len(source) for source in sources}
