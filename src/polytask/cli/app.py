@@ -1,0 +1,80 @@
+"""The command line as a whole: its commands, its exit codes, and what it says when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+
+from polytask.cli import data, methods, report, study, train
+from polytask.errors import PolytaskError
+
+DONE, USER_CAN_MEND, BUG, INTERRUPTED = 0, 2, 70, 130
+
+app = typer.Typer(
+    name="polytask",
+    help="Trains several tasks together, and tells you whether you should.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("study", no_args_is_help=True)(study.study)
+app.command("train", no_args_is_help=True)(train.train)
+app.command("methods")(methods.methods)
+app.command("report", no_args_is_help=True)(report.report)
+app.add_typer(data.app, name="data", help="Built-in data sets: list, describe, fetch.", no_args_is_help=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from polytask import __version__
+
+        typer.echo(f"polytask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),  # noqa: FBT003
+) -> None:
+    """Trains several tasks together, and tells you whether you should."""
+
+
+def main() -> None:
+    """Run the command line, and leave with 0 (done), 2 (the user can mend it), 70 (a bug) or 130 (interrupted)."""
+    try:
+        app()
+    except PolytaskError as error:
+        _say(f"error: {error}")
+        sys.exit(USER_CAN_MEND)
+    except KeyboardInterrupt as interrupt:
+        _say(f"interrupted. {interrupt}".rstrip())
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe has left (`polytask methods | head`): nothing is wrong, and nothing can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a short text instead of a traceback
+        _say(f"This is a bug in polytask, not a fault of yours: {type(error).__name__}: {_one_line(error)}")
+        _say(f"Please report it with the file {_bug_report()}")
+        sys.exit(BUG)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _bug_report() -> Path:
+    handle, name = tempfile.mkstemp(prefix="polytask-bug-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f"{' '.join(sys.argv)}\n\n{traceback.format_exc()}")
+    return Path(name)

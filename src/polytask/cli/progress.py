@@ -1,0 +1,115 @@
+"""How far a run is: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from polytask.study import StudyProgress
+from polytask.training import Progress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def study_display(console: Console, *, quiet: bool) -> Iterator[Callable[[StudyProgress], None]]:
+    """Shows how far a study is: give what it yields to `Study.run`."""
+    started = time.monotonic()
+    with _display(console, quiet=quiet) as show:
+        yield lambda progress: show(
+            lambda: _study_picture(progress, time.monotonic() - started),
+            lambda: _study_line(progress, time.monotonic() - started),
+            progress.stage != "training",
+        )
+
+
+@contextmanager
+def training_display(console: Console, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Shows how far the training of one network is: give what it yields to `fit` or `train_one`."""
+    with _display(console, quiet=quiet) as show:
+        yield lambda progress: show(
+            lambda: Group(_network_rows([("network", progress)]), Text(_left(progress.seconds, progress.share))),
+            lambda: f"{_network_line(progress)}, {_left(progress.seconds, progress.share)}",
+            progress.step == progress.steps and progress.epoch == progress.epochs,
+        )
+
+
+Show = Callable[[Callable[[], RenderableType], Callable[[], str], bool], None]
+
+
+@contextmanager
+def _display(console: Console, *, quiet: bool) -> Iterator[Show]:
+    """A way to show a picture on a terminal, or from time to time a line elsewhere."""
+    if quiet:
+        yield lambda picture, line, important: None
+    elif console.is_terminal:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            yield lambda picture, line, important: live.update(picture())
+    else:
+        last = [float("-inf")]
+
+        def print_line(picture: object, line: Callable[[], str], important: bool) -> None:
+            del picture
+            if important or time.monotonic() - last[0] >= SECONDS_BETWEEN_LINES:
+                last[0] = time.monotonic()
+                console.print(escape(line()), highlight=False, soft_wrap=True)
+
+        yield print_line
+
+
+def _study_picture(progress: StudyProgress, seconds: float) -> RenderableType:
+    share = _study_share(progress)
+    head = Table.grid(padding=(0, 1))
+    head.add_row(f"{progress.stage}: {progress.done} of {progress.total} networks", ProgressBar(100, 100 * share, width=24))
+    head.add_row(_left(seconds, share), "")
+    return Group(head, _network_rows(list(progress.running)))
+
+
+def _study_line(progress: StudyProgress, seconds: float) -> str:
+    running = "; ".join(f"{label}: {_network_line(status)}" for label, status in progress.running)
+    return f"{progress.stage}: {progress.done} of {progress.total} networks, {_left(seconds, _study_share(progress))}" + (
+        f" [{running}]" if running else ""
+    )
+
+
+def _study_share(progress: StudyProgress) -> float:
+    """Networks done, and of those under way the share of their budget (most stop before)."""
+    return min(1.0, (progress.done + sum(status.share for _, status in progress.running)) / max(1, progress.total))
+
+
+def _network_rows(running: list[tuple[str, Progress]]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for label, status in running:
+        table.add_row(
+            escape(label),
+            f"epoch {status.epoch}, step {status.step}/{status.steps}",
+            escape(_numbers("loss", status.losses)),
+            escape(_numbers("validation", status.metrics)),
+            f"{status.rows_per_second:,.0f} rows/s",
+        )
+    return table
+
+
+def _network_line(status: Progress) -> str:
+    parts = [f"epoch {status.epoch}", _numbers("loss", status.losses), _numbers("validation", status.metrics)]
+    return ", ".join(part for part in (*parts, f"{status.rows_per_second:,.0f} rows/s") if part)
+
+
+def _numbers(what: str, values: object) -> str:
+    numbers = dict(values) if isinstance(values, dict) else {}
+    return f"{what} " + " ".join(f"{task} {value:.3f}" for task, value in numbers.items()) if numbers else ""
+
+
+def _left(seconds: float, share: float) -> str:
+    """Time spent, and at most so much to come if the rest takes as long per share."""
+    if share < 0.02:
+        return f"{seconds:.0f} s"
+    return f"{seconds:.0f} s, at most {seconds * (1 - share) / share:.0f} s left"

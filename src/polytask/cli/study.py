@@ -1,0 +1,62 @@
+"""`polytask study`: should these tasks be trained together?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polytask.cli.options import listed, margins_of, merged
+
+
+def study(
+    source: Annotated[str, typer.Argument(help="A built-in data set (polytask data list), or a study file (YAML), such as a run.yaml.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. By default runs/ and the source's name.")] = None,
+    arms: Annotated[str | None, typer.Option(help="What to compare, with commas: single, equal, uncertainty, weights=0.2/0.8, …")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds: 5 by default, 3 at least to trust the verdict.")] = None,
+    size: Annotated[str | None, typer.Option(help="sample (ships with polytask, the default) or full.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="The most epochs of any network.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a step over all sources.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of all arms.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="Any of PyTorch's, by name.")] = None,
+    stop: Annotated[str | None, typer.Option(help="Whose metric must stop improving: first, any, all or mean.")] = None,
+    patience: Annotated[int | None, typer.Option(help="For how many epochs.")] = None,
+    margin: Annotated[list[str] | None, typer.Option(help="task=number: a difference that counts as the same. Repeatable.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes side by side.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    assign: Annotated[list[str] | None, typer.Option("--set", help="Any other choice, as name=value: training.clip=1. Repeatable.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the verdict.")] = False,
+) -> None:
+    """Train the arms, compare them with single-task training, and say what to ship."""
+    given = {
+        "arms": listed(arms), "seeds": seeds, "size": size, "epochs": epochs, "batch_size": batch_size, "lr": lr,
+        "optimizer": optimizer, "stop": stop, "patience": patience, "margins": margins_of(margin or []), "workers": workers,
+        "precision": precision,
+    }  # fmt: skip
+    config = merged(source, given, assign or [])
+    _run(config, out or Path("runs") / str(config["source"]), quiet=quiet)
+
+
+def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
+    from rich.console import Console
+
+    from polytask import datasets
+    from polytask.cli.progress import study_display
+    from polytask.report import write_report
+    from polytask.report.terminal import verdict_table
+    from polytask.storage import read_json
+    from polytask.study import Study, StudyConfig, checked
+
+    asked = checked(StudyConfig, config, where="study")
+    sources, tasks = datasets.load(str(asked.source), asked.size)
+    study = Study(sources, tasks, config=asked)
+    console = Console()
+    try:
+        with study_display(console, quiet=quiet) as watch:
+            result = study.run(out, watch)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Finished networks are kept in {out}; the same command goes on there") from None
+    page = write_report(result.folder)
+    console.print(verdict_table(result.summary, read_json(result.folder / "cost.json")))
+    console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)
