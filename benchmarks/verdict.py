@@ -91,7 +91,7 @@ def bernoulli(generator: np.random.Generator, sixteenths: NDArray[np.int64], wor
 def hits(generator: np.random.Generator, seeds: int, units: int, shape: tuple[int, int]) -> tuple[Words, Words]:
     """Hits (*shape, seeds, words) of two classifiers that are equally good, one bit per unit.
 
-    Of the units 1/8 are hard: a run gets each of them right with a probability of its own (7, 8 or 9 in 16: the seed's
+    Of the units 3/32 are hard: a run gets each of them right with a probability of its own (7, 8 or 9 in 16: the seed's
     effect), the same for both arms on average; on 1/32 of the units one arm is right and the other wrong whatever the
     seed (the unit's effect), either arm with even chances; on the rest both are right.
     """
@@ -115,7 +115,7 @@ def counted(arm: Words, baseline: Words, units: int) -> MeanSquares:
     seeds = arm.shape[-2]
 
     def count(bits: Words) -> Floats:
-        return np.bitwise_count(bits).sum(axis=-1, dtype=np.int64).astype(np.float64)
+        return np.asarray(np.bitwise_count(bits).sum(axis=-1), dtype=np.float64)
 
     by_seed = (count(arm) - count(baseline)) / units
     mean = by_seed.mean(axis=-1)

@@ -84,7 +84,8 @@ def _auc(targets: Array, runs: Runs) -> Floats:
     if positive.all() or not positive.any():
         raise DataError("the area under the curve needs test units of both classes", where="auc", found="one class")
     given = _given(runs, "auc")
-    return np.stack([_delong(positive, scores) for scores in np.where(positive, given, 1 - given)])
+    # Positives go through 1 - (1 - p) too, so that a score shared by both classes stays a tie to the last bit.
+    return np.stack([_delong(positive, 1 - scores) for scores in np.where(positive, 1 - given, given)])
 
 
 def _delong(positive: NDArray[np.bool_], scores: Floats) -> Floats:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
 
 from polytask.evaluation.crossed import half_widths
 
@@ -39,7 +38,8 @@ def settle(study: Crossed, margin: float, level: float) -> Settle:
     """Seeds or rows for which the interval would exclude 0 or fit between -margin and margin.
 
     The variance components say what another number of seeds S' and units n' would give:
-    V_S = v_S / S' + v_SR / (S' n'), V_R = v_R / n'. The smallest effect is the half-width of the interval plus 0.84 standard errors.
+    V_S = v_S / S' + v_SR / (S' n'), V_R = v_R / n'. The smallest effect is the half-width at the level plus that of a
+    one-sided 80 %, about 0.84 standard errors.
 
     Args:
         study: The analysis of what there is.
@@ -57,7 +57,7 @@ def settle(study: Crossed, margin: float, level: float) -> Settle:
     return Settle(
         _first(more_seeds, _settled(study, margin, level, more_seeds, np.full_like(more_seeds, study.units))),
         _first(more_rows, _settled(study, margin, level, np.full_like(more_rows, study.seeds), more_rows)),
-        study.half_width(level) + float(ndtri(POWER)) * study.error,
+        study.half_width(level) + study.half_width(2 * (1 - POWER)),
     )
 
 
