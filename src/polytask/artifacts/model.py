@@ -1,0 +1,116 @@
+"""The shipped model: one network or several, with their preprocessing, that predict in original labels and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.errors import ConfigError, StorageError
+from polytask.storage import read_json
+from polytask.study.shipping import INDEX
+from polytask.tasks import Predictions, Task
+from polytask.training.network import Network, load_network
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model.
+
+    Attributes:
+        networks: One for all tasks, or one per group of tasks.
+    """
+
+    networks: tuple[Network, ...]
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What it predicts."""
+        return tuple(task for network in self.networks for task in network.tasks)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that its inputs may come from: their normalisation differs."""
+        return tuple(dict.fromkeys(source for network in self.networks for source in network.normalisations))
+
+    def predict(self, inputs: NDArray[Any], source: str | None = None) -> pd.DataFrame:
+        """Original labels or numbers, one column per task that the source's inputs carry.
+
+        Args:
+            inputs: (N, ...) as the source has them: uint8 images, or vectors.
+            source: Which source they are like; needed where the model knows several.
+
+        Raises:
+            ConfigError: An unknown source, none where several are known, or inputs of another shape.
+        """
+        return pd.DataFrame({task.name: task.decode(found.values) for task, found in self._predictions(inputs, source)})
+
+    def predict_proba(self, inputs: NDArray[Any], source: str | None = None) -> dict[str, pd.DataFrame]:
+        """Per task that has classes a frame (N, C) with a column per class."""
+        found = {task: answer.probabilities for task, answer in self._predictions(inputs, source)}
+        classes = {task.name: getattr(task, "classes", ()) for task in found}
+        return {
+            task.name: pd.DataFrame(probabilities, columns=list(classes[task.name]))
+            for task, probabilities in found.items()
+            if probabilities is not None
+        }
+
+    def _predictions(self, inputs: NDArray[Any], source: str | None) -> list[tuple[Task, Predictions]]:
+        chosen = self._source(source)
+        networks = [network for network in self.networks if chosen in network.normalisations]
+        found: list[tuple[Task, Predictions]] = []
+        for network in networks:
+            _check_shape(network, inputs)
+            outputs = network.outputs_for(chosen, np.asarray(inputs))
+            found.extend((task, task.predict(outputs[task.name])) for task in network.tasks)
+        return found
+
+    def _source(self, source: str | None) -> str:
+        if source is None and len(self.sources) == 1:
+            return self.sources[0]
+        if source not in self.sources:
+            remedy = f"Say which of {', '.join(self.sources)} the inputs are like (source=)"
+            raise ConfigError("inputs of several sources are normalised differently", where="source", found=repr(source), remedy=remedy)
+        return source
+
+
+def load(run: str | Path) -> Model:
+    """The model of a run folder, or of its `model` folder.
+
+    Raises:
+        StorageError: There is none, or a file is damaged.
+    """
+    folder = Path(run)
+    folder = folder / "model" if (folder / "model" / INDEX).exists() else folder
+    if not (folder / INDEX).exists():
+        raise StorageError("there is no model here", where=str(run), remedy="Give the folder of a finished run")
+    networks = [folder / _plain_name(entry["folder"]) for entry in _entries(folder / INDEX)]
+    return Model(tuple(load_network(network) for network in networks))
+
+
+def _entries(index: Path) -> Sequence[Mapping[str, Any]]:
+    content = read_json(index)
+    try:
+        entries = [{"folder": str(entry["folder"])} for entry in content["networks"]]
+    except (TypeError, KeyError):
+        raise StorageError("this is no model index", where=str(index)) from None
+    return entries
+
+
+def _plain_name(name: str) -> str:
+    """A folder beside the index, and nowhere else."""
+    if Path(name).name != name:
+        raise StorageError("a model's networks lie beside its index", where=INDEX, found=repr(name))
+    return name
+
+
+def _check_shape(network: Network, inputs: NDArray[Any]) -> None:
+    shape = network.plan.input_shape
+    if np.shape(inputs)[1:] != shape:
+        found = f"{np.shape(inputs)}"
+        raise ConfigError(f"inputs have the shape (N, {', '.join(map(str, shape))})", where="inputs", found=found)
