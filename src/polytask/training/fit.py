@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from polytask.seeds import seed_of
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
 from polytask.training.loop import Loop
-from polytask.training.machine import Precision, choose_precision, fastest_threads
+from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
 from polytask.training.optimizers import make_optimizer, make_schedule
 from polytask.training.options import TrainingOptions, training_options
 from polytask.training.predicting import losses_of, measured, outcomes_of
@@ -96,6 +95,28 @@ def fit(
         >>> run.validation["double"]["r2"] > 0.9
         True
     """
+    loop, matched = make_loop(
+        model, sources, balancer, seed=seed, batch_sizes=batch_sizes, checkpoint=checkpoint, watch=watch, options=options, **choices
+    )
+    with threads(loop.options.threads):
+        loop.run()
+        outcomes = outcomes_of(model, loop.data.tasks, loop.data.validation, loop.precision)
+    return _run_of(loop, measured(loop.data.tasks, outcomes), matched)
+
+
+def make_loop(
+    model: MultiTaskModel,
+    sources: Sequence[Source],
+    balancer: str | Balancer = "equal",
+    *,
+    seed: int = 0,
+    batch_sizes: Mapping[str, int] | None = None,
+    checkpoint: Path | None = None,
+    watch: Watch = ignore,
+    options: TrainingOptions | None = None,
+    **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
+) -> tuple[Loop, Matched | None]:
+    """Everything that `fit` does before the first step: the loop, and what a weights file had in common with the network."""
     chosen = (options or TrainingOptions()).model_copy(update=training_options(**choices).model_dump(include=set(choices)))
     data = prepare(sources, model.tasks, validation=chosen.validation, seed=seed)
     model.tasks = data.tasks
@@ -105,13 +126,10 @@ def fit(
     precision.arranged(model)
     chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
     state = _new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
-    loop = Loop(state, data, _sampler(data, batch_sizes, chosen.batch_size), chosen, precision, seed, checkpoint, watch)
     if checkpoint is not None and has_state(checkpoint):
         state.load_state_dict(load_state(checkpoint))
-    with _threads(chosen.threads):
-        loop.run()
-        outcomes = outcomes_of(model, data.tasks, data.validation, precision)
-    return _run_of(loop, measured(data.tasks, outcomes), matched)
+    sampler = _sampler(data, batch_sizes, chosen.batch_size)
+    return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
 
 
 def resolved(
@@ -133,12 +151,12 @@ def resolved(
         batch_sizes: Rows per source and step.
         workers: How many processes will train side by side.
     """
-    threads = options.threads
-    if threads is None:
+    count = options.threads
+    if count is None:
         rows = next(_sampler(data, batch_sizes, options.batch_size).epoch(0, seed=0))
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
-        threads = fastest_threads(_timed_step(copy.deepcopy(model), data, batches, precision), workers=workers)
-    return options.model_copy(update={"precision": precision.name, "threads": threads})
+        count = fastest_threads(_timed_step(copy.deepcopy(model), data, batches, precision), workers=workers)
+    return options.model_copy(update={"precision": precision.name, "threads": count})
 
 
 def _timed_step(model: MultiTaskModel, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:
@@ -168,16 +186,6 @@ def _sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, batch_si
     rows = {name: len(source) for name, source in data.training.items()}
     sizes = proportional_batch_sizes(rows, batch_size) if batch_sizes is None else {name: batch_sizes[name] for name in rows}
     return Proportional(rows, sizes)
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: Matched | None) -> Run:

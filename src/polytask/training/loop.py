@@ -73,15 +73,20 @@ class Loop:
         self.state.restore_best()
 
     def _epoch(self) -> None:
+        totals = self.train_epoch()
+        self.state.epoch += 1
+        self._record(totals)
+        self._validate()
+
+    def train_epoch(self) -> EpochTotals:
+        """One pass through the sources."""
         self.state.model.train()
-        totals = _EpochTotals()
+        totals = EpochTotals()
         for number, rows in enumerate(self.sampler.epoch(self.state.epoch, self.seed), start=1):
             report = self.step({source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()})
             totals.add(self._finite(report))
             self._tell(number, totals.last)
-        self.state.epoch += 1
-        self._record(totals)
-        self._validate()
+        return totals
 
     def step(self, batches: Batches) -> Report:
         """One update: forward, losses, backward, clipping, optimizer, schedule."""
@@ -143,7 +148,7 @@ class Loop:
         state.finished = state.stopping.converged or state.epoch >= self.options.epochs
         self.memory.sample()
 
-    def _record(self, totals: _EpochTotals) -> None:
+    def _record(self, totals: EpochTotals) -> None:
         state = self.state
         for name, means in (("loss", totals.mean(totals.losses)), ("weight", totals.mean(totals.weights))):
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
@@ -171,8 +176,8 @@ _SEED_MASK = (1 << 63) - 1
 
 
 @dataclass
-class _EpochTotals:
-    """Sums over the steps of an epoch, per task."""
+class EpochTotals:
+    """Losses and weights of the steps of an epoch, per task."""
 
     losses: dict[str, list[float]] = field(default_factory=dict)
     weights: dict[str, list[float]] = field(default_factory=dict)

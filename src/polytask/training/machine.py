@@ -79,14 +79,23 @@ def fastest_threads(step: Callable[[], object], *, workers: int, repeats: int = 
     share = max(1, cores() // workers)
     if share == 1:
         return 1
-    seconds = {threads: _median_seconds(step, threads, repeats) for threads in (1, share)}
+    seconds = {count: _median_seconds(step, count, repeats) for count in (1, share)}
     return share if seconds[share] < 0.9 * seconds[1] else 1
 
 
-def _median_seconds(step: Callable[[], object], threads: int, repeats: int) -> float:
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """So many threads of the processor inside, and as many as before afterwards."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count or before)
     try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _median_seconds(step: Callable[[], object], count: int, repeats: int) -> float:
+    with threads(count):
         step()
         times = []
         for _ in range(repeats):
@@ -94,8 +103,6 @@ def _median_seconds(step: Callable[[], object], threads: int, repeats: int) -> f
             step()
             times.append(time.perf_counter() - start)
         return statistics.median(times)
-    finally:
-        torch.set_num_threads(before)
 
 
 class PeakMemory:
