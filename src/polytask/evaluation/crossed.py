@@ -123,11 +123,6 @@ class Crossed:
         return self.of_seeds + self.of_units
 
     @property
-    def error(self) -> float:
-        """The standard error of the difference."""
-        return math.sqrt(self.variance)
-
-    @property
     def df(self) -> float:
         """Degrees of freedom of V: S - 1 where seeds rule, n - 1 where units do."""
         if self.of_seeds == 0:
