@@ -10,7 +10,11 @@ from pathlib import Path
 
 import typer
 
-from polytask.cli import data, methods, report, study, train
+from polytask.cli.data import app as data_app
+from polytask.cli.methods import methods
+from polytask.cli.report import report
+from polytask.cli.study import study
+from polytask.cli.train import train
 from polytask.errors import PolytaskError
 
 DONE, USER_CAN_MEND, BUG, INTERRUPTED = 0, 2, 70, 130
@@ -23,11 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("study", no_args_is_help=True)(study.study)
-app.command("train", no_args_is_help=True)(train.train)
-app.command("methods")(methods.methods)
-app.command("report", no_args_is_help=True)(report.report)
-app.add_typer(data.app, name="data", help="Built-in data sets: list, describe, fetch.", no_args_is_help=True)
+app.command("study", no_args_is_help=True)(study)
+app.command("train", no_args_is_help=True)(train)
+app.command("methods")(methods)
+app.command("report", no_args_is_help=True)(report)
+app.add_typer(data_app, name="data", help="Built-in data sets: list, describe, fetch.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:

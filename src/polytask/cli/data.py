@@ -1,0 +1,83 @@
+"""`polytask data`: the built-in data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from polytask.registry import find, rows_of
+
+app = typer.Typer()
+
+Name = Annotated[str, typer.Argument(help="A built-in data set: see polytask data list.")]
+Size = Annotated[str, typer.Option(help="sample or full.")]
+
+
+@app.command("list")
+def list_all() -> None:
+    """Name every built-in data set."""
+    for row in rows_of("data set"):
+        typer.echo(f"{row.name}: {row.summary}")
+
+
+@app.command()
+def describe(name: Name, size: Size = "sample") -> None:
+    """Say what a data set holds, where it comes from, and where its files are."""
+    find("data set", name)
+    from polytask.datasets import dataset
+    from polytask.datasets.locate import data_folders, present
+
+    chosen = dataset(name, size)
+    for key, value in chosen.describe().items():
+        typer.echo(f"{key}: {value}")
+    found = [file for file in chosen.files if present(file) is not None]
+    typer.echo(f"full data: {len(found)} of {len(chosen.files)} files found in {', '.join(map(str, data_folders()))}")
+
+
+@app.command()
+def fetch(name: Name, quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False) -> None:
+    """Look for the full data, check them, and download what is not there."""
+    find("data set", name)
+    from polytask.datasets import dataset
+    from polytask.datasets.locate import fetch as fetch_files
+    from polytask.datasets.locate import present
+
+    chosen = dataset(name, "full")
+    there = {file for file in chosen.files if present(file) is not None}
+    with _progress(quiet=quiet) as progress:
+        found = fetch_files(chosen.files, progress)
+    for file, path in found.items():
+        if not quiet:
+            typer.echo(f"{path} ({'was there' if file in there else 'fetched'}, checksum right)")
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar per file on a terminal, a line per file elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console()
+    if quiet or not console.is_terminal:
+        begun: set[str] = set()
+
+        def line(name: str, done: int, total: int | None) -> None:
+            del done
+            if not quiet and name not in begun:
+                begun.add(name)
+                typer.echo(f"fetching {name}" + (f", {total:,} bytes" if total else ""))
+
+        yield line
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console) as bars:
+        tasks: dict[str, object] = {}
+
+        def bar(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name)
+            bars.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield bar

@@ -1,0 +1,50 @@
+"""What every built-in data set has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from polytask.data import Source
+from polytask.datasets.mirrors import RemoteFile
+from polytask.errors import ConfigError
+from polytask.registry.rows import nearest
+from polytask.tasks import Task
+
+SAMPLE, FULL = "sample", "full"
+SIZES = (SAMPLE, FULL)
+
+
+class Dataset(ABC):
+    """Real data by name.
+
+    Args:
+        size: `sample` ships with polytask; `full` is looked for, or fetched.
+
+    Raises:
+        ConfigError: There is no such size.
+    """
+
+    name: ClassVar[str]
+    files: ClassVar[tuple[RemoteFile, ...]]
+
+    def __init__(self, size: str = SAMPLE) -> None:
+        if size not in SIZES:
+            raise ConfigError("unknown size", where=size, remedy=nearest(size, SIZES))
+        self.size = size
+
+    @abstractmethod
+    def tasks(self) -> tuple[Task, ...]:
+        """What there is to predict."""
+
+    @abstractmethod
+    def training(self) -> tuple[Source, ...]:
+        """The training rows."""
+
+    @abstractmethod
+    def test(self) -> tuple[Source, ...]:
+        """The test rows."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What it is, as plain data."""

@@ -1,0 +1,59 @@
+"""Finding the files of a data set: in $POLYTASK_DATA, in the user's cache, or from their publishers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from polytask.datasets.download import Progress, download, ignore, verify
+from polytask.datasets.mirrors import RemoteFile
+from polytask.errors import StorageError
+
+VARIABLE = "POLYTASK_DATA"
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept."""
+    return user_cache_path("polytask")
+
+
+def data_folders() -> list[Path]:
+    """Where data are looked for, in this order: the folder named in $POLYTASK_DATA, then the user's cache.
+
+    Raises:
+        StorageError: $POLYTASK_DATA names no folder.
+    """
+    named = os.environ.get(VARIABLE)
+    if named and not Path(named).is_dir():
+        raise StorageError(f"{VARIABLE} names no folder", where=named, remedy=f"Correct {VARIABLE}, or unset it")
+    return ([Path(named)] if named else []) + [cache_folder()]
+
+
+def present(file: RemoteFile) -> Path | None:
+    """Where a file lies, packed or not; None if it is not there."""
+    candidates = (folder / file.folder / name for folder in data_folders() for name in (file.name, file.packed))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def fetch(files: Sequence[RemoteFile], progress: Progress = ignore) -> dict[RemoteFile, Path]:
+    """Where the files are; what is not there is downloaded into the cache.
+
+    Files that are there already are checked too, and never silently replaced.
+
+    Raises:
+        DataError: A file that is there is not what its publisher gave out.
+        DownloadError: A file is not there and cannot be fetched.
+        StorageError: The cache cannot be written to.
+    """
+    found = {}
+    for file in files:
+        path = present(file)
+        if path is None:
+            path = download(file, cache_folder() / file.folder, progress)
+        else:
+            verify(path, file)
+        found[file] = path
+    return found

@@ -1,0 +1,89 @@
+"""MNIST and Fashion-MNIST as two sources of one problem."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask.data import Source
+from polytask.datasets.dataset import SAMPLE, Dataset
+from polytask.datasets.idx import read_idx
+from polytask.datasets.locate import fetch
+from polytask.datasets.mirrors import FILES, RemoteFile, file_of
+from polytask.tasks import Multiclass, Task
+
+DIGITS = tuple(range(10))
+GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+TASK_OF_SOURCE = {"mnist": "digit", "fashion-mnist": "garment"}
+CLASSES: dict[str, tuple[int, ...] | tuple[str, ...]] = {"digit": DIGITS, "garment": GARMENTS}
+
+
+@final
+class MnistFashion(Dataset):
+    """Two sources of 28x28 grey images: `mnist` labels the task `digit`, `fashion-mnist` the task `garment`.
+
+    No row carries both labels. The sample has 2,000 training and 4,000 test images of each, as many of every class; the
+    full size 60,000 and 10,000. Units are the images' numbers in their publishers' files.
+
+    Example:
+        >>> mnist, fashion = MnistFashion().training()
+        >>> mnist.inputs.shape, fashion.tasks
+        ((2000, 1, 28, 28), ('garment',))
+    """
+
+    name: ClassVar[str] = "mnist-fashion"
+    files: ClassVar[tuple[RemoteFile, ...]] = FILES
+
+    def tasks(self) -> tuple[Task, ...]:
+        """`digit` and `garment`."""
+        return tuple(Multiclass(name=task, classes=classes) for task, classes in CLASSES.items())
+
+    def training(self) -> tuple[Source, ...]:
+        """The training rows of both sources."""
+        return tuple(self._source(source, "train") for source in TASK_OF_SOURCE)
+
+    def test(self) -> tuple[Source, ...]:
+        """The test rows of both sources."""
+        return tuple(self._source(source, "t10k") for source in TASK_OF_SOURCE)
+
+    def describe(self) -> dict[str, Any]:
+        """What it is, as plain data."""
+        training, test = (2_000, 4_000) if self.size == SAMPLE else (60_000, 10_000)
+        rows = dict.fromkeys(TASK_OF_SOURCE, f"{training:,} training and {test:,} test images, 28x28, grey")
+        tasks = {f"task {task}": f"{len(classes)} classes: {', '.join(map(str, classes))}" for task, classes in CLASSES.items()}
+        return {
+            "name": self.name,
+            "size": self.size,
+            **{f"source {source}": text for source, text in rows.items()},
+            **tasks,
+            "licence": "MNIST: CC BY-SA 3.0; Fashion-MNIST: MIT",
+            "from": "LeCun, Cortes & Burges (MNIST); Xiao, Rasul & Vollgraf, Zalando SE (Fashion-MNIST, arXiv 1708.07747)",
+        }
+
+    def _source(self, source: str, part: str) -> Source:
+        images, codes, units = _sampled(source, part) if self.size == SAMPLE else full_part(source, part)
+        task = TASK_OF_SOURCE[source]
+        labels = np.asarray(CLASSES[task])[codes]
+        return Source(source, images[:, np.newaxis], {task: labels}, units)
+
+
+Part = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
+
+
+def _sampled(source: str, part: str) -> Part:
+    """Images (N, 28, 28), class codes (N,) and numbers (N,) from the sample that ships with polytask."""
+    with (files("polytask.datasets") / "samples" / f"{source}.npz").open("rb") as file:
+        arrays = np.load(file, allow_pickle=False)
+        return arrays[f"{part}_images"], arrays[f"{part}_labels"], arrays[f"{part}_units"].astype(np.int64)
+
+
+def full_part(source: str, part: str) -> Part:
+    """Images, class codes and numbers from the publishers' files, which are fetched if need be."""
+    image_file, label_file = (file_of(source, f"{part}-{name}-ubyte") for name in ("images-idx3", "labels-idx1"))
+    paths = fetch([image_file, label_file])
+    images = read_idx(paths[image_file], 3, image_file.bytes)
+    codes = read_idx(paths[label_file], 1, label_file.bytes)
+    return images, codes, np.arange(len(images), dtype=np.int64)
