@@ -1,0 +1,190 @@
+"""Learning curves, confusion matrices and mean metrics, from the tables of a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.errors import DataError, StorageError
+from polytask.storage import storage_errors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RESULT_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
+HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "value")
+PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction")
+# Only a value can be missing: a task may well be called "NA".
+MISSING = ["", "nan", "NaN", "NA", "null"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One epoch of one seed, or of the mean over seeds.
+
+    Attributes:
+        arm: Its arm.
+        seed: The seed; empty for a mean.
+        epoch: From 1.
+        value: The loss or the metric.
+        seeds: Over how many seeds; 1 for a seed's own point.
+        complete: Whether every seed of the arm was still training.
+    """
+
+    arm: str
+    seed: str
+    epoch: int
+    value: float
+    seeds: int = 1
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How one number of one task went, per arm.
+
+    Attributes:
+        task: The task.
+        split: training or validation.
+        name: loss, or the metric.
+        points: Per arm, seed and epoch.
+        means: Per arm and epoch, over the seeds that were still training.
+    """
+
+    task: str
+    split: str
+    name: str
+    points: tuple[Point, ...]
+    means: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often which class was taken for which, on test data, summed over seeds.
+
+    Attributes:
+        task: The task.
+        arm: The arm.
+        labels: (C,) classes in order.
+        counts: (C, C) rows are true classes, columns predicted ones.
+    """
+
+    task: str
+    arm: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of one arm on one task and split: its mean and standard deviation over seeds.
+
+    Attributes:
+        sd: None for a single seed.
+    """
+
+    task: str
+    split: str
+    metric: str
+    arm: str
+    mean: float
+    sd: float | None
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV or Parquet table of a run folder: numbers in `value` and `epoch`, text elsewhere.
+
+    Raises:
+        StorageError: The file cannot be read.
+        DataError: It is no such table.
+    """
+    with storage_errors(path):
+        try:
+            return _parquet(path, columns) if path.suffix == ".parquet" else _csv(path, columns)
+        except ValueError as error:  # the errors of pandas and pyarrow about content are ValueErrors
+            if isinstance(error, StorageError):
+                raise
+            what = f"this is no table with the columns {', '.join(columns)}"
+            raise DataError(what, where=str(path), found=str(error)[:200], remedy="Run the study again") from None
+
+
+def _csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    kinds: dict[str, Any] = {name: "float64" if name in ("value", "epoch", "step") else "str" for name in columns}
+    missing = {"value": MISSING}
+    return pd.read_csv(path, usecols=list(columns), dtype=kinds, keep_default_na=False, na_values=missing, encoding="utf-8")
+
+
+def _parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.read_parquet(path, columns=list(columns))
+    return table.dropna(subset=["target", "prediction"])
+
+
+def curves(history: pd.DataFrame, metrics: Mapping[str, str]) -> tuple[Curve, ...]:
+    """Per task the training loss and the validation metric, averaged over seeds per epoch.
+
+    Args:
+        history: Columns `HISTORY_COLUMNS`.
+        metrics: Per task its primary metric.
+    """
+    wanted = [(task, split, name) for task in metrics for split, name in (("training", "loss"), ("validation", metrics[task]))]
+    finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
+    found = (_curve(finite, *key) for key in wanted)
+    return tuple(curve for curve in found if curve.points)
+
+
+def _curve(history: pd.DataFrame, task: str, split: str, name: str) -> Curve:
+    rows = history[(history["task"] == task) & (history["split"] == split) & (history["name"] == name)]
+    own = rows.groupby(["arm", "seed", "epoch"], sort=False)["value"].mean().reset_index()
+    seeds_of_arm = own.groupby("arm", sort=False)["seed"].nunique()
+    means = own.groupby(["arm", "epoch"])["value"].agg(["mean", "count"]).reset_index()
+    points = tuple(Point(str(a), str(s), int(e), float(v)) for a, s, e, v in own.itertuples(index=False, name=None))
+    averages = tuple(
+        Point(str(arm), "", int(epoch), float(mean), int(count), bool(count == seeds_of_arm[arm]))
+        for arm, epoch, mean, count in means.itertuples(index=False, name=None)
+    )
+    return Curve(task, split, name, points, averages)
+
+
+def confusions(predictions: pd.DataFrame, tasks: Sequence[str]) -> tuple[Confusion, ...]:
+    """One matrix per classification task and arm, summed over seeds.
+
+    Args:
+        predictions: Columns `PREDICTION_COLUMNS`; only the split "test" counts.
+        tasks: The classification tasks.
+    """
+    tested = predictions[predictions["split"] == "test"]
+    found = []
+    for task in tasks:
+        rows = tested[tested["task"] == task]
+        labels = _ordered({*rows["target"].map(str), *rows["prediction"].map(str)})
+        found += [Confusion(task, str(arm), labels, _counts(part, labels)) for arm, part in rows.groupby("arm", sort=False)]
+    return tuple(found)
+
+
+def _ordered(labels: set[str]) -> tuple[str, ...]:
+    """Labels in numerical order where all are numbers, else in that of the alphabet."""
+    try:
+        return tuple(sorted(labels, key=lambda label: (float(label), label)))
+    except ValueError:
+        return tuple(sorted(labels))
+
+
+def _counts(rows: pd.DataFrame, labels: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    place = {label: code for code, label in enumerate(labels)}
+    true, predicted = (rows[column].map(str).map(place).to_numpy(dtype=np.int64) for column in ("target", "prediction"))
+    flat: NDArray[np.int64] = np.bincount(true * len(labels) + predicted, minlength=len(labels) ** 2)
+    return tuple(tuple(row) for row in flat.reshape(len(labels), len(labels)).tolist())
+
+
+def metric_rows(results: pd.DataFrame) -> tuple[MetricRow, ...]:
+    """Mean and standard deviation over seeds of every metric that results.csv holds."""
+    spread = results.groupby(["task", "split", "metric", "arm"], sort=False)["value"].agg(["mean", "std"]).reset_index()
+    return tuple(
+        MetricRow(str(task), str(split), str(metric), str(arm), float(mean), None if np.isnan(sd) else float(sd))
+        for task, split, metric, arm, mean, sd in spread.itertuples(index=False, name=None)
+    )
