@@ -1,109 +1,127 @@
-"""A run folder as plain data: what every form of the report is made from."""
+"""A run folder as plain data: everything that a report shows, and nothing that it computes from elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from polytask.errors import DataError, StorageError
+from polytask.report.outcome import Costs, Outcome, parse
+from polytask.report.tables import (
+    HISTORY_COLUMNS,
+    PREDICTION_COLUMNS,
+    RESULT_COLUMNS,
+    Confusion,
+    Curve,
+    MetricRow,
+    confusions,
+    curves,
+    metric_rows,
+    read_table,
+)
 from polytask.storage import read_json, read_yaml, storage_errors
 
+REPORT = "report.html"
 FILES = {
-    "run.yaml": "every choice, resolved; feeding it back repeats the run",
-    "environment.json": "versions, processor, threads and data",
-    "predictions.parquet": "of every test row: what the verdict is computed from",
+    "run.yaml": "the resolved configuration, every default and every measured choice; feeding it back repeats the run",
+    "environment.json": "versions, processor, threads and the fingerprints of the data",
+    "predictions.parquet": "what every arm predicted for every test unit, per seed: the verdict is computed from it",
     "results.csv": "every metric per arm, seed, task and split",
-    "verdict.json": "the verdict",
-    "cost.json": "parameters, multiply-adds, seconds and memory",
+    "verdict.json": "the verdict per task and arm, with intervals, and the recommendation",
+    "cost.json": "parameters, multiply-adds, seconds and peak memory per arm",
     "history.csv": "losses, weights and validation metrics per epoch",
-    "model/": "the recommended model: safetensors and JSON",
+    REPORT: "this page",
+    "model": "the recommended model with its preprocessing: safetensors and JSON",
+    "checkpoints": "what is kept while training",
     "log.txt": "what happened when",
 }
+NEEDED = ("run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv")
+CLASSIFICATION = ("multiclass", "binary")
+
+Entries = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class RunContents:
-    """What a study wrote.
+    """What a run folder holds.
 
     Attributes:
-        config: run.yaml.
-        environment: environment.json.
-        verdict: verdict.json.
-        cost: cost.json.
-        history: history.csv.
-        predictions: predictions.parquet.
+        outcome: verdict.json.
+        costs: cost.json.
+        metrics: Means of results.csv over seeds.
+        curves: Learning curves, from history.csv.
+        confusions: One matrix per classification task and arm, from predictions.parquet.
+        configuration: Dotted names and values of run.yaml.
+        environment: Names and values of environment.json.
+        files: What lies in the folder, and what it holds.
     """
 
-    config: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    verdict: Mapping[str, Any]
-    cost: Mapping[str, Any]
-    history: pd.DataFrame
-    predictions: pd.DataFrame
-
-    def curves(self) -> pd.DataFrame:
-        """Per task, arm, split, name and epoch the mean over the seeds that were still training.
-
-        The training loss and the validation metric that decides; columns arm, task, split, name, epoch, value.
-        """
-        wanted = (self.history["split"] == "validation") | (self.history["name"] == "loss")
-        keys = ["arm", "task", "split", "name", "epoch"]
-        means = pd.DataFrame(self.history[wanted].groupby(keys, sort=False, as_index=False)["value"].mean())
-        return means[[*keys, "value"]]
-
-    def confusion(self, task: str, arm: str) -> pd.DataFrame:
-        """How often each true class (row) was given each label (column), summed over seeds."""
-        rows = self.predictions[(self.predictions["task"] == task) & (self.predictions["arm"] == arm)]
-        table = pd.crosstab(rows["target"].astype(str), rows["prediction"].astype(str))
-        labels = sorted(set(table.index) | set(table.columns), key=_natural)
-        return pd.DataFrame(table.reindex(index=labels, columns=labels, fill_value=0))
+    outcome: Outcome
+    costs: Costs
+    metrics: tuple[MetricRow, ...]
+    curves: tuple[Curve, ...]
+    confusions: tuple[Confusion, ...]
+    configuration: Entries
+    environment: Entries
+    files: Entries
 
 
-def read_run(folder: Path) -> RunContents:
-    """Read a finished study.
+def read_contents(folder: Path) -> RunContents:
+    """Read a run folder.
+
+    Args:
+        folder: What `polytask study` wrote.
 
     Raises:
-        StorageError: A file is missing or damaged.
-        DataError: A table lacks a column.
+        StorageError: A file is missing, or cannot be read.
+        DataError: A file holds something else than it should.
     """
-    if not (folder / "verdict.json").exists():
-        remedy = "Give the folder of a finished study; an unfinished one goes on with the command that began it"
-        raise StorageError("there is no verdict here", where=str(folder), remedy=remedy)
+    for name in NEEDED:
+        if not (folder / name).is_file():
+            remedy = "Give the folder of a finished study; an unfinished one goes on with the command that began it"
+            raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
+    outcome = parse(Outcome, read_json(folder / "verdict.json"), str(folder / "verdict.json"))
+    classified = [name for name, task in outcome.tasks.items() if task.kind in CLASSIFICATION]
+    metrics = {name: task.metric for name, task in outcome.tasks.items()}
     return RunContents(
-        config=_mapping(folder / "run.yaml", read_yaml(folder / "run.yaml")),
-        environment=_mapping(folder / "environment.json", read_json(folder / "environment.json")),
-        verdict=_mapping(folder / "verdict.json", read_json(folder / "verdict.json")),
-        cost=_mapping(folder / "cost.json", read_json(folder / "cost.json")),
-        history=_table(folder / "history.csv", ["arm", "seed", "epoch", "task", "split", "name", "value"]),
-        predictions=_table(folder / "predictions.parquet", ["arm", "seed", "task", "unit", "target", "prediction"]),
+        outcome=outcome,
+        costs=parse(Costs, read_json(folder / "cost.json"), str(folder / "cost.json")),
+        metrics=metric_rows(read_table(folder / "results.csv", RESULT_COLUMNS)),
+        curves=curves(read_table(folder / "history.csv", HISTORY_COLUMNS), metrics),
+        confusions=confusions(read_table(folder / "predictions.parquet", PREDICTION_COLUMNS), classified),
+        configuration=_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
+        environment=_entries(read_json(folder / "environment.json"), folder / "environment.json"),
+        files=_files(folder),
     )
 
 
-def _mapping(path: Path, content: object) -> Mapping[str, Any]:
-    if not isinstance(content, dict):
-        raise DataError("a mapping of names to values is expected", where=str(path), found=type(content).__name__)
-    return content
+def _entries(content: object, path: Path) -> Entries:
+    if not isinstance(content, Mapping):
+        raise DataError("this file holds no names with values", where=str(path), found=type(content).__name__)
+    return tuple(_flat(content))
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
-    with storage_errors(path):
-        try:
-            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, keep_default_na=False, na_values=[""])
-        except (ValueError, UnicodeDecodeError) as error:  # pandas' and pyarrow's complaints about content
-            raise StorageError("this table cannot be read", where=str(path), found=str(error).split("\n")[0]) from None
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise DataError(f"the table has no column {missing[0]!r}", where=str(path), found=", ".join(map(str, table.columns)))
-    return table
+def _flat(content: Mapping[object, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested names joined by dots, and values as text."""
+    for name, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _as_text(value)
 
 
-def _natural(label: str) -> tuple[int, float, str]:
-    """Numbers in their order, before words."""
-    try:
-        return (0, float(label), label)
-    except ValueError:
-        return (1, 0.0, label)
+def _as_text(value: object) -> str:
+    if value is None or value in ([], {}):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _files(folder: Path) -> Entries:
+    """Known files in their order, then others; the report itself is always there, so that a repeat gives the same page."""
+    with storage_errors(folder):
+        there = {path.name for path in folder.iterdir() if not path.name.startswith(".")} | {REPORT}
+    known = [(name, holds) for name, holds in FILES.items() if name in there]
+    return (*known, *((name, "not written by polytask") for name in sorted(there - set(FILES))))
