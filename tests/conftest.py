@@ -1,0 +1,50 @@
+"""What tests of several folders share: small problems that train in a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polytask.data import Source
+from polytask.tasks import Binary, Multiclass, Regression, Task
+
+TableMaker = Callable[..., Source]
+
+
+@pytest.fixture
+def table() -> TableMaker:
+    """Makes one source with three tasks of different kinds: `price` (regression), `churn` (binary), `plan` (multiclass)."""
+
+    def make(rows: int = 120, seed: int = 0, gaps: float = 0.0) -> Source:
+        random = np.random.default_rng(seed)
+        x = random.normal(size=(rows, 4)).astype(np.float32)
+        price = 10 + 3 * x[:, 0].astype(np.float64) + x[:, 1]
+        churn = np.where(x[:, 1] + x[:, 2] > 0, "leaves", "stays").astype(object)
+        plan = np.array(["a", "b", "c"], dtype=object)[np.argmax(x[:, :3], axis=1)]
+        price[random.random(rows) < gaps] = np.nan
+        churn[random.random(rows) < gaps] = None
+        plan[random.random(rows) < gaps] = None
+        return Source("table", x, {"price": price, "churn": churn, "plan": plan})
+
+    return make
+
+
+@pytest.fixture
+def three_tasks() -> tuple[Task, ...]:
+    """The tasks of `table`."""
+    return (
+        Regression(name="price"),
+        Binary(name="churn", classes=("stays", "leaves")),
+        Multiclass(name="plan", classes=("a", "b", "c")),
+    )
+
+
+@pytest.fixture
+def unset_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No data folder is named, and the user's cache is an empty one."""
+    monkeypatch.delenv("POLYTASK_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"

@@ -1,0 +1,270 @@
+"""A whole study on a small table: its files, its repeats, its interruptions, and its door to the test data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import polytask.study.study as study_module
+from polytask.data import Source
+from polytask.errors import ConfigError, StorageError
+from polytask.evaluation.verdict import verdict
+from polytask.storage import read_yaml
+from polytask.study import Study, StudyConfig, checked
+from polytask.study.jobs import Job
+from polytask.study.opening import Finished
+from polytask.tasks import Task
+
+ARMS = ["single", "equal", "uncertainty", "weights=1/2/0.5"]
+REPEATED = ("predictions.parquet", "results.csv", "history.csv", "verdict.json", "run.yaml")
+
+
+@pytest.fixture
+def make(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> Callable[..., Study]:
+    """A study that trains in a second."""
+
+    def study(**choices: Any) -> Study:
+        given = {"arms": ARMS, "seeds": 2, "workers": 1, "training": {"epochs": 2, "threads": 1, "checkpoint_seconds": 0}} | choices
+        return Study([table(gaps=0.2)], three_tasks, test=lambda: (table(rows=80, seed=1, gaps=0.2),), **given)
+
+    return study
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that a repeat must reproduce, the model's weights among them."""
+    files = [folder / name for name in REPEATED] + sorted((folder / "model").rglob("*.safetensors"))
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_the_run_folder_holds_what_the_design_promises(make: Callable[..., Study], tmp_path: Path) -> None:
+    result = make().run(tmp_path / "run")
+    found = {path.name for path in (tmp_path / "run").iterdir()}
+    promised = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "model", "log.txt"}
+    assert found == promised
+    assert set(result.verdict.tasks) == {"price", "churn", "plan"}
+    said = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert said["test_openings"] == 1
+    assert said["recommendation"]["arm"] in ("single", said["chosen"])
+    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    assert list(predictions.columns) == ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
+    assert set(predictions["arm"]) == set(ARMS)
+
+
+def test_the_verdict_follows_from_the_stored_predictions_alone(make: Callable[..., Study], tmp_path: Path) -> None:
+    result = make().run(tmp_path / "run")
+    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    again = verdict(predictions, chosen=result.summary["chosen"], kinds={"price": "regression", "churn": "binary", "plan": "multiclass"})
+    assert again.to_dict()["tasks"] == result.summary["tasks"]
+
+
+def test_results_agree_with_predictions(make: Callable[..., Study], tmp_path: Path) -> None:
+    make().run(tmp_path / "run")
+    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    results = pd.read_csv(tmp_path / "run" / "results.csv")
+    plan = predictions[predictions["task"] == "plan"]
+    hits = (plan["target"] == plan["prediction"]).groupby([plan["arm"], plan["seed"]]).mean()
+    stored = results[(results["task"] == "plan") & (results["metric"] == "accuracy") & (results["split"] == "test")]
+    assert stored.set_index(["arm", "seed"])["value"].sort_index().tolist() == pytest.approx(hits.sort_index().tolist(), abs=1e-12)
+
+
+def test_two_runs_give_the_same_bytes_and_so_does_the_configuration_fed_back(make: Callable[..., Study], tmp_path: Path) -> None:
+    make().run(tmp_path / "first")
+    make().run(tmp_path / "second")
+    assert digests(tmp_path / "first") == digests(tmp_path / "second")
+    fed_back = checked(StudyConfig, read_yaml(tmp_path / "first" / "run.yaml"), where="run.yaml")
+    make(config=fed_back).run(tmp_path / "third")
+    assert digests(tmp_path / "first") == digests(tmp_path / "third")
+
+
+def test_workers_change_nothing(make: Callable[..., Study], tmp_path: Path) -> None:
+    make().run(tmp_path / "one")
+    make(workers=2).run(tmp_path / "two")
+    one, two = digests(tmp_path / "one"), digests(tmp_path / "two")
+    assert {name for name in one if one[name] != two[name]} == {"run.yaml"}
+
+
+def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+    make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make().run(tmp_path / "whole")
+    import polytask.study.jobs as jobs
+
+    save, trained = jobs.save_network, []
+
+    def killed_at_the_fourth(folder: Path, *rest: Any) -> None:
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        save(folder, *rest)
+        trained.append(folder)
+
+    monkeypatch.setattr(jobs, "save_network", killed_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        make().run(tmp_path / "broken")
+    assert not (tmp_path / "broken" / "predictions.parquet").exists()
+
+    def counted(folder: Path, *rest: Any) -> None:
+        trained.append(folder)
+        save(folder, *rest)
+
+    monkeypatch.setattr(jobs, "save_network", counted)
+    make().run(tmp_path / "broken")
+    assert len(trained) == len(set(trained)), "a finished network was trained again"
+    assert digests(tmp_path / "whole") == digests(tmp_path / "broken")
+
+
+def test_a_study_that_was_killed_after_the_opening_does_not_open_again(
+    make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(study_module, "ship", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make().run(tmp_path / "run")
+    assert make().run(tmp_path / "run").verdict.openings == 1
+
+
+def test_openings_without_a_result_are_counted(make: Callable[..., Study], tmp_path: Path, table: Callable[..., Source]) -> None:
+    study = make()
+    door = study._door
+
+    def killed() -> tuple[Source, ...]:
+        door()
+        raise KeyboardInterrupt
+
+    study._door = killed
+    with pytest.raises(KeyboardInterrupt):
+        study.run(tmp_path / "run")
+    result = make().run(tmp_path / "run")
+    assert result.verdict.openings == 2
+    assert any("opened 2 times" in warning for warning in result.summary["warnings"])
+
+
+def test_test_data_stay_closed_until_every_network_is_trained(make: Callable[..., Study], tmp_path: Path) -> None:
+    study, opened = make(), []
+    door = study._door
+
+    def watched() -> tuple[Source, ...]:
+        opened.append(len(list((tmp_path / "run" / "checkpoints").glob("*/network/manifest.json"))))
+        return door()
+
+    study._door = watched
+    study.run(tmp_path / "run")
+    networks = 2 * (3 + 1 + 1 + 1)
+    assert opened == [networks]
+
+
+def test_the_door_wants_proof(tmp_path: Path) -> None:
+    from polytask.study.arms import parse_arm
+
+    job = Job(parse_arm("equal", ["a"]), 0, ("a",), tmp_path / "nothing")
+    with pytest.raises(StorageError, match="closed until every network is trained"):
+        Finished((job,))
+
+
+def test_test_labels_change_nothing_that_is_trained_or_chosen(
+    make: Callable[..., Study], tmp_path: Path, table: Callable[..., Source]
+) -> None:
+    study = make()
+    study.run(tmp_path / "first")
+    other = make()
+    other._door = lambda: (table(rows=80, seed=99),)
+    other.run(tmp_path / "second")
+    validation = [pd.read_csv(tmp_path / name / "results.csv").query("split == 'validation'") for name in ("first", "second")]
+    assert validation[0].equals(validation[1])
+    histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("first", "second")]
+    assert histories[0] == histories[1]
+
+
+def test_every_arm_gets_the_same_offered_rows(make: Callable[..., Study], tmp_path: Path) -> None:
+    result = make(training={"epochs": 2, "patience": None, "threads": 1}).run(tmp_path / "run")
+    rows = {arm: cost.rows / cost.networks for arm, cost in result.costs.items()}
+    assert len(set(rows.values())) == 1
+
+
+def test_seeds_pair_the_arms(make: Callable[..., Study], tmp_path: Path) -> None:
+    """Single-task training of one task is the joint arm of that task alone: same split, start and order."""
+    from polytask.study.arms import parse_arm
+    from polytask.study.jobs import jobs_of, result_of, train_job
+    from polytask.study.resolving import assignment, resolve
+
+    study = make()
+    config = resolve(study.asked, study.sources, study.tasks, networks=2)
+    jobs = [job for job in jobs_of([parse_arm("single", study.names)], [0], tmp_path / "a") if job.tasks == ("price",)]
+    jobs += jobs_of([parse_arm("equal", ["price"])], [0], tmp_path / "b")
+    for job in jobs:
+        train_job(job, assignment(config, study.sources, study.tasks), parent=0)
+    first, second = (result_of(job).model.state_dict() for job in jobs)
+    assert all(bool((first[name] == second[name]).all()) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("fill", "text"),
+    [
+        (lambda folder: (folder / "letter.txt").write_text("mine"), "holds something else"),
+        (lambda folder: (folder / "run.yaml").write_text("a: [1"), "no plain YAML"),
+        (lambda folder: (folder / "run.yaml").write_text("seeds: [0, 1]\nlearning: 3"), "extra inputs"),
+    ],
+)
+def test_a_used_folder_is_refused(make: Callable[..., Study], tmp_path: Path, fill: Callable[[Path], object], text: str) -> None:
+    (tmp_path / "run").mkdir()
+    fill(tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises((StorageError, ConfigError), match=text):
+        make().run(tmp_path / "run")
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+
+def test_a_finished_folder_and_another_study_are_refused(
+    make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make().run(tmp_path / "done")
+    with pytest.raises(StorageError, match="finished run"):
+        make().run(tmp_path / "done")
+    monkeypatch.setattr(study_module, "train_all", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        make().run(tmp_path / "begun")
+    with pytest.raises(StorageError, match=r"training\.epochs"):
+        make(training={"epochs": 3, "threads": 1, "checkpoint_seconds": 0}).run(tmp_path / "begun")
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        ({"arms": ["single", "uncertanty"]}, "Did you mean 'uncertainty'"),
+        ({"arms": ["equal", "uncertainty"]}, "Add 'single'"),
+        ({"arms": ["single"]}, "Add an arm"),
+        ({"arms": ["single", "equal", "equal"]}, "once in the list"),
+        ({"arms": ["single", "weights=1/2"]}, "one weight per task"),
+        ({"arms": ["single", "weights=1/x/2"]}, "numbers with slashes"),
+        ({"seeds": 1}, "at least 2 different seeds"),
+        ({"seeds": [3, 3]}, "at least 2 different seeds"),
+        ({"margins": {"prise": 0.1}}, "does not exist"),
+        ({"margins": {"price": -0.1}}, "above 0"),
+        ({"encoder": "convolution"}, "Did you mean 'conv'"),
+        ({"encoder": "conv"}, "images of at least 10x10"),
+        ({"architecture": "soft"}, "unknown architecture"),
+        ({"training": {"optimizer": "Adm"}}, "Did you mean 'Adam'"),
+        ({"training": {"epochs": 0}}, "training.epochs"),
+        ({"training": {"schedule": "Cosine"}}, "unknown schedule"),
+        ({"training": {"batch_size": 0}}, "training.batch_size"),
+        ({"training": {"freeze": ["heads.x"]}}, "no parameter to freeze"),
+        ({"colour": "red"}, "extra inputs"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(make: Callable[..., Study], tmp_path: Path, choices: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text) as caught:
+        make(**choices).run(tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
+    with pytest.raises(ConfigError, match="needs test rows"):
+        Study([table()], three_tasks)
