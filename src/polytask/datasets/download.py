@@ -67,7 +67,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress = ignore, silenc
     raise DownloadError(
         f"cannot be fetched ({'; '.join(reasons)})",
         where=f"{file.folder}/{file.packed}",
-        remedy=f"Put the file into {folder}, or name the folder above it in POLYTASK_DATA",
+        remedy=f"Put the file into {folder}",
     )
 
 

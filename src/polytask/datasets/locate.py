@@ -10,7 +10,7 @@ from platformdirs import user_cache_path
 
 from polytask.datasets.download import Progress, download, ignore, verify
 from polytask.datasets.mirrors import RemoteFile
-from polytask.errors import StorageError
+from polytask.errors import DownloadError, StorageError
 
 VARIABLE = "POLYTASK_DATA"
 
@@ -48,12 +48,16 @@ def fetch(files: Sequence[RemoteFile], progress: Progress = ignore) -> dict[Remo
         DownloadError: A file is not there and cannot be fetched.
         StorageError: The cache cannot be written to.
     """
-    found = {}
-    for file in files:
-        path = present(file)
-        if path is None:
-            path = download(file, cache_folder() / file.folder, progress)
-        else:
+    found = {file: present(file) for file in files}
+    for file, path in found.items():
+        if path is not None:
             verify(path, file)
-        found[file] = path
-    return found
+    missing = [file for file, path in found.items() if path is None]
+    for file in missing:
+        try:
+            found[file] = download(file, cache_folder() / file.folder, progress)
+        except DownloadError as error:
+            names = ", ".join(f"{missed.folder}/{missed.packed}" for missed in missing if present(missed) is None)
+            remedy = f"Put {names} into {cache_folder()}, or into a folder that {VARIABLE} names"
+            raise DownloadError(error.what, where=error.where, remedy=remedy) from None
+    return {file: path for file, path in found.items() if path is not None}

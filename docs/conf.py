@@ -1,0 +1,19 @@
+"""Sphinx configuration."""
+
+import sys
+from pathlib import Path
+
+from polytask import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+project = "polytask"
+author = "The polytask authors"
+release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "methods_table"]
+html_theme = "furo"
+html_title = f"polytask {release}"
+myst_enable_extensions = ["dollarmath"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+exclude_patterns = ["_build"]
