@@ -1,107 +1,148 @@
-"""Charts: Vega-Lite specifications as plain data, drawn without a browser or a network."""
+"""Charts as Vega-Lite specifications, rendered to SVG offline where the extra `charts` is installed.
+
+A chart reaches the page as the source of an image, so that nothing in it can run or fetch anything.
+"""
 
 from __future__ import annotations
 
 import base64
+import importlib
+import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
+from polytask.report import numbers
+from polytask.report.outcome import TaskOutcome
+from polytask.report.tables import Curve, Point
+from polytask.report.text import clean_text
 
-from polytask.report.text import IN_PERCENT, clean_text
+HOW_TO_GET_CHARTS = "pip install 'polytask[charts]'"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+FONT = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
+INK, FAINT, GRID = "#24292f", "#57606a", "#e4e8ec"
+# Okabe and Ito's colours, told apart by all eyes; the baseline is ink.
+ARM_COLOURS = (INK, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b4ea3")
+WORD_COLOURS = {"helps": "#1a7f37", "hurts": "#cf222e", "same": "#0a7ea4", "unclear": "#9a6700"}
+LONGEST_NAME = 24
+WIDTH = 340
 
-INSTALL = "pip install 'polytask[charts]'"
-COLOURS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#475569"]
-WORD_COLOURS = {"helps": "#059669", "hurts": "#dc2626", "same": "#2563eb", "unclear": "#9ca3af"}
-_CONFIG = {
-    "font": "sans-serif",
-    "background": "white",
-    "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "gridColor": "#e5e7eb", "domain": False},
-    "legend": {"labelFontSize": 11, "title": None, "orient": "bottom"},
+Spec = dict[str, Any]
+
+STYLE: Spec = {
+    "background": "#ffffff",
+    "font": FONT,
     "view": {"stroke": None},
-    "range": {"category": COLOURS},
-}
+    "axis": {
+        "labelColor": FAINT, "titleColor": FAINT, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11,
+        "gridColor": GRID, "domainColor": GRID, "tickColor": GRID, "labelLimit": 170,
+    },
+    "legend": {
+        "labelFontSize": 11, "labelColor": INK, "orient": "top", "title": None, 
+        "symbolOpacity": 1, "symbolStrokeWidth": 3, "symbolType": "stroke", "labelLimit": 170,
+    },
+}  # fmt: skip
 
 
-def available() -> bool:
-    """Whether charts can be drawn."""
-    try:
-        import vl_convert  # noqa: F401
-    except ImportError:
-        return False
-    return True
+def has_charts() -> bool:
+    """Whether charts can be drawn here."""
+    return importlib.util.find_spec("vl_convert") is not None
 
 
-def curve(table: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
-    """One line per arm over epochs.
+def as_image(spec: Spec) -> str | None:
+    """A specification drawn, as the source of an image: SVG in a data URI; None where the extra `charts` is not installed.
 
     Args:
-        table: Columns arm, epoch, value.
-        name: Of the metric: its axis.
-        title: What stands above.
+        spec: Vega-Lite, with its data inside.
     """
-    scale = 100 if name in IN_PERCENT else 1
-    values = [
-        {"arm": clean_text(arm), "epoch": int(epoch), "value": float(value) * scale}
-        for arm, epoch, value in table[["arm", "epoch", "value"]].itertuples(index=False)
-    ]
-    axis = f"{name} (%)" if scale == 100 else name
-    return {
-        "title": {"text": clean_text(title), "fontSize": 13, "anchor": "start"},
-        "width": 320,
-        "height": 200,
-        "data": {"values": values},
-        "mark": {"type": "line", "strokeWidth": 2, "interpolate": "monotone"},
-        "encoding": {
-            "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1, "format": "d", "title": "epoch"}},
-            "y": {"field": "value", "type": "quantitative", "scale": {"zero": False}, "axis": {"title": axis}},
-            "color": {"field": "arm", "type": "nominal", "sort": None},
-        },
-        "config": _CONFIG,
-    }
-
-
-def intervals(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """The differences with their intervals, in percent of the task's single-task metric, so that tasks share an axis."""
-    values = []
-    for task, said in verdict["tasks"].items():
-        base = abs(said["single"]["mean"]) or 1.0
-        for arm, found in said["arms"].items():
-            low, high = (100 * bound / base for bound in found["ci95"])
-            difference = 100 * found["difference"] / base
-            label = f"{clean_text(task)} · {clean_text(arm)}"
-            values.append({"row": label, "low": low, "high": high, "difference": difference, "word": found["verdict"]})
-    colour = {
-        "field": "word",
-        "type": "nominal",
-        "scale": {"domain": list(WORD_COLOURS), "range": list(WORD_COLOURS.values())},
-        "legend": {"title": None, "orient": "bottom"},
-    }
-    row = {"field": "row", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 260, "ticks": False}}
-    x = {"type": "quantitative", "axis": {"title": "better than single-task training by (%)"}}
-    return {
-        "width": 420,
-        "height": {"step": 30},
-        "data": {"values": values},
-        "layer": [
-            {"mark": {"type": "rule", "color": "#6b7280", "strokeDash": [4, 3]}, "encoding": {"x": {"datum": 0}}},
-            {
-                "mark": {"type": "rule", "strokeWidth": 3},
-                "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}, "y": row, "color": colour},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"x": {"field": "difference", **x}, "y": row, "color": colour},
-            },
-        ],
-        "config": _CONFIG,
-    }
-
-
-def picture(specification: Mapping[str, Any]) -> str:
-    """The chart as the address of an image that holds itself: nothing in it can reach the page around it."""
-    import vl_convert
-
-    svg = vl_convert.vegalite_to_svg(json.dumps(specification), vl_version="5.20")
+    if not has_charts():
+        return None
+    svg = importlib.import_module("vl_convert").vegalite_to_svg(json.dumps(spec), vl_version="5.21")
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def arm_label(name: str) -> str:
+    """An arm's name as a chart shows it: cleaned, and cut where it is long."""
+    cleaned = clean_text(name)
+    return cleaned if len(cleaned) <= LONGEST_NAME else f"{cleaned[: LONGEST_NAME - 1]}…"
+
+
+def intervals(task: TaskOutcome) -> Spec | None:
+    """The difference of every arm on one task with its interval, beside the margin within which it counts as the same.
+
+    Args:
+        task: What is said; arms without an interval are left out, and None is given where none is left.
+
+    Example:
+        >>> intervals(TaskOutcome()) is None
+        True
+    """
+    scale = numbers.factor(task.metric)
+    rows = [
+        {
+            "arm": arm_label(name), "low": scale * low, "high": scale * high, "difference": scale * said.difference,
+            "word": clean_text(said.verdict),
+        }
+        for name, said in task.arms.items()
+        for low, high in [said.ci95 or (None, None)]
+        if low is not None and high is not None and said.difference is not None
+    ]  # fmt: skip
+    if not rows:
+        return None
+    title = f"difference in {'points of ' if numbers.unit(task.metric) else ''}{clean_text(task.metric)} (right of 0 is better)"
+    across = {"type": "quantitative", "axis": {"title": title, "tickCount": 7, "grid": True}}
+    calm = {"title": None, "labelColor": INK, "labelFontSize": 12, "labelPadding": 8, "domain": False, "ticks": False}
+    down = {"field": "arm", "type": "nominal", "sort": None, "axis": calm}
+    colour = {"field": "word", "type": "nominal", "legend": None, "scale": _scale(WORD_COLOURS)}
+    spread = {"x": {"field": "low", **across}, "x2": {"field": "high"}, "y": down, "color": colour}
+    centre = {"x": {"field": "difference", **across}, "y": down, "color": colour}
+    layers = [
+        *_margin(task.margin, scale, across),
+        {"data": {"values": [{"zero": 0}]}, "mark": {"type": "rule", "color": FAINT}, "encoding": {"x": {"field": "zero", **across}}},
+        {"mark": {"type": "rule", "strokeWidth": 2.5, "strokeCap": "round"}, "encoding": spread},
+        {"mark": {"type": "point", "filled": True, "size": 90, "opacity": 1}, "encoding": centre},
+        {"mark": {"type": "text", "dy": -13, "fontSize": 11, "fontWeight": "bold"}, "encoding": {**centre, "text": {"field": "word"}}},
+    ]
+    return {"$schema": SCHEMA, "config": STYLE, "width": WIDTH, "height": {"step": 46}, "data": {"values": rows}, "layer": layers}
+
+
+def _margin(margin: float | None, scale: float, across: Mapping[str, Any]) -> list[Spec]:
+    if not margin:
+        return []
+    band = {"values": [{"from": -scale * margin, "to": scale * margin}]}
+    return [
+        {"data": band, "mark": {"type": "rect", "color": "#eaeef2"}, "encoding": {"x": {"field": "from", **across}, "x2": {"field": "to"}}}
+    ]
+
+
+def learning_curve(curve: Curve, arms: Sequence[str]) -> Spec:
+    """One panel: every seed as a faint line, the mean over seeds as a strong one for as long as all seeds were training.
+
+    Args:
+        curve: What to draw.
+        arms: All arms of the study in order, so that colours are the same on all panels.
+    """
+    scale = numbers.factor(curve.name)
+    labels = {arm: arm_label(arm) for arm in arms}
+    colours = {label: ARM_COLOURS[place % len(ARM_COLOURS)] for place, label in enumerate(labels.values())}
+    epochs = {"field": "epoch", "type": "quantitative", "axis": {"title": "epoch", "tickMinStep": 1, "tickCount": 7, "grid": False}}
+    value = {"field": "value", "type": "quantitative", "scale": {"zero": False, "nice": True}, "axis": {"title": None, "tickCount": 6}}
+    colour = {"field": "arm", "type": "nominal", "scale": _scale(colours)}
+    encoding = {"x": epochs, "y": value, "color": colour}
+    own, means = _values(curve.points, scale, labels), _values([mean for mean in curve.means if mean.complete], scale, labels)
+    faint, strong = {"type": "line", "opacity": 0.25, "strokeWidth": 1}, {"type": "line", "strokeWidth": 2.5}
+    layers = [
+        {"data": {"values": own}, "mark": faint, "encoding": {**encoding, "detail": {"field": "seed"}}},
+        {"data": {"values": means}, "mark": strong, "encoding": encoding},
+    ]
+    return {"$schema": SCHEMA, "config": STYLE, "width": WIDTH, "height": 200, "layer": layers}
+
+
+def _values(points: Sequence[Point], scale: float, labels: Mapping[str, str]) -> list[Spec]:
+    return [
+        {"arm": labels[point.arm], "seed": clean_text(point.seed), "epoch": point.epoch, "value": scale * point.value} for point in points
+    ]
+
+
+def _scale(colours: Mapping[str, str]) -> Spec:
+    return {"domain": list(colours), "range": list(colours.values())}

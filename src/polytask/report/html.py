@@ -1,97 +1,211 @@
-"""The report as one page that works offline."""
+"""The report as one page that works offline, in which names from data can do nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from polytask.report import charts
-from polytask.report.contents import FILES, RunContents, read_run
-from polytask.report.text import change_text, clean_text, count_text, interval_text, settle_text, value_text
+from polytask.report import charts, numbers
+from polytask.report.contents import REPORT, RunContents, read_contents
+from polytask.report.outcome import ArmCost, choice_sentence, openings_sentence, settle_lines
+from polytask.report.tables import Confusion, Curve, MetricRow
+from polytask.report.text import clean_text
 from polytask.storage import write_text
 
 MOST_CLASSES = 30
+MOST_PAIRS = 15
+SHADES = 10
+NAMES = {"log-loss": "log loss", "auc": "AUC", "mae": "MAE", "rmse": "RMSE", "r2": "R²", "f1": "F1"}
 
 
 def write_report(folder: str | Path) -> Path:
     """Build report.html from the files of a run folder, and return where it is.
 
+    Args:
+        folder: What `polytask study` wrote.
+
     Raises:
-        StorageError: A file is missing or damaged, or the page cannot be written.
-        DataError: A table lacks a column.
+        StorageError: A file is missing or cannot be read, or the page cannot be written.
+        DataError: A file holds something else than it should.
     """
-    page = Path(folder) / "report.html"
-    write_text(page, render(read_run(Path(folder))))
+    page = Path(folder) / REPORT
+    write_text(page, render(read_contents(Path(folder))))
     return page
 
 
-def render(run: RunContents) -> str:
-    """The page. There is no time in it: the same files give the same bytes."""
-    environment = Environment(
-        loader=PackageLoader("polytask.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"clean": clean_text, "count": count_text}
-    environment.globals |= {"value": value_text, "change": change_text, "interval": interval_text, "settle": settle_text}
+def render(contents: RunContents) -> str:
+    """The page. There is no time in it: the same contents give the same bytes.
+
+    Args:
+        contents: Of a run folder.
+    """
+    environment = _environment()
+    style = environment.get_template("style.css").render()
     return environment.get_template("template.html.j2").render(
-        verdict=run.verdict,
-        cost=run.cost,
-        config=_flat(run.config),
-        environment=run.environment,
-        intervals=charts.picture(charts.intervals(run.verdict)) if charts.available() else None,
-        curves=_curves(run),
-        confusions=_confusions(run),
-        install=charts.INSTALL,
-        files=FILES,
-        words=charts.WORD_COLOURS,
+        contents=contents,
+        outcome=contents.outcome,
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        how_to_get_charts="" if charts.has_charts() else charts.HOW_TO_GET_CHARTS,
+        intervals=_intervals(contents),
+        panels=_panels(contents),
+        matrices=[_matrix(confusion) for confusion in contents.confusions],
+        metrics=list(_metric_lines(contents.metrics)),
+        arms=list(dict.fromkeys(row.arm for row in contents.metrics)),
     )
 
 
-def _curves(run: RunContents) -> list[dict[str, Any]]:
-    """Per task and quantity a picture, and the same as a table: the last epoch's value per arm, and the best."""
-    found = []
-    for (task, split, name), table in run.curves().groupby(["task", "split", "name"], sort=False):
-        title = f"{task}: {split} {name}"
-        picture = charts.picture(charts.curve(table, str(name), title)) if charts.available() else None
-        found.append({"title": title, "picture": picture, "metric": name, "rows": _ends(table)})
-    return found
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        finalize=clean_text,  # whatever reaches the page, wherever it comes from
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "numbers": numbers, "settle_lines": settle_lines, "openings_sentence": openings_sentence, "choice_sentence": choice_sentence,
+        "metric_name": _metric_name, "word_class": _word_class, "no_cost": ArmCost(), "ratio": _ratio,
+    }  # fmt: skip
+    environment.filters["minus"] = _minus
+    return environment
 
 
-def _ends(table: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = []
-    for arm, values in table.groupby("arm", sort=False):
-        series = values.sort_values("epoch")["value"]
-        rows.append({"arm": arm, "first": float(series.iloc[0]), "last": float(series.iloc[-1]), "epochs": len(series)})
-    return rows
+def _metric_name(name: str) -> str:
+    return NAMES.get(name, name)
 
 
-def _confusions(run: RunContents) -> list[dict[str, Any]]:
-    """Per classification task and arm the confusion matrix with its shares."""
-    found = []
-    for task, said in run.verdict["tasks"].items():
-        for arm in ("single", *said["arms"]) if said["kind"] != "regression" else ():
-            table = run.confusion(task, arm)
-            if 0 < len(table) <= MOST_CLASSES:
-                totals = table.sum(axis=1).clip(lower=1)
-                rows = [_confusion_row(label, table.loc[label], int(totals[label])) for label in table.index]
-                found.append({"task": task, "arm": arm, "labels": list(table.columns), "rows": rows})
-    return found
+def _word_class(word: str) -> str:
+    return word if word in charts.WORD_COLOURS else "unknown"
 
 
-def _confusion_row(label: str, counts: pd.Series[int], total: int) -> dict[str, Any]:
-    cells = [{"count": int(count), "percent": round(100 * int(count) / total), "right": other == label} for other, count in counts.items()]
-    return {"label": label, "cells": cells}
+def _minus(text: str) -> str:
+    """The sign that is as wide as a plus."""
+    return text.replace("-", "−")
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested names with dots, values as text."""
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return flat
+def _ratio(number: float | None, reference: float | None) -> str:
+    times = numbers.ratio(number, reference)
+    return "" if times is None else f"{times:.2f} ×"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A task's intervals as an image."""
+
+    task: str
+    image: str
+
+
+def _intervals(contents: RunContents) -> list[Interval]:
+    specs = {name: charts.intervals(task) for name, task in contents.outcome.tasks.items()}
+    images = {name: charts.as_image(spec) for name, spec in specs.items() if spec is not None}
+    return [Interval(name, image) for name, image in images.items() if image is not None]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A learning curve as an image and as a table.
+
+    Attributes:
+        image: None where charts cannot be drawn.
+        arms: The table's columns.
+        rows: Per epoch its number and one cell per arm.
+    """
+
+    task: str
+    title: str
+    image: str | None
+    arms: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+
+def _panels(contents: RunContents) -> dict[str, list[Panel]]:
+    """The learning curves of every task."""
+    panels = [_panel(curve, contents.outcome.arm_names) for curve in contents.curves]
+    return {task: [panel for panel in panels if panel.task == task] for task in dict.fromkeys(panel.task for panel in panels)}
+
+
+def _panel(curve: Curve, arms: Sequence[str]) -> Panel:
+    title = f"{curve.split.capitalize()} {_metric_name(curve.name)}{', %' if numbers.unit(curve.name) else ''}"
+    named = tuple(
+        dict.fromkeys([*(arm for arm in arms if any(mean.arm == arm for mean in curve.means)), *(mean.arm for mean in curve.means)])
+    )
+    cells = {
+        (mean.epoch, mean.arm): numbers.value(curve.name, mean.value) + ("" if mean.complete else f" ({mean.seeds})")
+        for mean in curve.means
+    }
+    epochs = sorted({mean.epoch for mean in curve.means})
+    rows = tuple((epoch, tuple(cells.get((epoch, arm), "") for arm in named)) for epoch in epochs)
+    return Panel(curve.task, title, charts.as_image(charts.learning_curve(curve, named)), named, rows)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a confusion matrix: how often, as a share of its row, and how it is shaded."""
+
+    count: int
+    text: str
+    shade: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix to be shown: as cells, or, with too many classes, as the most frequent confusions."""
+
+    task: str
+    arm: str
+    labels: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...], int], ...]
+    pairs: tuple[tuple[str, str, int], ...]
+
+
+def _matrix(confusion: Confusion) -> Matrix:
+    labels = confusion.labels
+    if len(labels) > MOST_CLASSES:
+        wrong = [
+            (true, other, n) for i, true in enumerate(labels) for j, other in enumerate(labels) if i != j and (n := confusion.counts[i][j])
+        ]
+        return Matrix(confusion.task, confusion.arm, labels, (), tuple(sorted(wrong, key=lambda pair: -pair[2])[:MOST_PAIRS]))
+    rows = tuple(
+        (true, tuple(_cells(place, counts)), sum(counts)) for place, (true, counts) in enumerate(zip(labels, confusion.counts, strict=True))
+    )
+    return Matrix(confusion.task, confusion.arm, labels, rows, ())
+
+
+def _cells(place: int, counts: Sequence[int]) -> Iterator[Cell]:
+    total = max(sum(counts), 1)
+    for column, count in enumerate(counts):
+        share = count / total
+        percent = f"{100 * share:.0f}"
+        text = "" if not count else "·" if percent == "0" else percent
+        # Errors are rare, so that their shades follow the root of their share.
+        depth = share if column == place else share**0.5
+        yield Cell(count, text, f"{'right' if column == place else 'wrong'}-{min(SHADES - 1, int(SHADES * depth))}")
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """One metric of one task on test data, per arm."""
+
+    task: str
+    metric: str
+    cells: tuple[str, ...]
+
+
+def _metric_lines(rows: Sequence[MetricRow]) -> Iterator[MetricLine]:
+    tested = {(row.task, row.metric, row.arm): row for row in rows if row.split == "test"}
+    arms = dict.fromkeys(row.arm for row in rows)
+    for task, metric in dict.fromkeys((task, metric) for task, metric, _ in tested):
+        found = [tested.get((task, metric, arm)) for arm in arms]
+        yield MetricLine(task, _metric_name(metric), tuple("" if row is None else _with_deviation(row) for row in found))
+
+
+def _with_deviation(row: MetricRow) -> str:
+    mean = numbers.value(row.metric, row.mean)
+    return mean if row.sd is None else f"{mean} ± {numbers.significant(numbers.factor(row.metric) * row.sd, 2)}"

@@ -98,11 +98,11 @@ def amount(metric: str, number: float | None) -> str:
 
     Example:
         >>> amount("accuracy", 0.0042), amount("rmse", 0.0321)
-        ('0.4 points', '0.032')
+        ('0.42 points', '0.032')
     """
     if number is None or not math.isfinite(number):
         return NOTHING
-    return f"{significant(factor(metric) * abs(number), 1 if metric in SHARES else 2)}{unit(metric)}"
+    return f"{significant(factor(metric) * abs(number), 2)}{unit(metric)}"
 
 
 def short(number: float | None) -> str:
@@ -142,3 +142,24 @@ def ratio(number: float | None, reference: float | None) -> float | None:
         (0.5, None)
     """
     return None if number is None or not reference else number / reference
+
+
+def measured(number: float | None) -> str:
+    """A measured quantity, with as many digits as mean something.
+
+    Example:
+        >>> measured(19.273), measured(0.512), measured(4321.9)
+        ('19', '0.51', '4,322')
+    """
+    return NOTHING if number is None or not math.isfinite(number) else significant(number, 2)
+
+
+def memory(size: float | None) -> str:
+    """Bytes in the largest unit that fits.
+
+    Example:
+        >>> memory(503468032)
+        '503 MB'
+    """
+    text = short(size)
+    return text if text == NOTHING else f"{text}B" if " " in text else f"{text} B"

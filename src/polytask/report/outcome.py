@@ -152,26 +152,38 @@ def parse(kind: type[PartT], content: object, where: str) -> PartT:
 
 
 def openings_sentence(outcome: Outcome) -> str:
-    """How often the test data were opened, and on how many seeds the verdict rests."""
+    """On how many seeds the verdict rests, and how often the test data were opened.
+
+    Example:
+        >>> openings_sentence(Outcome(seeds=(0, 1, 2), test_openings=1))
+        'Seeds: 3. The test data were opened once.'
+    """
     times = {None: "an unknown number of times", 1: "once"}.get(outcome.test_openings, f"{outcome.test_openings} times")
-    chosen = f" {outcome.chosen} was chosen on validation data." if outcome.chosen else ""
-    return f"{len(outcome.seeds)} seeds; the test data were opened {times}.{chosen}"
+    return f"Seeds: {len(outcome.seeds)}. The test data were opened {times}."
+
+
+def choice_sentence(outcome: Outcome) -> str:
+    """What it means that one of several arms was chosen; empty where there is nothing to choose from."""
+    alone = any(not said.adjusted for task in outcome.tasks.values() for said in task.arms.values())
+    if not (alone and outcome.chosen):
+        return ""
+    return f"{outcome.chosen} was chosen on validation data: its verdicts hold for all tasks together; those of other arms stand alone."
 
 
 def settle_lines(metric: str, said: Said) -> tuple[str, ...]:
-    """For an unclear difference: what would settle it, and what this study could have seen.
+    """For an unclear difference: what would settle it, and the smallest effect that this study could have seen.
 
     Example:
         >>> settle_lines("accuracy", Said(verdict="unclear", settle=Settle(seeds=9, rows=12000, smallest_effect=0.004)))
-        ('about 9 seeds', 'or 12,000 test rows', 'could have seen ± 0.4 points')
+        ('about 9 seeds or 12,000 test rows would settle it', 'could have seen ± 0.40 points')
     """
     if said.verdict != "unclear" or said.settle is None:
         return ()
-    seeds, rows = said.settle.seeds, said.settle.rows
-    ways = [*([f"{numbers.count(seeds)} seeds"] if seeds else []), *([f"{numbers.count(rows)} test rows"] if rows else [])]
-    named = [f"{word} {way}" for word, way in zip(("about", "or"), ways, strict=False)] or ["neither more seeds nor rows would tell"]
+    needed = ((said.settle.seeds, "seeds"), (said.settle.rows, "test rows"))
+    ways = " or ".join(f"{numbers.count(number)} {name}" for number, name in needed if number)
+    named = f"about {ways} would settle it" if ways else "neither more seeds nor more test rows would settle it"
     seen = said.settle.smallest_effect
-    return (*named, *([] if seen is None else [f"could have seen ± {numbers.amount(metric, seen)}"]))
+    return (named, *([] if seen is None else [f"could have seen ± {numbers.amount(metric, seen)}"]))
 
 
 def as_outcome(verdict: Mapping[str, Any] | Outcome) -> Outcome:

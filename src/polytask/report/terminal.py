@@ -11,14 +11,26 @@ from rich.table import Table
 from rich.text import Text
 
 from polytask.report import numbers
-from polytask.report.outcome import ArmCost, Costs, Outcome, Said, TaskOutcome, as_outcome, openings_sentence, parse, settle_lines
+from polytask.report.outcome import (
+    ArmCost,
+    Costs,
+    Outcome,
+    Said,
+    TaskOutcome,
+    as_outcome,
+    choice_sentence,
+    openings_sentence,
+    parse,
+    settle_lines,
+)
 from polytask.report.text import clean_text
 
 WORD_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
+DIFFERENCE_WIDTH = 28  # "could have seen ± 0.42 points"
 COST_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("parameters", "parameters", numbers.short),
     ("multiply-adds", "multiply_adds", numbers.short),
-    ("seconds", "seconds", lambda seconds: numbers.NOTHING if seconds is None else numbers.significant(seconds, 2)),
+    ("seconds", "seconds", numbers.measured),
 )
 
 
@@ -36,16 +48,17 @@ def verdict_table(verdict: Mapping[str, Any] | Outcome, costs: Mapping[str, Any]
         >>> from rich.console import Console
         >>> said = {"mean": 0.957, "difference": 0.004, "ci95": [0.001, 0.007], "verdict": "helps"}
         >>> digit = {"metric": "accuracy", "single": {"mean": 0.953}, "arms": {"equal": said}}
-        >>> console = Console(width=80, record=True, quiet=True)
-        >>> console.print(verdict_table({"tasks": {"digit": digit}}))
-        >>> "+0.40 [+0.10, +0.70] points" in console.export_text()
+        >>> console = Console(width=80)
+        >>> with console.capture() as shown:
+        ...     console.print(verdict_table({"tasks": {"digit": digit}}))
+        >>> "+0.40 [+0.10, +0.70] points" in shown.get()
         True
     """
     outcome = as_outcome(verdict)
     parts: list[RenderableType] = [_words(outcome)]
     if costs is not None:
         parts.append(_costs(outcome.baseline, costs if isinstance(costs, Costs) else parse(Costs, costs, "cost.json")))
-    return Group(*parts, *_sentences(outcome))
+    return Group(*(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
 
 
 def _plain(text: object, style: str = "") -> Text:
@@ -54,7 +67,7 @@ def _plain(text: object, style: str = "") -> Text:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
 
 
 def _words(outcome: Outcome) -> Table:
@@ -62,34 +75,32 @@ def _words(outcome: Outcome) -> Table:
     for name in ("task", "arm"):
         table.add_column(name, overflow="fold", max_width=16)
     table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("difference, 95 % interval\n(+ is better)")
-    table.add_column("verdict")
+    table.add_column("difference [95 % interval]", min_width=DIFFERENCE_WIDTH)
+    table.add_column("verdict", no_wrap=True)
     for name, task in outcome.tasks.items():
         _add_task(table, outcome, name, task)
     return table
 
 
 def _add_task(table: Table, outcome: Outcome, name: str, task: TaskOutcome) -> None:
-    label = Text("\n").join([_plain(name, "bold"), _plain(task.metric, "dim")])
-    base = _plain(numbers.value(task.metric, task.single.mean))
-    table.add_row(label, _plain(outcome.baseline), base, "", "", end_section=not task.arms)
-    for position, (arm, said) in enumerate(task.arms.items(), start=1):
-        mark = " *" if len(task.arms) > 1 and arm == outcome.chosen else ""
+    """The baseline's row, then one per arm; the metric stands below the task's name."""
+    table.add_row(_plain(name, "bold"), _plain(outcome.baseline), _plain(numbers.value(task.metric, task.single.mean)), "", "")
+    below = [_plain(task.metric, "dim"), *([Text("")] * len(task.arms))]
+    for label, (arm, said) in zip(below, task.arms.items(), strict=False):
+        mark = " *" if choice_sentence(outcome) and arm == outcome.chosen else ""
         mean = _plain(numbers.value(task.metric, said.mean))
-        last = position == len(task.arms)
-        table.add_row("", _plain(f"{clean_text(arm)}{mark}"), mean, _difference(task.metric, said), _word(task.metric, said), end_section=last)
+        table.add_row(label, _plain(f"{clean_text(arm)}{mark}"), mean, _difference(task.metric, said), _word(said))
+    table.add_section()
 
 
 def _difference(metric: str, said: Said) -> Text:
-    seen = [line for line in settle_lines(metric, said) if line.startswith("could")]
     number = numbers.change(metric, said.difference, numbers.half_width(said.ci95))
     text = _plain(f"{number} {numbers.interval(metric, said.ci95)}{numbers.unit(metric)}")
-    return Text("\n").join([text, *(Text(line, style="dim") for line in seen)])
+    return Text("\n").join([text, *(_plain(line, "dim") for line in settle_lines(metric, said))])
 
 
-def _word(metric: str, said: Said) -> Text:
-    ways = [line for line in settle_lines(metric, said) if not line.startswith("could")]
-    return Text("\n").join([_plain(said.verdict, WORD_STYLES.get(said.verdict, "")), *(Text(line, style="dim") for line in ways)])
+def _word(said: Said) -> Text:
+    return _plain(said.verdict, WORD_STYLES.get(said.verdict, ""))
 
 
 def _costs(baseline: str, costs: Costs) -> Table:
@@ -104,7 +115,7 @@ def _costs(baseline: str, costs: Costs) -> Table:
     return table
 
 
-def _cell(number: float | None, reference: float | None, shown: Callable[[float | None], str], compared: bool) -> Text:  # noqa: FBT001
+def _cell(number: float | None, reference: float | None, shown: Callable[[float | None], str], compared: bool) -> Text:
     times = numbers.ratio(number, reference) if compared else None
     text = Text(shown(number))
     return text if times is None else text.append(f" ({times:.2f})", style="dim")
@@ -112,10 +123,8 @@ def _cell(number: float | None, reference: float | None, shown: Callable[[float 
 
 def _sentences(outcome: Outcome) -> list[Text]:
     """The recommendation, warnings, notes, and how often the test data were opened."""
-    alone = any(not said.adjusted for task in outcome.tasks.values() for said in task.arms.values())
-    marked = any(len(task.arms) > 1 for task in outcome.tasks.values())
-    star = "* chosen on validation data: its words and intervals hold for all tasks together; those of other arms stand alone."
     reason = [_plain(outcome.recommendation.reason, "bold"), Text("")] if outcome.recommendation.reason else []
     warnings = [_plain(f"Warning: {line}", "yellow") for line in outcome.warnings]
-    notes = [_plain(line, "dim") for line in (*outcome.notes, *([star] if alone and marked else []), openings_sentence(outcome))]
-    return [*reason, *warnings, *notes]
+    chosen = [_plain(f"* {choice_sentence(outcome)}", "dim")] if choice_sentence(outcome) else []
+    notes = [_plain(line, "dim") for line in ("A difference with + is better.", *outcome.notes, openings_sentence(outcome))]
+    return [*reason, *warnings, *chosen, *notes]

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 ESCAPE_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)")
+WHITESPACE = re.compile(r"\s+")
 # Control characters, invisible format characters (changes of direction among them), halves of surrogate pairs.
 UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
 
@@ -19,9 +20,8 @@ def clean_text(text: object) -> str:
         text: Anything; it is turned into text first.
 
     Example:
-        >>> clean_text("a\\x1b[31mred\\x1b[0m task\\u202e\\n")
+        >>> clean_text("a\\x1b[31mred\\x1b[0m\\ntask\\u202e")
         'ared task'
     """
-    without_sequences = ESCAPE_SEQUENCES.sub("", str(text))
-    one_line = " ".join(without_sequences.split())
+    one_line = WHITESPACE.sub(" ", ESCAPE_SEQUENCES.sub("", str(text)))
     return "".join(letter for letter in one_line if unicodedata.category(letter) not in UNSEEN_CATEGORIES)
