@@ -19,7 +19,7 @@ from polytask.report.text import clean_text
 
 HOW_TO_GET_CHARTS = "pip install 'polytask[charts]'"
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-FONT = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
+FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
 INK, FAINT, GRID = "#24292f", "#57606a", "#e4e8ec"
 # Okabe and Ito's colours, told apart by all eyes; the baseline is ink.
 ARM_COLOURS = (INK, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b4ea3")
@@ -32,13 +32,16 @@ Spec = dict[str, Any]
 STYLE: Spec = {
     "background": "#ffffff",
     "font": FONT,
+    # Names are measured in one font and drawn in the reader's, which may be wider.
+    "padding": {"left": 22, "right": 10, "top": 6, "bottom": 6},
     "view": {"stroke": None},
     "axis": {
         "labelColor": FAINT, "titleColor": FAINT, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11,
         "gridColor": GRID, "domainColor": GRID, "tickColor": GRID, "labelLimit": 170,
     },
+    "axisY": {"minExtent": 30},
     "legend": {
-        "labelFontSize": 11, "labelColor": INK, "orient": "top", "title": None, 
+        "labelFontSize": 11, "labelColor": INK, "orient": "top", "title": None,
         "symbolOpacity": 1, "symbolStrokeWidth": 3, "symbolType": "stroke", "labelLimit": 170,
     },
 }  # fmt: skip

@@ -134,6 +134,17 @@ def count(number: float | None) -> str:
     return NOTHING if number is None or not math.isfinite(number) else f"{number:,.0f}"
 
 
+def about(number: int) -> str:
+    """A needed number: up to two significant digits from 100 on, since nobody needs the last row.
+
+    Example:
+        >>> about(16), about(7537), about(12000)
+        ('16', '7,600', '12,000')
+    """
+    step = 10 ** max(0, len(str(number)) - 2) if number >= 100 else 1
+    return f"{-(-number // step) * step:,}"
+
+
 def ratio(number: float | None, reference: float | None) -> float | None:
     """A quotient; None where there is none.
 

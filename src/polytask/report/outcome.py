@@ -180,7 +180,7 @@ def settle_lines(metric: str, said: Said) -> tuple[str, ...]:
     if said.verdict != "unclear" or said.settle is None:
         return ()
     needed = ((said.settle.seeds, "seeds"), (said.settle.rows, "test rows"))
-    ways = " or ".join(f"{numbers.count(number)} {name}" for number, name in needed if number)
+    ways = " or ".join(f"{numbers.about(number)} {name}" for number, name in needed if number)
     named = f"about {ways} would settle it" if ways else "neither more seeds nor more test rows would settle it"
     seen = said.settle.smallest_effect
     return (named, *([] if seen is None else [f"could have seen ± {numbers.amount(metric, seen)}"]))

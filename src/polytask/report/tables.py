@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from polytask.errors import DataError, StorageError
+from polytask.report.text import clean_text
 from polytask.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
             if isinstance(error, StorageError):
                 raise
             what = f"this is no table with the columns {', '.join(columns)}"
-            raise DataError(what, where=str(path), found=str(error)[:200], remedy="Run the study again") from None
+            raise DataError(what, where=str(path), found=clean_text(error)[:200], remedy="Run the study again") from None
 
 
 def _csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
