@@ -26,7 +26,8 @@ from polytask.report.outcome import (
 from polytask.report.text import clean_text
 
 WORD_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
-DIFFERENCE_WIDTH = 28  # "could have seen ± 0.42 points"
+# Together with the numbers and the word these fit into 80 columns.
+NAME_WIDTH, DIFFERENCE_WIDTH = 13, 30
 COST_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("parameters", "parameters", numbers.short),
     ("multiply-adds", "multiply_adds", numbers.short),
@@ -67,13 +68,15 @@ def _plain(text: object, style: str = "") -> Text:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    )
 
 
 def _words(outcome: Outcome) -> Table:
     table = _table("Compared with single-task training")
     for name in ("task", "arm"):
-        table.add_column(name, overflow="fold", max_width=16)
+        table.add_column(name, overflow="fold", max_width=NAME_WIDTH)
     table.add_column("mean", justify="right", no_wrap=True)
     table.add_column("difference [95 % interval]", min_width=DIFFERENCE_WIDTH)
     table.add_column("verdict", no_wrap=True)
@@ -105,7 +108,7 @@ def _word(said: Said) -> Text:
 
 def _costs(baseline: str, costs: Costs) -> Table:
     table = _table(f"Cost (times {clean_text(baseline)})")
-    table.add_column("arm", overflow="fold", max_width=16)
+    table.add_column("arm", overflow="fold", max_width=NAME_WIDTH)
     for name in ("networks", *(title for title, _, _ in COST_COLUMNS)):
         table.add_column(name, justify="right")
     reference = costs.arms.get(baseline, ArmCost())

@@ -23,5 +23,9 @@ def clean_text(text: object) -> str:
         >>> clean_text("a\\x1b[31mred\\x1b[0m\\ntask\\u202e")
         'ared task'
     """
-    one_line = WHITESPACE.sub(" ", ESCAPE_SEQUENCES.sub("", str(text)))
-    return "".join(letter for letter in one_line if unicodedata.category(letter) not in UNSEEN_CATEGORIES)
+    seen = [
+        letter
+        for letter in ESCAPE_SEQUENCES.sub("", str(text))
+        if letter.isspace() or unicodedata.category(letter) not in UNSEEN_CATEGORIES
+    ]
+    return WHITESPACE.sub(" ", "".join(seen))
