@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from polytask.data import Source
 from polytask.datasets.dataset import SAMPLE, Dataset
 from polytask.datasets.idx import read_idx
-from polytask.datasets.locate import fetch
+from polytask.datasets.locate import fetch, present
 from polytask.datasets.mirrors import FILES, RemoteFile, file_of
 from polytask.tasks import Multiclass, Task
 
@@ -42,7 +42,9 @@ class MnistFashion(Dataset):
         return tuple(Multiclass(name=task, classes=classes) for task, classes in CLASSES.items())
 
     def training(self) -> tuple[Source, ...]:
-        """The training rows of both sources."""
+        """The training rows of both sources. With the full size, what is missing of all files is fetched first."""
+        if self.size != SAMPLE:
+            fetch([file for file in FILES if present(file) is None])
         return tuple(self._source(source, "train") for source in TASK_OF_SOURCE)
 
     def test(self) -> tuple[Source, ...]:
