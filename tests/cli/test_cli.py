@@ -75,7 +75,7 @@ def test_help_answers_at_once() -> None:
         (["train", "mnist-fashion", "--balancer", "single"], "one network learns all tasks"),
         (["train", "mnist-fashion", "--optimizer", "Sdg"], "Did you mean 'SGD'"),
         (["methods", "balancers"], "Did you mean 'balancer'"),
-        (["report", "nowhere"], "no verdict here"),
+        (["report", "nowhere"], "this file is missing"),
         (["data", "describe", "mnist"], "Did you mean 'mnist-fashion'"),
         (["data", "fetch", "nist"], "unknown data set"),
     ],

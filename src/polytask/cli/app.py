@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from polytask.cli.data import app as data_app
+from polytask.cli.interrupt import InterruptedRunError
 from polytask.cli.methods import methods
 from polytask.cli.report import report
 from polytask.cli.study import study
@@ -56,8 +57,8 @@ def main() -> None:
     except PolytaskError as error:
         _say(f"error: {error}")
         sys.exit(USER_CAN_MEND)
-    except KeyboardInterrupt as interrupt:
-        _say(f"interrupted. {interrupt}".rstrip())
+    except InterruptedRunError as interrupt:
+        _say(f"interrupted. {interrupt}")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe has left (`polytask methods | head`): nothing is wrong, and nothing can be said.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, margins_of, merged
 
 
@@ -52,11 +53,9 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     sources, tasks = datasets.load(str(asked.source), asked.size)
     study = Study(sources, tasks, config=asked)
     console = Console()
-    try:
-        with study_display(console, quiet=quiet) as watch:
-            result = study.run(out, watch)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Finished networks are kept in {out}; the same command goes on there") from None
+    kept = f"Finished networks are kept in {out}; the same command goes on there"
+    with says_what_is_kept(kept), study_display(console, quiet=quiet) as watch:
+        result = study.run(out, watch)
     page = write_report(result.folder)
     console.print(verdict_table(result.summary, read_json(result.folder / "cost.json")))
     console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)

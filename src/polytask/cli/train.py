@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import merged
 
 
@@ -47,11 +48,9 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     asked = checked(TrainConfig, config, where="train")
     sources, tasks = datasets.load(str(asked.source), asked.size)
     console = Console()
-    try:
-        with training_display(console, quiet=quiet) as watch:
-            trained = train_one(asked, sources, tasks, out, watch)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"The state is kept in {out}; the same command goes on there") from None
+    kept = f"The state is kept in {out}; the same command goes on there"
+    with says_what_is_kept(kept), training_display(console, quiet=quiet) as watch:
+        trained = train_one(asked, sources, tasks, out, watch)
     for task, metrics in trained.validation.items():
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)

@@ -61,9 +61,10 @@ def names(group: str) -> tuple[str, ...]:
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
     """A sentence that names what the user may have meant."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    by_lower = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     choices = f"Choose from: {', '.join(known)}"
-    return f"Did you mean {close[0]!r}? {choices}" if close else choices
+    return f"Did you mean {by_lower[close[0]]!r}? {choices}" if close else choices
 
 
 def find(group: str, name: str) -> Row:
