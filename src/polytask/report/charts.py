@@ -60,7 +60,7 @@ def as_image(spec: Spec) -> str | None:
     """
     if not has_charts():
         return None
-    svg = importlib.import_module("vl_convert").vegalite_to_svg(json.dumps(spec), vl_version="5.21")
+    svg = importlib.import_module("vl_convert").vegalite_to_svg(json.dumps(spec), vl_version="5.20")
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
@@ -92,8 +92,9 @@ def intervals(task: TaskOutcome) -> Spec | None:
     ]  # fmt: skip
     if not rows:
         return None
-    title = f"difference in {'points of ' if numbers.unit(task.metric) else ''}{clean_text(task.metric)} (right of 0 is better)"
-    across = {"type": "quantitative", "axis": {"title": title, "tickCount": 7, "grid": True}}
+    what = f"{'points of ' if numbers.unit(task.metric) else ''}{clean_text(numbers.metric_name(task.metric))}"
+    title = f"difference in {what} (right of 0 is better)"
+    across = {"type": "quantitative", "axis": {"title": title, "tickCount": 5, "labelSeparation": 8, "grid": True}}
     calm = {"title": None, "labelColor": INK, "labelFontSize": 12, "labelPadding": 8, "domain": False, "ticks": False}
     down = {"field": "arm", "type": "nominal", "sort": None, "axis": calm}
     colour = {"field": "word", "type": "nominal", "legend": None, "scale": _scale(WORD_COLOURS)}

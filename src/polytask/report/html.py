@@ -20,7 +20,6 @@ from polytask.storage import write_text
 MOST_CLASSES = 30
 MOST_PAIRS = 15
 SHADES = 10
-NAMES = {"log-loss": "log loss", "auc": "AUC", "mae": "MAE", "rmse": "RMSE", "r2": "R²", "f1": "F1"}
 
 
 def write_report(folder: str | Path) -> Path:
@@ -70,14 +69,10 @@ def _environment() -> Environment:
     )
     environment.globals |= {
         "numbers": numbers, "settle_lines": settle_lines, "openings_sentence": openings_sentence, "choice_sentence": choice_sentence,
-        "metric_name": _metric_name, "word_class": _word_class, "no_cost": ArmCost(), "ratio": _ratio,
+        "word_class": _word_class, "no_cost": ArmCost(), "ratio": _ratio,
     }  # fmt: skip
     environment.filters["minus"] = _minus
     return environment
-
-
-def _metric_name(name: str) -> str:
-    return NAMES.get(name, name)
 
 
 def _word_class(word: str) -> str:
@@ -132,7 +127,7 @@ def _panels(contents: RunContents) -> dict[str, list[Panel]]:
 
 
 def _panel(curve: Curve, arms: Sequence[str]) -> Panel:
-    title = f"{curve.split.capitalize()} {_metric_name(curve.name)}{', %' if numbers.unit(curve.name) else ''}"
+    title = f"{curve.split.capitalize()} {numbers.metric_name(curve.name)}{', %' if numbers.unit(curve.name) else ''}"
     named = tuple(
         dict.fromkeys([*(arm for arm in arms if any(mean.arm == arm for mean in curve.means)), *(mean.arm for mean in curve.means)])
     )
@@ -203,7 +198,7 @@ def _metric_lines(rows: Sequence[MetricRow]) -> Iterator[MetricLine]:
     arms = dict.fromkeys(row.arm for row in rows)
     for task, metric in dict.fromkeys((task, metric) for task, metric, _ in tested):
         found = [tested.get((task, metric, arm)) for arm in arms]
-        yield MetricLine(task, _metric_name(metric), tuple("" if row is None else _with_deviation(row) for row in found))
+        yield MetricLine(task, numbers.metric_name(metric), tuple("" if row is None else _with_deviation(row) for row in found))
 
 
 def _with_deviation(row: MetricRow) -> str:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import math
 
 SHARES = frozenset({"accuracy", "precision", "recall", "f1"})
+NAMES = {"log-loss": "log loss", "auc": "AUC", "mae": "MAE", "rmse": "RMSE", "r2": "R²", "f1": "F1"}
 NOTHING = "–"
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e9
 PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name as people write it.
+
+    Example:
+        >>> metric_name("rmse"), metric_name("accuracy")
+        ('RMSE', 'accuracy')
+    """
+    return NAMES.get(metric, metric)
 
 
 def factor(metric: str) -> float:

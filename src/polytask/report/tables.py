@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from polytask.errors import DataError, StorageError
+from polytask.errors import DataError
 from polytask.report.text import clean_text
 from polytask.storage import storage_errors
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 RESULT_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
 HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "value")
 PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction")
-# Only a value can be missing: a task may well be called "NA".
-MISSING = ["", "nan", "NaN", "NA", "null"]
+NUMERIC = ("value", "epoch", "step")
+MISSING = ("", "NA", "null")
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,26 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     with storage_errors(path):
         try:
             return _parquet(path, columns) if path.suffix == ".parquet" else _csv(path, columns)
-        except ValueError as error:  # the errors of pandas and pyarrow about content are ValueErrors
-            if isinstance(error, StorageError):
-                raise
+        except (ValueError, csv.Error) as error:  # pyarrow's errors about content are ValueErrors
             what = f"this is no table with the columns {', '.join(columns)}"
             raise DataError(what, where=str(path), found=clean_text(error)[:200], remedy="Run the study again") from None
 
 
 def _csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    kinds: dict[str, Any] = {name: "float64" if name in ("value", "epoch", "step") else "str" for name in columns}
-    missing = {"value": MISSING}
-    return pd.read_csv(path, usecols=list(columns), dtype=kinds, keep_default_na=False, na_values=missing, encoding="utf-8")
+    """By the standard library's reader: it keeps every name as it is, whatever it looks like."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+    uneven = [row for row in rows if len(row) != len(header)]
+    if uneven:
+        raise ValueError(f"a row of {len(uneven[0])} entries below a head of {len(header)}")
+    places = {name: header.index(name) for name in columns}
+    return pd.DataFrame({name: _column(name, [row[place] for row in rows]) for name, place in places.items()})
+
+
+def _column(name: str, entries: list[str]) -> NDArray[Any]:
+    if name not in NUMERIC:
+        return np.array(entries, dtype=object)
+    return np.array([math.nan if entry in MISSING else float(entry) for entry in entries], dtype=np.float64)
 
 
 def _parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
