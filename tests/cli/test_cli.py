@@ -156,7 +156,9 @@ def test_train_writes_a_model_that_predicts(monkeypatch: pytest.MonkeyPatch, cap
     import polytask as pt
 
     out = tmp_path / "run"
-    assert call(monkeypatch, "train", "mnist-fashion", "--epochs", "2", "--out", str(out), "--threads", "1", "--balancer", "uncertainty") == 0
+    assert (
+        call(monkeypatch, "train", "mnist-fashion", "--epochs", "2", "--out", str(out), "--threads", "1", "--balancer", "uncertainty") == 0
+    )
     assert "digit (validation): accuracy" in capsys.readouterr().out
     assert read_yaml(out / "run.yaml")["training"]["epochs"] == 2
     source = pt.datasets.dataset("mnist-fashion").test()[1]

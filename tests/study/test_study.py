@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
@@ -45,8 +46,18 @@ def digests(folder: Path) -> dict[str, str]:
 def test_the_run_folder_holds_what_the_design_promises(make: Callable[..., Study], tmp_path: Path) -> None:
     result = make().run(tmp_path / "run")
     found = {path.name for path in (tmp_path / "run").iterdir()}
-    promised = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "model", "log.txt"}
-    assert found == promised
+    files = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "log.txt"}
+        "run.yaml",
+        "environment.json",
+        "predictions.parquet",
+        "results.csv",
+        "verdict.json",
+        "cost.json",
+        "history.csv",
+        "model",
+        "log.txt",
+    }
+    assert found == files | {"model"}
     assert set(result.verdict.tasks) == {"price", "churn", "plan"}
     said = json.loads((tmp_path / "run" / "verdict.json").read_text())
     assert said["test_openings"] == 1
@@ -203,6 +214,30 @@ def test_seeds_pair_the_arms(make: Callable[..., Study], tmp_path: Path) -> None
         train_job(job, assignment(config, study.sources, study.tasks), parent=0)
     first, second = (result_of(job).model.state_dict() for job in jobs)
     assert all(bool((first[name] == second[name]).all()) for name in first)
+
+
+def test_a_full_disk_loses_nothing(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make().run(tmp_path / "whole")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    tested = study_module.open_test
+
+    def then_the_disk_is_full(*rest: Any) -> Any:
+        result = tested(*rest)
+        monkeypatch.setattr("polytask.storage.atomic.os.fsync", full)
+        return result
+
+    with monkeypatch.context() as context:
+        context.setattr(study_module, "open_test", then_the_disk_is_full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            make().run(tmp_path / "run")
+    monkeypatch.undo()
+    make().run(tmp_path / "run")
+    same = digests(tmp_path / "whole").keys() - {"verdict.json"}  # which counts the second opening of the test data
+    whole, resumed = digests(tmp_path / "whole"), digests(tmp_path / "run")
+    assert all(whole[name] == resumed[name] for name in same)
 
 
 @pytest.mark.parametrize(
