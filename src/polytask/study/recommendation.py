@@ -51,8 +51,9 @@ def recommend(verdict: Verdict, chosen: str, tasks: Sequence[str], costs: Mappin
             SINGLE, separate, f"Train {_list(tasks)} separately: joint training ({chosen}) hurts {_changes(verdict, chosen, hurt)}."
         )
     if unclear:
-        reason = f"Train {_list(tasks)} separately for now: for {_list(unclear)} it is unclear whether joint training ({chosen}) "
-        return Recommendation(SINGLE, separate, f"{reason}does harm or good{_settled_by(verdict, chosen, unclear)}.")
+        which = "" if len(unclear) == len(tasks) else f" for {_list(unclear)}"
+        doubt = f"whether joint training ({chosen}) does harm or good{which} is unclear{_settled_by(verdict, chosen, unclear)}"
+        return Recommendation(SINGLE, separate, f"Train {_list(tasks)} separately for now: {doubt}.")
     helped = _those("helps", words)
     effect = f"it helps {_changes(verdict, chosen, helped)}" if helped else "it makes no difference that matters"
     rest = f" and leaves {_list(_those('same', words))} the same" if helped and len(helped) < len(tasks) else ""

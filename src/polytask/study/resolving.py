@@ -13,6 +13,7 @@ from polytask.study.jobs import Assignment
 from polytask.study.running import workers_for
 from polytask.tasks import Task
 from polytask.training import choose_precision, prepare, resolved
+from polytask.training.preparation import validation_share
 
 
 def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
@@ -24,7 +25,8 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
         tasks: All tasks.
         networks: How many will be trained.
     """
-    options = asked.training
+    share = validation_share(sources) if asked.training.validation is None else asked.training.validation
+    options = asked.training.model_copy(update={"validation": share})
     plan = plan_of(asked, sources)
     model = plan.build(tasks, seed=0)
     data = prepare(sources, tasks, validation=options.validation, seed=0)

@@ -98,7 +98,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     Args:
         sources: Training sources; those without a label of the tasks are left out.
         tasks: What is to be predicted.
-        validation: Share of the validation part; None takes 0.2 up to 20,000 rows and 0.1 beyond.
+        validation: Share of the validation part; None takes `validation_share`.
         seed: Of the split.
 
     Raises:
@@ -115,7 +115,8 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     wanted = [task.name for task in tasks]
     used = [source for source in sources if set(source.tasks) & set(wanted)]
     _check_every_task_has_a_source(wanted, sources)
-    parts = {source.name: _split(source, validation, seed) for source in used}
+    share = validation_share(used) if validation is None else validation
+    parts = {source.name: split(source, share, seed_of(seed, "split", source.name)) for source in used}
     fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
     training, held_out = {}, {}
     for name, (first, second) in parts.items():
@@ -148,9 +149,14 @@ def restrict(source: Source, tasks: Sequence[Task]) -> Source:
     return replace(source, labels={name: labels for name, labels in source.labels.items() if name in wanted})
 
 
-def _split(source: Source, share: float | None, seed: int) -> tuple[Source, Source]:
-    chosen = (0.2 if len(source) <= LARGE else 0.1) if share is None else share
-    return split(source, chosen, seed_of(seed, "split", source.name))
+def validation_share(sources: Sequence[Source]) -> float:
+    """0.2 of the rows up to 20,000 of them in the largest source, 0.1 beyond.
+
+    Example:
+        >>> validation_share([Source("toy", np.zeros((10, 1)), {})])
+        0.2
+    """
+    return 0.2 if max(len(source) for source in sources) <= LARGE else 0.1
 
 
 def _labels_of(task: str, sources: Sequence[Source]) -> NDArray[Any]:
