@@ -74,7 +74,8 @@ def compare(name: str, sources: Sequence[Source], tasks: Sequence[Task], plan: N
     """Print the medians of one network."""
     loop, _ = make_loop(plan.build(tasks, seed=0), sources, batch_size=batch_size)
     bare = bare_epoch(loop)
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     with threads(loop.options.threads):
         steps = bare()
         loop.train_epoch()

@@ -84,7 +84,7 @@ def plain_epoch(sources: tuple[Source, ...]) -> Contender:
 
     def epoch() -> float:
         start = time.perf_counter()
-        orders = [torch.randperm(len(part)).split(128) for part in images]
+        orders = [torch.split(torch.randperm(len(part)), 128) for part in images]
         with threads(cores()):
             for rows in zip(*orders, strict=True):
                 total = torch.zeros(())
