@@ -136,7 +136,7 @@ def test_a_file_is_fetched(tmp_path: Path, answer: Answer) -> None:
     with server(answer) as (address, _):
         path = download(file_from(address), tmp_path / "toy", lambda *progress: seen.append(progress))
     assert path.read_bytes() == PACKED
-    assert seen[-1] == ("bytes.gz", len(PACKED), len(PACKED))
+    assert seen[-1] == ("toy/bytes.gz", len(PACKED), len(PACKED))
     assert left(tmp_path / "toy") == {"bytes.gz"}
 
 

@@ -28,6 +28,26 @@ def test_what_was_written_is_read(count: int, height: int, width: int) -> None:
     assert np.array_equal(parse_idx(idx(array), 3, "images"), array)
 
 
+def test_no_images_are_an_array_too() -> None:
+    empty = np.empty((0, 28, 28), dtype=np.uint8)
+    assert parse_idx(idx(empty), 3, "images").shape == (0, 28, 28)
+
+
+@given(place=st.integers(0, 15), new=st.integers(0, 255), count=st.integers(0, 2))
+def test_a_wrong_byte_in_the_header_is_never_read_as_something_else(place: int, new: int, count: int) -> None:
+    content = bytearray(idx(IMAGES[:count]))
+    changed = content[place] != new
+    content[place] = new
+    try:
+        shape = parse_idx(bytes(content), 3, "images").shape
+    except DataError as error:
+        assert changed
+        assert "\n" not in str(error)
+    else:
+        assert not changed or count == 0  # no image has any size it says
+        assert shape[0] * shape[1] * shape[2] == 12 * count
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_packed_or_not(tmp_path: Path, packed: bool) -> None:
     content = idx(IMAGES)
@@ -45,7 +65,8 @@ def test_packed_or_not(tmp_path: Path, packed: bool) -> None:
         (idx(IMAGES.reshape(6, 4)) + bytes(8), "wrong magic number"),
         (idx(IMAGES)[:-1], "need 40 bytes"),
         (idx(IMAGES) + b"\0", "need 40 bytes"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "need"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "sizes that no array has"),
+        (b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, "sizes that no array has"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, content: bytes, text: str) -> None:

@@ -5,27 +5,22 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from polytask.datasets.idx import read_unpacked
+from polytask.datasets.lock import alone
 from polytask.datasets.mirrors import RemoteFile
-from polytask.errors import DataError, DownloadError, StorageError
+from polytask.errors import DataError, DownloadError
 from polytask.storage import make_folder, storage_errors
 
 Progress = Callable[[str, int, int | None], None]
-"""Told the file's name, the bytes there are, and the bytes there will be, if that is known."""
+"""Told the file's folder and name, the bytes there are, and the bytes there will be, if that is known."""
 
 CHUNK = 1 << 16
 SECONDS_OF_SILENCE = 20.0
-SECONDS_BETWEEN_LOOKS = 0.2
-SECONDS_TO_WRITE_A_LOCK = 2.0
 PARTIAL, WRONG_RANGE = 206, 416
 
 
@@ -54,7 +49,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress = ignore, silenc
     make_folder(folder)
     target, partial = folder / file.packed, folder / f".{file.packed}.part"
     reasons: list[str] = []
-    with _alone(folder / f".{file.packed}.lock"):
+    with alone(folder / f".{file.packed}.lock"):
         if target.exists():  # another process was first
             return target
         for mirror in file.mirrors:
@@ -125,7 +120,7 @@ def _fetch(address: str, partial: Path, file: RemoteFile, progress: Progress, si
                 if done > file.bytes:  # none of these files grows by being packed: somebody feeds us without end
                     raise DataError("longer than the file can be", where=address)
                 out.write(chunk)
-                progress(file.packed, done, total)
+                progress(f"{file.folder}/{file.packed}", done, total)
             out.flush()
             os.fsync(out.fileno())
     if total is not None and done < total:
@@ -142,35 +137,3 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 class _Broken(Exception):  # noqa: N818 - it says what happened, and never leaves this file
     """The connection could not be made, or broke."""
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file; wait while another living process holds it."""
-    while True:
-        try:
-            with storage_errors(lock):
-                handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            break
-        except StorageError as error:
-            if not isinstance(error.__cause__, FileExistsError):
-                raise
-        if not _held(lock):
-            lock.unlink(missing_ok=True)
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(str(os.getpid()))
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def _held(lock: Path) -> bool:
-    """Whether the process that made the lock lives; a lock that is only just being written counts as held."""
-    try:
-        text = lock.read_text()
-        young = time.time() - lock.stat().st_mtime < SECONDS_TO_WRITE_A_LOCK
-    except OSError:
-        return False
-    return young if not text else psutil.pid_exists(int(text))

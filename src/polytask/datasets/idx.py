@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import sys
 import zlib
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def parse_idx(content: bytes, dimensions: int, where: str) -> NDArray[np.uint8]:
         raise DataError(f"wrong magic number: {expected} is expected", where=where, found=f"0x{content[:4].hex()}", remedy=REMEDY)
     sizes = [int.from_bytes(content[start : start + 4], "big") for start in range(4, header, 4)]
     entries = math.prod(sizes)
+    if math.prod(size or 1 for size in sizes) > sys.maxsize:  # beside a zero, sizes that NumPy refuses would look right
+        raise DataError("sizes that no array has", where=where, found=" x ".join(map(str, sizes)), remedy=REMEDY)
     if len(content) != header + entries:
         rule = f"{' x '.join(map(str, sizes))} entries need {header + entries:,} bytes"
         raise DataError(rule, where=where, found=f"{len(content):,}", remedy=REMEDY)
