@@ -27,8 +27,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system says into one line for people."""
     try:
         yield
-    except StorageError:
-        raise
+    except (StorageError, BrokenPipeError):
+        raise  # a closed pipe is no fault of the disk
     except OSError as error:
         what, remedy = _CAUSES.get(error.errno or 0, ("cannot be written or read", ""))
         raise StorageError(what, where=str(path), found=error.strerror or error, remedy=remedy) from error

@@ -184,6 +184,7 @@ class EpochTotals:
     last: dict[str, float] = field(default_factory=dict)
 
     def add(self, step: tuple[dict[str, float], dict[str, float]]) -> None:
+        """Take in a step's losses and weights."""
         self.last = step[0]
         for sums, values in zip((self.losses, self.weights), step, strict=True):
             for task, value in values.items():
@@ -191,6 +192,7 @@ class EpochTotals:
 
     @staticmethod
     def mean(values: Mapping[str, list[float]]) -> dict[str, float]:
+        """The mean over the steps in which the task was present."""
         return {task: sum(numbers) / len(numbers) for task, numbers in values.items()}
 
 

@@ -1,0 +1,152 @@
+"""What can be counted of how the house is built."""
+
+from __future__ import annotations
+
+import ast
+import copyreg
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import polytask
+from polytask import errors
+from polytask.errors import ConfigError, PolytaskError
+from polytask.registry import all_rows, find
+from polytask.registry.rows import GROUPS
+
+SOURCE = Path(polytask.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+LEVELS = (
+    {"errors", "registry", "seeds"},
+    {"storage", "data", "tasks", "encoders", "balancing"},
+    {"datasets", "architectures", "gradients", "evaluation"},
+    {"training"},
+    {"relatedness", "tabular"},
+    {"study"},
+    {"report", "artifacts"},
+    {"cli"},
+)
+LEVEL = {package: number for number, packages in enumerate(LEVELS) for package in packages}
+LONGEST_FUNCTION, LONGEST_FILE = 50, 350
+
+
+def package_of(path: Path) -> str:
+    """The package (or top-level module) that a file belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The packages of polytask that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "polytask" else [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("polytask."))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_one_way(path: Path) -> None:
+    package = package_of(path)
+    if package in ("__init__", "__main__"):
+        return
+    for other in imports_of(path):
+        if other not in (package, "__version__"):
+            assert LEVEL[other] < max(1, LEVEL[package]), f"{package} imports {other}"
+
+
+def test_every_package_has_its_level() -> None:
+    assert {package_of(path) for path in FILES} - {"__init__", "__main__"} <= set(LEVEL)
+
+
+@pytest.mark.parametrize("module", ["polytask", "polytask.errors", "polytask.registry", "polytask.seeds", "polytask.cli"])
+def test_light_modules_import_nothing_heavy(module: str) -> None:
+    program = f"import sys, {module}; print(sorted({{'torch', 'pandas', 'scipy', 'numpy'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            documented = isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+            docstring = (node.body[0].end_lineno or 0) - node.body[0].lineno + 1 if documented else 0
+            assert (node.end_lineno or 0) - node.lineno + 1 - docstring <= LONGEST_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_unsafe_and_nothing_printed(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not {"pickle", "cloudpickle", "dill", "shelve", "marshal"} & imported
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not {"eval", "exec", "torch.load", "torch.save", "__import__"} & calls
+    if package_of(path) != "cli":
+        assert "print" not in calls
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_what_is_public_says_what_it_is(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), "the module"
+    public = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")]
+    methods = [
+        inner
+        for node in public
+        if isinstance(node, ast.ClassDef)
+        for inner in node.body
+        if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_")
+    ]
+    nameless = [node.name for node in (*public, *methods) if not ast.get_docstring(node)]
+    # Overloads and the stubs of typing have no body to document.
+    overloads = {node.name for node in methods if any("overload" in ast.unparse(d) for d in node.decorator_list)}
+    assert not set(nameless) - overloads
+
+
+@pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.group} {row.name}")
+def test_every_row_resolves(row: object) -> None:
+    component = row.resolve()  # type: ignore[attr-defined]
+    assert inspect.isclass(component)
+    assert component.__doc__
+
+
+def test_rows_are_unique_and_known() -> None:
+    rows = all_rows()
+    assert len({(row.group, row.name) for row in rows}) == len(rows)
+    assert {row.group for row in rows} == set(GROUPS)
+    assert all(row.summary for row in rows)
+
+
+@pytest.mark.parametrize(("group", "name", "meant"), [("balancer", "uncertanty", "uncertainty"), ("encoder", "Conv", "conv")])
+def test_an_unknown_name_suggests_the_nearest(group: str, name: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"Did you mean '{meant}'"):
+        find(group, name)
+
+
+@pytest.mark.parametrize("name", polytask.__all__)
+def test_every_public_name_resolves(name: str) -> None:
+    assert getattr(polytask, name) is not None
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        polytask.nonsense  # noqa: B018 - the look-up is the test
+
+
+@pytest.mark.parametrize("kind", [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, PolytaskError)])
+def test_errors_are_one_line_and_cross_from_process_to_process(kind: type[PolytaskError]) -> None:
+    error = kind("the rule\nis broken", where="file.csv, row 3", found="a\nb", remedy="Mend it.")
+    assert str(error) == "file.csv, row 3: the rule is broken (found a b). Mend it."
+    rebuild, parts = error.__reduce__()
+    again = rebuild(*parts)  # type: ignore[operator]
+    assert type(again) is kind
+    assert str(again) == str(error)
+    assert copyreg.dispatch_table.get(kind) is None
