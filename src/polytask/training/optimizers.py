@@ -62,9 +62,10 @@ def make_schedule(optimizer: Optimizer, options: TrainingOptions) -> LRScheduler
 
 
 def step_schedule(schedule: LRScheduler | None, mean: float) -> None:
-    """One step of the schedule; those that watch a metric get the mean relative one."""
+    """One step of the schedule; those that watch a metric get 1 − the mean relative one: what is missing to perfection."""
     if isinstance(schedule, ReduceLROnPlateau):
-        schedule.step(-mean)  # it watches for a fall
+        # It watches for a relative fall, which is no fall of a negative number; 1 − mean is never negative.
+        schedule.step(1 - mean)
     elif schedule is not None:
         schedule.step()
 
