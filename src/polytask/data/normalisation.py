@@ -42,8 +42,9 @@ class Normalisation:
         if not len(inputs):
             raise DataError("at least one training row is needed", where="inputs", found="none")
         others = tuple(axis for axis in range(inputs.ndim) if axis != 1)
-        mean = inputs.mean(axis=others, dtype=np.float64)
-        deviation = inputs.std(axis=others, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # what is not finite is refused below, in words
+            mean = inputs.mean(axis=others, dtype=np.float64)
+            deviation = inputs.std(axis=others, dtype=np.float64)
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
             raise DataError("inputs must be finite numbers", where="inputs", found="NaN or infinity", remedy="Fill the gaps first")
         deviation = np.where(deviation > 0, deviation, 1.0)
