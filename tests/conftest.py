@@ -7,9 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from polytask.data import Source
 from polytask.tasks import Binary, Multiclass, Regression, Task
+
+# Failures repeat, and a busy machine is no failure.
+settings.register_profile("polytask", derandomize=True, deadline=None)
+settings.load_profile("polytask")
 
 TableMaker = Callable[..., Source]
 

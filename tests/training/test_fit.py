@@ -277,3 +277,14 @@ def test_the_engine_names_no_method(folder: str) -> None:
     for path in (Path(polytask.__file__).parent / folder).glob("*.py"):
         nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
         assert not methods & {alias.name for node in nodes for alias in node.names}, path
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_inputs_that_are_not_finite_are_named(table: Table, three_tasks: tuple[Task, ...], bad: float) -> None:
+    source = table()
+    source.inputs[7, 2] = bad
+    with pytest.raises(DataError, match="source 'table', row 7: inputs must be finite numbers"):
+        fit(network(three_tasks), [source], **CHOICES)
+    words = Source("table", np.array([["a"]] * 120), source.labels)
+    with pytest.raises(DataError, match="inputs must be numbers"):
+        fit(network(three_tasks), [words], **CHOICES)

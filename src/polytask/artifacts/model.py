@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, StorageError
 from polytask.storage import read_json
-from polytask.study.shipping import INDEX
+from polytask.study.folder import INDEX
 from polytask.tasks import Predictions, Task
 from polytask.training.network import Network, load_network
 

@@ -39,9 +39,10 @@ class Source:
     units: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", np.asarray(self.inputs))
+        object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
         rows = len(self.inputs)
-        if not len(self.units):
-            object.__setattr__(self, "units", np.arange(rows))
+        object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
         for task, labels in {**self.labels, "units": self.units}.items():
             if len(labels) != rows:
                 raise DataError(

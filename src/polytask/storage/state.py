@@ -110,6 +110,8 @@ def _replace_folder(new: Path, folder: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows opens no folders
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -19,6 +19,7 @@ from polytask.storage import make_folder, read_yaml, storage_errors, write_bytes
 from polytask.study.config import Config, NetworkConfig, checked, differences
 from polytask.training.machine import cores
 
+INDEX = "model.json"
 PACKAGES = ("polytask", "torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "joblib")
 
 
@@ -59,7 +60,7 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The recommended model: where it is, the run is finished."""
+        """The recommended model: where its index is, the run is finished."""
         return self.path / "model"
 
     def claim(self, asked: Config) -> Config | None:
@@ -75,7 +76,7 @@ class RunFolder:
             return None
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
-        if self.model.exists():
+        if (self.model / INDEX).exists():
             remedy = "Choose another --out, or delete it"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         stored = checked(type(asked), read_yaml(self.config), where=str(self.config))

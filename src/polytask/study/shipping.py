@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from polytask.storage import make_folder, storage_errors, write_json
+from polytask.study.folder import INDEX
 from polytask.study.jobs import Job
-
-INDEX = "model.json"
 
 
 def ship(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> None:

@@ -116,6 +116,8 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     used = [source for source in sources if set(source.tasks) & set(wanted)]
     _check_every_task_has_a_source(wanted, sources)
     share = validation_share(used) if validation is None else validation
+    for source in used:
+        _check_inputs(source)
     parts = {source.name: split(source, share, seed_of(seed, "split", source.name)) for source in used}
     fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
     training, held_out = {}, {}
@@ -129,7 +131,12 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
 
 
 def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normalisation) -> PreparedSource:
-    """One source's rows as tensors, with the targets of those of the tasks that it labels."""
+    """One source's rows as tensors, with the targets of those of the tasks that it labels.
+
+    Raises:
+        DataError: An input is not finite, or a label cannot be encoded.
+    """
+    _check_inputs(source)
     targets: dict[str, Tensor] = {}
     labelled: dict[str, Tensor | None] = {}
     truths: dict[str, NDArray[Any]] = {}
@@ -166,6 +173,17 @@ def _labels_of(task: str, sources: Sequence[Source]) -> NDArray[Any]:
 def _tensor(array: NDArray[Any]) -> Tensor:
     """A tensor of the array's own memory, unless that is read-only (a file that several processes map)."""
     return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _check_inputs(source: Source) -> None:
+    if source.inputs.dtype.kind not in "fiub":
+        raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
+    if source.inputs.dtype.kind == "f":
+        bad = np.flatnonzero(~np.isfinite(source.inputs).reshape(len(source), -1).all(axis=1))
+        if len(bad):
+            where = f"source {source.name!r}, row {source.units[bad[0]]}"
+            found = f"NaN or infinity in {len(bad)} rows"
+            raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill the gaps first")
 
 
 def _check_every_task_has_a_source(wanted: Sequence[str], sources: Sequence[Source]) -> None:
