@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,7 +50,7 @@ class Backward:
         tasks: All tasks, in the order in which the balancer sees those that are present.
         shared: The parameters that more than one task reaches, as a module or a list. By default they are read off the
             graphs of the first step, which must then have all tasks. Only balancers that look at gradients use them.
-        scaler: The loss scaler of fp16 training. Balancers see unscaled losses and gradients.
+        scaler: The loss scaler of fp16 training. Balancers see unscaled losses and gradients, and nothing of steps that are not finite.
 
     Raises:
         ConfigError: No task, or one twice.
@@ -72,6 +72,7 @@ class Backward:
         self.step = 0
         self._rows = None if shared is None else Rows(shared_parameters(shared))
         self._losses = StepLosses()
+        self._skipped = False  # whether the scaler will skip this step: a gradient is not finite
 
     def __call__(
         self, losses: Mapping[str, Tensor | Loss], *, penalty: Tensor | None = None, counts: Mapping[str, int] | None = None
@@ -86,12 +87,13 @@ class Backward:
         Raises:
             ConfigError: An unknown task; a mean without a count in a micro-batch; more units than announced.
         """
+        self._check_known(counts or {}, "counts")
         first = not self._losses.means
         parts = {task: self._losses.add(task, losses[task], counts) for task in self._ordered(losses)}
         complete = self._losses.complete(counts)
         needs = self.balancer.needs()
         if isinstance(needs, Nothing) or (isinstance(needs, Losses) and first and complete):
-            weights = self._directly(parts, penalty, complete=complete)
+            weights = self._directly(parts, penalty, counts, complete=complete)
         else:
             weights = self._through_rows(parts, penalty, complete=complete)
         report = Report(dict(self._losses.means), weights)
@@ -112,22 +114,30 @@ class Backward:
         self.balancer.load_state_dict(state["balancer"])
 
     def _ordered(self, losses: Mapping[str, Tensor | Loss]) -> list[str]:
-        foreign = [task for task in losses if task not in self.tasks]
-        if foreign:
-            raise ConfigError("unknown task among the losses", where=repr(foreign[0]), remedy=f"Tasks: {', '.join(self.tasks)}")
+        self._check_known(losses, "losses")
         return [task for task in self.tasks if task in losses]
+
+    def _check_known(self, given: Iterable[str], what: str) -> None:
+        foreign = [task for task in given if task not in self.tasks]
+        if foreign:
+            raise ConfigError(f"unknown task among the {what}", where=repr(foreign[0]), remedy=f"Tasks: {', '.join(self.tasks)}")
 
     def _statistic(self, *, rows: Rows | None = None) -> StepStatistic:
         means = {task: self._losses.means[task] for task in self.tasks if task in self._losses.means}
         return StepStatistic(tuple(means), self.step, tuple(means.values()), rows)
 
-    def _directly(self, parts: Mapping[str, Tensor], penalty: Tensor | None, *, complete: bool) -> dict[str, float]:
+    def _directly(
+        self, parts: Mapping[str, Tensor], penalty: Tensor | None, counts: Mapping[str, int] | None, *, complete: bool
+    ) -> dict[str, float]:
         """One backward of Σ w_t L_t: enough when the weights are known now and hold for private parameters too."""
         if not parts:
             self._add_penalty(penalty)
             return {}
         statistic = self._statistic()
-        answer = self.balancer.weigh(statistic)
+        if counts is not None:
+            # Who is present is a matter of the whole step, not of those whose turn has come.
+            statistic = replace(statistic, names=tuple(task for task in self.tasks if counts.get(task)))
+        answer = self._answer(statistic)
         if not isinstance(answer, Weights) or not answer.heads:
             return self._through_rows(parts, penalty, complete=complete, answer=answer)
         weights = dict(zip(statistic.names, answer.values.tolist(), strict=True))
@@ -156,10 +166,16 @@ class Backward:
         statistic = self._statistic(rows=rows)
         rows.scale = 1.0 if self.scaler is None else float(self.scaler.get_scale())
         if self.scaler is not None and not rows.finite():
-            # The scaler will skip this step when it finds these; the balancer must not learn from them.
-            answer = Weights(torch.ones(len(statistic.names)), heads=False)
-        answer = self.balancer.weigh(statistic) if answer is None else answer
+            self._skipped = True
+            answer = _plain(statistic)
+        answer = self._answer(statistic) if answer is None else answer
         return _fill(rows, statistic.names, answer)
+
+    def _answer(self, statistic: StepStatistic) -> Weights | Direction:
+        """What the balancer says; of a step that the scaler will skip it sees nothing."""
+        if self.scaler is not None and not statistic.finite:
+            return _plain(statistic)
+        return self.balancer.weigh(statistic)
 
     def _known_rows(self, parts: Mapping[str, Tensor]) -> Rows:
         if self._rows is None:
@@ -179,18 +195,22 @@ class Backward:
 
     def _finish(self) -> None:
         statistic = self._statistic()
-        if statistic.names:
+        if statistic.names and statistic.finite and not self._skipped:
             self.balancer.learn(statistic)
         if self._rows is not None:
             self._rows.clear()
-        self._losses = StepLosses()
+        self._losses, self._skipped = StepLosses(), False
         self.step += 1
+
+
+def _plain(statistic: StepStatistic) -> Weights:
+    return Weights(torch.ones(len(statistic.names), dtype=torch.float64), heads=True)
 
 
 def _fill(rows: Rows, tasks: tuple[str, ...], answer: Weights | Direction) -> dict[str, float]:
     """Write the answer into `.grad`, and return the weights if it has any."""
     if isinstance(answer, Direction):
-        add_to_grad(rows.shared, rows.split(answer.values))
+        add_to_grad(rows.shared, rows.split(answer.values, tasks))
         weights: dict[str, float] = {}
     else:
         weights = dict(zip(tasks, answer.values.tolist(), strict=True))

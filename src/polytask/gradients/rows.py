@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -31,11 +32,14 @@ class Rows:
 
     def add(self, task: str, loss: Tensor, *, retain_graph: bool) -> None:
         """Add the gradient of one task's loss to its row."""
-        if task not in self.private:
-            taken = {id(parameter) for parameter in self.shared}
-            self.private[task] = tuple(leaf for leaf in reached(loss) if id(leaf) not in taken)
+        known = self.private.get(task, ())
+        taken = {id(parameter) for parameter in (*self.shared, *known)}
+        # Asked at every step: a task may reach one part of the network now and another later.
+        self.private[task] = (*known, *(leaf for leaf in reached(loss) if id(leaf) not in taken))
         parameters = (*self.shared, *self.private[task])
-        found = torch.autograd.grad(loss, parameters, retain_graph=retain_graph, allow_unused=True) if parameters else ()
+        found: Sequence[Tensor | None] = [None] * len(parameters)
+        if parameters and loss.requires_grad:
+            found = torch.autograd.grad(loss, parameters, retain_graph=retain_graph, allow_unused=True)
         count = len(self.shared)
         self.of_shared[task] = _sum(self.of_shared.get(task), found[:count])
         self.of_private[task] = _sum(self.of_private.get(task), found[count:])
@@ -52,6 +56,8 @@ class Rows:
 
     def jacobian(self, tasks: Sequence[str]) -> Tensor:
         """(T, P) one row per task, without the scale; zero where a task does not reach a parameter."""
+        if not self.shared:
+            return torch.zeros(len(tasks), 0)
         return torch.stack([torch.cat([block.flatten() for block in self._filled(task)]) for task in tasks]) / self.scale
 
     def gramian(self, tasks: Sequence[str]) -> Tensor:
@@ -69,10 +75,13 @@ class Rows:
             total = _sum(total, [None if g is None else g * weight for g in self.of_shared[task]])
         return total
 
-    def split(self, direction: Tensor) -> Gradients:
-        """A direction (P,) in the shapes of the shared parameters, with the scale."""
+    def split(self, direction: Tensor, tasks: Sequence[str]) -> Gradients:
+        """A direction (P,) in the shapes of the shared parameters, with the scale; None where none of the tasks reaches one."""
+        if not self.shared:
+            return []
         blocks = torch.split(direction * self.scale, [parameter.numel() for parameter in self.shared])
-        return [block.view_as(parameter) for block, parameter in zip(blocks, self.shared, strict=True)]
+        met = [any(gradient is not None for gradient in column) for column in zip(*(self.of_shared[t] for t in tasks), strict=True)]
+        return [block.view_as(p) if some else None for block, p, some in zip(blocks, self.shared, met, strict=True)]
 
     def _filled(self, task: str) -> list[Tensor]:
         pairs = zip(self.shared, self.of_shared[task], strict=True)
@@ -82,4 +91,5 @@ class Rows:
 def _sum(old: Gradients | None, new: Sequence[Tensor | None]) -> Gradients:
     if old is None:
         return list(new)
-    return [b if a is None else a if b is None else a + b for a, b in zip(old, new, strict=True)]
+    # The new ones may have more: parameters that were not reached before.
+    return [b if a is None else a if b is None else a + b for a, b in zip_longest(old, new)]

@@ -64,6 +64,11 @@ class StepStatistic:
         """(T,) float64 the tasks' mean losses."""
         return torch.stack(self.means).double().cpu()
 
+    @property
+    def finite(self) -> bool:
+        """Whether every loss is a finite number."""
+        return all(bool(torch.isfinite(mean)) for mean in self.means)
+
     def gramian(self) -> Tensor:
         """(T, T) float64 G = J Jᵀ."""
         return self._asked_for().gramian(self.names)
