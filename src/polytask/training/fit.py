@@ -80,7 +80,7 @@ def fit(
         **choices: any of them by name; see `TrainingOptions`.
 
     Raises:
-        ConfigError: An unknown name or option.
+        ConfigError: An unknown name or option; a checkpoint of another run.
         DataError: A task without labels in a part.
         NonFiniteError: A loss is no longer a number.
 
@@ -124,10 +124,10 @@ def make_loop(
     freeze(model, chosen.freeze)
     precision = choose_precision(model, chosen.precision)
     precision.arranged(model)
-    chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
     state = _new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
+    chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
     if checkpoint is not None and has_state(checkpoint):
-        state.load_state_dict(load_state(checkpoint))
+        _go_on(state, checkpoint)
     sampler = _sampler(data, batch_sizes, chosen.batch_size)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
 
@@ -155,7 +155,8 @@ def resolved(
     if count is None:
         rows = next(_sampler(data, batch_sizes, options.batch_size).epoch(0, seed=0))
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
-        count = fastest_threads(_timed_step(copy.deepcopy(model), data, batches, precision), workers=workers)
+        with torch.random.fork_rng(devices=()):  # dropout draws
+            count = fastest_threads(_timed_step(copy.deepcopy(model), data, batches, precision), workers=workers)
     return options.model_copy(update={"precision": precision.name, "threads": count})
 
 
@@ -164,8 +165,9 @@ def _timed_step(model: MultiTaskModel, data: PreparedData, batches: Sequence[Bat
 
     def step() -> None:
         for batch in batches:
-            means = [loss.mean for loss in losses_of(model, tasks, batch, precision).values()]
-            torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]
+            total = sum((loss.mean for loss in losses_of(model, tasks, batch, precision).values()), start=torch.zeros(()))
+            if total.requires_grad:  # not without a label, nor where all that is reached is frozen
+                total.backward()  # type: ignore[no-untyped-call]
 
     return step
 
@@ -182,10 +184,25 @@ def _new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptio
     )
 
 
+def _go_on(state: TrainingState, checkpoint: Path) -> None:
+    try:
+        state.load_state_dict(load_state(checkpoint))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        found = str(error).splitlines()[-1].strip()
+        remedy = "Take another folder, or what it was started with"
+        raise ConfigError("the state belongs to another run", where=str(checkpoint), found=found, remedy=remedy) from None
+
+
 def _sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, batch_size: int) -> Proportional:
     rows = {name: len(source) for name, source in data.training.items()}
-    sizes = proportional_batch_sizes(rows, batch_size) if batch_sizes is None else {name: batch_sizes[name] for name in rows}
-    return Proportional(rows, sizes)
+    if batch_sizes is None:
+        return Proportional(rows, proportional_batch_sizes(rows, batch_size))
+    for name in rows:
+        if batch_sizes.get(name, 0) < 1:
+            raise ConfigError(
+                "every source gives at least one row to a step", where=f"batch_sizes, source {name!r}", found=batch_sizes.get(name)
+            )
+    return Proportional(rows, {name: batch_sizes[name] for name in rows})
 
 
 def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: Matched | None) -> Run:

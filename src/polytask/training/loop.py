@@ -118,9 +118,12 @@ class Loop:
             for task, count in batch.counts().items():
                 counts[task] = counts.get(task, 0) + count
         counts = {task: count for task, count in counts.items() if count}
+        if not counts:
+            return self.state.backward({})
         report = Report({}, {})
         for part, micro in enumerate(_micro_batches(batches, self.options.accumulate)):
-            report = self.state.backward(self._losses(micro, part), counts=counts)
+            latest = self.state.backward(self._losses(micro, part), counts=counts)
+            report = latest if latest.losses else report  # micro-batches after the last label know of no loss
         return report
 
     def _finite(self, report: Report) -> tuple[dict[str, float], dict[str, float]]:

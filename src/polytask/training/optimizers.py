@@ -62,17 +62,24 @@ def make_schedule(optimizer: Optimizer, options: TrainingOptions) -> LRScheduler
 
 
 def step_schedule(schedule: LRScheduler | None, mean: float) -> None:
-    """One step of the schedule; those that watch a metric get 1 − the mean relative one: what is missing to perfection."""
+    """One step of the schedule; those that watch a metric get 1 − the mean relative one: what is missing to perfection.
+
+    Raises:
+        ConfigError: The schedule was made for fewer steps.
+    """
     if isinstance(schedule, ReduceLROnPlateau):
         # It watches for a relative fall, which is no fall of a negative number; 1 − mean is never negative.
         schedule.step(1 - mean)
     elif schedule is not None:
-        schedule.step()
+        try:
+            schedule.step()
+        except ValueError as error:  # OneCycleLR beyond its total_steps
+            raise ConfigError("the schedule cannot go on", where=f"schedule {type(schedule).__name__!r}", found=error) from None
 
 
 def _made(kind: Any, subject: object, arguments: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - an instance of the class
     try:
         return kind(subject, **arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         accepted = [name for name in inspect.signature(kind).parameters if name not in {"params", "optimizer"}]
         raise ConfigError("these options do not fit", where=where, found=error, remedy=f"It takes {', '.join(accepted)}") from None

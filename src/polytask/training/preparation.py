@@ -102,7 +102,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
         seed: Of the split.
 
     Raises:
-        ConfigError: A task that no source labels.
+        ConfigError: A task that no source labels; two sources of one name.
         DataError: A task without labels in a part.
 
     Example:
@@ -114,6 +114,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     """
     wanted = [task.name for task in tasks]
     used = [source for source in sources if set(source.tasks) & set(wanted)]
+    _check_names_are_unique(sources)
     _check_every_task_has_a_source(wanted, sources)
     share = validation_share(used) if validation is None else validation
     for source in used:
@@ -184,6 +185,13 @@ def _check_inputs(source: Source) -> None:
             where = f"source {source.name!r}, row {source.units[bad[0]]}"
             found = f"NaN or infinity in {len(bad)} rows"
             raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill the gaps first")
+
+
+def _check_names_are_unique(sources: Sequence[Source]) -> None:
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError("every source needs a name of its own", where=f"source {name!r}", found=f"{names.count(name)} of that name")
 
 
 def _check_every_task_has_a_source(wanted: Sequence[str], sources: Sequence[Source]) -> None:
