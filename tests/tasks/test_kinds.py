@@ -137,11 +137,9 @@ def test_predictions_are_in_the_coding_of_values(row: Row) -> None:
         assert values.tolist() == probabilities.argmax(axis=1).tolist()
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20, unique=True))
+@given(st.lists(st.floats(-1e6, 1e6).map(lambda number: round(number, 6)), min_size=2, max_size=20, unique=True))
 def test_regression_learns_its_units_from_the_labels(numbers: list[float]) -> None:
     labels = np.array([*numbers, np.nan])
-    if labels[:-1].std() == 0:
-        return
     task = Regression(name="price").fitted(labels)
     encoded = task.encode(labels)
     assert encoded.values[:-1].mean() == pytest.approx(0, abs=1e-4)

@@ -17,6 +17,7 @@ from polytask.study import StudyProgress
 from polytask.training import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
+MOST_TASKS = 8
 
 
 @contextmanager
@@ -86,15 +87,13 @@ def _study_share(progress: StudyProgress) -> float:
 
 
 def _network_rows(running: list[tuple[str, Progress]]) -> RenderableType:
+    """Per network a line, and below it one per task: narrow enough for any terminal."""
     table = Table.grid(padding=(0, 2))
     for label, status in running:
-        table.add_row(
-            escape(label),
-            f"epoch {status.epoch}, step {status.step}/{status.steps}",
-            escape(_numbers("loss", status.losses)),
-            escape(_numbers("validation", status.metrics)),
-            f"{status.rows_per_second:,.0f} rows/s",
-        )
+        table.add_row(escape(label), f"epoch {status.epoch}", f"step {status.step}/{status.steps}", f"{status.rows_per_second:,.0f} rows/s")
+        for task, loss in list(status.losses.items())[:MOST_TASKS]:
+            metric = f"validation {status.metrics[task]:.3f}" if task in status.metrics else ""
+            table.add_row(f"  {escape(task)}", f"loss {loss:.3f}", metric, "")
     return table
 
 
