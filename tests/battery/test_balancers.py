@@ -12,7 +12,7 @@ import torch
 
 from polytask.balancing import Balancer, Equal, Fixed, Nothing, Uncertainty, Weights, matrix_statistic
 from polytask.balancing.statistic import MatrixStatistic
-from polytask.registry import names
+from polytask.registry import find, names
 from polytask.storage import load_state, save_state
 
 NAMES = ("0", "1", "2")
@@ -27,18 +27,20 @@ class Row:
         make: A fresh one, for tasks called "0", "1" and "2".
         symmetric: Whether it treats tasks alike.
         alone: What a single task's gradient is multiplied with at the start.
+        linear: Whether A(J + K) = A(J) + A(K).
     """
 
     name: str
     make: Callable[[], Balancer]
     symmetric: bool
     alone: float
+    linear: bool
 
 
 ROWS = (
-    Row("equal", Equal, symmetric=True, alone=1.0),
-    Row("fixed", lambda: Fixed({"0": 0.5, "1": 2.0, "2": 0.0}), symmetric=False, alone=0.5),
-    Row("uncertainty", Uncertainty, symmetric=True, alone=0.5),
+    Row("equal", Equal, symmetric=True, alone=1.0, linear=True),
+    Row("fixed", lambda: Fixed({"0": 0.5, "1": 2.0, "2": 0.0}), symmetric=False, alone=0.5, linear=True),
+    Row("uncertainty", Uncertainty, symmetric=True, alone=0.5, linear=True),
 )
 every = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
@@ -166,3 +168,57 @@ def test_a_duplicated_jacobian_is_a_doubled_direction(row: Row) -> None:
     step = statistic(3)
     once, twice = row.make().aggregate(step.matrix, step.losses), row.make().aggregate(2 * step.matrix, step.losses)
     assert torch.allclose(2 * once, twice, rtol=1e-14)
+
+
+@every
+def test_it_is_linear_in_the_jacobian_where_it_says_so(row: Row) -> None:
+    if row.linear:
+        balancer = taught(row.make(), 3)
+        losses, first, second = statistic(3).losses, statistic(3).matrix, statistic(4).matrix
+        apart = balancer.aggregate(first, losses) - 3 * balancer.aggregate(second, losses)
+        assert torch.allclose(balancer.aggregate(first - 3 * second, losses), apart, rtol=1e-12, atol=1e-14)
+
+
+@every
+def test_it_goes_on_from_the_disk_bit_for_bit_at_every_step(row: Row, tmp_path: Path) -> None:
+    """Three further steps, with a task that is absent in one of them; the state is written again after each."""
+    whole, other = taught(row.make(), 4), taught(row.make(), 4)
+    for step, tasks in ((4, NAMES), (5, ("0", "2")), (6, NAMES)):
+        save_state(tmp_path / str(step), {"balancer": other.state_dict()})
+        other = row.make()
+        other.load_state_dict(load_state(tmp_path / str(step))["balancer"])
+        seen = statistic(step, tasks)
+        first, second = whole.weigh(seen), other.weigh(seen)
+        assert torch.equal(first.values, second.values)
+        whole.learn(seen)
+        other.learn(seen)
+        assert whole.state_dict() == other.state_dict()
+
+
+@every
+def test_what_it_learns_keeps_no_graph(row: Row) -> None:
+    balancer = row.make()
+    losses = torch.rand(3, dtype=torch.float64, requires_grad=True) * 2
+    matrix = torch.randn(3, 4, dtype=torch.float64)
+    balancer.learn(matrix_statistic(matrix, losses.detach()))
+    direction = balancer.aggregate(matrix, losses.detach())
+    assert not direction.requires_grad
+    assert direction.grad_fn is None
+
+
+@every
+@pytest.mark.parametrize("scales", [(1e-12, 1e12), (1e12, 1e-12)])
+def test_losses_that_leap_over_24_orders_of_magnitude_leave_it_finite(row: Row, scales: tuple[float, float]) -> None:
+    balancer = row.make()
+    for step in range(100):
+        balancer.learn(statistic(step, scale=scales[step % 2]))
+    assert all(0 <= weight < float("inf") for weight in weights(balancer).values())
+
+
+@every
+def test_by_name_with_its_defaults_it_knows_every_task(row: Row) -> None:
+    """The options of a balancer that was asked for by name alone are enough for it."""
+    kind = find("balancer", row.name).resolve()
+    balancer = kind(**kind.defaults(dict.fromkeys(NAMES, 1.5)))
+    assert type(balancer) is type(row.make())
+    assert set(weights(balancer)) == set(NAMES)
