@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -131,16 +132,21 @@ class Loop:
         losses = {task: float(loss) for task, loss in report.losses.items()}
         total = sum(losses.values())
         if total - total != 0:  # true of NaN and of infinities
-            task = next(task for task, loss in losses.items() if loss - loss != 0)
-            place = f"task {task!r}, epoch {self.state.epoch + 1}, step {self.state.step}"
-            remedy = "Lower the learning rate (lr), clip the gradient (clip), or look for extreme inputs"
-            raise NonFiniteError("the loss is no longer a finite number", where=place, found=losses[task], remedy=remedy)
+            self._refuse_non_finite("the loss", losses, self.state.epoch + 1)
         return losses, report.weights
+
+    def _refuse_non_finite(self, what: str, values: Mapping[str, float], epoch: int) -> None:
+        for task, value in values.items():
+            if not math.isfinite(value):
+                place = f"task {task!r}, epoch {epoch}, step {self.state.step}"
+                remedy = "Lower the learning rate (lr), clip the gradient (clip), or look for extreme inputs"
+                raise NonFiniteError(f"{what} is no longer a finite number", where=place, found=value, remedy=remedy)
 
     def _validate(self) -> None:
         state = self.state
         outcomes = outcomes_of(state.model, self.data.tasks, self.data.validation, self.precision)
         self._metrics, relative = self._yardstick.relative(outcomes)
+        self._refuse_non_finite("the validation metric", self._metrics, state.epoch)
         for task, value in self._metrics.items():
             name = self._yardstick.metrics[task].name
             state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
