@@ -72,3 +72,22 @@ def test_it_goes_on_from_its_state() -> None:
     for values in A_STALLS[:1] * 3:
         assert whole.update(values) == second.update(values)
         assert whole.converged == second.converged
+
+
+@given(METRICS, st.integers(1, 3))
+def test_until_it_stops_every_policy_has_the_same_best_epoch(metrics: list[dict[str, float]], patience: int) -> None:
+    policies: tuple[Policy, ...] = ("first", "any", "all", "mean")
+    each = {policy: Stopping(("a", "b"), policy, patience, 0.0) for policy in policies}
+    for values in metrics:
+        assert len({stopping.update(values) for stopping in each.values()}) == 1
+        if each["any"].converged:
+            assert each["any"].best_mean == each["mean"].best_mean
+        if each["all"].converged:
+            assert each["first"].converged
+            assert each["any"].converged
+
+
+@given(METRICS, st.integers(1, 4))
+def test_more_patience_never_stops_earlier(metrics: list[dict[str, float]], patience: int) -> None:
+    for policy in ("first", "any", "mean"):
+        assert stops_at(policy, metrics, patience) <= stops_at(policy, metrics, patience + 1)
