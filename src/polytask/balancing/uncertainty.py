@@ -34,7 +34,7 @@ class Uncertainty(Balancer):
         start: s_t at the start: 0, so σ_t² = 1.
 
     Raises:
-        ConfigError: The learning rate is not above 0.
+        ConfigError: The learning rate is not above 0, or the start not finite.
 
     Example:
         >>> Uncertainty().aggregate(torch.eye(2))
@@ -44,6 +44,8 @@ class Uncertainty(Balancer):
     def __init__(self, lr: float = 0.01, start: float = 0.0) -> None:
         if not 0 < lr < float("inf"):
             raise ConfigError("a learning rate above 0 is needed", where="uncertainty, lr", found=lr)
+        if not abs(start) < float("inf"):
+            raise ConfigError("a finite number is needed", where="uncertainty, start", found=start)
         self.lr, self.start = lr, start
         self._log_variances: dict[str, AdamScalar] = {}
 
