@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from polytask.balancing import Uncertainty
 from polytask.balancing.statistic import MatrixStatistic
+from polytask.errors import ConfigError
 
 
 def step(**losses: float) -> MatrixStatistic:
@@ -67,3 +68,9 @@ def test_asking_for_the_state_lends_nothing() -> None:
     before = balancer.weigh(step(a=2.0)).values.clone()
     balancer.state_dict()["a"]["value"] = 100.0
     assert torch.equal(before, balancer.weigh(step(a=2.0)).values)
+
+
+@pytest.mark.parametrize("start", [float("nan"), float("inf"), float("-inf")])
+def test_a_start_that_cannot_be(start: float) -> None:
+    with pytest.raises(ConfigError, match="uncertainty, start"):
+        Uncertainty(start=start)
