@@ -184,7 +184,7 @@ def not_tuned(config: StudyConfig) -> list[str]:
     training = config.training
     return [
         f"Nothing was tuned: one learning rate ({training.lr:g}) for all arms" + ("; fixed weights not tuned." if fixed else "."),
-        f"Same offered budget for every arm: at most {training.epochs} epochs, "
+        f"Same offered budget for every arm: at most {training.epochs} epoch{'s' * (training.epochs > 1)}, "
         + (f"patience {training.patience}." if training.patience else "no early stopping."),
         f"Single-task networks stop on their own task, joint ones on a policy ({training.stop!r}): an advantage for single-task training.",
     ]
