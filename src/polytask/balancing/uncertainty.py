@@ -26,8 +26,10 @@ class Uncertainty(Balancer):
     so the weights are w_t = ½ exp(−s_t), and s_t descends along ∂L/∂s_t = ½ (1 − exp(−s_t) L_t), whose zero is
     s_t = log L_t. The scale is the paper's own: at the start every weight is ½. Heads are weighted too.
 
+    A loss that stays at exactly 0 lets s fall, and its weight grow, without end: that is the formula's own.
+
     Deviations: s is stepped by the balancer's own Adam, not by the model's optimizer, so that the model's optimizer may
-    be anything (a loss that stays at exactly 0 lets s fall, and the weight grow, without end: that is the formula's own); the factor ½ stands before every kind of loss (in the paper, eq. 10, a classification has none).
+    be anything; the factor ½ stands before every kind of loss (in the paper, eq. 10, a classification has none).
 
     Args:
         lr: Learning rate of s. 0.01 by default: ours, since the paper names none.
