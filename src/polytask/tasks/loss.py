@@ -42,7 +42,7 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
     Args:
         task: Whose loss.
         outputs: (N, task.outputs) of any floating type; the loss is computed in float32 or better.
-        targets: (N,) as `Task.encode` gives them.
+        targets: (N,) as `Task.encode` gives them; anything where there is no label.
         labelled: (N,) True where there is a label; None where all have one.
 
     Returns:
@@ -54,6 +54,7 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
     count = int(labelled.sum())
     if not count:
         return None
-    if not bool(torch.isfinite(exact).all()):
-        exact = torch.where(labelled.unsqueeze(1), exact, torch.zeros_like(exact))
+    # Filled before the loss, not only after it: 0 times the slope at an infinity, or at a NaN, is NaN.
+    exact = torch.where(labelled.unsqueeze(1), exact, 0.0)
+    targets = torch.where(labelled, targets, 0)
     return Loss(torch.where(labelled, task.loss_per_unit(exact, targets), 0.0).sum(), count)
