@@ -19,11 +19,13 @@ def checked_classes(task: str, classes: tuple[Any, ...], *, least: int) -> tuple
     """The classes as plain Python values.
 
     Raises:
-        ConfigError: There are too few, or one stands there twice.
+        ConfigError: There are too few, one stands there twice, or one is a gap.
     """
     plain = tuple(value.item() if isinstance(value, np.generic) else value for value in classes)
     if len(plain) < least:
         raise ConfigError(f"at least {least} classes are needed", where=f"task {task!r}", found=plain)
+    if any(value is None or value != value for value in plain):
+        raise ConfigError("NaN and None mean that there is no label, and are no classes", where=f"task {task!r}", found=plain)
     if len(set(plain)) < len(plain):
         raise ConfigError("every class stands once in the list", where=f"task {task!r}", found=plain)
     return plain
@@ -37,7 +39,8 @@ def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targ
     """
     labels = np.asarray(labels)
     labelled = present(labels)
-    codes = pd.Index(list(classes)).get_indexer(pd.Index(labels))
+    # As objects, labels compare as in Python (1 == 1.0 == True), whether or not a gap made the column another type.
+    codes = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(labels, dtype=object))
     foreign = np.flatnonzero(labelled & (codes < 0))
     if len(foreign):
         raise DataError(
@@ -51,4 +54,8 @@ def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targ
 
 def decode_classes(classes: tuple[Label, ...], codes: Array) -> Array:
     """The class of every code."""
-    return np.asarray(classes)[np.asarray(codes, dtype=np.int64)]
+    plain = np.asarray(classes)
+    if plain.tolist() != list(classes):  # 1 and "a" have no common type, nor do an integer above 2⁵³ and a fraction
+        plain = np.fromiter(classes, dtype=object, count=len(classes))
+    found: Array = plain[np.asarray(codes, dtype=np.int64)]
+    return found

@@ -59,10 +59,11 @@ class Regression(Task):
         """The task with mean and deviation of the labels that are there.
 
         Raises:
-            DataError: There is no label, or all are the same.
+            DataError: There is no label, all are the same, or one is no finite number.
         """
         numbers = self._numbers(labels)[present(labels)]
-        if not len(numbers) or not numbers.std() > 0:
+        # Not by the deviation: that of three times 0.1 is 1.4e-17.
+        if not len(numbers) or numbers.min() == numbers.max():
             found = f"{len(numbers)} labels" + (f", all {numbers[0]:g}" if len(numbers) else "")
             raise DataError("at least two different labels are needed", where=f"task {self.name!r}", found=found)
         return replace(self, mean=float(numbers.mean()), deviation=float(numbers.std()))
@@ -95,13 +96,24 @@ class Regression(Task):
         return Predictions(numbers * self.deviation + self.mean, None)
 
     def _numbers(self, labels: Array) -> NDArray[np.float64]:
-        labelled = present(labels)
-        filled = np.where(labelled, labels, 0.0)
+        given = np.asarray(labels)
+        if given.dtype.kind in "SUT":
+            given = given.astype(object)  # numpy finds no common type of text and numbers
+        labelled = present(given)
         try:
-            numbers = filled.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError("a label is not a number", where=f"task {self.name!r}", found=str(error)) from None
+            numbers = np.where(labelled, given, 0.0).astype(np.float64)
+        except (TypeError, ValueError):
+            row = next((row for row in np.flatnonzero(labelled) if not _is_number(given[row])), int(labelled.argmax()))
+            raise DataError("a label is not a number", where=f"task {self.name!r}, row {row}", found=repr(given[row])) from None
         infinite = np.flatnonzero(~np.isfinite(numbers))
         if len(infinite):
             raise DataError("a label is infinite", where=f"task {self.name!r}, row {infinite[0]}", found=numbers[infinite[0]])
         return numbers
+
+
+def _is_number(label: object) -> bool:
+    try:
+        float(label)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -102,13 +102,20 @@ class Task(ABC):
 def task_from_dict(data: Mapping[str, Any]) -> Task:
     """The task that `Task.to_dict` described.
 
+    Raises:
+        ConfigError: There is no such kind, or it has no such options.
+
     Example:
         >>> from polytask.tasks import Binary
         >>> task_from_dict(Binary(name="churn").to_dict())
         Binary(name='churn', weight=1.0, classes=(0, 1))
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
-    task: Task = find("task kind", str(data.get("kind"))).resolve()(**options)
+    kind = find("task kind", str(data.get("kind")))
+    try:
+        task: Task = kind.resolve()(**options)
+    except TypeError as error:
+        raise ConfigError("these options do not fit", where=f"task {data.get('name')!r}, kind {kind.name!r}", found=error) from None
     return task
 
 
