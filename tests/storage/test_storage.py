@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import StorageError
-from polytask.storage import atomic, has_state, load_state, read_json, read_yaml, save_state, write_bytes, write_json, write_yaml
+from polytask.storage import atomic, load_state, read_json, read_yaml, save_state, write_bytes, write_json, write_yaml
 
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: "\x1f" not in name)
 TENSORS = st.sampled_from(
@@ -56,39 +55,6 @@ def test_the_same_state_is_the_same_bytes(tmp_path: Path) -> None:
     save_state(tmp_path / "two", state)
     for file in ("tensors.safetensors", "values.json", "manifest.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
-
-
-@pytest.mark.parametrize("at", range(12))
-def test_a_writer_that_is_killed_leaves_the_old_state_or_the_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """The process ends at the `at`-th touch of the file system; nothing that would tidy up runs."""
-    folder = tmp_path / "state"
-    old, new = {"x": torch.zeros(3), "n": 1}, {"x": torch.ones(3), "n": 2}
-    save_state(folder, old)
-    touched = [0]
-
-    class KilledError(BaseException):
-        pass
-
-    def dying(function: Any) -> Any:
-        def wrapped(*arguments: Any, **named: Any) -> Any:
-            touched[0] += 1
-            if touched[0] > at:
-                raise KilledError
-            return function(*arguments, **named)
-
-        return wrapped
-
-    with monkeypatch.context() as context:
-        for owner, name in ((Path, "rename"), (Path, "replace"), (os, "fsync"), (Path, "mkdir"), (Path, "unlink")):
-            context.setattr(owner, name, dying(getattr(owner, name)))
-        context.setattr("polytask.storage.state.shutil.rmtree", dying(__import__("shutil").rmtree))
-        with suppress(KilledError):
-            save_state(folder, new)
-    assert has_state(folder)
-    found = load_state(folder)
-    assert equal(found, old) or equal(found, new)
-    save_state(folder, new)
-    assert equal(load_state(folder), new)
 
 
 @pytest.mark.parametrize(("number", "text"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from polytask.errors import StorageError
+from polytask.errors import PolytaskError, StorageError
 
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "Free some space and run the same command again"),
@@ -27,8 +27,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system says into one line for people."""
     try:
         yield
-    except (StorageError, BrokenPipeError):
-        raise  # a closed pipe is no fault of the disk
+    except (PolytaskError, BrokenPipeError):
+        raise  # what is said already; and a closed pipe is no fault of the disk
     except OSError as error:
         what, remedy = _CAUSES.get(error.errno or 0, ("cannot be written or read", ""))
         raise StorageError(what, where=str(path), found=error.strerror or error, remedy=remedy) from error

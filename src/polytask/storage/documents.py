@@ -27,6 +27,8 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
         return json.loads(_read(path))
     except json.JSONDecodeError as error:
         raise StorageError("this is no JSON", where=f"{path}, line {error.lineno}", found=error.msg) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        raise StorageError("this is no JSON", where=str(path), found=error) from None
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -56,6 +58,8 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
         mark = getattr(error, "problem_mark", None)
         place = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise StorageError("this is no plain YAML", where=place, found=getattr(error, "problem", None) or error) from None
+    except (ValueError, RecursionError) as error:  # a thirteenth month, a number without digits, brackets without end
+        raise StorageError("this is no plain YAML", where=str(path), found=error) from None
 
 
 def _read(path: Path) -> str:

@@ -26,7 +26,8 @@ from polytask.errors import StorageError
 from polytask.storage.atomic import make_folder, storage_errors, write_bytes
 
 _TENSORS, _VALUES, _MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
-_SEPARATOR = "\x1f"  # no name of a task, a parameter or a field has it
+_SEPARATOR = "\x1f"  # no name may have it
+_RESERVED = "__metadata__"  # means something else at the top of a safetensors file
 
 
 def save_state(folder: Path, state: Mapping[str, Any]) -> None:
@@ -37,8 +38,10 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
         state: Nested dictionaries with text keys; leaves are tensors or what JSON can hold.
 
     Raises:
-        StorageError: It cannot be written; what was there before still is.
+        StorageError: It cannot be written, or a name in it could not be read back; what was there before still is.
     """
+    if folder.is_file():
+        raise StorageError("a file stands where a folder must be", where=str(folder), remedy="Choose another folder")
     tensors = {path: leaf.detach().cpu().contiguous() for path, leaf in _leaves(state) if isinstance(leaf, torch.Tensor)}
     files = {
         _TENSORS: save({path: tensor.clone() for path, tensor in tensors.items()}),
@@ -64,10 +67,10 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     recover_folder(folder)
     contents = {}
-    for name, fact in _manifest(folder).items():
+    for name, checksum in _checksums(folder).items():
         with storage_errors(folder / name):
             contents[name] = (folder / name).read_bytes()
-        if hashlib.sha256(contents[name]).hexdigest() != fact["sha256"]:
+        if hashlib.sha256(contents[name]).hexdigest() != checksum:
             found = f"{len(contents[name])} bytes with another checksum"
             raise StorageError("this file is damaged", where=str(folder / name), found=found, remedy="Delete its folder and run again")
     state: dict[str, Any] = json.loads(contents[_VALUES])
@@ -119,19 +122,21 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+def _checksums(folder: Path) -> dict[str, str]:
     path = folder / _MANIFEST
     with storage_errors(path):
         text = path.read_bytes()
     try:
         facts = json.loads(text)
-        return {name: facts[name] for name in (_TENSORS, _VALUES)}
+        return {name: facts[name]["sha256"] for name in (_TENSORS, _VALUES)}
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError("this manifest is damaged", where=str(path), found=error, remedy="Delete its folder and run again") from None
 
 
 def _leaves(state: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in state.items():
+        if _SEPARATOR in str(name) or f"{path}{name}" == _RESERVED:
+            raise StorageError("a name in a state cannot be read back", where="state", found=repr(name), remedy="Choose another name")
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{path}{name}{_SEPARATOR}")
         else:
