@@ -18,7 +18,8 @@ def fingerprint(source: Source) -> str:
         False
     """
     digest = hashlib.sha256()
-    for name, array in {"inputs": source.inputs, "units": source.units, **source.labels}.items():
+    # A list, since a task may be called "inputs" or "units" too.
+    for name, array in [("inputs", source.inputs), ("units", source.units), *source.labels.items()]:
         plain = np.asarray(array)
         content = repr(plain.tolist()).encode() if plain.dtype == object else np.ascontiguousarray(plain).tobytes()
         digest.update(f"{name} {plain.dtype} {plain.shape} ".encode())

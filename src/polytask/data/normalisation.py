@@ -13,6 +13,8 @@ from torch import Tensor
 
 from polytask.errors import DataError
 
+_LONG = (torch.float64, torch.int64, torch.int32)
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -30,10 +32,10 @@ class Normalisation:
 
     @classmethod
     def fit(cls, inputs: NDArray[Any]) -> Normalisation:
-        """Statistics of the training rows (N, channels, height, width) or (N, features), in one pass over them.
+        """Statistics of the training rows (N, channels, height, width) or (N, features).
 
         Raises:
-            DataError: There is no row, or a number is not finite.
+            DataError: There is no row, no feature, or a number is not finite.
 
         Example:
             >>> Normalisation.fit(np.array([[0.0, 5.0], [2.0, 5.0]]))
@@ -41,25 +43,31 @@ class Normalisation:
         """
         if not len(inputs):
             raise DataError("at least one training row is needed", where="inputs", found="none")
+        if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
+            found = f"{inputs.dtype} of shape {inputs.shape}"
+            raise DataError("inputs must be numbers, one row per input: (N, features) or (N, channels, ...)", where="inputs", found=found)
         others = tuple(axis for axis in range(inputs.ndim) if axis != 1)
         with np.errstate(invalid="ignore"):  # what is not finite is refused below, in words
             mean = inputs.mean(axis=others, dtype=np.float64)
             deviation = inputs.std(axis=others, dtype=np.float64)
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
             raise DataError("inputs must be finite numbers", where="inputs", found="NaN or infinity", remedy="Fill the gaps first")
-        deviation = np.where(deviation > 0, deviation, 1.0)
+        # Not by the deviation alone: that of three times 0.1 is 1.4e-17.
+        constant = (inputs.max(axis=others) == inputs.min(axis=others)) | (deviation == 0)
+        deviation = np.where(constant, 1.0, deviation)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Raw inputs (N, channels or features, ...) -> float32 of the same shape."""
-        scaled = inputs.to(torch.float32)
-        if scaled is inputs:
-            scaled = scaled.clone()
+        # What float32 would round (a time in seconds, say) is made small before it is made short.
+        exact = torch.float64 if inputs.dtype in _LONG else torch.float32
+        scaled = inputs.to(exact, copy=True)
         if len(self.mean) == 1:
             # Python floats: a tensor of another type would promote the result, and cost more.
-            return scaled.sub_(self.mean[0]).mul_(1 / self.deviation[0])
+            return scaled.sub_(self.mean[0]).mul_(1 / self.deviation[0]).float()
         shape = (1, -1) + (1,) * (inputs.dim() - 2)
-        return scaled.sub_(torch.tensor(self.mean).view(shape)).div_(torch.tensor(self.deviation).view(shape))
+        mean, deviation = (torch.tensor(values, dtype=exact).view(shape) for values in (self.mean, self.deviation))
+        return scaled.sub_(mean).div_(deviation).float()
 
     def to_dict(self) -> dict[str, list[float]]:
         """Plain data."""

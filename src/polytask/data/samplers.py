@@ -56,7 +56,7 @@ class Proportional:
             generator = torch.Generator().manual_seed(seed_of(seed, "shuffling", source, number))
             batches[source] = torch.split(torch.randperm(count, generator=generator), self.batch_sizes[source])
         for step in range(self.steps):
-            yield {source: parts[step] for source, parts in batches.items() if step < len(parts)}
+            yield {source: parts[step] for source, parts in batches.items() if step < len(parts) and len(parts[step])}
 
 
 def proportional_batch_sizes(rows: Mapping[str, int], batch_size: int) -> dict[str, int]:

@@ -25,7 +25,7 @@ class Source:
         units: (N,) what each row is called in predictions; by default its number.
 
     Raises:
-        DataError: A task has more or fewer labels than there are rows.
+        DataError: A task has more or fewer labels than there are rows, or several to a row.
 
     Example:
         >>> source = Source("toy", np.zeros((3, 2), "float32"), {"size": np.array([1.0, 2.0, np.nan])})
@@ -40,15 +40,18 @@ class Source:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
+        if not self.inputs.ndim:
+            raise DataError("inputs are one row per input", where=f"source {self.name!r}", found=repr(self.inputs.item()))
         object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
         rows = len(self.inputs)
         object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
-        for task, labels in {**self.labels, "units": self.units}.items():
-            if len(labels) != rows:
+        for task, labels in [*self.labels.items(), ("units", self.units)]:
+            if labels.shape != (rows,):
+                entries = f"{len(labels)} entries" if labels.ndim == 1 else f"entries of shape {labels.shape}"
                 raise DataError(
                     "every row needs an entry, if only an empty one",
                     where=f"source {self.name!r}, {task!r}",
-                    found=f"{len(labels)} entries for {rows} rows",
+                    found=f"{entries} for {rows} rows",
                 )
 
     def __len__(self) -> int:

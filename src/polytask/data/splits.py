@@ -60,8 +60,10 @@ def _strata(labels: Mapping[str, Array], rows: int) -> NDArray[np.int64]:
 
 def _key(labels: Array) -> NDArray[np.int64]:
     """(N,) a class's code or a number's bin; −1 without label."""
-    values = pd.Series(labels)
-    if values.dtype.kind == "f" and values.nunique() > 2 * BINS:
+    values = pd.Series(labels).infer_objects()
+    # Integers may be the codes of many classes; where most of them stand alone they are numbers.
+    many = {"f": 2 * BINS, "i": max(2 * BINS, values.count() // 2), "u": max(2 * BINS, values.count() // 2)}
+    if values.nunique() > many.get(values.dtype.kind, len(values)):
         return (values.rank(pct=True) * BINS).apply(np.ceil).fillna(-1).to_numpy(dtype=np.int64)
     return np.asarray(pd.factorize(values, sort=False)[0], dtype=np.int64)
 
