@@ -31,7 +31,7 @@ class Conv(Encoder):
 
     def __init__(self, input_shape: tuple[int, ...] = (1, 28, 28)) -> None:
         super().__init__()
-        if len(input_shape) != 3 or min(input_shape[1:]) < 10:
+        if len(input_shape) != 3 or min(input_shape[1:]) < 10 or input_shape[0] < 1:
             raise ConfigError(
                 "images of at least 10x10, (channels, height, width), are needed", where="encoder 'conv'", found=tuple(input_shape)
             )

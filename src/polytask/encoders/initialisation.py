@@ -49,7 +49,7 @@ def initialise(module: nn.Module, how: str, seed: int) -> None:
     if how not in INITIALISATIONS:
         raise ConfigError("unknown initialisation", where=how, remedy=f"Choose from: {', '.join(INITIALISATIONS)}")
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device, and nothing restores those
         for layer in module.modules():
             reset = getattr(layer, "reset_parameters", None)
             if callable(reset):
@@ -134,4 +134,4 @@ def freeze(module: nn.Module, parts: tuple[str, ...]) -> tuple[str, ...]:
     for name, parameter in module.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)  # noqa: FBT003 - that is its signature
-    return tuple(frozen)
+    return tuple(dict.fromkeys(frozen))

@@ -30,8 +30,10 @@ class MLP(Encoder):
 
     def __init__(self, input_shape: tuple[int, ...], hidden: Sequence[int] = (128, 64)) -> None:
         super().__init__()
-        if len(input_shape) != 1:
-            raise ConfigError("inputs must be vectors", where="encoder 'mlp'", found=f"inputs of shape {tuple(input_shape)}")
+        if len(input_shape) != 1 or input_shape[0] < 1:
+            raise ConfigError(
+                "inputs must be vectors of at least one feature", where="encoder 'mlp'", found=f"inputs of shape {tuple(input_shape)}"
+            )
         if not hidden or min(hidden) < 1:
             raise ConfigError("at least one layer of at least one unit is needed", where="encoder 'mlp', hidden", found=tuple(hidden))
         self.input_shape = tuple(input_shape)
