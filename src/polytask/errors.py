@@ -43,7 +43,9 @@ class PolytaskError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Let an error cross from a worker process to its parent with all its parts."""
-        return _rebuild, (type(self), self.what, self.where, self.found, self.remedy)
+        # What is no plain value goes as its text: it may not be able to travel, and the message must arrive.
+        found = self.found if self.found is None or isinstance(self.found, str | int | float) else str(self.found)
+        return _rebuild, (type(self), self.what, self.where, found, self.remedy)
 
 
 def _rebuild(kind: type[PolytaskError], what: str, where: str, found: object, remedy: str) -> PolytaskError:
