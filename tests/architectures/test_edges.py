@@ -11,6 +11,7 @@ import torch
 from polytask.architectures import MultiTaskModel, NetworkPlan, cost_of
 from polytask.encoders import MLP
 from polytask.encoders.initialisation import freeze
+from polytask.errors import ConfigError
 from polytask.tasks import Binary, Multiclass, Regression
 
 A, B, C = Binary(name="a"), Regression(name="b"), Multiclass(name="c", classes=(1, 2, 3))
@@ -59,3 +60,10 @@ def test_the_cost_of_a_table_is_counted_by_hand() -> None:
     for tasks in (("a",), ("a", "c"), ("a", "b", "c")):
         assert cost_of(model, {"table": (4,)}, {"table": tasks}).multiply_adds == trunk + sum(heads[task] for task in tasks)
     assert not model.training
+
+
+def test_a_task_that_the_network_has_not() -> None:
+    model = MultiTaskModel(MLP((4,)), (A, B))
+    for ask in (lambda: model.head("z"), lambda: model(torch.rand(1, 4), ("a", "z"))):
+        with pytest.raises(ConfigError, match=r"task 'z': the network has no such task\. Choose from: a, b"):
+            ask()

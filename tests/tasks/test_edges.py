@@ -131,7 +131,7 @@ def test_what_is_no_number_is_named_with_its_row(labels: np.ndarray) -> None:
             use(labels)
 
 
-@pytest.mark.parametrize("data", [{"name": "a", "size": 3}, {}, {"name": "a", "weight": "heavy"}])
+@pytest.mark.parametrize("data", [{"name": "a", "size": 3}, {}, {"name": "a", "mean": 0.0}])
 def test_options_that_no_task_has(data: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="kind 'binary': these options do not fit"):
         task_from_dict({"kind": "binary", **data})
@@ -151,3 +151,18 @@ def test_a_target_that_is_nan_where_there_is_no_label() -> None:
     found.sum.backward()  # type: ignore[no-untyped-call]
     assert outputs.grad is not None
     assert outputs.grad.tolist() == [[2.0], [0.0]]
+
+
+def test_numbers_beyond_what_can_be_computed_with_are_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="finite mean and a deviation"):
+        Regression(name="price").fitted(np.array([1e200, -1e200]))
+    task = Regression(name="price").fitted(np.array([0.0, 2e-3]))
+    with pytest.raises(DataError, match="row 1: a label is too far from the training labels"):
+        task.encode(np.array([1.0, 1e38]))
+    assert task.encode(np.array([np.nan, 1e30])).values[1] == pytest.approx(1e33, rel=1e-6)
+
+
+@pytest.mark.parametrize("weight", ["1", None, float("nan"), float("inf"), -0.1])
+def test_a_weight_is_a_number_from_0_up(weight: Any) -> None:
+    with pytest.raises(ConfigError, match="a task's weight is a number"):
+        Binary(name="churn", weight=weight)

@@ -68,7 +68,14 @@ class MultiTaskModel(nn.Module):
             initialise(self.head(name), initialisation, seed_of(seed, "initialisation", "head", name))
 
     def head(self, task: str) -> nn.Module:
-        """The head of that task."""
+        """The head of that task.
+
+        Raises:
+            ConfigError: The network has no such task.
+        """
+        if _key(task) not in self.heads:
+            known = ", ".join(known.name for known in self.tasks)
+            raise ConfigError("the network has no such task", where=f"task {task!r}", remedy=f"Choose from: {known}")
         return self.heads[_key(task)]
 
     def shared_parameters(self) -> tuple[nn.Parameter, ...]:

@@ -66,17 +66,24 @@ class Regression(Task):
         if not len(numbers) or numbers.min() == numbers.max():
             found = f"{len(numbers)} labels" + (f", all {numbers[0]:g}" if len(numbers) else "")
             raise DataError("at least two different labels are needed", where=f"task {self.name!r}", found=found)
-        return replace(self, mean=float(numbers.mean()), deviation=float(numbers.std()))
+        with np.errstate(over="ignore"):  # an infinite deviation is refused in words
+            return replace(self, mean=float(numbers.mean()), deviation=float(numbers.std()))
 
     def encode(self, labels: Array) -> Targets:
         """Standardised labels, float32.
 
         Raises:
-            DataError: A label is not a number, or infinite.
+            DataError: A label is not a number, infinite, or beyond float32 in units of the deviation.
         """
         labelled = present(labels)
-        scaled = (self._numbers(labels) - self.mean) / self.deviation
-        return Targets(np.where(labelled, scaled, 0.0).astype(np.float32), labelled)
+        numbers = self._numbers(labels)
+        with np.errstate(over="ignore"):  # refused below, in words
+            scaled = np.where(labelled, (numbers - self.mean) / self.deviation, 0.0).astype(np.float32)
+        beyond = np.flatnonzero(np.isinf(scaled))
+        if len(beyond):
+            found = f"{numbers[beyond[0]]:g}, with mean {self.mean:g} and deviation {self.deviation:g} in training"
+            raise DataError("a label is too far from the training labels", where=f"task {self.name!r}, row {beyond[0]}", found=found)
+        return Targets(scaled, labelled)
 
     def decode(self, values: Array) -> Array:
         """Predictions are in the original unit already."""
