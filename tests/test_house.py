@@ -63,8 +63,7 @@ def test_imports_point_one_way(path: Path) -> None:
         return
     for other in imports_of(path):
         if other not in (package, "__version__"):
-            # The three of the ground may look at each other: that there is no cycle is tested below.
-            assert LEVEL[other] < max(1, LEVEL[package]), f"{package} imports {other}"
+            assert LEVEL[other] < LEVEL[package] or (package, other) == ("registry", "errors"), f"{package} imports {other}"
 
 
 def test_no_import_is_relative() -> None:

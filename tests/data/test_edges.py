@@ -166,3 +166,14 @@ def test_steps_are_full_but_for_the_last(rows: int, size: int, epoch: int, seed:
 def test_two_sources_of_one_size_are_shuffled_differently() -> None:
     step = next(Proportional({"a": 50, "b": 50}, {"a": 50, "b": 50}).epoch(0, seed=0))
     assert step["a"].tolist() != step["b"].tolist()
+
+
+def test_equal_claims_to_a_row_are_settled_by_lot() -> None:
+    """Two classes of 5 rows each and 1 row for validation: either class may give it."""
+    whole = Source("toy", np.zeros((10, 1)), {"class": np.repeat(["a", "b"], 5)})
+    assert {split(whole, 0.1, seed)[1].labels["class"][0] for seed in range(20)} == {"a", "b"}
+
+
+def test_a_fingerprint_knows_types_whose_bytes_agree() -> None:
+    prints = {fingerprint(Source("toy", np.zeros((2, 1), dtype), {})) for dtype in ("float32", "int32", "uint32")}
+    assert len(prints) == 3

@@ -190,3 +190,13 @@ def test_whatever_is_plain_comes_back(
 def test_a_text_stays_a_text_in_yaml(tmp_path: Path, word: str) -> None:
     write_yaml(tmp_path / "a.yaml", {word: [word]})
     assert read_yaml(tmp_path / "a.yaml") == {word: [word]}
+
+
+@pytest.mark.parametrize("use", [load_state, has_state])
+def test_whoever_looks_first_brings_the_old_folder_back(tmp_path: Path, use: Callable[[Path], Any]) -> None:
+    """What a writer leaves that is killed between its two renames."""
+    save_state(tmp_path / "state", OLD)
+    (tmp_path / "state").rename(tmp_path / ".state.old")
+    assert use(tmp_path / "state")
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert load_state(tmp_path / "state")["n"] == 1

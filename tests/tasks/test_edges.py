@@ -166,3 +166,8 @@ def test_numbers_beyond_what_can_be_computed_with_are_refused_in_words() -> None
 def test_a_weight_is_a_number_from_0_up(weight: Any) -> None:
     with pytest.raises(ConfigError, match="a task's weight is a number"):
         Binary(name="churn", weight=weight)
+
+
+@pytest.mark.parametrize("weight", [0, 1, 0.5, np.float32(0.5), np.int64(2)])
+def test_weights_of_every_type_of_number(weight: Any) -> None:
+    assert Binary(name="churn", weight=weight).weight == weight

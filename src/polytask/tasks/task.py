@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -62,7 +61,8 @@ class Task(ABC):
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
             raise ConfigError("a task needs a name", where="task", found=repr(self.name))
-        if not (isinstance(self.weight, Real) and 0 <= self.weight < float("inf")):
+        weight: object = self.weight
+        if not (isinstance(weight, int | float | np.integer | np.floating) and 0 <= weight < float("inf")):
             raise ConfigError("a task's weight is a number from 0 up", where=f"task {self.name!r}", found=self.weight)
 
     @property
