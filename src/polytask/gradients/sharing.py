@@ -65,4 +65,8 @@ def add_to_grad(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is None:
                 continue
-            parameter.grad = gradient.to(parameter.dtype) if parameter.grad is None else parameter.grad.add_(gradient)
+            if parameter.grad is None:
+                # In the parameter's own layout: fused optimizers walk memory and take no notice of strides.
+                parameter.grad = torch.empty_like(parameter).copy_(gradient)
+            else:
+                parameter.grad.add_(gradient)

@@ -20,7 +20,6 @@ from polytask.study.status import write_status
 from polytask.tasks import Task
 from polytask.training import TrainingOptions, Watch, fit, make_balancer
 from polytask.training.network import Network, load_network, save_network
-from polytask.training.preparation import restrict
 from polytask.training.run import Run
 
 
@@ -100,7 +99,7 @@ def train_job(job: Job, assignment: Assignment, parent: int, watch: Watch | None
     model = assignment.plan.build(tasks, job.seed)
     run = fit(
         model,
-        [restrict(source, tasks) for source in assignment.sources],
+        assignment.sources,
         make_balancer(job.arm.balancer, tasks, job.seed, job.arm.options),
         seed=job.seed,
         batch_sizes=assignment.batch_sizes,

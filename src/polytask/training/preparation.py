@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -149,12 +149,6 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normali
             labelled[task.name] = None if mask.all() else _tensor(mask)
             truths[task.name] = task.values(labels[mask])
     return PreparedSource(Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation), truths)
-
-
-def restrict(source: Source, tasks: Sequence[Task]) -> Source:
-    """The source with the labels of these tasks only."""
-    wanted = {task.name for task in tasks}
-    return replace(source, labels={name: labels for name, labels in source.labels.items() if name in wanted})
 
 
 def validation_share(sources: Sequence[Source]) -> float:

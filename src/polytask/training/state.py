@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -102,6 +103,7 @@ class TrainingState:
         self.model.load_state_dict(state["model"])
         numbered = {int(number): dict(values) for number, values in state["optimizer"]["state"].items()}
         self.optimizer.load_state_dict({"state": numbered, "param_groups": state["optimizer"]["param_groups"]})
+        self._lay_out_moments()
         if self.schedule is not None:
             self.schedule.load_state_dict(dict(state["schedule"]))
         self.backward.load_state_dict(state["backward"])
@@ -110,6 +112,13 @@ class TrainingState:
             setattr(self, name, state["counters"][name])
         self.best = dict(state["best"])
         self.history = [HistoryRow(*row) for row in state["history"]]
+
+    def _lay_out_moments(self) -> None:
+        """Files hold tensors row by row; fused optimizers walk memory, so moments need their parameter's own layout."""
+        for parameter, moments in self.optimizer.state.items():
+            for name, value in moments.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 _COUNTERS = ("epoch", "step", "rows", "seconds", "finished", "best_epoch")
