@@ -1,0 +1,102 @@
+"""Convolutions keep their weights with channels last: what is resumed or written beside the balancer must not mix them up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import pytest
+import torch
+
+import polytask.training.loop as loop_module
+from polytask.architectures import MultiTaskModel
+from polytask.balancing import Balancer, Direction, Equal, Jacobian, Needs, Statistic
+from polytask.data import Source
+from polytask.encoders import Conv
+from polytask.study import Study
+from polytask.study.jobs import jobs_of, result_of, train_job
+from polytask.study.resolving import assignment, resolve
+from polytask.tasks import Multiclass, Task
+from polytask.training import Run, fit
+
+TASKS = tuple(Multiclass(name=name, classes=(0, 1, 2)) for name in ("shade", "side"))
+
+
+def pictures() -> Source:
+    random = np.random.default_rng(0)
+    shade, side = random.integers(0, 3, (2, 90))
+    images = random.integers(0, 60, (90, 3, 12, 12)) + 60 * shade[:, None, None, None]
+    return Source("pictures", images.astype(np.uint8), {"shade": shade, "side": side})
+
+
+def trained(balancer: str | Balancer = "equal", checkpoint: Path | None = None, precision: str = "float32") -> Run:
+    model = MultiTaskModel(Conv((3, 12, 12)), TASKS, hidden=(8,))
+    choices = {"epochs": 4, "batch_size": 16, "threads": 1, "patience": None, "checkpoint_seconds": 0, "precision": precision}
+    return fit(model, [pictures()], balancer, checkpoint=checkpoint, **choices)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_stopped_convolutional_run_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    whole = trained(precision=precision)
+    step = loop_module.Loop.step
+
+    def killed(self: loop_module.Loop, batches: loop_module.Batches) -> object:
+        if self.state.epoch == 2:
+            raise KeyboardInterrupt
+        return step(self, batches)
+
+    with monkeypatch.context() as context:
+        context.setattr(loop_module.Loop, "step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trained(checkpoint=tmp_path / "state", precision=precision)
+    again = trained(checkpoint=tmp_path / "state", precision=precision)
+    assert whole.history.equals(again.history)
+    for ours, theirs in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@final
+class SumOfRows(Balancer):
+    """Equal weights, said as a direction."""
+
+    def needs(self) -> Needs:
+        return Jacobian()
+
+    def weigh(self, statistic: Statistic) -> Direction:
+        return Direction(statistic.jacobian().sum(dim=0))
+
+
+def test_a_direction_is_what_its_weights_would_be() -> None:
+    direct, through = trained(Equal()), trained(SumOfRows())
+    for ours, theirs in zip(direct.model.parameters(), through.model.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_single_and_joint_arms_are_chosen_on_the_same_rows(
+    tmp_path: Path, table: Callable[..., Source], three_tasks: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[int]] = []
+    import polytask.training.preparation as preparation
+
+    divide = preparation.split
+
+    def watched(*arguments: object) -> tuple[Source, Source]:
+        training, validation = divide(*arguments)  # type: ignore[arg-type]
+        seen.append(set(validation.units.tolist()))
+        return training, validation
+
+    options = {"epochs": 1, "threads": 1}
+    study = Study([table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), seeds=2, workers=1, training=options)
+    config = resolve(study.asked, study.sources, study.tasks, networks=1)
+    monkeypatch.setattr(preparation, "split", watched)
+    import os
+
+    for job in jobs_of(study.arms, [0], tmp_path):
+        train_job(job, assignment(config, study.sources, study.tasks), os.getpid())
+        assert result_of(job).tasks
+    assert len(seen) == 4
+    assert all(rows == seen[0] for rows in seen)
