@@ -1,24 +1,40 @@
-"""Balancers: how the losses of several tasks become one update. One file per method; a row each in the registry."""
+"""Balancers: how the losses of several tasks become one update. One file per method; a row each in the registry.
 
-from polytask.balancing.balancer import Balancer, Direction, Weights
+A method declares what it `needs`, gets a `Statistic`, and answers with weights or a direction. Methods are found by name
+through the registry (`polytask.registry`), or imported from here.
+"""
+
+from polytask.balancing.balancer import Answer, AtRepresentations, Balancer, Direction, GroupWeights, Weights, direction_of
 from polytask.balancing.equal import Equal
 from polytask.balancing.fixed import Fixed
-from polytask.balancing.needs import Gramian, Jacobian, Losses, Needs, Nothing
-from polytask.balancing.statistic import Statistic, matrix_statistic
+from polytask.balancing.matrix import MatrixStatistic, matrix_statistic
+from polytask.balancing.needs import CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
+from polytask.balancing.statistic import Look, Representation, Statistic
 from polytask.balancing.uncertainty import Uncertainty
 
 __all__ = [
+    "Answer",
+    "AtRepresentations",
     "Balancer",
+    "CrossGramian",
     "Direction",
     "Equal",
     "Fixed",
     "Gramian",
+    "GroupWeights",
     "Jacobian",
+    "Look",
+    "Lookahead",
     "Losses",
+    "MatrixStatistic",
     "Needs",
+    "Norms",
     "Nothing",
+    "Representation",
+    "Representations",
     "Statistic",
     "Uncertainty",
     "Weights",
+    "direction_of",
     "matrix_statistic",
 ]

@@ -1,16 +1,18 @@
-"""What every balancer has in common, and the two answers that it may give."""
+"""What every balancer has in common, and the answers that it may give."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
+from polytask.balancing.matrix import matrix_statistic
 from polytask.balancing.needs import Needs
-from polytask.balancing.statistic import Statistic, matrix_statistic
+from polytask.balancing.statistic import Statistic
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,23 @@ class Weights:
         values: (T,) in the order of `Statistic.names`.
         heads: Whether private parameters get w_t g_t too, as they do where the method defines a scalar loss
             L = Σ w_t L_t, or the plain gradient of their own task.
+        solved: Whether the method's own condition has a solution here; without one, the weights are 0.
     """
 
     values: Tensor
     heads: bool
+    solved: bool = True
+
+
+@dataclass(frozen=True)
+class GroupWeights:
+    """A weight per task and group of parameters. Private parameters get the plain gradient of their own task.
+
+    Attributes:
+        values: (K, T) groups as in `Statistic.gramians()`, tasks as in `Statistic.names`.
+    """
+
+    values: Tensor
 
 
 @dataclass(frozen=True)
@@ -38,18 +53,36 @@ class Direction:
     values: Tensor
 
 
+@dataclass(frozen=True)
+class AtRepresentations:
+    """A gradient of every representation, which goes on to the shared parameters.
+
+    Attributes:
+        values: One per entry of `Statistic.representations()`, in the shape of its `values`.
+    """
+
+    values: tuple[Tensor, ...]
+
+
+Answer = Weights | GroupWeights | Direction | AtRepresentations
+
+
 class Balancer(ABC):
     """Turns what it asked for into task weights, or into one direction for the shared parameters.
 
     The scale is that of the plain sum: with T tasks, "equal" gives d = Σ g_t. Whatever a balancer remembers is keyed by
     the task's name; tasks that are absent in a step are neither weighed nor remembered.
 
-    A method implements `needs` and `weigh`, and the hooks `defaults`, `learn`, `reseed`, `state_dict` and `load_state_dict`
-    if it learns, draws random numbers or remembers something.
+    A method implements `needs` and `weigh`, and the hooks `defaults`, `learn`, `look_again`, `reseed`, `state_dict` and
+    `load_state_dict` if it learns, draws random numbers or remembers something.
     """
 
     batches: ClassVar[int] = 1
     """How many independent batches a step takes."""
+    steps_on: ClassVar[Literal["last", "all"]] = "last"
+    """Of several batches, whose gradients are combined: those of the last, or of all together."""
+    looks_again: ClassVar[bool] = False
+    """Whether the losses of the same batches are wanted once more, after the optimizer's step."""
 
     @classmethod
     def defaults(cls, weights: Mapping[str, float]) -> dict[str, Any]:
@@ -62,11 +95,14 @@ class Balancer(ABC):
         """What `weigh` will look at in this step; asked anew at every step."""
 
     @abstractmethod
-    def weigh(self, statistic: Statistic) -> Weights | Direction:
+    def weigh(self, statistic: Statistic) -> Answer:
         """The answer for this step. It changes no state when `needs` is `Nothing`."""
 
     def learn(self, statistic: Statistic) -> None:  # noqa: B027 - a hook
         """Called once at the end of every step with the losses of the whole step."""
+
+    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:  # noqa: B027 - a hook
+        """Called after the optimizer's step with the losses (T,) of the same batches before and after it."""
 
     def reseed(self, seed: int) -> None:  # noqa: B027 - a hook
         """Seed the balancer's own generator."""
@@ -87,7 +123,24 @@ class Balancer(ABC):
             >>> Equal().aggregate(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
             tensor([1., 2.])
         """
-        answer = self.weigh(matrix_statistic(jacobian, losses))
-        if isinstance(answer, Direction):
-            return answer.values
+        statistic = matrix_statistic(jacobian, losses)
+        return direction_of(self.weigh(statistic), statistic)
+
+
+def direction_of(answer: Answer, statistic: Statistic) -> Tensor:
+    """The direction (P,) that an answer makes of a Jacobian that is at hand.
+
+    A representation is taken for the parameters themselves, as in `MatrixStatistic`.
+    """
+    if isinstance(answer, Direction):
+        return answer.values
+    if isinstance(answer, AtRepresentations):
+        return torch.cat([values.sum(0).flatten() for values in answer.values])
+    jacobian = statistic.jacobian()
+    if isinstance(answer, Weights):
         return answer.values.to(jacobian) @ jacobian
+    direction = torch.zeros_like(jacobian[0])
+    for weights, columns in zip(answer.values.to(jacobian), statistic.columns, strict=True):
+        for part in columns:
+            direction[part] = weights @ jacobian[:, part]
+    return direction

@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 
+@dataclass(frozen=True)
+class Representation:
+    """What the heads of some tasks look at, with their gradients of it.
+
+    Attributes:
+        names: The tasks that look at it, t of them.
+        values: (N, ...) the features of N rows, without graph.
+        gradients: (t, N, ...) ∂L_t/∂z of each of these tasks, where L_t is the mean over the task's labelled units.
+    """
+
+    names: tuple[str, ...]
+    values: Tensor
+    gradients: Tensor
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of `values` over all processes that hold rows of this step: of one process, `values` itself."""
+        return values
+
+
+class Look(Protocol):
+    """Losses and gradients somewhere else: at θ + offset, where θ are all trained parameters, Q numbers in one vector.
+
+    Parameters, buffers and random generators are put back after every look.
+    """
+
+    def losses(self, batch: int, offset: Tensor | None = None) -> Tensor:
+        """(T,) float64 the tasks' mean losses of that batch at θ + offset."""
+
+    def gradient(self, batch: int, weights: Tensor, offset: Tensor | None = None) -> Tensor:
+        """(Q,) the gradient of Σ w_t L_t of that batch at θ + offset."""
+
+    def jacobian(self, batch: int, offset: Tensor | None = None) -> Tensor:
+        """(T, Q) every task's gradient of that batch at θ + offset."""
+
+
 class Statistic(Protocol):
-    """One step, as far as the balancer asked for it. T tasks are present, P is the number of shared parameters."""
+    """One step, as far as the balancer asked for it. T tasks are present, P is the number of shared parameters.
+
+    Tensors are valid until the step ends: a balancer that remembers one clones it.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -25,44 +61,28 @@ class Statistic(Protocol):
     def losses(self) -> Tensor:
         """(T,) float64 the tasks' mean losses."""
 
-    def gramian(self) -> Tensor:
-        """(T, T) float64 G = J Jᵀ."""
-
-    def jacobian(self) -> Tensor:
-        """(T, P) the tasks' gradients of the shared parameters, one row each."""
-
-
-@dataclass(frozen=True)
-class MatrixStatistic:
-    """The statistic of a Jacobian that is given as a matrix: for study and for tests.
-
-    Attributes:
-        matrix: (T, P) one row per task.
-        losses: (T,) the tasks' losses.
-        names: The tasks' names.
-        step: How many steps came before.
-    """
-
-    matrix: Tensor
-    losses: Tensor
-    names: tuple[str, ...]
-    step: int = 0
-
-    @cached_property
-    def _gramian(self) -> Tensor:
-        return self.matrix.double() @ self.matrix.double().T
+    def norms(self) -> Tensor:
+        """(T,) float64 the lengths of the tasks' gradients."""
 
     def gramian(self) -> Tensor:
         """(T, T) float64 G = J Jᵀ."""
-        return self._gramian
+
+    def gramians(self) -> Tensor:
+        """(K, T, T) float64 a Gramian per group of parameters; their sum is G."""
 
     def jacobian(self) -> Tensor:
-        """(T, P) the matrix itself."""
-        return self.matrix
+        """(T, P) the tasks' gradients of the shared parameters, one row each; (R, P) where R tasks were asked for."""
 
+    @property
+    def columns(self) -> tuple[tuple[slice, ...], ...]:
+        """Per group of parameters its columns of the Jacobian."""
 
-def matrix_statistic(jacobian: Tensor, losses: Tensor | None = None) -> MatrixStatistic:
-    """The statistic of a Jacobian (T, P), with losses of 1 and the names "0", "1", … where nothing else is said."""
-    tasks = len(jacobian)
-    given = torch.ones(tasks) if losses is None else losses
-    return MatrixStatistic(jacobian, given.double(), tuple(str(task) for task in range(tasks)))
+    def representations(self) -> tuple[Representation, ...]:
+        """What heads look at: one for all tasks, or one per source, or several where experts are mixed."""
+
+    def cross_gramian(self, first: int, second: int) -> Tensor:
+        """(T, T) float64 J₁ J₂ᵀ of two independent batches."""
+
+    @property
+    def look(self) -> Look:
+        """Losses and gradients at other values of the parameters."""

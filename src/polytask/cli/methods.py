@@ -29,7 +29,7 @@ def _table(group: str) -> object:
     from rich.table import Table
 
     rows = rows_of(group)
-    columns = [column for column in ("needs", "cost", "state", "paper") if any(getattr(row, column) for row in rows)]
+    columns = [column for column in ("needs", "cost", "memory", "state", "paper") if any(getattr(row, column) for row in rows)]
     table = Table(title=group, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("name", "what it does", *columns):
         table.add_column(heading, overflow="fold")

@@ -9,7 +9,8 @@ from typing import Any
 
 from polytask.errors import ConfigError
 
-GROUPS = ("task kind", "encoder", "architecture", "balancer", "data set")
+GROUPS = ("task kind", "encoder", "architecture", "balancer", "balancer wrapper", "data set")
+BALANCERS = ("balancers_from_losses", "balancers_from_gramians", "balancers_with_memory", "balancers_with_look_ahead", "balancer_wrappers")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Row:
         summary: What it does, in one line.
         paper: Who invented it, as `authors, venue year`.
         needs: What it asks of its surroundings.
-        cost: What it adds to one training step.
+        cost: What it adds to one training step: backward passes first.
+        memory: What it adds to peak memory.
         state: What it remembers between steps.
     """
 
@@ -34,6 +36,7 @@ class Row:
     paper: str = ""
     needs: str = ""
     cost: str = ""
+    memory: str = ""
     state: str = ""
 
     def resolve(self) -> Any:  # noqa: ANN401 - a class or a function of whichever kind the group holds
@@ -44,7 +47,7 @@ class Row:
 
 def all_rows() -> tuple[Row, ...]:
     """Every row, group by group."""
-    tables = ("task_kinds", "encoders", "architectures", "balancers", "datasets")
+    tables = ("task_kinds", "encoders", "architectures", *BALANCERS, "datasets")
     modules = (importlib.import_module(f"polytask.registry.{table}") for table in tables)
     return tuple(row for module in modules for row in module.ROWS)
 

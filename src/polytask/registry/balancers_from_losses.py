@@ -1,4 +1,4 @@
-"""The balancers: how the losses of several tasks become one update."""
+"""Balancers that look at nothing, or at the losses alone: one backward pass for all tasks."""
 
 from polytask.registry.rows import Row
 

@@ -1,0 +1,49 @@
+"""Impartial multi-task learning, the part that looks at gradients."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.needs import Gramian, Needs
+from polytask.balancing.solvers import pseudo_inverse_times
+from polytask.balancing.statistic import Statistic
+
+
+@final
+class IMTLG(Balancer):
+    """An update whose projections on all tasks' unit gradients are equal (Liu et al., ICLR 2021, section 3.1, eq. 6).
+
+    With u_t = g_t / ‖g_t‖, the weights w with Σ w_t = 1 are those for which dᵀ u_t is the same number for every task.
+    In terms of the Gramian G and s_t = ‖g_t‖:
+
+        w = G⁺ s / (1ᵀ G⁺ s),    d = T Jᵀ w
+
+    Scale: the paper's weights sum to 1; they are multiplied by T, so that T equal gradients give their plain sum.
+    A zero row gets no weight (its s_t is 0 and its row of G⁺ too). Heads get the plain gradient of their own task.
+
+    Deviations: the pseudo-inverse of G stands for the paper's (T−1)×(T−1) inverse, which does not exist when two tasks
+    are parallel; where both exist they agree. Weights may be negative, as in the paper.
+
+    Fails: the sum 1ᵀ G⁺ s passes through 0 where tasks nearly oppose each other, and the weights are then as large as the
+    gradients are opposed; at 0 itself no such update exists and d = 0.
+
+    Example:
+        >>> IMTLG().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]], dtype=torch.float64)) / 2
+        tensor([0.0767, 1.0000, 1.0000], dtype=torch.float64)
+    """
+
+    def needs(self) -> Needs:
+        """The Gramian."""
+        return Gramian()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """T G⁺ s / (1ᵀ G⁺ s)."""
+        G = statistic.gramian().numpy()
+        weights = pseudo_inverse_times(G, G.diagonal() ** 0.5)
+        total = weights.sum()
+        if abs(total) <= 1e-12 * abs(weights).sum():
+            return Weights(torch.zeros(len(G), dtype=torch.float64), heads=False, solved=False)
+        return Weights(torch.from_numpy(weights * (len(G) / total)), heads=False)
