@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -77,11 +77,11 @@ class Balancer(ABC):
     `load_state_dict` if it learns, draws random numbers or remembers something.
     """
 
-    batches: ClassVar[int] = 1
+    batches: int = 1
     """How many independent batches a step takes."""
-    steps_on: ClassVar[Literal["last", "all"]] = "last"
+    steps_on: Literal["last", "all"] = "last"
     """Of several batches, whose gradients are combined: those of the last, or of all together."""
-    looks_again: ClassVar[bool] = False
+    looks_again: bool = False
     """Whether the losses of the same batches are wanted once more, after the optimizer's step."""
 
     @classmethod
