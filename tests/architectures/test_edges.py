@@ -33,7 +33,7 @@ def test_a_task_that_is_not_asked_for_gets_no_gradient() -> None:
     assert set(outputs) == {"b"}
     outputs["b"].sum().backward()
     assert all(parameter.grad is None for parameter in model.head("a").parameters())
-    assert all(parameter.grad is not None for parameter in (*model.head("b").parameters(), *model.shared_parameters()))
+    assert all(parameter.grad is not None for parameter in (*model.head("b").parameters(), *model.shared_parameters().values()))
 
 
 def test_frozen_parameters_are_not_shared_ones() -> None:

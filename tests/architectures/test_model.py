@@ -20,7 +20,7 @@ def test_the_reference_network_has_its_parameters() -> None:
     trunk = (9 + 1) * 32 + (32 * 9 + 1) * 64
     one_head = (1_600 + 1) * 64 + (64 + 1) * 10
     assert sum(p.numel() for p in model.parameters()) == trunk + 2 * one_head
-    assert sum(p.numel() for p in model.shared_parameters()) == trunk
+    assert sum(p.numel() for p in model.shared_parameters().values()) == trunk
 
 
 def test_the_cost_is_counted_right() -> None:
@@ -52,7 +52,7 @@ def test_hard_sharing_gives_every_task_the_same_features() -> None:
 
 
 def test_a_single_task_shares_nothing() -> None:
-    assert MultiTaskModel(MLP((4,)), (DIGIT,)).shared_parameters() == ()
+    assert MultiTaskModel(MLP((4,)), (DIGIT,)).shared_parameters() == {}
 
 
 @pytest.mark.parametrize("name", ["a.b", "keys", "type", "Größe (cm)", " ", "a/b", "../../x", "%2E", "forward"])

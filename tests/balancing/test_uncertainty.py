@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from polytask.balancing import Uncertainty
 from polytask.balancing.adam import AdamScalar
-from polytask.balancing.statistic import MatrixStatistic
+from polytask.balancing.matrix import MatrixStatistic
 from polytask.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from polytask.balancing import Balancer, Equal, Fixed, Nothing, Uncertainty, Weights, matrix_statistic
-from polytask.balancing.statistic import MatrixStatistic
+from polytask.balancing.matrix import MatrixStatistic
 from polytask.registry import find, names
 from polytask.storage import load_state, save_state
 

@@ -78,10 +78,10 @@ class MultiTaskModel(nn.Module):
             raise ConfigError("the network has no such task", where=f"task {task!r}", remedy=f"Choose from: {known}")
         return self.heads[_key(task)]
 
-    def shared_parameters(self) -> tuple[nn.Parameter, ...]:
-        """The trainable parameters that more than one task's loss can reach."""
+    def shared_parameters(self) -> dict[str, nn.Parameter]:
+        """The trainable parameters that more than one task's loss can reach, by name."""
         named = self.architecture.named_parameters()
-        return tuple(p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1)
+        return {name: p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1}
 
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Outputs (N, task.outputs) per task, from the inputs (N, ...) of one source.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,15 +17,13 @@ class Representation:
         names: The tasks that look at it, t of them.
         values: (N, ...) the features of N rows, without graph.
         gradients: (t, N, ...) ∂L_t/∂z of each of these tasks, where L_t is the mean over the task's labelled units.
+        total: Sums a tensor over all processes that hold rows of this step; with one process it gives the tensor itself.
     """
 
     names: tuple[str, ...]
     values: Tensor
     gradients: Tensor
-
-    def total(self, values: Tensor) -> Tensor:
-        """The sum of `values` over all processes that hold rows of this step: of one process, `values` itself."""
-        return values
+    total: Callable[[Tensor], Tensor] = lambda values: values
 
 
 class Look(Protocol):

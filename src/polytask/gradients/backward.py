@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
+from torch.distributed import ProcessGroup
 
-from polytask.balancing import Balancer, Direction, Losses, Nothing, Weights
+from polytask.balancing import Balancer, CrossGramian, Lookahead
 from polytask.errors import ConfigError
-from polytask.gradients.rows import Rows
-from polytask.gradients.sharing import Shared, add_to_grad, found_shared, shared_parameters
-from polytask.gradients.step import StepLosses, StepStatistic
+from polytask.gradients.by_batches import ByBatches
+from polytask.gradients.choice import ROUTES, Route, choose_path, explanation, features_of
+from polytask.gradients.layout import Layout
+from polytask.gradients.looking import Closure, Looking, Revisit, Visit, agreed, means_of, united
+from polytask.gradients.one_step import Choose, NonFinite, OneStep, Policy, add_penalty
+from polytask.gradients.path import Parts, Path
+from polytask.gradients.processes import traffic_of
+from polytask.gradients.report import Report
+from polytask.gradients.setting import Setting
+from polytask.gradients.sharing import Shared, named_shared, reached
+from polytask.gradients.sink import Sink, ToAllProcesses, ToGrad
+from polytask.gradients.step import Counts, Losses
 from polytask.tasks import Loss
 
-
-@dataclass(frozen=True)
-class Report:
-    """What a call did.
-
-    Attributes:
-        losses: Per task present its mean loss () over what has been seen of the step, without graph.
-        weights: Per task present its weight; empty while the balancer waits for the rest of the step, and for
-            methods that give a direction.
-    """
-
-    losses: dict[str, Tensor]
-    weights: dict[str, float]
+Features = Tensor | Sequence[Tensor] | None
 
 
 class Backward:
@@ -39,23 +35,38 @@ class Backward:
     optimizer and the schedule stay ordinary PyTorch.
 
     A step may come in micro-batches. Then `counts` says how many labelled units the whole step has per task: a task's
-    loss is the sum over its micro-batches divided by that count, and the balancer learns once, when all units have been
+    loss is the sum over its micro-batches divided by that count, and the balancer is asked once, when all units have been
     seen. (The mean of the micro-batches' means is wrong as soon as their counts differ.)
 
     A task that is absent (not in `losses`) has no part in the step: its private parameters get no gradient, and the
     balancer leaves what it remembers of it untouched.
 
+    Several processes (`group`) act as one process on the union of their batches: losses are `Loss`es with counts, models
+    are not wrapped, and every process ends a step with the same `.grad`. What they tell each other, and what it costs, is
+    in `polytask.gradients.processes`. A penalty is averaged over the processes.
+
     Args:
         balancer: How the tasks' losses become one update.
         tasks: All tasks, in the order in which the balancer sees those that are present.
-        shared: The parameters that more than one task reaches, as a module or a list. By default they are read off the
-            graphs of the first step, which must then have all tasks. Only balancers that look at gradients use them.
+        shared: The parameters that more than one task reaches: a module, named or unnamed tensors. By default they are
+            read off the graphs of the first step, which must then have all tasks. Only balancers that look at gradients use them.
+        model: The whole network. Needed with several processes, and by balancers that look at losses again if it has
+            buffers, such as running means, which are put back after every look.
         scaler: The loss scaler of fp16 training. Balancers see unscaled losses and gradients, and nothing of steps that are not finite.
+        group: The processes that hold parts of the batch.
+        weight_heads: Whether private parameters get w_t g_t or g_t; by default as the method's paper says.
+        route: How rows of the Jacobian are obtained: one backward per task (`sequential`), one batched backward from the
+            representations on (`batched`), or not at all, the Gramian of the representations standing for theirs
+            (`representation`: approximate). By default sequential, which no measurement on a CPU has found slower.
+        non_finite: What becomes of a task whose loss or gradient is not finite: `raise` NonFiniteError before `.grad` is
+            touched, `drop` the task from the step, or `skip` all tasks. Balancers see none of it. With a scaler, the
+            scaler decides: it skips the step.
 
     Raises:
-        ConfigError: No task, or one twice.
+        ConfigError: No task, or one twice; an unknown route; several processes without `shared` or `model`.
 
     Example:
+        >>> import torch
         >>> from polytask.balancing import Equal
         >>> trunk = torch.tensor([1.0, 2.0], requires_grad=True)
         >>> backward = Backward(Equal(), tasks=("a", "b"))
@@ -65,44 +76,72 @@ class Backward:
         tensor([3., 5.])
     """
 
-    def __init__(self, balancer: Balancer, *, tasks: Sequence[str], shared: Shared | None = None, scaler: GradScaler | None = None) -> None:
-        if not tasks or len(set(tasks)) < len(tasks):
-            raise ConfigError("at least one task, each once, is needed", where="tasks", found=tuple(tasks))
-        self.balancer, self.tasks, self.scaler = balancer, tuple(tasks), scaler
+    def __init__(
+        self,
+        balancer: Balancer,
+        *,
+        tasks: Sequence[str],
+        shared: Shared | None = None,
+        model: nn.Module | None = None,
+        scaler: GradScaler | None = None,
+        group: ProcessGroup | None = None,
+        weight_heads: bool | None = None,
+        route: Route = "sequential",
+        non_finite: NonFinite = "raise",
+    ) -> None:
+        _check(tasks, route, group, shared, model)
+        self.balancer, self.tasks, self.model, self.route = balancer, tuple(tasks), model, route
         self.step = 0
-        self._rows = None if shared is None else Rows(shared_parameters(shared))
-        self._losses = StepLosses()
-        self._skipped = False  # whether the scaler will skip this step: a gradient is not finite
+        traffic = traffic_of(group)
+        sink: Sink = ToGrad() if model is None or group is None else ToAllProcesses(_trained(model.named_parameters()), traffic)
+        layout = None if shared is None else Layout(named_shared(shared))
+        self._setting = Setting(self.tasks, traffic, sink, scaler, layout, batched=route == "batched")
+        self._policy = Policy(weight_heads, non_finite)
+        self._current: OneStep | None = None
+        self._revisit: Revisit | None = None
 
     def __call__(
-        self, losses: Mapping[str, Tensor | Loss], *, penalty: Tensor | None = None, counts: Mapping[str, int] | None = None
+        self,
+        losses: Losses | Closure,
+        batches: Sequence[Any] = (),
+        *,
+        features: Features = None,
+        penalty: Tensor | None = None,
+        counts: Counts | None = None,
     ) -> Report:
         """Add this batch's part to `.grad`.
 
         Args:
-            losses: Per task present its mean loss (), or its `Loss` with sum and count.
+            losses: Per task present its mean loss (), or its `Loss` with sum and count; or a function that gives them for
+                one of `batches`, for balancers that look more than once.
+            batches: As many as the balancer takes; handed to that function.
+            features: What the heads look at: one tensor, or several (experts, sources).
             penalty: () what is no task's loss (a penalty on weights, say): added beside the balancer, not seen by it.
             counts: Labelled units per task of the whole step, when this is one of several micro-batches.
 
         Raises:
-            ConfigError: An unknown task; a mean without a count in a micro-batch; more units than announced.
+            ConfigError: An unknown task; a mean without a count in a micro-batch; more units than announced; a balancer
+                that needs a function, or representations, and does not get them.
+            NonFiniteError: A task's loss or gradient is not finite, and `non_finite` is `raise`.
         """
-        self._check_known(counts or {}, "counts")
-        first = not self._losses.means
-        parts = {task: self._losses.add(task, losses[task], counts) for task in self._ordered(losses)}
-        complete = self._losses.complete(counts)
-        needs = self.balancer.needs()
-        if isinstance(needs, Nothing) or (isinstance(needs, Losses) and first and complete):
-            weights = self._directly(parts, penalty, counts, complete=complete)
-        else:
-            weights = self._through_rows(parts, penalty, complete=complete)
-        report = Report(dict(self._losses.means), weights)
-        if complete:
-            self._finish()
-        return report
+        self._revisit = None
+        if callable(losses):
+            return self._look(losses, batches, penalty)
+        if self.balancer.looks_again or self.balancer.batches > 1:
+            remedy = "Call backward(closure, batches) with a function that gives the losses of a batch"
+            raise ConfigError("this balancer asks for losses more than once", where="Backward", remedy=remedy)
+        given, needs = features_of(features), self.balancer.needs()
+        return self._take(losses, lambda whole: choose_path(needs, self._setting, given, self.route, whole=whole), penalty, counts)
 
     def after_step(self) -> None:
         """Call it after `optimizer.step()`: the place of methods that look at the losses again."""
+        revisit, self._revisit = self._revisit, None
+        if revisit is not None:
+            self.balancer.look_again(revisit.names, revisit.before, revisit.after(self._setting))
+
+    def explain(self) -> str:
+        """How the statistic is obtained, what that costs, and which parameters are shared, in a few lines."""
+        return explanation(self.balancer, self._setting, self.route)
 
     def state_dict(self) -> dict[str, Any]:
         """The number of steps, and what the balancer remembers."""
@@ -113,117 +152,72 @@ class Backward:
         self.step = int(state["step"])
         self.balancer.load_state_dict(state["balancer"])
 
-    def _ordered(self, losses: Mapping[str, Tensor | Loss]) -> list[str]:
-        self._check_known(losses, "losses")
-        return [task for task in self.tasks if task in losses]
+    def _take(self, losses: Losses, choose: Choose, penalty: Tensor | None, counts: Counts | None) -> Report:
+        if self._current is None and not losses and any((counts or {}).values()):
+            # A micro-batch without any label, before the step's first or after its last one.
+            add_penalty(self._setting, penalty)
+            return Report({})
+        current = self._current or OneStep(self._setting, self.balancer, self.step, self._policy)
+        self._current = None  # a step that raises is forgotten
+        report = current.take(losses, choose, penalty, counts)
+        if current.complete:
+            self.step += 1
+        else:
+            self._current = current
+        return report
 
-    def _check_known(self, given: Iterable[str], what: str) -> None:
-        foreign = [task for task in given if task not in self.tasks]
-        if foreign:
-            raise ConfigError(f"unknown task among the {what}", where=repr(foreign[0]), remedy=f"Tasks: {', '.join(self.tasks)}")
+    def _look(self, closure: Closure, batches: Sequence[Any], penalty: Tensor | None) -> Report:
+        """A step whose losses come from a function."""
+        balancer, setting = self.balancer, self._setting
+        if len(batches) != balancer.batches:
+            raise ConfigError(
+                "the balancer takes another number of batches", where="batches", found=f"{len(batches)} of {balancer.batches}"
+            )
+        visits = [Visit(closure, batch, self.model) for batch in batches]
+        needs = balancer.needs()
+        if isinstance(needs, CrossGramian | Lookahead):
+            return self._take(united(visits, balancer.steps_on), lambda whole: self._by_batches(visits), penalty, None)
+        report = self._take(visits[-1].losses, lambda whole: choose_path(needs, setting, (), self.route, whole=whole), penalty, None)
+        if balancer.looks_again and report.losses and not report.skipped:
+            self._revisit = Revisit(visits[-1], agreed(setting, visits[-1].losses), report)
+        return report
 
-    def _statistic(self, *, rows: Rows | None = None) -> StepStatistic:
-        means = {task: self._losses.means[task] for task in self.tasks if task in self._losses.means}
-        return StepStatistic(tuple(means), self.step, tuple(means.values()), rows)
-
-    def _directly(
-        self, parts: Mapping[str, Tensor], penalty: Tensor | None, counts: Mapping[str, int] | None, *, complete: bool
-    ) -> dict[str, float]:
-        """One backward of Σ w_t L_t: enough when the weights are known now and hold for private parameters too."""
-        if not parts:
-            self._add_penalty(penalty)
-            return {}
-        statistic = self._statistic()
-        if counts is not None:
-            # Who is present is a matter of the whole step, not of those whose turn has come.
-            statistic = replace(statistic, names=tuple(task for task in self.tasks if counts.get(task)))
-        answer = self._answer(statistic)
-        if not isinstance(answer, Weights) or not answer.heads:
-            return self._through_rows(parts, penalty, complete=complete, answer=answer)
-        weights = dict(zip(statistic.names, answer.values.tolist(), strict=True))
-        terms = [part if weights[task] == 1.0 else part * weights[task] for task, part in parts.items()]
-        total = sum(terms[1:], start=terms[0])
-        self._scaled(total if penalty is None else total + penalty).backward()  # type: ignore[no-untyped-call]
-        return weights
-
-    def _through_rows(
-        self,
-        parts: Mapping[str, Tensor],
-        penalty: Tensor | None,
-        *,
-        complete: bool,
-        answer: Weights | Direction | None = None,
-    ) -> dict[str, float]:
-        """Every task's gradient on its own, combined when the step is complete."""
-        rows = self._known_rows(parts)
-        remaining = len(parts)
-        for task, part in parts.items():
-            remaining -= 1
-            rows.add(task, self._scaled(part), retain_graph=remaining > 0 or penalty is not None)
-        self._add_penalty(penalty)
-        if not complete or not rows.of_shared:
-            return {}
-        statistic = self._statistic(rows=rows)
-        rows.scale = 1.0 if self.scaler is None else float(self.scaler.get_scale())
-        if self.scaler is not None and not rows.finite():
-            self._skipped = True
-            answer = _plain(statistic)
-        answer = self._answer(statistic) if answer is None else answer
-        return _fill(rows, statistic.names, answer)
-
-    def _answer(self, statistic: StepStatistic) -> Weights | Direction:
-        """What the balancer says; of a step that the scaler will skip it sees nothing."""
-        if self.scaler is not None and not statistic.finite:
-            return _plain(statistic)
-        return self.balancer.weigh(statistic)
-
-    def _known_rows(self, parts: Mapping[str, Tensor]) -> Rows:
-        if self._rows is None:
-            absent = [task for task in self.tasks if task not in parts]
-            if absent:
-                remedy = "Name the shared parameters (shared=), or start with a step that has all tasks"
-                raise ConfigError("shared parameters cannot be found while a task is absent", where=repr(absent[0]), remedy=remedy)
-            self._rows = Rows(found_shared(parts))
-        return self._rows
-
-    def _scaled(self, loss: Tensor) -> Tensor:
-        return loss if self.scaler is None else self.scaler.scale(loss)
-
-    def _add_penalty(self, penalty: Tensor | None) -> None:
-        if penalty is not None:
-            self._scaled(penalty).backward()  # type: ignore[no-untyped-call]
-
-    def _finish(self) -> None:
-        statistic = self._statistic()
-        if statistic.names and statistic.finite and not self._skipped:
-            self.balancer.learn(statistic)
-        if self._rows is not None:
-            self._rows.clear()
-        self._losses, self._skipped = StepLosses(), False
-        self.step += 1
+    def _by_batches(self, visits: Sequence[Visit]) -> Path:
+        counts = [agreed(self._setting, visit.losses) for visit in visits]
+        parts = [means_of(visit.losses, count) for visit, count in zip(visits, counts, strict=True)]
+        named = self.model.named_parameters() if self.model is not None else _reached(self._setting, parts)
+        return ByBatches(self._setting, parts, Looking(self._setting, visits, parts, counts, _trained(named)))
 
 
-def _plain(statistic: StepStatistic) -> Weights:
-    return Weights(torch.ones(len(statistic.names), dtype=torch.float64), heads=True)
+def _trained(named: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: parameter for name, parameter in named if parameter.requires_grad}
 
 
-def _fill(rows: Rows, tasks: tuple[str, ...], answer: Weights | Direction) -> dict[str, float]:
-    """Write the answer into `.grad`, and return the weights if it has any."""
-    if isinstance(answer, Direction):
-        add_to_grad(rows.shared, rows.split(answer.values, tasks))
-        weights: dict[str, float] = {}
-    else:
-        weights = dict(zip(tasks, answer.values.tolist(), strict=True))
-        add_to_grad(rows.shared, rows.combined(tasks, list(weights.values())))
-    heads = weights if isinstance(answer, Weights) and answer.heads else {}
-    for task in tasks:
-        gradients = (None if g is None else g * heads.get(task, 1.0) for g in rows.of_private[task])
-        add_to_grad(rows.private[task], gradients)
-    return weights
+def _reached(setting: Setting, parts: Sequence[Parts]) -> Iterator[tuple[str, Tensor]]:
+    """The shared parameters and everything else that the losses reach, called by their number."""
+    leaves = {id(leaf): leaf for part in parts for loss in part.values() for leaf in reached(loss)}
+    if setting.shared is not None:
+        leaves = {id(leaf): leaf for leaf in setting.shared.parameters} | leaves
+    return ((str(number), leaf) for number, leaf in enumerate(leaves.values()))
+
+
+def _check(tasks: Sequence[str], route: str, group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
+    if not tasks or len(set(tasks)) < len(tasks):
+        raise ConfigError("at least one task, each once, is needed", where="tasks", found=tuple(tasks))
+    if route not in ROUTES:
+        raise ConfigError("unknown route", where="route", found=route, remedy=f"Choose from: {', '.join(ROUTES)}")
+    if group is not None and (shared is None or model is None):
+        remedy = "Pass shared= and model=, the same in every process"
+        raise ConfigError("several processes agree on parameters before they start", where="group", remedy=remedy)
 
 
 def backward(
-    losses: Mapping[str, Tensor | Loss], balancer: Balancer, *, shared: Shared | None = None, penalty: Tensor | None = None
+    losses: Mapping[str, Tensor | Loss],
+    balancer: Balancer,
+    *,
+    shared: Shared | None = None,
+    features: Features = None,
+    penalty: Tensor | None = None,
 ) -> Report:
     """`Backward` for a single call, with a balancer that remembers nothing.
 
@@ -231,13 +225,15 @@ def backward(
         losses: Per task its mean loss (), or its `Loss` with sum and count.
         balancer: How they become one update.
         shared: The shared parameters; by default read off the graphs.
+        features: What the heads look at, for balancers that look there.
         penalty: () what is no task's loss.
 
     Example:
+        >>> import torch
         >>> from polytask.balancing import Fixed
         >>> trunk = torch.tensor([1.0], requires_grad=True)
         >>> _ = backward({"a": trunk.sum(), "b": 3 * trunk.sum()}, Fixed({"a": 0.5, "b": 0.5}))
         >>> trunk.grad
         tensor([2.])
     """
-    return Backward(balancer, tasks=tuple(losses), shared=shared)(losses, penalty=penalty)
+    return Backward(balancer, tasks=tuple(losses), shared=shared)(losses, features=features, penalty=penalty)

@@ -1,95 +1,127 @@
-"""The rows of the Jacobian: every task's gradient, accumulated over the micro-batches of a step."""
+"""The rows of the Jacobian: every task's gradient of the shared parameters, accumulated over the micro-batches of a step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import torch
 from torch import Tensor
 
-from polytask.gradients.sharing import reached
-
-Gradients = list[Tensor | None]
+from polytask.balancing.needs import Groups
+from polytask.gradients.gramian import gramian
+from polytask.gradients.layout import Gradients, Layout
+from polytask.gradients.processes import Traffic
 
 
 class Rows:
-    """Per task the gradients of the shared and of its private parameters.
+    """A (T, P) buffer with a row per task, kept from step to step.
 
     Args:
-        shared: The shared parameters, P numbers in all.
+        layout: Of the shared parameters, P numbers in all.
+        tasks: All tasks that may come.
+        traffic: The processes that hold parts of the rows.
 
     Attributes:
         scale: What the losses were multiplied with (by a loss scaler) before their gradients were taken.
     """
 
-    def __init__(self, shared: tuple[Tensor, ...]) -> None:
-        self.shared = shared
-        self.scale = 1.0
-        self.private: dict[str, tuple[Tensor, ...]] = {}
-        self.of_shared: dict[str, Gradients] = {}
-        self.of_private: dict[str, Gradients] = {}
+    def __init__(self, layout: Layout, tasks: Sequence[str], traffic: Traffic) -> None:
+        self.layout, self.traffic, self.scale = layout, traffic, 1.0
+        self._buffer = torch.empty(len(tasks), layout.size, dtype=layout.dtype, device=layout.device)
+        self._views = [layout.views(row) for row in self._buffer]
+        self._number: dict[str, int] = {}
+        self._met: dict[str, list[bool]] = {}
 
-    def add(self, task: str, loss: Tensor, *, retain_graph: bool) -> None:
-        """Add the gradient of one task's loss to its row."""
-        known = self.private.get(task, ())
-        taken = {id(parameter) for parameter in (*self.shared, *known)}
-        # Asked at every step: a task may reach one part of the network now and another later.
-        self.private[task] = (*known, *(leaf for leaf in reached(loss) if id(leaf) not in taken))
-        parameters = (*self.shared, *self.private[task])
-        found: Sequence[Tensor | None] = [None] * len(parameters)
-        if parameters and loss.requires_grad:
-            found = torch.autograd.grad(loss, parameters, retain_graph=retain_graph, allow_unused=True)
-        count = len(self.shared)
-        self.of_shared[task] = _sum(self.of_shared.get(task), found[:count])
-        self.of_private[task] = _sum(self.of_private.get(task), found[count:])
+    def add(self, task: str, gradients: Gradients) -> None:
+        """Add to the task's row; None counts as zero, but for `met`."""
+        first = task not in self._number
+        number = self._number.setdefault(task, len(self._number))
+        met = self._met.setdefault(task, [False] * len(self.layout.parameters))
+        for place, (view, gradient) in enumerate(zip(self._views[number], gradients, strict=True)):
+            if gradient is not None:
+                met[place] = True
+                view.copy_(gradient) if first else view.add_(gradient)
+            elif first:
+                view.zero_()
 
     def clear(self) -> None:
-        """Forget the step; which parameters are private stays."""
-        self.of_shared.clear()
-        self.of_private.clear()
+        """Forget the step."""
+        self._number.clear()
+        self._met.clear()
 
-    def finite(self) -> bool:
-        """Whether every number of every row is finite."""
-        gradients = (g for rows in (self.of_shared, self.of_private) for row in rows.values() for g in row if g is not None)
-        return all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+    def finish(self, tasks: Sequence[str]) -> None:
+        """Bring the tasks of a complete step into their order; those that only other processes saw get a zero row."""
+        for task in tasks:
+            if task not in self._number:
+                self.add(task, [None] * len(self.layout.parameters))
+        wanted = [self._number[task] for task in tasks]
+        if wanted != list(range(len(tasks))):
+            self._buffer[: len(tasks)] = self._buffer[wanted]
+            mets = [self._met[task] for task in tasks]
+            self._number = {task: number for number, task in enumerate(tasks)}
+            self._met = dict(zip(tasks, mets, strict=True))
+        self._rows = self._buffer[: len(tasks)]
+        self._shard: Tensor | None = None
 
-    def jacobian(self, tasks: Sequence[str]) -> Tensor:
+    def met(self) -> list[bool]:
+        """Per parameter whether any task of the step reaches it."""
+        local = [any(column) for column in zip(*self._met.values(), strict=True)]
+        return self.traffic.any(local)
+
+    def jacobian(self) -> Tensor:
         """(T, P) one row per task, without the scale; zero where a task does not reach a parameter."""
-        if not self.shared:
-            return torch.zeros(len(tasks), 0)
-        return torch.stack([torch.cat([block.flatten() for block in self._filled(task)]) for task in tasks]) / self.scale
+        whole = self.traffic.total(self._rows) if self._shard is None else self.traffic.gathered(self._shard)[:, : self.layout.size]
+        return whole if self.scale == 1.0 else whole / self.scale
 
-    def gramian(self, tasks: Sequence[str]) -> Tensor:
-        """(T, T) float64 without the scale: the sum over parameters of their Gramians, so that no (T, P) matrix is built."""
-        gramian = torch.zeros(len(tasks), len(tasks), dtype=torch.float64)
-        for blocks in zip(*(self._filled(task) for task in tasks), strict=True):
-            matrix = torch.stack([block.flatten() for block in blocks]).double() / self.scale
-            gramian += (matrix @ matrix.T).cpu()
-        return gramian
+    def gramians(self, groups: Groups = "whole") -> Tensor:
+        """(K, T, T) float64 a Gramian per group, without the scale."""
+        shard, first = self._own_shard()
+        columns = [[_overlap(part, first, shard.shape[1]) for part in group] for group in self.layout.groups(groups)]
+        found = [sum((gramian(shard[:, part], self.scale) for part in group), start=_zeros(len(shard))) for group in columns]
+        return self.traffic.total(torch.stack(found))
 
-    def combined(self, tasks: Sequence[str], weights: Sequence[float]) -> Gradients:
-        """Σ w_t g_t of the shared parameters, with the scale."""
-        total: Gradients = [None] * len(self.shared)
-        for task, weight in zip(tasks, weights, strict=True):
-            total = _sum(total, [None if g is None else g * weight for g in self.of_shared[task]])
-        return total
+    def finite(self) -> list[bool]:
+        """Per task whether every number of its row is finite, in all processes."""
+        # A sum is finite only if all of its terms are; the reverse is asked row by row.
+        local = [True] * len(self._rows)
+        if not bool(torch.isfinite(self._rows.sum())):
+            local = [bool(torch.isfinite(row).all()) for row in self._rows]
+        return [not bad for bad in self.traffic.any([not fine for fine in local])]
 
-    def split(self, direction: Tensor, tasks: Sequence[str]) -> Gradients:
-        """A direction (P,) in the shapes of the shared parameters, with the scale; None where none of the tasks reaches one."""
-        if not self.shared:
-            return []
-        blocks = torch.split(direction * self.scale, [parameter.numel() for parameter in self.shared])
-        met = [any(gradient is not None for gradient in column) for column in zip(*(self.of_shared[t] for t in tasks), strict=True)]
-        return [block.view_as(p) if some else None for block, p, some in zip(blocks, self.shared, met, strict=True)]
+    def norms_of(self, parameters: Sequence[int]) -> Tensor:
+        """(T,) float64 ‖∂L_t/∂θ‖ for these parameters alone, without the scale."""
+        rows = self.jacobian()
+        squares = torch.zeros(len(rows), dtype=torch.float64)
+        for number in parameters:
+            squares += rows[:, self.layout.columns(number)].double().square().sum(1).cpu()
+        return squares.sqrt()
 
-    def _filled(self, task: str) -> list[Tensor]:
-        pairs = zip(self.shared, self.of_shared[task], strict=True)
-        return [torch.zeros_like(parameter) if gradient is None else gradient for parameter, gradient in pairs]
+    def combined(self, weights: Tensor) -> Tensor:
+        """(P,) Σ w_t g_t with the scale."""
+        shard, _ = self._own_shard()
+        return self.traffic.gathered(weights.to(shard) @ shard)[: self.layout.size]
+
+    def combined_in_groups(self, weights: Tensor, groups: Groups) -> Tensor:
+        """(P,) Σ w_kt g_t in the columns of group k, with the scale."""
+        shard, first = self._own_shard()
+        direction = shard.new_zeros(shard.shape[1])
+        for own, group in zip(weights.to(shard), self.layout.groups(groups), strict=True):
+            for part in (_overlap(part, first, shard.shape[1]) for part in group):
+                direction[part] = own @ shard[:, part]
+        return self.traffic.gathered(direction)[: self.layout.size]
+
+    def _own_shard(self) -> tuple[Tensor, int]:
+        """The columns that this process works on, summed over all processes, and the number of the first of them."""
+        if self._shard is None:
+            self._shard = self.traffic.scattered(self._rows)
+        return self._shard, self.traffic.number * self._shard.shape[1]
 
 
-def _sum(old: Gradients | None, new: Sequence[Tensor | None]) -> Gradients:
-    if old is None:
-        return list(new)
-    # The new ones may have more: parameters that were not reached before.
-    return [b if a is None else a if b is None else a + b for a, b in zip_longest(old, new)]
+def _zeros(tasks: int) -> Tensor:
+    return torch.zeros(tasks, tasks, dtype=torch.float64)
+
+
+def _overlap(part: slice, first: int, width: int) -> slice:
+    """The columns of `part` that lie within [first, first + width), counted from `first`."""
+    start, stop = max(part.start - first, 0), min(part.stop - first, width)
+    return slice(min(start, width), max(stop, min(start, width)))

@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from polytask.errors import ConfigError
 
-Shared = nn.Module | Iterable[Tensor]
+Shared = nn.Module | Mapping[str, Tensor] | Iterable[Tensor]
+Leaves = tuple[Tensor, ...]
+
+COMPILED, REENTRANT = "CompiledFunctionBackward", "CheckpointFunctionBackward"
+
+
+class Reach:
+    """Finds the leaves that losses can reach, and walks what they have in common only once.
+
+    Args:
+        known: Leaves that need not be reported: the shared parameters. A graph's nodes below which there is nothing else
+            are passed over as soon as a second loss meets them.
+        barriers: Tensors at which walks stop: representations.
+
+    Attributes:
+        met: Names of the nodes that need care: compiled functions and reentrant checkpoints.
+    """
+
+    def __init__(self, known: Iterable[Tensor] = (), barriers: Iterable[Tensor] = ()) -> None:
+        self._known = {id(leaf) for leaf in known}
+        self._below: dict[Any, Leaves] = {tensor.grad_fn: () for tensor in barriers if tensor.grad_fn is not None}
+        self.met: set[str] = set()
+
+    def __call__(self, loss: Tensor) -> list[Tensor]:
+        """The leaves that require a gradient, each once, in the order of a depth-first walk."""
+        if loss.grad_fn is None:
+            return [loss] if loss.requires_grad and id(loss) not in self._known else []
+        waiting: list[tuple[Any, bool]] = [(loss.grad_fn, False)]
+        while waiting:
+            node, done = waiting.pop()
+            if done:
+                self._below[node] = self._gather(node)
+            elif node not in self._below:
+                self._below[node] = ()  # a graph has no circles; this only keeps a node from waiting twice
+                waiting.append((node, True))
+                waiting.extend((parent, False) for parent, _ in reversed(node.next_functions) if parent is not None)
+        return list(self._below[loss.grad_fn])
+
+    def _gather(self, node: Any) -> Leaves:  # noqa: ANN401 - autograd's nodes have no public type
+        name = node.name()
+        if name in (COMPILED, REENTRANT):
+            self.met.add(name)
+        variable = getattr(node, "variable", None)  # only the nodes that accumulate into a leaf have one
+        if isinstance(variable, Tensor):
+            return () if id(variable) in self._known else (variable,)
+        found: dict[int, Tensor] = {}
+        for parent, _ in node.next_functions:
+            if parent is not None:
+                found.update((id(leaf), leaf) for leaf in self._below[parent])
+        return tuple(found.values())
 
 
 def reached(loss: Tensor) -> list[Tensor]:
@@ -20,53 +70,64 @@ def reached(loss: Tensor) -> list[Tensor]:
         >>> reached((weight * 3).sum())[0] is weight
         True
     """
-    leaves: dict[int, Tensor] = {}
-    seen: set[object] = set()
-    waiting = [loss.grad_fn] if loss.grad_fn is not None else []
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)  # only the nodes that accumulate into a leaf have one
-        if isinstance(variable, Tensor):
-            leaves[id(variable)] = variable
-        waiting.extend(parent for parent, _ in reversed(node.next_functions) if parent is not None)
-    return list(leaves.values())
+    return Reach()(loss)
 
 
-def shared_parameters(shared: Shared) -> tuple[Tensor, ...]:
-    """The trainable parameters of a module, or of a list of parameters.
+def named_shared(shared: Shared) -> dict[str, Tensor]:
+    """The trainable parameters of a module, or of named or unnamed tensors; unnamed ones are called by their number.
 
     Raises:
-        ConfigError: There is something else among them.
+        ConfigError: There is something else among them, or one twice.
     """
-    given = list(shared.parameters() if isinstance(shared, nn.Module) else shared)
-    foreign = [type(parameter).__name__ for parameter in given if not isinstance(parameter, Tensor)]
+    if isinstance(shared, nn.Module):
+        given: dict[str, Any] = dict(shared.named_parameters())
+    elif isinstance(shared, Mapping):
+        given = dict(shared)
+    else:
+        given = {str(number): parameter for number, parameter in enumerate(shared)}
+    foreign = [type(parameter).__name__ for parameter in given.values() if not isinstance(parameter, Tensor)]
     if foreign:
         raise ConfigError("shared parameters are a module or tensors", where="shared", found=foreign[0])
-    return tuple(parameter for parameter in given if parameter.requires_grad)
+    trained = {name: parameter for name, parameter in given.items() if parameter.requires_grad}
+    if len({id(parameter) for parameter in trained.values()}) < len(trained):
+        raise ConfigError("a parameter is named twice", where="shared", remedy="Name each of the shared parameters once")
+    return trained
 
 
-def found_shared(losses: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-    """The parameters that more than one of these losses can reach."""
-    reach = {task: reached(loss) for task, loss in losses.items()}
+def found_shared(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters that more than one of these losses can reach, called by their number.
+
+    Raises:
+        ConfigError: A compiled function hides which parameter belongs to which task.
+    """
+    reach = Reach()
+    leaves: Sequence[Sequence[Tensor]] = [reach(loss) for loss in losses.values()]
+    if COMPILED in reach.met:
+        remedy = "Name the shared parameters (shared=)"
+        raise ConfigError("which parameters are shared cannot be read off a compiled model", where="shared", remedy=remedy)
     times: dict[int, int] = {}
-    for leaves in reach.values():
-        for leaf in leaves:
-            times[id(leaf)] = times.get(id(leaf), 0) + 1
-    unique = {id(leaf): leaf for leaves in reach.values() for leaf in leaves}
-    return tuple(leaf for key, leaf in unique.items() if times[key] > 1)
+    for leaf in (leaf for found in leaves for leaf in found):
+        times[id(leaf)] = times.get(id(leaf), 0) + 1
+    unique = {id(leaf): leaf for found in leaves for leaf in found}
+    return {str(number): leaf for number, leaf in enumerate(leaf for key, leaf in unique.items() if times[key] > 1)}
 
 
-def add_to_grad(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None]) -> None:
-    """Add to `.grad`, as `Tensor.backward` does; None leaves `.grad` as it is."""
+def add_to_grad(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None], *, owned: bool = False) -> None:
+    """Add to `.grad`, as `Tensor.backward` does; None leaves `.grad` as it is.
+
+    Args:
+        parameters: Whose.
+        gradients: What is added.
+        owned: Whether nobody else holds these tensors, so that they may become `.grad` themselves.
+    """
     with torch.no_grad():
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is None:
                 continue
-            if parameter.grad is None:
+            if parameter.grad is not None:
+                parameter.grad.add_(gradient)
+            elif owned and gradient.stride() == parameter.stride() and gradient.dtype == parameter.dtype:
+                parameter.grad = gradient
+            else:
                 # In the parameter's own layout: fused optimizers walk memory and take no notice of strides.
                 parameter.grad = torch.empty_like(parameter).copy_(gradient)
-            else:
-                parameter.grad.add_(gradient)

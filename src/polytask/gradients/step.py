@@ -9,75 +9,80 @@ import torch
 from torch import Tensor
 
 from polytask.errors import ConfigError
-from polytask.gradients.rows import Rows
+from polytask.gradients.processes import Traffic
 from polytask.tasks import Loss
+
+Losses = Mapping[str, Tensor | Loss]
+Counts = Mapping[str, int]
 
 
 @dataclass
 class StepLosses:
-    """The losses of one step, over one or several micro-batches.
+    """The losses of one step, over one or several micro-batches and processes.
 
     Attributes:
-        means: Per task Σ of the losses seen / labelled units of the whole step, without graph.
-        seen: Per task the labelled units seen.
+        means: Per task Σ of the losses seen here / labelled units of the whole step, without graph.
+        seen: Per task the labelled units seen here.
+        whole: Per task the labelled units of the whole step, in all processes; None where losses are means already.
     """
 
     means: dict[str, Tensor] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    whole: dict[str, int] | None = None
 
-    def add(self, task: str, loss: Tensor | Loss, counts: Mapping[str, int] | None) -> Tensor:
+    def add(self, task: str, loss: Tensor | Loss, counts: Counts | None) -> Tensor:
         """Count this micro-batch's loss, and return its part of the step's mean, with its graph.
 
         Raises:
             ConfigError: A mean without a count in a micro-batch; more labelled units than announced.
         """
-        if counts is None:
+        if self.whole is None:
             part = loss.mean if isinstance(loss, Loss) else loss
         elif isinstance(loss, Loss):
-            announced = counts.get(task, 0)
-            self.seen[task] = self.seen.get(task, 0) + loss.count
-            if self.seen[task] > announced:
-                found = f"{self.seen[task]} of {announced}"
-                raise ConfigError("a micro-batch brings more labelled units than the step announced", where=f"task {task!r}", found=found)
-            part = loss.sum / announced
+            self._count(task, loss.count, counts)
+            part = loss.sum / self.whole[task]
         else:
-            raise ConfigError("micro-batches need losses with counts", where=f"task {task!r}", remedy="Pass Loss(sum, count)")
+            raise ConfigError(
+                "micro-batches and several processes need losses with counts", where=f"task {task!r}", remedy="Pass Loss(sum, count)"
+            )
         self.means[task] = self.means[task] + part.detach() if task in self.means else part.detach()
         return part
 
-    def complete(self, counts: Mapping[str, int] | None) -> bool:
-        """Whether all labelled units of the step have been seen."""
+    def _count(self, task: str, count: int, counts: Counts | None) -> None:
+        if counts is None:
+            return
+        self.seen[task] = self.seen.get(task, 0) + count
+        if self.seen[task] > counts.get(task, 0):
+            found = f"{self.seen[task]} of {counts.get(task, 0)}"
+            raise ConfigError("a micro-batch brings more labelled units than the step announced", where=f"task {task!r}", found=found)
+
+    def complete(self, counts: Counts | None) -> bool:
+        """Whether all labelled units of the step have been seen here."""
         return counts is None or all(self.seen.get(task, 0) == count for task, count in counts.items())
 
+    def present(self, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        """The tasks with a labelled unit in this step, wherever it may be, in their order."""
+        return tuple(task for task in tasks if (task in self.means if self.whole is None else self.whole.get(task, 0)))
 
-@dataclass(frozen=True)
-class StepStatistic:
-    """The statistic of a real step; gradients are there if the balancer asked for them."""
+    def values(self, names: tuple[str, ...], traffic: Traffic) -> Tensor:
+        """(T,) float64 the tasks' mean losses, so far, over all processes."""
+        if not names:
+            return torch.zeros(0, dtype=torch.float64)
+        found = [self.means[name] for name in names if name in self.means]
+        local = torch.stack([self.means[name] if name in self.means else torch.zeros_like(found[0]) for name in names]) if found else None
+        exact = torch.zeros(len(names), dtype=torch.float64) if local is None else local.double().cpu()
+        return traffic.total(exact)
 
-    names: tuple[str, ...]
-    step: int
-    means: tuple[Tensor, ...]
-    rows: Rows | None = None
 
-    @property
-    def losses(self) -> Tensor:
-        """(T,) float64 the tasks' mean losses."""
-        return torch.stack(self.means).double().cpu()
+def agreed_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, traffic: Traffic, problem: str | None) -> dict[str, int]:
+    """Per task the labelled units of the step in all processes, told by one small sum.
 
-    @property
-    def finite(self) -> bool:
-        """Whether every loss is a finite number."""
-        return all(bool(torch.isfinite(mean)) for mean in self.means)
-
-    def gramian(self) -> Tensor:
-        """(T, T) float64 G = J Jᵀ."""
-        return self._asked_for().gramian(self.names)
-
-    def jacobian(self) -> Tensor:
-        """(T, P) one row per task."""
-        return self._asked_for().jacobian(self.names)
-
-    def _asked_for(self) -> Rows:
-        if self.rows is None:
-            raise ConfigError("a balancer looks at gradients that it did not ask for", where="needs()")
-        return self.rows
+    Raises:
+        ConfigError: Another process has met a problem, so that none of them waits for ever.
+    """
+    local = counts if counts is not None else {task: loss.count for task, loss in losses.items() if isinstance(loss, Loss)}
+    told = torch.tensor([problem is not None, *(local.get(task, 0) for task in tasks)], dtype=torch.float64)
+    failed, *whole = traffic.total(told).tolist()
+    if failed and problem is None:
+        raise ConfigError("another process could not take its losses", where="group", remedy="See its own message")
+    return {task: int(count) for task, count in zip(tasks, whole, strict=True)}

@@ -179,7 +179,7 @@ def _new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptio
         model=model,
         optimizer=optimizer,
         schedule=make_schedule(optimizer, options),
-        backward=Backward(balancer, tasks=names, shared=model.shared_parameters()),
+        backward=Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model, non_finite="skip"),
         stopping=Stopping(names, options.stop, options.patience, options.min_delta),
     )
 

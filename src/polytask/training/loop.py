@@ -133,6 +133,8 @@ class Loop:
         total = sum(losses.values())
         if total - total != 0:  # true of NaN and of infinities
             self._refuse_non_finite("the loss", losses, self.state.epoch + 1)
+        if report.skipped:
+            self._refuse_non_finite("the gradient", dict.fromkeys(report.dropped, math.nan), self.state.epoch + 1)
         return losses, report.weights
 
     def _refuse_non_finite(self, what: str, values: Mapping[str, float], epoch: int) -> None:

@@ -1,0 +1,123 @@
+"""Heads are walked once, down to what they look at; one backward goes on from there."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from polytask.balancing import Answer, AtRepresentations, Representation
+from polytask.balancing.needs import Groups
+from polytask.errors import ConfigError
+from polytask.gradients.gramian import gramian
+from polytask.gradients.layout import Gradients
+from polytask.gradients.path import Parts, Path, head_weights, weights_of
+from polytask.gradients.private import Private
+from polytask.gradients.setting import Setting
+from polytask.gradients.walking import Features, walk_heads
+
+
+@final
+class ByRepresentations(Path):
+    """The tasks' gradients of the representations.
+
+    It serves methods that are defined there. For methods of the shared parameters' Gramian it is an approximation: the
+    Gramian of ∂L_t/∂z stands for that of ∂L_t/∂θ, whose quadratic forms it bounds up to ‖∂z/∂θ‖² (Sener & Koltun, NeurIPS
+    2018, section 3.3).
+
+    Args:
+        setting: Where gradients come from and go to.
+        features: The representations.
+        approximate: Whether their Gramian may stand for that of the parameters.
+    """
+
+    in_parts: ClassVar[bool] = False
+
+    def __init__(self, setting: Setting, features: Features, *, approximate: bool) -> None:
+        if not features:
+            remedy = "Pass what the heads look at: backward(losses, features=z)"
+            raise ConfigError("this needs the representations", where="features", remedy=remedy)
+        self._setting, self._features, self._approximate = setting, features, approximate
+        self._private = Private()
+        self._found: dict[str, Gradients] = {}
+        self._names: tuple[str, ...] = ()
+        self._keep = False
+        self._gramian: Tensor | None = None
+
+    def take(self, parts: Parts, *, keep: bool) -> None:
+        """Walk the heads."""
+        self._keep = keep
+        self._found = walk_heads(parts, self._features, self._setting, self._private)
+
+    def finish(self, names: tuple[str, ...]) -> list[bool]:
+        """Whether the gradients of all representations are finite."""
+        self._names = names
+        fine = (all(g is None or bool(torch.isfinite(g).all()) for g in self._found.get(task, ())) for task in names)
+        return [not bad for bad in self._setting.traffic.any([not good for good in fine])]
+
+    def only(self, names: tuple[str, ...]) -> None:
+        """These tasks alone."""
+        self._names = names
+
+    def representations(self) -> tuple[Representation, ...]:
+        """A representation per entry of `features`, with the gradients of the tasks that look at it."""
+        return tuple(self._representation(number) for number in range(len(self._features)))
+
+    def gramians(self, groups: Groups | None = None) -> Tensor:
+        """(1, T, T) float64 Σ over representations; rows that other processes hold are further coordinates, so that Gramians add up."""
+        if not self._approximate:
+            raise ConfigError("a balancer looks at what it did not ask for", where="needs()", found="Gramian")
+        if groups not in (None, "whole"):
+            raise ConfigError("representations belong to no group of parameters", where="route", remedy="Use route='sequential'")
+        if self._gramian is None:
+            total = torch.zeros(len(self._names), len(self._names), dtype=torch.float64)
+            for number in range(len(self._features)):
+                looking, gradients = self._looking_at(number)
+                if looking:
+                    places = torch.tensor([self._names.index(task) for task in looking])
+                    total[places[:, None], places] += gramian(torch.stack(gradients).flatten(1), self._setting.scale)
+            self._gramian = self._setting.traffic.total(total)
+        return self._gramian.unsqueeze(0)
+
+    def norms(self) -> Tensor:
+        """(T,) float64 ‖∂L_t/∂z‖."""
+        return self.gramians()[0].diagonal().sqrt()
+
+    def conflicts(self) -> Tensor | None:
+        """(T, T) the Gramian, if anybody asked for it."""
+        return self._gramian
+
+    def fill(self, names: tuple[str, ...], answer: Answer, *, heads: bool) -> None:
+        """One backward from the representations on."""
+        layout = self._setting.shared
+        shared = () if layout is None else layout.parameters
+        pairs = [(z, slope) for z, slope in zip(self._features, self._slopes(names, answer), strict=True) if slope is not None]
+        if pairs and shared:
+            features, slopes = zip(*pairs, strict=True)
+            found = torch.autograd.grad(features, shared, slopes, retain_graph=self._keep, allow_unused=True)
+            self._setting.sink.add(shared, found)
+        self._private.fill(self._setting.sink, names, head_weights(answer, len(names), heads=heads))
+
+    def _slopes(self, names: tuple[str, ...], answer: Answer) -> list[Tensor | None]:
+        """Per representation the scaled gradient that goes on."""
+        if isinstance(answer, AtRepresentations):
+            return [value.to(z) * self._setting.scale for value, z in zip(answer.values, self._features, strict=True)]
+        weights = dict(zip(names, weights_of(answer, "the answer to representations").tolist(), strict=True))
+        slopes: list[Tensor | None] = []
+        for number in range(len(self._features)):
+            looking, gradients = self._looking_at(number)
+            terms = [gradient * weights[task] for task, gradient in zip(looking, gradients, strict=True)]
+            slopes.append(torch.stack(terms).sum(0) if terms else None)
+        return slopes
+
+    def _representation(self, number: int) -> Representation:
+        z = self._features[number].detach()
+        looking, gradients = self._looking_at(number)
+        stacked = torch.stack(gradients) / self._setting.scale if gradients else z.new_zeros(0, *z.shape)
+        return Representation(looking, z, stacked, self._setting.traffic.total)
+
+    def _looking_at(self, number: int) -> tuple[tuple[str, ...], list[Tensor]]:
+        found = {task: gradients[number] for task, gradients in self._found.items() if task in self._names}
+        present = {task: gradient for task, gradient in found.items() if gradient is not None}
+        return tuple(present), list(present.values())

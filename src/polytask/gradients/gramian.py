@@ -1,0 +1,52 @@
+"""Inner products of long rows: in their own precision where that is safe, added up in float64."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+CHUNK = 1 << 16
+# float32 squares within this range neither vanish nor overflow, however many are added.
+SAFE = (1e-28, 1e30)
+
+
+def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
+    """(T, T) float64 G = J Jᵀ / scale², on the CPU, from rows (T, P).
+
+    Products are computed in float32 where rows are float32 or narrower, chunk by chunk, and chunks are added in float64.
+    Rows that are so short or so long that their squares would leave the range of float32 are converted first.
+
+    Example:
+        >>> gramian(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+        tensor([[25.,  4.],
+                [ 4.,  1.]], dtype=torch.float64)
+    """
+    if rows.dtype == torch.float64:
+        return _products(rows, torch.float64) / scale**2
+    found = _products(rows, torch.float32)
+    squares = found.diagonal()
+    if bool(((squares < SAFE[0]) | (squares > SAFE[1]) | squares.isnan()).any()):
+        found = _products(rows, torch.float64)
+    return found if scale == 1.0 else found / scale**2
+
+
+def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
+    """(T, T) float64 J₁ J₂ᵀ, on the CPU, in float64 throughout.
+
+    Example:
+        >>> cross_gramian(torch.eye(2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        tensor([[1., 3.],
+                [2., 4.]], dtype=torch.float64)
+    """
+    total = torch.zeros(len(first), len(second), dtype=torch.float64, device=first.device)
+    for one, other in zip(torch.split(first, CHUNK, dim=1), torch.split(second, CHUNK, dim=1), strict=True):
+        total += one.double() @ other.double().T
+    return total.cpu()
+
+
+def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    for chunk in torch.split(rows, CHUNK, dim=1):
+        exact = chunk.to(dtype)
+        total += exact @ exact.T
+    return total.cpu()

@@ -1,0 +1,189 @@
+"""Losses and gradients of a closure at other values of the parameters, with everything put back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor, nn
+
+from polytask.gradients.layout import Layout
+from polytask.gradients.path import Parts
+from polytask.gradients.report import Report
+from polytask.gradients.setting import Setting
+from polytask.gradients.step import Losses, agreed_counts
+from polytask.gradients.walking import gradients_of
+from polytask.tasks import Loss
+
+Closure = Callable[[Any], Losses]
+
+
+class Visit:
+    """A batch whose losses can be asked for again, with the same random numbers as the first time.
+
+    Args:
+        closure: Gives the losses of a batch.
+        batch: Is handed to it.
+        model: Whose buffers (running means, say) are put back after every further look.
+    """
+
+    def __init__(self, closure: Closure, batch: Any, model: nn.Module | None) -> None:  # noqa: ANN401 - whatever the closure takes
+        self._closure, self._batch, self._model = closure, batch, model
+        self._state = torch.get_rng_state()
+        self.losses = closure(batch)
+
+    def again(self) -> Losses:
+        """The losses, at the parameters' present values."""
+        devices = sorted({p.device.index for p in self._parameters() if p.device.type == "cuda"})
+        buffers = {} if self._model is None else {buffer: buffer.clone() for buffer in self._model.buffers()}
+        with torch.random.fork_rng(devices=devices):
+            torch.set_rng_state(self._state)
+            found = self._closure(self._batch)
+        with torch.no_grad():
+            for buffer, value in buffers.items():
+                buffer.copy_(value)
+        return found
+
+    def _parameters(self) -> Iterator[Tensor]:
+        return iter(()) if self._model is None else self._model.parameters()
+
+
+@final
+class Looking:
+    """The protocol `polytask.balancing.Look` over closures.
+
+    Parameters are moved by swapping their data, so that graphs of the ordinary forward stay valid.
+
+    Args:
+        setting: Where gradients come from.
+        visits: The batches.
+        parts: Per batch the tasks' mean losses with their graphs, at offset 0.
+        counts: Per batch the labelled units of the step in all processes; None where losses are means.
+        trained: All trained parameters, by name.
+
+    Attributes:
+        names: The tasks whose losses are given, in order.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        visits: Sequence[Visit],
+        parts: Sequence[Parts],
+        counts: Sequence[Mapping[str, int] | None],
+        trained: Mapping[str, Tensor],
+    ) -> None:
+        self._setting, self._visits, self._parts, self._counts = setting, visits, parts, counts
+        self.names: tuple[str, ...] = ()
+        self._layout = Layout(trained)
+
+    def losses(self, batch: int, offset: Tensor | None = None) -> Tensor:
+        """(T,) float64 the tasks' mean losses of that batch at θ + offset."""
+        with torch.no_grad(), self._at(offset):
+            found = self._mean_losses(batch, offset)
+        local = torch.stack([found.get(name, torch.zeros(())).detach().double().cpu() for name in self.names])
+        return self._setting.traffic.total(local)
+
+    def gradient(self, batch: int, weights: Tensor, offset: Tensor | None = None) -> Tensor:
+        """(Q,) the gradient of Σ w_t L_t of that batch at θ + offset."""
+        with self._at(offset):
+            found = self._mean_losses(batch, offset)
+            terms = [found[name] * weight for name, weight in zip(self.names, weights.tolist(), strict=True) if name in found]
+            local = self._flat(torch.stack(terms).sum() if terms else torch.zeros(()), keep=offset is None)
+        return self._setting.traffic.total(local)
+
+    def jacobian(self, batch: int, offset: Tensor | None = None) -> Tensor:
+        """(T, Q) every task's gradient of that batch at θ + offset."""
+        with self._at(offset):
+            found = self._mean_losses(batch, offset)
+            rows = [self._flat(found.get(name, torch.zeros(())), keep=True) for name in self.names]
+        return self._setting.traffic.total(torch.stack(rows))
+
+    def _flat(self, loss: Tensor, *, keep: bool) -> Tensor:
+        found = gradients_of(self._setting.scaled(loss), self._layout.parameters, keep=keep)
+        return self._layout.flat(found).div_(self._setting.scale)
+
+    def _mean_losses(self, batch: int, offset: Tensor | None) -> Parts:
+        if offset is None:
+            return self._parts[batch]
+        counts, losses = self._counts[batch], self._visits[batch].again()
+        return means_of(losses, counts)
+
+    @contextmanager
+    def _at(self, offset: Tensor | None) -> Iterator[None]:
+        if offset is None:
+            yield
+            return
+        kept = [parameter.data for parameter in self._layout.parameters]
+        try:
+            for parameter, move in zip(self._layout.parameters, self._layout.views(offset.to(self._layout.dtype)), strict=True):
+                parameter.data = parameter.data + move
+            yield
+        finally:
+            for parameter, value in zip(self._layout.parameters, kept, strict=True):
+                parameter.data = value
+
+
+def means_of(losses: Losses, counts: Mapping[str, int] | None) -> dict[str, Tensor]:
+    """Per task this process's part of its mean loss."""
+    means: dict[str, Tensor] = {}
+    for task, loss in losses.items():
+        if not isinstance(loss, Loss):
+            means[task] = loss
+        elif counts is None:
+            means[task] = loss.mean
+        elif counts.get(task):
+            means[task] = loss.sum / counts[task]
+    return means
+
+
+def united(visits: Sequence[Visit], which: Literal["last", "all"]) -> dict[str, Tensor | Loss]:
+    """The losses that a step of several batches is for: of its last batch, or of all; of the tasks that every batch has."""
+    everywhere = [task for task in visits[0].losses if all(task in visit.losses for visit in visits)]
+    if which == "last":
+        return {task: visits[-1].losses[task] for task in everywhere}
+    return {task: _united([visit.losses[task] for visit in visits]) for task in everywhere}
+
+
+def _united(losses: Sequence[Tensor | Loss]) -> Tensor | Loss:
+    """Over all labelled units; of means without counts, their mean."""
+    first, *others = losses
+    for other in others:
+        first = first + other if isinstance(first, Loss) and isinstance(other, Loss) else _mean(first) + _mean(other)
+    return first if isinstance(first, Loss) else first / len(losses)
+
+
+def _mean(loss: Tensor | Loss) -> Tensor:
+    return loss.mean if isinstance(loss, Loss) else loss
+
+
+def agreed(setting: Setting, losses: Losses) -> dict[str, int] | None:
+    """The labelled units of a batch in all processes; None for a process alone, which needs no counts."""
+    return None if setting.traffic.processes == 1 else agreed_counts(setting.tasks, losses, None, setting.traffic, None)
+
+
+class Revisit:
+    """What is kept of a step for a look at its losses after the optimizer has stepped.
+
+    Args:
+        visit: The batch.
+        counts: Its labelled units in all processes.
+        report: What the step did.
+
+    Attributes:
+        names: The tasks that had a part in the step.
+        before: (T,) float64 their mean losses before.
+    """
+
+    def __init__(self, visit: Visit, counts: Mapping[str, int] | None, report: Report) -> None:
+        self._visit, self._counts = visit, counts
+        self.names = tuple(task for task in report.losses if task not in report.dropped)
+        self.before = torch.stack([report.losses[task].double().cpu() for task in self.names])
+
+    def after(self, setting: Setting) -> Tensor:
+        """(T,) float64 the mean losses now."""
+        with torch.no_grad():
+            found = means_of(self._visit.again(), self._counts)
+        return setting.traffic.total(torch.stack([found.get(name, torch.zeros(())).double().cpu() for name in self.names]))

@@ -1,0 +1,80 @@
+"""Where gradients go that need no combining: into `.grad`, at once or after all processes have added theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
+
+from polytask.gradients.layout import Gradients, Layout
+from polytask.gradients.processes import Traffic
+from polytask.gradients.sharing import add_to_grad
+
+
+class Sink(Protocol):
+    """Takes gradients in."""
+
+    def backward(self, total: Tensor, *, keep: bool) -> None:
+        """Take in the gradient of a scalar with respect to everything it reaches; keep its graph if asked."""
+
+    def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
+        """Take in gradients of these parameters."""
+
+    def flush(self) -> None:
+        """The step is complete: everything taken in is in `.grad` now."""
+
+
+@final
+class ToGrad:
+    """Straight into `.grad`."""
+
+    def backward(self, total: Tensor, *, keep: bool) -> None:
+        """`Tensor.backward`."""
+        total.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
+
+    def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
+        """Add to `.grad`."""
+        add_to_grad(parameters, gradients)
+
+    def flush(self) -> None:
+        """Nothing is left to do."""
+
+
+@final
+class ToAllProcesses:
+    """Held back until the step is complete, then summed over all processes, and the same in each of them.
+
+    Args:
+        named: All trained parameters of the model, in the same order in every process.
+        traffic: The processes.
+    """
+
+    def __init__(self, named: Mapping[str, Tensor], traffic: Traffic) -> None:
+        self._named, self._traffic = dict(named), traffic
+        self._parameters = tuple(named.values())
+        self._place = {id(parameter): number for number, parameter in enumerate(self._parameters)}
+        self._held: list[Tensor | None] = [None] * len(self._parameters)
+
+    def backward(self, total: Tensor, *, keep: bool) -> None:
+        """The gradient with respect to all parameters of the model."""
+        self.add(self._parameters, torch.autograd.grad(total, self._parameters, retain_graph=keep, allow_unused=True))
+
+    def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
+        """Hold these back."""
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if gradient is not None:
+                place = self._place[id(parameter)]
+                held = self._held[place]
+                self._held[place] = gradient if held is None else held + gradient
+
+    def flush(self) -> None:
+        """One small sum says which parameters have a gradient anywhere; one sum of these gradients follows."""
+        met = self._traffic.any([gradient is not None for gradient in self._held])
+        chosen = [number for number, some in enumerate(met) if some]
+        layout = Layout({str(number): self._parameters[number] for number in chosen})
+        if chosen:
+            vector = self._traffic.total(layout.flat([self._held[number] for number in chosen]))
+            add_to_grad(layout.parameters, layout.views(vector), owned=True)
+        self._held = [None] * len(self._parameters)
