@@ -55,6 +55,11 @@ class OneStep:
         self._path: Path | None = None
         self.complete = False
 
+    @property
+    def whole(self) -> Counts | None:
+        """Labelled units of the whole step in all processes; None where losses are means."""
+        return self._losses.whole
+
     def take(self, losses: Losses, choose: Choose, penalty: Tensor | None, counts: Counts | None) -> Report:
         """Take a micro-batch in.
 
