@@ -141,15 +141,16 @@ class Loop:
                 losses[task] = losses[task] + loss if task in losses else loss
         return losses
 
-    def _finite(self, report: Report) -> tuple[dict[str, float], dict[str, float]]:
-        """The losses as numbers, once they are known to be numbers."""
+    def _finite(self, report: Report) -> dict[str, dict[str, float]]:
+        """What the history keeps of a step, by name and task, once the losses are known to be numbers."""
         losses = {task: float(loss) for task, loss in report.losses.items()}
         total = sum(losses.values())
         if total - total != 0:  # true of NaN and of infinities
             self._refuse_non_finite("the loss", losses, self.state.epoch + 1)
         if report.skipped:
             self._refuse_non_finite("the gradient", dict.fromkeys(report.dropped, math.nan), self.state.epoch + 1)
-        return losses, report.weights
+        seen = {} if report.conflicts is None else report.conflicts.by_task()
+        return {"loss": losses, "weight": report.weights, **seen}
 
     def _refuse_non_finite(self, what: str, values: Mapping[str, float], epoch: int) -> None:
         for task, value in values.items():
@@ -175,7 +176,7 @@ class Loop:
 
     def _record(self, totals: EpochTotals) -> None:
         state = self.state
-        for name, means in (("loss", totals.mean(totals.losses)), ("weight", totals.mean(totals.weights))):
+        for name, means in totals.means().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
@@ -202,23 +203,21 @@ _SEED_MASK = (1 << 63) - 1
 
 @dataclass
 class EpochTotals:
-    """Losses and weights of the steps of an epoch, per task."""
+    """Losses, weights and what else is known of the steps of an epoch, per task."""
 
-    losses: dict[str, list[float]] = field(default_factory=dict)
-    weights: dict[str, list[float]] = field(default_factory=dict)
+    numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 
-    def add(self, step: tuple[dict[str, float], dict[str, float]]) -> None:
-        """Take in a step's losses and weights."""
-        self.last = step[0]
-        for sums, values in zip((self.losses, self.weights), step, strict=True):
+    def add(self, step: Mapping[str, Mapping[str, float]]) -> None:
+        """Take in a step's numbers, by name and task."""
+        self.last = dict(step["loss"])
+        for name, values in step.items():
             for task, value in values.items():
-                sums.setdefault(task, []).append(value)
+                self.numbers.setdefault(name, {}).setdefault(task, []).append(value)
 
-    @staticmethod
-    def mean(values: Mapping[str, list[float]]) -> dict[str, float]:
-        """The mean over the steps in which the task was present."""
-        return {task: sum(numbers) / len(numbers) for task, numbers in values.items()}
+    def means(self) -> dict[str, dict[str, float]]:
+        """By name and task, the mean over the steps in which the task was present."""
+        return {name: {task: sum(v) / len(v) for task, v in values.items()} for name, values in self.numbers.items()}
 
 
 def _counts(batches: Batches) -> dict[str, int]:
