@@ -51,11 +51,10 @@ class ByRows(Path):
             self._rows = setting.rows(parts)
         if setting.batched and self._features and self._wanted is None:
             heads = walk_heads(parts, self._features, setting, self._private)
-            found = walk_batched(heads, self._features, setting, keep=keep)
+            for task, gradients in walk_batched(heads, self._features, setting, keep=keep).items():
+                self._rows.add(task, gradients)
         else:
-            found = walk_each(parts, setting, self._private, self._wanted, keep=keep)
-        for task, gradients in found.items():
-            self._rows.add(task, gradients)
+            walk_each(parts, setting, self._private, self._rows.add, self._wanted, keep=keep)
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Rows in the order of the tasks."""

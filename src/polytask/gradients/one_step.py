@@ -143,8 +143,8 @@ class OneStep:
 def add_penalty(setting: Setting, penalty: Tensor | None) -> None:
     """Add the gradient of what is no task's loss, averaged over processes."""
     if penalty is not None and penalty.requires_grad:
-        share = penalty if setting.traffic.processes == 1 else penalty / setting.traffic.processes
-        setting.sink.backward(setting.scaled(share), keep=False)
+        share = torch.full_like(penalty, 1 / setting.traffic.processes)
+        setting.sink.backward([penalty], [setting.scaled(share)], keep=False)
 
 
 def _conflicts(names: tuple[str, ...], path: Path) -> Conflicts | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,21 +15,22 @@ from polytask.gradients.setting import Setting
 from polytask.gradients.sharing import COMPILED, REENTRANT, Reach
 
 Features = tuple[Tensor, ...]
+Row = Callable[[str, Gradients], None]
 
 
-def walk_each(parts: Parts, setting: Setting, private: Private, wanted: frozenset[str] | None, *, keep: bool) -> dict[str, Gradients]:
-    """Per task its gradient of the shared parameters, by one backward each; private gradients are added on the way.
+def walk_each(parts: Parts, setting: Setting, private: Private, row: Row, wanted: frozenset[str] | None, *, keep: bool) -> None:
+    """One backward per task.
 
     Args:
         parts: The losses.
         setting: Whose shared parameters.
         private: Takes the private gradients in.
+        row: Takes a task's gradient of the shared parameters in, before the next one is walked: no two of them are held.
         wanted: The only tasks whose shared gradients are wanted; the others' graphs are walked through their heads alone.
         keep: Whether graphs are needed after this.
     """
     layout = setting.layout(parts)
     reach = Reach(known=layout.parameters)
-    rows: dict[str, Gradients] = {}
     remaining = len(parts)
     for task, part in parts.items():
         remaining -= 1
@@ -38,9 +39,8 @@ def walk_each(parts: Parts, setting: Setting, private: Private, wanted: frozense
         shared = layout.parameters if wanted is None or task in wanted else ()
         found = gradients_of(setting.scaled(part), (*shared, *own), keep=keep or remaining > 0)
         private.add(task, own, found[len(shared) :])
-        if wanted is None or task in wanted:
-            rows[task] = found[: len(shared)]
-    return rows
+        if shared or wanted is None or task in wanted:
+            row(task, found[: len(shared)])
 
 
 def walk_heads(parts: Parts, features: Features, setting: Setting, private: Private) -> dict[str, Gradients]:
