@@ -13,9 +13,9 @@ from polytask.errors import ConfigError
 from polytask.gradients.by_losses import ByLosses
 from polytask.gradients.by_representations import ByRepresentations
 from polytask.gradients.by_rows import ByRows
+from polytask.gradients.heads import Features
 from polytask.gradients.path import Path
 from polytask.gradients.setting import Setting
-from polytask.gradients.walking import Features
 
 Route = Literal["sequential", "batched", "representation"]
 ROUTES: tuple[Route, ...] = ("sequential", "batched", "representation")
