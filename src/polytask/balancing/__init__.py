@@ -4,35 +4,58 @@ A method declares what it `needs`, gets a `Statistic`, and answers with weights 
 through the registry (`polytask.registry`), or imported from here.
 """
 
+from polytask.balancing.aligned_mtl import AlignedMTL
 from polytask.balancing.balancer import Answer, AtRepresentations, Balancer, Direction, GroupWeights, Weights, direction_of
+from polytask.balancing.cagrad import CAGrad
+from polytask.balancing.config import ConFIG
+from polytask.balancing.dual_proj import DualProj
 from polytask.balancing.dwa import DWA
 from polytask.balancing.equal import Equal
+from polytask.balancing.fairgrad import FairGrad
 from polytask.balancing.famo import FAMO
 from polytask.balancing.fixed import Fixed
 from polytask.balancing.gls import GLS
+from polytask.balancing.gradnorm import GradNorm
+from polytask.balancing.gradvac import GradVac
+from polytask.balancing.imtl import IMTL
+from polytask.balancing.imtl_g import IMTLG
 from polytask.balancing.imtl_l import IMTLL
 from polytask.balancing.matrix import MatrixStatistic, matrix_statistic
+from polytask.balancing.mgda import MGDA
+from polytask.balancing.nash_mtl import NashMTL
 from polytask.balancing.needs import CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
+from polytask.balancing.pcgrad import PCGrad
 from polytask.balancing.random import Random
 from polytask.balancing.scale_invariant import ScaleInvariant
 from polytask.balancing.smooth_tchebycheff import SmoothTchebycheff
 from polytask.balancing.statistic import Look, Representation, Statistic
 from polytask.balancing.stch import STCH
 from polytask.balancing.uncertainty import Uncertainty
+from polytask.balancing.upgrad import UPGrad
 
 __all__ = [
     "DWA",
     "FAMO",
     "GLS",
+    "IMTL",
+    "IMTLG",
     "IMTLL",
+    "MGDA",
     "STCH",
+    "AlignedMTL",
     "Answer",
     "AtRepresentations",
     "Balancer",
+    "CAGrad",
+    "ConFIG",
     "CrossGramian",
     "Direction",
+    "DualProj",
     "Equal",
+    "FairGrad",
     "Fixed",
+    "GradNorm",
+    "GradVac",
     "Gramian",
     "GroupWeights",
     "Jacobian",
@@ -40,15 +63,18 @@ __all__ = [
     "Lookahead",
     "Losses",
     "MatrixStatistic",
+    "NashMTL",
     "Needs",
     "Norms",
     "Nothing",
+    "PCGrad",
     "Random",
     "Representation",
     "Representations",
     "ScaleInvariant",
     "SmoothTchebycheff",
     "Statistic",
+    "UPGrad",
     "Uncertainty",
     "Weights",
     "direction_of",

@@ -24,11 +24,13 @@ class Weights:
         heads: Whether private parameters get w_t g_t too, as they do where the method defines a scalar loss
             L = Σ w_t L_t, or the plain gradient of their own task.
         solved: Whether the method's own condition has a solution here; without one, the weights are 0.
+        private: (T,) weights of private parameters, where they are others than 1 and w_t.
     """
 
     values: Tensor
     heads: bool
     solved: bool = True
+    private: Tensor | None = None
 
 
 @dataclass(frozen=True)

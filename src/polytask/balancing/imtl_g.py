@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+import numpy as np
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
@@ -27,6 +28,8 @@ class IMTLG(Balancer):
     Deviations: the pseudo-inverse of G stands for the paper's (T−1)×(T−1) inverse, which does not exist when two tasks
     are parallel; where both exist they agree. Weights may be negative, as in the paper.
 
+    Defaults: there is nothing to choose.
+
     Fails: the sum 1ᵀ G⁺ s passes through 0 where tasks nearly oppose each other, and the weights are then as large as the
     gradients are opposed; at 0 itself no such update exists and d = 0.
 
@@ -41,9 +44,16 @@ class IMTLG(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """T G⁺ s / (1ᵀ G⁺ s)."""
-        G = statistic.gramian().numpy()
-        weights = pseudo_inverse_times(G, G.diagonal() ** 0.5)
-        total = weights.sum()
-        if abs(total) <= 1e-12 * abs(weights).sum():
-            return Weights(torch.zeros(len(G), dtype=torch.float64), heads=False, solved=False)
-        return Weights(torch.from_numpy(weights * (len(G) / total)), heads=False)
+        weights = equal_projections(statistic.gramian().numpy())
+        if weights is None:
+            return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=False, solved=False)
+        return Weights(torch.from_numpy(weights), heads=False)
+
+
+def equal_projections(G: np.ndarray) -> np.ndarray | None:
+    """(T,) weights that sum to T, of rows with this Gramian; None where no such combination exists."""
+    weights: np.ndarray = pseudo_inverse_times(G, np.sqrt(G.diagonal()))
+    total = float(weights.sum())
+    if abs(total) <= 1e-12 * float(np.abs(weights).sum()):
+        return None
+    return weights * (len(G) / total)

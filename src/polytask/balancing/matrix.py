@@ -44,7 +44,7 @@ class MatrixStatistic:
 
     def norms(self) -> Tensor:
         """(T,) float64 the lengths of the rows."""
-        return self.matrix.double().norm(dim=1)
+        return torch.linalg.vector_norm(self.matrix.double(), dim=1)
 
     def gramian(self) -> Tensor:
         """(T, T) float64 G = J Jᵀ."""

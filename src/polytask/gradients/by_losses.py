@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer
-from polytask.gradients.path import Parts, Path, weights_of
+from polytask.gradients.path import Parts, Path, head_weights, weights_of
 from polytask.gradients.setting import Setting
 from polytask.gradients.sharing import Reach
 from polytask.gradients.walking import gradients_of
@@ -55,13 +55,14 @@ class ByLosses(Path):
         if not present:
             return
         losses, weighted = tuple(present.values()), [weights[task] for task in present]
-        if heads or all(weight == 1.0 for weight in weighted):
+        of_heads = dict(zip(names, head_weights(answer, len(names), heads=heads), strict=True))
+        plain = [of_heads[task] for task in present]
+        if plain == weighted:
             self._setting.sink.backward(losses, self._slopes(losses, weighted), keep=self._keep)
             return
         shared = self._setting.layout(self._parts).parameters
         reach = Reach(known=shared)
         private = tuple({id(leaf): leaf for loss in losses for leaf in reach(loss)}.values())
-        plain = [1.0] * len(losses)
         for slopes, parameters, keep in ((weighted, shared, True), (plain, private, self._keep)):
             if parameters:
                 found = torch.autograd.grad(losses, parameters, self._slopes(losses, slopes), retain_graph=keep, allow_unused=True)

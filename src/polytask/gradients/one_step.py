@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -113,6 +113,8 @@ class OneStep:
         heads = self._policy.weight_heads
         if heads is None:
             heads = isinstance(answer, Weights) and answer.heads
+        elif isinstance(answer, Weights):
+            answer = replace(answer, private=None)
         path.fill(names, answer, heads=heads)
         if self.complete:
             self._balancer.learn(statistic)

@@ -92,10 +92,11 @@ def weights_of(answer: Answer, why: str) -> Tensor:
 
 def head_weights(answer: Answer, tasks: int, *, heads: bool) -> list[float]:
     """Per task the weight of its private parameters."""
-    if not heads:
-        return [1.0] * tasks
-    found: list[float] = weights_of(answer, "weight_heads").tolist()
-    return found
+    if heads:
+        found: list[float] = weights_of(answer, "weight_heads").tolist()
+        return found
+    private = answer.private if isinstance(answer, Weights) else None
+    return [1.0] * tasks if private is None else [float(weight) for weight in private]
 
 
 @dataclass(frozen=True)
