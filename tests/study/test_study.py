@@ -23,19 +23,7 @@ from polytask.study.jobs import Job
 from polytask.study.opening import Finished
 from polytask.tasks import Task
 
-ARMS = ["single", "equal", "uncertainty", "weights=1/2/0.5"]
 REPEATED = ("predictions.parquet", "results.csv", "history.csv", "verdict.json", "run.yaml")
-
-
-@pytest.fixture
-def make(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> Callable[..., Study]:
-    """A study that trains in a second."""
-
-    def study(**choices: Any) -> Study:
-        given = {"arms": ARMS, "seeds": 2, "workers": 1, "training": {"epochs": 2, "threads": 1, "checkpoint_seconds": 0}} | choices
-        return Study([table(gaps=0.2)], three_tasks, test=lambda: (table(rows=80, seed=1, gaps=0.2),), **given)
-
-    return study
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -55,7 +43,7 @@ def test_the_run_folder_holds_what_the_design_promises(make: Callable[..., Study
     assert said["recommendation"]["arm"] in ("single", said["chosen"])
     predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     assert list(predictions.columns) == ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
-    assert set(predictions["arm"]) == set(ARMS)
+    assert set(predictions["arm"]) == {"single", "equal", "uncertainty", "weights=1/2/0.5"}
 
 
 def test_the_verdict_follows_from_the_stored_predictions_alone(make: Callable[..., Study], tmp_path: Path) -> None:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
-import platform
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from polytask.data import Source, fingerprint
 from polytask.errors import StorageError
-from polytask.storage import make_folder, read_yaml, storage_errors, write_bytes, write_json, write_text, write_yaml
+from polytask.storage import make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
 from polytask.study.config import Config, NetworkConfig, checked, differences
-from polytask.training.machine import cores
 
 INDEX = "model.json"
-PACKAGES = ("polytask", "torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "joblib")
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,11 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "run.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine, data and tasks: written before the configuration, so where that is, this is."""
+        return self.path / "environment.json"
 
     @property
     def verdict(self) -> Path:
@@ -71,9 +71,9 @@ class RunFolder:
         """
         make_folder(self.path)
         with storage_errors(self.path):
-            used = any(self.path.iterdir())
-        if not used:
-            return None
+            entries = list(self.path.iterdir())
+        if not entries or (entries == [self.environment] and "polytask" in self.read_environment()):
+            return None  # the latter is what a run leaves that was killed at its very beginning
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
         if (self.model / INDEX).exists():
@@ -90,20 +90,16 @@ class RunFolder:
         """Every choice, resolved."""
         write_yaml(self.config, config.model_dump(mode="json"))
 
-    def write_environment(self, config: NetworkConfig, sources: Sequence[Source]) -> None:
-        """Versions, processor, threads and data."""
-        facts = {
-            "python": platform.python_version(),
-            **{package: _version(package) for package in PACKAGES},
-            "system": platform.platform(),
-            "processor": _processor(),
-            "cores": cores(),
-            "workers": config.workers,
-            "threads_per_worker": config.training.threads,
-            "precision": config.training.precision,
-            **{f"data sha256, {source.name}": fingerprint(source) for source in sources},
-        }
-        write_json(self.path / "environment.json", facts)
+    def read_environment(self) -> dict[str, Any]:
+        """What stands in environment.json.
+
+        Raises:
+            StorageError: It is missing or damaged.
+        """
+        content = read_json(self.environment)
+        if not isinstance(content, dict):
+            raise StorageError("this file holds no names with values", where=str(self.environment), found=type(content).__name__)
+        return content
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """A table as CSV or Parquet, after its name's ending."""
@@ -136,20 +132,3 @@ def read_predictions(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         except ValueError as error:  # pyarrow's errors about content are ValueErrors
             raise StorageError("this is no Parquet file", where=str(path), found=error) from None
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()

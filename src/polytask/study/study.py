@@ -16,13 +16,14 @@ from polytask.evaluation.results import Verdict
 from polytask.evaluation.verdict import verdict
 from polytask.storage import write_json
 from polytask.study.arms import SINGLE, Arm, parse_arms
+from polytask.study.beginning import begin
 from polytask.study.config import StudyConfig, checked
 from polytask.study.costs import NOTE, ArmCost, cost_of_arm
 from polytask.study.folder import RunFolder, read_predictions
 from polytask.study.jobs import Job, jobs_of, result_of
 from polytask.study.opening import Finished, open_test, openings
 from polytask.study.recommendation import Recommendation, recommend
-from polytask.study.resolving import assignment, resolve
+from polytask.study.resolving import assignment
 from polytask.study.running import Watch, ignore, train_all
 from polytask.study.shipping import ship
 from polytask.study.status import StudyProgress
@@ -112,16 +113,12 @@ class Study:
 
         Raises:
             StorageError: The folder is used, or cannot be written to.
+            ConfigError: An unknown name or option; the interrupted study had other data or tasks.
             NonFiniteError: A loss is no longer a number.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
-        stored = folder.claim(self.asked)
         networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
-        config = resolve(self.asked, self.sources, self.tasks, networks) if stored is None else stored
-        if stored is None:
-            folder.write_config(config)
-            folder.write_environment(config, self.sources)
-        folder.log("study begins" if stored is None else "study goes on")
+        config = begin(folder, self.asked, self.sources, self.tasks, networks)
         jobs = jobs_of(self.arms, config.seeds, folder.checkpoints)
         train_all(jobs, assignment(config, self.sources, self.tasks), config.workers or 1, watch)
         folder.log(f"{len(jobs)} networks trained")
