@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from polytask.errors import ConfigError
 
 Policy = Literal["first", "any", "all", "mean"]
+
+LEFT_OPEN: Mapping[str, str | None] = {"validation": None, "precision": "auto", "threads": None}
+"""The options that are filled in when a run begins, and what stands there before."""
 
 
 class TrainingOptions(BaseModel):

@@ -56,6 +56,7 @@ class TrainingState:
         best_epoch: The epoch whose weights `best` holds.
         best: The weights with the best mean relative validation metric.
         history: One row per number.
+        identity: What its result depends on: a state with another one is not loaded.
     """
 
     model: MultiTaskModel
@@ -71,6 +72,7 @@ class TrainingState:
     best_epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[HistoryRow] = field(default_factory=list)
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
     def keep_best(self) -> None:
         """Remember the weights of this epoch."""
@@ -96,6 +98,7 @@ class TrainingState:
             "counters": {name: getattr(self, name) for name in _COUNTERS},
             "best": self.best,
             "history": [list(row) for row in self.history],
+            "identity": self.identity,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
