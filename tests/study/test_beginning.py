@@ -117,3 +117,21 @@ def test_a_file_of_that_name_is_not_taken_for_ours(make: Callable[..., Study], t
     with pytest.raises(StorageError, match=text):
         make().run(tmp_path)
     assert (tmp_path / "environment.json").read_text() == content
+
+
+def test_one_run_at_a_time_works_in_a_folder(
+    make: Callable[..., Study], tmp_path: Path, table: Callable[..., Source], three_tasks: tuple[Task, ...]
+) -> None:
+    refused = []
+
+    def meddle(_: object) -> None:
+        if refused:
+            return
+        for other in (make().run, lambda out: train_one(TrainConfig(), [table()], three_tasks, out)):
+            with pytest.raises(StorageError, match="another run is at work in this folder") as caught:
+                other(tmp_path / "run")
+            refused.append(str(caught.value))
+
+    assert make().run(tmp_path / "run", watch=meddle).verdict.openings == 1
+    assert len(refused) == 2
+    assert not (tmp_path / "run" / ".lock").exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,7 +189,7 @@ def test_seeds_pair_the_arms(make: Callable[..., Study], tmp_path: Path) -> None
     jobs = [job for job in jobs_of([parse_arm("single", study.names)], [0], tmp_path / "a") if job.tasks == ("price",)]
     jobs += jobs_of([parse_arm("equal", ["price"])], [0], tmp_path / "b")
     for job in jobs:
-        train_job(job, assignment(config, study.sources, study.tasks), parent=os.getpid())
+        train_job(job, assignment(config, study.sources, study.tasks))
     first, second = (result_of(job).model.state_dict() for job in jobs)
     assert all(bool((first[name] == second[name]).all()) for name in first)
 

@@ -93,10 +93,8 @@ def test_single_and_joint_arms_are_chosen_on_the_same_rows(
     study = Study([table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), seeds=2, workers=1, training=options)
     config = resolve(study.asked, study.sources, study.tasks, networks=1)
     monkeypatch.setattr(preparation, "split", watched)
-    import os
-
     for job in jobs_of(study.arms, [0], tmp_path):
-        train_job(job, assignment(config, study.sources, study.tasks), os.getpid())
+        train_job(job, assignment(config, study.sources, study.tasks))
         assert result_of(job).tasks
     assert len(seen) == 4
     assert all(rows == seen[0] for rows in seen)

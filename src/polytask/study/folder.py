@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +14,11 @@ from typing import Any
 import pandas as pd
 
 from polytask.errors import StorageError
-from polytask.storage import make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
+from polytask.storage import alone, make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
 from polytask.study.config import Config, NetworkConfig, checked, differences
 
 INDEX = "model.json"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,25 @@ class RunFolder:
         """The recommended model: where its index is, the run is finished."""
         return self.path / "model"
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder against other runs; the lock ends with the process, however that ends.
+
+        Raises:
+            StorageError: Another run is at work in it, or it cannot be written to.
+        """
+        make_folder(self.path)
+        with alone(self.path / LOCK, wait=False):
+            yield
+
     def claim(self, asked: Config) -> Config | None:
-        """Take the folder for this study: None where it is new, the stored configuration where the study goes on.
+        """Take the folder, held already, for this run: None where it is new, the stored configuration where the run goes on.
 
         Raises:
             StorageError: It holds something else, or a finished study, or cannot be written to.
         """
-        make_folder(self.path)
         with storage_errors(self.path):
-            entries = list(self.path.iterdir())
+            entries = [entry for entry in self.path.iterdir() if entry.name != LOCK]
         if not entries or (entries == [self.environment] and "polytask" in self.read_environment()):
             return None  # the latter is what a run leaves that was killed at its very beginning
         if not self.config.exists():

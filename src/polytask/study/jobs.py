@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -81,17 +79,14 @@ def jobs_of(arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -> tuple[Jo
     return tuple(Job(arm, seed, group, folder / _slug(number, arm, seed, group)) for number, arm, seed, group in wanted)
 
 
-def train_job(job: Job, assignment: Assignment, parent: int, watch: Watch | None = None) -> None:
+def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> None:
     """Train one network and store it, unless it is stored already.
 
     Args:
         job: Which.
         assignment: What all jobs have in common.
-        parent: The process that answers Ctrl-C.
         watch: Is told how far it is; by default the job's status file.
     """
-    if os.getpid() != parent:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     if job.finished:
         return
     make_folder(job.folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from polytask.study.beginning import begin
 from polytask.study.config import TrainConfig
 from polytask.study.costs import NOTE, cost_of_arm
 from polytask.study.folder import RunFolder
-from polytask.study.jobs import jobs_of, result_of, train_job
+from polytask.study.jobs import Job, jobs_of, result_of, train_job
 from polytask.study.resolving import assignment
 from polytask.study.shipping import ship
 from polytask.study.tables import history_table, validation_rows
@@ -51,7 +50,7 @@ def train_one(config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Ta
         watch: Is told a few times a second how far it is.
 
     Raises:
-        StorageError: The folder is used, or cannot be written to.
+        StorageError: The folder is used, another run is at work in it, or it cannot be written to.
         ConfigError: An unknown name or option; the interrupted training had other data or tasks.
         NonFiniteError: A loss is no longer a number.
     """
@@ -61,13 +60,19 @@ def train_one(config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Ta
             "one network learns all tasks here", where=f"balancer {config.balancer!r}", remedy="Compare with single in a study"
         )
     folder = RunFolder(Path(out))
-    chosen = begin(folder, config, sources, tasks, networks=1)
-    (job,) = jobs_of([arm], [chosen.seed], folder.checkpoints)
-    train_job(job, assignment(chosen, sources, tasks), os.getpid(), watch)
+    with folder.alone():
+        chosen = begin(folder, config, sources, tasks, networks=1)
+        (job,) = jobs_of([arm], [chosen.seed], folder.checkpoints)
+        train_job(job, assignment(chosen, sources, tasks), watch)
+        return _conclude(folder, job)
+
+
+def _conclude(folder: RunFolder, job: Job) -> Trained:
+    """Everything that the run folder holds of a trained network."""
     facts = result_of(job).facts
     folder.write_table("results.csv", validation_rows([(job, facts)]))
     folder.write_table("history.csv", history_table([(job, facts)]))
-    write_json(folder.path / "cost.json", {"arms": {arm.name: cost_of_arm([(job, facts)]).to_dict()}, "note": NOTE})
+    write_json(folder.path / "cost.json", {"arms": {job.arm.name: cost_of_arm([(job, facts)]).to_dict()}, "note": NOTE})
     ship(folder.model, [(job, facts)])
     folder.log("run ends")
     folder.discard_checkpoints()

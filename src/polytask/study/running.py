@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 
 from polytask.study.jobs import Assignment, Job, train_job
 from polytask.study.status import StudyProgress, read_status
+from polytask.study.worker import in_worker
 from polytask.training.machine import cores
 
 Watch = Callable[[StudyProgress], None]
@@ -34,7 +35,7 @@ def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: 
     """Train every network that is not there yet."""
     waiting = [job for job in jobs if not job.finished]
     with _watched(jobs, watch):
-        side_by_side(train_job, [(job, assignment, os.getpid()) for job in waiting], workers)
+        side_by_side(train_job, [(job, assignment) for job in waiting], workers)
 
 
 def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
@@ -44,7 +45,7 @@ def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any,
         return [function(*values) for values in arguments]
     # One batch per call: networks take seconds, and the slowest must not wait behind another.
     run = Parallel(n_jobs=count, backend="loky", batch_size=1, pre_dispatch="n_jobs")
-    results: list[Result] = run(delayed(function)(*values) for values in arguments)
+    results: list[Result] = run(delayed(in_worker)(os.getpid(), function, *values) for values in arguments)
     return results
 
 

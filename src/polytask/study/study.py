@@ -112,19 +112,20 @@ class Study:
             watch: Is told a few times a second how far it is.
 
         Raises:
-            StorageError: The folder is used, or cannot be written to.
+            StorageError: The folder is used, another run is at work in it, or it cannot be written to.
             ConfigError: An unknown name or option; the interrupted study had other data or tasks.
             NonFiniteError: A loss is no longer a number.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
-        networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
-        config = begin(folder, self.asked, self.sources, self.tasks, networks)
-        jobs = jobs_of(self.arms, config.seeds, folder.checkpoints)
-        train_all(jobs, assignment(config, self.sources, self.tasks), config.workers or 1, watch)
-        folder.log(f"{len(jobs)} networks trained")
-        watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
-        self._test(folder, jobs, config)
-        return self._conclude(folder, jobs, config)
+        with folder.alone():
+            networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
+            config = begin(folder, self.asked, self.sources, self.tasks, networks)
+            jobs = jobs_of(self.arms, config.seeds, folder.checkpoints)
+            train_all(jobs, assignment(config, self.sources, self.tasks), config.workers or 1, watch)
+            folder.log(f"{len(jobs)} networks trained")
+            watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
+            self._test(folder, jobs, config)
+            return self._conclude(folder, jobs, config)
 
     def _test(self, folder: RunFolder, jobs: tuple[Job, ...], config: StudyConfig) -> None:
         """Open the test data, unless their predictions are there already."""
