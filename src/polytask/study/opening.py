@@ -19,6 +19,7 @@ from polytask.study.jobs import Job, result_of
 from polytask.study.running import side_by_side
 from polytask.study.tables import result_rows
 from polytask.tasks import Task
+from polytask.training.machine import threads
 from polytask.training.predicting import join_outcomes, measured, outcome_of
 
 PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
@@ -53,7 +54,7 @@ class Tested:
     results: pd.DataFrame
 
 
-def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger: Path, workers: int) -> Tested:
+def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger: Path, workers: int, count: int | None) -> Tested:
     """Load the test rows, and let every network predict them.
 
     Args:
@@ -61,10 +62,11 @@ def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger
         door: Loads the test sources.
         ledger: The file in which openings are counted.
         workers: Processes side by side.
+        count: Threads of each, as in training: their number can change the last bit of a prediction.
     """
     write_json(ledger, {"openings": openings(ledger) + 1})
     sources = door()
-    parts = side_by_side(_test, [(job, sources) for job in finished.jobs], workers)
+    parts = side_by_side(_test, [(job, sources, count) for job in finished.jobs], workers)
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
     return Tested(predictions, pd.concat([part.results for part in parts], ignore_index=True))
 
@@ -74,8 +76,16 @@ def openings(ledger: Path) -> int:
     return int(read_json(ledger)["openings"]) if ledger.exists() else 0
 
 
-def _test(job: Job, sources: Sequence[Source]) -> Tested:
+def _test(job: Job, sources: Sequence[Source], count: int | None) -> Tested:
     """One network's predictions of the test rows, and what they are worth."""
+    with threads(count):
+        rows, outcomes = _predicted(job, sources)
+    results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
+    return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
+
+
+def _predicted(job: Job, sources: Sequence[Source]) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
+    """Per source and task that it labels the predictions as rows of a table, and as an outcome."""
     network = result_of(job)
     rows, outcomes = [], []
     for source in sources:
@@ -89,8 +99,7 @@ def _test(job: Job, sources: Sequence[Source]) -> Tested:
                 mask = prepared.rows.labelled[task.name]
                 rows.append(_rows(job, task, outcome, _units(source, None if mask is None else mask.numpy())))
                 outcomes.append((task, outcome))
-    results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
-    return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
+    return rows, outcomes
 
 
 def _metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:

@@ -133,7 +133,7 @@ class Study:
             return
         finished = Finished(jobs)
         folder.log(f"test data opened, time {openings(folder.ledger) + 1}")
-        tested = open_test(finished, self._door, folder.ledger, config.workers or 1)
+        tested = open_test(finished, self._door, folder.ledger, config.workers or 1, config.training.threads)
         validation = validation_rows([(job, result_of(job).facts) for job in jobs])
         folder.write_table("results.csv", pd.concat([validation, tested.results], ignore_index=True))
         folder.write_table("predictions.parquet", tested.predictions)
