@@ -264,6 +264,7 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"encoder": "convolution"}, "Did you mean 'conv'"),
         ({"encoder": "conv"}, "images of at least 10x10"),
         ({"architecture": "soft"}, "unknown architecture"),
+        ({"initialisation": "zeros"}, "initialisation"),
         ({"training": {"optimizer": "Adm"}}, "Did you mean 'Adam'"),
         ({"training": {"epochs": 0}}, "training.epochs"),
         ({"training": {"schedule": "Cosine"}}, "unknown schedule"),
@@ -281,3 +282,17 @@ def test_what_cannot_be_is_refused_in_one_line(make: Callable[..., Study], tmp_p
 def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
     with pytest.raises(ConfigError, match="needs test rows"):
         Study([table()], three_tasks)
+
+
+def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tmp_path: Path) -> None:
+    """Under He's initialisation biases are 0; steps of 1e-9 leave them there."""
+    from polytask.study.jobs import jobs_of, result_of, train_job
+    from polytask.study.resolving import assignment, resolve
+
+    for how in ("he", "framework"):
+        study = make(initialisation=how, training={"epochs": 1, "lr": 1e-9, "threads": 1})
+        config = resolve(study.asked, study.sources, study.tasks, networks=2)
+        job = jobs_of(study.arms[1:2], [0], tmp_path / how)[0]
+        train_job(job, assignment(config, study.sources, study.tasks))
+        biases = [p.detach() for name, p in result_of(job).model.named_parameters() if name.endswith("bias")]
+        assert all(float(bias.abs().max()) < 1e-6 for bias in biases) == (how == "he")

@@ -250,6 +250,7 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"epochs": 0}, "training, epochs"),
         ({"lr": float("nan")}, "training, lr"),
         ({"learning_rate": 0.1}, "extra inputs"),
+        ({"initialisation": "he"}, "extra inputs"),  # the network's, which is there already
         ({"stop": "median"}, "training, stop"),
         ({"batch_size": 0}, "training, batch_size"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -22,6 +22,7 @@ class NetworkConfig(BaseModel):
         encoder_options: The encoder's arguments.
         architecture: Registry name of the way of sharing.
         hidden: Widths of the heads' hidden layers.
+        initialisation: Of the networks: `framework`, `glorot` or `he`.
         workers: Processes side by side; none takes one per core, if there is work for so many.
         training: How every network is trained.
         version: Of polytask, that wrote it.
@@ -35,6 +36,7 @@ class NetworkConfig(BaseModel):
     encoder_options: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard"
     hidden: tuple[int, ...] = (64,)
+    initialisation: Literal["framework", "glorot", "he"] = "framework"
     workers: int | None = Field(None, ge=1)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     version: str | None = None

@@ -55,7 +55,7 @@ def plan_of(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
         raise ConfigError("one encoder serves all sources, so their inputs have one shape", where="sources", found=sorted(shapes))
     shape = shapes.pop()
     encoder = config.encoder or ("conv" if len(shape) == 3 else "mlp")
-    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.training.initialisation)
+    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.initialisation)
 
 
 def _rows(sources: Sequence[Source]) -> dict[str, int]:

@@ -34,7 +34,6 @@ class TrainingOptions(BaseModel):
         patience: For how many epochs; none trains all epochs.
         min_delta: An improvement is larger than this, in relative metric (0 trivial predictor, 1 perfect).
         validation: The share of training rows on which models are chosen; none takes 0.2 up to 20,000 rows, else 0.1.
-        initialisation: `framework`, `glorot` or `he`.
         weights: A safetensors file to start from, or none.
         freeze: Parts of the network that are not trained, by the beginning of their parameters' names.
         precision: Of the forward and backward pass: `auto` takes bfloat16 for convolutions where the processor has it.
@@ -62,7 +61,6 @@ class TrainingOptions(BaseModel):
     patience: int | None = Field(5, ge=1)
     min_delta: float = Field(0.0, ge=0)
     validation: float | None = Field(None, gt=0, lt=1)
-    initialisation: Literal["framework", "glorot", "he"] = "framework"
     weights: str | None = None
     freeze: tuple[str, ...] = ()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
