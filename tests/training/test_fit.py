@@ -47,7 +47,7 @@ class Dropped(Encoder):
 
 
 def network(tasks: tuple[Task, ...], seed: int = 0) -> MultiTaskModel:
-    return MultiTaskModel(Dropped(), tasks, hidden=(8,), seed=seed)
+    return MultiTaskModel(Dropped(), tasks, hidden=(8,), seed=seed, initialisation="framework")
 
 
 def same(first: Run, second: Run) -> bool:
@@ -57,7 +57,7 @@ def same(first: Run, second: Run) -> bool:
 
 
 def test_it_learns_three_kinds_with_gaps(table: Table, three_tasks: tuple[Task, ...]) -> None:
-    model = MultiTaskModel(MLP((4,), hidden=(32,)), three_tasks)
+    model = MultiTaskModel(MLP((4,), hidden=(32,)), three_tasks, initialisation="framework")
     run = fit(model, [table(rows=600, gaps=0.3)], epochs=40, batch_size=32, lr=0.01, threads=1)
     assert run.validation["price"]["r2"] > 0.9
     assert run.validation["churn"]["auc"] > 0.95
@@ -149,7 +149,7 @@ def test_an_absent_tasks_head_does_not_move(table: Table, three_tasks: tuple[Tas
 @pytest.mark.parametrize("parts", [2, 5])
 def test_micro_batches_change_nothing_but_round_off(table: Table, three_tasks: tuple[Task, ...], parts: int) -> None:
     def trained(accumulate: int) -> Run:
-        model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks)
+        model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework")
         choices = CHOICES | {"optimizer": "SGD", "lr": 0.05, "accumulate": accumulate}
         return fit(model, [table(gaps=0.4)], "uncertainty", **choices)
 
@@ -214,7 +214,7 @@ def test_images_in_either_precision_give_the_same_bytes_twice(precision: str) ->
     source, task = Source("images", images, {"shade": labels}), Multiclass(name="shade", classes=(0, 1, 2))
 
     def trained() -> Run:
-        model = MultiTaskModel(Conv((1, 12, 12)), (task,))
+        model = MultiTaskModel(Conv((1, 12, 12)), (task,), initialisation="framework")
         return fit(model, [source], epochs=6, batch_size=16, threads=1, precision=precision, lr=0.003)
 
     first, second = trained(), trained()

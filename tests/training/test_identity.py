@@ -27,7 +27,7 @@ def train(table: Table, three_tasks: tuple[Task, ...], tmp_path: Path) -> Traine
     """Trains a small network with a checkpoint; a choice of None is not passed on."""
 
     def run(*, source: Source | None = None, tasks: tuple[Task, ...] = three_tasks, balancer: str = "equal", **choices: Any) -> Run:
-        model = MultiTaskModel(MLP((4,), hidden=(4,)), tasks, hidden=(4,))
+        model = MultiTaskModel(MLP((4,), hidden=(4,)), tasks, hidden=(4,), initialisation="framework")
         given = {name: value for name, value in (CHOICES | choices).items() if value is not None}
         return fit(model, [source or table()], balancer, checkpoint=tmp_path / "state", **given)
 

@@ -32,7 +32,7 @@ def pictures() -> Source:
 
 
 def trained(balancer: str | Balancer = "equal", checkpoint: Path | None = None, precision: str = "float32") -> Run:
-    model = MultiTaskModel(Conv((3, 12, 12)), TASKS, hidden=(8,))
+    model = MultiTaskModel(Conv((3, 12, 12)), TASKS, hidden=(8,), initialisation="framework")
     choices = {"epochs": 4, "batch_size": 16, "threads": 1, "patience": None, "checkpoint_seconds": 0, "precision": precision}
     return fit(model, [pictures()], balancer, checkpoint=checkpoint, **choices)
 

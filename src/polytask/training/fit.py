@@ -91,7 +91,8 @@ def fit(
         >>> from polytask.tasks import Regression
         >>> x = np.linspace(-1, 1, 200, dtype="float32").reshape(-1, 1)
         >>> source = Source("line", x, {"double": 2 * x[:, 0], "square": x[:, 0] ** 2})
-        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), (Regression(name="double"), Regression(name="square")))
+        >>> tasks = (Regression(name="double"), Regression(name="square"))
+        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), tasks, initialisation="framework")
         >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
         >>> run.validation["double"]["r2"] > 0.9
         True
