@@ -135,3 +135,38 @@ def test_one_run_at_a_time_works_in_a_folder(
     assert make().run(tmp_path / "run", watch=meddle).verdict.openings == 1
     assert len(refused) == 2
     assert not (tmp_path / "run" / ".lock").exists()
+
+
+TYPOS: dict[str, dict[str, Any]] = {
+    "optimizer": {"training": {"optimizer": "Adamm"}},
+    "its options": {"training": {"optimizer_options": {"speed": 1}}},
+    "schedule": {"training": {"schedule": "Cosine"}},
+    "its needs": {"training": {"schedule": "StepLR"}},
+    "freeze": {"training": {"freeze": ["trunk"]}},
+    "freeze what one arm's networks have not": {"training": {"freeze": ["heads.head_price"]}},
+    "freeze everything": {"training": {"freeze": ["architecture", "heads"]}},
+    "weights file": {"training": {"weights": "nowhere.safetensors"}},
+    "weights": {"arms": ["single", "weights=1/-1/1"]},
+    "encoder": {"encoder": "mlp", "encoder_options": {"width": 3}},
+    "architecture": {"architecture": "hrd"},
+}
+
+
+@pytest.mark.parametrize("case", TYPOS)
+def test_a_typo_leaves_the_folder_as_it_was(make: Callable[..., Study], tmp_path: Path, case: str) -> None:
+    given = TYPOS[case]
+    quick = {"epochs": 1, "threads": 1}
+    with pytest.raises((ConfigError, StorageError)) as caught:
+        make(**given | {"training": quick | given.get("training", {})}).run(tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "run").iterdir())
+    make(training=quick, arms=["single", "equal"]).run(tmp_path / "run")
+
+
+def test_a_typo_leaves_the_folder_of_one_network_as_it_was(
+    table: Callable[..., Source], three_tasks: tuple[Task, ...], tmp_path: Path
+) -> None:
+    for choices in ({"training": {"optimizer": "Adamm"}}, {"balancer": "weights=-1/1/1"}):
+        with pytest.raises(ConfigError):
+            train_one(TrainConfig(**choices), [table()], three_tasks, tmp_path / "run")  # type: ignore[arg-type]
+        assert not list((tmp_path / "run").iterdir())

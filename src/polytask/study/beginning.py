@@ -9,11 +9,12 @@ from polytask.storage import write_json
 from polytask.study.config import Config
 from polytask.study.environment import changes, check_same, environment_of
 from polytask.study.folder import RunFolder
-from polytask.study.resolving import resolve
+from polytask.study.jobs import Job
+from polytask.study.resolving import check_buildable, resolve
 from polytask.tasks import Task
 
 
-def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
+def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], jobs: Sequence[Job]) -> Config:
     """The resolved configuration, with which the run begins or goes on.
 
     Args:
@@ -21,7 +22,7 @@ def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Se
         asked: What was asked for.
         sources: Training sources.
         tasks: All tasks.
-        networks: How many will be trained.
+        jobs: Every network to train.
 
     Raises:
         ConfigError: An unknown name or option; other data or tasks than those with which the run began.
@@ -29,7 +30,9 @@ def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Se
     """
     stored = folder.claim(asked)
     if stored is None:
-        config = resolve(asked, sources, tasks, networks)
+        arms = {job.arm.name: job.arm for job in jobs}
+        check_buildable(asked, sources, tasks, tuple(arms.values()))
+        config = resolve(asked, sources, tasks, len(jobs))
         # The configuration comes last: where it is, there is all that going on needs.
         write_json(folder.environment, environment_of(config, sources, tasks))
         folder.write_config(config)

@@ -61,8 +61,8 @@ def train_one(config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Ta
         )
     folder = RunFolder(Path(out))
     with folder.alone():
-        chosen = begin(folder, config, sources, tasks, networks=1)
-        (job,) = jobs_of([arm], [chosen.seed], folder.checkpoints)
+        (job,) = jobs = jobs_of([arm], [config.seed], folder.checkpoints)
+        chosen = begin(folder, config, sources, tasks, jobs)
         train_job(job, assignment(chosen, sources, tasks), watch)
         return _conclude(folder, job)
 

@@ -118,9 +118,8 @@ class Study:
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
         with folder.alone():
-            networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
-            config = begin(folder, self.asked, self.sources, self.tasks, networks)
-            jobs = jobs_of(self.arms, config.seeds, folder.checkpoints)
+            jobs = jobs_of(self.arms, self.asked.seeds, folder.checkpoints)
+            config = begin(folder, self.asked, self.sources, self.tasks, jobs)
             train_all(jobs, assignment(config, self.sources, self.tasks), config.workers or 1, watch)
             folder.log(f"{len(jobs)} networks trained")
             watch(StudyProgress(len(jobs), len(jobs), stage="testing"))

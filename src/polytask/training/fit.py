@@ -129,7 +129,7 @@ def make_loop(
     precision = choose_precision(model, chosen.precision)
     precision.arranged(model)
     chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
-    state = _new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
+    state = new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
     sampler = _sampler(data, batch_sizes, chosen.batch_size)
     if checkpoint is not None:
         used = [source for source in sources if source.name in data.training]
@@ -178,7 +178,12 @@ def _timed_step(model: MultiTaskModel, data: PreparedData, batches: Sequence[Bat
     return step
 
 
-def _new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+def new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+    """What is trained and what it is trained with, before the first step.
+
+    Raises:
+        ConfigError: There is no such optimizer or schedule, it does not take its options, or nothing is left to train.
+    """
     optimizer = make_optimizer([p for p in model.parameters() if p.requires_grad], options)
     names = [task.name for task in model.tasks]
     return TrainingState(
