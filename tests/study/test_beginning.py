@@ -14,9 +14,11 @@ import polytask.study.environment as environment_module
 import polytask.study.study as study_module
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
-from polytask.study import Study, TrainConfig, train_one
+from polytask.study import Study, StudyConfig, TrainConfig, train_one
+from polytask.study.config import differences
 from polytask.study.folder import RunFolder
 from polytask.tasks import Binary, Task
+from polytask.training import training_options
 
 
 @pytest.fixture
@@ -135,6 +137,26 @@ def test_one_run_at_a_time_works_in_a_folder(
     assert make().run(tmp_path / "run", watch=meddle).verdict.openings == 1
     assert len(refused) == 2
     assert not (tmp_path / "run" / ".lock").exists()
+
+
+CHOSEN: dict[str, Any] = {"clip": 1.0, "schedule": "ExponentialLR", "patience": 7, "weights": "start.safetensors"}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_nothing_is_a_choice_too(name: str) -> None:
+    begun = StudyConfig(training=training_options(**{name: CHOSEN[name]}))
+    asked = StudyConfig(training=training_options(**{name: None}))
+    assert differences(asked, begun) == differences(begun, asked) == f"training.{name}"
+
+
+def test_what_was_left_open_agrees_with_what_was_filled_in() -> None:
+    filled = training_options(validation=0.2, threads=2, precision="bfloat16")
+    begun = StudyConfig(encoder="mlp", workers=2, training=filled, version="0.1.0")
+    assert differences(StudyConfig(), begun) == ""
+    assert differences(begun, begun) == ""
+    other = StudyConfig(encoder="conv", workers=1, training=training_options(validation=0.1, threads=1, precision="float32"))
+    assert differences(other, begun) == "encoder, workers, training.validation, training.precision, training.threads"
+    assert differences(StudyConfig(size="auto"), begun) == "size"
 
 
 TYPOS: dict[str, dict[str, Any]] = {
