@@ -20,7 +20,7 @@ from polytask.study.beginning import begin
 from polytask.study.config import StudyConfig, checked
 from polytask.study.costs import NOTE, ArmCost, cost_of_arm
 from polytask.study.folder import RunFolder, read_predictions
-from polytask.study.jobs import Job, jobs_of, result_of
+from polytask.study.jobs import Assignment, Job, jobs_of, result_of
 from polytask.study.opening import Finished, open_test, openings
 from polytask.study.recommendation import Recommendation, recommend
 from polytask.study.resolving import assignment
@@ -115,24 +115,26 @@ class Study:
             StorageError: The folder is used, another run is at work in it, or it cannot be written to.
             ConfigError: An unknown name or option; the interrupted study had other data or tasks.
             NonFiniteError: A loss is no longer a number.
+            DataError: A task has no labelled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
         with folder.alone():
             jobs = jobs_of(self.arms, self.asked.seeds, folder.checkpoints)
             config = begin(folder, self.asked, self.sources, self.tasks, jobs)
-            train_all(jobs, assignment(config, self.sources, self.tasks), config.workers or 1, watch)
+            assigned = assignment(config, self.sources, self.tasks)
+            train_all(jobs, assigned, config.workers or 1, watch)
             folder.log(f"{len(jobs)} networks trained")
             watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
-            self._test(folder, jobs, config)
+            self._test(folder, jobs, assigned, config.workers or 1)
             return self._conclude(folder, jobs, config)
 
-    def _test(self, folder: RunFolder, jobs: tuple[Job, ...], config: StudyConfig) -> None:
+    def _test(self, folder: RunFolder, jobs: tuple[Job, ...], assigned: Assignment, workers: int) -> None:
         """Open the test data, unless their predictions are there already."""
         if folder.predictions.exists():
             return
         finished = Finished(jobs)
         folder.log(f"test data opened, time {openings(folder.ledger) + 1}")
-        tested = open_test(finished, self._door, folder.ledger, config.workers or 1, config.training.threads)
+        tested = open_test(finished, self._door, folder.ledger, assigned, workers)
         validation = validation_rows([(job, result_of(job).facts) for job in jobs])
         folder.write_table("results.csv", pd.concat([validation, tested.results], ignore_index=True))
         folder.write_table("predictions.parquet", tested.predictions)
