@@ -21,7 +21,7 @@ from polytask.errors import ConfigError, DataError, NonFiniteError, PolytaskErro
 from polytask.registry import find, names
 from polytask.seeds import seed_of
 from polytask.tasks import Multiclass, Regression, Task
-from polytask.training import Run, fit
+from polytask.training import Progress, Run, fit
 from polytask.training.fit import make_loop
 
 Table = Callable[..., Source]
@@ -116,6 +116,24 @@ def test_a_finished_run_is_not_trained_again(
     first = fit(network(three_tasks), [table()], checkpoint=tmp_path / "state", **CHOICES)
     monkeypatch.setattr(loop_module.Loop, "step", lambda *_: pytest.fail("a step was taken"))
     assert same(first, fit(network(three_tasks), [table()], checkpoint=tmp_path / "state", **CHOICES))
+
+
+def test_the_peak_memory_of_earlier_sessions_is_remembered(
+    table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sampled(size: int, epochs: int) -> int:
+        monkeypatch.setattr(loop_module.PeakMemory, "sample", lambda self: setattr(self, "bytes", size))
+        stop = {"watch": interrupted} if epochs < CHOICES["epochs"] else {}
+        return fit(network(three_tasks), [table()], checkpoint=tmp_path / "state", **(CHOICES | stop)).peak_memory
+
+    def interrupted(progress: Progress) -> None:
+        if progress.epoch > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sampled(7_000, epochs=2)
+    assert sampled(5_000, epochs=4) == 7_000
+    assert sampled(9_000, epochs=4) == 7_000, "nothing was trained"
 
 
 def test_a_second_source_changes_nothing_for_the_first(table: Table, three_tasks: tuple[Task, ...]) -> None:

@@ -236,6 +236,6 @@ def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: 
         steps=state.step,
         rows=state.rows,
         seconds=state.seconds,
-        peak_memory=loop.memory.bytes,
+        peak_memory=state.peak_memory,
         matched=matched,
     )

@@ -177,6 +177,7 @@ class Loop:
     def _save(self) -> None:
         now = time.monotonic()
         self.state.seconds = self._before + now - self._started
+        self.state.peak_memory = max(self.state.peak_memory, self.memory.bytes)
         due = self.state.finished or now - self._saved >= self.options.checkpoint_seconds
         if self.checkpoint is not None and due:
             save_state(self.checkpoint, self.state.state_dict())

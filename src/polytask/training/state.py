@@ -52,6 +52,7 @@ class TrainingState:
         step: Steps taken.
         rows: Rows seen.
         seconds: Time spent, over all sessions.
+        peak_memory: The largest of the process in bytes, over all sessions.
         finished: Whether the run has converged or used its budget.
         best_epoch: The epoch whose weights `best` holds.
         best: The weights with the best mean relative validation metric.
@@ -68,6 +69,7 @@ class TrainingState:
     step: int = 0
     rows: int = 0
     seconds: float = 0.0
+    peak_memory: int = 0
     finished: bool = False
     best_epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -124,7 +126,7 @@ class TrainingState:
                     moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-_COUNTERS = ("epoch", "step", "rows", "seconds", "finished", "best_epoch")
+_COUNTERS = ("epoch", "step", "rows", "seconds", "peak_memory", "finished", "best_epoch")
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
