@@ -12,11 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from polytask.errors import PolytaskError
 from polytask.study.running import side_by_side
 
 PARENT = """
 import os, sys, time
 from pathlib import Path
+from polytask.errors import PolytaskError
 from polytask.study.running import side_by_side
 def job(name):
     (Path(sys.argv[1]) / name).write_text(str(os.getpid()))
@@ -48,3 +50,12 @@ def test_workers_ignore_ctrl_c_and_a_call_in_this_process_does_not() -> None:
     handlers = side_by_side(signal.getsignal, [(signal.SIGINT,)] * 2, 2)
     assert handlers == [signal.SIG_IGN, signal.SIG_IGN]
     assert side_by_side(signal.getsignal, [(signal.SIGINT,)] * 2, 1) == [before, before]
+
+
+def test_a_worker_that_the_system_has_ended_is_one_line() -> None:
+    with pytest.raises(
+        PolytaskError, match="workers: the system has ended a process, .* .found 2.. Use fewer --workers; finished"
+    ) as caught:
+        side_by_side(os._exit, [(1,), (1,)], 2)
+    assert "\n" not in str(caught.value)
+    assert side_by_side(abs, [(-1,), (-2,)], 2) == [1, 2]
