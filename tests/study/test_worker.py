@@ -53,9 +53,8 @@ def test_workers_ignore_ctrl_c_and_a_call_in_this_process_does_not() -> None:
 
 
 def test_a_worker_that_the_system_has_ended_is_one_line() -> None:
-    with pytest.raises(
-        PolytaskError, match="workers: the system has ended a process, .* .found 2.. Use fewer --workers; finished"
-    ) as caught:
+    text = r"workers: the system has ended a process, .* \(found 2\)\. Use fewer --workers; finished networks are kept"
+    with pytest.raises(PolytaskError, match=text) as caught:
         side_by_side(os._exit, [(1,), (1,)], 2)
     assert "\n" not in str(caught.value)
     assert side_by_side(abs, [(-1,), (-2,)], 2) == [1, 2]

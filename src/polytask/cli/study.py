@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.fetching import fetching_display
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, margins_of, merged
 
@@ -50,7 +51,8 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from polytask.study import Study, StudyConfig, checked
 
     asked = checked(StudyConfig, config, where="study")
-    sources, tasks = datasets.load(str(asked.source), asked.size)
+    with fetching_display(quiet=quiet) as progress:
+        sources, tasks = datasets.load(str(asked.source), asked.size, progress)
     study = Study(sources, tasks, config=asked)
     console = Console()
     kept = f"Finished networks are kept in {out}; the same command goes on there"
