@@ -19,7 +19,8 @@ def make(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> Callabl
     """A study that trains in a second."""
 
     def study(**choices: Any) -> Study:
-        given = {"arms": ARMS, "seeds": 2, "workers": 1, "training": {"epochs": 2, "threads": 1, "checkpoint_seconds": 0}} | choices
+        few = {"arms": ARMS, "seeds": 2, "workers": 1, "training": {"epochs": 2, "threads": 1, "checkpoint_seconds": 0}}
+        given = choices if "config" in choices else few | choices
         return Study([table(gaps=0.2)], three_tasks, test=lambda: (table(rows=80, seed=1, gaps=0.2),), **given)
 
     return study

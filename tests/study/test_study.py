@@ -279,6 +279,18 @@ def test_what_cannot_be_is_refused_in_one_line(make: Callable[..., Study], tmp_p
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("beside", [{"arms": ["single", "equal"]}, {"seeds": 3}, {"workers": 2}, {"seeds": 3, "training": {"lr": 0.1}}])
+def test_choices_beside_a_configuration_are_refused(make: Callable[..., Study], beside: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"not both \(found {', '.join(beside)}\)") as caught:
+        make(config=StudyConfig(), **beside)
+    assert "\n" not in str(caught.value)
+
+
+def test_defaults_are_those_of_the_configuration(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
+    assert Study([table()], three_tasks, test=lambda: (table(),)).asked == StudyConfig()
+    assert Study([table()], three_tasks, test=lambda: (table(),), seeds=3).asked == StudyConfig(seeds=(0, 1, 2))
+
+
 def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
     with pytest.raises(ConfigError, match="needs test rows"):
         Study([table()], three_tasks)

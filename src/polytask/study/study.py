@@ -65,11 +65,11 @@ class Study:
         arms: `single`, and what is compared with it: registry names of balancers, `weights=0.2/0.8`.
         seeds: How many, or which.
         test: Loads the test sources, if `sources` has no door of its own.
-        config: All choices at once, or
-        **choices: any field of `StudyConfig` by name.
+        config: All choices at once, instead of `arms`, `seeds` and
+        **choices: any field of `StudyConfig` by name. What is not given is as `StudyConfig` has it.
 
     Raises:
-        ConfigError: An unknown arm or choice, or no test rows to decide on.
+        ConfigError: An unknown arm or choice, choices beside a configuration, or no test rows to decide on.
 
     Example:
         >>> import numpy as np
@@ -87,8 +87,8 @@ class Study:
         self,
         sources: Sequence[Source],
         tasks: Sequence[Task],
-        arms: Sequence[str] = ("single", "equal"),
-        seeds: int | Sequence[int] = 5,
+        arms: Sequence[str] | None = None,
+        seeds: int | Sequence[int] | None = None,
         *,
         test: Callable[[], tuple[Source, ...]] | None = None,
         config: StudyConfig | None = None,
@@ -99,7 +99,13 @@ class Study:
             raise ConfigError("a study needs test rows to decide on", where="test", remedy="Pass test=, a function that loads them")
         self._door: Callable[[], tuple[Source, ...]] = door
         self.sources, self.tasks = tuple(sources), tuple(tasks)
-        self.asked = config or checked(StudyConfig, {"arms": tuple(arms), "seeds": seeds, **choices}, where="study")
+        given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
+        if config is not None and given:
+            remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
+            raise ConfigError(
+                "choices stand in the configuration or beside it, not both", where="study", found=", ".join(given), remedy=remedy
+            )
+        self.asked = checked(StudyConfig, given, where="study") if config is None else config
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
         _check_margins(self.asked, self.names)
