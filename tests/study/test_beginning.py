@@ -113,6 +113,25 @@ def test_a_run_that_was_killed_at_its_very_beginning_begins_again(
     assert make().run(tmp_path / "run").verdict.openings == 1
 
 
+def test_what_killed_writers_left_is_removed(make: Callable[..., Study], begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remainders = [begun / ".cost.json.x1.part", begun / "checkpoints" / "job" / ".state.123.part" / "tensors.safetensors"]
+    for path in remainders:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    (begun / "mine.part").write_text("whole")
+    monkeypatch.setattr(study_module, "train_all", lambda *_: pytest.fail("enough"))
+    with pytest.raises(pytest.fail.Exception, match="enough"):
+        make().run(begun)
+    assert not list(begun.rglob(".*.part"))
+    assert (begun / "mine.part").exists()
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_first_file_begins_again(make: Callable[..., Study], tmp_path: Path) -> None:
+    (tmp_path / ".environment.json.x1.part").write_text("half")
+    assert make(arms=["single", "equal"]).run(tmp_path).verdict.openings == 1
+    assert not list(tmp_path.glob(".*"))
+
+
 @pytest.mark.parametrize(("content", "text"), [('{"mine": 1}', "holds something else"), ("5", "holds no names with values")])
 def test_a_file_of_that_name_is_not_taken_for_ours(make: Callable[..., Study], tmp_path: Path, content: str, text: str) -> None:
     (tmp_path / "environment.json").write_text(content)

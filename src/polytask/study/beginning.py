@@ -40,5 +40,6 @@ def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Se
         return config
     before, now = folder.read_environment(), environment_of(stored, sources, tasks)
     check_same(before, now, folder.path)
+    folder.discard_remainders()
     folder.log("; ".join(["run goes on", *changes(before, now)]))
     return stored

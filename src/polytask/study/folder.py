@@ -84,6 +84,8 @@ class RunFolder:
             StorageError: It holds something else, or a finished study, or cannot be written to.
         """
         with storage_errors(self.path):
+            for part in (part for file in (self.environment, self.config) for part in self.path.glob(f".{file.name}.*.part")):
+                part.unlink()
             entries = [entry for entry in self.path.iterdir() if entry.name != LOCK]
         if not entries or (entries == [self.environment] and "polytask" in self.read_environment()):
             return None  # the latter is what a run leaves that was killed at its very beginning
@@ -98,6 +100,15 @@ class RunFolder:
             remedy = "Repeat the command that began it, or choose another --out"
             raise StorageError(f"this folder holds another run, unfinished ({different})", where=str(self.path), remedy=remedy)
         return stored
+
+    def discard_remainders(self) -> None:
+        """Delete what writers left that were killed: nobody else writes while the folder is held."""
+        with storage_errors(self.path):
+            for part in list(self.path.rglob(".*.part")):
+                if part.is_dir():
+                    shutil.rmtree(part, ignore_errors=True)
+                else:
+                    part.unlink(missing_ok=True)
 
     def write_config(self, config: NetworkConfig) -> None:
         """Every choice, resolved."""
