@@ -19,7 +19,7 @@ from polytask.encoders import MLP, Encoder
 from polytask.errors import NonFiniteError
 from polytask.registry import names
 from polytask.tasks import Regression, Task
-from polytask.training import fit
+from polytask.training import Run, fit
 from polytask.training.fit import make_loop
 
 Table = Callable[..., Source]
@@ -164,3 +164,17 @@ def test_one_step_is_the_optimizers_own(table: Table, three_tasks: tuple[Task, .
     assert [loss.item() for loss in report.losses.values()] == pytest.approx([mean.item() for mean in means], rel=1e-6)
     for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("balancer", ["equal", "uncertainty"])
+def test_gradients_of_an_earlier_backward_belong_to_no_step(table: Table, three_tasks: tuple[Task, ...], balancer: str) -> None:
+    def trained(*, stale: bool) -> Run:
+        model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework")
+        if stale:
+            for parameter in model.parameters():
+                parameter.grad = torch.full_like(parameter, 100.0)
+        return fit(model, [table()], balancer, **CHOICES)
+
+    clean, stale = trained(stale=False), trained(stale=True)
+    assert clean.history.equals(stale.history)
+    assert all(torch.equal(a, b) for a, b in zip(clean.model.parameters(), stale.model.parameters(), strict=True))

@@ -67,6 +67,7 @@ class Loop:
 
     def run(self) -> None:
         """Train, and restore the best weights at the end."""
+        self.state.optimizer.zero_grad()  # what an earlier backward left belongs to no step of this run
         with torch.random.fork_rng(devices=()):
             while not self.state.finished:
                 self._epoch()
