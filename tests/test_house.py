@@ -169,7 +169,7 @@ def test_rows_are_unique_and_known() -> None:
 def test_one_wrong_letter_finds_the_row_that_was_meant(row: Row) -> None:
     assert find(row.group, row.name) is row
     for misspelt in (row.name[:-1], row.name.upper(), f"{row.name}s", row.name[1] + row.name[0] + row.name[2:]):
-        with pytest.raises(ConfigError, match=f"Did you mean '{row.name}'") as caught:
+        with pytest.raises(ConfigError, match=rf"Did you mean [^?]*'{row.name}'") as caught:
             find(row.group, misspelt)
         assert "\n" not in str(caught.value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from torch import Tensor, nn
@@ -94,8 +94,11 @@ class MultiTaskModel(nn.Module):
             tasks: The tasks wanted; all by default.
         """
         wanted = tuple(task.name for task in self.tasks) if tasks is None else tasks
-        features = self.architecture(inputs, wanted)
-        return {task: self.head(task)(features[task]) for task in wanted}
+        return self.outputs(self.architecture(inputs, wanted))
+
+    def outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Outputs per task from what the architecture gives for each: the second half of `forward`."""
+        return {task: self.head(task)(values) for task, values in features.items()}
 
 
 def _key(task: str) -> str:

@@ -39,7 +39,8 @@ class MatrixStatistic:
     @cached_property
     def _gramian(self) -> Tensor:
         rows = self.matrix.double()
-        return rows @ rows.T
+        gramian: Tensor = rows @ rows.T
+        return gramian
 
     def norms(self) -> Tensor:
         """(T,) float64 the lengths of the rows."""

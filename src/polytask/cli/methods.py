@@ -32,7 +32,7 @@ def _table(group: str) -> object:
     columns = [column for column in ("needs", "cost", "memory", "state", "paper") if any(getattr(row, column) for row in rows)]
     table = Table(title=group, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("name", "what it does", *columns):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")  # names are copied: they stay whole
     for row in rows:
         table.add_row(row.name, row.summary, *(getattr(row, column) for column in columns))
     return table

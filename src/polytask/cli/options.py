@@ -8,6 +8,7 @@ from typing import Any
 
 from polytask.errors import ConfigError
 from polytask.registry import find, names
+from polytask.registry.spelling import split_outside
 
 TRAINING = ("epochs", "batch_size", "lr", "optimizer", "schedule", "clip", "accumulate", "stop", "patience", "precision", "threads")
 
@@ -30,13 +31,13 @@ def merged(source: str, given: Mapping[str, Any], assignments: Sequence[str]) ->
 
 
 def listed(text: str | None) -> tuple[str, ...] | None:
-    """`a,b,c` as its parts.
+    """`a,b,c` as its parts; commas within parentheses belong to a part.
 
     Example:
-        >>> listed("single, equal")
-        ('single', 'equal')
+        >>> listed("single, cagrad(c=0.4, rescale=0)")
+        ('single', 'cagrad(c=0.4, rescale=0)')
     """
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+    return None if text is None else tuple(part for part in split_outside(text) if part)
 
 
 def margins_of(texts: Sequence[str]) -> dict[str, float] | None:

@@ -98,6 +98,8 @@ class Backward:
         self._setting = Setting(self.tasks, traffic, sink, scaler, layout, batched=route == "batched")
         self._policy = Policy(weight_heads, non_finite)
         self._current: OneStep | None = None
+        self._whole: Counts | None = None
+        self._visits: list[Visit] = []
         self._revisit: Revisit | None = None
 
     def __call__(
@@ -126,12 +128,18 @@ class Backward:
         """
         self._revisit = None
         if callable(losses):
-            return self._look(losses, batches, penalty)
-        if self.balancer.looks_again or self.balancer.batches > 1:
+            return self._look(losses, batches, penalty, counts)
+        if self.asks_again:
             remedy = "Call backward(closure, batches) with a function that gives the losses of a batch"
             raise ConfigError("this balancer asks for losses more than once", where="Backward", remedy=remedy)
         given, needs = features_of(features), self.balancer.needs()
         return self._take(losses, lambda whole: choose_path(needs, self._setting, given, self.route, whole=whole), penalty, counts)
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether the balancer asks for losses more than once, so that a function has to give them."""
+        balancer = self.balancer
+        return balancer.looks_again or balancer.batches > 1 or isinstance(balancer.needs(), CrossGramian | Lookahead)
 
     def after_step(self) -> None:
         """Call it after `optimizer.step()`: the place of methods that look at the losses again."""
@@ -160,26 +168,32 @@ class Backward:
         current = self._current or OneStep(self._setting, self.balancer, self.step, self._policy)
         self._current = None  # a step that raises is forgotten
         report = current.take(losses, choose, penalty, counts)
+        self._whole = current.whole
         if current.complete:
             self.step += 1
         else:
             self._current = current
         return report
 
-    def _look(self, closure: Closure, batches: Sequence[Any], penalty: Tensor | None) -> Report:
-        """A step whose losses come from a function."""
-        balancer, setting = self.balancer, self._setting
+    def _look(self, closure: Closure, batches: Sequence[Any], penalty: Tensor | None, counts: Counts | None) -> Report:
+        """A step, or a micro-batch of one, whose losses come from a function."""
+        balancer, setting, needs = self.balancer, self._setting, self.balancer.needs()
         if len(batches) != balancer.batches:
-            raise ConfigError(
-                "the balancer takes another number of batches", where="batches", found=f"{len(batches)} of {balancer.batches}"
-            )
+            found = f"{len(batches)} of {balancer.batches}"
+            raise ConfigError("the balancer takes another number of batches", where="batches", found=found)
+        several = isinstance(needs, CrossGramian | Lookahead)
+        if several and counts is not None:
+            raise ConfigError("this balancer takes a step in one piece", where="counts", remedy="Do not cut it into micro-batches")
         visits = [Visit(closure, batch, self.model) for batch in batches]
-        needs = balancer.needs()
-        if isinstance(needs, CrossGramian | Lookahead):
+        if several:
             return self._take(united(visits, balancer.steps_on), lambda whole: self._by_batches(visits), penalty, None)
-        report = self._take(visits[-1].losses, lambda whole: choose_path(needs, setting, (), self.route, whole=whole), penalty, None)
-        if balancer.looks_again and report.losses and not report.skipped:
-            self._revisit = Revisit(visits[-1], agreed(setting, visits[-1].losses), report)
+        step = self.step
+        report = self._take(visits[0].losses, lambda whole: choose_path(needs, setting, (), self.route, whole=whole), penalty, counts)
+        self._visits += visits if balancer.looks_again else []
+        if self.step > step:
+            if self._visits and report.losses and not report.skipped:
+                self._revisit = Revisit(self._visits, self._whole, report)
+            self._visits = []
         return report
 
     def _by_batches(self, visits: Sequence[Visit]) -> Path:

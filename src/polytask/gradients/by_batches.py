@@ -65,8 +65,7 @@ class ByBatches(Path):
         if batch not in self._found:
             parts = self._batches[batch]
             rows = self._setting.rows(parts, batch)
-            for task, gradients in walk_each(parts, self._setting, Private(), None, keep=True).items():
-                rows.add(task, gradients)
+            walk_each(parts, self._setting, Private(), rows.add, None, keep=True)
             rows.scale = self._setting.scale
             rows.finish(self._names)
             self._found[batch] = rows

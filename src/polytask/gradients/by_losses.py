@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -50,39 +51,29 @@ class ByLosses(Path):
     def fill(self, names: tuple[str, ...], answer: Answer, *, heads: bool) -> None:
         """Σ w_t ∂L_t/∂θ."""
         weights = dict(zip(names, weights_of(answer, "the answer to losses").tolist(), strict=True))
-        present = [task for task in self._parts if task in weights]
+        present = {task: part for task, part in self._parts.items() if task in weights and part.requires_grad}
         if not present:
             return
-        plain = _sum([self._parts[task] for task in present])
-        if all(weights[task] == 1.0 for task in present):
-            self._backward(plain)
-            return
-        weighted = _sum([self._parts[task] * weights[task] for task in present])
-        if heads:
-            self._backward(weighted)
+        losses, weighted = tuple(present.values()), [weights[task] for task in present]
+        if heads or all(weight == 1.0 for weight in weighted):
+            self._setting.sink.backward(losses, self._slopes(losses, weighted), keep=self._keep)
             return
         shared = self._setting.layout(self._parts).parameters
         reach = Reach(known=shared)
-        private = list({id(leaf): leaf for task in present for leaf in reach(self._parts[task])}.values())
-        for total, parameters, keep in ((weighted, shared, True), (plain, tuple(private), self._keep)):
-            if parameters and total.requires_grad:
-                found = torch.autograd.grad(self._setting.scaled(total), parameters, retain_graph=keep, allow_unused=True)
+        private = tuple({id(leaf): leaf for loss in losses for leaf in reach(loss)}.values())
+        plain = [1.0] * len(losses)
+        for slopes, parameters, keep in ((weighted, shared, True), (plain, private, self._keep)):
+            if parameters:
+                found = torch.autograd.grad(losses, parameters, self._slopes(losses, slopes), retain_graph=keep, allow_unused=True)
                 self._setting.sink.add(parameters, found)
 
     def _local(self) -> list[Tensor]:
         """Per task present its loss; nothing for those that only other processes have."""
         return [self._parts.get(task, torch.zeros(())) for task in self._names]
 
-    def _backward(self, total: Tensor) -> None:
-        if total.requires_grad:
-            self._setting.sink.backward(self._setting.scaled(total), keep=self._keep)
-
-
-def _sum(terms: list[Tensor]) -> Tensor:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+    def _slopes(self, losses: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
+        """Where the walk starts: every loss's weight, scaled. So Σ w_t L_t itself is never computed."""
+        return [self._setting.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, weights, strict=True)]
 
 
 def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:

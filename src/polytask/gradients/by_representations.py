@@ -11,11 +11,10 @@ from polytask.balancing import Answer, AtRepresentations, Representation
 from polytask.balancing.needs import Groups
 from polytask.errors import ConfigError
 from polytask.gradients.gramian import gramian
-from polytask.gradients.layout import Gradients
+from polytask.gradients.heads import Features, HeadGradients, walk_heads
 from polytask.gradients.path import Parts, Path, head_weights, weights_of
 from polytask.gradients.private import Private
 from polytask.gradients.setting import Setting
-from polytask.gradients.walking import Features, walk_heads
 
 
 @final
@@ -40,7 +39,7 @@ class ByRepresentations(Path):
             raise ConfigError("this needs the representations", where="features", remedy=remedy)
         self._setting, self._features, self._approximate = setting, features, approximate
         self._private = Private()
-        self._found: dict[str, Gradients] = {}
+        self._found: list[HeadGradients] = []
         self._names: tuple[str, ...] = ()
         self._keep = False
         self._gramian: Tensor | None = None
@@ -48,21 +47,25 @@ class ByRepresentations(Path):
     def take(self, parts: Parts, *, keep: bool) -> None:
         """Walk the heads."""
         self._keep = keep
-        self._found = walk_heads(parts, self._features, self._setting, self._private)
+        self._found = walk_heads(parts, self._features, self._setting, self._private, keep=keep)
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Whether the gradients of all representations are finite."""
-        self._names = names
-        fine = (all(g is None or bool(torch.isfinite(g).all()) for g in self._found.get(task, ())) for task in names)
-        return [not bad for bad in self._setting.traffic.any([not good for good in fine])]
+        self.only(names)
+        fine = dict.fromkeys(names, True)
+        for head in self._found:
+            fine |= {name: fine[name] and finite for name, finite in zip(head.names, head.finite(), strict=True)}
+        return [not bad for bad in self._setting.traffic.any([not good for good in fine.values()])]
 
     def only(self, names: tuple[str, ...]) -> None:
         """These tasks alone."""
-        self._names = names
+        self._names, self._found = names, [head.of(names) for head in self._found]
 
     def representations(self) -> tuple[Representation, ...]:
         """A representation per entry of `features`, with the gradients of the tasks that look at it."""
-        return tuple(self._representation(number) for number in range(len(self._features)))
+        scale, total = self._setting.scale, self._setting.traffic.total
+        pairs = zip(self._features, self._found, strict=True)
+        return tuple(Representation(head.names, z.detach(), head.stack if scale == 1.0 else head.stack / scale, total) for z, head in pairs)
 
     def gramians(self, groups: Groups | None = None) -> Tensor:
         """(1, T, T) float64 Σ over representations; rows that other processes hold are further coordinates, so that Gramians add up."""
@@ -72,11 +75,9 @@ class ByRepresentations(Path):
             raise ConfigError("representations belong to no group of parameters", where="route", remedy="Use route='sequential'")
         if self._gramian is None:
             total = torch.zeros(len(self._names), len(self._names), dtype=torch.float64)
-            for number in range(len(self._features)):
-                looking, gradients = self._looking_at(number)
-                if looking:
-                    places = torch.tensor([self._names.index(task) for task in looking])
-                    total[places[:, None], places] += gramian(torch.stack(gradients).flatten(1), self._setting.scale)
+            for head in self._found:
+                places = torch.tensor([self._names.index(task) for task in head.names], dtype=torch.long)
+                total[places[:, None], places] += gramian(head.stack.flatten(1), self._setting.scale)
             self._gramian = self._setting.traffic.total(total)
         return self._gramian.unsqueeze(0)
 
@@ -104,20 +105,12 @@ class ByRepresentations(Path):
         if isinstance(answer, AtRepresentations):
             return [value.to(z) * self._setting.scale for value, z in zip(answer.values, self._features, strict=True)]
         weights = dict(zip(names, weights_of(answer, "the answer to representations").tolist(), strict=True))
-        slopes: list[Tensor | None] = []
-        for number in range(len(self._features)):
-            looking, gradients = self._looking_at(number)
-            terms = [gradient * weights[task] for task, gradient in zip(looking, gradients, strict=True)]
-            slopes.append(torch.stack(terms).sum(0) if terms else None)
-        return slopes
+        return [_combined(head, [weights[task] for task in head.names]) for head in self._found]
 
-    def _representation(self, number: int) -> Representation:
-        z = self._features[number].detach()
-        looking, gradients = self._looking_at(number)
-        stacked = torch.stack(gradients) / self._setting.scale if gradients else z.new_zeros(0, *z.shape)
-        return Representation(looking, z, stacked, self._setting.traffic.total)
 
-    def _looking_at(self, number: int) -> tuple[tuple[str, ...], list[Tensor]]:
-        found = {task: gradients[number] for task, gradients in self._found.items() if task in self._names}
-        present = {task: gradient for task, gradient in found.items() if gradient is not None}
-        return tuple(present), list(present.values())
+def _combined(head: HeadGradients, weights: list[float]) -> Tensor | None:
+    """Σ w_t ∂L_t/∂z."""
+    if not weights:
+        return None
+    combined: Tensor = torch.tensor(weights).to(head.stack) @ head.stack.flatten(1)
+    return combined.view(head.stack.shape[1:])

@@ -9,12 +9,13 @@ from torch import Tensor
 from polytask.balancing import Answer, AtRepresentations, Direction, GroupWeights
 from polytask.balancing.needs import Groups
 from polytask.errors import ConfigError
+from polytask.gradients.heads import Features, walk_heads
 from polytask.gradients.path import Parts, Path, head_weights, weights_of
 from polytask.gradients.private import Private
 from polytask.gradients.rows import Rows
 from polytask.gradients.setting import Setting
 from polytask.gradients.sharing import add_to_grad
-from polytask.gradients.walking import Features, walk_batched, walk_each, walk_heads
+from polytask.gradients.walking import walk_batched, walk_each
 
 
 @final
@@ -50,12 +51,11 @@ class ByRows(Path):
         if self._rows is None:
             self._rows = setting.rows(parts)
         if setting.batched and self._features and self._wanted is None:
-            heads = walk_heads(parts, self._features, setting, self._private)
-            found = walk_batched(heads, self._features, setting, keep=keep)
+            heads = walk_heads(parts, self._features, setting, self._private, keep=keep)
+            found = [(z, head.names, head.stack) for z, head in zip(self._features, heads, strict=True)]
+            walk_batched(found, setting, self._rows.add, keep=keep)
         else:
-            found = walk_each(parts, setting, self._private, self._wanted, keep=keep)
-        for task, gradients in found.items():
-            self._rows.add(task, gradients)
+            walk_each(parts, setting, self._private, self._rows.add, self._wanted, keep=keep)
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Rows in the order of the tasks."""

@@ -13,24 +13,18 @@ from polytask.errors import ConfigError
 from polytask.gradients.by_losses import ByLosses
 from polytask.gradients.by_representations import ByRepresentations
 from polytask.gradients.by_rows import ByRows
+from polytask.gradients.heads import Features
 from polytask.gradients.path import Path
 from polytask.gradients.setting import Setting
-from polytask.gradients.walking import Features
 
 Route = Literal["sequential", "batched", "representation"]
 ROUTES: tuple[Route, ...] = ("sequential", "batched", "representation")
 
 
 def features_of(features: Tensor | Sequence[Tensor] | None) -> Features:
-    """The representations as a tuple.
-
-    Raises:
-        ConfigError: One of them carries no graph.
-    """
+    """The representations that lead to a parameter, as a tuple."""
     given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
-    if any(not feature.requires_grad for feature in given):
-        raise ConfigError("a representation without a graph leads to no parameter", where="features", remedy="Do not detach it")
-    return given
+    return tuple(feature for feature in given if feature.requires_grad)
 
 
 def choose_path(needs: Needs, setting: Setting, features: Features, route: Route, *, whole: bool) -> Path:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MOST = 12  # tasks whose pairs can still be read one by one
+
 
 @dataclass(frozen=True)
 class Conflicts:
@@ -32,6 +34,26 @@ class Conflicts:
         """
         pairs = len(self.names) * (len(self.names) - 1)
         return float((self.cosines < 0).sum()) / pairs if pairs else 0.0
+
+    def by_task(self) -> dict[str, dict[str, float]]:
+        """What a history stores, by name and task: lengths, the share of other tasks in conflict, and, for up to `MOST` tasks,
+        the cosine of every pair, under its first task.
+
+        Example:
+            >>> conflicts_of(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).by_task()["cosine with b"]
+            {'a': -0.25}
+        """
+        others = max(len(self.names) - 1, 1)
+        rates = ((self.cosines < 0).sum(1) / others).tolist()
+        found = {
+            "gradient norm": dict(zip(self.names, self.norms.tolist(), strict=True)),
+            "conflict rate": dict(zip(self.names, rates, strict=True)),
+        }
+        cosines = self.cosines.tolist() if len(self.names) <= MOST else []
+        for first, row in enumerate(cosines):
+            for second in range(first + 1, len(row)):
+                found.setdefault(f"cosine with {self.names[second]}", {})[self.names[first]] = row[second]
+        return found
 
     @property
     def norm_ratio(self) -> float:

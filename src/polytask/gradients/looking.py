@@ -168,8 +168,8 @@ class Revisit:
     """What is kept of a step for a look at its losses after the optimizer has stepped.
 
     Args:
-        visit: The batch.
-        counts: Its labelled units in all processes.
+        visits: The batch, or the micro-batches of the step.
+        whole: Labelled units of the whole step in all processes; None where losses are means.
         report: What the step did.
 
     Attributes:
@@ -177,13 +177,16 @@ class Revisit:
         before: (T,) float64 their mean losses before.
     """
 
-    def __init__(self, visit: Visit, counts: Mapping[str, int] | None, report: Report) -> None:
-        self._visit, self._counts = visit, counts
+    def __init__(self, visits: Sequence[Visit], whole: Mapping[str, int] | None, report: Report) -> None:
+        self._visits, self._whole = tuple(visits), whole
         self.names = tuple(task for task in report.losses if task not in report.dropped)
         self.before = torch.stack([report.losses[task].double().cpu() for task in self.names])
 
     def after(self, setting: Setting) -> Tensor:
         """(T,) float64 the mean losses now."""
+        total = torch.zeros(len(self.names), dtype=torch.float64)
         with torch.no_grad():
-            found = means_of(self._visit.again(), self._counts)
-        return setting.traffic.total(torch.stack([found.get(name, torch.zeros(())).double().cpu() for name in self.names]))
+            for visit in self._visits:
+                found = means_of(visit.again(), self._whole)
+                total += torch.stack([found[name].double().cpu() if name in found else total.new_zeros(()) for name in self.names])
+        return setting.traffic.total(total)

@@ -55,6 +55,11 @@ class OneStep:
         self._path: Path | None = None
         self.complete = False
 
+    @property
+    def whole(self) -> Counts | None:
+        """Labelled units of the whole step in all processes; None where losses are means."""
+        return self._losses.whole
+
     def take(self, losses: Losses, choose: Choose, penalty: Tensor | None, counts: Counts | None) -> Report:
         """Take a micro-batch in.
 
@@ -138,8 +143,8 @@ class OneStep:
 def add_penalty(setting: Setting, penalty: Tensor | None) -> None:
     """Add the gradient of what is no task's loss, averaged over processes."""
     if penalty is not None and penalty.requires_grad:
-        share = penalty if setting.traffic.processes == 1 else penalty / setting.traffic.processes
-        setting.sink.backward(setting.scaled(share), keep=False)
+        share = torch.full_like(penalty, 1 / setting.traffic.processes)
+        setting.sink.backward([penalty], [setting.scaled(share)], keep=False)
 
 
 def _conflicts(names: tuple[str, ...], path: Path) -> Conflicts | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
@@ -38,6 +39,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         self._rows: dict[int, Rows] = {}
+        self._buffers: dict[int, Tensor] = {}
 
     def layout(self, parts: Mapping[str, Tensor]) -> Layout:
         """The layout of the shared parameters: declared, or read off the graphs of a step with all tasks, once.
@@ -59,6 +61,13 @@ class Setting:
             self._rows[batch] = Rows(self.layout(parts), self.tasks, self.traffic)
         self._rows[batch].clear()
         return self._rows[batch]
+
+    def buffer(self, number: int, shape: Sequence[int], like: Tensor) -> Tensor:
+        """An uninitialised tensor of that shape, kept from step to step for as long as the shape stays."""
+        kept = self._buffers.get(number)
+        if kept is None or kept.shape != torch.Size(shape) or kept.dtype != like.dtype or kept.device != like.device:
+            self._buffers[number] = torch.empty(*shape, dtype=like.dtype, device=like.device)
+        return self._buffers[number]
 
     def scaled(self, loss: Tensor) -> Tensor:
         """The loss as it is walked."""

@@ -16,8 +16,8 @@ from polytask.gradients.sharing import add_to_grad
 class Sink(Protocol):
     """Takes gradients in."""
 
-    def backward(self, total: Tensor, *, keep: bool) -> None:
-        """Take in the gradient of a scalar with respect to everything it reaches; keep its graph if asked."""
+    def backward(self, scalars: Sequence[Tensor], slopes: Sequence[Tensor], *, keep: bool) -> None:
+        """Take in the gradient of Σ slope · scalar with respect to everything it reaches; keep graphs if asked."""
 
     def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
         """Take in gradients of these parameters."""
@@ -30,9 +30,9 @@ class Sink(Protocol):
 class ToGrad:
     """Straight into `.grad`."""
 
-    def backward(self, total: Tensor, *, keep: bool) -> None:
-        """`Tensor.backward`."""
-        total.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
+    def backward(self, scalars: Sequence[Tensor], slopes: Sequence[Tensor], *, keep: bool) -> None:
+        """As `Tensor.backward` does."""
+        torch.autograd.backward(scalars, slopes, retain_graph=keep)
 
     def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
         """Add to `.grad`."""
@@ -57,9 +57,10 @@ class ToAllProcesses:
         self._place = {id(parameter): number for number, parameter in enumerate(self._parameters)}
         self._held: list[Tensor | None] = [None] * len(self._parameters)
 
-    def backward(self, total: Tensor, *, keep: bool) -> None:
+    def backward(self, scalars: Sequence[Tensor], slopes: Sequence[Tensor], *, keep: bool) -> None:
         """The gradient with respect to all parameters of the model."""
-        self.add(self._parameters, torch.autograd.grad(total, self._parameters, retain_graph=keep, allow_unused=True))
+        found = torch.autograd.grad(scalars, self._parameters, slopes, retain_graph=keep, allow_unused=True)
+        self.add(self._parameters, found)
 
     def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
         """Hold these back."""

@@ -63,11 +63,17 @@ def names(group: str) -> tuple[str, ...]:
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
-    """A sentence that names what the user may have meant."""
-    by_lower = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    """A sentence that names what the user may have meant; all of those that are equally near.
+
+    Example:
+        >>> nearest("binray", ("binary", "ternary"))
+        "Did you mean 'binary'? Choose from: binary, ternary"
+    """
+    likeness = {other: difflib.SequenceMatcher(None, other.lower(), name.lower()).ratio() for other in known}
+    best = max(likeness.values(), default=0.0)
+    close = [repr(other) for other, value in likeness.items() if value == best >= 0.5]
     choices = f"Choose from: {', '.join(known)}"
-    return f"Did you mean {by_lower[close[0]]!r}? {choices}" if close else choices
+    return f"Did you mean {' or '.join(close)}? {choices}" if close else choices
 
 
 def find(group: str, name: str) -> Row:

@@ -17,6 +17,7 @@ from polytask.report.tables import (
     MetricRow,
     confusions,
     curves,
+    gradient_curves,
     metric_rows,
     read_table,
 )
@@ -51,6 +52,7 @@ class RunContents:
         costs: cost.json.
         metrics: Means of results.csv over seeds.
         curves: Learning curves, from history.csv.
+        gradients: Weights, lengths and cosines of the tasks' gradients, from history.csv.
         confusions: One matrix per classification task and arm, from predictions.parquet.
         configuration: Dotted names and values of run.yaml.
         environment: Names and values of environment.json.
@@ -61,6 +63,7 @@ class RunContents:
     costs: Costs
     metrics: tuple[MetricRow, ...]
     curves: tuple[Curve, ...]
+    gradients: tuple[Curve, ...]
     confusions: tuple[Confusion, ...]
     configuration: Entries
     environment: Entries
@@ -84,11 +87,13 @@ def read_contents(folder: Path) -> RunContents:
     outcome = parse(Outcome, read_json(folder / "verdict.json"), str(folder / "verdict.json"))
     classified = [name for name, task in outcome.tasks.items() if task.kind in CLASSIFICATION]
     metrics = {name: task.metric for name, task in outcome.tasks.items()}
+    history = read_table(folder / "history.csv", HISTORY_COLUMNS)
     return RunContents(
         outcome=outcome,
         costs=parse(Costs, read_json(folder / "cost.json"), str(folder / "cost.json")),
         metrics=metric_rows(read_table(folder / "results.csv", RESULT_COLUMNS)),
-        curves=curves(read_table(folder / "history.csv", HISTORY_COLUMNS), metrics),
+        curves=curves(history, metrics),
+        gradients=gradient_curves(history, list(metrics)),
         confusions=confusions(read_table(folder / "predictions.parquet", PREDICTION_COLUMNS), classified),
         configuration=_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
         environment=_entries(read_json(folder / "environment.json"), folder / "environment.json"),

@@ -51,7 +51,8 @@ def render(contents: RunContents) -> str:
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         how_to_get_charts="" if charts.has_charts() else charts.HOW_TO_GET_CHARTS,
         intervals=_intervals(contents),
-        panels=_panels(contents),
+        panels=_panels(contents, contents.curves),
+        gradients=_panels(contents, contents.gradients),
         matrices=[_matrix(confusion) for confusion in contents.confusions],
         metrics=list(_metric_lines(contents.metrics)),
         arms=list(dict.fromkeys(row.arm for row in contents.metrics)),
@@ -120,9 +121,9 @@ class Panel:
     rows: tuple[tuple[int, tuple[str, ...]], ...]
 
 
-def _panels(contents: RunContents) -> dict[str, list[Panel]]:
-    """The learning curves of every task."""
-    panels = [_panel(curve, contents.outcome.arm_names) for curve in contents.curves]
+def _panels(contents: RunContents, curves: Sequence[Curve]) -> dict[str, list[Panel]]:
+    """Curves by task."""
+    panels = [_panel(curve, contents.outcome.arm_names) for curve in curves]
     return {task: [panel for panel in panels if panel.task == task] for task in dict.fromkeys(panel.task for panel in panels)}
 
 

@@ -21,6 +21,7 @@ RESULT_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
 HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "value")
 PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction")
 NUMERIC = ("value", "epoch", "step")
+GRADIENT_NUMBERS = ("weight", "gradient norm", "conflict rate")
 MISSING = ("", "NA", "null")
 
 
@@ -145,6 +146,25 @@ def curves(history: pd.DataFrame, metrics: Mapping[str, str]) -> tuple[Curve, ..
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
     found = (_curve(finite, *key) for key in wanted)
     return tuple(curve for curve in found if curve.points)
+
+
+def gradient_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve, ...]:
+    """Per task its weight, where any arm changed it, and what its gradients of shared parameters say, where an arm looked at them.
+
+    Args:
+        history: Columns `HISTORY_COLUMNS`.
+        tasks: All tasks.
+    """
+    finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
+    named = [str(name) for name in finite["name"].unique()]
+    wanted = [name for name in named if name in GRADIENT_NUMBERS or name.startswith("cosine with ")]
+    found = (_curve(finite, task, "training", name) for task in tasks for name in wanted)
+    return tuple(curve for curve in found if curve.points and not _constant(curve))
+
+
+def _constant(curve: Curve) -> bool:
+    """Whether it is a weight that no arm ever changed."""
+    return curve.name == "weight" and len({point.value for point in curve.points}) == 1
 
 
 def _curve(history: pd.DataFrame, task: str, split: str, name: str) -> Curve:

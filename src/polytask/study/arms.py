@@ -9,6 +9,7 @@ from typing import Any
 from polytask.errors import ConfigError
 from polytask.registry import names
 from polytask.registry.rows import nearest
+from polytask.registry.spelling import spelled_balancer
 
 SINGLE = "single"
 WEIGHTS = "weights="
@@ -21,7 +22,7 @@ class Arm:
     Attributes:
         name: How results call it.
         groups: The tasks of each network: all in one, or each alone.
-        balancer: Registry name.
+        balancer: Registry name, after those of wrappers.
         options: The balancer's.
     """
 
@@ -32,7 +33,7 @@ class Arm:
 
 
 def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
-    """An arm as users write it: `single`, a balancer's registry name, or `weights=0.2/0.8` in the order of the tasks.
+    """An arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
     Raises:
         ConfigError: There is no such arm, or the weights do not fit the tasks.
@@ -42,15 +43,18 @@ def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
         (('digit',), ('garment',))
         >>> parse_arm("weights=0.2/0.8", ["digit", "garment"]).options
         {'weights': {'digit': 0.2, 'garment': 0.8}}
+        >>> parse_arm("cagrad(c=0.4)", ["digit", "garment"]).options
+        {'c': 0.4}
     """
     together = (tuple(tasks),)
     if text == SINGLE:
         return Arm(text, tuple((task,) for task in tasks))
     if text.startswith(WEIGHTS):
         return Arm(text, together, "fixed", {"weights": _weights(text, tasks)})
-    if text not in names("balancer"):
+    if "(" not in text and ":" not in text and text not in names("balancer"):
         raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), f"{WEIGHTS}0.2/0.8")))
-    return Arm(text, together, text)
+    balancer, options = spelled_balancer(text)
+    return Arm(text, together, balancer, options)
 
 
 def parse_arms(texts: Sequence[str], tasks: Sequence[str]) -> tuple[Arm, ...]:

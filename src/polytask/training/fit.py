@@ -12,11 +12,12 @@ import torch
 
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer
+from polytask.balancing.named import balancer_named
 from polytask.data import Proportional, Source, proportional_batch_sizes
 from polytask.encoders.initialisation import Matched, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
-from polytask.registry import find
+from polytask.registry.spelling import spelled_balancer
 from polytask.seeds import seed_of
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
@@ -34,23 +35,18 @@ from polytask.training.stopping import Stopping
 
 
 def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, options: Mapping[str, Any] | None = None) -> Balancer:
-    """A balancer by registry name, seeded; `fixed` takes the tasks' own weights unless it is given others.
+    """A balancer as users write it (`cagrad(c=0.4)`), seeded; `fixed` takes the tasks' own weights unless it is given others.
 
     Raises:
         ConfigError: An unknown name or option.
     """
-    chosen = balancer if isinstance(balancer, Balancer) else _named_balancer(balancer, tasks, dict(options or {}))
+    if isinstance(balancer, Balancer):
+        chosen = balancer
+    else:
+        name, spelled = spelled_balancer(balancer)
+        chosen = balancer_named(name, spelled | dict(options or {}), {task.name: task.weight for task in tasks})
     chosen.reseed(seed_of(seed, "balancer"))
     return chosen
-
-
-def _named_balancer(name: str, tasks: Sequence[Task], options: dict[str, Any]) -> Balancer:
-    kind = find("balancer", name).resolve()
-    try:
-        balancer: Balancer = kind(**(options or kind.defaults({task.name: task.weight for task in tasks})))
-    except TypeError as error:
-        raise ConfigError("these options do not fit", where=f"balancer {name!r}", found=error) from None
-    return balancer
 
 
 def fit(
@@ -190,7 +186,7 @@ def new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOption
         model=model,
         optimizer=optimizer,
         schedule=make_schedule(optimizer, options),
-        backward=Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model, non_finite="skip"),
+        backward=Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model, route=options.route, non_finite="skip"),
         stopping=Stopping(names, options.stop, options.patience, options.min_delta),
     )
 

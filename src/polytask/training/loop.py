@@ -93,7 +93,7 @@ class Loop:
     def step(self, batches: Batches) -> Report:
         """One update: forward, losses, backward, clipping, optimizer, schedule."""
         state = self.state
-        report = state.backward(self._losses(batches)) if self.options.accumulate == 1 else self._accumulated(batches)
+        report = self._backward(batches)
         if self.options.clip is not None:
             nn.utils.clip_grad_norm_(self._trained, self.options.clip)
         state.optimizer.step()
@@ -105,38 +105,53 @@ class Loop:
         state.rows += sum(len(batch) for batch in batches.values())
         return report
 
-    def _losses(self, batches: Batches, part: int = 0) -> dict[str, Loss]:
+    def _backward(self, batches: Batches) -> Report:
+        """Fill `.grad` from this step's batches, whole or in micro-batches, in one look or in several."""
+        state, parts = self.state, self.options.accumulate
+        if parts == 1 and not state.backward.asks_again:
+            features: list[Tensor] = []
+            losses = self._losses(batches, seen=features)
+            return state.backward(losses, features=features)
+        if state.backward.balancer.batches > 1:
+            parts = state.backward.balancer.batches
+            return state.backward(self._losses_of_part, list(enumerate(_micro_batches(batches, parts))))
+        counts = _counts(batches) if parts > 1 else None
+        if parts > 1 and not counts:
+            return state.backward({})
+        report = Report({}, {})
+        for numbered in enumerate(_micro_batches(batches, parts)):
+            latest = self._micro_step(numbered, counts)
+            report = latest if latest.losses else report  # micro-batches after the last label know of no loss
+        return report
+
+    def _micro_step(self, numbered: tuple[int, Batches], counts: Mapping[str, int] | None) -> Report:
+        if self.state.backward.asks_again:
+            return self.state.backward(self._losses_of_part, [numbered], counts=counts)
+        return self.state.backward(self._losses_of_part(numbered), counts=counts)
+
+    def _losses_of_part(self, numbered: tuple[int, Batches]) -> dict[str, Loss]:
+        number, batches = numbered
+        return self._losses(batches, number)
+
+    def _losses(self, batches: Batches, part: int = 0, seen: list[Tensor] | None = None) -> dict[str, Loss]:
         """Per task present its loss; every source draws its dropout from a stream of its own."""
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
             torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.accumulate + part) & _SEED_MASK)
-            for task, loss in losses_of(self.state.model, self._tasks, batch, self.precision).items():
+            for task, loss in losses_of(self.state.model, self._tasks, batch, self.precision, seen).items():
                 losses[task] = losses[task] + loss if task in losses else loss
         return losses
 
-    def _accumulated(self, batches: Batches) -> Report:
-        counts: dict[str, int] = {}
-        for batch in batches.values():
-            for task, count in batch.counts().items():
-                counts[task] = counts.get(task, 0) + count
-        counts = {task: count for task, count in counts.items() if count}
-        if not counts:
-            return self.state.backward({})
-        report = Report({}, {})
-        for part, micro in enumerate(_micro_batches(batches, self.options.accumulate)):
-            latest = self.state.backward(self._losses(micro, part), counts=counts)
-            report = latest if latest.losses else report  # micro-batches after the last label know of no loss
-        return report
-
-    def _finite(self, report: Report) -> tuple[dict[str, float], dict[str, float]]:
-        """The losses as numbers, once they are known to be numbers."""
+    def _finite(self, report: Report) -> dict[str, dict[str, float]]:
+        """What the history keeps of a step, by name and task, once the losses are known to be numbers."""
         losses = {task: float(loss) for task, loss in report.losses.items()}
         total = sum(losses.values())
         if total - total != 0:  # true of NaN and of infinities
             self._refuse_non_finite("the loss", losses, self.state.epoch + 1)
         if report.skipped:
             self._refuse_non_finite("the gradient", dict.fromkeys(report.dropped, math.nan), self.state.epoch + 1)
-        return losses, report.weights
+        seen = {} if report.conflicts is None else report.conflicts.by_task()
+        return {"loss": losses, "weight": report.weights, **seen}
 
     def _refuse_non_finite(self, what: str, values: Mapping[str, float], epoch: int) -> None:
         for task, value in values.items():
@@ -162,7 +177,7 @@ class Loop:
 
     def _record(self, totals: EpochTotals) -> None:
         state = self.state
-        for name, means in (("loss", totals.mean(totals.losses)), ("weight", totals.mean(totals.weights))):
+        for name, means in totals.means().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
@@ -190,23 +205,30 @@ _SEED_MASK = (1 << 63) - 1
 
 @dataclass
 class EpochTotals:
-    """Losses and weights of the steps of an epoch, per task."""
+    """Losses, weights and what else is known of the steps of an epoch, per task."""
 
-    losses: dict[str, list[float]] = field(default_factory=dict)
-    weights: dict[str, list[float]] = field(default_factory=dict)
+    numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 
-    def add(self, step: tuple[dict[str, float], dict[str, float]]) -> None:
-        """Take in a step's losses and weights."""
-        self.last = step[0]
-        for sums, values in zip((self.losses, self.weights), step, strict=True):
+    def add(self, step: Mapping[str, Mapping[str, float]]) -> None:
+        """Take in a step's numbers, by name and task."""
+        self.last = dict(step["loss"])
+        for name, values in step.items():
             for task, value in values.items():
-                sums.setdefault(task, []).append(value)
+                self.numbers.setdefault(name, {}).setdefault(task, []).append(value)
 
-    @staticmethod
-    def mean(values: Mapping[str, list[float]]) -> dict[str, float]:
-        """The mean over the steps in which the task was present."""
-        return {task: sum(numbers) / len(numbers) for task, numbers in values.items()}
+    def means(self) -> dict[str, dict[str, float]]:
+        """By name and task, the mean over the steps in which the task was present."""
+        return {name: {task: sum(v) / len(v) for task, v in values.items()} for name, values in self.numbers.items()}
+
+
+def _counts(batches: Batches) -> dict[str, int]:
+    """Labelled units per task, of the tasks that have any."""
+    counts: dict[str, int] = {}
+    for batch in batches.values():
+        for task, count in batch.counts().items():
+            counts[task] = counts.get(task, 0) + count
+    return {task: count for task, count in counts.items() if count}
 
 
 def _micro_batches(batches: Batches, parts: int) -> Iterator[Batches]:

@@ -36,6 +36,7 @@ class TrainingOptions(BaseModel):
         validation: The share of training rows on which models are chosen; none takes 0.2 up to 20,000 rows, else 0.1.
         weights: A safetensors file to start from, or none.
         freeze: Parts of the network that are not trained, by the beginning of their parameters' names.
+        route: How a balancer's rows are obtained; see `polytask.gradients.Backward`.
         precision: Of the forward and backward pass: `auto` takes bfloat16 for convolutions where the processor has it.
         threads: Of the processor; none measures the best.
         checkpoint_seconds: How often the state is saved while training, if it is saved.
@@ -63,6 +64,7 @@ class TrainingOptions(BaseModel):
     validation: float | None = Field(None, gt=0, lt=1)
     weights: str | None = None
     freeze: tuple[str, ...] = ()
+    route: Literal["sequential", "batched", "representation"] = "sequential"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(None, ge=1)
     checkpoint_seconds: float = Field(10.0, ge=0)

@@ -27,9 +27,24 @@ def forward(model: MultiTaskModel, batch: Batch, precision: Precision, tasks: Se
     return outputs
 
 
-def losses_of(model: MultiTaskModel, tasks: Mapping[str, Task], batch: Batch, precision: Precision) -> dict[str, Loss]:
-    """Per task the loss over the labelled units of one batch; tasks without any are absent."""
-    outputs = forward(model, batch, precision)
+def losses_of(
+    model: MultiTaskModel, tasks: Mapping[str, Task], batch: Batch, precision: Precision, seen: list[Tensor] | None = None
+) -> dict[str, Loss]:
+    """Per task the loss over the labelled units of one batch; tasks without any are absent.
+
+    Args:
+        model: Whose outputs.
+        tasks: The tasks by name.
+        batch: Rows of one source.
+        precision: Of the forward pass.
+        seen: Takes in what the heads look at, each tensor once.
+    """
+    inputs = precision.laid_out(batch.normalisation(batch.inputs))
+    with precision.autocast():
+        features = model.architecture(inputs, batch.tasks)
+        outputs = model.outputs(features)
+    if seen is not None:
+        seen.extend({id(values): values for values in features.values()}.values())
     losses = {name: loss_of(tasks[name], outputs[name], batch.targets[name], batch.labelled[name]) for name in batch.tasks}
     return {name: loss for name, loss in losses.items() if loss is not None}
 

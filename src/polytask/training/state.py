@@ -24,7 +24,7 @@ class HistoryRow(NamedTuple):
         step: How many steps had been taken.
         task: Whose.
         split: `training` or `validation`.
-        name: `loss`, `weight`, or a metric's name.
+        name: `loss`, `weight`, what the tasks' gradients say (`Conflicts.by_task`), or a metric's name.
         value: The number.
     """
 

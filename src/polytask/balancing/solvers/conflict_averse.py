@@ -1,0 +1,124 @@
+"""A linear term and a norm on the simplex."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask.balancing.solvers.simplex import Matrix, Vector, minimum_norm, solved
+
+TOLERANCE = 1e-12
+
+
+def conflict_averse(G: Matrix, c: float, start: Vector | None = None, centre: Vector | None = None) -> Vector:
+    """argmin wᵀ G b + φ √(wᵀ G w) over the simplex, with φ = c √(bᵀ G b).
+
+    Since √q = min over τ > 0 of (q / τ + φ² τ) / 2φ, it is a path of quadratic problems, w(τ) = argmin ½ wᵀ G w + τ bᵀ G w, and
+    the point on it where √(wᵀ G w) = φ τ. On a fixed support w(τ) = v₀ + τ v₁ and wᵀ G w = α + γ τ², so that
+    τ² = α / (φ² − γ): once the support is found, so is the exact minimum.
+
+    Args:
+        G: (n, n) symmetric, positive semi-definite.
+        c: From 0 up.
+        start: (n,) a w to start from; it changes no more than round-off.
+        centre: (n,) b; 1/n each by default.
+
+    Returns:
+        (n,) w. Where wᵀ G w is zero against G, the origin is the minimum.
+
+    Example:
+        >>> conflict_averse(np.array([[18.0, -22.0], [-22.0, 38.0]]), 0.5).round(4)
+        array([1., 0.])
+    """
+    n = len(G)
+    b = np.full(n, 1.0 / n) if centre is None else centre
+    if n == 1:
+        return np.ones(1)
+    size = float(np.trace(G))
+    if size <= 0.0:
+        return np.full(n, 1.0 / n)
+    G = G / size
+    pull = G @ b
+    phi = c * sqrt(max(float(b @ pull), 0.0))
+    if c == 0.0:
+        lowest: Vector = np.eye(n)[int(np.argmin(pull))]
+        return lowest
+    if phi <= TOLERANCE * c:
+        return minimum_norm(G, start)
+    if n == 2:
+        return _pair(G, pull, phi)
+    return _search(G, pull, c, phi, start)
+
+
+def _pair(G: Matrix, pull: Vector, phi: float) -> Vector:
+    """On a line segment w = (x, 1 − x): the stationary point of a line plus the root of a parabola, in closed form."""
+    a, b, c = float(G[0, 0] + G[1, 1] - 2.0 * G[0, 1]), float(G[0, 1] - G[1, 1]), float(G[1, 1])
+    slope = float(pull[0] - pull[1])
+    rest = a * phi * phi - slope * slope
+    if a <= 0.0:
+        x = 0.5
+    elif rest <= 0.0:
+        x = 1.0 if slope < 0.0 else 0.0
+    else:
+        x = (-b - slope * sqrt(max(a * c - b * b, 0.0) / rest)) / a
+    x = min(max(x, 0.0), 1.0)
+    return np.array([x, 1.0 - x])
+
+
+def _search(G: Matrix, pull: Vector, c: float, phi: float, start: Vector | None) -> Vector:
+    """The root of √(wᵀ G w) = φ τ, with w(τ) = argmin ½ wᵀ G w + τ pullᵀ w: Newton from piece to piece, within a bracket."""
+    low, high = 0.0, sqrt(float(G.diagonal().max())) / phi
+    tau = high if start is None or start.shape != (len(G),) else sqrt(max(float(start @ G @ start), 0.0)) / phi
+    tau = min(max(tau, TOLERANCE * high), high)
+    w = start
+    for _ in range(100):
+        # The Gramian of the vertices, all shifted by τ times the centre.
+        w = minimum_norm(G + tau * (pull[:, None] + pull) + (tau * phi / c) ** 2, w)
+        if sqrt(max(float(w @ G @ w), 0.0)) > phi * tau:
+            low = tau
+        else:
+            high = tau
+        exact = _on_support(G, pull, phi, w > 0.0)
+        if exact is not None and abs(exact[0] - tau) <= 1e-6 * tau and (exact[1] >= 0.0).all():
+            return exact[1] if _is_minimum(G, pull, exact) else w
+        if high - low <= TOLERANCE * high:
+            break
+        tau = exact[0] if exact is not None and low < exact[0] < high else 0.5 * (low + high)
+    return w if w is not None else np.full(len(G), 1.0 / len(G))
+
+
+def _on_support(G: Matrix, pull: Vector, phi: float, support: NDArray[np.bool_]) -> tuple[float, Vector] | None:
+    """τ and w of the minimum over the affine hull of the support; None where there is none."""
+    places = np.flatnonzero(support)
+    own = G[np.ix_(places, places)]
+    v0, v1 = _line(own, pull[places])
+    alpha, gamma = max(float(v0 @ own @ v0), 0.0), max(float(v1 @ own @ v1), 0.0)
+    if phi * phi <= gamma:
+        return None
+    tau = sqrt(alpha / (phi * phi - gamma))
+    w = np.zeros(len(G))
+    w[places] = v0 + tau * v1
+    return tau, w
+
+
+def _is_minimum(G: Matrix, pull: Vector, exact: tuple[float, Vector]) -> bool:
+    """Whether no vertex outside of the support would lower the objective."""
+    tau, w = exact
+    slopes = G @ w + tau * pull
+    level = float(w @ slopes)
+    return bool((slopes >= level - 1e-9 * (abs(level) + tau)).all())
+
+
+def _line(G: Matrix, pull: Vector) -> tuple[Vector, Vector]:
+    """v₀ = argmin vᵀ G v over {Σ v = 1}, and v₁ = argmin ½ vᵀ G v + pullᵀ v over {Σ v = 0}."""
+    n = len(G)
+    bordered = np.ones((n + 1, n + 1))
+    bordered[:n, :n] = G
+    bordered[n, n] = 0.0
+    right = np.zeros((n + 1, 2))
+    right[n, 0] = 1.0
+    right[:n, 1] = -pull
+    found = solved(bordered, right)[:n]
+    return found[:, 0], found[:, 1]

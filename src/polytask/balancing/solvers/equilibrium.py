@@ -1,0 +1,109 @@
+"""Positive solutions of G a = a^(−1/α)."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from polytask.balancing.solvers.simplex import Matrix, Vector, minimum_norm
+
+STEPS = 200
+TOLERANCE = 1e-12  # of the equation, relative to its right side, beside what round-off leaves of sums that cancel
+ROUND_OFF = 1e-14
+LONGEST_STEP = 2.0  # of the logarithms
+LARGEST = 1e7  # beyond, rows are suspected to cancel each other
+
+
+def equilibrium(G: Matrix, alpha: float = 1.0, start: Vector | None = None) -> Vector | None:
+    """The a > 0 with G a = a^(−1/α), elementwise.
+
+    It is the minimum of ½ aᵀ G a − Σ φ(a_i), where φ′(x) = x^(−1/α): strictly convex on a > 0, for α = 1 self-concordant
+    (φ = log). Newton's method in the relative change of a, with steps that keep a positive and lower the objective (Nesterov &
+    Nemirovskii, Interior-Point Polynomial Algorithms in Convex Programming, SIAM 1994, section 2.2). Lengths are taken out first:
+    for α = 1 the problem depends on the rows' angles alone.
+
+    No solution exists where a row is zero, or where a combination of rows with weights a ≥ 0 vanishes, as for rows that oppose
+    each other: then a grows without end. None is given where unit rows have a convex combination shorter than 1e-7.
+
+    Args:
+        G: (n, n) symmetric, positive semi-definite.
+        alpha: Above 0.
+        start: (n,) an a to start from; it changes no more than round-off.
+
+    Returns:
+        (n,) a, or None.
+
+    Example:
+        >>> a = equilibrium(np.array([[18.0, -22.0], [-22.0, 38.0]]))
+        >>> (np.array([[18.0, -22.0], [-22.0, 38.0]]) @ a * a).round(6)
+        array([1., 1.])
+    """
+    squares = G.diagonal()
+    if not (squares > 0.0).all():
+        return None
+    # a_i = k_i z_i with k_i = s G_ii^(−α/(1+α)), the solution for orthogonal rows, where s = 1.
+    unit = squares ** (-alpha / (1.0 + alpha))
+    C = G * unit[:, None] * unit
+    gains = unit ** (1.0 - 1.0 / alpha)
+    size = float(gains.max())
+    C, gains = C / size, gains / size
+    first = None if start is None or start.shape != squares.shape or not (start > 0.0).all() else start / unit
+    z = _pair(C, gains, alpha) if len(G) == 2 and alpha == 1.0 else _newton(C, gains, 1.0 / alpha, first)
+    return None if z is None else z * unit
+
+
+def _pair(C: Matrix, gains: Vector, alpha: float) -> Vector | None:
+    """Two unit rows and α = 1: z = 1 / √(1 + cos)."""
+    del gains, alpha
+    angle = 1.0 + float(C[0, 1]) / sqrt(float(C[0, 0]) * float(C[1, 1]))
+    return None if angle <= 1.0 / LARGEST**2 else np.full(2, 1.0 / sqrt(angle))
+
+
+def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vector | None:
+    """z > 0 with C z = gains · z^(−power), both sides as unknowns: C z = y and y = gains · z^(−power)."""
+    z = _scaled(C, gains, power, np.ones(len(C)) if start is None else start)
+    y = gains * z**-power
+    diagonal = np.diag_indices(len(z))
+    doubtful = True
+    for _ in range(STEPS):
+        product = C @ z
+        right = gains * z**-power
+        rest = product - right
+        noise = ROUND_OFF * (np.abs(C) @ z)
+        if (np.abs(rest) <= TOLERANCE * right).all():
+            return z
+        if doubtful and (z.max() > LARGEST or (np.abs(rest) <= noise).all()):
+            if opposed(C):
+                return None
+            doubtful = False
+        log_rest = np.log(y / right)
+        # Relative changes of z and y. Not made symmetric: a z may be smaller than another by a hundred orders of magnitude.
+        system = C * z
+        system[diagonal] += power * y
+        try:
+            change = np.linalg.solve(system, y - product - y * log_rest)
+        except np.linalg.LinAlgError:
+            break
+        change_of_y = -log_rest - power * change
+        largest = max(float(np.abs(change).max()), float(np.abs(change_of_y).max()))
+        if largest <= 1e-15:
+            break
+        step = min(1.0, LONGEST_STEP / largest)
+        z, y = z * np.exp(step * change), y * np.exp(step * change_of_y)
+    near = np.abs(C @ z - gains * z**-power) <= 1e-9 * gains * z**-power + ROUND_OFF * (np.abs(C) @ z)
+    return z if near.all() and not opposed(C) else None
+
+
+def opposed(C: Matrix) -> bool:
+    """Whether some combination of the rows with weights from 0 up vanishes, whatever the rows' lengths."""
+    lengths = np.sqrt(C.diagonal())
+    angles = C / lengths[:, None] / lengths
+    weights = minimum_norm(angles)
+    return float(weights @ angles @ weights) <= 1.0 / LARGEST**2
+
+
+def _scaled(C: Matrix, gains: Vector, power: float, z: Vector) -> Vector:
+    """The multiple of z for which zᵀ C z = Σ gains · z^(1−power): the minimum along the ray."""
+    square, gain = float(z @ C @ z), float((gains * z ** (1.0 - power)).sum())
+    return z * (gain / square) ** (1.0 / (1.0 + power)) if square > 0.0 else z

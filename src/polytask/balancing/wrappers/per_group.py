@@ -1,0 +1,180 @@
+"""A balancer for every layer, or for every parameter tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, final
+
+import torch
+from torch import Tensor
+
+from polytask.balancing.balancer import Answer, AtRepresentations, Balancer, Direction, GroupWeights, Weights
+from polytask.balancing.needs import Gramian, Jacobian, Needs, Norms
+from polytask.balancing.statistic import Look, Representation, Statistic
+from polytask.balancing.wrappers.wrapper import Wrapper
+from polytask.errors import ConfigError
+from polytask.seeds import seed_of
+
+
+@final
+class PerGroup(Wrapper):
+    """One copy of a balancer for every group of shared parameters; each sees the gradients of its own group alone.
+
+    With J_k (T, P_k) the columns of group k, the direction is d_k = A(J_k): tasks that conflict in one layer are left
+    alone in the others (the parameter granularity of Gradient Vaccine: Wang et al., ICLR 2021). Copies have states and
+    generators of their own. Private parameters get the plain gradient of their own task.
+
+    Defaults: per layer.
+
+    Deviations: methods that weigh heads do not here, since a head would have as many weights as there are groups.
+
+    Fails: balancers that look at no gradients, at representations, at several batches or elsewhere have no groups; they
+    are refused. Guarantees about the whole update (no task is made worse, equal projections) hold in every group, which
+    implies some of them for the whole and not others.
+
+    Args:
+        balancer: What is copied; it is not used itself.
+        groups: "layer" or "matrix" (one parameter tensor each).
+
+    Raises:
+        ConfigError: There is no such way of grouping.
+    """
+
+    def __init__(self, balancer: Balancer, groups: Literal["layer", "matrix"] = "layer") -> None:
+        if groups not in ("layer", "matrix"):
+            raise ConfigError("unknown groups", where="per-group, groups", found=groups, remedy="Choose from: layer, matrix")
+        super().__init__(balancer)
+        self.groups = groups
+        self._copies: list[Balancer] = []
+        self._seed = 0
+
+    def needs(self) -> Needs:
+        """The Gramian or the Jacobian, in groups.
+
+        Raises:
+            ConfigError: The balancer inside needs something that has no groups.
+        """
+        needs = (self._copies or [self.balancer])[0].needs()
+        if isinstance(needs, Gramian) or (isinstance(needs, Norms) and needs.of == "shared"):
+            return Gramian(self.groups)
+        if isinstance(needs, Jacobian):
+            return Jacobian(needs.tasks, self.groups)
+        remedy = "Put the wrapper before a balancer that looks at gradients of the shared parameters, such as per-group:pcgrad"
+        raise ConfigError("what this balancer needs has no groups", where="per-group", found=type(needs).__name__.lower(), remedy=remedy)
+
+    def weigh(self, statistic: Statistic) -> Answer:
+        """Every copy's answer for its own group."""
+        count = len(statistic.columns)
+        self._copies += [self._copy(number) for number in range(len(self._copies), count)]
+        answers = [copy.weigh(_Group(statistic, number)) for number, copy in enumerate(self._copies)]
+        weights = [answer.values for answer in answers if isinstance(answer, Weights)]
+        if len(weights) == count:
+            return GroupWeights(torch.stack(weights))
+        return _joined(answers, statistic)
+
+    def learn(self, statistic: Statistic) -> None:
+        """Every copy learns."""
+        for copy in self._copies:
+            copy.learn(statistic)
+
+    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+        """Every copy looks again."""
+        for copy in self._copies:
+            copy.look_again(names, before, after)
+
+    def reseed(self, seed: int) -> None:
+        """Seed every copy, each with a seed of its own."""
+        self._seed = seed
+        for number, copy in enumerate(self._copies):
+            copy.reseed(seed_of(seed, "group", number))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What every copy remembers."""
+        return {"seed": self._seed, "copies": {str(number): copy.state_dict() for number, copy in enumerate(self._copies)}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._seed = int(state["seed"])
+        self._copies = [self._copy(number) for number in range(len(state["copies"]))]
+        for number, copy in enumerate(self._copies):
+            copy.load_state_dict(state["copies"][str(number)])
+
+    def _copy(self, number: int) -> Balancer:
+        copy = deepcopy(self.balancer)
+        copy.reseed(seed_of(self._seed, "group", number))
+        return copy
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A step as one group of parameters sees it.
+
+    Attributes:
+        whole: The step.
+        number: Of the group.
+    """
+
+    whole: Statistic
+    number: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.whole.names
+
+    @property
+    def step(self) -> int:
+        return self.whole.step
+
+    @property
+    def losses(self) -> Tensor:
+        return self.whole.losses
+
+    def norms(self) -> Tensor:
+        return self.gramian().diagonal().sqrt()
+
+    def gramian(self) -> Tensor:
+        return self.whole.gramians()[self.number]
+
+    def gramians(self) -> Tensor:
+        return self.gramian().unsqueeze(0)
+
+    def jacobian(self) -> Tensor:
+        rows = self.whole.jacobian()
+        parts = [rows[:, part] for part in self.whole.columns[self.number]]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    @property
+    def columns(self) -> tuple[tuple[slice, ...], ...]:
+        return ((slice(0, sum(part.stop - part.start for part in self.whole.columns[self.number])),),)
+
+    def representations(self) -> tuple[Representation, ...]:
+        _refuse("representations")
+
+    def cross_gramian(self, first: int, second: int) -> Tensor:
+        _refuse(f"Gramian between batches {first} and {second}")
+
+    @property
+    def look(self) -> Look:
+        _refuse("look elsewhere")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise ConfigError(f"one group of parameters has no {what}", where="per-group")
+
+
+def _joined(answers: list[Answer], statistic: Statistic) -> Direction:
+    """One direction of the groups' own, whatever each of them answered."""
+    rows = statistic.jacobian()
+    joined = torch.empty_like(rows[0])
+    for number, answer in enumerate(answers):
+        if isinstance(answer, AtRepresentations | GroupWeights):
+            _refuse("representations or groups of its own")
+        part = answer.values if isinstance(answer, Direction) else answer.values.to(rows) @ _Group(statistic, number).jacobian()
+        start = 0
+        for columns in statistic.columns[number]:
+            size = columns.stop - columns.start
+            joined[columns] = part[start : start + size]
+            start += size
+    return Direction(joined)

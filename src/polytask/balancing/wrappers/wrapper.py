@@ -1,0 +1,70 @@
+"""What all wrappers have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from polytask.balancing.balancer import Answer, Balancer, GroupWeights, Weights
+from polytask.balancing.needs import Needs
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+
+class Wrapper(Balancer):
+    """A balancer that holds another one, and is that one in everything that it does not change.
+
+    Args:
+        balancer: The one inside.
+    """
+
+    def __init__(self, balancer: Balancer) -> None:
+        self.balancer = balancer
+        self.batches, self.steps_on, self.looks_again = balancer.batches, balancer.steps_on, balancer.looks_again
+
+    def needs(self) -> Needs:
+        """What the balancer inside needs."""
+        return self.balancer.needs()
+
+    @abstractmethod
+    def weigh(self, statistic: Statistic) -> Answer:
+        """What becomes of the answer of the balancer inside."""
+
+    def learn(self, statistic: Statistic) -> None:
+        """The balancer inside learns."""
+        self.balancer.learn(statistic)
+
+    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+        """The balancer inside looks again."""
+        self.balancer.look_again(names, before, after)
+
+    def reseed(self, seed: int) -> None:
+        """Seed the balancer inside."""
+        self.balancer.reseed(seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the balancer inside remembers."""
+        return {"balancer": self.balancer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self.balancer.load_state_dict(state["balancer"])
+
+
+def weights_in(answer: Answer, wrapper: str) -> Weights | GroupWeights:
+    """The answer, if it is weights.
+
+    Raises:
+        ConfigError: It is a direction, which has none.
+    """
+    if isinstance(answer, Weights | GroupWeights):
+        return answer
+    raise ConfigError("this wrapper is for balancers that give weights", where=wrapper, found="one that gives a direction")
+
+
+def is_solved(answer: Weights | GroupWeights) -> bool:
+    """Whether the method's own condition has a solution in this step."""
+    return not isinstance(answer, Weights) or answer.solved

@@ -1,0 +1,80 @@
+"""Balancers and wrappers by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from polytask.balancing import DWA, IMTLL, Fixed, SmoothTchebycheff
+from polytask.balancing.named import balancer_named
+from polytask.balancing.wrappers import Clipped, Preferred, Refreshed, Smoothed, Wrapper
+from polytask.errors import ConfigError
+from polytask.registry import names
+
+WEIGHTS = {"digit": 2.0, "garment": 0.5}
+
+
+def test_a_plain_name() -> None:
+    balancer = balancer_named("dwa", {"window": 7})
+    assert isinstance(balancer, DWA)
+    assert (balancer.window, balancer.temperature) == (7, 2.0)
+
+
+def test_wrappers_stand_before_it_from_the_outermost_on() -> None:
+    options = {"every": 3, "balancer": {"a": 0.5, "balancer": {"lr": 0.1}}}
+    outer = balancer_named("refreshed:smoothed:imtl-l", options)
+    assert isinstance(outer, Refreshed)
+    assert outer.every == 3
+    assert isinstance(outer.balancer, Smoothed)
+    assert outer.balancer.a == 0.5
+    assert isinstance(outer.balancer.balancer, IMTLL)
+    assert outer.balancer.balancer.lr == 0.1
+    assert options == {"every": 3, "balancer": {"a": 0.5, "balancer": {"lr": 0.1}}}, "left as it was"
+
+
+def test_task_weights_reach_whoever_uses_them() -> None:
+    fixed = balancer_named("clipped:fixed", None, WEIGHTS)
+    assert isinstance(fixed, Clipped)
+    assert isinstance(fixed.balancer, Fixed)
+    assert fixed.balancer.weights == WEIGHTS
+    preferred = balancer_named("preferred:equal", {}, WEIGHTS)
+    assert isinstance(preferred, Preferred)
+    assert preferred.preference == WEIGHTS
+
+
+def test_an_option_stands_before_the_task_weights_and_beside_other_defaults() -> None:
+    given = balancer_named("fixed", {"weights": {"digit": 1.0}}, WEIGHTS)
+    assert isinstance(given, Fixed)
+    assert given.weights == {"digit": 1.0}
+    smooth = balancer_named("smooth-tchebycheff", {"mu": 0.1}, WEIGHTS)
+    assert isinstance(smooth, SmoothTchebycheff)
+    assert (smooth.mu, smooth.preference) == (0.1, WEIGHTS)
+
+
+@pytest.mark.parametrize("wrapper", names("balancer wrapper"))
+def test_every_wrapper_is_found_and_is_one(wrapper: str) -> None:
+    assert isinstance(balancer_named(f"{wrapper}:equal", None, WEIGHTS), Wrapper)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("equl", "equl: unknown balancer. Did you mean 'equal'"),
+        ("smoothed:equl", "equl: unknown balancer. Did you mean 'equal'"),
+        ("smothed:equal", "smothed: unknown balancer wrapper. Did you mean 'smoothed'"),
+        ("smoothed:", "unknown balancer. Choose from"),
+        ("equal:smoothed", "equal: unknown balancer wrapper"),
+        ("smoothed", r"balancer 'smoothed': a wrapper needs a balancer to wrap\. For example smoothed:equal"),
+    ],
+)
+def test_what_is_not_there_is_said(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        balancer_named(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("dwa", {"windows": 3}), ("smoothed:dwa", {"windows": 3}), ("smoothed:dwa", {"balancer": {"windows": 3}})]
+)
+def test_options_that_do_not_fit_are_one_line(name: str, options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"these options do not fit \(found .*windows") as caught:
+        balancer_named(name, options)
+    assert "\n" not in str(caught.value)
