@@ -16,6 +16,7 @@ import polytask.study.study as study_module
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
 from polytask.evaluation.verdict import verdict
+from polytask.seeds import seed_of
 from polytask.storage import read_yaml
 from polytask.study import Study, StudyConfig, checked
 from polytask.study.jobs import Job
@@ -294,6 +295,20 @@ def test_defaults_are_those_of_the_configuration(table: Callable[..., Source], t
 def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
     with pytest.raises(ConfigError, match="needs test rows"):
         Study([table()], three_tasks)
+
+
+def test_every_network_gets_one_balancer_seeded_once(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from polytask.balancing import Uncertainty
+    from polytask.study.jobs import jobs_of, train_job
+    from polytask.study.resolving import assignment, resolve
+
+    study = make(arms=["single", "uncertainty"], training={"epochs": 1, "threads": 1})
+    config = resolve(study.asked, study.sources, study.tasks, networks=2)
+    (job,) = jobs_of(study.arms[1:], [3], tmp_path)
+    seeds: list[int] = []
+    monkeypatch.setattr(Uncertainty, "reseed", lambda _, seed: seeds.append(seed))
+    train_job(job, assignment(config, study.sources, study.tasks))
+    assert seeds == [seed_of(3, "balancer")]
 
 
 def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tmp_path: Path) -> None:

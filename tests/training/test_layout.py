@@ -90,7 +90,9 @@ def test_single_and_joint_arms_are_chosen_on_the_same_rows(
         return training, validation
 
     options = {"epochs": 1, "threads": 1}
-    study = Study([table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), seeds=2, workers=1, training=options)
+    study = Study(
+        [table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), arms=["single", "equal"], seeds=2, workers=1, training=options
+    )
     config = resolve(study.asked, study.sources, study.tasks, networks=1)
     monkeypatch.setattr(preparation, "split", watched)
     for job in jobs_of(study.arms, [0], tmp_path):

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from polytask.architectures import NetworkPlan, cost_of
+from polytask.balancing.named import balancer_named
 from polytask.data import Source
 from polytask.storage import has_state, make_folder
 from polytask.study.arms import Arm
 from polytask.study.status import write_status
 from polytask.tasks import Task
-from polytask.training import TrainingOptions, Watch, fit, make_balancer
+from polytask.training import TrainingOptions, Watch, fit
 from polytask.training.network import Network, load_network, save_network
 from polytask.training.run import Run
 
@@ -95,7 +96,7 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> N
     run = fit(
         model,
         assignment.sources,
-        make_balancer(job.arm.balancer, tasks, job.seed, job.arm.options),
+        balancer_named(job.arm.balancer, job.arm.options, {task.name: task.weight for task in tasks}),
         seed=job.seed,
         batch_sizes=assignment.batch_sizes,
         checkpoint=job.folder / "state",

@@ -1,4 +1,4 @@
-"""From what was asked for to what will be done: names filled in, machine measured."""
+"""From what was asked for to what will be done: names filled in, the machine's share of each network settled."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def resolved(
     *,
     workers: int,
 ) -> TrainingOptions:
-    """The options with every measured choice in them: the precision, and the number of threads if none is given.
+    """The options with the precision, and with the number of threads if none is given: measured where there is a choice.
 
     Args:
         options: As they were asked for.

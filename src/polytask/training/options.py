@@ -38,7 +38,8 @@ class TrainingOptions(BaseModel):
         freeze: Parts of the network that are not trained, by the beginning of their parameters' names.
         route: How a balancer's rows are obtained; see `polytask.gradients.Backward`.
         precision: Of the forward and backward pass: `auto` takes bfloat16 for convolutions where the processor has it.
-        threads: Of the processor; none measures the best.
+        threads: Of the processor, for one network; none takes one where as many networks as cores train side by side, and
+            elsewhere the faster of one and all that there are for it, as measured.
         checkpoint_seconds: How often the state is saved while training, if it is saved.
 
     Example:
