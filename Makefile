@@ -12,6 +12,7 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[charts,dev]'
 	touch $@
 
+# No run is overwritten: a second demo is refused (exit code 2) until runs/demo is deleted, as `make clean` does.
 demo: install
 	$(BIN)/polytask study mnist-fashion --out runs/demo
 

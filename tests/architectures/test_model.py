@@ -37,8 +37,8 @@ def test_the_cost_is_counted_right() -> None:
 
 
 def test_another_task_changes_nobodys_start() -> None:
-    alone = MultiTaskModel(MLP((4,)), (DIGIT,), seed=3)
-    joint = MultiTaskModel(MLP((4,)), (GARMENT, DIGIT), seed=3)
+    alone = MultiTaskModel(MLP((4,)), (DIGIT,), initialisation="framework", seed=3)
+    joint = MultiTaskModel(MLP((4,)), (GARMENT, DIGIT), initialisation="framework", seed=3)
     for ours, theirs in ((alone.architecture, joint.architecture), (alone.head("digit"), joint.head("digit"))):
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
     assert not torch.equal(next(joint.head("digit").parameters()), next(joint.head("garment").parameters()))
@@ -64,7 +64,7 @@ def test_whatever_a_task_is_called(name: str, tmp_path_factory: pytest.TempPathF
     assert model(inputs, (name,))[name].shape == (2, 1)
     folder = tmp_path_factory.mktemp("model") / "state"
     save_state(folder, {"model": model.state_dict()})
-    again = MultiTaskModel(MLP((4,)), tasks, seed=1)
+    again = MultiTaskModel(MLP((4,)), tasks, initialisation="framework", seed=1)
     again.load_state_dict(load_state(folder)["model"])
     assert torch.equal(again(inputs)[name], model(inputs)[name])
 
@@ -94,3 +94,18 @@ def test_a_plan_is_plain_data_and_builds_the_same_network() -> None:
     first, second = plan.build((DIGIT,), seed=2), NetworkPlan.from_dict(plan.to_dict()).build((DIGIT,), seed=2)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert [layer.out_features for layer in first.head("digit").modules() if isinstance(layer, nn.Linear)] == [10]
+
+
+def test_an_encoder_stays_as_it_is_given_unless_an_initialisation_is_named() -> None:
+    encoder = MLP((4,))
+    pretrained = {name: torch.full_like(p, 0.5) for name, p in encoder.state_dict().items()}
+    encoder.load_state_dict(pretrained)
+    kept = MultiTaskModel(encoder, (DIGIT, GARMENT), seed=3).architecture.encoder.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in pretrained.items())
+    drawn = MultiTaskModel(encoder, (DIGIT, GARMENT), initialisation="framework", seed=3).architecture.encoder.state_dict()
+    assert not any(torch.equal(value, drawn[name]) for name, value in pretrained.items())
+
+
+def test_heads_grow_from_the_seed_whatever_the_encoder_is() -> None:
+    kept, drawn = (MultiTaskModel(MLP((4,)), (DIGIT,), initialisation=how, seed=3).head("digit") for how in (None, "framework"))
+    assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), drawn.parameters(), strict=True))

@@ -17,6 +17,7 @@ import pytest
 from polytask.cli import app, main
 from polytask.datasets.mirrors import FILES, RemoteFile
 from polytask.datasets.mnist_fashion import MnistFashion
+from polytask.errors import PolytaskError
 from polytask.registry import rows_of
 
 Say = Callable[..., tuple[int, str, str]]
@@ -152,3 +153,61 @@ def test_a_wrong_file_in_the_named_folder_is_named_and_stays(say: Say, tmp_path:
     assert (code, out, err.count("\n")) == (app.USER_CAN_MEND, "", 1)
     assert str(mine) in err
     assert mine.read_bytes() == b"mine"
+
+
+class _LoadedError(PolytaskError):
+    """The files are there: what comes after them is another test's."""
+
+
+COMMANDS = ["study", "train"]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Say:
+    """Runs `polytask study` or `train` on the full data, up to where they are there."""
+
+    def loaded(_: MnistFashion) -> None:
+        raise _LoadedError("loaded")
+
+    monkeypatch.setattr(MnistFashion, "training", loaded)
+
+    def run(name: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["polytask", name, "mnist-fashion", "--size", "full", "--out", str(tmp_path / "out"), *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return end.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.usefixtures("publisher")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_run_tells_how_far_its_downloads_are(command: Say, unset_data_folder: Path, name: str) -> None:
+    code, out, err = command(name)
+    assert (code, err) == (app.USER_CAN_MEND, "error: loaded.\n")
+    assert [line.split(",")[0] for line in out.splitlines()] == [f"fetching {file}/bytes.gz" for file in CONTENTS]
+    assert len(list(unset_data_folder.rglob("bytes.gz"))) == 2
+    assert command(name)[1] == "", "what is there is not fetched again"
+
+
+@pytest.mark.usefixtures("publisher", "unset_data_folder")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_quiet_run_says_nothing_of_its_downloads(command: Say, name: str) -> None:
+    assert command(name, "--quiet")[1] == ""
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("publisher")
+@pytest.mark.parametrize("name", [*COMMANDS, "data"])
+def test_ctrl_c_while_fetching_says_what_is_kept(
+    command: Say, say: Say, unset_data_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("polytask.datasets.locate.download", interrupted)
+    code, _, err = say("fetch", "mnist-fashion") if name == "data" else command(name)
+    assert code == app.INTERRUPTED
+    assert err == f"interrupted. What has come is kept in {unset_data_folder / 'polytask'}; the same command goes on there\n"

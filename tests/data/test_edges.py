@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.data import Normalisation, Proportional, Source, Sources, fingerprint, split
+from polytask.data import Normalisation, Proportional, Source, Sources, fingerprint, proportional_batch_sizes, split
 from polytask.errors import DataError
 
 
@@ -177,3 +177,32 @@ def test_equal_claims_to_a_row_are_settled_by_lot() -> None:
 def test_a_fingerprint_knows_types_whose_bytes_agree() -> None:
     prints = {fingerprint(Source("toy", np.zeros((2, 1), dtype), {})) for dtype in ("float32", "int32", "uint32")}
     assert len(prints) == 3
+
+
+ROWS = st.dictionaries(st.text(max_size=3), st.integers(1, 10**7), min_size=1, max_size=8)
+
+
+@given(rows=ROWS, extra=st.integers(0, 2_000))
+def test_a_batch_is_given_out_whole(rows: dict[str, int], extra: int) -> None:
+    batch = len(rows) + extra
+    sizes = proportional_batch_sizes(rows, batch)
+    assert sum(sizes.values()) == batch
+    assert min(sizes.values()) >= 1
+    total = sum(rows.values())
+    for source, size in sizes.items():
+        assert size == 1 or size * total < batch * rows[source] + total, "more than its share, rounded up"
+        assert all(sizes[other] >= size for other in rows if rows[other] > rows[source]), "a larger source gives no fewer rows"
+    if all(batch * count >= total for count in rows.values()):  # nobody needs more than its share
+        assert all(size * total > batch * rows[source] - total for source, size in sizes.items()), "less than its share, rounded down"
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "expected"),
+    [
+        ({"a": 1, "b": 1, "c": 1}, 256, [86, 85, 85]),  # 85.3 each: rounding gave 255
+        ({"a": 5, "b": 5, "c": 10}, 6, [2, 1, 3]),  # 1.5, 1.5 and 3: rounding to even gave 7
+        ({"big": 10**6, "b": 1, "c": 1, "d": 1}, 8, [5, 1, 1, 1]),  # one row each gave 11
+    ],
+)
+def test_batches_that_rounding_would_change(rows: dict[str, int], batch: int, expected: list[int]) -> None:
+    assert list(proportional_batch_sizes(rows, batch).values()) == expected

@@ -192,11 +192,41 @@ def test_a_text_stays_a_text_in_yaml(tmp_path: Path, word: str) -> None:
     assert read_yaml(tmp_path / "a.yaml") == {word: [word]}
 
 
-@pytest.mark.parametrize("use", [load_state, has_state])
-def test_whoever_looks_first_brings_the_old_folder_back(tmp_path: Path, use: Callable[[Path], Any]) -> None:
-    """What a writer leaves that is killed between its two renames."""
+def test_whoever_loads_brings_the_old_folder_back(tmp_path: Path) -> None:
+    """What a writer leaves that is killed between its two renames; who only looks finds it and leaves it there."""
     save_state(tmp_path / "state", OLD)
     (tmp_path / "state").rename(tmp_path / ".state.old")
-    assert use(tmp_path / "state")
-    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert has_state(tmp_path / "state")
+    assert [path.name for path in tmp_path.iterdir()] == [".state.old"]
     assert load_state(tmp_path / "state")["n"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_look_between_the_two_renames_disturbs_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_state(tmp_path / "state", OLD)
+    rename, looks = Path.rename, []
+
+    def watched(self: Path, target: Path) -> Path:
+        moved = rename(self, target)
+        looks.append(has_state(tmp_path / "state"))
+        return moved
+
+    monkeypatch.setattr(Path, "rename", watched)
+    save_state(tmp_path / "state", NEW)
+    assert looks == [True, True]
+    assert load_state(tmp_path / "state")["n"] == 2
+
+
+def test_a_writer_that_is_killed_deletes_no_old_folder_that_nobody_has_brought_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in range(100):
+        folder = tmp_path / str(limit) / "state"
+        save_state(folder, OLD)
+        folder.rename(folder.with_name(".state.old"))
+        with killed_at(monkeypatch, limit, half=False) as done, suppress(KilledError):
+            save_state(folder, NEW)
+        assert int(load_state(folder)["n"]) in (1, 2)
+        if "killed" not in done:
+            break
+    assert "killed" not in done, "every touch had its turn"

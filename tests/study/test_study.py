@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,25 +16,14 @@ import polytask.study.study as study_module
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
 from polytask.evaluation.verdict import verdict
+from polytask.seeds import seed_of
 from polytask.storage import read_yaml
 from polytask.study import Study, StudyConfig, checked
 from polytask.study.jobs import Job
 from polytask.study.opening import Finished
 from polytask.tasks import Task
 
-ARMS = ["single", "equal", "uncertainty", "weights=1/2/0.5"]
 REPEATED = ("predictions.parquet", "results.csv", "history.csv", "verdict.json", "run.yaml")
-
-
-@pytest.fixture
-def make(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> Callable[..., Study]:
-    """A study that trains in a second."""
-
-    def study(**choices: Any) -> Study:
-        given = {"arms": ARMS, "seeds": 2, "workers": 1, "training": {"epochs": 2, "threads": 1, "checkpoint_seconds": 0}} | choices
-        return Study([table(gaps=0.2)], three_tasks, test=lambda: (table(rows=80, seed=1, gaps=0.2),), **given)
-
-    return study
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -55,7 +43,7 @@ def test_the_run_folder_holds_what_the_design_promises(make: Callable[..., Study
     assert said["recommendation"]["arm"] in ("single", said["chosen"])
     predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     assert list(predictions.columns) == ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
-    assert set(predictions["arm"]) == set(ARMS)
+    assert set(predictions["arm"]) == {"single", "equal", "uncertainty", "weights=1/2/0.5"}
 
 
 def test_the_verdict_follows_from_the_stored_predictions_alone(make: Callable[..., Study], tmp_path: Path) -> None:
@@ -202,7 +190,7 @@ def test_seeds_pair_the_arms(make: Callable[..., Study], tmp_path: Path) -> None
     jobs = [job for job in jobs_of([parse_arm("single", study.names)], [0], tmp_path / "a") if job.tasks == ("price",)]
     jobs += jobs_of([parse_arm("equal", ["price"])], [0], tmp_path / "b")
     for job in jobs:
-        train_job(job, assignment(config, study.sources, study.tasks), parent=os.getpid())
+        train_job(job, assignment(config, study.sources, study.tasks))
     first, second = (result_of(job).model.state_dict() for job in jobs)
     assert all(bool((first[name] == second[name]).all()) for name in first)
 
@@ -277,6 +265,7 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"encoder": "convolution"}, "Did you mean 'conv'"),
         ({"encoder": "conv"}, "images of at least 10x10"),
         ({"architecture": "soft"}, "unknown architecture"),
+        ({"initialisation": "zeros"}, "initialisation"),
         ({"training": {"optimizer": "Adm"}}, "Did you mean 'Adam'"),
         ({"training": {"epochs": 0}}, "training.epochs"),
         ({"training": {"schedule": "Cosine"}}, "unknown schedule"),
@@ -291,6 +280,46 @@ def test_what_cannot_be_is_refused_in_one_line(make: Callable[..., Study], tmp_p
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("beside", [{"arms": ["single", "equal"]}, {"seeds": 3}, {"workers": 2}, {"seeds": 3, "training": {"lr": 0.1}}])
+def test_choices_beside_a_configuration_are_refused(make: Callable[..., Study], beside: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"not both \(found {', '.join(beside)}\)") as caught:
+        make(config=StudyConfig(), **beside)
+    assert "\n" not in str(caught.value)
+
+
+def test_defaults_are_those_of_the_configuration(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
+    assert Study([table()], three_tasks, test=lambda: (table(),)).asked == StudyConfig()
+    assert Study([table()], three_tasks, test=lambda: (table(),), seeds=3).asked == StudyConfig(seeds=(0, 1, 2))
+
+
 def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
     with pytest.raises(ConfigError, match="needs test rows"):
         Study([table()], three_tasks)
+
+
+def test_every_network_gets_one_balancer_seeded_once(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from polytask.balancing import Uncertainty
+    from polytask.study.jobs import jobs_of, train_job
+    from polytask.study.resolving import assignment, resolve
+
+    study = make(arms=["single", "uncertainty"], training={"epochs": 1, "threads": 1})
+    config = resolve(study.asked, study.sources, study.tasks, networks=2)
+    (job,) = jobs_of(study.arms[1:], [3], tmp_path)
+    seeds: list[int] = []
+    monkeypatch.setattr(Uncertainty, "reseed", lambda _, seed: seeds.append(seed))
+    train_job(job, assignment(config, study.sources, study.tasks))
+    assert seeds == [seed_of(3, "balancer")]
+
+
+def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tmp_path: Path) -> None:
+    """Under He's initialisation biases are 0; steps of 1e-9 leave them there."""
+    from polytask.study.jobs import jobs_of, result_of, train_job
+    from polytask.study.resolving import assignment, resolve
+
+    for how in ("he", "framework"):
+        study = make(initialisation=how, training={"epochs": 1, "lr": 1e-9, "threads": 1})
+        config = resolve(study.asked, study.sources, study.tasks, networks=2)
+        job = jobs_of(study.arms[1:2], [0], tmp_path / how)[0]
+        train_job(job, assignment(config, study.sources, study.tasks))
+        biases = [p.detach() for name, p in result_of(job).model.named_parameters() if name.endswith("bias")]
+        assert all(float(bias.abs().max()) < 1e-6 for bias in biases) == (how == "he")

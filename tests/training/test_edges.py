@@ -42,7 +42,7 @@ class Dropped(Encoder):
 
 
 def network(tasks: tuple[Task, ...]) -> MultiTaskModel:
-    return MultiTaskModel(Dropped(), tasks, hidden=(8,))
+    return MultiTaskModel(Dropped(), tasks, hidden=(8,), initialisation="framework")
 
 
 def same(first: Run, second: Run) -> bool:
@@ -160,7 +160,7 @@ def test_a_schedule_that_has_no_more_steps_is_one_line(table: Table, three_tasks
 
 def test_a_checkpoint_of_another_network_is_one_line(table: Table, three_tasks: tuple[Task, ...], tmp_path: Path) -> None:
     fit(network(three_tasks), [table()], checkpoint=tmp_path / "state", **CHOICES)
-    other = MultiTaskModel(MLP((4,), hidden=(9,)), three_tasks)
+    other = MultiTaskModel(MLP((4,), hidden=(9,)), three_tasks, initialisation="framework")
     with pytest.raises(ConfigError, match="another run") as caught:
         fit(other, [table()], checkpoint=tmp_path / "state", **CHOICES)
     assert "\n" not in str(caught.value)

@@ -21,7 +21,7 @@ from polytask.errors import ConfigError, DataError, NonFiniteError, PolytaskErro
 from polytask.registry import find, names
 from polytask.seeds import seed_of
 from polytask.tasks import Multiclass, Regression, Task
-from polytask.training import Run, fit
+from polytask.training import Progress, Run, fit
 from polytask.training.fit import make_loop
 
 Table = Callable[..., Source]
@@ -47,7 +47,7 @@ class Dropped(Encoder):
 
 
 def network(tasks: tuple[Task, ...], seed: int = 0) -> MultiTaskModel:
-    return MultiTaskModel(Dropped(), tasks, hidden=(8,), seed=seed)
+    return MultiTaskModel(Dropped(), tasks, hidden=(8,), seed=seed, initialisation="framework")
 
 
 def same(first: Run, second: Run) -> bool:
@@ -57,7 +57,7 @@ def same(first: Run, second: Run) -> bool:
 
 
 def test_it_learns_three_kinds_with_gaps(table: Table, three_tasks: tuple[Task, ...]) -> None:
-    model = MultiTaskModel(MLP((4,), hidden=(32,)), three_tasks)
+    model = MultiTaskModel(MLP((4,), hidden=(32,)), three_tasks, initialisation="framework")
     run = fit(model, [table(rows=600, gaps=0.3)], epochs=40, batch_size=32, lr=0.01, threads=1)
     assert run.validation["price"]["r2"] > 0.9
     assert run.validation["churn"]["auc"] > 0.95
@@ -118,6 +118,24 @@ def test_a_finished_run_is_not_trained_again(
     assert same(first, fit(network(three_tasks), [table()], checkpoint=tmp_path / "state", **CHOICES))
 
 
+def test_the_peak_memory_of_earlier_sessions_is_remembered(
+    table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sampled(size: int, epochs: int) -> int:
+        monkeypatch.setattr(loop_module.PeakMemory, "sample", lambda self: setattr(self, "bytes", size))
+        stop = {"watch": interrupted} if epochs < CHOICES["epochs"] else {}
+        return fit(network(three_tasks), [table()], checkpoint=tmp_path / "state", **(CHOICES | stop)).peak_memory
+
+    def interrupted(progress: Progress) -> None:
+        if progress.epoch > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sampled(7_000, epochs=2)
+    assert sampled(5_000, epochs=4) == 7_000
+    assert sampled(9_000, epochs=4) == 7_000, "nothing was trained"
+
+
 def test_a_second_source_changes_nothing_for_the_first(table: Table, three_tasks: tuple[Task, ...]) -> None:
     """Order, dropout and start of the first source's tasks are theirs; a frozen encoder makes them independent."""
     beside = Source("beside", np.random.default_rng(5).normal(size=(120, 4)).astype("float32"), {"size": np.linspace(0, 1, 120)})
@@ -149,7 +167,7 @@ def test_an_absent_tasks_head_does_not_move(table: Table, three_tasks: tuple[Tas
 @pytest.mark.parametrize("parts", [2, 5])
 def test_micro_batches_change_nothing_but_round_off(table: Table, three_tasks: tuple[Task, ...], parts: int) -> None:
     def trained(accumulate: int) -> Run:
-        model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks)
+        model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework")
         choices = CHOICES | {"optimizer": "SGD", "lr": 0.05, "accumulate": accumulate}
         return fit(model, [table(gaps=0.4)], "uncertainty", **choices)
 
@@ -214,7 +232,7 @@ def test_images_in_either_precision_give_the_same_bytes_twice(precision: str) ->
     source, task = Source("images", images, {"shade": labels}), Multiclass(name="shade", classes=(0, 1, 2))
 
     def trained() -> Run:
-        model = MultiTaskModel(Conv((1, 12, 12)), (task,))
+        model = MultiTaskModel(Conv((1, 12, 12)), (task,), initialisation="framework")
         return fit(model, [source], epochs=6, batch_size=16, threads=1, precision=precision, lr=0.003)
 
     first, second = trained(), trained()
@@ -250,6 +268,7 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"epochs": 0}, "training, epochs"),
         ({"lr": float("nan")}, "training, lr"),
         ({"learning_rate": 0.1}, "extra inputs"),
+        ({"initialisation": "he"}, "extra inputs"),  # the network's, which is there already
         ({"stop": "median"}, "training, stop"),
         ({"batch_size": 0}, "training, batch_size"),
     ],

@@ -32,7 +32,7 @@ def pictures() -> Source:
 
 
 def trained(balancer: str | Balancer = "equal", checkpoint: Path | None = None, precision: str = "float32") -> Run:
-    model = MultiTaskModel(Conv((3, 12, 12)), TASKS, hidden=(8,))
+    model = MultiTaskModel(Conv((3, 12, 12)), TASKS, hidden=(8,), initialisation="framework")
     choices = {"epochs": 4, "batch_size": 16, "threads": 1, "patience": None, "checkpoint_seconds": 0, "precision": precision}
     return fit(model, [pictures()], balancer, checkpoint=checkpoint, **choices)
 
@@ -90,13 +90,13 @@ def test_single_and_joint_arms_are_chosen_on_the_same_rows(
         return training, validation
 
     options = {"epochs": 1, "threads": 1}
-    study = Study([table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), seeds=2, workers=1, training=options)
+    study = Study(
+        [table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), arms=["single", "equal"], seeds=2, workers=1, training=options
+    )
     config = resolve(study.asked, study.sources, study.tasks, networks=1)
     monkeypatch.setattr(preparation, "split", watched)
-    import os
-
     for job in jobs_of(study.arms, [0], tmp_path):
-        train_job(job, assignment(config, study.sources, study.tasks), os.getpid())
+        train_job(job, assignment(config, study.sources, study.tasks))
         assert result_of(job).tasks
     assert len(seen) == 4
     assert all(rows == seen[0] for rows in seen)

@@ -19,7 +19,7 @@ from polytask.encoders import MLP, Encoder
 from polytask.errors import NonFiniteError
 from polytask.registry import names
 from polytask.tasks import Regression, Task
-from polytask.training import fit
+from polytask.training import Run, fit
 from polytask.training.fit import make_loop
 
 Table = Callable[..., Source]
@@ -73,9 +73,9 @@ def test_the_engine_knows_no_method_by_name() -> None:
 
 def test_masks_of_the_first_source_do_not_depend_on_the_second(table: Table, three_tasks: tuple[Task, ...]) -> None:
     alone, joint = Recorded(), Recorded()
-    fit(MultiTaskModel(alone, three_tasks), [table()], batch_sizes={"table": 16}, **CHOICES)
+    fit(MultiTaskModel(alone, three_tasks, initialisation="framework"), [table()], batch_sizes={"table": 16}, **CHOICES)
     tasks = (*three_tasks, Regression(name="size"))
-    fit(MultiTaskModel(joint, tasks), [table(), beside()], batch_sizes={"table": 16, "beside": 16}, **CHOICES)
+    fit(MultiTaskModel(joint, tasks, initialisation="framework"), [table(), beside()], batch_sizes={"table": 16, "beside": 16}, **CHOICES)
     steps, first = 6, len(alone.masks) // 2  # per epoch; the second source's rows last for four of them
     assert (len(alone.masks), len(joint.masks)) == (12, 12 + 8)
     kept = [mask for number in range(2) for mask in _of_first_source(joint.masks[number * 10 : number * 10 + 10], steps)]
@@ -94,7 +94,7 @@ def test_masks_differ_between_steps_sources_and_seeds(table: Table, three_tasks:
         encoder = Recorded()
         tasks = (*three_tasks, Regression(name="size"))
         sizes = {"table": 16, "beside": 16}
-        fit(MultiTaskModel(encoder, tasks), [table(), beside()], batch_sizes=sizes, seed=seed, **CHOICES)
+        fit(MultiTaskModel(encoder, tasks, initialisation="framework"), [table(), beside()], batch_sizes=sizes, seed=seed, **CHOICES)
         drawn += [mask.numpy().tobytes() for mask in encoder.masks]
     assert len(set(drawn)) == len(drawn)
 
@@ -102,7 +102,7 @@ def test_masks_differ_between_steps_sources_and_seeds(table: Table, three_tasks:
 @pytest.mark.parametrize("lr", [1e18, 1e30])
 def test_a_last_step_that_diverges_is_not_a_trained_network(table: Table, lr: float) -> None:
     """The loss of the only step was finite; what it led to is not, and no further step would notice."""
-    model = MultiTaskModel(MLP((4,), hidden=(8,)), (Regression(name="price"),))
+    model = MultiTaskModel(MLP((4,), hidden=(8,)), (Regression(name="price"),), initialisation="framework")
     choices = CHOICES | {"epochs": 1, "batch_size": 128, "optimizer": "SGD", "lr": lr}
     with pytest.raises(NonFiniteError, match="task 'price', epoch 1, step 1: the validation metric is no longer a finite number") as caught:
         fit(model, [table()], **choices)
@@ -111,7 +111,9 @@ def test_a_last_step_that_diverges_is_not_a_trained_network(table: Table, lr: fl
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_the_message_names_the_task_that_broke(table: Table, three_tasks: tuple[Task, ...], bad: float) -> None:
-    loop, _ = make_loop(MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks), [table()], **(CHOICES | {"accumulate": 2}))
+    loop, _ = make_loop(
+        MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework"), [table()], **(CHOICES | {"accumulate": 2})
+    )
     with torch.no_grad():
         for parameter in loop.state.model.head("churn").parameters():
             parameter.fill_(bad)
@@ -122,7 +124,7 @@ def test_the_message_names_the_task_that_broke(table: Table, three_tasks: tuple[
 def test_counters_count(table: Table, three_tasks: tuple[Task, ...]) -> None:
     """96 training rows and 51, 16 and 8 at a time: six steps of the first, seven of the second."""
     tasks = (*three_tasks, Regression(name="size"))
-    model = MultiTaskModel(MLP((4,), hidden=(8,)), tasks)
+    model = MultiTaskModel(MLP((4,), hidden=(8,)), tasks, initialisation="framework")
     run = fit(model, [table(), beside()], batch_sizes={"table": 16, "beside": 8}, **CHOICES)
     assert (run.epochs, run.steps, run.rows) == (2, 2 * 7, 2 * (96 + 51))
     per_epoch = run.history.groupby("epoch").size()
@@ -131,14 +133,16 @@ def test_counters_count(table: Table, three_tasks: tuple[Task, ...]) -> None:
 
 
 def test_equal_weights_are_written_down_as_one(table: Table, three_tasks: tuple[Task, ...]) -> None:
-    run = fit(MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks), [table(gaps=0.3)], **(CHOICES | {"accumulate": 3}))
+    run = fit(
+        MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework"), [table(gaps=0.3)], **(CHOICES | {"accumulate": 3})
+    )
     assert set(run.history.query("name == 'weight'")["value"]) == {1.0}
 
 
 def test_clipping_bounds_the_norm_of_the_whole_gradient(table: Table, three_tasks: tuple[Task, ...]) -> None:
     """With plain SGD and a learning rate of 1 the step is the gradient."""
     choices = CHOICES | {"optimizer": "SGD", "lr": 1.0, "clip": 0.125}
-    loop, _ = make_loop(MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks), [table()], **choices)
+    loop, _ = make_loop(MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework"), [table()], **choices)
     before = [parameter.detach().clone() for parameter in loop.state.model.parameters()]
     loop.step({"table": loop.data.training["table"].rows.take(torch.arange(16))})
     moved = torch.cat([(new - old).flatten() for old, new in zip(before, loop.state.model.parameters(), strict=True)])
@@ -147,7 +151,7 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient(table: Table, three_task
 
 def test_one_step_is_the_optimizers_own(table: Table, three_tasks: tuple[Task, ...]) -> None:
     """Against a step written in plain PyTorch: forward, sum of the means, backward, Adam."""
-    model, plain = (MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks) for _ in range(2))
+    model, plain = (MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework") for _ in range(2))
     loop, _ = make_loop(model, [table()], **CHOICES)
     batch = loop.data.training["table"].rows.take(torch.arange(16))
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3, fused=True)
@@ -160,3 +164,17 @@ def test_one_step_is_the_optimizers_own(table: Table, three_tasks: tuple[Task, .
     assert [loss.item() for loss in report.losses.values()] == pytest.approx([mean.item() for mean in means], rel=1e-6)
     for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("balancer", ["equal", "uncertainty"])
+def test_gradients_of_an_earlier_backward_belong_to_no_step(table: Table, three_tasks: tuple[Task, ...], balancer: str) -> None:
+    def trained(*, stale: bool) -> Run:
+        model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework")
+        if stale:
+            for parameter in model.parameters():
+                parameter.grad = torch.full_like(parameter, 100.0)
+        return fit(model, [table()], balancer, **CHOICES)
+
+    clean, stale = trained(stale=False), trained(stale=True)
+    assert clean.history.equals(stale.history)
+    assert all(torch.equal(a, b) for a, b in zip(clean.model.parameters(), stale.model.parameters(), strict=True))

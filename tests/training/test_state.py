@@ -30,7 +30,7 @@ def noise() -> Source:
 
 
 def network() -> MultiTaskModel:
-    return MultiTaskModel(MLP((4,), hidden=(32,)), TASKS)
+    return MultiTaskModel(MLP((4,), hidden=(32,)), TASKS, initialisation="framework")
 
 
 def test_the_best_weights_of_an_epoch_long_past_survive_a_stop(tmp_path: Path) -> None:

@@ -24,14 +24,16 @@ class MultiTaskModel(nn.Module):
     cost is that of one concatenated forward.
 
     Parameters start from streams of their own: one for the architecture, one per head, keyed by the task's name. So a
-    task more or less changes nobody else's start.
+    task more or less changes nobody else's start. The encoder stays as it is given, pretrained or not, unless an
+    initialisation is named.
 
     Args:
-        encoder: Turns inputs into features.
+        encoder: Turns inputs into features; a part of the network from now on.
         tasks: What to predict.
         architecture: The registry name of a way of sharing.
         hidden: Widths of the heads' hidden layers.
-        initialisation: `framework`, `glorot` or `he`.
+        initialisation: `framework`, `glorot` or `he` draw all parameters from the seed, those of the encoder too; None
+            keeps the encoder, and heads start as under `framework`.
         seed: Root of the random streams.
 
     Raises:
@@ -53,7 +55,7 @@ class MultiTaskModel(nn.Module):
         *,
         architecture: str = "hard",
         hidden: Sequence[int] = (64,),
-        initialisation: str = "framework",
+        initialisation: str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -63,9 +65,10 @@ class MultiTaskModel(nn.Module):
         self.tasks = tuple(tasks)
         self.architecture: Architecture = find("architecture", architecture).resolve()(encoder, names)
         self.heads = nn.ModuleDict({_key(task.name): head(self.architecture.width(task.name), task.outputs, hidden) for task in tasks})
-        initialise(self.architecture, initialisation, seed_of(seed, "initialisation", "architecture"))
+        if initialisation is not None:
+            initialise(self.architecture, initialisation, seed_of(seed, "initialisation", "architecture"))
         for name in names:
-            initialise(self.head(name), initialisation, seed_of(seed, "initialisation", "head", name))
+            initialise(self.head(name), initialisation or "framework", seed_of(seed, "initialisation", "head", name))
 
     def head(self, task: str) -> nn.Module:
         """The head of that task.

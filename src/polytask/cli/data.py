@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from polytask.cli.fetching import fetching_display
 from polytask.registry import find, rows_of
 
 app = typer.Typer()
@@ -47,37 +46,8 @@ def fetch(name: Name, quiet: Annotated[bool, typer.Option("--quiet", "-q", help=
 
     chosen = dataset(name, "full")
     there = {file for file in chosen.files if present(file) is not None}
-    with _progress(quiet=quiet) as progress:
+    with fetching_display(quiet=quiet) as progress:
         found = fetch_files(chosen.files, progress)
     for file, path in found.items():
         if not quiet:
             typer.echo(f"{path} ({'was there' if file in there else 'fetched'}, checksum right)")
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar per file on a terminal, a line per file elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    console = Console()
-    if quiet or not console.is_terminal:
-        begun: set[str] = set()
-
-        def line(name: str, done: int, total: int | None) -> None:
-            del done
-            if not quiet and name not in begun:
-                begun.add(name)
-                typer.echo(f"fetching {name}" + (f", {total:,} bytes" if total else ""))
-
-        yield line
-        return
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console) as bars:
-        tasks: dict[str, object] = {}
-
-        def bar(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name)
-            bars.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]
-
-        yield bar

@@ -22,13 +22,12 @@ def merged(source: str, given: Mapping[str, Any], assignments: Sequence[str]) ->
         ConfigError: The source or an assigned name does not exist.
     """
     config: dict[str, Any] = _from_file(Path(source)) if source.endswith((".yaml", ".yml")) else {"source": _known(source)}
-    training: dict[str, Any] = dict(config.get("training") or {})
     for name, value in given.items():
         if value is not None:
-            (training if name in TRAINING else config)[name] = value
+            _section(config, ["training"] if name in TRAINING else [])[name] = value
     for assignment in assignments:
-        _assign(config, training, assignment)
-    return config | ({"training": training} if training else {})
+        _assign(config, assignment)
+    return config
 
 
 def listed(text: str | None) -> tuple[str, ...] | None:
@@ -81,20 +80,33 @@ def _from_file(path: Path) -> dict[str, Any]:
     return content
 
 
-def _assign(config: dict[str, Any], training: dict[str, Any], assignment: str) -> None:
+def _assign(config: dict[str, Any], assignment: str) -> None:
     import yaml
 
-    name, sign, text = assignment.partition("=")
+    path, sign, text = assignment.partition("=")
     if not sign:
         raise ConfigError("an assignment is written name=value", where="--set", found=repr(assignment))
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # the latter: a thirteenth month, brackets without end
         value = text
-    section, _, inner = name.rpartition(".")
-    if section == "training":
-        training[inner] = value
-    elif not section:
-        config[name] = value
-    else:
-        config[section] = {**(config.get(section) or {}), inner: value}
+    if path == "training":  # the options of the command line stand there already
+        _section(config, [path]).update(_mapping(value, path))
+        return
+    *sections, name = path.split(".")
+    _section(config, sections)[name] = value
+
+
+def _section(config: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """The section at that path, made where there is none."""
+    for depth, name in enumerate(path, start=1):
+        inner = config.get(name)
+        config[name] = dict(_mapping({} if inner is None else inner, ".".join(path[:depth])))
+        config = config[name]
+    return config
+
+
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError("names with values are needed here", where=where, found=repr(value), remedy="Write it as {name: value}")
+    return value

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.fetching import fetching_display
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, margins_of, merged
 
@@ -14,9 +15,7 @@ from polytask.cli.options import listed, margins_of, merged
 def study(
     source: Annotated[str, typer.Argument(help="A built-in data set (polytask data list), or a study file (YAML), such as a run.yaml.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. By default runs/ and the source's name.")] = None,
-    arms: Annotated[
-        str | None, typer.Option(help="What to compare, with commas: single, equal, 'cagrad(c=0.4)', weights=1/2, …")
-    ] = None,
+    arms: Annotated[str | None, typer.Option(help="What to compare, with commas: single, equal, 'cagrad(c=0.4)', weights=1/2, …")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds: 5 by default, 3 at least to trust the verdict.")] = None,
     size: Annotated[str | None, typer.Option(help="sample (ships with polytask, the default) or full.")] = None,
     epochs: Annotated[int | None, typer.Option(help="The most epochs of any network.")] = None,
@@ -52,7 +51,8 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from polytask.study import Study, StudyConfig, checked
 
     asked = checked(StudyConfig, config, where="study")
-    sources, tasks = datasets.load(str(asked.source), asked.size)
+    with fetching_display(quiet=quiet) as progress:
+        sources, tasks = datasets.load(str(asked.source), asked.size, progress)
     study = Study(sources, tasks, config=asked)
     console = Console()
     kept = f"Finished networks are kept in {out}; the same command goes on there"

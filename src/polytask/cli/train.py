@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.fetching import fetching_display
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import merged
 
@@ -46,7 +47,8 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from polytask.study import TrainConfig, checked, train_one
 
     asked = checked(TrainConfig, config, where="train")
-    sources, tasks = datasets.load(str(asked.source), asked.size)
+    with fetching_display(quiet=quiet) as progress:
+        sources, tasks = datasets.load(str(asked.source), asked.size, progress)
     console = Console()
     kept = f"The state is kept in {out}; the same command goes on there"
     with says_what_is_kept(kept), training_display(console, quiet=quiet) as watch:

@@ -60,7 +60,7 @@ class Proportional:
 
 
 def proportional_batch_sizes(rows: Mapping[str, int], batch_size: int) -> dict[str, int]:
-    """A batch divided among sources in proportion to their rows, at least one each.
+    """A batch divided among sources in proportion to their rows, at least one each: by largest remainders.
 
     Raises:
         ConfigError: The batch is smaller than the number of sources.
@@ -68,8 +68,16 @@ def proportional_batch_sizes(rows: Mapping[str, int], batch_size: int) -> dict[s
     Example:
         >>> proportional_batch_sizes({"mnist": 60_000, "fashion-mnist": 60_000}, 256)
         {'mnist': 128, 'fashion-mnist': 128}
+        >>> proportional_batch_sizes({"a": 1_000, "b": 1_000, "c": 1}, 8)
+        {'a': 4, 'b': 3, 'c': 1}
     """
     if batch_size < len(rows):
         raise ConfigError("a batch needs a row of every source", where="batch_size", found=f"{batch_size} for {len(rows)} sources")
     total = sum(rows.values())
-    return {source: max(1, round(batch_size * count / total)) for source, count in rows.items()}
+    sizes = {source: max(1, batch_size * count // total) for source, count in rows.items()}
+    while missing := batch_size - sum(sizes.values()):
+        one = 1 if missing > 0 else -1  # too many are given where small sources get their one row
+        free = [source for source, size in sizes.items() if size + one >= 1]
+        # Whose share is furthest from its rows, in whole numbers: batch_size * rows / total - size.
+        sizes[max(free, key=lambda source: one * (batch_size * rows[source] - sizes[source] * total))] += one
+    return sizes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polytask.data import Sources
 from polytask.datasets.dataset import SAMPLE, Dataset
+from polytask.datasets.download import Progress, ignore
 from polytask.registry import find
 from polytask.tasks import Task
 
@@ -20,8 +21,13 @@ def dataset(name: str, size: str = SAMPLE) -> Dataset:
     return found
 
 
-def load(name: str = "mnist-fashion", size: str = SAMPLE) -> tuple[Sources, tuple[Task, ...]]:
+def load(name: str = "mnist-fashion", size: str = SAMPLE, progress: Progress = ignore) -> tuple[Sources, tuple[Task, ...]]:
     """Training sources and tasks of a built-in data set; the sources keep the door to the test rows shut.
+
+    Args:
+        name: Of the data set.
+        size: `sample` ships with polytask; `full` is looked for, or fetched.
+        progress: Is told how far fetching is.
 
     Raises:
         ConfigError: There is no such data set or size.
@@ -33,4 +39,5 @@ def load(name: str = "mnist-fashion", size: str = SAMPLE) -> tuple[Sources, tupl
         (['mnist', 'fashion-mnist'], ['digit', 'garment'])
     """
     chosen = dataset(name, size)
+    chosen.fetch(progress)
     return Sources(chosen.training(), chosen.test), chosen.tasks()

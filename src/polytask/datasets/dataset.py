@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from polytask.data import Source
+from polytask.datasets.download import Progress, ignore
+from polytask.datasets.locate import fetch, present
 from polytask.datasets.mirrors import RemoteFile
 from polytask.errors import ConfigError
 from polytask.registry.rows import nearest
@@ -32,6 +34,19 @@ class Dataset(ABC):
         if size not in SIZES:
             raise ConfigError("unknown size", where=size, remedy=nearest(size, SIZES))
         self.size = size
+
+    def fetch(self, progress: Progress = ignore) -> None:
+        """Download what is not there of the files; the sample needs none.
+
+        Args:
+            progress: Is told how far it is.
+
+        Raises:
+            DownloadError: A file cannot be fetched.
+            StorageError: The cache cannot be written to.
+        """
+        if self.size != SAMPLE:
+            fetch([file for file in self.files if present(file) is None], progress)
 
     @abstractmethod
     def tasks(self) -> tuple[Task, ...]:

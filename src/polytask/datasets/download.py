@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from polytask.datasets.idx import read_unpacked
-from polytask.datasets.lock import alone
 from polytask.datasets.mirrors import RemoteFile
 from polytask.errors import DataError, DownloadError
-from polytask.storage import make_folder, storage_errors
+from polytask.storage import alone, make_folder, storage_errors
 
 Progress = Callable[[str, int, int | None], None]
 """Told the file's folder and name, the bytes there are, and the bytes there will be, if that is known."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from polytask.data import Source
 from polytask.datasets.dataset import SAMPLE, Dataset
 from polytask.datasets.idx import read_idx
-from polytask.datasets.locate import fetch, present
+from polytask.datasets.locate import fetch
 from polytask.datasets.mirrors import FILES, RemoteFile, file_of
 from polytask.tasks import Multiclass, Task
 
@@ -43,8 +43,7 @@ class MnistFashion(Dataset):
 
     def training(self) -> tuple[Source, ...]:
         """The training rows of both sources. With the full size, what is missing of all files is fetched first."""
-        if self.size != SAMPLE:
-            fetch([file for file in FILES if present(file) is None])
+        self.fetch()
         return tuple(self._source(source, "train") for source in TASK_OF_SOURCE)
 
     def test(self) -> tuple[Source, ...]:

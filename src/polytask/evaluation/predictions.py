@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,7 +140,7 @@ def _task(name: str, frame: pd.DataFrame, units: Array, arms: list[str], seeds: 
     if kind == "regression":
         _refuse_non_finite(name, frame, {"target": targets, "prediction": predictions})
     else:
-        targets, predictions = _class_codes(name, frame, targets, predictions)
+        targets, predictions = _class_codes(name, frame)
     runs_of_targets = targets.reshape(seeds * len(arms), -1)
     _refuse_disagreement(name, "target", runs_of_targets)
     groups = _groups(name, frame, runs_of_targets.shape) if "group" in frame else None
@@ -177,16 +178,18 @@ def _refuse_non_finite(task: str, frame: pd.DataFrame, columns: Mapping[str, Flo
             raise DataError("only finite numbers can be compared", where=f"predictions, task {task}, column {column!r}", found=found)
 
 
-def _class_codes(task: str, frame: pd.DataFrame, targets: Floats, predictions: Floats) -> tuple[Array, Array]:
-    """Codes over the labels of both columns: as numbers where all of them are, or else as text."""
-    both: Array = np.concatenate([targets, predictions])
-    if not np.isfinite(both).all():
-        both = np.concatenate([frame[column].map(str).to_numpy(dtype=object) for column in ("target", "prediction")])
-    codes, _ = pd.factorize(both, sort=True)
-    actual, guessed = codes[: len(targets)], codes[len(targets) :]
+def _class_codes(task: str, frame: pd.DataFrame) -> tuple[Array, Array]:
+    """Codes over the labels of both columns: as numbers where both hold nothing else, or else as text ("1" is not "01")."""
+    columns = [frame[column] for column in ("target", "prediction")]
+    if not all(isinstance(value, Number) for column in columns for value in column.unique().tolist()):
+        columns = [column.map(str) for column in columns]
+    # As objects numbers compare as in Python: 3 is 3.0, and no integer is rounded.
+    codes, _ = pd.factorize(np.concatenate([column.to_numpy(dtype=object) for column in columns]), sort=True)
+    actual, guessed = codes[: len(frame)], codes[len(frame) :]
     if not np.isin(guessed, actual).any():
         found = f"target {frame['target'].iloc[0]!r}, prediction {frame['prediction'].iloc[0]!r}"
-        raise DataError("no prediction is a label that any target has", where=f"predictions, task {task}", found=found)
+        remedy = "Write labels in the same way in both columns"
+        raise DataError("no prediction is a label that any target has", where=f"predictions, task {task}", found=found, remedy=remedy)
     return actual, guessed
 
 

@@ -2,9 +2,11 @@
 
 from polytask.storage.atomic import make_folder, storage_errors, write_bytes, write_text
 from polytask.storage.documents import read_json, read_yaml, write_json, write_yaml
+from polytask.storage.lock import alone
 from polytask.storage.state import has_state, load_state, save_state
 
 __all__ = [
+    "alone",
     "has_state",
     "load_state",
     "make_folder",

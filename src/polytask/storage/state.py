@@ -65,7 +65,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     Raises:
         StorageError: A file is missing, or its content is not what the manifest says.
     """
-    recover_folder(folder)
+    _recover(folder)
     contents = {}
     for name, checksum in _checksums(folder).items():
         with storage_errors(folder / name):
@@ -88,21 +88,25 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether a complete state lies there."""
-    recover_folder(folder)
-    return (folder / _MANIFEST).is_file()
+    """Whether there is a complete state to load. A look changes nothing: a writer may be at work between its two renames."""
+    return ((folder if folder.exists() else _old(folder)) / _MANIFEST).is_file()
 
 
-def recover_folder(folder: Path) -> None:
+def _old(folder: Path) -> Path:
+    """Where a folder lies while another takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _recover(folder: Path) -> None:
     """Bring back the old folder if a writer was killed between its two renames."""
-    old = folder.with_name(f".{folder.name}.old")
-    if old.is_dir() and not folder.exists():
+    if _old(folder).is_dir() and not folder.exists():
         with storage_errors(folder):
-            old.rename(folder)
+            _old(folder).rename(folder)
 
 
 def _replace_folder(new: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
+    old = _old(folder)
+    _recover(folder)  # or the only whole state would be deleted as a remainder
     with storage_errors(folder):
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from polytask.errors import ConfigError
 from polytask.training import TrainingOptions
-from polytask.training.options import one_line
+from polytask.training.options import LEFT_OPEN, one_line
 
 
 class NetworkConfig(BaseModel):
@@ -22,6 +22,7 @@ class NetworkConfig(BaseModel):
         encoder_options: The encoder's arguments.
         architecture: Registry name of the way of sharing.
         hidden: Widths of the heads' hidden layers.
+        initialisation: Of the networks: `framework`, `glorot` or `he`.
         workers: Processes side by side; none takes one per core, if there is work for so many.
         training: How every network is trained.
         version: Of polytask, that wrote it.
@@ -35,6 +36,7 @@ class NetworkConfig(BaseModel):
     encoder_options: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard"
     hidden: tuple[int, ...] = (64,)
+    initialisation: Literal["framework", "glorot", "he"] = "framework"
     workers: int | None = Field(None, ge=1)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     version: str | None = None
@@ -112,23 +114,24 @@ def checked(kind: type[Config], given: object, where: str) -> Config:
         raise one_line(error, where) from None
 
 
+FILLED_IN: Mapping[str, str | None] = {"encoder": None, "workers": None, **{f"training.{name}": value for name, value in LEFT_OPEN.items()}}
+"""The choices that are filled in when a run begins, and what stands there before. Elsewhere None is a choice like any other."""
+
+
 def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
-    """The names of the choices in which a stored, resolved configuration is not what was asked for."""
-    first, second = asked.model_dump(mode="json", exclude={"version"}), stored.model_dump(mode="json", exclude={"version"})
-    nested = {f"training.{name}": (value, second["training"][name]) for name, value in first.pop("training").items()}
-    pairs = {name: (value, second[name]) for name, value in first.items()} | nested
-    return ", ".join(name for name, (value, other) in pairs.items() if not agrees(value, other))
-
-
-def agrees(asked: object, stored: object) -> bool:
-    """Whether a stored, resolved configuration is what was asked for: what was left open agrees with anything.
+    """The names of the choices in which a stored, resolved configuration is not what was asked for.
 
     Example:
-        >>> agrees({"epochs": 3, "threads": None}, {"epochs": 3, "threads": 1})
-        True
+        >>> begun = TrainConfig(encoder="mlp", training=TrainingOptions(threads=2, clip=1.0))
+        >>> differences(TrainConfig(), begun), differences(TrainConfig(seed=1), begun)
+        ('training.clip', 'seed, training.clip')
     """
-    if asked is None or asked == "auto":
-        return True
-    if isinstance(asked, Mapping) and isinstance(stored, Mapping):
-        return asked.keys() == stored.keys() and all(agrees(value, stored[name]) for name, value in asked.items())
-    return asked == stored
+    first, second = _flat(asked), _flat(stored)
+    return ", ".join(name for name, value in first.items() if value != second[name] and (name, value) not in FILLED_IN.items())
+
+
+def _flat(config: NetworkConfig) -> dict[str, Any]:
+    """Every choice but the version, those of training under `training.name`."""
+    plain = config.model_dump(mode="json", exclude={"version"})
+    training = plain.pop("training")
+    return plain | {f"training.{name}": value for name, value in training.items()}

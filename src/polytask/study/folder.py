@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
-import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from polytask.data import Source, fingerprint
 from polytask.errors import StorageError
-from polytask.storage import make_folder, read_yaml, storage_errors, write_bytes, write_json, write_text, write_yaml
+from polytask.storage import alone, make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
 from polytask.study.config import Config, NetworkConfig, checked, differences
-from polytask.training.machine import cores
 
 INDEX = "model.json"
-PACKAGES = ("polytask", "torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "joblib")
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,11 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "run.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine, data and tasks: written before the configuration, so where that is, this is."""
+        return self.path / "environment.json"
 
     @property
     def verdict(self) -> Path:
@@ -63,17 +66,29 @@ class RunFolder:
         """The recommended model: where its index is, the run is finished."""
         return self.path / "model"
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder against other runs; the lock ends with the process, however that ends.
+
+        Raises:
+            StorageError: Another run is at work in it, or it cannot be written to.
+        """
+        make_folder(self.path)
+        with alone(self.path / LOCK, wait=False):
+            yield
+
     def claim(self, asked: Config) -> Config | None:
-        """Take the folder for this study: None where it is new, the stored configuration where the study goes on.
+        """Take the folder, held already, for this run: None where it is new, the stored configuration where the run goes on.
 
         Raises:
             StorageError: It holds something else, or a finished study, or cannot be written to.
         """
-        make_folder(self.path)
         with storage_errors(self.path):
-            used = any(self.path.iterdir())
-        if not used:
-            return None
+            for part in (part for file in (self.environment, self.config) for part in self.path.glob(f".{file.name}.*.part")):
+                part.unlink()
+            entries = [entry for entry in self.path.iterdir() if entry.name != LOCK]
+        if not entries or (entries == [self.environment] and "polytask" in self.read_environment()):
+            return None  # the latter is what a run leaves that was killed at its very beginning
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
         if (self.model / INDEX).exists():
@@ -86,24 +101,29 @@ class RunFolder:
             raise StorageError(f"this folder holds another run, unfinished ({different})", where=str(self.path), remedy=remedy)
         return stored
 
+    def discard_remainders(self) -> None:
+        """Delete what writers left that were killed: nobody else writes while the folder is held."""
+        with storage_errors(self.path):
+            for part in list(self.path.rglob(".*.part")):
+                if part.is_dir():
+                    shutil.rmtree(part, ignore_errors=True)
+                else:
+                    part.unlink(missing_ok=True)
+
     def write_config(self, config: NetworkConfig) -> None:
         """Every choice, resolved."""
         write_yaml(self.config, config.model_dump(mode="json"))
 
-    def write_environment(self, config: NetworkConfig, sources: Sequence[Source]) -> None:
-        """Versions, processor, threads and data."""
-        facts = {
-            "python": platform.python_version(),
-            **{package: _version(package) for package in PACKAGES},
-            "system": platform.platform(),
-            "processor": _processor(),
-            "cores": cores(),
-            "workers": config.workers,
-            "threads_per_worker": config.training.threads,
-            "precision": config.training.precision,
-            **{f"data sha256, {source.name}": fingerprint(source) for source in sources},
-        }
-        write_json(self.path / "environment.json", facts)
+    def read_environment(self) -> dict[str, Any]:
+        """What stands in environment.json.
+
+        Raises:
+            StorageError: It is missing or damaged.
+        """
+        content = read_json(self.environment)
+        if not isinstance(content, dict):
+            raise StorageError("this file holds no names with values", where=str(self.environment), found=type(content).__name__)
+        return content
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """A table as CSV or Parquet, after its name's ending."""
@@ -136,20 +156,3 @@ def read_predictions(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         except ValueError as error:  # pyarrow's errors about content are ValueErrors
             raise StorageError("this is no Parquet file", where=str(path), found=error) from None
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()

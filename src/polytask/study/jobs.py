@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from polytask.architectures import NetworkPlan, cost_of
+from polytask.balancing.named import balancer_named
 from polytask.data import Source
 from polytask.storage import has_state, make_folder
 from polytask.study.arms import Arm
 from polytask.study.status import write_status
 from polytask.tasks import Task
-from polytask.training import TrainingOptions, Watch, fit, make_balancer
+from polytask.training import TrainingOptions, Watch, fit
 from polytask.training.network import Network, load_network, save_network
 from polytask.training.run import Run
 
@@ -81,17 +80,14 @@ def jobs_of(arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -> tuple[Jo
     return tuple(Job(arm, seed, group, folder / _slug(number, arm, seed, group)) for number, arm, seed, group in wanted)
 
 
-def train_job(job: Job, assignment: Assignment, parent: int, watch: Watch | None = None) -> None:
+def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> None:
     """Train one network and store it, unless it is stored already.
 
     Args:
         job: Which.
         assignment: What all jobs have in common.
-        parent: The process that answers Ctrl-C.
         watch: Is told how far it is; by default the job's status file.
     """
-    if os.getpid() != parent:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     if job.finished:
         return
     make_folder(job.folder)
@@ -100,7 +96,7 @@ def train_job(job: Job, assignment: Assignment, parent: int, watch: Watch | None
     run = fit(
         model,
         assignment.sources,
-        make_balancer(job.arm.balancer, tasks, job.seed, job.arm.options),
+        balancer_named(job.arm.balancer, job.arm.options, {task.name: task.weight for task in tasks}),
         seed=job.seed,
         batch_sizes=assignment.batch_sizes,
         checkpoint=job.folder / "state",

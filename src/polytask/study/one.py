@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.storage import write_json
 from polytask.study.arms import parse_arm
+from polytask.study.beginning import begin
 from polytask.study.config import TrainConfig
 from polytask.study.costs import NOTE, cost_of_arm
 from polytask.study.folder import RunFolder
-from polytask.study.jobs import jobs_of, result_of, train_job
-from polytask.study.resolving import assignment, resolve
+from polytask.study.jobs import Job, jobs_of, result_of, train_job
+from polytask.study.resolving import assignment
 from polytask.study.shipping import ship
 from polytask.study.tables import history_table, validation_rows
 from polytask.tasks import Task
@@ -50,8 +50,8 @@ def train_one(config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Ta
         watch: Is told a few times a second how far it is.
 
     Raises:
-        StorageError: The folder is used, or cannot be written to.
-        ConfigError: An unknown name or option.
+        StorageError: The folder is used, another run is at work in it, or it cannot be written to.
+        ConfigError: An unknown name or option; the interrupted training had other data or tasks.
         NonFiniteError: A loss is no longer a number.
     """
     arm = parse_arm(config.balancer, [task.name for task in tasks])
@@ -60,19 +60,20 @@ def train_one(config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Ta
             "one network learns all tasks here", where=f"balancer {config.balancer!r}", remedy="Compare with single in a study"
         )
     folder = RunFolder(Path(out))
-    stored = folder.claim(config)
-    chosen = resolve(config, sources, tasks, networks=1) if stored is None else stored
-    if stored is None:
-        folder.write_config(chosen)
-        folder.write_environment(chosen, sources)
-    folder.log("training begins" if stored is None else "training goes on")
-    (job,) = jobs_of([arm], [chosen.seed], folder.checkpoints)
-    train_job(job, assignment(chosen, sources, tasks), os.getpid(), watch)
+    with folder.alone():
+        (job,) = jobs = jobs_of([arm], [config.seed], folder.checkpoints)
+        chosen = begin(folder, config, sources, tasks, jobs)
+        train_job(job, assignment(chosen, sources, tasks), watch)
+        return _conclude(folder, job)
+
+
+def _conclude(folder: RunFolder, job: Job) -> Trained:
+    """Everything that the run folder holds of a trained network."""
     facts = result_of(job).facts
     folder.write_table("results.csv", validation_rows([(job, facts)]))
     folder.write_table("history.csv", history_table([(job, facts)]))
-    write_json(folder.path / "cost.json", {"arms": {arm.name: cost_of_arm([(job, facts)]).to_dict()}, "note": NOTE})
+    write_json(folder.path / "cost.json", {"arms": {job.arm.name: cost_of_arm([(job, facts)]).to_dict()}, "note": NOTE})
     ship(folder.model, [(job, facts)])
-    folder.log("training ends")
+    folder.log("run ends")
     folder.discard_checkpoints()
     return Trained(facts["validation"], facts, folder.path)

@@ -12,13 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data import Source
-from polytask.errors import StorageError
+from polytask.errors import DataError, StorageError
 from polytask.evaluation.metrics import Outcome
 from polytask.storage import read_json, write_json
-from polytask.study.jobs import Job, result_of
+from polytask.study.jobs import Assignment, Job, result_of
 from polytask.study.running import side_by_side
 from polytask.study.tables import result_rows
 from polytask.tasks import Task
+from polytask.tasks.task import present
+from polytask.training.machine import threads
 from polytask.training.predicting import join_outcomes, measured, outcome_of
 
 PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
@@ -53,18 +55,24 @@ class Tested:
     results: pd.DataFrame
 
 
-def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger: Path, workers: int) -> Tested:
+def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger: Path, assigned: Assignment, workers: int) -> Tested:
     """Load the test rows, and let every network predict them.
 
     Args:
         finished: Proof that nothing is left to choose.
         door: Loads the test sources.
         ledger: The file in which openings are counted.
+        assigned: What all jobs have in common: training sources, tasks, and the threads of each process, whose number can
+            change the last bit of a prediction.
         workers: Processes side by side.
+
+    Raises:
+        DataError: A task has no labelled test row that its networks can predict.
     """
     write_json(ledger, {"openings": openings(ledger) + 1})
     sources = door()
-    parts = side_by_side(_test, [(job, sources) for job in finished.jobs], workers)
+    _check_every_task_has_test_rows(sources, assigned)
+    parts = side_by_side(_test, [(job, sources, assigned.options.threads) for job in finished.jobs], workers)
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
     return Tested(predictions, pd.concat([part.results for part in parts], ignore_index=True))
 
@@ -74,8 +82,27 @@ def openings(ledger: Path) -> int:
     return int(read_json(ledger)["openings"]) if ledger.exists() else 0
 
 
-def _test(job: Job, sources: Sequence[Source]) -> Tested:
+def _check_every_task_has_test_rows(sources: Sequence[Source], assigned: Assignment) -> None:
+    """Networks know the sources that label their tasks in training: of others they have no statistics."""
+    for task in assigned.tasks:
+        known = [source.name for source in assigned.sources if task.name in source.labels]
+        labelled = [source.name for source in sources if task.name in source.labels and present(source.labels[task.name]).any()]
+        if not set(known) & set(labelled):
+            found = f"labels in {', '.join(map(repr, labelled))}" if labelled else "no label"
+            remedy = f"Call the test source as in training: {', '.join(map(repr, known))}"
+            raise DataError("no test row that its networks can predict", where=f"task {task.name!r}", found=found, remedy=remedy)
+
+
+def _test(job: Job, sources: Sequence[Source], count: int | None) -> Tested:
     """One network's predictions of the test rows, and what they are worth."""
+    with threads(count):
+        rows, outcomes = _predicted(job, sources)
+    results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
+    return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
+
+
+def _predicted(job: Job, sources: Sequence[Source]) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
+    """Per source and task that it labels the predictions as rows of a table, and as an outcome."""
     network = result_of(job)
     rows, outcomes = [], []
     for source in sources:
@@ -89,8 +116,7 @@ def _test(job: Job, sources: Sequence[Source]) -> Tested:
                 mask = prepared.rows.labelled[task.name]
                 rows.append(_rows(job, task, outcome, _units(source, None if mask is None else mask.numpy())))
                 outcomes.append((task, outcome))
-    results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
-    return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
+    return rows, outcomes
 
 
 def _metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""From what was asked for to what will be done: names filled in, machine measured."""
+"""From what was asked for to what will be done: names filled in, the machine's share of each network settled."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import polytask
 from polytask.architectures import NetworkPlan
 from polytask.data import Source, proportional_batch_sizes
+from polytask.encoders.initialisation import freeze, load_weights
 from polytask.errors import ConfigError
+from polytask.study.arms import Arm
 from polytask.study.config import Config, NetworkConfig
 from polytask.study.jobs import Assignment
 from polytask.study.running import workers_for
 from polytask.tasks import Task
-from polytask.training import choose_precision, prepare, resolved
+from polytask.training import choose_precision, make_balancer, prepare, resolved
+from polytask.training.fit import new_state
 from polytask.training.preparation import validation_share
 
 
@@ -38,6 +41,25 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
     return asked.model_copy(update={"encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__})
 
 
+def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm]) -> None:
+    """Build what every kind of network in a run is trained with, once: what cannot be is refused before a folder is written.
+
+    Raises:
+        ConfigError: An encoder, optimizer, schedule or balancer that does not exist or does not take its options, or parts to
+            freeze that a network has not.
+        StorageError: The weights file cannot be read.
+    """
+    plan, options = plan_of(asked, sources), asked.training
+    for arm in arms:
+        for group in arm.groups:
+            learned = tuple(task for task in tasks if task.name in group)
+            model = plan.build(learned, seed=0)
+            if options.weights is not None:
+                load_weights(model, options.weights)
+            freeze(model, options.freeze)
+            new_state(model, make_balancer(arm.balancer, learned, 0, arm.options), options)
+
+
 def assignment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> Assignment:
     """What all jobs of a run have in common."""
     batch_sizes = proportional_batch_sizes(_rows(sources), config.training.batch_size)
@@ -55,7 +77,7 @@ def plan_of(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
         raise ConfigError("one encoder serves all sources, so their inputs have one shape", where="sources", found=sorted(shapes))
     shape = shapes.pop()
     encoder = config.encoder or ("conv" if len(shape) == 3 else "mlp")
-    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.training.initialisation)
+    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.initialisation)
 
 
 def _rows(sources: Sequence[Source]) -> dict[str, int]:

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from polytask.errors import PolytaskError
 from polytask.study.jobs import Assignment, Job, train_job
 from polytask.study.status import StudyProgress, read_status
+from polytask.study.worker import in_worker
 from polytask.training.machine import cores
 
 Watch = Callable[[StudyProgress], None]
@@ -34,17 +37,27 @@ def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: 
     """Train every network that is not there yet."""
     waiting = [job for job in jobs if not job.finished]
     with _watched(jobs, watch):
-        side_by_side(train_job, [(job, assignment, os.getpid()) for job in waiting], workers)
+        side_by_side(train_job, [(job, assignment) for job in waiting], workers)
 
 
 def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
-    """The results of calls that run in so many processes; in this one where one is enough."""
+    """The results of calls that run in so many processes; in this one where one is enough.
+
+    Raises:
+        PolytaskError: The system has ended a process, as it does where memory runs out.
+    """
     count = min(workers, len(arguments))
     if count <= 1:
         return [function(*values) for values in arguments]
     # One batch per call: networks take seconds, and the slowest must not wait behind another.
     run = Parallel(n_jobs=count, backend="loky", batch_size=1, pre_dispatch="n_jobs")
-    results: list[Result] = run(delayed(function)(*values) for values in arguments)
+    try:
+        results: list[Result] = run(delayed(in_worker)(os.getpid(), function, *values) for values in arguments)
+    except TerminatedWorkerError:
+        remedy = "Use fewer --workers; finished networks are kept, and the same command goes on"
+        raise PolytaskError(
+            "the system has ended a process, most likely for lack of memory", where="workers", found=count, remedy=remedy
+        ) from None
     return results
 
 

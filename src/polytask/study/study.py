@@ -16,13 +16,14 @@ from polytask.evaluation.results import Verdict
 from polytask.evaluation.verdict import verdict
 from polytask.storage import write_json
 from polytask.study.arms import SINGLE, Arm, parse_arms
+from polytask.study.beginning import begin
 from polytask.study.config import StudyConfig, checked
 from polytask.study.costs import NOTE, ArmCost, cost_of_arm
 from polytask.study.folder import RunFolder, read_predictions
-from polytask.study.jobs import Job, jobs_of, result_of
+from polytask.study.jobs import Assignment, Job, jobs_of, result_of
 from polytask.study.opening import Finished, open_test, openings
 from polytask.study.recommendation import Recommendation, recommend
-from polytask.study.resolving import assignment, resolve
+from polytask.study.resolving import assignment
 from polytask.study.running import Watch, ignore, train_all
 from polytask.study.shipping import ship
 from polytask.study.status import StudyProgress
@@ -64,11 +65,11 @@ class Study:
         arms: `single`, and what is compared with it: registry names of balancers, `weights=0.2/0.8`.
         seeds: How many, or which.
         test: Loads the test sources, if `sources` has no door of its own.
-        config: All choices at once, or
-        **choices: any field of `StudyConfig` by name.
+        config: All choices at once, instead of `arms`, `seeds` and
+        **choices: any field of `StudyConfig` by name. What is not given is as `StudyConfig` has it.
 
     Raises:
-        ConfigError: An unknown arm or choice, or no test rows to decide on.
+        ConfigError: An unknown arm or choice, choices beside a configuration, or no test rows to decide on.
 
     Example:
         >>> import numpy as np
@@ -86,8 +87,8 @@ class Study:
         self,
         sources: Sequence[Source],
         tasks: Sequence[Task],
-        arms: Sequence[str] = ("single", "equal"),
-        seeds: int | Sequence[int] = 5,
+        arms: Sequence[str] | None = None,
+        seeds: int | Sequence[int] | None = None,
         *,
         test: Callable[[], tuple[Source, ...]] | None = None,
         config: StudyConfig | None = None,
@@ -98,7 +99,13 @@ class Study:
             raise ConfigError("a study needs test rows to decide on", where="test", remedy="Pass test=, a function that loads them")
         self._door: Callable[[], tuple[Source, ...]] = door
         self.sources, self.tasks = tuple(sources), tuple(tasks)
-        self.asked = config or checked(StudyConfig, {"arms": tuple(arms), "seeds": seeds, **choices}, where="study")
+        given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
+        if config is not None and given:
+            remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
+            raise ConfigError(
+                "choices stand in the configuration or beside it, not both", where="study", found=", ".join(given), remedy=remedy
+            )
+        self.asked = checked(StudyConfig, given, where="study") if config is None else config
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
         _check_margins(self.asked, self.names)
@@ -111,31 +118,29 @@ class Study:
             watch: Is told a few times a second how far it is.
 
         Raises:
-            StorageError: The folder is used, or cannot be written to.
+            StorageError: The folder is used, another run is at work in it, or it cannot be written to.
+            ConfigError: An unknown name or option; the interrupted study had other data or tasks.
             NonFiniteError: A loss is no longer a number.
+            DataError: A task has no labelled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
-        stored = folder.claim(self.asked)
-        networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
-        config = resolve(self.asked, self.sources, self.tasks, networks) if stored is None else stored
-        if stored is None:
-            folder.write_config(config)
-            folder.write_environment(config, self.sources)
-        folder.log("study begins" if stored is None else "study goes on")
-        jobs = jobs_of(self.arms, config.seeds, folder.checkpoints)
-        train_all(jobs, assignment(config, self.sources, self.tasks), config.workers or 1, watch)
-        folder.log(f"{len(jobs)} networks trained")
-        watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
-        self._test(folder, jobs, config)
-        return self._conclude(folder, jobs, config)
+        with folder.alone():
+            jobs = jobs_of(self.arms, self.asked.seeds, folder.checkpoints)
+            config = begin(folder, self.asked, self.sources, self.tasks, jobs)
+            assigned = assignment(config, self.sources, self.tasks)
+            train_all(jobs, assigned, config.workers or 1, watch)
+            folder.log(f"{len(jobs)} networks trained")
+            watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
+            self._test(folder, jobs, assigned, config.workers or 1)
+            return self._conclude(folder, jobs, config)
 
-    def _test(self, folder: RunFolder, jobs: tuple[Job, ...], config: StudyConfig) -> None:
+    def _test(self, folder: RunFolder, jobs: tuple[Job, ...], assigned: Assignment, workers: int) -> None:
         """Open the test data, unless their predictions are there already."""
         if folder.predictions.exists():
             return
         finished = Finished(jobs)
         folder.log(f"test data opened, time {openings(folder.ledger) + 1}")
-        tested = open_test(finished, self._door, folder.ledger, config.workers or 1)
+        tested = open_test(finished, self._door, folder.ledger, assigned, workers)
         validation = validation_rows([(job, result_of(job).facts) for job in jobs])
         folder.write_table("results.csv", pd.concat([validation, tested.results], ignore_index=True))
         folder.write_table("predictions.parquet", tested.predictions)

@@ -21,6 +21,7 @@ from polytask.registry.spelling import spelled_balancer
 from polytask.seeds import seed_of
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
+from polytask.training.identity import Identity, check_identity, taken_up
 from polytask.training.loop import Loop
 from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
 from polytask.training.optimizers import make_optimizer, make_schedule
@@ -86,7 +87,8 @@ def fit(
         >>> from polytask.tasks import Regression
         >>> x = np.linspace(-1, 1, 200, dtype="float32").reshape(-1, 1)
         >>> source = Source("line", x, {"double": 2 * x[:, 0], "square": x[:, 0] ** 2})
-        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), (Regression(name="double"), Regression(name="square")))
+        >>> tasks = (Regression(name="double"), Regression(name="square"))
+        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), tasks, initialisation="framework")
         >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
         >>> run.validation["double"]["r2"] > 0.9
         True
@@ -114,17 +116,21 @@ def make_loop(
 ) -> tuple[Loop, Matched | None]:
     """Everything that `fit` does before the first step: the loop, and what a weights file had in common with the network."""
     chosen = (options or TrainingOptions()).model_copy(update=training_options(**choices).model_dump(include=set(choices)))
+    found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
+    chosen = chosen if found is None else taken_up(chosen, found.get("identity", {}))
     data = prepare(sources, model.tasks, validation=chosen.validation, seed=seed)
     model.tasks = data.tasks
     matched = None if chosen.weights is None else load_weights(model, chosen.weights)
     freeze(model, chosen.freeze)
     precision = choose_precision(model, chosen.precision)
     precision.arranged(model)
-    state = _new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
     chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
-    if checkpoint is not None and has_state(checkpoint):
-        _go_on(state, checkpoint)
+    state = new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
     sampler = _sampler(data, batch_sizes, chosen.batch_size)
+    if checkpoint is not None:
+        used = [source for source in sources if source.name in data.training]
+        state.identity = Identity(chosen, seed, state.backward.balancer, sampler.batch_sizes, data.tasks, used).to_dict()
+        _go_on(state, found, checkpoint)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
 
 
@@ -137,7 +143,7 @@ def resolved(
     *,
     workers: int,
 ) -> TrainingOptions:
-    """The options with every measured choice in them: the precision, and the number of threads if none is given.
+    """The options with the precision, and with the number of threads if none is given: measured where there is a choice.
 
     Args:
         options: As they were asked for.
@@ -168,7 +174,12 @@ def _timed_step(model: MultiTaskModel, data: PreparedData, batches: Sequence[Bat
     return step
 
 
-def _new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+def new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+    """What is trained and what it is trained with, before the first step.
+
+    Raises:
+        ConfigError: There is no such optimizer or schedule, it does not take its options, or nothing is left to train.
+    """
     optimizer = make_optimizer([p for p in model.parameters() if p.requires_grad], options)
     names = [task.name for task in model.tasks]
     return TrainingState(
@@ -180,13 +191,17 @@ def _new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptio
     )
 
 
-def _go_on(state: TrainingState, checkpoint: Path) -> None:
+def _go_on(state: TrainingState, found: Mapping[str, Any] | None, checkpoint: Path) -> None:
+    """Load what a checkpoint held, if it is of this run."""
+    if found is None:
+        return
+    check_identity(state.identity, found.get("identity", {}), checkpoint)
     try:
-        state.load_state_dict(load_state(checkpoint))
+        state.load_state_dict(found)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        found = str(error).splitlines()[-1].strip()
+        text = str(error).splitlines()[-1].strip()
         remedy = "Take another folder, or what it was started with"
-        raise ConfigError("the state belongs to another run", where=str(checkpoint), found=found, remedy=remedy) from None
+        raise ConfigError("the state belongs to another run", where=str(checkpoint), found=text, remedy=remedy) from None
 
 
 def _sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, batch_size: int) -> Proportional:
@@ -217,6 +232,6 @@ def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: 
         steps=state.step,
         rows=state.rows,
         seconds=state.seconds,
-        peak_memory=loop.memory.bytes,
+        peak_memory=state.peak_memory,
         matched=matched,
     )

@@ -67,6 +67,7 @@ class Loop:
 
     def run(self) -> None:
         """Train, and restore the best weights at the end."""
+        self.state.optimizer.zero_grad()  # what an earlier backward left belongs to no step of this run
         with torch.random.fork_rng(devices=()):
             while not self.state.finished:
                 self._epoch()
@@ -192,6 +193,7 @@ class Loop:
     def _save(self) -> None:
         now = time.monotonic()
         self.state.seconds = self._before + now - self._started
+        self.state.peak_memory = max(self.state.peak_memory, self.memory.bytes)
         due = self.state.finished or now - self._saved >= self.options.checkpoint_seconds
         if self.checkpoint is not None and due:
             save_state(self.checkpoint, self.state.state_dict())

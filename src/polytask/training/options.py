@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from polytask.errors import ConfigError
 
 Policy = Literal["first", "any", "all", "mean"]
+
+LEFT_OPEN: Mapping[str, str | None] = {"validation": None, "precision": "auto", "threads": None}
+"""The options that are filled in when a run begins, and what stands there before."""
 
 
 class TrainingOptions(BaseModel):
@@ -30,12 +34,12 @@ class TrainingOptions(BaseModel):
         patience: For how many epochs; none trains all epochs.
         min_delta: An improvement is larger than this, in relative metric (0 trivial predictor, 1 perfect).
         validation: The share of training rows on which models are chosen; none takes 0.2 up to 20,000 rows, else 0.1.
-        initialisation: `framework`, `glorot` or `he`.
         weights: A safetensors file to start from, or none.
         freeze: Parts of the network that are not trained, by the beginning of their parameters' names.
         route: How a balancer's rows are obtained; see `polytask.gradients.Backward`.
         precision: Of the forward and backward pass: `auto` takes bfloat16 for convolutions where the processor has it.
-        threads: Of the processor; none measures the best.
+        threads: Of the processor, for one network; none takes one where as many networks as cores train side by side, and
+            elsewhere the faster of one and all that there are for it, as measured.
         checkpoint_seconds: How often the state is saved while training, if it is saved.
 
     Example:
@@ -59,7 +63,6 @@ class TrainingOptions(BaseModel):
     patience: int | None = Field(5, ge=1)
     min_delta: float = Field(0.0, ge=0)
     validation: float | None = Field(None, gt=0, lt=1)
-    initialisation: Literal["framework", "glorot", "he"] = "framework"
     weights: str | None = None
     freeze: tuple[str, ...] = ()
     route: Literal["sequential", "batched", "representation"] = "sequential"

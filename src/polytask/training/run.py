@@ -33,7 +33,7 @@ class Run:
         steps: How many were taken.
         rows: How many were seen.
         seconds: How long it took.
-        peak_memory: Bytes of the process, sampled.
+        peak_memory: Bytes of the process, sampled; the largest of all sessions.
         matched: What a weights file and the network had in common, if one was given.
     """
 

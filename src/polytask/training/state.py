@@ -52,10 +52,12 @@ class TrainingState:
         step: Steps taken.
         rows: Rows seen.
         seconds: Time spent, over all sessions.
+        peak_memory: The largest of the process in bytes, over all sessions.
         finished: Whether the run has converged or used its budget.
         best_epoch: The epoch whose weights `best` holds.
         best: The weights with the best mean relative validation metric.
         history: One row per number.
+        identity: What its result depends on: a state with another one is not loaded.
     """
 
     model: MultiTaskModel
@@ -67,10 +69,12 @@ class TrainingState:
     step: int = 0
     rows: int = 0
     seconds: float = 0.0
+    peak_memory: int = 0
     finished: bool = False
     best_epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[HistoryRow] = field(default_factory=list)
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
     def keep_best(self) -> None:
         """Remember the weights of this epoch."""
@@ -96,6 +100,7 @@ class TrainingState:
             "counters": {name: getattr(self, name) for name in _COUNTERS},
             "best": self.best,
             "history": [list(row) for row in self.history],
+            "identity": self.identity,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -121,7 +126,7 @@ class TrainingState:
                     moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-_COUNTERS = ("epoch", "step", "rows", "seconds", "finished", "best_epoch")
+_COUNTERS = ("epoch", "step", "rows", "seconds", "peak_memory", "finished", "best_epoch")
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -10,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from polytask.datasets import lock as module
-from polytask.datasets.lock import alone
 from polytask.errors import StorageError
+from polytask.storage import lock as module
+from polytask.storage.lock import alone
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from polytask.datasets.lock import alone
+from polytask.storage.lock import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -82,3 +84,23 @@ def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(StorageError, match="a file stands where a folder must be"), alone(tmp_path / "file" / "lock"):
         pass
+
+
+def test_what_shall_not_be_waited_for_is_refused(tmp_path: Path) -> None:
+    with alone(tmp_path / "lock"):
+        with pytest.raises(StorageError, match="another run is at work in this folder"), alone(tmp_path / "lock", wait=False):
+            pytest.fail("both were inside")
+        assert (tmp_path / "lock").exists(), "the refused one removed it"
+    with alone(tmp_path / "lock", wait=False):
+        assert (tmp_path / "lock").exists()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX")
+def test_a_file_system_without_locks_is_worked_on_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with alone(tmp_path / "lock", wait=False):
+        assert (tmp_path / "lock").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from polytask.storage import storage_errors
+from polytask.errors import StorageError
+from polytask.storage.atomic import storage_errors
 
 SECONDS_BETWEEN_LOOKS = 0.2
+NO_LOCKS_HERE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # some network file systems
 
 if sys.platform == "win32":
     import msvcrt
@@ -24,19 +27,27 @@ else:
     import fcntl
 
     def _take(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in NO_LOCKS_HERE:  # there, better to work without than not at all
+                raise
 
     BUSY = (BlockingIOError,)
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`; wait while another process, or another thread, holds it.
+def alone(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file at `path` while another process, or another thread, does not.
 
     A lock file that nobody holds, such as one that a killed process left, is no obstacle.
 
+    Args:
+        path: The lock file; it is made, and removed afterwards.
+        wait: Until it is free; otherwise a lock that somebody holds is refused.
+
     Raises:
-        StorageError: The lock file cannot be made.
+        StorageError: The lock file cannot be made, or somebody holds it and shall not be waited for.
 
     Example:
         >>> import tempfile
@@ -49,6 +60,9 @@ def alone(path: Path) -> Iterator[None]:
     """
     with storage_errors(path):
         while (handle := _held(path)) is None:
+            if not wait:
+                remedy = "Wait until it has ended, or choose another folder"
+                raise StorageError("another run is at work in this folder", where=str(path.parent), remedy=remedy)
             time.sleep(SECONDS_BETWEEN_LOOKS)
     try:
         yield

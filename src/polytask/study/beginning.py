@@ -1,0 +1,45 @@
+"""How every run begins, or goes on: what was asked for is checked and resolved, and its folder taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from polytask.data import Source
+from polytask.storage import write_json
+from polytask.study.config import Config
+from polytask.study.environment import changes, check_same, environment_of
+from polytask.study.folder import RunFolder
+from polytask.study.jobs import Job
+from polytask.study.resolving import check_buildable, resolve
+from polytask.tasks import Task
+
+
+def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], jobs: Sequence[Job]) -> Config:
+    """The resolved configuration, with which the run begins or goes on.
+
+    Args:
+        folder: Of the run.
+        asked: What was asked for.
+        sources: Training sources.
+        tasks: All tasks.
+        jobs: Every network to train.
+
+    Raises:
+        ConfigError: An unknown name or option; other data or tasks than those with which the run began.
+        StorageError: The folder holds something else, or a finished run, or cannot be written to.
+    """
+    stored = folder.claim(asked)
+    if stored is None:
+        arms = {job.arm.name: job.arm for job in jobs}
+        check_buildable(asked, sources, tasks, tuple(arms.values()))
+        config = resolve(asked, sources, tasks, len(jobs))
+        # The configuration comes last: where it is, there is all that going on needs.
+        write_json(folder.environment, environment_of(config, sources, tasks))
+        folder.write_config(config)
+        folder.log("run begins")
+        return config
+    before, now = folder.read_environment(), environment_of(stored, sources, tasks)
+    check_same(before, now, folder.path)
+    folder.discard_remainders()
+    folder.log("; ".join(["run goes on", *changes(before, now)]))
+    return stored

@@ -1,0 +1,57 @@
+"""Labels as they are read from a frame: text stays text, numbers stay exact."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polytask.errors import DataError
+from polytask.evaluation.predictions import read
+
+
+def frame(targets: Any, predictions: Any, **columns: Any) -> pd.DataFrame:
+    """Two arms and two seeds that all predict the same, so that hits are those of one row of the arguments."""
+    one = pd.DataFrame({"task": "kind", "unit": range(len(targets)), "target": targets, "prediction": predictions, **columns})
+    return pd.concat([one.assign(arm=arm, seed=seed) for arm in ("single", "equal") for seed in (0, 1)], ignore_index=True)
+
+
+def hits(targets: Any, predictions: Any) -> list[bool]:
+    """Which predictions count as right."""
+    (task,) = read(frame(targets, predictions), {"kind": "multiclass"}).tasks
+    right: list[bool] = (task.runs["equal"].predictions[0] == task.targets).tolist()
+    return right
+
+
+LARGE = 2**53
+
+SAME: dict[str, tuple[Any, Any, list[bool]]] = {
+    "leading zeros": (["1", "01", "1"], ["01", "01", "1"], [False, True, True]),
+    "exponents": (["1e3", "1000"], ["1000", "1000"], [False, True]),
+    "written as decimals": (["1", "2", "1.0"], ["1.0", "2", "1.0"], [False, True, True]),
+    "long identities as text": ([str(LARGE), str(LARGE + 1)], [str(LARGE + 1)] * 2, [False, True]),
+    "long identities": ([LARGE, LARGE + 1], [LARGE + 1] * 2, [False, True]),
+    "long identities of two types": (np.array([LARGE, LARGE + 1], np.int64), np.array([LARGE + 1] * 2, np.uint64), [False, True]),
+    "long identities as objects": (pd.array([LARGE, LARGE + 1], "Int64"), pd.Series([LARGE + 1] * 2, dtype=object), [False, True]),
+    "integers and floats": ([1, 2, 3], [1.0, 3.0, 3.0], [True, False, True]),
+    "truth values": ([True, False], [1, 1], [True, False]),
+    "exact decimals": ([Decimal(1), Decimal("2.0")], [1, 2], [True, True]),
+    "categories of text": (pd.Categorical(["1", "01"]), ["01", "01"], [False, True]),
+    "categories of numbers": (pd.Categorical([1, 2]), [2.0, 2.0], [False, True]),
+    "text and numbers": (["1", "2"], [1, 1], [True, False]),
+    "numbers and words in one column": (pd.Series([1, "one"], dtype=object), ["1", "1"], [True, False]),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_labels_are_the_same_where_they_are_written_so(case: str) -> None:
+    targets, predictions, expected = SAME[case]
+    assert hits(targets, predictions) == expected
+
+
+def test_labels_that_are_written_in_two_ways_are_refused() -> None:
+    with pytest.raises(DataError, match=r"no prediction is a label that any target has .* Write labels in the same way"):
+        read(frame(["1", "2"], ["1.0", "2.0"]), {"kind": "multiclass"})
