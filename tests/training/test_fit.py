@@ -66,8 +66,12 @@ def test_it_learns_three_kinds_with_gaps(table: Table, three_tasks: tuple[Task, 
     assert set(run.history["name"]) == {"loss", "weight", "rmse", "accuracy"}
 
 
-@pytest.mark.parametrize("balancer", names("balancer"))
-@pytest.mark.parametrize("extra", [{}, {"accumulate": 3, "clip": 1.0, "schedule": "StepLR", "schedule_options": {"step_size": 2}}])
+EXTRA = {"accumulate": 3, "clip": 1.0, "schedule": "StepLR", "schedule_options": {"step_size": 2}}
+# At representations, gradients are looked at for a whole step.
+IN_PARTS = [name if name != "graddrop" else "graddrop(at=parameters)" for name in names("balancer")]
+
+
+@pytest.mark.parametrize(("balancer", "extra"), [(name, {}) for name in names("balancer")] + [(name, EXTRA) for name in IN_PARTS])
 def test_two_runs_are_the_same(table: Table, three_tasks: tuple[Task, ...], balancer: str, extra: dict[str, Any]) -> None:
     first, second = (fit(network(three_tasks), [table(gaps=0.3)], balancer, **(CHOICES | extra)) for _ in range(2))
     assert same(first, second)
@@ -75,7 +79,12 @@ def test_two_runs_are_the_same(table: Table, three_tasks: tuple[Task, ...], bala
     assert not same(first, other)
 
 
-@pytest.mark.parametrize("balancer", names("balancer"))
+def test_a_balancer_of_whole_steps_takes_no_parts(table: Table, three_tasks: tuple[Task, ...]) -> None:
+    with pytest.raises(ConfigError, match="accumulate: this balancer looks at a whole step at once"):
+        fit(network(three_tasks), [table()], "graddrop", **(CHOICES | {"accumulate": 2}))
+
+
+@pytest.mark.parametrize("balancer", IN_PARTS)
 @pytest.mark.parametrize("stopped_in", [1, 2, 3, 4])
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(

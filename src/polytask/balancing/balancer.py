@@ -50,9 +50,11 @@ class Direction:
 
     Attributes:
         values: (P,) what is written into `.grad`, in the order of `Statistic.jacobian()`.
+        private: (T,) weights of private parameters, where they are others than 1.
     """
 
     values: Tensor
+    private: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ class MatrixStatistic:
 
     def norms(self) -> Tensor:
         """(T,) float64 the lengths of the rows."""
-        return torch.linalg.vector_norm(self.matrix.double(), dim=1)
+        lengths: Tensor = torch.linalg.vector_norm(self.matrix.double(), dim=1)
+        return lengths
 
     def gramian(self) -> Tensor:
         """(T, T) float64 G = J Jᵀ."""

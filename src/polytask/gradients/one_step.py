@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from polytask.balancing import Balancer, Weights
+from polytask.balancing import Balancer, Direction, Weights
 from polytask.errors import ConfigError, NonFiniteError
 from polytask.gradients.conflicts import Conflicts, conflicts_of
 from polytask.gradients.path import Path, StepStatistic
@@ -113,7 +113,7 @@ class OneStep:
         heads = self._policy.weight_heads
         if heads is None:
             heads = isinstance(answer, Weights) and answer.heads
-        elif isinstance(answer, Weights):
+        elif isinstance(answer, Weights | Direction):
             answer = replace(answer, private=None)
         path.fill(names, answer, heads=heads)
         if self.complete:

@@ -9,7 +9,7 @@ from typing import ClassVar, NoReturn
 
 from torch import Tensor
 
-from polytask.balancing import Answer, Look, Representation, Weights
+from polytask.balancing import Answer, Direction, Look, Representation, Weights
 from polytask.balancing.needs import Groups
 from polytask.errors import ConfigError
 
@@ -95,7 +95,7 @@ def head_weights(answer: Answer, tasks: int, *, heads: bool) -> list[float]:
     if heads:
         found: list[float] = weights_of(answer, "weight_heads").tolist()
         return found
-    private = answer.private if isinstance(answer, Weights) else None
+    private = answer.private if isinstance(answer, Weights | Direction) else None
     return [1.0] * tasks if private is None else [float(weight) for weight in private]
 
 

@@ -2,4 +2,27 @@
 
 from polytask.registry.rows import Row
 
-ROWS: tuple[Row, ...] = ()
+ROWS: tuple[Row, ...] = (
+    Row(
+        "balancer",
+        "auto-lambda",
+        "polytask.balancing.auto_lambda:AutoLambda",
+        "weights that lower the primary tasks' losses one step ahead",
+        paper="Liu et al., TMLR 2022",
+        needs="a look ahead, two batches",
+        cost="four forwards and two backwards",
+        memory="4 × all parameters, two graphs",
+        state="a weight per task with its optimizer",
+    ),
+    Row(
+        "balancer",
+        "moml",
+        "polytask.balancing.moml:MOML",
+        "weights that lower all tasks' losses one step ahead",
+        paper="Ye et al., NeurIPS 2021",
+        needs="a look ahead, two batches",
+        cost="two backwards of the network per task, two forwards",
+        memory="2 T × all parameters, two graphs",
+        state="a logit per task with its optimizer",
+    ),
+)

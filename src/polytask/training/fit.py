@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from polytask.architectures import MultiTaskModel
-from polytask.balancing import Balancer
+from polytask.balancing import Balancer, Representations
 from polytask.balancing.named import balancer_named
 from polytask.data import Proportional, Source, proportional_batch_sizes
 from polytask.encoders.initialisation import Matched, freeze, load_weights
@@ -126,6 +126,9 @@ def make_loop(
     precision.arranged(model)
     chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
     state = new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
+    if chosen.accumulate > 1 and isinstance(state.backward.balancer.needs(), Representations):
+        remedy = "Leave accumulate at 1, or take another balancer"
+        raise ConfigError("this balancer looks at a whole step at once", where="accumulate", found=chosen.accumulate, remedy=remedy)
     sampler = _sampler(data, batch_sizes, chosen.batch_size)
     if checkpoint is not None:
         used = [source for source in sources if source.name in data.training]
