@@ -16,7 +16,11 @@ class Equal(Balancer):
     """The plain sum of the losses: L = Σ L_t over the tasks present, so d = Σ g_t.
 
     It is the common reference of all balancers, and hard to beat when the learning rate is tuned (Kurin et al., NeurIPS
-    2022; Xin et al., NeurIPS 2022).
+    2022; Xin et al., NeurIPS 2022). Heads get the gradient of their own task, which is the same.
+
+    Scale: the project's own: every other method is compared with this sum.
+
+    Fails: losses of very different sizes: the largest decides the shared parameters.
 
     Example:
         >>> Equal().aggregate(torch.eye(2))

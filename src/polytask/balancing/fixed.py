@@ -18,7 +18,11 @@ class Fixed(Balancer):
     """L = Σ αₜ L_t over the tasks present, with weights αₜ that never change.
 
     Weights are used as they are: they need not sum to anything. A task that is absent in a step changes no other
-    task's part of the update.
+    task's part of the update. Heads are weighted too.
+
+    Scale: that of the weights.
+
+    Fails: weights that were right at the start and are wrong later; they have to be searched for, on validation data.
 
     Args:
         weights: αₜ per task name, from 0 up.

@@ -24,6 +24,8 @@ class GLS(Balancer):
     Scale: the paper's own. With equal losses every weight is 1/T; multiplying one task's loss by c multiplies the whole
     update by c^(1/T), so that no task's unit matters to the direction.
 
+    Defaults: there is nothing to choose.
+
     Deviations: none. The paper's focussed variant, which counts some losses twice, is not offered.
 
     Fails: where a loss is exactly 0 the mean is 0 and has no derivative; the weights are then 0, and flagged.

@@ -27,6 +27,8 @@ class PCGrad(Balancer):
 
     Scale: the paper's own, a sum.
 
+    Defaults: there is nothing to choose.
+
     Deviations: none. The orders come from the balancer's own generator.
 
     Fails: with three tasks and more the result depends on the orders, and may oppose a task (it does not with two).

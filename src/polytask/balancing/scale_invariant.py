@@ -18,8 +18,12 @@ class ScaleInvariant(Balancer):
 
         L = Σ log L_t,    so    w_t = 1 / L_t
 
-    Heads are weighted too. Scale: the paper's own. Multiplying a task's loss by a constant changes nothing at all, so the
+    Heads are weighted too.
+
+    Scale: the paper's own. Multiplying a task's loss by a constant changes nothing at all, so the
     tasks' units do not matter, and the update does not become small as the losses do.
+
+    Defaults: there is nothing to choose.
 
     Deviations: none.
 

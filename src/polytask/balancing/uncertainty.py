@@ -24,9 +24,14 @@ class Uncertainty(Balancer):
         L = Σ_t ½ exp(−s_t) L_t + ½ s_t
 
     so the weights are w_t = ½ exp(−s_t), and s_t descends along ∂L/∂s_t = ½ (1 − exp(−s_t) L_t), whose zero is
-    s_t = log L_t. The scale is the paper's own: at the start every weight is ½. Heads are weighted too.
+    s_t = log L_t. Heads are weighted too.
 
-    A loss that stays at exactly 0 lets s fall, and its weight grow, without end: that is the formula's own.
+    Scale: the paper's own: at the start every weight is ½, later about 1 / 2 L_t.
+
+    Defaults: s_t = 0, so σ_t² = 1; 0.01 as the learning rate of s: ours, since the paper names none.
+
+    Fails: a loss that stays at exactly 0 lets s fall, and its weight grow, without end: that is the formula's own. A task that is
+    learned fast gets ever more weight.
 
     Deviations: s is stepped by the balancer's own Adam, not by the model's optimizer, so that the model's optimizer may
     be anything; the factor ½ stands before every kind of loss (in the paper, eq. 10, a classification has none).

@@ -36,8 +36,12 @@ class ByLosses(Path):
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Gradients are not known yet."""
-        self._names = names
+        self.only(names)
         return [True] * len(names)
+
+    def only(self, names: tuple[str, ...]) -> None:
+        """These tasks alone."""
+        self._names = names
 
     def norms(self) -> Tensor:
         """(T,) float64 ‖∂L_t/∂θ‖ for θ the last shared layer: graphs are walked down to there, and not further."""

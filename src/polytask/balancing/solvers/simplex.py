@@ -71,6 +71,7 @@ def project_simplex(v: Vector) -> Vector:
         >>> project_simplex(np.array([1.0, 0.5, -3.0]))
         array([0.75, 0.25, 0.  ])
     """
+    v = v - v.max()  # which changes no point of the simplex, and keeps the 1 beside numbers of any size
     falling = np.sort(v)[::-1]
     thresholds = (np.cumsum(falling) - 1.0) / np.arange(1, len(v) + 1)
     nearest: Vector = np.maximum(v - thresholds[np.nonzero(falling > thresholds)[0][-1]], 0.0)
@@ -98,10 +99,14 @@ def _nearest(G: Matrix, lengths: Vector, start: Vector | None) -> Vector:
         w = np.maximum(start, 0.0) / np.maximum(start, 0.0).sum()
     else:
         w[int(np.argmin(G.diagonal()))] = 1.0
-    support = w > 0.0
+    support, lowest = w > 0.0, np.inf
     for step in range(20 * n + 100):
         if step or start is not None:
-            w, support = _to_affine_minimum(G, w, support)
+            moved, support = _to_affine_minimum(G, w, support)
+            value = float(moved @ G @ moved)
+            if value >= lowest:  # every step goes down, until round-off is all that is left
+                break
+            w, lowest = moved, value
         slopes = G @ w
         gain = float(w @ slopes) - slopes - TOLERANCE * lengths * float(w @ lengths)
         best = int(np.argmax(gain))
