@@ -6,5 +6,6 @@ from polytask.architectures.hard import HardSharing
 from polytask.architectures.heads import head
 from polytask.architectures.model import MultiTaskModel
 from polytask.architectures.plan import NetworkPlan
+from polytask.architectures.rotated import RotatedSharing
 
-__all__ = ["Architecture", "Cost", "HardSharing", "MultiTaskModel", "NetworkPlan", "cost_of", "head"]
+__all__ = ["Architecture", "Cost", "HardSharing", "MultiTaskModel", "NetworkPlan", "RotatedSharing", "cost_of", "head"]

@@ -35,6 +35,8 @@ from polytask.balancing.nash_mtl import NashMTL
 from polytask.balancing.needs import CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
 from polytask.balancing.pcgrad import PCGrad
 from polytask.balancing.random import Random
+from polytask.balancing.rotations import Rotations
+from polytask.balancing.rotograd import RotoGrad
 from polytask.balancing.scale_invariant import ScaleInvariant
 from polytask.balancing.sdmgrad import SDMGrad
 from polytask.balancing.smooth_tchebycheff import SmoothTchebycheff
@@ -90,6 +92,8 @@ __all__ = [
     "Random",
     "Representation",
     "Representations",
+    "Rotations",
+    "RotoGrad",
     "SDMGrad",
     "ScaleInvariant",
     "SmoothTchebycheff",

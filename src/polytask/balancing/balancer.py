@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polytask.balancing.matrix import matrix_statistic
 from polytask.balancing.needs import Needs
@@ -77,7 +77,7 @@ class Balancer(ABC):
     The scale is that of the plain sum: with T tasks, "equal" gives d = Σ g_t. Whatever a balancer remembers is keyed by
     the task's name; tasks that are absent in a step are neither weighed nor remembered.
 
-    A method implements `needs` and `weigh`, and the hooks `defaults`, `learn`, `look_again`, `reseed`, `state_dict` and
+    A method implements `needs` and `weigh`, and the hooks `defaults`, `attach`, `learn`, `look_again`, `reseed`, `state_dict` and
     `load_state_dict` if it learns, draws random numbers or remembers something.
     """
 
@@ -93,6 +93,9 @@ class Balancer(ABC):
         """The options of a balancer that was asked for by name alone, given the weight αₜ of every task."""
         del weights
         return {}
+
+    def attach(self, network: nn.Module) -> None:  # noqa: B027 - a hook
+        """Called once with the network, if it is known: the place of methods that own a part of it."""
 
     @abstractmethod
     def needs(self) -> Needs:

@@ -92,6 +92,8 @@ class Backward:
         _check(tasks, route, group, shared, model)
         self.balancer, self.tasks, self.model, self.route = balancer, tuple(tasks), model, route
         self.step = 0
+        if model is not None:
+            balancer.attach(model)
         traffic = traffic_of(group)
         sink: Sink = ToGrad() if model is None or group is None else ToAllProcesses(_trained(model.named_parameters()), traffic)
         layout = None if shared is None else Layout(named_shared(shared))

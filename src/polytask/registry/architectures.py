@@ -11,4 +11,12 @@ ROWS = (
         paper="Caruana, Machine Learning 1997",
         needs="any encoder",
     ),
+    Row(
+        "architecture",
+        "rotated",
+        "polytask.architectures.rotated:RotatedSharing",
+        "hard sharing, with the features turned for every task by rotograd",
+        paper="Javaloy & Valera, ICLR 2022",
+        needs="any encoder, and the balancer rotograd",
+    ),
 )

@@ -16,6 +16,17 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "balancer",
+        "rotograd",
+        "polytask.balancing.rotograd:RotoGrad",
+        "gradients made equally long, and features turned until they agree (architecture rotated)",
+        paper="Javaloy & Valera, ICLR 2022",
+        needs="the representations and their gradients",
+        cost="one backward of the heads; the trunk once; an exponential of a matrix per task",
+        memory="T × the representation",
+        state="a rotation per task with its optimizer, the first lengths",
+    ),
+    Row(
+        "balancer",
         "moco",
         "polytask.balancing.moco:MoCo",
         "tracked gradients, and weights that move slowly",

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from polytask.balancing.balancer import Answer, Balancer, GroupWeights, Weights
 from polytask.balancing.needs import Needs
@@ -24,6 +24,10 @@ class Wrapper(Balancer):
     def __init__(self, balancer: Balancer) -> None:
         self.balancer = balancer
         self.batches, self.steps_on, self.looks_again = balancer.batches, balancer.steps_on, balancer.looks_again
+
+    def attach(self, network: nn.Module) -> None:
+        """The balancer inside is shown the network."""
+        self.balancer.attach(network)
 
     def needs(self) -> Needs:
         """What the balancer inside needs."""
