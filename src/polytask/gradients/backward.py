@@ -121,7 +121,8 @@ class Backward:
             batches: As many as the balancer takes; handed to that function.
             features: What the heads look at: one tensor, or several (experts, sources).
             penalty: () what is no task's loss (a penalty on weights, say): added beside the balancer, not seen by it.
-            counts: Labelled units per task of the whole step, when this is one of several micro-batches.
+            counts: Labelled units per task of the whole step in this process, when this is one of several micro-batches. A
+                process that has none in a step calls this once, with no losses, since the others wait for it.
 
         Raises:
             ConfigError: An unknown task; a mean without a count in a micro-batch; more units than announced; a balancer
@@ -142,6 +143,11 @@ class Backward:
         """Whether the balancer asks for losses more than once, so that a function has to give them."""
         balancer = self.balancer
         return balancer.looks_again or balancer.batches > 1 or isinstance(balancer.needs(), CrossGramian | Lookahead)
+
+    @property
+    def sent(self) -> int:
+        """Bytes that this process has handed to others since it started."""
+        return self._setting.traffic.sent
 
     def after_step(self) -> None:
         """Call it after `optimizer.step()`: the place of methods that look at the losses again."""

@@ -51,11 +51,18 @@ class ByRepresentations(Path):
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Whether the gradients of all representations are finite."""
+        self._agree(names)
         self.only(names)
         fine = dict.fromkeys(names, True)
         for head in self._found:
             fine |= {name: fine[name] and finite for name, finite in zip(head.names, head.finite(), strict=True)}
         return [not bad for bad in self._setting.traffic.any([not good for good in fine.values()])]
+
+    def _agree(self, names: tuple[str, ...]) -> None:
+        """A task that looks at a representation in one process has a row in all of them."""
+        if self._setting.traffic.processes > 1:
+            looks = iter(self._setting.traffic.any([name in head.names for head in self._found for name in names]))
+            self._found = [head.and_of([name for name in names if next(looks)]) for head in self._found]
 
     def only(self, names: tuple[str, ...]) -> None:
         """These tasks alone."""

@@ -56,6 +56,15 @@ class HeadGradients:
         rows = [number for number, name in enumerate(self.names) if name in names]
         return self if len(rows) == len(self.names) else HeadGradients(tuple(self.names[n] for n in rows), self.stack[rows])
 
+    def and_of(self, names: Sequence[str]) -> HeadGradients:
+        """With rows for all of these tasks: zero for those that look at it in other processes alone."""
+        if tuple(names) == self.names:
+            return self
+        filled = self.stack.new_zeros(len(names), *self.stack.shape[1:])
+        for name, row in zip(self.names, self.stack, strict=True):
+            filled[names.index(name)] = row
+        return HeadGradients(tuple(names), filled)
+
 
 @final
 class Heads:

@@ -161,7 +161,7 @@ def _mean(loss: Tensor | Loss) -> Tensor:
 
 def agreed(setting: Setting, losses: Losses) -> dict[str, int] | None:
     """The labelled units of a batch in all processes; None for a process alone, which needs no counts."""
-    return None if setting.traffic.processes == 1 else agreed_counts(setting.tasks, losses, None, setting.traffic, None)
+    return None if setting.traffic.processes == 1 else agreed_counts(setting.tasks, losses, None, setting.traffic, None).counts
 
 
 class Revisit:

@@ -53,6 +53,7 @@ class OneStep:
         self._setting, self._balancer, self._number, self._policy = setting, balancer, number, policy
         self._losses = StepLosses()
         self._path: Path | None = None
+        self._in_parts = False
         self.complete = False
 
     @property
@@ -74,7 +75,7 @@ class OneStep:
             self._open(losses, counts)
         parts = {task: self._losses.add(task, losses[task], counts) for task in setting.tasks if task in losses}
         self.complete = self._losses.complete(counts)
-        path = self._path = self._path or choose(self.complete)
+        path = self._path = self._path or choose(self.complete and not self._in_parts)
         path.take(parts, keep=penalty is not None)
         report = self._weigh(path) if self.complete or path.at_once else Report(dict(self._losses.means))
         add_penalty(setting, penalty)
@@ -87,7 +88,8 @@ class OneStep:
         setting = self._setting
         problem = wrong_losses(losses, counts, setting)
         if setting.traffic.processes > 1:
-            self._losses.whole = agreed_counts(setting.tasks, losses, counts, setting.traffic, None if problem is None else str(problem))
+            agreed = agreed_counts(setting.tasks, losses, counts, setting.traffic, None if problem is None else str(problem))
+            self._losses.whole, self._in_parts = agreed.counts, agreed.in_parts
         elif counts is not None:
             self._losses.whole = dict(counts)
         if problem is not None:

@@ -65,7 +65,7 @@ class Rows:
 
     def met(self) -> list[bool]:
         """Per parameter whether any task of the step reaches it."""
-        local = [any(column) for column in zip(*self._met.values(), strict=True)]
+        local = [any(met[place] for met in self._met.values()) for place in range(len(self.layout.parameters))]
         return self.traffic.any(local)
 
     def jacobian(self) -> Tensor:

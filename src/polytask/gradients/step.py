@@ -74,15 +74,30 @@ class StepLosses:
         return traffic.total(exact)
 
 
-def agreed_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, traffic: Traffic, problem: str | None) -> dict[str, int]:
-    """Per task the labelled units of the step in all processes, told by one small sum.
+@dataclass(frozen=True)
+class Agreed:
+    """What all processes know of a step before they walk it.
+
+    Attributes:
+        counts: Per task the labelled units of the step in all processes.
+        in_parts: Whether the step comes in micro-batches in any of them.
+    """
+
+    counts: dict[str, int]
+    in_parts: bool
+
+
+def agreed_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, traffic: Traffic, problem: str | None) -> Agreed:
+    """What the processes tell each other at the start of a step, by one small sum.
 
     Raises:
         ConfigError: Another process has met a problem, so that none of them waits for ever.
     """
-    local = counts if counts is not None else {task: loss.count for task, loss in losses.items() if isinstance(loss, Loss)}
-    told = torch.tensor([problem is not None, *(local.get(task, 0) for task in tasks)], dtype=torch.float64)
-    failed, *whole = traffic.total(told).tolist()
+    given = {task: loss.count for task, loss in losses.items() if isinstance(loss, Loss)}
+    local = given if counts is None else counts
+    in_parts = any(given.get(task, 0) < count for task, count in local.items())
+    told = torch.tensor([problem is not None, in_parts, *(local.get(task, 0) for task in tasks)], dtype=torch.float64)
+    failed, parted, *whole = traffic.total(told).tolist()
     if failed and problem is None:
         raise ConfigError("another process could not take its losses", where="group", remedy="See its own message")
-    return {task: int(count) for task, count in zip(tasks, whole, strict=True)}
+    return Agreed({task: int(count) for task, count in zip(tasks, whole, strict=True)}, in_parts=parted > 0)

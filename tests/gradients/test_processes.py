@@ -1,0 +1,94 @@
+"""Two processes are one process on the union of their rows, for every balancer."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+WORKER = Path(__file__).with_name("processes_worker.py")
+SECONDS = 240
+
+
+def _loaded() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("processes_worker", WORKER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["processes_worker"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = tuple(_loaded().cases())
+SHORT = [case for case in CASES if case.steps < 20]
+LONG = [case for case in CASES if case.steps == 20]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
+    """What a process alone and both of two processes found; none of them may hang."""
+    folder = tmp_path_factory.mktemp("processes")
+    running = {}
+    for rank, world in (("alone", "1"), ("0", "2"), ("1", "2")):
+        command = [sys.executable, str(WORKER), rank, world, str(folder / "meet"), str(folder / f"{rank}.npz")]
+        running[rank] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        for rank, process in running.items():
+            said, _ = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, f"process {rank}: {said[-3000:]}"
+    finally:
+        for process in running.values():
+            process.kill()
+            process.communicate()
+    yield {rank: np.load(folder / f"{rank}.npz") for rank in running}
+
+
+@pytest.mark.parametrize("case", SHORT, ids=lambda case: case.name)
+def test_the_gradients_are_those_of_one_process(case: Any, results: Mapping[str, Any]) -> None:
+    """At every step: unequal counts, a task that is absent in one process or in all, nothing at all in one of them."""
+    alone, first = results["alone"][f"{case.name}|gradients"], results["0"][f"{case.name}|gradients"]
+    limit = 1e-12 if "float64" in case.name else 1e-6
+    assert bool((np.linalg.norm(alone - first, axis=1) <= limit * np.linalg.norm(alone, axis=1)).all())
+    assert np.array_equal(results["alone"][f"{case.name}|met"], results["0"][f"{case.name}|met"])
+
+
+@pytest.mark.parametrize("case", SHORT + LONG, ids=lambda case: case.name)
+def test_all_processes_hold_the_same_bits(case: Any, results: Mapping[str, Any]) -> None:
+    for what in ("gradients", "end", "met"):
+        first, second = (results[rank][f"{case.name}|{what}"] for rank in "01")
+        assert np.array_equal(first, second)
+        assert bool(np.isfinite(first).all())
+
+
+@pytest.mark.parametrize("case", LONG, ids=lambda case: case.name)
+def test_something_was_learned_on_the_way(case: Any, results: Mapping[str, Any]) -> None:
+    assert bool(results["0"][f"{case.name}|gradients"].any())
+
+
+def test_a_problem_of_one_process_ends_the_step_in_all(results: Mapping[str, Any]) -> None:
+    first, second = results["0"]["refusals"], results["1"]["refusals"]
+    assert "'stranger': unknown task" in first[0]
+    assert "another process could not take its losses" in second[0]
+    assert "another process could not take its losses" in first[1]
+    assert "'stranger': unknown task" in second[1]
+
+
+def test_bytes_are_counted_as_the_ring_algorithms_send_them(results: Mapping[str, Any]) -> None:
+    """2 n (R−1)/R for an all-reduce, n (R−1)/R for the others, with R = 2; rows of 9 are filled up to 10."""
+    assert results["0"]["traffic"].tolist() == [2 * 10 * 8 // 2, 3 * 10 * 8 // 2, 10 * 8 // 2]
+
+
+def test_gradients_of_the_trunk_cost_what_the_documentation_says(results: Mapping[str, Any]) -> None:
+    """Methods of the Gramian send more than the plain sum by no more than rows, Gramian and small change."""
+    plain, gramian = (int(results["0"][f"{name} torch.float64 6 (1, 1) False sequential|sent"]) for name in ("equal", "upgrad"))
+    shared = 4 * 6 + 6 + 6 * 5 + 5
+    most = 6 * 8 * (3 * (shared + 1) + 3 * 3 * 2 + (shared + 1)) // 2
+    assert 0 < gramian - plain <= most
