@@ -11,6 +11,7 @@ from torch.distributed import ProcessGroup
 
 from polytask.balancing import Balancer, CrossGramian, Lookahead
 from polytask.errors import ConfigError
+from polytask.gradients.autocast import NOTHING, casting
 from polytask.gradients.by_batches import ByBatches
 from polytask.gradients.choice import ROUTES, Route, choose_path, explanation, features_of
 from polytask.gradients.layout import Layout
@@ -175,7 +176,8 @@ class Backward:
             return Report({})
         current = self._current or OneStep(self._setting, self.balancer, self.step, self._policy)
         self._current = None  # a step that raises is forgotten
-        report = current.take(losses, choose, penalty, counts)
+        with casting(NOTHING):
+            report = current.take(losses, choose, penalty, counts)
         self._whole = current.whole
         if current.complete:
             self.step += 1

@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor, nn
 
+from polytask.gradients.autocast import casting, precisions
 from polytask.gradients.layout import Layout
 from polytask.gradients.path import Parts
 from polytask.gradients.report import Report
@@ -31,14 +32,14 @@ class Visit:
 
     def __init__(self, closure: Closure, batch: Any, model: nn.Module | None) -> None:  # noqa: ANN401 - whatever the closure takes
         self._closure, self._batch, self._model = closure, batch, model
-        self._state = torch.get_rng_state()
+        self._state, self._precisions = torch.get_rng_state(), precisions()
         self.losses = closure(batch)
 
     def again(self) -> Losses:
         """The losses, at the parameters' present values."""
         devices = sorted({p.device.index for p in self._parameters() if p.device.type == "cuda"})
         buffers = {} if self._model is None else {buffer: buffer.clone() for buffer in self._model.buffers()}
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), casting(self._precisions):
             torch.set_rng_state(self._state)
             found = self._closure(self._batch)
         with torch.no_grad():
