@@ -90,11 +90,10 @@ class GradDrop(Balancer):
         """Σ_t of what is left of gradients (t, …, features), given how each task pushes every feature (t, features)."""
         total = pushes.abs().sum(0)
         probability = 0.5 * (1 + pushes.sum(0) / torch.where(total > 0, total, 1))
-        up = probability > self._stream.uniform(*probability.shape).to(probability)
-        # Masks are joined task by task, so that no second tensor of the size of all gradients is needed.
+        heard = torch.where(probability > self._stream.uniform(*probability.shape).to(probability), 1.0, -1.0).to(pushes)
+        # Task by task, so that no second tensor of the size of all gradients is needed.
         kept = torch.zeros_like(gradients[0])
         for name, push, gradient in zip(names, pushes, gradients, strict=True):
-            mask = torch.where(up, push > 0, push < 0).to(gradient)
-            leak = self.leak.get(name, 0.0)
-            kept += (leak + (1 - leak) * mask) * gradient
+            mask, leak = (push * heard > 0).to(gradient), self.leak.get(name, 0.0)
+            kept.addcmul_(gradient, mask if leak == 0.0 else leak + (1 - leak) * mask)
         return kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 16
+CHUNK = 1 << 14
 # float32 squares within this range neither vanish nor overflow, however many are added.
 SAFE = (1e-28, 1e30)
 
@@ -45,8 +45,10 @@ def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for chunk in torch.split(rows, CHUNK, dim=1):
-        exact = chunk.to(dtype)
-        total += exact @ exact.T
+    size = rows.shape[1]
+    rest = rows[:, size - size % CHUNK :].to(dtype)
+    total = (rest @ rest.T).double()
+    if size >= CHUNK:
+        chunks = rows[:, : size - size % CHUNK].to(dtype).unflatten(1, (-1, CHUNK)).transpose(0, 1)
+        total += torch.bmm(chunks, chunks.transpose(1, 2)).sum(0, dtype=torch.float64)
     return total.cpu()
