@@ -24,6 +24,7 @@ from math import exp, log
 from pathlib import Path
 
 import torch
+
 from cells import SHARED_METHODS, Cell, Step, all_cells
 
 LOSS_ONLY = ("equal", "uncertainty", "gls", "dwa")
@@ -60,7 +61,7 @@ def seconds(step: Step) -> float:
 
 def fastest(steps: Sequence[Step]) -> Step | None:
     """The fastest that works, after a step to warm up."""
-    known = []
+    known: list[tuple[float, int, Step]] = []
     for step in steps:
         try:
             step()

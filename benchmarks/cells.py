@@ -39,9 +39,7 @@ def mlp() -> tuple[nn.Module, int, tuple[int, ...]]:
 
 def convolutions() -> tuple[nn.Module, int, tuple[int, ...]]:
     """The reference network's trunk on 28 × 28 images."""
-    trunk = nn.Sequential(
-        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()
-    )
+    trunk = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
     return trunk, 1600, (1, 28, 28)
 
 
@@ -134,7 +132,7 @@ class Cell:
             parameter.grad = gradient
         self.move()
 
-    def ours(self, spelled: str, *, by_source: bool = False, **options: Any) -> Step:
+    def ours(self, spelled: str, *, by_source: bool = False, **options: Any) -> Step:  # noqa: ANN401 - of Backward
         """A step of polytask."""
         name, choices = spelled_balancer(spelled)
         balancer = balancer_named(name, choices, dict.fromkeys(self.names, 1.0))

@@ -49,6 +49,6 @@ def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:
     rest = rows[:, size - size % CHUNK :].to(dtype)
     total = (rest @ rest.T).double()
     if size >= CHUNK:
-        chunks = rows[:, : size - size % CHUNK].to(dtype).unflatten(1, (-1, CHUNK)).transpose(0, 1)
+        chunks = rows[:, : size - size % CHUNK].to(dtype).view(len(rows), -1, CHUNK).transpose(0, 1)
         total += torch.bmm(chunks, chunks.transpose(1, 2)).sum(0, dtype=torch.float64)
     return total.cpu()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import exp, log, sqrt
 
 import numpy as np
 
@@ -12,6 +12,7 @@ STEPS = 200
 TOLERANCE = 1e-12  # of the equation, relative to its right side, beside what round-off leaves of sums that cancel
 ROUND_OFF = 1e-14
 LONGEST_STEP = 2.0  # of the logarithms
+FARTHEST = 300.0  # logarithm of the ratio of two solutions
 LARGEST = 1e7  # beyond, rows are suspected to cancel each other
 
 
@@ -49,15 +50,43 @@ def equilibrium(G: Matrix, alpha: float = 1.0, start: Vector | None = None) -> V
     size = float(gains.max())
     C, gains = C / size, gains / size
     first = None if start is None or start.shape != squares.shape or not (start > 0.0).all() else start / unit
-    z = _pair(C, gains, alpha) if len(G) == 2 and alpha == 1.0 else _newton(C, gains, 1.0 / alpha, first)
+    z = _pair(C, gains, 1.0 / alpha) if len(G) == 2 else _newton(C, gains, 1.0 / alpha, first)
     return None if z is None else z * unit
 
 
-def _pair(C: Matrix, gains: Vector, alpha: float) -> Vector | None:
-    """Two unit rows and α = 1: z = 1 / √(1 + cos)."""
-    del gains, alpha
-    angle = 1.0 + float(C[0, 1]) / sqrt(float(C[0, 0]) * float(C[1, 1]))
-    return None if angle <= 1.0 / LARGEST**2 else np.full(2, 1.0 / sqrt(angle))
+def _pair(C: Matrix, gains: Vector, power: float) -> Vector | None:
+    """Two rows. With the ratio r = z₂ / z₁ = eˢ, the quotient of both equations is increasing in s:
+
+        log(c₁₂ + c₂₂ r) − log(c₁₁ + c₁₂ r) + power · s = log(gain₂ / gain₁)
+
+    so that Newton's method within a bracket finds its root, in plain numbers; for α = 1 it is z = 1 / √(1 + cos).
+    """
+    c11, c12, c22 = float(C[0, 0]), float(C[0, 1]), float(C[1, 1])
+    angle = 1.0 + c12 / sqrt(c11 * c22)
+    if angle <= 1.0 / LARGEST**2:
+        return None
+    if power == 1.0:
+        return np.full(2, 1.0 / sqrt(angle))
+    wanted = log(float(gains[1]) / float(gains[0]))
+    low, high = (log(-c12 / c22), log(c11 / -c12)) if c12 < 0.0 else (-FARTHEST, FARTHEST)
+    s = 0.5 * (low + high)
+    for _ in range(STEPS):
+        r = exp(s)
+        first, second = c11 + c12 * r, c12 + c22 * r
+        if first <= 0.0 or second <= 0.0:
+            break
+        rest = log(second / first) + power * s - wanted
+        low, high = (low, s) if rest > 0.0 else (s, high)
+        move = s - rest / (r * (c22 / second - c12 / first) + power)
+        if abs(move - s) <= 1e-15 * max(1.0, abs(s)):
+            break
+        s = move if low < move < high else 0.5 * (low + high)
+    r = exp(s)
+    z = (float(gains[0]) / max(c11 + c12 * r, 1e-300)) ** (1.0 / (1.0 + power))
+    found = np.array([z, r * z])
+    right = gains * found**-power
+    # Between rows that all but oppose each other, s is not held by its 53 bits.
+    return found if (np.abs(C @ found - right) <= TOLERANCE * right).all() else _newton(C, gains, power, None)
 
 
 def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vector | None:
