@@ -24,7 +24,7 @@ class GradDrop(Balancer):
 
     At the representation z (N, …) of N rows, whose features are f, with ∇_t = ∂L_t/∂z:
 
-        G_t = Σ_rows sgn(z) ∘ ∇_t,    P = ½ (1 + Σ_t G_t / Σ_t |G_t|),    U ~ uniform(0, 1) per feature
+        G_t = Σ_rows sgn(z) ∘ ∇_t,    P = ½ (1 + Σ_t G_t / Σ_t abs(G_t)),    U ~ uniform(0, 1) per feature
         M_t = [G_t > 0] [P > U] + [G_t < 0] [P < U],    ∇ = Σ_t (ℓ_t + (1 − ℓ_t) M_t) ∘ ∇_t
 
     so that of every feature either those tasks are heard that push it up, or those that push it down. With

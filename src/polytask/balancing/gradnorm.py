@@ -25,7 +25,7 @@ class GradNorm(Balancer):
     With n_t = w_t ‖∂L_t/∂W‖ for W the last shared layer, and relative inverse training rates r_t = (L_t / L_t(0)) / mean of all of these,
     w descends along the gradient of
 
-        Σ_t |n_t − n̄ r_t^α|,    n̄ = mean of n, and n̄ r_t^α held fixed
+        Σ_t abs(n_t − n̄ r_t^α),    n̄ = mean of n, and n̄ r_t^α held fixed
 
     which is sign(n_t − n̄ r_t^α) ‖∂L_t/∂W‖, by Adam; then w is scaled so that Σ w_t = T. The network gets Σ w_t g_t, heads w_t g_t, with the
     weights from before that step.

@@ -12,7 +12,9 @@ from polytask.registry.rows import GROUPS, nearest
 
 
 def methods(
-    group: Annotated[str | None, typer.Argument(help="Only these: task kind, encoder, architecture, balancer, data set.")] = None,
+    group: Annotated[
+        str | None, typer.Argument(help="Only these: task kind, encoder, architecture, balancer, balancer wrapper, data set.")
+    ] = None,
 ) -> None:
     """Print every task kind, encoder, architecture, balancer and data set."""
     from rich.console import Console
