@@ -149,3 +149,40 @@ def test_every_optional_key_may_be_missing(make_run: Any, where: tuple[str, ...]
         del part[key]
         (folder / "verdict.json").write_text(json.dumps(content))
         assert read_contents(folder).outcome is not None
+
+
+def gradients_in(folder: Path) -> Path:
+    """The folder, with weights, lengths and cosines in its history."""
+    history = pd.read_csv(folder / "history.csv")
+    losses = history[(history["name"] == "loss") & (history["split"] == "training")]
+    numbers = {
+        "weight": lambda epoch: 1 / epoch,
+        "gradient norm": lambda epoch: 3.0 * epoch,
+        "conflict rate": lambda epoch: 0.5 + 0 * epoch,
+    }
+    told = [losses.assign(name=name, value=value(losses["epoch"])) for name, value in numbers.items()]
+    told.append(losses[losses["task"] == "digit"].assign(name="cosine with garment", value=-0.25))
+    pd.concat([history, *told]).to_csv(folder / "history.csv", index=False)
+    return folder
+
+
+def test_what_gradients_say_is_read_from_the_history(make_run: Any) -> None:
+    folder = make_run()
+    assert not read_contents(folder).gradients
+    found = read_contents(gradients_in(folder)).gradients
+    assert {(curve.task, curve.name) for curve in found if curve.task == "digit"} == {
+        ("digit", "weight"),
+        ("digit", "gradient norm"),
+        ("digit", "conflict rate"),
+        ("digit", "cosine with garment"),
+    }
+    cosine = next(curve for curve in found if curve.name == "cosine with garment")
+    assert {mean.value for mean in cosine.means} == {-0.25}
+
+
+def test_the_page_has_a_section_for_them(make_run: Any) -> None:
+    folder = make_run()
+    assert "Weights and gradients" not in write_report(folder).read_text(encoding="utf-8")
+    page = write_report(gradients_in(folder)).read_text(encoding="utf-8")
+    assert "Weights and gradients" in page
+    assert "cosine with garment" in page
