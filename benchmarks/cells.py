@@ -88,7 +88,7 @@ class Cell:
         self.trunk, features, shape = TRUNKS[self.kind]()
         self.heads = nn.ModuleList(nn.Linear(features, 4) for _ in range(self.tasks))
         self.shared, self.names = list(self.trunk.parameters()), tuple(f"t{number}" for number in range(self.tasks))
-        self.optimizer = torch.optim.Adam([*self.shared, *self.heads.parameters()], lr=1e-4)
+        self.optimizer: torch.optim.Optimizer = torch.optim.Adam([*self.shared, *self.heads.parameters()], lr=1e-4)
         self.x = torch.randn(BATCH, *shape)
         self.targets = torch.randn(self.tasks, BATCH, 4)
 

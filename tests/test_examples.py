@@ -1,0 +1,27 @@
+"""The examples run as their first lines say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def said_by(*command: str, seconds: int = 120) -> str:
+    """What a command prints; it has to end well."""
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_several_processes_end_with_the_same_weights() -> None:
+    said = said_by("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(EXAMPLES / "several_processes.py"))
+    assert said.count("same weights as process 0: True") == 2
+
+
+def test_the_toy_problem_is_drawn(tmp_path: Path) -> None:
+    said = said_by(str(EXAMPLES / "two_task_toy.py"), "--steps", "3", "--out", str(tmp_path / "toy.png"))
+    assert said.count("does not arrive") == 30
+    assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
