@@ -61,7 +61,7 @@ def choose_path(needs: Needs, setting: Setting, features: Features, route: Route
 WALKS = {
     Nothing: "one backward of the weighted sum",
     Losses: "one backward of the weighted sum",
-    Norms: "one backward of the weighted sum; for the last layer's norms each head is walked once more",
+    Norms: "one backward of the weighted sum, and one more of every head, down to the last shared layer",
     Representations: "heads are walked once, and one backward goes on from the representations",
     CrossGramian: "one backward per task and batch, and one of the weighted sum",
     Lookahead: "one backward of the weighted sum, and what the balancer looks at elsewhere",
@@ -86,8 +86,10 @@ def explanation(balancer: Balancer, setting: Setting, route: Route) -> str:
 
 
 def _walk(needs: Needs, route: Route, tasks: int) -> str:
-    if not isinstance(needs, Gramian | Jacobian):
+    if not isinstance(needs, Gramian | Jacobian) and needs != Norms("shared"):
         return WALKS[type(needs)]
+    if isinstance(needs, Jacobian) and needs.tasks is not None:
+        return f"one backward of the trunk for {', '.join(needs.tasks)}, and the heads of the others"
     ways = {
         "sequential": f"{tasks} backwards, one per task (exact)",
         "batched": "one batched backward for all tasks from the representations on (exact)",
