@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 from polytask.balancing import Answer, AtRepresentations, Direction, GroupWeights
@@ -26,6 +27,7 @@ class ByRows(Path):
         setting: Where gradients come from and go to.
         groups: Which groups the balancer asked for.
         wanted: The only tasks whose rows it asked for.
+        gramian: Whether Gramians will be asked for in any case.
         last: Whether norms are those of the last layer alone.
         features: The representations, for the batched route.
     """
@@ -36,10 +38,11 @@ class ByRows(Path):
         groups: Groups = "whole",
         *,
         wanted: tuple[str, ...] | None = None,
+        gramian: bool = False,
         features: Features = (),
         last: bool = False,
     ) -> None:
-        self._setting, self._groups, self._features, self._last = setting, groups, features, last
+        self._setting, self._groups, self._features, self._gramian, self._last = setting, groups, features, gramian, last
         self._wanted = None if wanted is None else frozenset(wanted)
         self._private = Private()
         self._rows: Rows | None = None
@@ -62,12 +65,16 @@ class ByRows(Path):
         rows = self._known()
         rows.scale = self._setting.scale
         self.only(names)
-        finite = dict(zip(self._with_rows(names), rows.finite(), strict=True))
+        # A row is finite exactly where its length is, and lengths come with the Gramian: no further look at the rows is needed.
+        lengths = self.gramians("whole")[0].diagonal() if self._gramian else None
+        fine = rows.finite() if lengths is None else torch.isfinite(lengths).tolist()
+        finite = dict(zip(self._with_rows(names), fine, strict=True))
         return [finite.get(task, True) for task in names]
 
     def only(self, names: tuple[str, ...]) -> None:
         """Rows of these tasks alone."""
         self._known().finish(self._with_rows(names))
+        self._gramians = None
 
     def norms(self) -> Tensor:
         """(T,) float64 ‖g_t‖."""

@@ -52,7 +52,7 @@ def choose_path(needs: Needs, setting: Setting, features: Features, route: Route
         remedy = "Call backward(closure, batches) with a function that gives the losses of a batch"
         raise ConfigError("this balancer asks for losses more than once", where="Backward", remedy=remedy)
     if isinstance(needs, Gramian):
-        return ByRows(setting, needs.groups, features=features)
+        return ByRows(setting, needs.groups, gramian=True, features=features)
     if isinstance(needs, Jacobian):
         return ByRows(setting, needs.groups, wanted=needs.tasks, features=features)
     return ByRows(setting, features=features, last=isinstance(needs, Norms) and needs.of == "last")

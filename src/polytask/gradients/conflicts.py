@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,20 +17,34 @@ class Conflicts:
 
     Attributes:
         names: The tasks, T of them.
-        cosines: (T, T) float64 cos(g_i, g_j); 0 where a gradient is zero.
-        norms: (T,) float64 ‖g_t‖.
+        gramian: (T, T) float64 inner products of their gradients.
     """
 
     names: tuple[str, ...]
-    cosines: Tensor
-    norms: Tensor
+    gramian: Tensor
+
+    @cached_property
+    def norms(self) -> Tensor:
+        """(T,) float64 ‖g_t‖."""
+        return self.gramian.diagonal().double().sqrt()
+
+    @cached_property
+    def cosines(self) -> Tensor:
+        """(T, T) float64 cos(g_i, g_j); 0 where a gradient is zero.
+
+        Example:
+            >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).cosines[0, 1]
+            tensor(-0.2500, dtype=torch.float64)
+        """
+        lengths = torch.where(self.norms > 0, self.norms, 1.0)
+        return self.gramian.double() / lengths[:, None] / lengths
 
     @property
     def rate(self) -> float:
         """The share of pairs whose cosine is negative; 0 for a single task.
 
         Example:
-            >>> conflicts_of(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).rate
+            >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).rate
             1.0
         """
         pairs = len(self.names) * (len(self.names) - 1)
@@ -40,7 +55,7 @@ class Conflicts:
         the cosine of every pair, under its first task.
 
         Example:
-            >>> conflicts_of(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).by_task()["cosine with b"]
+            >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).by_task()["cosine with b"]
             {'a': -0.25}
         """
         others = max(len(self.names) - 1, 1)
@@ -60,20 +75,8 @@ class Conflicts:
         """The longest gradient's length over the shortest's; infinite where one is zero.
 
         Example:
-            >>> conflicts_of(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).norm_ratio
+            >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).norm_ratio
             2.0
         """
         shortest = float(self.norms.min())
         return float(self.norms.max()) / shortest if shortest else float("inf")
-
-
-def conflicts_of(names: tuple[str, ...], gramian: Tensor) -> Conflicts:
-    """Cosines and lengths from a Gramian (T, T).
-
-    Example:
-        >>> conflicts_of(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).cosines[0, 1]
-        tensor(-0.2500, dtype=torch.float64)
-    """
-    norms = gramian.diagonal().double().sqrt()
-    lengths = torch.where(norms > 0, norms, 1.0)
-    return Conflicts(names, gramian.double() / lengths[:, None] / lengths, norms)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.balancing import Balancer, Direction, Weights
 from polytask.errors import ConfigError, NonFiniteError
-from polytask.gradients.conflicts import Conflicts, conflicts_of
+from polytask.gradients.conflicts import Conflicts
 from polytask.gradients.path import Path, StepStatistic
 from polytask.gradients.processes import Alone
 from polytask.gradients.report import Report
@@ -153,7 +153,7 @@ def add_penalty(setting: Setting, penalty: Tensor | None) -> None:
 
 def _conflicts(names: tuple[str, ...], path: Path) -> Conflicts | None:
     seen = path.conflicts()
-    return None if seen is None else conflicts_of(names, seen)
+    return None if seen is None else Conflicts(names, seen)
 
 
 def wrong_losses(losses: Losses, counts: Counts | None, setting: Setting) -> ConfigError | None:
