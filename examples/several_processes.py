@@ -47,6 +47,7 @@ def main() -> None:
     dist.broadcast(first, src=0)
     losses = ", ".join(f"{task} {float(loss):.3f}" for task, loss in report.losses.items())
     print(f"process {dist.get_rank()}: {losses}; same weights as process 0: {torch.equal(own, first)}; {backward.sent:,} bytes sent")
+    dist.barrier()  # nobody leaves while another one still talks
     dist.destroy_process_group()
 
 

@@ -7,6 +7,7 @@ It writes one .npz with an entry per case: the gradients of every step, the weig
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -235,9 +236,12 @@ def main(rank: int | None, world: int, rendezvous: str, out: Path) -> None:
             found[f"{case.name}|{key}"] = value
     if rank is not None and group is not None:
         found["refusals"], found["traffic"] = refusals(group, rank), traffic(group)
+        dist.barrier()
         dist.destroy_process_group()
     np.savez(out, **found)
 
 
 if __name__ == "__main__":
     main(None if sys.argv[1] == "alone" else int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+    sys.stdout.flush()
+    os._exit(0)  # gloo's threads sometimes abort an interpreter that shuts down in the ordinary way
