@@ -168,7 +168,8 @@ def test_rows_are_unique_and_known() -> None:
 @pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.group} {row.name}")
 def test_one_wrong_letter_finds_the_row_that_was_meant(row: Row) -> None:
     assert find(row.group, row.name) is row
-    for misspelt in (row.name[:-1], row.name.upper(), f"{row.name}s", row.name[1] + row.name[0] + row.name[2:]):
+    misspellings = {row.name[:-1], row.name.upper(), f"{row.name}s", row.name[1] + row.name[0] + row.name[2:]} - {row.name}
+    for misspelt in sorted(misspellings):
         with pytest.raises(ConfigError, match=rf"Did you mean [^?]*'{row.name}'") as caught:
             find(row.group, misspelt)
         assert "\n" not in str(caught.value)

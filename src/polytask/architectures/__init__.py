@@ -1,11 +1,42 @@
 """Architectures: how tasks share encoders. One file per way of sharing; a row each in the registry."""
 
+from polytask.architectures.adapters import Adapters, FiLM
 from polytask.architectures.architecture import Architecture
+from polytask.architectures.constrained import Constrained
 from polytask.architectures.cost import Cost, cost_of
+from polytask.architectures.cross_stitch import CrossStitch
+from polytask.architectures.dselect_k import DSelectK
 from polytask.architectures.hard import HardSharing
 from polytask.architectures.heads import head
-from polytask.architectures.model import MultiTaskModel
+from polytask.architectures.lora import LoRA
+from polytask.architectures.mmoe import MMoE
+from polytask.architectures.model import MultiTaskModel, architecture_named
+from polytask.architectures.nddr import NDDR
 from polytask.architectures.plan import NetworkPlan
+from polytask.architectures.ple import PLE
 from polytask.architectures.rotated import RotatedSharing
+from polytask.architectures.separate import Separate
+from polytask.architectures.sparse_experts import SparseExperts
 
-__all__ = ["Architecture", "Cost", "HardSharing", "MultiTaskModel", "NetworkPlan", "RotatedSharing", "cost_of", "head"]
+__all__ = [
+    "NDDR",
+    "PLE",
+    "Adapters",
+    "Architecture",
+    "Constrained",
+    "Cost",
+    "CrossStitch",
+    "DSelectK",
+    "FiLM",
+    "HardSharing",
+    "LoRA",
+    "MMoE",
+    "MultiTaskModel",
+    "NetworkPlan",
+    "RotatedSharing",
+    "Separate",
+    "SparseExperts",
+    "architecture_named",
+    "cost_of",
+    "head",
+]

@@ -3,22 +3,89 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
+import torch
 from torch import Tensor, nn
+
+Start = tuple[str | int, ...]
 
 
 class Architecture(nn.Module, ABC):
-    """How tasks share encoders: inputs of one source in, features per task out."""
+    """How tasks share encoders: inputs of one source in, features per task out.
+
+    A way of sharing implements `width` and `forward`, and the hooks `starts`, `penalty` and `sharing` if it has several
+    encoders, a penalty, or weights that say how much is shared.
+
+    Args:
+        tasks: The names of the tasks.
+        input_shape: The shape of one input.
+    """
+
+    def __init__(self, tasks: Sequence[str], input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.tasks, self.input_shape = tuple(tasks), input_shape
 
     @abstractmethod
     def width(self, task: str) -> int:
         """The width of the features that the task's head gets."""
 
     @abstractmethod
-    def tasks_of(self, parameter: str) -> tuple[str, ...]:
-        """Which tasks' losses can reach the parameter of that name."""
-
-    @abstractmethod
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """Features (N, width) for each of `tasks`, from the inputs (N, ...) of one source."""
+
+    def starts(self) -> Iterator[tuple[Start, nn.Module]]:
+        """Modules with the name of the random stream from which each starts. The same name is the same start."""
+        yield ("architecture",), self
+
+    def penalty(self) -> Tensor | None:
+        """() what is added beside the tasks' losses, for the forwards since the last call; None where there is nothing."""
+        return None
+
+    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+        """What it has learned about sharing, by name and task: gates, stitches, distances."""
+        return {}
+
+    def tasks_of(self, parameter: str) -> tuple[str, ...]:
+        """Which tasks' losses can reach the parameter of that name."""
+        return self._reach.get(parameter, ())
+
+    @cached_property
+    def _reach(self) -> dict[str, tuple[str, ...]]:
+        """Per parameter the tasks whose features depend on it, read off the graph of one forward."""
+        names = {id(parameter): name for name, parameter in self.named_parameters()}
+        frozen = [parameter for parameter in self.parameters() if not parameter.requires_grad]
+        was_training = self.training
+        self.eval()
+        with torch.random.fork_rng(devices=()), torch.enable_grad():
+            for parameter in frozen:
+                parameter.requires_grad = True
+            features = self(torch.zeros(2, *self.input_shape, dtype=next(self.parameters(), torch.zeros(())).dtype), self.tasks)
+            for parameter in frozen:
+                parameter.requires_grad = False
+        self.train(was_training)
+        found: dict[str, tuple[str, ...]] = {}
+        for task in self.tasks:
+            for leaf in leaves_of(features[task]):
+                name = names.get(leaf)
+                if name is not None:
+                    found[name] = (*found.get(name, ()), task)
+        return found
+
+
+def leaves_of(output: Tensor) -> set[int]:
+    """The ids of the leaves of a graph."""
+    seen: set[object] = set()
+    leaves: set[int] = set()
+    waiting = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None)
+        if isinstance(variable, Tensor):
+            leaves.add(id(variable))
+        waiting += [parent for parent, _ in node.next_functions]
+    return leaves

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote
 
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture
 from polytask.architectures.heads import head
+from polytask.architectures.names import module_key
 from polytask.encoders import Encoder
 from polytask.encoders.initialisation import initialise
 from polytask.errors import ConfigError
 from polytask.registry import find
+from polytask.registry.spelling import spelled_component
 from polytask.seeds import seed_of
 from polytask.tasks import Task
 
@@ -30,7 +31,7 @@ class MultiTaskModel(nn.Module):
     Args:
         encoder: Turns inputs into features; a part of the network from now on.
         tasks: What to predict.
-        architecture: The registry name of a way of sharing.
+        architecture: The registry name of a way of sharing, with options in parentheses if it has any: `mmoe(experts=8)`.
         hidden: Widths of the heads' hidden layers.
         initialisation: `framework`, `glorot` or `he` draw all parameters from the seed, those of the encoder too; None
             keeps the encoder, and heads start as under `framework`.
@@ -63,10 +64,13 @@ class MultiTaskModel(nn.Module):
         if not names or len(set(names)) < len(names):
             raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
         self.tasks = tuple(tasks)
-        self.architecture: Architecture = find("architecture", architecture).resolve()(encoder, names)
-        self.heads = nn.ModuleDict({_key(task.name): head(self.architecture.width(task.name), task.outputs, hidden) for task in tasks})
+        self.architecture = architecture_named(architecture, encoder, names)
+        self.heads = nn.ModuleDict(
+            {module_key(task.name): head(self.architecture.width(task.name), task.outputs, hidden) for task in tasks}
+        )
         if initialisation is not None:
-            initialise(self.architecture, initialisation, seed_of(seed, "initialisation", "architecture"))
+            for stream, module in self.architecture.starts():
+                initialise(module, initialisation, seed_of(seed, "initialisation", *stream))
         for name in names:
             initialise(self.head(name), initialisation or "framework", seed_of(seed, "initialisation", "head", name))
 
@@ -76,10 +80,10 @@ class MultiTaskModel(nn.Module):
         Raises:
             ConfigError: The network has no such task.
         """
-        if _key(task) not in self.heads:
+        if module_key(task) not in self.heads:
             known = ", ".join(known.name for known in self.tasks)
             raise ConfigError("the network has no such task", where=f"task {task!r}", remedy=f"Choose from: {known}")
-        return self.heads[_key(task)]
+        return self.heads[module_key(task)]
 
     def shared_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable parameters that more than one task's loss can reach, by name."""
@@ -101,6 +105,20 @@ class MultiTaskModel(nn.Module):
         return {task: self.head(task)(values) for task, values in features.items()}
 
 
-def _key(task: str) -> str:
-    """A task's name as PyTorch accepts names of modules: no dots, and none of the words that a ModuleDict reserves."""
-    return f"head_{quote(task, safe=' ').replace('.', '%2E')}"
+def architecture_named(spelled: str, encoder: Encoder, tasks: Sequence[str]) -> Architecture:
+    """A way of sharing as users write it.
+
+    Raises:
+        ConfigError: An unknown name, options that do not fit, or an encoder that lacks what it needs.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> len(architecture_named("mmoe(experts=3)", MLP((4,)), ("a", "b")).experts)
+        3
+    """
+    name, options = spelled_component("architecture", spelled)
+    try:
+        architecture: Architecture = find("architecture", name).resolve()(encoder, tasks, **options)
+    except TypeError as error:
+        raise ConfigError("these options do not fit", where=f"architecture {name!r}", found=error) from None
+    return architecture

@@ -37,17 +37,13 @@ class RotatedSharing(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], size: int | None = None) -> None:
-        super().__init__()
+        super().__init__(tasks, encoder.input_shape)
         self.hard = HardSharing(encoder, tasks)
         self.rotations = Rotations(tasks, min(size or _MOST, encoder.features))
 
     def width(self, task: str) -> int:
         """The encoder's features."""
         return self.hard.width(task)
-
-    def tasks_of(self, parameter: str) -> tuple[str, ...]:
-        """All of them."""
-        return self.hard.tasks_of(parameter)
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """R_t z for every task."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError
@@ -35,7 +36,8 @@ def initialise(module: nn.Module, how: str, seed: int) -> None:
     * `glorot`: weights uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio, AISTATS 2010, eq. 16), biases 0.
     * `he`: weights normal with variance 2 / fan_in (He et al., ICCV 2015, eq. 10), biases 0.
 
-    Under `glorot` and `he`, vectors that are no biases (scales of normalisation layers) start as the framework does.
+    Modules that say `keeps_start` start as their own `reset_parameters` says under all of them. Under `glorot` and `he`, vectors that
+    are no biases (scales of normalisation layers) start as the framework does.
 
     Raises:
         ConfigError: There is no such initialisation.
@@ -56,11 +58,21 @@ def initialise(module: nn.Module, how: str, seed: int) -> None:
                 reset()
     if how != "framework":
         _fill(module, FILLERS[how], torch.Generator().manual_seed(seed))
+    _start_by_themselves(module, seed)
+
+
+def _start_by_themselves(module: nn.Module, seed: int) -> None:
+    """Modules whose start is part of what they are (`keeps_start`): an identity, a zero."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        for part in module.modules():
+            if getattr(part, "keeps_start", False):
+                cast("Callable[[], None]", part.reset_parameters)()
 
 
 def _fill(module: nn.Module, filler: Filler, generator: torch.Generator) -> None:
     for name, parameter in module.named_parameters():
-        if parameter.dim() >= 2:
+        if parameter.dim() >= 2 and parameter.numel():
             filler(parameter.data, generator)
         elif name.rpartition(".")[2] == "bias":
             nn.init.zeros_(parameter)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from polytask.gradients.step import Counts, Losses
 from polytask.tasks import Loss
 
 Features = Tensor | Sequence[Tensor] | None
+Penalty = Callable[[], Tensor | None]
 
 
 class Backward:
@@ -111,7 +113,7 @@ class Backward:
         batches: Sequence[Any] = (),
         *,
         features: Features = None,
-        penalty: Tensor | None = None,
+        penalty: Tensor | Penalty | None = None,
         counts: Counts | None = None,
     ) -> Report:
         """Add this batch's part to `.grad`.
@@ -121,7 +123,8 @@ class Backward:
                 one of `batches`, for balancers that look more than once.
             batches: As many as the balancer takes; handed to that function.
             features: What the heads look at: one tensor, or several (experts, sources).
-            penalty: () what is no task's loss (a penalty on weights, say): added beside the balancer, not seen by it.
+            penalty: () what is no task's loss (a penalty on weights, say): added beside the balancer, not seen by it. Or a
+                function that gives it, called after the losses are known: for penalties that a forward leaves behind.
             counts: Labelled units per task of the whole step in this process, when this is one of several micro-batches. A
                 process that has none in a step calls this once, with no losses, since the others wait for it.
 
@@ -131,13 +134,14 @@ class Backward:
             NonFiniteError: A task's loss or gradient is not finite, and `non_finite` is `raise`.
         """
         self._revisit = None
-        if callable(losses):
+        if not isinstance(losses, Mapping):
             return self._look(losses, batches, penalty, counts)
         if self.asks_again:
             remedy = "Call backward(closure, batches) with a function that gives the losses of a batch"
             raise ConfigError("this balancer asks for losses more than once", where="Backward", remedy=remedy)
         given, needs = features_of(features), self.balancer.needs()
-        return self._take(losses, lambda whole: choose_path(needs, self._setting, given, self.route, whole=whole), penalty, counts)
+        choose = partial(choose_path, needs, self._setting, given, self.route)
+        return self._take(losses, lambda whole: choose(whole=whole), _given(penalty), counts)
 
     @property
     def asks_again(self) -> bool:
@@ -185,7 +189,7 @@ class Backward:
             self._current = current
         return report
 
-    def _look(self, closure: Closure, batches: Sequence[Any], penalty: Tensor | None, counts: Counts | None) -> Report:
+    def _look(self, closure: Closure, batches: Sequence[Any], penalty: Tensor | Penalty | None, counts: Counts | None) -> Report:
         """A step, or a micro-batch of one, whose losses come from a function."""
         balancer, setting, needs = self.balancer, self._setting, self.balancer.needs()
         if len(batches) != balancer.batches:
@@ -195,10 +199,11 @@ class Backward:
         if several and counts is not None:
             raise ConfigError("this balancer takes a step in one piece", where="counts", remedy="Do not cut it into micro-batches")
         visits = [Visit(closure, batch, self.model) for batch in batches]
+        given = _given(penalty)
         if several:
-            return self._take(united(visits, balancer.steps_on), lambda whole: self._by_batches(visits), penalty, None)
+            return self._take(united(visits, balancer.steps_on), lambda whole: self._by_batches(visits), given, None)
         step = self.step
-        report = self._take(visits[0].losses, lambda whole: choose_path(needs, setting, (), self.route, whole=whole), penalty, counts)
+        report = self._take(visits[0].losses, lambda whole: choose_path(needs, setting, (), self.route, whole=whole), given, counts)
         self._visits += visits if balancer.looks_again else []
         if self.step > step:
             if self._visits and report.losses and not report.skipped:
@@ -223,6 +228,10 @@ def _reached(setting: Setting, parts: Sequence[Parts]) -> Iterator[tuple[str, Te
     if setting.shared is not None:
         leaves = {id(leaf): leaf for leaf in setting.shared.parameters} | leaves
     return ((str(number), leaf) for number, leaf in enumerate(leaves.values()))
+
+
+def _given(penalty: Tensor | Penalty | None) -> Tensor | None:
+    return penalty if penalty is None or isinstance(penalty, Tensor) else penalty()
 
 
 def _check(tasks: Sequence[str], route: str, group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:

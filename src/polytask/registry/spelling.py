@@ -42,6 +42,22 @@ def spelled_balancer(text: str) -> tuple[str, dict[str, Any]]:
     return ":".join(name for name, _ in segments), options
 
 
+def spelled_component(group: str, text: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of a component of any other group.
+
+    Raises:
+        ConfigError: An unknown name (the message suggests the nearest), or options that cannot be read.
+
+    Example:
+        >>> spelled_component("architecture", "mmoe(experts=8)")
+        ('mmoe', {'experts': 8})
+    """
+    name, options = _segment(text, text)
+    if name not in names(group):
+        raise ConfigError(f"unknown {group}", where=name, remedy=nearest(name, names(group)))
+    return name, options
+
+
 def split_outside(text: str) -> list[str]:
     """A list as users write it, split at the commas that stand outside of parentheses.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,13 +111,13 @@ class Loop:
         if parts == 1 and not state.backward.asks_again:
             features: list[Tensor] = []
             losses = self._losses(batches, seen=features)
-            return state.backward(losses, features=features)
+            return state.backward(losses, features=features, penalty=self._penalty(1))
         if state.backward.balancer.batches > 1:
             parts = state.backward.balancer.batches
-            return state.backward(self._losses_of_part, list(enumerate(_micro_batches(batches, parts))))
+            return state.backward(self._losses_of_part, list(enumerate(_micro_batches(batches, parts))), penalty=self._penalty(1))
         counts = _counts(batches) if parts > 1 else None
         if parts > 1 and not counts:
-            return state.backward({})
+            return state.backward({}, penalty=self._penalty(1))
         report = Report({}, {})
         for numbered in enumerate(_micro_batches(batches, parts)):
             latest = self._micro_step(numbered, counts)
@@ -125,9 +125,19 @@ class Loop:
         return report
 
     def _micro_step(self, numbered: tuple[int, Batches], counts: Mapping[str, int] | None) -> Report:
+        penalty = self._penalty(self.options.accumulate)
         if self.state.backward.asks_again:
-            return self.state.backward(self._losses_of_part, [numbered], counts=counts)
-        return self.state.backward(self._losses_of_part(numbered), counts=counts)
+            return self.state.backward(self._losses_of_part, [numbered], penalty=penalty, counts=counts)
+        return self.state.backward(self._losses_of_part(numbered), penalty=penalty, counts=counts)
+
+    def _penalty(self, parts: int) -> Callable[[], Tensor | None]:
+        """What the architecture adds beside the balancer; a step in parts takes a part of it with each."""
+
+        def penalty() -> Tensor | None:
+            whole = self.state.model.architecture.penalty()
+            return None if whole is None else whole / parts
+
+        return penalty
 
     def _losses_of_part(self, numbered: tuple[int, Batches]) -> dict[str, Loss]:
         number, batches = numbered
@@ -179,6 +189,8 @@ class Loop:
         state = self.state
         for name, means in totals.means().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
+        for name, values in state.model.architecture.sharing().items():
+            state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
         now = time.monotonic()

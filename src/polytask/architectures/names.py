@@ -1,0 +1,15 @@
+"""Tasks' names as PyTorch accepts names of modules."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+
+def module_key(task: str) -> str:
+    """A task's name as PyTorch accepts names of modules: no dots, and none of the words that a ModuleDict reserves.
+
+    Example:
+        >>> module_key("a.b")
+        'head_a%2Eb'
+    """
+    return f"head_{quote(task, safe=' ').replace('.', '%2E')}"

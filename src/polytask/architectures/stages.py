@@ -1,0 +1,61 @@
+"""Encoders in pieces: copies of them, and the shapes between their stages."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from polytask.encoders import Encoder
+from polytask.errors import ConfigError
+
+
+def copies_of(encoder: Encoder, count: int) -> nn.ModuleList:
+    """The encoder itself, and copies of it: `count` in all."""
+    return nn.ModuleList([encoder, *(copy.deepcopy(encoder) for _ in range(count - 1))])
+
+
+def stages_of(architecture: str, encoder: Encoder) -> tuple[nn.Module, ...]:
+    """The stages of an encoder that has several with parameters.
+
+    Raises:
+        ConfigError: It has one alone.
+    """
+    stages = encoder.stages
+    if sum(any(True for _ in stage.parameters()) for stage in stages) < 2:
+        where, found = f"architecture {architecture!r}", f"{type(encoder).__name__} with one stage"
+        remedy = "Take an encoder with at least two stages"
+        raise ConfigError("this way of sharing works between the stages of an encoder", where=where, found=found, remedy=remedy)
+    return stages
+
+
+def shapes_of(encoder: Encoder) -> list[tuple[int, ...]]:
+    """The shape of one row after every stage."""
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        values, shapes = torch.zeros(2, *encoder.input_shape), []
+        for stage in encoder.stages:
+            values = stage(values)
+            shapes.append(tuple(values.shape[1:]))
+    encoder.train(was_training)
+    return shapes
+
+
+def pointwise(inputs: int, outputs: int, shape: tuple[int, ...], *, bias: bool = True) -> nn.Module:
+    """A linear map of the channels at every place: of vectors (N, C), or of maps (N, C, height, width).
+
+    Raises:
+        ConfigError: The features are neither.
+    """
+    if len(shape) == 1:
+        return nn.Linear(inputs, outputs, bias=bias)
+    if len(shape) == 3:
+        return nn.Conv2d(inputs, outputs, kernel_size=1, bias=bias)
+    raise ConfigError("features between stages are vectors or maps", where="encoder", found=f"features of shape {shape}")
+
+
+def over_channels(values: Tensor, features: Tensor) -> Tensor:
+    """Values (C,) in a shape that multiplies features (N, C, ...) channel by channel."""
+    return values.view(1, -1, *(1,) * (features.dim() - 2))
