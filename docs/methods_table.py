@@ -62,6 +62,16 @@ class MethodsTable(FromRegistry):
             yield from table(group)
 
 
+class Architectures(FromRegistry):
+    """`architectures`: every way of sharing."""
+
+    @staticmethod
+    def lines() -> Iterator[str]:
+        """All of them."""
+        for row in rows_of("architecture"):
+            yield from description(row)
+
+
 class Balancers(FromRegistry):
     """`balancers`: every balancer and every wrapper, with formula, defaults, deviations and when it fails."""
 
@@ -88,4 +98,5 @@ def setup(app: Any) -> dict[str, bool]:  # noqa: ANN401 - Sphinx's application
     app.connect("autodoc-process-docstring", keep_lines, priority=100)  # before the sections are read
     app.add_directive("methods", MethodsTable)
     app.add_directive("balancers", Balancers)
+    app.add_directive("architectures", Architectures)
     return {"parallel_read_safe": True}
