@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from polytask.encoders import MLP, Conv
+from polytask.encoders import MLP, Conv, Encoder, LeNet, ResidualMLP, ResNet, Wrapped
 from polytask.encoders.initialisation import freeze, initialise, load_weights
 from polytask.errors import ConfigError, StorageError
 
@@ -39,14 +39,40 @@ def test_pooling_before_relu_is_the_same_function(shape: tuple[int, int, int]) -
     assert usual.shape[1] == trunk.features
 
 
-@pytest.mark.parametrize(("encoder", "inputs"), [(Conv((1, 12, 12)), torch.rand(3, 1, 12, 12)), (MLP((5,), (7, 3)), torch.rand(3, 5))])
-def test_stages_one_after_the_other_are_the_encoder(encoder: Conv | MLP, inputs: torch.Tensor) -> None:
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        Conv((1, 12, 12)),
+        MLP((5,), (7, 3)),
+        LeNet((2, 17, 20), features=9),
+        ResNet((3, 16, 19), width=4, blocks=(1, 2)),
+        ResNet((1, 40, 33), form="full", width=4),
+        ResidualMLP((5,), width=6, blocks=3),
+        Wrapped(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU()), (2, 9)),
+    ],
+    ids=lambda encoder: type(encoder).__name__,
+)
+def test_stages_one_after_the_other_are_the_encoder(encoder: Encoder) -> None:
+    encoder.eval()
+    inputs = torch.rand(3, *encoder.input_shape)
     assert torch.equal(nn.Sequential(*encoder.stages)(inputs), encoder(inputs))
     assert encoder(inputs).shape == (3, encoder.features)
 
 
+BAD = (
+    lambda: LeNet((1, 15, 28)),
+    lambda: LeNet((1, 28, 28), features=0),
+    lambda: ResNet((1, 7, 28)),
+    lambda: ResNet((1, 28, 28), form="large"),  # type: ignore[arg-type]
+    lambda: ResNet((1, 28, 28), blocks=()),
+    lambda: ResidualMLP((1, 2)),
+    lambda: ResidualMLP((3,), blocks=0),
+    lambda: ResidualMLP((3,), dropout=1.0),
+)
+
+
 @pytest.mark.parametrize(
-    "make", [lambda: Conv((28, 28)), lambda: Conv((1, 9, 28)), lambda: MLP((1, 2)), lambda: MLP((3,), ()), lambda: MLP((3,), (0,))]
+    "make", [lambda: Conv((28, 28)), lambda: Conv((1, 9, 28)), lambda: MLP((1, 2)), lambda: MLP((3,), ()), lambda: MLP((3,), (0,)), *BAD]
 )
 def test_inputs_that_do_not_fit(make: type) -> None:
     with pytest.raises(ConfigError, match="encoder '"):
@@ -130,3 +156,40 @@ def test_freezing_names_parts() -> None:
 def test_an_unknown_start() -> None:
     with pytest.raises(ConfigError, match="Choose from: framework, glorot, he"):
         initialise(nn.Linear(1, 1), "xavier", seed=0)
+
+
+def test_lenet_is_the_literature_s() -> None:
+    """With two heads of 50 units, 27,450 parameters."""
+    heads = 2 * ((50 + 1) * 50 + (50 + 1) * 10)
+    assert sum(p.numel() for p in LeNet((1, 28, 28)).parameters()) + heads == 27_450
+
+
+def test_a_block_without_its_body_is_relu() -> None:
+    network = ResNet((1, 8, 8), width=2, blocks=(1,))
+    network.eval()
+    block = network.groups[0][0]  # type: ignore[index]
+    for parameter in block.body.parameters():
+        nn.init.zeros_(parameter)
+    x = torch.randn(2, 2, 8, 8)
+    assert torch.equal(block(x), torch.relu(x))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "text"),
+    [
+        (nn.Linear(3, 2), (4,), "does not take these inputs"),
+        (nn.LSTM(3, 2), (5, 3), "one tensor with a row per input"),
+        (nn.Flatten(0), (3,), "one tensor with a row per input"),
+    ],
+)
+def test_a_module_that_is_no_encoder(module: nn.Module, shape: tuple[int, ...], text: str) -> None:
+    with pytest.raises(ConfigError, match=text) as caught:
+        Wrapped(module, shape)
+    assert "\n" not in str(caught.value)
+
+
+def test_stages_that_are_not_the_module() -> None:
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    with pytest.raises(ConfigError, match="not its stages"):
+        Wrapped(nn.Sequential(first, second), (3,), stages=(second, first))
+    assert len(Wrapped(nn.Sequential(first, second), (3,), stages=(first, second)).stages) == 3

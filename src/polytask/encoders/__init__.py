@@ -2,6 +2,10 @@
 
 from polytask.encoders.conv import Conv
 from polytask.encoders.encoder import Encoder
+from polytask.encoders.lenet import LeNet
 from polytask.encoders.mlp import MLP
+from polytask.encoders.residual_mlp import ResidualMLP
+from polytask.encoders.resnet import ResNet
+from polytask.encoders.wrapped import Wrapped
 
-__all__ = ["MLP", "Conv", "Encoder"]
+__all__ = ["MLP", "Conv", "Encoder", "LeNet", "ResNet", "ResidualMLP", "Wrapped"]

@@ -4,5 +4,14 @@ from polytask.registry.rows import Row
 
 ROWS = (
     Row("encoder", "conv", "polytask.encoders.conv:Conv", "the reference network: two 3x3 convolutions with pooling", needs="images"),
+    Row("encoder", "lenet", "polytask.encoders.lenet:LeNet", "two 5x5 convolutions and 50 units, as in Multi-MNIST papers", needs="images"),
+    Row("encoder", "resnet", "polytask.encoders.resnet:ResNet", "a residual network, ResNet-18 at its full size", needs="images"),
     Row("encoder", "mlp", "polytask.encoders.mlp:MLP", "fully connected layers with ReLU", needs="vectors"),
+    Row(
+        "encoder",
+        "residual-mlp",
+        "polytask.encoders.residual_mlp:ResidualMLP",
+        "a residual network of fully connected layers",
+        needs="vectors",
+    ),
 )

@@ -1,0 +1,58 @@
+"""The LeNet of the multi-task literature."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor, nn
+
+from polytask.encoders.encoder import Encoder
+from polytask.errors import ConfigError
+
+
+@final
+class LeNet(Encoder):
+    """5×5 convolution with 10 channels, pool, 5×5 convolution with 20 channels, pool, 50 units: ReLU after each.
+
+    The trunk of Multi-MNIST experiments since Sener & Koltun (NeurIPS 2018): with two heads of one hidden layer of 50 units and
+    10 classes on images of 28×28, it has 27,450 parameters.
+
+    Args:
+        input_shape: (channels, height, width) of one image, at least 16×16.
+        features: Units of the last layer.
+
+    Raises:
+        ConfigError: The shape is not that of an image, or it is too small; a width below 1.
+
+    Example:
+        >>> sum(parameter.numel() for parameter in LeNet((1, 28, 28)).parameters())
+        21330
+    """
+
+    def __init__(self, input_shape: tuple[int, ...] = (1, 28, 28), features: int = 50) -> None:
+        super().__init__()
+        if len(input_shape) != 3 or min(input_shape[1:]) < 16 or input_shape[0] < 1:
+            found = tuple(input_shape)
+            raise ConfigError("images of at least 16x16, (channels, height, width), are needed", where="encoder 'lenet'", found=found)
+        if features < 1:
+            raise ConfigError("at least one unit is needed", where="encoder 'lenet', features", found=features)
+        channels, height, width = input_shape
+        self.input_shape, self.features = (channels, height, width), features
+        self.first = nn.Sequential(nn.Conv2d(channels, 10, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(10, 20, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
+        self.third = nn.Sequential(nn.Flatten(), nn.Linear(20 * _after(height) * _after(width), features), nn.ReLU())
+
+    @property
+    def stages(self) -> tuple[nn.Module, ...]:
+        """Two convolutional stages and a fully connected one."""
+        return (self.first, self.second, self.third)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Images (N, channels, height, width) -> features (N, features)."""
+        features: Tensor = self.third(self.second(self.first(inputs)))
+        return features
+
+
+def _after(side: int) -> int:
+    """What two rounds of 5×5 convolution and pooling leave of an image's side."""
+    return ((side - 4) // 2 - 4) // 2

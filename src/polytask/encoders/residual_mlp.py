@@ -1,0 +1,74 @@
+"""A residual network for vectors."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor, nn
+
+from polytask.encoders.encoder import Encoder
+from polytask.errors import ConfigError
+
+
+class Block(nn.Module):
+    """x + W₂ ReLU(W₁ norm(x)), with dropout after ReLU."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, width) in the same shape."""
+        changed: Tensor = inputs + self.body(inputs)
+        return changed
+
+
+@final
+class ResidualMLP(Encoder):
+    """A residual network of fully connected layers (Gorishniy et al., NeurIPS 2021, section 3.2).
+
+        x ← W x,    then per block x ← x + W₂ ReLU(W₁ norm(x)),    z = ReLU(norm(x))
+
+    Deviations: layer normalisation in place of batch normalisation, so that no row depends on another.
+
+    Args:
+        input_shape: (features,) of one input.
+        width: Of the representation.
+        blocks: How many.
+        factor: How much wider the hidden layer of a block is.
+        dropout: Share of hidden units that are dropped.
+
+    Raises:
+        ConfigError: Inputs are not vectors, or a size is below 1.
+
+    Example:
+        >>> ResidualMLP((8,), width=32).features
+        32
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], width: int = 128, blocks: int = 2, factor: float = 2.0, dropout: float = 0.0) -> None:
+        super().__init__()
+        if len(input_shape) != 1 or input_shape[0] < 1:
+            found = f"inputs of shape {tuple(input_shape)}"
+            raise ConfigError("inputs must be vectors of at least one feature", where="encoder 'residual-mlp'", found=found)
+        if width < 1 or blocks < 1 or int(width * factor) < 1:
+            found = f"width={width}, blocks={blocks}, factor={factor}"
+            raise ConfigError("sizes from 1 up are needed", where="encoder 'residual-mlp'", found=found)
+        if not 0 <= dropout < 1:
+            raise ConfigError("a share from 0 up and below 1 is needed", where="encoder 'residual-mlp', dropout", found=dropout)
+        self.input_shape, self.features = tuple(input_shape), width
+        self.first = nn.Linear(input_shape[0], width)
+        self.blocks = nn.ModuleList(Block(width, int(width * factor), dropout) for _ in range(blocks))
+        self.last = nn.Sequential(nn.LayerNorm(width), nn.ReLU())
+
+    @property
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The first layer, the blocks, and the last normalisation."""
+        return (self.first, *self.blocks, self.last)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Vectors (N, input features) -> features (N, width)."""
+        values = inputs
+        for stage in self.stages:
+            values = stage(values)
+        return values

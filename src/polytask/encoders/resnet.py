@@ -1,0 +1,101 @@
+"""Residual networks for images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, final, get_args
+
+import torch
+from torch import Tensor, nn
+
+from polytask.encoders.encoder import Encoder
+from polytask.errors import ConfigError
+
+Form = Literal["small", "full"]
+
+
+class Block(nn.Module):
+    """ReLU(x + F(x)) with two 3×3 convolutions in F; where sizes change, x goes through a 1×1 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, inputs, height, width) to (N, outputs, …)."""
+        return torch.relu(self.shortcut(inputs) + self.body(inputs))
+
+
+@final
+class ResNet(Encoder):
+    """A residual network of basic blocks (He et al., CVPR 2016): with its defaults of the `full` form, ResNet-18 without its classifier.
+
+    The `small` form begins with a 3×3 convolution and no pooling, as the paper's networks for images of 32×32 do. Widths double
+    from group to group, and sides are halved; the features are the means over all places.
+
+    Batch normalisation mixes the rows of a source while training: an update then depends on who else is in the batch.
+
+    Args:
+        input_shape: (channels, height, width) of one image, at least 8×8.
+        form: `small` or `full`.
+        width: Channels of the first group: by default 16 in the small form, 64 in the full one (the paper's).
+        blocks: Per group, how many.
+
+    Raises:
+        ConfigError: The shape is not that of an image, or it is too small; an unknown form, or sizes below 1.
+
+    Example:
+        >>> sum(parameter.numel() for parameter in ResNet((3, 224, 224), form="full").parameters())  # ResNet-18
+        11176512
+    """
+
+    def __init__(
+        self, input_shape: tuple[int, ...], form: Form = "small", width: int | None = None, blocks: Sequence[int] = (2, 2, 2, 2)
+    ) -> None:
+        super().__init__()
+        if len(input_shape) != 3 or min(input_shape[1:]) < 8 or input_shape[0] < 1:
+            found = tuple(input_shape)
+            raise ConfigError("images of at least 8x8, (channels, height, width), are needed", where="encoder 'resnet'", found=found)
+        if form not in get_args(Form):
+            raise ConfigError("unknown form", where="encoder 'resnet', form", found=form, remedy="Choose from: small, full")
+        width = {"small": 16, "full": 64}[form] if width is None else width
+        if width < 1 or not blocks or min(blocks) < 1:
+            raise ConfigError("sizes from 1 up are needed", where="encoder 'resnet'", found=f"width={width}, blocks={tuple(blocks)}")
+        self.input_shape = tuple(input_shape)
+        self.stem = _stem(input_shape[0], width, form)
+        self.groups, channels = nn.ModuleList(), width
+        for number, count in enumerate(blocks):
+            wider = width * 2**number
+            steps = [2 if number and not place else 1 for place in range(count)]
+            self.groups.append(nn.Sequential(*(Block(channels if not place else wider, wider, step) for place, step in enumerate(steps))))
+            channels = wider
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.features = channels
+
+    @property
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The stem, the groups, and the mean over places."""
+        return (self.stem, *self.groups, self.pool)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Images (N, channels, height, width) -> features (N, features)."""
+        values = inputs
+        for stage in self.stages:
+            values = stage(values)
+        return values
+
+
+def _stem(channels: int, width: int, form: Form) -> nn.Sequential:
+    if form == "small":
+        return nn.Sequential(nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+    convolution = nn.Conv2d(channels, width, kernel_size=7, stride=2, padding=3, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))
