@@ -59,7 +59,7 @@ def test_every_architecture_has_a_row(rows: Any) -> None:
 def test_every_architecture_is_something_simpler_somewhere(rows: Any) -> None:
     """A reduction each, here or in test_reductions.py."""
     reduced = {row.name for row in rows if row.at_start} | {row.at_start.partition("(")[0] for row in rows}
-    assert set(names("architecture")) - reduced <= {"dselect-k"}
+    assert set(names("architecture")) - reduced <= {"dselect-k", "mtan"}
 
 
 def test_features_have_the_width_that_heads_expect(row: Any, encoder: str, build: Any) -> None:
@@ -181,6 +181,9 @@ def test_several_sources_go_with_it(row: Any, build: Any) -> None:
         ("constrained(distance=cosine)", "unknown distance"),
         ("cross-stitch(same=2)", "from 0 to 1"),
         ("nddr(same=-1)", "from 0 to 1"),
+        ("sluice(apart=-1)", "strength from 0 up"),
+        ("branching(nodes=0)", "at least one node"),
+        ("branching(decay=0)", "above 0 and up to 1"),
         ("dselect-k(chosen=9)", "from one to all experts"),
         ("sparse-experts(top=9)", "from one to all experts"),
         ("crossstitch", "Did you mean 'cross-stitch'"),
@@ -192,7 +195,7 @@ def test_what_cannot_be_is_one_line(spelled: str, text: str, build: Any) -> None
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("spelled", ["cross-stitch", "nddr"])
+@pytest.mark.parametrize("spelled", ["cross-stitch", "nddr", "sluice", "mtan", "branching"])
 def test_an_encoder_without_stages_is_told_what_it_lacks(spelled: str, build: Any) -> None:
     with pytest.raises(ConfigError, match="MLP with one stage"):
         from polytask.architectures import MultiTaskModel

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask import fit
-from polytask.architectures import Constrained, DSelectK, MultiTaskModel, SparseExperts
+from polytask.architectures import Constrained, DSelectK, LearnedBranching, MultiTaskModel, Sluice, SparseExperts
 from polytask.architectures.dselect_k import smooth_step
 from polytask.data import Source
 from polytask.encoders import MLP
@@ -58,6 +58,7 @@ def outputs(model: MultiTaskModel) -> dict[str, Tensor]:
         ("constrained(strength=0)", "separate"),
         ("rotated", "hard"),
         ("sparse-experts(experts=1, top=1)", "hard"),
+        ("branching(nodes=1)", "hard"),
     ],
 )
 def test_they_stay_the_same_while_they_learn(first: str, second: str) -> None:
@@ -175,3 +176,40 @@ def test_the_balance_penalty_is_zero_for_equal_loads() -> None:
     assert skewed is not None
     assert float(skewed) == pytest.approx(4.0)  # variance 4 over mean 1
     assert sharing.penalty() is None
+
+
+def test_masks_of_one_are_hard_sharing() -> None:
+    model, hard = network("mtan"), network("hard")
+    with torch.no_grad():
+        for name, parameter in model.architecture.named_parameters():
+            if ".second." in name:
+                parameter.fill_(50.0 if name.endswith("bias") else 0.0)
+    x = torch.randn(5, 4)
+    for task, features in model.architecture(x, ("a", "b")).items():
+        assert torch.allclose(features, hard.architecture(x, ("a", "b"))[task], rtol=1e-5)
+
+
+def test_a_learned_tree_has_one_parent_per_node_in_the_end() -> None:
+    model = network("branching(nodes=3)")
+    model.eval()
+    tree = cast("LearnedBranching", model.architecture)
+    with torch.no_grad():
+        for choice in (*tree.choices, tree.leaves):
+            choice.logits.copy_(torch.randn_like(choice.logits))  # type: ignore[union-attr, operator]
+    picked = [choice(0.5) for choice in (*tree.choices, tree.leaves)]
+    assert all(bool((one.sum(1) == 1).all()) and bool(((one == 0) | (one == 1)).all()) for one in picked)
+    model.train()
+    for _ in range(500):
+        tree(torch.randn(2, 4), ("a", "b"))
+    assert float(tree.temperature) == 0.5  # type: ignore[arg-type]
+
+
+def test_subspaces_are_kept_apart() -> None:
+    """‖W₁ W₂ᵀ‖² of the halves of every layer, by hand."""
+    model = network("sluice(apart=2.0)")
+    encoders = cast("Sluice", model.architecture).separate.encoders
+    matrices = [p.detach().numpy() for encoder in encoders for p in encoder.parameters() if p.dim() == 2]
+    expected = 2.0 * sum(float(np.square(W[: len(W) // 2] @ W[len(W) // 2 :].T).sum()) for W in matrices)
+    penalty = model.architecture.penalty()
+    assert penalty is not None
+    assert float(penalty.detach()) == pytest.approx(expected, rel=1e-5)

@@ -2,6 +2,7 @@
 
 from polytask.architectures.adapters import Adapters, FiLM
 from polytask.architectures.architecture import Architecture
+from polytask.architectures.branching import LearnedBranching
 from polytask.architectures.constrained import Constrained
 from polytask.architectures.cost import Cost, cost_of
 from polytask.architectures.cross_stitch import CrossStitch
@@ -11,14 +12,17 @@ from polytask.architectures.heads import head
 from polytask.architectures.lora import LoRA
 from polytask.architectures.mmoe import MMoE
 from polytask.architectures.model import MultiTaskModel, architecture_named
+from polytask.architectures.mtan import MTAN
 from polytask.architectures.nddr import NDDR
 from polytask.architectures.plan import NetworkPlan
 from polytask.architectures.ple import PLE
 from polytask.architectures.rotated import RotatedSharing
 from polytask.architectures.separate import Separate
+from polytask.architectures.sluice import Sluice
 from polytask.architectures.sparse_experts import SparseExperts
 
 __all__ = [
+    "MTAN",
     "NDDR",
     "PLE",
     "Adapters",
@@ -29,12 +33,14 @@ __all__ = [
     "DSelectK",
     "FiLM",
     "HardSharing",
+    "LearnedBranching",
     "LoRA",
     "MMoE",
     "MultiTaskModel",
     "NetworkPlan",
     "RotatedSharing",
     "Separate",
+    "Sluice",
     "SparseExperts",
     "architecture_named",
     "cost_of",

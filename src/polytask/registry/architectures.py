@@ -106,4 +106,28 @@ ROWS = (
         paper="Hu et al., ICLR 2022",
         needs="weights with two dimensions or more",
     ),
+    Row(
+        "architecture",
+        "sluice",
+        "polytask.architectures.sluice:Sluice",
+        "an encoder per task, whose subspaces are mixed between stages",
+        paper="Ruder et al., AAAI 2019",
+        needs="an encoder with two stages or more, of even widths",
+    ),
+    Row(
+        "architecture",
+        "mtan",
+        "polytask.architectures.mtan:MTAN",
+        "one trunk, and masks per task on its features",
+        paper="Liu, Johns & Davison, CVPR 2019",
+        needs="an encoder with two stages or more, which give vectors or maps",
+    ),
+    Row(
+        "architecture",
+        "branching",
+        "polytask.architectures.branching:LearnedBranching",
+        "a tree of stages whose branches are learned",
+        paper="Guo, Lee & Ulbricht, ICML 2020",
+        needs="an encoder with two stages or more",
+    ),
 )
