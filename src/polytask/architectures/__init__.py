@@ -14,6 +14,7 @@ from polytask.architectures.mmoe import MMoE
 from polytask.architectures.model import MultiTaskModel, architecture_named
 from polytask.architectures.mtan import MTAN
 from polytask.architectures.nddr import NDDR
+from polytask.architectures.picture import Part, parts_of, picture_of
 from polytask.architectures.plan import NetworkPlan
 from polytask.architectures.ple import PLE
 from polytask.architectures.rotated import RotatedSharing
@@ -38,6 +39,7 @@ __all__ = [
     "MMoE",
     "MultiTaskModel",
     "NetworkPlan",
+    "Part",
     "RotatedSharing",
     "Separate",
     "Sluice",
@@ -45,4 +47,6 @@ __all__ = [
     "architecture_named",
     "cost_of",
     "head",
+    "parts_of",
+    "picture_of",
 ]
