@@ -257,6 +257,9 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"arms": ["single"]}, "Add an arm"),
         ({"arms": ["single", "equal", "equal"]}, "once in the list"),
         ({"arms": ["single", "weights=1/2"]}, "one weight per task"),
+        ({"arms": ["single", "equal@mmo"]}, "Did you mean 'mmoe'"),
+        ({"arms": ["single", "equal@mmoe(experts=0)"]}, "at least one expert"),
+        ({"arms": ["single", "rotograd"]}, "Choose the architecture 'rotated'"),
         ({"arms": ["single", "weights=1/x/2"]}, "numbers with slashes"),
         ({"seeds": 1}, "at least 2 different seeds"),
         ({"seeds": [3, 3]}, "at least 2 different seeds"),
@@ -323,3 +326,15 @@ def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tm
         train_job(job, assignment(config, study.sources, study.tasks))
         biases = [p.detach() for name, p in result_of(job).model.named_parameters() if name.endswith("bias")]
         assert all(float(bias.abs().max()) < 1e-6 for bias in biases) == (how == "he")
+
+
+def test_an_arm_may_have_a_way_of_sharing_of_its_own(make: Callable[..., Study], tmp_path: Path) -> None:
+    study = make(arms=["single", "equal", "equal@mmoe(experts=3)", "rotograd@rotated"], training={"epochs": 1, "threads": 1}, seeds=2)
+    result = study.run(tmp_path / "run")
+    assert set(result.verdict.to_dict()["arms"]) == {"equal", "equal@mmoe(experts=3)", "rotograd@rotated"}
+    costs = json.loads((tmp_path / "run" / "cost.json").read_text(encoding="utf-8"))["arms"]
+    assert costs["equal@mmoe(experts=3)"]["parameters"] > costs["equal"]["parameters"]
+    assert costs["rotograd@rotated"]["parameters"] == costs["equal"]["parameters"]
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    gates = history[(history["arm"] == "equal@mmoe(experts=3)") & (history["split"] == "sharing")]
+    assert set(gates["name"]) == {"gate, expert 1", "gate, expert 2", "gate, expert 3"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from polytask.architectures import NetworkPlan
 from polytask.errors import ConfigError
 from polytask.registry import names
 from polytask.registry.rows import nearest
-from polytask.registry.spelling import spelled_balancer
+from polytask.registry.spelling import spelled_balancer, spelled_component
 
 SINGLE = "single"
 WEIGHTS = "weights="
@@ -24,19 +25,27 @@ class Arm:
         groups: The tasks of each network: all in one, or each alone.
         balancer: Registry name, after those of wrappers.
         options: The balancer's.
+        architecture: The way of sharing, as users write it; that of the study where there is none.
     """
 
     name: str
     groups: tuple[tuple[str, ...], ...]
     balancer: str = "equal"
     options: Mapping[str, Any] = field(default_factory=dict)
+    architecture: str = ""
+
+    def plan(self, common: NetworkPlan) -> NetworkPlan:
+        """What this arm's networks are made of, given what those of the study are."""
+        return replace(common, architecture=self.architecture) if self.architecture else common
 
 
 def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
     """An arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
+    With `@` after it comes a way of sharing of its own: `equal@mmoe(experts=8)`.
+
     Raises:
-        ConfigError: There is no such arm, or the weights do not fit the tasks.
+        ConfigError: There is no such arm or way of sharing, or the weights do not fit the tasks.
 
     Example:
         >>> parse_arm("single", ["digit", "garment"]).groups
@@ -45,7 +54,13 @@ def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
         {'weights': {'digit': 0.2, 'garment': 0.8}}
         >>> parse_arm("cagrad(c=0.4)", ["digit", "garment"]).options
         {'c': 0.4}
+        >>> parse_arm("equal@mmoe(experts=8)", ["digit", "garment"]).architecture
+        'mmoe(experts=8)'
     """
+    before, sharing, architecture = text.rpartition("@")
+    if sharing:
+        spelled_component("architecture", architecture)
+        return replace(parse_arm(before, tasks), name=text, architecture=architecture)
     together = (tuple(tasks),)
     if text == SINGLE:
         return Arm(text, tuple((task,) for task in tasks))

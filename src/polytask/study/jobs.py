@@ -92,7 +92,8 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> N
         return
     make_folder(job.folder)
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
-    model = assignment.plan.build(tasks, job.seed)
+    plan = job.arm.plan(assignment.plan)
+    model = plan.build(tasks, job.seed)
     run = fit(
         model,
         assignment.sources,
@@ -103,7 +104,7 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> N
         watch=watch or partial(write_status, job.folder),
         options=assignment.options,
     )
-    save_network(job.result, assignment.plan, run, _facts(run, assignment.sources, tasks))
+    save_network(job.result, plan, run, _facts(run, assignment.sources, tasks))
     shutil.rmtree(job.folder / "state", ignore_errors=True)
 
 

@@ -53,7 +53,7 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
     for arm in arms:
         for group in arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
-            model = plan.build(learned, seed=0)
+            model = arm.plan(plan).build(learned, seed=0)
             if options.weights is not None:
                 load_weights(model, options.weights)
             freeze(model, options.freeze)
