@@ -65,7 +65,7 @@ class MnistFashion(Dataset):
         }
 
     def _source(self, source: str, part: str) -> Source:
-        images, codes, units = _sampled(source, part) if self.size == SAMPLE else full_part(source, part)
+        images, codes, units = sampled_part(source, part) if self.size == SAMPLE else full_part(source, part)
         task = TASK_OF_SOURCE[source]
         labels = np.asarray(CLASSES[task])[codes]
         return Source(source, images[:, np.newaxis], {task: labels}, units)
@@ -74,7 +74,7 @@ class MnistFashion(Dataset):
 Part = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
 
 
-def _sampled(source: str, part: str) -> Part:
+def sampled_part(source: str, part: str) -> Part:
     """Images (N, 28, 28), class codes (N,) and numbers (N,) from the sample that ships with polytask."""
     with (files("polytask.datasets") / "samples" / f"{source}.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
