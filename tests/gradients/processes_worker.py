@@ -48,6 +48,10 @@ FURTHER = (
 )
 
 
+# They look at representations, or at several batches.
+IN_ONE_PIECE = ("rotograd", "graddrop", "modo", "sdmgrad", "auto-lambda", "moml")
+
+
 @dataclass(frozen=True)
 class Case:
     """A training of a few steps.
@@ -82,6 +86,9 @@ def cases() -> Iterator[Case]:
         yield Case(spelled, dtype=torch.float32, steps=20)
     for spelled in ("equal", "uncertainty", "upgrad", "moco", "gradnorm", "famo", "excess-mtl"):
         yield Case(spelled, parts=(3, 2), penalty=True)
+    for spelled in (*names("balancer"), *FURTHER):
+        if not any(name in spelled for name in IN_ONE_PIECE):
+            yield Case(spelled, parts=(1, 3))
     for spelled in ("upgrad", "moco"):
         yield Case(spelled, route="batched")
 

@@ -176,6 +176,9 @@ class Backward:
     def _take(self, losses: Losses, choose: Choose, penalty: Tensor | None, counts: Counts | None) -> Report:
         if self._current is None and not losses and any((counts or {}).values()):
             # A micro-batch without any label, before the step's first or after its last one.
+            if penalty is not None and self._setting.traffic.processes > 1:
+                remedy = "Pass it with a micro-batch that has labels"
+                raise ConfigError("a penalty beside no label belongs to no step of several processes", where="penalty", remedy=remedy)
             add_penalty(self._setting, penalty)
             return Report({})
         current = self._current or OneStep(self._setting, self.balancer, self.step, self._policy)
@@ -198,10 +201,14 @@ class Backward:
         several = isinstance(needs, CrossGramian | Lookahead)
         if several and counts is not None:
             raise ConfigError("this balancer takes a step in one piece", where="counts", remedy="Do not cut it into micro-batches")
+        if self._current is None:
+            self._visits = []  # of a step that raised
         visits = [Visit(closure, batch, self.model) for batch in batches]
         given = _given(penalty)
         if several:
-            return self._take(united(visits, balancer.steps_on), lambda whole: self._by_batches(visits), given, None)
+            counts_of = [agreed(setting, visit.losses) for visit in visits]
+            losses = united(visits, counts_of, balancer.steps_on)
+            return self._take(losses, lambda whole: self._by_batches(visits, counts_of), given, None)
         step = self.step
         report = self._take(visits[0].losses, lambda whole: choose_path(needs, setting, (), self.route, whole=whole), given, counts)
         self._visits += visits if balancer.looks_again else []
@@ -211,8 +218,7 @@ class Backward:
             self._visits = []
         return report
 
-    def _by_batches(self, visits: Sequence[Visit]) -> Path:
-        counts = [agreed(self._setting, visit.losses) for visit in visits]
+    def _by_batches(self, visits: Sequence[Visit], counts: Sequence[Counts | None]) -> Path:
         parts = [means_of(visit.losses, count) for visit, count in zip(visits, counts, strict=True)]
         named = self.model.named_parameters() if self.model is not None else _reached(self._setting, parts)
         return ByBatches(self._setting, parts, Looking(self._setting, visits, parts, counts, _trained(named)))

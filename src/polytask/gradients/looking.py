@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from polytask.gradients.autocast import casting, precisions
 from polytask.gradients.layout import Layout
+from polytask.gradients.one_step import wrong_losses
 from polytask.gradients.path import Parts
 from polytask.gradients.report import Report
 from polytask.gradients.setting import Setting
@@ -140,12 +141,22 @@ def means_of(losses: Losses, counts: Mapping[str, int] | None) -> dict[str, Tens
     return means
 
 
-def united(visits: Sequence[Visit], which: Literal["last", "all"]) -> dict[str, Tensor | Loss]:
-    """The losses that a step of several batches is for: of its last batch, or of all; of the tasks that every batch has."""
-    everywhere = [task for task in visits[0].losses if all(task in visit.losses for visit in visits)]
-    if which == "last":
-        return {task: visits[-1].losses[task] for task in everywhere}
-    return {task: _united([visit.losses[task] for visit in visits]) for task in everywhere}
+def united(visits: Sequence[Visit], counts: Sequence[Mapping[str, int] | None], which: Literal["last", "all"]) -> dict[str, Tensor | Loss]:
+    """The losses that a step of several batches is for: of its last batch, or of all; of the tasks that every batch has.
+
+    Args:
+        visits: The batches.
+        counts: Per batch the labelled units in all processes, where there are several: a task of a batch may be here, or elsewhere.
+        which: Of which batches.
+    """
+    has = [
+        visit.losses if count is None else {task for task, units in count.items() if units}
+        for visit, count in zip(visits, counts, strict=True)
+    ]
+    here = dict.fromkeys(task for visit in visits for task in visit.losses)
+    of = visits[-1:] if which == "last" else visits
+    found = {task: [visit.losses[task] for visit in of if task in visit.losses] for task in here if all(task in some for some in has)}
+    return {task: _united(losses) for task, losses in found.items() if losses}
 
 
 def _united(losses: Sequence[Tensor | Loss]) -> Tensor | Loss:
@@ -161,8 +172,18 @@ def _mean(loss: Tensor | Loss) -> Tensor:
 
 
 def agreed(setting: Setting, losses: Losses) -> dict[str, int] | None:
-    """The labelled units of a batch in all processes; None for a process alone, which needs no counts."""
-    return None if setting.traffic.processes == 1 else agreed_counts(setting.tasks, losses, None, setting.traffic, None).counts
+    """The labelled units of a batch in all processes; None for a process alone, which needs no counts.
+
+    Raises:
+        ConfigError: The losses are wrong, here or in another process.
+    """
+    if setting.traffic.processes == 1:
+        return None
+    problem = wrong_losses(losses, None, setting)
+    found = agreed_counts(setting.tasks, losses, None, setting.traffic, None if problem is None else str(problem))
+    if problem is not None:
+        raise problem
+    return found.counts
 
 
 class Revisit:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from polytask.balancing import Balancer, Direction, Weights
-from polytask.errors import ConfigError, NonFiniteError
+from polytask.errors import ConfigError, NonFiniteError, PolytaskError
 from polytask.gradients.conflicts import Conflicts
 from polytask.gradients.path import Path, StepStatistic
-from polytask.gradients.processes import Alone
+from polytask.gradients.processes import Alone, meet
 from polytask.gradients.report import Report
 from polytask.gradients.setting import Setting
 from polytask.gradients.step import Counts, Losses, StepLosses, agreed_counts
@@ -73,19 +75,32 @@ class OneStep:
         setting = self._setting
         if self._path is None:
             self._open(losses, counts)
-        parts = {task: self._losses.add(task, losses[task], counts) for task in setting.tasks if task in losses}
+        with _telling(partial(meet, setting.traffic)):
+            path = self._walk(losses, choose, counts, keep=penalty is not None)
+            if not self.complete:
+                return self._fill(path, penalty)
+        meet(setting.traffic, failed=False)
+        with _telling(setting.sink.flush):
+            report = self._fill(path, penalty)
+        setting.sink.flush()
+        return report
+
+    def _walk(self, losses: Losses, choose: Choose, counts: Counts | None, *, keep: bool) -> Path:
+        parts = {task: self._losses.add(task, losses[task], counts) for task in self._setting.tasks if task in losses}
         self.complete = self._losses.complete(counts)
         path = self._path = self._path or choose(self.complete and not self._in_parts)
-        path.take(parts, keep=penalty is not None)
+        path.take(parts, keep=keep)
+        return path
+
+    def _fill(self, path: Path, penalty: Tensor | None) -> Report:
         report = self._weigh(path) if self.complete or path.at_once else Report(dict(self._losses.means))
-        add_penalty(setting, penalty)
-        if self.complete:
-            setting.sink.flush()
+        add_penalty(self._setting, penalty)
         return report
 
     def _open(self, losses: Losses, counts: Counts | None) -> None:
         """Agree on what the whole step has."""
         setting = self._setting
+        setting.sink.discard()
         problem = wrong_losses(losses, counts, setting)
         if setting.traffic.processes > 1:
             agreed = agreed_counts(setting.tasks, losses, counts, setting.traffic, None if problem is None else str(problem))
@@ -128,20 +143,32 @@ class OneStep:
     def _not_finite(self, path: Path, report: Report, names: tuple[str, ...], values: Tensor, bad: list[int]) -> Report:
         """What the policy says; with a scaler, a plain sum in which the scaler finds what is not finite."""
         lost = tuple(names[number] for number in bad)
+        kept = tuple(name for number, name in enumerate(names) if number not in bad)
+        alone = self._setting.traffic.processes == 1
         if self._setting.scaler is not None:
             path.fill(names, Weights(torch.ones(len(names), dtype=torch.float64), heads=True), heads=True)
             return Report(report.losses, dropped=lost, skipped=True)
-        if self._policy.non_finite == "raise":
+        # The others of several processes hear of it at the end of the step, where the sum of the losses tells all.
+        if self._policy.non_finite == "raise" and (alone or self.complete):
             value = float(values[bad[0]])
             what = "the gradient" if value - value == 0 else "the loss"
             remedy = "Lower the learning rate, clip the gradient, or look for extreme inputs"
             found = "the loss is still " + repr(value) if value - value == 0 else value
             raise NonFiniteError(f"{what} is no longer a finite number", where=f"task {lost[0]!r}", found=found, remedy=remedy)
-        kept = tuple(name for number, name in enumerate(names) if number not in bad)
-        if self._policy.non_finite == "skip" or not kept:
+        if self._policy.non_finite != "drop" or not kept:
             return Report(report.losses, dropped=lost, skipped=True)
         path.only(kept)
         return self._answer(path, report, kept, values[[names.index(name) for name in kept]], lost)
+
+
+@contextmanager
+def _telling(meet: Callable[..., None]) -> Iterator[None]:
+    """Meet the other processes where they wait if something fails here, so that they hear of it."""
+    try:
+        yield
+    except (PolytaskError, RuntimeError):
+        meet(failed=True)
+        raise
 
 
 def add_penalty(setting: Setting, penalty: Tensor | None) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from polytask.errors import ConfigError
+
 
 class Traffic(Protocol):
     """Sums over the processes that hold parts of a step. The answers are the same bits in every process."""
@@ -110,6 +112,26 @@ class Together:
 
     def _count(self, values: Tensor, times: int) -> None:
         self.sent += times * values.numel() * values.element_size() * (self.processes - 1) // self.processes
+
+
+def meet(traffic: Traffic, *, failed: bool) -> None:
+    """All processes have come this far, or none of them goes on: by one very small sum.
+
+    Args:
+        traffic: The processes.
+        failed: Whether this one has met a problem, which it raises itself afterwards.
+
+    Raises:
+        ConfigError: Another process has met a problem.
+    """
+    (anywhere,) = traffic.any([failed])
+    if anywhere and not failed:
+        raise another_failed()
+
+
+def another_failed() -> ConfigError:
+    """What is said in a process that has no problem of its own."""
+    return ConfigError("another process could not take its losses", where="group", remedy="See its own message")
 
 
 def traffic_of(group: dist.ProcessGroup | None) -> Traffic:

@@ -8,8 +8,9 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
+from polytask.errors import ConfigError
 from polytask.gradients.layout import Gradients, Layout
-from polytask.gradients.processes import Traffic
+from polytask.gradients.processes import Traffic, another_failed
 from polytask.gradients.sharing import add_to_grad
 
 
@@ -22,8 +23,15 @@ class Sink(Protocol):
     def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
         """Take in gradients of these parameters."""
 
-    def flush(self) -> None:
-        """The step is complete: everything taken in is in `.grad` now."""
+    def flush(self, *, failed: bool = False) -> None:
+        """The step is complete: everything taken in is in `.grad` now. Or it has failed here, and the others hear of it.
+
+        Raises:
+            ConfigError: It has failed in another process.
+        """
+
+    def discard(self) -> None:
+        """Forget what a step that raised has left behind."""
 
 
 @final
@@ -38,8 +46,11 @@ class ToGrad:
         """Add to `.grad`."""
         add_to_grad(parameters, gradients)
 
-    def flush(self) -> None:
+    def flush(self, *, failed: bool = False) -> None:
         """Nothing is left to do."""
+
+    def discard(self) -> None:
+        """Nothing is held back."""
 
 
 @final
@@ -66,16 +77,33 @@ class ToAllProcesses:
         """Hold these back."""
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is not None:
-                place = self._place[id(parameter)]
+                place = self._place_of(parameter)
                 held = self._held[place]
                 self._held[place] = gradient if held is None else held + gradient
 
-    def flush(self) -> None:
+    def discard(self) -> None:
+        """Forget what is held back."""
+        self._held = [None] * len(self._parameters)
+
+    def flush(self, *, failed: bool = False) -> None:
         """One small sum says which parameters have a gradient anywhere; one sum of these gradients follows."""
-        met = self._traffic.any([gradient is not None for gradient in self._held])
+        failures, *met = self._traffic.any([failed, *(gradient is not None for gradient in self._held)])
+        if failures:
+            self.discard()
+            if failed:
+                return
+            raise another_failed()
         chosen = [number for number, some in enumerate(met) if some]
         layout = Layout({str(number): self._parameters[number] for number in chosen})
         if chosen:
             vector = self._traffic.total(layout.flat([self._held[number] for number in chosen]))
             add_to_grad(layout.parameters, layout.views(vector), owned=True)
-        self._held = [None] * len(self._parameters)
+        self.discard()
+
+    def _place_of(self, parameter: Tensor) -> int:
+        place = self._place.get(id(parameter))
+        if place is None:
+            remedy = "Pass the network with all of its parameters (model=), and inputs that require no gradient"
+            found = f"a tensor of shape {tuple(parameter.shape)}"
+            raise ConfigError("a loss reaches what is no parameter of the model", where="model", found=found, remedy=remedy)
+        return place

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from polytask.errors import ConfigError
-from polytask.gradients.processes import Traffic
+from polytask.gradients.processes import Traffic, another_failed
 from polytask.tasks import Loss
 
 Losses = Mapping[str, Tensor | Loss]
@@ -99,5 +99,5 @@ def agreed_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | None,
     told = torch.tensor([problem is not None, in_parts, *(local.get(task, 0) for task in tasks)], dtype=torch.float64)
     failed, parted, *whole = traffic.total(told).tolist()
     if failed and problem is None:
-        raise ConfigError("another process could not take its losses", where="group", remedy="See its own message")
+        raise another_failed()
     return Agreed({task: int(count) for task, count in zip(tasks, whole, strict=True)}, in_parts=parted > 0)
