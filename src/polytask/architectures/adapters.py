@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, Start
 from polytask.architectures.names import module_key
-from polytask.architectures.stages import over_channels, pointwise, shapes_of
+from polytask.architectures.stages import pointwise, shapes_of
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 
@@ -31,7 +31,7 @@ class Bottleneck(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, C, ...) in the same shape."""
+        """Features (N, C), (N, C, height, width) or (N, 1 + L, C) in the same shape."""
         changed: Tensor = features + self.up(torch.relu(self.down(features)))
         return changed
 
@@ -43,7 +43,8 @@ class Film(nn.Module):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.scale, self.shift = nn.Parameter(torch.zeros(shape[0])), nn.Parameter(torch.zeros(shape[0]))
+        self.scale, self.shift = (nn.Parameter(torch.zeros(shape[0])) for _ in range(2))
+        self.over = (-1, *(1,) * (len(shape) - 1))
 
     def reset_parameters(self) -> None:
         """γ = β = 0."""
@@ -51,22 +52,21 @@ class Film(nn.Module):
         nn.init.zeros_(self.shift)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, C, ...) in the same shape."""
-        return features * (1 + over_channels(self.scale, features)) + over_channels(self.shift, features)
+        """Features (N, C), (N, C, height, width) or (N, 1 + L, C) in the same shape."""
+        return features * (1 + self.scale.view(self.over)) + self.shift.view(self.over)
 
 
 class _Adapted(Architecture):
     """A trunk whose stages every task goes through by itself, with a module of its own after each stage that has parameters."""
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], make: Callable[[tuple[int, ...]], nn.Module]) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         self.encoder = encoder
         learned = [any(True for _ in stage.parameters()) for stage in encoder.stages]
+        shapes = [shape[-1:] if encoder.tokens else shape for shape in shapes_of(encoder)]
         self.own = nn.ModuleDict(
             {
-                module_key(task): nn.ModuleList(
-                    make(shape) if some else nn.Identity() for shape, some in zip(shapes_of(encoder), learned, strict=True)
-                )
+                module_key(task): nn.ModuleList(make(shape) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True))
                 for task in self.tasks
             }
         )
@@ -116,7 +116,7 @@ class Adapters(_Adapted):
         size: Width of the bottleneck.
 
     Raises:
-        ConfigError: The width is below 1; features between stages are neither vectors nor maps.
+        ConfigError: The width is below 1; features between stages are neither vectors, maps nor tokens.
 
     Example:
         >>> from polytask.encoders import MLP

@@ -9,6 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from polytask.encoders import Encoder
+
 Start = tuple[str | int, ...]
 
 
@@ -20,12 +22,15 @@ class Architecture(nn.Module, ABC):
 
     Args:
         tasks: The names of the tasks.
-        input_shape: The shape of one input.
+        encoder: What is shared; its `example` shows what inputs look like.
     """
 
-    def __init__(self, tasks: Sequence[str], input_shape: tuple[int, ...]) -> None:
+    example: Tensor
+
+    def __init__(self, tasks: Sequence[str], encoder: Encoder) -> None:
         super().__init__()
-        self.tasks, self.input_shape = tuple(tasks), input_shape
+        self.tasks = tuple(tasks)
+        self.register_buffer("example", encoder.example(2), persistent=False)
 
     @abstractmethod
     def width(self, task: str) -> int:
@@ -61,7 +66,7 @@ class Architecture(nn.Module, ABC):
         with torch.random.fork_rng(devices=()), torch.enable_grad():
             for parameter in frozen:
                 parameter.requires_grad = True
-            features = self(torch.zeros(2, *self.input_shape, dtype=next(self.parameters(), torch.zeros(())).dtype), self.tasks)
+            features = self(self.example, self.tasks)
             for parameter in frozen:
                 parameter.requires_grad = False
         self.train(was_training)

@@ -67,7 +67,7 @@ class LearnedBranching(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], nodes: int = 2, decay: float = 0.99) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if nodes < 1:
             raise ConfigError("at least one node per stage is needed", where="branching, nodes", found=nodes)
         if not 0 < decay <= 1:

@@ -51,7 +51,7 @@ class Constrained(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], strength: float = 1e-2, distance: Distance = "l2") -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if not 0 <= strength < float("inf"):
             raise ConfigError("a strength from 0 up is needed", where="constrained, strength", found=strength)
         if distance not in get_args(Distance):

@@ -74,7 +74,7 @@ class CrossStitch(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], same: float = 0.9) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if not 0 <= same <= 1:
             raise ConfigError("a number from 0 to 1 is needed", where="cross-stitch, same", found=same)
         stages = stages_of("cross-stitch", encoder)

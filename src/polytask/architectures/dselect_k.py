@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, Start
+from polytask.architectures.experts import Experts
 from polytask.architectures.gates import mixed
 from polytask.architectures.names import module_key
-from polytask.architectures.stages import copies_of
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 
@@ -100,7 +100,7 @@ class DSelectK(Architecture):
     def __init__(
         self, encoder: Encoder, tasks: Sequence[str], experts: int = 4, chosen: int = 2, width: float = 1.0, entropy: float = 0.01
     ) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if not 1 <= chosen <= experts:
             raise ConfigError("a task chooses from one to all experts", where="dselect-k, chosen", found=f"{chosen} of {experts}")
         if not width > 0:
@@ -108,7 +108,7 @@ class DSelectK(Architecture):
         if not 0 <= entropy < float("inf"):
             raise ConfigError("a strength from 0 up is needed", where="dselect-k, entropy", found=entropy)
         self.features, self.entropy = encoder.features, entropy
-        self.experts = copies_of(encoder, experts)
+        self.experts = Experts(encoder, experts)
         self.gates = nn.ModuleDict({module_key(task): StaticGate(experts, chosen, width) for task in self.tasks})
 
     def width(self, task: str) -> int:
@@ -118,14 +118,13 @@ class DSelectK(Architecture):
 
     def starts(self) -> Iterator[tuple[Start, nn.Module]]:
         """A stream per expert and gate."""
-        for number, expert in enumerate(self.experts):
-            yield ("architecture", "expert", number) if number else ("architecture",), expert
+        yield from self.experts.starts()
         for task in self.tasks:
             yield ("architecture", "gate", task), self.gates[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """The experts once, mixed for every task."""
-        features = torch.stack([expert(inputs) for expert in self.experts])
+        _, features = self.experts(inputs)
         return {task: mixed(self._gate(task)().to(features.dtype).expand(len(inputs), -1), features) for task in tasks}
 
     def penalty(self) -> Tensor | None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Gate(nn.Module):
-    """g(x) = softmax(W x) over the experts, from the flattened inputs of every row.
+    """g(x) = softmax(W x) over the experts, from what it sees of every row.
 
     Attributes:
         last: (experts,) the mean over the rows of the last forward.
@@ -20,7 +20,7 @@ class Gate(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, experts)."""
-        weights = torch.softmax(self.linear(inputs.flatten(1)), dim=1)
+        weights = torch.softmax(self.linear(inputs), dim=1)
         self.last = weights.detach().mean(0)
         return weights
 

@@ -9,6 +9,7 @@ from typing import final
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, Start
+from polytask.architectures.stages import through
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 
@@ -38,7 +39,7 @@ class HardSharing(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], split: int | None = None) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         count = len(encoder.stages)
         if split is not None and not 0 <= split <= count:
             raise ConfigError("there is no such split", where="hard, split", found=split, remedy=f"Choose from 0 to {count} stages")
@@ -62,18 +63,10 @@ class HardSharing(Architecture):
         """The same features for every task, or those of its branch."""
         if not self.branches:
             return dict.fromkeys(tasks, self.encoder(inputs))
-        shared = inputs
-        for stage in self.encoder.stages[: self.split]:
-            shared = stage(shared)
-        return {task: _through(self._own(task), shared) for task in tasks}
+        shared = through(self.encoder.stages[: self.split], inputs)
+        return {task: through(self._own(task), shared) for task in tasks}
 
     def _own(self, task: str) -> Sequence[nn.Module]:
         number = self.tasks.index(task)
         branch: Sequence[nn.Module] = self.encoder.stages[self.split :] if number == 0 else tuple(self.branches[number - 1])  # type: ignore[arg-type]
         return branch
-
-
-def _through(stages: Sequence[nn.Module], values: Tensor) -> Tensor:
-    for stage in stages:
-        values = stage(values)
-    return values

@@ -69,7 +69,7 @@ class LoRA(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], rank: int = 4, scale: float | None = None) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if rank < 0:
             raise ConfigError("a rank from 0 up is needed", where="lora, rank", found=rank)
         weights = {name: p.shape for name, p in encoder.named_parameters() if p.dim() >= 2}

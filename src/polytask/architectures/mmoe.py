@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
 from typing import cast, final
 
-import torch
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, Start
+from polytask.architectures.experts import Experts
 from polytask.architectures.gates import Gate, mixed
 from polytask.architectures.names import module_key
-from polytask.architectures.stages import copies_of
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 
@@ -25,7 +23,7 @@ class MMoE(Architecture):
 
         z_t = Σ_e g_te(x) f_e(x),    g_t(x) = softmax(W_t x)
 
-    on the flattened inputs x. With one expert it is hard sharing.
+    on the flattened inputs x, or on what the encoder's stem makes of them, which all experts share. With one expert it is hard sharing.
 
     Defaults: 4 experts; the paper has 8 for Census-Income.
 
@@ -46,12 +44,12 @@ class MMoE(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], experts: int = 4) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if experts < 1:
             raise ConfigError("at least one expert is needed", where="mmoe, experts", found=experts)
         self.features = encoder.features
-        self.experts = copies_of(encoder, experts)
-        self.gates = nn.ModuleDict({module_key(task): Gate(prod(encoder.input_shape), experts) for task in self.tasks})
+        self.experts = Experts(encoder, experts)
+        self.gates = nn.ModuleDict({module_key(task): Gate(self.experts.seen, experts) for task in self.tasks})
 
     def width(self, task: str) -> int:
         """The experts' features."""
@@ -60,15 +58,14 @@ class MMoE(Architecture):
 
     def starts(self) -> Iterator[tuple[Start, nn.Module]]:
         """A stream per expert and per gate; the first expert starts as the encoder of hard sharing does."""
-        for number, expert in enumerate(self.experts):
-            yield ("architecture", "expert", number) if number else ("architecture",), expert
+        yield from self.experts.starts()
         for task in self.tasks:
             yield ("architecture", "gate", task), self.gates[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """The experts once, mixed for every task."""
-        features = torch.stack([expert(inputs) for expert in self.experts])
-        return {task: mixed(self.gates[module_key(task)](inputs).to(features.dtype), features) for task in tasks}
+        seen, features = self.experts(inputs)
+        return {task: mixed(self.gates[module_key(task)](seen).to(features.dtype), features) for task in tasks}
 
     def sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per expert how much each task listens to it, averaged over the rows of its last batch."""

@@ -67,7 +67,7 @@ class MTAN(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str]) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         self.encoder = encoder
         self._learned = [any(True for _ in stage.parameters()) for stage in stages_of("mtan", encoder)]
         shapes = [shape for shape, some in zip(shapes_of(encoder), self._learned, strict=True) if some]

@@ -81,7 +81,7 @@ class NDDR(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], same: float = 0.9) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if not 0 <= same <= 1:
             raise ConfigError("a number from 0 to 1 is needed", where="nddr, same", found=same)
         learned = [any(True for _ in stage.parameters()) for stage in stages_of("nddr", encoder)]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, Start
+from polytask.architectures.experts import summary_width
 from polytask.architectures.gates import Gate, mixed
 from polytask.architectures.names import module_key
 from polytask.architectures.stages import shapes_of
@@ -33,14 +34,14 @@ class Level(nn.Module):
         if not last:
             self.gates[_SHARED] = Gate(inputs, shared + private * len(self.names))
 
-    def forward(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Per task, and for `shared`, what goes on to the next level."""
+    def forward(self, values: dict[str, Tensor], seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Per task, and for `shared`, what goes on to the next level; gates look at what is `seen`."""
         common = [expert(values[_SHARED]) for expert in self.shared]
         own = {t: [expert(values[t]) for expert in self._private(t)] for t in self.names}
-        found = {t: self._mixed(module_key(t), values[t], [*common, *own[t]]) for t in self.names}
+        found = {t: self._mixed(module_key(t), seen[t], [*common, *own[t]]) for t in self.names}
         if _SHARED in self.gates:
             everything = [*common, *(features for task in self.names for features in own[task])]
-            found[_SHARED] = self._mixed(_SHARED, values[_SHARED], everything)
+            found[_SHARED] = self._mixed(_SHARED, seen[_SHARED], everything)
         return found
 
     def _private(self, task: str) -> nn.ModuleList:
@@ -83,7 +84,7 @@ class PLE(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], levels: int = 1, shared: int = 2, private: int = 1) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if shared < 0 or private < 0 or shared + private < 1:
             raise ConfigError("every task needs an expert to listen to", where="ple", found=f"shared={shared}, private={private}")
         if _SHARED in self.tasks:
@@ -91,12 +92,13 @@ class PLE(Architecture):
         if levels > 1 and not shared:
             raise ConfigError("several levels need shared experts", where="ple, shared", found=shared)
         parts = _divided(encoder, levels)
-        shapes = [encoder.input_shape, *shapes_of(encoder)]
-        self.features = encoder.features
+        shapes = shapes_of(encoder, encoder.body)
+        self.features, self.stem, self._summary = encoder.features, encoder.stem, encoder.summary
         self.levels, start = nn.ModuleList(), 0
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
-            self.levels.append(Level(nn.Sequential(*part), prod(shapes[start]), self.tasks, shared, private, last=last))
+            width = prod(shapes[start - 1]) if start else summary_width(encoder)
+            self.levels.append(Level(nn.Sequential(*part), width, self.tasks, shared, private, last=last))
             start += len(part)
 
     def width(self, task: str) -> int:
@@ -105,22 +107,27 @@ class PLE(Architecture):
         return self.features
 
     def starts(self) -> Iterator[tuple[Start, nn.Module]]:
-        """A stream per expert and gate."""
-        for number, level in enumerate(cast("Sequence[Level]", self.levels)):
+        """A stream per expert and gate; with one level, the first expert starts as the encoder of hard sharing does."""
+        levels = cast("Sequence[Level]", self.levels)
+        first = levels[0].shared[0] if len(levels) == 1 and len(levels[0].shared) else None
+        yield (("architecture",), self.stem) if first is None else (("architecture",), nn.ModuleList([self.stem, first]))
+        for number, level in enumerate(levels):
             for place, expert in enumerate(level.shared):
-                first = ("architecture",) if (number, place) == (0, 0) and len(self.levels) == 1 else None
-                yield first or ("architecture", "expert", number * 1000 + place), expert
+                if expert is not first:
+                    yield ("architecture", "expert", number * 1000 + place), expert
             for task in self.tasks:
                 yield ("architecture", "private", number, task), level.private[module_key(task)]
             for key, gate in level.gates.items():
                 name = _SHARED if key == _SHARED else next(task for task in self.tasks if module_key(task) == key)
-                yield ("architecture", "gate", name) if len(self.levels) == 1 else ("architecture", "gate", number, name), gate
+                yield ("architecture", "gate", name) if len(levels) == 1 else ("architecture", "gate", number, name), gate
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """Level by level for all tasks."""
-        values = dict.fromkeys((*self.tasks, _SHARED), inputs)
+        stemmed = self.stem(inputs)
+        values, seen = (dict.fromkeys((*self.tasks, _SHARED), found) for found in (stemmed, self._summary(stemmed)))
         for level in self.levels:
-            values = level(values)
+            values = level(values, seen)
+            seen = {name: features.flatten(1) for name, features in values.items()}
         return {task: values[task] for task in tasks}
 
     def sharing(self) -> Mapping[str, Mapping[str, float]]:
@@ -135,7 +142,7 @@ class PLE(Architecture):
 def _divided(encoder: Encoder, levels: int) -> list[list[nn.Module]]:
     """The encoder's stages in consecutive groups; stages without parameters stay with those before them."""
     groups: list[list[nn.Module]] = []
-    for stage in encoder.stages:
+    for stage in encoder.body:
         if any(True for _ in stage.parameters()) or not groups:
             groups.append([stage])
         else:

@@ -37,7 +37,7 @@ class RotatedSharing(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], size: int | None = None) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         self.hard = HardSharing(encoder, tasks)
         self.rotations = Rotations(tasks, min(size or _MOST, encoder.features))
 

@@ -29,7 +29,7 @@ class Separate(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str]) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         self.features = encoder.features
         self.encoders = copies_of(encoder, len(self.tasks))
 

@@ -71,7 +71,7 @@ class Sluice(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], same: float = 0.9, apart: float = 0.01) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if not 0 <= same <= 1:
             raise ConfigError("a number from 0 to 1 is needed", where="sluice, same", found=same)
         if not 0 <= apart < float("inf"):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
 from typing import cast, final
 
 import torch
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, Start
+from polytask.architectures.experts import Experts
 from polytask.architectures.gates import mixed
 from polytask.architectures.names import module_key
-from polytask.architectures.stages import copies_of
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 
@@ -42,10 +41,9 @@ class TopGate(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, experts), k of them above 0 in every row."""
-        flat = inputs.flatten(1)
-        logits = self.clean(flat)
+        logits = self.clean(inputs)
         if self.training:
-            logits = logits + torch.randn_like(logits) * nn.functional.softplus(self.noise(flat))
+            logits = logits + torch.randn_like(logits) * nn.functional.softplus(self.noise(inputs))
         kept = logits.topk(self.top, dim=1)
         weights = torch.zeros_like(logits).scatter(1, kept.indices, torch.softmax(kept.values, dim=1))
         self.last = weights.detach().mean(0)
@@ -86,14 +84,14 @@ class SparseExperts(Architecture):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], experts: int = 4, top: int = 2, balance: float = 0.01) -> None:
-        super().__init__(tasks, encoder.input_shape)
+        super().__init__(tasks, encoder)
         if not 1 <= top <= experts:
             raise ConfigError("a row uses from one to all experts", where="sparse-experts, top", found=f"{top} of {experts}")
         if not 0 <= balance < float("inf"):
             raise ConfigError("a strength from 0 up is needed", where="sparse-experts, balance", found=balance)
         self.features, self.balance = encoder.features, balance
-        self.experts = copies_of(encoder, experts)
-        self.gates = nn.ModuleDict({module_key(task): TopGate(prod(encoder.input_shape), experts, top) for task in self.tasks})
+        self.experts = Experts(encoder, experts)
+        self.gates = nn.ModuleDict({module_key(task): TopGate(self.experts.seen, experts, top) for task in self.tasks})
 
     def width(self, task: str) -> int:
         """The experts' features."""
@@ -102,14 +100,13 @@ class SparseExperts(Architecture):
 
     def starts(self) -> Iterator[tuple[Start, nn.Module]]:
         """A stream per expert; gates start at zero."""
-        for number, expert in enumerate(self.experts):
-            yield ("architecture", "expert", number) if number else ("architecture",), expert
+        yield from self.experts.starts()
         yield ("architecture", "gates"), self.gates
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """The experts once, mixed for every task."""
-        features = torch.stack([expert(inputs) for expert in self.experts])
-        return {task: mixed(self.gates[module_key(task)](inputs).to(features.dtype), features) for task in tasks}
+        seen, features = self.experts(inputs)
+        return {task: mixed(self.gates[module_key(task)](seen).to(features.dtype), features) for task in tasks}
 
     def penalty(self) -> Tensor | None:
         """b CV² of the experts' importance in the forwards since the last call."""

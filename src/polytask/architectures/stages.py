@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +31,21 @@ def stages_of(architecture: str, encoder: Encoder) -> tuple[nn.Module, ...]:
     return stages
 
 
-def shapes_of(encoder: Encoder) -> list[tuple[int, ...]]:
-    """The shape of one row after every stage."""
+def through(pieces: Iterable[nn.Module], values: Tensor) -> Tensor:
+    """One piece after the other."""
+    for piece in pieces:
+        values = piece(values)
+    return values
+
+
+def shapes_of(encoder: Encoder, pieces: tuple[nn.Module, ...] | None = None) -> list[tuple[int, ...]]:
+    """The shape of one row after every stage, or after every piece of its body."""
     was_training = encoder.training
     encoder.eval()
     with torch.no_grad():
-        values, shapes = torch.zeros(2, *encoder.input_shape), []
-        for stage in encoder.stages:
+        values, shapes = encoder.example(2), []
+        values = values if pieces is None else encoder.stem(values)
+        for stage in encoder.stages if pieces is None else pieces:
             values = stage(values)
             shapes.append(tuple(values.shape[1:]))
     encoder.train(was_training)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from torch import Tensor, nn
+from torch import nn
 
 from polytask.encoders.encoder import Encoder
 from polytask.errors import ConfigError
@@ -46,11 +46,6 @@ class Conv(Encoder):
     def stages(self) -> tuple[nn.Module, ...]:
         """Two convolutional stages and the flattening."""
         return (self.first, self.second, self.flatten)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Images (N, channels, height, width) -> features (N, features)."""
-        features: Tensor = self.flatten(self.second(self.first(inputs)))
-        return features
 
 
 def _after(side: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
-from torch import Tensor, nn
+from torch import nn
 
 from polytask.encoders.encoder import Encoder
 from polytask.errors import ConfigError
@@ -46,8 +46,3 @@ class MLP(Encoder):
     def stages(self) -> tuple[nn.Module, ...]:
         """One stage per layer."""
         return tuple(self.layers)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Vectors (N, input features) -> features (N, features)."""
-        features: Tensor = self.layers(inputs)
-        return features

@@ -65,10 +65,3 @@ class ResidualMLP(Encoder):
     def stages(self) -> tuple[nn.Module, ...]:
         """The first layer, the blocks, and the last normalisation."""
         return (self.first, *self.blocks, self.last)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Vectors (N, input features) -> features (N, width)."""
-        values = inputs
-        for stage in self.stages:
-            values = stage(values)
-        return values

@@ -71,7 +71,7 @@ class ResNet(Encoder):
         if width < 1 or not blocks or min(blocks) < 1:
             raise ConfigError("sizes from 1 up are needed", where="encoder 'resnet'", found=f"width={width}, blocks={tuple(blocks)}")
         self.input_shape = tuple(input_shape)
-        self.stem = _stem(input_shape[0], width, form)
+        self.first = _stem(input_shape[0], width, form)
         self.groups, channels = nn.ModuleList(), width
         for number, count in enumerate(blocks):
             wider = width * 2**number
@@ -84,14 +84,7 @@ class ResNet(Encoder):
     @property
     def stages(self) -> tuple[nn.Module, ...]:
         """The stem, the groups, and the mean over places."""
-        return (self.stem, *self.groups, self.pool)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Images (N, channels, height, width) -> features (N, features)."""
-        values = inputs
-        for stage in self.stages:
-            values = stage(values)
-        return values
+        return (self.first, *self.groups, self.pool)
 
 
 def _stem(channels: int, width: int, form: Form) -> nn.Sequential:

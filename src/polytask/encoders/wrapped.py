@@ -51,11 +51,6 @@ class Wrapped(Encoder):
         """The pieces that were given, and the flattening."""
         return (*self._stages, self.flatten)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Inputs (N, *input_shape) -> features (N, features)."""
-        features: Tensor = self.flatten(self.module(inputs))
-        return features
-
     def _tried(self, module: nn.Module) -> object:
         """What comes out for two rows, without a trace in the module."""
         was_training = module.training
