@@ -11,10 +11,27 @@ from polytask.evaluation.metrics import METRICS, Outcome
 
 Drawn = tuple[np.ndarray, Runs, list[Outcome]]
 CLASSES = ("accuracy", "log-loss", "auc")
+TAGS = ("entity-f1", "token-accuracy")
+
+
+def drawn_tags(generator: np.random.Generator, units: int, seeds: int, skill: float) -> Drawn:
+    """Sentences of up to six tags, of which a share is drawn anew by each run."""
+    names = np.array(["O", "B-a", "I-a", "B-b"])
+    lengths = np.random.default_rng(0).integers(1, 7, size=units)
+    true = [generator.integers(0, 4, size=length) for length in lengths]
+    guesses = np.empty((seeds, units), dtype=object)
+    for seed in range(seeds):
+        for unit, tags in enumerate(true):
+            other = generator.random(len(tags)) < 0.5 / skill
+            guesses[seed, unit] = " ".join(names[np.where(other, generator.integers(0, 4, size=len(tags)), tags)])
+    targets = np.array([" ".join(names[tags]) for tags in true], dtype=object)
+    return targets, Runs(guesses), [Outcome(targets, row) for row in guesses]
 
 
 def drawn(metric: str, generator: np.random.Generator, units: int, seeds: int = 3, skill: float = 1.0) -> Drawn:
     """Targets, runs, and the same runs as outcomes; scores are rounded so that many tie."""
+    if metric in TAGS:
+        return drawn_tags(generator, units, seeds, skill)
     if metric not in CLASSES:
         targets = generator.normal(1, 2, size=units)
         guesses = targets + generator.normal(size=(seeds, units)) / skill

@@ -5,18 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from polytask.errors import ConfigError
 
 
-def head(features: int, outputs: int, hidden: Sequence[int] = (64,)) -> nn.Sequential:
+class OfRow(nn.Module):
+    """Of features (N, 1 + L, F) the summary of the row (N, F)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, F)."""
+        return features[:, 0]
+
+
+class OfTokens(nn.Module):
+    """Of features (N, 1 + L, F) those of the tokens (N, L, F)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, L, F)."""
+        return features[:, 1:]
+
+
+def head(features: int, outputs: int, hidden: Sequence[int] = (64,), looks_at: nn.Module | None = None) -> nn.Sequential:
     """Fully connected layers with ReLU between them: features -> hidden … -> outputs.
 
     Args:
         features: Width of what comes in.
         outputs: Width of what goes out.
         hidden: Widths in between; the reference network has one layer of 64.
+        looks_at: What picks the head's part of the features, where they are of a row and of its tokens.
 
     Raises:
         ConfigError: A width is below 1.
@@ -28,7 +45,7 @@ def head(features: int, outputs: int, hidden: Sequence[int] = (64,)) -> nn.Seque
     if hidden and min(hidden) < 1:
         raise ConfigError("hidden layers have at least one unit", where="head, hidden", found=tuple(hidden))
     widths = (features, *hidden)
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [] if looks_at is None else [looks_at]
     for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))

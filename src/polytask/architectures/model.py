@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture
-from polytask.architectures.heads import head
+from polytask.architectures.heads import OfRow, OfTokens, head
 from polytask.architectures.names import module_key
 from polytask.encoders import Encoder
 from polytask.encoders.initialisation import initialise
@@ -65,14 +65,20 @@ class MultiTaskModel(nn.Module):
             raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
         self.tasks = tuple(tasks)
         self.architecture = architecture_named(architecture, encoder, names)
-        self.heads = nn.ModuleDict(
-            {module_key(task.name): head(self.architecture.width(task.name), task.outputs, hidden) for task in tasks}
-        )
+        self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         if initialisation is not None:
             for stream, module in self.architecture.starts():
                 initialise(module, initialisation, seed_of(seed, "initialisation", *stream))
         for name in names:
             initialise(self.head(name), initialisation or "framework", seed_of(seed, "initialisation", "head", name))
+
+    def _new_head(self, task: Task, encoder: Encoder, hidden: Sequence[int]) -> nn.Module:
+        if task.per_token and not encoder.tokens:
+            found = f"{type(encoder).__name__}, which gives none"
+            remedy = "Take an encoder of sequences, such as text"
+            raise ConfigError("this task needs features of every token", where=f"task {task.name!r}", found=found, remedy=remedy)
+        looks_at = (OfTokens() if task.per_token else OfRow()) if encoder.tokens else None
+        return head(self.architecture.width(task.name), task.outputs, hidden, looks_at)
 
     def head(self, task: str) -> nn.Module:
         """The head of that task.
@@ -91,7 +97,7 @@ class MultiTaskModel(nn.Module):
         return {name: p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1}
 
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Outputs (N, task.outputs) per task, from the inputs (N, ...) of one source.
+        """Outputs (N, task.outputs), of tokens (N, L, task.outputs), per task, from the inputs (N, ...) of one source.
 
         Args:
             inputs: As the encoder takes them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ class NetworkPlan:
         encoder: Registry name of the encoder.
         input_shape: The shape of one input.
         encoder_options: The encoder's other arguments.
+        facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
         architecture: Registry name of the way of sharing.
         hidden: Widths of the heads' hidden layers.
         initialisation: `framework`, `glorot` or `he`.
@@ -39,6 +41,7 @@ class NetworkPlan:
     architecture: str = "hard"
     hidden: tuple[int, ...] = (64,)
     initialisation: str = "framework"
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, tasks: Sequence[Task], seed: int) -> MultiTaskModel:
         """A new network.
@@ -48,12 +51,17 @@ class NetworkPlan:
         """
         kind = find("encoder", self.encoder).resolve()
         try:
-            encoder = kind(self.input_shape, **self.encoder_options)
+            encoder = kind(self.input_shape, **self._asked_for(kind), **self.encoder_options)
         except TypeError as error:
             raise ConfigError("these options do not fit", where=f"encoder {self.encoder!r}", found=error) from None
         return MultiTaskModel(
             encoder, tasks, architecture=self.architecture, hidden=self.hidden, initialisation=self.initialisation, seed=seed
         )
+
+    def _asked_for(self, encoder: type) -> dict[str, Any]:
+        """The facts that an encoder has arguments for, unless they are given."""
+        arguments = inspect.signature(encoder).parameters.keys() - self.encoder_options.keys()
+        return {name: value for name, value in self.facts.items() if name in arguments}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -62,9 +70,9 @@ class NetworkPlan:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NetworkPlan:
         """What `to_dict` described."""
-        options = {name: _tupled(value) for name, value in data["encoder_options"].items()}
-        rest = {name: _tupled(value) for name, value in data.items() if name != "encoder_options"}
-        return cls(encoder_options=options, **rest)
+        options, facts = ({name: _tupled(value) for name, value in data[part].items()} for part in ("encoder_options", "facts"))
+        rest = {name: _tupled(value) for name, value in data.items() if name not in ("encoder_options", "facts")}
+        return cls(encoder_options=options, facts=facts, **rest)
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 - any plain value

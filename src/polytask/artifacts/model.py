@@ -42,7 +42,7 @@ class Model:
         """Original labels or numbers, one column per task that the source's inputs carry.
 
         Args:
-            inputs: (N, ...) as the source has them: uint8 images, or vectors.
+            inputs: (N, ...) as the source has them: uint8 images, or vectors; texts or a table where it was trained on such.
             source: Which source they are like; needed where the model knows several.
 
         Raises:
@@ -65,8 +65,9 @@ class Model:
         networks = [network for network in self.networks if chosen in network.normalisations]
         found: list[tuple[Task, Predictions]] = []
         for network in networks:
-            _check_shape(network, inputs)
-            outputs = network.outputs_for(chosen, np.asarray(inputs))
+            if chosen not in network.codings:
+                _check_shape(network, inputs)
+            outputs = network.outputs_for(chosen, inputs)
             found.extend((task, task.predict(outputs[task.name])) for task in network.tasks)
         return found
 

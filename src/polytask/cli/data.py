@@ -12,7 +12,7 @@ from polytask.registry import find, rows_of
 app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(help="A built-in data set: see polytask data list.")]
-Size = Annotated[str, typer.Option(help="sample or full.")]
+Size = Annotated[str | None, typer.Option(help="sample or full; by default the first that there is.")]
 
 
 @app.command("list")
@@ -23,7 +23,7 @@ def list_all() -> None:
 
 
 @app.command()
-def describe(name: Name, size: Size = "sample") -> None:
+def describe(name: Name, size: Size = None) -> None:
     """Say what a data set holds, where it comes from, and where its files are."""
     find("data set", name)
     from polytask.datasets import dataset

@@ -17,7 +17,7 @@ def study(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. By default runs/ and the source's name.")] = None,
     arms: Annotated[str | None, typer.Option(help="What to compare, with commas: single, equal, 'cagrad(c=0.4)', weights=1/2, …")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds: 5 by default, 3 at least to trust the verdict.")] = None,
-    size: Annotated[str | None, typer.Option(help="sample (ships with polytask, the default) or full.")] = None,
+    size: Annotated[str | None, typer.Option(help="sample (ships with polytask) or full; by default the first that there is.")] = None,
     epochs: Annotated[int | None, typer.Option(help="The most epochs of any network.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows of a step over all sources.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of all arms.")] = None,

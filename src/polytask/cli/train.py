@@ -17,7 +17,7 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. By default runs/train- and the source's name.")] = None,
     balancer: Annotated[str | None, typer.Option(help="How losses become one update (polytask methods), or weights=0.2/0.8.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all random streams.")] = None,
-    size: Annotated[str | None, typer.Option(help="sample (ships with polytask, the default) or full.")] = None,
+    size: Annotated[str | None, typer.Option(help="sample (ships with polytask) or full; by default the first that there is.")] = None,
     epochs: Annotated[int | None, typer.Option(help="The most epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows of a step over all sources.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,

@@ -1,9 +1,25 @@
 """Data of several tasks: sources, splits, normalisation, and which rows a step sees."""
 
+from polytask.data.coding import Coding, coding_from_dict
+from polytask.data.columns import Columns
 from polytask.data.fingerprint import fingerprint
 from polytask.data.normalisation import Normalisation
 from polytask.data.samplers import Proportional, Sampler, proportional_batch_sizes
 from polytask.data.source import Source, Sources
 from polytask.data.splits import split
+from polytask.data.words import Words
 
-__all__ = ["Normalisation", "Proportional", "Sampler", "Source", "Sources", "fingerprint", "proportional_batch_sizes", "split"]
+__all__ = [
+    "Coding",
+    "Columns",
+    "Normalisation",
+    "Proportional",
+    "Sampler",
+    "Source",
+    "Sources",
+    "Words",
+    "coding_from_dict",
+    "fingerprint",
+    "proportional_batch_sizes",
+    "split",
+]

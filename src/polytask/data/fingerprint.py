@@ -18,8 +18,9 @@ def fingerprint(source: Source) -> str:
         False
     """
     digest = hashlib.sha256()
+    held_out = [] if source.held_out is None else [("held_out", source.held_out)]
     # A list, since a task may be called "inputs" or "units" too.
-    for name, array in [("inputs", source.inputs), ("units", source.units), *source.labels.items()]:
+    for name, array in [("inputs", source.inputs), ("units", source.units), *held_out, *source.labels.items()]:
         plain = np.asarray(array)
         content = repr(plain.tolist()).encode() if plain.dtype == object else np.ascontiguousarray(plain).tobytes()
         digest.update(f"{name} {plain.dtype} {plain.shape} ".encode())

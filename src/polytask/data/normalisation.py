@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from polytask.data.source import Source
 from polytask.errors import DataError
 
 _LONG = (torch.float64, torch.int64, torch.int32)
@@ -23,12 +24,33 @@ class Normalisation:
     Statistics come from the training rows of one source. Images stay uint8 in memory and are normalised batch by batch.
 
     Attributes:
-        mean: One per channel (images) or feature (vectors).
+        mean: One per channel (images) or feature (vectors); none where inputs are codes, which stay as they are.
         deviation: Likewise; 1 where the training rows are constant.
     """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+
+    @classmethod
+    def of(cls, source: Source) -> Normalisation:
+        """Statistics of a source's training rows: of what its coding says are numbers, gaps left out, or of all inputs.
+
+        Raises:
+            DataError: There is no row, no feature, or a number is not finite.
+        """
+        if source.coding is None:
+            return cls.fit(source.inputs)
+        numbers = source.coding.numbers(source.inputs)
+        if numbers is None:
+            return cls((), ())
+        mean, deviation = np.zeros(source.inputs.shape[1]), np.ones(source.inputs.shape[1])
+        for column in numbers:
+            values = source.inputs[:, column]
+            there = values[~np.isnan(values)]
+            if len(there):
+                found = cls.fit(there[:, np.newaxis])
+                mean[column], deviation[column] = found.mean[0], found.deviation[0]
+        return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
     @classmethod
     def fit(cls, inputs: NDArray[Any]) -> Normalisation:
@@ -58,7 +80,9 @@ class Normalisation:
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Raw inputs (N, channels or features, ...) -> float32 of the same shape."""
+        """Raw inputs (N, channels or features, ...) -> float32 of the same shape; codes as they are."""
+        if not self.mean:
+            return inputs
         # What float32 would round (a time in seconds, say) is made small before it is made short.
         exact = torch.float64 if inputs.dtype in _LONG else torch.float32
         scaled = inputs.to(exact, copy=True)

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from polytask.data.coding import Coding
 from polytask.errors import DataError
 
 Array = NDArray[Any]
@@ -20,12 +21,16 @@ class Source:
 
     Attributes:
         name: How batches, splits and messages call it.
-        inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features).
-        labels: Per task (N,) original labels: numbers, words; NaN or None where a row has none.
+        inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), or what
+            `coding` made of texts or of a table.
+        labels: Per task (N,) original labels: numbers, words; NaN or None where a row has none. Where inputs are tokens, codes
+            (N, L) of which 0 is padding, a task may label every token: (N, L).
         units: (N,) what each row is called in predictions; by default its number.
+        coding: What made the inputs, if they are texts or a table: it comes with the trained model.
+        held_out: (N,) True for the rows on which models are to be chosen; nothing where they are to be drawn.
 
     Raises:
-        DataError: A task has more or fewer labels than there are rows, or several to a row.
+        DataError: A task has more or fewer labels than there are rows, or several to a row that is not made of tokens.
 
     Example:
         >>> source = Source("toy", np.zeros((3, 2), "float32"), {"size": np.array([1.0, 2.0, np.nan])})
@@ -37,6 +42,8 @@ class Source:
     inputs: Array
     labels: Mapping[str, Array]
     units: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    coding: Coding | None = None
+    held_out: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
@@ -45,14 +52,13 @@ class Source:
         object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
         rows = len(self.inputs)
         object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
-        for task, labels in [*self.labels.items(), ("units", self.units)]:
-            if labels.shape != (rows,):
-                entries = f"{len(labels)} entries" if labels.ndim == 1 else f"entries of shape {labels.shape}"
-                raise DataError(
-                    "every row needs an entry, if only an empty one",
-                    where=f"source {self.name!r}, {task!r}",
-                    found=f"{entries} for {rows} rows",
-                )
+        held_out = [] if self.held_out is None else [("held_out", np.asarray(self.held_out))]
+        for name, entries in [*self.labels.items(), ("units", self.units), *held_out]:
+            per_token = name in self.labels and entries.ndim == 2 and entries.shape == self.inputs.shape[:2] and self.has_tokens
+            if entries.shape != (rows,) and not per_token:
+                found = f"{len(entries)} entries" if entries.ndim == 1 else f"entries of shape {entries.shape}"
+                where = f"source {self.name!r}, {name!r}"
+                raise DataError("every row needs an entry, if only an empty one", where=where, found=f"{found} for {rows} rows")
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -62,10 +68,16 @@ class Source:
         """The tasks that this source labels, at least in part."""
         return tuple(self.labels)
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether inputs are codes (N, L, ...) of tokens."""
+        return self.inputs.ndim > 1 and self.inputs.dtype == np.int64
+
     def take(self, rows: NDArray[np.int64]) -> Source:
         """The source of these rows only."""
         labels = {task: labels[rows] for task, labels in self.labels.items()}
-        return Source(self.name, self.inputs[rows], labels, self.units[rows])
+        held_out = None if self.held_out is None else np.asarray(self.held_out)[rows]
+        return Source(self.name, self.inputs[rows], labels, self.units[rows], self.coding, held_out)
 
 
 @dataclass(frozen=True)

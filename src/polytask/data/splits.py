@@ -20,7 +20,8 @@ def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     """Training and validation part of a source: seeded, and stratified over all its labels.
 
     Rows that agree in every task (in the class, the fifth of the range of ranks for numbers, or in having no label) form
-    a stratum. Every stratum gives `share` of its rows to validation, rounded so that the total is right to one row.
+    a stratum. Every stratum gives `share` of its rows to validation, rounded so that the total is right to one row. Labels of tokens
+    have no part in it. Where the source says which rows are held out, it is those and no others.
 
     Args:
         source: The rows to divide.
@@ -42,6 +43,8 @@ def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     """
     if not 0 < share < 1:
         raise ConfigError("the validation share lies between 0 and 1", where="validation", found=share)
+    if source.held_out is not None:
+        return _as_given(source, np.asarray(source.held_out))
     wanted = round(share * len(source))
     if not 0 < wanted < len(source):
         found = f"{len(source)} rows, of which {wanted} for validation"
@@ -50,11 +53,19 @@ def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     return source.take(np.flatnonzero(~chosen)), source.take(np.flatnonzero(chosen))
 
 
+def _as_given(source: Source, held_out: NDArray[np.bool_]) -> tuple[Source, Source]:
+    if held_out.dtype != np.bool_ or held_out.all() or not held_out.any():
+        found = f"{int(held_out.sum())} of {len(source)} rows"
+        raise DataError("some rows are held out for validation, and some are not", where=f"source {source.name!r}, 'held_out'", found=found)
+    return source.take(np.flatnonzero(~held_out)), source.take(np.flatnonzero(held_out))
+
+
 def _strata(labels: Mapping[str, Array], rows: int) -> NDArray[np.int64]:
     """(N,) the number of each row's stratum."""
-    if not labels:
+    per_row = {task: values for task, values in labels.items() if values.ndim == 1}
+    if not per_row:
         return np.zeros(rows, dtype=np.int64)
-    keys = pd.DataFrame({task: _key(values) for task, values in labels.items()})
+    keys = pd.DataFrame({task: _key(values) for task, values in per_row.items()})
     return np.asarray(keys.groupby(list(keys.columns), sort=True).ngroup(), dtype=np.int64)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from polytask.data import Sources
-from polytask.datasets.dataset import SAMPLE, Dataset
+from polytask.datasets.dataset import Dataset
 from polytask.datasets.download import Progress, ignore
 from polytask.registry import find
 from polytask.tasks import Task
@@ -11,7 +11,7 @@ from polytask.tasks import Task
 __all__ = ["Dataset", "dataset", "load"]
 
 
-def dataset(name: str, size: str = SAMPLE) -> Dataset:
+def dataset(name: str, size: str | None = None) -> Dataset:
     """The built-in data set of that name.
 
     Raises:
@@ -21,12 +21,12 @@ def dataset(name: str, size: str = SAMPLE) -> Dataset:
     return found
 
 
-def load(name: str = "mnist-fashion", size: str = SAMPLE, progress: Progress = ignore) -> tuple[Sources, tuple[Task, ...]]:
+def load(name: str = "mnist-fashion", size: str | None = None, progress: Progress = ignore) -> tuple[Sources, tuple[Task, ...]]:
     """Training sources and tasks of a built-in data set; the sources keep the door to the test rows shut.
 
     Args:
         name: Of the data set.
-        size: `sample` ships with polytask; `full` is looked for, or fetched.
+        size: `sample` ships with polytask; `full` is looked for, or fetched. By default the first that there is.
         progress: Is told how far fetching is.
 
     Raises:

@@ -21,7 +21,7 @@ class Dataset(ABC):
     """Real data by name.
 
     Args:
-        size: `sample` ships with polytask; `full` is looked for, or fetched.
+        size: `sample` ships with polytask; `full` is looked for, or fetched. By default the first that there is.
 
     Raises:
         ConfigError: There is no such size.
@@ -29,11 +29,13 @@ class Dataset(ABC):
 
     name: ClassVar[str]
     files: ClassVar[tuple[RemoteFile, ...]]
+    sizes: ClassVar[tuple[str, ...]] = SIZES
+    """In which sizes there is this data set: the first is taken unless another is named."""
 
-    def __init__(self, size: str = SAMPLE) -> None:
-        if size not in SIZES:
-            raise ConfigError("unknown size", where=size, remedy=nearest(size, SIZES))
-        self.size = size
+    def __init__(self, size: str | None = None) -> None:
+        if size is not None and size not in self.sizes:
+            raise ConfigError(f"the data set {self.name} has no such size", where=size, remedy=nearest(size, self.sizes))
+        self.size = size or self.sizes[0]
 
     def fetch(self, progress: Progress = ignore) -> None:
         """Download what is not there of the files; the sample needs none.

@@ -45,6 +45,10 @@ def download(file: RemoteFile, folder: Path, progress: Progress = ignore, silenc
         DownloadError: No mirror gave the right content; the message says which file to put where.
         StorageError: The folder cannot be written to.
     """
+    if not file.mirrors:
+        raise DownloadError(
+            "not given out by anybody in this form", where=f"{file.folder}/{file.name}", remedy=f"Put the file into {folder}"
+        )
     make_folder(folder)
     target, partial = folder / file.packed, folder / f".{file.packed}.part"
     reasons: list[str] = []

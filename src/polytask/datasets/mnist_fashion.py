@@ -12,7 +12,7 @@ from polytask.data import Source
 from polytask.datasets.dataset import SAMPLE, Dataset
 from polytask.datasets.idx import read_idx
 from polytask.datasets.locate import fetch
-from polytask.datasets.mirrors import FILES, RemoteFile, file_of
+from polytask.datasets.mirrors import RemoteFile, file_of, files_in
 from polytask.tasks import Multiclass, Task
 
 DIGITS = tuple(range(10))
@@ -35,7 +35,7 @@ class MnistFashion(Dataset):
     """
 
     name: ClassVar[str] = "mnist-fashion"
-    files: ClassVar[tuple[RemoteFile, ...]] = FILES
+    files: ClassVar[tuple[RemoteFile, ...]] = files_in("mnist", "fashion-mnist")
 
     def tasks(self) -> tuple[Task, ...]:
         """`digit` and `garment`."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from polytask.data import Source
 from polytask.datasets.dataset import SAMPLE, Dataset
-from polytask.datasets.mirrors import FILES, RemoteFile
+from polytask.datasets.mirrors import RemoteFile, files_in
 from polytask.datasets.mnist_fashion import CLASSES, Part, full_part, sampled_part
 from polytask.seeds import seed_of
 from polytask.tasks import Multiclass, Task
@@ -34,7 +34,7 @@ class MultiFashionMnist(Dataset):
     """
 
     name: ClassVar[str] = "multi-fashion-mnist"
-    files: ClassVar[tuple[RemoteFile, ...]] = FILES
+    files: ClassVar[tuple[RemoteFile, ...]] = files_in("mnist", "fashion-mnist")
 
     def tasks(self) -> tuple[Task, ...]:
         """`digit` and `garment`."""

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 _NOTHING = nn.Identity()
+
+
+@runtime_checkable
+class LearnsFromInputs(Protocol):
+    """A part of a network that is told the training rows once, before the first step: quantiles, which categories there are."""
+
+    def learn_inputs(self, inputs: Tensor) -> None:
+        """The training rows (N, ...) as the network will see them. What is learned is kept in buffers."""
 
 
 class Encoder(nn.Module, ABC):

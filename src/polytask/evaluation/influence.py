@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polytask.errors import ConfigError, DataError
+from polytask.evaluation.entities import entity_counts, token_counts
 from polytask.evaluation.metrics import SMALLEST_PROBABILITY, find_metric, midranks
 
 if TYPE_CHECKING:
@@ -100,8 +101,36 @@ def _delong(positive: NDArray[np.bool_], scores: Floats) -> Floats:
     return np.asarray(area + weight * (components - area))
 
 
+def _of_ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Q + (a - q b) / mean b, with q the ratio of the sums of a and b (S, n)."""
+    whole = denominator.mean(axis=1, keepdims=True)
+    if not whole.all():
+        raise DataError("there is nothing to count", where="entities", found="no entity in a seed's test units")
+    ratio = numerator.mean(axis=1, keepdims=True) / whole
+    return np.asarray(ratio + (numerator - ratio * denominator) / whole)
+
+
+def _entity_f1(targets: Array, runs: Runs) -> Floats:
+    right, claimed, actual = np.stack([entity_counts(targets, row) for row in runs.predictions], axis=1)
+    return _of_ratio(2 * right, claimed + actual)
+
+
+def _token_accuracy(targets: Array, runs: Runs) -> Floats:
+    right, labelled = np.stack([token_counts(targets, row) for row in runs.predictions], axis=1)
+    return _of_ratio(right, labelled)
+
+
 INFLUENCES: Mapping[str, Callable[[Array, Runs], Floats]] = MappingProxyType(
-    {"accuracy": _accuracy, "log-loss": _log_loss, "auc": _auc, "mae": _mae, "rmse": _rmse, "r2": _r2}
+    {
+        "accuracy": _accuracy,
+        "log-loss": _log_loss,
+        "auc": _auc,
+        "entity-f1": _entity_f1,
+        "token-accuracy": _token_accuracy,
+        "mae": _mae,
+        "rmse": _rmse,
+        "r2": _r2,
+    }
 )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.evaluation.entities import entity_counts, outside, token_counts
 from polytask.registry.rows import nearest
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Outcome:
     """What was true and what was predicted, for the labelled units of one task.
 
     Attributes:
-        targets: (N,) class codes from 0 as int64, or values as float64.
+        targets: (N,) class codes from 0 as int64, values as float64, or a row's tags as one text.
         predictions: (N,) in the same coding.
         probabilities: (N, C) float64, one column per class code (binary: C = 2); None where there are none.
     """
@@ -160,6 +161,35 @@ def r2(outcome: Outcome) -> float:
     return float(1 - np.sum((outcome.predictions - targets) ** 2) / np.sum((targets - targets.mean()) ** 2))
 
 
+def _ratio(numerator: Floats, denominator: Floats) -> float:
+    """Of two sums; 0 where the second is."""
+    whole = float(denominator.sum())
+    return float(numerator.sum()) / whole if whole else 0.0
+
+
+def entity_precision(outcome: Outcome) -> float:
+    """The share of claimed entities that are there, from their first to their last token."""
+    right, claimed, _ = entity_counts(outcome.targets, outcome.predictions)
+    return _ratio(right, claimed)
+
+
+def entity_recall(outcome: Outcome) -> float:
+    """The share of entities that were found."""
+    right, _, actual = entity_counts(outcome.targets, outcome.predictions)
+    return _ratio(right, actual)
+
+
+def entity_f1(outcome: Outcome) -> float:
+    """2 found / (claimed + there), over the entities of all rows and names together."""
+    right, claimed, actual = entity_counts(outcome.targets, outcome.predictions)
+    return _ratio(2 * right, claimed + actual)
+
+
+def token_accuracy(outcome: Outcome) -> float:
+    """The share of labelled tokens whose tag is right."""
+    return _ratio(*token_counts(outcome.targets, outcome.predictions))
+
+
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
@@ -170,6 +200,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("f1", f1, higher_is_better=True, perfect=1.0),
             Metric("log-loss", log_loss, higher_is_better=False, perfect=0.0),
             Metric("auc", auc, higher_is_better=True, perfect=1.0),
+            Metric("entity-f1", entity_f1, higher_is_better=True, perfect=1.0),
+            Metric("entity-precision", entity_precision, higher_is_better=True, perfect=1.0),
+            Metric("entity-recall", entity_recall, higher_is_better=True, perfect=1.0),
+            Metric("token-accuracy", token_accuracy, higher_is_better=True, perfect=1.0),
             Metric("mae", mae, higher_is_better=False, perfect=0.0),
             Metric("rmse", rmse, higher_is_better=False, perfect=0.0),
             Metric("r2", r2, higher_is_better=True, perfect=1.0),
@@ -231,8 +265,8 @@ def trivial_outcome(kind: str, training: Array, targets: Array) -> Outcome:
     """What a predictor that never looks at the inputs makes of these targets.
 
     Args:
-        kind: `regression`: the mean of the training targets; any other: their most frequent class (the lowest code of
-            several), with the class frequencies as probabilities.
+        kind: `regression`: the mean of the training targets; `tagging`: no entity anywhere; any other: their most frequent
+            class (the lowest code of several), with the class frequencies as probabilities.
         training: (M,) training targets that the predictor is fitted on.
         targets: (N,) targets that it is applied to, in the same coding.
 
@@ -247,6 +281,8 @@ def trivial_outcome(kind: str, training: Array, targets: Array) -> Outcome:
         raise DataError("a trivial predictor needs at least one training target", where=kind, found="none")
     if kind == "regression":
         return Outcome(targets, np.full(len(targets), float(np.mean(training))))
+    if kind == "tagging":
+        return Outcome(targets, outside(targets))
     classes = max(2, int(training.max()) + 1, int(targets.max(initial=0)) + 1)
     frequencies = np.bincount(training, minlength=classes) / len(training)
     likeliest = np.full(len(targets), int(frequencies.argmax()), dtype=np.int64)

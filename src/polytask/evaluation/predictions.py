@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
 
-KINDS = ("multiclass", "binary", "regression")
+KINDS = ("multiclass", "binary", "regression", "tagging")
 COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
 
 
@@ -139,6 +139,8 @@ def _task(name: str, frame: pd.DataFrame, units: Array, arms: list[str], seeds: 
         raise ConfigError("unknown task kind", where=f"task {name}", found=kind, remedy=f"Choose from: {', '.join(KINDS)}")
     if kind == "regression":
         _refuse_non_finite(name, frame, {"target": targets, "prediction": predictions})
+    elif kind == "tagging":
+        targets, predictions = (frame[column].to_numpy(dtype=object) for column in ("target", "prediction"))
     else:
         targets, predictions = _class_codes(name, frame)
     runs_of_targets = targets.reshape(seeds * len(arms), -1)

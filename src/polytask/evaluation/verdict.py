@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-METRIC_OF_KIND = {"multiclass": "accuracy", "binary": "accuracy", "regression": "rmse"}
+_OF_CLASSES = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
+METRICS_OF_KIND = {
+    "multiclass": _OF_CLASSES,
+    "binary": _OF_CLASSES,
+    "regression": ("rmse", "mae", "r2"),
+    "tagging": ("entity-f1", "entity-precision", "entity-recall", "token-accuracy"),
+}
+"""What can be asked of a kind; the first by default."""
 NO_RELATIVE_CHANGE = ("r2",)  # can be 0 or negative
 USUAL_SEEDS = 5
 FEWEST_SEEDS = 3
@@ -78,8 +85,9 @@ def verdict(
         baseline: The arm that the others are compared with.
         chosen: The arm that validation data chose: its tasks are the family, other arms are shown unadjusted. Without it
             all arms and tasks form one family.
-        kinds: Per task multiclass, binary or regression; inferred where not given (fractions in targets: regression).
-        metrics: Per task one of accuracy, log-loss, auc, mae, rmse, r2; by default accuracy, and rmse for regression.
+        kinds: Per task multiclass, binary, regression or tagging; inferred where not given (fractions in targets: regression).
+        metrics: Per task one of accuracy, log-loss, auc, mae, rmse, r2, entity-f1, token-accuracy; by default accuracy, rmse for
+            regression, entity-f1 for tagging.
         margins: Per task the difference that counts as the same, in the metric's unit; by default 1 % of the baseline's metric.
         looks: Looks at the test data that are planned (at most 3); each gets its share of the 5 %.
         openings: How often the test data were opened, this time included.
@@ -141,9 +149,8 @@ def _refuse_unknown_tasks(predictions: Predictions, options: Mapping[str, Mappin
 
 
 def _compare(task: TaskPredictions, baseline: str, metric: str | None, margin: float | None) -> _Compared:
-    metric = metric or METRIC_OF_KIND[task.kind]
-    regression = task.kind == "regression"
-    if regression != (find_metric(metric).name in ("mae", "rmse", "r2")):
+    metric = metric or METRICS_OF_KIND[task.kind][0]
+    if find_metric(metric).name not in METRICS_OF_KIND[task.kind]:
         raise ConfigError(f"this metric does not fit a {task.kind} task", where=f"task {task.name}", found=metric)
     if margin is not None and not (np.isfinite(margin) and margin >= 0):
         raise ConfigError("a margin is a number that is not negative", where=f"margins[{task.name!r}]", found=margin)

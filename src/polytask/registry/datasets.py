@@ -16,4 +16,6 @@ ROWS = (
         "a digit and a garment in every 28x28 image: two tasks on the same rows",
         paper="after Sener & Koltun, NeurIPS 2018",
     ),
+    Row("data set", "census-income", "polytask.datasets.census_income:CensusIncome", "a table with two answers: income, and marriage"),
+    Row("data set", "atis", "polytask.datasets.atis:Atis", "questions of airline customers: an intent per sentence, a slot per word"),
 )

@@ -14,4 +14,15 @@ ROWS = (
         "a residual network of fully connected layers",
         needs="vectors",
     ),
+    Row(
+        "encoder",
+        "tabular",
+        "polytask.encoders.tabular:Tabular",
+        "numbers with gaps, vectors for categories, then fully connected layers",
+        paper="Gorishniy, Rubachev & Babenko, NeurIPS 2022",
+        needs="rows of a table",
+    ),
+    Row(
+        "encoder", "text", "polytask.encoders.text:Text", "word vectors, then a bidirectional GRU or a transformer", needs="codes of words"
+    ),
 )

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import math
 
-SHARES = frozenset({"accuracy", "precision", "recall", "f1"})
-NAMES = {"log-loss": "log loss", "auc": "AUC", "mae": "MAE", "rmse": "RMSE", "r2": "R²", "f1": "F1"}
+SHARES = frozenset({"accuracy", "precision", "recall", "f1", "entity-f1", "entity-precision", "entity-recall", "token-accuracy"})
+NAMES = {
+    "log-loss": "log loss",
+    "auc": "AUC",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "f1": "F1",
+    "entity-f1": "F1 of entities",
+    "token-accuracy": "accuracy of tokens",
+}
 NOTHING = "–"
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e9
 PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))

@@ -17,8 +17,8 @@ class NetworkConfig(BaseModel):
 
     Attributes:
         source: The name of a built-in data set; none where sources were given in Python.
-        size: `sample` or `full`.
-        encoder: Registry name; none takes `conv` for images and `mlp` for vectors.
+        size: `sample` or `full`; none takes the first that there is.
+        encoder: Registry name; none takes `conv` for images, `tabular` for tables, `text` for texts, `mlp` for vectors.
         encoder_options: The encoder's arguments.
         architecture: Registry name of the way of sharing.
         hidden: Widths of the heads' hidden layers.
@@ -31,7 +31,7 @@ class NetworkConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str | None = None
-    size: str = "sample"
+    size: str | None = None
     encoder: str | None = None
     encoder_options: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard"
@@ -114,7 +114,12 @@ def checked(kind: type[Config], given: object, where: str) -> Config:
         raise one_line(error, where) from None
 
 
-FILLED_IN: Mapping[str, str | None] = {"encoder": None, "workers": None, **{f"training.{name}": value for name, value in LEFT_OPEN.items()}}
+FILLED_IN: Mapping[str, str | None] = {
+    "size": None,
+    "encoder": None,
+    "workers": None,
+    **{f"training.{name}": value for name, value in LEFT_OPEN.items()},
+}
 """The choices that are filled in when a run begins, and what stands there before. Elsewhere None is a choice like any other."""
 
 

@@ -113,7 +113,7 @@ def _predicted(job: Job, sources: Sequence[Source]) -> tuple[list[pd.DataFrame],
         for task in network.tasks:
             if task.name in prepared.truths:
                 outcome = outcome_of(task, outputs[task.name], prepared)
-                mask = prepared.rows.labelled[task.name]
+                mask = prepared.rows.rows_with_label(task.name)
                 rows.append(_rows(job, task, outcome, _units(source, None if mask is None else mask.numpy())))
                 outcomes.append((task, outcome))
     return rows, outcomes

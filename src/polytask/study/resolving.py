@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polytask
 from polytask.architectures import NetworkPlan
 from polytask.data import Source, proportional_batch_sizes
+from polytask.datasets import dataset
 from polytask.encoders.initialisation import freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.study.arms import Arm
@@ -38,7 +40,12 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
     precision.arranged(model)
     batch_sizes = proportional_batch_sizes(_rows(sources), options.batch_size)
     training = resolved(options, model, data, precision, batch_sizes, workers=workers)
-    return asked.model_copy(update={"encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__})
+    filled = {"size": _size(asked), "encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__}
+    return asked.model_copy(update=filled)
+
+
+def _size(asked: NetworkConfig) -> str | None:
+    return asked.size if asked.size or asked.source is None else dataset(asked.source).size
 
 
 def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm]) -> None:
@@ -70,14 +77,25 @@ def plan_of(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
     """What the networks are made of.
 
     Raises:
-        ConfigError: The sources' inputs differ in shape.
+        ConfigError: The sources' inputs differ in shape or coding.
     """
     shapes = {tuple(int(side) for side in source.inputs.shape[1:]) for source in sources}
-    if len(shapes) != 1:
-        raise ConfigError("one encoder serves all sources, so their inputs have one shape", where="sources", found=sorted(shapes))
+    codings = [source.coding for source in sources]
+    facts = {} if codings[0] is None else dict(codings[0].facts())
+    if len(shapes) != 1 or any(coding != codings[0] for coding in codings):
+        found = sorted(shapes) if len(shapes) > 1 else "codings that differ"
+        raise ConfigError("one encoder serves all sources, so their inputs have one form", where="sources", found=found)
     shape = shapes.pop()
-    encoder = config.encoder or ("conv" if len(shape) == 3 else "mlp")
-    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.initialisation)
+    encoder = config.encoder or _usual_encoder(shape, facts)
+    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.initialisation, facts)
+
+
+def _usual_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:
+    if "words" in facts:
+        return "text"
+    if "cardinalities" in facts:
+        return "tabular"
+    return "conv" if len(shape) == 3 else "mlp"
 
 
 def _rows(sources: Sequence[Source]) -> dict[str, int]:

@@ -4,6 +4,7 @@ from polytask.tasks.binary import Binary
 from polytask.tasks.loss import Loss, loss_of
 from polytask.tasks.multiclass import Multiclass
 from polytask.tasks.regression import Regression
+from polytask.tasks.tagging import Tagging
 from polytask.tasks.task import Predictions, Targets, Task, task_from_dict
 
-__all__ = ["Binary", "Loss", "Multiclass", "Predictions", "Regression", "Targets", "Task", "loss_of", "task_from_dict"]
+__all__ = ["Binary", "Loss", "Multiclass", "Predictions", "Regression", "Tagging", "Targets", "Task", "loss_of", "task_from_dict"]

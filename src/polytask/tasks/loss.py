@@ -41,13 +41,17 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
 
     Args:
         task: Whose loss.
-        outputs: (N, task.outputs) of any floating type; the loss is computed in float32 or better.
-        targets: (N,) as `Task.encode` gives them; anything where there is no label.
-        labelled: (N,) True where there is a label; None where all have one.
+        outputs: (N, task.outputs), of tokens (N, L, task.outputs), of any floating type; the loss is computed in float32 or better.
+        targets: (N,) or (N, L) as `Task.encode` gives them; anything where there is no label.
+        labelled: In the shape of the targets, True where there is a label; None where all have one.
 
     Returns:
         Sum and count over the labelled units. Units without a label have no part in it: not even a NaN of theirs.
     """
+    if targets.dim() == 2:
+        # Most tokens are padding: what has a label is taken out, and all of it has one.
+        labelled = torch.ones_like(targets, dtype=torch.bool) if labelled is None else labelled
+        outputs, targets, labelled = outputs[labelled], targets[labelled], None
     exact = outputs if outputs.dtype == torch.float64 else outputs.float()
     if labelled is None:
         return Loss(task.loss_per_unit(exact, targets).sum(), len(targets)) if len(targets) else None

@@ -22,8 +22,8 @@ class Targets(NamedTuple):
     """Labels in the form that a loss takes.
 
     Attributes:
-        values: (N,) class codes (int64) or numbers (float32); anything where there is no label.
-        labelled: (N,) True where there is a label.
+        values: (N,) class codes (int64) or numbers (float32), of kinds that label tokens (N, L); anything where there is no label.
+        labelled: In the same shape, True where there is a label.
     """
 
     values: Array
@@ -34,7 +34,7 @@ class Predictions(NamedTuple):
     """A head's outputs in the form that metrics take.
 
     Attributes:
-        values: (N,) class codes (int64), or numbers in the original unit (float64).
+        values: (N,) class codes (int64), numbers in the original unit (float64), or a row's tags as one text.
         probabilities: (N, C) float64 per class, or None where the kind has none.
     """
 
@@ -57,6 +57,8 @@ class Task(ABC):
     kind: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     """Names of metrics; the first decides."""
+    per_token: ClassVar[bool] = False
+    """Whether labels and outputs belong to the tokens of a row: labels (N, L), outputs (N, L, outputs)."""
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
@@ -86,13 +88,18 @@ class Task(ABC):
     def values(self, labels: Array) -> Array:
         """Original labels (N,), all there, in the coding of predictions."""
 
+    def units(self, labels: Array) -> NDArray[np.bool_]:
+        """(N,) True for rows that have a label, if only of one of their tokens."""
+        there = present(labels)
+        return np.asarray(there.any(axis=1) if self.per_token else there, dtype=np.bool_)
+
     @abstractmethod
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every unit: outputs (N, `self.outputs`), targets (N,) -> (N,)."""
+        """The loss of every labelled unit: outputs (n, `self.outputs`), targets (n,) -> (n,)."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Predictions:
-        """What the outputs (N, `self.outputs`) mean."""
+        """What the outputs (N, `self.outputs`) mean; of tokens (N, L, `self.outputs`), NaN where a row has no more tokens."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data from which `task_from_dict` makes the same task."""

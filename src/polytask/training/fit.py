@@ -14,6 +14,7 @@ from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.named import balancer_named
 from polytask.data import Proportional, Source, proportional_batch_sizes
+from polytask.encoders import LearnsFromInputs
 from polytask.encoders.initialisation import Matched, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -121,6 +122,7 @@ def make_loop(
     data = prepare(sources, model.tasks, validation=chosen.validation, seed=seed)
     model.tasks = data.tasks
     matched = None if chosen.weights is None else load_weights(model, chosen.weights)
+    learn_inputs(model, data)
     freeze(model, chosen.freeze)
     precision = choose_precision(model, chosen.precision)
     precision.arranged(model)
@@ -135,6 +137,15 @@ def make_loop(
         state.identity = Identity(chosen, seed, state.backward.balancer, sampler.batch_sizes, data.tasks, used).to_dict()
         _go_on(state, found, checkpoint)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
+
+
+def learn_inputs(model: MultiTaskModel, data: PreparedData) -> None:
+    """Show the training rows to those parts of a network that learn from inputs alone."""
+    learners = [module for module in model.modules() if isinstance(module, LearnsFromInputs)]
+    if learners:
+        rows = torch.cat([source.rows.normalisation(source.rows.inputs) for source in data.training.values()])
+        for learner in learners:
+            learner.learn_inputs(rows)
 
 
 def resolved(
@@ -237,4 +248,5 @@ def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: 
         seconds=state.seconds,
         peak_memory=state.peak_memory,
         matched=matched,
+        codings={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
     )

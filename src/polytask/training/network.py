@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from polytask.architectures import MultiTaskModel, NetworkPlan
-from polytask.data import Normalisation, Source
+from polytask.data import Coding, Normalisation, Source, coding_from_dict
 from polytask.errors import ConfigError
 from polytask.storage import load_state, save_state
 from polytask.tasks import Task, task_from_dict
@@ -32,6 +32,7 @@ class Network:
         normalisations: Per source that it knows.
         precision: Of the forward pass.
         facts: What else was stored with it.
+        codings: Per source of texts or tables, what turns them into inputs.
     """
 
     plan: NetworkPlan
@@ -39,6 +40,7 @@ class Network:
     normalisations: Mapping[str, Normalisation]
     precision: Precision
     facts: Mapping[str, Any]
+    codings: Mapping[str, Coding] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -53,8 +55,8 @@ class Network:
         """Outputs (N, task.outputs) per task, for all rows of a source."""
         return outputs_of(self.model, source.rows, self.precision, tasks)
 
-    def outputs_for(self, source: str, inputs: np.ndarray[Any, Any]) -> dict[str, Tensor]:
-        """Outputs (N, task.outputs) of every task, for inputs such as that source has.
+    def outputs_for(self, source: str, inputs: Any) -> dict[str, Tensor]:  # noqa: ANN401 - an array, texts, or a table
+        """Outputs (N, task.outputs) of every task, for inputs such as that source has: texts and tables as they are.
 
         Raises:
             ConfigError: A source that the network was not trained on.
@@ -62,7 +64,9 @@ class Network:
         if source not in self.normalisations:
             known = ", ".join(self.normalisations)
             raise ConfigError("the network was not trained on this source", where=repr(source), remedy=f"It knows {known}")
-        prepared = prepare_source(Source(source, inputs, {}), (), self.normalisations[source])
+        coding = self.codings.get(source)
+        coded = np.asarray(inputs) if coding is None else coding.encode(inputs)
+        prepared = prepare_source(Source(source, coded, {}, coding=coding), (), self.normalisations[source])
         return self.outputs(prepared, tuple(task.name for task in self.tasks))
 
 
@@ -77,6 +81,7 @@ def save_network(folder: Path, plan: NetworkPlan, run: Run, facts: Mapping[str, 
             "normalisations": {name: normalisation.to_dict() for name, normalisation in run.normalisations.items()},
             "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},
             "facts": facts,
+            "codings": {name: coding.to_dict() for name, coding in run.codings.items()},
         },
     )
 
@@ -95,4 +100,5 @@ def load_network(folder: Path) -> Network:
     precision = Precision(**state["precision"])
     precision.arranged(model)
     normalisations = {name: Normalisation.from_dict(values) for name, values in state["normalisations"].items()}
-    return Network(plan, model.eval(), normalisations, precision, state["facts"])
+    codings = {name: coding_from_dict(values) for name, values in state["codings"].items()}
+    return Network(plan, model.eval(), normalisations, precision, state["facts"], codings)

@@ -56,12 +56,20 @@ def outputs_of(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: 
     with torch.inference_mode():
         chunks = [forward(model, rows.take(part), precision, tasks) for part in torch.split(torch.arange(len(rows)), CHUNK)]
     model.train(was_training)
-    return {task: torch.cat([chunk[task] for chunk in chunks]).float() for task in chunks[0]} if chunks else {}
+    return {task: _blank(torch.cat([chunk[task] for chunk in chunks]).float(), rows) for task in chunks[0]} if chunks else {}
+
+
+def _blank(outputs: Tensor, rows: Batch) -> Tensor:
+    """Outputs of tokens (N, L, C) with NaN where the code is that of padding; others as they are."""
+    if outputs.dim() < 3:
+        return outputs
+    padding = rows.inputs.flatten(2).eq(0).all(dim=2) if rows.inputs.dim() > 2 else rows.inputs.eq(0)
+    return outputs.masked_fill(padding.unsqueeze(2), torch.nan)
 
 
 def outcome_of(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome:
-    """What was true and what was predicted, for the labelled units of a source."""
-    mask = source.rows.labelled[task.name]
+    """What was true and what was predicted, for the rows of a source that have a label."""
+    mask = source.rows.rows_with_label(task.name)
     values, probabilities = task.predict(outputs if mask is None else outputs[mask])
     return Outcome(source.truths[task.name], values, probabilities)
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polytask.data import Normalisation, Source, split
+from polytask.data import Coding, Normalisation, Source, split
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import seed_of
 from polytask.tasks import Task
@@ -26,8 +26,8 @@ class Batch:
     Attributes:
         source: Its name.
         inputs: (N, ...) as they came.
-        targets: Per task (N,) as `Task.encode` gives them.
-        labelled: Per task (N,) True where there is a label; None where all have one.
+        targets: Per task (N,), or (N, L) of tokens, as `Task.encode` gives them.
+        labelled: Per task in the same shape, True where there is a label; None where all have one.
         normalisation: With the statistics of the source's training rows.
     """
 
@@ -53,7 +53,12 @@ class Batch:
 
     def counts(self) -> dict[str, int]:
         """How many labelled units each task has here."""
-        return {task: len(self) if mask is None else int(mask.sum()) for task, mask in self.labelled.items()}
+        return {task: self.targets[task].numel() if mask is None else int(mask.sum()) for task, mask in self.labelled.items()}
+
+    def rows_with_label(self, task: str) -> Tensor | None:
+        """(N,) True for rows that have a label of the task, if only of one of their tokens; None where all have one."""
+        mask = self.labelled[task]
+        return mask.any(dim=1) if mask is not None and mask.dim() == 2 else mask
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,12 @@ class PreparedSource:
     Attributes:
         rows: As one batch, from which others are taken.
         truths: Per task the labels that are there, in the coding of predictions: what metrics compare with.
+        coding: What made the inputs, if they are texts or a table.
     """
 
     rows: Batch
     truths: Mapping[str, NDArray[Any]]
+    coding: Coding | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -123,7 +130,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
     training, held_out = {}, {}
     for name, (first, second) in parts.items():
-        normalisation = Normalisation.fit(first.inputs)
+        normalisation = Normalisation.of(first)
         training[name] = prepare_source(first, fitted, normalisation)
         held_out[name] = prepare_source(second, fitted, normalisation)
     for part, prepared in (("training", training), ("validation", held_out)):
@@ -147,8 +154,8 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normali
             values, mask = task.encode(labels)
             targets[task.name] = _tensor(values)
             labelled[task.name] = None if mask.all() else _tensor(mask)
-            truths[task.name] = task.values(labels[mask])
-    return PreparedSource(Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation), truths)
+            truths[task.name] = task.values(labels[task.units(labels)])
+    return PreparedSource(Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation), truths, source.coding)
 
 
 def validation_share(sources: Sequence[Source]) -> float:
@@ -162,7 +169,7 @@ def validation_share(sources: Sequence[Source]) -> float:
 
 
 def _labels_of(task: str, sources: Sequence[Source]) -> NDArray[Any]:
-    return np.concatenate([np.asarray(source.labels[task]) for source in sources if task in source.labels])
+    return np.concatenate([np.asarray(source.labels[task]).ravel() for source in sources if task in source.labels])
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
@@ -173,7 +180,7 @@ def _tensor(array: NDArray[Any]) -> Tensor:
 def _check_inputs(source: Source) -> None:
     if source.inputs.dtype.kind not in "fiub":
         raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
-    if source.inputs.dtype.kind == "f":
+    if source.inputs.dtype.kind == "f" and source.coding is None:  # a coding has looked at them, and gaps of a table are no fault
         bad = np.flatnonzero(~np.isfinite(source.inputs).reshape(len(source), -1).all(axis=1))
         if len(bad):
             where = f"source {source.name!r}, row {source.units[bad[0]]}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from polytask.architectures import MultiTaskModel
-from polytask.data import Normalisation
+from polytask.data import Coding, Normalisation
 from polytask.encoders.initialisation import Matched
 from polytask.tasks import Task
 from polytask.training.machine import Precision
@@ -34,6 +34,7 @@ class Run:
         rows: How many were seen.
         seconds: How long it took.
         peak_memory: Bytes of the process, sampled; the largest of all sessions.
+        codings: Per source of texts or tables, what made its inputs.
         matched: What a weights file and the network had in common, if one was given.
     """
 
@@ -52,3 +53,4 @@ class Run:
     seconds: float
     peak_memory: int
     matched: Matched | None = None
+    codings: Mapping[str, Coding] = field(default_factory=dict)

@@ -1,0 +1,91 @@
+"""ATIS: what airline customers ask for, a label per sentence and a tag per word."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files as resources
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask.data import Source, Words
+from polytask.datasets.dataset import FULL, Dataset
+from polytask.datasets.idx import read_unpacked
+from polytask.datasets.locate import fetch
+from polytask.datasets.mirrors import RemoteFile, file_of, files_in
+from polytask.errors import DataError
+from polytask.tasks import Multiclass, Tagging, Task
+
+Texts = list[str]
+
+
+@final
+class Atis(Dataset):
+    """One source of 4,978 training and 893 test sentences: the intent of each sentence, and the slot of each of its words.
+
+    The last 500 training sentences are the development set of the usual split: they are held out, and models are chosen on them.
+    Sentences that ask for two things have an intent of their own, as in the publisher's files.
+
+    Example:
+        >>> intent, slots = Atis().tasks()
+        >>> len(intent.classes), len(slots.classes)
+        (26, 127)
+    """
+
+    name: ClassVar[str] = "atis"
+    files: ClassVar[tuple[RemoteFile, ...]] = files_in("atis")
+    sizes: ClassVar[tuple[str, ...]] = (FULL,)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """`intent` and `slots`."""
+        intents, slots = (resources("polytask.datasets") / "samples" / "atis-labels.txt").read_text(encoding="utf-8").splitlines()
+        return (Multiclass(name="intent", classes=tuple(intents.split())), Tagging(name="slots", classes=tuple(slots.split())))
+
+    def training(self) -> tuple[Source, ...]:
+        """The training sentences, and those that are held out."""
+        train, held_out = _part("train"), _part("dev")
+        sentences, slots, intents = (first + second for first, second in zip(train, held_out, strict=True))
+        return (_source(sentences, slots, intents, np.arange(len(sentences)) >= len(train[0])),)
+
+    def test(self) -> tuple[Source, ...]:
+        """The test sentences."""
+        return (_source(*_part("test")),)
+
+    def describe(self) -> dict[str, Any]:
+        """What it is, as plain data."""
+        return {
+            "name": self.name,
+            "size": self.size,
+            "source questions": "4,478 training, 500 held out, and 893 test sentences",
+            "task intent": "26 classes, one per sentence",
+            "task slots": "127 tags, one per word",
+            "from": "ATIS (Hemphill, Godfrey & Doddington, 1990), in the split of Goo et al., NAACL 2018",
+        }
+
+
+def _source(sentences: Texts, slots: Texts, intents: Texts, held_out: NDArray[np.bool_] | None = None) -> Source:
+    coding = _coding()
+    codes = coding.encode(sentences)
+    tags = np.full(codes.shape, None, dtype=object)
+    for row, (sentence, text) in enumerate(zip(sentences, slots, strict=True)):
+        own = text.split()
+        if len(own) != len(sentence.split()):
+            found = f"{len(own)} for {len(sentence.split())} words"
+            raise DataError("every word needs a tag", where=f"atis, sentence {row}", found=found)
+        tags[row, : len(own)] = own
+    return Source("questions", codes, {"intent": np.array(intents, dtype=object), "slots": tags}, coding=coding, held_out=held_out)
+
+
+@cache
+def _coding() -> Words:
+    """Of the sentences that are trained on."""
+    return Words.fit(_part("train")[0])
+
+
+def _part(part: str) -> tuple[Texts, Texts, Texts]:
+    """Sentences, their slots, and their intents."""
+    wanted = [file_of("atis", f"{part}.{kind}") for kind in ("seq.in", "seq.out", "label")]
+    paths = fetch(wanted)
+    sentences, slots, intents = (read_unpacked(paths[file], file.bytes).decode().splitlines() for file in wanted)
+    return sentences, slots, intents

@@ -1,0 +1,94 @@
+"""Census-Income (KDD): two binary tasks on the rows of one table."""
+
+from __future__ import annotations
+
+from functools import cache
+from io import BytesIO
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pandas as pd
+
+from polytask.data import Columns, Source
+from polytask.datasets.dataset import FULL, Dataset
+from polytask.datasets.idx import read_unpacked
+from polytask.datasets.locate import fetch
+from polytask.datasets.mirrors import RemoteFile, file_of, files_in
+from polytask.tasks import Binary, Task
+
+# In the order of the publisher's description; what is neither a number nor left out is a category.
+_NAMES = (
+    "age", "class-of-worker", "industry", "occupation", "education", "wage-per-hour", "enrolled", "marital-status", "major-industry",
+    "major-occupation", "race", "hispanic-origin", "sex", "union-member", "reason-for-unemployment", "employment", "capital-gains",
+    "capital-losses", "dividends", "tax-filer", "previous-region", "previous-state", "household-detail", "household-summary", "weight",
+    "migration-msa", "migration-region", "migration-within-region", "same-house", "previous-sunbelt", "employees", "parents-present",
+    "country-of-father", "country-of-mother", "country-of-birth", "citizenship", "own-business", "veterans-questionnaire",
+    "veterans-benefits", "weeks-worked", "year", "income",
+)  # fmt: skip
+_NUMBERS = ("age", "wage-per-hour", "capital-gains", "capital-losses", "dividends", "employees", "weeks-worked")
+_LEFT_OUT = ("marital-status", "weight", "income")
+_INCOME = {"- 50000.": "up to 50,000", "50000+.": "above 50,000"}
+_MARRIED = {True: "never", False: "once"}
+
+
+@final
+class CensusIncome(Dataset):
+    """One source of 199,523 training and 99,762 test rows: is the income above 50,000 dollars, and was the person ever married?
+
+    39 columns, of which 7 are numbers. The columns of both answers are left out, and so is the publisher's instance weight, which is
+    no property of a person. `?` and gaps are missing categories.
+
+    Example:
+        >>> [task.name for task in CensusIncome().tasks()]
+        ['income', 'married']
+    """
+
+    name: ClassVar[str] = "census-income"
+    files: ClassVar[tuple[RemoteFile, ...]] = files_in("census-income")
+    sizes: ClassVar[tuple[str, ...]] = (FULL,)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """`income` and `married`."""
+        return (Binary(name="income", classes=tuple(_INCOME.values())), Binary(name="married", classes=tuple(_MARRIED.values())[::-1]))
+
+    def training(self) -> tuple[Source, ...]:
+        """The training rows."""
+        return (self._source("train"),)
+
+    def test(self) -> tuple[Source, ...]:
+        """The test rows, coded as the training rows are."""
+        return (self._source("test"),)
+
+    def describe(self) -> dict[str, Any]:
+        """What it is, as plain data."""
+        return {
+            "name": self.name,
+            "size": self.size,
+            "source people": "199,523 training and 99,762 test rows, 39 columns, of which 7 are numbers",
+            **{f"task {task.name}": f"2 classes: {', '.join(map(str, getattr(task, 'classes', ())))}" for task in self.tasks()},
+            "licence": "CC BY 4.0",
+            "from": "Census-Income (KDD), UCI Machine Learning Repository, doi 10.24432/C5N30T",
+        }
+
+    def _source(self, part: str) -> Source:
+        table = _table(part)
+        labels = {
+            "income": table["income"].map(_INCOME).to_numpy(dtype=object),
+            "married": np.where(table["marital-status"] == "Never married", _MARRIED[True], _MARRIED[False]).astype(object),
+        }
+        coding = _coding()
+        return Source("people", coding.encode(table), labels, coding=coding)
+
+
+@cache
+def _coding() -> Columns:
+    table = _table("train").drop(columns=list(_LEFT_OUT))
+    return Columns.fit(table, categories=[str(name) for name in table if name not in _NUMBERS])
+
+
+def _table(part: str) -> pd.DataFrame:
+    file = file_of("census-income", f"census-income-{part}.csv")
+    content = BytesIO(read_unpacked(fetch([file])[file], file.bytes))
+    kinds = {name: "float64" if name in (*_NUMBERS, "weight") else "str" for name in _NAMES}
+    table = pd.read_csv(content, header=None, names=_NAMES, dtype=kinds, skipinitialspace=True, na_values=["?"], keep_default_na=False)
+    return table.assign(**{name: table[name].str.strip() for name, kind in kinds.items() if kind == "str"})

@@ -1,0 +1,95 @@
+"""A tag for every token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from polytask.errors import ConfigError
+from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
+from polytask.tasks.task import Predictions, Targets, Task, present
+
+NO_TAG = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagging(Task):
+    """One of C tags for every token of a row, with the cross-entropy of the softmax: the slots of a sentence, say.
+
+    The loss of a token with outputs z (C,) and tag y is ℓ = log Σ_c exp(z_c) − z_y; the labelled unit is the token. Predictions and
+    truths are a row's tags as one text, with spaces between. Tags that begin with B- and I- mark where entities begin and go on, and
+    all others are outside: the first metric counts entities, found from their first to their last token with the right name.
+
+    Attributes:
+        classes: The tags, in the order of the head's outputs: words without spaces.
+
+    Raises:
+        ConfigError: Fewer than two tags, one twice, or one with a space in it.
+
+    Example:
+        >>> task = Tagging(name="slots", classes=("O", "B-city", "I-city"))
+        >>> labels = np.array([["O", "B-city", "I-city"], ["B-city", None, None]], dtype=object)
+        >>> task.encode(labels).values.tolist(), task.values(labels).tolist()
+        ([[0, 1, 2], [1, 0, 0]], ['O B-city I-city', 'B-city'])
+    """
+
+    classes: tuple[Label, ...]
+
+    kind: ClassVar[str] = "tagging"
+    metrics: ClassVar[tuple[str, ...]] = ("entity-f1", "entity-precision", "entity-recall", "token-accuracy")
+    per_token: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        Task.__post_init__(self)
+        tags = tuple(map(str, checked_classes(self.name, self.classes, least=2)))
+        for tag in tags:
+            if tag.split() != [tag] or tag == NO_TAG:
+                raise ConfigError(f"a tag is one word, other than {NO_TAG}", where=f"task {self.name!r}", found=repr(tag))
+        object.__setattr__(self, "classes", tags)
+
+    @property
+    def outputs(self) -> int:
+        """One output per tag."""
+        return len(self.classes)
+
+    def fitted(self, labels: Array) -> Self:
+        """The task itself: it learns nothing from the labels."""
+        del labels
+        return self
+
+    def encode(self, labels: Array) -> Targets:
+        """Codes of tags (N, L).
+
+        Raises:
+            DataError: A label is none of the tags.
+        """
+        found = encode_classes(self.name, self.classes, np.asarray(labels).ravel())
+        shape = np.shape(labels)
+        return Targets(found.values.reshape(shape), found.labelled.reshape(shape))
+
+    def decode(self, values: Array) -> Array:
+        """Predictions are texts of tags already."""
+        return np.asarray(values, dtype=object)
+
+    def values(self, labels: Array) -> Array:
+        """(N,) every row's tags as one text, `-` for a token without a label that others follow."""
+        there = present(labels)
+        ends = there.shape[1] - there[:, ::-1].argmax(axis=1)
+        texts = [" ".join(np.where(own, row, NO_TAG)[:end]) for row, own, end in zip(labels, there, ends, strict=True)]
+        return np.array(texts, dtype=object)
+
+    def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy, in nats."""
+        return functional.cross_entropy(outputs, targets, reduction="none")
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        """(N,) every row's most probable tags as one text."""
+        lengths = (~torch.isnan(outputs).any(dim=2)).sum(dim=1).tolist()
+        tags = decode_classes(self.classes, outputs.argmax(dim=2).numpy(force=True))
+        texts = [" ".join(row[:length]) for row, length in zip(tags.tolist(), lengths, strict=True)]
+        return Predictions(np.array(texts, dtype=object), None)
