@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from polytask.architectures import MultiTaskModel
-from polytask.encoders import MLP, Conv, Encoder
+from polytask.encoders import MLP, Conv, Encoder, LeNet, Tabular, Text
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Binary, Multiclass, Regression, Task
 
@@ -27,11 +28,13 @@ class Row:
         spelled: As users write it.
         at_start: What it is before the first step, as users write it; nothing where it is like nothing simpler.
         shares: Whether any parameter is reached by several tasks.
+        stages: How many stages with parameters the encoder must have.
     """
 
     spelled: str
     at_start: str = ""
     shares: bool = True
+    stages: int = 1
 
     @property
     def name(self) -> str:
@@ -47,19 +50,19 @@ ROWS = (
     Row("separate", shares=False),
     Row("constrained", at_start="separate", shares=False),
     Row("constrained(distance=trace-norm)", at_start="separate", shares=False),
-    Row("cross-stitch"),
-    Row("cross-stitch(same=1.0)", at_start="separate"),
-    Row("nddr"),
-    Row("nddr(same=1.0)", at_start="separate"),
-    Row("sluice"),
-    Row("sluice(same=1.0, apart=0)", at_start="separate"),
-    Row("mtan"),
-    Row("branching"),
-    Row("branching(nodes=1)", at_start="hard"),
+    Row("cross-stitch", stages=2),
+    Row("cross-stitch(same=1.0)", at_start="separate", stages=2),
+    Row("nddr", stages=2),
+    Row("nddr(same=1.0)", at_start="separate", stages=2),
+    Row("sluice", stages=2),
+    Row("sluice(same=1.0, apart=0)", at_start="separate", stages=2),
+    Row("mtan", stages=2),
+    Row("branching", stages=2),
+    Row("branching(nodes=1)", at_start="hard", stages=2),
     Row("mmoe"),
     Row("mmoe(experts=1)", at_start="hard"),
     Row("ple"),
-    Row("ple(levels=2)"),
+    Row("ple(levels=2)", stages=2),
     Row("ple(shared=3, private=0)", at_start="mmoe(experts=3)"),
     Row("ple(shared=1, private=0)", at_start="hard"),
     Row("dselect-k"),
@@ -71,15 +74,31 @@ ROWS = (
     Row("lora", at_start="hard"),
     Row("lora(rank=0)", at_start="hard"),
 )
-ENCODERS = {"mlp": lambda: MLP((5,), hidden=(8, 6)), "conv": lambda: Conv((1, 12, 12))}
+ENCODERS: dict[str, Callable[[], Encoder]] = {
+    "mlp": lambda: MLP((5,), hidden=(8, 6)),
+    "conv": lambda: Conv((1, 12, 12)),
+    "lenet": lambda: LeNet((1, 16, 16)),
+    "tabular": lambda: Tabular((5,), cardinalities=(0, 0, 0, 3, 4), hidden=(8, 6), numbers="piecewise", size=5),
+    "text": lambda: Text((6,), words=9, embedding=4, width=6, dropout=0.1),
+}
+
+
+def stages_of(encoder: str) -> int:
+    """How many stages with parameters an encoder has."""
+    return sum(any(True for _ in stage.parameters()) for stage in ENCODERS[encoder]().stages)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for a row runs for every row; one that asks for an encoder, for every encoder."""
-    if "row" in metafunc.fixturenames:
+    """A test that asks for a row runs for every row; one that asks for an encoder too, for every encoder that fits the row."""
+    asked = set(metafunc.fixturenames)
+    pairs = [(row, encoder) for row in ROWS for encoder in ENCODERS if stages_of(encoder) >= row.stages]
+    if {"row", "encoder"} <= asked:
+        metafunc.parametrize(("row", "encoder"), pairs, ids=[f"{row.spelled}-{encoder}" for row, encoder in pairs])
+    elif "row" in asked:
         metafunc.parametrize("row", ROWS, ids=[row.spelled for row in ROWS])
-    if "encoder" in metafunc.fixturenames:
-        metafunc.parametrize("encoder", ENCODERS)
+    elif "misfit" in asked:
+        others = [(row.spelled, encoder) for row in ROWS for encoder in ENCODERS if (row, encoder) not in pairs]
+        metafunc.parametrize("misfit", others, ids=[f"{spelled}-{encoder}" for spelled, encoder in others])
 
 
 @pytest.fixture(scope="session")

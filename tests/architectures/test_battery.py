@@ -13,36 +13,53 @@ from torch import Tensor
 from polytask import fit
 from polytask.architectures import NetworkPlan
 from polytask.balancing import UPGrad
-from polytask.data import Source
+from polytask.data import Columns, Source, Words
 from polytask.encoders import MLP
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.registry import names
-from polytask.tasks import Regression
+from polytask.tasks import Binary, Regression, Tagging
 from polytask.training import Progress
 
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 24, "lr": 0.01, "threads": 1, "precision": "float32", "patience": None}
 
 
+def raw(encoder: str, rows: int, random: np.random.Generator) -> Any:
+    """Inputs as a source has them."""
+    if encoder == "text":
+        codes = random.integers(1, 9, (rows, 6))
+        codes[np.arange(6) >= random.integers(1, 7, (rows, 1))] = 0
+        return codes
+    if encoder == "tabular":
+        numbers, categories = random.normal(size=(rows, 3)), random.integers(0, 3, (rows, 2))
+        numbers[random.random((rows, 3)) < 0.1] = np.nan
+        return np.hstack([numbers, categories]).astype("float32")
+    if encoder == "mlp":
+        return random.normal(size=(rows, 5)).astype("float32")
+    return random.integers(0, 256, (rows, 1, *SIDES[encoder]), dtype=np.uint8)
+
+
+SIDES = {"conv": (12, 12), "lenet": (16, 16)}
+CODINGS = {"text": Words(tuple("abcdefg")), "tabular": Columns(tuple("abcde"), (None, None, None, ("x", "y"), ("u", "v", "w")))}
+
+
 def inputs_of(encoder: str) -> Tensor:
-    shape = (5,) if encoder == "mlp" else (1, 12, 12)
-    return torch.randn(7, *shape, generator=torch.Generator().manual_seed(1))
+    """As a network sees them."""
+    inputs = torch.from_numpy(raw(encoder, 7, np.random.default_rng(1)))
+    return inputs if encoder == "text" else inputs.float() / (255 if encoder in SIDES else 1)
 
 
 def source(encoder: str, rows: int = 60, gaps: float = 0.2) -> Source:
     random = np.random.default_rng(3)
-    if encoder == "mlp":
-        inputs = random.normal(size=(rows, 5)).astype("float32")
-    else:
-        inputs = random.integers(0, 256, (rows, 1, 12, 12), dtype=np.uint8)
-    level = inputs.reshape(rows, -1)[:, :3].astype(float).mean(1)
+    inputs = raw(encoder, rows, random)
+    level = np.nan_to_num(inputs.reshape(rows, -1)[:, :3].astype(float)).mean(1)
     plan = np.where(level > np.median(level), "a", "b").astype(object)
     churn = np.where(level > np.quantile(level, 0.7), "leaves", "stays").astype(object)
     plan[::9] = "c"
     price = level.copy()
     for number, labels in enumerate((price, churn, plan)):
         labels[random.random(rows) < gaps * (number + 1) / 3] = np.nan if labels.dtype == float else None
-    return Source("table", inputs, {"price": price, "churn": churn, "plan": plan})
+    return Source("table", inputs, {"price": price, "churn": churn, "plan": plan}, coding=CODINGS.get(encoder))
 
 
 def features_of(model: Any, encoder: str, tasks: tuple[str, ...] = ("price", "churn", "plan")) -> dict[str, Tensor]:
@@ -65,7 +82,8 @@ def test_every_architecture_is_something_simpler_somewhere(rows: Any) -> None:
 def test_features_have_the_width_that_heads_expect(row: Any, encoder: str, build: Any) -> None:
     model = build(row.spelled, encoder)
     features = features_of(model, encoder)
-    assert {task: tuple(z.shape) for task, z in features.items()} == {task: (7, model.architecture.width(task)) for task in features}
+    places = (7, 7) if encoder == "text" else (7,)  # a summary and six words
+    assert {task: z.shape for task, z in features.items()} == {task: (*places, model.architecture.width(task)) for task in features}
     assert all(bool(torch.isfinite(z).all()) for z in features.values())
 
 
@@ -201,3 +219,26 @@ def test_an_encoder_without_stages_is_told_what_it_lacks(spelled: str, build: An
         from polytask.architectures import MultiTaskModel
 
         MultiTaskModel(MLP((5,), hidden=(8,)), build("hard").tasks, architecture=spelled)
+
+
+def test_what_does_not_fit_is_told_what_the_encoder_lacks(misfit: tuple[str, str], build: Any) -> None:
+    with pytest.raises(ConfigError, match=r"works between the stages|a level needs a stage of the encoder") as caught:
+        build(*misfit)
+    assert "\n" not in str(caught.value)
+
+
+def test_words_and_sentences_are_learned_together(row: Any, build: Any, tmp_path: Path) -> None:
+    """Two kinds of task on two levels, with gaps in both, from one encoder of sequences."""
+    if row.stages > 1:
+        pytest.skip("needs stages")
+    random = np.random.default_rng(5)
+    codes = raw("text", 60, random)
+    tags = np.where(codes == 0, None, np.where(codes % 2 == 0, "B-even", "O")).astype(object)
+    tags[3], tags[4, 0] = None, None
+    mood = np.where((codes == 2).any(1), "good", "bad").astype(object)
+    mood[::7] = None
+    tasks = (Binary(name="mood", classes=("bad", "good")), Tagging(name="slots", classes=("O", "B-even")))
+    source = Source("notes", codes, {"mood": mood, "slots": tags}, coding=CODINGS["text"])
+    run = fit(build(row.spelled, "text", tasks=tasks), [source], "pcgrad" if row.shares else "equal", **QUICK)
+    assert set(run.validation) == {"mood", "slots"}
+    assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())

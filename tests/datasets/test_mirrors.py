@@ -30,6 +30,6 @@ def test_checksums_and_sizes_are_those_of_the_files(file: RemoteFile, monkeypatc
 
 
 def test_safe_addresses_come_first() -> None:
-    for file in FILES:
+    for file in (file for file in FILES if file.mirrors):
         assert file.mirrors[0].startswith("https://")
         assert len(set(file.mirrors)) == len(file.mirrors)

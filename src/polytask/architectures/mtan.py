@@ -32,6 +32,8 @@ class Attention(nn.Module):
             fitted = self.fitted(before)
             if features.dim() == 4:
                 fitted = nn.functional.adaptive_avg_pool2d(fitted, cast("tuple[int, int]", tuple(features.shape[2:])))
+            elif fitted.dim() == 4:  # maps have become a vector
+                fitted = fitted.mean((2, 3))
             seen = torch.cat([features, fitted], dim=1)
         mask = torch.sigmoid(self.second(torch.relu(self.first(seen))))
         self.last = float(mask.detach().mean())
