@@ -45,9 +45,9 @@ class Piecewise(nn.Module):
         """Quantiles of every column; where several are one, the interval is empty and stays 0 or 1."""
         shares = torch.linspace(0.0, 1.0, self.bins.shape[1], dtype=torch.float64)
         for column, values in zip(self.bins, numbers.double().unbind(1), strict=True):
-            there = values[~values.isnan()]
-            if len(there):
-                column.copy_(torch.quantile(there[:: max(1, len(there) // 100_000)], shares))
+            distinct = values[~values.isnan()].unique()
+            if len(distinct):
+                column.copy_(torch.quantile(distinct[:: max(1, len(distinct) // 100_000)], shares))
 
     def forward(self, numbers: Tensor) -> Tensor:
         """(N, F · size)."""

@@ -153,7 +153,7 @@ class Study:
         chosen = chosen_arm(self.arms, of_arm)
         predictions = read_predictions(folder.predictions)
         kinds = {task.name: task.kind for task in self.tasks}
-        metrics = {task.name: task.metrics[0] for task in self.tasks}
+        metrics = {task.name: task.metric for task in self.tasks}
         said = verdict(predictions, chosen=chosen, kinds=kinds, metrics=metrics, margins=config.margins, openings=openings(folder.ledger))
         recommendation = recommend(said, chosen, self.names, costs)
         summary = _summary(config, said, recommendation)

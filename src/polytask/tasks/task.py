@@ -14,6 +14,7 @@ from torch import Tensor
 
 from polytask.errors import ConfigError
 from polytask.registry import find
+from polytask.registry.rows import nearest
 
 Array = NDArray[Any]
 
@@ -49,14 +50,16 @@ class Task(ABC):
     Attributes:
         name: How labels, losses, weights and results call it.
         weight: The αₜ that the balancer `fixed` uses unless it is given others.
+        metric: By which models are chosen and verdicts are given: one of the kind's metrics, by default the first.
     """
 
     name: str
     weight: float = 1.0
+    metric: str = ""
 
     kind: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
-    """Names of metrics; the first decides."""
+    """Names of metrics; the first decides unless the task names another."""
     per_token: ClassVar[bool] = False
     """Whether labels and outputs belong to the tokens of a row: labels (N, L), outputs (N, L, outputs)."""
 
@@ -66,6 +69,11 @@ class Task(ABC):
         weight: object = self.weight
         if not (isinstance(weight, int | float | np.integer | np.floating) and 0 <= weight < float("inf")):
             raise ConfigError("a task's weight is a number from 0 up", where=f"task {self.name!r}", found=self.weight)
+        if not self.metric:
+            object.__setattr__(self, "metric", self.metrics[0])
+        if self.metric not in self.metrics:
+            where, remedy = f"task {self.name!r}, metric", nearest(str(self.metric), self.metrics)
+            raise ConfigError(f"a {self.kind} task has no such metric", where=where, found=repr(self.metric), remedy=remedy)
 
     @property
     @abstractmethod
@@ -116,7 +124,7 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
     Example:
         >>> from polytask.tasks import Binary
         >>> task_from_dict(Binary(name="churn").to_dict())
-        Binary(name='churn', weight=1.0, classes=(0, 1))
+        Binary(name='churn', weight=1.0, metric='accuracy', classes=(0, 1))
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
     kind = find("task kind", str(data.get("kind")))

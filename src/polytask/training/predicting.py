@@ -93,7 +93,7 @@ def measured(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str
 
 
 class Yardstick:
-    """Relative metrics: where each task's first metric stands between the trivial predictor (0) and a perfect one (1).
+    """Relative metrics: where the metric by which a task is chosen stands between the trivial predictor (0) and a perfect one (1).
 
     The trivial predictor is fitted on training targets and applied to the validation part.
 
@@ -104,11 +104,11 @@ class Yardstick:
     """
 
     def __init__(self, tasks: Sequence[Task], training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> None:
-        self.metrics = {task.name: find_metric(task.metrics[0]) for task in tasks}
+        self.metrics = {task.name: find_metric(task.metric) for task in tasks}
         self.trivial = {task.name: self._trivial(task, training, validation) for task in tasks}
 
     def relative(self, outcomes: Mapping[str, Outcome]) -> tuple[dict[str, float], dict[str, float]]:
-        """Per task the first metric, and the same as a relative metric."""
+        """Per task the metric that decides, and the same as a relative metric."""
         values = {task: metric.function(outcomes[task]) for task, metric in self.metrics.items()}
         return values, {task: relative(self.metrics[task], value, self.trivial[task]) for task, value in values.items()}
 
