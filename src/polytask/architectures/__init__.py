@@ -15,12 +15,13 @@ from polytask.architectures.model import MultiTaskModel, architecture_named
 from polytask.architectures.mtan import MTAN
 from polytask.architectures.nddr import NDDR
 from polytask.architectures.picture import Part, parts_of, picture_of
-from polytask.architectures.plan import NetworkPlan
+from polytask.architectures.plan import EncoderPlan, NetworkPlan
 from polytask.architectures.ple import PLE
 from polytask.architectures.rotated import RotatedSharing
 from polytask.architectures.separate import Separate
 from polytask.architectures.sluice import Sluice
 from polytask.architectures.sparse_experts import SparseExperts
+from polytask.architectures.stems import Stem
 
 __all__ = [
     "MTAN",
@@ -32,6 +33,7 @@ __all__ = [
     "Cost",
     "CrossStitch",
     "DSelectK",
+    "EncoderPlan",
     "FiLM",
     "HardSharing",
     "LearnedBranching",
@@ -44,6 +46,7 @@ __all__ = [
     "Separate",
     "Sluice",
     "SparseExperts",
+    "Stem",
     "architecture_named",
     "cost_of",
     "head",

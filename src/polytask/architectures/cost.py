@@ -54,8 +54,8 @@ def cost_of(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], tasks:
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         for source, shape in shapes.items():
-            example = model.architecture.example[:1]
-            model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tuple(tasks[source]))
+            example = model.example(source)
+            model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tuple(tasks[source]), source)
     model.train(training)
     # The counter takes a multiplication and an addition as two operations.
     return Cost(networks=1, parameters=count_parameters(model), multiply_adds=counter.get_total_flops() // 2)

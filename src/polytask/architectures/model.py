@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture
 from polytask.architectures.heads import OfRow, OfTokens, head
 from polytask.architectures.names import module_key
+from polytask.architectures.stems import Stem
 from polytask.encoders import Encoder
 from polytask.encoders.initialisation import initialise
 from polytask.errors import ConfigError
@@ -33,6 +35,7 @@ class MultiTaskModel(nn.Module):
         tasks: What to predict.
         architecture: The registry name of a way of sharing, with options in parentheses if it has any: `mmoe(experts=8)`.
         hidden: Widths of the heads' hidden layers.
+        stems: Per source whose inputs have a form of their own, what brings them into the form that the encoder takes.
         initialisation: `framework`, `glorot` or `he` draw all parameters from the seed, those of the encoder too; None
             keeps the encoder, and heads start as under `framework`.
         seed: Root of the random streams.
@@ -56,6 +59,7 @@ class MultiTaskModel(nn.Module):
         *,
         architecture: str = "hard",
         hidden: Sequence[int] = (64,),
+        stems: Mapping[str, Stem] | None = None,
         initialisation: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -66,7 +70,11 @@ class MultiTaskModel(nn.Module):
         self.tasks = tuple(tasks)
         self.architecture = architecture_named(architecture, encoder, names)
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
+        self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
+        self.labelled: Mapping[str, Sequence[str]] = dict.fromkeys(stems or {}, names)
         if initialisation is not None:
+            for source, stem in (stems or {}).items():
+                initialise(stem, initialisation, seed_of(seed, "initialisation", "stem", source))
             for stream, module in self.architecture.starts():
                 initialise(module, initialisation, seed_of(seed, "initialisation", *stream))
         for name in names:
@@ -94,17 +102,38 @@ class MultiTaskModel(nn.Module):
     def shared_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable parameters that more than one task's loss can reach, by name."""
         named = self.architecture.named_parameters()
-        return {name: p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1}
+        found = {name: p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1}
+        for source, tasks in self.labelled.items():
+            stem = self.stem(source)
+            if stem is not None and len(tasks) > 1:
+                found |= {f"stem of {source}, {name}": p for name, p in stem.named_parameters() if p.requires_grad}
+        return found
 
-    def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def stem(self, source: str) -> Stem | None:
+        """The stem of that source, if it has one."""
+        return cast("Stem", self.stems[module_key(source)]) if module_key(source) in self.stems else None
+
+    def example(self, source: str) -> Tensor:
+        """One input (1, ...) such as that source has."""
+        stem = self.stem(source)
+        return self.architecture.example[:1] if stem is None else stem.encoder.example(1)
+
+    def features(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> dict[str, Tensor]:
+        """What heads look at, for each of `tasks`: the first half of `forward`."""
+        stem = self.stem(source)
+        found: dict[str, Tensor] = self.architecture(inputs if stem is None else stem(inputs), tasks)
+        return found
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
         """Outputs (N, task.outputs), of tokens (N, L, task.outputs), per task, from the inputs (N, ...) of one source.
 
         Args:
             inputs: As the encoder takes them.
             tasks: The tasks wanted; all by default.
+            source: Whose inputs they are, where sources have stems.
         """
         wanted = tuple(task.name for task in self.tasks) if tasks is None else tasks
-        return self.outputs(self.architecture(inputs, wanted))
+        return self.outputs(self.features(inputs, wanted, source))
 
     def outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs per task from what the architecture gives for each: the second half of `forward`."""

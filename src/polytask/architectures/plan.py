@@ -4,13 +4,47 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from polytask.architectures.model import MultiTaskModel
+from polytask.architectures.stems import Stem
+from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 from polytask.registry import find
 from polytask.tasks import Task
+
+
+@dataclass(frozen=True)
+class EncoderPlan:
+    """An encoder by registry name.
+
+    Attributes:
+        encoder: Its name.
+        input_shape: The shape of one input.
+        options: Its other arguments.
+        facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
+    """
+
+    encoder: str
+    input_shape: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Encoder:
+        """A new encoder.
+
+        Raises:
+            ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
+        """
+        kind = find("encoder", self.encoder).resolve()
+        asked_for = inspect.signature(kind).parameters.keys() - self.options.keys()
+        told = {name: value for name, value in self.facts.items() if name in asked_for}
+        try:
+            encoder: Encoder = kind(self.input_shape, **told, **self.options)
+        except TypeError as error:
+            raise ConfigError("these options do not fit", where=f"encoder {self.encoder!r}", found=error) from None
+        return encoder
 
 
 @dataclass(frozen=True)
@@ -25,6 +59,7 @@ class NetworkPlan:
         architecture: Registry name of the way of sharing.
         hidden: Widths of the heads' hidden layers.
         initialisation: `framework`, `glorot` or `he`.
+        stems: Per source with inputs of another form, the encoder that comes before the common one.
 
     Example:
         >>> from polytask.tasks import Binary
@@ -42,6 +77,7 @@ class NetworkPlan:
     hidden: tuple[int, ...] = (64,)
     initialisation: str = "framework"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    stems: Mapping[str, EncoderPlan] = field(default_factory=dict)
 
     def build(self, tasks: Sequence[Task], seed: int) -> MultiTaskModel:
         """A new network.
@@ -49,19 +85,24 @@ class NetworkPlan:
         Raises:
             ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
         """
-        kind = find("encoder", self.encoder).resolve()
-        try:
-            encoder = kind(self.input_shape, **self._asked_for(kind), **self.encoder_options)
-        except TypeError as error:
-            raise ConfigError("these options do not fit", where=f"encoder {self.encoder!r}", found=error) from None
+        encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build()
         return MultiTaskModel(
-            encoder, tasks, architecture=self.architecture, hidden=self.hidden, initialisation=self.initialisation, seed=seed
+            encoder,
+            tasks,
+            architecture=self.architecture,
+            hidden=self.hidden,
+            stems={source: Stem(plan.build(), self.input_shape) for source, plan in self.stems.items()},
+            initialisation=self.initialisation,
+            seed=seed,
         )
 
-    def _asked_for(self, encoder: type) -> dict[str, Any]:
-        """The facts that an encoder has arguments for, unless they are given."""
-        arguments = inspect.signature(encoder).parameters.keys() - self.encoder_options.keys()
-        return {name: value for name, value in self.facts.items() if name in arguments}
+    def among(self, sources: Sequence[str]) -> NetworkPlan:
+        """The same for a network that sees these sources alone."""
+        return replace(self, stems={source: plan for source, plan in self.stems.items() if source in sources})
+
+    def shape_of(self, source: str) -> tuple[int, ...]:
+        """The shape of one input of that source."""
+        return self.stems[source].input_shape if source in self.stems else self.input_shape
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -70,9 +111,17 @@ class NetworkPlan:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NetworkPlan:
         """What `to_dict` described."""
-        options, facts = ({name: _tupled(value) for name, value in data[part].items()} for part in ("encoder_options", "facts"))
-        rest = {name: _tupled(value) for name, value in data.items() if name not in ("encoder_options", "facts")}
-        return cls(encoder_options=options, facts=facts, **rest)
+        plain = _tupled_inside(data)
+        stems = {source: EncoderPlan(**_tupled_inside(stem)) for source, stem in data["stems"].items()}
+        return cls(**{**plain, "stems": stems})
+
+
+def _tupled_inside(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as tuples, two levels deep: JSON knows lists alone."""
+    return {
+        name: {inner: _tupled(one) for inner, one in value.items()} if isinstance(value, Mapping) else _tupled(value)
+        for name, value in data.items()
+    }
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 - any plain value

@@ -66,7 +66,7 @@ class Model:
         found: list[tuple[Task, Predictions]] = []
         for network in networks:
             if chosen not in network.codings:
-                _check_shape(network, inputs)
+                _check_shape(network.plan.shape_of(chosen), inputs)
             outputs = network.outputs_for(chosen, inputs)
             found.extend((task, task.predict(outputs[task.name])) for task in network.tasks)
         return found
@@ -110,8 +110,7 @@ def _plain_name(name: str) -> str:
     return name
 
 
-def _check_shape(network: Network, inputs: NDArray[Any]) -> None:
-    shape = network.plan.input_shape
+def _check_shape(shape: tuple[int, ...], inputs: NDArray[Any]) -> None:
     if np.shape(inputs)[1:] != shape:
         found = f"{np.shape(inputs)}"
         raise ConfigError(f"inputs have the shape (N, {', '.join(map(str, shape))})", where="inputs", found=found)

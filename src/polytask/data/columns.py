@@ -85,11 +85,12 @@ class Columns(Coding):
 
 
 def _codes(levels: Sequence[str], column: pd.Series[Any]) -> Array:
-    there = column.notna().to_numpy()
-    codes = np.zeros(len(column), dtype=np.int64)
-    # pandas.Categorical gives -1 to what is no category.
-    codes[there] = pd.Categorical(column[there].map(str), categories=list(levels)).codes + 1
-    return codes
+    numbers = {level: code for code, level in enumerate(levels, start=1)}
+    # One look per distinct value, not per row.
+    codes, distinct = pd.factorize(column, use_na_sentinel=True)
+    table = np.array([*(numbers.get(str(value), MISSING) for value in distinct), MISSING], dtype=np.int64)
+    found: Array = table[codes]  # a gap is code -1, and the last entry
+    return found
 
 
 def _numbers(name: str, column: pd.Series[Any]) -> Array:

@@ -18,9 +18,9 @@ Numbers = Literal["plain", "piecewise", "periodic"]
 class Plain(nn.Module):
     """Every number as it is: (N, F) -> (N, F)."""
 
-    def __init__(self, columns: int, size: int) -> None:
+    def __init__(self, columns: int, size: int, sigma: float) -> None:
         super().__init__()
-        del columns, size
+        del columns, size, sigma
 
     def forward(self, numbers: Tensor) -> Tensor:
         """As they are."""
@@ -36,8 +36,9 @@ class Piecewise(nn.Module):
 
     bins: Tensor
 
-    def __init__(self, columns: int, size: int) -> None:
+    def __init__(self, columns: int, size: int, sigma: float) -> None:
         super().__init__()
+        del sigma
         # Until training rows have been seen: as if numbers were spread evenly from -2 to 2 deviations.
         self.register_buffer("bins", torch.linspace(-2.0, 2.0, size + 1).repeat(columns, 1))
 
@@ -45,7 +46,7 @@ class Piecewise(nn.Module):
         """Quantiles of every column; where several are one, the interval is empty and stays 0 or 1."""
         shares = torch.linspace(0.0, 1.0, self.bins.shape[1], dtype=torch.float64)
         for column, values in zip(self.bins, numbers.double().unbind(1), strict=True):
-            distinct = values[~values.isnan()].unique()
+            distinct = torch.unique(values[~values.isnan()])
             if len(distinct):
                 column.copy_(torch.quantile(distinct[:: max(1, len(distinct) // 100_000)], shares))
 
@@ -62,11 +63,12 @@ class Piecewise(nn.Module):
 class Periodic(nn.Module):
     """Periodic embedding (Gorishniy, Rubachev & Babenko, NeurIPS 2022, eq. 3): [sin 2πcx, cos 2πcx], then a linear map and ReLU per column.
 
-    (N, F) -> (N, F · size), with c learned from N(0, 1).
+    (N, F) -> (N, F · size), with c learned from N(0, σ²).
     """
 
-    def __init__(self, columns: int, size: int) -> None:
+    def __init__(self, columns: int, size: int, sigma: float) -> None:
         super().__init__()
+        self.sigma = sigma
         self.frequencies = nn.Parameter(torch.empty(columns, size))
         self.weight, self.bias = nn.Parameter(torch.empty(columns, 2 * size, size)), nn.Parameter(torch.empty(columns, size))
         self.reset_parameters()
@@ -74,9 +76,9 @@ class Periodic(nn.Module):
     keeps_start = True
 
     def reset_parameters(self) -> None:
-        """c from N(0, 1); the maps as linear layers start."""
+        """c from N(0, σ²); the maps as linear layers start."""
         bound = self.weight.shape[1] ** -0.5
-        nn.init.normal_(self.frequencies)
+        nn.init.normal_(self.frequencies, std=self.sigma)
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
 
@@ -101,13 +103,13 @@ class Cells(nn.Module):
     seen: Tensor
     width: int
 
-    def __init__(self, cardinalities: Sequence[int], numbers: Numbers, size: int, embedding: int) -> None:
+    def __init__(self, cardinalities: Sequence[int], numbers: Numbers, size: int, sigma: float, embedding: int) -> None:
         super().__init__()
         self.number_columns = [place for place, count in enumerate(cardinalities) if not count]
         self.category_columns = [place for place, count in enumerate(cardinalities) if count]
         counts = [cardinalities[place] for place in self.category_columns]
         columns = len(self.number_columns)
-        self.numbers = _NUMBERS[numbers](columns, size)
+        self.numbers = _NUMBERS[numbers](columns, size, sigma)
         self.table = nn.Embedding(sum(counts), embedding) if counts else None
         self.register_buffer("offsets", torch.tensor([sum(counts[:place]) for place in range(len(counts))], dtype=torch.int64))
         known = torch.ones(sum(counts), dtype=torch.bool)
@@ -160,6 +162,7 @@ class Tabular(Encoder):
         embedding: Width of a category's vector.
         numbers: `plain` as they are, `piecewise` linear between quantiles, or `periodic` in sines.
         size: Numbers per number, of the latter two.
+        sigma: σ of the frequencies of periodic numbers: the larger, the finer what can be told apart.
 
     Raises:
         ConfigError: Inputs are not vectors; cardinalities do not fit; an unknown way with numbers; a size below 1.
@@ -179,6 +182,7 @@ class Tabular(Encoder):
         embedding: int = 8,
         numbers: Numbers = "plain",
         size: int = 8,
+        sigma: float = 1.0,
     ) -> None:
         super().__init__()
         where = "encoder 'tabular'"
@@ -191,11 +195,11 @@ class Tabular(Encoder):
         if numbers not in get_args(Numbers):
             remedy = f"Choose from: {', '.join(get_args(Numbers))}"
             raise ConfigError("unknown way with numbers", where=f"{where}, numbers", found=numbers, remedy=remedy)
-        if not hidden or min(*hidden, embedding, size) < 1 or not 0 <= dropout < 1:
-            found = f"hidden={tuple(hidden)}, embedding={embedding}, size={size}, dropout={dropout}"
-            raise ConfigError("sizes from 1 up, and a dropout from 0 up and below 1, are needed", where=where, found=found)
+        if not hidden or min(*hidden, embedding, size) < 1 or not 0 <= dropout < 1 or not sigma > 0:
+            found = f"hidden={tuple(hidden)}, embedding={embedding}, size={size}, dropout={dropout}, sigma={sigma}"
+            raise ConfigError("sizes from 1 up, a dropout from 0 up and below 1, and a sigma above 0 are needed", where=where, found=found)
         self.input_shape, self.features = tuple(input_shape), hidden[-1]
-        self.cells = Cells(counts, numbers, size, embedding)
+        self.cells = Cells(counts, numbers, size, sigma, embedding)
         widths = (self.cells.width, *hidden)
         self.layers = nn.Sequential(*(Layer(a, b, dropout) for a, b in pairwise(widths)))
 

@@ -92,7 +92,7 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> N
         return
     make_folder(job.folder)
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
-    plan = job.arm.plan(assignment.plan)
+    plan = job.arm.plan(assignment.plan).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
     run = fit(
         model,

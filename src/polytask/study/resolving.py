@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polytask
-from polytask.architectures import NetworkPlan
+from polytask.architectures import EncoderPlan, NetworkPlan
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import dataset
 from polytask.encoders.initialisation import freeze, load_weights
-from polytask.errors import ConfigError
 from polytask.study.arms import Arm
 from polytask.study.config import Config, NetworkConfig
 from polytask.study.jobs import Assignment
@@ -19,6 +18,9 @@ from polytask.tasks import Task
 from polytask.training import choose_precision, make_balancer, prepare, resolved
 from polytask.training.fit import new_state
 from polytask.training.preparation import validation_share
+
+MEETING = 128
+"""How many numbers stems give, where sources meet that have inputs of different forms."""
 
 
 def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
@@ -74,20 +76,21 @@ def assignment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence
 
 
 def plan_of(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
-    """What the networks are made of.
+    """What the networks are made of: one encoder where the inputs of all sources have one form, and else a stem for each before it."""
+    plans = {source.name: _encoder_of(source) for source in sources}
+    first = next(iter(plans.values()))
+    alike = all(plan == first for plan in plans.values())
+    common = first if alike else EncoderPlan("mlp", (MEETING,))
+    name = config.encoder or common.encoder
+    rest = (config.encoder_options, config.architecture, config.hidden, config.initialisation, common.facts)
+    return NetworkPlan(name, common.input_shape, *rest, {} if alike else plans)
 
-    Raises:
-        ConfigError: The sources' inputs differ in shape or coding.
-    """
-    shapes = {tuple(int(side) for side in source.inputs.shape[1:]) for source in sources}
-    codings = [source.coding for source in sources]
-    facts = {} if codings[0] is None else dict(codings[0].facts())
-    if len(shapes) != 1 or any(coding != codings[0] for coding in codings):
-        found = sorted(shapes) if len(shapes) > 1 else "codings that differ"
-        raise ConfigError("one encoder serves all sources, so their inputs have one form", where="sources", found=found)
-    shape = shapes.pop()
-    encoder = config.encoder or _usual_encoder(shape, facts)
-    return NetworkPlan(encoder, shape, config.encoder_options, config.architecture, config.hidden, config.initialisation, facts)
+
+def _encoder_of(source: Source) -> EncoderPlan:
+    """The usual encoder of a source's inputs."""
+    shape = tuple(int(side) for side in source.inputs.shape[1:])
+    facts = {} if source.coding is None else dict(source.coding.facts())
+    return EncoderPlan(_usual_encoder(shape, facts), shape, facts=facts)
 
 
 def _usual_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Representations
@@ -122,6 +123,7 @@ def make_loop(
     data = prepare(sources, model.tasks, validation=chosen.validation, seed=seed)
     model.tasks = data.tasks
     matched = None if chosen.weights is None else load_weights(model, chosen.weights)
+    model.labelled = {name: source.rows.tasks for name, source in data.training.items()}
     learn_inputs(model, data)
     freeze(model, chosen.freeze)
     precision = choose_precision(model, chosen.precision)
@@ -141,11 +143,19 @@ def make_loop(
 
 def learn_inputs(model: MultiTaskModel, data: PreparedData) -> None:
     """Show the training rows to those parts of a network that learn from inputs alone."""
-    learners = [module for module in model.modules() if isinstance(module, LearnsFromInputs)]
-    if learners:
-        rows = torch.cat([source.rows.normalisation(source.rows.inputs) for source in data.training.values()])
-        for learner in learners:
-            learner.learn_inputs(rows)
+    common = []
+    for name, source in data.training.items():
+        stem = model.stem(name)
+        rows = source.rows.normalisation(source.rows.inputs)
+        common += [rows] if stem is None else []
+        _tell(stem, [rows])
+    _tell(model.architecture, common)
+
+
+def _tell(module: nn.Module | None, rows: Sequence[Tensor]) -> None:
+    learners = [] if module is None else [part for part in module.modules() if isinstance(part, LearnsFromInputs)]
+    for learner in learners if rows else []:
+        learner.learn_inputs(torch.cat(list(rows)))
 
 
 def resolved(

@@ -23,7 +23,7 @@ def forward(model: MultiTaskModel, batch: Batch, precision: Precision, tasks: Se
     """Outputs (N, task.outputs) per task that the source labels, from one batch of it."""
     inputs = precision.laid_out(batch.normalisation(batch.inputs))
     with precision.autocast():
-        outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks)
+        outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
     return outputs
 
 
@@ -41,7 +41,7 @@ def losses_of(
     """
     inputs = precision.laid_out(batch.normalisation(batch.inputs))
     with precision.autocast():
-        features = model.architecture(inputs, batch.tasks)
+        features = model.features(inputs, batch.tasks, batch.source)
         outputs = model.outputs(features)
     if seen is not None:
         seen.extend({id(values): values for values in features.values()}.values())
