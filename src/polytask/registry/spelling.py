@@ -58,6 +58,16 @@ def spelled_component(group: str, text: str) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
+def spelled_options(text: str) -> dict[str, Any]:
+    """The options in parentheses after any word.
+
+    Example:
+        >>> spelled_options("encoder(channels=[8, 16])")
+        {'channels': [8, 16]}
+    """
+    return _segment(text, text)[1]
+
+
 def split_outside(text: str) -> list[str]:
     """A list as users write it, split at the commas that stand outside of parentheses.
 

@@ -10,10 +10,11 @@ from polytask.architectures import NetworkPlan
 from polytask.errors import ConfigError
 from polytask.registry import names
 from polytask.registry.rows import nearest
-from polytask.registry.spelling import spelled_balancer, spelled_component
+from polytask.registry.spelling import spelled_balancer, spelled_component, spelled_options
 
 SINGLE = "single"
 WEIGHTS = "weights="
+ENCODER = "encoder"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Arm:
         balancer: Registry name, after those of wrappers.
         options: The balancer's.
         architecture: The way of sharing, as users write it; that of the study where there is none.
+        encoder: Options of the encoder, beside those of the study.
     """
 
     name: str
@@ -33,16 +35,19 @@ class Arm:
     balancer: str = "equal"
     options: Mapping[str, Any] = field(default_factory=dict)
     architecture: str = ""
+    encoder: Mapping[str, Any] = field(default_factory=dict)
 
     def plan(self, common: NetworkPlan) -> NetworkPlan:
         """What this arm's networks are made of, given what those of the study are."""
-        return replace(common, architecture=self.architecture) if self.architecture else common
+        options = {**common.encoder_options, **{name: tuple(v) if isinstance(v, list) else v for name, v in self.encoder.items()}}
+        return replace(common, architecture=self.architecture or common.architecture, encoder_options=options)
 
 
 def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
     """An arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
-    With `@` after it comes a way of sharing of its own: `equal@mmoe(experts=8)`.
+    With `@` after it comes a way of sharing of its own: `equal@mmoe(experts=8)`; and after that, if networks are to differ in size,
+    options of the encoder: `equal@mmoe(experts=8)@encoder(channels=[8, 16])`.
 
     Raises:
         ConfigError: There is no such arm or way of sharing, or the weights do not fit the tasks.
@@ -56,8 +61,12 @@ def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
         {'c': 0.4}
         >>> parse_arm("equal@mmoe(experts=8)", ["digit", "garment"]).architecture
         'mmoe(experts=8)'
+        >>> parse_arm("equal@mmoe@encoder(channels=[8, 16])", ["digit", "garment"]).encoder
+        {'channels': [8, 16]}
     """
     before, sharing, architecture = text.rpartition("@")
+    if architecture.startswith(f"{ENCODER}("):
+        return replace(parse_arm(before, tasks), name=text, encoder=spelled_options(architecture))
     if sharing:
         spelled_component("architecture", architecture)
         return replace(parse_arm(before, tasks), name=text, architecture=architecture)
