@@ -73,6 +73,8 @@ ROWS = (
     Row("film", at_start="hard"),
     Row("lora", at_start="hard"),
     Row("lora(rank=0)", at_start="hard"),
+    Row("layers", at_start="hard"),
+    Row("recon", at_start="hard"),
 )
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     "mlp": lambda: MLP((5,), hidden=(8, 6)),

@@ -9,6 +9,7 @@ from polytask.architectures.cross_stitch import CrossStitch
 from polytask.architectures.dselect_k import DSelectK
 from polytask.architectures.hard import HardSharing
 from polytask.architectures.heads import head
+from polytask.architectures.layers import OwnLayers, layers_of
 from polytask.architectures.lora import LoRA
 from polytask.architectures.mmoe import MMoE
 from polytask.architectures.model import MultiTaskModel, architecture_named
@@ -17,6 +18,7 @@ from polytask.architectures.nddr import NDDR
 from polytask.architectures.picture import Part, parts_of, picture_of
 from polytask.architectures.plan import EncoderPlan, NetworkPlan
 from polytask.architectures.ple import PLE
+from polytask.architectures.recon import Recon
 from polytask.architectures.rotated import RotatedSharing
 from polytask.architectures.separate import Separate
 from polytask.architectures.sluice import Sluice
@@ -41,7 +43,9 @@ __all__ = [
     "MMoE",
     "MultiTaskModel",
     "NetworkPlan",
+    "OwnLayers",
     "Part",
+    "Recon",
     "RotatedSharing",
     "Separate",
     "Sluice",
@@ -50,6 +54,7 @@ __all__ = [
     "architecture_named",
     "cost_of",
     "head",
+    "layers_of",
     "parts_of",
     "picture_of",
 ]

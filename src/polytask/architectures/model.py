@@ -68,7 +68,7 @@ class MultiTaskModel(nn.Module):
         if not names or len(set(names)) < len(names):
             raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
         self.tasks = tuple(tasks)
-        self.architecture = architecture_named(architecture, encoder, names)
+        self.spelled, self.architecture = architecture, architecture_named(architecture, encoder, names)
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
         self.labelled: Mapping[str, Sequence[str]] = dict.fromkeys(stems or {}, names)

@@ -130,4 +130,19 @@ ROWS = (
         paper="Guo, Lee & Ulbricht, ICML 2020",
         needs="an encoder with two stages or more",
     ),
+    Row(
+        "architecture",
+        "layers",
+        "polytask.architectures.layers:OwnLayers",
+        "one trunk, of which every task has named layers for itself",
+        needs="any encoder",
+    ),
+    Row(
+        "architecture",
+        "recon",
+        "polytask.architectures.recon:Recon",
+        "one trunk, whose layers are split where gradients conflict",
+        paper="Shi et al., ICLR 2023",
+        needs="an encoder with two layers or more",
+    ),
 )

@@ -23,6 +23,7 @@ from polytask.registry.spelling import spelled_balancer
 from polytask.seeds import seed_of
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
+from polytask.training.conflicts import choose_layers
 from polytask.training.identity import Identity, check_identity, taken_up
 from polytask.training.loop import Loop
 from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
@@ -119,7 +120,8 @@ def make_loop(
     """Everything that `fit` does before the first step: the loop, and what a weights file had in common with the network."""
     chosen = (options or TrainingOptions()).model_copy(update=training_options(**choices).model_dump(include=set(choices)))
     found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
-    chosen = chosen if found is None else taken_up(chosen, found.get("identity", {}))
+    known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
+    chosen = chosen if found is None else taken_up(chosen, known)
     data = prepare(sources, model.tasks, validation=chosen.validation, seed=seed)
     model.tasks = data.tasks
     matched = None if chosen.weights is None else load_weights(model, chosen.weights)
@@ -129,14 +131,20 @@ def make_loop(
     precision = choose_precision(model, chosen.precision)
     precision.arranged(model)
     chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
-    state = new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
+    sampler = _sampler(data, batch_sizes, chosen.batch_size)
+
+    def loop_of(network: MultiTaskModel, balancer: str | Balancer) -> Loop:
+        return Loop(new_state(network, make_balancer(balancer, data.tasks, seed), chosen), data, sampler, chosen, precision, seed)
+
+    split = choose_layers(model, known, lambda network: loop_of(network, copy.deepcopy(balancer)))
+    state = loop_of(model, balancer).state
     if chosen.accumulate > 1 and isinstance(state.backward.balancer.needs(), Representations):
         remedy = "Leave accumulate at 1, or take another balancer"
         raise ConfigError("this balancer looks at a whole step at once", where="accumulate", found=chosen.accumulate, remedy=remedy)
-    sampler = _sampler(data, batch_sizes, chosen.batch_size)
     if checkpoint is not None:
         used = [source for source in sources if source.name in data.training]
         state.identity = Identity(chosen, seed, state.backward.balancer, sampler.batch_sizes, data.tasks, used).to_dict()
+        state.identity = {**state.identity, **({} if split is None else {"split": split})}
         _go_on(state, found, checkpoint)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
 

@@ -110,7 +110,7 @@ class Loop:
         state, parts = self.state, self.options.accumulate
         if parts == 1 and not state.backward.asks_again:
             features: list[Tensor] = []
-            losses = self._losses(batches, seen=features)
+            losses = self.losses(batches, seen=features)
             return state.backward(losses, features=features, penalty=self._penalty(1))
         if state.backward.balancer.batches > 1:
             parts = state.backward.balancer.batches
@@ -141,9 +141,9 @@ class Loop:
 
     def _losses_of_part(self, numbered: tuple[int, Batches]) -> dict[str, Loss]:
         number, batches = numbered
-        return self._losses(batches, number)
+        return self.losses(batches, number)
 
-    def _losses(self, batches: Batches, part: int = 0, seen: list[Tensor] | None = None) -> dict[str, Loss]:
+    def losses(self, batches: Batches, part: int = 0, seen: list[Tensor] | None = None) -> dict[str, Loss]:
         """Per task present its loss; every source draws its dropout from a stream of its own."""
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
