@@ -15,7 +15,7 @@ import pandas as pd
 
 from studies import arguments, run, table
 
-EPOCHS = 30
+EPOCHS = 25
 CONFIG: dict[str, Any] = {
     "source": "atis",
     "arms": ("single", "equal"),

@@ -18,7 +18,7 @@ from polytask import datasets
 from polytask.report import write_report
 from polytask.storage import read_json
 from polytask.study import Study, StudyConfig
-from polytask.training import Progress
+from polytask.study.status import StudyProgress
 
 
 def arguments(description: str | None, seeds: int) -> argparse.Namespace:
@@ -60,10 +60,10 @@ class _Teller:
     def __init__(self) -> None:
         self.told = time.monotonic()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: StudyProgress) -> None:
         if time.monotonic() - self.told > 60:
             self.told = time.monotonic()
-            print(f"  {progress.share:.0%}", flush=True)
+            print(f"  {progress.stage}: {progress.done} of {progress.total} networks", flush=True)
 
 
 def table(folder: Path, metrics: Mapping[str, str], digits: int = 4) -> str:
