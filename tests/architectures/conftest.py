@@ -75,6 +75,9 @@ ROWS = (
     Row("lora(rank=0)", at_start="hard"),
     Row("layers", at_start="hard"),
     Row("recon", at_start="hard"),
+    Row("graph", at_start="hard"),
+    Row("esmm", at_start="hard"),
+    Row("aitm"),
 )
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     "mlp": lambda: MLP((5,), hidden=(8, 6)),

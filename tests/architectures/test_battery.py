@@ -76,7 +76,7 @@ def test_every_architecture_has_a_row(rows: Any) -> None:
 def test_every_architecture_is_something_simpler_somewhere(rows: Any) -> None:
     """A reduction each, here or in test_reductions.py."""
     reduced = {row.name for row in rows if row.at_start} | {row.at_start.partition("(")[0] for row in rows}
-    assert set(names("architecture")) - reduced <= {"dselect-k", "mtan"}
+    assert set(names("architecture")) - reduced <= {"dselect-k", "mtan", "aitm"}
 
 
 def test_features_have_the_width_that_heads_expect(row: Any, encoder: str, build: Any) -> None:

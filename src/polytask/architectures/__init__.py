@@ -1,12 +1,15 @@
 """Architectures: how tasks share encoders. One file per way of sharing; a row each in the registry."""
 
 from polytask.architectures.adapters import Adapters, FiLM
+from polytask.architectures.aitm import AITM
 from polytask.architectures.architecture import Architecture
 from polytask.architectures.branching import LearnedBranching
 from polytask.architectures.constrained import Constrained
 from polytask.architectures.cost import Cost, cost_of
 from polytask.architectures.cross_stitch import CrossStitch
 from polytask.architectures.dselect_k import DSelectK
+from polytask.architectures.esmm import ESMM
+from polytask.architectures.graph import TaskGraph
 from polytask.architectures.hard import HardSharing
 from polytask.architectures.heads import head
 from polytask.architectures.layers import OwnLayers, layers_of
@@ -26,6 +29,8 @@ from polytask.architectures.sparse_experts import SparseExperts
 from polytask.architectures.stems import Stem
 
 __all__ = [
+    "AITM",
+    "ESMM",
     "MTAN",
     "NDDR",
     "PLE",
@@ -51,6 +56,7 @@ __all__ = [
     "Sluice",
     "SparseExperts",
     "Stem",
+    "TaskGraph",
     "architecture_named",
     "cost_of",
     "head",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from polytask.encoders import Encoder
+from polytask.tasks import Task
 
 Start = tuple[str | int, ...]
 
@@ -18,7 +20,7 @@ class Architecture(nn.Module, ABC):
     """How tasks share encoders: inputs of one source in, features per task out.
 
     A way of sharing implements `width` and `forward`, and the hooks `starts`, `penalty` and `sharing` if it has several
-    encoders, a penalty, or weights that say how much is shared.
+    encoders, a penalty, or weights that say how much is shared; `outputs`, `reached_heads` and `head_width` if heads depend on heads.
 
     Args:
         tasks: The names of the tasks.
@@ -39,6 +41,26 @@ class Architecture(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """Features (N, width) for each of `tasks`, from the inputs (N, ...) of one source."""
+
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """Refuse kinds of tasks that it is not made for, or take note of them."""
+        del tasks
+
+    def head_width(self, task: str, hidden: Sequence[int]) -> int:
+        """How much the task's head sees, where heads have hidden layers of these widths."""
+        del hidden
+        return self.width(task)
+
+    def outputs(self, features: Mapping[str, Tensor], heads: Mapping[str, nn.Sequential]) -> dict[str, Tensor]:
+        """Outputs (N, task.outputs) per task that features are given for: here every head's own."""
+        return {task: heads[task](values) for task, values in features.items()}
+
+    def reached_heads(self, task: str) -> tuple[str, ...]:
+        """The tasks whose heads this task's loss can reach: here its own alone."""
+        return (task,)
+
+    whole_heads: ClassVar[bool] = True
+    """Whether other tasks reach all of a head, or all but its last layer."""
 
     def starts(self) -> Iterator[tuple[Start, nn.Module]]:
         """Modules with the name of the random stream from which each starts. The same name is the same start."""

@@ -69,6 +69,7 @@ class MultiTaskModel(nn.Module):
             raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
         self.tasks = tuple(tasks)
         self.spelled, self.architecture = architecture, architecture_named(architecture, encoder, names)
+        self.architecture.check_tasks(tasks)
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
         self.labelled: Mapping[str, Sequence[str]] = dict.fromkeys(stems or {}, names)
@@ -86,7 +87,7 @@ class MultiTaskModel(nn.Module):
             remedy = "Take an encoder of sequences, such as text"
             raise ConfigError("this task needs features of every token", where=f"task {task.name!r}", found=found, remedy=remedy)
         looks_at = (OfTokens() if task.per_token else OfRow()) if encoder.tokens else None
-        return head(self.architecture.width(task.name), task.outputs, hidden, looks_at)
+        return head(self.architecture.head_width(task.name, hidden), task.outputs, hidden, looks_at)
 
     def head(self, task: str) -> nn.Module:
         """The head of that task.
@@ -103,11 +104,24 @@ class MultiTaskModel(nn.Module):
         """The trainable parameters that more than one task's loss can reach, by name."""
         named = self.architecture.named_parameters()
         found = {name: p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1}
+        for task in self.tasks:
+            if len(self.tasks_of_head(task.name)) > 1:
+                named = self.shared_part(task.name).named_parameters()
+                found |= {f"head of {task.name}, {name}": p for name, p in named if p.requires_grad}
         for source, tasks in self.labelled.items():
             stem = self.stem(source)
             if stem is not None and len(tasks) > 1:
                 found |= {f"stem of {source}, {name}": p for name, p in stem.named_parameters() if p.requires_grad}
         return found
+
+    def tasks_of_head(self, task: str) -> tuple[str, ...]:
+        """Which tasks' losses can reach the head of that task."""
+        return tuple(other.name for other in self.tasks if task in self.architecture.reached_heads(other.name))
+
+    def shared_part(self, task: str) -> nn.Module:
+        """The part of a head that other tasks reach, if any does: all of it, or all but its last layer."""
+        head = cast("nn.Sequential", self.head(task))
+        return head if self.architecture.whole_heads else head[:-1]
 
     def stem(self, source: str) -> Stem | None:
         """The stem of that source, if it has one."""
@@ -137,7 +151,9 @@ class MultiTaskModel(nn.Module):
 
     def outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs per task from what the architecture gives for each: the second half of `forward`."""
-        return {task: self.head(task)(values) for task, values in features.items()}
+        for task in features:
+            self.head(task)  # refuses what is no task
+        return self.architecture.outputs(features, {task.name: cast("nn.Sequential", self.head(task.name)) for task in self.tasks})
 
 
 def architecture_named(spelled: str, encoder: Encoder, tasks: Sequence[str]) -> Architecture:

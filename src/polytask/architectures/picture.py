@@ -42,8 +42,13 @@ def parts_of(model: MultiTaskModel) -> tuple[Part, ...]:
     """
     found = list(_pieces(model.architecture, "", model))
     for task in model.tasks:
-        count = sum(parameter.numel() for parameter in model.head(task.name).parameters())
-        found.append(Part(f"head of {task.name}", (task.name,), count))
+        count, shared = (sum(p.numel() for p in part.parameters()) for part in (model.head(task.name), model.shared_part(task.name)))
+        tasks = model.tasks_of_head(task.name)
+        if len(tasks) == 1:
+            found.append(Part(f"head of {task.name}", tasks, count))
+            continue
+        pieces = {f"head of {task.name}": (tasks, shared), f"last layer of {task.name}": ((task.name,), count - shared)}
+        found += [Part(name, reached, size) for name, (reached, size) in pieces.items() if size]
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from polytask.data.coding import Coding, coding_from_dict
 from polytask.data.columns import Columns
+from polytask.data.conditional import entire_space, given
 from polytask.data.fingerprint import fingerprint
 from polytask.data.normalisation import Normalisation
 from polytask.data.samplers import Proportional, Sampler, proportional_batch_sizes
@@ -19,7 +20,9 @@ __all__ = [
     "Sources",
     "Words",
     "coding_from_dict",
+    "entire_space",
     "fingerprint",
+    "given",
     "proportional_batch_sizes",
     "split",
 ]

@@ -15,6 +15,7 @@ from polytask.gradients.heads import Features, HeadGradients, walk_heads
 from polytask.gradients.path import Parts, Path, head_weights, weights_of
 from polytask.gradients.private import Private
 from polytask.gradients.setting import Setting
+from polytask.gradients.sharing import Reach
 
 
 @final
@@ -45,9 +46,27 @@ class ByRepresentations(Path):
         self._gramian: Tensor | None = None
 
     def take(self, parts: Parts, *, keep: bool) -> None:
-        """Walk the heads."""
+        """Walk the heads, and go on to what lies below the representations and is not shared."""
         self._keep = keep
-        self._found = walk_heads(parts, self._features, self._setting, self._private, keep=keep)
+        layout = self._setting.layout(parts)
+        reach = Reach(layout.parameters)
+        below = {id(leaf): leaf for feature in self._features for leaf in reach(feature)}
+        # One representation may depend on another: then heads are not all that is walked.
+        longer = keep or bool(below) or len(self._features) > 1
+        self._found = walk_heads(parts, self._features, self._setting, self._private, keep=longer)
+        if below:
+            self._take_below(tuple(parts), list(below.values()))
+
+    def _take_below(self, names: tuple[str, ...], leaves: list[Tensor]) -> None:
+        """Every task's own gradient of masks, adapters or gates between what is shared and what its head looks at."""
+        for name in names:
+            pairs = [
+                (z, head.stack[head.names.index(name)]) for z, head in zip(self._features, self._found, strict=True) if name in head.names
+            ]
+            pairs = [(z, slope) for z, slope in pairs if z.requires_grad]
+            if pairs:
+                features, slopes = zip(*pairs, strict=True)
+                self._private.add(name, leaves, torch.autograd.grad(features, leaves, slopes, retain_graph=True, allow_unused=True))
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Whether the gradients of all representations are finite."""

@@ -145,4 +145,27 @@ ROWS = (
         paper="Shi et al., ICLR 2023",
         needs="an encoder with two layers or more",
     ),
+    Row(
+        "architecture",
+        "graph",
+        "polytask.architectures.graph:TaskGraph",
+        "one encoder, and heads that feed heads",
+        needs="any encoder",
+    ),
+    Row(
+        "architecture",
+        "esmm",
+        "polytask.architectures.esmm:ESMM",
+        "one encoder, and probabilities of binary tasks that are products along a chain",
+        paper="Ma et al., SIGIR 2018",
+        needs="any encoder; binary tasks",
+    ),
+    Row(
+        "architecture",
+        "aitm",
+        "polytask.architectures.aitm:AITM",
+        "one encoder, and towers that hear from the task before",
+        paper="Xi et al., KDD 2021",
+        needs="any encoder",
+    ),
 )

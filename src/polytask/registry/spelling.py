@@ -88,7 +88,14 @@ def _segment(part: str, text: str) -> tuple[str, dict[str, Any]]:
 
 def _pairs(inside: str) -> list[str]:
     """Split at commas outside of brackets and braces."""
-    return re.split(r",(?![^\[{]*[\]}])", inside)
+    pairs, depth = [""], 0
+    for letter in inside:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and depth == 0:
+            pairs.append("")
+        else:
+            pairs[-1] += letter
+    return pairs
 
 
 def _option(pair: str, text: str) -> tuple[str, Any]:
