@@ -117,6 +117,8 @@ class OwnLayers(Architecture):
 def _alone(layer: nn.Module) -> nn.Module:
     """A copy of a layer without its children: layers within are layers by themselves."""
     alone = nn.Module()
+    if hasattr(layer, "pieces_after"):
+        alone.pieces_after = layer.pieces_after
     for name, parameter in layer.named_parameters(recurse=False):
         alone.register_parameter(name, deepcopy(parameter))
     for name, buffer in layer.named_buffers(recurse=False):

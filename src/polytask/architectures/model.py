@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from polytask.architectures.architecture import Architecture
 from polytask.architectures.heads import OfRow, OfTokens, head
 from polytask.architectures.names import module_key
+from polytask.architectures.stages import number_pieces
 from polytask.architectures.stems import Stem
 from polytask.encoders import Encoder
 from polytask.encoders.initialisation import initialise
@@ -68,6 +69,7 @@ class MultiTaskModel(nn.Module):
         if not names or len(set(names)) < len(names):
             raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
         self.tasks = tuple(tasks)
+        number_pieces(encoder)
         self.spelled, self.architecture = architecture, architecture_named(architecture, encoder, names)
         self.architecture.check_tasks(tasks)
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
@@ -100,19 +102,19 @@ class MultiTaskModel(nn.Module):
             raise ConfigError("the network has no such task", where=f"task {task!r}", remedy=f"Choose from: {known}")
         return self.heads[module_key(task)]
 
-    def shared_parameters(self) -> dict[str, nn.Parameter]:
-        """The trainable parameters that more than one task's loss can reach, by name."""
+    def shared_parameters(self, *, trained: bool = True) -> dict[str, nn.Parameter]:
+        """The trainable parameters that more than one task's loss can reach, by name; with `trained=False` the frozen ones too."""
         named = self.architecture.named_parameters()
-        found = {name: p for name, p in named if p.requires_grad and len(self.architecture.tasks_of(name)) > 1}
+        found = {name: p for name, p in named if len(self.architecture.tasks_of(name)) > 1}
         for task in self.tasks:
             if len(self.tasks_of_head(task.name)) > 1:
                 named = self.shared_part(task.name).named_parameters()
-                found |= {f"head of {task.name}, {name}": p for name, p in named if p.requires_grad}
+                found |= {f"head of {task.name}, {name}": p for name, p in named}
         for source, tasks in self.labelled.items():
             stem = self.stem(source)
             if stem is not None and len(tasks) > 1:
-                found |= {f"stem of {source}, {name}": p for name, p in stem.named_parameters() if p.requires_grad}
-        return found
+                found |= {f"stem of {source}, {name}": p for name, p in stem.named_parameters()}
+        return {name: p for name, p in found.items() if p.requires_grad or not trained}
 
     def tasks_of_head(self, task: str) -> tuple[str, ...]:
         """Which tasks' losses can reach the head of that task."""

@@ -17,6 +17,16 @@ def copies_of(encoder: Encoder, count: int) -> nn.ModuleList:
     return nn.ModuleList([encoder, *(copy.deepcopy(encoder) for _ in range(count - 1))])
 
 
+def number_pieces(encoder: Encoder) -> None:
+    """Note in every module of an encoder how many of its pieces (stem, then body) come after it: copies of it know too."""
+    has_stem = any(True for _ in encoder.stem.parameters())
+    pieces = (encoder.stem, *encoder.body) if has_stem else encoder.stages
+    learned = [piece for piece in pieces if any(True for _ in piece.parameters())]
+    for after, piece in enumerate(reversed(learned)):
+        for module in piece.modules():
+            module.pieces_after = after  # type: ignore[assignment]
+
+
 def stages_of(architecture: str, encoder: Encoder) -> tuple[nn.Module, ...]:
     """The stages of an encoder that has several with parameters.
 

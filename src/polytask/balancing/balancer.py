@@ -83,6 +83,8 @@ class Balancer(ABC):
 
     batches: int = 1
     """How many independent batches a step takes."""
+    remembers_gradients: bool = False
+    """Whether its state is of certain parameters, and means nothing for others."""
     steps_on: Literal["last", "all"] = "last"
     """Of several batches, whose gradients are combined: those of the last, or of all together."""
     looks_again: bool = False

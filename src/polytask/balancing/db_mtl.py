@@ -47,6 +47,8 @@ class DBMTL(Balancer):
         tensor([4., 4.])
     """
 
+    remembers_gradients = True
+
     def __init__(self, beta: float = 0.9, beta_sigma: float = 0.0) -> None:
         self.beta, self.beta_sigma = below_one(beta, "db-mtl, beta"), from_zero(beta_sigma, "db-mtl, beta_sigma")
         self._steps = 0

@@ -47,6 +47,8 @@ class ExcessMTL(Balancer):
         tensor([1., 1.])
     """
 
+    remembers_gradients = True
+
     def __init__(self, lr: float = 1e-2) -> None:
         self.lr = above_zero(lr, "excess-mtl, lr")
         self._shares = Shares()

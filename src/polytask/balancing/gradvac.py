@@ -51,6 +51,8 @@ class GradVac(Balancer):
         tensor([0.5848, 3.8012, 3.8012])
     """
 
+    remembers_gradients = True
+
     def __init__(self, beta: float = 0.01, groups: Groups = "whole") -> None:
         if not 0 < beta <= 1:
             raise ConfigError("a number above 0 and up to 1 is needed", where="gradvac, beta", found=beta)

@@ -54,6 +54,8 @@ class MoCo(Balancer):
         tensor([1., 1.])
     """
 
+    remembers_gradients = True
+
     def __init__(self, beta: float = 0.5, beta_sigma: float = 0.5, gamma: float = 0.1, gamma_sigma: float = 0.5, rho: float = 0.0) -> None:
         self.beta, self.beta_sigma = share(beta, "moco, beta"), from_zero(beta_sigma, "moco, beta_sigma")
         self.gamma, self.gamma_sigma = above_zero(gamma, "moco, gamma"), from_zero(gamma_sigma, "moco, gamma_sigma")

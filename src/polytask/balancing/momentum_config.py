@@ -52,6 +52,8 @@ class MomentumConFIG(Balancer):
         tensor([ 1., -1.])
     """
 
+    remembers_gradients = True
+
     def __init__(self, tasks: Sequence[str], betas: tuple[float, float] = (0.9, 0.999)) -> None:
         if not tasks or len(set(tasks)) < len(tasks):
             raise ConfigError("at least one task, each once, is needed", where="momentum-conflict-free, tasks", found=tuple(tasks))

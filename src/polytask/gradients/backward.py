@@ -97,15 +97,32 @@ class Backward:
         self.step = 0
         if model is not None:
             balancer.attach(model)
-        traffic = traffic_of(group)
-        sink: Sink = ToGrad() if model is None or group is None else ToAllProcesses(_trained(model.named_parameters()), traffic)
-        layout = None if shared is None else Layout(named_shared(shared))
-        self._setting = Setting(self.tasks, traffic, sink, scaler, layout, batched=route == "batched")
+        self._group, self._scaler = group, scaler
+        self._setting = self._setting_of(shared)
         self._policy = Policy(weight_heads, non_finite)
         self._current: OneStep | None = None
         self._whole: Counts | None = None
         self._visits: list[Visit] = []
         self._revisit: Revisit | None = None
+
+    def _setting_of(self, shared: Shared | None) -> Setting:
+        traffic = traffic_of(self._group)
+        alone = self.model is None or self._group is None
+        sink: Sink = ToGrad() if alone else ToAllProcesses(_trained(self.model.named_parameters()), traffic)  # type: ignore[union-attr]
+        layout = None if shared is None else Layout(named_shared(shared))
+        return Setting(self.tasks, traffic, sink, self._scaler, layout, batched=self.route == "batched")
+
+    def share(self, shared: Shared) -> None:
+        """From the next step on, these parameters are shared: some of them were frozen before, say. The balancer keeps its state.
+
+        Raises:
+            ConfigError: A step is under way, or the balancer remembers gradients of other parameters.
+        """
+        if self._current is not None and not self._current.complete:
+            raise ConfigError("a step is under way", where="share", remedy="Finish its micro-batches first")
+        if self.balancer.remembers_gradients:
+            raise ConfigError("this balancer remembers gradients of other parameters", where="share", found=type(self.balancer).__name__)
+        self._setting, self._current = self._setting_of(shared), None
 
     def __call__(
         self,

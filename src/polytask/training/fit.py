@@ -24,6 +24,7 @@ from polytask.seeds import seed_of
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
 from polytask.training.conflicts import choose_layers
+from polytask.training.groups import parameter_groups, unfreeze
 from polytask.training.identity import Identity, check_identity, taken_up
 from polytask.training.loop import Loop
 from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
@@ -137,7 +138,9 @@ def make_loop(
         return Loop(new_state(network, make_balancer(balancer, data.tasks, seed), chosen), data, sampler, chosen, precision, seed)
 
     split = choose_layers(model, known, lambda network: loop_of(network, copy.deepcopy(balancer)))
+    unfreeze(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = loop_of(model, balancer).state
+    _check_memory(state.backward.balancer, chosen)
     if chosen.accumulate > 1 and isinstance(state.backward.balancer.needs(), Representations):
         remedy = "Leave accumulate at 1, or take another balancer"
         raise ConfigError("this balancer looks at a whole step at once", where="accumulate", found=chosen.accumulate, remedy=remedy)
@@ -147,6 +150,13 @@ def make_loop(
         state.identity = {**state.identity, **({} if split is None else {"split": split})}
         _go_on(state, found, checkpoint)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
+
+
+def _check_memory(balancer: Balancer, options: TrainingOptions) -> None:
+    """A memory of gradients is of certain parameters: it makes no sense of others."""
+    if options.unfreeze and balancer.remembers_gradients:
+        remedy, found = "Take another balancer, or unfreeze nothing", type(balancer).__name__
+        raise ConfigError("this balancer remembers the gradients of all parameters", where="unfreeze", found=found, remedy=remedy)
 
 
 def learn_inputs(model: MultiTaskModel, data: PreparedData) -> None:
@@ -212,7 +222,7 @@ def new_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOption
     Raises:
         ConfigError: There is no such optimizer or schedule, it does not take its options, or nothing is left to train.
     """
-    optimizer = make_optimizer([p for p in model.parameters() if p.requires_grad], options)
+    optimizer = make_optimizer(parameter_groups(model, options), options)
     names = [task.name for task in model.tasks]
     return TrainingState(
         model=model,

@@ -17,6 +17,7 @@ from polytask.gradients import Report
 from polytask.seeds import seed_of
 from polytask.storage import save_state
 from polytask.tasks import Loss
+from polytask.training.groups import unfreeze
 from polytask.training.machine import PeakMemory, Precision
 from polytask.training.optimizers import step_schedule
 from polytask.training.options import TrainingOptions
@@ -58,7 +59,6 @@ class Loop:
     def __post_init__(self) -> None:
         self._tasks = {task.name: task for task in self.data.tasks}
         self._yardstick = Yardstick(self.data.tasks, self.data.training, self.data.validation)
-        self._trained = [p for p in self.state.model.parameters() if p.requires_grad]
         self._dropout = {source: seed_of(self.seed, "dropout", source) for source in self.data.training}
         self._metrics: dict[str, float] = {}
         self._reported = self._saved = self._started = time.monotonic()
@@ -75,6 +75,8 @@ class Loop:
         self.state.restore_best()
 
     def _epoch(self) -> None:
+        if unfreeze(self.state.model, self.options.unfreeze, self.state.epoch + 1):
+            self.state.backward.share(self.state.model.shared_parameters())
         totals = self.train_epoch()
         self.state.epoch += 1
         self._record(totals)
@@ -95,7 +97,7 @@ class Loop:
         state = self.state
         report = self._backward(batches)
         if self.options.clip is not None:
-            nn.utils.clip_grad_norm_(self._trained, self.options.clip)
+            nn.utils.clip_grad_norm_(state.model.parameters(), self.options.clip)
         state.optimizer.step()
         state.backward.after_step()
         state.optimizer.zero_grad()

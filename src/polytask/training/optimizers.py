@@ -32,8 +32,8 @@ def _chosen(name: str, classes: Mapping[str, Any], what: str) -> Any:  # noqa: A
     return by_lower[name.lower()]
 
 
-def make_optimizer(parameters: Sequence[nn.Parameter], options: TrainingOptions) -> Optimizer:
-    """The optimizer that the options name, in its fused form where it has one.
+def make_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]], options: TrainingOptions) -> Optimizer:
+    """The optimizer that the options name, of parameters or of groups of them, in its fused form where it has one.
 
     Raises:
         ConfigError: There is none of that name, it does not take the arguments, or nothing is left to train.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,6 +23,9 @@ class TrainingOptions(BaseModel):
         batch_size: Rows of a step, over all sources together.
         optimizer: The name of a class in `torch.optim`.
         lr: Its learning rate.
+        lr_factors: Per part of the network what the learning rate is multiplied with: beginnings of parameters' names, `task:name` for
+            what that task alone reaches, `trunk` for what several tasks reach; the most specific counts.
+        layer_decay: What the learning rate is multiplied with from one piece of the encoder to the one before it.
         optimizer_options: Its other arguments.
         schedule: The name of a class in `torch.optim.lr_scheduler`, or none.
         schedule_options: Its arguments.
@@ -36,6 +39,7 @@ class TrainingOptions(BaseModel):
         validation: The share of training rows on which models are chosen; none takes 0.2 up to 20,000 rows, else 0.1.
         weights: A safetensors file to start from, or none.
         freeze: Parts of the network that are not trained, by the beginning of their parameters' names.
+        unfreeze: Per epoch, from 1, parts that are trained from then on.
         route: How a balancer's rows are obtained; see `polytask.gradients.Backward`.
         precision: Of the forward and backward pass: `auto` takes bfloat16 for convolutions where the processor has it.
         threads: Of the processor, for one network; none takes one where as many networks as cores train side by side, and
@@ -53,6 +57,8 @@ class TrainingOptions(BaseModel):
     batch_size: int = Field(256, ge=1)
     optimizer: str = "Adam"
     lr: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    lr_factors: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    layer_decay: float = Field(1.0, gt=0, le=1)
     optimizer_options: dict[str, Any] = Field(default_factory=dict)
     schedule: str | None = None
     schedule_options: dict[str, Any] = Field(default_factory=dict)
@@ -65,6 +71,7 @@ class TrainingOptions(BaseModel):
     validation: float | None = Field(None, gt=0, lt=1)
     weights: str | None = None
     freeze: tuple[str, ...] = ()
+    unfreeze: dict[Annotated[int, Field(ge=1)], tuple[str, ...]] = Field(default_factory=dict)
     route: Literal["sequential", "batched", "representation"] = "sequential"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(None, ge=1)

@@ -42,6 +42,8 @@ class PerGroup(Wrapper):
         ConfigError: There is no such way of grouping.
     """
 
+    remembers_gradients = True
+
     def __init__(self, balancer: Balancer, groups: Literal["layer", "matrix"] = "layer") -> None:
         if groups not in ("layer", "matrix"):
             raise ConfigError("unknown groups", where="per-group, groups", found=groups, remedy="Choose from: layer, matrix")

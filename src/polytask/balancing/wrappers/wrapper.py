@@ -24,6 +24,7 @@ class Wrapper(Balancer):
     def __init__(self, balancer: Balancer) -> None:
         self.balancer = balancer
         self.batches, self.steps_on, self.looks_again = balancer.batches, balancer.steps_on, balancer.looks_again
+        self.remembers_gradients = self.remembers_gradients or balancer.remembers_gradients
 
     def attach(self, network: nn.Module) -> None:
         """The balancer inside is shown the network."""
