@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from polytask.cli import app, main
-from polytask.datasets.mirrors import FILES, RemoteFile
+from polytask.datasets.mirrors import RemoteFile
 from polytask.datasets.mnist_fashion import MnistFashion
 from polytask.errors import PolytaskError
 from polytask.registry import rows_of
@@ -83,7 +83,7 @@ def test_list_names_every_data_set(say: Say) -> None:
 def test_describe(say: Say, unset_data_folder: Path, arguments: list[str], training: str) -> None:
     code, out, err = say("describe", "mnist-fashion", *arguments)
     assert (code, err) == (0, "")
-    for text in (f"{training} training", "digit", "Ankle boot", "CC BY-SA 3.0", "MIT", f"0 of {len(FILES)} files", str(unset_data_folder)):
+    for text in (f"{training} training", "digit", "Ankle boot", "CC BY-SA 3.0", "MIT", f"0 of {len(MnistFashion.files)} files", str(unset_data_folder)):
         assert text in out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
@@ -20,14 +20,18 @@ class Cost:
         networks: How many.
         parameters: Numbers that are stored.
         multiply_adds: For one prediction of every task: one input per source, all of the source's tasks at once.
+        shared_parameters: Those of them that several tasks reach; what is left is each task's own.
+        saved_multiply_adds: How many more it would take to predict the tasks one by one: work that is shared.
     """
 
     networks: int
     parameters: int
     multiply_adds: int
+    shared_parameters: int = 0
+    saved_multiply_adds: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.networks + other.networks, self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
+        return Cost(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -46,16 +50,22 @@ def cost_of(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], tasks:
     Example:
         >>> from polytask.encoders import MLP
         >>> from polytask.tasks import Binary
-        >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), (Binary(name="churn"),), hidden=())
-        >>> cost_of(model, {"table": (4,)}, {"table": ("churn",)})
-        Cost(networks=1, parameters=49, multiply_adds=40)
+        >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), (Binary(name="churn"), Binary(name="stay")), hidden=())
+        >>> cost_of(model, {"table": (4,)}, {"table": ("churn", "stay")})
+        Cost(networks=1, parameters=58, multiply_adds=48, shared_parameters=40, saved_multiply_adds=32)
     """
-    training = model.training
+    together = sum(_work(model, source, shapes[source], tuple(tasks[source])) for source in shapes)
+    alone = sum(_work(model, source, shapes[source], (task,)) for source in shapes for task in tasks[source])
+    shared = sum(parameter.numel() for parameter in model.shared_parameters(trained=False).values())
+    return Cost(1, count_parameters(model), together, shared, alone - together)
+
+
+def _work(model: MultiTaskModel, source: str, shape: tuple[int, ...], tasks: tuple[str, ...]) -> int:
+    """Multiply-adds of one input's predictions."""
+    example, training = model.example(source), model.training
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        for source, shape in shapes.items():
-            example = model.example(source)
-            model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tuple(tasks[source]), source)
+        model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tasks, source)
     model.train(training)
     # The counter takes a multiplication and an addition as two operations.
-    return Cost(networks=1, parameters=count_parameters(model), multiply_adds=counter.get_total_flops() // 2)
+    return int(counter.get_total_flops()) // 2

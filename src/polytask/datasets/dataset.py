@@ -34,7 +34,7 @@ class Dataset(ABC):
 
     def __init__(self, size: str | None = None) -> None:
         if size is not None and size not in self.sizes:
-            raise ConfigError(f"the data set {self.name} has no such size", where=size, remedy=nearest(size, self.sizes))
+            raise ConfigError("unknown size", where=f"data set {self.name!r}, {size!r}", remedy=nearest(size, self.sizes))
         self.size = size or self.sizes[0]
 
     def fetch(self, progress: Progress = ignore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 from torch import nn
@@ -20,6 +21,7 @@ class LeNet(Encoder):
     Args:
         input_shape: (channels, height, width) of one image, at least 16×16.
         features: Units of the last layer.
+        channels: Of the two convolutions.
 
     Raises:
         ConfigError: The shape is not that of an image, or it is too small; a width below 1.
@@ -29,18 +31,19 @@ class LeNet(Encoder):
         21330
     """
 
-    def __init__(self, input_shape: tuple[int, ...] = (1, 28, 28), features: int = 50) -> None:
+    def __init__(self, input_shape: tuple[int, ...] = (1, 28, 28), features: int = 50, channels: Sequence[int] = (10, 20)) -> None:
         super().__init__()
         if len(input_shape) != 3 or min(input_shape[1:]) < 16 or input_shape[0] < 1:
             found = tuple(input_shape)
             raise ConfigError("images of at least 16x16, (channels, height, width), are needed", where="encoder 'lenet'", found=found)
-        if features < 1:
-            raise ConfigError("at least one unit is needed", where="encoder 'lenet', features", found=features)
-        channels, height, width = input_shape
-        self.input_shape, self.features = (channels, height, width), features
-        self.first = nn.Sequential(nn.Conv2d(channels, 10, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
-        self.second = nn.Sequential(nn.Conv2d(10, 20, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
-        self.third = nn.Sequential(nn.Flatten(), nn.Linear(20 * _after(height) * _after(width), features), nn.ReLU())
+        if features < 1 or len(channels) != 2 or min(channels) < 1:
+            found = f"features={features}, channels={tuple(channels)}"
+            raise ConfigError("at least one unit and two numbers of channels are needed", where="encoder 'lenet'", found=found)
+        colours, height, width = input_shape
+        self.input_shape, self.features, (first, second) = (colours, height, width), features, channels
+        self.first = nn.Sequential(nn.Conv2d(colours, first, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(first, second, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
+        self.third = nn.Sequential(nn.Flatten(), nn.Linear(second * _after(height) * _after(width), features), nn.ReLU())
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:

@@ -20,6 +20,7 @@ from polytask.report.tables import (
     gradient_curves,
     metric_rows,
     read_table,
+    sharing_curves,
 )
 from polytask.storage import read_json, read_yaml, storage_errors
 
@@ -53,6 +54,7 @@ class RunContents:
         metrics: Means of results.csv over seeds.
         curves: Learning curves, from history.csv.
         gradients: Weights, lengths and cosines of the tasks' gradients, from history.csv.
+        sharing: What ways of sharing have learned, from history.csv.
         confusions: One matrix per classification task and arm, from predictions.parquet.
         configuration: Dotted names and values of run.yaml.
         environment: Names and values of environment.json.
@@ -64,6 +66,7 @@ class RunContents:
     metrics: tuple[MetricRow, ...]
     curves: tuple[Curve, ...]
     gradients: tuple[Curve, ...]
+    sharing: tuple[Curve, ...]
     confusions: tuple[Confusion, ...]
     configuration: Entries
     environment: Entries
@@ -94,6 +97,7 @@ def read_contents(folder: Path) -> RunContents:
         metrics=metric_rows(read_table(folder / "results.csv", RESULT_COLUMNS)),
         curves=curves(history, metrics),
         gradients=gradient_curves(history, list(metrics)),
+        sharing=sharing_curves(history, list(metrics)),
         confusions=confusions(read_table(folder / "predictions.parquet", PREDICTION_COLUMNS), classified),
         configuration=_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
         environment=_entries(read_json(folder / "environment.json"), folder / "environment.json"),

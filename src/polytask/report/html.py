@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from polytask.report import charts, numbers
 from polytask.report.contents import REPORT, RunContents, read_contents
-from polytask.report.outcome import ArmCost, choice_sentence, openings_sentence, settle_lines
+from polytask.report.outcome import ArmCost, Piece, choice_sentence, openings_sentence, settle_lines
 from polytask.report.tables import Confusion, Curve, MetricRow
 from polytask.report.text import clean_text
 from polytask.storage import write_text
@@ -53,6 +53,8 @@ def render(contents: RunContents) -> str:
         intervals=_intervals(contents),
         panels=_panels(contents, contents.curves),
         gradients=_panels(contents, contents.gradients),
+        sharing=_panels(contents, contents.sharing),
+        pictures=_pictures(contents),
         matrices=[_matrix(confusion) for confusion in contents.confusions],
         metrics=list(_metric_lines(contents.metrics)),
         arms=list(dict.fromkeys(row.arm for row in contents.metrics)),
@@ -105,6 +107,29 @@ def _intervals(contents: RunContents) -> list[Interval]:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """Who shares what, as an image and as a list; of all arms that share in the same way."""
+
+    arms: str
+    image: str
+    pieces: tuple[Piece, ...]
+
+
+def _pictures(contents: RunContents) -> list[Picture]:
+    from polytask.architectures.picture import Part, picture_of  # torch comes with it, and only this needs it
+
+    alike: dict[tuple[Piece, ...], list[str]] = {}
+    for arm, pieces in contents.costs.parts.items():
+        alike.setdefault(pieces, []).append(arm)
+    found = []
+    for pieces, arms in alike.items():
+        drawn = picture_of([Part(piece.name, piece.tasks, piece.parameters) for piece in pieces])
+        image = f"data:image/svg+xml;base64,{base64.b64encode(drawn.encode()).decode()}"
+        found.append(Picture(", ".join(arms), image, pieces))
+    return found
+
+
+@dataclass(frozen=True)
 class Panel:
     """A learning curve as an image and as a table.
 
@@ -128,7 +153,9 @@ def _panels(contents: RunContents, curves: Sequence[Curve]) -> dict[str, list[Pa
 
 
 def _panel(curve: Curve, arms: Sequence[str]) -> Panel:
-    title = f"{curve.split.capitalize()} {numbers.metric_name(curve.name)}{', %' if numbers.unit(curve.name) else ''}"
+    split = "" if curve.split == "sharing" else curve.split
+    title = f"{split} {numbers.metric_name(curve.name)}{', %' if numbers.unit(curve.name) else ''}".strip()
+    title = title[0].upper() + title[1:]
     named = tuple(
         dict.fromkeys([*(arm for arm in arms if any(mean.arm == arm for mean in curve.means)), *(mean.arm for mean in curve.means)])
     )

@@ -110,6 +110,8 @@ class ArmCost(Part):
     networks: Number = None
     parameters: Number = None
     multiply_adds: Number = None
+    shared_parameters: Number = None
+    saved_multiply_adds: Number = None
     seconds: Number = None
     steps: Number = None
     rows: Number = None
@@ -117,10 +119,19 @@ class ArmCost(Part):
     peak_memory_bytes: Number = None
 
 
+class Piece(Part):
+    """A piece of a network that the same tasks reach throughout."""
+
+    name: str = ""
+    tasks: tuple[str, ...] = ()
+    parameters: int = 0
+
+
 class Costs(Part):
     """The content of cost.json."""
 
     arms: dict[str, ArmCost] = {}
+    parts: dict[str, tuple[Piece, ...]] = {}
     note: str = ""
 
 

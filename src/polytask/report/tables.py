@@ -162,6 +162,19 @@ def gradient_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve,
     return tuple(curve for curve in found if curve.points and not _constant(curve))
 
 
+def sharing_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve, ...]:
+    """Per task what ways of sharing have learned (gates, stitches, distances), where it changed over the epochs.
+
+    Args:
+        history: Columns `HISTORY_COLUMNS`.
+        tasks: All tasks.
+    """
+    finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
+    named = [str(name) for name in finite.loc[finite["split"] == "sharing", "name"].unique()]
+    found = (_curve(finite, task, "sharing", name) for task in tasks for name in named)
+    return tuple(curve for curve in found if len({point.value for point in curve.points}) > len({point.arm for point in curve.points}))
+
+
 def _constant(curve: Curve) -> bool:
     """Whether it is a weight that no arm ever changed."""
     return curve.name == "weight" and len({point.value for point in curve.points}) == 1

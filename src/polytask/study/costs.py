@@ -10,7 +10,8 @@ from typing import Any
 from polytask.study.jobs import Job
 
 NOTE = (
-    "Parameters and multiply-adds are those of all networks that an arm needs to predict every task once (one input per source). "
+    "Parameters and multiply-adds are those of all networks that an arm needs to predict every task once (one input per source); "
+    "shared parameters are those that several tasks reach, and saved multiply-adds what predicting the tasks one by one would take more. "
     "Seconds, steps, rows and epochs are what one seed used, averaged over seeds; seconds and memory were taken while other "
     "networks trained side by side on the same machine. Peak memory is that of the largest process, sampled."
 )
@@ -24,6 +25,8 @@ class ArmCost:
         networks: How many it takes to predict every task.
         parameters: Of all of them.
         multiply_adds: For one prediction of every task.
+        shared_parameters: Those that several tasks reach.
+        saved_multiply_adds: How many more it would take to predict the tasks one by one.
         seconds: Of training, per seed.
         steps: Per seed.
         rows: Seen while training, per seed.
@@ -34,6 +37,8 @@ class ArmCost:
     networks: int
     parameters: int
     multiply_adds: int
+    shared_parameters: int
+    saved_multiply_adds: int
     seconds: float
     steps: float
     rows: float
@@ -56,10 +61,16 @@ def cost_of_arm(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
     return ArmCost(
         networks=len(one),
         parameters=sum(fact["cost"]["parameters"] for fact in one),
-        multiply_adds=sum(fact["cost"]["multiply_adds"] for fact in one),
+        **{name: sum(fact["cost"][name] for fact in one) for name in ("multiply_adds", "shared_parameters", "saved_multiply_adds")},
         seconds=round(per_seed("measured", "seconds"), 3),
         steps=per_seed("used", "steps"),
         rows=per_seed("used", "rows"),
         epochs=mean(fact["used"]["epochs"] for _, fact in facts),
         peak_memory_bytes=max(fact["measured"]["peak_memory"] for _, fact in facts),
     )
+
+
+def parts_of_arm(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    """Who shares what in an arm's network, of the first seed; nothing for arms of several networks."""
+    first = [fact for job, fact in facts if job.seed == min(job.seed for job, _ in facts)]
+    return list(first[0]["parts"]) if len(first) == 1 else []

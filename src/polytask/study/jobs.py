@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from polytask.architectures import NetworkPlan, cost_of
+from polytask.architectures import NetworkPlan, cost_of, parts_of
 from polytask.balancing.named import balancer_named
 from polytask.data import Source
 from polytask.storage import has_state, make_folder
@@ -122,6 +122,7 @@ def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[s
         "validation": {task: dict(metrics) for task, metrics in run.validation.items()},
         "relative": run.relative,
         "cost": asdict(cost),
+        "parts": [asdict(part) for part in parts_of(run.model)],
         "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory},
         "matched": None if run.matched is None else str(run.matched),

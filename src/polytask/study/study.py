@@ -12,13 +12,14 @@ import pandas as pd
 
 from polytask.data import Source, Sources
 from polytask.errors import ConfigError
+from polytask.evaluation.influence import INFLUENCES
 from polytask.evaluation.results import Verdict
 from polytask.evaluation.verdict import verdict
 from polytask.storage import write_json
 from polytask.study.arms import SINGLE, Arm, parse_arms
 from polytask.study.beginning import begin
 from polytask.study.config import StudyConfig, checked
-from polytask.study.costs import NOTE, ArmCost, cost_of_arm
+from polytask.study.costs import NOTE, ArmCost, cost_of_arm, parts_of_arm
 from polytask.study.folder import RunFolder, read_predictions
 from polytask.study.jobs import Assignment, Job, jobs_of, result_of
 from polytask.study.opening import Finished, open_test, openings
@@ -109,6 +110,13 @@ class Study:
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
         _check_margins(self.asked, self.names)
+        for task in self.tasks:
+            if task.metric not in INFLUENCES:
+                where, remedy = (
+                    f"task {task.name!r}, metric",
+                    f"Choose from: {', '.join(name for name in task.metrics if name in INFLUENCES)}",
+                )
+                raise ConfigError("a study gives no verdict on this metric", where=where, found=repr(task.metric), remedy=remedy)
 
     def run(self, out: str | Path | None = None, watch: Watch = ignore) -> Result:
         """Train what is not trained yet, open the test data, and write the run folder.
@@ -158,7 +166,8 @@ class Study:
         recommendation = recommend(said, chosen, self.names, costs)
         summary = _summary(config, said, recommendation)
         folder.write_table("history.csv", history_table(list(facts.values())))
-        write_json(folder.path / "cost.json", {"arms": {arm: cost.to_dict() for arm, cost in costs.items()}, "note": NOTE})
+        parts = {arm: found for arm, own in of_arm.items() if (found := parts_of_arm(own))}
+        write_json(folder.path / "cost.json", {"arms": {arm: cost.to_dict() for arm, cost in costs.items()}, "parts": parts, "note": NOTE})
         write_json(folder.verdict, summary)
         folder.log(recommendation.reason)
         ship(folder.model, of_arm[recommendation.arm])

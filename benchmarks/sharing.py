@@ -1,0 +1,65 @@
+"""Ways of sharing on Multi-(Fashion+MNIST), with equal parameters and equal budget, against single-task training.
+
+    python benchmarks/sharing.py [--seeds 3] [--epochs 12] [--out runs/benchmark-multi-fashion-mnist]
+
+A LeNet for every task (10 and 20 channels, 50 units: twice 27,450 parameters with its head) is what single-task training has. Every other arm has as many
+parameters in all: its encoder is made wider or narrower until it has. Recon's layers are chosen in its first phase, so that it is sized
+as if the last layer of three were split.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polytask.architectures import NetworkPlan, cost_of
+from polytask.datasets import dataset
+from polytask.tasks import Task
+from studies import arguments, run, table
+
+SHAPE, HIDDEN, EPOCHS = (1, 28, 28), (50,), 12
+SHARINGS = ("hard", "cross-stitch", "mmoe(experts=3)", "ple", "adapters", "recon(share=0.34)")
+SIZED_AS = {"recon(share=0.34)": "layers(own=[third.1])"}
+
+
+def options_of(width: float) -> dict[str, Any]:
+    """A LeNet so many times as wide as the usual one."""
+    return {"channels": [max(1, round(10 * width)), max(1, round(20 * width))], "features": max(2, round(50 * width))}
+
+
+def parameters(sharing: str, width: float, tasks: tuple[Task, ...]) -> int:
+    """Of a network of that width."""
+    model = NetworkPlan("lenet", SHAPE, options_of(width), sharing, HIDDEN).build(tasks, seed=0)
+    return cost_of(model, {"canvas": SHAPE}, {"canvas": [task.name for task in tasks]}).parameters
+
+
+def arm(sharing: str, tasks: tuple[Task, ...]) -> str:
+    """The arm whose network comes nearest to two LeNets."""
+    wanted = sum(parameters("hard", 1.0, (task,)) for task in tasks)
+    widths = [step / 50 for step in range(20, 101)]
+    width = min(widths, key=lambda width: abs(parameters(SIZED_AS.get(sharing, sharing), width, tasks) - wanted))
+    spelled = ", ".join(f"{name}={value}" for name, value in options_of(width).items())
+    return f"equal@{sharing}@encoder({spelled})"
+
+
+def config() -> dict[str, Any]:
+    """Of the study."""
+    tasks = dataset("multi-fashion-mnist", "full").tasks()
+    return {
+        "source": "multi-fashion-mnist",
+        "size": "full",
+        "encoder": "lenet",
+        "arms": ("single", *(arm(sharing, tasks) for sharing in SHARINGS)),
+        "hidden": HIDDEN,
+        "training": {
+            "epochs": EPOCHS,
+            "lr": 2e-3,
+            "schedule": "CosineAnnealingLR",
+            "schedule_options": {"T_max": EPOCHS},
+            "patience": None,
+        },
+    }
+
+
+if __name__ == "__main__":
+    folder = run(config(), arguments(__doc__, seeds=3))
+    print(table(folder, {"digit": "accuracy", "garment": "accuracy"}))
