@@ -2,9 +2,9 @@
 
     python benchmarks/sharing.py [--seeds 3] [--epochs 12] [--out runs/benchmark-multi-fashion-mnist]
 
-A LeNet for every task (10 and 20 channels, 50 units: twice 27,450 parameters with its head) is what single-task training has. Every other arm has as many
-parameters in all: its encoder is made wider or narrower until it has. Recon's layers are chosen in its first phase, so that it is sized
-as if the last layer of three were split.
+A LeNet with its head for every task (10 and 20 channels, 50 units: twice 24,390 parameters) is what single-task training has. Every other
+arm has as many parameters in all: its encoder is made wider or narrower until it has. Recon's layers are chosen in its first phase, so
+that it is sized as if the last layer of three were split.
 """
 
 from __future__ import annotations

@@ -83,7 +83,8 @@ def test_list_names_every_data_set(say: Say) -> None:
 def test_describe(say: Say, unset_data_folder: Path, arguments: list[str], training: str) -> None:
     code, out, err = say("describe", "mnist-fashion", *arguments)
     assert (code, err) == (0, "")
-    for text in (f"{training} training", "digit", "Ankle boot", "CC BY-SA 3.0", "MIT", f"0 of {len(MnistFashion.files)} files", str(unset_data_folder)):
+    files = f"0 of {len(MnistFashion.files)} files"
+    for text in (f"{training} training", "digit", "Ankle boot", "CC BY-SA 3.0", "MIT", files, str(unset_data_folder)):
         assert text in out
 
 

@@ -37,8 +37,8 @@ class LeNet(Encoder):
             found = tuple(input_shape)
             raise ConfigError("images of at least 16x16, (channels, height, width), are needed", where="encoder 'lenet'", found=found)
         if features < 1 or len(channels) != 2 or min(channels) < 1:
-            found = f"features={features}, channels={tuple(channels)}"
-            raise ConfigError("at least one unit and two numbers of channels are needed", where="encoder 'lenet'", found=found)
+            sizes = f"features={features}, channels={tuple(channels)}"
+            raise ConfigError("at least one unit and two numbers of channels are needed", where="encoder 'lenet'", found=sizes)
         colours, height, width = input_shape
         self.input_shape, self.features, (first, second) = (colours, height, width), features, channels
         self.first = nn.Sequential(nn.Conv2d(colours, first, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
