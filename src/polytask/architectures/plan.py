@@ -96,6 +96,11 @@ class NetworkPlan:
             seed=seed,
         )
 
+    def without_start(self) -> NetworkPlan:
+        """The same for a network whose numbers come from elsewhere: without the options that only say where it starts."""
+        started = getattr(find("encoder", self.encoder).resolve(), "only_for_the_start", ())
+        return replace(self, encoder_options={name: value for name, value in self.encoder_options.items() if name not in started})
+
     def among(self, sources: Sequence[str]) -> NetworkPlan:
         """The same for a network that sees these sources alone."""
         return replace(self, stems={source: plan for source, plan in self.stems.items() if source in sources})

@@ -5,6 +5,7 @@ from polytask.data.columns import Columns
 from polytask.data.conditional import entire_space, given
 from polytask.data.fingerprint import fingerprint
 from polytask.data.normalisation import Normalisation
+from polytask.data.pieces import Pieces
 from polytask.data.samplers import Proportional, Sampler, proportional_batch_sizes
 from polytask.data.source import Source, Sources
 from polytask.data.splits import split
@@ -14,6 +15,7 @@ __all__ = [
     "Coding",
     "Columns",
     "Normalisation",
+    "Pieces",
     "Proportional",
     "Sampler",
     "Source",

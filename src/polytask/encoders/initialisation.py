@@ -36,7 +36,8 @@ def initialise(module: nn.Module, how: str, seed: int) -> None:
     * `glorot`: weights uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio, AISTATS 2010, eq. 16), biases 0.
     * `he`: weights normal with variance 2 / fan_in (He et al., ICCV 2015, eq. 10), biases 0.
 
-    Modules that say `keeps_start` start as their own `reset_parameters` says under all of them. Under `glorot` and `he`, vectors that
+    Modules that say `keeps_start` start as their own `reset_parameters` says under all of them, and those that say `keeps_numbers`
+    (pretrained ones) stay as they are. Under `glorot` and `he`, vectors that
     are no biases (scales of normalisation layers) start as the framework does.
 
     Raises:
@@ -52,7 +53,7 @@ def initialise(module: nn.Module, how: str, seed: int) -> None:
         raise ConfigError("unknown initialisation", where=how, remedy=f"Choose from: {', '.join(INITIALISATIONS)}")
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device, and nothing restores those
-        for layer in module.modules():
+        for layer in _drawn(module):
             reset = getattr(layer, "reset_parameters", None)
             if callable(reset):
                 reset()
@@ -61,17 +62,25 @@ def initialise(module: nn.Module, how: str, seed: int) -> None:
     _start_by_themselves(module, seed)
 
 
+def _drawn(module: nn.Module) -> list[nn.Module]:
+    """The modules whose numbers are drawn."""
+    return [layer for layer in module.modules() if not getattr(layer, "keeps_numbers", False)]
+
+
 def _start_by_themselves(module: nn.Module, seed: int) -> None:
     """Modules whose start is part of what they are (`keeps_start`): an identity, a zero."""
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
-        for part in module.modules():
+        for part in _drawn(module):
             if getattr(part, "keeps_start", False):
                 cast("Callable[[], None]", part.reset_parameters)()
 
 
 def _fill(module: nn.Module, filler: Filler, generator: torch.Generator) -> None:
+    drawn = {id(parameter) for layer in _drawn(module) for parameter in layer.parameters(recurse=False)}
     for name, parameter in module.named_parameters():
+        if id(parameter) not in drawn:
+            continue
         if parameter.dim() >= 2 and parameter.numel():
             filler(parameter.data, generator)
         elif name.rpartition(".")[2] == "bias":

@@ -25,4 +25,11 @@ ROWS = (
     Row(
         "encoder", "text", "polytask.encoders.text:Text", "word vectors, then a bidirectional GRU or a transformer", needs="codes of words"
     ),
+    Row(
+        "encoder",
+        "pretrained",
+        "polytask.encoders.pretrained:Pretrained",
+        "a Hugging Face text encoder from a local folder (extra text)",
+        needs="word pieces",
+    ),
 )

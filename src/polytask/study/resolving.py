@@ -96,6 +96,8 @@ def _encoder_of(source: Source) -> EncoderPlan:
 def _usual_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:
     if "words" in facts:
         return "text"
+    if "around" in facts:
+        return "pretrained"
     if "cardinalities" in facts:
         return "tabular"
     return "conv" if len(shape) == 3 else "mlp"

@@ -76,7 +76,7 @@ def save_network(folder: Path, plan: NetworkPlan, run: Run, facts: Mapping[str, 
         folder,
         {
             "weights": run.model.state_dict(),
-            "plan": {**plan.to_dict(), "architecture": run.model.spelled},
+            "plan": {**plan.without_start().to_dict(), "architecture": run.model.spelled},
             "tasks": [task.to_dict() for task in run.tasks],
             "normalisations": {name: normalisation.to_dict() for name, normalisation in run.normalisations.items()},
             "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},
