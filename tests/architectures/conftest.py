@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 
 from polytask.architectures import MultiTaskModel
+from polytask.data import Coding, Columns, Words
 from polytask.encoders import MLP, Conv, Encoder, LeNet, Tabular, Text
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Binary, Multiclass, Regression, Task
@@ -88,6 +90,28 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
 }
 
 
+SIDES = {"conv": (12, 12), "lenet": (16, 16)}
+CODINGS: dict[str, Coding] = {
+    "text": Words(tuple("abcdefg")),
+    "tabular": Columns(tuple("abcde"), (None, None, None, ("x", "y"), ("u", "v", "w"))),
+}
+
+
+def raw(encoder: str, rows: int, random: np.random.Generator) -> Any:
+    """Inputs as a source has them."""
+    if encoder == "text":
+        codes = random.integers(1, 9, (rows, 6))
+        codes[np.arange(6) >= random.integers(1, 7, (rows, 1))] = 0
+        return codes
+    if encoder == "tabular":
+        numbers, categories = random.normal(size=(rows, 3)), random.integers(0, 3, (rows, 2))
+        numbers[random.random((rows, 3)) < 0.1] = np.nan
+        return np.hstack([numbers, categories]).astype("float32")
+    if encoder == "mlp":
+        return random.normal(size=(rows, 5)).astype("float32")
+    return random.integers(0, 256, (rows, 1, *SIDES[encoder]), dtype=np.uint8)
+
+
 def stages_of(encoder: str) -> int:
     """How many stages with parameters an encoder has."""
     return sum(any(True for _ in stage.parameters()) for stage in ENCODERS[encoder]().stages)
@@ -110,6 +134,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def rows() -> tuple[Row, ...]:
     """The table."""
     return ROWS
+
+
+class Encoders(dict[str, Callable[[], Encoder]]):
+    """The encoders of the battery, which ways of sharing they fit, and how their inputs are coded."""
+
+    def fits(self, sharing: str, encoder: str) -> bool:
+        """Whether the encoder has the stages that the way of sharing needs."""
+        return stages_of(encoder) >= next(row.stages for row in ROWS if row.name == sharing)
+
+    def coding(self, encoder: str) -> Coding | None:
+        """Of its inputs."""
+        return CODINGS.get(encoder)
+
+
+@pytest.fixture(scope="session")
+def encoders() -> Encoders:
+    """The encoders of the battery."""
+    return Encoders(ENCODERS)
+
+
+@pytest.fixture(scope="session")
+def inputs() -> Callable[..., Any]:
+    """Inputs of an encoder, as a source has them."""
+
+    def drawn(encoder: str, rows: int = 16, seed: int = 3) -> Any:
+        return raw(encoder, rows, np.random.default_rng(seed))
+
+    return drawn
 
 
 @pytest.fixture(scope="session")

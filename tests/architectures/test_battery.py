@@ -13,7 +13,7 @@ from torch import Tensor
 from polytask import fit
 from polytask.architectures import NetworkPlan
 from polytask.balancing import UPGrad
-from polytask.data import Columns, Source, Words
+from polytask.data import Source
 from polytask.encoders import MLP
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -24,48 +24,29 @@ from polytask.training import Progress
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 24, "lr": 0.01, "threads": 1, "precision": "float32", "patience": None}
 
 
-def raw(encoder: str, rows: int, random: np.random.Generator) -> Any:
-    """Inputs as a source has them."""
-    if encoder == "text":
-        codes = random.integers(1, 9, (rows, 6))
-        codes[np.arange(6) >= random.integers(1, 7, (rows, 1))] = 0
-        return codes
-    if encoder == "tabular":
-        numbers, categories = random.normal(size=(rows, 3)), random.integers(0, 3, (rows, 2))
-        numbers[random.random((rows, 3)) < 0.1] = np.nan
-        return np.hstack([numbers, categories]).astype("float32")
-    if encoder == "mlp":
-        return random.normal(size=(rows, 5)).astype("float32")
-    return random.integers(0, 256, (rows, 1, *SIDES[encoder]), dtype=np.uint8)
-
-
-SIDES = {"conv": (12, 12), "lenet": (16, 16)}
-CODINGS = {"text": Words(tuple("abcdefg")), "tabular": Columns(tuple("abcde"), (None, None, None, ("x", "y"), ("u", "v", "w")))}
-
-
-def inputs_of(encoder: str) -> Tensor:
+def inputs_of(encoder: str, inputs: Any) -> Tensor:
     """As a network sees them."""
-    inputs = torch.from_numpy(raw(encoder, 7, np.random.default_rng(1)))
-    return inputs if encoder == "text" else inputs.float() / (255 if encoder in SIDES else 1)
+    found = torch.from_numpy(inputs(encoder, 7, 1))
+    return found if encoder == "text" else found.float() / (255 if encoder in ("conv", "lenet") else 1)
 
 
-def source(encoder: str, rows: int = 60, gaps: float = 0.2) -> Source:
+def source(encoder: str, inputs: Any, encoders: Any, rows: int = 60, gaps: float = 0.2) -> Source:
     random = np.random.default_rng(3)
-    inputs = raw(encoder, rows, random)
-    level = np.nan_to_num(inputs.reshape(rows, -1)[:, :3].astype(float)).mean(1)
+    drawn = inputs(encoder, rows)
+    level = np.nan_to_num(drawn.reshape(rows, -1)[:, :3].astype(float)).mean(1)
     plan = np.where(level > np.median(level), "a", "b").astype(object)
     churn = np.where(level > np.quantile(level, 0.7), "leaves", "stays").astype(object)
     plan[::9] = "c"
     price = level.copy()
     for number, labels in enumerate((price, churn, plan)):
         labels[random.random(rows) < gaps * (number + 1) / 3] = np.nan if labels.dtype == float else None
-    return Source("table", inputs, {"price": price, "churn": churn, "plan": plan}, coding=CODINGS.get(encoder))
+    return Source("table", drawn, {"price": price, "churn": churn, "plan": plan}, coding=encoders.coding(encoder))
 
 
-def features_of(model: Any, encoder: str, tasks: tuple[str, ...] = ("price", "churn", "plan")) -> dict[str, Tensor]:
+def features_of(model: Any, encoder: str, inputs: Any, tasks: tuple[str, ...] = ("price", "churn", "plan")) -> dict[str, Tensor]:
     model.eval()
     with torch.no_grad():
-        found: dict[str, Tensor] = model.architecture(inputs_of(encoder), tasks)
+        found: dict[str, Tensor] = model.architecture(inputs_of(encoder, inputs), tasks)
     return found
 
 
@@ -79,34 +60,34 @@ def test_every_architecture_is_something_simpler_somewhere(rows: Any) -> None:
     assert set(names("architecture")) - reduced <= {"dselect-k", "mtan", "aitm"}
 
 
-def test_features_have_the_width_that_heads_expect(row: Any, encoder: str, build: Any) -> None:
+def test_features_have_the_width_that_heads_expect(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     model = build(row.spelled, encoder)
-    features = features_of(model, encoder)
+    features = features_of(model, encoder, inputs)
     places = (7, 7) if encoder == "text" else (7,)  # a summary and six words
     assert {task: z.shape for task, z in features.items()} == {task: (*places, model.architecture.width(task)) for task in features}
     assert all(bool(torch.isfinite(z).all()) for z in features.values())
 
 
-def test_a_task_s_features_do_not_depend_on_who_else_is_asked(row: Any, encoder: str, build: Any) -> None:
+def test_a_task_s_features_do_not_depend_on_who_else_is_asked(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     model = build(row.spelled, encoder)
-    together, alone = features_of(model, encoder), features_of(model, encoder, ("churn",))
+    together, alone = features_of(model, encoder, inputs), features_of(model, encoder, inputs, ("churn",))
     assert torch.equal(together["churn"], alone["churn"])
 
 
-def test_it_begins_as_what_it_is_said_to_be(row: Any, encoder: str, build: Any) -> None:
+def test_it_begins_as_what_it_is_said_to_be(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     if not row.at_start:
         pytest.skip("like nothing simpler")
     for initialisation in ("framework", "glorot", "he"):
-        own = features_of(build(row.spelled, encoder, initialisation=initialisation, seed=4), encoder)
-        simple = features_of(build(row.at_start, encoder, initialisation=initialisation, seed=4), encoder)
+        own = features_of(build(row.spelled, encoder, initialisation=initialisation, seed=4), encoder, inputs)
+        simple = features_of(build(row.at_start, encoder, initialisation=initialisation, seed=4), encoder, inputs)
         for task in own:
             assert torch.allclose(own[task], simple[task], rtol=1e-5, atol=1e-6), (initialisation, task)
 
 
-def test_who_reaches_a_parameter_is_what_autograd_says(row: Any, encoder: str, build: Any) -> None:
+def test_who_reaches_a_parameter_is_what_autograd_says(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     model = build(row.spelled, encoder)
     model.eval()
-    features = model.architecture(inputs_of(encoder), ("price", "churn", "plan"))
+    features = model.architecture(inputs_of(encoder, inputs), ("price", "churn", "plan"))
     named = dict(model.architecture.named_parameters())
     reached: dict[str, list[str]] = {name: [] for name in named}
     for task, z in features.items():
@@ -132,16 +113,25 @@ def test_seeds_decide_the_start(row: Any, encoder: str, build: Any) -> None:
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-def test_it_trains_with_gaps_and_goes_on_as_if_nothing_had_happened(row: Any, encoder: str, build: Any, tmp_path: Path) -> None:
+def test_it_trains_with_gaps_and_goes_on_as_if_nothing_had_happened(
+    row: Any, encoder: str, build: Any, tmp_path: Path, inputs: Any, encoders: Any
+) -> None:
     def stopped(progress: Progress) -> None:
         if progress.epoch == 2:
             raise KeyboardInterrupt
 
     choices = QUICK | {"checkpoint_seconds": 0}
-    whole = fit(build(row.spelled, encoder), [source(encoder)], "equal", **choices)
+    whole = fit(build(row.spelled, encoder), [source(encoder, inputs, encoders)], "equal", **choices)
     with pytest.raises(KeyboardInterrupt):
-        fit(build(row.spelled, encoder), [source(encoder)], "equal", checkpoint=tmp_path / "state", watch=stopped, **choices)
-    again = fit(build(row.spelled, encoder), [source(encoder)], "equal", checkpoint=tmp_path / "state", **choices)
+        fit(
+            build(row.spelled, encoder),
+            [source(encoder, inputs, encoders)],
+            "equal",
+            checkpoint=tmp_path / "state",
+            watch=stopped,
+            **choices,
+        )
+    again = fit(build(row.spelled, encoder), [source(encoder, inputs, encoders)], "equal", checkpoint=tmp_path / "state", **choices)
     assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True))
     assert whole.history.equals(again.history)
     assert all(bool(torch.isfinite(value).all()) for value in whole.model.state_dict().values())
@@ -157,11 +147,11 @@ def test_it_can_be_built_again_from_plain_data(row: Any, build: Any) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
 
 
-def test_gradient_methods_see_what_is_shared(row: Any, build: Any) -> None:
+def test_gradient_methods_see_what_is_shared(row: Any, build: Any, inputs: Any) -> None:
     """Rows are zero where a task does not reach, and penalties stand beside the balancer."""
     model = build(row.spelled)
     backward = Backward(UPGrad(), tasks=("price", "churn", "plan"), shared=model.shared_parameters(), model=model)
-    z = model.architecture(inputs_of("mlp"), ("price", "churn", "plan"))
+    z = model.architecture(inputs_of("mlp", inputs), ("price", "churn", "plan"))
     outputs = model.outputs(z)
     report = backward({task: output.square().mean() for task, output in outputs.items()}, penalty=model.architecture.penalty)
     assert set(report.losses) == {"price", "churn", "plan"}
@@ -170,12 +160,12 @@ def test_gradient_methods_see_what_is_shared(row: Any, build: Any) -> None:
 
 
 @pytest.mark.parametrize("balancer", ["uncertainty", "pcgrad", "famo", "moco", "graddrop", "modo"])
-def test_any_balancer_goes_with_it(row: Any, build: Any, balancer: str) -> None:
-    run = fit(build(row.spelled), [source("mlp")], balancer, **(QUICK | {"epochs": 1}))
+def test_any_balancer_goes_with_it(row: Any, build: Any, balancer: str, inputs: Any, encoders: Any) -> None:
+    run = fit(build(row.spelled), [source("mlp", inputs, encoders)], balancer, **(QUICK | {"epochs": 1}))
     assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
 
 
-def test_several_sources_go_with_it(row: Any, build: Any) -> None:
+def test_several_sources_go_with_it(row: Any, build: Any, inputs: Any) -> None:
     tasks = tuple(Regression(name=name) for name in ("first", "second"))
     random = np.random.default_rng(0)
     inputs = {name: random.normal(size=(60, 5)).astype("float32") for name in ("first", "second")}
@@ -227,18 +217,17 @@ def test_what_does_not_fit_is_told_what_the_encoder_lacks(misfit: tuple[str, str
     assert "\n" not in str(caught.value)
 
 
-def test_words_and_sentences_are_learned_together(row: Any, build: Any, tmp_path: Path) -> None:
+def test_words_and_sentences_are_learned_together(row: Any, build: Any, tmp_path: Path, inputs: Any, encoders: Any) -> None:
     """Two kinds of task on two levels, with gaps in both, from one encoder of sequences."""
     if row.stages > 1:
         pytest.skip("needs stages")
-    random = np.random.default_rng(5)
-    codes = raw("text", 60, random)
+    codes = inputs("text", 60, 5)
     tags = np.where(codes == 0, None, np.where(codes % 2 == 0, "B-even", "O")).astype(object)
     tags[3], tags[4, 0] = None, None
     mood = np.where((codes == 2).any(1), "good", "bad").astype(object)
     mood[::7] = None
     tasks = (Binary(name="mood", classes=("bad", "good")), Tagging(name="slots", classes=("O", "B-even")))
-    source = Source("notes", codes, {"mood": mood, "slots": tags}, coding=CODINGS["text"])
+    source = Source("notes", codes, {"mood": mood, "slots": tags}, coding=encoders.coding("text"))
     run = fit(build(row.spelled, "text", tasks=tasks), [source], "pcgrad" if row.shares else "equal", **QUICK)
     assert set(run.validation) == {"mood", "slots"}
     assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())

@@ -134,6 +134,10 @@ class AITM(Architecture):
         excess, self._excess = self._excess, []
         return self.calibration * torch.stack(excess).sum() if excess else None
 
+    def forget(self) -> None:
+        """Drop the excess."""
+        self._excess = []
+
     def sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How much each task listens to the one before it, in its last batch."""
         heard = {task: float(self.transfers[module_key(task)].last) for task in self.before}  # type: ignore[arg-type]

@@ -70,6 +70,9 @@ class Architecture(nn.Module, ABC):
         """() what is added beside the tasks' losses, for the forwards since the last call; None where there is nothing."""
         return None
 
+    def forget(self) -> None:
+        """Drop what forwards have left for the penalty: they were looks elsewhere, and no part of the step that comes."""
+
     def sharing(self) -> Mapping[str, Mapping[str, float]]:
         """What it has learned about sharing, by name and task: gates, stitches, distances."""
         return {}

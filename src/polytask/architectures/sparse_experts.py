@@ -111,12 +111,16 @@ class SparseExperts(Architecture):
     def penalty(self) -> Tensor | None:
         """b CV² of the experts' importance in the forwards since the last call."""
         seen = [load for gate in self._gates() for load in gate.importance]
-        for gate in self._gates():
-            gate.importance.clear()
+        self.forget()
         if not seen or not self.balance or len(self.experts) < 2:
             return None
         importance = torch.stack(seen).sum(0)
         return self.balance * importance.var() / importance.mean().square()
+
+    def forget(self) -> None:
+        """Drop the experts' importance."""
+        for gate in self._gates():
+            gate.importance.clear()
 
     def sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per expert how much each task listens to it, averaged over the rows of its last batch."""

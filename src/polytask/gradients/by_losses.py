@@ -83,4 +83,5 @@ class ByLosses(Path):
 
 def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:
     filled = (torch.zeros_like(p) if g is None else g for g, p in zip(gradients, parameters, strict=True))
-    return torch.cat([gradient.flatten() for gradient in filled])
+    # Where nothing is shared, nothing is long.
+    return torch.cat([gradient.flatten() for gradient in filled]) if parameters else torch.zeros(0)

@@ -45,7 +45,8 @@ class Visit:
             found = self._closure(self._batch)
         with torch.no_grad():
             for buffer, value in buffers.items():
-                buffer.copy_(value)
+                if not torch.equal(buffer, value):  # graphs of the ordinary forward may hold what has not changed
+                    buffer.copy_(value)
         return found
 
     def _parameters(self) -> Iterator[Tensor]:

@@ -78,7 +78,8 @@ class Rows:
         shard, first = self._own_shard()
         columns = [[_overlap(part, first, shard.shape[1]) for part in group] for group in self.layout.groups(groups)]
         found = [sum((gramian(shard[:, part], self.scale) for part in group), start=_zeros(len(shard))) for group in columns]
-        return self.traffic.total(torch.stack(found))
+        none = torch.zeros(0, len(shard), len(shard), dtype=torch.float64)  # where nothing is shared, there is no group
+        return self.traffic.total(torch.stack(found) if found else none)
 
     def finite(self) -> list[bool]:
         """Per task whether every number of its row is finite, in all processes."""

@@ -59,7 +59,6 @@ def conflicts_by_layer(sharing: Recon, loop: Loop) -> dict[str, float]:
             for rows in loop.sampler.epoch(loop.state.epoch, loop.seed):
                 batches = {source: loop.data.training[source].rows.take(chosen) for source, chosen in rows.items()}
                 losses = [loss.mean for loss in loop.losses(batches).values()]
-                model.architecture.penalty()  # what a forward leaves behind for it belongs to no step
                 for path, cosines in _cosines(losses, layers).items():
                     counted[path][0] += sum(cosine < sharing.severity for cosine in cosines)
                     counted[path][1] += len(cosines)

@@ -137,7 +137,8 @@ def make_loop(
     def loop_of(network: MultiTaskModel, balancer: str | Balancer) -> Loop:
         return Loop(new_state(network, make_balancer(balancer, data.tasks, seed), chosen), data, sampler, chosen, precision, seed)
 
-    split = choose_layers(model, known, lambda network: loop_of(network, copy.deepcopy(balancer)))
+    with threads(chosen.threads):
+        split = choose_layers(model, known, lambda network: loop_of(network, copy.deepcopy(balancer)))
     unfreeze(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = loop_of(model, balancer).state
     _check_memory(state.backward.balancer, chosen)

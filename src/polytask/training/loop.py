@@ -147,6 +147,7 @@ class Loop:
 
     def losses(self, batches: Batches, part: int = 0, seen: list[Tensor] | None = None) -> dict[str, Loss]:
         """Per task present its loss; every source draws its dropout from a stream of its own."""
+        self.state.model.architecture.forget()
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
             torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.accumulate + part) & _SEED_MASK)
