@@ -1,6 +1,6 @@
 """Ways of sharing on Multi-(Fashion+MNIST), with equal parameters and equal budget, against single-task training.
 
-    python benchmarks/sharing.py [--seeds 3] [--epochs 12] [--out runs/benchmark-multi-fashion-mnist]
+    python benchmarks/sharing.py [--seeds 3] [--epochs 8] [--out runs/benchmark-multi-fashion-mnist]
 
 A LeNet with its head for every task (10 and 20 channels, 50 units: twice 24,390 parameters) is what single-task training has. Every other
 arm has as many parameters in all: its encoder is made wider or narrower until it has. Recon's layers are chosen in its first phase, so
@@ -16,7 +16,7 @@ from polytask.datasets import dataset
 from polytask.tasks import Task
 from studies import arguments, run, table
 
-SHAPE, HIDDEN, EPOCHS = (1, 28, 28), (50,), 12
+SHAPE, HIDDEN, EPOCHS = (1, 28, 28), (50,), 8
 SHARINGS = ("hard", "cross-stitch", "mmoe(experts=3)", "ple", "adapters", "recon(share=0.34)")
 SIZED_AS = {"recon(share=0.34)": "layers(own=[third.1])"}
 
