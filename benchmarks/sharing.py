@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from polytask.architectures import NetworkPlan, cost_of
+from polytask.architectures import NetworkPlan
+from polytask.architectures.cost import count_parameters
 from polytask.datasets import dataset
 from polytask.tasks import Task
 from studies import arguments, run, table
@@ -28,8 +29,7 @@ def options_of(width: float) -> dict[str, Any]:
 
 def parameters(sharing: str, width: float, tasks: tuple[Task, ...]) -> int:
     """Of a network of that width."""
-    model = NetworkPlan("lenet", SHAPE, options_of(width), sharing, HIDDEN).build(tasks, seed=0)
-    return cost_of(model, {"canvas": SHAPE}, {"canvas": [task.name for task in tasks]}).parameters
+    return count_parameters(NetworkPlan("lenet", SHAPE, options_of(width), sharing, HIDDEN).build(tasks, seed=0))
 
 
 def arm(sharing: str, tasks: tuple[Task, ...]) -> str:

@@ -19,7 +19,7 @@ class Wrapped(Encoder):
     `MultiTaskModel` keeps the module's numbers unless an initialisation is named.
 
     Args:
-        module: Turns inputs (N, *input_shape) into a tensor (N, ...).
+        module: Turns inputs `(N, *input_shape)` into a tensor (N, ...).
         input_shape: The shape of one input.
         stages: The module in consecutive pieces, for ways of sharing that work between them; the module alone by default.
 
