@@ -27,6 +27,7 @@ def arguments(description: str | None, seeds: int) -> argparse.Namespace:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--size", help="of the data set, where it comes in several")
     parser.add_argument("--arms", nargs="*", help="other arms than the usual ones")
     parser.add_argument("--workers", type=int)
     return parser.parse_args()
@@ -39,11 +40,11 @@ def run(config: Mapping[str, Any], chosen: argparse.Namespace) -> Path:
         config: Of `StudyConfig`.
         chosen: What the command line says.
     """
-    plain = {**config, "seeds": chosen.seeds, "workers": chosen.workers}
+    plain = {**config, "seeds": chosen.seeds, "workers": chosen.workers, "size": chosen.size or config.get("size")}
     if chosen.arms:
         plain["arms"] = tuple(chosen.arms)
     if chosen.epochs:
-        plain["training"] = {**plain["training"], "epochs": chosen.epochs}
+        plain["training"] = {**plain["training"], "epochs": chosen.epochs, "schedule_options": {"T_max": chosen.epochs}}
     asked = StudyConfig(**plain)
     sources, tasks = datasets.load(str(asked.source), asked.size)
     folder = chosen.out or Path("runs") / f"benchmark-{asked.source}"
