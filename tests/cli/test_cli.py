@@ -168,7 +168,7 @@ def test_train_writes_a_model_that_predicts(monkeypatch: pytest.MonkeyPatch, cap
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "polytask", "study", "mnist-fashion", "--seeds", "2", "--epochs", "2", "--arms", "single,equal"]
+    command = [sys.executable, "-m", "polytask", "study", "mnist-fashion", "--seeds", "4", "--epochs", "2", "--arms", "single,equal"]
     out = ["--out", str(tmp_path / "run")]
     process = subprocess.Popen([*command, *out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 90
