@@ -11,6 +11,7 @@ import pytest
 
 from polytask.architectures import MultiTaskModel
 from polytask.data import Coding, Columns, Words
+from polytask.data.columns import Category, Number
 from polytask.encoders import MLP, Conv, Encoder, LeNet, Tabular, Text
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Binary, Multiclass, Regression, Task
@@ -93,7 +94,9 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
 SIDES = {"conv": (12, 12), "lenet": (16, 16)}
 CODINGS: dict[str, Coding] = {
     "text": Words(tuple("abcdefg")),
-    "tabular": Columns(tuple("abcde"), (None, None, None, ("x", "y"), ("u", "v", "w"))),
+    "tabular": Columns(
+        (*(Number(name, gaps=True) for name in "abc"), Category("d", levels=("x", "y")), Category("e", levels=tuple("uvw")))
+    ),
 }
 
 

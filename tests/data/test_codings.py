@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from polytask.data import Columns, Normalisation, Source, Words, coding_from_dict, fingerprint, split
+from polytask.data.columns import Category, Number
 from polytask.errors import DataError, StorageError
 
 TABLE = pd.DataFrame({"age": [31.0, None, 12.0], "town": ["Rome", "Oslo", None], "code": [7, 8, 7]})
@@ -42,7 +43,7 @@ def test_a_number_is_no_text() -> None:
 
 def test_columns_are_found_by_name_whatever_their_order() -> None:
     columns = Columns.fit(TABLE)
-    assert columns.facts() == {"cardinalities": (0, 3, 0)}
+    assert columns.facts() == {"cardinalities": (0, 3, 0), "gaps": (True, True, False)}
     again = columns.encode(TABLE.iloc[:, ::-1].assign(more=1))
     assert np.array_equal(again, columns.encode(TABLE), equal_nan=True)
     assert columns.encode(TABLE)[:, 1].tolist() == [2.0, 1.0, 0.0]
@@ -50,7 +51,7 @@ def test_columns_are_found_by_name_whatever_their_order() -> None:
 
 def test_numbers_can_be_categories() -> None:
     columns = Columns.fit(TABLE, categories=["code"])
-    assert columns.levels[2] == ("7", "8")
+    assert columns.columns[2] == Category("code", levels=("7", "8"))
     assert columns.encode(pd.DataFrame({"age": [1], "town": [2.0], "code": [9]}))[0, 2] == 0
 
 
@@ -59,11 +60,11 @@ def test_numbers_can_be_categories() -> None:
     [
         (TABLE.drop(columns="age"), "column 'age'.*missing"),
         (TABLE.assign(age=["1", "x", None]), "column 'age', row 1"),
-        (TABLE.assign(age=[1.0, np.inf, 2.0]), "column 'age', row 1.*infinity"),
+        (TABLE.assign(age=[1.0, np.inf, 2.0]), "column 'age', row 1.*finite"),
     ],
 )
 def test_a_table_that_does_not_fit_is_one_line(table: pd.DataFrame, text: str) -> None:
-    columns = Columns(("age",), (None,))
+    columns = Columns((Number("age"),))
     with pytest.raises(DataError) as caught:
         columns.encode(table)
     assert pd.Series([str(caught.value)]).str.contains(text).all()

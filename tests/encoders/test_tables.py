@@ -9,6 +9,7 @@ import torch
 from polytask import fit
 from polytask.architectures import MultiTaskModel
 from polytask.data import Columns, Source
+from polytask.data.columns import Category, Number
 from polytask.encoders import Tabular
 from polytask.errors import ConfigError
 from polytask.tasks import Regression
@@ -58,7 +59,7 @@ def test_what_is_learned_of_the_inputs_comes_from_the_training_part_and_is_kept(
     held_out = np.arange(200) >= 150
     inputs[held_out, 0] += 1_000
     inputs[~held_out & (inputs[:, 1] == 3), 1] = 2
-    coding = Columns(("size", "town"), (None, ("a", "b", "c")))
+    coding = Columns((Number("size", gaps=True), Category("town", levels=("a", "b", "c"))))
     source = Source("table", inputs, {"price": inputs[:, 0].astype(float)}, coding=coding, held_out=held_out)
     encoder = Tabular((2,), **coding.facts(), numbers="piecewise", hidden=(4,))
     run = fit(MultiTaskModel(encoder, (Regression(name="price"),)), [source], epochs=1, threads=1)

@@ -93,20 +93,25 @@ _NUMBERS = {"plain": Plain, "piecewise": Piecewise, "periodic": Periodic}
 
 
 class Cells(nn.Module):
-    """A row (N, F) as one vector: numbers, whether they are missing, and a vector per category.
+    """A row (N, F) as one vector: numbers, whether they are missing, features as they are, and a vector per category.
 
-    A missing number is 0, which is its mean, beside an indicator of 1. A category that is missing, unknown, or not among the training
-    rows has the vector 0.
+    A missing number is 0, which is its mean, beside an indicator of 1 if the column had gaps in training. A category that is missing,
+    unknown, or not among the training rows has the vector 0.
     """
 
     offsets: Tensor
     seen: Tensor
     width: int
 
-    def __init__(self, cardinalities: Sequence[int], numbers: Numbers, size: int, sigma: float, embedding: int) -> None:
+    def __init__(
+        self, cardinalities: Sequence[int], gaps: Sequence[bool], numbers: Numbers, size: int, sigma: float, embedding: int
+    ) -> None:
         super().__init__()
         self.number_columns = [place for place, count in enumerate(cardinalities) if not count]
-        self.category_columns = [place for place, count in enumerate(cardinalities) if count]
+        self.feature_columns = [place for place, count in enumerate(cardinalities) if count < 0]
+        self.category_columns = [place for place, count in enumerate(cardinalities) if count > 0]
+        self.gaps = [number for number, place in enumerate(self.number_columns) if gaps[place]]
+        self.only_numbers = len(self.number_columns) == len(cardinalities)
         counts = [cardinalities[place] for place in self.category_columns]
         columns = len(self.number_columns)
         self.numbers = _NUMBERS[numbers](columns, size, sigma)
@@ -115,7 +120,8 @@ class Cells(nn.Module):
         known = torch.ones(sum(counts), dtype=torch.bool)
         known[self.offsets] = False
         self.register_buffer("seen", known)
-        self.width = columns * (1 if numbers == "plain" else size) + columns + embedding * len(counts)
+        widths = (columns * (1 if numbers == "plain" else size), len(self.gaps), len(self.feature_columns), embedding * len(counts))
+        self.width = sum(widths)
 
     def learn_inputs(self, inputs: Tensor) -> None:
         """What numbers need to know of the training rows, and which categories are among them."""
@@ -130,14 +136,18 @@ class Cells(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, width)."""
-        numbers = inputs[:, self.number_columns]
+        numbers = inputs if self.only_numbers else inputs[:, self.number_columns]
         missing = numbers.isnan()
-        parts = [self.numbers(torch.where(missing, 0.0, numbers)), missing.to(inputs.dtype)]
+        parts = [self.numbers(numbers.masked_fill(missing, 0.0))]
+        if self.gaps:
+            parts.append(missing[:, self.gaps].to(inputs.dtype))
+        if self.feature_columns:
+            parts.append(inputs[:, self.feature_columns])
         if self.table is not None:
             codes = inputs[:, self.category_columns].long() + self.offsets
             vectors = self.table(codes) * self.seen[codes].unsqueeze(2)
             parts.append(vectors.flatten(1))
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 
 class Layer(nn.Sequential):
@@ -156,7 +166,9 @@ class Tabular(Encoder):
 
     Args:
         input_shape: (F,) of one row.
-        cardinalities: Per column how many codes it has; 0 for a number. By default all columns are numbers.
+        cardinalities: Per column how many codes it has; 0 for a number, -1 for a feature that is to be taken as it is. By default all
+            columns are numbers.
+        gaps: Per column whether its numbers get an indicator of what is missing. By default all do.
         hidden: The widths of the layers.
         dropout: Share of units that are dropped after each.
         embedding: Width of a category's vector.
@@ -177,6 +189,7 @@ class Tabular(Encoder):
         self,
         input_shape: tuple[int, ...],
         cardinalities: Sequence[int] | None = None,
+        gaps: Sequence[bool] | None = None,
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.0,
         embedding: int = 8,
@@ -189,9 +202,11 @@ class Tabular(Encoder):
         if len(input_shape) != 1 or input_shape[0] < 1:
             raise ConfigError("inputs must be rows of at least one column", where=where, found=f"inputs of shape {tuple(input_shape)}")
         counts = [0] * input_shape[0] if cardinalities is None else list(cardinalities)
-        if len(counts) != input_shape[0] or min(counts) < 0:
-            found = f"{counts} for {input_shape[0]} columns"
-            raise ConfigError("one number of codes per column, 0 for a number, is needed", where=f"{where}, cardinalities", found=found)
+        indicated = [True] * input_shape[0] if gaps is None else list(gaps)
+        if not len(counts) == len(indicated) == input_shape[0] or min(counts) < -1:
+            found = f"{len(counts)} and {len(indicated)} for {input_shape[0]} columns, and {min(counts)} at least"
+            what = "one number of codes per column (0 for a number, -1 for a feature), and one answer to gaps, are needed"
+            raise ConfigError(what, where=f"{where}, cardinalities", found=found)
         if numbers not in get_args(Numbers):
             remedy = f"Choose from: {', '.join(get_args(Numbers))}"
             raise ConfigError("unknown way with numbers", where=f"{where}, numbers", found=numbers, remedy=remedy)
@@ -199,7 +214,7 @@ class Tabular(Encoder):
             found = f"hidden={tuple(hidden)}, embedding={embedding}, size={size}, dropout={dropout}, sigma={sigma}"
             raise ConfigError("sizes from 1 up, a dropout from 0 up and below 1, and a sigma above 0 are needed", where=where, found=found)
         self.input_shape, self.features = tuple(input_shape), hidden[-1]
-        self.cells = Cells(counts, numbers, size, sigma, embedding)
+        self.cells = Cells(counts, indicated, numbers, size, sigma, embedding)
         widths = (self.cells.width, *hidden)
         self.layers = nn.Sequential(*(Layer(a, b, dropout) for a, b in pairwise(widths)))
 

@@ -1,0 +1,46 @@
+"""Columns of yes and no."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pandas as pd
+
+from polytask.data.columns.column import NUMBER, Array, Column, first_bad
+from polytask.errors import DataError
+
+_MEANINGS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+
+
+@final
+@dataclass(frozen=True)
+class Boolean(Column):
+    """True is 1, False is 0, and NaN where neither is said.
+
+    Example:
+        >>> Boolean("active").encode(pd.Series([True, "false", None])).tolist()
+        [[1.0], [0.0], [nan]]
+    """
+
+    kind: ClassVar[str] = "boolean"
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """One number."""
+        return (NUMBER,)
+
+    def encode(self, cells: pd.Series[Any]) -> Array:
+        """(N, 1).
+
+        Raises:
+            DataError: A cell is neither true nor false.
+        """
+        codes, distinct = pd.factorize(cells)
+        meanings = np.array([*(_MEANINGS.get(str(value).lower(), np.inf) for value in distinct), np.nan])
+        numbers = meanings[codes]
+        if np.isinf(numbers).any():
+            row, found = first_bad(cells, np.isinf(numbers))
+            raise DataError("true or false is needed", where=f"column {self.name!r}, row {row}", found=found)
+        return np.asarray(numbers)[:, np.newaxis]

@@ -1,0 +1,63 @@
+"""Columns of categories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pandas as pd
+
+from polytask.data.columns.column import Array, Column
+
+UNKNOWN = 0
+
+
+@final
+@dataclass(frozen=True)
+class Category(Column):
+    """Codes of categories in the order of `levels`, from 1; 0 where it is missing or unknown.
+
+    Attributes:
+        levels: The categories of the training rows, as text.
+
+    Example:
+        >>> Category("town", levels=("Oslo", "Rome")).encode(pd.Series(["Rome", "Paris", None])).tolist()
+        [[2], [0], [0]]
+    """
+
+    levels: tuple[str, ...] = ()
+
+    kind: ClassVar[str] = "category"
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """A code per level, and 0."""
+        return (1 + len(self.levels),)
+
+    def encode(self, cells: pd.Series[Any]) -> Array:
+        """(N, 1)."""
+        numbers = {level: code for code, level in enumerate(self.levels, start=1)}
+        # One look per distinct value, not per row; a gap is code -1, and the last entry.
+        codes, distinct = pd.factorize(cells)
+        table = np.array([*(numbers.get(word(value), UNKNOWN) for value in distinct), UNKNOWN], dtype=np.int64)
+        return np.asarray(table[codes])[:, np.newaxis]
+
+    def unknown(self, cells: pd.Series[Any]) -> tuple[int, Sequence[str]]:
+        """Cells whose category training had not, and their categories."""
+        known = set(self.levels)
+        counts = cells.value_counts()
+        new = [value for value in counts.index if word(value) not in known]
+        return int(counts[new].sum()) if new else 0, [word(value) for value in new]
+
+
+def word(value: object) -> str:
+    """A category as text: 7 and 7.0 are the same, since a gap turns a column of the one into the other.
+
+    Example:
+        >>> word(7.0), word("7.0"), word(True)
+        ('7', '7.0', 'True')
+    """
+    is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if is_whole else str(value)  # type: ignore[call-overload]

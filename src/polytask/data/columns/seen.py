@@ -1,0 +1,103 @@
+"""What one pass over a table's chunks tells of a column."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from polytask.data.columns.boolean import Boolean
+from polytask.data.columns.category import Category, word
+from polytask.data.columns.column import Column, shown
+from polytask.data.columns.date import Date, times_of
+from polytask.data.columns.number import Number
+from polytask.data.columns.text import Text
+from polytask.errors import DataError
+
+MOST_LEVELS = 1_000
+FEW_DISTINCT = 50
+
+
+@dataclass
+class Seen:
+    """Counts that grow chunk by chunk; they say what kind of column it is, and what it holds.
+
+    Attributes:
+        name: Of the column.
+        category: Whether it is one of categories, whatever it holds.
+    """
+
+    name: str
+    category: bool = False
+    filled: int = 0
+    gaps: int = 0
+    hours: bool = False
+    kinds: set[str] = field(default_factory=set)
+    words: Counter[str] = field(default_factory=Counter)
+
+    def take_in(self, cells: pd.Series[Any]) -> None:
+        """The column's cells in the next chunk."""
+        there = cells.dropna()
+        self.filled, self.gaps = self.filled + len(there), self.gaps + len(cells) - len(there)
+        if not len(there):
+            return
+        kind = "category" if self.category else _kind(cells)
+        self.kinds.add(kind)
+        if kind in {"category", "text"}:
+            counts = there.value_counts()
+            self.words.update(dict(zip(map(word, counts.index), counts.tolist(), strict=True)))
+        elif kind == "date":
+            times = times_of(there)
+            self.hours = self.hours or bool((times != times.dt.normalize()).any())
+
+    def column(self) -> Column:
+        """What kind of column that is.
+
+        Raises:
+            DataError: It held several kinds of things.
+        """
+        if len(self.kinds) > 1 and self.kinds != {"category", "text"}:
+            found = " and ".join(sorted(self.kinds))
+            raise DataError("a column holds one kind of thing", where=f"column {self.name!r}", found=found)
+        kind, gaps = min(self.kinds, default="number"), self.gaps > 0
+        if kind == "text" and len(self.words) > max(FEW_DISTINCT, self.filled / 2):
+            return Text(self.name, gaps)
+        if kind in {"category", "text"}:
+            return Category(self.name, gaps, tuple(sorted(level for level, _ in self.words.most_common(MOST_LEVELS))))
+        return Date(self.name, gaps, self.hours) if kind == "date" else {"boolean": Boolean, "number": Number}[kind](self.name, gaps)
+
+
+def _kind(cells: pd.Series[Any]) -> str:
+    types = pd.api.types
+    if types.is_bool_dtype(cells):
+        return "boolean"
+    if types.is_numeric_dtype(cells):
+        return "number"
+    if types.is_datetime64_any_dtype(cells):
+        return "date"
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return "category"
+    if cells.dtype == object:
+        return _kind_of_objects(cells)
+    return "text"
+
+
+def _kind_of_objects(cells: pd.Series[Any]) -> str:
+    """Of cells of any type: numbers or booleans beside gaps, or words.
+
+    Raises:
+        DataError: A cell holds something else, or some are numbers and others words.
+    """
+    inferred = pd.api.types.infer_dtype(cells, skipna=True)
+    known = {
+        "string": "text", "boolean": "boolean", "integer": "number", "floating": "number", "mixed-integer-float": "number",
+        "decimal": "number", "datetime": "date", "datetime64": "date", "date": "date", "categorical": "category",
+    }  # fmt: skip
+    if inferred not in known:
+        first = next(iter(cells.dropna()))
+        other = next((value for value in cells.dropna() if type(value) is not type(first)), first)
+        found = shown(other) if other is first else f"{shown(first)} and {shown(other)}"
+        raise DataError("a column holds one kind of thing", where=f"column {cells.name!r}", found=found, remedy="Make it numbers or text")
+    return known[inferred]
