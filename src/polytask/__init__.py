@@ -23,13 +23,17 @@ _MODULES = (
     "evaluation",
     "gradients",
     "study",
+    "tabular",
     "tasks",
     "training",
 )
 _NAMES = {
     "Backward": "polytask.gradients",
     "Loss": "polytask.tasks",
+    "MultiTaskClassifier": "polytask.tabular",
+    "MultiTaskEstimator": "polytask.tabular",
     "MultiTaskModel": "polytask.architectures",
+    "MultiTaskRegressor": "polytask.tabular",
     "Source": "polytask.data",
     "Sources": "polytask.data",
     "Study": "polytask.study",

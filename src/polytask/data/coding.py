@@ -25,6 +25,11 @@ class Coding(ABC):
     def encode(self, raw: Any) -> Array:  # noqa: ANN401 - texts, or a table
         """Raw inputs as an array with a row per input."""
 
+    def unknown(self, raw: Any) -> str:  # noqa: ANN401 - texts, or a table
+        """One line on what of the raw inputs training had not; by default nothing is said."""
+        del raw
+        return ""
+
     @abstractmethod
     def facts(self) -> Mapping[str, Any]:
         """What an encoder may ask to be told, by the names of its arguments."""

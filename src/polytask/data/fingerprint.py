@@ -19,6 +19,7 @@ def fingerprint(source: Source) -> str:
     """
     digest = hashlib.sha256()
     held_out = [] if source.held_out is None else [("held_out", source.held_out)]
+    held_out += [("weights", own) for own in (source.weights or {}).values()]
     # A list, since a task may be called "inputs" or "units" too.
     for name, array in [("inputs", source.inputs), ("units", source.units), *held_out, *source.labels.items()]:
         plain = np.asarray(array)

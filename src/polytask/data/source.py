@@ -28,6 +28,7 @@ class Source:
         units: (N,) what each row is called in predictions; by default its number.
         coding: What made the inputs, if they are texts or a table: it comes with the trained model.
         held_out: (N,) True for the rows on which models are to be chosen; nothing where they are to be drawn.
+        weights: Per task (N,) what a row's loss is multiplied with, from 0 up; tasks that are not named weigh all rows alike.
 
     Raises:
         DataError: A task has more or fewer labels than there are rows, or several to a row that is not made of tokens.
@@ -44,6 +45,7 @@ class Source:
     units: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     coding: Coding | None = None
     held_out: NDArray[np.bool_] | None = None
+    weights: Mapping[str, Array] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
@@ -52,8 +54,9 @@ class Source:
         object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
         rows = len(self.inputs)
         object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
-        held_out = [] if self.held_out is None else [("held_out", np.asarray(self.held_out))]
-        for name, entries in [*self.labels.items(), ("units", self.units), *held_out]:
+        more = [] if self.held_out is None else [("held_out", np.asarray(self.held_out))]
+        more += [(f"weights of {task}", np.asarray(own)) for task, own in (self.weights or {}).items()]
+        for name, entries in [*self.labels.items(), ("units", self.units), *more]:
             per_token = name in self.labels and entries.ndim == 2 and entries.shape == self.inputs.shape[:2] and self.has_tokens
             if entries.shape != (rows,) and not per_token:
                 found = f"{len(entries)} entries" if entries.ndim == 1 else f"entries of shape {entries.shape}"
@@ -77,7 +80,8 @@ class Source:
         """The source of these rows only."""
         labels = {task: labels[rows] for task, labels in self.labels.items()}
         held_out = None if self.held_out is None else np.asarray(self.held_out)[rows]
-        return Source(self.name, self.inputs[rows], labels, self.units[rows], self.coding, held_out)
+        weights = None if self.weights is None else {task: np.asarray(own)[rows] for task, own in self.weights.items()}
+        return Source(self.name, self.inputs[rows], labels, self.units[rows], self.coding, held_out, weights)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import polytask
-from polytask.architectures import EncoderPlan, NetworkPlan
+from polytask.architectures import NetworkPlan
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import dataset
 from polytask.encoders.initialisation import freeze, load_weights
@@ -17,10 +16,8 @@ from polytask.study.running import workers_for
 from polytask.tasks import Task
 from polytask.training import choose_precision, make_balancer, prepare, resolved
 from polytask.training.fit import new_state
+from polytask.training.planning import plan_for
 from polytask.training.preparation import validation_share
-
-MEETING = 128
-"""How many numbers stems give, where sources meet that have inputs of different forms."""
 
 
 def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
@@ -76,31 +73,8 @@ def assignment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence
 
 
 def plan_of(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
-    """What the networks are made of: one encoder where the inputs of all sources have one form, and else a stem for each before it."""
-    plans = {source.name: _encoder_of(source) for source in sources}
-    first = next(iter(plans.values()))
-    alike = all(plan == first for plan in plans.values())
-    common = first if alike else EncoderPlan("mlp", (MEETING,))
-    name = config.encoder or common.encoder
-    rest = (config.encoder_options, config.architecture, config.hidden, config.initialisation, common.facts)
-    return NetworkPlan(name, common.input_shape, *rest, {} if alike else plans)
-
-
-def _encoder_of(source: Source) -> EncoderPlan:
-    """The usual encoder of a source's inputs."""
-    shape = tuple(int(side) for side in source.inputs.shape[1:])
-    facts = {} if source.coding is None else dict(source.coding.facts())
-    return EncoderPlan(_usual_encoder(shape, facts), shape, facts=facts)
-
-
-def _usual_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:
-    if "words" in facts:
-        return "text"
-    if "around" in facts:
-        return "pretrained"
-    if "cardinalities" in facts:
-        return "tabular"
-    return "conv" if len(shape) == 3 else "mlp"
+    """What the networks are made of."""
+    return plan_for(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialisation)
 
 
 def _rows(sources: Sequence[Source]) -> dict[str, int]:

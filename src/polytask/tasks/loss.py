@@ -36,7 +36,7 @@ class Loss:
         return Loss(self.sum + other.sum, self.count + other.count)
 
 
-def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | None) -> Loss | None:
+def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | None, weights: Tensor | None = None) -> Loss | None:
     """The task's loss, or None where no unit of the batch has a label of it: an absent task.
 
     Args:
@@ -44,6 +44,7 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
         outputs: (N, task.outputs), of tokens (N, L, task.outputs), of any floating type; the loss is computed in float32 or better.
         targets: (N,) or (N, L) as `Task.encode` gives them; anything where there is no label.
         labelled: In the shape of the targets, True where there is a label; None where all have one.
+        weights: (N,) what the loss of a row's units is multiplied with; the count stays what it is.
 
     Returns:
         Sum and count over the labelled units. Units without a label have no part in it: not even a NaN of theirs.
@@ -51,14 +52,19 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
     if targets.dim() == 2:
         # Most tokens are padding: what has a label is taken out, and all of it has one.
         labelled = torch.ones_like(targets, dtype=torch.bool) if labelled is None else labelled
+        weights = None if weights is None else weights.unsqueeze(1).expand(labelled.shape)[labelled]
         outputs, targets, labelled = outputs[labelled], targets[labelled], None
     exact = outputs if outputs.dtype == torch.float64 else outputs.float()
     if labelled is None:
-        return Loss(task.loss_per_unit(exact, targets).sum(), len(targets)) if len(targets) else None
+        return Loss(_weighted(task.loss_per_unit(exact, targets), weights).sum(), len(targets)) if len(targets) else None
     count = int(labelled.sum())
     if not count:
         return None
     # Filled before the loss, not only after it: 0 times the slope at an infinity, or at a NaN, is NaN.
     exact = torch.where(labelled.unsqueeze(1), exact, 0.0)
     targets = torch.where(labelled, targets, 0)
-    return Loss(torch.where(labelled, task.loss_per_unit(exact, targets), 0.0).sum(), count)
+    return Loss(torch.where(labelled, _weighted(task.loss_per_unit(exact, targets), weights), 0.0).sum(), count)
+
+
+def _weighted(losses: Tensor, weights: Tensor | None) -> Tensor:
+    return losses if weights is None else losses * weights

@@ -20,7 +20,7 @@ class Precision:
     """The type of the forward and backward pass; losses, metrics and balancers stay in float32 or better.
 
     Attributes:
-        name: `float32` or `bfloat16`.
+        name: `float32` or `bfloat16`; `float64` is for predicting with networks of that type.
         channels_last: Whether convolutions keep their images with channels last.
     """
 
@@ -30,7 +30,7 @@ class Precision:
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """The context of a forward pass."""
-        if self.name == "float32":
+        if self.name != "bfloat16":
             yield
         else:
             with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -44,7 +44,7 @@ class Precision:
         """Images in the layout; one channel is in both layouts at once."""
         if self.channels_last and inputs.dim() == 4 and inputs.shape[1] > 1:
             return inputs.contiguous(memory_format=torch.channels_last)
-        return inputs
+        return inputs.double() if self.name == "float64" and inputs.is_floating_point() else inputs
 
 
 def has_bfloat16() -> bool:

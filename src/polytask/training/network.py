@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from polytask.architectures import MultiTaskModel, NetworkPlan
-from polytask.data import Coding, Normalisation, Source, coding_from_dict
+from polytask.data import Coding, Columns, Normalisation, Source, coding_from_dict
 from polytask.errors import ConfigError
 from polytask.storage import load_state, save_state
 from polytask.tasks import Task, task_from_dict
@@ -41,6 +41,12 @@ class Network:
     precision: Precision
     facts: Mapping[str, Any]
     codings: Mapping[str, Coding] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: NetworkPlan, run: Run) -> Network:
+        """A network that has just been trained, as it would come back from a file."""
+        precision = exact(run.precision, run.model, run.codings)
+        return cls(plan, run.model.eval(), run.normalisations, precision, {}, run.codings)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -101,4 +107,12 @@ def load_network(folder: Path) -> Network:
     precision.arranged(model)
     normalisations = {name: Normalisation.from_dict(values) for name, values in state["normalisations"].items()}
     codings = {name: coding_from_dict(values) for name, values in state["codings"].items()}
-    return Network(plan, model.eval(), normalisations, precision, state["facts"], codings)
+    return Network(plan, model.eval(), normalisations, exact(precision, model, codings), state["facts"], codings)
+
+
+def exact(precision: Precision, model: MultiTaskModel, codings: Mapping[str, Coding]) -> Precision:
+    """Networks of tables predict in float64: a row's prediction then does not depend on which rows are predicted beside it."""
+    if not codings or not all(isinstance(coding, Columns) for coding in codings.values()):
+        return precision
+    model.double()
+    return Precision("float64", channels_last=False)

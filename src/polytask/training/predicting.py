@@ -45,18 +45,25 @@ def losses_of(
         outputs = model.outputs(features)
     if seen is not None:
         seen.extend({id(values): values for values in features.values()}.values())
-    losses = {name: loss_of(tasks[name], outputs[name], batch.targets[name], batch.labelled[name]) for name in batch.tasks}
+    losses = {
+        name: loss_of(tasks[name], outputs[name], batch.targets[name], batch.labelled[name], batch.weights.get(name))
+        for name in batch.tasks
+    }
     return {name: loss for name, loss in losses.items() if loss is not None}
 
 
 def outputs_of(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
-    """Outputs (N, task.outputs) float32 per task for any number of rows, in chunks, without dropout and graph."""
+    """Outputs (N, task.outputs) per task for any number of rows, in chunks, without dropout and graph: float32, or float64."""
     was_training = model.training
     model.eval()
     with torch.inference_mode():
         chunks = [forward(model, rows.take(part), precision, tasks) for part in torch.split(torch.arange(len(rows)), CHUNK)]
     model.train(was_training)
-    return {task: _blank(torch.cat([chunk[task] for chunk in chunks]).float(), rows) for task in chunks[0]} if chunks else {}
+    return {task: _blank(_exact(torch.cat([chunk[task] for chunk in chunks])), rows) for task in chunks[0]} if chunks else {}
+
+
+def _exact(outputs: Tensor) -> Tensor:
+    return outputs if outputs.dtype == torch.float64 else outputs.float()
 
 
 def _blank(outputs: Tensor, rows: Batch) -> Tensor:

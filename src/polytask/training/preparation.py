@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Batch:
         targets: Per task (N,), or (N, L) of tokens, as `Task.encode` gives them.
         labelled: Per task in the same shape, True where there is a label; None where all have one.
         normalisation: With the statistics of the source's training rows.
+        weights: Per task that has any (N,) what a row's loss is multiplied with.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Batch:
     targets: Mapping[str, Tensor]
     labelled: Mapping[str, Tensor | None]
     normalisation: Normalisation
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -49,7 +51,8 @@ class Batch:
         """These rows of it."""
         targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
         labelled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labelled.items()}
-        return Batch(self.source, self.inputs.index_select(0, rows), targets, labelled, self.normalisation)
+        weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
+        return Batch(self.source, self.inputs.index_select(0, rows), targets, labelled, self.normalisation, weights)
 
     def counts(self) -> dict[str, int]:
         """How many labelled units each task has here."""
@@ -155,7 +158,9 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normali
             targets[task.name] = _tensor(values)
             labelled[task.name] = None if mask.all() else _tensor(mask)
             truths[task.name] = task.values(labels[task.units(labels)])
-    return PreparedSource(Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation), truths, source.coding)
+    weights = {task: _weights(source, task, labelled[task]) for task in source.weights or {} if task in targets}
+    rows = Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation, weights)
+    return PreparedSource(rows, truths, source.coding)
 
 
 def validation_share(sources: Sequence[Source]) -> float:
@@ -170,6 +175,24 @@ def validation_share(sources: Sequence[Source]) -> float:
 
 def _labels_of(task: str, sources: Sequence[Source]) -> NDArray[Any]:
     return np.concatenate([np.asarray(source.labels[task]).ravel() for source in sources if task in source.labels])
+
+
+def _weights(source: Source, task: str, labelled: Tensor | None) -> Tensor:
+    """(N,) float32, with mean 1 over the rows that have a label: so that weights change what counts, and not how long a step is.
+
+    Raises:
+        DataError: A weight is negative or no finite number, or all are 0.
+    """
+    weights = np.asarray((source.weights or {})[task], dtype=np.float64)
+    where = f"source {source.name!r}, task {task!r}"
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        where = f"{where}, row {source.units[bad[0]]}"
+        raise DataError("a row's weight is a number from 0 up", where=where, found=weights[bad[0]])
+    mean = weights.mean() if labelled is None else weights[labelled.numpy()].mean() if labelled.any() else 1.0
+    if not mean:
+        raise DataError("all rows with a label have the weight 0", where=where, remedy="Leave the target out, or weigh some rows")
+    return torch.from_numpy((weights / mean).astype(np.float32))
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -1,0 +1,53 @@
+"""Tables of any library as pandas frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from polytask.errors import DataError
+
+
+def as_frame(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN401 - whatever holds a table
+    """A pandas frame of a table of pandas, polars or Arrow, of a mapping from names to columns, or of an array.
+
+    Raises:
+        DataError: It is nothing of that.
+
+    Example:
+        >>> as_frame({"age": [31, 7]}).shape, as_frame(np.zeros((2, 3))).columns.tolist()
+        ((2, 1), ['0', '1', '2'])
+    """
+    if isinstance(table, pd.DataFrame):
+        return table
+    if isinstance(table, pd.Series):
+        return table.to_frame("target" if table.name is None else table.name)
+    if isinstance(table, Mapping):
+        return _of_columns({str(name): np.asarray(values) for name, values in table.items()}, where)
+    if hasattr(table, "__arrow_c_stream__"):  # polars, pyarrow, duckdb, and others
+        return pd.DataFrame(pa.table(table).to_pandas())
+    values = np.asarray(table)
+    if values.ndim == 1:
+        return pd.DataFrame({"target": values})
+    if values.ndim == 2:
+        return pd.DataFrame(values, columns=[str(number) for number in range(values.shape[1])])
+    raise DataError("a table is needed: rows and columns", where=where, found=f"{type(table).__name__} of shape {values.shape}")
+
+
+def _of_columns(columns: Mapping[str, NDArray[Any]], where: str) -> pd.DataFrame:
+    lengths = {name: np.shape(values)[:1] for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name}: {length[0] if length else 'no'} cells" for name, length in list(lengths.items())[:4])
+        raise DataError("all columns have as many cells", where=where, found=found)
+    return pd.DataFrame(columns)
+
+
+def is_table(values: object) -> bool:
+    """Whether columns have names: a frame of any library, or a mapping."""
+    is_mapping = isinstance(values, Mapping) and not hasattr(values, "shape")  # a sparse matrix of SciPy may be a mapping too
+    return isinstance(values, pd.DataFrame | pd.Series) or is_mapping or hasattr(values, "__arrow_c_stream__")

@@ -1,0 +1,53 @@
+"""Targets as scikit-learn's own conventions have them: arrays, all of one sort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_consistent_length
+
+from polytask.tabular.base import TableEstimator, row_weights, target_frame, targets_of, weighted
+
+Array = NDArray[Any]
+
+
+class ArrayEstimator(TableEstimator):
+    """(N, F) and (N,) or (N, T) in; predictions in the shape of the targets out."""
+
+    def fit(
+        self,
+        X: Any,  # noqa: ANN401 - as scikit-learn
+        y: Any,  # noqa: ANN401
+        sample_weight: Any = None,  # noqa: ANN401
+        task_weights: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Train on rows X and their targets y.
+
+        Args:
+            X: (N, F) numbers, or a table of any types; gaps are allowed.
+            y: (N,) or (N, T); NaN means that there is no label. Columns without names are called "0", "1", ….
+            sample_weight: (N,) what each row's losses are multiplied with, or (N, T) per target.
+            task_weights: Per target its αₜ.
+        """
+        frame = self._inputs(X, reset=True)
+        targets, _, self._flat = target_frame(y)
+        check_consistent_length(frame, targets)
+        labels, tasks = targets_of(targets, {str(name): self._kind(targets[name]) for name in targets})
+        self._note(tasks)
+        tasks = weighted(tasks, task_weights)
+        return self._fit(frame, labels, tasks, row_weights(sample_weight, frame, tasks))
+
+    def predict(self, X: Any) -> Array:  # noqa: ANN401
+        """(N,) or (N, T), as the targets were."""
+        found = [self._task(name).decode(predictions.values) for name, predictions in self._predictions(X).items()]
+        return found[0] if self._flat else np.column_stack(found)
+
+    def _kind(self, column: pd.Series[Any]) -> str:
+        raise NotImplementedError
+
+    def _note(self, tasks: Any) -> None:  # noqa: ANN401
+        """Whatever else is kept of the tasks."""
