@@ -51,7 +51,7 @@ class Date(Column):
             row, found = first_bad(cells, bad)
             raise DataError("a date is needed", where=f"column {self.name!r}, row {row}", found=found, remedy="Write it as 2026-12-31")
         days = (times - EPOCH) / pd.Timedelta(days=1)
-        codes = [(times.dt.month).fillna(0), (times.dt.weekday + 1).fillna(0)]
+        codes = [(times.dt.month).fillna(0), (times.dt.day_of_week + 1).fillna(0)]
         hour = [times.dt.hour + times.dt.minute / 60] if self.hours else []
         return np.stack([part.to_numpy(dtype=np.float64, na_value=np.nan) for part in (days, times.dt.day, *codes, *hour)], axis=1)
 
