@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import quote
 
 
+@cache  # asked for several times a step
 def module_key(task: str) -> str:
     """A task's name as PyTorch accepts names of modules: no dots, and none of the words that a ModuleDict reserves.
 

@@ -151,10 +151,10 @@ class Cells(nn.Module):
 
 
 class Layer(nn.Sequential):
-    """Fully connected, ReLU, dropout."""
+    """Fully connected, ReLU, and dropout if there is any."""
 
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
-        super().__init__(nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout))
+        super().__init__(nn.Linear(inputs, outputs), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else []))
 
 
 @final
@@ -190,7 +190,7 @@ class Tabular(Encoder):
         input_shape: tuple[int, ...],
         cardinalities: Sequence[int] | None = None,
         gaps: Sequence[bool] | None = None,
-        hidden: Sequence[int] = (128, 64),
+        hidden: Sequence[int] = (256, 128),
         dropout: float = 0.0,
         embedding: int = 8,
         numbers: Numbers = "plain",
