@@ -118,8 +118,8 @@ def network(
 
 def per_target(make: Callable[[bool, int], Any], data: Data, train: Array, seed: int) -> Callable[[pd.DataFrame], dict[str, Array]]:
     """A scikit-learn model for every target, on the rows that have its label."""
-    models = {}
-    for name in data.Y:
+    models: dict[str, Any] = {}
+    for name in map(str, data.Y):
         rows = train[data.Y[name].notna().to_numpy()[train]]
         models[name] = make(name in data.binary, seed).fit(data.X.iloc[rows], data.Y[name].iloc[rows])
     return lambda X: {
@@ -165,10 +165,10 @@ def one(name: str, seed: int, method: str, *, inner: bool, choices: Mapping[str,
     test, train = (order[fifth : 2 * fifth], order[2 * fifth :]) if inner else (order[:fifth], order[fifth:])
     begun = time.perf_counter()
     if method == "joint":
-        predict = network(data, list(data.Y), train, seed, choices)
+        predict = network(data, [str(name) for name in data.Y], train, seed, choices)
         found = predict(data.X.iloc[test])
     elif method == "single":
-        found = {str(target): network(data, [target], train, seed, choices)(data.X.iloc[test])[target] for target in data.Y}
+        found = {name: network(data, [name], train, seed, choices)(data.X.iloc[test])[name] for name in map(str, data.Y)}
     else:
         found = per_target({"mlp": mlp, "boosting": boosting}[method], data, train, seed)(data.X.iloc[test])
     seconds = time.perf_counter() - begun
@@ -214,8 +214,8 @@ def report(frame: pd.DataFrame) -> None:
     for other in [method for method in means if method != "joint" and "joint" in means]:
         change = 100 * sign * (means["joint"] - means[other]) / means[other]
         sys.stdout.write(
-            f"joint against {other}: median {change.median():+.2f} %, at least -1 % in {(change >= -1).mean():.0%} of {len(change)} targets, "
-            f"worst {change.min():+.1f} % ({'/'.join(change.idxmin()[:2])})\n"
+            f"joint against {other}: median {change.median():+.2f} %, "
+            f"at least -1 % in {(change >= -1).mean():.0%} of {len(change)} targets, worst {change.min():+.1f} % ({'/'.join(change.idxmin()[:2])})\n"
         )
     seconds = frame.groupby(["data", "method"], sort=False)["seconds"].mean().unstack()
     sys.stdout.write(f"seconds per split (mean):\n{seconds.round(1).to_string()}\n")
