@@ -23,8 +23,9 @@ class Targets(NamedTuple):
     """Labels in the form that a loss takes.
 
     Attributes:
-        values: (N,) class codes (int64) or numbers (float32), of kinds that label tokens (N, L); anything where there is no label.
-        labelled: In the same shape, True where there is a label.
+        values: (N,) class codes (int64) or numbers (float32), of sets of labels (N, C), of kinds that label tokens (N, L); anything
+            where there is no label.
+        labelled: (N,) or (N, L), True where there is a label.
     """
 
     values: Array
@@ -35,7 +36,7 @@ class Predictions(NamedTuple):
     """A head's outputs in the form that metrics take.
 
     Attributes:
-        values: (N,) class codes (int64), numbers in the original unit (float64), or a row's tags as one text.
+        values: (N,) class codes (int64), numbers in the original unit (float64), or a row's tags, labels or quantiles as one text.
         probabilities: (N, C) float64 per class, or None where the kind has none.
     """
 
@@ -103,7 +104,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every labelled unit: outputs (n, `self.outputs`), targets (n,) -> (n,)."""
+        """The loss of every labelled unit: outputs (n, `self.outputs`), targets (n,) or (n, C) -> (n,)."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Predictions:
