@@ -60,15 +60,15 @@ def checked_units(task: str, mean: float, deviation: float) -> None:
         raise ConfigError("a finite mean and a deviation above 0 are needed", where=f"task {task!r}", found=found)
 
 
-def units_of(task: str, labels: Array) -> dict[str, float]:
-    """`mean` and `deviation` of the labels that are there.
+def units_of(task: str, labels: Array) -> tuple[float, float]:
+    """Mean and deviation of the labels that are there.
 
     Raises:
         DataError: There is no label, all are the same, or one is no finite number.
 
     Example:
         >>> units_of("price", np.array([1.0, 3.0, np.nan]))
-        {'mean': 2.0, 'deviation': 1.0}
+        (2.0, 1.0)
     """
     numbers = numbers_of(task, labels)[present(labels)]
     # Not by the deviation: that of three times 0.1 is 1.4e-17.
@@ -76,7 +76,7 @@ def units_of(task: str, labels: Array) -> dict[str, float]:
         found = f"{len(numbers)} labels" + (f", all {numbers[0]:g}" if len(numbers) else "")
         raise DataError("at least two different labels are needed", where=f"task {task!r}", found=found)
     with np.errstate(over="ignore"):  # an infinite deviation is refused in words
-        return {"mean": float(numbers.mean()), "deviation": float(numbers.std())}
+        return float(numbers.mean()), float(numbers.std())
 
 
 def standardised(task: str, labels: Array, mean: float, deviation: float) -> Targets:

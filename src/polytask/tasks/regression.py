@@ -59,7 +59,8 @@ class Regression(Task):
         Raises:
             DataError: There is no label, all are the same, or one is no finite number.
         """
-        return replace(self, **units_of(self.name, labels))
+        mean, deviation = units_of(self.name, labels)
+        return replace(self, mean=mean, deviation=deviation)
 
     def encode(self, labels: Array) -> Targets:
         """Standardised labels, float32.

@@ -123,9 +123,9 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
         ConfigError: There is no such kind, or it has no such options.
 
     Example:
-        >>> from polytask.tasks import Binary
-        >>> task_from_dict(Binary(name="churn").to_dict())
-        Binary(name='churn', weight=1.0, metric='accuracy', classes=(0, 1))
+        >>> from polytask.tasks import Regression
+        >>> task_from_dict(Regression(name="price").to_dict())
+        Regression(name='price', weight=1.0, metric='rmse', mean=0.0, deviation=1.0)
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
     kind = find("task kind", str(data.get("kind")))
