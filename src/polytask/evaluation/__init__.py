@@ -1,10 +1,12 @@
 """What predictions are worth, and whether a difference between two ways of training is real.
 
-`verdict` is the whole of it; the files beside it hold one step each: `metrics`, `predictions` (reading a frame), `influence`
-(of each test unit), `crossed` (the analysis of variance), `words` (helps, hurts, same, unclear), `settle`, `results`.
+`verdict` is the whole of it; the files beside it hold one step each: `metrics` (with what they count in `entities`, `label_sets`,
+`ranks`, `quantiles` and `concordance`), `trivial` (predictors), `predictions` (reading a frame), `influence` (of each test unit),
+`crossed` (the analysis of variance), `words` (helps, hurts, same, unclear), `settle`, `results`.
 Only the metrics are re-exported here: `polytask.evaluation.verdict.verdict` needs pandas, which workers should not pay for.
 """
 
-from polytask.evaluation.metrics import METRICS, Metric, Outcome, find_metric, measure, relative, trivial_outcome
+from polytask.evaluation.metrics import METRICS, Metric, Outcome, find_metric, measure, relative
+from polytask.evaluation.trivial import trivial_outcome
 
 __all__ = ["METRICS", "Metric", "Outcome", "find_metric", "measure", "relative", "trivial_outcome"]

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polytask.errors import ConfigError, DataError
+from polytask.evaluation.concordance import concordant_pairs
 from polytask.evaluation.entities import entity_counts, token_counts
+from polytask.evaluation.label_sets import label_counts
 from polytask.evaluation.metrics import SMALLEST_PROBABILITY, find_metric, midranks
+from polytask.evaluation.quantiles import pinball_losses
+from polytask.evaluation.ranks import deviances, disagreement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +35,7 @@ class Runs:
     """What one arm predicted for one task: S seeds times n units.
 
     Attributes:
-        predictions: (S, n) class codes or values.
+        predictions: (S, n) class codes, values, or texts.
         probabilities: (S, n) the probability given to the true label; None where there are none.
     """
 
@@ -101,23 +105,55 @@ def _delong(positive: NDArray[np.bool_], scores: Floats) -> Floats:
     return np.asarray(area + weight * (components - area))
 
 
-def _of_ratio(numerator: Floats, denominator: Floats) -> Floats:
+def _of_ratio(numerator: Floats, denominator: Floats, what: str) -> Floats:
     """Q + (a - q b) / mean b, with q the ratio of the sums of a and b (S, n)."""
     whole = denominator.mean(axis=1, keepdims=True)
     if not whole.all():
-        raise DataError("there is nothing to count", where="entities", found="no entity in a seed's test units")
+        raise DataError("there is nothing to count", where=what, found="none there and none claimed in a seed's test units")
     ratio = numerator.mean(axis=1, keepdims=True) / whole
     return np.asarray(ratio + (numerator - ratio * denominator) / whole)
 
 
 def _entity_f1(targets: Array, runs: Runs) -> Floats:
     right, claimed, actual = np.stack([entity_counts(targets, row) for row in runs.predictions], axis=1)
-    return _of_ratio(2 * right, claimed + actual)
+    return _of_ratio(2 * right, claimed + actual, "entities")
 
 
 def _token_accuracy(targets: Array, runs: Runs) -> Floats:
     right, labelled = np.stack([token_counts(targets, row) for row in runs.predictions], axis=1)
-    return _of_ratio(right, labelled)
+    return _of_ratio(right, labelled, "tokens")
+
+
+def _micro_f1(targets: Array, runs: Runs) -> Floats:
+    right, claimed, actual = np.stack([label_counts(targets, row) for row in runs.predictions], axis=1)
+    return _of_ratio(2 * right, claimed + actual, "labels")
+
+
+def _quadratic_kappa(targets: Array, runs: Runs) -> Floats:
+    """κ − (a − A) / B + 2 (A / B²) (b − B), with A and B the means of a and b: b of a unit counts it as target and as prediction."""
+    observed, expected = np.stack([disagreement(targets, row) for row in runs.predictions], axis=1)
+    A, B = (part.mean(axis=1, keepdims=True) for part in (observed, expected))
+    if not B.all():
+        raise DataError("kappa needs ranks that differ", where="quadratic-kappa", found="one rank in a seed's test units")
+    return np.asarray(1 - observed / B + 2 * A / B**2 * (expected - B))
+
+
+def _poisson_deviance(targets: Array, runs: Runs) -> Floats:
+    return deviances(targets, runs.predictions)
+
+
+def _pinball(targets: Array, runs: Runs) -> Floats:
+    return np.stack([pinball_losses(targets, row) for row in runs.predictions])
+
+
+def _concordance(targets: Array, runs: Runs) -> Floats:
+    """C + 2 (c − C p) / mean p, with c and p the pairs of a unit: each pair belongs to two of them, which doubles the slope."""
+    right, whole = np.stack([concordant_pairs(targets, row) for row in runs.predictions], axis=1)
+    if not whole.any():
+        found = f"{int((targets > 0).sum())} events among {len(targets)}"
+        raise DataError("no two test units have a known order of events", where="concordance", found=found)
+    share = right.sum(axis=1, keepdims=True) / whole.sum(axis=1, keepdims=True)
+    return np.asarray(share + 2 * (right - share * whole) / whole.mean(axis=1, keepdims=True))
 
 
 INFLUENCES: Mapping[str, Callable[[Array, Runs], Floats]] = MappingProxyType(
@@ -127,6 +163,12 @@ INFLUENCES: Mapping[str, Callable[[Array, Runs], Floats]] = MappingProxyType(
         "auc": _auc,
         "entity-f1": _entity_f1,
         "token-accuracy": _token_accuracy,
+        "micro-f1": _micro_f1,
+        "rank-error": _mae,
+        "quadratic-kappa": _quadratic_kappa,
+        "poisson-deviance": _poisson_deviance,
+        "pinball": _pinball,
+        "concordance": _concordance,
         "mae": _mae,
         "rmse": _rmse,
         "r2": _r2,

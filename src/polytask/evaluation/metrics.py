@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.entities import entity_counts, outside, token_counts
+from polytask.evaluation.concordance import concordant_pairs
+from polytask.evaluation.entities import entity_counts, token_counts
+from polytask.evaluation.label_sets import label_counts
+from polytask.evaluation.quantiles import coverage_gap, pinball_losses
+from polytask.evaluation.ranks import deviances, disagreement
 from polytask.registry.rows import nearest
 
 if TYPE_CHECKING:
@@ -30,9 +34,9 @@ class Outcome:
     """What was true and what was predicted, for the labelled units of one task.
 
     Attributes:
-        targets: (N,) class codes from 0 as int64, values as float64, or a row's tags as one text.
-        predictions: (N,) in the same coding.
-        probabilities: (N, C) float64, one column per class code (binary: C = 2); None where there are none.
+        targets: (N,) class codes from 0 as int64, values as float64, or a row's tags or labels as one text.
+        predictions: (N,) in the same coding; quantiles as one text.
+        probabilities: (N, C) float64, one column per class code (binary: C = 2), or per label; None where there are none.
     """
 
     targets: Array
@@ -58,7 +62,7 @@ class Metric:
 
 
 def accuracy(outcome: Outcome) -> float:
-    """The share of units whose class is right."""
+    """The share of units whose class, or whole set of labels, is right."""
     return float(np.mean(outcome.targets == outcome.predictions))
 
 
@@ -144,7 +148,7 @@ def auc(outcome: Outcome) -> float:
 
 
 def mae(outcome: Outcome) -> float:
-    """Mean absolute error, in the unit of the targets."""
+    """Mean absolute error, in the unit of the targets; of ranks, in ranks."""
     return float(np.mean(np.abs(outcome.predictions - outcome.targets)))
 
 
@@ -190,6 +194,54 @@ def token_accuracy(outcome: Outcome) -> float:
     return _ratio(*token_counts(outcome.targets, outcome.predictions))
 
 
+def micro_precision(outcome: Outcome) -> float:
+    """The share of claimed labels that apply, over all rows and labels together."""
+    right, claimed, _ = label_counts(outcome.targets, outcome.predictions)
+    return _ratio(right, claimed)
+
+
+def micro_recall(outcome: Outcome) -> float:
+    """The share of labels that were found, over all rows and labels together."""
+    right, _, actual = label_counts(outcome.targets, outcome.predictions)
+    return _ratio(right, actual)
+
+
+def micro_f1(outcome: Outcome) -> float:
+    """2 found / (claimed + there), over all rows and labels together."""
+    right, claimed, actual = label_counts(outcome.targets, outcome.predictions)
+    return _ratio(2 * right, claimed + actual)
+
+
+def quadratic_kappa(outcome: Outcome) -> float:
+    """1 − mean (t − p)² / its mean over all pairs of a target and a prediction (Cohen, Psychological Bulletin 70:213, 1968).
+
+    NaN where all targets and predictions are one rank.
+    """
+    observed, expected = disagreement(outcome.targets, outcome.predictions)
+    chance = float(expected.mean())
+    return 1 - float(observed.mean()) / chance if chance else float("nan")
+
+
+def poisson_deviance(outcome: Outcome) -> float:
+    """Mean of 2 (y log(y / λ) − y + λ), with y the count and λ the predicted rate."""
+    return float(np.mean(deviances(outcome.targets, outcome.predictions)))
+
+
+def pinball(outcome: Outcome) -> float:
+    """Mean over units and levels τ of max(τ u, (τ − 1) u), with u the target less the quantile, in the unit of the targets."""
+    return float(np.mean(pinball_losses(outcome.targets, outcome.predictions)))
+
+
+def _coverage_gap(outcome: Outcome) -> float:
+    return coverage_gap(outcome.targets, outcome.predictions)
+
+
+def concordance(outcome: Outcome) -> float:
+    """Harrell's C: the share of pairs with a known order that are predicted in it, ties counted half; NaN without such a pair."""
+    right, whole = concordant_pairs(outcome.targets, outcome.predictions)
+    return float(right.sum() / whole.sum()) if whole.any() else float("nan")
+
+
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
@@ -204,6 +256,15 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("entity-precision", entity_precision, higher_is_better=True, perfect=1.0),
             Metric("entity-recall", entity_recall, higher_is_better=True, perfect=1.0),
             Metric("token-accuracy", token_accuracy, higher_is_better=True, perfect=1.0),
+            Metric("micro-f1", micro_f1, higher_is_better=True, perfect=1.0),
+            Metric("micro-precision", micro_precision, higher_is_better=True, perfect=1.0),
+            Metric("micro-recall", micro_recall, higher_is_better=True, perfect=1.0),
+            Metric("rank-error", mae, higher_is_better=False, perfect=0.0),
+            Metric("quadratic-kappa", quadratic_kappa, higher_is_better=True, perfect=1.0),
+            Metric("poisson-deviance", poisson_deviance, higher_is_better=False, perfect=0.0),
+            Metric("pinball", pinball, higher_is_better=False, perfect=0.0),
+            Metric("coverage-gap", _coverage_gap, higher_is_better=False, perfect=0.0),
+            Metric("concordance", concordance, higher_is_better=True, perfect=1.0),
             Metric("mae", mae, higher_is_better=False, perfect=0.0),
             Metric("rmse", rmse, higher_is_better=False, perfect=0.0),
             Metric("r2", r2, higher_is_better=True, perfect=1.0),
@@ -259,31 +320,3 @@ def relative(metric: Metric, value: float, trivial: float) -> float:
     if trivial == metric.perfect:
         return 0.0
     return (value - trivial) / (metric.perfect - trivial)
-
-
-def trivial_outcome(kind: str, training: Array, targets: Array) -> Outcome:
-    """What a predictor that never looks at the inputs makes of these targets.
-
-    Args:
-        kind: `regression`: the mean of the training targets; `tagging`: no entity anywhere; any other: their most frequent
-            class (the lowest code of several), with the class frequencies as probabilities.
-        training: (M,) training targets that the predictor is fitted on.
-        targets: (N,) targets that it is applied to, in the same coding.
-
-    Raises:
-        DataError: No training targets.
-
-    Example:
-        >>> trivial_outcome("binary", np.array([1, 1, 0, 1]), np.array([0, 1])).probabilities.tolist()
-        [[0.25, 0.75], [0.25, 0.75]]
-    """
-    if not len(training):
-        raise DataError("a trivial predictor needs at least one training target", where=kind, found="none")
-    if kind == "regression":
-        return Outcome(targets, np.full(len(targets), float(np.mean(training))))
-    if kind == "tagging":
-        return Outcome(targets, outside(targets))
-    classes = max(2, int(training.max()) + 1, int(targets.max(initial=0)) + 1)
-    frequencies = np.bincount(training, minlength=classes) / len(training)
-    likeliest = np.full(len(targets), int(frequencies.argmax()), dtype=np.int64)
-    return Outcome(targets, likeliest, np.tile(frequencies, (len(targets), 1)))

@@ -11,16 +11,18 @@ import pandas as pd
 
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.influence import Runs
+from polytask.evaluation.label_sets import in_one_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
 
-KINDS = ("multiclass", "binary", "regression", "tagging")
+NUMBERS, CLASSES = ("regression", "count", "survival"), ("multiclass", "binary", "ordinal")
+KINDS = (*CLASSES, *NUMBERS, "quantile", "tagging", "multilabel")
 COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
 
 
@@ -55,17 +57,19 @@ class Predictions:
     tasks: tuple[TaskPredictions, ...]
 
 
-def read(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> Predictions:
+def read(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None, classes: Mapping[str, Sequence[Any]] | None = None) -> Predictions:
     """Check a frame of predictions and turn it into arrays; the order of its rows does not matter.
 
     Args:
         frame: Columns `COLUMNS`; optionally `probability` (given to the true label), `split` (only "test" is read) and
             `group` (units of one group count as one).
         kinds: Per task its kind; what is not given is inferred.
+        classes: Per task with classes all of them in order, which are then coded from 0; others are coded in the order of their names.
 
     Raises:
-        DataError: A column is missing or has gaps, rows are doubled, arms differ in their seeds or units, numbers are not finite.
-        ConfigError: A kind that does not exist.
+        DataError: A column is missing or has gaps, rows are doubled, arms differ in their seeds or units, numbers are not finite, a
+            label is none of the classes.
+        ConfigError: A kind that does not exist, an ordinal task without classes, classes of a kind that has none.
     """
     frame = _checked(frame)
     arms, seeds, tasks, units = (_codes(frame[column]) for column in ("arm", "seed", "task", "unit"))
@@ -77,10 +81,10 @@ def read(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> Predict
     for code, name in enumerate(tasks[1]):
         rows = slice(*np.searchsorted(keys[0], [code, code + 1]))
         _refuse_gaps(str(name), keys[1:, rows], (arms[1], seeds[1], units[1]))
-        found.append(_task(str(name), frame.iloc[rows], keys[3, rows], [str(arm) for arm in arms[1]], len(seeds[1]), kinds or {}))
-    unknown = set(kinds or {}) - {task.name for task in found}
-    if unknown:
-        raise ConfigError("there are no predictions for this task", where=f"kinds[{min(unknown)!r}]")
+        found.append(
+            _task(str(name), frame.iloc[rows], keys[3, rows], [str(arm) for arm in arms[1]], len(seeds[1]), kinds or {}, classes or {})
+        )
+    _refuse_unknown([task.name for task in found], {"kinds": kinds or {}, "classes": classes or {}})
     labels = tuple(seed if isinstance(seed, str) else int(seed) for seed in seeds[1].tolist())
     return Predictions(tuple(str(arm) for arm in arms[1]), labels, len(units[1]), tuple(found))
 
@@ -131,18 +135,24 @@ def _refuse_gaps(task: str, keys: Array, labels: tuple[Array, Array, Array]) -> 
     raise DataError(what, where=place, found=f"{missing} of {len(units)} units missing, unit {labels[2][units[unit]]!s} first")
 
 
-def _task(name: str, frame: pd.DataFrame, units: Array, arms: list[str], seeds: int, kinds: Mapping[str, str]) -> TaskPredictions:
+def _refuse_unknown(tasks: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:
+    for option, values in options.items():
+        if set(values) - set(tasks):
+            raise ConfigError("there are no predictions for this task", where=f"{option}[{min(set(values) - set(tasks))!r}]")
+
+
+def _task(
+    name: str,
+    frame: pd.DataFrame,
+    units: Array,
+    arms: list[str],
+    seeds: int,
+    kinds: Mapping[str, str],
+    classes: Mapping[str, Sequence[Any]],
+) -> TaskPredictions:
     shape = (len(arms), seeds, -1)
-    targets, predictions = _numbers(frame["target"]), _numbers(frame["prediction"])
-    kind = kinds.get(name) or _kind(name, frame, targets, predictions)
-    if kind not in KINDS:
-        raise ConfigError("unknown task kind", where=f"task {name}", found=kind, remedy=f"Choose from: {', '.join(KINDS)}")
-    if kind == "regression":
-        _refuse_non_finite(name, frame, {"target": targets, "prediction": predictions})
-    elif kind == "tagging":
-        targets, predictions = (frame[column].to_numpy(dtype=object) for column in ("target", "prediction"))
-    else:
-        targets, predictions = _class_codes(name, frame)
+    kind = kinds.get(name) or _kind(name, frame)
+    targets, predictions = _values(name, kind, frame, classes.get(name))
     runs_of_targets = targets.reshape(seeds * len(arms), -1)
     _refuse_disagreement(name, "target", runs_of_targets)
     groups = _groups(name, frame, runs_of_targets.shape) if "group" in frame else None
@@ -152,13 +162,35 @@ def _task(name: str, frame: pd.DataFrame, units: Array, arms: list[str], seeds: 
     return TaskPredictions(name, kind, runs_of_targets[0], runs, units[: runs_of_targets.shape[1]], groups)
 
 
+def _values(name: str, kind: str, frame: pd.DataFrame, classes: Sequence[Any] | None) -> tuple[Array, Array]:
+    """Targets and predictions in the coding that metrics of the kind take."""
+    if kind not in KINDS:
+        raise ConfigError("unknown task kind", where=f"task {name}", found=kind, remedy=f"Choose from: {', '.join(KINDS)}")
+    if classes is not None and kind not in CLASSES:
+        raise ConfigError("this kind of task has no classes", where=f"classes[{name!r}]", found=kind)
+    if kind == "ordinal" and classes is None:
+        remedy = f"Give classes={{{name!r}: (...)}}, from the lowest to the highest"
+        raise ConfigError("the order of the classes is needed", where=f"task {name}, kind {kind!r}", remedy=remedy)
+    if kind in CLASSES:
+        return _class_codes(name, frame) if classes is None else _codes_in_order(name, frame, classes)
+    texts = [frame[column].to_numpy(dtype=object) for column in ("target", "prediction")]
+    if kind == "tagging":
+        return texts[0], texts[1]
+    if kind == "multilabel":
+        return in_one_order(texts[0]), in_one_order(texts[1])
+    numbers = {column: _numbers(frame[column]) for column in ("target", "prediction") if kind in NUMBERS or column == "target"}
+    _refuse_non_finite(name, frame, numbers)
+    return numbers["target"], numbers.get("prediction", texts[1])
+
+
 def _numbers(column: pd.Series[Any]) -> Floats:
     """The column as numbers, also those written as text; NaN where it is none."""
     return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
 
 
-def _kind(task: str, frame: pd.DataFrame, targets: Floats, predictions: Floats) -> str:
+def _kind(task: str, frame: pd.DataFrame) -> str:
     """Regression where targets have fractions; otherwise classes, two or more."""
+    targets, predictions = _numbers(frame["target"]), _numbers(frame["prediction"])
     if np.isfinite(targets).all() and _fractional(targets):
         return "regression"
     if np.isfinite(targets).all() and _fractional(predictions):
@@ -183,7 +215,7 @@ def _refuse_non_finite(task: str, frame: pd.DataFrame, columns: Mapping[str, Flo
 def _class_codes(task: str, frame: pd.DataFrame) -> tuple[Array, Array]:
     """Codes over the labels of both columns: as numbers where both hold nothing else, or else as text ("1" is not "01")."""
     columns = [frame[column] for column in ("target", "prediction")]
-    if not all(isinstance(value, Number) for column in columns for value in column.unique().tolist()):
+    if not _all_numbers(*columns):
         columns = [column.map(str) for column in columns]
     # As objects numbers compare as in Python: 3 is 3.0, and no integer is rounded.
     codes, _ = pd.factorize(np.concatenate([column.to_numpy(dtype=object) for column in columns]), sort=True)
@@ -193,6 +225,27 @@ def _class_codes(task: str, frame: pd.DataFrame) -> tuple[Array, Array]:
         remedy = "Write labels in the same way in both columns"
         raise DataError("no prediction is a label that any target has", where=f"predictions, task {task}", found=found, remedy=remedy)
     return actual, guessed
+
+
+def _codes_in_order(task: str, frame: pd.DataFrame, classes: Sequence[Any]) -> tuple[Array, Array]:
+    """Codes in the order of the classes: compared as numbers where all are numbers, or else as text."""
+    columns, known = [frame[column] for column in ("target", "prediction")], pd.Series(list(classes), dtype=object)
+    if not _all_numbers(*columns, known):
+        columns, known = [column.map(str) for column in columns], known.map(str)
+    if known.duplicated().any():
+        raise ConfigError("every class stands once in the list", where=f"classes[{task!r}]", found=tuple(classes))
+    index, codes = pd.Index(known, dtype=object), []
+    for name, column in zip(("target", "prediction"), columns, strict=True):
+        codes.append(index.get_indexer(pd.Index(column, dtype=object)))
+        if (codes[-1] < 0).any():
+            found, where = repr(column.iloc[int((codes[-1] < 0).argmax())]), f"predictions, task {task}, column {name!r}"
+            remedy = f"Known classes: {', '.join(map(str, classes))}"
+            raise DataError("a label is none of the classes", where=where, found=found, remedy=remedy)
+    return codes[0], codes[1]
+
+
+def _all_numbers(*columns: pd.Series[Any]) -> bool:
+    return all(isinstance(value, Number) for column in columns for value in column.unique().tolist())
 
 
 def _refuse_disagreement(task: str, column: str, runs: Array) -> None:

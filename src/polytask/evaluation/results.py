@@ -52,7 +52,7 @@ class TaskVerdict:
     """All arms on one task.
 
     Attributes:
-        kind: multiclass, binary or regression.
+        kind: A name of the registry's task kinds.
         metric: A name of `METRICS`.
         higher_is_better: Of the metric.
         margin: What counts as the same, in the metric's unit.

@@ -31,9 +31,14 @@ METRICS_OF_KIND = {
     "binary": _OF_CLASSES,
     "regression": ("rmse", "mae", "r2"),
     "tagging": ("entity-f1", "entity-precision", "entity-recall", "token-accuracy"),
+    "multilabel": ("micro-f1", "micro-precision", "micro-recall", "accuracy"),
+    "ordinal": ("rank-error", "accuracy", "quadratic-kappa", "log-loss"),
+    "count": ("poisson-deviance", "mae", "rmse"),
+    "quantile": ("pinball", "coverage-gap"),
+    "survival": ("concordance",),
 }
 """What can be asked of a kind; the first by default."""
-NO_RELATIVE_CHANGE = ("r2",)  # can be 0 or negative
+NO_RELATIVE_CHANGE = ("r2", "quadratic-kappa")  # can be 0 or negative
 USUAL_SEEDS = 5
 FEWEST_SEEDS = 3
 MOST_LOOKS = 3
@@ -67,6 +72,7 @@ def verdict(
     baseline: str = "single",
     chosen: str | None = None,
     kinds: Mapping[str, str] | None = None,
+    classes: Mapping[str, Sequence[Any]] | None = None,
     metrics: Mapping[str, str] | None = None,
     margins: Mapping[str, float] | None = None,
     looks: int = 1,
@@ -85,9 +91,12 @@ def verdict(
         baseline: The arm that the others are compared with.
         chosen: The arm that validation data chose: its tasks are the family, other arms are shown unadjusted. Without it
             all arms and tasks form one family.
-        kinds: Per task multiclass, binary, regression or tagging; inferred where not given (fractions in targets: regression).
-        metrics: Per task one of accuracy, log-loss, auc, mae, rmse, r2, entity-f1, token-accuracy; by default accuracy, rmse for
-            regression, entity-f1 for tagging.
+        kinds: Per task one of `polytask methods "task kind"`; what is not given is inferred to be regression (fractions in targets),
+            binary or multiclass.
+        classes: Per task its classes in order, from the lowest to the highest: needed of ordinal tasks.
+        metrics: Per task a metric of its kind: accuracy, log-loss, auc (two classes); rmse, mae, r2 of regression; entity-f1,
+            token-accuracy of tagging; micro-f1, accuracy of multilabel; rank-error, accuracy, quadratic-kappa, log-loss of ordinal;
+            poisson-deviance, mae, rmse of count; pinball of quantile; concordance of survival. By default the first of them.
         margins: Per task the difference that counts as the same, in the metric's unit; by default 1 % of the baseline's metric.
         looks: Looks at the test data that are planned (at most 3); each gets its share of the 5 %.
         openings: How often the test data were opened, this time included.
@@ -107,7 +116,7 @@ def verdict(
         >>> verdict(frame).tasks["t"].arms["equal"].word
         'helps'
     """
-    predictions = read(frame, kinds)
+    predictions = read(frame, kinds, classes)
     arms = _arms(predictions, baseline, chosen)
     _refuse_unknown_tasks(predictions, {"metrics": metrics or {}, "margins": margins or {}})
     if not 1 <= looks <= MOST_LOOKS:

@@ -141,7 +141,7 @@ def _rows(job: Job, task: Task, outcome: Outcome, units: list[str]) -> pd.DataFr
 
 def _of_true_label(outcome: Outcome) -> NDArray[np.float64]:
     """(N,) the probability given to the true label; NaN for kinds that have none."""
-    if outcome.probabilities is None:
+    if outcome.probabilities is None or outcome.targets.dtype.kind not in "iu":  # a set of labels is no column of them
         return np.full(len(outcome.targets), np.nan)
     return np.asarray(outcome.probabilities[np.arange(len(outcome.targets)), outcome.targets], dtype=np.float64)
 

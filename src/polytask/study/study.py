@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from polytask.data import Source, Sources
@@ -29,7 +30,7 @@ from polytask.study.running import Watch, ignore, train_all
 from polytask.study.shipping import ship
 from polytask.study.status import StudyProgress
 from polytask.study.tables import history_table, validation_rows
-from polytask.tasks import Task
+from polytask.tasks import Ordinal, Task
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,15 @@ class Study:
         predictions = read_predictions(folder.predictions)
         kinds = {task.name: task.kind for task in self.tasks}
         metrics = {task.name: task.metric for task in self.tasks}
-        said = verdict(predictions, chosen=chosen, kinds=kinds, metrics=metrics, margins=config.margins, openings=openings(folder.ledger))
+        said = verdict(
+            predictions,
+            chosen=chosen,
+            kinds=kinds,
+            classes=classes_in_order(self.tasks),
+            metrics=metrics,
+            margins=config.margins,
+            openings=openings(folder.ledger),
+        )
         recommendation = recommend(said, chosen, self.names, costs)
         summary = _summary(config, said, recommendation)
         folder.write_table("history.csv", history_table(list(facts.values())))
@@ -190,6 +199,17 @@ def chosen_arm(arms: Sequence[Arm], facts: Mapping[str, Sequence[tuple[Job, Mapp
     """The joint arm with the best mean relative validation metric over seeds; the first of several."""
     scores = {arm.name: sum(fact["relative"] for _, fact in facts[arm.name]) for arm in arms if arm.name != SINGLE}
     return max(scores, key=lambda name: scores[name])
+
+
+def classes_in_order(tasks: Sequence[Task]) -> dict[str, list[Any]]:
+    """Per task whose classes have an order all of them, as predictions write them.
+
+    Example:
+        >>> from polytask.tasks import Binary, Ordinal
+        >>> classes_in_order([Binary(name="churn"), Ordinal(name="grade", classes=("poor", "fair", "good"))])
+        {'grade': ['poor', 'fair', 'good']}
+    """
+    return {task.name: task.decode(np.arange(len(task.classes))).tolist() for task in tasks if isinstance(task, Ordinal)}
 
 
 def not_tuned(config: StudyConfig) -> list[str]:

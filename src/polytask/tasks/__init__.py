@@ -1,10 +1,31 @@
 """What a task is: one file per kind, with its loss per labelled unit, its metrics, and the coding of its labels."""
 
 from polytask.tasks.binary import Binary
+from polytask.tasks.count import Count
 from polytask.tasks.loss import Loss, loss_of
 from polytask.tasks.multiclass import Multiclass
+from polytask.tasks.multilabel import Multilabel
+from polytask.tasks.ordinal import Ordinal
+from polytask.tasks.quantile import Quantile
 from polytask.tasks.regression import Regression
+from polytask.tasks.survival import Survival
 from polytask.tasks.tagging import Tagging
 from polytask.tasks.task import Predictions, Targets, Task, task_from_dict
 
-__all__ = ["Binary", "Loss", "Multiclass", "Predictions", "Regression", "Tagging", "Targets", "Task", "loss_of", "task_from_dict"]
+__all__ = [
+    "Binary",
+    "Count",
+    "Loss",
+    "Multiclass",
+    "Multilabel",
+    "Ordinal",
+    "Predictions",
+    "Quantile",
+    "Regression",
+    "Survival",
+    "Tagging",
+    "Targets",
+    "Task",
+    "loss_of",
+    "task_from_dict",
+]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, DataError
 from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
+from polytask.tasks.emphasis import BALANCED, checked_smoothing, checked_weight, not_learned
 from polytask.tasks.task import Predictions, Targets, Task
 
 
@@ -18,21 +20,31 @@ from polytask.tasks.task import Predictions, Targets, Task
 class Binary(Task):
     """One of two classes, with the logistic loss of a single output.
 
-    The loss of a unit with output z and label y in {0, 1} is ℓ = log(1 + exp(z)) − y z.
+    The loss of a unit with output z and label y in {0, 1} is ℓ = log(1 + exp(z)) − y z. With smoothing ε the y of the loss is
+    (1 − ε) y + ε / 2 (Szegedy et al., CVPR 2016, §7, for two classes); with a positive weight w the loss of a unit of the positive
+    class is w ℓ, while the task's loss stays the sum over its units divided by their number. Metrics and probabilities know of
+    neither.
 
     Attributes:
         classes: The original labels of 0 (negative) and 1 (positive).
+        positive_weight: A number above 0; "balanced" for negatives / positives, which `fitted` counts in the training labels;
+            None for none.
+        label_smoothing: ε, from 0 to below 1.
 
     Raises:
-        ConfigError: Not exactly two different classes.
+        ConfigError: Not exactly two different classes; a weight or a smoothing that cannot be.
 
     Example:
-        >>> task = Binary(name="churn", classes=("stays", "leaves"))
+        >>> task = Binary(name="churn", classes=("stays", "leaves"), positive_weight="balanced")
         >>> task.encode(["leaves", "stays"]).values
         array([1, 0])
+        >>> task.fitted(["leaves", "stays", "stays", None]).positive_weight
+        2.0
     """
 
     classes: tuple[Label, ...] = (0, 1)
+    positive_weight: float | str | None = None
+    label_smoothing: float = 0.0
 
     kind: ClassVar[str] = "binary"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
@@ -42,6 +54,9 @@ class Binary(Task):
         object.__setattr__(self, "classes", checked_classes(self.name, self.classes, least=2))
         if len(self.classes) != 2:
             raise ConfigError("a binary task has two classes", where=f"task {self.name!r}", found=self.classes)
+        if self.positive_weight is not None and self.positive_weight != BALANCED:
+            object.__setattr__(self, "positive_weight", checked_weight(self.name, self.positive_weight, "positive_weight"))
+        object.__setattr__(self, "label_smoothing", checked_smoothing(self.name, self.label_smoothing))
 
     @property
     def outputs(self) -> int:
@@ -49,9 +64,19 @@ class Binary(Task):
         return 1
 
     def fitted(self, labels: Array) -> Self:
-        """The task itself: it learns nothing from the labels."""
-        del labels
-        return self
+        """The task with a balanced weight as a number; otherwise itself.
+
+        Raises:
+            DataError: A balanced weight, and labels of one class only; or a label that is neither.
+        """
+        if self.positive_weight != BALANCED:
+            return self
+        targets = self.encode(labels)
+        negatives, positives = np.bincount(targets.values[targets.labelled], minlength=2).tolist()
+        if not negatives or not positives:
+            where, found = f"task {self.name!r}, positive_weight", f"{negatives} negatives and {positives} positives"
+            raise DataError("a balanced weight needs labels of both classes", where=where, found=found)
+        return replace(self, positive_weight=negatives / positives)
 
     def encode(self, labels: Array) -> Targets:
         """0 for the negative, 1 for the positive class.
@@ -70,8 +95,19 @@ class Binary(Task):
         return self.encode(labels).values
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Logistic loss, in nats."""
-        return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.to(outputs.dtype), reduction="none")
+        """Logistic loss, in nats; times the weight of the unit's class.
+
+        Raises:
+            ConfigError: A balanced weight that is not counted yet.
+        """
+        truth = targets.to(outputs.dtype)
+        smooth = truth * (1 - self.label_smoothing) + self.label_smoothing / 2
+        loss = functional.binary_cross_entropy_with_logits(outputs.squeeze(1), smooth, reduction="none")
+        if self.positive_weight is None:
+            return loss
+        if isinstance(self.positive_weight, str):
+            raise not_learned(self.name, "positive_weight")
+        return loss * (1 + (self.positive_weight - 1) * truth)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """The positive class where its probability is above one half."""

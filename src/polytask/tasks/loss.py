@@ -42,14 +42,14 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
     Args:
         task: Whose loss.
         outputs: (N, task.outputs), of tokens (N, L, task.outputs), of any floating type; the loss is computed in float32 or better.
-        targets: (N,) or (N, L) as `Task.encode` gives them; anything where there is no label.
-        labelled: In the shape of the targets, True where there is a label; None where all have one.
+        targets: (N,), (N, C), or of tokens (N, L), as `Task.encode` gives them; anything where there is no label.
+        labelled: (N,), or of tokens (N, L), True where there is a label; None where all have one.
         weights: (N,) what the loss of a row's units is multiplied with; the count stays what it is.
 
     Returns:
         Sum and count over the labelled units. Units without a label have no part in it: not even a NaN of theirs.
     """
-    if targets.dim() == 2:
+    if task.per_token:
         # Most tokens are padding: what has a label is taken out, and all of it has one.
         labelled = torch.ones_like(targets, dtype=torch.bool) if labelled is None else labelled
         weights = None if weights is None else weights.unsqueeze(1).expand(labelled.shape)[labelled]
@@ -62,7 +62,7 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
         return None
     # Filled before the loss, not only after it: 0 times the slope at an infinity, or at a NaN, is NaN.
     exact = torch.where(labelled.unsqueeze(1), exact, 0.0)
-    targets = torch.where(labelled, targets, 0)
+    targets = torch.where(labelled.reshape(-1, *[1] * (targets.dim() - 1)), targets, 0)
     return Loss(torch.where(labelled, _weighted(task.loss_per_unit(exact, targets), weights), 0.0).sum(), count)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from polytask.errors import ConfigError
 from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
+from polytask.tasks.emphasis import BALANCED, checked_smoothing, checked_weight, not_learned
 from polytask.tasks.task import Predictions, Targets, Task
 
 
@@ -17,13 +20,19 @@ from polytask.tasks.task import Predictions, Targets, Task
 class Multiclass(Task):
     """One of C classes, with the cross-entropy of the softmax.
 
-    The loss of a unit with outputs z (C,) and class y is ℓ = log Σ_c exp(z_c) − z_y.
+    The loss of a unit with outputs z (C,) and class y is ℓ = log Σ_c exp(z_c) − z_y. With smoothing ε the label is (1 − ε) of
+    class y and ε / C of every class (Szegedy et al., CVPR 2016, §7), ℓ = log Σ_c exp(z_c) − (1 − ε) z_y − (ε / C) Σ_c z_c; with
+    class weights w the loss of a unit is w_y ℓ, while the task's loss stays the sum over its units divided by their number.
+    Metrics and probabilities know of neither.
 
     Attributes:
         classes: The original labels, in the order of the head's outputs.
+        class_weights: One number above 0 per class, in the order of `classes`; "balanced" for n / (C n_c), which `fitted` counts
+            in the n training labels, n_c of them of class c (a class without any gets 1); None for none.
+        label_smoothing: ε, from 0 to below 1.
 
     Raises:
-        ConfigError: Fewer than two classes, or one twice.
+        ConfigError: Fewer than two classes, or one twice; weights or smoothing that cannot be.
 
     Example:
         >>> task = Multiclass(name="garment", classes=("shirt", "shoe", "bag"))
@@ -31,9 +40,13 @@ class Multiclass(Task):
         Targets(values=array([2, 0, 0]), labelled=array([ True, False,  True]))
         >>> task.decode([1, 0])
         array(['shoe', 'shirt'], dtype='<U5')
+        >>> Multiclass(name="size", classes=("s", "l"), class_weights="balanced").fitted(["s", "s", "s", "l"]).class_weights
+        (0.6666666666666666, 2.0)
     """
 
     classes: tuple[Label, ...]
+    class_weights: tuple[float, ...] | str | None = None
+    label_smoothing: float = 0.0
 
     kind: ClassVar[str] = "multiclass"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
@@ -41,6 +54,8 @@ class Multiclass(Task):
     def __post_init__(self) -> None:
         Task.__post_init__(self)
         object.__setattr__(self, "classes", checked_classes(self.name, self.classes, least=2))
+        object.__setattr__(self, "class_weights", self._checked_weights())
+        object.__setattr__(self, "label_smoothing", checked_smoothing(self.name, self.label_smoothing))
 
     @property
     def outputs(self) -> int:
@@ -48,9 +63,17 @@ class Multiclass(Task):
         return len(self.classes)
 
     def fitted(self, labels: Array) -> Self:
-        """The task itself: it learns nothing from the labels."""
-        del labels
-        return self
+        """The task with balanced weights as numbers; otherwise itself.
+
+        Raises:
+            DataError: A label is none of the classes.
+        """
+        if self.class_weights != BALANCED:
+            return self
+        targets = self.encode(labels)
+        counts = np.bincount(targets.values[targets.labelled], minlength=len(self.classes))
+        weights = np.where(counts > 0, counts.sum() / (len(self.classes) * np.maximum(counts, 1)), 1.0)
+        return replace(self, class_weights=tuple(weights.tolist()))
 
     def encode(self, labels: Array) -> Targets:
         """Class codes.
@@ -69,10 +92,28 @@ class Multiclass(Task):
         return self.encode(labels).values
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy, in nats."""
-        return functional.cross_entropy(outputs, targets, reduction="none")
+        """Cross-entropy, in nats; times the weight of the unit's class.
+
+        Raises:
+            ConfigError: Balanced weights that are not counted yet.
+        """
+        loss = functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
+        if self.class_weights is None:
+            return loss
+        if isinstance(self.class_weights, str):
+            raise not_learned(self.name, "class_weights")
+        return loss * loss.new_tensor(self.class_weights)[targets]
 
     def predict(self, outputs: Tensor) -> Predictions:
         """The most probable class, and the softmax."""
         probabilities = torch.softmax(outputs.double(), dim=1)
         return Predictions(outputs.argmax(dim=1).numpy(force=True), probabilities.numpy(force=True))
+
+    def _checked_weights(self) -> tuple[float, ...] | str | None:
+        weights = self.class_weights
+        if weights is None or (isinstance(weights, str) and weights == BALANCED):
+            return weights
+        if isinstance(weights, str) or not hasattr(weights, "__len__") or len(weights) != len(self.classes):
+            where, remedy = f"task {self.name!r}, class_weights", f"Give {len(self.classes)} numbers, {BALANCED!r}, or None"
+            raise ConfigError("one weight per class is needed", where=where, found=repr(weights), remedy=remedy)
+        return tuple(checked_weight(self.name, weight, "class_weights") for weight in weights)

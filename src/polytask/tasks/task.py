@@ -23,8 +23,9 @@ class Targets(NamedTuple):
     """Labels in the form that a loss takes.
 
     Attributes:
-        values: (N,) class codes (int64) or numbers (float32), of kinds that label tokens (N, L); anything where there is no label.
-        labelled: In the same shape, True where there is a label.
+        values: (N,) class codes (int64) or numbers (float32), of sets of labels (N, C), of kinds that label tokens (N, L); anything
+            where there is no label.
+        labelled: (N,) or (N, L), True where there is a label.
     """
 
     values: Array
@@ -35,7 +36,7 @@ class Predictions(NamedTuple):
     """A head's outputs in the form that metrics take.
 
     Attributes:
-        values: (N,) class codes (int64), numbers in the original unit (float64), or a row's tags as one text.
+        values: (N,) class codes (int64), numbers in the original unit (float64), or a row's tags, labels or quantiles as one text.
         probabilities: (N, C) float64 per class, or None where the kind has none.
     """
 
@@ -103,7 +104,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every labelled unit: outputs (n, `self.outputs`), targets (n,) -> (n,)."""
+        """The loss of every labelled unit: outputs (n, `self.outputs`), targets (n,) or (n, C) -> (n,)."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Predictions:
@@ -122,9 +123,9 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
         ConfigError: There is no such kind, or it has no such options.
 
     Example:
-        >>> from polytask.tasks import Binary
-        >>> task_from_dict(Binary(name="churn").to_dict())
-        Binary(name='churn', weight=1.0, metric='accuracy', classes=(0, 1))
+        >>> from polytask.tasks import Regression
+        >>> task_from_dict(Regression(name="price").to_dict())
+        Regression(name='price', weight=1.0, metric='rmse', mean=0.0, deviation=1.0)
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
     kind = find("task kind", str(data.get("kind")))

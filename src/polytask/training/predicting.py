@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.architectures import MultiTaskModel
-from polytask.evaluation.metrics import Outcome, find_metric, measure, relative, trivial_outcome
+from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
+from polytask.evaluation.trivial import trivial_outcome
 from polytask.tasks import Loss, Task, loss_of
 from polytask.training.machine import Precision
 from polytask.training.preparation import Batch, PreparedSource
@@ -121,7 +122,8 @@ class Yardstick:
 
     def _trivial(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
         seen, held_out = (_truths(task.name, sources) for sources in (training, validation))
-        return self.metrics[task.name].function(trivial_outcome(task.kind, seen, held_out))
+        outcome = trivial_outcome(task.kind, seen, held_out, levels=getattr(task, "levels", ()))
+        return self.metrics[task.name].function(outcome)
 
 
 def _truths(task: str, sources: Mapping[str, PreparedSource]) -> NDArray[Any]:

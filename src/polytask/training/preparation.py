@@ -26,8 +26,8 @@ class Batch:
     Attributes:
         source: Its name.
         inputs: (N, ...) as they came.
-        targets: Per task (N,), or (N, L) of tokens, as `Task.encode` gives them.
-        labelled: Per task in the same shape, True where there is a label; None where all have one.
+        targets: Per task (N,), (N, C) of sets of labels, or (N, L) of tokens, as `Task.encode` gives them.
+        labelled: Per task (N,), or (N, L) of tokens, True where there is a label; None where all rows have one, never of tokens.
         normalisation: With the statistics of the source's training rows.
         weights: Per task that has any (N,) what a row's loss is multiplied with.
     """
@@ -56,7 +56,7 @@ class Batch:
 
     def counts(self) -> dict[str, int]:
         """How many labelled units each task has here."""
-        return {task: self.targets[task].numel() if mask is None else int(mask.sum()) for task, mask in self.labelled.items()}
+        return {task: len(self.targets[task]) if mask is None else int(mask.sum()) for task, mask in self.labelled.items()}
 
     def rows_with_label(self, task: str) -> Tensor | None:
         """(N,) True for rows that have a label of the task, if only of one of their tokens; None where all have one."""
@@ -156,7 +156,7 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normali
             labels = np.asarray(source.labels[task.name])
             values, mask = task.encode(labels)
             targets[task.name] = _tensor(values)
-            labelled[task.name] = None if mask.all() else _tensor(mask)
+            labelled[task.name] = None if mask.all() and not task.per_token else _tensor(mask)
             truths[task.name] = task.values(labels[task.units(labels)])
     weights = {task: _weights(source, task, labelled[task]) for task in source.weights or {} if task in targets}
     rows = Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation, weights)

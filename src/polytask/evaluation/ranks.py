@@ -1,0 +1,51 @@
+"""Ranks and counts: what a prediction is off by, unit by unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytask.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Floats = NDArray[np.float64]
+
+
+def deviances(counts: Array, rates: Array) -> Floats:
+    """Of every count y and rate λ the unit deviance of Poisson, 2 (y log(y / λ) − y + λ).
+
+    Raises:
+        DataError: A rate is below 0, or 0 where the count is not.
+
+    Example:
+        >>> deviances(np.array([0.0, 2.0]), np.array([1.5, 2.0])).tolist()
+        [3.0, 0.0]
+    """
+    wrong = (rates < 0) | ((rates == 0) & (counts > 0)) | (counts < 0)
+    if wrong.any():
+        rate, count = (float(np.broadcast_to(values, wrong.shape)[wrong][0]) for values in (rates, counts))
+        found = f"a rate of {rate:g} and a count of {count:g}"
+        raise DataError("counts are not below 0, and rates are above it", where="poisson-deviance", found=found)
+    some = counts > 0
+    ratio = np.divide(counts, rates, out=np.ones(wrong.shape), where=np.broadcast_to(some, wrong.shape))
+    apart = counts * np.log(ratio) - counts + rates
+    return np.asarray(2 * np.maximum(apart, 0.0))  # where they agree to the last digits the difference may be −1e-16
+
+
+def disagreement(ranks: Array, predictions: Array) -> tuple[Floats, Floats]:
+    """Per unit two parts (N,) of quadratically weighted kappa, κ = 1 − mean a / mean b.
+
+    a_r = (t_r − p_r)² is what was observed, and b_r = (mean_s (t_r − p_s)² + mean_s (t_s − p_r)²) / 2 what chance would give.
+
+    Example:
+        >>> [part.tolist() for part in disagreement(np.array([0, 2]), np.array([0, 1]))]
+        [[0.0, 1.0], [1.25, 1.75]]
+    """
+    t, p = (np.asarray(codes, dtype=np.float64) for codes in (ranks, predictions))
+    of_target = (t - p.mean()) ** 2 + p.var()
+    of_prediction = (p - t.mean()) ** 2 + t.var()
+    return (t - p) ** 2, (of_target + of_prediction) / 2

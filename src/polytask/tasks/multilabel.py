@@ -1,0 +1,122 @@
+"""Any number of labels at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from polytask.errors import ConfigError, DataError
+from polytask.tasks.classes import Array, Label, checked_classes
+from polytask.tasks.task import Predictions, Targets, Task, present
+
+JOINT = "|"
+"""Between the labels of a row in predictions, whatever separates them in the original labels."""
+NONE_OF_THEM = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multilabel(Task):
+    """Any number of C labels, none included, with the logistic loss of one output for each.
+
+    The loss of a unit with outputs z (C,) and truths y in {0, 1}ᶜ is ℓ = Σ_c log(1 + exp(z_c)) − y_c z_c; the labelled unit is
+    the row, with all its labels. A row's labels are one text with a separator between them, or a tuple, list or set in an array of
+    objects; the text `-`, like an empty tuple, says that none applies. Predictions and truths are a row's labels as one text, in
+    the order of the classes and with `|` between them: what has a probability above one half.
+
+    Attributes:
+        classes: The labels, in the order of the head's outputs: texts.
+        separator: What stands between the labels of a row where they are one text.
+
+    Raises:
+        ConfigError: No class, one twice, one that is empty, `-`, or holds the separator or `|`; an empty separator.
+
+    Example:
+        >>> task = Multilabel(name="topics", classes=("sport", "politics", "music"), separator=", ")
+        >>> labels = np.array(["music, sport", None, "-"], dtype=object)
+        >>> task.encode(labels).values.tolist(), task.encode(labels).labelled.tolist()
+        ([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [True, False, True])
+        >>> task.values(labels[[0, 2]]).tolist()
+        ['sport|music', '-']
+    """
+
+    classes: tuple[Label, ...]
+    separator: str = JOINT
+
+    kind: ClassVar[str] = "multilabel"
+    metrics: ClassVar[tuple[str, ...]] = ("micro-f1", "micro-precision", "micro-recall", "accuracy")
+
+    def __post_init__(self) -> None:
+        Task.__post_init__(self)
+        where = f"task {self.name!r}"
+        if not isinstance(self.separator, str) or not self.separator:
+            raise ConfigError("a separator is a text that is not empty", where=f"{where}, separator", found=repr(self.separator))
+        texts = tuple(map(str, checked_classes(self.name, self.classes, least=1)))
+        for text in texts:
+            if text in ("", NONE_OF_THEM) or self.separator in text or JOINT in text:
+                what = f"a class is a text other than {NONE_OF_THEM}, without {JOINT} and the separator in it"
+                raise ConfigError(what, where=where, found=repr(text))
+        object.__setattr__(self, "classes", checked_classes(self.name, texts, least=1))
+
+    @property
+    def outputs(self) -> int:
+        """One output per class: the log-odds that it applies."""
+        return len(self.classes)
+
+    def fitted(self, labels: Array) -> Self:
+        """The task itself: it learns nothing from the labels."""
+        del labels
+        return self
+
+    def encode(self, labels: Array) -> Targets:
+        """(N, C) float32, 1 where a class applies.
+
+        Raises:
+            DataError: A label is none of the classes, or no set of labels; the message names the row.
+        """
+        labelled = present(labels)
+        values = np.zeros((len(labelled), len(self.classes)), dtype=np.float32)
+        codes = {text: code for code, text in enumerate(self.classes)}
+        for row in np.flatnonzero(labelled).tolist():
+            for text in self._texts(labels[row], row):
+                if text not in codes:
+                    where, remedy = f"task {self.name!r}, row {row}", f"Known classes: {', '.join(map(str, self.classes[:12]))}"
+                    what = f"a label is none of the {len(self.classes)} classes"
+                    raise DataError(what, where=where, found=repr(text), remedy=remedy + " …" * (len(self.classes) > 12))
+                values[row, codes[text]] = 1.0
+        return Targets(values, labelled)
+
+    def decode(self, values: Array) -> Array:
+        """Predictions are texts of labels already."""
+        return np.asarray(values, dtype=object)
+
+    def values(self, labels: Array) -> Array:
+        """(N,) every row's labels as one text, in the order of the classes."""
+        return self._joined(self.encode(labels).values > 0)
+
+    def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The sum of the classes' logistic losses, in nats."""
+        return functional.binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype), reduction="none").sum(dim=1)
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        """The classes whose probabilities are above one half, as one text; and the probabilities, each for itself."""
+        probabilities = torch.sigmoid(outputs.double()).numpy(force=True)
+        return Predictions(self._joined((outputs > 0).numpy(force=True)), probabilities)
+
+    def _joined(self, applies: Array) -> Array:
+        names = np.array(self.classes, dtype=object)
+        texts = [JOINT.join(names[row]) or NONE_OF_THEM for row in applies]
+        return np.array(texts, dtype=object)
+
+    def _texts(self, label: Any, row: int) -> Iterable[str]:  # noqa: ANN401 - whatever stands there
+        if isinstance(label, str):
+            return [] if label == NONE_OF_THEM else label.split(self.separator)
+        if isinstance(label, tuple | list | set | frozenset):
+            return map(str, label)
+        where = f"task {self.name!r}, row {row}"
+        raise DataError("labels of a row are one text, or a tuple, list or set of them", where=where, found=repr(label))

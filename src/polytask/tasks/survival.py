@@ -1,0 +1,173 @@
+"""The time until something happens, which for some units is not known yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from polytask.errors import ConfigError, DataError
+from polytask.tasks.numbers import Array, numbers_of, refuse_rows
+from polytask.tasks.task import Predictions, Targets, Task, present
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survival(Task):
+    """A time until an event, with gaps of knowledge to the right, and the likelihood of a hazard per interval.
+
+    Time is cut at the edges 0 < e_1 < … < e_K into intervals (e_{j−1}, e_j]. The output z_j stands for the hazard h_j = σ(z_j): the
+    probability that the event comes in interval j, if it has not come before. The loss of a unit is
+    ℓ = −Σ_{j ≤ s} log(1 − h_j) − [event] log h_{s+1}, where s counts the intervals that the unit is known to have got through
+    (Gensheimer & Narasimhan, PeerJ 7:e6257, 2019; their intervals hold their beginnings, these their ends, where events lie):
+
+    * with an event at time t in interval k: s = k − 1;
+    * with an event after the last edge: s = K, and nothing is said about the event itself;
+    * without an event up to time t: the intervals whose middle is not after t, so that whoever was there for half of an interval
+      counts as having got through it, and whoever left sooner as not having entered it, as theirs do.
+
+    A label is one number: the time of the event, or minus a time up to which it had not come. The prediction is the expected time
+    restricted to the last edge, the area under S(e_j) = Π_{i ≤ j} (1 − h_i) with straight lines in between.
+
+    Attributes:
+        intervals: K, how many.
+        edges: (e_1, …, e_K); where none are given, `fitted` takes those that cut the training labels' event times into K equal parts
+            (into parts of equally many different times, where too many of them are the same).
+
+    Raises:
+        ConfigError: No interval; edges that do not rise from above 0, or are not as many as there are intervals.
+
+    Example:
+        >>> labels = Survival.labels(time=[2.0, 5.0, 8.0, np.nan], event=[True, False, True, False])
+        >>> labels.tolist()
+        [2.0, -5.0, 8.0, nan]
+        >>> task = Survival(name="churn", intervals=2).fitted(labels)
+        >>> task.edges
+        (2.0, 8.0)
+        >>> task.predict(torch.zeros(1, 2)).values
+        array([3.75])
+    """
+
+    intervals: int = 10
+    edges: tuple[float, ...] = ()
+
+    kind: ClassVar[str] = "survival"
+    metrics: ClassVar[tuple[str, ...]] = ("concordance",)
+
+    def __post_init__(self) -> None:
+        Task.__post_init__(self)
+        where = f"task {self.name!r}"
+        if isinstance(self.intervals, bool) or not isinstance(self.intervals, int | np.integer) or self.intervals < 1:
+            raise ConfigError("at least one interval is needed", where=f"{where}, intervals", found=repr(self.intervals))
+        edges = tuple(float(edge) for edge in self.edges)
+        if edges and (len(edges) != self.intervals or not _rise_from_0(edges)):
+            found = f"{len(edges)} edges for {self.intervals} intervals: {', '.join(f'{edge:g}' for edge in edges[:12])}"
+            raise ConfigError("edges are the ends of the intervals, and rise from above 0", where=f"{where}, edges", found=found)
+        object.__setattr__(self, "intervals", int(self.intervals))
+        object.__setattr__(self, "edges", edges)
+
+    @staticmethod
+    def labels(time: Array | list[float], event: Array | list[bool]) -> NDArray[np.float64]:
+        """Times (N,) and whether the event came then (N,) as labels (N,): minus the time where it had not come; NaN without a time.
+
+        Raises:
+            DataError: A time is not above 0, is infinite or no number, or there are not as many events as times.
+        """
+        times = numbers_of("survival", np.asarray(time))
+        there = present(np.asarray(time))
+        refuse_rows("survival", there & (times <= 0), times, "a time is above 0")
+        if np.shape(event) != times.shape:
+            raise DataError("every time needs an event, or none", where="labels", found=f"{np.shape(event)} for {times.shape}")
+        signed = np.where(np.asarray(event, dtype=np.bool_), times, -times)
+        return np.where(there, signed, np.nan)
+
+    @property
+    def outputs(self) -> int:
+        """One output per interval: the log-odds of the event in it."""
+        return self.intervals
+
+    def fitted(self, labels: Array) -> Self:
+        """The task with edges, from the times of events that are there; itself where it has edges.
+
+        Raises:
+            DataError: There are not as many different times of events as intervals, or a label is 0 or no number.
+        """
+        if self.edges:
+            return self
+        times = self.values(labels)
+        times = np.sort(times[times > 0])
+        different = np.unique(times)
+        if len(different) < self.intervals:
+            where, found = f"task {self.name!r}", f"{len(different)} for {self.intervals} intervals"
+            raise DataError("too few different times of events", where=where, found=found, remedy="Take fewer intervals")
+        edges = _cut(times, self.intervals)
+        return replace(self, edges=tuple((edges if _rise_from_0(edges) else _cut(different, self.intervals)).tolist()))
+
+    def encode(self, labels: Array) -> Targets:
+        """(N,) int64: s without an event, K + 1 + s with one, s being the intervals that a unit got through.
+
+        Raises:
+            ConfigError: The edges are not learned yet.
+            DataError: A label is 0 or no number; the message names the row.
+        """
+        times = self.values(labels)
+        edges, K = self._edges()[1:], self.intervals
+        until_event = np.searchsorted(edges, times)
+        until_gap = np.searchsorted((edges + self._edges()[:-1]) / 2, -times, side="right")
+        codes = np.where(times > 0, np.where(until_event < K, until_event + K + 1, K), until_gap)
+        return Targets(codes.astype(np.int64), present(labels))
+
+    def decode(self, values: Array) -> Array:
+        """Predictions are times already."""
+        return np.asarray(values, dtype=np.float64)
+
+    def values(self, labels: Array) -> Array:
+        """The labels themselves, float64.
+
+        Raises:
+            DataError: A label is 0 or no number; the message names the row.
+        """
+        times = numbers_of(self.name, labels)
+        refuse_rows(self.name, present(labels) & (times == 0), times, "a time of 0 says neither when nor until when")
+        return times
+
+    def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """−log of the likelihood, in nats."""
+        K = self.intervals
+        passed, event = (targets % (K + 1)).unsqueeze(1), (targets > K).unsqueeze(1)
+        interval = torch.arange(K, device=targets.device)
+        survived = torch.where(interval < passed, functional.softplus(outputs), 0.0)
+        happened = torch.where(event & (interval == passed), functional.softplus(-outputs), 0.0)
+        return (survived + happened).sum(dim=1)
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        """The expected time, restricted to the last edge, in the original unit.
+
+        Raises:
+            ConfigError: The edges are not learned yet.
+        """
+        still = torch.exp(-functional.softplus(outputs.double()).cumsum(dim=1)).numpy(force=True)
+        before = np.concatenate([np.ones_like(still[:, :1]), still[:, :-1]], axis=1)
+        return Predictions(((before + still) / 2 * np.diff(self._edges())).sum(axis=1), None)
+
+    def _edges(self) -> NDArray[np.float64]:
+        """(K + 1,) with 0 as the first."""
+        if not self.edges:
+            remedy = "Use task.fitted(labels), or give edges"
+            raise ConfigError("the edges are learned from training labels first", where=f"task {self.name!r}", remedy=remedy)
+        return np.array([0.0, *self.edges])
+
+
+def _cut(times: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """The last time of each of so many equal parts of times in order."""
+    last = -(-np.arange(1, parts + 1) * len(times) // parts) - 1
+    found: NDArray[np.float64] = times[last]
+    return found
+
+
+def _rise_from_0(edges: tuple[float, ...] | NDArray[np.float64]) -> bool:
+    return bool((np.diff([0.0, *edges]) > 0).all() and np.isfinite(edges).all())

@@ -1,0 +1,132 @@
+"""A whole study of every kind of task: from labels to a verdict, and to a model that predicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import polytask as pt
+from polytask.data import Normalisation, Source
+from polytask.evaluation.metrics import METRICS, Outcome
+from polytask.evaluation.predictions import read
+from polytask.study import Study
+from polytask.study.study import classes_in_order
+from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Quantile, Survival, Task
+from polytask.training.preparation import prepare_source
+
+TASKS: dict[str, Task] = {
+    "multilabel": Multilabel(name="topics", classes=("sport", "politics", "music"), separator=","),
+    "ordinal": Ordinal(name="grade", classes=("poor", "fair", "good", "best")),
+    "count": Count(name="claims"),
+    "quantile": Quantile(name="price", levels=(0.25, 0.5, 0.75)),
+    "survival": Survival(name="stay", intervals=4),
+    "balanced": Multiclass(name="plan", classes=("a", "b"), class_weights="balanced", label_smoothing=0.1),
+    "weighted": Binary(name="churn", positive_weight="balanced"),
+}
+every = pytest.mark.parametrize("kind", TASKS)
+
+
+def labels_of(kind: str, x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Labels that depend on the inputs, a tenth of them missing."""
+    noise = random.normal(size=x.shape) / 4
+    seen = x + noise
+    labels = np.empty(len(x), dtype=object)
+    if kind == "multilabel":
+        labels[:] = [",".join(np.array(["sport", "politics", "music"])[row[:3] > 0.3]) or "-" for row in seen]
+    elif kind == "ordinal":
+        labels[:] = np.array(["poor", "fair", "good", "best"])[np.digitize(seen[:, 0], [-0.7, 0.0, 0.7])]
+    elif kind == "count":
+        labels[:] = random.poisson(np.exp(seen[:, 0]))
+    elif kind == "quantile":
+        labels[:] = 10 + 3 * seen[:, 0]
+    elif kind == "survival":
+        labels[:] = Survival.labels(np.exp(seen[:, 0]), event=random.random(len(x)) < 0.7)
+    else:
+        labels[:] = np.array(["a", "b"] if kind == "balanced" else [0, 1])[(seen[:, 0] > 0.8).astype(int)]
+    labels[random.random(len(x)) < 0.1] = None
+    return labels
+
+
+def source_of(kind: str, rows: int, seed: int) -> Source:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 4)).astype(np.float32)
+    return Source("table", x, {TASKS[kind].name: labels_of(kind, x, random), "other": x[:, 1] + x[:, 2]})
+
+
+@pytest.fixture
+def study() -> Any:
+    """A study of one kind beside a regression that trains in a second."""
+
+    def make(kind: str) -> Study:
+        tasks = (TASKS[kind], pt.tasks.Regression(name="other"))
+        training = {"epochs": 8, "threads": 1, "lr": 0.01}
+        door = lambda: (source_of(kind, 150, 1),)  # noqa: E731
+        return Study([source_of(kind, 240, 0)], tasks, ["single", "equal"], 2, test=door, workers=1, training=training)
+
+    return make
+
+
+@every
+def test_every_kind_comes_to_a_verdict_and_a_model(kind: str, study: Any, tmp_path: Path) -> None:
+    result = study(kind).run(tmp_path / "run")
+    task, found = TASKS[kind], result.verdict.tasks[TASKS[kind].name]
+    assert (found.kind, found.metric) == (task.kind, task.metric)
+    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    results = pd.read_csv(tmp_path / "run" / "results.csv")
+    kinds = {task.name: task.kind, "other": "regression"}
+    (own,) = (part for part in read(predictions, kinds, classes_in_order([task])).tasks if part.name == task.name)
+    stored = results[(results["task"] == task.name) & (results["metric"] == task.metric) & (results["split"] == "test")]
+    for arm, runs in own.runs.items():
+        measured = [METRICS[task.metric].function(Outcome(own.targets, row)) for row in runs.predictions]
+        assert stored[stored["arm"] == arm].sort_values("seed")["value"].tolist() == pytest.approx(measured, rel=1e-9)
+    model = pt.load(tmp_path / "run")
+    answers = model.predict(source_of(kind, 5, 2).inputs)[task.name]
+    assert len(answers) == 5
+    if kind == "multilabel":
+        chances = model.predict_proba(source_of(kind, 5, 2).inputs)[task.name]
+        expected = ["|".join(chances.columns[row > 0.5]) or "-" for row in chances.to_numpy()]
+        assert answers.tolist() == expected
+
+
+@every
+def test_every_kind_learns_more_than_the_trivial_predictor_knows(kind: str, study: Any, tmp_path: Path) -> None:
+    study(kind).run(tmp_path / "run")
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    results = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert np.isfinite(results["value"]).all()
+    assert not history.empty
+    metric = METRICS[TASKS[kind].metric]
+    own = results[(results["task"] == TASKS[kind].name) & (results["metric"] == metric.name) & (results["split"] == "test")]
+    test = source_of(kind, 150, 1).labels[TASKS[kind].name]
+    seen = source_of(kind, 240, 0).labels[TASKS[kind].name]
+    known = [TASKS[kind].values(labels[[label is not None and label == label for label in labels]]) for labels in (seen, test)]
+    trivial = pt.evaluation.trivial_outcome(TASKS[kind].kind, *known, levels=getattr(TASKS[kind], "levels", ()))
+    better = np.sign(metric.perfect - metric.function(trivial)) * (own["value"].mean() - metric.function(trivial))
+    assert better > 0
+
+
+@pytest.mark.parametrize("balancer", ["pcgrad", "uncertainty", "imtl"])
+def test_kinds_of_all_sorts_are_balanced_together(balancer: str) -> None:
+    sources = [source_of(kind, 60, 0) for kind in TASKS]
+    source = Source("table", sources[0].inputs, {name: labels for one in sources for name, labels in one.labels.items()})
+    model = pt.MultiTaskModel(pt.encoders.MLP((4,)), tuple(TASKS.values()))
+    run = pt.fit(model, [source], balancer, epochs=2, batch_size=16, accumulate=2)
+    assert all(np.isfinite(value) for metrics in run.validation.values() for value in metrics.values())
+
+
+def test_the_labelled_unit_of_a_set_of_labels_is_the_row() -> None:
+    source = source_of("multilabel", 60, 0)
+    task = TASKS["multilabel"]
+    rows = prepare_source(source, (task,), Normalisation.of(source)).rows
+    labelled = int(pd.notna(source.labels["topics"]).sum())
+    assert 0 < labelled < 60
+    assert rows.counts() == {"topics": labelled}
+    whole = rows.take(torch.from_numpy(np.flatnonzero(pd.notna(source.labels["topics"]))))
+    assert whole.counts() == {"topics": labelled}
+    filled = Source("table", source.inputs, {"topics": np.full(60, "sport,music", dtype=object)})
+    assert prepare_source(filled, (task,), Normalisation.of(filled)).rows.counts() == {"topics": 60}
