@@ -48,7 +48,9 @@ class Model:
         Raises:
             ConfigError: An unknown source, none where several are known, or inputs of another shape.
         """
-        return pd.DataFrame({task.name: task.decode(found.values) for task, found in self._predictions(inputs, source)})
+        return pd.DataFrame(
+            {name: own for task, found in self._predictions(inputs, source) for name, own in task.columns(found.values).items()}
+        )
 
     def predict_proba(self, inputs: NDArray[Any], source: str | None = None) -> dict[str, pd.DataFrame]:
         """Per task that has classes a frame (N, C) with a column per class."""

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytask.datasets.tables import labels_of
 from polytask.errors import ConfigError
-from polytask.evaluation.metrics import Outcome, find_metric, measure, relative, trivial_outcome
+from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
+from polytask.evaluation.trivial import trivial_outcome
 from polytask.registry.rows import nearest
 from polytask.tabular.base import TableEstimator, row_weights, target_frame, targets_of, weighted
 from polytask.tasks import Task
@@ -138,7 +139,8 @@ class MultiTaskEstimator(TableEstimator):
 
     def predict(self, X: Any) -> Any:  # noqa: ANN401 - a frame, or an array where Y was one
         """(N, T) original labels and units: a frame with a column per target, or an array where Y was an array."""
-        found = {name: self._task(name).decode(predictions.values) for name, predictions in self._predictions(X).items()}
+        answers = self._predictions(X).items()
+        found = {column: own for name, answer in answers for column, own in self._task(name).columns(answer.values).items()}
         if self._named:
             return pd.DataFrame(found, index=X.index if isinstance(X, pd.DataFrame) else None)
         columns = list(found.values())
@@ -159,7 +161,8 @@ class MultiTaskEstimator(TableEstimator):
         for name, outcome in self._scored(X, y).items():
             task = self._task(name)
             metric = find_metric(task.metric)
-            trivial = metric.function(trivial_outcome(task.kind, self._truths[name], outcome.targets))
+            levels = getattr(task, "levels", ())
+            trivial = metric.function(trivial_outcome(task.kind, self._truths[name], outcome.targets, levels))
             scores.append(relative(metric, metric.function(outcome), trivial))
         return float(np.mean(scores))
 

@@ -93,6 +93,10 @@ class Task(ABC):
     def decode(self, values: Array) -> Array:
         """The `values` of predictions (N,) as original labels."""
 
+    def columns(self, values: Array) -> dict[str, Array]:
+        """The `values` of predictions (N,) as columns of a table: by default one, of original labels, under the task's name."""
+        return {self.name: self.decode(values)}
+
     @abstractmethod
     def values(self, labels: Array) -> Array:
         """Original labels (N,), all there, in the coding of predictions."""

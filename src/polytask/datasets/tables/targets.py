@@ -14,6 +14,7 @@ from polytask.errors import ConfigError, DataError
 from polytask.registry import find
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Task
+from polytask.tasks.multilabel import JOINT, NONE_OF_THEM
 
 Array = NDArray[Any]
 FEW_CLASSES, SHARE_OF_CLASSES = 20, 0.05
@@ -85,30 +86,48 @@ def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: f
     """
     if isinstance(kind, Task):
         return kind
+    where = f"target {name!r}"
     if not pd.notna(labels).any():
-        raise DataError("no row has a label", where=f"target {name!r}", remedy="Leave it out, or give labels")
+        raise DataError("no row has a label", where=where, remedy="Leave it out, or give labels")
     chosen, options = spelled_component("task kind", kind or inferred_kind(labels))
     target = find("task kind", chosen).resolve()
+    if target.per_token:
+        raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
+    options.pop("event", None)  # a column of the table, which `labels` knows of
     if "classes" in inspect.signature(target).parameters and "classes" not in options:
-        options = {"classes": classes_of(labels, getattr(target, "split_labels", None)), **options}
+        options["classes"] = _classes(name, labels, chosen, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
     except TypeError as error:
-        raise ConfigError("these options do not fit", where=f"target {name!r}, kind {chosen!r}", found=error) from None
+        raise ConfigError("these options do not fit", where=f"{where}, kind {chosen!r}", found=error) from None
     return task
 
 
-def classes_of(labels: Array, split: Any = None) -> tuple[Any, ...]:  # noqa: ANN401 - a function of the kinds with several labels to a row
-    """The different labels in order: of numbers by size, of words by letter."""
+def _classes(name: str, labels: Array, kind: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
+    found = classes_of(labels, str(options.get("separator", JOINT)) if kind == "multilabel" else None)
+    if kind == "ordinal" and not all(isinstance(label, int | float) for label in found):
+        remedy = f"Write {name}=ordinal(classes=[{', '.join(map(str, found))}]), from the lowest to the highest"
+        raise ConfigError("words have no order of their own", where=f"target {name!r}, kind 'ordinal'", remedy=remedy)
+    return found
+
+
+def classes_of(labels: Array, separator: str | None = None) -> tuple[Any, ...]:
+    """The different labels in order, of numbers by size, of words by letter; with a separator, those between separators.
+
+    Example:
+        >>> classes_of(np.array([2.0, 10.0, np.nan])), classes_of(np.array(["b|a", "-", "c"]), "|")
+        ((2, 10), ('a', 'b', 'c'))
+    """
     there = pd.Series(labels).dropna()
-    distinct = {part for cell in there for part in split(cell)} if split else set(there.unique().tolist())
-    plain = {int(value) if isinstance(value, float) and value.is_integer() else value for value in distinct}
+    cells = there.tolist() if separator is None else [part for cell in there for part in _parts(cell, separator)]
+    plain = {int(value) if isinstance(value, float) and value.is_integer() else value for value in cells}
     try:
         return tuple(sorted(plain))
     except TypeError:  # words and numbers have no order
         return tuple(sorted(plain, key=lambda label: (type(label).__name__, str(label))))
 
 
-def kinds_of(tasks: Mapping[str, Task]) -> dict[str, str]:
-    """What every target was taken for."""
-    return {name: task.kind for name, task in tasks.items()}
+def _parts(cell: Any, separator: str) -> list[Any]:  # noqa: ANN401 - a text, or several labels
+    if not isinstance(cell, str):
+        return list(cell)
+    return [] if cell == NONE_OF_THEM else cell.split(separator)
