@@ -50,11 +50,12 @@ def _check_columns(frame: pd.DataFrame, where: str) -> None:
         )
     if not len(frame.columns):
         raise DataError("no columns", where=place(where))
-    for number, name in enumerate(frame.columns, start=1):
+    names: list[Any] = list(frame.columns)
+    for number, name in enumerate(names, start=1):
         if not isinstance(name, str):
             found = f"{shown(name)}, column {number}"
             raise DataError("a name that is no text", where=place(where), found=found, remedy="Set frame.columns = frame.columns.map(str)")
-    check_names(tuple(frame.columns), place(where), ReadingOptions().most_columns)
+    check_names(tuple(names), place(where), ReadingOptions().most_columns)
 
 
 def _check_column(column: pd.Series[Any], where: str) -> None:
