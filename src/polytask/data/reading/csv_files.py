@@ -1,0 +1,130 @@
+"""A CSV file as blocks of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from polytask.data.reading.cells import Cells
+from polytask.data.reading.limits import BLOCK, ReadingOptions, place, plain, shown
+from polytask.data.reading.names import column_names
+from polytask.data.reading.texts import TextStream
+from polytask.errors import DataError
+
+
+@final
+class CsvFile:
+    """A CSV file: its columns, and its rows block by block.
+
+    Args:
+        path: Of the file.
+        options: How it is read.
+
+    Raises:
+        DataError: Its header is none.
+        StorageError: It cannot be read.
+    """
+
+    def __init__(self, path: Path, options: ReadingOptions) -> None:
+        self.path, self.options = path, options
+        with TextStream(path, options) as text:
+            self.names = column_names(text.header(), path, options)
+        self.warnings = _header_warnings(self.names)
+
+    def columns(self) -> dict[str, Cells]:
+        """What is to be learnt of each column."""
+        return {name: Cells(name, forced=name in self.options.categories) for name in self.names}
+
+    def raw(self) -> Iterator[Any]:
+        """The cells as texts, looked over for everything that a CSV file must not have."""
+        rows = 0
+        for block in self._blocks({}, lenient=False):
+            self._check_lengths(block, rows)
+            rows += block.num_rows
+            yield block
+
+    def known(self, kinds: Mapping[str, str], columns: Mapping[str, Cells]) -> Iterator[Any]:
+        """The same cells once more, numbers as numbers where every cell is a plain one."""
+        plain_numbers = {name for name, kind in kinds.items() if kind == "number" and columns[name].simple}
+        yield from self._blocks(dict.fromkeys(plain_numbers, pa.float64()), lenient=True)
+
+    def _blocks(self, types: Mapping[str, Any], lenient: bool, threads: bool = True) -> Iterator[Any]:
+        ragged: list[Any] = []
+        with TextStream(self.path, self.options, lenient) as text:
+            text.header()
+            text.one_column = len(self.names) == 1
+            try:
+                yield from self._reader(text, types, ragged, threads)
+            except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
+                if not str(error).startswith("Empty CSV"):
+                    self._explain(error, ragged, text)
+
+    def _reader(self, text: TextStream, types: Mapping[str, Any], ragged: list[Any], threads: bool) -> Any:  # noqa: ANN401
+        def refuse(row: Any) -> str:  # noqa: ANN401
+            ragged.append(row)
+            return "error"
+
+        names = list(self.names)
+        return csv.open_csv(
+            text,
+            csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=threads),
+            csv.ParseOptions(
+                delimiter=text.quotes.delimiter,
+                newlines_in_values=True,
+                # In a table of one column an empty line is a cell without a value: no row is lost.
+                ignore_empty_lines=len(names) > 1,
+                invalid_row_handler=refuse,
+            ),
+            csv.ConvertOptions(
+                check_utf8=False,
+                strings_can_be_null=True,
+                null_values=["", *self.options.missing],
+                column_types={name: types.get(name, pa.string()) for name in names},
+            ),
+        )
+
+    def _explain(self, error: Exception, ragged: list[Any], text: TextStream) -> None:
+        if ragged and ragged[0].number is None:
+            # Which row it is only a reader of one thread counts.
+            for _ in self._blocks({}, lenient=True, threads=False):
+                pass
+        if ragged:
+            row = ragged[0]
+            more = row.actual_columns > row.expected_columns
+            remedy = "Put cells that hold the delimiter in quotes" if more else "Give every row a cell per column"
+            found = f"{row.actual_columns} cells for {row.expected_columns} columns: {shown(row.text)}"
+            raise DataError(
+                "a row with too " + ("many" if more else "few") + " cells", where=place(self.path, row.number), found=found, remedy=remedy
+            ) from None
+        if "straddling" in str(error) or "block" in str(error):
+            row = text.row_of(text.quotes.opened) if text.quotes.open else None
+            raise DataError(
+                f"a row of more than {BLOCK} bytes", where=place(self.path, row), remedy="Look for a quote that is not closed"
+            ) from None
+        raise DataError("the text cannot be read as a table", where=place(self.path), found=plain(error, 200)) from None
+
+    def _check_lengths(self, block: Any, rows: int) -> None:  # noqa: ANN401
+        most = self.options.longest_field
+        for name, column in zip(self.names, block.columns, strict=True):
+            lengths = pc.binary_length(column)
+            if (pc.max(lengths).as_py() or 0) > most:
+                row = int(pc.index(pc.greater(lengths, most), True).as_py())
+                raise DataError(
+                    "a cell that is too long",
+                    where=place(self.path, rows + row + 1, name),
+                    found=f"{lengths[row]} bytes",
+                    remedy=f"Raise longest_field above {most} if it is meant",
+                )
+
+
+def _header_warnings(names: tuple[str, ...]) -> list[str]:
+    numbers = pc.match_substring_regex(pa.array(names), r"^[+-]?\d*\.?\d+$")
+    counted = names == tuple(map(str, range(len(names))))
+    if pc.all(numbers).as_py() and not counted:
+        return [f"the names of all columns are numbers ({shown(names[0])} first): the first line may be a row without a header"]
+    return []
