@@ -6,9 +6,10 @@ from polytask.data.conditional import entire_space, given
 from polytask.data.fingerprint import fingerprint
 from polytask.data.normalisation import Normalisation
 from polytask.data.pieces import Pieces
+from polytask.data.prescribed import by_column, by_time
 from polytask.data.samplers import Proportional, Sampler, proportional_batch_sizes
 from polytask.data.source import Source, Sources
-from polytask.data.splits import split
+from polytask.data.splits import divide, folds, split
 from polytask.data.words import Words
 
 __all__ = [
@@ -21,9 +22,13 @@ __all__ = [
     "Source",
     "Sources",
     "Words",
+    "by_column",
+    "by_time",
     "coding_from_dict",
+    "divide",
     "entire_space",
     "fingerprint",
+    "folds",
     "given",
     "proportional_batch_sizes",
     "split",

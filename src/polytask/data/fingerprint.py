@@ -10,7 +10,7 @@ from polytask.data.source import Source
 
 
 def fingerprint(source: Source) -> str:
-    """SHA-256 over the inputs, the labels and the units of a source, with their names, types and shapes.
+    """SHA-256 over the inputs, the labels, the units and, where given, the groups of a source, with their names, types and shapes.
 
     Example:
         >>> source = Source("toy", np.zeros((2, 1)), {"size": np.array([1.0, 2.0])})
@@ -18,10 +18,10 @@ def fingerprint(source: Source) -> str:
         False
     """
     digest = hashlib.sha256()
-    held_out = [] if source.held_out is None else [("held_out", source.held_out)]
-    held_out += [("weights", own) for own in (source.weights or {}).values()]
+    given = [(name, array) for name, array in (("held_out", source.held_out), ("groups", source.groups)) if array is not None]
+    given += [("weights", own) for own in (source.weights or {}).values()]
     # A list, since a task may be called "inputs" or "units" too.
-    for name, array in [("inputs", source.inputs), ("units", source.units), *held_out, *source.labels.items()]:
+    for name, array in [("inputs", source.inputs), ("units", source.units), *given, *source.labels.items()]:
         plain = np.asarray(array)
         content = repr(plain.tolist()).encode() if plain.dtype == object else np.ascontiguousarray(plain).tobytes()
         digest.update(f"{name} {plain.dtype} {plain.shape} ".encode())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.data.coding import Coding
+from polytask.data.filed import take_rows
 from polytask.errors import DataError
 
 Array = NDArray[Any]
@@ -28,6 +29,7 @@ class Source:
         units: (N,) what each row is called in predictions; by default its number.
         coding: What made the inputs, if they are texts or a table: it comes with the trained model.
         held_out: (N,) True for the rows on which models are to be chosen; nothing where they are to be drawn.
+        groups: (N,) what rows belong together (a customer, a patient): rows of one group stay in one part when rows are divided.
         weights: Per task (N,) what a row's loss is multiplied with, from 0 up; tasks that are not named weigh all rows alike.
 
     Raises:
@@ -45,6 +47,7 @@ class Source:
     units: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     coding: Coding | None = None
     held_out: NDArray[np.bool_] | None = None
+    groups: Array | None = None
     weights: Mapping[str, Array] | None = None
 
     def __post_init__(self) -> None:
@@ -54,9 +57,11 @@ class Source:
         object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
         rows = len(self.inputs)
         object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
-        more = [] if self.held_out is None else [("held_out", np.asarray(self.held_out))]
-        more += [(f"weights of {task}", np.asarray(own)) for task, own in (self.weights or {}).items()]
-        for name, entries in [*self.labels.items(), ("units", self.units), *more]:
+        given = [
+            (name, np.asarray(entries)) for name, entries in (("held_out", self.held_out), ("groups", self.groups)) if entries is not None
+        ]
+        given += [(f"weights of {task}", np.asarray(own)) for task, own in (self.weights or {}).items()]
+        for name, entries in [*self.labels.items(), ("units", self.units), *given]:
             per_token = name in self.labels and entries.ndim == 2 and entries.shape == self.inputs.shape[:2] and self.has_tokens
             if entries.shape != (rows,) and not per_token:
                 found = f"{len(entries)} entries" if entries.ndim == 1 else f"entries of shape {entries.shape}"
@@ -79,9 +84,9 @@ class Source:
     def take(self, rows: NDArray[np.int64]) -> Source:
         """The source of these rows only."""
         labels = {task: labels[rows] for task, labels in self.labels.items()}
-        held_out = None if self.held_out is None else np.asarray(self.held_out)[rows]
+        held_out, groups = (None if entries is None else np.asarray(entries)[rows] for entries in (self.held_out, self.groups))
         weights = None if self.weights is None else {task: np.asarray(own)[rows] for task, own in self.weights.items()}
-        return Source(self.name, self.inputs[rows], labels, self.units[rows], self.coding, held_out, weights)
+        return Source(self.name, take_rows(self.inputs, rows), labels, self.units[rows], self.coding, held_out, groups, weights)
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from polytask.data.grouping import dealt
+from polytask.data.keys import Numbers, keys_of
 from polytask.data.source import Source
+from polytask.data.stratification import stratified
 from polytask.errors import ConfigError, DataError
-
-Array = NDArray[Any]
-BINS = 5
 
 
 def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     """Training and validation part of a source: seeded, and stratified over all its labels.
 
     Rows that agree in every task (in the class, the fifth of the range of ranks for numbers, or in having no label) form
-    a stratum. Every stratum gives `share` of its rows to validation, rounded so that the total is right to one row. Labels of tokens
-    have no part in it. Where the source says which rows are held out, it is those and no others.
+    a stratum. Every stratum gives `share` of its rows to validation, rounded so that the total is right to one row; where most strata have
+    few rows, which of them are rounded up is decided by iterative stratification over the labels of each task. Labels of tokens
+    have no part in it. Where the source says which rows are held out, it is those and no others; where it says what rows belong together,
+    whole groups are held out, and the total is right to one group.
 
     Args:
         source: The rows to divide.
@@ -33,7 +33,7 @@ def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
 
     Raises:
         ConfigError: The share is not between 0 and 1.
-        DataError: A part would be empty.
+        DataError: A part would be empty, or a row has no group where others have.
 
     Example:
         >>> source = Source("toy", np.zeros((10, 1), "float32"), {"kind": np.array(["a", "b"] * 5)})
@@ -49,8 +49,95 @@ def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     if not 0 < wanted < len(source):
         found = f"{len(source)} rows, of which {wanted} for validation"
         raise DataError("too few rows for a training and a validation part", where=f"source {source.name!r}", found=found)
-    chosen = _stratified(_strata(source.labels, len(source)), wanted, np.random.default_rng(seed))
-    return source.take(np.flatnonzero(~chosen)), source.take(np.flatnonzero(chosen))
+    parts = _parts(source, [len(source) - wanted, wanted], seed)
+    return source.take(np.flatnonzero(parts == 0)), source.take(np.flatnonzero(parts == 1))
+
+
+def divide(source: Source, shares: Mapping[str, float], seed: int) -> dict[str, Source]:
+    """A source in several parts at once (training, validation and test, say), drawn as `split` draws two.
+
+    What the source says is held out goes along with the rows and has no part in it.
+
+    Args:
+        source: The rows to divide.
+        shares: Per part its share of the rows; 1 together.
+        seed: Of the draw.
+
+    Returns:
+        The parts by name, each in the original order of rows; their sizes are right to one row, or to one group for each part.
+
+    Raises:
+        ConfigError: There are fewer than two parts, a share is not between 0 and 1, or they are not 1 together.
+        DataError: A part would be empty, or a row has no group where others have.
+
+    Example:
+        >>> source = Source("toy", np.zeros((50, 1), "float32"), {"kind": np.arange(50) % 5})
+        >>> parts = divide(source, {"training": 0.6, "validation": 0.2, "test": 0.2}, seed=0)
+        >>> {name: np.bincount(part.labels["kind"]).tolist() for name, part in parts.items()}
+        {'training': [6, 6, 6, 6, 6], 'validation': [2, 2, 2, 2, 2], 'test': [2, 2, 2, 2, 2]}
+    """
+    total = sum(shares.values())
+    if len(shares) < 2 or not all(0 < share < 1 for share in shares.values()) or not abs(total - 1) < 1e-9:
+        raise ConfigError("at least two shares between 0 and 1 are needed, 1 together", where="shares", found=dict(shares))
+    parts = _parts(source, _sizes(len(source), list(shares.values())), seed)
+    return {name: source.take(np.flatnonzero(parts == number)) for number, name in enumerate(shares)}
+
+
+def folds(source: Source, number: int, seed: int) -> Iterator[tuple[Numbers, Numbers]]:
+    """Cross-validation: as many ways to divide the rows into training and test rows, drawn as `split` draws; every row is in one test part.
+
+    The test parts differ by no more than one row in size and in every stratum, unless there are groups.
+
+    Args:
+        source: The rows to divide.
+        number: How many folds.
+        seed: Of the draw.
+
+    Returns:
+        Per fold the numbers of the training rows and of the test rows, both ascending: for `Source.take`.
+
+    Raises:
+        ConfigError: There are fewer than two folds.
+        DataError: There are fewer rows or groups than folds, or a row has no group where others have.
+
+    Example:
+        >>> source = Source("toy", np.zeros((6, 1), "float32"), {"kind": np.array(["a", "b"] * 3)})
+        >>> [(len(training), sorted(source.labels["kind"][test].tolist())) for training, test in folds(source, 3, seed=0)]
+        [(4, ['a', 'b']), (4, ['a', 'b']), (4, ['a', 'b'])]
+    """
+    if number < 2:
+        raise ConfigError("cross-validation needs at least two folds", where="folds", found=number)
+    parts = _parts(source, _sizes(len(source), [1 / number] * number), seed)
+    return ((np.flatnonzero(parts != fold), np.flatnonzero(parts == fold)) for fold in range(number))
+
+
+def _parts(source: Source, sizes: Sequence[int], seed: int) -> Numbers:
+    """(N,) the part of every row: groups are dealt whole, and rows are drawn part by part, so that the first gets what the others leave."""
+    keys, generator = keys_of(source.labels, len(source)), np.random.default_rng(seed)
+    parts = np.zeros(len(source), dtype=np.int64)
+    if min(sizes) > 0 and source.groups is not None:
+        parts = dealt(np.asarray(source.groups), keys, sizes, generator)
+    elif min(sizes) > 0:
+        left = np.arange(len(source))
+        for part in range(1, len(sizes)):
+            chosen = stratified(keys[left], sizes[part], generator)
+            parts[left[chosen]] = part
+            left = left[~chosen]
+    found = np.bincount(parts, minlength=len(sizes))
+    if not found.all():
+        what, rows = ("rows", len(source)) if source.groups is None else ("groups", len(np.unique(np.asarray(source.groups))))
+        where = f"source {source.name!r}"
+        raise DataError(f"too few {what} for {len(sizes)} parts of these shares", where=where, found=f"{rows} {what}")
+    return parts
+
+
+def _sizes(rows: int, shares: Sequence[float]) -> list[int]:
+    """How many rows each part gets: largest remainders, the first of equal ones."""
+    exact = np.round(np.asarray(shares) * rows, 6)
+    sizes = np.floor(exact).astype(np.int64)
+    sizes[np.argsort(-(exact - sizes), kind="stable")[: rows - int(sizes.sum())]] += 1
+    found: list[int] = sizes.tolist()
+    return found
 
 
 def _as_given(source: Source, held_out: NDArray[np.bool_]) -> tuple[Source, Source]:
@@ -58,38 +145,3 @@ def _as_given(source: Source, held_out: NDArray[np.bool_]) -> tuple[Source, Sour
         found = f"{int(held_out.sum())} of {len(source)} rows"
         raise DataError("some rows are held out for validation, and some are not", where=f"source {source.name!r}, 'held_out'", found=found)
     return source.take(np.flatnonzero(~held_out)), source.take(np.flatnonzero(held_out))
-
-
-def _strata(labels: Mapping[str, Array], rows: int) -> NDArray[np.int64]:
-    """(N,) the number of each row's stratum."""
-    per_row = {task: values for task, values in labels.items() if values.ndim == 1}
-    if not per_row:
-        return np.zeros(rows, dtype=np.int64)
-    keys = pd.DataFrame({task: _key(values) for task, values in per_row.items()})
-    return np.asarray(keys.groupby(list(keys.columns), sort=True).ngroup(), dtype=np.int64)
-
-
-def _key(labels: Array) -> NDArray[np.int64]:
-    """(N,) a class's code or a number's bin; −1 without label."""
-    values = pd.Series(labels).infer_objects()
-    # Integers may be the codes of many classes; where most of them stand alone they are numbers.
-    many = {"f": 2 * BINS, "i": max(2 * BINS, values.count() // 2), "u": max(2 * BINS, values.count() // 2)}
-    if values.nunique() > many.get(values.dtype.kind, len(values)):
-        return (values.rank(pct=True) * BINS).apply(np.ceil).fillna(-1).to_numpy(dtype=np.int64)
-    return np.asarray(pd.factorize(values, sort=False)[0], dtype=np.int64)
-
-
-def _stratified(strata: NDArray[np.int64], wanted: int, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """(N,) True for `wanted` rows, each stratum giving its share (largest remainders, ties by lot)."""
-    counts = np.bincount(strata)
-    exact = counts * (wanted / len(strata))
-    quota = np.floor(exact).astype(np.int64)
-    lots = generator.permutation(len(counts))
-    by_remainder = lots[np.argsort(-(exact - quota)[lots], kind="stable")]
-    quota[by_remainder[: wanted - quota.sum()]] += 1
-    shuffled = generator.permutation(len(strata))
-    # The place of every row within its stratum, in shuffled order: the first `quota` of each are chosen.
-    place = pd.Series(strata[shuffled]).groupby(strata[shuffled]).cumcount().to_numpy()
-    chosen = np.zeros(len(strata), dtype=np.bool_)
-    chosen[shuffled[place < quota[strata[shuffled]]]] = True
-    return chosen

@@ -1,0 +1,124 @@
+"""Rows chosen so that every label gives its share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.data.keys import Numbers, labels_of, strata_of
+
+LARGE = 5
+"""Where strata have so many rows on average, each of them can give its share."""
+HANDFUL = 32
+"""How many strata are decided on at once: the labels' wants are looked up anew for every handful."""
+
+Chosen = NDArray[np.bool_]
+Shares = NDArray[np.float64]
+
+
+def stratified(keys: Numbers, wanted: int, generator: np.random.Generator) -> Chosen:
+    """(N,) True for `wanted` rows: of every stratum its share, and of every label.
+
+    Rows that agree in all keys form a stratum. A stratum of n rows gives the n · wanted / N that are its share, rounded down or up.
+    Which are rounded up is decided by largest remainders where strata are large or there is one task. With many tasks or gaps most
+    strata hold one row, and that would be a plain draw: there `iterative` decides, so that the labels come out right.
+
+    Args:
+        keys: (N, T) as `keys_of` gives them; −1 is no label.
+        wanted: How many rows.
+        generator: Of the draw.
+
+    Example:
+        >>> keys = np.stack([np.arange(40) % 2, np.arange(40) % 20], axis=1)
+        >>> np.bincount(keys[stratified(keys, 10, np.random.default_rng(0)), 0]).tolist()
+        [5, 5]
+    """
+    strata = strata_of(keys)
+    counts = np.bincount(strata)
+    exact = counts * (wanted / len(strata))
+    quota = np.floor(exact).astype(np.int64)
+    more = wanted - int(quota.sum())
+    if len(strata) >= LARGE * len(counts) or keys.shape[1] < 2:
+        lots = generator.permutation(len(counts))
+        quota[lots[np.argsort(-(exact - quota)[lots], kind="stable")][:more]] += 1
+    else:
+        one_row_of_each = np.unique(strata, return_index=True)[1]
+        quota[iterative(keys[one_row_of_each], exact - quota, more, generator)] += 1
+    shuffled = generator.permutation(len(strata))
+    # The place of every row within its stratum, in shuffled order: the first `quota` of each are chosen.
+    place = pd.Series(strata[shuffled]).groupby(strata[shuffled]).cumcount().to_numpy()
+    chosen = np.zeros(len(strata), dtype=np.bool_)
+    chosen[shuffled[place < quota[strata[shuffled]]]] = True
+    return chosen
+
+
+def iterative(keys: Numbers, shares: Shares, wanted: int, generator: np.random.Generator) -> Chosen:
+    """(S,) True for `wanted` rows: iterative stratification (Sechidis, Tsoumakas & Vlahavas, ECML PKDD 2011, algorithm 1), for two parts.
+
+    A label is a task with one of its keys; a gap is no label. The label that the fewest undecided rows have is next, and all its rows are
+    decided on, so that rare labels get their share while there is a choice.
+
+    Deviation: the paper decides row by row, and looks at the other labels of a row only to break ties. Where every row has a label
+    of every task that leaves most labels to chance. Here a label's rows are decided on in handfuls: how many of a handful are chosen
+    follows from the label, and which of them from all labels: those whose labels lack most, relative to how many rows have them.
+
+    Args:
+        keys: (S, T) with −1 for a gap.
+        shares: (S,) how much of every row is to be chosen, on average.
+        wanted: How many rows, the sum of the shares.
+        generator: Of the draw.
+    """
+    labels, count = labels_of(keys)
+    frequency = np.bincount(labels[labels >= 0], minlength=count)
+    labels = np.where((labels >= 0) & (frequency[labels] > 1), labels, count) if count else labels  # a label of one row has no share
+    weights = np.append(1 / np.maximum(frequency, 1), 0.0)
+    surplus = np.zeros(count + 1)  # per label: how many are chosen, less the shares of those decided on
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    total = 0.0
+    for label, rows in _rarest_first(labels, count, shares > 0, generator):
+        for handful in np.array_split(rows, -(-len(rows) // HANDFUL)):
+            expected = float(shares[handful].sum())
+            lacking = expected - (surplus[label] if label < count else total)
+            number = min(max(_rounded(lacking, total - expected), 0), len(handful))
+            taken = np.zeros(len(handful), dtype=np.bool_)
+            taken[np.argsort((surplus * weights)[labels[handful]].sum(axis=1), kind="stable")[:number]] = True
+            chosen[handful] = taken
+            np.add.at(surplus, labels[handful], (taken - shares[handful])[:, np.newaxis])
+            total += number - expected
+    return _settled(chosen, wanted, (surplus * weights)[labels].sum(axis=1), shares > 0)
+
+
+def _rarest_first(labels: Numbers, count: int, undecided: Chosen, generator: np.random.Generator) -> Iterator[tuple[int, Numbers]]:
+    """Every label with those of its rows that no rarer label had, shuffled; at last the rows without any."""
+    undecided = undecided.copy()
+    task_of = np.zeros(count, dtype=np.int64)
+    for task, column in enumerate(labels.T):
+        task_of[column[column < count]] = task
+    remaining = np.bincount(labels[undecided].ravel(), minlength=count + 1)[:count]
+    while remaining.any():
+        label = int(np.argmin(np.where(remaining > 0, remaining, len(labels) + 1)))
+        rows = np.flatnonzero(undecided & (labels[:, task_of[label]] == label))
+        yield label, generator.permutation(rows)
+        undecided[rows] = False
+        remaining -= np.bincount(labels[rows].ravel(), minlength=count + 1)[:count]
+    rest = np.flatnonzero(undecided)
+    if len(rest):
+        yield count, generator.permutation(rest)
+
+
+def _rounded(number: float, surplus: float) -> int:
+    """A number rounded down or up, whichever brings the rows chosen nearer to what is wanted."""
+    low = int(np.floor(number + 1e-9))
+    return low if number - low < 1e-9 or abs(surplus + low) <= abs(surplus + low + 1) else low + 1
+
+
+def _settled(chosen: Chosen, wanted: int, surplus: Shares, free: Chosen) -> Chosen:
+    """The last rows that are too many or missing, where their labels suffer least."""
+    missing = wanted - int(chosen.sum())
+    candidates = np.flatnonzero(free & (chosen if missing < 0 else ~chosen))
+    order = candidates[np.argsort(surplus[candidates] * (-1 if missing < 0 else 1), kind="stable")]
+    chosen[order[: abs(missing)]] = missing > 0
+    return chosen
