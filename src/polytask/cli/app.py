@@ -15,6 +15,7 @@ from polytask.cli.interrupt import InterruptedRunError
 from polytask.cli.methods import methods
 from polytask.cli.report import report
 from polytask.cli.study import study
+from polytask.cli.tables import spread
 from polytask.cli.train import train
 from polytask.errors import PolytaskError
 
@@ -53,7 +54,7 @@ def _common(
 def main() -> None:
     """Run the command line, and leave with 0 (done), 2 (the user can mend it), 70 (a bug) or 130 (interrupted)."""
     try:
-        app()
+        app(spread(sys.argv[1:]))
     except PolytaskError as error:
         _say(f"error: {error}")
         sys.exit(USER_CAN_MEND)

@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polytask.cli.tables import ENDINGS, is_table, table_section
 from polytask.errors import ConfigError
 from polytask.registry import find, names
 from polytask.registry.spelling import split_outside
 
+TABLE = (
+    "targets", "kinds", "weights", "group", "time", "split", "unit", "without", "categories", "missing", "delimiter", "encoding", "test",
+)  # fmt: skip
 TRAINING = ("epochs", "batch_size", "lr", "optimizer", "schedule", "clip", "accumulate", "stop", "patience", "precision", "threads")
 
 
@@ -21,13 +25,29 @@ def merged(source: str, given: Mapping[str, Any], assignments: Sequence[str]) ->
     Raises:
         ConfigError: The source or an assigned name does not exist.
     """
-    config: dict[str, Any] = _from_file(Path(source)) if source.endswith((".yaml", ".yml")) else {"source": _known(source)}
+    config = _of_source(source, given)
     for name, value in given.items():
-        if value is not None:
+        if value is not None and name not in TABLE:
             _section(config, ["training"] if name in TRAINING else [])[name] = value
     for assignment in assignments:
         _assign(config, assignment)
     return config
+
+
+def name_of(config: Mapping[str, Any]) -> str:
+    """What a run is called by default: its data set, or its tables."""
+    return str(config.get("source") or "-".join(config.get("tables") or ("run",)))
+
+
+def _of_source(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    if source.endswith((".yaml", ".yml")):
+        return _from_file(Path(source))
+    if is_table(source):
+        return table_section(source, given)
+    asked = [name for name in TABLE if given.get(name)]
+    if asked:
+        raise ConfigError("this is an option of tables in files", where=f"--{asked[0]}", found=f"the data set {source!r}")
+    return {"source": _known(source)}
 
 
 def listed(text: str | None) -> tuple[str, ...] | None:
@@ -64,8 +84,8 @@ def _known(source: str) -> str:
     """The data set's name, once it is known to be one: before anything heavy is imported."""
     if source in names("data set") or not Path(source).exists():
         return find("data set", source).name
-    remedy = f"Give a built-in data set ({', '.join(names('data set'))}) or a study file (.yaml)"
-    raise ConfigError("this file is no study", where=source, remedy=remedy)
+    remedy = f"Give a built-in data set ({', '.join(names('data set'))}), a table ({', '.join(ENDINGS)}) or a study file (.yaml)"
+    raise ConfigError("this file is no study and no table", where=source, remedy=remedy)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -74,10 +94,19 @@ def _from_file(path: Path) -> dict[str, Any]:
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigError("a study file is a mapping of names to values", where=str(path), found=type(content).__name__)
-    if content.get("source") is None:
-        raise ConfigError("the study file names no source", where=str(path), remedy=f"Add source: {names('data set')[0]}")
-    _known(str(content["source"]))
-    return content
+    if content.get("source") is None and not content.get("tables"):
+        remedy = f"Add source: {names('data set')[0]}, or tables: with a file and its targets"
+        raise ConfigError("the study file names no source", where=str(path), remedy=remedy)
+    if content.get("source") is not None:
+        _known(str(content["source"]))
+    tables = _mapping(content.get("tables") or {}, "tables")
+    # Paths in a file are meant from where the file is.
+    found = {str(name): _from(path.resolve().parent, _mapping(table, f"tables.{name}")) for name, table in tables.items()}
+    return {**content, **({"tables": found} if found else {})}
+
+
+def _from(folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(folder / str(value)) if name in ("file", "test") and value is not None else value for name, value in table.items()}
 
 
 def _assign(config: dict[str, Any], assignment: str) -> None:

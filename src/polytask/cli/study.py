@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
 from polytask.cli.interrupt import says_what_is_kept
-from polytask.cli.options import listed, margins_of, merged
+from polytask.cli.options import listed, margins_of, merged, name_of
 
 
 def study(
-    source: Annotated[str, typer.Argument(help="A built-in data set (polytask data list), or a study file (YAML), such as a run.yaml.")],
+    source: Annotated[
+        str, typer.Argument(help="A built-in data set (polytask data list), a table (CSV, Parquet), or a study file (YAML).")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. By default runs/ and the source's name.")] = None,
     arms: Annotated[str | None, typer.Option(help="What to compare, with commas: single, equal, 'cagrad(c=0.4)', weights=1/2, …")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds: 5 by default, 3 at least to trust the verdict.")] = None,
@@ -27,6 +30,22 @@ def study(
     margin: Annotated[list[str] | None, typer.Option(help="task=number: a difference that counts as the same. Repeatable.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes side by side.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    targets: tables.Targets = None,
+    kind: tables.Kinds = None,
+    weight: tables.Weights = None,
+    group: tables.Group = None,
+    time: tables.Time = None,
+    split: tables.Split = None,
+    unit: tables.Unit = None,
+    without: tables.Without = None,
+    category: tables.Categories = None,
+    missing: tables.Missing = None,
+    delimiter: tables.Delimiter = None,
+    encoding: tables.Encoding = None,
+    architecture: Annotated[str | None, typer.Option(help="A way of sharing (polytask methods), as mmoe(experts=4).")] = None,
+    encoder: Annotated[str | None, typer.Option(help="What turns inputs into features (polytask methods).")] = None,
+    preset: tables.Preset = None,
+    test: Annotated[str | None, typer.Option(help="Of a table: a file with the test rows. By default a fifth of the rows is kept.")] = None,
     assign: Annotated[list[str] | None, typer.Option("--set", help="Any other choice, as name=value: training.clip=1. Repeatable.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the verdict.")] = False,
 ) -> None:
@@ -34,27 +53,30 @@ def study(
     given = {
         "arms": listed(arms), "seeds": seeds, "size": size, "epochs": epochs, "batch_size": batch_size, "lr": lr,
         "optimizer": optimizer, "stop": stop, "patience": patience, "margins": margins_of(margin or []), "workers": workers,
-        "precision": precision,
+        "precision": precision, "test": test,
+        "architecture": architecture, "encoder": encoder, "preset": preset,
+        "targets": targets, "kinds": kind, "weights": weight, "group": group, "time": time, "split": split, "unit": unit,
+        "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,
     }  # fmt: skip
     config = merged(source, given, assign or [])
-    _run(config, out or Path("runs") / str(config["source"]), quiet=quiet)
+    _run(config, out or Path("runs") / name_of(config), quiet=quiet)
 
 
 def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from rich.console import Console
 
-    from polytask import datasets
+    from polytask.cli.notes import say_notes
     from polytask.cli.progress import study_display
     from polytask.report import write_report
     from polytask.report.terminal import verdict_table
     from polytask.storage import read_json
-    from polytask.study import Study, StudyConfig, checked
+    from polytask.study import Study, StudyConfig, checked, opened
 
-    asked = checked(StudyConfig, config, where="study")
     with fetching_display(quiet=quiet) as progress:
-        sources, tasks = datasets.load(str(asked.source), asked.size, progress)
-    study = Study(sources, tasks, config=asked)
+        data = opened(checked(StudyConfig, config, where="study"), progress)
+    study = Study(data.sources, data.tasks, config=data.config)
     console = Console()
+    say_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {out}; the same command goes on there"
     with says_what_is_kept(kept), study_display(console, quiet=quiet) as watch:
         result = study.run(out, watch)

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
 from polytask.cli.interrupt import says_what_is_kept
-from polytask.cli.options import merged
+from polytask.cli.options import merged, name_of
 
 
 def train(
-    source: Annotated[str, typer.Argument(help="A built-in data set (polytask data list), or a file (YAML), such as a run.yaml.")],
+    source: Annotated[
+        str, typer.Argument(help="A built-in data set (polytask data list), a table (CSV, Parquet), or a file (YAML), such as a run.yaml.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. By default runs/train- and the source's name.")] = None,
     balancer: Annotated[str | None, typer.Option(help="How losses become one update (polytask methods), or weights=0.2/0.8.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all random streams.")] = None,
@@ -26,6 +29,21 @@ def train(
     patience: Annotated[int | None, typer.Option(help="For how many epochs.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the processor; by default the faster of one and all.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    targets: tables.Targets = None,
+    kind: tables.Kinds = None,
+    weight: tables.Weights = None,
+    group: tables.Group = None,
+    time: tables.Time = None,
+    split: tables.Split = None,
+    unit: tables.Unit = None,
+    without: tables.Without = None,
+    category: tables.Categories = None,
+    missing: tables.Missing = None,
+    delimiter: tables.Delimiter = None,
+    encoding: tables.Encoding = None,
+    architecture: Annotated[str | None, typer.Option(help="A way of sharing (polytask methods), as mmoe(experts=4).")] = None,
+    encoder: Annotated[str | None, typer.Option(help="What turns inputs into features (polytask methods).")] = None,
+    preset: tables.Preset = None,
     assign: Annotated[list[str] | None, typer.Option("--set", help="Any other choice, as name=value: training.clip=1. Repeatable.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")] = False,
 ) -> None:
@@ -33,26 +51,31 @@ def train(
     given = {
         "balancer": balancer, "seed": seed, "size": size, "epochs": epochs, "batch_size": batch_size, "lr": lr, "optimizer": optimizer,
         "stop": stop, "patience": patience, "threads": threads, "precision": precision,
+        "architecture": architecture, "encoder": encoder, "preset": preset,
+        "targets": targets, "kinds": kind, "weights": weight, "group": group, "time": time, "split": split, "unit": unit,
+        "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,
     }  # fmt: skip
     config = merged(source, given, assign or [])
-    _run(config, out or Path("runs") / f"train-{config['source']}", quiet=quiet)
+    if weight and balancer is None:
+        config["balancer"] = "fixed"  # weights are there to be used
+    _run(config, out or Path("runs") / f"train-{name_of(config)}", quiet=quiet)
 
 
 def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from polytask import datasets
+    from polytask.cli.notes import say_notes
     from polytask.cli.progress import training_display
-    from polytask.study import TrainConfig, checked, train_one
+    from polytask.study import TrainConfig, checked, opened, train_one
 
-    asked = checked(TrainConfig, config, where="train")
     with fetching_display(quiet=quiet) as progress:
-        sources, tasks = datasets.load(str(asked.source), asked.size, progress)
+        data = opened(checked(TrainConfig, config, where="train"), progress)
     console = Console()
+    say_notes(console, data, quiet=quiet)
     kept = f"The state is kept in {out}; the same command goes on there"
     with says_what_is_kept(kept), training_display(console, quiet=quiet) as watch:
-        trained = train_one(asked, sources, tasks, out, watch)
+        trained = train_one(data.config, data.sources, data.tasks, out, watch)
     for task, metrics in trained.validation.items():
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)

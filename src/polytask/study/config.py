@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from polytask.datasets.tables import TableOptions
 from polytask.errors import ConfigError
 from polytask.training import TrainingOptions
 from polytask.training.options import LEFT_OPEN, one_line
@@ -16,7 +17,9 @@ class NetworkConfig(BaseModel):
     """What every run is told.
 
     Attributes:
-        source: The name of a built-in data set; none where sources were given in Python.
+        source: The name of a built-in data set; none where sources were given in Python, or are tables.
+        tables: Tables in files, by the names of their sources.
+        preset: The budget: `quick`, `standard` or `thorough`; none takes `standard` for tables. It says what is not said otherwise.
         size: `sample` or `full`; none takes the first that there is.
         encoder: Registry name; none takes `conv` for images, `tabular` for tables, `text` for texts, `mlp` for vectors.
         encoder_options: The encoder's arguments.
@@ -31,6 +34,8 @@ class NetworkConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str | None = None
+    tables: dict[str, TableOptions] = Field(default_factory=dict)
+    preset: str | None = None
     size: str | None = None
     encoder: str | None = None
     encoder_options: dict[str, Any] = Field(default_factory=dict)
@@ -40,6 +45,20 @@ class NetworkConfig(BaseModel):
     workers: int | None = Field(None, ge=1)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     version: str | None = None
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Targets of which only the names are given."""
+        if not isinstance(value, Mapping):
+            return value
+        return {name: _named_targets(table) for name, table in value.items()}
+
+
+def _named_targets(table: object) -> object:
+    if isinstance(table, Mapping) and isinstance(table.get("targets"), list | tuple):
+        return {**table, "targets": dict.fromkeys(table["targets"])}
+    return table
 
 
 class TrainConfig(NetworkConfig):

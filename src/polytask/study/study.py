@@ -226,5 +226,5 @@ def not_tuned(config: StudyConfig) -> list[str]:
 
 def _summary(config: StudyConfig, said: Verdict, recommendation: Recommendation) -> dict[str, Any]:
     """The content of verdict.json. No time in it: a repeat gives the same bytes."""
-    head = {"study": config.source or "sources given in Python", "version": config.version}
+    head = {"study": config.source or " + ".join(config.tables) or "sources given in Python", "version": config.version}
     return head | said.to_dict() | {"recommendation": recommendation.to_dict(), "notes": not_tuned(config)}

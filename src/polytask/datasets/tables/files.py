@@ -1,0 +1,117 @@
+"""Tables in files as sources: several at once, which share their tasks by the names of targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+import numpy as np
+
+from polytask.data import Columns, Source, Sources
+from polytask.datasets.tables.opened import TEST_SHARE, OpenedTable, Rows, kinds_given
+from polytask.datasets.tables.options import TableOptions
+from polytask.datasets.tables.targets import task_for
+from polytask.errors import DataError
+from polytask.seeds import seed_of
+from polytask.tasks import Task
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What tables come to.
+
+    Attributes:
+        sources: Training rows, and the door to the test rows.
+        tasks: One per target.
+        notes: What is odd about the tables, a line each.
+    """
+
+    sources: Sources
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...]
+
+
+def load_tables(tables: Mapping[str, TableOptions], *, test_share: float = TEST_SHARE, seed: int = 0, large: bool | None = None) -> Loaded:
+    """Sources and tasks of tables in files.
+
+    What inputs there are is learned from training rows alone; tables with the same columns learn it together, and then share their
+    encoder from the first layer on. A target that several tables have is one task.
+
+    Args:
+        tables: By the names that the sources will have.
+        test_share: The share of rows that are kept for testing, where a table does not say.
+        seed: Of that draw.
+        large: Whether tables are read in chunks and their inputs are kept in files; by default as their size demands.
+
+    Raises:
+        DataError: What a table holds is not what it must be.
+        ConfigError: A column or a kind that does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp()) / "toy.csv"
+        >>> _ = path.write_text("age,churn\\n" + "\\n".join(f"{age},{'yes' if age > 40 else 'no'}" for age in range(20, 70)))
+        >>> loaded = load_tables({"toy": TableOptions(str(path), {"churn": None})})
+        >>> len(loaded.sources[0]), loaded.tasks[0].kind
+        (40, 'binary')
+    """
+    opened = {name: OpenedTable(name, options, large=large) for name, options in tables.items()}
+    notes = [note for table in opened.values() for note in table.notes()]
+    tasks = _tasks(opened)
+    parts = {name: table.parts(test_share, seed_of(seed, "test", name)) for name, table in opened.items()}
+    for name, own in parts.items():
+        if not len(own["training"]):
+            raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
+    codings = _codings(opened, parts)
+    training = tuple(table.source(codings[name], _both(parts[name]), parts[name]["validation"]) for name, table in opened.items())
+    door = partial(_test_sources, opened, parts, codings)
+    return Loaded(Sources(training, door), tasks, tuple(notes))
+
+
+def _both(parts: Mapping[str, Rows]) -> Rows:
+    return np.union1d(parts["training"], parts["validation"])
+
+
+def _tasks(opened: Mapping[str, OpenedTable]) -> tuple[Task, ...]:
+    weights = {target: weight for table in opened.values() for target, weight in table.options.weights.items()}
+    found = []
+    for target, kind in kinds_given(opened).items():
+        labels = [table.labels[target] for table in opened.values() if target in table.labels]
+        common = labels[0] if len(labels) == 1 else np.concatenate([own.astype(object) for own in labels])
+        found.append(task_for(target, common, kind, weights.get(target, 1.0)))
+    return tuple(found)
+
+
+def _codings(opened: Mapping[str, OpenedTable], parts: Mapping[str, Mapping[str, Rows]]) -> dict[str, Columns]:
+    """Per table what codes its inputs: one and the same for tables that have the same columns."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, table in opened.items():
+        alike.setdefault(table.features, []).append(name)
+    found = {}
+    for names in alike.values():
+        categories = [column for name in names for column in opened[name].options.categories]
+        coding = Columns.learn(chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories)
+        found.update(dict.fromkeys(names, coding))
+    return found
+
+
+def _test_sources(
+    opened: Mapping[str, OpenedTable], parts: Mapping[str, Mapping[str, Rows]], codings: Mapping[str, Columns]
+) -> tuple[Source, ...]:
+    """Only now are files of test rows read."""
+    return tuple(_test_source(table, parts[name]["test"], codings[name]) for name, table in opened.items())
+
+
+def _test_source(table: OpenedTable, rows: Rows, coding: Columns) -> Source:
+    if table.options.test is None:
+        return table.source(coding, rows)
+    other = OpenedTable(table.name, table.options, file=table.options.test)
+    return other.source(coding, np.arange(other.file.rows))
+
+
+def paths_of(tables: Mapping[str, TableOptions]) -> Sequence[str]:
+    """The files of tables."""
+    return [path for options in tables.values() for path in (options.file, options.test) if path is not None]

@@ -1,0 +1,159 @@
+"""A table in a file, opened: its targets in memory, its inputs chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.data import Columns, Source, split
+from polytask.data.filed import new_array
+from polytask.data.prescribed import by_column, by_time
+from polytask.data.reading import check_features, check_targets, open_table
+from polytask.datasets.tables.options import TableOptions
+from polytask.datasets.tables.survival import event_column, signed
+from polytask.datasets.tables.targets import labels_of
+from polytask.errors import ConfigError
+from polytask.registry.rows import nearest
+
+Array = NDArray[Any]
+Rows = NDArray[np.int64]
+LARGE = 2**27
+"""A table of more cells than this, a gigabyte of numbers, is not held in memory."""
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
+
+
+class OpenedTable:
+    """A table in a file of which every column is known.
+
+    Args:
+        name: What the source will be called.
+        options: What is said of it.
+        file: Another file with the same columns, in place of the first: that of the test rows.
+        large: Whether it is read in chunks and its inputs are kept in a file; by default as its size demands.
+    """
+
+    def __init__(self, name: str, options: TableOptions, file: str | None = None, *, large: bool | None = None) -> None:
+        self.name, self.options = name, options
+        self.file = open_table(file or options.file, options.reading)
+        self.large = self.file.rows * len(self.file.columns) > LARGE if large is None else large
+        self.events = {target: event_column(kind) for target, kind in options.targets.items()}
+        events = [event for event in self.events.values() if event]
+        special = [*options.targets, *events, *options.aside, *([options.time] if options.time else [])]
+        for column in special:
+            if column not in self.file.columns:
+                remedy = nearest(column, self.file.columns)
+                raise ConfigError("there is no such column", where=f"{self.file.path}, {column!r}", remedy=remedy)
+        kept = {*options.targets, *options.aside, *events}
+        self.features = tuple(column for column in self.file.columns if column not in kept)
+        self._special = list(dict.fromkeys(special))
+
+    @cached_property
+    def _whole(self) -> pd.DataFrame:
+        return self.file.read()
+
+    def chunks(self) -> Iterator[pd.DataFrame]:
+        """The rows in the order of the file; at once where there is room."""
+        return self.file.chunks() if self.large else iter([self._whole])
+
+    @cached_property
+    def special(self) -> pd.DataFrame:
+        """The columns that are no inputs, and the time, of all rows."""
+        return pd.concat([chunk[self._special] for chunk in self.chunks()], ignore_index=True)
+
+    @cached_property
+    def labels(self) -> dict[str, Array]:
+        """Per target (N,) its labels."""
+        table = self.special
+        return {
+            target: labels_of(table[target]) if event is None else signed(table[target], table[event], target)
+            for target, event in self.events.items()
+        }
+
+    def notes(self) -> list[str]:
+        """What is odd about the table, a line each; what cannot be is refused."""
+        targets, where = list(self.options.targets), str(self.file.path)
+        words = ("binary", "multiclass", "ordinal")
+        kinds = {target: "category" for target, kind in self.options.targets.items() if (kind or "").startswith(words)}
+        plain = [target for target in targets if not self.events[target]]
+        found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
+        sample = next(self.chunks())[[*self.features, *plain]]  # a first chunk is enough to look odd
+        return [*self.file.warnings, *found, *check_features(sample, plain, where)]
+
+    def parts(self, test_share: float, seed: int) -> dict[str, Rows]:
+        """The rows for training, validation (none where they are drawn later) and test; rows without any label are in no part.
+
+        Raises:
+            DataError: A word in the split column that is no part; rows without a group or a time; too few rows.
+        """
+        options = self.options
+        there = np.flatnonzero(np.any([pd.notna(own) for own in self.labels.values()], axis=0))
+        share = 0.0 if options.test else test_share if options.test_share is None else options.test_share
+        if options.split:
+            found = by_column(self.special[options.split].to_numpy(dtype=object))
+            return {part: np.intersect1d(rows, there) for part, rows in found.items()}
+        training, test = (there, there[:0]) if not share else self._divided(there, share, seed)
+        validation = self._latest(training, VALIDATION_SHARE) if options.time else there[:0]
+        return {"training": np.setdiff1d(training, validation), "validation": validation, "test": test}
+
+    def _divided(self, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+        if self.options.time:
+            test = self._latest(rows, share)
+            return np.setdiff1d(rows, test), test
+        labels = {target: own[rows] for target, own in self.labels.items()}
+        plain = Source(self.name, new_array((len(rows), 0), filed=False), labels, units=rows, groups=self._groups(rows))
+        training, test_part = split(plain, share, seed)
+        return training.units, test_part.units
+
+    def _latest(self, rows: Rows, share: float) -> Rows:
+        times = self.special[self.options.time].to_numpy()[rows]
+        return rows[by_time(times, share, self._groups(rows))]
+
+    def _groups(self, rows: Rows) -> Array | None:
+        return None if self.options.group is None else self.special[self.options.group].to_numpy(dtype=object)[rows]
+
+    def source(self, coding: Columns, rows: Rows, held_out: Rows | None = None) -> Source:
+        """These rows as a source, its inputs coded.
+
+        Args:
+            coding: Of the inputs.
+            rows: Their numbers, ascending.
+            held_out: Those on which models are to be chosen; none where they are to be drawn.
+        """
+        inputs = new_array((len(rows), len(coding.facts()["cardinalities"])), filed=self.large)
+        filled = start = 0
+        for chunk in self.chunks():
+            own = rows[(rows >= start) & (rows < start + len(chunk))] - start
+            inputs[filled : filled + len(own)] = coding.encode(chunk.iloc[own])
+            filled, start = filled + len(own), start + len(chunk)
+        units = rows + 1 if self.options.unit is None else self.special[self.options.unit].astype(str).to_numpy(dtype=object)[rows]
+        mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)
+        labels = {target: own[rows] for target, own in self.labels.items()}
+        return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows))
+
+    def inputs_of(self, rows: Rows) -> Iterator[pd.DataFrame]:
+        """The inputs of these rows, chunk by chunk."""
+        start = 0
+        for chunk in self.chunks():
+            own = rows[(rows >= start) & (rows < start + len(chunk))] - start
+            yield chunk.iloc[own][list(self.features)]
+            start += len(chunk)
+
+
+def kinds_given(tables: Mapping[str, OpenedTable]) -> dict[str, str | None]:
+    """Per target its kind as given, over all tables.
+
+    Raises:
+        ConfigError: Two tables say different things of one target.
+    """
+    found: dict[str, str | None] = {}
+    for table in tables.values():
+        for target, kind in table.options.targets.items():
+            if kind is not None and found.get(target) not in (None, kind):
+                raise ConfigError("a target has one kind", where=f"target {target!r}", found=f"{found[target]} and {kind}")
+            found[target] = kind or found.get(target)
+    return found

@@ -1,0 +1,44 @@
+"""Targets in two columns: how long, and whether it has happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.data.columns import Boolean
+from polytask.errors import DataError
+from polytask.registry.spelling import spelled_component
+from polytask.tasks import Survival
+
+
+def event_column(kind: str | None) -> str | None:
+    """The column that says whether the event has happened, of a kind such as `survival(event=died)`.
+
+    Example:
+        >>> event_column("survival(event=died)"), event_column("regression"), event_column(None)
+        ('died', None, None)
+    """
+    if kind is None:
+        return None
+    name, options = spelled_component("task kind", kind)
+    return str(options["event"]) if name == "survival" and "event" in options else None
+
+
+def signed(times: pd.Series[Any], events: pd.Series[Any], target: str) -> NDArray[np.float64]:
+    """(N,) times of events, and with a minus sign times at which it had not happened yet.
+
+    Raises:
+        DataError: A time is no number; whether it has happened is not true or false, or is missing beside a time.
+    """
+    if not pd.api.types.is_numeric_dtype(times):
+        raise DataError("times are numbers", where=f"target {target!r}", found=repr(times.dropna().iloc[0]))
+    found = Boolean(str(events.name)).encode(events)[:, 0]
+    numbers = times.to_numpy(dtype=np.float64, na_value=np.nan)
+    open_ended = np.flatnonzero(np.isnan(found) & ~np.isnan(numbers))
+    if len(open_ended):
+        where = f"target {target!r}, row {open_ended[0] + 1}, column {events.name!r}"
+        raise DataError("a time needs to be told whether the event has happened", where=where, found="nothing")
+    return Survival.labels(numbers, np.nan_to_num(found) > 0)
