@@ -97,7 +97,7 @@ class CsvFile:
             row = ragged[0]
             more = row.actual_columns > row.expected_columns
             remedy = "Put cells that hold the delimiter in quotes" if more else "Give every row a cell per column"
-            found = f"{row.actual_columns} cells for {row.expected_columns} columns: {shown(row.text)}"
+            found = f"{row.actual_columns} for {row.expected_columns} columns: {shown(row.text)}"
             raise DataError(
                 "a row with too " + ("many" if more else "few") + " cells", where=place(self.path, row.number), found=found, remedy=remedy
             ) from None

@@ -130,7 +130,7 @@ def _spoken(value: Any) -> str:  # noqa: ANN401
         return "a complex number"
     if isinstance(value, Number) and not isinstance(value, np.timedelta64):
         return "a number"
-    return "a date" if hasattr(value, "year") or isinstance(value, np.datetime64) else f"a {type(value).__name__}"
+    return "a date" if hasattr(value, "year") or isinstance(value, np.datetime64) else type(value).__name__
 
 
 def _refuse_value(values: pd.Series[Any], mask: Any, column: pd.Series[Any], where: str, what: str, remedy: str) -> None:  # noqa: ANN401

@@ -43,7 +43,7 @@ class TableFile:
         self._known = self._file.columns()
         self.rows = self._learn()
         if not self.rows:
-            raise DataError("a header and no rows", where=place(path), remedy="Add the rows")
+            raise DataError("a table without rows", where=place(path), found=f"{len(self.columns)} columns", remedy="Add the rows")
         found = {name: cells.kind(str(path)) for name, cells in self._known.items()}
         self.kinds: Mapping[str, str] = MappingProxyType({name: kind for name, (kind, _) in found.items()})
         self.warnings = (*self._file.warnings, *(warning for _, warning in found.values() if warning))
