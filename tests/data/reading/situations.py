@@ -10,6 +10,7 @@ import gzip
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -262,6 +263,7 @@ PARQUET = (
     stored_parquet("infinity", columns(a=[1.0, 2.0], b=[1.0, float("inf")]), "row 2, column 'b'", "infinite"),
     stored_parquet("infinity in the next batch", columns(b=[1.0] * 70_000 + [float("-inf")]), "row 70001, column 'b'", "infinite"),
     stored_parquet("too many columns", columns(a=[1], b=[2], c=[3]), "too many columns", "found 3", most_columns=2),
+    stored_parquet("a cell that is too long", columns(a=["x", "y" * 101]), "row 2, column 'a'", "too long", "101 bytes", longest_field=100),
     stored_parquet("too large", columns(a=[0] * 1_000_000), "larger than is allowed", "8000000 bytes", most_bytes=1_000_000),
 )
 
@@ -293,6 +295,12 @@ FRAMES = (
     Frame("infinity among categories", lambda: pd.DataFrame({"a": pd.Categorical([1.0, np.inf, 1.0])}), ("row 2", "infinite")),
     Frame("a large integer", frame(a=[1, 2**53 + 1]), ("row 2, column 'a'", "2^53", "9007199254740993", "text")),
     Frame("a large object", frame(a=(1, 2**70)), ("row 2", "2^53")),
+    Frame("an integer that no float holds", frame(a=(1, 10**400)), ("row 2, column 'a'", "does not hold", "1000")),
+    Frame("a decimal that signals", frame(a=(Decimal(1), Decimal("sNaN"))), ("row 2, column 'a'", "does not hold", "sNaN")),
+    Frame("an infinite decimal", frame(a=(Decimal(1), Decimal("Infinity"))), ("row 2, column 'a'", "infinite")),
+    Frame(
+        "lists of Arrow", lambda: pd.DataFrame({"a": pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))}), ("column 'a'", "list")
+    ),
     Frame("text after numbers", frame(a=(1, 2, "x")), ("row 3, column 'a'", "text in a column that begins with a number", "'x'")),
     Frame("a number after texts", frame(a=("x", None, 2)), ("row 3", "a number in a column that begins with text", "found 2")),
     Frame("a boolean after numbers", frame(a=(1, True)), ("row 2", "a boolean in a column")),
