@@ -10,6 +10,7 @@ import gzip
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -145,16 +146,16 @@ CELLS = (
         "longest_field",
         longest_field=100,
     ),
-    csv("a long text is shown short", b"a\n1\n2\n" + LONG + b"\n", "row 3", "x" * 39 + "…'"),
-    csv("control characters are not shown", b"a\n1\n2\n\x1b[31mred\x07\n", "row 3", "found '[31mred'"),
+    csv("a long text is shown short", b"a\n1\n2\n" + LONG + b"\n", "row 3", "x" * 39 + "…'", "missing=(that text,)"),
+    csv("control characters are not shown", b"a\n1\n2\n\x1b[31mred\x07\n", "row 3", "found '[31mred'", "missing=(that text,)"),
     csv("far down", b"a,b\n" + MANY + b"1,x\n" + MANY, "row 30001, column 'b'", "found 'x'"),
     csv("in the next block", b"a,b\n" + b"1,2\n" * 1_500_000 + b"1,x\n", "row 1500001, column 'b'", "found 'x'"),
 )
 
 ROWS = (
-    csv("too few cells", b"a,b\n1,2\n3\n", "t.csv, row 2", "too few cells", "1 cells for 2 columns", "'3'"),
-    csv("too many cells", b"a,b\n1,2\n3,4,5\n", "row 2", "too many cells", "3 cells for 2 columns", "quotes"),
-    csv("too many cells in the first row", b"a,b\n1,2,3\n4,5,6\n", "row 1", "3 cells for 2 columns"),
+    csv("too few cells", b"a,b\n1,2\n3\n", "t.csv, row 2", "too few cells", "1 for 2 columns", "'3'"),
+    csv("too many cells", b"a,b\n1,2\n3,4,5\n", "row 2", "too many cells", "3 for 2 columns", "quotes"),
+    csv("too many cells in the first row", b"a,b\n1,2,3\n4,5,6\n", "row 1", "3 for 2 columns"),
     csv("a comma at the end of rows", b"a,b\n1,2,\n3,4,\n", "row 1", "too many cells"),
     csv("a decimal comma between commas", b"a,b\n1,5,2\n", "row 1", "too many cells"),
     csv("too few cells far down", b"a,b\n" + MANY + b"\n\n3\n" + MANY, "row 30001", "too few cells"),
@@ -194,9 +195,9 @@ HEADERS = (
     csv("an empty gzip file", gzip.compress(b""), "an empty file", file="t.csv.gz"),
     csv("a mark and nothing", b"\xef\xbb\xbf", "an empty file"),
     csv("line ends only", b"\n\n\n", "no column has a name"),
-    csv("a header only", b"a,b\n", "a header and no rows"),
-    csv("a header without a line end", b"a,b", "a header and no rows"),
-    csv("a header and empty lines", b"a,b\n\n\n\n", "a header and no rows"),
+    csv("a header only", b"a,b\n", "a table without rows"),
+    csv("a header without a line end", b"a,b", "a table without rows"),
+    csv("a header and empty lines", b"a,b\n\n\n\n", "a table without rows"),
     csv("one name twice", b"a,b,a\n1,2,3\n", "header", "two columns have one name", "'a' at columns 1 and 3"),
     csv("one name twice but for blanks", b"a, a\n1,2\n", "two columns have one name", "columns 1 and 2"),
     csv("an index without a name", b",a,b\n0,1,2\n", "a column without a name", "column 1 of 3", "index=False"),
@@ -258,10 +259,11 @@ PARQUET = (
     stored_parquet("one name twice", lambda: pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), "one name", "'a'"),
     stored_parquet("no name", columns(**{"": [1]}), "without a name"),
     stored_parquet("no columns", lambda: pa.table({}), "no column"),
-    stored_parquet("no rows", columns(a=pa.array([], pa.int64())), "no rows"),
+    stored_parquet("no rows", columns(a=pa.array([], pa.int64())), "without rows"),
     stored_parquet("infinity", columns(a=[1.0, 2.0], b=[1.0, float("inf")]), "row 2, column 'b'", "infinite"),
     stored_parquet("infinity in the next batch", columns(b=[1.0] * 70_000 + [float("-inf")]), "row 70001, column 'b'", "infinite"),
     stored_parquet("too many columns", columns(a=[1], b=[2], c=[3]), "too many columns", "found 3", most_columns=2),
+    stored_parquet("a cell that is too long", columns(a=["x", "y" * 101]), "row 2, column 'a'", "too long", "101 bytes", longest_field=100),
     stored_parquet("too large", columns(a=[0] * 1_000_000), "larger than is allowed", "8000000 bytes", most_bytes=1_000_000),
 )
 
@@ -293,6 +295,12 @@ FRAMES = (
     Frame("infinity among categories", lambda: pd.DataFrame({"a": pd.Categorical([1.0, np.inf, 1.0])}), ("row 2", "infinite")),
     Frame("a large integer", frame(a=[1, 2**53 + 1]), ("row 2, column 'a'", "2^53", "9007199254740993", "text")),
     Frame("a large object", frame(a=(1, 2**70)), ("row 2", "2^53")),
+    Frame("an integer that no float holds", frame(a=(1, 10**400)), ("row 2, column 'a'", "does not hold", "1000")),
+    Frame("a decimal that signals", frame(a=(Decimal(1), Decimal("sNaN"))), ("row 2, column 'a'", "does not hold", "sNaN")),
+    Frame("an infinite decimal", frame(a=(Decimal(1), Decimal("Infinity"))), ("row 2, column 'a'", "infinite")),
+    Frame(
+        "lists of Arrow", lambda: pd.DataFrame({"a": pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))}), ("column 'a'", "list")
+    ),
     Frame("text after numbers", frame(a=(1, 2, "x")), ("row 3, column 'a'", "text in a column that begins with a number", "'x'")),
     Frame("a number after texts", frame(a=("x", None, 2)), ("row 3", "a number in a column that begins with text", "found 2")),
     Frame("a boolean after numbers", frame(a=(1, True)), ("row 2", "a boolean in a column")),

@@ -8,7 +8,7 @@ from typing import Any, final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from polytask.data.reading.limits import LARGEST_EXACT, place, shown
+from polytask.data.reading.limits import LARGEST_EXACT, place, plain, shown
 from polytask.errors import DataError
 
 # RE2: \d is an ASCII digit, $ the end of the text.
@@ -87,7 +87,9 @@ class Cells:
         except pa.ArrowInvalid:
             self.whole = pc.all(pc.match_substring_regex(texts, INTEGER)).as_py()
         if not self.large:
-            self.large = _first(texts, pc.greater(pc.abs(values), float(LARGEST_EXACT)))
+            # The next integer is rounded to this one: only its digits tell them apart.
+            some = texts.filter(pc.greater_equal(pc.abs(values), float(LARGEST_EXACT)))
+            self.large = _first(some, pc.not_equal(pc.utf8_trim(some, characters=" \t+-"), str(LARGEST_EXACT)))
         if not self.zero_first:
             some = texts.filter(pc.starts_with(texts, "0")) if self.simple else texts
             self.zero_first = _first(some, pc.match_substring_regex(some, ZERO_FIRST))
@@ -142,7 +144,9 @@ class Cells:
             self._refuse(where, "booleans", "booleans and numbers in one column", "Write one of them only")
         if 2 * self.numbers >= self.filled:
             text = self.first["text"][1]
-            remedy = f"If it means no value, read with missing=({shown(text)},)"
+            # A text that is shown otherwise than it is cannot be copied.
+            spoken = f"({shown(text)},)" if plain(text) == text and "  " not in text else "(that text,)"
+            remedy = f"If it means no value, read with missing={spoken}"
             remedy += f"; if the column holds categories, with categories=({shown(self.name)},)"
             self._refuse(where, "text", "no number, in a column of numbers", remedy)
         if self.dates == self.filled:

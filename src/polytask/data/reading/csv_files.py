@@ -42,11 +42,7 @@ class CsvFile:
 
     def raw(self) -> Iterator[Any]:
         """The cells as texts, looked over for everything that a CSV file must not have."""
-        rows = 0
-        for block in self._blocks({}, lenient=False):
-            self._check_lengths(block, rows)
-            rows += block.num_rows
-            yield block
+        yield from self._blocks({}, lenient=False)
 
     def known(self, kinds: Mapping[str, str], columns: Mapping[str, Cells]) -> Iterator[Any]:
         """The same cells once more, numbers as numbers where every cell is a plain one."""
@@ -97,7 +93,7 @@ class CsvFile:
             row = ragged[0]
             more = row.actual_columns > row.expected_columns
             remedy = "Put cells that hold the delimiter in quotes" if more else "Give every row a cell per column"
-            found = f"{row.actual_columns} cells for {row.expected_columns} columns: {shown(row.text)}"
+            found = f"{row.actual_columns} for {row.expected_columns} columns: {shown(row.text)}"
             raise DataError(
                 "a row with too " + ("many" if more else "few") + " cells", where=place(self.path, row.number), found=found, remedy=remedy
             ) from None
@@ -107,19 +103,6 @@ class CsvFile:
                 f"a row of more than {BLOCK} bytes", where=place(self.path, row), remedy="Look for a quote that is not closed"
             ) from None
         raise DataError("the text cannot be read as a table", where=place(self.path), found=plain(error, 200)) from None
-
-    def _check_lengths(self, block: Any, rows: int) -> None:  # noqa: ANN401
-        most = self.options.longest_field
-        for name, column in zip(self.names, block.columns, strict=True):
-            lengths = pc.binary_length(column)
-            if (pc.max(lengths).as_py() or 0) > most:
-                row = int(pc.index(pc.greater(lengths, most), True).as_py())
-                raise DataError(
-                    "a cell that is too long",
-                    where=place(self.path, rows + row + 1, name),
-                    found=f"{lengths[row]} bytes",
-                    remedy=f"Raise longest_field above {most} if it is meant",
-                )
 
 
 def _header_warnings(names: tuple[str, ...]) -> list[str]:

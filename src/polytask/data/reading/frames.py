@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polytask.data.reading.limits import LARGEST_EXACT, ReadingOptions, place, shown
+from polytask.data.reading.limits import LARGEST_EXACT, ReadingOptions, place, plain, shown
 from polytask.data.reading.names import check_names
 from polytask.errors import DataError
 
@@ -81,7 +81,13 @@ def _is_number(values: pd.Series[Any]) -> bool:
 
 
 def _check_numbers(values: pd.Series[Any], column: pd.Series[Any], where: str) -> None:
-    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ArithmeticError, TypeError, ValueError):
+        _refuse_value(
+            values, ~np.array([_is_float(value) for value in values]), column, where, "a number that float64 does not hold", "Correct it"
+        )
+        return
     infinite = np.isinf(numbers)
     if infinite.any():
         _refuse_value(values, infinite, column, where, "an infinite number", "Give a finite number or none")
@@ -96,6 +102,13 @@ def _check_numbers(values: pd.Series[Any], column: pd.Series[Any], where: str) -
                 return
 
 
+def _is_float(value: Any) -> bool:  # noqa: ANN401
+    try:
+        return value is None or value is pd.NA or isinstance(float(value), float)
+    except (ArithmeticError, TypeError, ValueError):
+        return False
+
+
 def _check_objects(values: pd.Series[Any], column: pd.Series[Any], where: str) -> None:
     # Within a pure kind pandas has looked at every cell; it takes a list, a dict or an array for "mixed".
     if pd.api.types.infer_dtype(values, skipna=True) in PURE:
@@ -103,8 +116,9 @@ def _check_objects(values: pd.Series[Any], column: pd.Series[Any], where: str) -
     first: tuple[int, str] | None = None
     for at, value in _values(values):
         if not isinstance(value, SIMPLE) and not hasattr(value, "isoformat"):
-            what = "a nested value" if hasattr(value, "__iter__") else "a value that no cell has"
-            _refuse_value(values, np.arange(len(values)) == at, column, where, what, "Give each of its parts a column")
+            nested = "a nested value", "Give each of its parts a column"
+            what, remedy = nested if hasattr(value, "__iter__") else ("a value that no cell has", "Turn it into numbers or texts")
+            _refuse_value(values, np.arange(len(values)) == at, column, where, what, remedy)
         kind = _spoken(value)
         if kind not in ("text", "a number", "a boolean", "a date"):
             _refuse_value(
@@ -130,7 +144,7 @@ def _spoken(value: Any) -> str:  # noqa: ANN401
         return "a complex number"
     if isinstance(value, Number) and not isinstance(value, np.timedelta64):
         return "a number"
-    return "a date" if hasattr(value, "year") or isinstance(value, np.datetime64) else f"a {type(value).__name__}"
+    return "a date" if hasattr(value, "year") or isinstance(value, np.datetime64) else type(value).__name__
 
 
 def _refuse_value(values: pd.Series[Any], mask: Any, column: pd.Series[Any], where: str, what: str, remedy: str) -> None:  # noqa: ANN401
@@ -147,4 +161,4 @@ def _refuse(column: pd.Series[Any], where: str, what: str, found: str, remedy: s
 
 def shown_value(value: object) -> str:
     """A number as it is, anything else as a short text in quotes."""
-    return str(value) if isinstance(value, Number) else shown(value)
+    return plain(value) if isinstance(value, Number) else shown(value)

@@ -95,7 +95,8 @@ def place(where: object, row: int | None = None, column: object = None) -> str:
         >>> place("a.csv", 3, "age")
         "a.csv, row 3, column 'age'"
     """
-    parts = [plain(where, 200)]
+    # Of a long path the end says more than the beginning.
+    parts = [plain(str(where)[-200:], 200)]
     parts += [] if row is None else [f"row {row}" if row else "header"]
     parts += [] if column is None else [f"column {shown(column)}"]
     return ", ".join(parts)

@@ -181,7 +181,7 @@ def _facts(path: Path) -> tuple[Any, Any]:
 
 
 def _batches(path: Path, names: list[str]) -> Iterator[Any]:
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(path, page_checksum_verification=True) as file:
         yield from file.iter_batches(ROWS, columns=names)
 
 

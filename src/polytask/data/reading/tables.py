@@ -9,6 +9,7 @@ from typing import Any, final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from polytask.data.reading.csv_files import CsvFile
 from polytask.data.reading.limits import ReadingOptions, place, shown
@@ -33,7 +34,7 @@ class TableFile:
     """
 
     def __init__(self, path: Path, options: ReadingOptions) -> None:
-        self.path = path
+        self.path, self._longest = path, options.longest_field
         self._stamp = _stamp(path)
         self._file: Any = _reader(path)(path, options)
         self.columns: tuple[str, ...] = self._file.names
@@ -43,7 +44,7 @@ class TableFile:
         self._known = self._file.columns()
         self.rows = self._learn()
         if not self.rows:
-            raise DataError("a header and no rows", where=place(path), remedy="Add the rows")
+            raise DataError("a table without rows", where=place(path), found=f"{len(self.columns)} columns", remedy="Add the rows")
         found = {name: cells.kind(str(path)) for name, cells in self._known.items()}
         self.kinds: Mapping[str, str] = MappingProxyType({name: kind for name, (kind, _) in found.items()})
         self.warnings = (*self._file.warnings, *(warning for _, warning in found.values() if warning))
@@ -53,9 +54,22 @@ class TableFile:
         for block in self._file.raw():
             for name, column in zip(self.columns, block.columns, strict=True):
                 # A table's column is in chunks, a batch's is not.
-                self._known[name].learn(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column, rows)
+                cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+                self._check_lengths(name, cells, rows)
+                self._known[name].learn(cells, rows)
             rows += block.num_rows
         return rows
+
+    def _check_lengths(self, name: str, cells: Any, rows: int) -> None:  # noqa: ANN401 - pyarrow has no types
+        if not pa.types.is_string(cells.type):
+            return
+        lengths = pc.binary_length(cells)
+        if (pc.max(lengths).as_py() or 0) > self._longest:
+            row = int(pc.index(pc.greater(lengths, self._longest), True).as_py())
+            remedy = f"Raise longest_field above {self._longest} if it is meant"
+            raise DataError(
+                "a cell that is too long", where=place(self.path, rows + row + 1, name), found=f"{lengths[row]} bytes", remedy=remedy
+            )
 
     def chunks(self, rows: int = 65_536) -> Iterator[pd.DataFrame]:
         """The rows in the order of the file, each chunk with the same columns, types and a part of one index.

@@ -136,7 +136,10 @@ class TextStream(io.RawIOBase):
                 good = error.object[: error.start].decode(self.options.encoding, "replace").encode("utf-8", "replace")
                 bad = f"the byte 0x{error.object[error.start]:02X}"
             self._refuse(
-                f"this is no {self.options.encoding} text", self._seen + len(good), bad, 'Name the encoding, as in encoding="cp1252"'
+                f"this is no {self.options.encoding} text",
+                self._seen + len(good),
+                bad,
+                'Name the encoding, as in encoding="cp1252" or "utf-16"',
             )
         if not self._seen:
             text = text.removeprefix("\ufeff")
