@@ -59,8 +59,8 @@ def test_numbers_can_be_categories() -> None:
     ("table", "text"),
     [
         (TABLE.drop(columns="age"), "column 'age'.*missing"),
-        (TABLE.assign(age=["1", "x", None]), "column 'age', row 1"),
-        (TABLE.assign(age=[1.0, np.inf, 2.0]), "column 'age', row 1.*finite"),
+        (TABLE.assign(age=["1", "x", None]), "column 'age', row 2"),
+        (TABLE.assign(age=[1.0, np.inf, 2.0]), "column 'age', row 2.*finite"),
     ],
 )
 def test_a_table_that_does_not_fit_is_one_line(table: pd.DataFrame, text: str) -> None:

@@ -38,7 +38,7 @@ class Model:
         """The sources that its inputs may come from: their normalisation differs."""
         return tuple(dict.fromkeys(source for network in self.networks for source in network.normalisations))
 
-    def predict(self, inputs: NDArray[Any], source: str | None = None) -> pd.DataFrame:
+    def predict(self, inputs: Any, source: str | None = None) -> pd.DataFrame:  # noqa: ANN401 - an array, texts, or a table
         """Original labels or numbers, one column per task that the source's inputs carry.
 
         Args:
@@ -48,13 +48,11 @@ class Model:
         Raises:
             ConfigError: An unknown source, none where several are known, or inputs of another shape.
         """
-        return pd.DataFrame(
-            {name: own for task, found in self._predictions(inputs, source) for name, own in task.columns(found.values).items()}
-        )
+        return pd.DataFrame({name: own for task, found in self.answers(inputs, source) for name, own in task.columns(found.values).items()})
 
-    def predict_proba(self, inputs: NDArray[Any], source: str | None = None) -> dict[str, pd.DataFrame]:
+    def predict_proba(self, inputs: Any, source: str | None = None) -> dict[str, pd.DataFrame]:  # noqa: ANN401 - as `predict`
         """Per task that has classes a frame (N, C) with a column per class."""
-        found = {task: answer.probabilities for task, answer in self._predictions(inputs, source)}
+        found = {task: answer.probabilities for task, answer in self.answers(inputs, source)}
         classes = {task.name: getattr(task, "classes", ()) for task in found}
         return {
             task.name: pd.DataFrame(probabilities, columns=list(classes[task.name]))
@@ -62,8 +60,9 @@ class Model:
             if probabilities is not None
         }
 
-    def _predictions(self, inputs: NDArray[Any], source: str | None) -> list[tuple[Task, Predictions]]:
-        chosen = self._source(source)
+    def answers(self, inputs: Any, source: str | None = None) -> list[tuple[Task, Predictions]]:  # noqa: ANN401 - as `predict`
+        """Per task that the source's inputs carry its predictions, in the coding that metrics take."""
+        chosen = self.source_named(source)
         networks = [network for network in self.networks if chosen in network.normalisations]
         found: list[tuple[Task, Predictions]] = []
         for network in networks:
@@ -73,7 +72,12 @@ class Model:
             found.extend((task, task.predict(outputs[task.name])) for task in network.tasks)
         return found
 
-    def _source(self, source: str | None) -> str:
+    def source_named(self, source: str | None) -> str:
+        """The source of that name; of a model that knows one source, that.
+
+        Raises:
+            ConfigError: An unknown source, or none where several are known.
+        """
         if source is None and len(self.sources) == 1:
             return self.sources[0]
         if source not in self.sources:

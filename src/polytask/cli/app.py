@@ -11,9 +11,12 @@ from pathlib import Path
 import typer
 
 from polytask.cli.data import app as data_app
+from polytask.cli.evaluate import evaluate
 from polytask.cli.interrupt import InterruptedRunError
 from polytask.cli.methods import methods
+from polytask.cli.predict import predict
 from polytask.cli.report import report
+from polytask.cli.schema import schema
 from polytask.cli.study import study
 from polytask.cli.tables import spread
 from polytask.cli.train import train
@@ -31,6 +34,9 @@ app = typer.Typer(
 )
 app.command("study", no_args_is_help=True)(study)
 app.command("train", no_args_is_help=True)(train)
+app.command("predict", no_args_is_help=True)(predict)
+app.command("evaluate", no_args_is_help=True)(evaluate)
+app.command("schema")(schema)
 app.command("methods")(methods)
 app.command("report", no_args_is_help=True)(report)
 app.add_typer(data_app, name="data", help="Built-in data sets: list, describe, fetch.", no_args_is_help=True)

@@ -67,6 +67,6 @@ def shown(value: object) -> str:
 
 
 def first_bad(cells: pd.Series[Any], bad: NDArray[np.bool_]) -> tuple[int, str]:
-    """The row, from 0, of the first cell that is no good, and the cell."""
+    """The row, from 1 as people count, of the first cell that is no good, and the cell."""
     row = int(np.argmax(bad))
-    return row, shown(cells.iloc[row])
+    return row + 1, shown(cells.iloc[row])

@@ -88,7 +88,7 @@ class Columns(Coding):
             if infinite.any():
                 row = int(infinite.argmax())
                 found = shown(raw[column.name].iloc[row])
-                raise DataError("a number is too large", where=f"column {column.name!r}, row {row}", found=found)
+                raise DataError("a number is too large", where=f"column {column.name!r}, row {row + 1}", found=found)
             place += width
         return matrix
 

@@ -133,6 +133,13 @@ def open_table(path: str | Path, options: ReadingOptions | None = None) -> Table
     return TableFile(_found(Path(path)), options or ReadingOptions())
 
 
+def names_of(path: str | Path, options: ReadingOptions | None = None) -> tuple[str, ...]:
+    """The names of a table's columns, from its head alone; see `open_table` for what is refused."""
+    found = _found(Path(path))
+    names: tuple[str, ...] = _reader(found)(found, options or ReadingOptions()).names
+    return names
+
+
 def read_table(path: str | Path, options: ReadingOptions | None = None) -> pd.DataFrame:
     """All rows of a table in a file; see `open_table` for what is refused.
 

@@ -1,0 +1,150 @@
+"""A trained model and tables in files: predictions into a file, and what they are worth."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from polytask.artifacts.model import Model, load
+from polytask.data import Columns
+from polytask.data.columns import Category, Text
+from polytask.data.reading import ReadingOptions, TableFile, names_of, open_table
+from polytask.datasets.tables import TableOptions
+from polytask.datasets.tables.opened import OpenedTable
+from polytask.errors import ConfigError
+from polytask.evaluation.metrics import Outcome, measure
+from polytask.storage import read_yaml, storage_errors, write_bytes
+from polytask.study.config import NetworkConfig
+
+RUN = "run.yaml"
+
+
+class TableModel:
+    """The model of a run that was trained on tables.
+
+    Args:
+        run: The run's folder.
+        source: Which of its tables others are like; needed where there are several.
+
+    Raises:
+        StorageError: There is no model.
+        ConfigError: It was trained on something else than tables, or several are known and none is named.
+    """
+
+    def __init__(self, run: Path, source: str | None = None) -> None:
+        self.model: Model = load(run)
+        self.source = self.model.source_named(source)
+        networks = [network for network in self.model.networks if self.source in network.codings]
+        coding = networks[0].codings[self.source] if networks else None
+        if not isinstance(coding, Columns):
+            raise ConfigError("this model was not trained on a table", where=str(run), remedy="Use polytask.load(run).predict(inputs)")
+        self.coding, self.options = coding, _options(run, self.source)
+
+    @property
+    def reading(self) -> ReadingOptions:
+        """How tables like those of training are read."""
+        return ReadingOptions() if self.options is None else self.options.reading
+
+    def opened(self, table: Path) -> TableFile:
+        """A table whose categories are read as categories, whatever they look like."""
+        plain = self.reading
+        words = [column.name for column in self.coding.columns if isinstance(column, Category | Text)]
+        there = names_of(table, plain)
+        for name in self.coding.names:
+            if name not in there:
+                raise ConfigError("a column is missing that the model was trained on", where=f"{table}, column {name!r}")
+        return open_table(table, ReadingOptions(plain.delimiter, plain.encoding, plain.missing, tuple(words)))
+
+    def predict(self, table: Path, out: Path, *, proba: bool = False) -> list[str]:
+        """Write a row of predictions for every row of a table, in its order, chunk by chunk.
+
+        Args:
+            table: A CSV or Parquet file with the columns of training, in any order and among others.
+            out: Where they go: a name that ends in .csv or .parquet.
+            proba: Whether to add a column per class with its probability.
+
+        Returns:
+            What is odd, a line each.
+
+        Raises:
+            ConfigError: Another ending; a column that is missing.
+            DataError: A cell that cannot be read.
+            StorageError: The file cannot be written.
+        """
+        if out.suffix not in {".csv", ".parquet"}:
+            raise ConfigError("predictions are written as .csv or .parquet", where=str(out))
+        unknown: list[str] = []
+        frames = list(self._frames(self.opened(table), proba, unknown))
+        whole = pd.concat(frames, ignore_index=True)
+        buffer = io.BytesIO()
+        if out.suffix == ".parquet":
+            pq.write_table(pa.Table.from_pandas(whole, preserve_index=False), buffer)
+        else:
+            harmless(whole).to_csv(buffer, index=False, lineterminator="\n")
+        with storage_errors(out):
+            write_bytes(out, buffer.getvalue())
+        return unknown
+
+    def _frames(self, file: TableFile, proba: bool, unknown: list[str]) -> Iterator[pd.DataFrame]:
+        for chunk in file.chunks():
+            new = self.coding.unknown(chunk)
+            unknown += [new] if new else []
+            found = self.model.predict(chunk, self.source)
+            if proba:
+                for task, chances in self.model.predict_proba(chunk, self.source).items():
+                    found = found.assign(**{f"{task}={label}": chances[label].to_numpy() for label in chances})
+            yield found
+
+    def evaluate(self, table: Path) -> pd.DataFrame:
+        """Every metric of every target on the rows of a table that have its label: columns target, metric, value, rows.
+
+        Raises:
+            ConfigError: A column that is missing.
+            DataError: A cell that cannot be read, or a label that training had not.
+        """
+        if self.options is None:
+            raise ConfigError("the run does not say what its targets are", where=RUN, remedy="Give the run's folder, and not its model's")
+        rows = []
+        opened = OpenedTable(self.source, self.options, file=str(table))
+        outputs = [self.model.answers(chunk, self.source) for chunk in opened.chunks()]
+        for place, (task, _) in enumerate(outputs[0]):
+            labels = opened.labels[task.name]
+            there = task.units(labels)
+            values = pd.concat([pd.Series(part[place][1].values) for part in outputs], ignore_index=True).to_numpy()
+            outcome = Outcome(
+                task.values(labels[there]), values[there], _chances([part[place][1].probabilities for part in outputs], there)
+            )
+            metrics = measure(outcome, task.metrics)
+            rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
+        return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
+
+
+def _chances(parts: list[Any], there: Any) -> Any:  # noqa: ANN401 - arrays, or nothing
+    return None if parts[0] is None else np.concatenate(parts)[there]
+
+
+def _options(run: Path, source: str) -> TableOptions | None:
+    """What the run was told of its table."""
+    path = run / RUN
+    if not path.exists():
+        return None
+    content = read_yaml(path)
+    config = NetworkConfig.model_validate({"tables": content.get("tables") or {}}) if isinstance(content, dict) else NetworkConfig()
+    return config.tables.get(source)
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """Texts that a spreadsheet would take for a formula, with an apostrophe in front.
+
+    Example:
+        >>> harmless(pd.DataFrame({"name": ["=1+1", "plain"]}))["name"].tolist()
+        ["'=1+1", 'plain']
+    """
+    return table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell)
