@@ -12,6 +12,7 @@ from polytask.evaluation.metrics import METRICS, Outcome
 Drawn = tuple[np.ndarray, Runs, list[Outcome]]
 CLASSES = ("accuracy", "log-loss", "auc")
 TAGS = ("entity-f1", "token-accuracy")
+SETS, RANKS, COUNTS, QUANTILES, TIMES = "micro-f1", ("rank-error", "quadratic-kappa"), "poisson-deviance", "pinball", "concordance"
 
 
 def drawn_tags(generator: np.random.Generator, units: int, seeds: int, skill: float) -> Drawn:
@@ -28,10 +29,41 @@ def drawn_tags(generator: np.random.Generator, units: int, seeds: int, skill: fl
     return targets, Runs(guesses), [Outcome(targets, row) for row in guesses]
 
 
+def drawn_sets(generator: np.random.Generator, units: int, seeds: int, skill: float) -> Drawn:
+    """Sets of up to three labels, of which a share is drawn anew by each run."""
+    names = np.array(["a", "b", "c"])
+    true = generator.random((units, 3)) < 0.4
+    other = generator.random((seeds, units, 3)) < 0.5 / skill
+    said = np.where(other, generator.random((seeds, units, 3)) < 0.4, true)
+    texts = np.array([["|".join(names[row]) or "-" for row in run] for run in [true, *said]], dtype=object)
+    return texts[0], Runs(texts[1:]), [Outcome(texts[0], row) for row in texts[1:]]
+
+
+def drawn_numbers(metric: str, generator: np.random.Generator, units: int, seeds: int, skill: float) -> Drawn:
+    """Ranks, counts, quantiles or times around something hidden, and what runs make of it; scores are rounded so that many tie."""
+    hidden = generator.normal(size=units)
+    seen = hidden + generator.normal(size=(seeds, units)) / skill
+    if metric in RANKS:
+        targets, guesses = np.digitize(hidden, [-1, 0, 1]), np.digitize(seen, [-1, 0, 1])
+    elif metric == COUNTS:
+        targets, guesses = generator.poisson(np.exp(hidden)).astype(np.float64), np.exp(seen)
+    elif metric == QUANTILES:
+        targets = hidden + generator.normal(size=units) / 4
+        guesses = np.array([[f"0.2:{value - 0.3!r} 0.7:{value + 0.2!r}" for value in row] for row in seen.tolist()], dtype=object)
+    else:
+        events = np.where(generator.random(units) < 0.6, 1, -1)
+        targets, guesses = np.round(np.exp(hidden), 1) * events + 0.05 * events, np.round(seen, 1)
+    return targets, Runs(guesses), [Outcome(targets, row) for row in guesses]
+
+
 def drawn(metric: str, generator: np.random.Generator, units: int, seeds: int = 3, skill: float = 1.0) -> Drawn:
     """Targets, runs, and the same runs as outcomes; scores are rounded so that many tie."""
     if metric in TAGS:
         return drawn_tags(generator, units, seeds, skill)
+    if metric == SETS:
+        return drawn_sets(generator, units, seeds, skill)
+    if metric in (*RANKS, COUNTS, QUANTILES, TIMES):
+        return drawn_numbers(metric, generator, units, seeds, skill)
     if metric not in CLASSES:
         targets = generator.normal(1, 2, size=units)
         guesses = targets + generator.normal(size=(seeds, units)) / skill
@@ -67,7 +99,7 @@ def test_difference_is_positive_where_the_arm_is_better(metric: str) -> None:
     assert not influence(metric, targets, arm, arm).any()
 
 
-@pytest.mark.parametrize("metric", ["rmse", "r2", "auc"])
+@pytest.mark.parametrize("metric", ["rmse", "r2", "auc", "micro-f1", "quadratic-kappa", "concordance"])
 def test_spread_of_influences_is_that_of_the_metric(metric: str) -> None:
     """Delta method: the variance of the metric over fresh samples is that of its influences / n, here within 10 %."""
     generator = np.random.default_rng(3)
@@ -81,7 +113,7 @@ def test_spread_of_influences_is_that_of_the_metric(metric: str) -> None:
     assert np.mean(variances) / np.var(values, ddof=1) == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize("metric", ["rmse", "r2"])
+@pytest.mark.parametrize("metric", ["rmse", "r2", "micro-f1", "quadratic-kappa", "concordance"])
 def test_influence_is_the_slope_of_the_metric(metric: str) -> None:
     """Leaving out unit r moves the metric by -(influence - metric) / (n - 1), up to O(1 / n^2)."""
     gaps = []
@@ -123,6 +155,14 @@ def test_what_cannot_be_judged_is_said() -> None:
         unit_values("auc", np.array([1, 1]), Runs(np.array([[1, 1]]), np.array([[0.5, 0.5]])))
     with pytest.raises(ConfigError, match="needs two classes"):
         unit_values("auc", np.array([0, 1, 2]), Runs(np.array([[0, 1, 2]]), np.ones((1, 3))))
+    with pytest.raises(DataError, match="ranks that differ"):
+        unit_values("quadratic-kappa", np.array([1, 1]), Runs(np.array([[1, 1]])))
+    with pytest.raises(DataError, match="labels: there is nothing to count"):
+        unit_values("micro-f1", np.array(["-", "-"]), Runs(np.array([["-", "-"]])))
+    with pytest.raises(DataError, match="no two test units have a known order"):
+        unit_values("concordance", np.array([-1.0, -2.0]), Runs(np.array([[1.0, 2.0]])))
+    with pytest.raises(DataError, match="rates are above it"):
+        unit_values("poisson-deviance", np.array([1.0, 2.0]), Runs(np.array([[1.0, 0.0]])))
     with pytest.raises(DataError, match="targets that differ"):
         unit_values("r2", np.array([2.0, 2.0]), Runs(np.array([[1.0, 2.0]])))
 

@@ -11,7 +11,6 @@ from sklearn import metrics as oracle
 
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.metrics import METRICS, Outcome, find_metric, measure, relative
-from polytask.evaluation.trivial import trivial_outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,6 +91,38 @@ def test_values_against_scikit_learn(seed: int) -> None:
     assert measure(outcome, expected) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_counts_ranks_and_sets_against_scikit_learn(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    rates = np.exp(generator.normal(size=60))
+    counts = generator.poisson(rates * np.exp(generator.normal(size=60))).astype(np.float64)
+    deviance = measure(Outcome(counts, rates), ["poisson-deviance"])["poisson-deviance"]
+    assert deviance == pytest.approx(oracle.mean_poisson_deviance(counts, rates), rel=1e-12)
+    ranks = classified(seed)
+    kappa = oracle.cohen_kappa_score(ranks.targets, ranks.predictions, weights="quadratic")
+    expected = {"quadratic-kappa": kappa, "rank-error": oracle.mean_absolute_error(ranks.targets, ranks.predictions)}
+    assert measure(ranks, expected) == pytest.approx(expected, rel=1e-12)
+    true, said = generator.random((2, 60, 3)) < 0.4
+    texts = [np.array(["|".join(np.array(["a", "b", "c"])[row]) or "-" for row in rows], dtype=object) for rows in (true, said)]
+    scores = oracle.precision_recall_fscore_support(true, said, average="micro")[:3]
+    micro = dict(zip(("micro-precision", "micro-recall", "micro-f1"), scores, strict=True))
+    found = measure(Outcome(texts[0], texts[1]), [*micro, "accuracy"])
+    assert found == pytest.approx({**micro, "accuracy": oracle.accuracy_score(true, said)}, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_quantiles_against_scikit_learn(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    targets, levels = generator.normal(size=50), (0.05, 0.3, 0.9)
+    quantiles = np.sort(generator.normal(size=(50, 3)), axis=1)
+    texts = [" ".join(f"{level}:{value!r}" for level, value in zip(levels, row, strict=True)) for row in quantiles.tolist()]
+    outcome = Outcome(targets, np.array(texts, dtype=object))
+    losses = [oracle.mean_pinball_loss(targets, quantiles[:, k], alpha=level) for k, level in enumerate(levels)]
+    gaps = [abs(np.mean(targets <= quantiles[:, k]) - level) for k, level in enumerate(levels)]
+    expected = {"pinball": np.mean(losses), "coverage-gap": np.mean(gaps)}
+    assert measure(outcome, expected) == pytest.approx(expected, rel=1e-12)
+
+
 def test_nothing_to_measure_is_not_zero() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -99,6 +130,8 @@ def test_nothing_to_measure_is_not_zero() -> None:
         assert all(np.isnan(value) for value in measure(empty, METRICS).values())
         constant = Outcome(np.full(3, 0.1), np.array([0.0, 0.1, 0.2]))
         assert np.isnan(measure(constant, ["r2"])["r2"])
+        assert np.isnan(measure(Outcome(np.ones(3), np.ones(3)), ["quadratic-kappa"])["quadratic-kappa"])
+        assert np.isnan(measure(Outcome(-np.ones(3), np.ones(3)), ["concordance"])["concordance"])
         for classes in (2, 3):
             one_class = Outcome(np.ones(3, np.int64), np.ones(3, np.int64), np.full((3, classes), 1 / classes))
             assert np.isnan(measure(one_class, ["auc"])["auc"])
@@ -108,7 +141,17 @@ def test_nothing_to_measure_is_not_zero() -> None:
 def test_perfect_is_reached_and_has_skill_one(name: str) -> None:
     codes = np.array([0, 1, 1, 0, 1])
     tags = np.array(["O B-a", "B-b I-b", "O"], dtype=object)
-    outcome = Outcome(tags, tags) if name.startswith(("entity", "token")) else Outcome(codes, codes, np.eye(2)[codes])
+    sets = np.array(["a|b", "-", "c"], dtype=object)
+    numbers = np.array([1.0, 2.0, 4.0, 5.0])
+    special = {
+        "entity": Outcome(tags, tags),
+        "token": Outcome(tags, tags),
+        "micro": Outcome(sets, sets),
+        "pinball": Outcome(numbers, np.array([f"0.1:{value} 0.9:{value}" for value in numbers], dtype=object)),
+        "coverage": Outcome(numbers, np.array(["0.25:1.5 0.5:2.0 0.75:4.0"] * 4, dtype=object)),
+        "concordance": Outcome(numbers, numbers),
+    }
+    outcome = special.get(name.split("-")[0], Outcome(codes, codes, np.eye(2)[codes]))
     metric = METRICS[name]
     value = metric.function(outcome)
     assert value == pytest.approx(metric.perfect, abs=1e-15)
@@ -117,18 +160,6 @@ def test_perfect_is_reached_and_has_skill_one(name: str) -> None:
     assert relative(metric, metric.perfect, worse) == 1.0
     assert 0 < relative(metric, (worse + metric.perfect) / 2, worse) < 1
     assert relative(metric, worse, metric.perfect) == 0.0
-
-
-def test_trivial_predictors() -> None:
-    mean = trivial_outcome("regression", np.array([1.0, 2.0, 6.0]), np.array([0.0, 9.0]))
-    assert mean.predictions.tolist() == [3.0, 3.0]
-    majority = trivial_outcome("multiclass", np.array([2, 0, 2, 1]), np.array([0, 3]))
-    assert majority.predictions.tolist() == [2, 2]
-    assert majority.probabilities is not None
-    assert majority.probabilities.tolist() == [[0.25, 0.25, 0.5, 0.0]] * 2
-    assert len(trivial_outcome("binary", np.array([0, 0]), np.empty(0, np.int64)).targets) == 0
-    with pytest.raises(DataError, match="at least one training target"):
-        trivial_outcome("binary", np.empty(0, np.int64), np.array([1]))
 
 
 def test_what_is_missing_is_said() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polytask.errors import DataError
+from polytask.errors import ConfigError, DataError
 from polytask.evaluation.predictions import read
 
 
@@ -55,3 +55,63 @@ def test_labels_are_the_same_where_they_are_written_so(case: str) -> None:
 def test_labels_that_are_written_in_two_ways_are_refused() -> None:
     with pytest.raises(DataError, match=r"no prediction is a label that any target has .* Write labels in the same way"):
         read(frame(["1", "2"], ["1.0", "2.0"]), {"kind": "multiclass"})
+
+
+GRADES = ("poor", "fair", "good")
+
+
+def test_ranks_follow_the_classes_and_not_the_alphabet() -> None:
+    (task,) = read(frame(["good", "poor", "fair"], ["fair", "poor", "good"]), {"kind": "ordinal"}, {"kind": GRADES}).tasks
+    assert task.targets.tolist() == [2, 0, 1]
+    assert task.runs["equal"].predictions[0].tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize("targets", [[1, 10, 2], ["1", "10", "2"], [1.0, 10.0, 2.0]])
+def test_ranks_of_numbers_are_found_as_numbers_or_as_text(targets: Any) -> None:
+    classes = (1, 2, 10) if not isinstance(targets[0], str) else ("1", "2", "10")
+    (task,) = read(frame(targets, targets), {"kind": "ordinal"}, {"kind": classes}).tasks
+    assert task.targets.tolist() == [0, 2, 1]
+
+
+def test_a_class_that_only_predictions_or_nobody_has_keeps_its_rank() -> None:
+    (task,) = read(frame(["poor", "good"], ["poor", "poor"]), {"kind": "ordinal"}, {"kind": GRADES}).tasks
+    assert task.targets.tolist() == [0, 2]
+
+
+def test_equal_sets_are_equal_in_whatever_order_they_are_written() -> None:
+    (task,) = read(frame(["a|b", "-"], ["b|a", "a"]), {"kind": "multilabel"}).tasks
+    assert (task.runs["equal"].predictions[0] == task.targets).tolist() == [True, False]
+
+
+def test_quantiles_stay_text_beside_targets_that_are_numbers() -> None:
+    (task,) = read(frame(["1.5", "2.5"], ["0.5:1.0", "0.5:2.0"]), {"kind": "quantile"}).tasks
+    assert task.targets.tolist() == [1.5, 2.5]
+    assert task.runs["equal"].predictions[0].tolist() == ["0.5:1.0", "0.5:2.0"]
+
+
+@pytest.mark.parametrize("kind", ["count", "survival"])
+def test_numbers_are_numbers(kind: str) -> None:
+    (task,) = read(frame(["1", "2"], ["1.5", "2.5"]), {"kind": kind}).tasks
+    assert task.targets.tolist() == [1.0, 2.0]
+    assert task.runs["equal"].predictions[0].tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "classes", "text"),
+    [
+        ({"kind": "ordinal"}, None, "the order of the classes is needed"),
+        ({"kind": "ordinal"}, {"kind": ("poor", "poor")}, "stands once"),
+        ({"kind": "ordinal"}, {"other": GRADES}, "order of the classes"),
+        ({"kind": "multiclass"}, {"other": GRADES}, "there are no predictions for this task"),
+        ({"kind": "tagging"}, {"kind": GRADES}, "no classes"),
+    ],
+)
+def test_what_classes_cannot_be(kinds: Any, classes: Any, text: str) -> None:
+    with pytest.raises(ConfigError, match=text) as caught:
+        read(frame(["poor", "good"], ["poor", "poor"]), kinds, classes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_that_no_class_is_is_named() -> None:
+    with pytest.raises(DataError, match=r"column 'prediction': a label is none of the classes \(found 'bad'\)"):
+        read(frame(["poor", "good"], ["poor", "bad"]), {"kind": "ordinal"}, {"kind": GRADES})

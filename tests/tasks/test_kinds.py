@@ -12,8 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import ConfigError, DataError
-from polytask.registry import names
-from polytask.tasks import Binary, Loss, Multiclass, Regression, Task, loss_of, task_from_dict
+from polytask.registry import find, names
+from polytask.tasks import (
+    Binary,
+    Count,
+    Loss,
+    Multiclass,
+    Multilabel,
+    Ordinal,
+    Quantile,
+    Regression,
+    Survival,
+    Task,
+    loss_of,
+    task_from_dict,
+)
 
 
 @dataclass(frozen=True)
@@ -36,14 +49,48 @@ class Row:
             return np.log(np.exp(outputs).sum(axis=1)) - outputs[np.arange(len(targets)), targets]
         if self.task.kind == "binary":
             return np.log1p(np.exp(outputs[:, 0])) - targets * outputs[:, 0]
-        return (outputs[:, 0] - targets) ** 2
+        return FORMULAS[self.task.kind](outputs, targets)
+
+
+def _ordinal(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    a = np.cumsum(np.concatenate([z[:, :1], -np.logaddexp(0, z[:, 1:])], axis=1), axis=1)
+    above = np.concatenate([np.ones((len(z), 1)), 1 / (1 + np.exp(-a)), np.zeros((len(z), 1))], axis=1)
+    return -np.log(above[np.arange(len(z)), y] - above[np.arange(len(z)), y + 1])
+
+
+def _quantile(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    q = np.stack([z[:, 0], z[:, 0] + np.log1p(np.exp(z[:, 1])), z[:, 0] + np.log1p(np.exp(z[:, 1:])).sum(axis=1)], axis=1)
+    losses = [np.where(y >= q[:, k], level * (y - q[:, k]), (1 - level) * (q[:, k] - y)) for k, level in enumerate((0.1, 0.5, 0.9))]
+    return np.mean(losses, axis=0)
+
+
+def _survival(z: np.ndarray, code: np.ndarray) -> np.ndarray:
+    hazards = 1 / (1 + np.exp(-z))
+    chances = [np.prod(1 - h[: c % 4]) * (h[c % 4] if c > 3 else 1) for h, c in zip(hazards, code, strict=True)]
+    return -np.log(chances)
+
+
+FORMULAS = {
+    "regression": lambda z, y: (z[:, 0] - y) ** 2,
+    "multilabel": lambda z, y: (np.log1p(np.exp(z)) - y * z).sum(axis=1),
+    "ordinal": _ordinal,
+    "count": lambda z, y: 2 * np.exp(z[:, 0]) - y + y * np.log(np.maximum(y, 1) / (2 * np.exp(z[:, 0]))),
+    "quantile": _quantile,
+    "survival": _survival,
+}
 
 
 ROWS = (
     Row(Multiclass(name="kind", classes=("a", "b", "c")), ["c", None, "a", "b"], "d"),
     Row(Binary(name="churn", classes=("stays", "leaves")), ["leaves", None, "stays", "leaves"], "perhaps"),
     Row(Regression(name="price", mean=3.0, deviation=2.0), [1.0, np.nan, 4.0, 9.0], "cheap"),
+    Row(Multilabel(name="topics", classes=("a", "b", "c")), ["a|c", None, "-", "b"], "d"),
+    Row(Ordinal(name="grade", classes=("poor", "fair", "good")), ["good", None, "poor", "fair"], "bad"),
+    Row(Count(name="claims", mean=2.0), [0.0, np.nan, 3.0, 1.0], 1.5),
+    Row(Quantile(name="price", mean=3.0, deviation=2.0), [1.0, np.nan, 4.0, 9.0], "cheap"),
+    Row(Survival(name="stay", intervals=3, edges=(1.0, 2.0, 4.0)), [0.5, np.nan, -3.5, 4.0], 0.0),
 )
+CODED = ("multiclass", "binary", "ordinal")
 every = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.task.kind)
 
 
@@ -62,7 +109,7 @@ def test_the_loss_is_its_formula(row: Row) -> None:
     outputs = outputs_for(row)
     loss = loss_of(row.task, outputs, torch.from_numpy(values), torch.from_numpy(labelled))
     assert loss is not None
-    expected = row.formula(outputs.numpy(), values.astype(np.float64) if row.task.kind == "regression" else values)
+    expected = row.formula(outputs.numpy(), values.astype(np.float64) if values.dtype == np.float32 else values)
     assert loss.count == 3
     assert loss.sum.item() == pytest.approx(expected[labelled].sum(), rel=1e-6)
     assert loss.mean.item() == pytest.approx(expected[labelled].mean(), rel=1e-6)
@@ -129,12 +176,13 @@ def test_it_is_built_again_from_plain_data(row: Row) -> None:
 def test_predictions_are_in_the_coding_of_values(row: Row) -> None:
     values, probabilities = row.task.predict(outputs_for(row))
     assert values.shape == (4,)
-    if probabilities is None:
-        assert values.dtype == np.float64
+    if row.task.kind not in CODED:
+        assert values.dtype == (object if row.task.kind in ("multilabel", "quantile") else np.float64)
     else:
         assert probabilities.dtype == np.float64
         assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-12)
-        assert values.tolist() == probabilities.argmax(axis=1).tolist()
+        likeliest = probabilities.argmax(axis=1) if row.task.kind != "ordinal" else (probabilities.cumsum(axis=1) < 0.5).sum(axis=1)
+        assert values.tolist() == likeliest.tolist()
 
 
 @given(st.lists(st.floats(-1e6, 1e6).map(lambda number: round(number, 6)), min_size=2, max_size=20, unique=True))
@@ -169,12 +217,37 @@ def test_an_infinite_label_is_refused(label: float) -> None:
         (lambda: Binary(name="a", classes=(1, 2, 3)), "two classes"),
         (lambda: Binary(name="a", weight=-1.0), "weight"),
         (lambda: Regression(name="a", deviation=0.0), "deviation above 0"),
+        (lambda: Multilabel(name="a", classes=()), "at least 1 classes"),
+        (lambda: Multilabel(name="a", classes=("x", "x|y")), "a class is a text"),
+        (lambda: Multilabel(name="a", classes=("x, y",), separator=", "), "a class is a text"),
+        (lambda: Multilabel(name="a", classes=("-", "x")), "a class is a text"),
+        (lambda: Multilabel(name="a", classes=("", "x")), "a class is a text"),
+        (lambda: Multilabel(name="a", classes=("1", 1)), "stands once"),
+        (lambda: Multilabel(name="a", classes=("x",), separator=""), "a separator is a text"),
+        (lambda: Ordinal(name="a", classes=("x",)), "at least 2 classes"),
+        (lambda: Count(name="a", mean=0.0), "mean above 0"),
+        (lambda: Count(name="a", mean=float("inf")), "mean above 0"),
+        (lambda: Quantile(name="a", levels=()), "levels lie between 0 and 1 and rise"),
+        (lambda: Quantile(name="a", levels=(0.5, 0.5)), "levels lie between 0 and 1 and rise"),
+        (lambda: Quantile(name="a", levels=(0.0, 0.5)), "levels lie between 0 and 1 and rise"),
+        (lambda: Quantile(name="a", levels=(0.5, float("nan"))), "levels lie between 0 and 1 and rise"),
+        (lambda: Quantile(name="a", levels="ab"), "levels lie between 0 and 1 and rise"),
+        (lambda: Quantile(name="a", levels=0.5), "levels lie between 0 and 1 and rise"),
+        (lambda: Quantile(name="a", deviation=0.0), "deviation above 0"),
+        (lambda: Survival(name="a", intervals=0), "at least one interval"),
+        (lambda: Survival(name="a", intervals=2.5), "at least one interval"),
+        (lambda: Survival(name="a", intervals=2, edges=(1.0,)), "edges are the ends"),
+        (lambda: Survival(name="a", intervals=2, edges=(2.0, 1.0)), "edges are the ends"),
+        (lambda: Survival(name="a", intervals=1, edges=(0.0,)), "edges are the ends"),
+        (lambda: Survival(name="a", intervals=1, edges=(float("inf"),)), "edges are the ends"),
+        (lambda: Count(name="a", metric="deviance"), "poisson-deviance"),
         (lambda: task_from_dict({"kind": "regresion", "name": "a"}), "Did you mean 'regression'"),
     ],
 )
 def test_what_cannot_be(make: Any, text: str) -> None:
-    with pytest.raises(ConfigError, match=text):
+    with pytest.raises(ConfigError, match=text) as caught:
         make()
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("classes", [(0, 1, 2), ("x", "y", "z"), (0.5, 1.5, 2.5), (np.int64(3), np.int64(4), np.int64(5))])
@@ -183,6 +256,42 @@ def test_classes_of_every_type(classes: tuple[Any, ...]) -> None:
     labels = np.array(classes)[[2, 0, 1]]
     assert task.encode(labels).values.tolist() == [2, 0, 1]
     assert task.decode(np.array([2, 0, 1])).tolist() == labels.tolist()
+
+
+@every
+def test_the_slope_is_that_of_the_loss(row: Row) -> None:
+    values, labelled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
+    outputs = outputs_for(row)[labelled].requires_grad_()
+    targets = values[labelled].double() if values.is_floating_point() else values[labelled]
+    assert torch.autograd.gradcheck(lambda z: row.task.loss_per_unit(z, targets), outputs)
+
+
+@every
+@pytest.mark.parametrize("size", [0.0, 30.0, 1e3, 1e6])
+def test_wild_outputs_have_finite_losses_and_slopes(row: Row, size: float) -> None:
+    values, labelled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
+    signs = torch.sign(outputs_for(row))
+    for outputs in (size * signs.float(), -size * signs.float()):
+        outputs.requires_grad_()
+        loss = loss_of(row.task, outputs, values, labelled)
+        assert loss is not None
+        loss.sum.backward()  # type: ignore[no-untyped-call]
+        assert torch.isfinite(loss.sum)
+        assert outputs.grad is not None
+        assert torch.isfinite(outputs.grad).all()
+
+
+def test_metrics_of_kinds_are_those_that_verdicts_know() -> None:
+    from polytask.evaluation.influence import INFLUENCES
+    from polytask.evaluation.metrics import METRICS
+    from polytask.evaluation.predictions import KINDS
+    from polytask.evaluation.verdict import METRICS_OF_KIND
+
+    kinds = {name: find("task kind", name).resolve() for name in names("task kind")}
+    assert sorted(kinds) == sorted(KINDS)
+    assert {name: kind.metrics for name, kind in kinds.items()} == METRICS_OF_KIND
+    assert {metric for kind in kinds.values() for metric in kind.metrics} == set(METRICS)
+    assert {kind.metrics[0] for kind in kinds.values()} <= set(INFLUENCES)
 
 
 def test_losses_add_up() -> None:

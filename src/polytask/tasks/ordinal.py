@@ -19,7 +19,7 @@ class Ordinal(Task):
 
     From outputs z (C − 1,) come a_1 = z_1 and a_k = a_{k−1} − log(1 + exp(z_k)), which never rise, and P(y ≥ k) = σ(a_k); the loss
     of a unit of class y, counted from 0, is ℓ = −log P(y) = −log(σ(a_y) − σ(a_{y+1})) with a_0 = ∞ and a_C = −∞. Since
-    σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), and 1 − exp(a_k − a_{k−1}) = σ(z_k), it is a sum of softplus and loses no digits.
+    σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), and 1 − exp(a_k − a_{k−1}) = σ(z_k), it is a sum of log σ and loses no digits.
     McCullagh, Journal of the Royal Statistical Society B 42:109 (1980), §2, has thresholds that are the same for all units
     (proportional odds); here their distances may depend on the input.
 
@@ -87,7 +87,7 @@ class Ordinal(Task):
 
 def _cumulative_logits(outputs: Tensor) -> Tensor:
     """(n, C − 1) the log-odds of y ≥ 1, …, y ≥ C − 1."""
-    return torch.cat([outputs[:, :1], -functional.softplus(outputs[:, 1:])], dim=1).cumsum(dim=1)
+    return torch.cat([outputs[:, :1], functional.logsigmoid(-outputs[:, 1:])], dim=1).cumsum(dim=1)
 
 
 def _log_probabilities(outputs: Tensor) -> Tensor:

@@ -140,8 +140,8 @@ class Survival(Task):
         K = self.intervals
         passed, event = (targets % (K + 1)).unsqueeze(1), (targets > K).unsqueeze(1)
         interval = torch.arange(K, device=targets.device)
-        survived = torch.where(interval < passed, functional.softplus(outputs), 0.0)
-        happened = torch.where(event & (interval == passed), functional.softplus(-outputs), 0.0)
+        survived = torch.where(interval < passed, -functional.logsigmoid(-outputs), 0.0)
+        happened = torch.where(event & (interval == passed), -functional.logsigmoid(outputs), 0.0)
         return (survived + happened).sum(dim=1)
 
     def predict(self, outputs: Tensor) -> Predictions:
@@ -150,7 +150,7 @@ class Survival(Task):
         Raises:
             ConfigError: The edges are not learned yet.
         """
-        still = torch.exp(-functional.softplus(outputs.double()).cumsum(dim=1)).numpy(force=True)
+        still = torch.exp(functional.logsigmoid(-outputs.double()).cumsum(dim=1)).numpy(force=True)
         before = np.concatenate([np.ones_like(still[:, :1]), still[:, :-1]], axis=1)
         return Predictions(((before + still) / 2 * np.diff(self._edges())).sum(axis=1), None)
 
