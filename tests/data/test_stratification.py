@@ -32,12 +32,13 @@ def many_tasks(rows: int, tasks: int, gaps: float, seed: int) -> dict[str, np.nd
 
 
 def deviations(keys: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Per label, how far the rows chosen are from the share: in units of the deviation that a plain draw would have."""
+    """How far each label is from its share, in units of the deviation of a plain draw: of labels where that is at least 2 rows."""
     labels, count = labels_of(keys)
     there, share = labels >= 0, chosen.mean()
     rows = np.bincount(labels[there], minlength=count)
     got = np.bincount(labels[chosen][there[chosen]], minlength=count)
-    found: np.ndarray = (got - share * rows)[rows > 0] / np.sqrt(share * (1 - share) * rows[rows > 0])
+    plain = np.sqrt(share * (1 - share) * rows)
+    found: np.ndarray = (got - share * rows)[plain >= 2] / plain[plain >= 2]
     return found
 
 
@@ -46,8 +47,8 @@ def deviations(keys: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 def test_every_label_of_many_tasks_gives_its_share(seed: int, rows: int, share: float, gaps: float) -> None:
     """A plain draw of a label's n rows deviates by √(n · share · (1 − share)), on average 1 in that unit.
 
-    Rounding alone costs up to half a row, a tenth of the unit where n · share is 25, more where it is less. The 0.4 asked for here is reached
-    by a plain draw of 60 independent labels with probability 10⁻¹⁴ (χ² of 60 degrees of freedom below 0.4² · 60).
+    Rounding alone costs up to half a row, a quarter of the smallest unit. The 0.4 asked for here is reached by a plain draw of 30
+    independent labels with probability 10⁻⁷, of 60 with 10⁻¹⁴ (χ² of so many degrees of freedom below 0.4² of them).
     """
     keys = keys_of(many_tasks(rows, 12, gaps, seed), rows)
     chosen = stratified(keys, round(share * rows), np.random.default_rng(seed))
