@@ -64,13 +64,14 @@ def _moments(times: Array) -> pd.Series[Any]:
     missing = np.flatnonzero(given.isna())
     if len(missing):
         raise DataError("a row has no time", where=f"times, row {missing[0]}", remedy="Give every row a time, or leave the row out")
-    if given.dtype.kind in "iufM":
+    if given.dtype.kind in "iufMm":
         return given
-    moments = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
+    dates = given.astype(object).where(given.map(lambda time: not isinstance(time, int | float)), given.astype(str))  # 2024 among texts
+    moments = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
     wrong = np.flatnonzero(moments.isna())
     if len(wrong):
         where = f"times, row {wrong[0]}"
-        raise DataError("a time is a number or a date such as 2024-01-31", where=where, found=repr(given[wrong[0]]))
+        raise DataError("a time is a number or a date such as 2024-01-31", where=where, found=repr(given.tolist()[wrong[0]]))
     return moments
 
 

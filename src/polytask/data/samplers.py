@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, final
 
-import torch
 from torch import Tensor
 
+from polytask.data.passes import passes_of
 from polytask.errors import ConfigError
-from polytask.seeds import seed_of
 
 
 class Sampler(Protocol):
@@ -34,6 +33,8 @@ class Proportional:
     Attributes:
         rows: How many rows each source has.
         batch_sizes: How many of them a step takes.
+        epoch_steps: How many steps an epoch has; none: until the last source is through. With a number, a source that is through begins
+            its next pass at once, and the next epoch goes on where this one stopped.
 
     Example:
         >>> sampler = Proportional({"a": 5, "b": 2}, {"a": 2, "b": 1})
@@ -43,20 +44,23 @@ class Proportional:
 
     rows: Mapping[str, int]
     batch_sizes: Mapping[str, int]
+    epoch_steps: int | None = None
 
     @property
     def steps(self) -> int:
-        """Until the last source is through."""
-        return max(-(-count // self.batch_sizes[source]) for source, count in self.rows.items())
+        """As many as were asked for, or until the last source is through."""
+        through = max(-(-count // self.batch_sizes[source]) for source, count in self.rows.items())
+        return through if self.epoch_steps is None else self.epoch_steps
 
     def epoch(self, number: int, seed: int) -> Iterator[dict[str, Tensor]]:
         """Per step and source the row numbers (B,)."""
-        batches = {}
-        for source, count in self.rows.items():
-            generator = torch.Generator().manual_seed(seed_of(seed, "shuffling", source, number))
-            batches[source] = torch.split(torch.randperm(count, generator=generator), self.batch_sizes[source])
+        passes = {source: passes_of(source, count, seed) for source, count in self.rows.items() if count}
+        lengths = {source: found.batches(self.batch_sizes[source]) for source, found in passes.items()}
         for step in range(self.steps):
-            yield {source: parts[step] for source, parts in batches.items() if step < len(parts) and len(parts[step])}
+            there = {source: number * length + step for source, length in lengths.items() if step < length}
+            if self.epoch_steps is not None:
+                there = dict.fromkeys(passes, number * self.epoch_steps + step)
+            yield {source: passes[source].batch(batch, self.batch_sizes[source]) for source, batch in there.items()}
 
 
 def proportional_batch_sizes(rows: Mapping[str, int], batch_size: int) -> dict[str, int]:
