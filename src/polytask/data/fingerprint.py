@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from polytask.data.filed import pieces
 from polytask.data.source import Source
 
 
@@ -23,7 +24,10 @@ def fingerprint(source: Source) -> str:
     # A list, since a task may be called "inputs" or "units" too.
     for name, array in [("inputs", source.inputs), ("units", source.units), *given, *source.labels.items()]:
         plain = np.asarray(array)
-        content = repr(plain.tolist()).encode() if plain.dtype == object else np.ascontiguousarray(plain).tobytes()
         digest.update(f"{name} {plain.dtype} {plain.shape} ".encode())
-        digest.update(content)
+        if plain.dtype == object:
+            digest.update(repr(plain.tolist()).encode())
+        else:
+            for piece in pieces(len(plain)):  # inputs may lie in a file, and be larger than memory
+                digest.update(np.ascontiguousarray(plain[piece]).tobytes())
     return digest.hexdigest()

@@ -37,6 +37,9 @@ from polytask.training.run import Run
 from polytask.training.state import HistoryRow, TrainingState
 from polytask.training.stopping import Stopping
 
+ENOUGH = 200_000
+"""So many training rows at most, evenly spread, are shown to what learns from inputs: quantiles ask for no more."""
+
 
 def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, options: Mapping[str, Any] | None = None) -> Balancer:
     """A balancer as users write it (`cagrad(c=0.4)`), seeded; `fixed` takes the tasks' own weights unless it is given others.
@@ -165,7 +168,7 @@ def learn_inputs(model: MultiTaskModel, data: PreparedData) -> None:
     common = []
     for name, source in data.training.items():
         stem = model.stem(name)
-        rows = source.rows.normalisation(source.rows.inputs)
+        rows = source.rows.normalisation(source.rows.inputs[:: -(-len(source) // ENOUGH)])
         common += [rows] if stem is None else []
         _tell(stem, [rows])
     _tell(model.architecture, common)

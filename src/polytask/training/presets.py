@@ -60,7 +60,7 @@ def training_choices(name: str, rows: int) -> dict[str, Any]:
 
     Example:
         >>> training_choices("standard", rows=1_000)
-        {'batch_size': 32, 'epochs': 129, 'patience': 12}
+        {'batch_size': 32, 'epochs': 125, 'patience': 12}
     """
     budget = preset(name)
     batch = SMALLEST_BATCH
