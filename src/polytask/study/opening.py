@@ -23,7 +23,7 @@ from polytask.tasks.task import present
 from polytask.training.machine import threads
 from polytask.training.predicting import join_outcomes, measured, outcome_of
 
-PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
+PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability", "group"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger
     _check_every_task_has_test_rows(sources, assigned)
     parts = side_by_side(_test, [(job, sources, assigned.options.threads) for job in finished.jobs], workers)
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
+    if all(source.groups is None for source in sources):
+        predictions = predictions.drop(columns="group")
     return Tested(predictions, pd.concat([part.results for part in parts], ignore_index=True))
 
 
@@ -114,7 +116,7 @@ def _predicted(job: Job, sources: Sequence[Source]) -> tuple[list[pd.DataFrame],
             if task.name in prepared.truths:
                 outcome = outcome_of(task, outputs[task.name], prepared)
                 mask = prepared.rows.rows_with_label(task.name)
-                rows.append(_rows(job, task, outcome, _units(source, None if mask is None else mask.numpy())))
+                rows.append(_rows(job, task, outcome, *_units(source, None if mask is None else mask.numpy())))
                 outcomes.append((task, outcome))
     return rows, outcomes
 
@@ -126,7 +128,7 @@ def _metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, fl
     return measured(list(tasks.values()), joined)
 
 
-def _rows(job: Job, task: Task, outcome: Outcome, units: list[str]) -> pd.DataFrame:
+def _rows(job: Job, task: Task, outcome: Outcome, units: list[str], groups: list[str]) -> pd.DataFrame:
     """Predictions as rows: labels as text, since one column holds those of all tasks."""
     frame = pd.DataFrame(
         {
@@ -134,6 +136,7 @@ def _rows(job: Job, task: Task, outcome: Outcome, units: list[str]) -> pd.DataFr
             "target": _text(task.decode(outcome.targets)),
             "prediction": _text(task.decode(outcome.predictions)),
             "probability": _of_true_label(outcome),
+            "group": groups,
         }
     )
     return frame.assign(arm=job.arm.name, seed=job.seed, task=task.name, split="test")[PREDICTION_COLUMNS]
@@ -146,10 +149,11 @@ def _of_true_label(outcome: Outcome) -> NDArray[np.float64]:
     return np.asarray(outcome.probabilities[np.arange(len(outcome.targets)), outcome.targets], dtype=np.float64)
 
 
-def _units(source: Source, mask: NDArray[np.bool_] | None) -> list[str]:
-    """What the labelled rows are called: source/unit, which is unique over all sources."""
-    units = source.units if mask is None else source.units[mask]
-    return [f"{source.name}/{unit}" for unit in units.tolist()]
+def _units(source: Source, mask: NDArray[np.bool_] | None) -> tuple[list[str], list[str]]:
+    """What the labelled rows are called, source/unit, which is unique over all sources; and what belongs together: by default nothing."""
+    rows = np.arange(len(source)) if mask is None else np.flatnonzero(mask)
+    units = [f"{source.name}/{unit}" for unit in source.units[rows].tolist()]
+    return units, units if source.groups is None else [str(group) for group in np.asarray(source.groups)[rows].tolist()]
 
 
 def _text(labels: NDArray[Any]) -> list[str]:
