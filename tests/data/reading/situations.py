@@ -296,6 +296,7 @@ FRAMES = (
     Frame("a large integer", frame(a=[1, 2**53 + 1]), ("row 2, column 'a'", "2^53", "9007199254740993", "text")),
     Frame("a large object", frame(a=(1, 2**70)), ("row 2", "2^53")),
     Frame("an integer that no float holds", frame(a=(1, 10**400)), ("row 2, column 'a'", "does not hold", "1000")),
+    Frame("an integer of thousands of digits", frame(a=(1, 10**5000)), ("row 2, column 'a'", "does not hold", "found int")),
     Frame("a decimal that signals", frame(a=(Decimal(1), Decimal("sNaN"))), ("row 2, column 'a'", "does not hold", "sNaN")),
     Frame("an infinite decimal", frame(a=(Decimal(1), Decimal("Infinity"))), ("row 2, column 'a'", "infinite")),
     Frame(

@@ -78,8 +78,12 @@ def plain(text: object, most: int = SHOWN) -> str:
         >>> plain("a\\x1b[31m" + "b" * 50)
         'a[31mbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…'
     """
+    try:
+        whole = str(text)
+    except ValueError:  # an integer of thousands of digits
+        whole = type(text).__name__
     # Of a text of megabytes no more is looked at than can be shown.
-    kept = "".join(letter if letter.isprintable() else " " if letter.isspace() else "" for letter in str(text)[: 4 * most])
+    kept = "".join(letter if letter.isprintable() else " " if letter.isspace() else "" for letter in whole[: 4 * most])
     return kept if len(kept) <= most else kept[: most - 1] + "…"
 
 
