@@ -112,6 +112,16 @@ def test_texts_that_mean_no_value() -> None:
     assert listed(frame["d"])[1:] == [None, None]
 
 
+def test_blanks_around_hide_no_missing_value() -> None:
+    frame = read("a,b,c,d\n -999,NA ,1,NA\n5,x,\tNA,NA\n6, y,2.5,NA\n", missing=("NA", "-999"))
+    assert {name: listed(frame[name]) for name in frame} == {
+        "a": [None, 5.0, 6.0],
+        "b": [None, "x", " y"],
+        "c": [1.0, None, 2.5],
+        "d": [None, None, None],
+    }
+
+
 # --- How texts are cut ------------------------------------------------------------------------------------------------
 
 SAME = pd.DataFrame({"a": [1, 2], "b": ["x", "y z"]})

@@ -23,7 +23,7 @@ class ReadingOptions:
     Attributes:
         delimiter: The character between two cells; by default a tab in a .tsv file and a comma elsewhere.
         encoding: Of the text, as Python names it.
-        missing: Texts that mean "no value", beside the empty cell.
+        missing: Texts that mean "no value", beside the empty cell; blanks around them do not count.
         categories: Columns that hold categories, even if every cell looks like a number or a date.
         most_columns: A table of more columns is refused.
         most_bytes: A table of more bytes, once decompressed, is refused.
