@@ -137,7 +137,12 @@ class Cells:
         if self.numbers == self.filled:
             return self._number()
         if 2 * (self.numbers + self.dressed) >= self.filled and self.dressed:
-            self._refuse(where, "dressed", "a number with separators, a decimal comma, a currency or %", "Write it plainly, as in 1234.5")
+            self._refuse(
+                where,
+                "dressed",
+                "a number with separators, a decimal comma, a currency or %",
+                f"Write it plainly, as in 1234.5, or read with categories=({shown(self.name)},)",
+            )
         if self.booleans == self.filled:
             return "boolean", ""
         if self.booleans and self.booleans + self.numbers == self.filled:

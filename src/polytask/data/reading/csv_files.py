@@ -35,6 +35,7 @@ class CsvFile:
         with TextStream(path, options) as text:
             self.names = column_names(text.header(), path, options)
         self.warnings = _header_warnings(self.names)
+        self._padded: set[str] = set()  # columns in which a text that means no value has blanks around it
 
     def columns(self) -> dict[str, Cells]:
         """What is to be learnt of each column."""
@@ -42,12 +43,26 @@ class CsvFile:
 
     def raw(self) -> Iterator[Any]:
         """The cells as texts, looked over for everything that a CSV file must not have."""
-        yield from self._blocks({}, lenient=False)
+        yield from map(self._without_padded, self._blocks({}, lenient=False))
 
     def known(self, kinds: Mapping[str, str], columns: Mapping[str, Cells]) -> Iterator[Any]:
         """The same cells once more, numbers as numbers where every cell is a plain one."""
         plain_numbers = {name for name, kind in kinds.items() if kind == "number" and columns[name].simple}
-        yield from self._blocks(dict.fromkeys(plain_numbers, pa.float64()), lenient=True)
+        types = dict.fromkeys(plain_numbers - self._padded, pa.float64())
+        yield from map(self._without_padded, self._blocks(types, lenient=True))
+
+    def _without_padded(self, block: Any) -> Any:  # noqa: ANN401
+        if not self.options.missing:
+            return block
+        arrays = []
+        for name, column in zip(self.names, block.columns, strict=True):
+            if pa.types.is_string(column.type):
+                absent = pc.is_in(pc.utf8_trim(column, characters=" \t"), value_set=pa.array(self.options.missing))
+                if pc.any(absent).as_py():
+                    self._padded.add(name)
+                    column = pc.if_else(absent, pa.scalar(None, pa.string()), column)
+            arrays.append(column)
+        return pa.record_batch(arrays, names=list(self.names))
 
     def _blocks(self, types: Mapping[str, Any], lenient: bool, threads: bool = True) -> Iterator[Any]:
         ragged: list[Any] = []

@@ -23,7 +23,7 @@ class ReadingOptions:
     Attributes:
         delimiter: The character between two cells; by default a tab in a .tsv file and a comma elsewhere.
         encoding: Of the text, as Python names it.
-        missing: Texts that mean "no value", beside the empty cell.
+        missing: Texts that mean "no value", beside the empty cell; blanks around them do not count.
         categories: Columns that hold categories, even if every cell looks like a number or a date.
         most_columns: A table of more columns is refused.
         most_bytes: A table of more bytes, once decompressed, is refused.
@@ -78,8 +78,12 @@ def plain(text: object, most: int = SHOWN) -> str:
         >>> plain("a\\x1b[31m" + "b" * 50)
         'a[31mbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…'
     """
+    try:
+        whole = str(text)
+    except ValueError:  # an integer of thousands of digits
+        whole = type(text).__name__
     # Of a text of megabytes no more is looked at than can be shown.
-    kept = "".join(letter if letter.isprintable() else " " if letter.isspace() else "" for letter in str(text)[: 4 * most])
+    kept = "".join(letter if letter.isprintable() else " " if letter.isspace() else "" for letter in whole[: 4 * most])
     return kept if len(kept) <= most else kept[: most - 1] + "…"
 
 

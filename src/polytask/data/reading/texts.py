@@ -83,14 +83,16 @@ class TextStream(io.RawIOBase):
         if not block:
             raise DataError("an empty file", where=place(self.path), remedy="The first line names the columns")
         ends = row_ends(block)
-        if not len(ends) and len(block) >= BLOCK:
+        # Four bytes of the file are at least one of UTF-8: a shorter block is the whole text.
+        if not len(ends) and len(block) >= BLOCK // 4:
             raise DataError("the first line does not end", where=place(self.path, 0), found=f"{len(block)} bytes without a line end")
-        if not len(ends) and self.read(1):  # pragma: no cover - a text of one line is one block
-            raise DataError("the first line does not end", where=place(self.path, 0))
+        if not len(ends):
+            self.read(1)  # to the end of the text, where an open quote is found
         end = int(ends[0]) if len(ends) else len(block)
         rest = block[end + 1 :]
-        self._rest = (rest[1:] if block[end : end + 1] == b"\r" and rest[:1] == b"\n" else rest) or self._rest
-        lines = block[:end].decode().lstrip("\r\n").splitlines(keepends=True)
+        rest = rest[1:] if block[end : end + 1] == b"\r" and rest[:1] == b"\n" else rest
+        self._rest = rest + (self._rest or b"")
+        lines = io.StringIO(block[:end].decode("utf-8", "replace").lstrip("\r\n"), newline="")
         try:
             return next(csv.reader(lines, delimiter=self.quotes.delimiter, strict=True), [])
         except csv.Error as error:
