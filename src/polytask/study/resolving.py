@@ -15,7 +15,7 @@ from polytask.study.config import Config, NetworkConfig
 from polytask.study.jobs import Assignment
 from polytask.study.running import workers_for
 from polytask.tasks import Task
-from polytask.training import choose_precision, make_balancer, prepare, resolved
+from polytask.training import TrainingOptions, choose_precision, make_balancer, prepare, resolved
 from polytask.training.fit import new_state
 from polytask.training.preparation import validation_share
 
@@ -40,7 +40,7 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
     workers = workers_for(networks, asked.workers)
     precision = choose_precision(model, options.precision)
     precision.arranged(model)
-    batch_sizes = proportional_batch_sizes(_rows(sources), options.batch_size)
+    batch_sizes = _batch_sizes(sources, options)
     training = resolved(options, model, data, precision, batch_sizes, workers=workers)
     filled = {"size": _size(asked), "encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__}
     return asked.model_copy(update=filled)
@@ -71,7 +71,7 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
 
 def assignment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> Assignment:
     """What all jobs of a run have in common."""
-    batch_sizes = proportional_batch_sizes(_rows(sources), config.training.batch_size)
+    batch_sizes = _batch_sizes(sources, config.training)
     return Assignment(tuple(sources), tuple(tasks), plan_of(config, sources), batch_sizes, config.training)
 
 
@@ -103,5 +103,8 @@ def _usual_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:
     return "conv" if len(shape) == 3 else "mlp"
 
 
-def _rows(sources: Sequence[Source]) -> dict[str, int]:
-    return {source.name: len(source) for source in sources}
+def _batch_sizes(sources: Sequence[Source], options: TrainingOptions) -> dict[str, int] | None:
+    """Where sampling is proportional, a source gives a step of any arm as many rows as it gives where all sources are there."""
+    if options.sampling != "proportional":
+        return None
+    return proportional_batch_sizes({source.name: len(source) for source in sources}, options.batch_size)
