@@ -185,6 +185,7 @@ def test_a_buffer_mixes_blocks_that_lie_apart() -> None:
         (lambda: Uniform({"a": 1}, 0), "batch_size"),
         (lambda: RoundRobin({"a": 1}, 1, 0), "epoch_steps"),
         (lambda: sampler_named("proportional", {"a": 1, "b": 1}, 1), "a row of every source"),
+        (lambda: sampler_named("proportional", {"a": 1}, 1, 0), "epoch_steps"),
         (lambda: Buffered({"a": 1}, {"a": 1}, block=4, buffer=3), "at least a block"),
     ],
 )

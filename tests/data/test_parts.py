@@ -165,6 +165,13 @@ def test_too_few_rows_or_groups() -> None:
         Source("toy", np.zeros((3, 1)), {}, groups=np.arange(2))
 
 
+def test_groups_may_be_called_anything() -> None:
+    names = np.array([1, "a", 1, "a"], dtype=object)
+    assert [set(part.groups.tolist()) for part in split(toy(None, names), 0.5, 0)] in ([{1}, {"a"}], [{"a"}, {1}])  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="found 2 groups"):
+        folds(toy(None, names), 3, 0)
+
+
 def test_two_groups_are_two_parts_whatever_the_share() -> None:
     training, validation = split(toy(None, np.repeat(["a", "b"], 5)), 0.1, 0)
     assert len(training) == len(validation) == 5

@@ -134,6 +134,12 @@ def test_none_and_all_can_be_chosen(wanted: int) -> None:
     assert stratified(keys, wanted, np.random.default_rng(0)).sum() == wanted
 
 
+@pytest.mark.parametrize("copies", [2, 4])
+def test_strata_that_give_whole_rows_leave_nothing_to_decide(copies: int) -> None:
+    keys = np.repeat(np.arange(12).reshape(6, 2), copies, axis=0)
+    assert stratified(keys, 3 * copies, np.random.default_rng(0)).reshape(6, copies).sum(axis=1).tolist() == [copies // 2] * 6
+
+
 def test_many_rows_and_tasks_take_no_time() -> None:
     source = Source("toy", np.zeros((200_000, 1), dtype=np.float32), many_tasks(200_000, 12, 0.4, seed=0))
     begun = time.process_time()

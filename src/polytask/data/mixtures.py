@@ -211,6 +211,7 @@ def sampler_named(mode: str, rows: Mapping[str, int], batch_size: int, steps: in
     """
     if mode not in MODES:
         raise ConfigError("there is no such way of sampling", where="sampling", found=repr(mode), remedy=nearest(mode, tuple(MODES)))
+    _check_steps(batch_size, steps)
     return MODES[mode](rows, batch_size, steps, temperature)
 
 

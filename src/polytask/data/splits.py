@@ -125,7 +125,7 @@ def _parts(source: Source, sizes: Sequence[int], seed: int) -> Numbers:
             left = left[~chosen]
     found = np.bincount(parts, minlength=len(sizes))
     if not found.all():
-        what, rows = ("rows", len(source)) if source.groups is None else ("groups", len(np.unique(np.asarray(source.groups))))
+        what, rows = ("rows", len(source)) if source.groups is None else ("groups", len(set(np.asarray(source.groups).tolist())))
         where = f"source {source.name!r}"
         raise DataError(f"too few {what} for {len(sizes)} parts of these shares", where=where, found=f"{rows} {what}")
     return parts

@@ -58,12 +58,13 @@ def stratified(keys: Numbers, wanted: int, generator: np.random.Generator) -> Ch
 def iterative(keys: Numbers, shares: Shares, wanted: int, generator: np.random.Generator) -> Chosen:
     """(S,) True for `wanted` rows: iterative stratification (Sechidis, Tsoumakas & Vlahavas, ECML PKDD 2011, algorithm 1), for two parts.
 
-    A label is a task with one of its keys; a gap is no label. The label that the fewest undecided rows have is next, and all its rows are
-    decided on, so that rare labels get their share while there is a choice.
+    A label is a task with one of its keys; a gap is no label. Labels are gone through from the rarest to the most frequent, and all
+    rows of a label that are undecided are decided on, so that rare labels get their share while there is a choice.
 
-    Deviation: the paper decides row by row, and looks at the other labels of a row only to break ties. Where every row has a label
-    of every task that leaves most labels to chance. Here a label's rows are decided on in handfuls: how many of a handful are chosen
-    follows from the label, and which of them from all labels: those whose labels lack most, relative to how many rows have them.
+    Deviations: the paper counts anew after every label which is the rarest among the rows that are left; here they are counted once. And
+    it decides row by row, and looks at the other labels of a row only to break ties: where every row has a label of every task that leaves
+    most labels to chance. Here a label's rows are decided on in handfuls: how many of a handful are chosen follows from the label, and
+    which of them from all labels: those whose labels lack most, relative to how many rows have them.
 
     Args:
         keys: (S, T) with −1 for a gap.
@@ -78,7 +79,7 @@ def iterative(keys: Numbers, shares: Shares, wanted: int, generator: np.random.G
     surplus = np.zeros(count + 1)  # per label: how many are chosen, less the shares of those decided on
     chosen = np.zeros(len(labels), dtype=np.bool_)
     total = 0.0
-    for label, rows in _rarest_first(labels, count, shares > 0, generator):
+    for label, rows in _rarest_first(labels, frequency, shares > 0, generator):
         for handful in np.array_split(rows, -(-len(rows) // HANDFUL)):
             expected = float(shares[handful].sum())
             lacking = expected - (surplus[label] if label < count else total)
@@ -91,22 +92,14 @@ def iterative(keys: Numbers, shares: Shares, wanted: int, generator: np.random.G
     return _settled(chosen, wanted, (surplus * weights)[labels].sum(axis=1), shares > 0)
 
 
-def _rarest_first(labels: Numbers, count: int, undecided: Chosen, generator: np.random.Generator) -> Iterator[tuple[int, Numbers]]:
-    """Every label with those of its rows that no rarer label had, shuffled; at last the rows without any."""
-    undecided = undecided.copy()
-    task_of = np.zeros(count, dtype=np.int64)
-    for task, column in enumerate(labels.T):
-        task_of[column[column < count]] = task
-    remaining = np.bincount(labels[undecided].ravel(), minlength=count + 1)[:count]
-    while remaining.any():
-        label = int(np.argmin(np.where(remaining > 0, remaining, len(labels) + 1)))
-        rows = np.flatnonzero(undecided & (labels[:, task_of[label]] == label))
-        yield label, generator.permutation(rows)
-        undecided[rows] = False
-        remaining -= np.bincount(labels[rows].ravel(), minlength=count + 1)[:count]
-    rest = np.flatnonzero(undecided)
-    if len(rest):
-        yield count, generator.permutation(rest)
+def _rarest_first(labels: Numbers, frequency: Numbers, free: Chosen, generator: np.random.Generator) -> Iterator[tuple[int, Numbers]]:
+    """Every label, the rarest first, with the rows that no rarer one has, in a drawn order; at last the rows without any."""
+    by_rarity = np.append(np.argsort(frequency, kind="stable"), len(frequency))
+    rarest = np.argsort(by_rarity)[labels].min(axis=1, initial=len(frequency))
+    rows = generator.permutation(np.flatnonzero(free))
+    rows = rows[np.argsort(rarest[rows], kind="stable")]
+    found, first = np.unique(rarest[rows], return_index=True)
+    yield from zip(by_rarity[found].tolist(), np.split(rows, first)[1:], strict=True)
 
 
 def _rounded(number: float, surplus: float) -> int:

@@ -63,14 +63,14 @@ class Assignment:
         sources: Training sources: a job never sees others.
         tasks: All tasks.
         plan: What networks are made of.
-        batch_sizes: Rows per source and step, the same in every arm.
+        batch_sizes: Rows per source and step, the same in every arm; none where the options say how sources are sampled.
         options: How they are trained, resolved.
     """
 
     sources: tuple[Source, ...]
     tasks: tuple[Task, ...]
     plan: NetworkPlan
-    batch_sizes: dict[str, int]
+    batch_sizes: dict[str, int] | None
     options: TrainingOptions
 
 

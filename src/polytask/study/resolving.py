@@ -14,7 +14,7 @@ from polytask.study.config import Config, NetworkConfig
 from polytask.study.jobs import Assignment
 from polytask.study.running import workers_for
 from polytask.tasks import Task
-from polytask.training import choose_precision, make_balancer, prepare, resolved
+from polytask.training import TrainingOptions, choose_precision, make_balancer, prepare, resolved
 from polytask.training.fit import new_state
 from polytask.training.planning import plan_for
 from polytask.training.preparation import validation_share
@@ -37,7 +37,7 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
     workers = workers_for(networks, asked.workers)
     precision = choose_precision(model, options.precision)
     precision.arranged(model)
-    batch_sizes = proportional_batch_sizes(_rows(sources), options.batch_size)
+    batch_sizes = _batch_sizes(sources, options)
     training = resolved(options, model, data, precision, batch_sizes, workers=workers)
     filled = {"size": _size(asked), "encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__}
     return asked.model_copy(update=filled)
@@ -68,7 +68,7 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
 
 def assignment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> Assignment:
     """What all jobs of a run have in common."""
-    batch_sizes = proportional_batch_sizes(_rows(sources), config.training.batch_size)
+    batch_sizes = _batch_sizes(sources, config.training)
     return Assignment(tuple(sources), tuple(tasks), plan_of(config, sources), batch_sizes, config.training)
 
 
@@ -77,5 +77,8 @@ def plan_of(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
     return plan_for(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialisation)
 
 
-def _rows(sources: Sequence[Source]) -> dict[str, int]:
-    return {source.name: len(source) for source in sources}
+def _batch_sizes(sources: Sequence[Source], options: TrainingOptions) -> dict[str, int] | None:
+    """Where sampling is proportional, a source gives a step of any arm as many rows as it gives where all sources are there."""
+    if options.sampling != "proportional":
+        return None
+    return proportional_batch_sizes({source.name: len(source) for source in sources}, options.batch_size)

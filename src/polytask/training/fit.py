@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.named import balancer_named
-from polytask.data import Proportional, Source, proportional_batch_sizes
+from polytask.data import Proportional, Sampler, Source, sampler_named
 from polytask.encoders import LearnsFromInputs
 from polytask.encoders.initialisation import Matched, freeze, load_weights
 from polytask.errors import ConfigError
@@ -77,7 +77,7 @@ def fit(
         sources: Training sources.
         balancer: How the losses become one update: a registry name, or an object.
         seed: Root of the split, shuffling, dropout and the balancer's draws.
-        batch_sizes: Rows per source and step; by default `batch_size` in proportion to the sources.
+        batch_sizes: Rows per source and step, where sampling is proportional; by default `batch_size` in proportion to the sources.
         checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
         watch: Is told how far it is, a few times a second.
         options: All choices at once, or
@@ -135,7 +135,7 @@ def make_loop(
     precision = choose_precision(model, chosen.precision)
     precision.arranged(model)
     chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
-    sampler = _sampler(data, batch_sizes, chosen.batch_size)
+    sampler = _sampler(data, batch_sizes, chosen)
 
     def loop_of(network: MultiTaskModel, balancer: str | Balancer) -> Loop:
         return Loop(new_state(network, make_balancer(balancer, data.tasks, seed), chosen), data, sampler, chosen, precision, seed)
@@ -150,7 +150,8 @@ def make_loop(
         raise ConfigError("this balancer looks at a whole step at once", where="accumulate", found=chosen.accumulate, remedy=remedy)
     if checkpoint is not None:
         used = [source for source in sources if source.name in data.training]
-        state.identity = Identity(chosen, seed, state.backward.balancer, sampler.batch_sizes, data.tasks, used).to_dict()
+        sizes = sampler.batch_sizes if isinstance(sampler, Proportional) else {}
+        state.identity = Identity(chosen, seed, state.backward.balancer, sizes, data.tasks, used).to_dict()
         state.identity = {**state.identity, **({} if split is None else {"split": split})}
         _go_on(state, found, checkpoint)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
@@ -201,7 +202,7 @@ def resolved(
     """
     count = options.threads
     if count is None:
-        rows = next(_sampler(data, batch_sizes, options.batch_size).epoch(0, seed=0))
+        rows = next(_sampler(data, batch_sizes, options).epoch(0, seed=0))
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
         with torch.random.fork_rng(devices=()):  # dropout draws
             count = fastest_threads(_timed_step(copy.deepcopy(model), data, batches, precision), workers=workers)
@@ -250,16 +251,21 @@ def _go_on(state: TrainingState, found: Mapping[str, Any] | None, checkpoint: Pa
         raise ConfigError("the state belongs to another run", where=str(checkpoint), found=text, remedy=remedy) from None
 
 
-def _sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, batch_size: int) -> Proportional:
+def _sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, options: TrainingOptions) -> Sampler:
     rows = {name: len(source) for name, source in data.training.items()}
     if batch_sizes is None:
-        return Proportional(rows, proportional_batch_sizes(rows, batch_size))
+        return sampler_named(options.sampling, rows, options.batch_size, options.epoch_steps, options.temperature)
+    if options.sampling != "proportional":
+        remedy = "Leave them out, or take proportional sampling"
+        raise ConfigError(
+            "this sampling decides itself how many rows of a source a step has", where="batch_sizes", found=options.sampling, remedy=remedy
+        )
     for name in rows:
         if batch_sizes.get(name, 0) < 1:
             raise ConfigError(
                 "every source gives at least one row to a step", where=f"batch_sizes, source {name!r}", found=batch_sizes.get(name)
             )
-    return Proportional(rows, {name: batch_sizes[name] for name in rows})
+    return Proportional(rows, {name: batch_sizes[name] for name in rows}, options.epoch_steps)
 
 
 def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: Matched | None) -> Run:

@@ -25,7 +25,7 @@ class Identity:
         options: Resolved.
         seed: Root of all random streams.
         balancer: What the losses are combined with.
-        batch_sizes: Rows per source and step.
+        batch_sizes: Rows per source and step; none where the options say how sources are sampled.
         tasks: What is learned.
         sources: What it is learned from.
     """

@@ -21,6 +21,10 @@ class TrainingOptions(BaseModel):
     Attributes:
         epochs: The most passes through the sources; the budget.
         batch_size: Rows of a step, over all sources together.
+        sampling: How often a step sees which source: in `proportional` batches, every row of a source drawn by `temperature` or, `uniform`,
+            with equal chances, or one source after the other, `round-robin`; see `polytask.data.mixtures`.
+        temperature: T of that sampling: a source is drawn with a probability ∝ rows^(1/T).
+        epoch_steps: Steps of an epoch; none: until the largest source is through once.
         optimizer: The name of a class in `torch.optim`.
         lr: Its learning rate.
         lr_factors: Per part of the network what the learning rate is multiplied with: beginnings of parameters' names, `task:name` for
@@ -55,6 +59,9 @@ class TrainingOptions(BaseModel):
 
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(256, ge=1)
+    sampling: Literal["proportional", "temperature", "uniform", "round-robin"] = "proportional"
+    temperature: float = Field(2.0, gt=0, allow_inf_nan=False)
+    epoch_steps: int | None = Field(None, ge=1)
     optimizer: str = "Adam"
     lr: float = Field(1e-3, gt=0, allow_inf_nan=False)
     lr_factors: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ from polytask.data import Coding, Normalisation, Source, split
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import seed_of
 from polytask.tasks import Task
+from polytask.training.labels import check_labels
 
 LARGE = 20_000
 
@@ -113,7 +114,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
 
     Raises:
         ConfigError: A task that no source labels; two sources of one name.
-        DataError: A task without labels in a part.
+        DataError: A task without labels in a part, or with labels of one class where that is not enough.
 
     Example:
         >>> from polytask.tasks import Regression
@@ -137,7 +138,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
         training[name] = prepare_source(first, fitted, normalisation)
         held_out[name] = prepare_source(second, fitted, normalisation)
     for part, prepared in (("training", training), ("validation", held_out)):
-        _check_every_task_has_labels(wanted, part, prepared)
+        check_labels(fitted, part, _truths(wanted, prepared))
     return PreparedData(fitted, training, held_out)
 
 
@@ -225,7 +226,6 @@ def _check_every_task_has_a_source(wanted: Sequence[str], sources: Sequence[Sour
             raise ConfigError("no source labels this task", where=f"task {task!r}", remedy=f"Labelled: {', '.join(sorted(known))}")
 
 
-def _check_every_task_has_labels(wanted: Sequence[str], part: str, prepared: Mapping[str, PreparedSource]) -> None:
-    for task in wanted:
-        if not sum(len(source.truths.get(task, ())) for source in prepared.values()):
-            raise DataError("no row has a label", where=f"task {task!r}, {part} part", remedy="Give more labelled rows")
+def _truths(wanted: Sequence[str], prepared: Mapping[str, PreparedSource]) -> dict[str, NDArray[Any]]:
+    found = {task: [source.truths[task] for source in prepared.values() if task in source.truths] for task in wanted}
+    return {task: np.concatenate(parts) for task, parts in found.items()}

@@ -1,0 +1,52 @@
+"""What labels every part must have before anything can be learned from it, or chosen on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask.errors import DataError
+from polytask.tasks import Task
+
+RANKED = "auc"
+"""The metric that compares rows of one class with rows of another."""
+
+
+def check_labels(tasks: Sequence[Task], part: str, truths: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a part of the rows in which a task has no labels, or labels of one class where that is not enough.
+
+    A task with classes learns nothing from rows of one class, and its `auc` is not defined on them.
+
+    Args:
+        tasks: What is to be predicted.
+        part: `training` or `validation`.
+        truths: Per task the labels that the part has, in the coding of predictions; nothing where it has none.
+
+    Raises:
+        DataError: What a task lacks; the message names task and part, says what was found and what to do.
+
+    Example:
+        >>> from polytask.tasks import Binary
+        >>> check_labels([Binary(name="churn", classes=("no", "yes"))], "training", {"churn": np.zeros(37, dtype=np.int64)})
+        Traceback (most recent call last):
+        polytask.errors.DataError: task 'churn', training part: labels of at least two classes are needed (found 37 labels, all 'no'). ...
+    """
+    for task in tasks:
+        found = truths.get(task.name, np.empty(0))
+        where = f"task {task.name!r}, {part} part"
+        if not len(found):
+            raise DataError("no row has a label", where=where, remedy="Give more labelled rows")
+        if _needs_two_classes(task, part) and (found == found[0]).all():
+            count = f"{len(found)} labels, all" if len(found) > 1 else "1 label,"
+            only = task.decode(found[:1]).tolist()[0]
+            what = "labels of at least two classes are needed" + ("" if part == "training" else f" for {task.metric!r}")
+            remedy = "Give more rows of another class, " + ("or leave the task out" if part == "training" else "or take another metric")
+            raise DataError(what, where=where, found=f"{count} {only!r}", remedy=remedy)
+
+
+def _needs_two_classes(task: Task, part: str) -> bool:
+    has_classes = hasattr(task, "classes") and not task.per_token
+    return has_classes and (part == "training" or task.metric == RANKED)
