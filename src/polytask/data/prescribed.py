@@ -19,6 +19,7 @@ PARTS = {
     "training": "training",
     "validation": "validation",
     "valid": "validation",
+    "val": "validation",
     "dev": "validation",
     "test": "test",
 }
@@ -78,7 +79,7 @@ def _moments(times: Array) -> pd.Series[Any]:
 def by_column(values: Array) -> dict[str, Numbers]:
     """The rows of each part, where a column names the part of every row.
 
-    Known words, in capitals or not: train and training; validation, valid and dev; test.
+    Known words, in capitals or not: train and training; validation, valid, val and dev; test.
 
     Args:
         values: (N,) a word per row.
