@@ -12,12 +12,13 @@ import torch
 
 import polytask as pt
 from polytask.data import Normalisation, Source
+from polytask.errors import DataError
 from polytask.evaluation.metrics import METRICS, Outcome
 from polytask.evaluation.predictions import read
 from polytask.study import Study
 from polytask.study.study import classes_in_order
 from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Quantile, Survival, Task
-from polytask.training.preparation import prepare_source
+from polytask.training.preparation import prepare, prepare_source
 
 TASKS: dict[str, Task] = {
     "multilabel": Multilabel(name="topics", classes=("sport", "politics", "music"), separator=","),
@@ -117,6 +118,23 @@ def test_kinds_of_all_sorts_are_balanced_together(balancer: str) -> None:
     model = pt.MultiTaskModel(pt.encoders.MLP((4,)), tuple(TASKS.values()))
     run = pt.fit(model, [source], balancer, epochs=2, batch_size=16, accumulate=2)
     assert all(np.isfinite(value) for metrics in run.validation.values() for value in metrics.values())
+
+
+@pytest.mark.parametrize("write", [list, set, frozenset])
+def test_a_source_takes_tuples_and_says_so_of_what_has_no_one_way_to_be_written(write: Any) -> None:
+    source = source_of("multilabel", 60, 0)
+    for make in (tuple, write):
+        labels = np.empty(60, dtype=object)
+        labels[:] = [None if text is None else make([] if text == "-" else text.split(",")) for text in source.labels["topics"]]
+        one = Source("table", source.inputs, {**source.labels, "topics": labels})
+        if make is tuple:
+            expected = prepare([source], [TASKS["multilabel"]], validation=0.2, seed=0).training["table"].truths["topics"]
+            found = prepare([one], [TASKS["multilabel"]], validation=0.2, seed=0).training["table"].truths["topics"]
+            assert found.tolist() == expected.tolist()
+        else:
+            with pytest.raises(DataError, match=r"source 'table', 'topics', row \d+: .* Make texts of sets: Multilabel\.labels") as caught:
+                prepare([one], [TASKS["multilabel"]], validation=0.2, seed=0)
+            assert "\n" not in str(caught.value)
 
 
 def test_the_labelled_unit_of_a_set_of_labels_is_the_row() -> None:

@@ -110,7 +110,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
 
     Raises:
         ConfigError: A task that no source labels; two sources of one name.
-        DataError: A task without labels in a part.
+        DataError: A task without labels in a part; inputs or labels that cannot be.
 
     Example:
         >>> from polytask.tasks import Regression
@@ -126,6 +126,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     share = validation_share(used) if validation is None else validation
     for source in used:
         _check_inputs(source)
+        _check_labels(source)
     parts = {source.name: split(source, share, seed_of(seed, "split", source.name)) for source in used}
     fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
     training, held_out = {}, {}
@@ -186,6 +187,16 @@ def _check_inputs(source: Source) -> None:
             where = f"source {source.name!r}, row {source.units[bad[0]]}"
             found = f"NaN or infinity in {len(bad)} rows"
             raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill the gaps first")
+
+
+def _check_labels(source: Source) -> None:
+    """Rows are divided, and runs told apart, by what labels are equal and how they are written: a set has no one way."""
+    for task, labels in source.labels.items():
+        if labels.dtype == object and labels.ndim == 1:
+            row = next((row for row, label in enumerate(labels) if isinstance(label, list | set | frozenset | dict)), None)
+            if row is not None:
+                where, remedy = f"source {source.name!r}, {task!r}, row {row}", "Make texts of sets: Multilabel.labels(...)"
+                raise DataError("a label is a text, a number or a tuple", where=where, found=repr(labels[row]), remedy=remedy)
 
 
 def _check_names_are_unique(sources: Sequence[Source]) -> None:
