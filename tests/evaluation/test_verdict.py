@@ -140,6 +140,25 @@ def test_no_relative_change_of_r2(make_frame: MakeFrame) -> None:
     assert "No mean relative change" in result["warnings"][0]
 
 
+def test_ranks_are_compared_in_the_order_of_the_classes(make_frame: MakeFrame) -> None:
+    """Alphabetically `good` lies between `fair` and `poor`."""
+    frame = make_frame(gain=0.2)
+    grades = ("poor", "fair", "good", "best")
+    frame = frame[frame.task == "digit"].drop(columns="probability")
+    codes = {column: frame[column].astype(int) % 4 for column in ("target", "prediction")}
+    frame = frame.assign(**{column: [grades[code] for code in values] for column, values in codes.items()})
+    options: Any = {"kinds": {"digit": "ordinal"}, "classes": {"digit": grades}}
+    found = verdict(frame, **options).tasks["digit"]
+    errors = (codes["target"] - codes["prediction"]).abs().groupby([frame.arm, frame.seed]).mean()
+    assert (found.metric, found.higher_is_better) == ("rank-error", False)
+    assert found.single[0] == pytest.approx(errors["single"].mean(), rel=1e-12)
+    assert found.arms["equal"].difference == pytest.approx(errors["single"].mean() - errors["equal"].mean(), rel=1e-9)
+    kappa = verdict(frame, metrics={"digit": "quadratic-kappa"}, **options)
+    assert kappa.tasks["digit"].arms["equal"].relative_percent is None
+    with pytest.raises(ConfigError, match=r"task digit, kind 'ordinal': the order of the classes is needed\. Give classes="):
+        verdict(frame, kinds={"digit": "ordinal"})
+
+
 def test_groups_count_as_one_unit(make_frame: MakeFrame) -> None:
     """Every row four times over is no more evidence than once, if the copies are known to be one customer's."""
     frame = make_frame(gain=0.1)
@@ -257,6 +276,8 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "metric of nothing": ({"metrics": {"colour": "accuracy"}}, r"metrics\['colour'\]: there are no predictions"),
     "margin of nothing": ({"margins": {"colour": 1.0}}, r"margins\['colour'\]"),
     "kind of nothing": ({"kinds": {"colour": "binary"}}, r"kinds\['colour'\]"),
+    "classes of nothing": ({"classes": {"colour": ("a", "b")}}, r"classes\['colour'\]"),
+    "classes of a number": ({"classes": {"size": ("a", "b")}}, "this kind of task has no classes .found regression"),
     "unknown kind": ({"kinds": {"digit": "classes"}}, "task digit: unknown task kind .found classes.. Choose from: multiclass"),
     "negative margin": ({"margins": {"digit": -0.1}}, "not negative"),
     "chosen": ({"chosen": "single"}, "the chosen arm must be one of those compared"),

@@ -12,12 +12,14 @@ import torch
 
 import polytask as pt
 from polytask.data import Normalisation, Source
+from polytask.errors import DataError
 from polytask.evaluation.metrics import METRICS, Outcome
 from polytask.evaluation.predictions import read
+from polytask.evaluation.results import Verdict
 from polytask.study import Study
 from polytask.study.study import classes_in_order
 from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Quantile, Survival, Task
-from polytask.training.preparation import prepare_source
+from polytask.training.preparation import prepare, prepare_source
 
 TASKS: dict[str, Task] = {
     "multilabel": Multilabel(name="topics", classes=("sport", "politics", "music"), separator=","),
@@ -28,7 +30,6 @@ TASKS: dict[str, Task] = {
     "balanced": Multiclass(name="plan", classes=("a", "b"), class_weights="balanced", label_smoothing=0.1),
     "weighted": Binary(name="churn", positive_weight="balanced"),
 }
-every = pytest.mark.parametrize("kind", TASKS)
 
 
 def labels_of(kind: str, x: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -58,33 +59,37 @@ def source_of(kind: str, rows: int, seed: int) -> Source:
     return Source("table", x, {TASKS[kind].name: labels_of(kind, x, random), "other": x[:, 1] + x[:, 2]})
 
 
-@pytest.fixture
-def study() -> Any:
-    """A study of one kind beside a regression that trains in a second."""
+@pytest.fixture(scope="module", params=TASKS)
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Verdict]:
+    """A study of one kind beside a regression: the kind, its run folder and its verdict."""
+    kind, folder = request.param, tmp_path_factory.mktemp("study") / "run"
+    tasks = (TASKS[kind], pt.tasks.Regression(name="other"))
+    training = {"epochs": 8, "threads": 1, "lr": 0.01}
+    study = Study(
+        [source_of(kind, 240, 0)],
+        tasks,
+        ["single", "equal"],
+        2,
+        test=lambda: (source_of(kind, 150, 1),),
+        workers=1,
+        training=training,
+    )
+    return kind, folder, study.run(folder).verdict
 
-    def make(kind: str) -> Study:
-        tasks = (TASKS[kind], pt.tasks.Regression(name="other"))
-        training = {"epochs": 8, "threads": 1, "lr": 0.01}
-        door = lambda: (source_of(kind, 150, 1),)  # noqa: E731
-        return Study([source_of(kind, 240, 0)], tasks, ["single", "equal"], 2, test=door, workers=1, training=training)
 
-    return make
-
-
-@every
-def test_every_kind_comes_to_a_verdict_and_a_model(kind: str, study: Any, tmp_path: Path) -> None:
-    result = study(kind).run(tmp_path / "run")
-    task, found = TASKS[kind], result.verdict.tasks[TASKS[kind].name]
+def test_every_kind_comes_to_a_verdict_and_a_model(finished: tuple[str, Path, Verdict]) -> None:
+    kind, folder, verdict = finished
+    task, found = TASKS[kind], verdict.tasks[TASKS[kind].name]
     assert (found.kind, found.metric) == (task.kind, task.metric)
-    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
-    results = pd.read_csv(tmp_path / "run" / "results.csv")
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    results = pd.read_csv(folder / "results.csv")
     kinds = {task.name: task.kind, "other": "regression"}
     (own,) = (part for part in read(predictions, kinds, classes_in_order([task])).tasks if part.name == task.name)
     stored = results[(results["task"] == task.name) & (results["metric"] == task.metric) & (results["split"] == "test")]
     for arm, runs in own.runs.items():
         measured = [METRICS[task.metric].function(Outcome(own.targets, row)) for row in runs.predictions]
         assert stored[stored["arm"] == arm].sort_values("seed")["value"].tolist() == pytest.approx(measured, rel=1e-9)
-    model = pt.load(tmp_path / "run")
+    model = pt.load(folder)
     answers = model.predict(source_of(kind, 5, 2).inputs)[task.name]
     assert len(answers) == 5
     if kind == "multilabel":
@@ -93,11 +98,10 @@ def test_every_kind_comes_to_a_verdict_and_a_model(kind: str, study: Any, tmp_pa
         assert answers.tolist() == expected
 
 
-@every
-def test_every_kind_learns_more_than_the_trivial_predictor_knows(kind: str, study: Any, tmp_path: Path) -> None:
-    study(kind).run(tmp_path / "run")
-    history = pd.read_csv(tmp_path / "run" / "history.csv")
-    results = pd.read_csv(tmp_path / "run" / "results.csv")
+def test_every_kind_learns_more_than_the_trivial_predictor_knows(finished: tuple[str, Path, Verdict]) -> None:
+    kind, folder, _ = finished
+    history = pd.read_csv(folder / "history.csv")
+    results = pd.read_csv(folder / "results.csv")
     assert np.isfinite(results["value"]).all()
     assert not history.empty
     metric = METRICS[TASKS[kind].metric]
@@ -117,6 +121,23 @@ def test_kinds_of_all_sorts_are_balanced_together(balancer: str) -> None:
     model = pt.MultiTaskModel(pt.encoders.MLP((4,)), tuple(TASKS.values()))
     run = pt.fit(model, [source], balancer, epochs=2, batch_size=16, accumulate=2)
     assert all(np.isfinite(value) for metrics in run.validation.values() for value in metrics.values())
+
+
+@pytest.mark.parametrize("write", [list, set, frozenset])
+def test_a_source_takes_tuples_and_says_so_of_what_has_no_one_way_to_be_written(write: Any) -> None:
+    source = source_of("multilabel", 60, 0)
+    for make in (tuple, write):
+        labels = np.empty(60, dtype=object)
+        labels[:] = [None if text is None else make([] if text == "-" else text.split(",")) for text in source.labels["topics"]]
+        one = Source("table", source.inputs, {**source.labels, "topics": labels})
+        if make is tuple:
+            expected = prepare([source], [TASKS["multilabel"]], validation=0.2, seed=0).training["table"].truths["topics"]
+            found = prepare([one], [TASKS["multilabel"]], validation=0.2, seed=0).training["table"].truths["topics"]
+            assert found.tolist() == expected.tolist()
+        else:
+            with pytest.raises(DataError, match=r"source 'table', 'topics', row \d+: .* Make texts of sets: Multilabel\.labels") as caught:
+                prepare([one], [TASKS["multilabel"]], validation=0.2, seed=0)
+            assert "\n" not in str(caught.value)
 
 
 def test_the_labelled_unit_of_a_set_of_labels_is_the_row() -> None:

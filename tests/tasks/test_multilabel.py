@@ -53,6 +53,14 @@ def test_a_foreign_label_is_named_with_its_row(label: Any, text: str) -> None:
         TASK.encode(column("a", label))
 
 
+@given(st.lists(st.none() | SETS, max_size=5))
+def test_sets_become_texts_that_say_the_same(sets: list[set[str] | None]) -> None:
+    texts = Multilabel.labels(sets)
+    assert [text is None for text in texts] == [own is None for own in sets]
+    for found, expected in zip(TASK.encode(texts), TASK.encode(column(*sets)), strict=True):
+        assert found.tolist() == expected.tolist()
+
+
 def test_a_single_class_is_a_binary_task() -> None:
     z, y = torch.linspace(-40, 40, 9, dtype=torch.float64).unsqueeze(1), torch.arange(9) % 2
     one = Multilabel(name="topics", classes=("a",))

@@ -26,8 +26,9 @@ class Multilabel(Task):
 
     The loss of a unit with outputs z (C,) and truths y in {0, 1}ᶜ is ℓ = Σ_c log(1 + exp(z_c)) − y_c z_c; the labelled unit is
     the row, with all its labels. A row's labels are one text with a separator between them, or a tuple, list or set in an array of
-    objects; the text `-`, like an empty tuple, says that none applies. Predictions and truths are a row's labels as one text, in
-    the order of the classes and with `|` between them: what has a probability above one half.
+    objects (a source takes texts and tuples, and `labels` makes such texts of anything); the text `-`, like an empty tuple, says
+    that none applies. Predictions and truths are a row's labels as one text, in the order of the classes and with `|` between them:
+    what has a probability above one half.
 
     Attributes:
         classes: The labels, in the order of the head's outputs: texts.
@@ -43,6 +44,8 @@ class Multilabel(Task):
         ([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [True, False, True])
         >>> task.values(labels[[0, 2]]).tolist()
         ['sport|music', '-']
+        >>> Multilabel.labels([{"sport", "music"}, [], None]).tolist()
+        ['music|sport', '-', None]
     """
 
     classes: tuple[Label, ...]
@@ -62,6 +65,12 @@ class Multilabel(Task):
                 what = f"a class is a text other than {NONE_OF_THEM}, without {JOINT} and the separator in it"
                 raise ConfigError(what, where=where, found=repr(text))
         object.__setattr__(self, "classes", checked_classes(self.name, texts, least=1))
+
+    @staticmethod
+    def labels(sets: Iterable[Iterable[object] | None]) -> Array:
+        """Sets of labels as texts (N,) with `|` between them, `-` for an empty set; None stays None."""
+        texts = [None if own is None else JOINT.join(sorted(map(str, own))) or NONE_OF_THEM for own in sets]
+        return np.array(texts, dtype=object)
 
     @property
     def outputs(self) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.named import balancer_named
-from polytask.data import Proportional, Sampler, Source, sampler_named
+from polytask.data import Buffered, Proportional, Sampler, Source, proportional_batch_sizes, sampler_named
 from polytask.encoders import LearnsFromInputs
 from polytask.encoders.initialisation import Matched, freeze, load_weights
 from polytask.errors import ConfigError
@@ -36,6 +36,9 @@ from polytask.training.progress import Watch, ignore
 from polytask.training.run import Run
 from polytask.training.state import HistoryRow, TrainingState
 from polytask.training.stopping import Stopping
+
+BLOCK = 4_096
+"""So many consecutive rows are read at once where inputs lie in a file."""
 
 ENOUGH = 200_000
 """So many training rows at most, evenly spread, are shown to what learns from inputs: quantiles ask for no more."""
@@ -253,19 +256,24 @@ def _go_on(state: TrainingState, found: Mapping[str, Any] | None, checkpoint: Pa
 
 def _sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, options: TrainingOptions) -> Sampler:
     rows = {name: len(source) for name, source in data.training.items()}
-    if batch_sizes is None:
+    sizes = None if batch_sizes is None else _checked_sizes(rows, batch_sizes, options)
+    if options.sampling == "proportional" and options.epoch_steps is None and any(source.filed for source in data.training.values()):
+        sizes = sizes or proportional_batch_sizes(rows, options.batch_size)
+        return Buffered(rows, sizes, block=min(BLOCK, options.buffer), buffer=options.buffer)
+    if sizes is None:
         return sampler_named(options.sampling, rows, options.batch_size, options.epoch_steps, options.temperature)
+    return Proportional(rows, sizes, options.epoch_steps)
+
+
+def _checked_sizes(rows: Mapping[str, int], batch_sizes: Mapping[str, int], options: TrainingOptions) -> dict[str, int]:
     if options.sampling != "proportional":
-        remedy = "Leave them out, or take proportional sampling"
-        raise ConfigError(
-            "this sampling decides itself how many rows of a source a step has", where="batch_sizes", found=options.sampling, remedy=remedy
-        )
+        what, remedy = "this sampling decides itself how many rows of a source a step has", "Leave them out, or take proportional sampling"
+        raise ConfigError(what, where="batch_sizes", found=options.sampling, remedy=remedy)
     for name in rows:
         if batch_sizes.get(name, 0) < 1:
-            raise ConfigError(
-                "every source gives at least one row to a step", where=f"batch_sizes, source {name!r}", found=batch_sizes.get(name)
-            )
-    return Proportional(rows, {name: batch_sizes[name] for name in rows}, options.epoch_steps)
+            where = f"batch_sizes, source {name!r}"
+            raise ConfigError("every source gives at least one row to a step", where=where, found=batch_sizes.get(name))
+    return {name: batch_sizes[name] for name in rows}
 
 
 def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: Matched | None) -> Run:

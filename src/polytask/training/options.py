@@ -41,6 +41,7 @@ class TrainingOptions(BaseModel):
         patience: For how many epochs; none trains all epochs.
         min_delta: An improvement is larger than this, in relative metric (0 trivial predictor, 1 perfect).
         validation: The share of training rows on which models are chosen; none takes 0.2 up to 20,000 rows, else 0.1.
+        buffer: So many rows are shuffled together where inputs lie in files; a table with fewer is shuffled as in memory.
         weights: A safetensors file to start from, or none.
         freeze: Parts of the network that are not trained, by the beginning of their parameters' names.
         unfreeze: Per epoch, from 1, parts that are trained from then on.
@@ -76,6 +77,7 @@ class TrainingOptions(BaseModel):
     patience: int | None = Field(5, ge=1)
     min_delta: float = Field(0.0, ge=0)
     validation: float | None = Field(None, gt=0, lt=1)
+    buffer: int = Field(1_000_000, ge=1)
     weights: str | None = None
     freeze: tuple[str, ...] = ()
     unfreeze: dict[Annotated[int, Field(ge=1)], tuple[str, ...]] = Field(default_factory=dict)

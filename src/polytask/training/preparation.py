@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.data import Coding, Normalisation, Source, split
+from polytask.data.filed import is_filed
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import seed_of
 from polytask.tasks import Task
@@ -73,11 +74,13 @@ class PreparedSource:
         rows: As one batch, from which others are taken.
         truths: Per task the labels that are there, in the coding of predictions: what metrics compare with.
         coding: What made the inputs, if they are texts or a table.
+        filed: Whether the inputs lie in a file.
     """
 
     rows: Batch
     truths: Mapping[str, NDArray[Any]]
     coding: Coding | None = None
+    filed: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -114,7 +117,8 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
 
     Raises:
         ConfigError: A task that no source labels; two sources of one name.
-        DataError: A task without labels in a part, or with labels of one class where that is not enough.
+        DataError: A task without labels in a part, or with labels of one class where that is not enough; inputs or labels that
+            cannot be.
 
     Example:
         >>> from polytask.tasks import Regression
@@ -130,6 +134,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     share = validation_share(used) if validation is None else validation
     for source in used:
         _check_inputs(source)
+        _check_labels(source)
     parts = {source.name: split(source, share, seed_of(seed, "split", source.name)) for source in used}
     fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
     training, held_out = {}, {}
@@ -161,7 +166,7 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normali
             truths[task.name] = task.values(labels[task.units(labels)])
     weights = {task: _weights(source, task, labelled[task]) for task in source.weights or {} if task in targets}
     rows = Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation, weights)
-    return PreparedSource(rows, truths, source.coding)
+    return PreparedSource(rows, truths, source.coding, is_filed(source.inputs))
 
 
 def validation_share(sources: Sequence[Source]) -> float:
@@ -210,6 +215,16 @@ def _check_inputs(source: Source) -> None:
             where = f"source {source.name!r}, row {source.units[bad[0]]}"
             found = f"NaN or infinity in {len(bad)} rows"
             raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill the gaps first")
+
+
+def _check_labels(source: Source) -> None:
+    """Rows are divided, and runs told apart, by what labels are equal and how they are written: a set has no one way."""
+    for task, labels in source.labels.items():
+        if labels.dtype == object and labels.ndim == 1:
+            row = next((row for row, label in enumerate(labels) if isinstance(label, list | set | frozenset | dict)), None)
+            if row is not None:
+                where, remedy = f"source {source.name!r}, {task!r}, row {row}", "Make texts of sets: Multilabel.labels(...)"
+                raise DataError("a label is a text, a number or a tuple", where=where, found=repr(labels[row]), remedy=remedy)
 
 
 def _check_names_are_unique(sources: Sequence[Source]) -> None:

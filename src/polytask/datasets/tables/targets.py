@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polytask.errors import ConfigError, DataError
 from polytask.registry import find
 from polytask.registry.spelling import spelled_component
-from polytask.tasks import Task
+from polytask.tasks import Multilabel, Task
 from polytask.tasks.multilabel import JOINT, NONE_OF_THEM
 
 Array = NDArray[Any]
@@ -23,7 +23,7 @@ FEW_CLASSES, SHARE_OF_CLASSES = 20, 0.05
 def labels_of(column: pd.Series[Any]) -> Array:
     """(N,) a column's labels: numbers with NaN, or anything with None where there is no label.
 
-    Whole numbers stay whole beside gaps, which pandas makes fractions of.
+    Lists and sets of labels become texts with `|` between them. Whole numbers stay whole beside gaps, which pandas makes fractions of.
 
     Raises:
         DataError: Dates, or cells that hold several things.
@@ -38,6 +38,8 @@ def labels_of(column: pd.Series[Any]) -> Array:
         return _numbers(column, there)
     labels = column.to_numpy(dtype=object).copy()
     labels[~there] = None
+    if there.any() and isinstance(labels[there.argmax()], list | tuple | set | frozenset | np.ndarray):
+        return Multilabel.labels(labels)
     return labels
 
 
