@@ -181,6 +181,42 @@ def one(name: str, seed: int, method: str, *, inner: bool, choices: Mapping[str,
     return rows
 
 
+def with_gaps(seed: int) -> list[dict[str, Any]]:
+    """Five targets of which half of the training labels are taken away: all rows, and only those that are complete."""
+    import time
+
+    warnings.simplefilter("ignore")
+    data = DATA["wq"]()
+    targets = [str(name) for name in data.Y][:5]
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(data.X))
+    test, train = order[: len(order) // 5], order[len(order) // 5 :]
+    Y = data.Y[targets].copy()
+    taken = random.random((len(train), len(targets))) < 0.5
+    Y.iloc[train] = Y.iloc[train].mask(taken)
+    rows = []
+    for method, own in (("joint", train[~taken.all(axis=1)]), ("complete rows alone", train[~taken.any(axis=1)])):
+        begun = time.perf_counter()
+        estimator = MultiTaskEstimator(dict.fromkeys(targets, "regression"), random_state=seed).fit(data.X.iloc[own], Y.iloc[own])
+        found = estimator.predict(data.X.iloc[test])
+        seconds, name = time.perf_counter() - begun, f"{method}, {len(own) / len(train):.0%} of rows"
+        for target in targets:
+            value = score(data.Y[target].iloc[test].to_numpy(), found[target].to_numpy(), binary=False)
+            rows.append(
+                {
+                    "data": "wq",
+                    "target": target,
+                    "seed": seed,
+                    "method": method,
+                    "metric": "rmse",
+                    "value": value,
+                    "seconds": seconds,
+                    "rows": name,
+                }
+            )
+    return rows
+
+
 def main() -> None:
     """Run, and print a line per target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -189,10 +225,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--inner", action="store_true")
+    parser.add_argument("--gaps", action="store_true")
     parser.add_argument("--set", dest="choices", nargs="*", default=[])
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     choices = {part.partition("=")[0]: yaml.safe_load(part.partition("=")[2]) for part in asked.choices}
+    if asked.gaps:
+        found = Parallel(asked.jobs)(delayed(with_gaps)(seed) for seed in range(asked.seeds))
+        report(pd.DataFrame([row for rows in found for row in rows]))
+        return
     jobs = [(name, seed, method) for name in asked.data for method in asked.methods for seed in range(asked.seeds)]
     found = Parallel(asked.jobs)(delayed(one)(*job, inner=asked.inner, choices=choices) for job in jobs)
     frame = pd.DataFrame([row for rows in found for row in rows])
