@@ -137,10 +137,9 @@ class Cells(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, width)."""
         numbers = inputs if self.only_numbers else inputs[:, self.number_columns]
-        missing = numbers.isnan()
-        parts = [self.numbers(numbers.masked_fill(missing, 0.0))]
+        parts = [self.numbers(numbers.nan_to_num(0.0, torch.inf, -torch.inf))]
         if self.gaps:
-            parts.append(missing[:, self.gaps].to(inputs.dtype))
+            parts.append(numbers[:, self.gaps].isnan().to(inputs.dtype))
         if self.feature_columns:
             parts.append(inputs[:, self.feature_columns])
         if self.table is not None:

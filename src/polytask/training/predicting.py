@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.architectures import MultiTaskModel
+from polytask.data.filed import pieces
 from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.tasks import Loss, Task, loss_of
@@ -58,7 +59,7 @@ def outputs_of(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: 
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        chunks = [forward(model, rows.take(part), precision, tasks) for part in torch.split(torch.arange(len(rows)), CHUNK)]
+        chunks = [forward(model, rows.part(part), precision, tasks) for part in pieces(len(rows), CHUNK)]
     model.train(was_training)
     return {task: _blank(_exact(torch.cat([chunk[task] for chunk in chunks])), rows) for task in chunks[0]} if chunks else {}
 

@@ -56,6 +56,13 @@ class Batch:
         weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
         return Batch(self.source, self.inputs.index_select(0, rows), targets, labelled, self.normalisation, weights)
 
+    def part(self, rows: slice) -> Batch:
+        """Consecutive rows of it, without a copy."""
+        targets = {task: values[rows] for task, values in self.targets.items()}
+        labelled = {task: None if mask is None else mask[rows] for task, mask in self.labelled.items()}
+        weights = {task: own[rows] for task, own in self.weights.items()}
+        return Batch(self.source, self.inputs[rows], targets, labelled, self.normalisation, weights)
+
     def counts(self) -> dict[str, int]:
         """How many labelled units each task has here."""
         return {task: len(self.targets[task]) if mask is None else int(mask.sum()) for task, mask in self.labelled.items()}
