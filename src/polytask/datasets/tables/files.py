@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 
 from polytask.data import Columns, Source, Sources
 from polytask.datasets.tables.opened import TEST_SHARE, OpenedTable, Rows, kinds_given
@@ -65,10 +66,28 @@ def load_tables(tables: Mapping[str, TableOptions], *, test_share: float = TEST_
     for name, own in parts.items():
         if not len(own["training"]):
             raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
+    if test_share:
+        _check_test_rows(tasks, opened, parts)
     codings = _codings(opened, parts)
     training = tuple(table.source(codings[name], _both(parts[name]), parts[name]["validation"]) for name, table in opened.items())
     door = partial(_test_sources, opened, parts, codings)
     return Loaded(Sources(training, door), tasks, tuple(notes))
+
+
+def _check_test_rows(tasks: Sequence[Task], opened: Mapping[str, OpenedTable], parts: Mapping[str, Mapping[str, Rows]]) -> None:
+    """Refuse, before anything is trained, a task that the test rows could say nothing about; files of their own stay closed."""
+    if any(table.options.test for table in opened.values()):
+        return
+    for task in tasks:
+        there = [table.labels[task.name][parts[name]["test"]] for name, table in opened.items() if task.name in table.labels]
+        labels = pd.Series(np.concatenate([own.astype(object) for own in there])).dropna()
+        wanted = 2 if hasattr(task, "classes") else 1
+        if labels.nunique() < wanted:
+            found = f"{len(labels)} labels" + (f", all {labels.iloc[0]!r}" if len(labels) else "")
+            remedy = "Give more rows with labels, or a larger test_share"
+            raise DataError(
+                "the test rows can say nothing about this task", where=f"task {task.name!r}, test part", found=found, remedy=remedy
+            )
 
 
 def _both(parts: Mapping[str, Rows]) -> Rows:
