@@ -114,7 +114,8 @@ def test_a_corrupt_file_of_the_full_data(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_a_bug_is_a_short_text_with_a_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def broken() -> None:
+    def broken(arguments: list[str]) -> None:
+        del arguments
         raise ZeroDivisionError("seven")
 
     monkeypatch.setattr(app, "app", broken)
