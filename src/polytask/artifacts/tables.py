@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from polytask.artifacts.model import Model, load
 from polytask.data import Columns
-from polytask.data.columns import Category, Text
+from polytask.data.columns import FILE_ROW, Category, Text
 from polytask.data.reading import ReadingOptions, TableFile, names_of, open_table
 from polytask.datasets.tables import TableOptions
 from polytask.datasets.tables.opened import OpenedTable
@@ -52,15 +53,21 @@ class TableModel:
         """How tables like those of training are read."""
         return ReadingOptions() if self.options is None else self.options.reading
 
-    def opened(self, table: Path) -> TableFile:
-        """A table whose categories are read as categories, whatever they look like."""
-        plain = self.reading
-        words = [column.name for column in self.coding.columns if isinstance(column, Category | Text)]
-        there = names_of(table, plain)
+    @property
+    def _words(self) -> tuple[str, ...]:
+        """The inputs that held words in training."""
+        return tuple(column.name for column in self.coding.columns if isinstance(column, Category | Text))
+
+    def _check_names(self, table: Path) -> None:
+        there = names_of(table, self.reading)
         for name in self.coding.names:
             if name not in there:
                 raise ConfigError("a column is missing that the model was trained on", where=f"{table}, column {name!r}")
-        return open_table(table, ReadingOptions(plain.delimiter, plain.encoding, plain.missing, tuple(words)))
+
+    def opened(self, table: Path) -> TableFile:
+        """A table whose categories are read as categories, whatever they look like."""
+        self._check_names(table)
+        return open_table(table, replace(self.reading, categories=self._words))
 
     def predict(self, table: Path, out: Path, *, proba: bool = False) -> list[str]:
         """Write a row of predictions for every row of a table, in its order, chunk by chunk.
@@ -93,7 +100,8 @@ class TableModel:
         return unknown
 
     def _frames(self, file: TableFile, proba: bool, unknown: list[str]) -> Iterator[pd.DataFrame]:
-        for chunk in file.chunks():
+        for frame in file.chunks():
+            chunk = frame.rename_axis(index=FILE_ROW)
             new = self.coding.unknown(chunk)
             unknown += [new] if new else []
             found = self.model.predict(chunk, self.source)
@@ -111,16 +119,17 @@ class TableModel:
         """
         if self.options is None:
             raise ConfigError("the run does not say what its targets are", where=RUN, remedy="Give the run's folder, and not its model's")
+        self._check_names(table)
+        tasks = [task for task in self.model.tasks if task.name in self.options.targets]
+        words = [task.name for task in tasks if any(isinstance(label, str) for label in getattr(task, "classes", ()))]
+        opened = OpenedTable(self.source, replace(self.options.of(str(table), [*self._words, *words]), unit=None))
+        answers = [{task.name: found for task, found in self.model.answers(chunk, self.source)} for chunk in opened.chunks()]
         rows = []
-        opened = OpenedTable(self.source, self.options, file=str(table))
-        outputs = [self.model.answers(chunk, self.source) for chunk in opened.chunks()]
-        for place, (task, _) in enumerate(outputs[0]):
-            labels = opened.labels[task.name]
+        for task in tasks:
+            labels, parts = opened.labels[task.name], [part[task.name] for part in answers]
             there = task.units(labels)
-            values = pd.concat([pd.Series(part[place][1].values) for part in outputs], ignore_index=True).to_numpy()
-            outcome = Outcome(
-                task.values(labels[there]), values[there], _chances([part[place][1].probabilities for part in outputs], there)
-            )
+            values = np.concatenate([part.values for part in parts])[there]
+            outcome = Outcome(task.values(labels[there]), values, _chances([part.probabilities for part in parts], there))
             metrics = measure(outcome, task.metrics)
             rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])

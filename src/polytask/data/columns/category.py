@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -47,9 +48,22 @@ class Category(Column):
     def unknown(self, cells: pd.Series[Any]) -> tuple[int, Sequence[str]]:
         """Cells whose category training had not, and their categories."""
         known = set(self.levels)
-        counts = cells.value_counts()
-        new = [value for value in counts.index if word(value) not in known]
-        return int(counts[new].sum()) if new else 0, [word(value) for value in new]
+        new = {level: count for level, count in counted(cells).most_common() if level not in known}
+        return sum(new.values()), list(new)
+
+
+def counted(cells: pd.Series[Any]) -> Counter[str]:
+    """How many cells there are of each category; of a part of a table no others than it has, whatever pandas knows of the whole.
+
+    Example:
+        >>> counted(pd.Series([7, None, 8, 7]))
+        Counter({'7': 2, '8': 1})
+    """
+    codes, distinct = pd.factorize(cells)
+    found: Counter[str] = Counter()
+    for value, count in zip(distinct, np.bincount(codes[codes >= 0], minlength=len(distinct)).tolist(), strict=True):
+        found[word(value)] += count
+    return found
 
 
 def word(value: object) -> str:

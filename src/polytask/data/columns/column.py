@@ -16,6 +16,9 @@ Array = NDArray[Any]
 NUMBER, AS_IT_IS = 0, -1
 """In place of a number of codes: a number, to be normalised; a number that is a feature already."""
 
+FILE_ROW = "row of the file"
+"""The name of an index that counts the rows of a file from 0: with it, a part of a table knows where its rows come from."""
+
 
 @dataclass(frozen=True)
 class Column(ABC):
@@ -68,5 +71,5 @@ def shown(value: object) -> str:
 
 def first_bad(cells: pd.Series[Any], bad: NDArray[np.bool_]) -> tuple[int, str]:
     """The row, from 1 as people count, of the first cell that is no good, and the cell."""
-    row = int(np.argmax(bad))
-    return row + 1, shown(cells.iloc[row])
+    place = int(np.argmax(bad))
+    return 1 + int(cells.index[place] if cells.index.name == FILE_ROW else place), shown(cells.iloc[place])

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data.coding import Array, Coding
-from polytask.data.columns.column import NUMBER, Column, shown
+from polytask.data.columns.column import NUMBER, Column, first_bad, shown
 from polytask.data.columns.seen import Seen
 from polytask.errors import DataError, StorageError
 
@@ -84,11 +84,10 @@ class Columns(Coding):
             width = len(column.cardinalities)
             with np.errstate(over="ignore"):  # refused below, in words
                 matrix[:, place : place + width] = column.encode(raw[column.name])
-            infinite = np.isinf(matrix[:, place : place + width]).any(axis=1)
+            infinite = np.asarray(np.isinf(matrix[:, place : place + width]).any(axis=1))
             if infinite.any():
-                row = int(infinite.argmax())
-                found = shown(raw[column.name].iloc[row])
-                raise DataError("a number is too large", where=f"column {column.name!r}, row {row + 1}", found=found)
+                row, found = first_bad(raw[column.name], infinite)
+                raise DataError("a number is too large", where=f"column {column.name!r}, row {row}", found=found)
             place += width
         return matrix
 

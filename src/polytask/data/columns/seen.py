@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numbers
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from polytask.data.columns.boolean import Boolean
-from polytask.data.columns.category import Category, word
+from polytask.data.columns.category import Category, counted
 from polytask.data.columns.column import Column, shown
 from polytask.data.columns.date import Date, times_of
 from polytask.data.columns.number import Number
@@ -39,15 +41,14 @@ class Seen:
 
     def take_in(self, cells: pd.Series[Any]) -> None:
         """The column's cells in the next chunk."""
-        there = cells.dropna()
+        before, there = self.filled + self.gaps, cells.dropna()
         self.filled, self.gaps = self.filled + len(there), self.gaps + len(cells) - len(there)
         if not len(there):
             return
-        kind = "category" if self.category else _kind(cells)
+        kind = "category" if self.category else _kind(cells, before)
         self.kinds.add(kind)
         if kind in {"category", "text"}:
-            counts = there.value_counts()
-            self.words.update(dict(zip(map(word, counts.index), counts.tolist(), strict=True)))
+            self.words.update(counted(there))
         elif kind == "date":
             times = times_of(there)
             self.hours = self.hours or bool((times != times.dt.normalize()).any())
@@ -65,11 +66,15 @@ class Seen:
         if kind == "text" and len(self.words) > max(FEW_DISTINCT, self.filled / 2):
             return Text(self.name, gaps)
         if kind in {"category", "text"}:
-            return Category(self.name, gaps, tuple(sorted(level for level, _ in self.words.most_common(MOST_LEVELS))))
+            return Category(self.name, gaps, tuple(sorted(self._frequent())))
         return Date(self.name, gaps, self.hours) if kind == "date" else {"boolean": Boolean, "number": Number}[kind](self.name, gaps)
 
+    def _frequent(self) -> list[str]:
+        """The most frequent words, of equally frequent ones the first by letter: in which order they came does not matter."""
+        return sorted(self.words, key=lambda level: (-self.words[level], level))[:MOST_LEVELS]
 
-def _kind(cells: pd.Series[Any]) -> str:
+
+def _kind(cells: pd.Series[Any], before: int) -> str:
     types = pd.api.types
     if types.is_bool_dtype(cells):
         return "boolean"
@@ -80,11 +85,11 @@ def _kind(cells: pd.Series[Any]) -> str:
     if isinstance(cells.dtype, pd.CategoricalDtype):
         return "category"
     if cells.dtype == object:
-        return _kind_of_objects(cells)
+        return _kind_of_objects(cells, before)
     return "text"
 
 
-def _kind_of_objects(cells: pd.Series[Any]) -> str:
+def _kind_of_objects(cells: pd.Series[Any], before: int) -> str:
     """Of cells of any type: numbers or booleans beside gaps, or words.
 
     Raises:
@@ -96,8 +101,15 @@ def _kind_of_objects(cells: pd.Series[Any]) -> str:
         "decimal": "number", "datetime": "date", "datetime64": "date", "date": "date", "categorical": "category",
     }  # fmt: skip
     if inferred not in known:
-        first = next(iter(cells.dropna()))
-        other = next((value for value in cells.dropna() if type(value) is not type(first)), first)
-        found = shown(other) if other is first else f"{shown(first)} and {shown(other)}"
-        raise DataError("a column holds one kind of thing", where=f"column {cells.name!r}", found=found, remedy="Make it numbers or text")
+        places = np.flatnonzero(cells.notna())
+        first = cells.iloc[places[0]]
+        at = next((place for place in places if _sort(cells.iloc[place]) is not _sort(first)), places[0])
+        found = shown(first) if at == places[0] else f"{shown(first)} and {shown(cells.iloc[at])}"
+        where = f"column {cells.name!r}, row {before + at + 1}"
+        raise DataError("a column holds one kind of thing", where=where, found=found, remedy="Make it numbers or text")
     return known[inferred]
+
+
+def _sort(value: object) -> type:
+    """What a cell holds: numbers of all types are of one sort."""
+    return Number if isinstance(value, numbers.Number) and not isinstance(value, bool | np.bool_) else type(value)

@@ -99,8 +99,7 @@ def _tasks(opened: Mapping[str, OpenedTable]) -> tuple[Task, ...]:
     found = []
     for target, kind in kinds_given(opened).items():
         labels = [table.labels[target] for table in opened.values() if target in table.labels]
-        common = labels[0] if len(labels) == 1 else np.concatenate([own.astype(object) for own in labels])
-        found.append(task_for(target, common, kind, weights.get(target, 1.0)))
+        found.append(task_for(target, np.concatenate(labels), kind, weights.get(target, 1.0)))
     return tuple(found)
 
 
@@ -108,7 +107,7 @@ def _codings(opened: Mapping[str, OpenedTable], parts: Mapping[str, Mapping[str,
     """Per table what codes its inputs: one and the same for tables that have the same columns."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, table in opened.items():
-        alike.setdefault(table.features, []).append(name)
+        alike.setdefault(tuple(sorted(table.features)), []).append(name)
     found = {}
     for names in alike.values():
         categories = [column for name in names for column in opened[name].options.categories]
@@ -127,8 +126,8 @@ def _test_sources(
 def _test_source(table: OpenedTable, rows: Rows, coding: Columns) -> Source:
     if table.options.test is None:
         return table.source(coding, rows)
-    other = OpenedTable(table.name, table.options, file=table.options.test)
-    return other.source(coding, np.arange(other.file.rows))
+    other = table.test()
+    return other.source(coding, other.labelled)
 
 
 def paths_of(tables: Mapping[str, TableOptions]) -> Sequence[str]:

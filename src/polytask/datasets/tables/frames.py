@@ -40,9 +40,9 @@ def as_frame(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN401 
 
 
 def _of_columns(columns: Mapping[str, NDArray[Any]], where: str) -> pd.DataFrame:
-    lengths = {name: np.shape(values)[:1] for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name}: {length[0] if length else 'no'} cells" for name, length in list(lengths.items())[:4])
+    shapes = {name: values.shape for name, values in columns.items()}
+    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
+        found = ", ".join(f"{name}: {' x '.join(map(str, shape)) or 'no'} cells" for name, shape in list(shapes.items())[:4])
         raise DataError("all columns have as many cells", where=where, found=found)
     return pd.DataFrame(columns)
 

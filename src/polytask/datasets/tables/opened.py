@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data import Columns, Source, split
+from polytask.data.columns import FILE_ROW
 from polytask.data.filed import new_array
 from polytask.data.prescribed import by_column, by_time
 from polytask.data.reading import check_features, check_targets, open_table
@@ -33,13 +34,12 @@ class OpenedTable:
     Args:
         name: What the source will be called.
         options: What is said of it.
-        file: Another file with the same columns, in place of the first: that of the test rows.
         large: Whether it is read in chunks and its inputs are kept in a file; by default as its size demands.
     """
 
-    def __init__(self, name: str, options: TableOptions, file: str | None = None, *, large: bool | None = None) -> None:
+    def __init__(self, name: str, options: TableOptions, *, large: bool | None = None) -> None:
         self.name, self.options = name, options
-        self.file = open_table(file or options.file, options.reading)
+        self.file = open_table(options.file, options.reading)
         self.large = self.file.rows * len(self.file.columns) > LARGE if large is None else large
         self.events = {target: event_column(kind) for target, kind in options.targets.items()}
         events = [event for event in self.events.values() if event]
@@ -58,7 +58,8 @@ class OpenedTable:
 
     def chunks(self) -> Iterator[pd.DataFrame]:
         """The rows in the order of the file; at once where there is room."""
-        return self.file.chunks() if self.large else iter([self._whole])
+        frames = self.file.chunks() if self.large else iter([self._whole])
+        return (frame.rename_axis(index=FILE_ROW) for frame in frames)
 
     @cached_property
     def special(self) -> pd.DataFrame:
@@ -77,12 +78,18 @@ class OpenedTable:
     def notes(self) -> list[str]:
         """What is odd about the table, a line each; what cannot be is refused."""
         targets, where = list(self.options.targets), str(self.file.path)
-        words = ("binary", "multiclass", "ordinal")
-        kinds = {target: "category" for target, kind in self.options.targets.items() if (kind or "").startswith(words)}
-        plain = [target for target in targets if not self.events[target]]
+        given = {target: (kind or "").partition("(")[0] for target, kind in self.options.targets.items()}
+        kinds = {target: "category" for target, kind in given.items() if kind in {"binary", "multiclass", "ordinal"}}
+        # Sets of labels may well be there once only.
+        plain = [target for target in targets if not self.events[target] and given[target] != "multilabel"]
         found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
         sample = next(self.chunks())[[*self.features, *plain]]  # a first chunk is enough to look odd
         return [*self.file.warnings, *found, *check_features(sample, plain, where)]
+
+    @property
+    def labelled(self) -> Rows:
+        """The rows that have a label of any target."""
+        return np.flatnonzero(np.any([pd.notna(own) for own in self.labels.values()], axis=0))
 
     def parts(self, test_share: float, seed: int) -> dict[str, Rows]:
         """The rows for training, validation (none where they are drawn later) and test; rows without any label are in no part.
@@ -90,8 +97,7 @@ class OpenedTable:
         Raises:
             DataError: A word in the split column that is no part; rows without a group or a time; too few rows.
         """
-        options = self.options
-        there = np.flatnonzero(np.any([pd.notna(own) for own in self.labels.values()], axis=0))
+        options, there = self.options, self.labelled
         share = 0.0 if options.test else test_share if options.test_share is None else options.test_share
         if options.split:
             found = by_column(self.special[options.split].to_numpy(dtype=object))
@@ -134,6 +140,11 @@ class OpenedTable:
         mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)
         labels = {target: own[rows] for target, own in self.labels.items()}
         return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows))
+
+    def test(self) -> OpenedTable:
+        """The file of the test rows: what is a category here is one there, whatever it looks like."""
+        words = [name for name in (*self.features, *self.options.targets) if self.file.kinds[name] == "category"]
+        return OpenedTable(self.name, self.options.of(str(self.options.test), words))
 
     def inputs_of(self, rows: Rows) -> Iterator[pd.DataFrame]:
         """The inputs of these rows, chunk by chunk."""

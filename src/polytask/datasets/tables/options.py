@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from polytask.data.reading import ReadingOptions
 from polytask.errors import ConfigError
@@ -65,6 +65,15 @@ class TableOptions:
         if len(ways) > 1 or (self.split and (self.group or self.test)):
             found = ", ".join(name for name in ("split", "time", "group", "test") if getattr(self, name))
             raise ConfigError("rows are divided in one way", where=where, found=found, remedy="A split column needs no other way")
+
+    def of(self, file: str, words: Sequence[str]) -> TableOptions:
+        """What is to be said of another file with the same inputs and targets, all of whose rows are meant.
+
+        Args:
+            file: Its path.
+            words: Columns that held categories: they do there too, whatever they look like.
+        """
+        return replace(self, file=file, test=None, group=None, time=None, split=None, without=(), categories=tuple(words))
 
     @property
     def reading(self) -> ReadingOptions:
