@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length
 
-from polytask.tabular.base import TableEstimator, row_weights, target_frame, targets_of, weighted
+from polytask.tabular.base import TableEstimator, check_same_order, row_weights, target_frame, targets_of, weighted
 
 Array = NDArray[Any]
 
@@ -36,6 +36,7 @@ class ArrayEstimator(TableEstimator):
         frame = self._inputs(X, reset=True)
         targets, _, self._flat = target_frame(y)
         check_consistent_length(frame, targets)
+        check_same_order(X, y)
         labels, tasks = targets_of(targets, {str(name): self._kind(targets[name]) for name in targets})
         self._note(tasks)
         tasks = weighted(tasks, task_weights)

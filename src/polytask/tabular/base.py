@@ -107,6 +107,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
             values = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=1 + reset)
             return pd.DataFrame(values, columns=[f"x{number}" for number in range(values.shape[1])])
         frame = as_frame(X, "X")
+        check_names_differ(frame, "X")
         validate_data(self, frame, reset=reset, skip_check_array=True)
         if len(frame) < 1 + reset:
             raise DataError("too few rows", where="X", found=f"{len(frame)} sample(s), at least {1 + reset} are needed")
@@ -142,6 +143,29 @@ def targets_of(Y: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> tuple
     return labels, tuple(task_for(name, own, kinds.get(name)) for name, own in labels.items())
 
 
+def check_names_differ(frame: pd.DataFrame, where: str) -> None:
+    """Refuse two columns of one name: nobody knows which is meant.
+
+    Raises:
+        DataError: A name stands there twice.
+    """
+    doubled = frame.columns[frame.columns.duplicated()]
+    if len(doubled):
+        raise DataError("a column's name stands there twice", where=where, found=repr(doubled[0]), remedy="Rename or drop one of them")
+
+
+def check_same_order(X: Any, y: Any) -> None:  # noqa: ANN401 - of any types
+    """Refuse pandas objects whose rows are the same in another order: matched by place, labels would go to the wrong rows.
+
+    Raises:
+        DataError: The indices differ in their order alone.
+    """
+    if not (isinstance(X, pd.DataFrame) and isinstance(y, pd.DataFrame | pd.Series)) or len(X) != len(y) or X.index.equals(y.index):
+        return
+    if X.index.is_unique and y.index.is_unique and X.index.isin(y.index).all():
+        raise DataError("the rows of y are those of X in another order", where="y, index", remedy="Sort them alike: y.loc[X.index]")
+
+
 def target_frame(y: Any) -> tuple[pd.DataFrame, bool, bool]:  # noqa: ANN401 - a table of any library, or an array
     """Targets as a frame, whether their columns have names, and whether they came as (N,).
 
@@ -152,6 +176,7 @@ def target_frame(y: Any) -> tuple[pd.DataFrame, bool, bool]:  # noqa: ANN401 - a
     named = is_table(y)
     values = y if named else check_array(y, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan", input_name="y")
     frame = as_frame(values, "y")
+    check_names_differ(frame, "y")
     names = ["target"] if not named and frame.shape[1] == 1 else [str(name) for name in frame.columns]
     return frame.set_axis(names, axis=1), named, getattr(values, "ndim", 2) == 1
 

@@ -17,7 +17,7 @@ from polytask.errors import ConfigError
 from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.registry.rows import nearest
-from polytask.tabular.base import TableEstimator, row_weights, target_frame, targets_of, weighted
+from polytask.tabular.base import TableEstimator, check_same_order, row_weights, target_frame, targets_of, weighted
 from polytask.tasks import Task
 
 Array = NDArray[Any]
@@ -133,6 +133,7 @@ class MultiTaskEstimator(TableEstimator):
         targets, self._named, self._flat = target_frame(y)
         targets = _chosen(targets, [str(name) for name in (targets if self.targets is None else self.targets)])
         check_consistent_length(frame, targets)
+        check_same_order(X, y)
         labels, tasks = targets_of(targets, self.targets if isinstance(self.targets, Mapping) else {})
         tasks = weighted(tasks, task_weights)
         return self._fit(frame, labels, tasks, row_weights(sample_weight, frame, tasks))
@@ -156,15 +157,17 @@ class MultiTaskEstimator(TableEstimator):
         return next(iter(found.values())) if self._flat else list(found.values())
 
     def score(self, X: Any, y: Any) -> float:  # noqa: ANN401
-        """The mean over targets of (metric − trivial) / (perfect − trivial): 0 is a predictor that never looks at X, 1 a perfect one."""
+        """The mean over targets with labels of (metric − trivial) / (perfect − trivial): 0 never looks at X, 1 is perfect."""
         scores = []
         for name, outcome in self._scored(X, y).items():
+            if not len(outcome.targets):
+                continue
             task = self._task(name)
             metric = find_metric(task.metric)
             levels = getattr(task, "levels", ())
             trivial = metric.function(trivial_outcome(task.kind, self._truths[name], outcome.targets, levels))
             scores.append(relative(metric, metric.function(outcome), trivial))
-        return float(np.mean(scores))
+        return float(np.mean(scores)) if scores else float("nan")
 
     def evaluate(self, X: Any, y: Any) -> pd.DataFrame:  # noqa: ANN401
         """Every metric of every target, on the rows that have a label: columns target, metric, value, rows."""

@@ -53,7 +53,7 @@ class Binary(Task):
         Task.__post_init__(self)
         object.__setattr__(self, "classes", checked_classes(self.name, self.classes, least=2))
         if len(self.classes) != 2:
-            raise ConfigError("a binary task has two classes", where=f"task {self.name!r}", found=self.classes)
+            raise ConfigError("a binary task has two classes", where=f"task {self.name!r}", found=_some(self.classes))
         if self.positive_weight is not None and self.positive_weight != BALANCED:
             object.__setattr__(self, "positive_weight", checked_weight(self.name, self.positive_weight, "positive_weight"))
         object.__setattr__(self, "label_smoothing", checked_smoothing(self.name, self.label_smoothing))
@@ -114,3 +114,7 @@ class Binary(Task):
         positive = torch.sigmoid(outputs.double().squeeze(1))
         probabilities = torch.stack((1 - positive, positive), dim=1)
         return Predictions((outputs.squeeze(1) > 0).long().numpy(force=True), probabilities.numpy(force=True))
+
+
+def _some(classes: tuple[Label, ...]) -> str:
+    return ", ".join(map(repr, classes[:4])) + (f", …, {len(classes)} in all" if len(classes) > 4 else "")

@@ -89,20 +89,45 @@ def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: f
     if isinstance(kind, Task):
         return kind
     where = f"target {name!r}"
-    if not pd.notna(labels).any():
-        raise DataError("no row has a label", where=where, remedy="Leave it out, or give labels")
+    _check_labels(name, labels)
     chosen, options = spelled_component("task kind", kind or inferred_kind(labels))
     target = find("task kind", chosen).resolve()
     if target.per_token:
         raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     options.pop("event", None)  # a column of the table, which `labels` knows of
-    if "classes" in inspect.signature(target).parameters and "classes" not in options:
+    has_classes = "classes" in inspect.signature(target).parameters
+    if has_classes and "classes" not in options:
         options["classes"] = _classes(name, labels, chosen, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
     except TypeError as error:
         raise ConfigError("these options do not fit", where=f"{where}, kind {chosen!r}", found=error) from None
+    if not has_classes:
+        _check_numbers(name, labels, chosen)
     return task
+
+
+def _check_labels(name: str, labels: Array) -> None:
+    """Refuse what no kind of task can learn; rows are counted from 1, as people do."""
+    where, there = f"target {name!r}", pd.Series(labels).dropna()
+    if not len(there):
+        raise DataError("no row has a label", where=where, remedy="Leave it out, or give labels")
+    if there.dtype.kind == "f" and np.isinf(there).any():
+        row = int(there.index[np.isinf(there)][0]) + 1
+        raise DataError("a label is infinite", where=f"{where}, row {row}", remedy="Give a number, or nothing")
+    if there.nunique() == 1:
+        found = f"{len(there)} labels, all {there.iloc[0]}"
+        raise DataError("of a single class or number there is nothing to learn", where=where, found=found, remedy="Leave it out")
+
+
+def _check_numbers(name: str, labels: Array, kind: str) -> None:
+    if labels.dtype.kind in "biuf":
+        return
+    numbers = pd.to_numeric(pd.Series(labels), errors="coerce").to_numpy(dtype=np.float64)
+    bad = np.flatnonzero(np.isnan(numbers) & pd.notna(labels))
+    if len(bad):
+        remedy = f"Take another kind than {kind}, or mend the cell"
+        raise DataError("a label is no number", where=f"target {name!r}, row {bad[0] + 1}", found=repr(labels[bad[0]]), remedy=remedy)
 
 
 def _classes(name: str, labels: Array, kind: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
