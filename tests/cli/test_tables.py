@@ -1,0 +1,170 @@
+"""Tables on the command line: from a file to a model, to predictions, and to one line where something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from polytask.cli import app
+from polytask.cli.tables import spread
+
+ROWS = 160
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> object:
+    def run(*words: str) -> int:
+        monkeypatch.setattr("sys.argv", ["polytask", *words])
+        try:
+            app.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    return run
+
+
+def table(rows: int = ROWS) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    age = random.normal(40, 10, rows).round(1)
+    frame = pd.DataFrame({"age": age, "town": random.choice(["Oslo", "Rome"], rows), "customer": random.integers(0, 40, rows)})
+    frame["churn"] = np.where(age + 5 * random.normal(size=rows) > 40, "yes", "no")
+    frame["value"] = (3 * age + random.normal(size=rows)).round(2)
+    frame["part"] = random.choice(["train", "validation", "test"], rows)
+    for target in ("churn", "value"):
+        frame.loc[random.random(rows) < 0.2, target] = None
+    return frame
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    path = tmp_path / "sales.csv"
+    table().to_csv(path, index=False)
+    return path
+
+
+FAST = ("--preset", "quick", "--set", "training.epochs=2", "--set", "training.threads=1")
+
+
+def test_train_predict_evaluate(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    said = ["train", str(sales), "--targets", "churn", "value", "--without", "part", "--group", "customer", "--weight", "churn=2"]
+    assert call(*said, "--out", str(run), *FAST) == 0  # type: ignore[operator]
+    assert "churn (binary), value (regression)" in capsys.readouterr().out
+    config = yaml.safe_load((run / "run.yaml").read_text())
+    assert config["balancer"] == "fixed"
+    assert config["tables"]["sales"]["targets"] == {"churn": "binary", "value": "regression"}
+    new = tmp_path / "new.csv"
+    table().drop(columns=["churn", "value"]).assign(town="Ulm").iloc[:, ::-1].to_csv(new, index=False)
+    for out in ("found.csv", "found.parquet"):
+        assert call("predict", str(run), str(new), "-o", str(tmp_path / out), "--proba") == 0  # type: ignore[operator]
+        assert "column 'town': 160 of 160 rows ('Ulm')" in capsys.readouterr().out
+    first, second = pd.read_csv(tmp_path / "found.csv"), pd.read_parquet(tmp_path / "found.parquet")
+    assert list(first) == ["churn", "value", "churn=no", "churn=yes"]
+    assert np.allclose(first["value"], second["value"], rtol=1e-12)
+    assert call("evaluate", str(run), str(sales), "-o", str(tmp_path / "metrics.csv")) == 0  # type: ignore[operator]
+    metrics = pd.read_csv(tmp_path / "metrics.csv")
+    assert metrics.query("target == 'churn'")["rows"].unique().tolist() == [int(table()["churn"].notna().sum())]
+
+
+def test_a_study_repeats_itself_from_its_own_file(call: object, sales: Path, tmp_path: Path) -> None:
+    words = ("--targets", "churn,value", "--split", "part", "--without", "customer", "--arms", "single,equal", "--seeds", "2", "--quiet")
+    assert call("study", str(sales), *words, "--workers", "1", "--out", str(tmp_path / "a"), *FAST) == 0  # type: ignore[operator]
+    assert call("study", str(tmp_path / "a" / "run.yaml"), "--out", str(tmp_path / "b"), "--quiet") == 0  # type: ignore[operator]
+    first, second = (tmp_path / name / "predictions.parquet" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    tested = {int(unit.split("/")[1]) for unit in pd.read_parquet(first)["unit"]}
+    assert tested <= {row + 1 for row in np.flatnonzero(table()["part"] == "test")}
+
+
+def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path) -> None:
+    table()[["age", "town", "churn"]].to_csv(tmp_path / "left.csv", index=False)
+    table()[["age", "town", "value"]].to_parquet(tmp_path / "right.parquet")
+    content = {
+        "tables": {
+            "left": {"file": "left.csv", "targets": ["churn"]},
+            "right": {"file": "right.parquet", "targets": {"value": "regression"}},
+        },
+        "arms": ["single", "equal"],
+        "seeds": 2,
+        "workers": 1,
+        "training": {"epochs": 1, "sampling": "round-robin", "threads": 1},
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+    assert call("study", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "run"), "--quiet") == 0  # type: ignore[operator]
+    verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert verdict["study"] == "left + right"
+    assert set(verdict["tasks"]) == {"churn", "value"}
+
+
+def test_the_schema_names_every_choice(call: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("schema") == 0  # type: ignore[operator]
+    schema = json.loads(capsys.readouterr().out)
+    assert {"tables", "arms", "seeds", "training"} <= set(schema["properties"])
+
+
+def test_an_option_of_several_words_ends_at_the_next_option() -> None:
+    assert spread(["study", "a.csv", "--targets", "x", "y", "-o", "z", "w"]) == [
+        "study", "a.csv", "--targets", "x", "--targets", "y", "-o", "z", "w",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ((), "--targets"),
+        (("--targets", "chrun"), "Did you mean 'churn'"),
+        (("--targets", "churn", "--kind", "churn=binray"), "Did you mean 'binary'"),
+        (("--targets", "churn", "--kind", "value=regression"), "value"),
+        (("--targets", "churn", "--kind", "churn"), "--kind"),
+        (("--targets", "churn", "--kind", "churn=regression"), "no number"),
+        (("--targets", "value", "--kind", "value=regression(speed=3)"), "speed"),
+        (("--targets", "churn", "--weight", "value=2"), "value"),
+        (("--targets", "churn", "--weight", "churn=two"), "a weight is a number"),
+        (("--targets", "churn", "--group", "custmer"), "Did you mean 'customer'"),
+        (("--targets", "churn", "--time", "when"), "'when'"),
+        (("--targets", "churn", "--split", "town"), "names no part"),
+        (("--targets", "churn", "--split", "part", "--group", "customer"), "one way"),
+        (("--targets", "churn", "--unit", "name"), "'name'"),
+        (("--targets", "churn", "--preset", "fast"), "unknown preset"),
+        (("--targets", "churn", "--category", "twon"), "twon"),
+        (("--targets", "churn", "--delimiter", ";"), "sales.csv"),
+        (("--targets", "churn", "--encoding", "utf-9"), "utf-9"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], text: str
+) -> None:
+    assert call("train", str(sales), *words, "--out", str(tmp_path / "run")) == app.USER_CAN_MEND  # type: ignore[operator]
+    said = capsys.readouterr().err
+    assert text in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, other = tmp_path / "run", tmp_path / "other.csv"
+    assert call("train", str(sales), "--targets", "churn", "--out", str(run), *FAST, "--quiet") == 0  # type: ignore[operator]
+    table().drop(columns="age").to_csv(other, index=False)
+    strange = tmp_path / "strange.csv"
+    table().assign(churn="perhaps").to_csv(strange, index=False)
+    capsys.readouterr()
+    for words, text in (
+        (("predict", str(run), str(other), "-o", str(tmp_path / "o.csv")), "column 'age'"),
+        (("predict", str(run), str(sales), "-o", str(sales)), "exists already"),
+        (("predict", str(run), str(sales), "-o", str(tmp_path / "o.txt")), ".csv or .parquet"),
+        (("predict", str(tmp_path), str(sales), "-o", str(tmp_path / "o.csv")), "no model"),
+        (("predict", str(run), str(tmp_path / "none.csv"), "-o", str(tmp_path / "o.csv")), "no such file"),
+        (("evaluate", str(run), str(strange)), "perhaps"),
+        (("train", "mnist-fashion", "--targets", "digit"), "option of tables"),
+        (("train", str(sales), "--targets", "churn", "--out", str(run)), "finished run"),
+    ):
+        assert call(*words) == app.USER_CAN_MEND, words  # type: ignore[operator]
+        said = capsys.readouterr().err
+        assert text in said
+        assert said.count("\n") == 1
