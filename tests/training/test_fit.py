@@ -119,6 +119,19 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     again = fit(network(three_tasks), [table(gaps=0.3)], balancer, checkpoint=tmp_path / "state", **choices)
     assert same(whole, again)
 
+@pytest.mark.parametrize("balancer", ["uncertainty", "famo"])
+def test_a_run_may_be_paused_and_goes_on_as_if_it_had_not_been(
+    table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, balancer: str
+) -> None:
+    choices = CHOICES | {"checkpoint_seconds": 1e9, "schedule": "CosineAnnealingLR", "schedule_options": {"T_max": 4}}
+    whole = fit(network(three_tasks), [table(gaps=0.3)], balancer, **choices)
+    for epoch in (1, 3, 3, 4):
+        run = fit(network(three_tasks), [table(gaps=0.3)], balancer, checkpoint=tmp_path / "state", pause_after=epoch, **choices)
+        assert (run.epochs, run.finished, len(run.timeline)) == (epoch, epoch == 4, epoch)
+    assert same(whole, run)
+    assert [point[1] for point in whole.timeline] == [point[1] for point in run.timeline]
+    assert max(point[1] for point in run.timeline) == run.relative
+
 
 def test_a_finished_run_is_not_trained_again(
     table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -68,6 +68,7 @@ def fit(
     batch_sizes: Mapping[str, int] | None = None,
     checkpoint: Path | None = None,
     watch: Watch = ignore,
+    pause_after: int | None = None,
     options: TrainingOptions | None = None,
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> Run:
@@ -83,6 +84,8 @@ def fit(
         batch_sizes: Rows per source and step, where sampling is proportional; by default `batch_size` in proportion to the sources.
         checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
         watch: Is told how far it is, a few times a second.
+        pause_after: An epoch after which to stop for now, from 1: what is there so far is returned, and the same call with the checkpoint goes
+            on as if there had been no pause.
         options: All choices at once, or
         **choices: any of them by name; see `TrainingOptions`.
 
@@ -107,7 +110,7 @@ def fit(
         model, sources, balancer, seed=seed, batch_sizes=batch_sizes, checkpoint=checkpoint, watch=watch, options=options, **choices
     )
     with threads(loop.options.threads):
-        loop.run()
+        loop.run(pause_after)
         outcomes = outcomes_of(model, loop.data.tasks, loop.data.validation, loop.precision)
     return _run_of(loop, measured(loop.data.tasks, outcomes), matched)
 
@@ -293,6 +296,8 @@ def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: 
         rows=state.rows,
         seconds=state.seconds,
         peak_memory=state.peak_memory,
+        timeline=tuple(state.timeline),
+        finished=state.finished,
         matched=matched,
         codings={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
     )

@@ -65,13 +65,17 @@ class Loop:
         self._before = self.state.seconds
         self._rows_before = self.state.rows
 
-    def run(self) -> None:
-        """Train, and restore the best weights at the end."""
+    def run(self, until: int | None = None) -> None:
+        """Train, and restore the best weights at the end.
+
+        Args:
+            until: An epoch after which to pause: the state is saved, and a loop that loads it goes on as if there had been no pause.
+        """
         self.state.optimizer.zero_grad()  # what an earlier backward left belongs to no step of this run
         with torch.random.fork_rng(devices=()):
-            while not self.state.finished:
+            while not self.state.finished and (until is None or self.state.epoch < until):
                 self._epoch()
-                self._save()
+                self._save(pausing=self.state.epoch == until)
         self.state.restore_best()
 
     def _epoch(self) -> None:
@@ -181,6 +185,7 @@ class Loop:
         for task, value in self._metrics.items():
             name = self._yardstick.metrics[task].name
             state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
+        state.timeline.append((self._seconds(), sum(relative.values()) / len(relative)))
         if state.stopping.update(relative):
             state.keep_best()
         if self.options.schedule_every == "epoch":
@@ -196,8 +201,7 @@ class Loop:
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
-        now = time.monotonic()
-        self.state.seconds = self._before + now - self._started
+        now, self.state.seconds = time.monotonic(), self._seconds()
         if number == self.sampler.steps or now - self._reported >= SECONDS_BETWEEN_REPORTS:
             self._reported = now
             self.memory.sample()
@@ -205,11 +209,14 @@ class Loop:
             epoch, epochs = self.state.epoch + 1, self.options.epochs
             self.watch(Progress(epoch, epochs, number, self.sampler.steps, losses, self._metrics, speed, self.state.seconds))
 
-    def _save(self) -> None:
-        now = time.monotonic()
-        self.state.seconds = self._before + now - self._started
+    def _seconds(self) -> float:
+        """Spent so far, over all sessions."""
+        return self._before + time.monotonic() - self._started
+
+    def _save(self, *, pausing: bool) -> None:
+        now, self.state.seconds = time.monotonic(), self._seconds()
         self.state.peak_memory = max(self.state.peak_memory, self.memory.bytes)
-        due = self.state.finished or now - self._saved >= self.options.checkpoint_seconds
+        due = self.state.finished or pausing or now - self._saved >= self.options.checkpoint_seconds
         if self.checkpoint is not None and due:
             save_state(self.checkpoint, self.state.state_dict())
             self._saved = now

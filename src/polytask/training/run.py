@@ -34,6 +34,8 @@ class Run:
         rows: How many were seen.
         seconds: How long it took.
         peak_memory: Bytes of the process, sampled; the largest of all sessions.
+        timeline: Per epoch the seconds spent, and the mean relative validation metric that it reached.
+        finished: Whether it has converged or used its budget; a run that was paused has not.
         codings: Per source of texts or tables, what made its inputs.
         matched: What a weights file and the network had in common, if one was given.
     """
@@ -52,5 +54,7 @@ class Run:
     rows: int
     seconds: float
     peak_memory: int
+    timeline: tuple[tuple[float, float], ...] = ()
+    finished: bool = True
     matched: Matched | None = None
     codings: Mapping[str, Coding] = field(default_factory=dict)

@@ -57,6 +57,7 @@ class TrainingState:
         best_epoch: The epoch whose weights `best` holds.
         best: The weights with the best mean relative validation metric.
         history: One row per number.
+        timeline: Per epoch the seconds spent, and the mean relative validation metric that it reached.
         identity: What its result depends on: a state with another one is not loaded.
     """
 
@@ -74,6 +75,7 @@ class TrainingState:
     best_epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[HistoryRow] = field(default_factory=list)
+    timeline: list[tuple[float, float]] = field(default_factory=list)
     identity: Mapping[str, Any] = field(default_factory=dict)
 
     def keep_best(self) -> None:
@@ -100,6 +102,7 @@ class TrainingState:
             "counters": {name: getattr(self, name) for name in _COUNTERS},
             "best": self.best,
             "history": [list(row) for row in self.history],
+            "timeline": [list(point) for point in self.timeline],
             "identity": self.identity,
         }
 
@@ -117,6 +120,7 @@ class TrainingState:
             setattr(self, name, state["counters"][name])
         self.best = dict(state["best"])
         self.history = [HistoryRow(*row) for row in state["history"]]
+        self.timeline = [(seconds, relative) for seconds, relative in state["timeline"]]
 
     def _lay_out_moments(self) -> None:
         """Files hold tensors row by row; fused optimizers walk memory, so moments need their parameter's own layout."""
