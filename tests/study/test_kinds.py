@@ -17,7 +17,7 @@ from polytask.evaluation.metrics import METRICS, Outcome
 from polytask.evaluation.predictions import read
 from polytask.evaluation.results import Verdict
 from polytask.study import Study
-from polytask.study.study import classes_in_order
+from polytask.study.concluding import classes_in_order
 from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Quantile, Survival, Task
 from polytask.training.preparation import prepare, prepare_source
 

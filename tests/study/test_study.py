@@ -115,7 +115,7 @@ def test_a_study_that_was_killed_after_the_opening_does_not_open_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(study_module, "ship", killed)
+        broken.setattr("polytask.study.concluding.ship", killed)
         with pytest.raises(KeyboardInterrupt):
             make().run(tmp_path / "run")
     assert make().run(tmp_path / "run").verdict.openings == 1

@@ -4,6 +4,6 @@ Rows hold dotted strings that are resolved on demand, so that `polytask methods`
 torch. Help texts, tables in the docs and files that name a component are all printed from, or looked up in, these rows.
 """
 
-from polytask.registry.rows import Row, all_rows, find, names, rows_of
+from polytask.registry.rows import Range, Row, all_rows, find, names, rows_of
 
-__all__ = ["Row", "all_rows", "find", "names", "rows_of"]
+__all__ = ["Range", "Row", "all_rows", "find", "names", "rows_of"]

@@ -1,6 +1,6 @@
 """Balancers that look at the geometry of the tasks' gradients, step by step: weights from the Gramian."""
 
-from polytask.registry.rows import Row
+from polytask.registry.rows import Range, Row
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -35,6 +35,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="T × P",
         state="a mean cosine per pair of tasks and group, a random generator",
+        ranges=(Range("beta", 0.001, 0.5, log=True),),
     ),
     Row(
         "balancer",
@@ -57,6 +58,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="T × P",
         state="a scalar per task and its optimizer",
+        ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
     Row(
         "balancer",
@@ -68,6 +70,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
+        ranges=(Range("c", 0.1, 0.9),),
     ),
     Row(
         "balancer",
@@ -90,6 +93,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
+        ranges=(Range("alpha", 0.5, 3.0),),
     ),
     Row(
         "balancer",
@@ -145,5 +149,6 @@ ROWS: tuple[Row, ...] = (
         cost="one more backward of each head",
         memory="T × the last layer",
         state="a weight per task with its optimizer, the first losses",
+        ranges=(Range("alpha", 0.1, 3.0),),
     ),
 )

@@ -1,6 +1,6 @@
 """Balancers that look at nothing, or at the losses alone: one backward pass for all tasks."""
 
-from polytask.registry.rows import Row
+from polytask.registry.rows import Range, Row
 
 ROWS = (
     Row(
@@ -30,6 +30,7 @@ ROWS = (
         needs="losses",
         cost="none",
         state="a log-variance per task and its optimizer",
+        ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
     Row(
         "balancer",
@@ -50,6 +51,7 @@ ROWS = (
         needs="losses of earlier steps",
         cost="none",
         state="mean losses per task",
+        ranges=(Range("temperature", 0.5, 8.0, log=True),),
     ),
     Row(
         "balancer",
@@ -60,6 +62,7 @@ ROWS = (
         needs="losses",
         cost="none",
         state="a scalar per task and its optimizer",
+        ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
     Row(
         "balancer",
@@ -90,6 +93,7 @@ ROWS = (
         needs="losses from 0 up",
         cost="none",
         state="mean losses per task",
+        ranges=(Range("mu", 0.1, 10.0, log=True),),
     ),
     Row(
         "balancer",
@@ -110,5 +114,9 @@ ROWS = (
         needs="losses before and after the step",
         cost="one more forward pass",
         state="a logit per task and its optimizer",
+        ranges=(
+            Range("lr", 0.0025, 0.25, log=True),
+            Range("gamma", 0.0001, 0.1, log=True),
+        ),
     ),
 )

@@ -1,6 +1,6 @@
 """Balancers that look at losses at other values of the parameters."""
 
-from polytask.registry.rows import Row
+from polytask.registry.rows import Range, Row
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -13,6 +13,7 @@ ROWS: tuple[Row, ...] = (
         cost="four forwards and two backwards",
         memory="4 × all parameters, two graphs",
         state="a weight per task with its optimizer",
+        ranges=(Range("lr", 0.00001, 0.001, log=True),),
     ),
     Row(
         "balancer",
@@ -24,5 +25,6 @@ ROWS: tuple[Row, ...] = (
         cost="two backwards of the network per task, two forwards",
         memory="2 T × all parameters, two graphs",
         state="a logit per task with its optimizer",
+        ranges=(Range("lr", 0.0001, 0.01, log=True),),
     ),
 )

@@ -1,6 +1,6 @@
 """Balancers that remember gradients, look at their elements, or compare several batches."""
 
-from polytask.registry.rows import Row
+from polytask.registry.rows import Range, Row
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -24,6 +24,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the heads; the trunk once; an exponential of a matrix per task",
         memory="T × the representation",
         state="a rotation per task with its optimizer, the first lengths",
+        ranges=(Range("lr", 0.00001, 0.001, log=True),),
     ),
     Row(
         "balancer",
@@ -35,6 +36,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="3 T × P",
         state="a tracked gradient and a weight per task",
+        ranges=(Range("beta", 0.1, 0.99),),
     ),
     Row(
         "balancer",
@@ -46,6 +48,7 @@ ROWS: tuple[Row, ...] = (
         cost="two backwards of the trunk per task, two more forwards",
         memory="2 T × P, three graphs",
         state="a weight per task",
+        ranges=(Range("rho", 0.01, 1.0, log=True),),
     ),
     Row(
         "balancer",
@@ -57,6 +60,7 @@ ROWS: tuple[Row, ...] = (
         cost="two backwards of the trunk per task, two more forwards",
         memory="2 T × P, three graphs",
         state="a weight and its velocity per task",
+        ranges=(Range("lambda_", 0.1, 3.0, log=True),),
     ),
     Row(
         "balancer",
@@ -68,6 +72,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="2 T × P",
         state="T × P sums of squares, a weight and a first estimate per task",
+        ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
     Row(
         "balancer",
@@ -79,6 +84,7 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="3 T × P",
         state="a tracked gradient per task",
+        ranges=(Range("beta", 0.1, 0.99),),
     ),
     Row(
         "balancer",
@@ -101,5 +107,6 @@ ROWS: tuple[Row, ...] = (
         cost="one backward of the trunk per task",
         memory="T × P",
         state="a mean length per task and tensor",
+        ranges=(Range("relax", 0.1, 1.0),),
     ),
 )

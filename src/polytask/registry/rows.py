@@ -14,6 +14,33 @@ BALANCERS = ("balancers_from_losses", "balancers_from_gramians", "balancers_with
 
 
 @dataclass(frozen=True)
+class Range:
+    """Where a number is looked for when it is tuned.
+
+    Attributes:
+        name: Of the argument.
+        low: The smallest value.
+        high: The largest.
+        log: Whether equal ratios are equally far apart, instead of equal differences.
+
+    Example:
+        >>> Range("lr", 0.01, 1.0, log=True).at(0.5)
+        0.1
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+
+    def at(self, share: float) -> float:
+        """The value that far along, from 0 to 1."""
+        if self.log:
+            return float(self.low * (self.high / self.low) ** share)
+        return float(self.low + share * (self.high - self.low))
+
+
+@dataclass(frozen=True)
 class Row:
     """One component of polytask.
 
@@ -27,6 +54,7 @@ class Row:
         cost: What it adds to one training step: backward passes first.
         memory: What it adds to peak memory.
         state: What it remembers between steps.
+        ranges: Its own numbers that a study may tune.
     """
 
     group: str
@@ -38,6 +66,7 @@ class Row:
     cost: str = ""
     memory: str = ""
     state: str = ""
+    ranges: tuple[Range, ...] = ()
 
     def resolve(self) -> Any:  # noqa: ANN401 - a class or a function of whichever kind the group holds
         """Import the component itself."""

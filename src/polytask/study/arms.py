@@ -13,7 +13,10 @@ from polytask.registry.rows import nearest
 from polytask.registry.spelling import spelled_balancer, spelled_component, spelled_options
 
 SINGLE = "single"
+GROUPED = "grouped"
+TREES = "trees"
 WEIGHTS = "weights="
+TUNED = "tuned"
 ENCODER = "encoder"
 
 
@@ -23,11 +26,14 @@ class Arm:
 
     Attributes:
         name: How results call it.
-        groups: The tasks of each network: all in one, or each alone.
+        groups: The tasks of each network: all in one, each alone, or as they were grouped; none while that is not known.
         balancer: Registry name, after those of wrappers.
         options: The balancer's.
         architecture: The way of sharing, as users write it; that of the study where there is none.
         encoder: Options of the encoder, beside those of the study.
+        tunes_weights: Whether its fixed weights are looked for.
+        most_groups: How many groups there may be at most, where they are made from the tasks' affinities.
+        trees: Whether it is boosted trees, a model for every task, and no network.
     """
 
     name: str
@@ -36,6 +42,14 @@ class Arm:
     options: Mapping[str, Any] = field(default_factory=dict)
     architecture: str = ""
     encoder: Mapping[str, Any] = field(default_factory=dict)
+    tunes_weights: bool = False
+    most_groups: int = 0
+    trees: bool = False
+
+    @property
+    def joint(self) -> bool:
+        """Whether it is a way to train tasks together, and so one that may be chosen."""
+        return self.name != SINGLE and not self.trees
 
     def plan(self, common: NetworkPlan) -> NetworkPlan:
         """What this arm's networks are made of, given what those of the study are."""
@@ -45,6 +59,9 @@ class Arm:
 
 def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
     """An arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
+
+    `weights=tuned` looks for its weights; `grouped(groups=3)` trains groups of tasks that do each other good; `trees` is boosted trees per
+    task, to compare with.
 
     With `@` after it comes a way of sharing of its own: `equal@mmoe(experts=8)`; and after that, if networks are to differ in size,
     options of the encoder: `equal@mmoe(experts=8)@encoder(channels=[8, 16])`.
@@ -73,10 +90,16 @@ def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
     together = (tuple(tasks),)
     if text == SINGLE:
         return Arm(text, tuple((task,) for task in tasks))
+    if text == TREES:
+        return Arm(text, tuple((task,) for task in tasks), trees=True)
+    if text.partition("(")[0] == GROUPED:
+        return Arm(text, (), most_groups=_most_groups(text, len(tasks)))
+    if text == f"{WEIGHTS}{TUNED}":
+        return Arm(text, together, "fixed", {"weights": dict.fromkeys(tasks, 1.0)}, tunes_weights=True)
     if text.startswith(WEIGHTS):
         return Arm(text, together, "fixed", {"weights": _weights(text, tasks)})
     if "(" not in text and ":" not in text and text not in names("balancer"):
-        raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), f"{WEIGHTS}0.2/0.8")))
+        raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_OTHERS)))
     balancer, options = spelled_balancer(text)
     return Arm(text, together, balancer, options)
 
@@ -92,10 +115,30 @@ def parse_arms(texts: Sequence[str], tasks: Sequence[str]) -> tuple[Arm, ...]:
     for name in listed:
         if listed.count(name) > 1:
             raise ConfigError("an arm stands once in the list", where=f"arms, {name!r}", found=f"{listed.count(name)} times")
-    if SINGLE not in listed or len(listed) < 2:
+    if SINGLE not in listed or not any(arm.joint for arm in arms):
         remedy = f"Add {SINGLE!r}" if SINGLE not in listed else "Add an arm such as 'equal'"
         raise ConfigError("a study compares single-task training with joint training", where="arms", found=", ".join(listed), remedy=remedy)
     return arms
+
+
+_OTHERS = (f"{WEIGHTS}0.2/0.8", f"{WEIGHTS}{TUNED}", GROUPED, TREES)
+
+
+def _most_groups(text: str, tasks: int) -> int:
+    """From `grouped(groups=3)`; two if nothing is said.
+
+    Raises:
+        ConfigError: Another option, too few tasks to group, or a number that makes no groups.
+    """
+    options = spelled_options(text)
+    groups = options.pop("groups", 2)
+    if options:
+        raise ConfigError("groups have one option", where=text, found=", ".join(options), remedy=f"Write {GROUPED}(groups=3)")
+    if tasks < 3:
+        raise ConfigError("at least three tasks can be grouped", where=text, found=tasks, remedy="Leave this arm out")
+    if not isinstance(groups, int) or not 1 < groups < tasks:
+        raise ConfigError(f"between 2 and {tasks - 1} groups can be made of {tasks} tasks", where=text, found=groups)
+    return groups
 
 
 def _weights(text: str, tasks: Sequence[str]) -> dict[str, float]:

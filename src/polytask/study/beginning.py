@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from polytask.data import Source
 from polytask.storage import write_json
+from polytask.study.arms import Arm
 from polytask.study.config import Config
 from polytask.study.environment import changes, check_same, environment_of
 from polytask.study.folder import RunFolder
-from polytask.study.jobs import Job
 from polytask.study.resolving import check_buildable, resolve
 from polytask.tasks import Task
 
 
-def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], jobs: Sequence[Job]) -> Config:
+def begin(
+    folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm], *, networks: int
+) -> Config:
     """The resolved configuration, with which the run begins or goes on.
 
     Args:
@@ -22,7 +24,8 @@ def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Se
         asked: What was asked for.
         sources: Training sources.
         tasks: All tasks.
-        jobs: Every network to train.
+        arms: Every way of training.
+        networks: How many will be trained side by side at most.
 
     Raises:
         ConfigError: An unknown name or option; other data or tasks than those with which the run began.
@@ -30,9 +33,8 @@ def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Se
     """
     stored = folder.claim(asked)
     if stored is None:
-        arms = {job.arm.name: job.arm for job in jobs}
-        check_buildable(asked, sources, tasks, tuple(arms.values()))
-        config = resolve(asked, sources, tasks, len(jobs))
+        check_buildable(asked, sources, tasks, arms)
+        config = resolve(asked, sources, tasks, networks)
         # The configuration comes last: where it is, there is all that going on needs.
         write_json(folder.environment, environment_of(config, sources, tasks))
         folder.write_config(config)

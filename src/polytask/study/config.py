@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from polytask.datasets.tables import TableOptions
 from polytask.errors import ConfigError
+from polytask.evaluation.verdict import MOST_LOOKS
+from polytask.study.settings import Tuned
 from polytask.training import TrainingOptions
 from polytask.training.options import LEFT_OPEN, one_line
 
@@ -83,6 +85,14 @@ class StudyConfig(NetworkConfig):
     Attributes:
         arms: `single`, and what is compared with it.
         seeds: The seeds, or how many: 0, 1, ….
+        plan: `grid` tests every arm with every seed; `race` first lets the joint arms race on validation data, and tests single-task
+            training and the winner alone.
+        trials: How many settings every arm may try before its seeds are trained; with one, nothing is tuned.
+        tune: What is tuned: the learning rate `lr`, the weight `decay`, the balancers' `own` numbers.
+        search: What proposes the settings: `quasi-random`, or `optuna` (extra).
+        looks: With how many of the seeds the test data are looked at, each time more; a look that leaves nothing unclear is the last.
+            None looks once, with all.
+        protect: Tasks that must not lose by joint training; all of them if none is named.
         margins: Per task how large a difference still counts as the same, in the metric's own unit; where a task has
             none: 1 % of its single-task metric.
 
@@ -94,6 +104,21 @@ class StudyConfig(NetworkConfig):
     arms: tuple[str, ...] = ("single", "equal", "uncertainty")
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     margins: dict[str, float] = Field(default_factory=dict)
+    plan: Literal["grid", "race"] = "grid"
+    trials: int = Field(1, ge=1)
+    tune: tuple[Tuned, ...] = ("lr",)
+    search: Literal["quasi-random", "optuna"] = "quasi-random"
+    looks: tuple[int, ...] = ()
+    protect: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _looked(self) -> Self:
+        """Looks grow, and end with all seeds."""
+        if self.looks and (len(self.looks) > MOST_LOOKS or list(self.looks) != sorted(set(self.looks)) or self.looks[0] < 2):
+            raise ValueError(f"looks are at most {MOST_LOOKS} growing numbers of seeds, from 2 up")
+        if self.looks and self.looks[-1] != len(self.seeds):
+            raise ValueError(f"the last look is with all {len(self.seeds)} seeds")
+        return self
 
     @field_validator("seeds", mode="before")
     @classmethod

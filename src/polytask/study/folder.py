@@ -52,9 +52,23 @@ class RunFolder:
         return self.path / "predictions.parquet"
 
     @property
+    def race(self) -> Path:
+        """What was tried and chosen on validation data."""
+        return self.path / "race.json"
+
+    @property
     def checkpoints(self) -> Path:
         """What is kept while training."""
         return self.path / "checkpoints"
+
+    @property
+    def tries(self) -> Path:
+        """The networks of the race."""
+        return self.checkpoints / "race"
+
+    def look(self, number: int) -> Path:
+        """What came of the test data at one look."""
+        return self.checkpoints / f"look-{number}"
 
     @property
     def ledger(self) -> Path:
@@ -125,15 +139,6 @@ class RunFolder:
             raise StorageError("this file holds no names with values", where=str(self.environment), found=type(content).__name__)
         return content
 
-    def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """A table as CSV or Parquet, after its name's ending."""
-        if name.endswith(".parquet"):
-            buffer = io.BytesIO()
-            table.to_parquet(buffer, index=False)
-            write_bytes(self.path / name, buffer.getvalue())
-        else:
-            write_text(self.path / name, table.to_csv(index=False, lineterminator="\n"))
-
     def log(self, line: str) -> None:
         """Add a line, with the time, to log.txt."""
         path = self.path / "log.txt"
@@ -145,8 +150,18 @@ class RunFolder:
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """The predictions of a run folder.
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """A table as CSV or Parquet, after its name's ending."""
+    if path.suffix == ".parquet":
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        write_bytes(path, buffer.getvalue())
+    else:
+        write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A Parquet table of a run folder.
 
     Raises:
         StorageError: The file is damaged.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,34 @@ from typing import Any
 from polytask.architectures import NetworkPlan, cost_of, parts_of
 from polytask.balancing.named import balancer_named
 from polytask.data import Source
-from polytask.storage import has_state, make_folder
+from polytask.errors import NonFiniteError
+from polytask.storage import has_state, make_folder, read_json, write_json
 from polytask.study.arms import Arm
+from polytask.study.settings import Settings, with_settings
 from polytask.study.status import write_status
 from polytask.tasks import Task
 from polytask.training import TrainingOptions, Watch, fit
 from polytask.training.network import Network, load_network, save_network
 from polytask.training.run import Run
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a network has been trained.
+
+    Attributes:
+        epoch: After which it paused, or more if it had converged before.
+        relative: The mean relative validation metric of its best epoch so far; none if its loss or its gradient was no number.
+        seconds: Spent so far.
+        steps: Taken so far.
+        rows: Seen so far.
+    """
+
+    epoch: int
+    relative: float | None
+    seconds: float = 0.0
+    steps: int = 0
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,18 +52,22 @@ class Job:
         seed: Root of its random streams; the same in all arms, which is what pairs them.
         tasks: What the network predicts.
         folder: Where its state, its status and its result go.
+        settings: What was chosen, or is tried, of what is tuned.
+        trial: Which try it is, from 1, while settings are looked for.
     """
 
     arm: Arm
     seed: int
     tasks: tuple[str, ...]
     folder: Path
+    settings: Settings = field(default_factory=dict)
+    trial: int | None = None
 
     @property
     def label(self) -> str:
         """How people call it."""
         part = f" {'+'.join(self.tasks)}" if len(self.arm.groups) > 1 else ""
-        return f"{self.arm.name}{part}, seed {self.seed}"
+        return f"{self.arm.name}{part}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
 
     @property
     def result(self) -> Path:
@@ -53,6 +78,12 @@ class Job:
     def finished(self) -> bool:
         """Whether the network is there."""
         return has_state(self.result)
+
+    @property
+    def reached(self) -> Reached | None:
+        """How far it was when it last paused or ended."""
+        path = self.folder / _REACHED
+        return Reached(**read_json(path)) if path.exists() else None
 
 
 @dataclass(frozen=True)
@@ -74,43 +105,71 @@ class Assignment:
     options: TrainingOptions
 
 
-def jobs_of(arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -> tuple[Job, ...]:
+Chosen = Mapping[tuple[str, tuple[str, ...]], Settings]
+"""Per arm's name and group of tasks the settings that were chosen; as they were where there is no entry."""
+
+
+def jobs_of(arms: Sequence[Arm], seeds: Sequence[int], folder: Path, chosen: Chosen | None = None) -> tuple[Job, ...]:
     """Every network to train: seed by seed, so that an interrupted study holds complete seeds."""
     wanted = [(number, arm, seed, group) for seed in seeds for number, arm in enumerate(arms) for group in arm.groups]
-    return tuple(Job(arm, seed, group, folder / _slug(number, arm, seed, group)) for number, arm, seed, group in wanted)
+    settings = {} if chosen is None else chosen
+    return tuple(
+        Job(arm, seed, group, folder / _slug(number, arm, seed, group), settings.get((arm.name, group), {}))
+        for number, arm, seed, group in wanted
+    )
 
 
-def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> None:
+def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, pause_after: int | None = None) -> None:
     """Train one network and store it, unless it is stored already.
 
     Args:
         job: Which.
         assignment: What all jobs have in common.
         watch: Is told how far it is; by default the job's status file.
+        pause_after: An epoch after which to pause, unless it has got that far already.
     """
-    if job.finished:
+    if job.finished or (pause_after is not None and job.reached is not None and job.reached.epoch >= pause_after):
         return
     make_folder(job.folder)
+    arm, options = with_settings(job.arm, assignment.options, job.settings)
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
-    plan = job.arm.plan(assignment.plan).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
+    plan = arm.plan(assignment.plan).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
     run = fit(
         model,
         assignment.sources,
-        balancer_named(job.arm.balancer, job.arm.options, {task.name: task.weight for task in tasks}),
+        balancer_named(arm.balancer, arm.options, {task.name: task.weight for task in tasks}),
         seed=job.seed,
         batch_sizes=assignment.batch_sizes,
         checkpoint=job.folder / "state",
         watch=watch or partial(write_status, job.folder),
-        options=assignment.options,
+        pause_after=pause_after,
+        options=options,
     )
-    save_network(job.result, plan, run, _facts(run, assignment.sources, tasks))
-    shutil.rmtree(job.folder / "state", ignore_errors=True)
+    if run.finished:
+        save_network(job.result, plan, run, _facts(run, assignment.sources, tasks))
+    reached = Reached(assignment.options.epochs if run.finished else run.epochs, run.relative, run.seconds, run.steps, run.rows)
+    write_json(job.folder / _REACHED, asdict(reached))
+    if run.finished:
+        shutil.rmtree(job.folder / "state", ignore_errors=True)
+
+
+def try_job(job: Job, assignment: Assignment, until: int) -> None:
+    """Train a network that is tried out up to an epoch: one whose loss is no longer a number is no try that wins, and no error."""
+    try:
+        train_job(job, assignment, pause_after=until)
+    except NonFiniteError:
+        write_json(job.folder / _REACHED, asdict(Reached(assignment.options.epochs, None)))
 
 
 def result_of(job: Job) -> Network:
     """The trained network of a finished job."""
     return load_network(job.result)
+
+
+def facts_of(job: Job) -> Mapping[str, Any]:
+    """What a finished job told."""
+    return result_of(job).facts
 
 
 def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:
@@ -124,10 +183,13 @@ def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[s
         "cost": asdict(cost),
         "parts": [asdict(part) for part in parts_of(run.model)],
         "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
-        "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory},
+        "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
         "matched": None if run.matched is None else str(run.matched),
         "history": run.history.to_dict(orient="split", index=False),
     }
+
+
+_REACHED = "reached.json"
 
 
 def _slug(number: int, arm: Arm, seed: int, group: tuple[str, ...]) -> str:

@@ -14,8 +14,8 @@ from polytask.study.arms import parse_arm
 from polytask.study.beginning import begin
 from polytask.study.config import TrainConfig
 from polytask.study.costs import NOTE, cost_of_arm
-from polytask.study.folder import RunFolder
-from polytask.study.jobs import Job, jobs_of, result_of, train_job
+from polytask.study.folder import RunFolder, write_table
+from polytask.study.jobs import Job, facts_of, jobs_of, train_job
 from polytask.study.resolving import assignment
 from polytask.study.shipping import ship
 from polytask.study.tables import history_table, validation_rows
@@ -61,17 +61,17 @@ def train_one(config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Ta
         )
     folder = RunFolder(Path(out))
     with folder.alone():
-        (job,) = jobs = jobs_of([arm], [config.seed], folder.checkpoints)
-        chosen = begin(folder, config, sources, tasks, jobs)
+        (job,) = jobs_of([arm], [config.seed], folder.checkpoints)
+        chosen = begin(folder, config, sources, tasks, [arm], networks=1)
         train_job(job, assignment(chosen, sources, tasks), watch)
         return _conclude(folder, job)
 
 
 def _conclude(folder: RunFolder, job: Job) -> Trained:
     """Everything that the run folder holds of a trained network."""
-    facts = result_of(job).facts
-    folder.write_table("results.csv", validation_rows([(job, facts)]))
-    folder.write_table("history.csv", history_table([(job, facts)]))
+    facts = facts_of(job)
+    write_table(folder.path / "results.csv", validation_rows([(job, facts)]))
+    write_table(folder.path / "history.csv", history_table([(job, facts)]))
     write_json(folder.path / "cost.json", {"arms": {job.arm.name: cost_of_arm([(job, facts)]).to_dict()}, "note": NOTE})
     ship(folder.model, [(job, facts)])
     folder.log("run ends")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from polytask.data import Source
 from polytask.errors import DataError, StorageError
 from polytask.evaluation.metrics import Outcome
-from polytask.storage import read_json, write_json
+from polytask.storage import make_folder, read_json, write_json
+from polytask.study.folder import read_table, write_table
 from polytask.study.jobs import Assignment, Job, result_of
 from polytask.study.running import side_by_side
 from polytask.study.tables import result_rows
@@ -53,6 +54,24 @@ class Tested:
 
     predictions: pd.DataFrame
     results: pd.DataFrame
+
+    def write(self, folder: Path) -> None:
+        """Keep it: the predictions last, so that where they are, all is."""
+        make_folder(folder)
+        for name in ("results", "predictions"):
+            write_table(folder / f"{name}.parquet", getattr(self, name))
+
+    @classmethod
+    def read(cls, folder: Path) -> Tested | None:
+        """What was kept, if it was."""
+        if not (folder / "predictions.parquet").exists():
+            return None
+        return cls(read_table(folder / "predictions.parquet"), read_table(folder / "results.parquet"))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tested]) -> Tested:
+        """Of several looks, each with seeds of its own."""
+        return cls(*(pd.concat([getattr(part, name) for part in parts], ignore_index=True) for name in ("predictions", "results")))
 
 
 def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger: Path, assigned: Assignment, workers: int) -> Tested:

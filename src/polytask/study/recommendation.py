@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from polytask.evaluation.results import Verdict
-from polytask.study.arms import SINGLE
+from polytask.study.arms import SINGLE, Arm
 from polytask.study.costs import ArmCost
 
 
@@ -30,48 +30,115 @@ class Recommendation:
         return asdict(self) | {"groups": [list(group) for group in self.groups]}
 
 
-def recommend(verdict: Verdict, chosen: str, tasks: Sequence[str], costs: Mapping[str, ArmCost]) -> Recommendation:
-    """Joint training where no task pays for it and it is worth something; separate networks otherwise.
+@dataclass(frozen=True)
+class Case:
+    """What a recommendation weighs.
 
-    1. A task that is hurt: separate.
-    2. Every task helped or the same: joint; if all are the same, because it is cheaper.
-    3. Something is unclear: separate, since joint training has not shown that it does no harm.
+    Attributes:
+        verdict: What the test data say.
+        arm: The joint arm that validation data chose.
+        tasks: All of them.
+        protect: Those that must not lose; all if none is named.
+        costs: Per arm.
+    """
+
+    verdict: Verdict
+    arm: Arm
+    tasks: tuple[str, ...]
+    protect: tuple[str, ...]
+    costs: Mapping[str, ArmCost]
+
+    def those(self, word: str, among: Sequence[str] | None = None) -> list[str]:
+        """The tasks of which this is said."""
+        return [task for task in among or self.tasks if self.verdict.tasks[task].arms[self.arm.name].word == word]
+
+    @property
+    def protected(self) -> tuple[str, ...]:
+        """The tasks that must not lose."""
+        return self.protect or self.tasks
+
+    @property
+    def cheaper(self) -> bool:
+        """Whether the joint arm needs less to predict every task: no more parameters and multiply-adds, and fewer of one of them."""
+        joint, single = self.costs[self.arm.name], self.costs[SINGLE]
+        sizes = [(joint.parameters, single.parameters), (joint.multiply_adds, single.multiply_adds)]
+        return all(ours <= theirs for ours, theirs in sizes) and any(ours < theirs for ours, theirs in sizes)
+
+
+def recommend(
+    verdict: Verdict, chosen: Arm, tasks: Sequence[str], costs: Mapping[str, ArmCost], protect: Sequence[str] = ()
+) -> Recommendation:
+    """Joint training where no task that is protected pays for it and it is worth something; separate networks otherwise.
+
+    1. A protected task is hurt: separate.
+    2. Something is unclear about a protected task: separate, since joint training has not shown that it does no harm.
+    3. A task is helped: joint. Others may pay for it only if they are not protected; which do is said.
+    4. No task is helped or hurt: joint if it is cheaper to predict with.
 
     Args:
         verdict: What the test data say.
         chosen: The joint arm that validation data chose.
         tasks: All of them.
         costs: Per arm.
+        protect: The tasks that must not lose; all if none is named.
     """
-    words = {task: verdict.tasks[task].arms[chosen].word for task in tasks}
-    separate = tuple((task,) for task in tasks)
-    hurt, unclear = _those("hurts", words), _those("unclear", words)
+    case = Case(verdict, chosen, tuple(tasks), tuple(protect), costs)
+    against = _hurt(case) or _unclear(case) or _worthless(case)
+    if against:
+        return Recommendation(SINGLE, tuple((task,) for task in tasks), f"Train {_list(tasks)} separately{against}.")
+    return Recommendation(chosen.name, chosen.groups, _joint(case))
+
+
+def _hurt(case: Case) -> str:
+    """Why not: a protected task pays."""
+    hurt = case.those("hurts", case.protected)
+    return f": joint training ({case.arm.name}) hurts {_changes(case, hurt)}" if hurt else ""
+
+
+def _unclear(case: Case) -> str:
+    """Why not yet: it is not known that a protected task does not pay."""
+    unclear = case.those("unclear", case.protected)
+    if not unclear:
+        return ""
+    which = "" if len(unclear) == len(case.tasks) else f" for {_list(unclear)}"
+    return f" for now: whether joint training ({case.arm.name}) does harm or good{which} is unclear{_settled_by(case, unclear)}"
+
+
+def _worthless(case: Case) -> str:
+    """Why not: nobody gains, and somebody pays or nothing is saved."""
+    if case.those("helps"):
+        return ""
+    hurt = case.those("hurts")
     if hurt:
-        return Recommendation(
-            SINGLE, separate, f"Train {_list(tasks)} separately: joint training ({chosen}) hurts {_changes(verdict, chosen, hurt)}."
-        )
-    if unclear:
-        which = "" if len(unclear) == len(tasks) else f" for {_list(unclear)}"
-        doubt = f"whether joint training ({chosen}) does harm or good{which} is unclear{_settled_by(verdict, chosen, unclear)}"
-        return Recommendation(SINGLE, separate, f"Train {_list(tasks)} separately for now: {doubt}.")
-    helped = _those("helps", words)
-    effect = f"it helps {_changes(verdict, chosen, helped)}" if helped else "it makes no difference that matters"
-    rest = f" and leaves {_list(_those('same', words))} the same" if helped and len(helped) < len(tasks) else ""
-    reason = f"Train {_list(tasks)} together ({chosen}): {effect}{rest}, with {_saving(costs[chosen], costs[SINGLE])}."
-    return Recommendation(chosen, (tuple(tasks),), reason)
+        return f": joint training ({case.arm.name}) helps no task and hurts {_changes(case, hurt)}"
+    if not case.cheaper:
+        sizes = _sizes(case.costs[case.arm.name], case.costs[SINGLE])
+        return f": joint training ({case.arm.name}) makes no difference that matters, and saves nothing ({sizes})"
+    return ""
 
 
-def _those(word: str, words: Mapping[str, str]) -> list[str]:
-    return [task for task, said in words.items() if said == word]
+def _joint(case: Case) -> str:
+    helped, same = case.those("helps"), case.those("same")
+    effect = f"it helps {_changes(case, helped)}" if helped else "it makes no difference that matters"
+    rest = f" and leaves {_list(same)} the same" if helped and same else ""
+    paying = [f"{_changes(case, hurt)} pays for it" if (hurt := case.those("hurts")) else ""]
+    paying += [f"what it does to {_list(unclear)} is unclear" if (unclear := case.those("unclear")) else ""]
+    open_ = ", ".join(text for text in paying if text)
+    not_protected = f"; {open_}, which is not protected" if open_ else ""
+    together = _list(case.tasks) if len(case.arm.groups) == 1 else _list([" with ".join(group) for group in case.arm.groups])
+    saving = _saving(case.costs[case.arm.name], case.costs[SINGLE])
+    how = "together" if len(case.arm.groups) == 1 else "in groups"
+    return f"Train {together} {how} ({case.arm.name}): {effect}{rest}, with {saving}{not_protected}."
 
 
 def _list(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _changes(verdict: Verdict, arm: str, tasks: Sequence[str]) -> str:
+def _changes(case: Case, tasks: Sequence[str]) -> str:
     """Each task with the size of its change, in its metric's own unit."""
-    return _list([f"{task} ({_amount(verdict.tasks[task].metric, verdict.tasks[task].arms[arm].difference)})" for task in tasks])
+    said = {task: case.verdict.tasks[task] for task in tasks}
+    return _list([f"{task} ({_amount(own.metric, own.arms[case.arm.name].difference)})" for task, own in said.items()])
 
 
 def _amount(metric: str, difference: float) -> str:
@@ -80,16 +147,21 @@ def _amount(metric: str, difference: float) -> str:
     return f"{metric} better by {difference:.3g}" if difference > 0 else f"{metric} worse by {-difference:.3g}"
 
 
-def _settled_by(verdict: Verdict, arm: str, tasks: Sequence[str]) -> str:
-    found = [verdict.tasks[task].arms[arm].decision.settle for task in tasks]
+def _settled_by(case: Case, tasks: Sequence[str]) -> str:
+    found = [case.verdict.tasks[task].arms[case.arm.name].decision.settle for task in tasks]
     seeds = [settle.seeds for settle in found if settle is not None]
     known = [number for number in seeds if number is not None]
     return f"; about {max(known)} seeds would tell" if known and len(known) == len(tasks) else ""
 
 
 def _saving(joint: ArmCost, single: ArmCost) -> str:
-    networks = f"one network instead of {single.networks}"
+    networks = f"{'one network' if joint.networks == 1 else f'{joint.networks} networks'} instead of {single.networks}"
     parameters = f"{joint.parameters:,} parameters instead of {single.parameters:,}"
     if joint.multiply_adds == single.multiply_adds:
         return f"{networks} and {parameters}; a prediction of every task costs as much as before"
-    return f"{networks}, {parameters} and {joint.multiply_adds:,} multiply-adds instead of {single.multiply_adds:,}"
+    return f"{networks}, {_sizes(joint, single)}"
+
+
+def _sizes(joint: ArmCost, single: ArmCost) -> str:
+    parameters = f"{joint.parameters:,} parameters instead of {single.parameters:,}"
+    return f"{parameters} and {joint.multiply_adds:,} multiply-adds instead of {single.multiply_adds:,}"

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from polytask.errors import PolytaskError
-from polytask.study.jobs import Assignment, Job, train_job
+from polytask.study.jobs import Assignment, Job, train_job, try_job
 from polytask.study.status import StudyProgress, read_status
 from polytask.study.worker import in_worker
 from polytask.training.machine import cores
@@ -36,8 +36,28 @@ def workers_for(jobs: int, asked: int | None) -> int:
 def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: Watch) -> None:
     """Train every network that is not there yet."""
     waiting = [job for job in jobs if not job.finished]
-    with _watched(jobs, watch):
+    with _watched(jobs, watch, lambda job: job.finished, "training"):
         side_by_side(train_job, [(job, assignment) for job in waiting], workers)
+
+
+def try_all(jobs: Sequence[Job], until: Sequence[int], assignment: Assignment, workers: int, watch: Watch) -> None:
+    """Train every network up to its epoch, and pause there: one round of a race.
+
+    Args:
+        jobs: The networks.
+        until: The epoch of each.
+        assignment: What all have in common.
+        workers: Processes side by side.
+        watch: Is told how far they are.
+    """
+    epochs = {job.folder: epoch for job, epoch in zip(jobs, until, strict=True)}
+
+    def over(job: Job) -> bool:
+        return job.finished or (job.reached is not None and job.reached.epoch >= epochs[job.folder])
+
+    waiting = [job for job in jobs if not over(job)]
+    with _watched(jobs, watch, over, "racing"):
+        side_by_side(try_job, [(job, assignment, epochs[job.folder]) for job in waiting], workers)
 
 
 def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
@@ -62,16 +82,16 @@ def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any,
 
 
 @contextmanager
-def _watched(jobs: Sequence[Job], watch: Watch) -> Iterator[None]:
+def _watched(jobs: Sequence[Job], watch: Watch, done: Callable[[Job], bool], stage: str) -> Iterator[None]:
     """Tell `watch` a few times a second how far the jobs are."""
     over = threading.Event()
     waiting = list(jobs)
 
     def look() -> None:
-        waiting[:] = [job for job in waiting if not job.finished]
+        waiting[:] = [job for job in waiting if not done(job)]
         statuses = ((job.label, read_status(job.folder)) for job in waiting)
         running = tuple((label, status) for label, status in statuses if status is not None)
-        watch(StudyProgress(len(jobs) - len(waiting), len(jobs), running))
+        watch(StudyProgress(len(jobs) - len(waiting), len(jobs), running, stage))
 
     def keep_looking() -> None:
         while not over.wait(SECONDS_BETWEEN_LOOKS):

@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from polytask.data import Source, Sources
 from polytask.errors import ConfigError
 from polytask.evaluation.influence import INFLUENCES
-from polytask.evaluation.results import Verdict
-from polytask.evaluation.verdict import verdict
-from polytask.storage import write_json
-from polytask.study.arms import SINGLE, Arm, parse_arms
+from polytask.study.arms import Arm, parse_arms
 from polytask.study.beginning import begin
+from polytask.study.choosing import Raced, race
+from polytask.study.concluding import Result, Studied, conclude, unclear
 from polytask.study.config import StudyConfig, checked
-from polytask.study.costs import NOTE, ArmCost, cost_of_arm, parts_of_arm
-from polytask.study.folder import RunFolder, read_predictions
-from polytask.study.jobs import Assignment, Job, jobs_of, result_of
-from polytask.study.opening import Finished, open_test, openings
-from polytask.study.recommendation import Recommendation, recommend
+from polytask.study.folder import RunFolder
+from polytask.study.jobs import Assignment, Job, jobs_of
+from polytask.study.opening import Finished, Tested, open_test, openings
 from polytask.study.resolving import assignment
 from polytask.study.running import Watch, ignore, train_all
-from polytask.study.shipping import ship
 from polytask.study.status import StudyProgress
-from polytask.study.tables import history_table, validation_rows
-from polytask.tasks import Ordinal, Task
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a study found.
-
-    Attributes:
-        verdict: Per task and arm.
-        recommendation: What to ship.
-        costs: Per arm.
-        predictions: Of the test rows, per arm, seed, task and unit.
-        folder: Where everything lies.
-        summary: The content of verdict.json.
-    """
-
-    verdict: Verdict
-    recommendation: Recommendation
-    costs: Mapping[str, ArmCost]
-    predictions: pd.DataFrame
-    folder: Path
-    summary: Mapping[str, Any]
+from polytask.study.trying import Trying
+from polytask.tasks import Task
 
 
 class Study:
@@ -110,7 +82,9 @@ class Study:
         self.asked = checked(StudyConfig, given, where="study") if config is None else config
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
-        _check_margins(self.asked, self.names)
+        _check_tasks(tuple(self.asked.margins), "a margin", self.names)
+        _check_tasks(self.asked.protect, "protection", self.names)
+        _check_trials(self.asked, self.arms)
         for task in self.tasks:
             if task.metric not in INFLUENCES:
                 where, remedy = (
@@ -121,6 +95,10 @@ class Study:
 
     def run(self, out: str | Path | None = None, watch: Watch = ignore) -> Result:
         """Train what is not trained yet, open the test data, and write the run folder.
+
+        1. On validation data: settings are tuned, and joint arms race, if the configuration says so.
+        2. Single-task training and the joint arms that are left are trained with every seed.
+        3. Test data are opened. If something is unclear and more looks were planned, 2 and 3 again with more seeds.
 
         Args:
             out: The run folder; a study that was interrupted there goes on. By default a temporary one.
@@ -134,97 +112,68 @@ class Study:
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
         with folder.alone():
-            jobs = jobs_of(self.arms, self.asked.seeds, folder.checkpoints)
-            config = begin(folder, self.asked, self.sources, self.tasks, jobs)
+            networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
+            config = begin(folder, self.asked, self.sources, self.tasks, self.arms, networks=networks)
             assigned = assignment(config, self.sources, self.tasks)
-            train_all(jobs, assigned, config.workers or 1, watch)
+            raced = self._raced(folder, config, assigned, watch)
+            return conclude(folder, self._studied(folder, config, assigned, raced, watch))
+
+    def _raced(self, folder: RunFolder, config: StudyConfig, assigned: Assignment, watch: Watch) -> Raced:
+        """Settings and the arm that goes on, from validation data."""
+        run = Trying(assigned, tuple(arm.name for arm in self.arms), folder.tries, config.workers or 1, watch)
+        raced = race(config, self.arms, assigned.options, run, folder.race)
+        if raced.winner is not None:
+            folder.log(f"{raced.winner} goes on")
+        return raced
+
+    def _studied(self, folder: RunFolder, config: StudyConfig, assigned: Assignment, raced: Raced, watch: Watch) -> Studied:
+        """Train and test, look by look, until nothing is unclear or all looks are made."""
+        arms = tuple(arm for arm in self.arms if not arm.joint or raced.winner in (None, arm.name))
+        jobs: tuple[Job, ...] = ()
+        looks: list[Tested] = []
+        for start, end in pairwise((0, *(config.looks or (len(config.seeds),)))):
+            own = jobs_of(arms, config.seeds[start:end], folder.checkpoints, raced.chosen)
+            train_all(own, assigned, config.workers or 1, watch)
+            jobs = (*jobs, *own)
             folder.log(f"{len(jobs)} networks trained")
             watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
-            self._test(folder, jobs, assigned, config.workers or 1)
-            return self._conclude(folder, jobs, config)
+            looks.append(self._tested(folder, own, assigned, len(looks) + 1, config.workers or 1))
+            study = Studied(config, self.tasks, arms, self.arms, raced, jobs, Tested.joined(looks))
+            if end < len(config.seeds) and not unclear(study.verdict(study.chosen(study.facts), openings(folder.ledger))):
+                break
+        return study
 
-    def _test(self, folder: RunFolder, jobs: tuple[Job, ...], assigned: Assignment, workers: int) -> None:
-        """Open the test data, unless their predictions are there already."""
-        if folder.predictions.exists():
-            return
+    def _tested(self, folder: RunFolder, jobs: tuple[Job, ...], assigned: Assignment, look: int, workers: int) -> Tested:
+        """What the test data say at one look: they are opened, unless what came of it is kept."""
+        kept = Tested.read(folder.look(look))
+        if kept is not None:
+            return kept
         finished = Finished(jobs)
         folder.log(f"test data opened, time {openings(folder.ledger) + 1}")
         tested = open_test(finished, self._door, folder.ledger, assigned, workers)
-        validation = validation_rows([(job, result_of(job).facts) for job in jobs])
-        folder.write_table("results.csv", pd.concat([validation, tested.results], ignore_index=True))
-        folder.write_table("predictions.parquet", tested.predictions)
-
-    def _conclude(self, folder: RunFolder, jobs: Sequence[Job], config: StudyConfig) -> Result:
-        """Verdict, costs, recommendation, and everything else that the run folder holds."""
-        facts = {job.label: (job, result_of(job).facts) for job in jobs}
-        of_arm = {arm.name: [fact for fact in facts.values() if fact[0].arm.name == arm.name] for arm in self.arms}
-        costs = {arm: cost_of_arm(found) for arm, found in of_arm.items()}
-        chosen = chosen_arm(self.arms, of_arm)
-        predictions = read_predictions(folder.predictions)
-        kinds = {task.name: task.kind for task in self.tasks}
-        metrics = {task.name: task.metric for task in self.tasks}
-        said = verdict(
-            predictions,
-            chosen=chosen,
-            kinds=kinds,
-            classes=classes_in_order(self.tasks),
-            metrics=metrics,
-            margins=config.margins,
-            openings=openings(folder.ledger),
-        )
-        recommendation = recommend(said, chosen, self.names, costs)
-        summary = _summary(config, said, recommendation)
-        folder.write_table("history.csv", history_table(list(facts.values())))
-        parts = {arm: found for arm, own in of_arm.items() if (found := parts_of_arm(own))}
-        write_json(folder.path / "cost.json", {"arms": {arm: cost.to_dict() for arm, cost in costs.items()}, "parts": parts, "note": NOTE})
-        write_json(folder.verdict, summary)
-        folder.log(recommendation.reason)
-        ship(folder.model, of_arm[recommendation.arm])
-        folder.discard_checkpoints()
-        return Result(said, recommendation, costs, predictions, folder.path, summary)
+        tested.write(folder.look(look))
+        return tested
 
 
-def _check_margins(config: StudyConfig, tasks: Sequence[str]) -> None:
-    """Refuse margins of tasks that are not there.
+def _check_tasks(named: Sequence[str], what: str, tasks: Sequence[str]) -> None:
+    """Refuse choices for tasks that are not there.
 
     Raises:
-        ConfigError: A margin's task does not exist.
+        ConfigError: A task does not exist.
     """
-    for task in config.margins:
+    for task in named:
         if task not in tasks:
-            raise ConfigError("a margin for a task that does not exist", where=f"margins, {task!r}", remedy=f"Tasks: {', '.join(tasks)}")
+            raise ConfigError(f"{what} for a task that does not exist", where=repr(task), remedy=f"Tasks: {', '.join(tasks)}")
 
 
-def chosen_arm(arms: Sequence[Arm], facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> str:
-    """The joint arm with the best mean relative validation metric over seeds; the first of several."""
-    scores = {arm.name: sum(fact["relative"] for _, fact in facts[arm.name]) for arm in arms if arm.name != SINGLE}
-    return max(scores, key=lambda name: scores[name])
+def _check_trials(config: StudyConfig, arms: Sequence[Arm]) -> None:
+    """Refuse to look for weights where nothing is tuned.
 
-
-def classes_in_order(tasks: Sequence[Task]) -> dict[str, list[Any]]:
-    """Per task whose classes have an order all of them, as predictions write them.
-
-    Example:
-        >>> from polytask.tasks import Binary, Ordinal
-        >>> classes_in_order([Binary(name="churn"), Ordinal(name="grade", classes=("poor", "fair", "good"))])
-        {'grade': ['poor', 'fair', 'good']}
+    Raises:
+        ConfigError: There is an arm with tuned weights, and one trial.
     """
-    return {task.name: task.decode(np.arange(len(task.classes))).tolist() for task in tasks if isinstance(task, Ordinal)}
-
-
-def not_tuned(config: StudyConfig) -> list[str]:
-    """What this study did not tune, and where its budget favours an arm: said under every verdict."""
-    fixed = any(arm.startswith("weights=") or arm == "fixed" for arm in config.arms)
-    training = config.training
-    return [
-        f"Nothing was tuned: one learning rate ({training.lr:g}) for all arms" + ("; fixed weights not tuned." if fixed else "."),
-        f"Same offered budget for every arm: at most {training.epochs} epoch{'s' * (training.epochs > 1)}, "
-        + (f"patience {training.patience}." if training.patience else "no early stopping."),
-        f"Single-task networks stop on their own task, joint ones on a policy ({training.stop!r}): an advantage for single-task training.",
-    ]
-
-
-def _summary(config: StudyConfig, said: Verdict, recommendation: Recommendation) -> dict[str, Any]:
-    """The content of verdict.json. No time in it: a repeat gives the same bytes."""
-    head = {"study": config.source or " + ".join(config.tables) or "sources given in Python", "version": config.version}
-    return head | said.to_dict() | {"recommendation": recommendation.to_dict(), "notes": not_tuned(config)}
+    for arm in arms:
+        if arm.tunes_weights and config.trials == 1:
+            raise ConfigError(
+                "weights are looked for in several trials", where=f"arms, {arm.name!r}", found="trials: 1", remedy="Set trials=6"
+            )

@@ -84,8 +84,8 @@ def fit(
         batch_sizes: Rows per source and step, where sampling is proportional; by default `batch_size` in proportion to the sources.
         checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
         watch: Is told how far it is, a few times a second.
-        pause_after: An epoch after which to stop for now, from 1: what is there so far is returned, and the same call with the checkpoint goes
-            on as if there had been no pause.
+        pause_after: An epoch, from 1, after which to stop for now: what is there so far is returned, and the same call with the
+            checkpoint goes on as if there had been no pause.
         options: All choices at once, or
         **choices: any of them by name; see `TrainingOptions`.
 

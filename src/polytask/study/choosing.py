@@ -1,0 +1,169 @@
+"""What a study settles on validation data before it opens the test data: settings, and the joint arm that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from polytask.seeds import seed_of
+from polytask.storage import read_json, write_json
+from polytask.study.arms import Arm
+from polytask.study.config import StudyConfig
+from polytask.study.jobs import Chosen
+from polytask.study.race import Candidate, Run, Tried, halved, ranked
+from polytask.study.search import Search, search_named
+from polytask.study.settings import Settings, space_of
+from polytask.training import TrainingOptions
+
+JOINT, FINAL = "joint", "final"
+RACE = "race"
+
+Groups = tuple[tuple[str, ...], ...]
+Key = tuple[str, Groups]
+"""An arm's name, and the tasks of each of its networks that are tuned together."""
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What came of it.
+
+    Attributes:
+        winner: The joint arm that is put to the test; none where all are.
+        chosen: Per arm's name and group of tasks the settings that were best; arms that were not tuned have no entry.
+        tried: Every candidate, as plain data.
+    """
+
+    winner: str | None = None
+    chosen: Chosen = field(default_factory=dict)
+    tried: tuple[Mapping[str, Any], ...] = ()
+
+
+def race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run: Run, kept: Path) -> Raced:
+    """Settings for every arm that is tuned, and, if the study races, the joint arm that goes on; read back if they are kept already.
+
+    Each arm has the same number of trials, of which the first is the arm as it is. Networks for one task each are tuned each on its
+    own. In a race, all trials of all joint arms stand against each other; the arms that are left at its end run once more with another
+    seed.
+
+    Args:
+        config: Resolved.
+        arms: All arms.
+        options: Of training.
+        run: Trains candidates.
+        kept: The file that keeps what came of it.
+    """
+    if kept.exists():
+        return _read(kept)
+    races = config.plan == RACE
+    tried = _tried(config, _brackets(arms, races=races), {arm.name: arm for arm in arms}, options, run)
+    best = _best_of_each(tried)
+    finals = _finals(best, options.epochs, race_seed(config, 1), run) if races else []
+    chosen = {(one.candidate.arm.name, group): one.candidate.settings for one in best for group in one.candidate.groups}
+    winner = _winner([arm for arm in arms if arm.joint], best, finals, options.epochs) if races else None
+    raced = Raced(winner, chosen, tuple(one.to_dict() for one in (*tried, *finals)))
+    if raced.tried:
+        write_json(kept, _plain(raced))
+    return raced
+
+
+def race_seed(config: StudyConfig, number: int) -> int:
+    """Of the race: no network that is tested later has it."""
+    return seed_of(min(config.seeds), RACE, number)
+
+
+def _brackets(arms: Sequence[Arm], *, races: bool) -> dict[str, tuple[Key, ...]]:
+    """By name what stands against each other: trials of one network each; or, in a race, all joint arms."""
+    alone = [arm for arm in arms if not arm.trees and not (races and arm.joint)]
+    brackets: dict[str, tuple[Key, ...]] = {
+        f"{arm.name}: {' + '.join(group)}": ((arm.name, (group,)),) for arm in alone for group in arm.groups
+    }
+    return {**brackets, JOINT: tuple((arm.name, arm.groups) for arm in arms if arm.joint)} if races else brackets
+
+
+def _tried(
+    config: StudyConfig, brackets: Mapping[str, Sequence[Key]], arms: Mapping[str, Arm], options: TrainingOptions, run: Run
+) -> list[Tried]:
+    """Halve the brackets in which there is a choice; in several rounds where the search learns."""
+    open_ = {name: keys for name, keys in brackets.items() if len(keys) * config.trials > 1}
+    searches = {key: _search(config, arms[key[0]], key[1], options) for keys in open_.values() for key in keys}
+    tried: list[Tried] = []
+    for trials in _rounds(config.trials, max((search.rounds for search in searches.values()), default=1)):
+        asked = {key: _asked(search, trials) for key, search in searches.items()}
+        candidates = {
+            name: [
+                Candidate(arms[key[0]], trial, own, race_seed(config, 0), key[1])
+                for key in keys
+                for trial, own in zip(trials, asked[key], strict=True)
+            ]
+            for name, keys in open_.items()
+        }
+        for one in halved(candidates, options.epochs, run):
+            searches[one.candidate.arm.name, one.candidate.groups].tell(one.candidate.settings, one.score)
+            tried.append(one)
+    return tried
+
+
+def _search(config: StudyConfig, arm: Arm, groups: Groups, options: TrainingOptions) -> Search:
+    tasks = [task for group in groups for task in group]
+    space = space_of(arm, tasks, options, config.tune) if config.trials > 1 else ()
+    return search_named(config.search, space, seed_of(race_seed(config, 0), "search", arm.name, *tasks))
+
+
+def _rounds(trials: int, rounds: int) -> list[range]:
+    """The trials by number, divided into rounds that are as even as can be.
+
+    Example:
+        >>> _rounds(8, 3)
+        [range(1, 4), range(4, 7), range(7, 9)]
+    """
+    ends = [1 + -(-trials * number // rounds) for number in range(rounds + 1)]
+    return [range(start, end) for start, end in pairwise(ends) if end > start]
+
+
+def _asked(search: Search, trials: range) -> list[Settings]:
+    """Settings for these trials: the very first is what stands there."""
+    first: list[Settings] = [{}] if trials.start == 1 else []
+    return first + search.ask(len(trials) - len(first))
+
+
+def _best_of_each(tried: Sequence[Tried]) -> list[Tried]:
+    """Per arm and groups of tasks the best of what came furthest; the best first."""
+    best: dict[Key, Tried] = {}
+    for one in ranked(tried):
+        best.setdefault((one.candidate.arm.name, one.candidate.groups), one)
+    return list(best.values())
+
+
+def _finals(best: Sequence[Tried], epochs: int, seed: int, run: Run) -> list[Tried]:
+    """The arms that were trained for the whole budget, with another seed; none where a single arm is left."""
+    last = [one for one in best if one.bracket == JOINT and one.epochs == epochs]
+    if len(last) < 2:
+        return []
+    again = [replace(one.candidate, seed=seed) for one in last]
+    scores = run(again, [epochs] * len(again))
+    return [Tried(candidate, FINAL, epochs, score) for candidate, score in zip(again, scores, strict=True)]
+
+
+def _winner(joint: Sequence[Arm], best: Sequence[Tried], finals: Sequence[Tried], epochs: int) -> str:
+    """The joint arm with the best mean over its seeds."""
+    if len(joint) == 1:
+        return joint[0].name
+    sums = {one.candidate.arm.name: one.score for one in best if one.bracket == JOINT and one.epochs == epochs}
+    for one in finals:
+        sums[one.candidate.arm.name] += one.score
+    return max(sums, key=lambda name: sums[name])
+
+
+def _plain(raced: Raced) -> dict[str, Any]:
+    chosen = [{"arm": arm, "tasks": list(tasks), "settings": dict(settings)} for (arm, tasks), settings in raced.chosen.items()]
+    return {"winner": raced.winner, "chosen": chosen, "tried": list(raced.tried)}
+
+
+def _read(path: Path) -> Raced:
+    """What `_plain` wrote."""
+    content = read_json(path)
+    chosen = {(one["arm"], tuple(one["tasks"])): one["settings"] for one in content["chosen"]}
+    return Raced(content["winner"], chosen, tuple(content["tried"]))

@@ -1,0 +1,149 @@
+"""From predictions of the test rows to everything that a run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.evaluation.results import Verdict
+from polytask.evaluation.verdict import verdict
+from polytask.storage import write_json
+from polytask.study.arms import Arm
+from polytask.study.choosing import Raced
+from polytask.study.config import StudyConfig
+from polytask.study.costs import NOTE, ArmCost, cost_of_arm, parts_of_arm
+from polytask.study.folder import RunFolder, write_table
+from polytask.study.jobs import Job, facts_of
+from polytask.study.notes import notes_of
+from polytask.study.opening import Tested, openings
+from polytask.study.recommendation import Recommendation, recommend
+from polytask.study.shipping import ship
+from polytask.study.tables import history_table, validation_rows
+from polytask.study.trying import cost_of_tries
+from polytask.study.views import views
+from polytask.tasks import Ordinal, Task
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study found.
+
+    Attributes:
+        verdict: Per task and arm.
+        recommendation: What to ship.
+        costs: Per arm.
+        predictions: Of the test rows, per arm, seed, task and unit.
+        folder: Where everything lies.
+        summary: The content of verdict.json.
+    """
+
+    verdict: Verdict
+    recommendation: Recommendation
+    costs: Mapping[str, ArmCost]
+    predictions: pd.DataFrame
+    folder: Path
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A study whose networks are trained and tested.
+
+    Attributes:
+        config: Resolved.
+        tasks: All tasks.
+        arms: Those that were put to the test.
+        all_arms: Those and the ones that lost the race.
+        raced: What was chosen before.
+        jobs: Every network.
+        tested: What came of the test data.
+    """
+
+    config: StudyConfig
+    tasks: tuple[Task, ...]
+    arms: tuple[Arm, ...]
+    all_arms: tuple[Arm, ...]
+    raced: Raced
+    jobs: tuple[Job, ...]
+    tested: Tested
+
+    @property
+    def facts(self) -> dict[str, list[tuple[Job, Mapping[str, Any]]]]:
+        """Per arm every network, with what it told."""
+        return {arm.name: [(job, facts_of(job)) for job in self.jobs if job.arm.name == arm.name] for arm in self.arms}
+
+    def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> Arm:
+        """The joint arm that the verdict is about: the winner of the race, or the best on validation data over seeds."""
+        joint = {arm.name: arm for arm in self.arms if arm.joint}
+        if self.raced.winner is not None:
+            return joint[self.raced.winner]
+        return joint[max(joint, key=lambda name: sum(fact["relative"] * len(job.tasks) for job, fact in facts[name]))]
+
+    def verdict(self, chosen: Arm, openings: int) -> Verdict:
+        """What the predictions say."""
+        return verdict(
+            self.tested.predictions,
+            chosen=chosen.name,
+            kinds={task.name: task.kind for task in self.tasks},
+            classes=classes_in_order(self.tasks),
+            metrics={task.name: task.metric for task in self.tasks},
+            margins=self.config.margins,
+            looks=max(1, len(self.config.looks)),
+            openings=openings,
+        )
+
+
+def unclear(said: Verdict) -> bool:
+    """Whether a further look could tell more of the arm that the verdict is about."""
+    return any(task.arms[str(said.chosen)].word == "unclear" for task in said.tasks.values())
+
+
+def conclude(folder: RunFolder, study: Studied) -> Result:
+    """Verdict, costs, recommendation, and everything else that the run folder holds."""
+    facts = study.facts
+    chosen = study.chosen(facts)
+    said = study.verdict(chosen, openings(folder.ledger))
+    costs = {arm: cost_of_arm(own) for arm, own in facts.items()}
+    names = [task.name for task in study.tasks]
+    recommendation = recommend(said, chosen, names, costs, study.config.protect)
+    every = [fact for own in facts.values() for fact in own]
+    write_table(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
+    write_table(folder.predictions, study.tested.predictions)
+    write_table(folder.path / "history.csv", history_table(every))
+    write_json(folder.path / "cost.json", _costs(folder, facts, costs))
+    summary = _summary(study, said, recommendation)
+    write_json(folder.verdict, summary)
+    folder.log(recommendation.reason)
+    ship(folder.model, facts[recommendation.arm])
+    folder.discard_checkpoints()
+    return Result(said, recommendation, costs, study.tested.predictions, folder.path, summary)
+
+
+def _costs(folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]], costs: Mapping[str, ArmCost]) -> dict[str, Any]:
+    parts = {arm: found for arm, own in facts.items() if (found := parts_of_arm(own))}
+    tried = {"race": cost_of_tries(folder.tries)} if folder.tries.exists() else {}
+    return {"arms": {arm: cost.to_dict() for arm, cost in costs.items()}, **tried, "views": views(facts), "parts": parts, "note": NOTE}
+
+
+def _summary(study: Studied, said: Verdict, recommendation: Recommendation) -> dict[str, Any]:
+    """The content of verdict.json. No time in it: a repeat gives the same bytes."""
+    config = study.config
+    head = {"study": config.source or " + ".join(config.tables) or "sources given in Python", "version": config.version}
+    notes = notes_of(config, study.all_arms, study.raced)
+    return head | said.to_dict() | {"protect": list(config.protect), "recommendation": recommendation.to_dict(), "notes": notes}
+
+
+def classes_in_order(tasks: Sequence[Task]) -> dict[str, list[Any]]:
+    """Per task whose classes have an order all of them, as predictions write them.
+
+    Example:
+        >>> from polytask.tasks import Binary, Ordinal
+        >>> classes_in_order([Binary(name="churn"), Ordinal(name="grade", classes=("poor", "fair", "good"))])
+        {'grade': ['poor', 'fair', 'good']}
+    """
+    return {task.name: task.decode(np.arange(len(task.classes))).tolist() for task in tasks if isinstance(task, Ordinal)}

@@ -1,0 +1,59 @@
+"""What is said under every verdict: what was tuned and what was not, how the arm was chosen, and whom the budget favours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from polytask.study.arms import Arm
+from polytask.study.choosing import RACE, Raced
+from polytask.study.config import StudyConfig
+from polytask.study.settings import LR
+
+WORDS = {"lr": "learning rate", "decay": "weight decay", "own": "numbers of the balancers"}
+
+
+def notes_of(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> list[str]:
+    """Every note, a sentence or two each."""
+    return [*_tuning(config, arms, raced), *_choice(config, arms, raced), *_budget(config), *_trees(arms)]
+
+
+def _tuning(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> Iterator[str]:
+    if config.trials == 1:
+        fixed = any(arm.balancer == "fixed" for arm in arms)
+        yield f"Nothing was tuned: one learning rate ({config.training.lr:g}) for all arms" + (
+            "; fixed weights not tuned." if fixed else "."
+        )
+        return
+    what = " and ".join([WORDS[name] for name in config.tune] + ["fixed weights" for arm in arms if arm.tunes_weights][:1])
+    yield f"Tuned on validation data, {config.trials} trials per arm, single-task networks each on their own: {what}."
+    yield from _edges(raced)
+
+
+def _edges(raced: Raced) -> Iterator[str]:
+    """The best learning rate is the lowest or the highest that was tried: a wider search may find a better one."""
+    for (arm, tasks), settings in raced.chosen.items():
+        rates = [one["settings"][LR] for one in raced.tried if one["arm"] == arm and list(tasks) in one["tasks"] and LR in one["settings"]]
+        if LR in settings and settings[LR] in (min(rates), max(rates)):
+            which = "lowest" if settings[LR] == min(rates) else "highest"
+            of = f"{arm}, {' + '.join(tasks)}" if len(tasks) == 1 else arm
+            yield f"The best learning rate of {of} is the {which} that was tried ({settings[LR]:.2g})."
+
+
+def _choice(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> Iterator[str]:
+    others = [arm.name for arm in arms if arm.joint and arm.name != raced.winner]
+    if config.plan == RACE and others:
+        yield f"{raced.winner} won a race on validation data; not put to the test: {', '.join(others)}."
+
+
+def _budget(config: StudyConfig) -> Iterator[str]:
+    training = config.training
+    epochs = f"at most {training.epochs} epoch{'s' * (training.epochs > 1)}"
+    yield f"Same offered budget for every arm: {epochs}, " + (
+        f"patience {training.patience}." if training.patience else "no early stopping."
+    )
+    yield f"Single-task networks stop on their own task, joint ones on a policy ({training.stop!r}): an advantage for single-task training."
+
+
+def _trees(arms: Sequence[Arm]) -> Iterator[str]:
+    if any(arm.trees for arm in arms):
+        yield "Trees are shown to compare with; they are no network to share, and never recommended."

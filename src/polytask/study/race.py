@@ -1,0 +1,125 @@
+"""Choosing on validation data before anything is claimed: settings for every arm, and the arm that is put to the test.
+
+**Synchronous successive halving** (Jamieson & Talwalkar, AISTATS 2016). Candidates of a bracket are trained for a share of the budget;
+the better third goes on to three times as much, and so on to the whole. Rounds end for all together, so that nothing depends on who is
+first: networks pause, and those that go on do so as if they had not paused.
+
+Any rule is allowed here: test data are not known, and what is claimed later rests on fresh seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, isfinite
+from typing import Any
+
+from polytask.study.arms import Arm
+from polytask.study.settings import Settings
+
+KEPT = 3
+"""One of so many candidates goes on."""
+
+LAST = 2
+"""Halving ends when not more than so many are left to be trained for the whole budget."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One arm, or one of its networks, with one choice of what is tuned.
+
+    Attributes:
+        arm: The arm.
+        trial: Which try of it this is, from 1: the first is the arm as it is.
+        settings: The choice.
+        seed: Of its networks.
+        groups: The tasks of each of its networks.
+    """
+
+    arm: Arm
+    trial: int
+    settings: Settings
+    seed: int
+    groups: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How far a candidate came.
+
+    Attributes:
+        candidate: Which.
+        bracket: Among which others it stood.
+        epochs: For how many it was trained at most.
+        score: The mean relative validation metric of its best epoch; more is better, and −∞ if its loss was no number.
+    """
+
+    candidate: Candidate
+    bracket: str
+    epochs: int
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        one = self.candidate
+        return {
+            "bracket": self.bracket,
+            "arm": one.arm.name,
+            "tasks": [list(group) for group in one.groups],
+            "trial": one.trial,
+            "seed": one.seed,
+            "settings": dict(one.settings),
+            "epochs": self.epochs,
+            "score": self.score if isfinite(self.score) else None,
+        }
+
+
+def rungs(candidates: int, epochs: int) -> tuple[tuple[int, int], ...]:
+    """Of each round how many candidates are trained, and up to which epoch.
+
+    Example:
+        >>> rungs(18, 90)
+        ((18, 10), (6, 30), (2, 90))
+        >>> rungs(2, 90)
+        ((2, 90),)
+    """
+    counts = [candidates]
+    while counts[-1] > LAST:
+        counts.append(ceil(counts[-1] / KEPT))
+    rounds = len(counts)
+    return tuple((count, max(1, ceil(epochs / KEPT ** (rounds - 1 - place)))) for place, count in enumerate(counts))
+
+
+Run = Callable[[Sequence[Candidate], Sequence[int]], Sequence[float]]
+"""Trains candidates up to an epoch each, side by side, and gives their scores in the same order."""
+
+
+def halved(brackets: Mapping[str, Sequence[Candidate]], epochs: int, run: Run) -> list[Tried]:
+    """Race the candidates of each bracket; brackets take their rounds together, so that no core waits.
+
+    Args:
+        brackets: By name the candidates among which one is looked for.
+        epochs: The whole budget of a network.
+        run: Trains them.
+
+    Returns:
+        Every candidate with the epochs and the score with which it left the race: those of the last round have the whole budget.
+    """
+    plans = {name: rungs(len(candidates), epochs) for name, candidates in brackets.items() if candidates}
+    alive = {name: list(brackets[name]) for name in plans}
+    seen: dict[tuple[str, int], Tried] = {}
+    for number in range(max(map(len, plans.values()), default=0)):
+        going = {name: plans[name][number][1] for name in plans if number < len(plans[name])}
+        entries = [(name, candidate) for name in going for candidate in alive[name]]
+        scores = run([candidate for _, candidate in entries], [going[name] for name, _ in entries])
+        found = [Tried(candidate, name, going[name], score) for (name, candidate), score in zip(entries, scores, strict=True)]
+        seen |= {(tried.bracket, id(tried.candidate)): tried for tried in found}
+        for name in going:
+            left = plans[name][number + 1][0] if number + 1 < len(plans[name]) else 0
+            alive[name] = [tried.candidate for tried in ranked([tried for tried in found if tried.bracket == name])[:left]]
+    return [seen[name, id(candidate)] for name in plans for candidate in brackets[name]]
+
+
+def ranked(tried: Sequence[Tried]) -> list[Tried]:
+    """Those that came furthest first, and of them the best; of equals the earlier trial."""
+    return sorted(tried, key=lambda one: (-one.epochs, -one.score))

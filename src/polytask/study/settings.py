@@ -1,0 +1,83 @@
+"""What of an arm is tuned, and what a choice of it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from polytask.registry import Range, find
+from polytask.study.arms import Arm
+from polytask.training import TrainingOptions
+
+Settings = Mapping[str, float]
+"""Per name of a range the value that was chosen; what is not named is as it was."""
+
+Tuned = Literal["lr", "decay", "own"]
+
+FACTOR = 10.0
+"""The learning rate is looked for between a tenth and ten times the given one, and so are tasks' weights around 1."""
+DECAYS = (1e-6, 1e-2)
+LR, DECAY, OWN, WEIGHT = "lr", "weight_decay", "balancer.", "weight."
+
+
+def space_of(arm: Arm, tasks: Sequence[str], options: TrainingOptions, tune: Sequence[Tuned]) -> tuple[Range, ...]:
+    """Where the numbers of an arm are looked for.
+
+    Args:
+        arm: Whose weights are tuned if it is `weights=tuned`.
+        tasks: That its network learns.
+        options: Of training: the learning rate is looked for around theirs.
+        tune: `lr`, the weight `decay`, and the balancer's `own` numbers.
+
+    Example:
+        >>> from polytask.study.arms import parse_arm
+        >>> [(r.name, r.low, r.high) for r in space_of(parse_arm("cagrad", ["a", "b"]), ["a", "b"], TrainingOptions(), ["lr", "own"])]
+        [('lr', 0.0001, 0.01), ('balancer.c', 0.1, 0.9)]
+    """
+    ranges = [Range(LR, options.lr / FACTOR, options.lr * FACTOR, log=True)] if "lr" in tune else []
+    if arm.tunes_weights:
+        ranges += [Range(f"{WEIGHT}{task}", 1 / FACTOR, FACTOR, log=True) for task in tasks]
+    if "decay" in tune:
+        ranges.append(Range(DECAY, *DECAYS, log=True))
+    if "own" in tune and len(tasks) > 1:
+        own = find("balancer", arm.balancer.rpartition(":")[2]).ranges
+        given = _innermost(arm.options, arm.balancer.count(":"))
+        ranges += [replace(found, name=f"{OWN}{found.name}") for found in own if found.name not in given]
+    return tuple(ranges)
+
+
+def with_settings(arm: Arm, options: TrainingOptions, settings: Settings) -> tuple[Arm, TrainingOptions]:
+    """The arm and the options of training once these values are chosen.
+
+    Weights are scaled so that their mean is 1.
+
+    Example:
+        >>> from polytask.study.arms import parse_arm
+        >>> arm, options = with_settings(parse_arm("smoothed:cagrad", ["a", "b"]), TrainingOptions(), {"lr": 0.1, "balancer.c": 0.3})
+        >>> options.lr, arm.options
+        (0.1, {'balancer': {'c': 0.3}})
+    """
+    update: dict[str, Any] = {LR: settings[LR]} if LR in settings else {}
+    if DECAY in settings:
+        update["optimizer_options"] = {**options.optimizer_options, DECAY: settings[DECAY]}
+    own = {name.removeprefix(OWN): value for name, value in settings.items() if name.startswith(OWN)}
+    weights = {name.removeprefix(WEIGHT): value for name, value in settings.items() if name.startswith(WEIGHT)}
+    if own:
+        arm = replace(arm, options=_inside(arm.options, arm.balancer.count(":"), own))
+    if weights:
+        mean = sum(weights.values()) / len(weights)
+        arm = replace(arm, options={**arm.options, "weights": {task: value / mean for task, value in weights.items()}})
+    return arm, options.model_copy(update=update)
+
+
+def _innermost(options: Mapping[str, Any], wrappers: int) -> Mapping[str, Any]:
+    """The options of the balancer within its wrappers."""
+    return _innermost(options.get("balancer", {}), wrappers - 1) if wrappers else options
+
+
+def _inside(options: Mapping[str, Any], wrappers: int, own: Mapping[str, float]) -> dict[str, Any]:
+    """The options with some more of the balancer within its wrappers."""
+    if not wrappers:
+        return {**options, **own}
+    return {**options, "balancer": _inside(options.get("balancer", {}), wrappers - 1, own)}
