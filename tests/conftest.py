@@ -19,7 +19,7 @@ settings.load_profile("polytask")
 TableMaker = Callable[..., Source]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def table() -> TableMaker:
     """Makes one source with three tasks of different kinds: `price` (regression), `churn` (binary), `plan` (multiclass)."""
 
@@ -37,7 +37,7 @@ def table() -> TableMaker:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def three_tasks() -> tuple[Task, ...]:
     """The tasks of `table`."""
     return (

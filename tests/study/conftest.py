@@ -14,7 +14,7 @@ from polytask.tasks import Task
 ARMS = ["single", "equal", "uncertainty", "weights=1/2/0.5"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> Callable[..., Study]:
     """A study that trains in a second."""
 

@@ -119,6 +119,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     again = fit(network(three_tasks), [table(gaps=0.3)], balancer, checkpoint=tmp_path / "state", **choices)
     assert same(whole, again)
 
+
 @pytest.mark.parametrize("balancer", ["uncertainty", "famo"])
 def test_a_run_may_be_paused_and_goes_on_as_if_it_had_not_been(
     table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, balancer: str
