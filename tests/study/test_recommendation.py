@@ -42,7 +42,7 @@ def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = ()
     [
         ("helps helps helps", SMALL, (), "equal", "it helps a (+2.00 points of accuracy)"),
         ("helps same same", SMALL, (), "equal", "leaves b and c the same, with one network instead of 3"),
-        ("same same same", SMALL, (), "equal", "no difference that matters, with one network instead of 3, 1,200 parameters instead of 3,000"),
+        ("same same same", SMALL, (), "equal", "no difference that matters, with one network instead of 3, 1,200 parameters"),
         ("same same same", LARGE, (), "single", "saves nothing (9,000 parameters instead of 3,000"),
         ("helps same same", LARGE, (), "equal", "it helps a"),
         ("helps hurts same", SMALL, (), "single", "hurts b (-3.00 points of accuracy)"),

@@ -80,6 +80,27 @@ def margins_of(texts: Sequence[str]) -> dict[str, float] | None:
     return margins or None
 
 
+def looks_of(text: str | None) -> dict[str, Any]:
+    """`5,8,12` as looks, and as the seeds that the last of them needs.
+
+    Raises:
+        ConfigError: It is not of that form.
+
+    Example:
+        >>> looks_of("5,8")
+        {'looks': (5, 8), 'seeds': 8}
+    """
+    if text is None:
+        return {}
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            "looks are numbers of seeds with commas between", where="--looks", found=repr(text), remedy="For example 5,8,12"
+        ) from None
+    return {"looks": numbers, "seeds": numbers[-1]}
+
+
 def _known(source: str) -> str:
     """The data set's name, once it is known to be one: before anything heavy is imported."""
     if source in names("data set") or not Path(source).exists():

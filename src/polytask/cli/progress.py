@@ -28,7 +28,7 @@ def study_display(console: Console, *, quiet: bool) -> Iterator[Callable[[StudyP
         yield lambda progress: show(
             lambda: _study_picture(progress, time.monotonic() - started),
             lambda: _study_line(progress, time.monotonic() - started),
-            progress.stage != "training",
+            progress.stage == "testing",
         )
 
 

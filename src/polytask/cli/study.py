@@ -10,7 +10,7 @@ import typer
 from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
 from polytask.cli.interrupt import says_what_is_kept
-from polytask.cli.options import listed, margins_of, merged, name_of
+from polytask.cli.options import listed, looks_of, margins_of, merged, name_of
 
 
 def study(
@@ -27,6 +27,14 @@ def study(
     optimizer: Annotated[str | None, typer.Option(help="Any of PyTorch's, by name.")] = None,
     stop: Annotated[str | None, typer.Option(help="Whose metric must stop improving: first, any, all or mean.")] = None,
     patience: Annotated[int | None, typer.Option(help="For how many epochs.")] = None,
+    race: Annotated[
+        bool | None, typer.Option("--race/--grid", help="Race on validation data, and test the winner alone; or test every arm.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Settings that every arm may try; with one, nothing is tuned.")] = None,
+    looks: Annotated[
+        str | None, typer.Option(help="Seeds at each look at the test data, with commas: 5,8,12. By default one look.")
+    ] = None,
+    protect: Annotated[list[str] | None, typer.Option(help="A task that must not lose; by default none may. Repeatable.")] = None,
     margin: Annotated[list[str] | None, typer.Option(help="task=number: a difference that counts as the same. Repeatable.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes side by side.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
@@ -53,7 +61,8 @@ def study(
     given = {
         "arms": listed(arms), "seeds": seeds, "size": size, "epochs": epochs, "batch_size": batch_size, "lr": lr,
         "optimizer": optimizer, "stop": stop, "patience": patience, "margins": margins_of(margin or []), "workers": workers,
-        "precision": precision, "test": test,
+        "precision": precision, "test": test, "plan": None if race is None else ("race" if race else "grid"), "trials": trials,
+        "protect": tuple(protect) if protect else None, **looks_of(looks),
         "architecture": architecture, "encoder": encoder, "preset": preset,
         "targets": targets, "kinds": kind, "weights": weight, "group": group, "time": time, "split": split, "unit": unit,
         "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,

@@ -23,7 +23,7 @@ class ArmCost:
 
     Attributes:
         networks: How many it takes to predict every task.
-        parameters: Of all of them.
+        parameters: Of all of them; none of trees, and neither are there multiply-adds.
         multiply_adds: For one prediction of every task.
         shared_parameters: Those that several tasks reach.
         saved_multiply_adds: How many more it would take to predict the tasks one by one.
@@ -35,10 +35,10 @@ class ArmCost:
     """
 
     networks: int
-    parameters: int
-    multiply_adds: int
-    shared_parameters: int
-    saved_multiply_adds: int
+    parameters: int | None
+    multiply_adds: int | None
+    shared_parameters: int | None
+    saved_multiply_adds: int | None
     seconds: float
     steps: float
     rows: float
@@ -58,10 +58,12 @@ def cost_of_arm(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
     def per_seed(section: str, name: str) -> float:
         return sum(float(fact[section][name]) for _, fact in facts) / len(seeds)
 
+    def size(name: str) -> int | None:
+        return sum(fact["cost"][name] for fact in one) if all("cost" in fact for fact in one) else None
+
     return ArmCost(
         networks=len(one),
-        parameters=sum(fact["cost"]["parameters"] for fact in one),
-        **{name: sum(fact["cost"][name] for fact in one) for name in ("multiply_adds", "shared_parameters", "saved_multiply_adds")},
+        **{name: size(name) for name in ("parameters", "multiply_adds", "shared_parameters", "saved_multiply_adds")},
         seconds=round(per_seed("measured", "seconds"), 3),
         steps=per_seed("used", "steps"),
         rows=per_seed("used", "rows"),
@@ -73,4 +75,4 @@ def cost_of_arm(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
 def parts_of_arm(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
     """Who shares what in an arm's network, of the first seed; nothing for arms of several networks."""
     first = [fact for job, fact in facts if job.seed == min(job.seed for job, _ in facts)]
-    return list(first[0]["parts"]) if len(first) == 1 else []
+    return list(first[0].get("parts", ())) if len(first) == 1 else []

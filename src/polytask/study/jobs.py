@@ -14,10 +14,11 @@ from polytask.architectures import NetworkPlan, cost_of, parts_of
 from polytask.balancing.named import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
-from polytask.storage import has_state, make_folder, read_json, write_json
+from polytask.storage import has_state, load_state, make_folder, read_json, save_state, write_json
 from polytask.study.arms import Arm
 from polytask.study.settings import Settings, with_settings
 from polytask.study.status import write_status
+from polytask.study.trees import Grown, grow, on_threads
 from polytask.tasks import Task
 from polytask.training import TrainingOptions, Watch, fit
 from polytask.training.network import Network, load_network, save_network
@@ -131,6 +132,9 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
     if job.finished or (pause_after is not None and job.reached is not None and job.reached.epoch >= pause_after):
         return
     make_folder(job.folder)
+    if job.arm.trees:
+        _grow_trees(job, assignment)
+        return
     arm, options = with_settings(job.arm, assignment.options, job.settings)
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
     plan = arm.plan(assignment.plan).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
@@ -154,6 +158,19 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
         shutil.rmtree(job.folder / "state", ignore_errors=True)
 
 
+def grown_for(job: Job, assignment: Assignment, iterations: int | None = None) -> Grown:
+    """The trees of a job; with so many steps of boosting, if it is known how many were best."""
+    (task,) = (task for task in assignment.tasks if task.name in job.tasks)
+    with on_threads(assignment.options.threads):
+        return grow(task, assignment.sources, validation=assignment.options.validation, seed=job.seed, iterations=iterations)
+
+
+def _grow_trees(job: Job, assignment: Assignment) -> None:
+    """Trees are not stored, but how many there are: they are grown again to predict."""
+    grown = grown_for(job, assignment)
+    save_state(job.result, {"facts": {**grown.facts, "iterations": grown.iterations}})
+
+
 def try_job(job: Job, assignment: Assignment, until: int) -> None:
     """Train a network that is tried out up to an epoch: one whose loss is no longer a number is no try that wins, and no error."""
     try:
@@ -169,7 +186,8 @@ def result_of(job: Job) -> Network:
 
 def facts_of(job: Job) -> Mapping[str, Any]:
     """What a finished job told."""
-    return result_of(job).facts
+    facts: Mapping[str, Any] = load_state(job.result)["facts"]
+    return facts
 
 
 def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from polytask import datasets
-from polytask.data import Sources
+from polytask.data import Columns, Sources
 from polytask.datasets.download import Progress, ignore
 from polytask.datasets.tables import load_tables
 from polytask.datasets.tables.opened import TEST_SHARE
 from polytask.errors import ConfigError
 from polytask.study.config import Config, NetworkConfig, StudyConfig
+from polytask.study.presets import study_choices
 from polytask.tasks import Task
 from polytask.training.presets import preset, training_choices
 
@@ -52,9 +53,9 @@ def opened(config: Config, progress: Progress = ignore) -> Opened[Config]:
         raise ConfigError("a built-in data set or tables are needed", where="source, tables", found=found)
     if not config.tables:
         sources, tasks = datasets.load(str(config.source), config.size, progress)
-        return Opened(_budgeted(config, sources), sources, tasks, ())
+        return Opened(_budgeted(config, sources, tasks), sources, tasks, ())
     loaded = load_tables(config.tables, test_share=TEST_SHARE if isinstance(config, StudyConfig) else 0.0)
-    config = _budgeted(_with_kinds(config, loaded.tasks), loaded.sources)
+    config = _budgeted(_with_kinds(config, loaded.tasks), loaded.sources, loaded.tasks)
     return Opened(config, loaded.sources, loaded.tasks, loaded.notes)
 
 
@@ -68,7 +69,7 @@ def _with_kinds(config: Config, tasks: tuple[Task, ...]) -> Config:
     return config.model_copy(update={"tables": tables})
 
 
-def _budgeted(config: Config, sources: Sources) -> Config:
+def _budgeted(config: Config, sources: Sources, tasks: Sequence[Task]) -> Config:
     """The preset's numbers, where nothing else was said."""
     if config.preset is None and not config.tables:
         return config
@@ -77,8 +78,10 @@ def _budgeted(config: Config, sources: Sources) -> Config:
     given = config.training.model_fields_set
     choices = {choice: value for choice, value in training_choices(name, rows).items() if choice not in given}
     update: dict[str, Any] = {"preset": name, "training": config.training.model_copy(update=choices), **_heads(config)}
-    if isinstance(config, StudyConfig) and "seeds" not in config.model_fields_set:
-        update["seeds"] = tuple(range(preset(name).seeds))
+    if isinstance(config, StudyConfig):
+        tables = all(isinstance(source.coding, Columns) for source in sources)
+        of_study = {"seeds": tuple(range(preset(name).seeds)), **study_choices(name, tasks, tables=tables)}
+        update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
     return config.model_copy(update=update)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from polytask.study.arms import Arm
+from polytask.study.arms import SINGLE, Arm
 from polytask.study.choosing import RACE, Raced
 from polytask.study.config import StudyConfig
-from polytask.study.settings import LR
+from polytask.study.settings import LR, Settings
 
 WORDS = {"lr": "learning rate", "decay": "weight decay", "own": "numbers of the balancers"}
 
@@ -26,17 +26,20 @@ def _tuning(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> Iterator[
         return
     what = " and ".join([WORDS[name] for name in config.tune] + ["fixed weights" for arm in arms if arm.tunes_weights][:1])
     yield f"Tuned on validation data, {config.trials} trials per arm, single-task networks each on their own: {what}."
-    yield from _edges(raced)
-
-
-def _edges(raced: Raced) -> Iterator[str]:
-    """The best learning rate is the lowest or the highest that was tried: a wider search may find a better one."""
+    tested = [arm.name for arm in arms if not arm.joint or raced.winner in (None, arm.name)]
     for (arm, tasks), settings in raced.chosen.items():
-        rates = [one["settings"][LR] for one in raced.tried if one["arm"] == arm and list(tasks) in one["tasks"] and LR in one["settings"]]
-        if LR in settings and settings[LR] in (min(rates), max(rates)):
-            which = "lowest" if settings[LR] == min(rates) else "highest"
-            of = f"{arm}, {' + '.join(tasks)}" if len(tasks) == 1 else arm
-            yield f"The best learning rate of {of} is the {which} that was tried ({settings[LR]:.2g})."
+        if arm in tested:
+            yield _found(arm, tasks, settings, raced)
+
+
+def _found(arm: str, tasks: Sequence[str], settings: Settings, raced: Raced) -> str:
+    """What was found, and whether the learning rate lies at an end of those that were tried: a wider search may find a better one."""
+    of = f"{arm}, {' + '.join(tasks)}" if arm == SINGLE else arm
+    values = ", ".join(f"{name} {value:.2g}" for name, value in settings.items()) or "as it was"
+    rates = [one["settings"][LR] for one in raced.tried if one["arm"] == arm and list(tasks) in one["tasks"] and LR in one["settings"]]
+    ends = {min(rates, default=0.0): "lowest", max(rates, default=0.0): "highest"}
+    at_end = f" (the {ends[settings[LR]]} learning rate that was tried)" if settings.get(LR) in ends else ""
+    return f"Found for {of}: {values}{at_end}."
 
 
 def _choice(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> Iterator[str]:

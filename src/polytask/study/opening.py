@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from polytask.errors import DataError, StorageError
 from polytask.evaluation.metrics import Outcome
 from polytask.storage import make_folder, read_json, write_json
 from polytask.study.folder import read_table, write_table
-from polytask.study.jobs import Assignment, Job, result_of
+from polytask.study.jobs import Assignment, Job, facts_of, grown_for, result_of
 from polytask.study.running import side_by_side
 from polytask.study.tables import result_rows
 from polytask.tasks import Task
 from polytask.tasks.task import present
+from polytask.training import PreparedSource, prepare_source
 from polytask.training.machine import threads
 from polytask.training.predicting import join_outcomes, measured, outcome_of
 
@@ -91,7 +92,7 @@ def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger
     write_json(ledger, {"openings": openings(ledger) + 1})
     sources = door()
     _check_every_task_has_test_rows(sources, assigned)
-    parts = side_by_side(_test, [(job, sources, assigned.options.threads) for job in finished.jobs], workers)
+    parts = side_by_side(_test, [(job, sources, assigned) for job in finished.jobs], workers)
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
     if all(source.groups is None for source in sources):
         predictions = predictions.drop(columns="group")
@@ -114,30 +115,42 @@ def _check_every_task_has_test_rows(sources: Sequence[Source], assigned: Assignm
             raise DataError("no test row that its networks can predict", where=f"task {task.name!r}", found=found, remedy=remedy)
 
 
-def _test(job: Job, sources: Sequence[Source], count: int | None) -> Tested:
+def _test(job: Job, sources: Sequence[Source], assigned: Assignment) -> Tested:
     """One network's predictions of the test rows, and what they are worth."""
-    with threads(count):
-        rows, outcomes = _predicted(job, sources)
+    with threads(assigned.options.threads):
+        rows, outcomes = _predicted(job, sources, assigned)
     results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
     return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
 
 
-def _predicted(job: Job, sources: Sequence[Source]) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
+def _predicted(job: Job, sources: Sequence[Source], assigned: Assignment) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
     """Per source and task that it labels the predictions as rows of a table, and as an outcome."""
-    network = result_of(job)
     rows, outcomes = [], []
-    for source in sources:
-        if source.name not in network.normalisations:
-            continue
-        prepared = network.prepared(source)
-        outputs = network.outputs(prepared)
-        for task in network.tasks:
-            if task.name in prepared.truths:
-                outcome = outcome_of(task, outputs[task.name], prepared)
-                mask = prepared.rows.rows_with_label(task.name)
-                rows.append(_rows(job, task, outcome, *_units(source, None if mask is None else mask.numpy())))
-                outcomes.append((task, outcome))
+    for source, prepared, task, outcome in _of_trees(job, sources, assigned) if job.arm.trees else _of_network(job, sources):
+        mask = prepared.rows.rows_with_label(task.name)
+        rows.append(_rows(job, task, outcome, *_units(source, None if mask is None else mask.numpy())))
+        outcomes.append((task, outcome))
     return rows, outcomes
+
+
+def _of_network(job: Job, sources: Sequence[Source]) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
+    network = result_of(job)
+    for source in sources:
+        if source.name in network.normalisations:
+            prepared = network.prepared(source)
+            outputs = network.outputs(prepared)
+            for task in network.tasks:
+                if task.name in prepared.truths:
+                    yield source, prepared, task, outcome_of(task, outputs[task.name], prepared)
+
+
+def _of_trees(job: Job, sources: Sequence[Source], assigned: Assignment) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
+    grown = grown_for(job, assigned, iterations=facts_of(job)["iterations"])
+    task = grown.trees.task
+    for source in sources:
+        if source.name in grown.normalisations and task.name in source.labels:
+            prepared = prepare_source(source, [task], grown.normalisations[source.name])
+            yield source, prepared, task, grown.trees.outcome(prepared)
 
 
 def _metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:

@@ -61,7 +61,7 @@ class Case:
     def cheaper(self) -> bool:
         """Whether the joint arm needs less to predict every task: no more parameters and multiply-adds, and fewer of one of them."""
         joint, single = self.costs[self.arm.name], self.costs[SINGLE]
-        sizes = [(joint.parameters, single.parameters), (joint.multiply_adds, single.multiply_adds)]
+        sizes = [(getattr(joint, name) or 0, getattr(single, name) or 0) for name in ("parameters", "multiply_adds")]
         return all(ours <= theirs for ours, theirs in sizes) and any(ours < theirs for ours, theirs in sizes)
 
 

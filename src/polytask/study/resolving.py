@@ -13,6 +13,7 @@ from polytask.study.arms import Arm
 from polytask.study.config import Config, NetworkConfig
 from polytask.study.jobs import Assignment
 from polytask.study.running import workers_for
+from polytask.study.trees import check_trees
 from polytask.tasks import Task
 from polytask.training import TrainingOptions, choose_precision, make_balancer, prepare, resolved
 from polytask.training.fit import new_state
@@ -56,8 +57,10 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
         StorageError: The weights file cannot be read.
     """
     plan, options = plan_of(asked, sources), asked.training
+    if any(arm.trees for arm in arms):
+        check_trees(tasks, sources)
     for arm in arms:
-        for group in arm.groups:
+        for group in () if arm.trees else arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
             model = arm.plan(plan).build(learned, seed=0)
             if options.weights is not None:

@@ -16,6 +16,8 @@ def history_table(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFram
     """The history of every network in one tidy table."""
     tables = []
     for job, fact in facts:
+        if "history" not in fact:  # trees
+            continue
         table = pd.DataFrame(fact["history"]["data"], columns=fact["history"]["columns"])
         table.insert(0, "arm", job.arm.name)
         table.insert(1, "seed", job.seed)

@@ -1,0 +1,241 @@
+"""Boosted trees per target, to compare with: scikit-learn's histogram gradient boosting (extra `sklearn`).
+
+Trees see the same training and validation rows as a network with the same seed, and their number is chosen on the validation rows. They
+are not stored, since that would take pickle: they are grown again when the test rows are predicted, and are the same again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask.data import Normalisation, Source
+from polytask.errors import ConfigError, MissingExtraError
+from polytask.evaluation.metrics import Outcome, find_metric
+from polytask.evaluation.quantiles import write_quantiles
+from polytask.seeds import seed_of
+from polytask.tasks import Task
+from polytask.training import PreparedSource, prepare
+from polytask.training.predicting import Yardstick, join_outcomes, measured
+
+Array = NDArray[Any]
+
+MOST = 300
+"""Trees at most, as many again for every class and quantile."""
+EVERY = 10
+"""So many trees apart the validation rows are looked at."""
+MOST_CATEGORIES = 255
+"""A column with more is taken as numbers in the order of its categories: scikit-learn's own limit."""
+
+
+class Options(NamedTuple):
+    """What a kind of task asks of scikit-learn: which estimator, and with which options of it."""
+
+    estimator: str
+    options: Mapping[str, Any]
+
+
+_KINDS: Mapping[str, Options] = MappingProxyType(
+    {
+        "binary": Options("HistGradientBoostingClassifier", {}),
+        "multiclass": Options("HistGradientBoostingClassifier", {}),
+        "ordinal": Options("HistGradientBoostingClassifier", {}),
+        "regression": Options("HistGradientBoostingRegressor", {}),
+        "count": Options("HistGradientBoostingRegressor", {"loss": "poisson"}),
+        "quantile": Options("HistGradientBoostingRegressor", {"loss": "quantile"}),
+    }
+)
+_CLASSES = ("binary", "multiclass", "ordinal")
+
+
+def fits_trees(tasks: Sequence[Task]) -> bool:
+    """Whether trees know the kinds of all tasks."""
+    return all(task.kind in _KINDS for task in tasks)
+
+
+def check_trees(tasks: Sequence[Task], sources: Sequence[Source]) -> None:
+    """Refuse what trees cannot learn before anything is trained.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+        ConfigError: A kind of task that they do not know, or inputs that are no table.
+    """
+    if find_spec("sklearn") is None:
+        raise MissingExtraError("trees need scikit-learn", where="arms, 'trees'", remedy="pip install 'polytask[sklearn]'")
+    for task in tasks:
+        if task.kind not in _KINDS:
+            remedy = f"Leave the arm out; trees know {', '.join(_KINDS)}"
+            raise ConfigError("trees do not know this kind of task", where=f"task {task.name!r}", found=task.kind, remedy=remedy)
+        shapes = {source.inputs.shape[1:] for source in sources if task.name in source.labels}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+            found = f"inputs of shape {', '.join(map(str, shapes))}"
+            raise ConfigError(
+                "trees take one row of numbers per label", where=f"task {task.name!r}", found=found, remedy="Leave the arm out"
+            )
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Trees for one task.
+
+    Attributes:
+        task: With what it learned from the training labels.
+        models: One of scikit-learn's estimators; of quantiles one for every level.
+    """
+
+    task: Task
+    models: tuple[Any, ...]
+
+    def outcome(self, source: PreparedSource) -> Outcome:
+        """What was true and what was predicted, for the rows of a source that have a label."""
+        raw = _stacked([_raw(self.task, model, _rows(source, self.task)) for model in self.models])
+        return _outcome(self.task, self.models, raw, source.truths[self.task.name])
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Trees, and how they came to be.
+
+    Attributes:
+        trees: The trees.
+        iterations: How many steps of boosting were best on the validation rows.
+        facts: What a study's files need to know.
+        normalisations: Of the sources, as a network would have them.
+    """
+
+    trees: Trees
+    iterations: int
+    facts: Mapping[str, Any]
+    normalisations: Mapping[str, Normalisation]
+
+
+def grow(task: Task, sources: Sequence[Source], *, validation: float | None, seed: int, iterations: int | None = None) -> Grown:
+    """Trees for one task.
+
+    Args:
+        task: What they predict.
+        sources: Training sources.
+        validation: Share of the validation part.
+        seed: Of the split and of the trees.
+        iterations: How many steps of boosting; none looks for the best number on the validation part.
+    """
+    started = time.monotonic()
+    data = prepare(sources, [task], validation=validation, seed=seed)
+    (fitted,) = data.tasks
+    training, held_out = list(data.training.values()), list(data.validation.values())
+    random = seed_of(seed, "trees", task.name) % 2**32
+    best = iterations or _best_iterations(fitted, _grown(fitted, training, MOST, random), held_out)
+    trees = Trees(fitted, _grown(fitted, training, best, random))
+    outcome = join_outcomes([trees.outcome(source) for source in held_out])
+    _, relative = Yardstick(data.tasks, data.training, data.validation).relative({task.name: outcome})
+    facts = {
+        "validation": measured(data.tasks, {task.name: outcome}),
+        "relative": relative[task.name],
+        "used": {"epochs": best, "best_epoch": best, "steps": best, "rows": best * sum(map(len, training))},
+        "measured": {"seconds": time.monotonic() - started, "peak_memory": 0, "timeline": []},
+    }
+    return Grown(trees, best, facts, {name: source.rows.normalisation for name, source in data.training.items()})
+
+
+def _grown(task: Task, sources: Sequence[PreparedSource], iterations: int, seed: int) -> tuple[Any, ...]:
+    from sklearn import ensemble
+
+    way = _KINDS[task.kind]
+    X, y = np.concatenate([_rows(source, task) for source in sources]), np.concatenate([source.truths[task.name] for source in sources])
+    weighted = any(task.name in source.rows.weights for source in sources)
+    weights = np.concatenate([_weights(source, task) for source in sources]) if weighted else None
+    levels: Sequence[float | None] = getattr(task, "levels", (None,))
+    models = []
+    for level in levels:
+        options = dict(way.options) | ({} if level is None else {"quantile": level})
+        model = getattr(ensemble, way.estimator)(
+            max_iter=iterations, early_stopping=False, random_state=seed, categorical_features=_categorical(sources[0]), **options
+        )
+        models.append(model.fit(X, y, sample_weight=weights))
+    return tuple(models)
+
+
+def _rows(source: PreparedSource, task: Task) -> Array:
+    """(n, F) the inputs of the rows that have a label; what is missing in a column of categories is NaN."""
+    mask = source.rows.rows_with_label(task.name)
+    X = source.rows.inputs if mask is None else source.rows.inputs[mask]
+    rows = X.numpy().astype(np.float64)
+    places = np.flatnonzero(_categorical(source))
+    rows[:, places] = np.where(rows[:, places] == 0, np.nan, rows[:, places])
+    return rows
+
+
+def _weights(source: PreparedSource, task: Task) -> Array:
+    """(n,) what the loss of each row that has a label is multiplied with."""
+    mask, weights = source.rows.rows_with_label(task.name), source.rows.weights.get(task.name)
+    if weights is None:
+        return np.ones(len(source.truths[task.name]))
+    return (weights if mask is None else weights[mask]).numpy()
+
+
+def _categorical(source: PreparedSource) -> NDArray[np.bool_]:
+    """(F,) True for columns of categories, if they are few enough."""
+    counts = {} if source.coding is None else source.coding.facts()
+    cardinalities = np.asarray(counts.get("cardinalities", np.zeros(source.rows.inputs.shape[1])))
+    return np.asarray((cardinalities > 0) & (cardinalities <= MOST_CATEGORIES))
+
+
+def _best_iterations(task: Task, models: Sequence[Any], sources: Sequence[PreparedSource]) -> int:
+    """The number of steps with the best metric on the validation rows; the smallest of equals."""
+    metric = find_metric(task.metric)
+    X, truths = (
+        np.concatenate([_rows(source, task) for source in sources]),
+        np.concatenate([source.truths[task.name] for source in sources]),
+    )
+    best, most = EVERY, -np.inf
+    for number, stages in enumerate(zip(*(_stages(task, model, X) for model in models), strict=True), start=1):
+        if number % EVERY == 0:
+            value = metric.function(_outcome(task, models, _stacked(stages), truths))
+            if (value if metric.higher_is_better else -value) > most:
+                best, most = number, value if metric.higher_is_better else -value
+    return best
+
+
+def _stages(task: Task, model: Any, X: Array) -> Iterator[Array]:  # noqa: ANN401 - one of scikit-learn's estimators
+    staged: Iterator[Array] = model.staged_predict_proba(X) if task.kind in _CLASSES else model.staged_predict(X)
+    return staged
+
+
+def _raw(task: Task, model: Any, X: Array) -> Array:  # noqa: ANN401 - one of scikit-learn's estimators
+    return np.asarray(model.predict_proba(X) if task.kind in _CLASSES else model.predict(X))
+
+
+def _stacked(parts: Sequence[Array]) -> Array:
+    """What one model says, or of several a column each."""
+    return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+
+
+def _outcome(task: Task, models: Sequence[Any], raw: Array, truths: Array) -> Outcome:
+    if task.kind in ("regression", "count"):
+        return Outcome(truths, raw)
+    if task.kind == "quantile":
+        levels: tuple[float, ...] = getattr(task, "levels", ())
+        texts = [write_quantiles(levels, row) for row in np.sort(raw.reshape(len(raw), -1), axis=1).tolist()]
+        return Outcome(truths, np.array(texts, dtype=object))
+    probabilities = np.zeros((len(raw), len(getattr(task, "classes", ()))))
+    probabilities[:, models[0].classes_.astype(np.int64)] = raw
+    if task.kind == "ordinal":
+        return Outcome(truths, (probabilities.cumsum(axis=1) < 0.5).sum(axis=1), probabilities)
+    return Outcome(truths, probabilities.argmax(axis=1), probabilities)
+
+
+@contextmanager
+def on_threads(count: int | None) -> Iterator[None]:
+    """So many threads for scikit-learn inside."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(count, user_api="openmp"):
+        yield
