@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from polytask.study.recommendation import Recommendation, recommend
 from polytask.study.shipping import ship
 from polytask.study.tables import history_table, validation_rows
 from polytask.study.trying import cost_of_tries
+from polytask.study.twins import Transfer, transfers, with_leads
 from polytask.study.views import views
 from polytask.tasks import Ordinal, Task
 
@@ -114,9 +115,10 @@ def conclude(folder: RunFolder, study: Studied) -> Result:
     every = [fact for own in facts.values() for fact in own]
     write_table(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
     write_table(folder.predictions, study.tested.predictions)
-    write_table(folder.path / "history.csv", history_table(every))
+    history = with_leads(history_table(every), study.tasks)
+    write_table(folder.path / "history.csv", history)
     write_json(folder.path / "cost.json", _costs(folder, facts, costs))
-    summary = _summary(study, said, recommendation)
+    summary = _summary(study, said, recommendation, transfers(history))
     write_json(folder.verdict, summary)
     folder.log(recommendation.reason)
     ship(folder.model, facts[recommendation.arm])
@@ -130,12 +132,33 @@ def _costs(folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mapping[st
     return {"arms": {arm: cost.to_dict() for arm, cost in costs.items()}, **tried, "views": views(facts), "parts": parts, "note": NOTE}
 
 
-def _summary(study: Studied, said: Verdict, recommendation: Recommendation) -> dict[str, Any]:
+def _summary(
+    study: Studied, said: Verdict, recommendation: Recommendation, transfer: Mapping[str, Mapping[str, Transfer]]
+) -> dict[str, Any]:
     """The content of verdict.json. No time in it: a repeat gives the same bytes."""
     config = study.config
     head = {"study": config.source or " + ".join(config.tables) or "sources given in Python", "version": config.version}
     notes = notes_of(config, study.all_arms, study.raced)
-    return head | said.to_dict() | {"protect": list(config.protect), "recommendation": recommendation.to_dict(), "notes": notes}
+    plain = {arm: {task: one.to_dict() for task, one in own.items()} for arm, own in transfer.items()}
+    return (
+        head
+        | said.to_dict()
+        | {
+            "transfer": plain,
+            "protect": list(config.protect),
+            "recommendation": recommendation.to_dict(),
+            "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _behind(arm, own))],
+        }
+    )
+
+
+def _behind(arm: str, transfer: Mapping[str, Transfer]) -> Iterator[str]:
+    """Who falls behind its single-task twin on validation data, and whose gradients oppose it."""
+    for task, one in transfer.items():
+        if one.behind:
+            others = ", ".join(f"{other} ({cosine:.2f})" for other, cosine in one.opposed_by.items())
+            opposed = f"; gradients that oppose it, with their mean cosine: {others}" if others else ""
+            yield f"On validation data {task} falls behind its single-task twin under {arm} ({one.lead:+.3g}){opposed}."
 
 
 def classes_in_order(tasks: Sequence[Task]) -> dict[str, list[Any]]:
