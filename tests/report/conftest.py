@@ -62,6 +62,16 @@ def verdict_of(run: Run) -> dict[str, Any]:
             for name, kind, metric in kinds
         },
         "arms": {arm: {"delta_m_percent": 0.43, "ci95": [0.1, 0.8]} for arm in run.arms},
+        "transfer": {
+            arm: {
+                name: {
+                    "lead": -0.0123, "seeds_behind": 3, "behind": True,
+                    "opposed_by": {other: -0.25 for other, _, _ in kinds if other != name},
+                }
+                for name, _, _ in kinds
+            }
+            for arm in run.arms
+        },
         "recommendation": {"arm": run.arms[-1], "groups": [[name for name, _, _ in kinds]], "reason": run.text},
     }  # fmt: skip
 
@@ -73,7 +83,26 @@ def cost_of(run: Run) -> dict[str, Any]:
         "epochs": 18.5, "peak_memory_bytes": 503_468_032,
     }  # fmt: skip
     joint = single | {"networks": 1, "parameters": 121_930}
-    return {"arms": {"single": single} | dict.fromkeys(run.arms, joint), "note": f"{run.text} (cost)"}
+    views = {"equal_updates": dict.fromkeys(run.arms, 0.61), "equal_seconds": {"seconds": 12.5, "arms": dict.fromkeys(run.arms, 0.52)}}
+    race = {"networks": 4, "seconds": 33.0, "steps": 100, "rows": 1_000}
+    return {"arms": {"single": single} | dict.fromkeys(run.arms, joint), "race": race, "views": views, "note": f"{run.text} (cost)"}
+
+
+def race_of(run: Run) -> dict[str, Any]:
+    """The content of race.json."""
+    tried = [
+        {
+            "bracket": run.text,
+            "arm": arm,
+            "tasks": [list(run.tasks)],
+            "trial": 1,
+            "settings": {f"{run.text} lr": 0.003},
+            "epochs": 9,
+            "score": score,
+        }
+        for arm, score in zip(run.arms, (0.71, None), strict=False)
+    ]
+    return {"winner": run.arms[-1], "tried": tried}
 
 
 def history_of(run: Run) -> pd.DataFrame:
@@ -87,6 +116,7 @@ def history_of(run: Run) -> pd.DataFrame:
         for task, metric in metrics.items()
         for split, name, value in [
             ("training", "loss", 2 / epoch + seed), ("training", "weight", 1.0), ("validation", metric, 1 - 0.5 / epoch),
+            ("validation", "lead over single", 0.01 * epoch),
         ]
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["arm", "seed", "epoch", "step", "task", "split", "name", "value"])
@@ -135,6 +165,7 @@ def make(folder: Path, run: Run) -> Path:
     (folder / "environment.json").write_text(json.dumps({"torch": "2.13.0", name: name, "cores": 2}), encoding="utf-8")
     (folder / "verdict.json").write_text(json.dumps(verdict_of(run)), encoding="utf-8")
     (folder / "cost.json").write_text(json.dumps(cost_of(run)), encoding="utf-8")
+    (folder / "race.json").write_text(json.dumps(race_of(run)), encoding="utf-8")
     history_of(run).to_csv(folder / "history.csv", index=False, encoding="utf-8")
     results_of(run).to_csv(folder / "results.csv", index=False, encoding="utf-8")
     predictions_of(run).to_parquet(folder / "predictions.parquet", index=False)

@@ -87,7 +87,7 @@ def test_nothing_is_fetched(make_run: Any) -> None:
 def test_images_fetch_nothing_either(make_run: Any) -> None:
     pytest.importorskip("vl_convert")
     images = [value for _, name, value in page_of(make_run()).attributes if name == "src"]
-    assert len(images) == 3 + 2 * 3
+    assert len(images) == 3 + 2 * 3 + 3
     for image in images:
         drawn = base64.b64decode(image.partition(",")[2]).decode()
         assert set(re.findall(r"https?://[^\"]*", drawn)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
@@ -162,6 +162,19 @@ def test_hostile_sentences_and_settings_are_only_text(make_run: Any, run_kind: A
         assert page.structure == tame.structure
         assert clean_text(payload) in "".join(page.text)
         assert not set("".join(page.text)) & {"\x1b", "\u202e", "\u2066", "\x9b", "\0"}
+
+
+def test_what_was_tried_and_who_falls_behind_is_told(make_run: Any) -> None:
+    folder = make_run()
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "uncertainty was put to the test. It took 4 networks and 33 seconds of training." in page
+    assert "seconds that the quickest arm took" in page
+    assert "−1.23 points" in page
+    assert "falls behind" in page
+    assert "garment −0.25" in page
+    assert "Leads over single-task twins" in page
+    (folder / "race.json").unlink()
+    assert "What was tried before the test" not in write_report(folder).read_text(encoding="utf-8")
 
 
 def test_a_full_disk_leaves_the_old_page(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

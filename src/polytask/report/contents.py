@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.errors import DataError, StorageError
-from polytask.report.outcome import Costs, Outcome, parse
+from polytask.report.outcome import Costs, Outcome, Race, parse
 from polytask.report.tables import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
@@ -18,6 +18,7 @@ from polytask.report.tables import (
     confusions,
     curves,
     gradient_curves,
+    lead_curves,
     metric_rows,
     read_table,
     sharing_curves,
@@ -31,6 +32,7 @@ FILES = {
     "predictions.parquet": "what every arm predicted for every test unit, per seed: the verdict is computed from it",
     "results.csv": "every metric per arm, seed, task and split",
     "verdict.json": "the verdict per task and arm, with intervals, and the recommendation",
+    "race.json": "every setting that was tried on validation data, how far it came, and what was chosen",
     "cost.json": "parameters, multiply-adds, seconds and peak memory per arm",
     "history.csv": "losses, weights and validation metrics per epoch",
     REPORT: "this page",
@@ -51,10 +53,12 @@ class RunContents:
     Attributes:
         outcome: verdict.json.
         costs: cost.json.
+        race: race.json, if anything was tuned or chosen before the test.
         metrics: Means of results.csv over seeds.
         curves: Learning curves, from history.csv.
         gradients: Weights, lengths and cosines of the tasks' gradients, from history.csv.
         sharing: What ways of sharing have learned, from history.csv.
+        leads: Of joint networks over their single-task twins, from history.csv.
         confusions: One matrix per classification task and arm, from predictions.parquet.
         configuration: Dotted names and values of run.yaml.
         environment: Names and values of environment.json.
@@ -63,10 +67,12 @@ class RunContents:
 
     outcome: Outcome
     costs: Costs
+    race: Race
     metrics: tuple[MetricRow, ...]
     curves: tuple[Curve, ...]
     gradients: tuple[Curve, ...]
     sharing: tuple[Curve, ...]
+    leads: tuple[Curve, ...]
     confusions: tuple[Confusion, ...]
     configuration: Entries
     environment: Entries
@@ -94,15 +100,21 @@ def read_contents(folder: Path) -> RunContents:
     return RunContents(
         outcome=outcome,
         costs=parse(Costs, read_json(folder / "cost.json"), str(folder / "cost.json")),
+        race=_race(folder / "race.json"),
         metrics=metric_rows(read_table(folder / "results.csv", RESULT_COLUMNS)),
         curves=curves(history, metrics),
         gradients=gradient_curves(history, list(metrics)),
         sharing=sharing_curves(history, list(metrics)),
+        leads=lead_curves(history, list(metrics)),
         confusions=confusions(read_table(folder / "predictions.parquet", PREDICTION_COLUMNS), classified),
         configuration=_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
         environment=_entries(read_json(folder / "environment.json"), folder / "environment.json"),
         files=_files(folder),
     )
+
+
+def _race(path: Path) -> Race:
+    return parse(Race, read_json(path), str(path)) if path.exists() else Race()
 
 
 def _entries(content: object, path: Path) -> Entries:

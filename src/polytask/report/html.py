@@ -54,6 +54,7 @@ def render(contents: RunContents) -> str:
         panels=_panels(contents, contents.curves),
         gradients=_panels(contents, contents.gradients),
         sharing=_panels(contents, contents.sharing),
+        leads=_panels(contents, contents.leads),
         pictures=_pictures(contents),
         matrices=[_matrix(confusion) for confusion in contents.confusions],
         metrics=list(_metric_lines(contents.metrics)),

@@ -75,6 +75,15 @@ class Recommended(Part):
     reason: str = ""
 
 
+class Transferred(Part):
+    """How a task fares beside its single-task twin, on validation data."""
+
+    lead: Number = None
+    seeds_behind: int | None = None
+    behind: bool = False
+    opposed_by: dict[str, float] = {}
+
+
 class Outcome(Part):
     """The content of verdict.json.
 
@@ -82,6 +91,7 @@ class Outcome(Part):
         chosen: The joint arm that validation data chose.
         tasks: Per task what is said.
         arms: Per arm the mean relative change.
+        transfer: Per arm and task how it fares beside its single-task twin.
         notes: What was not tuned, and whom the budget favours.
     """
 
@@ -93,6 +103,7 @@ class Outcome(Part):
     test_openings: int | None = None
     tasks: dict[str, TaskOutcome] = {}
     arms: dict[str, Overall] = {}
+    transfer: dict[str, dict[str, Transferred]] = {}
     recommendation: Recommended = Recommended()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -127,10 +138,54 @@ class Piece(Part):
     parameters: int = 0
 
 
+class Tries(Part):
+    """What it took to tune and to race."""
+
+    networks: Number = None
+    seconds: Number = None
+    steps: Number = None
+    rows: Number = None
+
+
+class EqualSeconds(Part):
+    """The mean relative validation metric that arms reach in the time of the quickest."""
+
+    seconds: Number = None
+    arms: dict[str, Number] = {}
+
+
+class Views(Part):
+    """The mean relative validation metric of arms, with equal updates and with equal seconds."""
+
+    equal_updates: dict[str, Number] = {}
+    equal_seconds: EqualSeconds = EqualSeconds()
+
+
+class Try(Part):
+    """One choice of an arm's settings, and how far it came on validation data."""
+
+    bracket: str = ""
+    arm: str = ""
+    tasks: tuple[tuple[str, ...], ...] = ()
+    trial: int | None = None
+    settings: dict[str, float] = {}
+    epochs: int | None = None
+    score: Number = None
+
+
+class Race(Part):
+    """The content of race.json."""
+
+    winner: str | None = None
+    tried: tuple[Try, ...] = ()
+
+
 class Costs(Part):
     """The content of cost.json."""
 
     arms: dict[str, ArmCost] = {}
+    race: Tries | None = None
+    views: Views = Views()
     parts: dict[str, tuple[Piece, ...]] = {}
     note: str = ""
 

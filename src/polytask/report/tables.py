@@ -21,6 +21,7 @@ RESULT_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
 HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "value")
 PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction")
 NUMERIC = ("value", "epoch", "step")
+LEAD = "lead over single"
 GRADIENT_NUMBERS = ("weight", "gradient norm", "conflict rate")
 MISSING = ("", "NA", "null")
 
@@ -173,6 +174,17 @@ def sharing_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve, 
     named = [str(name) for name in finite.loc[finite["split"] == "sharing", "name"].unique()]
     found = (_curve(finite, task, "sharing", name) for task in tasks for name in named)
     return tuple(curve for curve in found if len({point.value for point in curve.points}) > len({point.arm for point in curve.points}))
+
+
+def lead_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve, ...]:
+    """Per task how far joint networks are ahead of their single-task twins, epoch by epoch.
+
+    Args:
+        history: Columns `HISTORY_COLUMNS`.
+        tasks: All tasks.
+    """
+    found = (_curve(history, task, "validation", LEAD) for task in tasks)
+    return tuple(curve for curve in found if curve.points)
 
 
 def _constant(curve: Curve) -> bool:

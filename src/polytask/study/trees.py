@@ -24,6 +24,7 @@ from polytask.evaluation.quantiles import write_quantiles
 from polytask.seeds import seed_of
 from polytask.tasks import Task
 from polytask.training import PreparedSource, prepare
+from polytask.training.machine import PeakMemory
 from polytask.training.predicting import Yardstick, join_outcomes, measured
 
 Array = NDArray[Any]
@@ -127,7 +128,7 @@ def grow(task: Task, sources: Sequence[Source], *, validation: float | None, see
         seed: Of the split and of the trees.
         iterations: How many steps of boosting; none looks for the best number on the validation part.
     """
-    started = time.monotonic()
+    started, memory = time.monotonic(), PeakMemory()
     data = prepare(sources, [task], validation=validation, seed=seed)
     (fitted,) = data.tasks
     training, held_out = list(data.training.values()), list(data.validation.values())
@@ -136,11 +137,12 @@ def grow(task: Task, sources: Sequence[Source], *, validation: float | None, see
     trees = Trees(fitted, _grown(fitted, training, best, random))
     outcome = join_outcomes([trees.outcome(source) for source in held_out])
     _, relative = Yardstick(data.tasks, data.training, data.validation).relative({task.name: outcome})
+    memory.sample()
     facts = {
         "validation": measured(data.tasks, {task.name: outcome}),
         "relative": relative[task.name],
         "used": {"epochs": best, "best_epoch": best, "steps": best, "rows": best * sum(map(len, training))},
-        "measured": {"seconds": time.monotonic() - started, "peak_memory": 0, "timeline": []},
+        "measured": {"seconds": time.monotonic() - started, "peak_memory": memory.bytes, "timeline": []},
     }
     return Grown(trees, best, facts, {name: source.rows.normalisation for name, source in data.training.items()})
 
