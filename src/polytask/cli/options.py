@@ -80,14 +80,14 @@ def margins_of(texts: Sequence[str]) -> dict[str, float] | None:
     return margins or None
 
 
-def looks_of(text: str | None) -> dict[str, Any]:
-    """`5,8,12` as looks, and as the seeds that the last of them needs.
+def looks_of(text: str | None, seeds: int | None) -> dict[str, Any]:
+    """`5,8,12` as looks, and as the seeds that the last of them needs, unless their number is given.
 
     Raises:
         ConfigError: It is not of that form.
 
     Example:
-        >>> looks_of("5,8")
+        >>> looks_of("5,8", None)
         {'looks': (5, 8), 'seeds': 8}
     """
     if text is None:
@@ -98,7 +98,7 @@ def looks_of(text: str | None) -> dict[str, Any]:
         raise ConfigError(
             "looks are numbers of seeds with commas between", where="--looks", found=repr(text), remedy="For example 5,8,12"
         ) from None
-    return {"looks": numbers, "seeds": numbers[-1]}
+    return {"looks": numbers, "seeds": seeds or numbers[-1]}
 
 
 def _known(source: str) -> str:

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from polytask.report.text import clean_text
 from polytask.study import StudyProgress
 from polytask.training import Progress
 
@@ -71,14 +72,15 @@ def _study_picture(progress: StudyProgress, seconds: float) -> RenderableType:
     head = Table.grid(padding=(0, 1))
     head.add_row(f"{progress.stage}: {progress.done} of {progress.total} networks", ProgressBar(100, 100 * share, width=24))
     head.add_row(_left(seconds, share), "")
-    return Group(head, _network_rows(list(progress.running)))
+    behind = Text("\n".join(clean_text(line) for line in progress.behind[:MOST_TASKS]), style="yellow")
+    return Group(head, _network_rows(list(progress.running)), behind)
 
 
 def _study_line(progress: StudyProgress, seconds: float) -> str:
     running = "; ".join(f"{label}: {_network_line(status)}" for label, status in progress.running)
-    return f"{progress.stage}: {progress.done} of {progress.total} networks, {_left(seconds, _study_share(progress))}" + (
-        f" [{running}]" if running else ""
-    )
+    behind = "".join(f" ({line})" for line in progress.behind[:MOST_TASKS])
+    head = f"{progress.stage}: {progress.done} of {progress.total} networks, {_left(seconds, _study_share(progress))}"
+    return head + (f" [{running}]" if running else "") + behind
 
 
 def _study_share(progress: StudyProgress) -> float:

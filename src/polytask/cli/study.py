@@ -12,6 +12,9 @@ from polytask.cli.fetching import fetching_display
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, looks_of, margins_of, merged, name_of
 
+OWN = ("source", "out", "arms", "margin", "protect", "looks", "race", "assign", "quiet")
+"""Options that are no choices of a study as they stand."""
+
 
 def study(
     source: Annotated[
@@ -58,15 +61,9 @@ def study(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the verdict.")] = False,
 ) -> None:
     """Train the arms, compare them with single-task training, and say what to ship."""
-    given = {
-        "arms": listed(arms), "seeds": seeds, "size": size, "epochs": epochs, "batch_size": batch_size, "lr": lr,
-        "optimizer": optimizer, "stop": stop, "patience": patience, "margins": margins_of(margin or []), "workers": workers,
-        "precision": precision, "test": test, "plan": None if race is None else ("race" if race else "grid"), "trials": trials,
-        "protect": tuple(protect) if protect else None, **looks_of(looks),
-        "architecture": architecture, "encoder": encoder, "preset": preset,
-        "targets": targets, "kinds": kind, "weights": weight, "group": group, "time": time, "split": split, "unit": unit,
-        "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,
-    }  # fmt: skip
+    given = {tables.FIELDS.get(name, name): value for name, value in locals().items() if name not in OWN}
+    given |= {"arms": listed(arms), "margins": margins_of(margin or []), "protect": tuple(protect or ()) or None, **looks_of(looks, seeds)}
+    given["plan"] = None if race is None else "race" if race else "grid"
     config = merged(source, given, assign or [])
     _run(config, out or Path("runs") / name_of(config), quiet=quiet)
 

@@ -28,6 +28,9 @@ Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Between cell
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Of the text; by default utf-8.")]
 Preset = Annotated[str | None, typer.Option("--preset", help="The budget: quick, standard or thorough.")]
 
+FIELDS = {"kind": "kinds", "weight": "weights", "category": "categories"}
+"""What options are called in a table's section, where it is something else."""
+
 
 def is_table(source: str) -> bool:
     """Whether a source is the name of a table's file."""

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from polytask.errors import PolytaskError
+from polytask.study.falling import Falling
 from polytask.study.jobs import Assignment, Job, train_job, try_job
 from polytask.study.status import StudyProgress, read_status
 from polytask.study.worker import in_worker
@@ -36,7 +37,7 @@ def workers_for(jobs: int, asked: int | None) -> int:
 def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: Watch) -> None:
     """Train every network that is not there yet."""
     waiting = [job for job in jobs if not job.finished]
-    with _watched(jobs, watch, lambda job: job.finished, "training"):
+    with _watched(jobs, watch, lambda job: job.finished, Falling(jobs, assignment.tasks)):
         side_by_side(train_job, [(job, assignment) for job in waiting], workers)
 
 
@@ -56,7 +57,7 @@ def try_all(jobs: Sequence[Job], until: Sequence[int], assignment: Assignment, w
         return job.finished or (job.reached is not None and job.reached.epoch >= epochs[job.folder])
 
     waiting = [job for job in jobs if not over(job)]
-    with _watched(jobs, watch, over, "racing"):
+    with _watched(jobs, watch, over):
         side_by_side(try_job, [(job, assignment, epochs[job.folder]) for job in waiting], workers)
 
 
@@ -82,16 +83,18 @@ def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any,
 
 
 @contextmanager
-def _watched(jobs: Sequence[Job], watch: Watch, done: Callable[[Job], bool], stage: str) -> Iterator[None]:
-    """Tell `watch` a few times a second how far the jobs are."""
+def _watched(jobs: Sequence[Job], watch: Watch, done: Callable[[Job], bool], falling: Falling | None = None) -> Iterator[None]:
+    """Tell `watch` a few times a second how far the jobs are, and, of those that are trained to the end, who is behind a twin."""
     over = threading.Event()
     waiting = list(jobs)
 
     def look() -> None:
         waiting[:] = [job for job in waiting if not done(job)]
-        statuses = ((job.label, read_status(job.folder)) for job in waiting)
-        running = tuple((label, status) for label, status in statuses if status is not None)
-        watch(StudyProgress(len(jobs) - len(waiting), len(jobs), running, stage))
+        statuses = ((job, read_status(job.folder)) for job in waiting)
+        running = [(job, status) for job, status in statuses if status is not None]
+        behind = [f"{job.label}: {said}" for job, status in running if falling is not None for said in falling.said(job, status)]
+        shown = tuple((job.label, status) for job, status in running)
+        watch(StudyProgress(len(jobs) - len(waiting), len(jobs), shown, "racing" if falling is None else "training", tuple(behind)))
 
     def keep_looking() -> None:
         while not over.wait(SECONDS_BETWEEN_LOOKS):

@@ -22,12 +22,14 @@ class StudyProgress:
         total: Networks to train.
         running: Per job under way its label and progress.
         stage: What is going on, in a few words.
+        behind: Of networks under way which tasks are behind their single-task twins, a sentence each.
     """
 
     done: int
     total: int
     running: tuple[tuple[str, Progress], ...] = field(default=())
     stage: str = "training"
+    behind: tuple[str, ...] = ()
 
 
 def write_status(folder: Path, progress: Progress) -> None:

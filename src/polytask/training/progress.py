@@ -20,6 +20,7 @@ class Progress:
         metrics: Per task the last value of its first metric on the validation part.
         rows_per_second: Speed.
         seconds: Time spent so far.
+        opposed: Per task the other whose gradients of shared parameters pointed away from its own most, where that was looked at.
     """
 
     epoch: int
@@ -30,6 +31,7 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
     rows_per_second: float = 0.0
     seconds: float = 0.0
+    opposed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def share(self) -> float:

@@ -1,0 +1,58 @@
+"""Who is falling behind a single-task twin right now: for the eye, while networks are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from polytask.evaluation.metrics import find_metric
+from polytask.study.arms import SINGLE
+from polytask.study.jobs import Job, facts_of
+from polytask.tasks import Task
+from polytask.training import Progress
+
+MARGIN = 0.01
+"""A task is behind by more than this share of its twin's metric."""
+
+
+class Falling:
+    """Compares joint networks under way with finished single-task networks of the same seed, epoch by epoch on validation data.
+
+    What it says depends on which networks are finished, and so is shown and kept nowhere.
+
+    Args:
+        jobs: All networks.
+        tasks: All tasks.
+    """
+
+    def __init__(self, jobs: Sequence[Job], tasks: Sequence[Task]) -> None:
+        self._metrics = {task.name: find_metric(task.metric) for task in tasks}
+        self._twins = {(job.seed, job.tasks[0]): job for job in jobs if job.arm.name == SINGLE}
+        self._curves: dict[tuple[int, str], list[float]] = {}
+
+    def said(self, job: Job, progress: Progress) -> Iterator[str]:
+        """A phrase for each task of a network that is behind."""
+        for task, value in progress.metrics.items() if job.arm.joint else ():
+            twin = self._curve(job.seed, task)
+            epoch = min(progress.epoch - 1, len(twin)) - 1
+            if epoch >= 0:
+                sign = 1.0 if self._metrics[task].higher_is_better else -1.0
+                lead = sign * (value - twin[epoch])
+                if lead < -MARGIN * abs(twin[epoch]):
+                    against = _against(task, progress.opposed)
+                    yield f"{task} is {-lead:.3g} behind its single-task twin{against}"
+
+    def _curve(self, seed: int, task: str) -> list[float]:
+        """The twin's metric after each epoch; nothing while it is not finished."""
+        if (seed, task) not in self._curves:
+            twin = self._twins.get((seed, task))
+            if twin is None or not twin.finished:
+                return []
+            history = facts_of(twin)["history"]
+            rows = (dict(zip(history["columns"], row, strict=True)) for row in history["data"])
+            own = [row["value"] for row in rows if row["split"] == "validation" and row["name"] == self._metrics[task].name]
+            self._curves[seed, task] = own
+        return self._curves[seed, task]
+
+
+def _against(task: str, opposed: Mapping[str, str]) -> str:
+    return f"; the gradients of {opposed[task]} oppose it" if task in opposed else ""
