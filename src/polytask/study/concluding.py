@@ -122,7 +122,6 @@ def conclude(folder: RunFolder, study: Studied) -> Result:
     write_json(folder.verdict, summary)
     folder.log(recommendation.reason)
     ship(folder.model, facts[recommendation.arm])
-    folder.discard_checkpoints()
     return Result(said, recommendation, costs, study.tested.predictions, folder.path, summary)
 
 

@@ -93,7 +93,7 @@ class Study:
                 )
                 raise ConfigError("a study gives no verdict on this metric", where=where, found=repr(task.metric), remedy=remedy)
 
-    def run(self, out: str | Path | None = None, watch: Watch = ignore) -> Result:
+    def run(self, out: str | Path | None = None, watch: Watch = ignore, *, keep: bool = False) -> Result:
         """Train what is not trained yet, open the test data, and write the run folder.
 
         1. On validation data: settings are tuned, and joint arms race, if the configuration says so.
@@ -103,6 +103,7 @@ class Study:
         Args:
             out: The run folder; a study that was interrupted there goes on. By default a temporary one.
             watch: Is told a few times a second how far it is.
+            keep: Whether the networks of all arms and seeds stay in `checkpoints/`, beside the recommended model.
 
         Raises:
             StorageError: The folder is used, another run is at work in it, or it cannot be written to.
@@ -116,7 +117,10 @@ class Study:
             config = begin(folder, self.asked, self.sources, self.tasks, self.arms, networks=networks)
             assigned = assignment(config, self.sources, self.tasks)
             raced = self._raced(folder, config, assigned, watch)
-            return conclude(folder, self._studied(folder, config, assigned, raced, watch))
+            result = conclude(folder, self._studied(folder, config, assigned, raced, watch))
+            if not keep:
+                folder.discard_checkpoints()
+            return result
 
     def _raced(self, folder: RunFolder, config: StudyConfig, assigned: Assignment, watch: Watch) -> Raced:
         """Settings and the arm that goes on, from validation data."""

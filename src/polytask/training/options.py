@@ -93,9 +93,8 @@ def one_line(error: ValidationError, where: str) -> ConfigError:
     place = ".".join(str(part) for part in first["loc"])
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
-    return ConfigError(
-        f"{message[0].lower()}{message[1:]}{more}", where=f"{where}, {place}" if place else where, found=repr(first["input"])
-    )
+    found = repr(first["input"]) if place else None  # without a place it is everything
+    return ConfigError(f"{message[0].lower()}{message[1:]}{more}", where=f"{where}, {place}" if place else where, found=found)
 
 
 def training_options(**given: Any) -> TrainingOptions:  # noqa: ANN401 - pydantic checks them
