@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -36,6 +37,7 @@ class Run:
         peak_memory: Bytes of the process, sampled; the largest of all sessions.
         codings: Per source of texts or tables, what made its inputs.
         matched: What a weights file and the network had in common, if one was given.
+        observed: What an observer has found, if there was one.
     """
 
     model: MultiTaskModel
@@ -54,3 +56,4 @@ class Run:
     peak_memory: int
     matched: Matched | None = None
     codings: Mapping[str, Coding] = field(default_factory=dict)
+    observed: Mapping[str, Any] = field(default_factory=dict)

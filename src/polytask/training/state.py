@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from polytask.architectures import MultiTaskModel
 from polytask.gradients import Backward
+from polytask.training.observer import Observer
 from polytask.training.stopping import Stopping
 
 
@@ -23,7 +24,7 @@ class HistoryRow(NamedTuple):
         epoch: From 1; after which it was taken.
         step: How many steps had been taken.
         task: Whose.
-        split: `training` or `validation`.
+        split: `training`, `validation`, `sharing`, or `observed`.
         name: `loss`, `weight`, what the tasks' gradients say (`Conflicts.by_task`), or a metric's name.
         value: The number.
     """
@@ -58,6 +59,7 @@ class TrainingState:
         best: The weights with the best mean relative validation metric.
         history: One row per number.
         identity: What its result depends on: a state with another one is not loaded.
+        observer: Looks on, if anybody does.
     """
 
     model: MultiTaskModel
@@ -75,6 +77,7 @@ class TrainingState:
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[HistoryRow] = field(default_factory=list)
     identity: Mapping[str, Any] = field(default_factory=dict)
+    observer: Observer | None = None
 
     def keep_best(self) -> None:
         """Remember the weights of this epoch."""
@@ -101,6 +104,7 @@ class TrainingState:
             "best": self.best,
             "history": [list(row) for row in self.history],
             "identity": self.identity,
+            "observer": {} if self.observer is None else self.observer.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -117,6 +121,8 @@ class TrainingState:
             setattr(self, name, state["counters"][name])
         self.best = dict(state["best"])
         self.history = [HistoryRow(*row) for row in state["history"]]
+        if self.observer is not None:
+            self.observer.load_state_dict(state["observer"])
 
     def _lay_out_moments(self) -> None:
         """Files hold tensors row by row; fused optimizers walk memory, so moments need their parameter's own layout."""
