@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, final
 
@@ -25,6 +26,8 @@ MEASURES: Mapping[str, Callable[[Glance], Tensor]] = MappingProxyType({"cosine":
 
 SEEN_AS = {"cosine": "cosine with", "lookahead": "affinity onto"}
 """What the history calls the measures."""
+
+GRADIENTS = "gradients"
 
 SHARE = 5
 """Measuring may take one part in so many of the time of training."""
@@ -83,7 +86,9 @@ class Observing:
         (8, ['up', 'down'])
     """
 
-    def __init__(self, tasks: Sequence[str], measures: Sequence[str] = tuple(MEASURES), every: int | None = None, rows: int | None = None) -> None:
+    def __init__(
+        self, tasks: Sequence[str], measures: Sequence[str] = tuple(MEASURES), every: int | None = None, rows: int | None = None
+    ) -> None:
         for measure in measures:
             if measure not in MEASURES:
                 raise ConfigError("this cannot be measured in a joint run", where=measure, remedy=nearest(measure, tuple(MEASURES)))
@@ -93,20 +98,27 @@ class Observing:
         for name, number in (("every", self.every), ("rows", 1 if rows is None else rows)):
             if number < 1:
                 raise ConfigError("a number above 0 is needed", where=name, found=number)
-        self.steps, self.seconds = 0, 0.0
+        self.steps = 0
+        self.seconds = dict.fromkeys((GRADIENTS, *self.measures), 0.0)
         self._means = {measure: PairMeans.of(len(self.tasks)) for measure in self.measures}
 
     def before_step(self, loop: Loop, batches: Mapping[str, Batch]) -> None:
         """Measure, if it is this step's turn."""
         if not self.measures or loop.state.step % self.every != self.every // 2:
             return
-        started = time.perf_counter()
-        glance = Glance(loop, batches if self.rows is None else drawn(loop, self.rows))
+        with self._timed(GRADIENTS):
+            glance = Glance(loop, batches if self.rows is None else drawn(loop, self.rows))
         places = torch.tensor([self.tasks.index(name) for name in glance.names], dtype=torch.int64)
         for measure, means in self._means.items():
-            means.add(places, MEASURES[measure](glance))
+            with self._timed(measure):
+                means.add(places, MEASURES[measure](glance))
         self.steps += 1
-        self.seconds += time.perf_counter() - started
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[what] += time.perf_counter() - started
 
     def after_epoch(self) -> dict[str, dict[str, float]]:
         """Means over the epoch's measured steps: `cosine with b` of task a, once for every pair, and `affinity onto b`."""
@@ -118,9 +130,12 @@ class Observing:
         return found
 
     def found(self) -> dict[str, Any]:
-        """Per measure its mean per pair, from row to column, over how many steps that is, and in how many of them it was below 0."""
+        """Per measure its mean per pair, from row to column, over how many steps that is, and in how many of them it was below 0.
+
+        The seconds of `gradients` are those of the losses and gradients that all measures look at.
+        """
         measures = {measure: means.to_dict() for measure, means in self._means.items()}
-        return {"tasks": list(self.tasks), "every": self.every, "rows": self.rows, "steps": self.steps, "measures": measures, "seconds": self.seconds}
+        return {**self.identity(), "steps": self.steps, "means": measures, "seconds": dict(self.seconds)}
 
     def identity(self) -> dict[str, Any]:
         """What is measured, and how often."""
@@ -129,13 +144,13 @@ class Observing:
     def state_dict(self) -> dict[str, Any]:
         """Sums and counts."""
         means = {measure: means.state_dict() for measure, means in self._means.items()}
-        return {"means": means, "steps": self.steps, "seconds": self.seconds}
+        return {"means": means, "steps": self.steps, "seconds": dict(self.seconds)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with what `state_dict` gave."""
         for measure, means in self._means.items():
             means.load_state_dict(state["means"][measure])
-        self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+        self.steps, self.seconds = int(state["steps"]), dict(state["seconds"])
 
 
 def drawn(loop: Loop, rows: int) -> dict[str, Batch]:

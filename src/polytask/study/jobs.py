@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from polytask.architectures import NetworkPlan, cost_of, parts_of
 from polytask.balancing.named import balancer_named
 from polytask.data import Source
+from polytask.relatedness import Observing, start_from
 from polytask.storage import has_state, make_folder
 from polytask.study.arms import Arm
 from polytask.study.status import write_status
@@ -31,12 +32,14 @@ class Job:
         seed: Root of its random streams; the same in all arms, which is what pairs them.
         tasks: What the network predicts.
         folder: Where its state, its status and its result go.
+        start: The folder of a trained network from which it starts, but for its heads; none for a fresh start.
     """
 
     arm: Arm
     seed: int
     tasks: tuple[str, ...]
     folder: Path
+    start: Path | None = None
 
     @property
     def label(self) -> str:
@@ -65,6 +68,7 @@ class Assignment:
         plan: What networks are made of.
         batch_sizes: Rows per source and step, the same in every arm; none where the options say how sources are sampled.
         options: How they are trained, resolved.
+        observe: What is measured in networks of several tasks: arguments of `polytask.relatedness.Observing`; none measures nothing.
     """
 
     sources: tuple[Source, ...]
@@ -72,6 +76,7 @@ class Assignment:
     plan: NetworkPlan
     batch_sizes: dict[str, int] | None
     options: TrainingOptions
+    observe: Mapping[str, Any] | None = None
 
 
 def jobs_of(arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -> tuple[Job, ...]:
@@ -94,6 +99,8 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> N
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
     plan = job.arm.plan(assignment.plan).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
+    if job.start is not None:
+        start_from(model, load_network(job.start).model)
     run = fit(
         model,
         assignment.sources,
@@ -102,10 +109,18 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None) -> N
         batch_sizes=assignment.batch_sizes,
         checkpoint=job.folder / "state",
         watch=watch or partial(write_status, job.folder),
+        observer=_observer(assignment, tasks),
         options=assignment.options,
     )
     save_network(job.result, plan, run, _facts(run, assignment.sources, tasks))
     shutil.rmtree(job.folder / "state", ignore_errors=True)
+
+
+def _observer(assignment: Assignment, tasks: Sequence[Task]) -> Observing | None:
+    """Between tasks there is something to measure where there are several."""
+    if assignment.observe is None or len(tasks) < 2:
+        return None
+    return Observing([task.name for task in tasks], **assignment.observe)
 
 
 def result_of(job: Job) -> Network:
@@ -126,6 +141,7 @@ def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[s
         "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory},
         "matched": None if run.matched is None else str(run.matched),
+        "observed": dict(run.observed),
         "history": run.history.to_dict(orient="split", index=False),
     }
 
