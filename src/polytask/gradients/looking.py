@@ -133,14 +133,17 @@ def moved(layout: Layout, offset: Tensor) -> Iterator[None]:
 @contextmanager
 def buffers_kept(model: nn.Module | None) -> Iterator[None]:
     """Forwards inside may change buffers (running means, say); afterwards these are as they were."""
-    kept = {} if model is None else {buffer: buffer.clone() for buffer in model.buffers()}
+    modules = () if model is None else model.modules()
+    kept = [(module, name, buffer, buffer.clone()) for module in modules for name, buffer in module.named_buffers(recurse=False)]
     try:
         yield
     finally:
         with torch.no_grad():
-            for buffer, value in kept.items():
+            for module, name, buffer, value in kept:
                 if not torch.equal(buffer, value):  # graphs of the ordinary forward may hold what has not changed
                     buffer.copy_(value)
+                if getattr(module, name) is not buffer:  # a forward may put another in its place
+                    setattr(module, name, buffer)
 
 
 def means_of(losses: Losses, counts: Mapping[str, int] | None) -> dict[str, Tensor]:
