@@ -38,9 +38,7 @@ def test_agreement_is_the_mean_of_spearmans_correlations(seed: int, tasks: int) 
     off = ~np.eye(tasks, dtype=bool)
     pairs = [(0, 1), (0, 2), (1, 2)]
     expected = [
-        stats.spearmanr(values[a][off], values[b][off])[0]
-        for a, b in pairs
-        if np.ptp(values[a][off]) > 0 and np.ptp(values[b][off]) > 0
+        stats.spearmanr(values[a][off], values[b][off])[0] for a, b in pairs if np.ptp(values[a][off]) > 0 and np.ptp(values[b][off]) > 0
     ]
     found = Relations(tuple(map(str, range(tasks))), (0, 1, 2), values).agreement
     assert found == (pytest.approx(np.mean(expected)) if expected else None)

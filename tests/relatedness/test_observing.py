@@ -69,9 +69,7 @@ def same(first: Run, second: Run) -> bool:
 
 @pytest.mark.parametrize("balancer", BALANCERS)
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_an_observed_run_is_the_same_to_the_last_bit(
-    table: Table, three_tasks: tuple[Task, ...], balancer: str, accumulate: int
-) -> None:
+def test_an_observed_run_is_the_same_to_the_last_bit(table: Table, three_tasks: tuple[Task, ...], balancer: str, accumulate: int) -> None:
     """With dropout, batch normalisation, gaps, two sources, and a source that has fewer steps than the other."""
     tasks = (*three_tasks, Regression(name="size"))
     sources = [table(gaps=0.4), beside()]

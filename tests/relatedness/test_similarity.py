@@ -81,9 +81,7 @@ def test_networks_are_compared_on_what_both_know(table: Callable[..., Source], t
     assert found[0, 1] == pytest.approx(by_kernels(one, other))
 
 
-def test_many_rows_are_thinned_out(
-    table: Callable[..., Source], three_tasks: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_rows_are_thinned_out(table: Callable[..., Source], three_tasks: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     networks = {task.name: trained(task, [table()]) for task in three_tasks[:2]}
     monkeypatch.setattr("polytask.relatedness.similarity.ROWS", 50)
     one, other = (features_of(networks[name], table(), name)[::3] for name in networks)
