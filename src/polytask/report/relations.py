@@ -18,6 +18,7 @@ from polytask.storage import read_json, read_yaml
 RELATE = "relate.json"
 NEEDED = ("run.yaml", "environment.json", RELATE, "cost.json", "history.csv")
 MOST_CURVES = 8  # colours that can be told apart
+LONGEST = 7  # characters of a number in a matrix
 
 NAMES = {
     "cosine": "Gradient cosine",
@@ -204,6 +205,17 @@ def in_unit(number: float | None, unit: int, digits: int = 2) -> str:
         return ""
     text = f"{number / 10.0**unit:+.{digits}f}"
     return text if any(letter in "123456789" for letter in text) else text.lstrip("+-")
+
+
+def on_diagonal(number: float | None, unit: int) -> str:
+    """A task's own number, in the unit of those between tasks; a dot where that would be long, as for a cosine of 1 among small ones.
+
+    Example:
+        >>> on_diagonal(0.0123, -4), on_diagonal(1.0, -4), on_diagonal(None, 0)
+        ('+123.00', '·', '')
+    """
+    text = in_unit(number, unit)
+    return text if len(text) <= LONGEST else "·"
 
 
 def is_clear(mean: float | None, half_width: float | None) -> bool:

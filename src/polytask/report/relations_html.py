@@ -16,6 +16,7 @@ from polytask.report.relations import (
     is_clear,
     meaning,
     measure_name,
+    on_diagonal,
     summary_line,
     unit_of,
 )
@@ -88,9 +89,12 @@ def _cells(place: int, measure: Measure, unit: int, tasks: tuple[str, ...]) -> I
     largest = max((abs(v) for i, row in enumerate(measure.mean) for j, v in enumerate(row) if i != j and v is not None), default=0.0)
     for column, (mean, half) in enumerate(zip(measure.mean[place], measure.half_width[place], strict=True)):
         text, spread = in_unit(mean, unit), in_unit(half, unit).lstrip("+")
-        shown = f"± {spread}" if spread and column != place and len(tasks) <= MOST_WITH_INTERVALS else ""
+        shown = f"± {spread}" if spread and len(tasks) <= MOST_WITH_INTERVALS else ""
         said = f"{tasks[place]} → {tasks[column]}: {text}" + (f" ± {spread}" if spread else "") if text else "not measured"
-        yield HeatCell(text, shown, _shade(mean, half, largest) if column != place else "own", said)
+        if column == place:
+            yield HeatCell(on_diagonal(mean, unit), "", "own", said)
+        else:
+            yield HeatCell(text, shown, _shade(mean, half, largest), said)
 
 
 def _shade(mean: float | None, half: float | None, largest: float) -> str:

@@ -20,6 +20,7 @@ from polytask.report.relations import (
     in_unit,
     is_clear,
     measure_name,
+    on_diagonal,
     summary_line,
     unit_of,
 )
@@ -84,9 +85,9 @@ def _tables(name: str, measure: Measure, relatedness: Relatedness) -> Iterator[T
 def _cell(measure: Measure, place: tuple[int, int], unit: int, *, wide: bool) -> Text:
     row, column = place
     mean, half = measure.mean[row][column], measure.half_width[row][column]
-    text = in_unit(mean, unit)
     if row == column:
-        return Text(text, style="dim")
+        return Text(f"{on_diagonal(mean, unit)}{'' if wide else ' '}", style="dim")
+    text = in_unit(mean, unit)
     clear = is_clear(mean, half)
     if wide and text and half is not None:
         text = f"{text} ± {in_unit(half, unit).lstrip('+')}"
