@@ -22,6 +22,7 @@ _MODULES = (
     "encoders",
     "evaluation",
     "gradients",
+    "relatedness",
     "study",
     "tabular",
     "tasks",
@@ -40,6 +41,7 @@ _NAMES = {
     "backward": "polytask.gradients",
     "fit": "polytask.training",
     "load": "polytask.artifacts",
+    "relate": "polytask.study",
     "verdict": "polytask.evaluation.verdict",
 }
 

@@ -34,7 +34,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return 0
 
 
-@pytest.mark.parametrize("arguments", [[], ["study"], ["train"], ["data"], ["methods"], ["report"]])
+@pytest.mark.parametrize("arguments", [[], ["study"], ["train"], ["relate"], ["data"], ["methods"], ["report"]])
 def test_help_needs_no_torch(arguments: list[str]) -> None:
     program = (
         "import sys; sys.argv = ['polytask', *sys.argv[1:], '--help']\n"

@@ -15,6 +15,7 @@ from polytask.cli.evaluate import evaluate
 from polytask.cli.interrupt import InterruptedRunError
 from polytask.cli.methods import methods
 from polytask.cli.predict import predict
+from polytask.cli.relate import relate
 from polytask.cli.report import report
 from polytask.cli.schema import schema
 from polytask.cli.study import study
@@ -36,6 +37,7 @@ app.command("study", no_args_is_help=True)(study)
 app.command("train", no_args_is_help=True)(train)
 app.command("predict", no_args_is_help=True)(predict)
 app.command("evaluate", no_args_is_help=True)(evaluate)
+app.command("relate", no_args_is_help=True)(relate)
 app.command("schema")(schema)
 app.command("methods")(methods)
 app.command("report", no_args_is_help=True)(report)

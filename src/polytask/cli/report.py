@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def report(run: Annotated[Path, typer.Argument(help="A run folder of polytask study.")]) -> None:
+def report(run: Annotated[Path, typer.Argument(help="A run folder of polytask study or polytask relate.")]) -> None:
     """(Re)build report.html from the files of a run folder."""
     from polytask.report import write_report
 

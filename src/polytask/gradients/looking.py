@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal, final
 
 import torch
@@ -39,15 +39,9 @@ class Visit:
     def again(self) -> Losses:
         """The losses, at the parameters' present values."""
         devices = sorted({p.device.index for p in self._parameters() if p.device.type == "cuda"})
-        buffers = {} if self._model is None else {buffer: buffer.clone() for buffer in self._model.buffers()}
-        with torch.random.fork_rng(devices=devices), casting(self._precisions):
+        with torch.random.fork_rng(devices=devices), casting(self._precisions), buffers_kept(self._model):
             torch.set_rng_state(self._state)
-            found = self._closure(self._batch)
-        with torch.no_grad():
-            for buffer, value in buffers.items():
-                if not torch.equal(buffer, value):  # graphs of the ordinary forward may hold what has not changed
-                    buffer.copy_(value)
-        return found
+            return self._closure(self._batch)
 
     def _parameters(self) -> Iterator[Tensor]:
         return iter(()) if self._model is None else self._model.parameters()
@@ -114,19 +108,42 @@ class Looking:
         counts, losses = self._counts[batch], self._visits[batch].again()
         return means_of(losses, counts)
 
-    @contextmanager
-    def _at(self, offset: Tensor | None) -> Iterator[None]:
-        if offset is None:
-            yield
-            return
-        kept = [parameter.data for parameter in self._layout.parameters]
-        try:
-            for parameter, move in zip(self._layout.parameters, self._layout.views(offset.to(self._layout.dtype)), strict=True):
-                parameter.data = parameter.data + move
-            yield
-        finally:
-            for parameter, value in zip(self._layout.parameters, kept, strict=True):
-                parameter.data = value
+    def _at(self, offset: Tensor | None) -> AbstractContextManager[None]:
+        return nullcontext() if offset is None else moved(self._layout, offset)
+
+
+@contextmanager
+def moved(layout: Layout, offset: Tensor) -> Iterator[None]:
+    """The parameters at θ + offset inside, and as they were afterwards: their data are swapped, so that graphs stay valid.
+
+    Args:
+        layout: Which parameters, and where their numbers lie.
+        offset: (P,) what is added.
+    """
+    kept = [parameter.data for parameter in layout.parameters]
+    try:
+        for parameter, move in zip(layout.parameters, layout.views(offset.to(layout.dtype)), strict=True):
+            parameter.data = parameter.data + move
+        yield
+    finally:
+        for parameter, value in zip(layout.parameters, kept, strict=True):
+            parameter.data = value
+
+
+@contextmanager
+def buffers_kept(model: nn.Module | None) -> Iterator[None]:
+    """Forwards inside may change buffers (running means, say); afterwards these are as they were."""
+    modules = () if model is None else model.modules()
+    kept = [(module, name, buffer, buffer.clone()) for module in modules for name, buffer in module.named_buffers(recurse=False)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, value in kept:
+                if not torch.equal(buffer, value):  # graphs of the ordinary forward may hold what has not changed
+                    buffer.copy_(value)
+                if getattr(module, name) is not buffer:  # a forward may put another in its place
+                    setattr(module, name, buffer)
 
 
 def means_of(losses: Losses, counts: Mapping[str, int] | None) -> dict[str, Tensor]:

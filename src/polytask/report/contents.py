@@ -33,6 +33,8 @@ FILES = {
     "results.csv": "every metric per arm, seed, task and split",
     "verdict.json": "the verdict per task and arm, with intervals, and the recommendation",
     "race.json": "every setting that was tried on validation data, how far it came, and what was chosen",
+    "relate.json": "how tasks stand to each other: per measure a matrix with intervals, and the groups that are proposed",
+    "relations.csv": "every measure per seed and pair of tasks",
     "cost.json": "parameters, multiply-adds, seconds and peak memory per arm",
     "history.csv": "losses, weights and validation metrics per epoch",
     REPORT: "this page",
@@ -107,9 +109,9 @@ def read_contents(folder: Path) -> RunContents:
         sharing=sharing_curves(history, list(metrics)),
         leads=lead_curves(history, list(metrics)),
         confusions=confusions(read_table(folder / "predictions.parquet", PREDICTION_COLUMNS), classified),
-        configuration=_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
-        environment=_entries(read_json(folder / "environment.json"), folder / "environment.json"),
-        files=_files(folder),
+        configuration=entries_of(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
+        environment=entries_of(read_json(folder / "environment.json"), folder / "environment.json"),
+        files=files_of(folder),
     )
 
 
@@ -117,7 +119,12 @@ def _race(path: Path) -> Race:
     return parse(Race, read_json(path), str(path)) if path.exists() else Race()
 
 
-def _entries(content: object, path: Path) -> Entries:
+def entries_of(content: object, path: Path) -> Entries:
+    """Dotted names and values of a file, as text.
+
+    Raises:
+        DataError: It holds no names with values.
+    """
     if not isinstance(content, Mapping):
         raise DataError("this file holds no names with values", where=str(path), found=type(content).__name__)
     return tuple(_flat(content))
@@ -140,7 +147,7 @@ def _as_text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _files(folder: Path) -> Entries:
+def files_of(folder: Path) -> Entries:
     """Known files in their order, then others; the report itself is always there, so that a repeat gives the same page."""
     with storage_errors(folder):
         there = {path.name for path in folder.iterdir() if not path.name.startswith(".")} | {REPORT}

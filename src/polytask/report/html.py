@@ -11,30 +11,20 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from polytask.report import charts, numbers
-from polytask.report.contents import REPORT, RunContents, read_contents
+from polytask.report.contents import RunContents
 from polytask.report.outcome import ArmCost, Piece, choice_sentence, openings_sentence, settle_lines
 from polytask.report.tables import Confusion, Curve, MetricRow
 from polytask.report.text import clean_text
-from polytask.storage import write_text
 
 MOST_CLASSES = 30
 MOST_PAIRS = 15
 SHADES = 10
 
 
-def write_report(folder: str | Path) -> Path:
-    """Build report.html from the files of a run folder, and return where it is.
-
-    Args:
-        folder: What `polytask study` wrote.
-
-    Raises:
-        StorageError: A file is missing or cannot be read, or the page cannot be written.
-        DataError: A file holds something else than it should.
-    """
-    page = Path(folder) / REPORT
-    write_text(page, render(read_contents(Path(folder))))
-    return page
+def style_hash(environment: Environment) -> str:
+    """SHA-256 of the style sheet, by which a page's policy allows it and nothing else."""
+    style = environment.get_template("style.css").render()
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 def render(contents: RunContents) -> str:
@@ -43,12 +33,11 @@ def render(contents: RunContents) -> str:
     Args:
         contents: Of a run folder.
     """
-    environment = _environment()
-    style = environment.get_template("style.css").render()
+    environment = page_environment()
     return environment.get_template("template.html.j2").render(
         contents=contents,
         outcome=contents.outcome,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style_hash=style_hash(environment),
         how_to_get_charts="" if charts.has_charts() else charts.HOW_TO_GET_CHARTS,
         intervals=_intervals(contents),
         panels=_panels(contents, contents.curves),
@@ -62,7 +51,8 @@ def render(contents: RunContents) -> str:
     )
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Where templates live: whatever reaches a page is escaped and cleaned."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -149,12 +139,13 @@ class Panel:
 
 def _panels(contents: RunContents, curves: Sequence[Curve]) -> dict[str, list[Panel]]:
     """Curves by task."""
-    panels = [_panel(curve, contents.outcome.arm_names) for curve in curves]
+    panels = [panel_of(curve, contents.outcome.arm_names) for curve in curves]
     return {task: [panel for panel in panels if panel.task == task] for task in dict.fromkeys(panel.task for panel in panels)}
 
 
-def _panel(curve: Curve, arms: Sequence[str]) -> Panel:
-    split = "" if curve.split == "sharing" else curve.split
+def panel_of(curve: Curve, arms: Sequence[str]) -> Panel:
+    """A curve as an image and as a table, a colour and a column for each of `arms`."""
+    split = "" if curve.split in ("sharing", "observed") else curve.split
     title = f"{split} {numbers.metric_name(curve.name)}{', %' if numbers.unit(curve.name) else ''}".strip()
     title = title[0].upper() + title[1:]
     named = tuple(

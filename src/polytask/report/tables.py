@@ -145,7 +145,7 @@ def curves(history: pd.DataFrame, metrics: Mapping[str, str]) -> tuple[Curve, ..
     """
     wanted = [(task, split, name) for task in metrics for split, name in (("training", "loss"), ("validation", metrics[task]))]
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
-    found = (_curve(finite, *key) for key in wanted)
+    found = (curve_of(finite, *key) for key in wanted)
     return tuple(curve for curve in found if curve.points)
 
 
@@ -159,7 +159,7 @@ def gradient_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve,
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
     named = [str(name) for name in finite["name"].unique()]
     wanted = [name for name in named if name in GRADIENT_NUMBERS or name.startswith("cosine with ")]
-    found = (_curve(finite, task, "training", name) for task in tasks for name in wanted)
+    found = (curve_of(finite, task, "training", name) for task in tasks for name in wanted)
     return tuple(curve for curve in found if curve.points and not _constant(curve))
 
 
@@ -172,7 +172,7 @@ def sharing_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve, 
     """
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
     named = [str(name) for name in finite.loc[finite["split"] == "sharing", "name"].unique()]
-    found = (_curve(finite, task, "sharing", name) for task in tasks for name in named)
+    found = (curve_of(finite, task, "sharing", name) for task in tasks for name in named)
     return tuple(curve for curve in found if len({point.value for point in curve.points}) > len({point.arm for point in curve.points}))
 
 
@@ -183,7 +183,7 @@ def lead_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve, ...
         history: Columns `HISTORY_COLUMNS`.
         tasks: All tasks.
     """
-    found = (_curve(history, task, "validation", LEAD) for task in tasks)
+    found = (curve_of(history, task, "validation", LEAD) for task in tasks)
     return tuple(curve for curve in found if curve.points)
 
 
@@ -192,7 +192,8 @@ def _constant(curve: Curve) -> bool:
     return curve.name == "weight" and len({point.value for point in curve.points}) == 1
 
 
-def _curve(history: pd.DataFrame, task: str, split: str, name: str) -> Curve:
+def curve_of(history: pd.DataFrame, task: str, split: str, name: str) -> Curve:
+    """One number of one task, per arm and seed, and averaged over the seeds."""
     rows = history[(history["task"] == task) & (history["split"] == split) & (history["name"] == name)]
     own = rows.groupby(["arm", "seed", "epoch"], sort=False)["value"].mean().reset_index()
     seeds_of_arm = own.groupby("arm", sort=False)["seed"].nunique()

@@ -62,19 +62,20 @@ def verdict_table(verdict: Mapping[str, Any] | Outcome, costs: Mapping[str, Any]
     return Group(*(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
 
 
-def _plain(text: object, style: str = "") -> Text:
+def plain_text(text: object, style: str = "") -> Text:
     """Cleaned text in which nothing is markup."""
     return Text(clean_text(text), style=style)
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table with few lines."""
     return Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
     )
 
 
 def _words(outcome: Outcome) -> Table:
-    table = _table("Compared with single-task training")
+    table = plain_table("Compared with single-task training")
     for name in ("task", "arm"):
         table.add_column(name, overflow="fold", max_width=NAME_WIDTH)
     table.add_column("mean", justify="right", no_wrap=True)
@@ -87,34 +88,34 @@ def _words(outcome: Outcome) -> Table:
 
 def _add_task(table: Table, outcome: Outcome, name: str, task: TaskOutcome) -> None:
     """The baseline's row, then one per arm; the metric stands below the task's name."""
-    table.add_row(_plain(name, "bold"), _plain(outcome.baseline), _plain(numbers.value(task.metric, task.single.mean)), "", "")
-    below = [_plain(task.metric, "dim"), *([Text("")] * len(task.arms))]
+    table.add_row(plain_text(name, "bold"), plain_text(outcome.baseline), plain_text(numbers.value(task.metric, task.single.mean)), "", "")
+    below = [plain_text(task.metric, "dim"), *([Text("")] * len(task.arms))]
     for label, (arm, said) in zip(below, task.arms.items(), strict=False):
         mark = " *" if choice_sentence(outcome) and arm == outcome.chosen else ""
-        mean = _plain(numbers.value(task.metric, said.mean))
-        table.add_row(label, _plain(f"{clean_text(arm)}{mark}"), mean, _difference(task.metric, said), _word(said))
+        mean = plain_text(numbers.value(task.metric, said.mean))
+        table.add_row(label, plain_text(f"{clean_text(arm)}{mark}"), mean, _difference(task.metric, said), _word(said))
     table.add_section()
 
 
 def _difference(metric: str, said: Said) -> Text:
     number = numbers.change(metric, said.difference, numbers.half_width(said.ci95))
-    text = _plain(f"{number} {numbers.interval(metric, said.ci95)}{numbers.unit(metric)}")
-    return Text("\n").join([text, *(_plain(line, "dim") for line in settle_lines(metric, said))])
+    text = plain_text(f"{number} {numbers.interval(metric, said.ci95)}{numbers.unit(metric)}")
+    return Text("\n").join([text, *(plain_text(line, "dim") for line in settle_lines(metric, said))])
 
 
 def _word(said: Said) -> Text:
-    return _plain(said.verdict, WORD_STYLES.get(said.verdict, ""))
+    return plain_text(said.verdict, WORD_STYLES.get(said.verdict, ""))
 
 
 def _costs(baseline: str, costs: Costs) -> Table:
-    table = _table(f"Cost (times {clean_text(baseline)})")
+    table = plain_table(f"Cost (times {clean_text(baseline)})")
     table.add_column("arm", overflow="fold", max_width=NAME_WIDTH)
     for name in ("networks", *(title for title, _, _ in COST_COLUMNS)):
         table.add_column(name, justify="right")
     reference = costs.arms.get(baseline, ArmCost())
     for arm, cost in costs.arms.items():
         cells = [_cell(getattr(cost, key), getattr(reference, key), shown, arm != baseline) for _, key, shown in COST_COLUMNS]
-        table.add_row(_plain(arm), numbers.count(cost.networks), *cells)
+        table.add_row(plain_text(arm), numbers.count(cost.networks), *cells)
     return table
 
 
@@ -126,8 +127,8 @@ def _cell(number: float | None, reference: float | None, shown: Callable[[float 
 
 def _sentences(outcome: Outcome) -> list[Text]:
     """The recommendation, warnings, notes, and how often the test data were opened."""
-    reason = [_plain(outcome.recommendation.reason, "bold"), Text("")] if outcome.recommendation.reason else []
-    warnings = [_plain(f"Warning: {line}", "yellow") for line in outcome.warnings]
-    chosen = [_plain(f"* {choice_sentence(outcome)}", "dim")] if choice_sentence(outcome) else []
-    notes = [_plain(line, "dim") for line in ("A difference with + is better.", *outcome.notes, openings_sentence(outcome))]
+    reason = [plain_text(outcome.recommendation.reason, "bold"), Text("")] if outcome.recommendation.reason else []
+    warnings = [plain_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
+    chosen = [plain_text(f"* {choice_sentence(outcome)}", "dim")] if choice_sentence(outcome) else []
+    notes = [plain_text(line, "dim") for line in ("A difference with + is better.", *outcome.notes, openings_sentence(outcome))]
     return [*reason, *warnings, *chosen, *notes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -34,6 +34,9 @@ class NetworkConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keeps_test_rows: ClassVar[bool] = False
+    """Whether rows of a table are laid aside, so that what is chosen here can be put to the test on them."""
 
     source: str | None = None
     tables: dict[str, TableOptions] = Field(default_factory=dict)
@@ -101,6 +104,8 @@ class StudyConfig(NetworkConfig):
         (0, 1)
     """
 
+    keeps_test_rows: ClassVar[bool] = True
+
     arms: tuple[str, ...] = ("single", "equal", "uncertainty")
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     margins: dict[str, float] = Field(default_factory=dict)
@@ -162,6 +167,9 @@ FILLED_IN: Mapping[str, str | None] = {
     "size": None,
     "encoder": None,
     "workers": None,
+    "every": None,
+    "rows": None,
+    "groups": None,
     **{f"training.{name}": value for name, value in LEFT_OPEN.items()},
 }
 """The choices that are filled in when a run begins, and what stands there before. Elsewhere None is a choice like any other."""

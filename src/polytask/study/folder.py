@@ -80,6 +80,11 @@ class RunFolder:
         """The recommended model: where its index is, the run is finished."""
         return self.path / "model"
 
+    @property
+    def relations(self) -> Path:
+        """How tasks stand to each other: where it is, the run that measured it is finished."""
+        return self.path / "relate.json"
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder against other runs; the lock ends with the process, however that ends.
@@ -105,7 +110,7 @@ class RunFolder:
             return None  # the latter is what a run leaves that was killed at its very beginning
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
-        if (self.model / INDEX).exists():
+        if (self.model / INDEX).exists() or self.relations.exists():
             remedy = "Choose another --out, or delete it"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         stored = checked(type(asked), read_yaml(self.config), where=str(self.config))

@@ -14,6 +14,7 @@ from polytask.architectures import NetworkPlan, cost_of, parts_of
 from polytask.balancing.named import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
+from polytask.relatedness import Observing, start_from
 from polytask.storage import has_state, load_state, make_folder, read_json, save_state, write_json
 from polytask.study.arms import Arm
 from polytask.study.settings import Settings, with_settings
@@ -55,6 +56,7 @@ class Job:
         folder: Where its state, its status and its result go.
         settings: What was chosen, or is tried, of what is tuned.
         trial: Which try it is, from 1, while settings are looked for.
+        start: The folder of a trained network from which it starts, but for its heads; none for a fresh start.
     """
 
     arm: Arm
@@ -63,6 +65,7 @@ class Job:
     folder: Path
     settings: Settings = field(default_factory=dict)
     trial: int | None = None
+    start: Path | None = None
 
     @property
     def label(self) -> str:
@@ -97,6 +100,7 @@ class Assignment:
         plan: What networks are made of.
         batch_sizes: Rows per source and step, the same in every arm; none where the options say how sources are sampled.
         options: How they are trained, resolved.
+        observe: What is measured in networks of several tasks: arguments of `polytask.relatedness.Observing`; none measures nothing.
     """
 
     sources: tuple[Source, ...]
@@ -104,6 +108,7 @@ class Assignment:
     plan: NetworkPlan
     batch_sizes: dict[str, int] | None
     options: TrainingOptions
+    observe: Mapping[str, Any] | None = None
 
 
 Chosen = Mapping[tuple[str, tuple[str, ...]], Settings]
@@ -139,6 +144,8 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
     plan = arm.plan(assignment.plan).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
+    if job.start is not None:
+        start_from(model, load_network(job.start).model)
     run = fit(
         model,
         assignment.sources,
@@ -148,6 +155,7 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
         checkpoint=job.folder / "state",
         watch=watch or partial(write_status, job.folder),
         pause_after=pause_after,
+        observer=_observer(assignment, tasks),
         options=options,
     )
     if run.finished:
@@ -179,6 +187,13 @@ def try_job(job: Job, assignment: Assignment, until: int) -> None:
         write_json(job.folder / _REACHED, asdict(Reached(assignment.options.epochs, None)))
 
 
+def _observer(assignment: Assignment, tasks: Sequence[Task]) -> Observing | None:
+    """Between tasks there is something to measure where there are several."""
+    if assignment.observe is None or len(tasks) < 2:
+        return None
+    return Observing([task.name for task in tasks], **assignment.observe)
+
+
 def result_of(job: Job) -> Network:
     """The trained network of a finished job."""
     return load_network(job.result)
@@ -203,6 +218,7 @@ def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[s
         "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
         "matched": None if run.matched is None else str(run.matched),
+        "observed": dict(run.observed),
         "history": run.history.to_dict(orient="split", index=False),
     }
 

@@ -54,7 +54,7 @@ def opened(config: Config, progress: Progress = ignore) -> Opened[Config]:
     if not config.tables:
         sources, tasks = datasets.load(str(config.source), config.size, progress)
         return Opened(_budgeted(config, sources, tasks), sources, tasks, ())
-    loaded = load_tables(config.tables, test_share=TEST_SHARE if isinstance(config, StudyConfig) else 0.0)
+    loaded = load_tables(config.tables, test_share=TEST_SHARE if config.keeps_test_rows else 0.0)
     config = _budgeted(_with_kinds(config, loaded.tasks), loaded.sources, loaded.tasks)
     return Opened(config, loaded.sources, loaded.tasks, loaded.notes)
 

@@ -28,6 +28,7 @@ from polytask.training.groups import parameter_groups, unfreeze
 from polytask.training.identity import Identity, check_identity, taken_up
 from polytask.training.loop import Loop
 from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
+from polytask.training.observer import Observer
 from polytask.training.optimizers import make_optimizer, make_schedule
 from polytask.training.options import TrainingOptions, training_options
 from polytask.training.predicting import losses_of, measured, outcomes_of
@@ -69,6 +70,7 @@ def fit(
     checkpoint: Path | None = None,
     watch: Watch = ignore,
     pause_after: int | None = None,
+    observer: Observer | None = None,
     options: TrainingOptions | None = None,
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> Run:
@@ -86,6 +88,7 @@ def fit(
         watch: Is told how far it is, a few times a second.
         pause_after: An epoch, from 1, after which to stop for now: what is there so far is returned, and the same call with the
             checkpoint goes on as if there had been no pause.
+        observer: Looks at the network before its steps, and changes nothing (`polytask.relatedness.Observing`).
         options: All choices at once, or
         **choices: any of them by name; see `TrainingOptions`.
 
@@ -107,7 +110,16 @@ def fit(
         True
     """
     loop, matched = make_loop(
-        model, sources, balancer, seed=seed, batch_sizes=batch_sizes, checkpoint=checkpoint, watch=watch, options=options, **choices
+        model,
+        sources,
+        balancer,
+        seed=seed,
+        batch_sizes=batch_sizes,
+        checkpoint=checkpoint,
+        watch=watch,
+        observer=observer,
+        options=options,
+        **choices,
     )
     with threads(loop.options.threads):
         loop.run(pause_after)
@@ -124,6 +136,7 @@ def make_loop(
     batch_sizes: Mapping[str, int] | None = None,
     checkpoint: Path | None = None,
     watch: Watch = ignore,
+    observer: Observer | None = None,
     options: TrainingOptions | None = None,
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> tuple[Loop, Matched | None]:
@@ -150,6 +163,7 @@ def make_loop(
         split = choose_layers(model, known, lambda network: loop_of(network, copy.deepcopy(balancer)))
     unfreeze(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = loop_of(model, balancer).state
+    state.observer = observer
     _check_memory(state.backward.balancer, chosen)
     if chosen.accumulate > 1 and isinstance(state.backward.balancer.needs(), Representations):
         remedy = "Leave accumulate at 1, or take another balancer"
@@ -159,6 +173,7 @@ def make_loop(
         sizes = sampler.batch_sizes if isinstance(sampler, Proportional) else {}
         state.identity = Identity(chosen, seed, state.backward.balancer, sizes, data.tasks, used).to_dict()
         state.identity = {**state.identity, **({} if split is None else {"split": split})}
+        state.identity = {**state.identity, **({} if observer is None else {"observer": observer.identity()})}
         _go_on(state, found, checkpoint)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
 
@@ -300,4 +315,5 @@ def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: 
         finished=state.finished,
         matched=matched,
         codings={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
+        observed={} if state.observer is None else state.observer.found(),
     )

@@ -99,6 +99,8 @@ class Loop:
     def step(self, batches: Batches) -> Report:
         """One update: forward, losses, backward, clipping, optimizer, schedule."""
         state = self.state
+        if state.observer is not None:
+            state.observer.before_step(self, batches)
         report = self._backward(batches)
         if self.options.clip is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.options.clip)
@@ -120,12 +122,12 @@ class Loop:
             return state.backward(losses, features=features, penalty=self._penalty(1))
         if state.backward.balancer.batches > 1:
             parts = state.backward.balancer.batches
-            return state.backward(self._losses_of_part, list(enumerate(_micro_batches(batches, parts))), penalty=self._penalty(1))
+            return state.backward(self._losses_of_part, list(enumerate(micro_batches(batches, parts))), penalty=self._penalty(1))
         counts = _counts(batches) if parts > 1 else None
         if parts > 1 and not counts:
             return state.backward({}, penalty=self._penalty(1))
         report = Report({}, {})
-        for numbered in enumerate(_micro_batches(batches, parts)):
+        for numbered in enumerate(micro_batches(batches, parts)):
             latest = self._micro_step(numbered, counts)
             report = latest if latest.losses else report  # micro-batches after the last label know of no loss
         return report
@@ -149,13 +151,15 @@ class Loop:
         number, batches = numbered
         return self.losses(batches, number)
 
-    def losses(self, batches: Batches, part: int = 0, seen: list[Tensor] | None = None) -> dict[str, Loss]:
-        """Per task present its loss; every source draws its dropout from a stream of its own."""
+    def losses(
+        self, batches: Batches, part: int = 0, seen: list[Tensor] | None = None, precision: Precision | None = None
+    ) -> dict[str, Loss]:
+        """Per task present its loss; every source draws its dropout from a stream of its own, the same whenever a step is asked again."""
         self.state.model.architecture.forget()
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
             torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.accumulate + part) & _SEED_MASK)
-            for task, loss in losses_of(self.state.model, self._tasks, batch, self.precision, seen).items():
+            for task, loss in losses_of(self.state.model, self._tasks, batch, precision or self.precision, seen).items():
                 losses[task] = losses[task] + loss if task in losses else loss
         return losses
 
@@ -199,6 +203,8 @@ class Loop:
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
         for name, values in state.model.architecture.sharing().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
+        for name, values in ({} if state.observer is None else state.observer.after_epoch()).items():
+            state.history.extend(HistoryRow(state.epoch, state.step, task, "observed", name, value) for task, value in values.items())
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
         now, self.state.seconds = time.monotonic(), self._seconds()
@@ -253,7 +259,7 @@ def _counts(batches: Batches) -> dict[str, int]:
     return {task: count for task, count in counts.items() if count}
 
 
-def _micro_batches(batches: Batches, parts: int) -> Iterator[Batches]:
+def micro_batches(batches: Batches, parts: int) -> Iterator[Batches]:
     """Every source's batch cut into as many parts, as even as can be."""
     cut: dict[str, tuple[Tensor, ...]] = {source: torch.arange(len(batch)).tensor_split(parts) for source, batch in batches.items()}
     for part in range(parts):

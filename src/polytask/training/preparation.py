@@ -142,7 +142,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     for source in used:
         _check_inputs(source)
         _check_labels(source)
-    parts = {source.name: split(source, share, seed_of(seed, "split", source.name)) for source in used}
+    parts = {source.name: parts_of_source(source, share, seed) for source in used}
     fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
     training, held_out = {}, {}
     for name, (first, second) in parts.items():
@@ -152,6 +152,11 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     for part, prepared in (("training", training), ("validation", held_out)):
         check_labels(fitted, part, _truths(wanted, prepared))
     return PreparedData(fitted, training, held_out)
+
+
+def parts_of_source(source: Source, share: float, seed: int) -> tuple[Source, Source]:
+    """The training and the validation part of a source, as every network of this seed has them, whatever it learns."""
+    return split(source, share, seed_of(seed, "split", source.name))
 
 
 def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normalisation) -> PreparedSource:

@@ -113,8 +113,10 @@ def _chosen(
     served_by: dict[str, int] = {}
     while whole:
         cost, part = (int(value) for value in taken[budget, whole])
-        served_by |= {task: len(chosen) for place, task in enumerate(tasks) if part >> place & 1}
-        chosen.append(int(hosts[cost][1][part]))
+        network = int(hosts[cost][1][part])
+        if network not in chosen:  # one network may be the best for two parts
+            chosen.append(network)
+        served_by |= {task: chosen.index(network) for place, task in enumerate(tasks) if part >> place & 1}
         budget, whole = budget - cost, whole ^ part
     networks = tuple(candidates[number].tasks for number in chosen)
     return Grouping(networks, {task: served_by[task] for task in tasks}, total, total, tuple(chosen))

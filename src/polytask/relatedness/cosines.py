@@ -1,0 +1,29 @@
+"""How the tasks' gradients stand to each other."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from polytask.gradients.gramian import gramian
+from polytask.relatedness.glance import Glance
+
+
+def cosines(glance: Glance) -> Tensor:
+    """(t, t) float64 cos(g_i, g_j) = g_i · g_j / (‖g_i‖ ‖g_j‖) of the shared parameters; NaN where a gradient is zero.
+
+    Below 0 the tasks oppose each other in this step (Yu et al., NeurIPS 2020, definition 1).
+    """
+    return cosines_of(glance.gradients)
+
+
+def cosines_of(gradients: Tensor) -> Tensor:
+    """(t, t) float64 the cosines between rows (t, P).
+
+    Example:
+        >>> cosines_of(torch.tensor([[3.0, 4.0], [0.0, -2.0]])).round(decimals=2).tolist()
+        [[1.0, -0.8], [-0.8, 1.0]]
+    """
+    products = gramian(gradients)
+    norms = products.diagonal().sqrt()
+    return (products / torch.where(norms > 0, norms[:, None] * norms, torch.nan)).clamp(-1.0, 1.0)

@@ -1,0 +1,82 @@
+"""One look at the tasks of a step: their losses and gradients, and losses elsewhere, with everything put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import final
+
+import torch
+from torch import Tensor
+
+from polytask.gradients.layout import Layout
+from polytask.gradients.looking import buffers_kept, moved
+from polytask.gradients.walking import gradients_of
+from polytask.training.loop import Loop, micro_batches
+from polytask.training.machine import Precision
+from polytask.training.preparation import Batch
+
+
+@final
+class Glance:
+    """What the rows of a step say about its tasks, at the parameters as they are before it.
+
+    Every forward draws the step's own dropout, with the buffers (running means, say) that the step will find. All is computed in float32,
+    whatever the training's precision: one step moves losses by less than bfloat16 can tell. Of a step in micro-batches the first is seen.
+
+    Args:
+        loop: Whose network.
+        batches: Per source the rows of the step.
+
+    Attributes:
+        names: The t tasks that have a label in it, in the order of all tasks.
+        losses: (t,) float64 their mean losses L.
+        gradients: (t, P) per task ∂L/∂θ_s, of the shared parameters that are trained.
+    """
+
+    def __init__(self, loop: Loop, batches: Mapping[str, Batch]) -> None:
+        parts = loop.options.accumulate
+        self._loop, self._batches = loop, dict(batches) if parts == 1 else next(micro_batches(dict(batches), parts))
+        self._precision = Precision("float32", loop.precision.channels_last)
+        self._layout = Layout(loop.state.model.shared_parameters())
+        with self._unnoticed():
+            means = self._means()
+            self.names = tuple(task.name for task in loop.data.tasks if task.name in means)
+            self.losses = _values([means[name] for name in self.names])
+            self.gradients = self._rows([means[name] for name in self.names])
+
+    def plain_step(self, task: int) -> Tensor:
+        """(P,) −η ∂L/∂θ_s: a plain gradient step on one task's loss, with the learning rate η that each parameter has now."""
+        rates = {id(p): float(group["lr"]) for group in self._loop.state.optimizer.param_groups for p in group["params"]}
+        offset = self.gradients[task].clone()
+        for parameter, part in zip(self._layout.parameters, self._layout.views(offset), strict=True):
+            part.mul_(-rates.get(id(parameter), 0.0))
+        return offset
+
+    def losses_at(self, offset: Tensor) -> Tensor:
+        """(t,) float64 the mean losses at θ_s + offset, heads as they are."""
+        with torch.no_grad(), moved(self._layout, offset), self._unnoticed():
+            means = self._means()
+            return _values([means[name] for name in self.names])
+
+    def _means(self) -> dict[str, Tensor]:
+        return {task: loss.mean for task, loss in self._loop.losses(self._batches, precision=self._precision).items()}
+
+    def _rows(self, losses: list[Tensor]) -> Tensor:
+        rows = torch.zeros(len(losses), self._layout.size, dtype=self._layout.dtype, device=self._layout.device)
+        for number, loss in enumerate(losses):
+            found = gradients_of(loss, self._layout.parameters, keep=number + 1 < len(losses))
+            for view, gradient in zip(self._layout.views(rows[number]), found, strict=True):
+                if gradient is not None:
+                    view.copy_(gradient)
+        return rows
+
+    @contextmanager
+    def _unnoticed(self) -> Iterator[None]:
+        """Neither generators nor buffers will know of a forward inside."""
+        with torch.random.fork_rng(devices=()), buffers_kept(self._loop.state.model):
+            yield
+
+
+def _values(losses: list[Tensor]) -> Tensor:
+    return torch.stack([loss.detach().double().cpu() for loss in losses]) if losses else torch.zeros(0, dtype=torch.float64)

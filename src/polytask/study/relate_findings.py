@@ -1,0 +1,142 @@
+"""From trained networks to matrices over tasks, what they cost, and the groups that they propose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.relatedness.grouping import Grouping, group_by_affinity
+from polytask.relatedness.matrices import Relations, relations_of
+from polytask.relatedness.observing import GRADIENTS
+from polytask.relatedness.similarity import similarities
+from polytask.study.costs import NOTE, cost_of_arm
+from polytask.study.jobs import Assignment, Job, result_of
+from polytask.study.relate_config import IN_THE_JOINT_RUN, RelateConfig
+from polytask.study.relate_networks import Networks
+from polytask.training.machine import threads
+from polytask.training.preparation import parts_of_source
+
+RELATION_COLUMNS = ["seed", "measure", "source", "target", "value"]
+GROUPED_BY = ("lookahead", "transfer", "cosine")
+"""What groups are made from, the first of these that was measured."""
+
+NOT_ALONE = 0.0
+"""A task by itself counts as an affinity of 0: tasks that the others only hurt stay alone."""
+
+Facts = Mapping[str, tuple[Job, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured.
+
+    Attributes:
+        relations: Per measure its matrices.
+        seconds: Per measure what it took, per seed.
+        shares: Per measure of the joint run its seconds over those of training without any measuring.
+    """
+
+    relations: Mapping[str, Relations]
+    seconds: Mapping[str, float]
+    shares: Mapping[str, float]
+
+
+def findings(config: RelateConfig, networks: Networks, facts: Facts, assigned: Assignment) -> Findings:
+    """Every measure's matrices, and what they cost.
+
+    Args:
+        config: Resolved.
+        networks: Trained.
+        facts: Per network, by its label, what is known of it.
+        assigned: What all networks have in common.
+    """
+    names = [task.name for task in assigned.tasks]
+    relations: dict[str, Relations] = {}
+    seconds: dict[str, float] = {}
+    shares: dict[str, float] = {}
+    spent = {arm: _seconds(jobs, facts) for arm, jobs in (("single", networks.single), ("transfer", networks.transfer))}
+    observed = {job.seed: facts[job.label][1]["observed"] for job in networks.joint}
+    for measure in config.measures:
+        started = time.perf_counter()
+        if measure in IN_THE_JOINT_RUN:
+            relations[measure] = relations_of(names, {seed: own["means"][measure]["mean"] for seed, own in observed.items()})
+            seconds[measure] = fmean(own["seconds"][GRADIENTS] + own["seconds"][measure] for own in observed.values())
+        elif measure == "transfer":
+            relations[measure] = relations_of(names, _gains(names, networks, facts))
+            seconds[measure] = (spent["single"] + spent["transfer"]) / len(config.seeds)
+        else:
+            relations[measure] = _similarities(names, config, networks, assigned)
+            seconds[measure] = (spent["single"] + time.perf_counter() - started) / len(config.seeds)
+    plain = _seconds(networks.joint, facts) - sum(sum(own["seconds"].values()) for own in observed.values())
+    shares |= {name: seconds[name] * len(observed) / plain for name in IN_THE_JOINT_RUN if name in relations and plain > 0}
+    return Findings(relations, seconds, shares)
+
+
+def _seconds(jobs: Sequence[Job], facts: Facts) -> float:
+    return sum(float(facts[job.label][1]["measured"]["seconds"]) for job in jobs)
+
+
+def _gains(names: Sequence[str], networks: Networks, facts: Facts) -> dict[int, list[list[float | None]]]:
+    """Per seed (T, T) the column's relative validation metric after a start from the row's network, less that of a fresh start."""
+    fresh = {(job.seed, job.tasks[0]): float(facts[job.label][1]["relative"]) for job in networks.single}
+    gained = {
+        (job.seed, job.arm.name, job.tasks[0]): float(facts[job.label][1]["relative"]) - fresh[job.seed, job.tasks[0]]
+        for job in networks.transfer
+    }
+    seeds = dict.fromkeys(job.seed for job in networks.transfer)
+    return {seed: [[gained.get((seed, f"transfer from {source}", target)) for target in names] for source in names] for seed in seeds}
+
+
+def _similarities(names: Sequence[str], config: RelateConfig, networks: Networks, assigned: Assignment) -> Relations:
+    """On the validation rows of each seed, which no network of that seed was trained on."""
+    matrices = []
+    with threads(config.training.threads):
+        for seed in config.seeds:
+            trained = {job.tasks[0]: result_of(job) for job in networks.single if job.seed == seed}
+            held_out = [parts_of_source(source, float(config.training.validation or 0), seed)[1] for source in assigned.sources]
+            matrices.append(similarities({name: trained[name] for name in names}, held_out))
+    return Relations(tuple(names), tuple(config.seeds), np.stack(matrices))
+
+
+def proposed(relations: Mapping[str, Relations], groups: int) -> tuple[str | None, Grouping | None]:
+    """The measure that groups are made from, and the groups; none where it is not known for every pair of tasks.
+
+    Args:
+        relations: Per measure its matrices.
+        groups: How many networks at most.
+    """
+    by = next((measure for measure in GROUPED_BY if measure in relations), None)
+    if by is None:
+        return None, None
+    names, mean = relations[by].names, relations[by].mean
+    known = np.isfinite(mean) | np.eye(len(names), dtype=bool)
+    return by, group_by_affinity(mean, names, groups, alone=NOT_ALONE) if known.all() else None
+
+
+def relation_rows(relations: Mapping[str, Relations]) -> pd.DataFrame:
+    """A tidy table: seed, measure, source, target, value."""
+    rows = [(seed, measure, source, target, value) for measure, own in relations.items() for seed, source, target, value in own.rows()]
+    return pd.DataFrame(rows, columns=RELATION_COLUMNS)
+
+
+def cost_content(found: Findings, facts: Facts) -> dict[str, Any]:
+    """The content of cost.json: per kind of network, and per measure."""
+    of_arm: dict[str, list[tuple[Job, Mapping[str, Any]]]] = {}
+    for job, fact in facts.values():
+        of_arm.setdefault(job.arm.name, []).append((job, fact))
+    measures = {
+        name: {"seconds": round(own, 3), "share_of_joint_training": round(found.shares[name], 4) if name in found.shares else None}
+        for name, own in found.seconds.items()
+    }
+    note = (
+        "Seconds of a measure are those of one seed: in the joint run those of the looks alone (cosines and look-ahead share their "
+        "gradients, which count for both), for transfer and similarity those of all networks that they need. The share is of the joint "
+        "training without looks."
+    )
+    return {"arms": {arm: cost_of_arm(own).to_dict() for arm, own in of_arm.items()}, "measures": measures, "note": f"{note} {NOTE}"}
