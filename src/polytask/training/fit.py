@@ -172,7 +172,8 @@ def learn_inputs(model: MultiTaskModel, data: PreparedData) -> None:
     common = []
     for name, source in data.training.items():
         stem = model.stem(name)
-        rows = source.rows.normalisation(source.rows.inputs[:: -(-len(source) // ENOUGH)])
+        spread = torch.arange(0, len(source), -(-len(source) // ENOUGH))
+        rows = source.rows.normalisation(source.rows.take(spread).inputs)
         common += [rows] if stem is None else []
         _tell(stem, [rows])
     _tell(model.architecture, common)
