@@ -29,6 +29,7 @@ def study(
     patience: Annotated[int | None, typer.Option(help="For how many epochs.")] = None,
     margin: Annotated[list[str] | None, typer.Option(help="task=number: a difference that counts as the same. Repeatable.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes side by side.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="A Dask scheduler whose workers train: tcp://host:8786.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     targets: tables.Targets = None,
     kind: tables.Kinds = None,
@@ -53,7 +54,7 @@ def study(
     given = {
         "arms": listed(arms), "seeds": seeds, "size": size, "epochs": epochs, "batch_size": batch_size, "lr": lr,
         "optimizer": optimizer, "stop": stop, "patience": patience, "margins": margins_of(margin or []), "workers": workers,
-        "precision": precision, "test": test,
+        "cluster": cluster, "precision": precision, "test": test,
         "architecture": architecture, "encoder": encoder, "preset": preset,
         "targets": targets, "kinds": kind, "weights": weight, "group": group, "time": time, "split": split, "unit": unit,
         "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,

@@ -27,6 +27,8 @@ class NetworkConfig(BaseModel):
         hidden: Widths of the heads' hidden layers.
         initialisation: Of the networks: `framework`, `glorot` or `he`.
         workers: Processes side by side; none takes one per core, if there is work for so many.
+        cluster: The address of a Dask scheduler, whose workers take the place of processes of this computer. It says where the work
+            is done, which changes no result, and is not stored.
         training: How every network is trained.
         version: Of polytask, that wrote it.
     """
@@ -43,6 +45,7 @@ class NetworkConfig(BaseModel):
     hidden: tuple[int, ...] = (64,)
     initialisation: Literal["framework", "glorot", "he"] = "framework"
     workers: int | None = Field(None, ge=1)
+    cluster: str | None = Field(None, exclude=True)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     version: str | None = None
 
@@ -136,7 +139,6 @@ def checked(kind: type[Config], given: object, where: str) -> Config:
 FILLED_IN: Mapping[str, str | None] = {
     "size": None,
     "encoder": None,
-    "workers": None,
     **{f"training.{name}": value for name, value in LEFT_OPEN.items()},
 }
 """The choices that are filled in when a run begins, and what stands there before. Elsewhere None is a choice like any other."""
@@ -155,7 +157,7 @@ def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
 
 
 def _flat(config: NetworkConfig) -> dict[str, Any]:
-    """Every choice but the version, those of training under `training.name`."""
-    plain = config.model_dump(mode="json", exclude={"version"})
+    """Every choice but the version and where the work is done, those of training under `training.name`."""
+    plain = config.model_dump(mode="json", exclude={"version", "workers", "cluster"})
     training = plain.pop("training")
     return plain | {f"training.{name}": value for name, value in training.items()}

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed
+from joblib import delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from polytask.errors import PolytaskError
+from polytask.storage import alone, make_folder
+from polytask.study.backends import Place, place_for
+from polytask.study.environment import packages
 from polytask.study.jobs import Assignment, Job, train_job
-from polytask.study.status import StudyProgress, read_status
-from polytask.study.worker import in_worker
+from polytask.study.shared import Shared, shared
+from polytask.study.status import StudyProgress, read_status, write_status
+from polytask.study.worker import Call, in_worker
+from polytask.training import Progress
 from polytask.training.machine import cores
 
 Watch = Callable[[StudyProgress], None]
 Result = TypeVar("Result")
 
 SECONDS_BETWEEN_LOOKS = 0.25
+SECONDS_UNTIL_SEEN = 120.0
+LOCK = ".lock"
 
 
 def ignore(progress: StudyProgress) -> None:
@@ -34,31 +45,90 @@ def workers_for(jobs: int, asked: int | None) -> int:
 
 
 def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: Watch) -> None:
-    """Train every network that is not there yet."""
-    waiting = [job for job in jobs if not job.finished]
+    """Train every network that is not there yet: in processes of this computer, or where joblib's active backend says.
+
+    Args:
+        jobs: Every network.
+        assignment: What they have in common.
+        workers: Processes of this computer.
+        watch: Is told how far they are.
+
+    Raises:
+        ConfigError: Networks would share a process; a worker of a cluster has other versions.
+        PolytaskError: A worker has been ended, or a cluster has none.
+        StorageError: A worker does not see the folder of the jobs.
+    """
+    # Workers have other working folders.
+    waiting = [replace(job, folder=job.folder.absolute()) for job in jobs if not job.finished]
     with _watched(jobs, watch):
-        side_by_side(train_job, [(job, assignment) for job in waiting], workers)
+        if waiting:
+            place = place_for(len(waiting), workers)
+            with shared(assignment.sources, waiting[0].folder.parent, place) as common:
+                run(place, train_with, [(job, common, replace(assignment, sources=())) for job in waiting])
+            if place.is_cluster:
+                _wait_until_seen(waiting)
+
+
+def train_with(job: Job, common: Shared, assignment: Assignment) -> None:
+    """Train one network from shared sources: alone in its folder, and no longer than somebody wants it.
+
+    A cluster that takes a worker for dead gives its job to another, while the first may still be at it.
+
+    Args:
+        job: Which.
+        common: The sources.
+        assignment: What else all jobs have in common.
+    """
+    common.check()
+    make_folder(job.folder)
+    with alone(job.folder / LOCK):
+        train_job(job, replace(assignment, sources=common.sources()), partial(_tell, common, job.folder))
+
+
+def _tell(common: Shared, folder: Path, progress: Progress) -> None:
+    common.check()
+    write_status(folder, progress)
 
 
 def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
-    """The results of calls that run in so many processes; in this one where one is enough.
+    """The results of calls that run where joblib's active backend says: by default in so many processes of this computer.
+
+    Where one is enough, that is this process.
 
     Raises:
-        PolytaskError: The system has ended a process, as it does where memory runs out.
+        ConfigError: Calls would share a process; a worker of a cluster has other versions.
+        PolytaskError: The system has ended a process, as it does where memory runs out; a cluster has no worker, or has gone.
     """
-    count = min(workers, len(arguments))
-    if count <= 1:
+    return run(place_for(len(arguments), workers), function, arguments)
+
+
+def run(place: Place, function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]]) -> list[Result]:
+    """The results of calls that run in that place, in the order of the arguments.
+
+    Raises:
+        ConfigError: A worker of a cluster has other versions.
+        PolytaskError: The system has ended a process, as it does where memory runs out; the cluster has gone.
+    """
+    if place.is_here:
         return [function(*values) for values in arguments]
-    # One batch per call: networks take seconds, and the slowest must not wait behind another.
-    run = Parallel(n_jobs=count, backend="loky", batch_size=1, pre_dispatch="n_jobs")
+    versions = packages() if place.is_cluster else {}
+    calls = [Call(function, values, os.getpid(), versions) for values in arguments]
     try:
-        results: list[Result] = run(delayed(in_worker)(os.getpid(), function, *values) for values in arguments)
+        with place.troubles():
+            results: list[Result] = place.parallel()(delayed(in_worker)(call) for call in calls)
     except TerminatedWorkerError:
         remedy = "Use fewer --workers; finished networks are kept, and the same command goes on"
         raise PolytaskError(
-            "the system has ended a process, most likely for lack of memory", where="workers", found=count, remedy=remedy
+            "the system has ended a process, most likely for lack of memory", where="workers", found=place.workers, remedy=remedy
         ) from None
     return results
+
+
+def _wait_until_seen(jobs: Sequence[Job]) -> None:
+    """Network file systems tell late of files that another computer has made."""
+    end = time.monotonic() + SECONDS_UNTIL_SEEN
+    while not all(job.finished for job in jobs) and time.monotonic() < end:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 @contextmanager

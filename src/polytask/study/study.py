@@ -18,6 +18,7 @@ from polytask.evaluation.results import Verdict
 from polytask.evaluation.verdict import verdict
 from polytask.storage import write_json
 from polytask.study.arms import SINGLE, Arm, parse_arms
+from polytask.study.backends import on_cluster
 from polytask.study.beginning import begin
 from polytask.study.config import StudyConfig, checked
 from polytask.study.costs import NOTE, ArmCost, cost_of_arm, parts_of_arm
@@ -133,7 +134,7 @@ class Study:
             DataError: A task has no labelled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
-        with folder.alone():
+        with folder.alone(), on_cluster(self.asked.cluster):
             jobs = jobs_of(self.arms, self.asked.seeds, folder.checkpoints)
             config = begin(folder, self.asked, self.sources, self.tasks, jobs)
             assigned = assignment(config, self.sources, self.tasks)
