@@ -1,10 +1,11 @@
-"""What the jobs of a study need beside each other: seconds, and memory of each process and of all together.
+"""What the jobs of a study need beside each other: seconds of the processor, and memory of each process and of all together.
 
     python benchmarks/scale.py [--megabytes 400] [--tasks 14] [--jobs 8] [--workers 2] [--backend loky|dask]
 
 A table of 200,000 rows of numbers in float32, as many columns as make the megabytes, and per task a label in words; one epoch of a small
-network for all tasks per job. Memory is read ten times a second from every process of the run: what is its own alone, and its
-proportional share of what it maps together with others, so that the sum counts nothing twice.
+network for all tasks per job. Memory is read five times a second from every process of the run: what is its own alone, and its
+proportional share of what it maps together with others, so that the sum counts nothing twice. Seconds of the processor are those of
+all processes; those of the clock are worth something on a quiet machine.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,28 +33,31 @@ from polytask.tasks import Multiclass
 
 ROWS = 200_000
 WORDS = ("never", "seldom", "often", "always")
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_LOOKS = 0.2
 MEGABYTE = 2**20
 
 
 @dataclass
-class Memory:
-    """The largest figures so far, in bytes.
+class Figures:
+    """What the processes of this run need: the largest of what was seen, in bytes, and seconds of the processor.
 
     Attributes:
-        parent: Of this process alone.
+        parent: Memory of this process alone.
         worker: Of the worker that has most of its own.
         together: Of all processes, what they share counted once.
+        seconds: Per process what it has used of the processor.
     """
 
     parent: int = 0
     worker: int = 0
     together: int = 0
+    seconds: dict[int, float] = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Look from time to time."""
+        before = _seconds(psutil.Process())
         watcher = threading.Thread(target=self._keep_looking, daemon=True)
         watcher.start()
         try:
@@ -61,23 +65,30 @@ class Memory:
         finally:
             self._over.set()
             watcher.join()
+            self._look()
+            self.seconds[psutil.Process().pid] -= before
 
     def _keep_looking(self) -> None:
-        this = psutil.Process()
         while not self._over.wait(SECONDS_BETWEEN_LOOKS):
-            own, shared = zip(*(_figures(process) for process in (this, *this.children(recursive=True))), strict=True)
-            self.parent = max(self.parent, own[0])
-            self.worker = max(self.worker, *own[1:], 0)
-            self.together = max(self.together, sum(shared))
+            self._look()
+
+    def _look(self) -> None:
+        this = psutil.Process()
+        own, shared = [], []
+        for process in (this, *this.children(recursive=True)):
+            with suppress(psutil.Error):  # it has ended
+                found = process.memory_full_info()
+                own.append(int(found.uss))
+                shared.append(int(found.pss))
+                self.seconds[process.pid] = _seconds(process)
+        self.parent = max(self.parent, own[0])
+        self.worker = max(self.worker, *own[1:], 0)
+        self.together = max(self.together, sum(shared))
 
 
-def _figures(process: psutil.Process) -> tuple[int, int]:
-    """What is the process's own, and that with its share of what it maps with others."""
-    try:
-        found = process.memory_full_info()
-    except psutil.Error:  # it has ended
-        return 0, 0
-    return int(found.uss), int(found.pss)
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def made(megabytes: int, tasks: int) -> tuple[Source, tuple[Multiclass, ...]]:
@@ -109,13 +120,12 @@ def seconds(source: Source, tasks: Sequence[Multiclass], jobs: int, workers: int
 def backend(name: str, workers: int) -> Iterator[None]:
     """Dask's workers are processes of this machine."""
     if name != "dask":
-        with nullcontext():
-            yield
+        yield
         return
     from dask.distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=None, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=None, dashboard_address=":0") as cluster,
         Client(cluster),
         joblib.parallel_config(backend="dask"),
     ):
@@ -132,14 +142,15 @@ def main() -> None:
     parser.add_argument("--backend", default="loky", choices=["loky", "dask"])
     chosen = parser.parse_args()
     source, tasks = made(chosen.megabytes, chosen.tasks)
-    memory = Memory()
-    with backend(chosen.backend, chosen.workers), memory.watched():
+    found = Figures()
+    with backend(chosen.backend, chosen.workers), found.watched():
         took = seconds(source, tasks, chosen.jobs, chosen.workers)
-    figures = {"this process": memory.parent, "largest worker": memory.worker, "all together": memory.together}
     print(
-        f"{chosen.backend}, {chosen.workers} workers, {chosen.jobs} jobs, {source.inputs.nbytes / MEGABYTE:,.0f} MB of inputs: {took:.1f} s"
+        f"{chosen.backend}, workers {chosen.workers}, jobs {chosen.jobs}, inputs {source.inputs.nbytes / MEGABYTE:,.0f} MB: "
+        f"processor {sum(found.seconds.values()):.0f} s, clock {took:.0f} s"
     )
-    print(", ".join(f"{name} {size / MEGABYTE:,.0f} MB" for name, size in figures.items()))
+    memory = {"this process": found.parent, "largest worker": found.worker, "all together": found.together}
+    print("; ".join(f"{name} {size / MEGABYTE:,.0f} MB" for name, size in memory.items()))
 
 
 if __name__ == "__main__":

@@ -128,9 +128,9 @@ def on_cluster(address: str | None) -> Iterator[None]:
         yield
         return
     try:
-        from polytask.study import dask_cluster
+        from polytask.study.dask_cluster import connected
     except ImportError:
         remedy = "Install it: pip install 'polytask[dask]'"
         raise ConfigError("Dask is not installed", where=f"cluster {address}", remedy=remedy) from None
-    with dask_cluster.connected(address) as client, parallel_config(backend=DASK, client=client):
+    with connected(address) as client, parallel_config(backend=DASK, client=client):
         yield
