@@ -3,9 +3,9 @@
     python benchmarks/scale.py [--megabytes 400] [--tasks 14] [--jobs 8] [--workers 2] [--backend loky|dask]
 
 A table of 200,000 rows of numbers in float32, as many columns as make the megabytes, and per task a label in words; one epoch of a small
-network for all tasks per job. Memory is read five times a second from every process of the run: what is its own alone, and its
-proportional share of what it maps together with others, so that the sum counts nothing twice. Seconds of the processor are those of
-all processes; those of the clock are worth something on a quiet machine.
+network for all tasks per job. Memory is read five times a second from every process of the run, as Linux has it: what lies in no file,
+which is its own alone, and beside it its proportional share of what it maps with others, so that the sum counts nothing twice. Seconds
+of the processor are those of all processes; those of the clock are worth something on a quiet machine.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Figures:
         own, shared = [], []
         for process in (this, *this.children(recursive=True)):
             with suppress(psutil.Error):  # it has ended
-                found = process.memory_full_info()
-                own.append(int(found.uss))
+                found = process.memory_full_info()  # as Linux has it
+                own.append(int(found.rss - found.shared))
                 shared.append(int(found.pss))
                 self.seconds[process.pid] = _seconds(process)
         self.parent = max(self.parent, own[0])

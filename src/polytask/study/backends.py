@@ -52,16 +52,21 @@ class Place:
             backend = Workers.of(backend)
         return Parallel(n_jobs=-1, backend=backend, batch_size=1, pre_dispatch="all")
 
-    @contextmanager
-    def troubles(self) -> Iterator[None]:
-        """Turn what a cluster says when it fails into one line."""
-        if self.name != DASK:
-            yield
-            return
-        from polytask.study.dask_cluster import troubles
 
-        with troubles():
-            yield
+@contextmanager
+def one_line(name: str) -> Iterator[None]:
+    """Turn what the cluster of a backend of that name says when it fails into one line.
+
+    Raises:
+        PolytaskError: A job has ended several workers, or the cluster has gone.
+    """
+    if name != DASK:
+        yield
+        return
+    from polytask.study.dask_cluster import troubles
+
+    with troubles():
+        yield
 
 
 def place_for(calls: int, workers: int) -> Place:
@@ -99,18 +104,25 @@ def _workers_of(name: str, backend: Any) -> int:  # noqa: ANN401 - joblib has no
         ConfigError: Some of them share a process.
         PolytaskError: There is none, and none comes while joblib waits for one.
     """
-    try:
-        count = int(effective_n_jobs(-1))
-    except TimeoutError:
-        remedy = "Start workers; the same command goes on"
-        raise PolytaskError("the cluster has no worker", where=f"backend {name!r}", remedy=remedy) from None
-    if name == DASK:
-        from polytask.study.dask_cluster import crowded
-
-        for worker, found in crowded(backend.client).items():
+    with one_line(name):
+        try:
+            count = int(effective_n_jobs(-1))
+        except TimeoutError:
+            remedy = "Start workers; the same command goes on"
+            raise PolytaskError("the cluster has no worker", where=f"backend {name!r}", remedy=remedy) from None
+        for worker, found in _crowded(name, backend).items():
             remedy = "Give every worker one thread and a process of its own: dask worker --nthreads 1"
             raise _shared_process(f"worker {worker}", found, remedy)
     return max(1, count)
+
+
+def _crowded(name: str, backend: Any) -> dict[str, str]:  # noqa: ANN401
+    """The workers whose calls share a process with others, and how, as far as it can be known beforehand."""
+    if name != DASK:
+        return {}
+    from polytask.study.dask_cluster import crowded
+
+    return crowded(backend.client)
 
 
 def _shared_process(where: str, found: str, remedy: str) -> ConfigError:

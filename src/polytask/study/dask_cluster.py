@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+import logging
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, final
 
 from distributed import Client, KilledWorker
-from distributed.comm import CommClosedError
+from distributed.comm import CommClosedError, get_address_host_port
 from joblib._dask import DaskDistributedBackend
 
 from polytask.errors import ConfigError, PolytaskError
@@ -47,16 +48,24 @@ def connected(address: str) -> Iterator[Any]:
     Raises:
         ConfigError: No scheduler answers.
     """
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what goes wrong is said in one line
     try:
-        client = Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+        with _client(address) as client:
+            yield client
+    finally:
+        log.setLevel(level)
+
+
+def _client(address: str) -> Any:  # noqa: ANN401
+    try:
+        get_address_host_port(address)  # or half a client is made, which is long in dying
+        return Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
         remedy = "Give the address that the scheduler prints, as tcp://host:8786"
         found = str(error).splitlines()[0]
         raise ConfigError("no Dask scheduler answers there", where=f"cluster {address}", found=found, remedy=remedy) from None
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from polytask.errors import PolytaskError
 from polytask.storage import alone, make_folder
-from polytask.study.backends import Place, place_for
+from polytask.study.backends import Place, one_line, place_for
 from polytask.study.environment import packages
 from polytask.study.jobs import Assignment, Job, train_job
 from polytask.study.shared import Shared, shared
@@ -114,7 +114,7 @@ def run(place: Place, function: Callable[..., Result], arguments: Sequence[tuple
     versions = packages() if place.is_cluster else {}
     calls = [Call(function, values, os.getpid(), versions) for values in arguments]
     try:
-        with place.troubles():
+        with one_line(place.name):
             results: list[Result] = place.parallel()(delayed(in_worker)(call) for call in calls)
     except TerminatedWorkerError:
         remedy = "Use fewer --workers; finished networks are kept, and the same command goes on"

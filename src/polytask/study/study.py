@@ -134,7 +134,7 @@ class Study:
             DataError: A task has no labelled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
-        with folder.alone(), on_cluster(self.asked.cluster):
+        with on_cluster(self.asked.cluster), folder.alone():
             jobs = jobs_of(self.arms, self.asked.seeds, folder.checkpoints)
             config = begin(folder, self.asked, self.sources, self.tasks, jobs)
             assigned = assignment(config, self.sources, self.tasks)
