@@ -58,31 +58,46 @@ def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: 
         PolytaskError: A worker has been ended, or a cluster has none.
         StorageError: A worker does not see the folder of the jobs.
     """
-    # Workers have other working folders.
-    waiting = [replace(job, folder=job.folder.absolute()) for job in jobs if not job.finished]
+    waiting = [job for job in jobs if not job.finished]
     with _watched(jobs, watch):
-        if waiting:
-            place = place_for(len(waiting), workers)
-            with shared(assignment.sources, waiting[0].folder.parent, place) as common:
-                run(place, train_with, [(job, common, replace(assignment, sources=())) for job in waiting])
-            if place.is_cluster:
-                _wait_until_seen(waiting)
+        train_side_by_side(train_job, [(job,) for job in waiting], assignment, workers, done=lambda job: job.finished)
 
 
-def train_with(job: Job, common: Shared, assignment: Assignment) -> None:
-    """Train one network from shared sources: alone in its folder, and no longer than somebody wants it.
-
-    A cluster that takes a worker for dead gives its job to another, while the first may still be at it.
+def train_side_by_side(
+    train: Callable[..., None], arguments: Sequence[tuple[Any, ...]], assignment: Assignment, workers: int, *, done: Callable[[Job], bool]
+) -> None:
+    """Call `train(job, assignment, ..., watch=)` for each job: sources are mapped by the workers, and each job is alone in its folder.
 
     Args:
-        job: Which.
-        common: The sources.
-        assignment: What else all jobs have in common.
+        train: Trains a network, wholly or in part.
+        arguments: Per call the job, and what else comes after the assignment.
+        assignment: What all jobs have in common.
+        workers: Processes of this computer.
+        done: Whether what a call was to leave in the job's folder is there.
+
+    Raises:
+        ConfigError: Networks would share a process; a worker of a cluster has other versions.
+        PolytaskError: A worker has been ended, or a cluster has none.
+        StorageError: A worker does not see the folder of the jobs.
     """
+    if not arguments:
+        return
+    # Workers have other working folders.
+    calls = [(replace(job, folder=job.folder.absolute()), rest) for job, *rest in arguments]
+    place = place_for(len(calls), workers)
+    with shared(assignment.sources, calls[0][0].folder.parent, place) as common:
+        bare = replace(assignment, sources=())
+        run(place, _train, [(train, common, job, bare, *rest) for job, rest in calls])
+    if place.is_cluster:
+        _wait_until_seen([job for job, _ in calls], done)
+
+
+def _train(train: Callable[..., None], common: Shared, job: Job, assignment: Assignment, *rest: Any) -> None:  # noqa: ANN401
+    """Train no longer than somebody wants it, and alone: a worker that is taken for dead may still be at a job that another has got."""
     common.check()
     make_folder(job.folder)
     with alone(job.folder / LOCK):
-        train_job(job, replace(assignment, sources=common.sources()), partial(_tell, common, job.folder))
+        train(job, replace(assignment, sources=common.sources()), *rest, watch=partial(_tell, common, job.folder))
 
 
 def _tell(common: Shared, folder: Path, progress: Progress) -> None:
@@ -124,10 +139,10 @@ def run(place: Place, function: Callable[..., Result], arguments: Sequence[tuple
     return results
 
 
-def _wait_until_seen(jobs: Sequence[Job]) -> None:
+def _wait_until_seen(jobs: Sequence[Job], done: Callable[[Job], bool]) -> None:
     """Network file systems tell late of files that another computer has made."""
     end = time.monotonic() + SECONDS_UNTIL_SEEN
-    while not all(job.finished for job in jobs) and time.monotonic() < end:
+    while not all(done(job) for job in jobs) and time.monotonic() < end:
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
