@@ -42,4 +42,4 @@ def begin(folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Se
     check_same(before, now, folder.path)
     folder.discard_remainders()
     folder.log("; ".join(["run goes on", *changes(before, now)]))
-    return stored.model_copy(update={"cluster": asked.cluster, "workers": asked.workers or stored.workers})
+    return stored.model_copy(update={"workers": asked.workers or stored.workers})

@@ -27,8 +27,6 @@ class NetworkConfig(BaseModel):
         hidden: Widths of the heads' hidden layers.
         initialisation: Of the networks: `framework`, `glorot` or `he`.
         workers: Processes side by side; none takes one per core, if there is work for so many.
-        cluster: The address of a Dask scheduler, whose workers take the place of processes of this computer. It says where the work
-            is done, which changes no result, and is not stored.
         training: How every network is trained.
         version: Of polytask, that wrote it.
     """
@@ -45,7 +43,6 @@ class NetworkConfig(BaseModel):
     hidden: tuple[int, ...] = (64,)
     initialisation: Literal["framework", "glorot", "he"] = "framework"
     workers: int | None = Field(None, ge=1)
-    cluster: str | None = Field(None, exclude=True)
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     version: str | None = None
 
@@ -88,6 +85,8 @@ class StudyConfig(NetworkConfig):
         seeds: The seeds, or how many: 0, 1, ….
         margins: Per task how large a difference still counts as the same, in the metric's own unit; where a task has
             none: 1 % of its single-task metric.
+        cluster: The address of a Dask scheduler, whose workers take the place of processes of this computer. It says where the work
+            is done, which changes no result, and is not stored.
 
     Example:
         >>> StudyConfig(source="mnist-fashion", seeds=2).seeds
@@ -97,6 +96,7 @@ class StudyConfig(NetworkConfig):
     arms: tuple[str, ...] = ("single", "equal", "uncertainty")
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     margins: dict[str, float] = Field(default_factory=dict)
+    cluster: str | None = Field(None, exclude=True)
 
     @field_validator("seeds", mode="before")
     @classmethod

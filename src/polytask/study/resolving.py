@@ -37,7 +37,8 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
     model = plan.build(tasks, seed=0)
     data = prepare(sources, tasks, validation=options.validation, seed=0)
     workers = workers_for(networks, asked.workers)
-    beside = cores() if place_for(networks, workers).is_cluster else workers  # whose workers have one core each, unless threads are given
+    # Workers of a cluster have one core each.
+    beside = cores() if networks > 1 and place_for(networks, workers).is_cluster else workers
     precision = choose_precision(model, options.precision)
     precision.arranged(model)
     batch_sizes = _batch_sizes(sources, options)
