@@ -14,7 +14,7 @@ import pytest
 import torch
 from joblib.parallel import BACKENDS, ThreadingBackend
 
-from polytask.errors import ConfigError, PolytaskError
+from polytask.errors import ConfigError, MissingExtraError, PolytaskError
 from polytask.storage import read_yaml
 from polytask.study import Study, StudyConfig
 from polytask.study import worker as worker_module
@@ -107,7 +107,7 @@ def test_a_study_goes_on_with_fewer_workers(make: Callable[..., Study], tmp_path
 
 def test_without_dask_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polytask.study.dask_cluster", None)
-    with pytest.raises(ConfigError, match=r"Dask is not installed\. Install it: pip install 'polytask\[dask\]'"), on_cluster("tcp://a:1"):
+    with pytest.raises(MissingExtraError, match=r"a cluster needs Dask\. pip install 'polytask\[dask\]'"), on_cluster("tcp://a:1"):
         pass
 
 

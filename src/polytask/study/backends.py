@@ -10,7 +10,7 @@ from typing import Any
 from joblib import Parallel, effective_n_jobs, parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
 
-from polytask.errors import ConfigError, PolytaskError
+from polytask.errors import ConfigError, MissingExtraError, PolytaskError
 
 THREADS, HERE = "threading", "sequential"
 LOCAL = ("loky", "multiprocessing")
@@ -134,7 +134,8 @@ def on_cluster(address: str | None) -> Iterator[None]:
     """Within, calls run on the workers of the Dask scheduler at that address; without an address, where they ran.
 
     Raises:
-        ConfigError: Dask is not installed, or no scheduler answers.
+        MissingExtraError: Dask is not installed.
+        ConfigError: No scheduler answers.
     """
     if address is None:
         yield
@@ -142,7 +143,6 @@ def on_cluster(address: str | None) -> Iterator[None]:
     try:
         from polytask.study.dask_cluster import connected
     except ImportError:
-        remedy = "Install it: pip install 'polytask[dask]'"
-        raise ConfigError("Dask is not installed", where=f"cluster {address}", remedy=remedy) from None
+        raise MissingExtraError("a cluster needs Dask", where=f"cluster {address}", remedy="pip install 'polytask[dask]'") from None
     with connected(address) as client, parallel_config(backend=DASK, client=client):
         yield

@@ -89,7 +89,7 @@ def train_side_by_side(
         bare = replace(assignment, sources=())
         run(place, _train, [(train, common, job, bare, *rest) for job, rest in calls])
     if place.is_cluster:
-        _wait_until_seen([job for job, _ in calls], done)
+        _wait_until_seen([job for job, *_ in arguments], done)
 
 
 def _train(train: Callable[..., None], common: Shared, job: Job, assignment: Assignment, *rest: Any) -> None:  # noqa: ANN401
