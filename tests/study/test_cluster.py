@@ -147,16 +147,23 @@ def test_ctrl_c_on_the_command_line_leaves_nobody_at_work(client: Any, tmp_path:
     pd.DataFrame(x, columns=list("abc")).assign(d=x[:, 0] + x[:, 1], e=x[:, 1] > 0).to_csv(tmp_path / "table.csv", index=False)
     asked = ["study", str(tmp_path / "table.csv"), "--targets", "d,e", "--seeds", "2", "--epochs", "100000", "--patience", "100000"]
     command = [sys.executable, "-m", "polytask", *asked, "--out", str(tmp_path / "run"), "--cluster", client.scheduler.address]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: bool(list((tmp_path / "run" / "checkpoints").glob("*/status.json"))) or process.poll() is not None)
+    # A shell that runs the tests in the background has its children ignore Ctrl-C, and they hand that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    try:
+        wait_until(lambda: bool(list((tmp_path / "run").rglob("status.json"))) or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 130, said
     assert "Finished networks are kept" in said
     wait_until(lambda: not list((tmp_path / "run").rglob(LOCK)))  # which a worker holds as long as it trains
-    before = snapshot(tmp_path / "run")
+    files = snapshot(tmp_path / "run")
     time.sleep(0.6)
-    assert snapshot(tmp_path / "run") == before
+    assert snapshot(tmp_path / "run") == files
     assert not list((tmp_path / "run").rglob("permit"))
 
 
