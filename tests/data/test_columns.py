@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.data import Columns, Normalisation, Source, coding_from_dict, filed, normalisation
+from polytask.data import Columns, Normalisation, Source, coding_from_dict, normalisation
 from polytask.data.columns import Boolean, Category, Column, Date, Number, Text
 from polytask.errors import DataError, StorageError
 
@@ -307,7 +307,7 @@ def normalised(values: np.ndarray) -> Normalisation:
 
 @pytest.mark.parametrize("size", [1, 3, 64, 1_000])
 def test_statistics_in_pieces_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(normalisation, "pieces", lambda rows: filed.pieces(rows, size))
+    monkeypatch.setattr(normalisation, "ROWS", size)
     random = np.random.default_rng(0)
     values = random.normal(size=(257, 6)) * [1, 1e-3, 1e5, 1, 1, 1] + [0, 5, 1e7, 3, 0, 0]
     values[random.random(values.shape) < 0.3] = np.nan
@@ -323,7 +323,7 @@ def test_statistics_in_pieces_are_those_of_the_whole(monkeypatch: pytest.MonkeyP
 
 
 def test_a_table_of_numbers_alone_is_normalised_as_a_matrix_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(normalisation, "pieces", lambda rows: filed.pieces(rows, 10))
+    monkeypatch.setattr(normalisation, "ROWS", 10)
     values = np.random.default_rng(1).normal(5, 2, size=(95, 3)).astype(np.float32)
     columns = Columns.fit(pd.DataFrame(values, columns=list("abc")))
     found, plain = Normalisation.of(Source("table", values, {}, coding=columns)), Normalisation.fit(values)

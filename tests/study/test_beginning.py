@@ -174,7 +174,7 @@ def test_what_was_left_open_agrees_with_what_was_filled_in() -> None:
     assert differences(StudyConfig(), begun) == ""
     assert differences(begun, begun) == ""
     other = StudyConfig(encoder="conv", workers=1, training=training_options(validation=0.1, threads=1, precision="float32"))
-    assert differences(other, begun) == "encoder, workers, training.validation, training.precision, training.threads"
+    assert differences(other, begun) == "encoder, training.validation, training.precision, training.threads"
     assert differences(StudyConfig(size="auto"), begun) == "size"
 
 

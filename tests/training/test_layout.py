@@ -82,11 +82,11 @@ def test_single_and_joint_arms_are_chosen_on_the_same_rows(
     seen: list[set[int]] = []
     import polytask.training.preparation as preparation
 
-    divide = preparation.split
+    divide = preparation.split_rows
 
-    def watched(*arguments: object) -> tuple[Source, Source]:
+    def watched(*arguments: object) -> tuple[np.ndarray, np.ndarray]:
         training, validation = divide(*arguments)  # type: ignore[arg-type]
-        seen.append(set(validation.units.tolist()))
+        seen.append(set(validation.tolist()))
         return training, validation
 
     options = {"epochs": 1, "threads": 1}
@@ -94,7 +94,7 @@ def test_single_and_joint_arms_are_chosen_on_the_same_rows(
         [table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), arms=["single", "equal"], seeds=2, workers=1, training=options
     )
     config = resolve(study.asked, study.sources, study.tasks, networks=1)
-    monkeypatch.setattr(preparation, "split", watched)
+    monkeypatch.setattr(preparation, "split_rows", watched)
     for job in jobs_of(study.arms, [0], tmp_path):
         train_job(job, assignment(config, study.sources, study.tasks))
         assert result_of(job).tasks

@@ -40,6 +40,7 @@ def study(
     protect: Annotated[list[str] | None, typer.Option(help="A task that must not lose; by default none may. Repeatable.")] = None,
     margin: Annotated[list[str] | None, typer.Option(help="task=number: a difference that counts as the same. Repeatable.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes side by side.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="A Dask scheduler whose workers train: tcp://host:8786.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     targets: tables.Targets = None,
     kind: tables.Kinds = None,

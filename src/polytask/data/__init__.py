@@ -11,7 +11,7 @@ from polytask.data.pieces import Pieces
 from polytask.data.prescribed import by_column, by_time
 from polytask.data.samplers import Proportional, Sampler, proportional_batch_sizes
 from polytask.data.source import Source, Sources
-from polytask.data.splits import divide, folds, split
+from polytask.data.splits import divide, folds, split, split_rows
 from polytask.data.words import Words
 
 __all__ = [
@@ -39,4 +39,5 @@ __all__ = [
     "proportional_batch_sizes",
     "sampler_named",
     "split",
+    "split_rows",
 ]

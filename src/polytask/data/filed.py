@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
 ROWS = 65_536
 """As many rows are looked at together."""
 
+CELLS = 2**22
+"""As many numbers are looked at together, where rows may be long."""
 
-def new_array(shape: tuple[int, ...], *, filed: bool) -> NDArray[np.float32]:
-    """An array of float32 in memory, or in a file of its own that goes when the array does.
+
+def new_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32, *, filed: bool) -> Array:
+    """An array in memory, or in a file of its own that goes when the array does.
 
     Example:
         >>> array = new_array((2, 3), filed=True)
@@ -26,10 +29,10 @@ def new_array(shape: tuple[int, ...], *, filed: bool) -> NDArray[np.float32]:
         (True, True, False)
     """
     if not filed or 0 in shape:
-        return np.empty(shape, dtype=np.float32)
+        return np.empty(shape, dtype=dtype)
     with tempfile.NamedTemporaryFile(prefix="polytask-", suffix=".rows", delete=False) as file:
         path = Path(file.name)
-    array = np.memmap(path, dtype=np.float32, mode="w+", shape=shape)
+    array: Array = np.memmap(path, dtype=dtype, mode="w+", shape=shape)
     weakref.finalize(array, path.unlink, missing_ok=True)
     return array
 
@@ -49,10 +52,24 @@ def take_rows(array: Array, rows: NDArray[np.int64]) -> Array:
     if not is_filed(array):
         taken: Array = array[rows]
         return taken
-    taken = new_array((len(rows), *array.shape[1:]), filed=True)
+    taken = new_array((len(rows), *array.shape[1:]), array.dtype, filed=True)
     for part in pieces(len(rows)):
         taken[part] = array[rows[part]]
     return taken
+
+
+def blocks(array: Array, rows: NDArray[np.int64] | None = None, size: int | None = None) -> Iterator[Array]:
+    """These rows of an array, or all, piece by piece: of so many rows, or of as many as make `CELLS` numbers.
+
+    What is made of a piece does not depend on how the array lies in memory: each is laid out row by row.
+
+    Example:
+        >>> [block.tolist() for block in blocks(np.arange(6), np.array([5, 3, 1]), size=2)]
+        [[5, 3], [1]]
+    """
+    long = max(1, int(np.prod(array.shape[1:])))
+    for part in pieces(len(array) if rows is None else len(rows), size or max(1, CELLS // long)):
+        yield np.ascontiguousarray(array[part] if rows is None else array[rows[part]])
 
 
 def pieces(rows: int, size: int = ROWS) -> Iterator[slice]:

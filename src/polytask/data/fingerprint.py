@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from polytask.data.filed import pieces
+from polytask.data.filed import blocks
 from polytask.data.source import Source
 
 
@@ -28,6 +28,6 @@ def fingerprint(source: Source) -> str:
         if plain.dtype == object:
             digest.update(repr(plain.tolist()).encode())
         else:
-            for piece in pieces(len(plain)):  # inputs may lie in a file, and be larger than memory
-                digest.update(np.ascontiguousarray(plain[piece]).tobytes())
+            for block in blocks(plain):  # inputs may lie in a file, and be larger than memory
+                digest.update(block.tobytes())
     return digest.hexdigest()

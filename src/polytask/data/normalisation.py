@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polytask.data.filed import pieces
+from polytask.data.filed import ROWS, blocks
+from polytask.data.keys import Numbers
 from polytask.data.source import Source
 from polytask.errors import DataError
 
@@ -33,25 +34,33 @@ class Normalisation:
     deviation: tuple[float, ...]
 
     @classmethod
-    def of(cls, source: Source) -> Normalisation:
+    def of(cls, source: Source, rows: Numbers | None = None) -> Normalisation:
         """Statistics of a source's training rows: of what its coding says are numbers, gaps left out, or of all inputs.
+
+        Args:
+            source: Whose.
+            rows: The numbers of its training rows; by default all.
 
         Raises:
             DataError: There is no row, no feature, or a number is not finite.
         """
         if source.coding is None:
-            return cls.fit(source.inputs)
+            return cls.fit(source.inputs, rows)
         numbers = source.coding.numbers(source.inputs)
         if numbers is None:
             return cls((), ())
         mean, deviation = np.zeros(source.inputs.shape[1]), np.ones(source.inputs.shape[1])
         places = list(numbers)
-        mean[places], deviation[places] = _of_columns(source.inputs, places)
+        mean[places], deviation[places] = _of_columns(source.inputs, places, rows)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
     @classmethod
-    def fit(cls, inputs: NDArray[Any]) -> Normalisation:
-        """Statistics of the training rows (N, channels, height, width) or (N, features).
+    def fit(cls, inputs: NDArray[Any], rows: Numbers | None = None) -> Normalisation:
+        """Statistics of the training rows (N, channels, height, width) or (N, features), read piece by piece, never copied as a whole.
+
+        Args:
+            inputs: Their inputs, among others.
+            rows: Their numbers; by default all.
 
         Raises:
             DataError: There is no row, no feature, or a number is not finite.
@@ -60,20 +69,17 @@ class Normalisation:
             >>> Normalisation.fit(np.array([[0.0, 5.0], [2.0, 5.0]]))
             Normalisation(mean=(1.0, 5.0), deviation=(1.0, 1.0))
         """
-        if not len(inputs):
+        if not (len(inputs) if rows is None else len(rows)):
             raise DataError("at least one training row is needed", where="inputs", found="none")
         if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
             found = f"{inputs.dtype} of shape {inputs.shape}"
             raise DataError("inputs must be numbers, one row per input: (N, features) or (N, channels, ...)", where="inputs", found=found)
-        others = tuple(axis for axis in range(inputs.ndim) if axis != 1)
         with np.errstate(invalid="ignore"):  # what is not finite is refused below, in words
-            mean = inputs.mean(axis=others, dtype=np.float64)
-            deviation = inputs.std(axis=others, dtype=np.float64)
+            mean, deviation, constant = _of_all(inputs, rows)
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
             raise DataError("inputs must be finite numbers", where="inputs", found="NaN or infinity", remedy="Fill the gaps first")
         # Not by the deviation alone: that of three times 0.1 is 1.4e-17.
-        constant = (inputs.max(axis=others) == inputs.min(axis=others)) | (deviation == 0)
-        deviation = np.where(constant, 1.0, deviation)
+        deviation = np.where(constant | (deviation == 0), 1.0, deviation)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -100,7 +106,31 @@ class Normalisation:
         return cls(tuple(map(float, data["mean"])), tuple(map(float, data["deviation"])))
 
 
-def _of_columns(inputs: NDArray[Any], places: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+Vector = NDArray[np.float64]
+
+
+def _of_all(inputs: NDArray[Any], rows: Numbers | None) -> tuple[Vector, Vector, NDArray[np.bool_]]:
+    """Per channel or feature the mean, the deviation, and whether all are the same, in two passes over pieces.
+
+    Of one piece they are NumPy's own `mean` and `std` to the last bit.
+    """
+    others = tuple(axis for axis in range(inputs.ndim) if axis != 1)
+    count = (len(inputs) if rows is None else len(rows)) * int(np.prod(inputs.shape[2:]))
+    width = inputs.shape[1]
+    total, least, most = np.zeros(width), np.full(width, np.inf), np.full(width, -np.inf)
+    for block in blocks(inputs, rows):
+        total += block.sum(axis=others, dtype=np.float64)
+        least, most = np.minimum(least, block.min(axis=others)), np.maximum(most, block.max(axis=others))
+    mean = total / count
+    centre = mean.reshape(1, -1, *(1,) * (inputs.ndim - 2))
+    squares = np.zeros(width)
+    for block in blocks(inputs, rows):
+        away = block - centre
+        squares += np.multiply(away, away, out=away).sum(axis=others)
+    return mean, np.sqrt(squares / count), least == most
+
+
+def _of_columns(inputs: NDArray[Any], places: list[int], rows: Numbers | None) -> tuple[Vector, Vector]:
     """Mean and deviation of columns, gaps left out, in one pass over pieces: inputs may lie in a file.
 
     Of two sets with counts n and m, means a and b, and sums of squares P and Q about them, both together have the mean
@@ -108,8 +138,8 @@ def _of_columns(inputs: NDArray[Any], places: list[int]) -> tuple[NDArray[np.flo
     """
     count, mean, squares = np.zeros(len(places)), np.zeros(len(places)), np.zeros(len(places))
     least, most = np.full(len(places), np.inf), np.full(len(places), -np.inf)
-    for piece in pieces(len(inputs)):
-        values = inputs[piece, places].astype(np.float64) if len(places) < inputs.shape[1] else inputs[piece].astype(np.float64)
+    for block in blocks(inputs, rows, ROWS):
+        values = (block[:, places] if len(places) < inputs.shape[1] else block).astype(np.float64)
         there = ~np.isnan(values)
         number = there.sum(axis=0)
         own = np.divide(np.where(there, values, 0.0).sum(axis=0), number, out=np.zeros(len(places)), where=number > 0)

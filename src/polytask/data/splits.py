@@ -41,6 +41,18 @@ def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
         >>> len(training), sorted(validation.labels["kind"].tolist())
         (8, ['a', 'b'])
     """
+    training, validation = split_rows(source, share, seed)
+    return source.take(training), source.take(validation)
+
+
+def split_rows(source: Source, share: float, seed: int) -> tuple[Numbers, Numbers]:
+    """The numbers of the rows that `split` would take for training and for validation, each ascending.
+
+    Example:
+        >>> source = Source("toy", np.zeros((4, 1), "float32"), {}, held_out=np.array([False, True, False, False]))
+        >>> [rows.tolist() for rows in split_rows(source, share=0.25, seed=0)]
+        [[0, 2, 3], [1]]
+    """
     if not 0 < share < 1:
         raise ConfigError("the validation share lies between 0 and 1", where="validation", found=share)
     if source.held_out is not None:
@@ -50,7 +62,7 @@ def split(source: Source, share: float, seed: int) -> tuple[Source, Source]:
         found = f"{len(source)} rows, of which {wanted} for validation"
         raise DataError("too few rows for a training and a validation part", where=f"source {source.name!r}", found=found)
     parts = _parts(source, [len(source) - wanted, wanted], seed)
-    return source.take(np.flatnonzero(parts == 0)), source.take(np.flatnonzero(parts == 1))
+    return np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
 
 
 def divide(source: Source, shares: Mapping[str, float], seed: int) -> dict[str, Source]:
@@ -140,8 +152,8 @@ def _sizes(rows: int, shares: Sequence[float]) -> list[int]:
     return found
 
 
-def _as_given(source: Source, held_out: NDArray[np.bool_]) -> tuple[Source, Source]:
+def _as_given(source: Source, held_out: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
     if held_out.dtype != np.bool_ or held_out.all() or not held_out.any():
         found = f"{int(held_out.sum())} of {len(source)} rows"
         raise DataError("some rows are held out for validation, and some are not", where=f"source {source.name!r}, 'held_out'", found=found)
-    return source.take(np.flatnonzero(~held_out)), source.take(np.flatnonzero(held_out))
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

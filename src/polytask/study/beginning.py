@@ -44,4 +44,4 @@ def begin(
     check_same(before, now, folder.path)
     folder.discard_remainders()
     folder.log("; ".join(["run goes on", *changes(before, now)]))
-    return stored
+    return stored.model_copy(update={"workers": asked.workers or stored.workers})

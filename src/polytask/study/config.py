@@ -98,6 +98,8 @@ class StudyConfig(NetworkConfig):
         protect: Tasks that must not lose by joint training; all of them if none is named.
         margins: Per task how large a difference still counts as the same, in the metric's own unit; where a task has
             none: 1 % of its single-task metric.
+        cluster: The address of a Dask scheduler, whose workers take the place of processes of this computer. It says where the work
+            is done, which changes no result, and is not stored.
 
     Example:
         >>> StudyConfig(source="mnist-fashion", seeds=2).seeds
@@ -115,6 +117,7 @@ class StudyConfig(NetworkConfig):
     search: Literal["quasi-random", "optuna"] = "quasi-random"
     looks: tuple[int, ...] = ()
     protect: tuple[str, ...] = ()
+    cluster: str | None = Field(None, exclude=True)
 
     @model_validator(mode="after")
     def _looked(self) -> Self:
@@ -166,7 +169,6 @@ def checked(kind: type[Config], given: object, where: str) -> Config:
 FILLED_IN: Mapping[str, str | None] = {
     "size": None,
     "encoder": None,
-    "workers": None,
     "every": None,
     "rows": None,
     "groups": None,
@@ -188,7 +190,7 @@ def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
 
 
 def _flat(config: NetworkConfig) -> dict[str, Any]:
-    """Every choice but the version, those of training under `training.name`."""
-    plain = config.model_dump(mode="json", exclude={"version"})
+    """Every choice but the version and where the work is done, those of training under `training.name`."""
+    plain = config.model_dump(mode="json", exclude={"version", "workers", "cluster"})
     training = plain.pop("training")
     return plain | {f"training.{name}": value for name, value in training.items()}

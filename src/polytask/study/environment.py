@@ -60,9 +60,13 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [f"{name} {now[name]}, before {before.get(name)}" for name in names if now[name] != before.get(name)]
 
 
+def packages() -> dict[str, str]:
+    """The versions of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version(), **{package: _version(package) for package in PACKAGES}}
+
+
 def _versions() -> dict[str, str]:
-    packages = {package: _version(package) for package in PACKAGES}
-    return {"python": platform.python_version(), **packages, "system": platform.platform(), "processor": _processor()}
+    return {**packages(), "system": platform.platform(), "processor": _processor()}
 
 
 def _fingerprint(task: Task) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from polytask.data import Source
 from polytask.errors import DataError, StorageError
 from polytask.evaluation.metrics import Outcome
 from polytask.storage import make_folder, read_json, write_json
+from polytask.study.backends import place_for
 from polytask.study.folder import read_table, write_table
 from polytask.study.jobs import Assignment, Job, facts_of, grown_for, result_of
-from polytask.study.running import side_by_side
+from polytask.study.running import run
+from polytask.study.shared import Shared, shared
 from polytask.study.tables import result_rows
 from polytask.tasks import Task
 from polytask.tasks.task import present
@@ -92,7 +94,11 @@ def open_test(finished: Finished, door: Callable[[], tuple[Source, ...]], ledger
     write_json(ledger, {"openings": openings(ledger) + 1})
     sources = door()
     _check_every_task_has_test_rows(sources, assigned)
-    parts = side_by_side(_test, [(job, sources, assigned) for job in finished.jobs], workers)
+    jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
+    place, bare = place_for(len(jobs), workers), replace(assigned, sources=())
+    training = assigned.sources if any(job.arm.trees for job in jobs) else ()  # trees are grown again
+    with shared([*training, *sources], ledger.parent, place) as common:
+        parts = run(place, _test, [(job, common, bare, len(training)) for job in jobs])
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
     if all(source.groups is None for source in sources):
         predictions = predictions.drop(columns="group")
@@ -115,10 +121,12 @@ def _check_every_task_has_test_rows(sources: Sequence[Source], assigned: Assignm
             raise DataError("no test row that its networks can predict", where=f"task {task.name!r}", found=found, remedy=remedy)
 
 
-def _test(job: Job, sources: Sequence[Source], assigned: Assignment) -> Tested:
-    """One network's predictions of the test rows, and what they are worth."""
+def _test(job: Job, common: Shared, assigned: Assignment, training: int) -> Tested:
+    """One network's predictions of the test rows, which come after so many training sources, and what they are worth."""
+    common.check()
+    sources = common.sources()
     with threads(assigned.options.threads):
-        rows, outcomes = _predicted(job, sources, assigned)
+        rows, outcomes = _predicted(job, sources[training:], replace(assigned, sources=sources[:training]))
     results = [result_rows(job, name, "test", metrics) for name, metrics in _metrics(outcomes).items()]
     return Tested(pd.concat(rows, ignore_index=True), pd.concat(results, ignore_index=True))
 

@@ -20,7 +20,7 @@ from polytask.study.jobs import Assignment, Job, result_of
 from polytask.study.relate_config import IN_THE_JOINT_RUN, RelateConfig
 from polytask.study.relate_networks import Networks
 from polytask.training.machine import threads
-from polytask.training.preparation import parts_of_source
+from polytask.training.preparation import rows_of_parts
 
 RELATION_COLUMNS = ["seed", "measure", "source", "target", "value"]
 GROUPED_BY = ("lookahead", "transfer", "cosine")
@@ -99,7 +99,8 @@ def _similarities(names: Sequence[str], config: RelateConfig, networks: Networks
     with threads(config.training.threads):
         for seed in config.seeds:
             trained = {job.tasks[0]: result_of(job) for job in networks.single if job.seed == seed}
-            held_out = [parts_of_source(source, float(config.training.validation or 0), seed)[1] for source in assigned.sources]
+            share = float(config.training.validation or 0)
+            held_out = [source.take(rows_of_parts(source, share, seed)[1]) for source in assigned.sources]
             matrices.append(similarities({name: trained[name] for name in names}, held_out))
     return Relations(tuple(names), tuple(config.seeds), np.stack(matrices))
 

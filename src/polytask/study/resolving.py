@@ -10,6 +10,7 @@ from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import dataset
 from polytask.encoders.initialisation import freeze, load_weights
 from polytask.study.arms import Arm
+from polytask.study.backends import place_for
 from polytask.study.config import Config, NetworkConfig
 from polytask.study.jobs import Assignment
 from polytask.study.running import workers_for
@@ -17,6 +18,7 @@ from polytask.study.trees import check_trees
 from polytask.tasks import Task
 from polytask.training import TrainingOptions, choose_precision, make_balancer, prepare, resolved
 from polytask.training.fit import new_state
+from polytask.training.machine import cores
 from polytask.training.planning import plan_for
 from polytask.training.preparation import validation_share
 
@@ -36,10 +38,12 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
     model = plan.build(tasks, seed=0)
     data = prepare(sources, tasks, validation=options.validation, seed=0)
     workers = workers_for(networks, asked.workers)
+    # Workers of a cluster have one core each.
+    beside = cores() if networks > 1 and place_for(networks, workers).is_cluster else workers
     precision = choose_precision(model, options.precision)
     precision.arranged(model)
     batch_sizes = _batch_sizes(sources, options)
-    training = resolved(options, model, data, precision, batch_sizes, workers=workers)
+    training = resolved(options, model, data, precision, batch_sizes, workers=beside)
     filled = {"size": _size(asked), "encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__}
     return asked.model_copy(update=filled)
 

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed
+from joblib import delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from polytask.errors import PolytaskError
+from polytask.storage import alone, make_folder
+from polytask.study.backends import Place, one_line, place_for
+from polytask.study.environment import packages
 from polytask.study.falling import Falling
 from polytask.study.jobs import Assignment, Job, train_job, try_job
-from polytask.study.status import StudyProgress, read_status
-from polytask.study.worker import in_worker
+from polytask.study.shared import Shared, shared
+from polytask.study.status import StudyProgress, read_status, write_status
+from polytask.study.worker import Call, in_worker
+from polytask.training import Progress
 from polytask.training.machine import cores
 
 Watch = Callable[[StudyProgress], None]
 Result = TypeVar("Result")
 
 SECONDS_BETWEEN_LOOKS = 0.25
+SECONDS_UNTIL_SEEN = 120.0
+LOCK = ".lock"
 
 
 def ignore(progress: StudyProgress) -> None:
@@ -35,10 +46,68 @@ def workers_for(jobs: int, asked: int | None) -> int:
 
 
 def train_all(jobs: Sequence[Job], assignment: Assignment, workers: int, watch: Watch) -> None:
-    """Train every network that is not there yet."""
+    """Train every network that is not there yet: in processes of this computer, or where joblib's active backend says.
+
+    Args:
+        jobs: Every network.
+        assignment: What they have in common.
+        workers: Processes of this computer.
+        watch: Is told how far they are.
+
+    Raises:
+        ConfigError: Networks would share a process; a worker of a cluster has other versions.
+        PolytaskError: A worker has been ended, or a cluster has none.
+        StorageError: A worker does not see the folder of the jobs.
+    """
     waiting = [job for job in jobs if not job.finished]
-    with _watched(jobs, watch, lambda job: job.finished, Falling(jobs, assignment.tasks)):
-        side_by_side(train_job, [(job, assignment) for job in waiting], workers)
+    with _watched(jobs, watch, _finished, Falling(jobs, assignment.tasks)):
+        train_side_by_side(train_job, [(job,) for job in waiting], assignment, workers, done=_finished)
+
+
+def _finished(job: Job) -> bool:
+    return job.finished
+
+
+def train_side_by_side(
+    train: Callable[..., None], arguments: Sequence[tuple[Any, ...]], assignment: Assignment, workers: int, *, done: Callable[[Job], bool]
+) -> None:
+    """Call `train(job, assignment, ..., watch=)` for each job: sources are mapped by the workers, and each job is alone in its folder.
+
+    Args:
+        train: Trains a network, wholly or in part.
+        arguments: Per call the job, and what else comes after the assignment.
+        assignment: What all jobs have in common.
+        workers: Processes of this computer.
+        done: Whether what a call was to leave in the job's folder is there.
+
+    Raises:
+        ConfigError: Networks would share a process; a worker of a cluster has other versions.
+        PolytaskError: A worker has been ended, or a cluster has none.
+        StorageError: A worker does not see the folder of the jobs.
+    """
+    if not arguments:
+        return
+    # Workers have other working folders.
+    calls = [(replace(job, folder=job.folder.absolute()), rest) for job, *rest in arguments]
+    place = place_for(len(calls), workers)
+    with shared(assignment.sources, calls[0][0].folder.parent, place) as common:
+        bare = replace(assignment, sources=())
+        run(place, _train, [(train, common, job, bare, *rest) for job, rest in calls])
+    if place.is_cluster:
+        _wait_until_seen([job for job, *_ in arguments], done)
+
+
+def _train(train: Callable[..., None], common: Shared, job: Job, assignment: Assignment, *rest: Any) -> None:  # noqa: ANN401
+    """Train no longer than somebody wants it, and alone: a worker that is taken for dead may still be at a job that another has got."""
+    common.check()
+    make_folder(job.folder)
+    with alone(job.folder / LOCK):
+        train(job, replace(assignment, sources=common.sources()), *rest, watch=partial(_tell, common, job.folder))
+
+
+def _tell(common: Shared, folder: Path, progress: Progress) -> None:
+    common.check()
+    write_status(folder, progress)
 
 
 def try_all(jobs: Sequence[Job], until: Sequence[int], assignment: Assignment, workers: int, watch: Watch) -> None:
@@ -58,28 +127,48 @@ def try_all(jobs: Sequence[Job], until: Sequence[int], assignment: Assignment, w
 
     waiting = [job for job in jobs if not over(job)]
     with _watched(jobs, watch, over):
-        side_by_side(try_job, [(job, assignment, epochs[job.folder]) for job in waiting], workers)
+        train_side_by_side(try_job, [(job, epochs[job.folder]) for job in waiting], assignment, workers, done=over)
 
 
 def side_by_side(function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
-    """The results of calls that run in so many processes; in this one where one is enough.
+    """The results of calls that run where joblib's active backend says: by default in so many processes of this computer.
+
+    Where one is enough, that is this process.
 
     Raises:
-        PolytaskError: The system has ended a process, as it does where memory runs out.
+        ConfigError: Calls would share a process; a worker of a cluster has other versions.
+        PolytaskError: The system has ended a process, as it does where memory runs out; a cluster has no worker, or has gone.
     """
-    count = min(workers, len(arguments))
-    if count <= 1:
+    return run(place_for(len(arguments), workers), function, arguments)
+
+
+def run(place: Place, function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]]) -> list[Result]:
+    """The results of calls that run in that place, in the order of the arguments.
+
+    Raises:
+        ConfigError: A worker of a cluster has other versions.
+        PolytaskError: The system has ended a process, as it does where memory runs out; the cluster has gone.
+    """
+    if place.is_here:
         return [function(*values) for values in arguments]
-    # One batch per call: networks take seconds, and the slowest must not wait behind another.
-    run = Parallel(n_jobs=count, backend="loky", batch_size=1, pre_dispatch="n_jobs")
+    versions = packages() if place.is_cluster else {}
+    calls = [Call(function, values, os.getpid(), versions) for values in arguments]
     try:
-        results: list[Result] = run(delayed(in_worker)(os.getpid(), function, *values) for values in arguments)
+        with one_line(place.name):
+            results: list[Result] = place.parallel()(delayed(in_worker)(call) for call in calls)
     except TerminatedWorkerError:
         remedy = "Use fewer --workers; finished networks are kept, and the same command goes on"
         raise PolytaskError(
-            "the system has ended a process, most likely for lack of memory", where="workers", found=count, remedy=remedy
+            "the system has ended a process, most likely for lack of memory", where="workers", found=place.workers, remedy=remedy
         ) from None
     return results
+
+
+def _wait_until_seen(jobs: Sequence[Job], done: Callable[[Job], bool]) -> None:
+    """Network file systems tell late of files that another computer has made."""
+    end = time.monotonic() + SECONDS_UNTIL_SEEN
+    while not all(done(job) for job in jobs) and time.monotonic() < end:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 @contextmanager

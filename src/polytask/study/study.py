@@ -12,6 +12,7 @@ from polytask.data import Source, Sources
 from polytask.errors import ConfigError
 from polytask.evaluation.influence import INFLUENCES
 from polytask.study.arms import Arm, parse_arms
+from polytask.study.backends import on_cluster
 from polytask.study.beginning import begin
 from polytask.study.choosing import Raced, race
 from polytask.study.concluding import Result, Studied, conclude, unclear
@@ -112,7 +113,7 @@ class Study:
             DataError: A task has no labelled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
-        with folder.alone():
+        with on_cluster(self.asked.cluster), folder.alone():
             networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
             config = begin(folder, self.asked, self.sources, self.tasks, self.arms, networks=networks)
             assigned = assignment(config, self.sources, self.tasks)

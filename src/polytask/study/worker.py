@@ -1,28 +1,68 @@
-"""The manners of a worker process: its parent answers Ctrl-C, and without a parent it ends."""
+"""The manners of a worker: its parent answers Ctrl-C, and without a parent it ends; it makes one call at a time."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import psutil
+
+from polytask.errors import ConfigError
+from polytask.study.environment import packages
 
 Result = TypeVar("Result")
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
+_ONE_AT_A_TIME = threading.RLock()
+"""Networks draw from PyTorch's one stream of random numbers of a process, and set its number of threads."""
 
-def in_worker(parent: int, function: Callable[..., Result], *values: Any) -> Result:  # noqa: ANN401 - whatever the function takes
-    """Call the function in a worker process of `parent`."""
-    if os.getpid() != parent:
+
+@dataclass(frozen=True)
+class Call(Generic[Result]):
+    """A call for a worker, in one piece: of the loose arguments of a call, Dask would keep large ones on a worker, and lose them with it.
+
+    Attributes:
+        function: What is called.
+        values: With what.
+        parent: The process that wants the result.
+        versions: Of packages that the worker must have; those of a process of the same computer are the same anyway.
+    """
+
+    function: Callable[..., Result]
+    values: tuple[Any, ...]
+    parent: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def in_worker(call: Call[Result]) -> Result:
+    """Make the call, in whatever process or thread this is.
+
+    Raises:
+        ConfigError: This worker has other versions than the process that wants the result.
+    """
+    # Elsewhere, signals are the cluster's business, and its workers go on for others.
+    if os.getppid() == call.parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-        _end_with(parent)
-    return function(*values)
+        _end_with(call.parent)
+    _check_versions(call.versions)
+    with _ONE_AT_A_TIME:
+        return call.function(*call.values)
+
+
+def _check_versions(wanted: Mapping[str, str]) -> None:
+    own = packages() if wanted else {}
+    different = [f"{name} {own[name]}, not {version}" for name, version in wanted.items() if own[name] != version]
+    if different:
+        where, remedy = f"worker on {socket.gethostname()}", "Install the same versions everywhere"
+        raise ConfigError("this worker has other versions", where=where, found="; ".join(different), remedy=remedy)
 
 
 @cache
@@ -31,8 +71,7 @@ def _end_with(parent: int) -> None:
 
     A worker that outlived it would write into a folder that another run may hold by then.
     """
-    if os.getppid() == parent:  # on another computer that number says nothing
-        threading.Thread(target=_watch_over, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch_over, args=(parent,), daemon=True).start()
 
 
 def _watch_over(parent: int) -> None:

@@ -32,7 +32,7 @@ from polytask.training.observer import Observer
 from polytask.training.optimizers import make_optimizer, make_schedule
 from polytask.training.options import TrainingOptions, training_options
 from polytask.training.predicting import losses_of, measured, outcomes_of
-from polytask.training.preparation import Batch, PreparedData, prepare
+from polytask.training.preparation import Batch, PreparedData, PreparedSource, prepare
 from polytask.training.progress import Watch, ignore
 from polytask.training.run import Run
 from polytask.training.state import HistoryRow, TrainingState
@@ -186,20 +186,24 @@ def _check_memory(balancer: Balancer, options: TrainingOptions) -> None:
 
 
 def learn_inputs(model: MultiTaskModel, data: PreparedData) -> None:
-    """Show the training rows to those parts of a network that learn from inputs alone."""
-    common = []
-    for name, source in data.training.items():
-        stem = model.stem(name)
-        rows = source.rows.normalisation(source.rows.inputs[:: -(-len(source) // ENOUGH)])
-        common += [rows] if stem is None else []
-        _tell(stem, [rows])
-    _tell(model.architecture, common)
+    """Show the training rows to those parts of a network that learn from inputs alone: they are read for these only."""
+    stems = {name: model.stem(name) for name in data.training}
+    for name, stem in stems.items():
+        _tell(stem, data, [name])
+    _tell(model.architecture, data, [name for name, stem in stems.items() if stem is None])
 
 
-def _tell(module: nn.Module | None, rows: Sequence[Tensor]) -> None:
+def _tell(module: nn.Module | None, data: PreparedData, sources: Sequence[str]) -> None:
     learners = [] if module is None else [part for part in module.modules() if isinstance(part, LearnsFromInputs)]
-    for learner in learners if rows else []:
-        learner.learn_inputs(torch.cat(list(rows)))
+    if learners and sources:
+        rows = torch.cat([_spread(data.training[name]) for name in sources])
+        for learner in learners:
+            learner.learn_inputs(rows)
+
+
+def _spread(source: PreparedSource) -> Tensor:
+    """Inputs of rows that are evenly spread, as many as are enough."""
+    return source.rows.normalisation(source.rows.take(torch.arange(0, len(source), -(-len(source) // ENOUGH))).inputs)
 
 
 def resolved(

@@ -59,9 +59,13 @@ def outputs_of(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: 
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        chunks = [forward(model, rows.part(part), precision, tasks) for part in pieces(len(rows), CHUNK)]
+        chunks = [_chunk(model, rows.part(part), precision, tasks) for part in pieces(len(rows), CHUNK)]
     model.train(was_training)
-    return {task: _blank(_exact(torch.cat([chunk[task] for chunk in chunks])), rows) for task in chunks[0]} if chunks else {}
+    return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
+
+
+def _chunk(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None) -> dict[str, Tensor]:
+    return {task: _blank(_exact(outputs), rows) for task, outputs in forward(model, rows, precision, tasks).items()}
 
 
 def _exact(outputs: Tensor) -> Tensor:

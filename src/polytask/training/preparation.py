@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polytask.data import Coding, Normalisation, Source, split
-from polytask.data.filed import is_filed
+from polytask.data import Coding, Normalisation, Source, split_rows
+from polytask.data.filed import blocks, is_filed
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import seed_of
 from polytask.tasks import Task
 from polytask.training.labels import check_labels
 
+Rows = NDArray[np.int64]
 LARGE = 20_000
 
 
@@ -27,22 +29,29 @@ class Batch:
 
     Attributes:
         source: Its name.
-        inputs: (N, ...) as they came.
+        stored: (M, ...) inputs as they came, those of its rows among them: many batches may look at one array.
         targets: Per task (N,), (N, C) of sets of labels, or (N, L) of tokens, as `Task.encode` gives them.
         labelled: Per task (N,), or (N, L) of tokens, True where there is a label; None where all rows have one, never of tokens.
         normalisation: With the statistics of the source's training rows.
         weights: Per task that has any (N,) what a row's loss is multiplied with.
+        places: (N,) which of the stored inputs are those of its rows; None where all are, in this order.
     """
 
     source: str
-    inputs: Tensor
+    stored: Tensor
     targets: Mapping[str, Tensor]
     labelled: Mapping[str, Tensor | None]
     normalisation: Normalisation
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    places: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.stored if self.places is None else self.places)
+
+    @property
+    def inputs(self) -> Tensor:
+        """(N, ...) the inputs of its rows: picked out where they are some of many, which takes memory for them."""
+        return self.stored if self.places is None else self.stored.index_select(0, self.places)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -54,14 +63,16 @@ class Batch:
         targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
         labelled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labelled.items()}
         weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
-        return Batch(self.source, self.inputs.index_select(0, rows), targets, labelled, self.normalisation, weights)
+        inputs = self.stored.index_select(0, rows if self.places is None else self.places.index_select(0, rows))
+        return Batch(self.source, inputs, targets, labelled, self.normalisation, weights)
 
     def part(self, rows: slice) -> Batch:
-        """Consecutive rows of it, without a copy."""
+        """Consecutive rows of it: without a copy, but of inputs that are some of many."""
         targets = {task: values[rows] for task, values in self.targets.items()}
         labelled = {task: None if mask is None else mask[rows] for task, mask in self.labelled.items()}
         weights = {task: own[rows] for task, own in self.weights.items()}
-        return Batch(self.source, self.inputs[rows], targets, labelled, self.normalisation, weights)
+        inputs = self.stored[rows] if self.places is None else self.stored.index_select(0, self.places[rows])
+        return Batch(self.source, inputs, targets, labelled, self.normalisation, weights)
 
     def counts(self) -> dict[str, int]:
         """How many labelled units each task has here."""
@@ -114,7 +125,7 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     1. Every source is split into a training and a validation part, stratified and seeded, whatever the tasks wanted: so
        that a network for one task and a network for all of them see the same rows.
     2. Statistics (of inputs per source, of targets per task) come from the training part alone.
-    3. Labels become targets; inputs stay as they are until a batch is made.
+    3. Labels become targets; inputs stay as and where they are until a batch is made: both parts look at the source's own array.
 
     Args:
         sources: Training sources; those without a label of the tasks are left out.
@@ -142,21 +153,22 @@ def prepare(sources: Sequence[Source], tasks: Sequence[Task], *, validation: flo
     for source in used:
         _check_inputs(source)
         _check_labels(source)
-    parts = {source.name: parts_of_source(source, share, seed) for source in used}
-    fitted = tuple(task.fitted(_labels_of(task.name, [training for training, _ in parts.values()])) for task in tasks)
+    parts = {source.name: rows_of_parts(source, share, seed) for source in used}
+    fitted = tuple(task.fitted(_labels_of(task.name, used, parts)) for task in tasks)
     training, held_out = {}, {}
-    for name, (first, second) in parts.items():
-        normalisation = Normalisation.of(first)
-        training[name] = prepare_source(first, fitted, normalisation)
-        held_out[name] = prepare_source(second, fitted, normalisation)
+    for source in used:
+        first, second = parts[source.name]
+        normalisation = Normalisation.of(source, first)
+        training[source.name] = _prepared(source, fitted, normalisation, first)
+        held_out[source.name] = _prepared(source, fitted, normalisation, second)
     for part, prepared in (("training", training), ("validation", held_out)):
         check_labels(fitted, part, _truths(wanted, prepared))
     return PreparedData(fitted, training, held_out)
 
 
-def parts_of_source(source: Source, share: float, seed: int) -> tuple[Source, Source]:
-    """The training and the validation part of a source, as every network of this seed has them, whatever it learns."""
-    return split(source, share, seed_of(seed, "split", source.name))
+def rows_of_parts(source: Source, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Which rows of a source are for training and which for validation in every network of this seed, whatever it learns."""
+    return split_rows(source, share, seed_of(seed, "split", source.name))
 
 
 def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normalisation) -> PreparedSource:
@@ -166,19 +178,30 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normali
         DataError: An input is not finite, or a label cannot be encoded.
     """
     _check_inputs(source)
+    return _prepared(source, tasks, normalisation)
+
+
+def _prepared(source: Source, tasks: Sequence[Task], normalisation: Normalisation, part: Rows | None = None) -> PreparedSource:
+    """All rows of a source, or those of a part of it, whose inputs are looked at where they are."""
     targets: dict[str, Tensor] = {}
     labelled: dict[str, Tensor | None] = {}
     truths: dict[str, NDArray[Any]] = {}
     for task in tasks:
         if task.name in source.labels:
-            labels = np.asarray(source.labels[task.name])
+            labels = _of_part(source.labels[task.name], part)
             values, mask = task.encode(labels)
             targets[task.name] = _tensor(values)
             labelled[task.name] = None if mask.all() and not task.per_token else _tensor(mask)
             truths[task.name] = task.values(labels[task.units(labels)])
-    weights = {task: _weights(source, task, labelled[task]) for task in source.weights or {} if task in targets}
-    rows = Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation, weights)
+    weights = {task: _weights(source, task, labelled[task], part) for task in source.weights or {} if task in targets}
+    places = None if part is None else torch.from_numpy(part)
+    rows = Batch(source.name, _tensor(source.inputs), targets, labelled, normalisation, weights, places)
     return PreparedSource(rows, truths, source.coding, is_filed(source.inputs))
+
+
+def _of_part(entries: object, part: Rows | None) -> NDArray[Any]:
+    array = np.asarray(entries)
+    return array if part is None else array[part]
 
 
 def validation_share(sources: Sequence[Source]) -> float:
@@ -191,21 +214,23 @@ def validation_share(sources: Sequence[Source]) -> float:
     return 0.2 if max(len(source) for source in sources) <= LARGE else 0.1
 
 
-def _labels_of(task: str, sources: Sequence[Source]) -> NDArray[Any]:
-    return np.concatenate([np.asarray(source.labels[task]).ravel() for source in sources if task in source.labels])
+def _labels_of(task: str, sources: Sequence[Source], parts: Mapping[str, tuple[Rows, Rows]]) -> NDArray[Any]:
+    """The labels of the training parts."""
+    known = [source for source in sources if task in source.labels]
+    return np.concatenate([np.asarray(source.labels[task])[parts[source.name][0]].ravel() for source in known])
 
 
-def _weights(source: Source, task: str, labelled: Tensor | None) -> Tensor:
+def _weights(source: Source, task: str, labelled: Tensor | None, part: Rows | None) -> Tensor:
     """(N,) float32, with mean 1 over the rows that have a label: so that weights change what counts, and not how long a step is.
 
     Raises:
         DataError: A weight is negative or no finite number, or all are 0.
     """
-    weights = np.asarray((source.weights or {})[task], dtype=np.float64)
+    weights = _of_part((source.weights or {})[task], part).astype(np.float64)
     where = f"source {source.name!r}, task {task!r}"
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
-        where = f"{where}, row {source.units[bad[0]]}"
+        where = f"{where}, row {_of_part(source.units, part)[bad[0]]}"
         raise DataError("a row's weight is a number from 0 up", where=where, found=weights[bad[0]])
     mean = weights.mean() if labelled is None else weights[labelled.numpy()].mean() if labelled.any() else 1.0
     if not mean:
@@ -214,15 +239,18 @@ def _weights(source: Source, task: str, labelled: Tensor | None) -> Tensor:
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
-    """A tensor of the array's own memory, unless that is read-only (a file that several processes map)."""
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    """A tensor of the array's own memory, also where that is read-only, such as a file that is mapped: nothing here writes into it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.from_numpy(array)
 
 
 def _check_inputs(source: Source) -> None:
     if source.inputs.dtype.kind not in "fiub":
         raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
     if source.inputs.dtype.kind == "f" and source.coding is None:  # a coding has looked at them, and gaps of a table are no fault
-        bad = np.flatnonzero(~np.isfinite(source.inputs).reshape(len(source), -1).all(axis=1))
+        finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in blocks(source.inputs)]
+        bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
         if len(bad):
             where = f"source {source.name!r}, row {source.units[bad[0]]}"
             found = f"NaN or infinity in {len(bad)} rows"

@@ -1,0 +1,148 @@
+"""Where calls run side by side: joblib's backends, and what this project needs of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from joblib import Parallel, effective_n_jobs, parallel_config
+from joblib.parallel import BACKENDS, get_active_backend
+
+from polytask.errors import ConfigError, MissingExtraError, PolytaskError
+
+THREADS, HERE = "threading", "sequential"
+LOCAL = ("loky", "multiprocessing")
+DASK = "dask"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where calls run.
+
+    Attributes:
+        name: Of joblib's backend.
+        workers: How many calls run at once; of a cluster, as many as it has workers now.
+        backend: joblib's.
+    """
+
+    name: str
+    workers: int
+    backend: Any = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this process."""
+        return self.workers <= 1 and not self.is_cluster
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether workers may be on other computers: whatever is no backend for the processes of this one."""
+        return self.name not in (HERE, *LOCAL)
+
+    def parallel(self) -> Parallel:
+        """What runs the calls: one by one, since networks take seconds, and the slowest must not wait behind another."""
+        if not self.is_cluster:
+            return Parallel(n_jobs=self.workers, backend=self.name, batch_size=1, pre_dispatch="n_jobs")
+        backend = self.backend
+        if self.name == DASK:
+            from polytask.study.dask_cluster import Workers
+
+            backend = Workers.of(backend)
+        return Parallel(n_jobs=-1, backend=backend, batch_size=1, pre_dispatch="all")
+
+
+@contextmanager
+def one_line(name: str) -> Iterator[None]:
+    """Turn what the cluster of a backend of that name says when it fails into one line.
+
+    Raises:
+        PolytaskError: A job has ended several workers, or the cluster has gone.
+    """
+    if name != DASK:
+        yield
+        return
+    from polytask.study.dask_cluster import troubles
+
+    with troubles():
+        yield
+
+
+def place_for(calls: int, workers: int) -> Place:
+    """Where so many calls run: on the cluster of the backend of joblib that is active, or in so many processes of this computer.
+
+    Args:
+        calls: How many there are.
+        workers: Processes of this computer; a cluster has a number of its own.
+
+    Raises:
+        ConfigError: Calls would share a process with others, and with them one stream of random numbers.
+        PolytaskError: A cluster without workers.
+
+    Example:
+        >>> place_for(3, workers=2).name, place_for(3, workers=2).workers, place_for(1, workers=2).is_here
+        ('loky', 2, True)
+    """
+    backend, _ = get_active_backend()
+    name = {kind: name for name, kind in BACKENDS.items()}.get(type(backend), type(backend).__name__)
+    if name == THREADS:
+        if backend.nesting_level == 0:
+            raise _shared_process("backend 'threading'", "one process", "Take processes: joblib.parallel_config(backend='loky')")
+        name = "loky"  # joblib's own choice within one of its workers, nobody's wish
+    if name == HERE:
+        return Place(name, 1)
+    if name in LOCAL:
+        return Place(name, min(workers, calls))
+    return Place(name, _workers_of(name, backend), backend)
+
+
+def _workers_of(name: str, backend: Any) -> int:  # noqa: ANN401 - joblib has no types
+    """How many workers a cluster has, at least one.
+
+    Raises:
+        ConfigError: Some of them share a process.
+        PolytaskError: There is none, and none comes while joblib waits for one.
+    """
+    with one_line(name):
+        try:
+            count = int(effective_n_jobs(-1))
+        except TimeoutError:
+            remedy = "Start workers; the same command goes on"
+            raise PolytaskError("the cluster has no worker", where=f"backend {name!r}", remedy=remedy) from None
+        for worker, found in _crowded(name, backend).items():
+            remedy = "Give every worker one thread and a process of its own: dask worker --nthreads 1"
+            raise _shared_process(f"worker {worker}", found, remedy)
+    return max(1, count)
+
+
+def _crowded(name: str, backend: Any) -> dict[str, str]:  # noqa: ANN401
+    """The workers whose calls share a process with others, and how, as far as it can be known beforehand."""
+    if name != DASK:
+        return {}
+    from polytask.study.dask_cluster import crowded
+
+    return crowded(backend.client)
+
+
+def _shared_process(where: str, found: str, remedy: str) -> ConfigError:
+    return ConfigError("networks that share a process would disturb each other's random numbers", where=where, found=found, remedy=remedy)
+
+
+@contextmanager
+def on_cluster(address: str | None) -> Iterator[None]:
+    """Within, calls run on the workers of the Dask scheduler at that address; without an address, where they ran.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        ConfigError: No scheduler answers.
+    """
+    if address is None:
+        yield
+        return
+    try:
+        from polytask.study.dask_cluster import connected
+    except ImportError:
+        raise MissingExtraError("a cluster needs Dask", where=f"cluster {address}", remedy="pip install 'polytask[dask]'") from None
+    with connected(address) as client, parallel_config(backend=DASK, client=client):
+        yield
