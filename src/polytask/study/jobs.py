@@ -179,10 +179,10 @@ def _grow_trees(job: Job, assignment: Assignment) -> None:
     save_state(job.result, {"facts": {**grown.facts, "iterations": grown.iterations}})
 
 
-def try_job(job: Job, assignment: Assignment, until: int) -> None:
+def try_job(job: Job, assignment: Assignment, until: int, watch: Watch | None = None) -> None:
     """Train a network that is tried out up to an epoch: one whose loss is no longer a number is no try that wins, and no error."""
     try:
-        train_job(job, assignment, pause_after=until)
+        train_job(job, assignment, watch, pause_after=until)
     except NonFiniteError:
         write_json(job.folder / _REACHED, asdict(Reached(assignment.options.epochs, None)))
 
