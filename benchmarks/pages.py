@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "verdict.md"
@@ -23,9 +24,9 @@ def put(name: str, text: str, page: Path = PAGE) -> None:
     page.write_text(f"{head}{begin}\n\n{text.strip()}\n\n{end}{tail}", encoding="utf-8")
 
 
-def row(cells: object) -> str:
+def row(cells: Iterable[object]) -> str:
     """A line of a Markdown table."""
-    return f"| {' | '.join(map(str, cells))} |"  # type: ignore[call-overload]
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def share(value: float, digits: int = 3) -> str:
