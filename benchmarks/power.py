@@ -9,15 +9,16 @@
 * *independent*: three tasks from inputs of their own, 200 rows; the knob is the width of the trunk.
 * *opposed*: two tasks, each from three steep features of its own, 300 rows, on a trunk too small for both; the knob is its width.
 
-**The pool.** Per cell (family and knob) the training rows are drawn once. Then 300 seeds train a network for all tasks and one for each,
+**The pool.** Per cell (family and knob) the training rows are drawn once. Then 200 seeds train a network for all tasks and one for each,
 through `polytask.fit`, with the same options; a seed has its own initialisation, validation rows and order of batches, the same in both
 arms, as in a study. All of them predict the same 100,000 fresh rows. The **truth** of a task is its mean difference in RMSE over all
 seeds and rows. It is what training does, and never "no effect by construction".
 
-**Finished studies.** 2,000 times, 10 of the seeds and n of the rows are drawn without replacement, and their words are those that
-`pt.verdict` gives: its influences, analysis and family, without the detour over a frame. The standard error of a study is the standard
-deviation of the difference over these replicates. Where a truth is less than 0.4 standard errors from 0, its sign is itself not
-sure: 300 seeds are only 30 times as many as 10.
+**Finished studies.** 4,000 times, 10 of the seeds and n of the rows are drawn without replacement, and their words are those that
+`pt.verdict` gives: its influences, its analysis and its family, but all studies at once and without a frame
+(tests/evaluation/test_real_calibration.py holds them against each other). The standard error of a study is the standard deviation of
+the difference over these replicates. Where a truth is less than 0.45 standard errors from 0, its sign is itself not sure: 200 seeds are
+only 20 times as many as 10.
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ from numpy.typing import NDArray
 from pages import put, row, share
 from polytask.architectures import NetworkPlan
 from polytask.data import Source
-from polytask.evaluation.crossed import cross
+from polytask.evaluation.crossed import MeanSquares, half_widths, mean_squares, variances
 from polytask.evaluation.influence import Runs, influence, unit_values
-from polytask.evaluation.words import decide
+from polytask.evaluation.words import LEVEL, step_down
 from polytask.seeds import seed_of
 from polytask.tasks import Regression
 from pools import pool, predicted
 
 Array = NDArray[Any]
 
-SEEDS, ROWS, REPLICATES, SEEDS_OF_A_STUDY = 300, 100_000, 2_000, 10
-TEST_ROWS = (100, 500, 2_500, 10_000)
+SEEDS, ROWS, REPLICATES, SEEDS_OF_A_STUDY = 200, 100_000, 4_000, 10
+TEST_ROWS = (100, 500, 2_500)
+WORDS = ("helps", "hurts", "same", "unclear")
 NOISE = 0.3
 BINS = (0.0, 1.0, 2.0, 3.0, 4.5, 6.0, np.inf)
 HEAD = ("family", "knob", "test rows", "task", "truth", "standard error", "effect", "helps", "hurts", "same", "unclear")
@@ -164,30 +166,39 @@ class Point(NamedTuple):
         return self.words["hurts" if self.truth > 0 else "helps"]
 
 
-def replicates(pooled: Sequence[Array], rows: int, number: int, seed: int) -> Iterator[list[tuple[float, str]]]:
-    """Per study and task the difference and the word."""
-    generator, tasks = np.random.default_rng(seed), range(pooled[0].shape[1])
-    nothing = np.zeros(rows)
+def replicates(pooled: Sequence[Array], rows: int, number: int, seed: int) -> tuple[MeanSquares, Array]:
+    """Of so many studies the mean squares (studies, tasks) of every task, and its margins (studies, tasks)."""
+    generator, nothing = np.random.default_rng(seed), np.zeros(rows)
+    squares, margins = [], []
     for _ in range(number):
         seeds = generator.choice(len(pooled), SEEDS_OF_A_STUDY, replace=False)
-        drawn = np.sort(generator.choice(ROWS, rows, replace=False))
+        drawn = generator.choice(pooled[0].shape[2], rows, replace=False, shuffle=False)
         found = np.stack([pooled[seed][:, :, drawn] for seed in seeds], axis=2).astype(np.float64)  # (arms, tasks, seeds, rows)
-        studies = [cross(influence("rmse", nothing, Runs(found[1, task]), Runs(found[0, task]))) for task in tasks]
-        margins = [0.01 * unit_values("rmse", nothing, Runs(found[0, task])).mean() for task in tasks]
-        yield [(study.difference, said.word) for study, said in zip(studies, decide(studies, margins), strict=True)]
+        single, joint = ([Runs(task) for task in arm] for arm in found)
+        influences = [influence("rmse", nothing, *runs) for runs in zip(joint, single, strict=True)]
+        squares.append(mean_squares(np.stack(influences)))
+        margins.append([0.01 * unit_values("rmse", nothing, runs).mean() for runs in single])
+    return MeanSquares(*map(np.stack, zip(*squares, strict=True))), np.array(margins)
+
+
+def words(squares: MeanSquares, margins: Array, rows: int) -> Array:
+    """(studies, tasks) the words, every study a family."""
+    tasks, size = squares.mean.shape[1], (SEEDS_OF_A_STUDY, rows)
+    parts = variances(squares, *size)
+    excludes = np.stack([np.abs(squares.mean) > half_widths(*parts, *size, LEVEL / left) for left in range(1, tasks + 1)])
+    fits = np.abs(squares.mean) + half_widths(*parts, *size, 2 * LEVEL / tasks) <= margins
+    clear = step_down(excludes) > 0
+    return np.select([clear & (squares.mean > 0), clear, fits], WORDS[:3], WORDS[3])
 
 
 def points(pooled: Sequence[Array], rows: int, number: int, seed: int) -> list[Point]:
     """What became of the studies, task by task."""
     roots = np.sqrt([np.square(array, dtype=np.float64).mean(axis=2) for array in pooled])  # (seeds, arms, tasks)
     truths = (roots[:, 0] - roots[:, 1]).mean(axis=0)
-    said = list(replicates(pooled, rows, number, seed))
-    found = []
-    for task, truth in enumerate(truths.tolist()):
-        differences, words = zip(*(study[task] for study in said), strict=True)
-        counts = {word: words.count(word) / number for word in ("helps", "hurts", "same", "unclear")}
-        found.append(Point(truth, float(np.std(differences, ddof=1)), counts))
-    return found
+    squares, margins = replicates(pooled, rows, number, seed)
+    said, errors_of = words(squares, margins, rows), squares.mean.std(axis=0, ddof=1)
+    shares = [{word: float((own == word).mean()) for word in WORDS} for own in said.T]
+    return [Point(*of_task) for of_task in zip(truths.tolist(), errors_of.tolist(), shares, strict=True)]
 
 
 def cells(name: str, folder: Path, seeds: int, number: int) -> Iterator[tuple[str, Point]]:
@@ -199,8 +210,8 @@ def cells(name: str, folder: Path, seeds: int, number: int) -> Iterator[tuple[st
         for rows in TEST_ROWS:
             for task, point in zip(family.names, points(pooled, rows, number, seed_of(0, name, value, rows)), strict=True):
                 truth = f"{point.truth:+.4f}", f"{point.error:.4f}", f"{point.effect:.1f}"
-                words = [share(value, 2 if word in ("same", "unclear") else 3) for word, value in point.words.items()]
-                yield row([name, family.knob.format(value), f"{rows:,}", task, *truth, *words]), point
+                shares = [share(value, 2 if word in ("same", "unclear") else 3) for word, value in point.words.items()]
+                yield row([name, family.knob.format(value), f"{rows:,}", task, *truth, *shares]), point
 
 
 def summary(found: Sequence[Point]) -> Iterator[str]:
