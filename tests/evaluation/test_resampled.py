@@ -312,6 +312,6 @@ def test_splits_that_are_refused(make_frame: MakeFrame, case: str) -> None:
 
 def test_seeds_on_one_test_set_are_no_splits(make_frame: MakeFrame) -> None:
     with pytest.raises(
-        DataError, match=r"all seeds have the same test units, so they are no splits .found 5 seeds.\. Leave out train_units"
+        DataError, match=r"all seeds have the same test units, so they are no splits .found 5 seeds.\. Leave out train_units, or"
     ):
         verdict(make_frame(), train_units=60)

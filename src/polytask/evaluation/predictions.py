@@ -148,8 +148,11 @@ def _splits(keys: Array, seeds: int, resampled: bool) -> Array:
     pairs, known = keys[0] * (int(keys[3].max()) + 1) + keys[3], dict[bytes, int]()
     splits = [known.setdefault(np.unique(pairs[keys[2] == seed]).tobytes(), len(known)) for seed in range(seeds)]
     if len(known) == 1 < seeds:
-        what = "all seeds have the same test units, so they are no splits"
-        raise DataError(what, where="predictions, column 'unit'", found=f"{seeds} seeds", remedy="Leave out train_units")
+        what, remedy = (
+            "all seeds have the same test units, so they are no splits",
+            "Leave out train_units, or let every row be a unit of its own",
+        )
+        raise DataError(what, where="predictions, column 'unit'", found=f"{seeds} seeds", remedy=remedy)
     return np.array(splits)
 
 
@@ -195,20 +198,21 @@ def _task(
     kind = kinds.get(name) or _kind(name, frame)
     targets, predictions = _values(name, kind, frame, classes.get(name))
     _refuse_disagreement(name, "target", targets, keys[1])
-    groups = _groups(name, frame, keys[1]) if "group" in frame else None
-    given = _probabilities(name, frame) if "probability" in frame else None
-    splits = []
-    for code in range(int(keys[0].max()) + 1):
-        rows = keys[0] == code
-        own = np.unique(keys[1][rows])
+    columns = {"target": targets, "prediction": predictions, "unit": keys[1]}
+    if "group" in frame:
+        columns["group"] = _groups(name, frame, keys[1])
+    if "probability" in frame:
+        columns["probability"] = _probabilities(name, frame)
+    return TaskPredictions(name, kind, tuple(_split(columns, keys[0] == code, arms) for code in range(int(keys[0].max()) + 1)))
 
-        def cut(values: Array, rows: Array = rows, units: int = len(own)) -> Array:
-            return values[rows].reshape(len(arms), -1, units)
 
-        said, sure = cut(predictions), None if given is None else cut(given)
-        runs = {arm: Runs(said[i], None if sure is None else sure[i]) for i, arm in enumerate(arms)}
-        splits.append(Split(cut(targets)[0, 0], runs, own, None if groups is None else cut(groups)[0, 0]))
-    return TaskPredictions(name, kind, tuple(splits))
+def _split(columns: Mapping[str, Array], rows: Array, arms: Sequence[str]) -> Split:
+    shape = (len(arms), -1, len(np.unique(columns["unit"][rows])))
+    of_arms = {column: values[rows].reshape(shape) for column, values in columns.items()}
+    of_units = {column: values[0, 0] for column, values in of_arms.items()}
+    given = of_arms.get("probability", [None] * len(arms))
+    runs = {arm: Runs(*pair) for arm, pair in zip(arms, zip(of_arms["prediction"], given, strict=True), strict=True)}
+    return Split(of_units["target"], runs, of_units["unit"], of_units.get("group"))
 
 
 def _values(name: str, kind: str, frame: pd.DataFrame, classes: Sequence[Any] | None) -> tuple[Array, Array]:
