@@ -13,6 +13,7 @@ import pandas as pd
 
 from polytask.data import Source, Sources
 from polytask.errors import ConfigError
+from polytask.evaluation.influence import INFLUENCES
 from polytask.evaluation.results import Verdict
 from polytask.evaluation.verdict import verdict
 from polytask.storage import write_json
@@ -110,6 +111,13 @@ class Study:
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
         _check_margins(self.asked, self.names)
+        for task in self.tasks:
+            if task.metric not in INFLUENCES:
+                where, remedy = (
+                    f"task {task.name!r}, metric",
+                    f"Choose from: {', '.join(name for name in task.metrics if name in INFLUENCES)}",
+                )
+                raise ConfigError("a study gives no verdict on this metric", where=where, found=repr(task.metric), remedy=remedy)
 
     def run(self, out: str | Path | None = None, watch: Watch = ignore) -> Result:
         """Train what is not trained yet, open the test data, and write the run folder.
