@@ -48,7 +48,7 @@ from pools import pool, predicted
 Array = NDArray[Any]
 
 SEEDS, ROWS, REPLICATES, SEEDS_OF_A_STUDY = 200, 100_000, 4_000, 10
-TEST_ROWS = (100, 500, 2_500)
+TEST_ROWS = (100, 200, 500, 2_500)
 WORDS = ("helps", "hurts", "same", "unclear")
 NOISE = 0.3
 BINS = (0.0, 1.0, 2.0, 3.0, 4.5, 6.0, np.inf)
