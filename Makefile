@@ -26,6 +26,8 @@ lint: install
 
 bench: install
 	$(BIN)/python benchmarks/verdict.py
+	$(BIN)/python benchmarks/false_alarms.py --data mnist-fashion census
+	$(BIN)/python benchmarks/power.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/reference_network.py
 

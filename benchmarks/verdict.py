@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import stdtrit
 
+from pages import put, row, share
 from polytask.evaluation.crossed import MeanSquares, half_widths, variances
 from polytask.evaluation.words import LEVEL
 
@@ -35,8 +35,6 @@ UNITS = (200, 1_000, 4_000, 10_000)
 TASKS = (1, 2, 5, 14)
 LOOKS = (5, 8, 12)
 CHUNK = 500
-PAGE = Path(__file__).parents[1] / "docs" / "verdict.md"
-MARKERS = ("<!-- calibration: begin -->", "<!-- calibration: end -->")
 
 # Standard deviations of the effects of seeds (times the root of the units), of units, and of the rest.
 NORMAL = {
@@ -201,14 +199,14 @@ def lines(arrays: int) -> Iterator[str]:
 
 
 def _line(name: str, seeds: int | str, units: int, shares: list[float]) -> str:
-    return f"| {name} | {seeds} | {units:,} | {' | '.join(f'{share:.3f}'.removeprefix('0') for share in shares)} |"
+    return row([name, seeds, f"{units:,}", *map(share, shares)])
 
 
 def main() -> None:
     """Print the table, and with --write put it into the page."""
     parser = argparse.ArgumentParser(description="False alarms of the verdict, by simulation")
     parser.add_argument("--arrays", type=int, default=20_000, help="simulated studies per cell")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/verdict.md")
     options = parser.parse_args()
     started, written = time.monotonic(), []
     for line in lines(options.arrays):
@@ -216,10 +214,7 @@ def main() -> None:
         written.append(line)
     print(f"\n{options.arrays:,} studies per cell, {time.monotonic() - started:.0f} s")
     if options.write:
-        head, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKERS[0])
-        tail = rest.partition(MARKERS[1])[2]
-        caption = f"{options.arrays:,} simulated studies per cell."
-        PAGE.write_text(f"{head}{MARKERS[0]}\n\n{caption}\n\n" + "\n".join(written) + f"\n\n{MARKERS[1]}{tail}", encoding="utf-8")
+        put("calibration", "\n".join([f"{options.arrays:,} simulated studies per cell.", "", *written]))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +15,39 @@ import pytest
 if TYPE_CHECKING:
     from types import ModuleType
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MakeFrame = Callable[..., pd.DataFrame]
+
+
+def benchmark(name: str) -> ModuleType:
+    """A program of the benchmarks, which find each other as programs do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        spec = importlib.util.spec_from_file_location(f"polytask_benchmark_{name}", BENCHMARKS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
+        spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")
 def simulation() -> ModuleType:
     """The benchmark that publishes the calibration table."""
-    path = Path(__file__).parents[2] / "benchmarks" / "verdict.py"
-    spec = importlib.util.spec_from_file_location("polytask_benchmark_of_the_verdict", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("verdict")
+
+
+@pytest.fixture(scope="session")
+def pool_of_networks() -> ModuleType:
+    """The benchmark of studies in which both arms are the same."""
+    return benchmark("false_alarms")
+
+
+@pytest.fixture(scope="session")
+def known_truths() -> ModuleType:
+    """The benchmark of families of tasks whose truth is known."""
+    return benchmark("power")
 
 
 @pytest.fixture(scope="session")

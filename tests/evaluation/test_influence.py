@@ -10,9 +10,12 @@ from polytask.evaluation.influence import INFLUENCES, Runs, influence, pool, uni
 from polytask.evaluation.metrics import METRICS, Outcome
 
 Drawn = tuple[np.ndarray, Runs, list[Outcome]]
-CLASSES = ("accuracy", "log-loss", "auc")
-TAGS = ("entity-f1", "token-accuracy")
-SETS, RANKS, COUNTS, QUANTILES, TIMES = "micro-f1", ("rank-error", "quadratic-kappa"), "poisson-deviance", "pinball", "concordance"
+CLASSES = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
+TAGS, SETS = (
+    ("entity-f1", "entity-precision", "entity-recall", "token-accuracy"),
+    ("micro-f1", "micro-precision", "micro-recall"),
+)
+RANKS, COUNTS, QUANTILES, TIMES = ("rank-error", "quadratic-kappa"), "poisson-deviance", ("pinball", "coverage-gap"), "concordance"
 
 
 def drawn_tags(generator: np.random.Generator, units: int, seeds: int, skill: float) -> Drawn:
@@ -47,7 +50,7 @@ def drawn_numbers(metric: str, generator: np.random.Generator, units: int, seeds
         targets, guesses = np.digitize(hidden, [-1, 0, 1]), np.digitize(seen, [-1, 0, 1])
     elif metric == COUNTS:
         targets, guesses = generator.poisson(np.exp(hidden)).astype(np.float64), np.exp(seen)
-    elif metric == QUANTILES:
+    elif metric in QUANTILES:
         targets = hidden + generator.normal(size=units) / 4
         guesses = np.array([[f"0.2:{value - 0.3!r} 0.7:{value + 0.2!r}" for value in row] for row in seen.tolist()], dtype=object)
     else:
@@ -60,9 +63,9 @@ def drawn(metric: str, generator: np.random.Generator, units: int, seeds: int = 
     """Targets, runs, and the same runs as outcomes; scores are rounded so that many tie."""
     if metric in TAGS:
         return drawn_tags(generator, units, seeds, skill)
-    if metric == SETS:
+    if metric in SETS:
         return drawn_sets(generator, units, seeds, skill)
-    if metric in (*RANKS, COUNTS, QUANTILES, TIMES):
+    if metric in (*RANKS, COUNTS, *QUANTILES, TIMES):
         return drawn_numbers(metric, generator, units, seeds, skill)
     if metric not in CLASSES:
         targets = generator.normal(1, 2, size=units)
@@ -99,7 +102,7 @@ def test_difference_is_positive_where_the_arm_is_better(metric: str) -> None:
     assert not influence(metric, targets, arm, arm).any()
 
 
-@pytest.mark.parametrize("metric", ["rmse", "r2", "auc", "micro-f1", "quadratic-kappa", "concordance"])
+@pytest.mark.parametrize("metric", ["rmse", "r2", "auc", "f1", "micro-f1", "quadratic-kappa", "concordance", "coverage-gap"])
 def test_spread_of_influences_is_that_of_the_metric(metric: str) -> None:
     """Delta method: the variance of the metric over fresh samples is that of its influences / n, here within 10 %."""
     generator = np.random.default_rng(3)
@@ -113,7 +116,7 @@ def test_spread_of_influences_is_that_of_the_metric(metric: str) -> None:
     assert np.mean(variances) / np.var(values, ddof=1) == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize("metric", ["rmse", "r2", "micro-f1", "quadratic-kappa", "concordance"])
+@pytest.mark.parametrize("metric", ["rmse", "r2", "precision", "recall", "f1", "micro-f1", "quadratic-kappa", "concordance"])
 def test_influence_is_the_slope_of_the_metric(metric: str) -> None:
     """Leaving out unit r moves the metric by -(influence - metric) / (n - 1), up to O(1 / n^2)."""
     gaps = []
@@ -145,8 +148,6 @@ def test_pooling_keeps_the_mean_and_sums_groups() -> None:
 
 def test_what_cannot_be_judged_is_said() -> None:
     codes, runs = np.array([0, 1]), Runs(np.array([[0, 1]]))
-    with pytest.raises(ConfigError, match="f1: no verdict on this metric"):
-        unit_values("f1", codes, runs)
     with pytest.raises(ConfigError, match="unknown metric"):
         unit_values("rmsse", codes, runs)
     with pytest.raises(DataError, match="probability given to the true label"):
@@ -165,6 +166,12 @@ def test_what_cannot_be_judged_is_said() -> None:
         unit_values("poisson-deviance", np.array([1.0, 2.0]), Runs(np.array([[1.0, 0.0]])))
     with pytest.raises(DataError, match="targets that differ"):
         unit_values("r2", np.array([2.0, 2.0]), Runs(np.array([[1.0, 2.0]])))
+
+
+def test_what_nobody_claimed_has_precision_zero() -> None:
+    """As in the metrics; with something there to be found, that is a result and no gap."""
+    targets = np.array(["a", "-"])
+    assert unit_values("micro-precision", targets, Runs(np.array([["-", "-"]]))).tolist() == [[0.0, 0.0]]
 
 
 def test_a_seed_without_errors_has_rmse_zero() -> None:

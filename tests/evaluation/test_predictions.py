@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.predictions import read
+from polytask.evaluation.predictions import Split, read
 
 
 def frame(targets: Any, predictions: Any, **columns: Any) -> pd.DataFrame:
@@ -19,9 +19,16 @@ def frame(targets: Any, predictions: Any, **columns: Any) -> pd.DataFrame:
     return pd.concat([one.assign(arm=arm, seed=seed) for arm in ("single", "equal") for seed in (0, 1)], ignore_index=True)
 
 
+def only(*arguments: Any) -> Split:
+    """What is read of the one task on the one test set."""
+    (task,) = read(*arguments).tasks
+    (split,) = task.splits
+    return split
+
+
 def hits(targets: Any, predictions: Any) -> list[bool]:
     """Which predictions count as right."""
-    (task,) = read(frame(targets, predictions), {"kind": "multiclass"}).tasks
+    task = only(frame(targets, predictions), {"kind": "multiclass"})
     right: list[bool] = (task.runs["equal"].predictions[0] == task.targets).tolist()
     return right
 
@@ -61,7 +68,7 @@ GRADES = ("poor", "fair", "good")
 
 
 def test_ranks_follow_the_classes_and_not_the_alphabet() -> None:
-    (task,) = read(frame(["good", "poor", "fair"], ["fair", "poor", "good"]), {"kind": "ordinal"}, {"kind": GRADES}).tasks
+    task = only(frame(["good", "poor", "fair"], ["fair", "poor", "good"]), {"kind": "ordinal"}, {"kind": GRADES})
     assert task.targets.tolist() == [2, 0, 1]
     assert task.runs["equal"].predictions[0].tolist() == [1, 0, 2]
 
@@ -69,29 +76,29 @@ def test_ranks_follow_the_classes_and_not_the_alphabet() -> None:
 @pytest.mark.parametrize("targets", [[1, 10, 2], ["1", "10", "2"], [1.0, 10.0, 2.0]])
 def test_ranks_of_numbers_are_found_as_numbers_or_as_text(targets: Any) -> None:
     classes = (1, 2, 10) if not isinstance(targets[0], str) else ("1", "2", "10")
-    (task,) = read(frame(targets, targets), {"kind": "ordinal"}, {"kind": classes}).tasks
+    task = only(frame(targets, targets), {"kind": "ordinal"}, {"kind": classes})
     assert task.targets.tolist() == [0, 2, 1]
 
 
 def test_a_class_that_only_predictions_or_nobody_has_keeps_its_rank() -> None:
-    (task,) = read(frame(["poor", "good"], ["poor", "poor"]), {"kind": "ordinal"}, {"kind": GRADES}).tasks
+    task = only(frame(["poor", "good"], ["poor", "poor"]), {"kind": "ordinal"}, {"kind": GRADES})
     assert task.targets.tolist() == [0, 2]
 
 
 def test_equal_sets_are_equal_in_whatever_order_they_are_written() -> None:
-    (task,) = read(frame(["a|b", "-"], ["b|a", "a"]), {"kind": "multilabel"}).tasks
+    task = only(frame(["a|b", "-"], ["b|a", "a"]), {"kind": "multilabel"})
     assert (task.runs["equal"].predictions[0] == task.targets).tolist() == [True, False]
 
 
 def test_quantiles_stay_text_beside_targets_that_are_numbers() -> None:
-    (task,) = read(frame(["1.5", "2.5"], ["0.5:1.0", "0.5:2.0"]), {"kind": "quantile"}).tasks
+    task = only(frame(["1.5", "2.5"], ["0.5:1.0", "0.5:2.0"]), {"kind": "quantile"})
     assert task.targets.tolist() == [1.5, 2.5]
     assert task.runs["equal"].predictions[0].tolist() == ["0.5:1.0", "0.5:2.0"]
 
 
 @pytest.mark.parametrize("kind", ["count", "survival"])
 def test_numbers_are_numbers(kind: str) -> None:
-    (task,) = read(frame(["1", "2"], ["1.5", "2.5"]), {"kind": kind}).tasks
+    task = only(frame(["1", "2"], ["1.5", "2.5"]), {"kind": kind})
     assert task.targets.tolist() == [1.0, 2.0]
     assert task.runs["equal"].predictions[0].tolist() == [1.5, 2.5]
 

@@ -59,7 +59,7 @@ def test_shape_of_the_file(make_frame: MakeFrame) -> None:
     assert set(result) == {"baseline", "chosen", "seeds", "level", "looks", "test_openings", "tasks", "arms", "warnings"}
     assert (result["seeds"], result["test_openings"]) == ([0, 1, 2], 2)
     task = result["tasks"]["digit"]
-    assert set(task) == {"kind", "metric", "higher_is_better", "margin", "units", "single", "arms"}
+    assert set(task) == {"kind", "metric", "higher_is_better", "margin", "units", "train_units", "single", "arms"}
     known = {"mean", "difference", "relative_percent", "ci95", "verdict", "p", "p_adjusted", "p_same", "settle", "df", "adjusted"}
     assert set(task["arms"]["equal"]) == known
     assert [warning.split(":")[0] for warning in result["warnings"]] == [
@@ -271,7 +271,6 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown metric": ({"metrics": {"digit": "acuracy"}}, "acuracy: unknown metric. Did you mean 'accuracy'"),
     "unfit metric": ({"metrics": {"digit": "rmse"}}, "task digit: this metric does not fit a multiclass task"),
     "unfit metric of a number": ({"metrics": {"size": "accuracy"}}, "does not fit a regression task"),
-    "no verdict on f1": ({"metrics": {"digit": "f1"}}, "f1: no verdict on this metric"),
     "area of many classes": ({"metrics": {"digit": "auc"}}, "needs two classes"),
     "metric of nothing": ({"metrics": {"colour": "accuracy"}}, r"metrics\['colour'\]: there are no predictions"),
     "margin of nothing": ({"margins": {"colour": 1.0}}, r"margins\['colour'\]"),
@@ -296,7 +295,7 @@ def test_options_that_are_refused(make_frame: MakeFrame, case: str) -> None:
 def test_reading_gives_the_arrays(make_frame: MakeFrame) -> None:
     predictions = read(make_frame(seeds=2, units=6).sample(frac=1, random_state=0))
     assert (predictions.arms, predictions.seeds, predictions.units) == (("equal", "single"), (0, 1), 6)
-    digit = predictions.tasks[0]
+    (digit,) = predictions.tasks[0].splits
     hits = {arm: (runs.predictions == digit.targets).astype(float) for arm, runs in digit.runs.items()}
     study = verdict(make_frame(seeds=2, units=6)).tasks["digit"].arms["equal"]
     assert study.difference == cross(hits["equal"] - hits["single"]).difference

@@ -84,7 +84,7 @@ def test_every_kind_comes_to_a_verdict_and_a_model(finished: tuple[str, Path, Ve
     predictions = pd.read_parquet(folder / "predictions.parquet")
     results = pd.read_csv(folder / "results.csv")
     kinds = {task.name: task.kind, "other": "regression"}
-    (own,) = (part for part in read(predictions, kinds, classes_in_order([task])).tasks if part.name == task.name)
+    ((own,),) = (part.splits for part in read(predictions, kinds, classes_in_order([task])).tasks if part.name == task.name)
     stored = results[(results["task"] == task.name) & (results["metric"] == task.metric) & (results["split"] == "test")]
     for arm, runs in own.runs.items():
         measured = [METRICS[task.metric].function(Outcome(own.targets, row)) for row in runs.predictions]

@@ -2,7 +2,8 @@
 
 `verdict` is the whole of it; the files beside it hold one step each: `metrics` (with what they count in `entities`, `label_sets`,
 `ranks`, `quantiles` and `concordance`), `trivial` (predictors), `predictions` (reading a frame), `influence` (of each test unit),
-`crossed` (the analysis of variance), `words` (helps, hurts, same, unclear), `settle`, `results`.
+`crossed` (one test set) and `resampled` (splits), two analyses that can be asked the same (`analysis`), `words` (helps, hurts, same,
+unclear), `settle`, `results`.
 Only the metrics are re-exported here: `polytask.evaluation.verdict.verdict` needs pandas, which workers should not pay for.
 """
 

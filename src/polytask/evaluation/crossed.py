@@ -32,6 +32,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from polytask.errors import DataError
+from polytask.evaluation.analysis import ROUNDING, Analysis
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SMALLEST_LEVEL = 1e-100
-ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 
 class MeanSquares(NamedTuple):
@@ -98,7 +98,7 @@ def half_widths(of_seeds: ArrayLike, of_units: ArrayLike, seeds: ArrayLike, unit
 
 
 @dataclass(frozen=True)
-class Crossed:
+class Crossed(Analysis):
     """What S seeds times n units say about one mean difference.
 
     Attributes:
@@ -133,28 +133,8 @@ class Crossed:
         """Half of the interval that misses the truth with probability at most `level`."""
         return float(half_widths(self.of_seeds, self.of_units, self.seeds, self.units, level))
 
-    def interval(self, level: float = 0.05) -> tuple[float, float]:
-        """The interval of confidence 1 - level."""
-        half = self.half_width(level)
-        return self.difference - half, self.difference + half
-
-    @property
-    def p(self) -> float:
-        """The two-sided p value: the smallest level whose interval excludes 0. Without any variance: 1 or 0."""
-        return self._level(abs(self.difference))
-
-    def p_within(self, margin: float) -> float:
-        """The larger p of two one-sided tests of |difference| >= margin (Schuirmann, J. Pharmacokin. Biopharm. 15:657, 1987)."""
-        inside = margin - abs(self.difference)
-        if self.variance == 0:
-            return 0.0 if inside >= 0 else 1.0
-        tail = self._level(abs(inside)) / 2
-        return tail if inside > 0 else 1 - tail
-
-    def _level(self, half: float) -> float:
-        """The level whose interval has that half-width."""
-        if half == 0:
-            return 1.0
+    def level_of(self, half: float) -> float:
+        """The level whose interval has that half-width, which is above 0."""
         if self.half_width(SMALLEST_LEVEL) < half:
             return 0.0
         low, high = math.log(SMALLEST_LEVEL), 0.0
@@ -162,6 +142,12 @@ class Crossed:
             middle = (low + high) / 2
             low, high = (low, middle) if self.half_width(math.exp(middle)) < half else (middle, high)
         return math.exp(high)
+
+    def foreseen(self, seeds: ArrayLike, units: ArrayLike, level: float) -> Floats:
+        """Half-widths with S' seeds and n' units: V_S = v_S / S' + v_SR / (S' n'), V_R = v_R / n'."""
+        S, n = np.asarray(seeds, dtype=np.float64), np.asarray(units, dtype=np.float64)
+        between_seeds, between_units, rest = self.components()
+        return half_widths(between_seeds / S + rest / (S * n), between_units / n, S, n, level)
 
     def components(self) -> tuple[float, float, float]:
         """Variance between seeds v_S, between units v_R and of the rest v_SR, each at least 0."""

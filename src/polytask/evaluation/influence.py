@@ -18,7 +18,7 @@ from polytask.evaluation.concordance import concordant_pairs
 from polytask.evaluation.entities import entity_counts, token_counts
 from polytask.evaluation.label_sets import label_counts
 from polytask.evaluation.metrics import SMALLEST_PROBABILITY, find_metric, midranks
-from polytask.evaluation.quantiles import pinball_losses
+from polytask.evaluation.quantiles import coverage_gaps, pinball_losses
 from polytask.evaluation.ranks import deviances, disagreement
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
+    Ratio = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]  # from right, claimed and actual to numerator and denominator
 
 
 @dataclass(frozen=True)
@@ -105,28 +106,52 @@ def _delong(positive: NDArray[np.bool_], scores: Floats) -> Floats:
     return np.asarray(area + weight * (components - area))
 
 
-def _of_ratio(numerator: Floats, denominator: Floats, what: str) -> Floats:
-    """Q + (a - q b) / mean b, with q the ratio of the sums of a and b (S, n)."""
+def _share(numerator: Floats, denominator: Floats) -> Floats:
+    """Q + (a - Q b) / mean b, with Q the ratio of the sums of a and b (S, n); 0 for seeds where that of b is 0."""
     whole = denominator.mean(axis=1, keepdims=True)
-    if not whole.all():
-        raise DataError("there is nothing to count", where=what, found="none there and none claimed in a seed's test units")
-    ratio = numerator.mean(axis=1, keepdims=True) / whole
-    return np.asarray(ratio + (numerator - ratio * denominator) / whole)
-
-
-def _entity_f1(targets: Array, runs: Runs) -> Floats:
-    right, claimed, actual = np.stack([entity_counts(targets, row) for row in runs.predictions], axis=1)
-    return _of_ratio(2 * right, claimed + actual, "entities")
+    ratio = np.divide(numerator.mean(axis=1, keepdims=True), whole, out=np.zeros_like(whole), where=whole > 0)
+    slope = np.divide(numerator - ratio * denominator, whole, out=np.zeros(numerator.shape), where=whole > 0)
+    return np.asarray(ratio + slope)
 
 
 def _token_accuracy(targets: Array, runs: Runs) -> Floats:
     right, labelled = np.stack([token_counts(targets, row) for row in runs.predictions], axis=1)
-    return _of_ratio(right, labelled, "tokens")
+    _refuse_nothing(labelled, "tokens")
+    return _share(right, labelled)
 
 
-def _micro_f1(targets: Array, runs: Runs) -> Floats:
-    right, claimed, actual = np.stack([label_counts(targets, row) for row in runs.predictions], axis=1)
-    return _of_ratio(2 * right, claimed + actual, "labels")
+def _refuse_nothing(counts: Floats, what: str) -> None:
+    if not counts.any(axis=1).all():
+        raise DataError("there is nothing to count", where=what, found="none there and none claimed in a seed's test units")
+
+
+def _of_counts(counts: Callable[[Array, Array], tuple[Floats, Floats, Floats]], what: str, ratio: Ratio) -> Callable[[Array, Runs], Floats]:
+    """A ratio of what was found, claimed and there, over all rows together."""
+
+    def values(targets: Array, runs: Runs) -> Floats:
+        right, claimed, actual = np.stack([counts(targets, row) for row in runs.predictions], axis=1)
+        _refuse_nothing(claimed + actual, what)
+        return _share(*ratio(right, claimed, actual))
+
+    return values
+
+
+def _of_classes(ratio: Ratio) -> Callable[[Array, Runs], Floats]:
+    """The plain mean of a ratio over the classes that occur in a seed's targets or predictions."""
+
+    def values(targets: Array, runs: Runs) -> Floats:
+        total, classes = np.zeros(runs.predictions.shape), np.zeros((len(runs.predictions), 1))
+        for code in np.union1d(targets, runs.predictions):
+            claimed, actual = runs.predictions == code, np.broadcast_to(targets == code, runs.predictions.shape)
+            total += _share(*ratio(*(np.asarray(part, dtype=np.float64) for part in (claimed & actual, claimed, actual))))
+            classes += (claimed | actual).any(axis=1, keepdims=True)
+        return np.asarray(total / classes)
+
+    return values
+
+
+def _coverage_gap(targets: Array, runs: Runs) -> Floats:
+    return np.stack([coverage_gaps(targets, row) for row in runs.predictions])
 
 
 def _quadratic_kappa(targets: Array, runs: Runs) -> Floats:
@@ -156,18 +181,27 @@ def _concordance(targets: Array, runs: Runs) -> Floats:
     return np.asarray(share + 2 * (right - share * whole) / whole.mean(axis=1, keepdims=True))
 
 
+RATIOS: Mapping[str, Ratio] = MappingProxyType(
+    {
+        "precision": lambda right, claimed, _: (right, claimed),
+        "recall": lambda right, _, actual: (right, actual),
+        "f1": lambda right, claimed, actual: (2 * right, claimed + actual),
+    }
+)
 INFLUENCES: Mapping[str, Callable[[Array, Runs], Floats]] = MappingProxyType(
     {
         "accuracy": _accuracy,
+        **{name: _of_classes(ratio) for name, ratio in RATIOS.items()},
         "log-loss": _log_loss,
         "auc": _auc,
-        "entity-f1": _entity_f1,
+        **{f"entity-{name}": _of_counts(entity_counts, "entities", ratio) for name, ratio in RATIOS.items()},
         "token-accuracy": _token_accuracy,
-        "micro-f1": _micro_f1,
+        **{f"micro-{name}": _of_counts(label_counts, "labels", ratio) for name, ratio in RATIOS.items()},
         "rank-error": _mae,
         "quadratic-kappa": _quadratic_kappa,
         "poisson-deviance": _poisson_deviance,
         "pinball": _pinball,
+        "coverage-gap": _coverage_gap,
         "concordance": _concordance,
         "mae": _mae,
         "rmse": _rmse,
@@ -185,17 +219,14 @@ def unit_values(metric: str, targets: Array, runs: Runs) -> Floats:
         runs: What one arm predicted.
 
     Raises:
-        ConfigError: A metric that does not exist or has no influences.
+        ConfigError: A metric that does not exist.
         DataError: Probabilities are missing, or the targets leave the metric undefined.
 
     Example:
         >>> unit_values("accuracy", np.array([0, 1]), Runs(np.array([[0, 0], [0, 1]]))).mean(axis=1).tolist()
         [0.5, 1.0]
     """
-    if find_metric(metric).name not in INFLUENCES:
-        remedy = f"Choose from: {', '.join(INFLUENCES)}"
-        raise ConfigError("no verdict on this metric: a unit's influence on it is not known here", where=metric, remedy=remedy)
-    return INFLUENCES[metric](targets, runs)
+    return INFLUENCES[find_metric(metric).name](targets, runs)
 
 
 def influence(metric: str, targets: Array, arm: Runs, baseline: Runs) -> Floats:

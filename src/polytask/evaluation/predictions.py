@@ -1,4 +1,8 @@
-"""Reading a frame of predictions: the same seeds and test units for every arm, or a line that says what differs."""
+"""Reading a frame of predictions: the same seeds and test units for every arm, or a line that says what differs.
+
+Usually every seed predicts the same test units. In cross-validation they have test units of their own: seeds with the same ones are
+one split.
+"""
 
 from __future__ import annotations
 
@@ -27,20 +31,16 @@ COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
 
 
 @dataclass(frozen=True)
-class TaskPredictions:
-    """What every arm predicted for one task.
+class Split:
+    """The test units that some seeds have in common, and what every arm predicted for them.
 
     Attributes:
-        name: The task.
-        kind: One of `KINDS`.
         targets: (n,) class codes or values.
         runs: Per arm (S, n) predictions in the same coding.
         units: (n,) codes of the test units, shared by all tasks.
         groups: (n,) codes of what several units belong to (a customer, say); None where each stands alone.
     """
 
-    name: str
-    kind: str
     targets: Array
     runs: Mapping[str, Runs]
     units: Array
@@ -48,8 +48,23 @@ class TaskPredictions:
 
 
 @dataclass(frozen=True)
+class TaskPredictions:
+    """What every arm predicted for one task.
+
+    Attributes:
+        name: The task.
+        kind: One of `KINDS`.
+        splits: One with all seeds, or several; the same for all tasks.
+    """
+
+    name: str
+    kind: str
+    splits: tuple[Split, ...]
+
+
+@dataclass(frozen=True)
 class Predictions:
-    """A checked frame: every arm with the same seeds and units."""
+    """A checked frame: every arm with the same seeds, and the same units in each."""
 
     arms: tuple[str, ...]
     seeds: tuple[int | str, ...]
@@ -57,7 +72,13 @@ class Predictions:
     tasks: tuple[TaskPredictions, ...]
 
 
-def read(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None, classes: Mapping[str, Sequence[Any]] | None = None) -> Predictions:
+def read(
+    frame: pd.DataFrame,
+    kinds: Mapping[str, str] | None = None,
+    classes: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    resampled: bool = False,
+) -> Predictions:
     """Check a frame of predictions and turn it into arrays; the order of its rows does not matter.
 
     Args:
@@ -65,6 +86,7 @@ def read(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None, classes: M
             `group` (units of one group count as one).
         kinds: Per task its kind; what is not given is inferred.
         classes: Per task with classes all of them in order, which are then coded from 0; others are coded in the order of their names.
+        resampled: Seeds have test units of their own.
 
     Raises:
         DataError: A column is missing or has gaps, rows are doubled, arms differ in their seeds or units, numbers are not finite, a
@@ -77,13 +99,12 @@ def read(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None, classes: M
     keys = np.stack([tasks[0], arms[0], seeds[0], units[0]])[:, order]
     _refuse_doubles(keys, (tasks[1], arms[1], seeds[1], units[1]))
     frame = frame.take(order)
-    found = []
+    found, split_of_seed = [], _splits(keys, len(seeds[1]), resampled)
     for code, name in enumerate(tasks[1]):
         rows = slice(*np.searchsorted(keys[0], [code, code + 1]))
-        _refuse_gaps(str(name), keys[1:, rows], (arms[1], seeds[1], units[1]))
-        found.append(
-            _task(str(name), frame.iloc[rows], keys[3, rows], [str(arm) for arm in arms[1]], len(seeds[1]), kinds or {}, classes or {})
-        )
+        _refuse_gaps(str(name), keys[1:, rows], (arms[1], seeds[1], units[1]), resampled)
+        places = (split_of_seed[keys[2, rows]], keys[3, rows])
+        found.append(_task(str(name), frame.iloc[rows], places, [str(arm) for arm in arms[1]], kinds or {}, classes or {}))
     _refuse_unknown([task.name for task in found], {"kinds": kinds or {}, "classes": classes or {}})
     labels = tuple(seed if isinstance(seed, str) else int(seed) for seed in seeds[1].tolist())
     return Predictions(tuple(str(arm) for arm in arms[1]), labels, len(units[1]), tuple(found))
@@ -120,19 +141,43 @@ def _refuse_doubles(keys: Array, labels: tuple[Array, ...]) -> None:
         raise DataError("one prediction per arm, seed, task and unit", where=where, found=f"{int(doubled.sum())} doubled rows")
 
 
-def _refuse_gaps(task: str, keys: Array, labels: tuple[Array, Array, Array]) -> None:
+def _splits(keys: Array, seeds: int, resampled: bool) -> Array:
+    """(S,) the split that every seed belongs to, numbered in the order of the seeds."""
+    if not resampled:
+        return np.zeros(seeds, dtype=np.int64)
+    pairs, known = keys[0] * (int(keys[3].max()) + 1) + keys[3], dict[bytes, int]()
+    splits = [known.setdefault(np.unique(pairs[keys[2] == seed]).tobytes(), len(known)) for seed in range(seeds)]
+    if len(known) == 1 < seeds:
+        what, remedy = (
+            "all seeds have the same test units, so they are no splits",
+            "Leave out train_units, or let every row be a unit of its own",
+        )
+        raise DataError(what, where="predictions, column 'unit'", found=f"{seeds} seeds", remedy=remedy)
+    return np.array(splits)
+
+
+def _refuse_gaps(task: str, keys: Array, labels: tuple[Array, Array, Array], resampled: bool) -> None:
     """Every arm must have predicted the same units with the same seeds: what is missing first is named."""
     units = np.unique(keys[2])
-    shape = (len(labels[0]), len(labels[1]), len(units))
-    if keys.shape[1] == np.prod(shape):
-        return
-    present = np.zeros(shape, dtype=bool)
+    present: Array = np.zeros((len(labels[0]), len(labels[1]), len(units)), dtype=bool)
     present[keys[0], keys[1], np.searchsorted(units, keys[2])] = True
-    arm, seed, unit = np.argwhere(~present)[0]
-    missing = int((~present[arm, seed]).sum())
+    if present.all():
+        return
+    everything: Array = np.ones(present.shape[1:], dtype=bool)
+    own: Array = np.asarray(present.any(axis=0))
+    own[~own.any(axis=1)] = True  # a seed that has nothing lacks everything
+    if not resampled and (present == own).all():
+        found = f"{int(own.sum(axis=1).min())} to {int(own.sum(axis=1).max())} of {len(units)} units in a seed"
+        remedy = "If seeds are splits of cross-validation, give train_units, the number of units that one trains on"
+        raise DataError("test units differ from seed to seed", where=f"predictions, task {task}", found=found, remedy=remedy)
+    wanted = own if resampled else everything
+    if (present == wanted).all():
+        return
+    arm, seed, unit = np.argwhere(wanted & ~present)[0]
     place = f"predictions, task {task}, arm {labels[0][arm]!s}, seed {labels[1][seed]!s}"
+    missing = f"{int((wanted[seed] & ~present[arm, seed]).sum())} of {int(wanted[seed].sum())} units missing"
     what = "every arm needs the same seeds and the same test units"
-    raise DataError(what, where=place, found=f"{missing} of {len(units)} units missing, unit {labels[2][units[unit]]!s} first")
+    raise DataError(what, where=place, found=f"{missing}, unit {labels[2][units[unit]]!s} first")
 
 
 def _refuse_unknown(tasks: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:
@@ -144,22 +189,30 @@ def _refuse_unknown(tasks: Sequence[str], options: Mapping[str, Mapping[str, Any
 def _task(
     name: str,
     frame: pd.DataFrame,
-    units: Array,
-    arms: list[str],
-    seeds: int,
+    keys: tuple[Array, Array],
+    arms: Sequence[str],
     kinds: Mapping[str, str],
     classes: Mapping[str, Sequence[Any]],
 ) -> TaskPredictions:
-    shape = (len(arms), seeds, -1)
+    """From the rows of a task, sorted by arm, seed and unit, with the codes of their splits and units."""
     kind = kinds.get(name) or _kind(name, frame)
     targets, predictions = _values(name, kind, frame, classes.get(name))
-    runs_of_targets = targets.reshape(seeds * len(arms), -1)
-    _refuse_disagreement(name, "target", runs_of_targets)
-    groups = _groups(name, frame, runs_of_targets.shape) if "group" in frame else None
-    given = _probabilities(name, frame).reshape(shape) if "probability" in frame else None
-    predictions = predictions.reshape(shape)
-    runs = {arm: Runs(predictions[i], None if given is None else given[i]) for i, arm in enumerate(arms)}
-    return TaskPredictions(name, kind, runs_of_targets[0], runs, units[: runs_of_targets.shape[1]], groups)
+    _refuse_disagreement(name, "target", targets, keys[1])
+    columns = {"target": targets, "prediction": predictions, "unit": keys[1]}
+    if "group" in frame:
+        columns["group"] = _groups(name, frame, keys[1])
+    if "probability" in frame:
+        columns["probability"] = _probabilities(name, frame)
+    return TaskPredictions(name, kind, tuple(_split(columns, keys[0] == code, arms) for code in range(int(keys[0].max()) + 1)))
+
+
+def _split(columns: Mapping[str, Array], rows: Array, arms: Sequence[str]) -> Split:
+    shape = (len(arms), -1, len(np.unique(columns["unit"][rows])))
+    of_arms = {column: values[rows].reshape(shape) for column, values in columns.items()}
+    of_units = {column: values[0, 0] for column, values in of_arms.items()}
+    given = of_arms.get("probability", [None] * len(arms))
+    runs = {arm: Runs(*pair) for arm, pair in zip(arms, zip(of_arms["prediction"], given, strict=True), strict=True)}
+    return Split(of_units["target"], runs, of_units["unit"], of_units.get("group"))
 
 
 def _values(name: str, kind: str, frame: pd.DataFrame, classes: Sequence[Any] | None) -> tuple[Array, Array]:
@@ -248,22 +301,21 @@ def _all_numbers(*columns: pd.Series[Any]) -> bool:
     return all(isinstance(value, Number) for column in columns for value in column.unique().tolist())
 
 
-def _refuse_disagreement(task: str, column: str, runs: Array) -> None:
-    differs = (runs != runs[0]).any(axis=0)
+def _refuse_disagreement(task: str, column: str, values: Array, units: Array) -> None:
+    _, first, codes = np.unique(units, return_index=True, return_inverse=True)
+    differs = values != values[first][codes]
     if differs.any():
-        where = f"predictions, task {task}, column {column!r}"
-        raise DataError(
-            "a test unit has one value, whatever the arm and seed", where=where, found=f"{int(differs.sum())} units with several"
-        )
+        found = f"{len(np.unique(units[differs]))} units with several"
+        what, where = "a test unit has one value, whatever the arm and seed", f"predictions, task {task}, column {column!r}"
+        raise DataError(what, where=where, found=found)
 
 
-def _groups(task: str, frame: pd.DataFrame, shape: tuple[int, ...]) -> Array:
+def _groups(task: str, frame: pd.DataFrame, units: Array) -> Array:
     codes, _ = _codes(frame["group"])
     if (codes < 0).any():
         raise DataError("every row needs an entry", where="predictions, column 'group'", found=f"{int((codes < 0).sum())} gaps")
-    _refuse_disagreement(task, "group", codes.reshape(shape))
-    of_units: Array = codes.reshape(shape)[0]
-    return of_units
+    _refuse_disagreement(task, "group", codes, units)
+    return codes
 
 
 def _probabilities(task: str, frame: pd.DataFrame) -> Floats:

@@ -74,5 +74,21 @@ def coverage_gap(targets: Array, predictions: Array) -> float:
     return float(np.abs(shares - levels).mean())
 
 
+def coverage_gaps(targets: Array, predictions: Array) -> Floats:
+    """(N,) numbers whose mean is the coverage gap, and whose spread is its own where no share meets its level exactly.
+
+    The mean over levels τ of |C − τ| + sign(C − τ) (1[target is not above its quantile] − C), with C the share of those that are not.
+
+    Example:
+        >>> coverage_gaps(np.array([1.0, 3.0, 4.0, 5.0]), ["0.5:2.0"] * 4).tolist()
+        [-0.5, 0.5, 0.5, 0.5]
+    """
+    levels, values = read_quantiles(predictions)
+    covered = np.asarray(targets, dtype=np.float64)[:, None] <= values
+    shares = covered.mean(axis=0)
+    gaps: Floats = (np.abs(shares - levels) + np.sign(shares - levels) * (covered - shares)).mean(axis=1)
+    return gaps
+
+
 def _example(texts: Array) -> str:
     return repr(str(texts[0])[:60]) if len(texts) else "none"

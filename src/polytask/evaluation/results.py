@@ -24,7 +24,8 @@ class ArmVerdict:
         mean: The metric, averaged over seeds.
         difference: From the baseline, in the metric's unit; positive is better.
         relative_percent: The difference in percent of the baseline's metric, for display; None where that says nothing (R2, 0).
-        df: Degrees of freedom: near the number of seeds - 1 where seeds rule, near the number of units where units do.
+        df: Degrees of freedom: near the number of seeds - 1 where seeds rule, near the number of units where units do; of splits
+            their number - 1.
         adjusted: Whether interval and word belong to the family that is decided together; the others stand alone.
         decision: Interval, word, p values and what would settle it.
     """
@@ -56,8 +57,9 @@ class TaskVerdict:
         metric: A name of `METRICS`.
         higher_is_better: Of the metric.
         margin: What counts as the same, in the metric's unit.
-        units: Test units, groups counted once.
-        single: Mean and standard deviation of the baseline's metric over seeds.
+        units: Test units (of a split: their mean, rounded), groups counted once.
+        train_units: On how many units a split was trained; None where seeds are no splits.
+        single: Mean and standard deviation of the baseline's metric over seeds, or over splits.
         arms: What is said about every other arm.
     """
 
@@ -66,6 +68,7 @@ class TaskVerdict:
     higher_is_better: bool
     margin: float
     units: int
+    train_units: int | None
     single: tuple[float, float]
     arms: Mapping[str, ArmVerdict]
 
@@ -74,7 +77,8 @@ class TaskVerdict:
         mean, sd = self.single
         head = {"kind": self.kind, "metric": self.metric, "higher_is_better": self.higher_is_better, "margin": self.margin}
         arms = {name: arm.to_dict() for name, arm in self.arms.items()}
-        return head | {"units": self.units, "single": {"mean": mean, "sd": sd}, "arms": arms}
+        sizes = {"units": self.units, "train_units": self.train_units}
+        return head | sizes | {"single": {"mean": mean, "sd": sd}, "arms": arms}
 
 
 @dataclass(frozen=True)

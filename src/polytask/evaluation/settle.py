@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polytask.evaluation.crossed import half_widths
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from polytask.evaluation.crossed import Crossed
+    from polytask.evaluation.analysis import Analysis
 
 MOST_SEEDS = 1_000
 MOST_ROWS = 100_000_000
@@ -24,8 +22,8 @@ class Settle:
     """How to settle what is unclear, if the difference and the spread stay what they are.
 
     Attributes:
-        seeds: Seeds needed with these test rows; None if no number up to 1,000 is enough.
-        rows: Test rows needed with these seeds; None if no number up to 100 million is enough.
+        seeds: Seeds (or splits) needed with these test rows; None if no number up to 1,000 is enough.
+        rows: Test rows needed with these seeds; None if no number up to 100 million is enough, and always for splits.
         smallest_effect: The smallest difference that this study would have called helps or hurts four times in five.
     """
 
@@ -34,12 +32,11 @@ class Settle:
     smallest_effect: float
 
 
-def settle(study: Crossed, margin: float, level: float) -> Settle:
+def settle(study: Analysis, margin: float, level: float) -> Settle:
     """Seeds or rows for which the interval would exclude 0 or fit between -margin and margin.
 
-    The variance components say what another number of seeds S' and units n' would give:
-    V_S = v_S / S' + v_SR / (S' n'), V_R = v_R / n'. The smallest effect is the half-width at the level plus that of a
-    one-sided 80 %, about 0.84 standard errors.
+    The analysis says how wide it would be with another number of seeds and units. The smallest effect is the half-width at the
+    level plus that of a one-sided 80 %, about 0.84 standard errors.
 
     Args:
         study: The analysis of what there is.
@@ -61,11 +58,9 @@ def settle(study: Crossed, margin: float, level: float) -> Settle:
     )
 
 
-def _settled(study: Crossed, margin: float, level: float, seeds: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.bool_]:
-    between_seeds, between_units, rest = study.components()
-    of_seeds, of_units = between_seeds / seeds + rest / (seeds * units), between_units / units
-    excludes_zero = half_widths(of_seeds, of_units, seeds, units, level) < abs(study.difference)
-    within = half_widths(of_seeds, of_units, seeds, units, 2 * level) <= margin - abs(study.difference)
+def _settled(study: Analysis, margin: float, level: float, seeds: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.bool_]:
+    excludes_zero = study.foreseen(seeds, units, level) < abs(study.difference)
+    within = study.foreseen(seeds, units, 2 * level) <= margin - abs(study.difference)
     return np.asarray(excludes_zero | within)
 
 

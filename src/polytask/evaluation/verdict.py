@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.crossed import Crossed, cross
+from polytask.evaluation.crossed import cross
 from polytask.evaluation.influence import influence, pool, unit_values
 from polytask.evaluation.metrics import find_metric
 from polytask.evaluation.predictions import read
+from polytask.evaluation.resampled import resample
 from polytask.evaluation.results import ArmVerdict, Summary, TaskVerdict, Verdict
 from polytask.evaluation.words import LEVEL, Decision, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from polytask.evaluation.predictions import Predictions, TaskPredictions
+    from polytask.evaluation.analysis import Analysis
+    from polytask.evaluation.predictions import Predictions, Split, TaskPredictions
 
     Floats = NDArray[np.float64]
 
@@ -44,6 +47,14 @@ FEWEST_SEEDS = 3
 MOST_LOOKS = 3
 
 
+class _Asked(NamedTuple):
+    """What the user said, per task where it was said."""
+
+    metrics: Mapping[str, str]
+    margins: Mapping[str, float]
+    train_units: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class _Compared:
     """One task, measured: everything that words are made of."""
@@ -51,10 +62,12 @@ class _Compared:
     predictions: TaskPredictions
     metric: str
     margin: float
-    scores: Mapping[str, Floats]  # per arm (S,)
-    influences: Mapping[str, Floats]  # per arm (S, n)
-    studies: Mapping[str, Crossed]
+    scores: Mapping[str, Floats]  # per arm (S,), or (J,) of splits
+    influences: Mapping[str, Sequence[Floats]]  # per arm and split (S, n)
+    studies: Mapping[str, Analysis]
     baseline: str
+    train_units: int | None
+    ratio: float | None  # test units of a split for one that it trained on
 
     @property
     def base(self) -> float:
@@ -75,6 +88,7 @@ def verdict(
     classes: Mapping[str, Sequence[Any]] | None = None,
     metrics: Mapping[str, str] | None = None,
     margins: Mapping[str, float] | None = None,
+    train_units: int | Mapping[str, int] | None = None,
     looks: int = 1,
     openings: int = 1,
 ) -> Verdict:
@@ -82,7 +96,8 @@ def verdict(
 
     Per task and arm the influences D (S, n) of the test units on the metric difference are analysed with seeds and units as
     crossed random effects (`polytask.evaluation.crossed`); the words of one family keep 5 % false alarms together
-    (`polytask.evaluation.words`).
+    (`polytask.evaluation.words`). With `train_units` seeds are splits of cross-validation, whose differences are analysed with
+    the correction of Nadeau & Bengio (`polytask.evaluation.resampled`).
 
     Args:
         frame: One row per arm, seed, task and unit: columns arm, seed, task, unit, target, prediction; for `log-loss` and
@@ -94,10 +109,14 @@ def verdict(
         kinds: Per task one of `polytask methods "task kind"`; what is not given is inferred to be regression (fractions in targets),
             binary or multiclass.
         classes: Per task its classes in order, from the lowest to the highest: needed of ordinal tasks.
-        metrics: Per task a metric of its kind: accuracy, log-loss, auc (two classes); rmse, mae, r2 of regression; entity-f1,
-            token-accuracy of tagging; micro-f1, accuracy of multilabel; rank-error, accuracy, quadratic-kappa, log-loss of ordinal;
-            poisson-deviance, mae, rmse of count; pinball of quantile; concordance of survival. By default the first of them.
+        metrics: Per task a metric of its kind, by default the first: accuracy, precision, recall, f1, log-loss, auc (two classes);
+            rmse, mae, r2 of regression; entity-f1, entity-precision, entity-recall, token-accuracy of tagging; micro-f1,
+            micro-precision, micro-recall, accuracy of multilabel; rank-error, accuracy, quadratic-kappa, log-loss of ordinal;
+            poisson-deviance, mae, rmse of count; pinball, coverage-gap of quantile; concordance of survival.
         margins: Per task the difference that counts as the same, in the metric's unit; by default 1 % of the baseline's metric.
+        train_units: Where test units differ from seed to seed, as in k-fold cross-validation, repeated or not, or with splits drawn at
+            random: on how many units the networks of a split were trained, those for validation included; one number, or one per
+            task. Seeds with the same test units are one split.
         looks: Looks at the test data that are planned (at most 3); each gets its share of the 5 %.
         openings: How often the test data were opened, this time included.
 
@@ -106,7 +125,7 @@ def verdict(
 
     Raises:
         DataError: The predictions are incomplete, doubled, not finite, or of one seed only.
-        ConfigError: An arm, a task, a kind or a metric that does not exist.
+        ConfigError: An arm, a task, a kind or a metric that does not exist; a task without its number of training units.
 
     Example:
         >>> import pandas as pd
@@ -116,12 +135,13 @@ def verdict(
         >>> verdict(frame).tasks["t"].arms["equal"].word
         'helps'
     """
-    predictions = read(frame, kinds, classes)
+    predictions = read(frame, kinds, classes, resampled=train_units is not None)
     arms = _arms(predictions, baseline, chosen)
-    _refuse_unknown_tasks(predictions, {"metrics": metrics or {}, "margins": margins or {}})
+    asked = _Asked(metrics or {}, margins or {}, _train_units(predictions, train_units))
+    _refuse_unknown_tasks(predictions, asked._asdict())
     if not 1 <= looks <= MOST_LOOKS:
         raise ConfigError(f"between 1 and {MOST_LOOKS} looks at the test data can be planned", where="looks", found=looks)
-    compared = [_compare(task, baseline, (metrics or {}).get(task.name), (margins or {}).get(task.name)) for task in predictions.tasks]
+    compared = [_compare(task, baseline, asked) for task in predictions.tasks]
     family = arms if chosen is None else (chosen,)
     decisions = _decisions(compared, arms, family, LEVEL / looks)
     return Verdict(
@@ -157,21 +177,56 @@ def _refuse_unknown_tasks(predictions: Predictions, options: Mapping[str, Mappin
             raise ConfigError("there are no predictions for this task", where=f"{option}[{task!r}]", found=", ".join(sorted(names)))
 
 
-def _compare(task: TaskPredictions, baseline: str, metric: str | None, margin: float | None) -> _Compared:
-    metric = metric or METRICS_OF_KIND[task.kind][0]
+def _train_units(predictions: Predictions, asked: int | Mapping[str, int] | None) -> Mapping[str, int]:
+    """Per task how many units a split trains on; of none where seeds are no splits."""
+    if asked is None:
+        return {}
+    names = [task.name for task in predictions.tasks]
+    of_tasks = asked if isinstance(asked, Mapping) else dict.fromkeys(names, asked)
+    for name in (*names, *of_tasks):
+        number: object = of_tasks.get(name)
+        if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
+            what = "splits need the number of units that one trains on"
+            raise ConfigError(what, where=f"train_units[{name!r}]", found=number, remedy="Give a whole number, or one for every task")
+    return of_tasks
+
+
+def _compare(task: TaskPredictions, baseline: str, asked: _Asked) -> _Compared:
+    metric = asked.metrics.get(task.name) or METRICS_OF_KIND[task.kind][0]
+    margin, train_units = asked.margins.get(task.name), asked.train_units.get(task.name)
     if find_metric(metric).name not in METRICS_OF_KIND[task.kind]:
         raise ConfigError(f"this metric does not fit a {task.kind} task", where=f"task {task.name}", found=metric)
     if margin is not None and not (np.isfinite(margin) and margin >= 0):
         raise ConfigError("a margin is a number that is not negative", where=f"margins[{task.name!r}]", found=margin)
-    scores = {arm: unit_values(metric, task.targets, runs).mean(axis=1) for arm, runs in task.runs.items()}
-    influences = {arm: influence(metric, task.targets, runs, task.runs[baseline]) for arm, runs in task.runs.items() if arm != baseline}
-    studies = {arm: cross(_grouped(values, task)) for arm, values in influences.items()}
+    arms = list(task.splits[0].runs)
+    scores = {arm: _scores([unit_values(metric, split.targets, split.runs[arm]) for split in task.splits]) for arm in arms}
+    influences = {
+        arm: [influence(metric, split.targets, split.runs[arm], split.runs[baseline]) for split in task.splits]
+        for arm in arms
+        if arm != baseline
+    }
+    ratio = None if train_units is None else sum(len(split.units) for split in task.splits) / len(task.splits) / train_units
+    studies = {arm: _analyse(map(_grouped, parts, task.splits), ratio) for arm, parts in influences.items()}
     base = abs(float(scores[baseline].mean()))
-    return _Compared(task, metric, 0.01 * base if margin is None else float(margin), scores, influences, studies, baseline)
+    margin = 0.01 * base if margin is None else float(margin)
+    return _Compared(task, metric, margin, scores, influences, studies, baseline, train_units, ratio)
 
 
-def _grouped(values: Floats, task: TaskPredictions) -> Floats:
-    return values if task.groups is None else pool(values, task.groups, int(task.groups.max()) + 1)
+def _scores(parts: Sequence[Floats]) -> Floats:
+    """The metric of every seed, or of every split."""
+    return parts[0].mean(axis=1) if len(parts) == 1 else np.array([part.mean() for part in parts])
+
+
+def _analyse(parts: Iterable[Floats], ratio: float | None) -> Analysis:
+    """The influences (S, n) of one test set, or of several; of these, seeds of the same split count together."""
+    return cross(*parts) if ratio is None else resample([part.mean(axis=0) for part in parts], ratio)
+
+
+def _grouped(values: Floats, split: Split) -> Floats:
+    if split.groups is None:
+        return values
+    groups, codes = np.unique(split.groups, return_inverse=True)
+    return pool(values, codes, len(groups))
 
 
 def _decisions(compared: Sequence[_Compared], arms: Sequence[str], family: Sequence[str], level: float) -> dict[tuple[str, str], Decision]:
@@ -200,31 +255,46 @@ def _task_verdict(
     units = next(iter(task.studies.values())).units
     single = (float(base.mean()), float(base.std(ddof=1)))
     higher = find_metric(task.metric).higher_is_better
-    return TaskVerdict(task.predictions.kind, task.metric, higher, task.margin, units, single, verdicts)
+    return TaskVerdict(task.predictions.kind, task.metric, higher, task.margin, units, task.train_units, single, verdicts)
 
 
 def _summary(compared: Sequence[_Compared], arm: str, units: int) -> Summary:
     """The mean over tasks of the relative change, in percent; the baseline's metric is taken as known.
 
     The tasks' influences are scaled to percent and added up unit by unit, so that what tasks have in common (the seed, the
-    row) is accounted for, and analysed like those of one task.
+    row) is accounted for, and analysed like those of one task; of splits with the largest of the tasks' corrections.
     """
     if any(task.percent is None for task in compared):
         return Summary(None, None)
-    total = np.zeros((1, 1))
+    totals = [np.zeros((1, 1))] * len(compared[0].predictions.splits)
     for task in compared:
-        scaled = task.influences[arm] * ((task.percent or 0.0) / len(compared))
-        total = total + pool(scaled, task.predictions.units, units)
-    study = cross(total)
+        percent = (task.percent or 0.0) / len(compared)
+        for i, (values, split) in enumerate(zip(task.influences[arm], task.predictions.splits, strict=True)):
+            totals[i] = totals[i] + pool(values * percent, split.units, units)
+    study = _analyse(totals, max((task.ratio for task in compared if task.ratio is not None), default=None))
     return Summary(study.difference, study.interval(LEVEL))
 
 
 def _warnings(predictions: Predictions, compared: Sequence[_Compared], looks: int, openings: int) -> tuple[str, ...]:
-    seeds = len(predictions.seeds)
+    splits = len(predictions.tasks[0].splits)
+    number, name = (splits, "splits") if splits > 1 else (len(predictions.seeds), "seeds")
     said = {
-        f"{seeds} seeds are below the minimum of {FEWEST_SEEDS}: take this as a sketch.": seeds < FEWEST_SEEDS,
-        f"{seeds} seeds are fewer than the usual {USUAL_SEEDS}: intervals are wide.": FEWEST_SEEDS <= seeds < USUAL_SEEDS,
+        f"{number} {name} are below the minimum of {FEWEST_SEEDS}: take this as a sketch.": number < FEWEST_SEEDS,
+        f"{number} {name} are fewer than the usual {USUAL_SEEDS}: intervals are wide.": FEWEST_SEEDS <= number < USUAL_SEEDS,
         f"The test data were opened {openings} times; {looks} looks were planned and paid for.": openings > looks,
         "No mean relative change: a task's metric allows none.": any(task.percent is None for task in compared),
+        "Splits cut groups: units of one were tested while others of it may have been trained on.": any(
+            map(_cuts_groups, predictions.tasks)
+        ),
     }
     return tuple(text for text, applies in said.items() if applies)
+
+
+def _cuts_groups(task: TaskPredictions) -> bool:
+    """Whether a split tests some of a group's units and not the others."""
+    groups = [split.groups for split in task.splits if split.groups is not None]
+    if not groups:
+        return False
+    _, first = np.unique(np.concatenate([split.units for split in task.splits]), return_index=True)
+    sizes = np.bincount(np.concatenate(groups)[first])
+    return any(((tested > 0) & (tested < sizes)).any() for tested in (np.bincount(own, minlength=len(sizes)) for own in groups))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from polytask.evaluation.crossed import Crossed
+    from polytask.evaluation.analysis import Analysis
 
 LEVEL = 0.05
 
@@ -95,7 +95,7 @@ def holm(p: Sequence[float]) -> NDArray[np.float64]:
     return adjusted
 
 
-def decide(family: Sequence[Crossed], margins: Sequence[float], level: float = LEVEL) -> tuple[Decision, ...]:
+def decide(family: Sequence[Analysis], margins: Sequence[float], level: float = LEVEL) -> tuple[Decision, ...]:
     """Words and intervals for a family of differences at one familywise level.
 
     Args:
@@ -119,7 +119,7 @@ def decide(family: Sequence[Crossed], margins: Sequence[float], level: float = L
     )
 
 
-def _decide(study: Crossed, margin: float, level: float, near_level: float, p_adjusted: float) -> Decision:
+def _decide(study: Analysis, margin: float, level: float, near_level: float, p_adjusted: float) -> Decision:
     """One word: `level` is that of the simultaneous intervals, `near_level` that of the bound that faces 0."""
     far, near = study.half_width(level), study.half_width(near_level)
     below, above = (near, far) if study.difference > 0 else (far, near)

@@ -10,7 +10,6 @@ from typing import Any
 
 from polytask.data import Source, Sources
 from polytask.errors import ConfigError
-from polytask.evaluation.influence import INFLUENCES
 from polytask.study.arms import Arm, parse_arms
 from polytask.study.backends import on_cluster
 from polytask.study.beginning import begin
@@ -86,13 +85,6 @@ class Study:
         _check_tasks(tuple(self.asked.margins), "a margin", self.names)
         _check_tasks(self.asked.protect, "protection", self.names)
         _check_trials(self.asked, self.arms)
-        for task in self.tasks:
-            if task.metric not in INFLUENCES:
-                where, remedy = (
-                    f"task {task.name!r}, metric",
-                    f"Choose from: {', '.join(name for name in task.metrics if name in INFLUENCES)}",
-                )
-                raise ConfigError("a study gives no verdict on this metric", where=where, found=repr(task.metric), remedy=remedy)
 
     def run(self, out: str | Path | None = None, watch: Watch = ignore, *, keep: bool = False) -> Result:
         """Train what is not trained yet, open the test data, and write the run folder.
