@@ -1,14 +1,14 @@
 """What studies advise on real problems: whether anybody would regret it, and what the race saves against testing every arm.
 
-    POLYTASK_DATA=… python benchmarks/advice.py [--problems enb jura …] [--seeds 10] [--replicates 1] [--grids] [--out runs/advice] [--write]
+    POLYTASK_DATA=… python benchmarks/advice.py [--problems enb jura …] [--seeds 10] [--replicates 1] [--grids] [--write]
 
-**Regret.** A study races its arms, tests the winner, and recommends something. The networks that it recommends and the single-task ones of the same seeds
-then predict fresh rows, which nothing before had read. An arm is worse where it is worse on a task at 5 % over all tasks of all problems together (Holm);
-the smallest difference that could have been seen stands beside it.
+**Regret.** A study races its arms, tests the winner, and recommends something. The networks that it recommends and the single-task ones of
+the same seeds then predict fresh rows, which nothing before had read. An arm is worse where it is worse on a task at 5 % over all tasks of
+all problems together (Holm); the smallest difference that could have been seen stands beside it.
 
-**Race and grid.** With `--grids` two studies that test every arm with every seed run beside it, with seeds of their own. Compared are the seconds for which all
-networks were trained, and how often two studies say the same word of a task's chosen arm. A study that is finished is read, so that the program goes on where
-it was stopped.
+**Race and grid.** With `--grids` two studies that test every arm with every seed run beside it, with seeds of their own. Compared are the
+seconds for which all networks were trained, and how often two studies say the same word of a task's chosen arm. A study that is finished is
+read, so that the program goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ from polytask.evaluation.words import LEVEL, holm
 from polytask.report import write_report
 from polytask.storage import read_json, read_yaml
 from polytask.study import Study, StudyConfig, checked
-from polytask.study.arms import SINGLE
-from polytask.study.concluding import tested_jobs
+from polytask.study.arms import SINGLE, parse_arms
+from polytask.study.choosing import Raced, read_race
+from polytask.study.jobs import jobs_of
 from polytask.study.opening import Finished, open_test
 from polytask.study.resolving import assignment
+from polytask.study.study import tested_arms
 from problems import PROBLEMS, Problem, problem
 
 APART = 1_000
@@ -111,7 +113,9 @@ def _fresh(posed: Problem, said: Said) -> pd.DataFrame:
     kept = said.folder / "fresh.parquet"
     if not kept.exists():
         config = checked(StudyConfig, read_yaml(said.folder / "run.yaml"), where="run.yaml")
-        jobs = tested_jobs(said.folder, config, [task.name for task in posed.tasks])
+        raced = read_race(said.folder / "race.json") or Raced()
+        arms = tested_arms(parse_arms(config.arms, [task.name for task in posed.tasks]), raced)
+        jobs = jobs_of(arms, config.seeds, said.folder / "checkpoints", raced.chosen)
         finished = Finished(tuple(job for job in jobs if job.arm.name in (SINGLE, said.recommended)))
         assigned = assignment(config, posed.sources, posed.tasks)
         tested = open_test(finished, lambda: posed.fresh, said.folder / "fresh-openings.json", assigned, workers=2)
@@ -147,7 +151,7 @@ def agreement(one: Said, other: Said) -> float:
 
 
 def race_table(compared: Mapping[str, Sequence[Compared]]) -> str:
-    """Per problem the race's seconds over a grid's, how often two studies agree, and how often a race says another clear word than a grid."""
+    """Per problem the race's seconds over a grid's, how often two studies agree, and how often a race says another clear word."""
     lines = [row(["problem", "race / grid, seconds", "two grids agree", "race and grid agree", "race contradicts"]), row(["---"] * 5)]
     figures = {name: np.array([_figures(one) for one in own]) for name, own in compared.items()}
     tasks = [len(own[0].race.words) for own in compared.values()]

@@ -249,3 +249,40 @@ def test_plans_that_cannot_be_are_refused_in_one_line(make: Callable[..., Study]
     with pytest.raises(ConfigError, match=says) as caught:
         make(**choices)
     assert "\n" not in str(caught.value)
+
+
+GROUPED = {"arms": ["single", "equal", "grouped"], "plan": "race", "training": TRAINING}
+
+
+def test_groups_are_made_before_the_race_and_kept(make: Callable[..., Study], tmp_path: Path) -> None:
+    result = make(**GROUPED).run(tmp_path / "run")
+    groups = raced(tmp_path / "run")["groups"]["grouped"]
+    assert sorted(task for group in groups for task in group) == ["churn", "plan", "price"]
+    assert any(note.startswith("grouped, by the affinities of a joint run: ") for note in result.summary["notes"])
+    arms = {one["arm"]: one["tasks"] for one in raced(tmp_path / "run")["tried"]}
+    if 1 < len(groups) < 3:
+        assert arms["grouped"] == groups
+    costs = json.loads((tmp_path / "run" / "cost.json").read_text())
+    assert costs["race"]["networks"] > len(raced(tmp_path / "run")["tried"])
+    make(**GROUPED).run(tmp_path / "again")
+    for name in REPEATED:
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_groups_that_are_another_arm_are_left_out(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytask.study.study.groups_of", lambda *_: {"grouped": (("price",), ("churn",), ("plan",))})
+    result = make(**GROUPED).run(tmp_path / "run")
+    assert result.summary["chosen"] == "equal"
+    assert any("no arm of its own, and left out" in note for note in result.summary["notes"])
+    with pytest.raises(ConfigError, match="no arm of their own"):
+        make(**GROUPED | {"arms": ["single", "grouped"]}).run(tmp_path / "other")
+
+
+def test_groups_that_win_are_tested_as_they_were_made(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytask.study.study.groups_of", lambda *_: {"grouped": (("price", "plan"), ("churn",))})
+    result = make(arms=["single", "grouped"], trials=2, plan="race", training=TRAINING).run(tmp_path / "run")
+    assert result.costs["grouped"].networks == 2
+    chosen = {(one["arm"], tuple(one["tasks"])) for one in raced(tmp_path / "run")["chosen"]}
+    assert {("grouped", ("price", "plan")), ("grouped", ("churn",))} <= chosen
+    # A task that is alone in its group is trained as its single-task twin is, unless it was tuned to something else.
+    assert result.summary["tasks"]["churn"]["arms"]["grouped"]["difference"] == pytest.approx(0, abs=0.2)

@@ -159,7 +159,7 @@ def gradient_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Curve,
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
     named = [str(name) for name in finite["name"].unique()]
     wanted = [name for name in named if name in GRADIENT_NUMBERS or name.startswith("cosine with ")]
-    found = (curve_of(finite, task, "training", name) for task in tasks for name in wanted)
+    found = (curve_of(finite, task, split, name) for task in tasks for name in wanted for split in ("training", "observed"))
     return tuple(curve for curve in found if curve.points and not _constant(curve))
 
 

@@ -12,6 +12,7 @@ from polytask.seeds import seed_of
 from polytask.storage import read_json, write_json
 from polytask.study.arms import Arm
 from polytask.study.config import StudyConfig
+from polytask.study.grouping import Groups
 from polytask.study.jobs import Chosen
 from polytask.study.race import Candidate, Run, Tried, halved, ranked
 from polytask.study.search import Search, search_named
@@ -21,8 +22,7 @@ from polytask.training import TrainingOptions
 JOINT, FINAL = "joint", "final"
 RACE = "race"
 
-Groups = tuple[tuple[str, ...], ...]
-Key = tuple[str, Groups]
+Key = tuple[str, tuple[tuple[str, ...], ...]]
 """An arm's name, and the tasks of each of its networks that are tuned together."""
 
 
@@ -32,17 +32,19 @@ class Raced:
 
     Attributes:
         winner: The joint arm that is put to the test; none where all are.
+        groups: Per arm of groups the tasks of each of its networks.
         chosen: Per arm's name and group of tasks the settings that were best; arms that were not tuned have no entry.
         tried: Every candidate, as plain data.
     """
 
     winner: str | None = None
+    groups: Groups = field(default_factory=dict)
     chosen: Chosen = field(default_factory=dict)
     tried: tuple[Mapping[str, Any], ...] = ()
 
 
-def race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run: Run, kept: Path) -> Raced:
-    """Settings for every arm that is tuned, and, if the study races, the joint arm that goes on; read back if they are kept already.
+def race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run: Run) -> Raced:
+    """Settings for every arm that is tuned, and, if the study races, the joint arm that goes on.
 
     Each arm has the same number of trials, of which the first is the arm as it is. Networks for one task each are tuned each on its
     own. In a race, all trials of all joint arms stand against each other; the arms that are left at its end run once more with another
@@ -50,23 +52,18 @@ def race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run
 
     Args:
         config: Resolved.
-        arms: All arms.
+        arms: All arms, with their groups.
         options: Of training.
         run: Trains candidates.
-        kept: The file that keeps what came of it.
     """
-    if kept.exists():
-        return _read(kept)
     races = config.plan == RACE
     tried = _tried(config, _brackets(arms, races=races), {arm.name: arm for arm in arms}, options, run)
     best = _best_of_each(tried)
     finals = _finals(best, options.epochs, race_seed(config, 1), run) if races else []
     chosen = {(one.candidate.arm.name, group): one.candidate.settings for one in best for group in one.candidate.groups}
     winner = _winner([arm for arm in arms if arm.joint], best, finals, options.epochs) if races else None
-    raced = Raced(winner, chosen, tuple(one.to_dict() for one in (*tried, *finals)))
-    if raced.tried:
-        write_json(kept, _plain(raced))
-    return raced
+    groups = {arm.name: arm.groups for arm in arms if arm.most_groups}
+    return Raced(winner, groups, chosen, tuple(one.to_dict() for one in (*tried, *finals)))
 
 
 def race_seed(config: StudyConfig, number: int) -> int:
@@ -106,7 +103,7 @@ def _tried(
     return tried
 
 
-def _search(config: StudyConfig, arm: Arm, groups: Groups, options: TrainingOptions) -> Search:
+def _search(config: StudyConfig, arm: Arm, groups: tuple[tuple[str, ...], ...], options: TrainingOptions) -> Search:
     tasks = [task for group in groups for task in group]
     space = space_of(arm, tasks, options, config.tune) if config.trials > 1 else ()
     return search_named(config.search, space, seed_of(race_seed(config, 0), "search", arm.name, *tasks))
@@ -157,13 +154,23 @@ def _winner(joint: Sequence[Arm], best: Sequence[Tried], finals: Sequence[Tried]
     return max(sums, key=lambda name: sums[name])
 
 
-def _plain(raced: Raced) -> dict[str, Any]:
-    chosen = [{"arm": arm, "tasks": list(tasks), "settings": dict(settings)} for (arm, tasks), settings in raced.chosen.items()]
-    return {"winner": raced.winner, "chosen": chosen, "tried": list(raced.tried)}
+def write_race(path: Path, raced: Raced) -> None:
+    """Keep what came of it, if anything was tried or grouped."""
+    if raced.tried or raced.groups:
+        chosen = [{"arm": arm, "tasks": list(tasks), "settings": dict(settings)} for (arm, tasks), settings in raced.chosen.items()]
+        groups = {arm: [list(group) for group in own] for arm, own in raced.groups.items()}
+        write_json(path, {"winner": raced.winner, "groups": groups, "chosen": chosen, "tried": list(raced.tried)})
 
 
-def _read(path: Path) -> Raced:
-    """What `_plain` wrote."""
+def read_race(path: Path) -> Raced | None:
+    """What was kept, if it was.
+
+    Raises:
+        StorageError: The file is damaged.
+    """
+    if not path.exists():
+        return None
     content = read_json(path)
+    groups = {arm: tuple(map(tuple, own)) for arm, own in content["groups"].items()}
     chosen = {(one["arm"], tuple(one["tasks"])): one["settings"] for one in content["chosen"]}
-    return Raced(content["winner"], chosen, tuple(content["tried"]))
+    return Raced(content["winner"], groups, chosen, tuple(content["tried"]))

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from polytask.architectures import NetworkPlan, cost_of, parts_of
+from polytask.architectures import MultiTaskModel, NetworkPlan, cost_of, parts_of
 from polytask.balancing.named import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
@@ -155,7 +155,7 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
         checkpoint=job.folder / "state",
         watch=watch or partial(write_status, job.folder),
         pause_after=pause_after,
-        observer=_observer(assignment, tasks),
+        observer=_observer(assignment, model),
         options=options,
     )
     if run.finished:
@@ -187,11 +187,11 @@ def try_job(job: Job, assignment: Assignment, until: int, watch: Watch | None = 
         write_json(job.folder / _REACHED, asdict(Reached(assignment.options.epochs, None)))
 
 
-def _observer(assignment: Assignment, tasks: Sequence[Task]) -> Observing | None:
-    """Between tasks there is something to measure where there are several."""
-    if assignment.observe is None or len(tasks) < 2:
+def _observer(assignment: Assignment, model: MultiTaskModel) -> Observing | None:
+    """There is something to measure where several tasks share something."""
+    if assignment.observe is None or len(model.tasks) < 2 or not model.shared_parameters():
         return None
-    return Observing([task.name for task in tasks], **assignment.observe)
+    return Observing([task.name for task in model.tasks], **assignment.observe)
 
 
 def result_of(job: Job) -> Network:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from polytask.study.arms import SINGLE, Arm
+from polytask.study.arms import Arm
 from polytask.study.choosing import RACE, Raced
 from polytask.study.config import StudyConfig
+from polytask.study.grouping import described
 from polytask.study.settings import LR, Settings
 
 WORDS = {"lr": "learning rate", "decay": "weight decay", "own": "numbers of the balancers"}
@@ -14,7 +15,8 @@ WORDS = {"lr": "learning rate", "decay": "weight decay", "own": "numbers of the 
 
 def notes_of(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> list[str]:
     """Every note, a sentence or two each."""
-    return [*_tuning(config, arms, raced), *_choice(config, arms, raced), *_budget(config), *_trees(arms)]
+    said = (_tuning(config, arms, raced), described(raced.groups, arms), _choice(config, arms, raced), _budget(config), _trees(arms))
+    return [note for notes in said for note in notes]
 
 
 def _tuning(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> Iterator[str]:
@@ -34,7 +36,7 @@ def _tuning(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> Iterator[
 
 def _found(arm: str, tasks: Sequence[str], settings: Settings, raced: Raced) -> str:
     """What was found, and whether the learning rate lies at an end of those that were tried: a wider search may find a better one."""
-    of = f"{arm}, {' + '.join(tasks)}" if arm == SINGLE else arm
+    of = f"{arm}, {' + '.join(tasks)}" if sum(other == arm for other, _ in raced.chosen) > 1 else arm
     values = ", ".join(f"{name} {value:.2g}" for name, value in settings.items()) or "as it was"
     rates = [one["settings"][LR] for one in raced.tried if one["arm"] == arm and list(tasks) in one["tasks"] and LR in one["settings"]]
     ends = {min(rates, default=0.0): "lowest", max(rates, default=0.0): "highest"}

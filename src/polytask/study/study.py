@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from polytask.errors import ConfigError
 from polytask.study.arms import Arm, parse_arms
 from polytask.study.backends import on_cluster
 from polytask.study.beginning import begin
-from polytask.study.choosing import Raced, race
+from polytask.study.choosing import Raced, race, race_seed, read_race, write_race
 from polytask.study.concluding import Result, Studied, conclude, unclear
 from polytask.study.config import StudyConfig, checked
 from polytask.study.folder import RunFolder
+from polytask.study.grouping import Groups, grouped, groups_of
 from polytask.study.jobs import Assignment, Job, jobs_of
 from polytask.study.opening import Finished, Tested, open_test, openings
 from polytask.study.resolving import assignment
@@ -24,6 +26,9 @@ from polytask.study.running import Watch, ignore, train_all
 from polytask.study.status import StudyProgress
 from polytask.study.trying import Trying
 from polytask.tasks import Task
+
+STEPS_PER_TASK = 15
+"""Cosines of the tasks' gradients are looked at every so many steps per task, with any balancer: it takes a twentieth of the time."""
 
 
 class Study:
@@ -116,26 +121,34 @@ class Study:
             return result
 
     def _raced(self, folder: RunFolder, config: StudyConfig, assigned: Assignment, watch: Watch) -> Raced:
-        """Settings and the arm that goes on, from validation data."""
+        """Groups, settings, and the arm that goes on, from validation data; read back if they are kept already."""
+        kept = read_race(folder.race)
+        if kept is not None:
+            return kept
+        groups = groups_of(config, self.arms, assigned, race_seed(config, 0), folder.tries / "affinities", watch)
+        arms = grouped(self.arms, groups)
+        _check_comparable(arms, groups)
         run = Trying(assigned, tuple(arm.name for arm in self.arms), folder.tries, config.workers or 1, watch)
-        raced = race(config, self.arms, assigned.options, run, folder.race)
+        raced = replace(race(config, arms, assigned.options, run), groups=groups)
+        write_race(folder.race, raced)
         if raced.winner is not None:
             folder.log(f"{raced.winner} goes on")
         return raced
 
     def _studied(self, folder: RunFolder, config: StudyConfig, assigned: Assignment, raced: Raced, watch: Watch) -> Studied:
         """Train and test, look by look, until nothing is unclear or all looks are made."""
-        arms = tuple(arm for arm in self.arms if not arm.joint or raced.winner in (None, arm.name))
+        every, arms = grouped(self.arms, raced.groups), tested_arms(self.arms, raced)
+        watched = replace(assigned, observe={"measures": ("cosine",), "every": STEPS_PER_TASK * len(self.tasks)})
         jobs: tuple[Job, ...] = ()
         looks: list[Tested] = []
         for start, end in pairwise((0, *(config.looks or (len(config.seeds),)))):
             own = jobs_of(arms, config.seeds[start:end], folder.checkpoints, raced.chosen)
-            train_all(own, assigned, config.workers or 1, watch)
+            train_all(own, watched, config.workers or 1, watch)
             jobs = (*jobs, *own)
             folder.log(f"{len(jobs)} networks trained")
             watch(StudyProgress(len(jobs), len(jobs), stage="testing"))
             looks.append(self._tested(folder, own, assigned, len(looks) + 1, config.workers or 1))
-            study = Studied(config, self.tasks, arms, self.arms, raced, jobs, Tested.joined(looks))
+            study = Studied(config, self.tasks, arms, every, raced, jobs, Tested.joined(looks))
             if end < len(config.seeds) and not unclear(study.verdict(study.chosen(study.facts), openings(folder.ledger))):
                 break
         return study
@@ -150,6 +163,22 @@ class Study:
         tested = open_test(finished, self._door, folder.ledger, assigned, workers)
         tested.write(folder.look(look))
         return tested
+
+
+def tested_arms(arms: Sequence[Arm], raced: Raced) -> tuple[Arm, ...]:
+    """The arms that are put to the test: single-task training, trees, and of joint arms the winner of the race, or all."""
+    return tuple(arm for arm in grouped(arms, raced.groups) if not arm.joint or raced.winner in (None, arm.name))
+
+
+def _check_comparable(arms: Sequence[Arm], groups: Groups) -> None:
+    """Refuse to go on with nothing to compare with single-task training.
+
+    Raises:
+        ConfigError: The only joint arm is one of groups, and these are each alone, or all in one.
+    """
+    if not any(arm.joint for arm in arms):
+        what, remedy = "the groups that were found are no arm of their own", "Add an arm such as 'equal'"
+        raise ConfigError(what, where="arms", found=", ".join(groups), remedy=remedy)
 
 
 def _check_tasks(named: Sequence[str], what: str, tasks: Sequence[str]) -> None:

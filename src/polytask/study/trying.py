@@ -49,7 +49,7 @@ class Trying:
 
 def cost_of_tries(folder: Path) -> dict[str, float]:
     """How many networks were tried, and the seconds, steps and rows that it took."""
-    reached = [read_json(path) for path in sorted(folder.glob("*/reached.json"))]
+    reached = [read_json(path) for path in sorted(folder.rglob("reached.json"))]
     return {"networks": len(reached), **{name: sum(one[name] for one in reached) for name in ("seconds", "steps", "rows")}}
 
 

@@ -16,9 +16,9 @@ from scipy.special import stdtrit
 from polytask.evaluation.metrics import find_metric
 from polytask.study.arms import SINGLE
 from polytask.tasks import Task
+from polytask.training.progress import COSINE
 
 LEAD = "lead over single"
-COSINE = "cosine with "
 LEVEL = 0.05
 
 

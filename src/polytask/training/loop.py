@@ -23,7 +23,7 @@ from polytask.training.optimizers import step_schedule
 from polytask.training.options import TrainingOptions
 from polytask.training.predicting import Yardstick, losses_of, outcomes_of
 from polytask.training.preparation import Batch, PreparedData
-from polytask.training.progress import Progress, Watch, ignore
+from polytask.training.progress import Progress, Watch, ignore, opponents
 from polytask.training.state import HistoryRow, TrainingState
 
 SECONDS_BETWEEN_REPORTS = 0.25
@@ -61,6 +61,7 @@ class Loop:
         self._yardstick = Yardstick(self.data.tasks, self.data.training, self.data.validation)
         self._dropout = {source: seed_of(self.seed, "dropout", source) for source in self.data.training}
         self._metrics: dict[str, float] = {}
+        self._opposed: dict[str, str] = {}
         self._reported = self._saved = self._started = time.monotonic()
         self._before = self.state.seconds
         self._rows_before = self.state.rows
@@ -198,13 +199,15 @@ class Loop:
         self.memory.sample()
 
     def _record(self, totals: EpochTotals) -> None:
-        state = self.state
-        for name, means in totals.means().items():
+        state, means_of = self.state, totals.means()
+        for name, means in means_of.items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
         for name, values in state.model.architecture.sharing().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
-        for name, values in ({} if state.observer is None else state.observer.after_epoch()).items():
+        observed = {} if state.observer is None else state.observer.after_epoch()
+        for name, values in observed.items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "observed", name, value) for task, value in values.items())
+        self._opposed = opponents({**means_of, **observed})
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
         now, self.state.seconds = time.monotonic(), self._seconds()
@@ -213,7 +216,8 @@ class Loop:
             self.memory.sample()
             speed = (self.state.rows - self._rows_before) / max(now - self._started, 1e-9)
             epoch, epochs = self.state.epoch + 1, self.options.epochs
-            self.watch(Progress(epoch, epochs, number, self.sampler.steps, losses, self._metrics, speed, self.state.seconds))
+            progress = Progress(epoch, epochs, number, self.sampler.steps, losses, self._metrics, speed, self.state.seconds, self._opposed)
+            self.watch(progress)
 
     def _seconds(self) -> float:
         """Spent so far, over all sessions."""

@@ -43,6 +43,29 @@ class Progress:
         return asdict(self)
 
 
+COSINE = "cosine with "
+
+
+def opponents(found: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """Per task the other whose gradient points away from its own most; nothing where none does.
+
+    Args:
+        found: By name and task; `cosine with b` of task a is the cosine of their gradients.
+
+    Example:
+        >>> opponents({"cosine with b": {"a": -0.1}, "cosine with c": {"a": -0.3, "b": 0.2}, "loss": {"a": 1.0}})
+        {'a': 'c', 'b': 'a', 'c': 'a'}
+    """
+    pairs = [
+        (value, task, name.removeprefix(COSINE)) for name, own in found.items() if name.startswith(COSINE) for task, value in own.items()
+    ]
+    against: dict[str, str] = {}
+    for value, task, other in sorted(pairs, reverse=True):
+        if value < 0:
+            against |= {task: other, other: task}
+    return against
+
+
 Watch = Callable[[Progress], None]
 
 

@@ -55,6 +55,17 @@ def test_the_choice_is_the_best_of_all(seed: int, tasks: int, budget: float) -> 
     assert found.total == pytest.approx(sum(candidates[found.chosen[n]].losses[task] for task, n in found.served_by.items()), abs=1e-12)
 
 
+@given(st.integers(0, 10_000), st.integers(2, 6), st.integers(1, 3))
+@settings(max_examples=40)
+def test_without_overlap_groups_are_the_best_partition(seed: int, tasks: int, groups: int) -> None:
+    affinity = np.random.default_rng(seed).normal(size=(tasks, tasks))
+    names = [f"t{number}" for number in range(tasks)]
+    found = group_by_affinity(affinity, names, groups, alone=-1.0, overlap=False)
+    assert -found.total == pytest.approx(-min(_total(affinity, members) for members in np.ndindex(*[groups] * tasks)), abs=1e-9)
+    assert sorted(task for network in found.networks for task in network) == names
+    assert found.groups == found.networks
+
+
 @given(st.integers(0, 10_000), st.floats(1.5, 5))
 @settings(max_examples=20)
 def test_the_program_for_many_tasks_finds_the_same(seed: int, budget: float) -> None:
@@ -64,6 +75,9 @@ def test_the_program_for_many_tasks_finds_the_same(seed: int, budget: float) -> 
     assert found is not None
     assert found.total == pytest.approx(choose_networks(candidates, budget).total, abs=1e-7)
     assert found.bound <= found.total + 1e-7
+    whole = best_selection(candidates, tasks, budget, overlap=False)
+    assert whole is not None
+    assert whole.total == pytest.approx(choose_networks(candidates, budget, overlap=False).total, abs=1e-7)
 
 
 def test_fifteen_tasks_are_chosen_for_by_the_program() -> None:

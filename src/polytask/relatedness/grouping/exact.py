@@ -28,18 +28,19 @@ FINEST = 1_000
 """Costs are taken as multiples of a common part that is no finer than a thousandth of a network."""
 
 
-def best_partition(candidates: Sequence[Candidate], tasks: Sequence[str], budget: float) -> Grouping | None:
+def best_partition(candidates: Sequence[Candidate], tasks: Sequence[str], budget: float, *, overlap: bool = True) -> Grouping | None:
     """The networks with the smallest total loss within the budget; None where no choice predicts all tasks.
 
     Args:
         candidates: The networks to choose from.
         tasks: All tasks, some twelve at most.
         budget: What the chosen networks may cost together.
+        overlap: Whether a network may learn tasks that another one predicts.
     """
     part, units = _common_part([candidate.cost for candidate in candidates])
     affordable = min(floor(Fraction(budget).limit_denominator(FINEST) / part), len(tasks) * max(units))
     places = {task: place for place, task in enumerate(tasks)}
-    hosts = {unit: _hosts(candidates, units, unit, places) for unit in sorted(set(units))}
+    hosts = {unit: _hosts(candidates, units, unit, places, overlap=overlap) for unit in sorted(set(units))}
     found, taken = _partitions(hosts, len(tasks), affordable)
     if affordable < 1 or not np.isfinite(found[affordable, -1]):
         return None
@@ -55,7 +56,9 @@ def _common_part(costs: Sequence[float]) -> tuple[Fraction, list[int]]:
     return Fraction(common, whole), [count // common for count in counts]
 
 
-def _hosts(candidates: Sequence[Candidate], units: Sequence[int], unit: int, places: Mapping[str, int]) -> tuple[Floats, Ints]:
+def _hosts(
+    candidates: Sequence[Candidate], units: Sequence[int], unit: int, places: Mapping[str, int], *, overlap: bool
+) -> tuple[Floats, Ints]:
     """Of networks of one cost h (2^T,) and, per part, which network it is; the first of several."""
     best = np.full(1 << len(places), np.inf)
     which = np.full(len(best), -1, dtype=np.int64)
@@ -65,6 +68,8 @@ def _hosts(candidates: Sequence[Candidate], units: Sequence[int], unit: int, pla
             for task, loss in candidate.losses.items():
                 parts = np.concatenate([parts, parts | (1 << places[task])])
                 totals = np.concatenate([totals, totals + loss])
+            if not overlap:
+                parts, totals = parts[-1:], totals[-1:]  # all of its tasks
             better = totals < best[parts]
             best[parts[better]], which[parts[better]] = totals[better], number
     return best, which

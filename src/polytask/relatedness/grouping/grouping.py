@@ -22,7 +22,7 @@ NEVER_ALONE = -1e6
 """What a task in a group by itself counts in the paper's own code: such groups are not chosen where another choice is left."""
 
 
-def choose_networks(candidates: Sequence[Candidate], budget: float) -> Grouping:
+def choose_networks(candidates: Sequence[Candidate], budget: float, *, overlap: bool = True) -> Grouping:
     """Of networks whose losses are known, those within a budget that predict all tasks best.
 
     Each task is predicted by the best of the chosen networks that learn it (Standley et al., ICML 2020, section 4). Up to 12 tasks the
@@ -32,6 +32,7 @@ def choose_networks(candidates: Sequence[Candidate], budget: float) -> Grouping:
         candidates: The networks to choose from: all sets of tasks, some of them, or those that `from_pairs` predicts.
         budget: What the chosen networks may cost together, in networks of the usual size. Since every task's head runs once in any choice,
             a budget for the trunks is a budget for predicting.
+        overlap: Whether a network may also learn tasks that another one predicts better, for the good of its own.
 
     Raises:
         DataError: There is nothing to choose from, or a loss is no number.
@@ -44,13 +45,15 @@ def choose_networks(candidates: Sequence[Candidate], budget: float) -> Grouping:
     """
     tasks = check_candidates(candidates)
     solve = best_partition if len(tasks) <= EXACT else best_selection
-    found = solve(candidates, tasks, budget) if budget > 0 else None
+    found = solve(candidates, tasks, budget, overlap=overlap) if budget > 0 else None
     if found is None:
         raise ConfigError("no choice of networks within this budget predicts all tasks", where="budget", found=budget)
     return found
 
 
-def group_by_affinity(affinity: NDArray[Any], names: Sequence[str], groups: int, alone: float = NEVER_ALONE) -> Grouping:
+def group_by_affinity(
+    affinity: NDArray[Any], names: Sequence[str], groups: int, *, alone: float = NEVER_ALONE, overlap: bool = True
+) -> Grouping:
     """Groups of tasks that do each other good, from an affinity matrix (Fifty et al., NeurIPS 2021, section 3.3).
 
         max Σ_t max over groups G ∋ t of  mean over u ∈ G, u ≠ t, of Z_ut
@@ -63,6 +66,7 @@ def group_by_affinity(affinity: NDArray[Any], names: Sequence[str], groups: int,
         names: The T tasks.
         groups: At most so many networks, from 1 up.
         alone: What a task by itself counts: by default it is never left alone where another choice is left.
+        overlap: Whether a task may be trained in several groups; beyond 12 tasks it never is.
 
     Raises:
         DataError: The matrix is not square, has another size than the tasks, or numbers that are none.
@@ -81,7 +85,7 @@ def group_by_affinity(affinity: NDArray[Any], names: Sequence[str], groups: int,
     candidates = [
         Candidate(_losses(matrix, names, own, alone)) for size in range(1, len(names) + 1) for own in combinations(range(len(names)), size)
     ]
-    return choose_networks(candidates, groups)
+    return choose_networks(candidates, groups, overlap=overlap)
 
 
 def _losses(matrix: NDArray[np.float64], names: Sequence[str], own: Sequence[int], alone: float) -> dict[str, float]:

@@ -20,13 +20,14 @@ from polytask.relatedness.grouping.candidates import Candidate, Grouping
 SECONDS = 30.0
 
 
-def best_selection(candidates: Sequence[Candidate], tasks: Sequence[str], budget: float) -> Grouping | None:
+def best_selection(candidates: Sequence[Candidate], tasks: Sequence[str], budget: float, *, overlap: bool = True) -> Grouping | None:
     """The networks with the smallest total loss that were found within the budget and 30 seconds; None where there are none.
 
     Args:
         candidates: The networks to choose from.
         tasks: All tasks.
         budget: What the chosen networks may cost together.
+        overlap: Whether a network may learn tasks that another one predicts.
     """
     pairs = [(task, number) for number, candidate in enumerate(candidates) for task in candidate.losses]
     losses = np.array([candidates[number].losses[task] for task, number in pairs])
@@ -37,11 +38,17 @@ def best_selection(candidates: Sequence[Candidate], tasks: Sequence[str], budget
     once = csr_array((np.ones(x), ([places[task] for task, _ in pairs], serving)), shape=(len(tasks), x + y))
     trained = csr_array((np.r_[np.ones(x), -np.ones(x)], (np.r_[serving, serving], np.r_[serving, x + hosts])), shape=(x, x + y))
     paid = csr_array(np.r_[np.zeros(x), costs][None])
+    learned = csr_array((np.ones(x), ([places[task] for task, _ in pairs], x + hosts)), shape=(len(tasks), x + y))
     answer = milp(
         np.r_[losses, np.zeros(y)],
         integrality=np.r_[np.zeros(x), np.ones(y)],
         bounds=Bounds(0, 1),
-        constraints=[LinearConstraint(once, 1, 1), LinearConstraint(trained, -np.inf, 0), LinearConstraint(paid, -np.inf, budget)],
+        constraints=[
+            LinearConstraint(once, 1, 1),
+            LinearConstraint(trained, -np.inf, 0),
+            LinearConstraint(paid, -np.inf, budget),
+            *([] if overlap else [LinearConstraint(learned, -np.inf, 1)]),
+        ],
         options={"time_limit": SECONDS},
     )
     if answer.x is None:
