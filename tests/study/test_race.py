@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polytask.errors import ConfigError
 from polytask.registry import Range, rows_of
 from polytask.study.arms import Arm, parse_arm
-from polytask.study.race import Candidate, halved, ranked, rungs
+from polytask.study.race import DIVERGED, Candidate, Scores, halved, ranked, rungs
 from polytask.study.search import Optuna, QuasiRandom
 from polytask.study.settings import space_of, with_settings
 from polytask.training import TrainingOptions
@@ -25,11 +25,12 @@ def candidates(count: int, arm: str = "equal") -> list[Candidate]:
     return [Candidate(parse_arm(arm, TASKS), trial, {}, 7, (TASKS,)) for trial in range(1, count + 1)]
 
 
-@given(st.integers(1, 200), st.integers(1, 300))
-def test_rounds_shrink_and_budgets_grow_to_the_whole(count: int, epochs: int) -> None:
-    plan = rungs(count, epochs)
+@given(st.integers(1, 200), st.integers(1, 300), st.integers(0, 300))
+def test_rounds_shrink_and_budgets_grow_to_the_whole(count: int, usual: int, more: int) -> None:
+    plan = rungs(count, usual, usual + more)
     assert plan[0][0] == count
-    assert plan[-1][1] == epochs
+    assert plan[-1][1] == usual + more
+    assert all(short <= usual for _, short in plan[:-1])
     assert plan[-1][0] <= 2
     for (before, short), (after, long) in pairwise(plan):
         assert after < before
@@ -40,8 +41,8 @@ def test_rounds_shrink_and_budgets_grow_to_the_whole(count: int, epochs: int) ->
 def test_where_scores_do_not_change_the_best_wins(scores: list[float], epochs: int) -> None:
     entries = candidates(len(scores))
 
-    def run(asked: Sequence[Candidate], _: Sequence[int]) -> list[float]:
-        return [scores[one.trial - 1] for one in asked]
+    def run(asked: Sequence[Candidate], _: Sequence[int]) -> list[list[float]]:
+        return [[scores[one.trial - 1]] for one in asked]
 
     found = halved({"only": entries}, epochs, run)
     assert [one.candidate for one in found] == entries
@@ -53,18 +54,40 @@ def test_where_scores_do_not_change_the_best_wins(scores: list[float], epochs: i
 def test_brackets_take_their_rounds_together() -> None:
     calls: list[list[tuple[int, int]]] = []
 
-    def run(asked: Sequence[Candidate], epochs: Sequence[int]) -> list[float]:
+    def run(asked: Sequence[Candidate], epochs: Sequence[int]) -> list[list[float]]:
         calls.append([(one.trial, epoch) for one, epoch in zip(asked, epochs, strict=True)])
-        return [float(one.trial) for one in asked]
+        return [[float(one.trial)] * epoch for one, epoch in zip(asked, epochs, strict=True)]
 
     halved({"long": candidates(7), "short": candidates(2, "uncertainty")}, 9, run)
-    assert calls[0] == [*[(trial, 1) for trial in range(1, 8)], (1, 9), (2, 9)]
-    assert calls[1:] == [[(7, 3), (6, 3), (5, 3)], [(7, 9)]]
+    assert calls[0] == [(1, 9)]
+    assert calls[1] == [*[(trial, 1) for trial in range(1, 8)], (1, 9), (2, 9)]
+    assert calls[2:] == [[(7, 3), (6, 3), (5, 3)], [(7, 9)]]
+
+
+def test_rounds_are_shares_of_what_the_first_candidate_took() -> None:
+    asked_for: list[tuple[int, int]] = []
+
+    def run(asked: Sequence[Candidate], epochs: Sequence[int]) -> list[list[float]]:
+        asked_for.extend((one.trial, epoch) for one, epoch in zip(asked, epochs, strict=True))
+        return [[float(one.trial)] * min(epoch, 27) for one, epoch in zip(asked, epochs, strict=True)]
+
+    found = halved({"only": candidates(7)}, 200, run)
+    assert asked_for == [(1, 200), *[(trial, 3) for trial in range(1, 8)], (7, 9), (6, 9), (5, 9), (7, 200)]
+    assert ranked(found)[0].candidate.trial == 7
+
+
+def test_who_runs_ahead_is_judged_by_what_it_was_at_the_round() -> None:
+    def run(asked: Sequence[Candidate], epochs: Sequence[int]) -> list[list[float]]:
+        late = [0.0] * 8 + [1.0]
+        return [(late if one.trial == 1 else [0.5] * 9)[:epoch] for one, epoch in zip(asked, epochs, strict=True)]
+
+    found = halved({"only": candidates(7)}, 9, run)
+    assert (found[0].epochs, found[0].score) == (1, 0.0)
 
 
 def test_what_diverged_never_goes_on_before_what_did_not() -> None:
-    def run(asked: Sequence[Candidate], _: Sequence[int]) -> list[float]:
-        return [float("-inf") if one.trial < 6 else 0.1 for one in asked]
+    def run(asked: Sequence[Candidate], _: Sequence[int]) -> list[Scores]:
+        return [DIVERGED if one.trial < 6 else [0.1] for one in asked]
 
     found = halved({"only": candidates(6)}, 9, run)
     assert ranked(found)[0].candidate.trial == 6

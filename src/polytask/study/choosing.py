@@ -141,7 +141,7 @@ def _finals(best: Sequence[Tried], epochs: int, seed: int, run: Run) -> list[Tri
         return []
     again = [replace(one.candidate, seed=seed) for one in last]
     scores = run(again, [epochs] * len(again))
-    return [Tried(candidate, FINAL, epochs, score) for candidate, score in zip(again, scores, strict=True)]
+    return [Tried(candidate, FINAL, epochs, own[-1]) for candidate, own in zip(again, scores, strict=True)]
 
 
 def _winner(joint: Sequence[Arm], best: Sequence[Tried], finals: Sequence[Tried], epochs: int) -> str:

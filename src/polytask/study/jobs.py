@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,14 @@ class Reached:
 
     Attributes:
         epoch: After which it paused, or more if it had converged before.
-        relative: The mean relative validation metric of its best epoch so far; none if its loss or its gradient was no number.
+        scores: Per epoch the best mean relative validation metric so far; none if its loss or its gradient was no number.
         seconds: Spent so far.
         steps: Taken so far.
         rows: Seen so far.
     """
 
     epoch: int
-    relative: float | None
+    scores: Sequence[float] | None
     seconds: float = 0.0
     steps: int = 0
     rows: int = 0
@@ -160,7 +161,8 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
     )
     if run.finished:
         save_network(job.result, plan, run, _facts(run, assignment.sources, tasks))
-    reached = Reached(assignment.options.epochs if run.finished else run.epochs, run.relative, run.seconds, run.steps, run.rows)
+    scores = list(accumulate((relative for _, relative in run.timeline), max))
+    reached = Reached(assignment.options.epochs if run.finished else run.epochs, scores, run.seconds, run.steps, run.rows)
     write_json(job.folder / _REACHED, asdict(reached))
     if run.finished:
         shutil.rmtree(job.folder / "state", ignore_errors=True)

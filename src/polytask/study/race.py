@@ -4,6 +4,9 @@
 the better third goes on to three times as much, and so on to the whole. Rounds end for all together, so that nothing depends on who is
 first: networks pause, and those that go on do so as if they had not paused.
 
+The budget is a maximum that few networks use up, since they stop when they have converged. Shares of it would be no shares of what a
+training takes, and so the first candidate of a bracket, the arm as it is, runs ahead: for as many epochs as it took shares are counted.
+
 Any rule is allowed here: test data are not known, and what is claimed later rests on fresh seeds.
 """
 
@@ -74,23 +77,33 @@ class Tried:
         }
 
 
-def rungs(candidates: int, epochs: int) -> tuple[tuple[int, int], ...]:
+def rungs(candidates: int, usual: int, most: int) -> tuple[tuple[int, int], ...]:
     """Of each round how many candidates are trained, and up to which epoch.
 
+    Args:
+        candidates: How many there are.
+        usual: How many epochs a training takes, of which rounds are shares.
+        most: The whole budget, which the last round may use.
+
     Example:
-        >>> rungs(18, 90)
-        ((18, 10), (6, 30), (2, 90))
-        >>> rungs(2, 90)
-        ((2, 90),)
+        >>> rungs(18, 90, most=200)
+        ((18, 10), (6, 30), (2, 200))
+        >>> rungs(2, 90, most=200)
+        ((2, 200),)
     """
     counts = [candidates]
     while counts[-1] > LAST:
         counts.append(ceil(counts[-1] / KEPT))
-    rounds = len(counts)
-    return tuple((count, max(1, ceil(epochs / KEPT ** (rounds - 1 - place)))) for place, count in enumerate(counts))
+    shares = (max(1, ceil(usual / KEPT**later)) for later in range(len(counts) - 1, 0, -1))
+    return tuple(zip(counts, (*shares, most), strict=True))
 
 
-Run = Callable[[Sequence[Candidate], Sequence[int]], Sequence[float]]
+Scores = Sequence[float]
+"""Of a candidate per epoch for which it was trained, which may be fewer than it was offered: the best so far."""
+
+DIVERGED: Scores = (float("-inf"),)
+
+Run = Callable[[Sequence[Candidate], Sequence[int]], Sequence[Scores]]
 """Trains candidates up to an epoch each, side by side, and gives their scores in the same order."""
 
 
@@ -105,19 +118,29 @@ def halved(brackets: Mapping[str, Sequence[Candidate]], epochs: int, run: Run) -
     Returns:
         Every candidate with the epochs and the score with which it left the race: those of the last round have the whole budget.
     """
-    plans = {name: rungs(len(candidates), epochs) for name, candidates in brackets.items() if candidates}
+    usual = _run_ahead({name: own[0] for name, own in brackets.items() if len(own) > LAST}, epochs, run)
+    plans = {name: rungs(len(own), usual.get(name, epochs), epochs) for name, own in brackets.items() if own}
     alive = {name: list(brackets[name]) for name in plans}
     seen: dict[tuple[str, int], Tried] = {}
     for number in range(max(map(len, plans.values()), default=0)):
         going = {name: plans[name][number][1] for name in plans if number < len(plans[name])}
         entries = [(name, candidate) for name in going for candidate in alive[name]]
         scores = run([candidate for _, candidate in entries], [going[name] for name, _ in entries])
-        found = [Tried(candidate, name, going[name], score) for (name, candidate), score in zip(entries, scores, strict=True)]
+        found = [
+            Tried(candidate, name, going[name], own[min(going[name], len(own)) - 1])
+            for (name, candidate), own in zip(entries, scores, strict=True)
+        ]
         seen |= {(tried.bracket, id(tried.candidate)): tried for tried in found}
         for name in going:
             left = plans[name][number + 1][0] if number + 1 < len(plans[name]) else 0
             alive[name] = [tried.candidate for tried in ranked([tried for tried in found if tried.bracket == name])[:left]]
     return [seen[name, id(candidate)] for name in plans for candidate in brackets[name]]
+
+
+def _run_ahead(first: Mapping[str, Candidate], epochs: int, run: Run) -> dict[str, int]:
+    """Per bracket the epochs that its first candidate took; nothing where it diverged."""
+    scores = run(list(first.values()), [epochs] * len(first)) if first else []
+    return {name: len(own) for name, own in zip(first, scores, strict=True) if own != DIVERGED}
 
 
 def ranked(tried: Sequence[Tried]) -> list[Tried]:

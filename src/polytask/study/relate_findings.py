@@ -40,11 +40,13 @@ class Findings:
         relations: Per measure its matrices.
         seconds: Per measure what it took, per seed.
         shares: Per measure of the joint run its seconds over those of training without any measuring.
+        looking: The same of all measures of the joint run together; none where nothing was measured there.
     """
 
     relations: Mapping[str, Relations]
     seconds: Mapping[str, float]
     shares: Mapping[str, float]
+    looking: float | None
 
 
 def findings(config: RelateConfig, networks: Networks, facts: Facts, assigned: Assignment) -> Findings:
@@ -59,7 +61,6 @@ def findings(config: RelateConfig, networks: Networks, facts: Facts, assigned: A
     names = [task.name for task in assigned.tasks]
     relations: dict[str, Relations] = {}
     seconds: dict[str, float] = {}
-    shares: dict[str, float] = {}
     spent = {arm: _seconds(jobs, facts) for arm, jobs in (("single", networks.single), ("transfer", networks.transfer))}
     observed = {job.seed: facts[job.label][1]["observed"] for job in networks.joint}
     for measure in config.measures:
@@ -73,9 +74,10 @@ def findings(config: RelateConfig, networks: Networks, facts: Facts, assigned: A
         else:
             relations[measure] = _similarities(names, config, networks, assigned)
             seconds[measure] = (spent["single"] + time.perf_counter() - started) / len(config.seeds)
-    plain = _seconds(networks.joint, facts) - sum(sum(own["seconds"].values()) for own in observed.values())
-    shares |= {name: seconds[name] * len(observed) / plain for name in IN_THE_JOINT_RUN if name in relations and plain > 0}
-    return Findings(relations, seconds, shares)
+    looking = sum(sum(own["seconds"].values()) for own in observed.values())
+    plain = _seconds(networks.joint, facts) - looking
+    shares: dict[str, float] = {name: seconds[name] * len(observed) / plain for name in IN_THE_JOINT_RUN if name in relations and plain > 0}
+    return Findings(relations, seconds, shares, looking / plain if plain > 0 else None)
 
 
 def _seconds(jobs: Sequence[Job], facts: Facts) -> float:
@@ -140,4 +142,9 @@ def cost_content(found: Findings, facts: Facts) -> dict[str, Any]:
         "gradients, which count for both), for transfer and similarity those of all networks that they need. The share is of the joint "
         "training without looks."
     )
-    return {"arms": {arm: cost_of_arm(own).to_dict() for arm, own in of_arm.items()}, "measures": measures, "note": f"{note} {NOTE}"}
+    return {
+        "arms": {arm: cost_of_arm(own).to_dict() for arm, own in of_arm.items()},
+        "measures": measures,
+        "share_of_joint_training": None if found.looking is None else round(found.looking, 4),
+        "note": f"{note} {NOTE}",
+    }

@@ -76,14 +76,19 @@ def networks_of(config: RelateConfig, tasks: Sequence[str], folder: Path) -> Net
     )
 
 
-def train_networks(networks: Networks, config: RelateConfig, assigned: Assignment, watch: Watch) -> None:
-    """Train what is not trained yet. Joint networks use their whole budget: stopping early would leave few steps to measure in."""
+def train_networks(networks: Networks, config: RelateConfig, assigned: Assignment, watch: Watch, *, whole: bool = True) -> None:
+    """Train what is not trained yet.
+
+    Args:
+        networks: Which.
+        config: Resolved.
+        assigned: What all networks have in common.
+        watch: Is told how far they are.
+        whole: Whether joint networks use their whole budget: stopping early would leave few steps to measure in.
+    """
     measures = [measure for measure in config.measures if measure in IN_THE_JOINT_RUN]
-    observed = replace(
-        assigned,
-        options=assigned.options.model_copy(update={"patience": None}),
-        observe={"measures": measures, "every": config.every, "rows": config.rows},
-    )
+    options = assigned.options.model_copy(update={"patience": None}) if whole else assigned.options
+    observed = replace(assigned, options=options, observe={"measures": measures, "every": config.every, "rows": config.rows})
     done, total = 0, len(networks.all)
     for jobs, assignment in ((networks.joint, observed), (networks.single, assigned), (networks.transfer, assigned)):
         if jobs:

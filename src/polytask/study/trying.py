@@ -1,4 +1,4 @@
-"""Candidates of a race as networks: trained side by side up to an epoch, and scored on validation data."""
+"""Candidates of a race as networks: trained side by side up to an epoch, and scored on validation data, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from polytask.storage import read_json
 from polytask.study.jobs import Assignment, Job
-from polytask.study.race import Candidate
+from polytask.study.race import DIVERGED, Candidate, Scores
 from polytask.study.running import Watch, try_all
 
 
@@ -31,12 +31,12 @@ class Trying:
     workers: int
     watch: Watch
 
-    def __call__(self, candidates: Sequence[Candidate], epochs: Sequence[int]) -> list[float]:
-        """Train the networks of candidates up to an epoch each; the mean of their scores over the tasks."""
+    def __call__(self, candidates: Sequence[Candidate], epochs: Sequence[int]) -> list[Scores]:
+        """Train the networks of candidates up to an epoch each; the means of their scores over the tasks."""
         jobs = [[self._job(candidate, group) for group in candidate.groups] for candidate in candidates]
         until = [epoch for own, epoch in zip(jobs, epochs, strict=True) for _ in own]
         try_all([job for own in jobs for job in own], until, self.assigned, self.workers, self.watch)
-        return [sum(_score(job) * len(job.tasks) for job in own) / sum(len(job.tasks) for job in own) for own in jobs]
+        return [_scores(own) for own in jobs]
 
     def _job(self, one: Candidate, group: tuple[str, ...]) -> Job:
         """A folder's name that is safe whatever arms and tasks are called: numbers decide, words only help."""
@@ -53,6 +53,12 @@ def cost_of_tries(folder: Path) -> dict[str, float]:
     return {"networks": len(reached), **{name: sum(one[name] for one in reached) for name in ("seconds", "steps", "rows")}}
 
 
-def _score(job: Job) -> float:
-    relative = None if job.reached is None else job.reached.relative
-    return float("-inf") if relative is None else relative
+def _scores(jobs: Sequence[Job]) -> Scores:
+    """The mean over the tasks of all networks; those that have stopped keep what they had reached."""
+    reached = [job.reached for job in jobs]
+    scores = [one.scores for one in reached if one is not None and one.scores]
+    if len(scores) < len(jobs):
+        return DIVERGED
+    epochs = range(max(map(len, scores)))
+    tasks = [len(job.tasks) for job in jobs]
+    return [sum(count * own[min(epoch, len(own) - 1)] for count, own in zip(tasks, scores, strict=True)) / sum(tasks) for epoch in epochs]
