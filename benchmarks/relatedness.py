@@ -2,10 +2,10 @@
 
     POLYTASK_DATA=… python benchmarks/relatedness.py [--seeds 6] [--runs 20] [--problems wq …] [--layouts 3+3 …] [--write]
 
-**Cost and agreement.** On real problems with three tasks or more, and on planted ones, joint networks are trained with as many seeds, each with
-initialisation, validation rows and batches of its own, and measured as `polytask relate` does unless told otherwise. The cost is the seconds
-of both measures over those of the same networks' training without them. Agreement is Spearman's rank correlation of two seeds' matrices, off
-the diagonal, averaged over all pairs of seeds.
+**Cost and agreement.** On real problems with three tasks or more, and on planted ones, joint networks are trained with as many seeds, each
+with initialisation, validation rows and batches of its own, and measured as `polytask relate` does unless told otherwise. The cost is the
+seconds of both measures over those of the same networks' training without them. Agreement is Spearman's rank correlation of two seeds'
+matrices, off the diagonal, averaged over all pairs of seeds.
 
 **Planted groups.** Tasks of one group are mixtures of the same two features tanh(2 u x) of 20 inputs; groups have features of their own, at
 right angles; noise has a standard deviation of 0.3. Every run draws the mixtures and 1,000 rows, measures with three seeds, and is told how
