@@ -16,6 +16,9 @@ escapes polytask is a bug.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PolytaskError(Exception):
     """What is wrong, where, what was found, and what to do: one line.
@@ -58,6 +61,23 @@ class ConfigError(PolytaskError, ValueError):
 
 class DataError(PolytaskError, ValueError):
     """What a file, a table or an array contains is not what it must be."""
+
+
+@contextmanager
+def inside(where: object) -> Iterator[None]:
+    """Put the file or the table before the place that an error about its content names.
+
+    Example:
+        >>> with inside("sales.csv"):
+        ...     raise DataError("a number is needed", where="row 3")
+        Traceback (most recent call last):
+        polytask.errors.DataError: sales.csv, row 3: a number is needed.
+    """
+    try:
+        yield
+    except DataError as error:
+        place = error.where if error.where.startswith(str(where)) else ", ".join(filter(None, [str(where), error.where]))
+        raise DataError(error.what, where=place, found=error.found, remedy=error.remedy) from None
 
 
 class DownloadError(PolytaskError, OSError):

@@ -159,7 +159,7 @@ def test_too_few_rows_or_groups() -> None:
         folds(toy(np.arange(6), np.repeat(["a", "b"], 3)), 3, 0)
     with pytest.raises(DataError, match="too few groups"):
         split(toy(np.arange(6), np.zeros(6)), 0.5, 0)
-    with pytest.raises(DataError, match=r"groups, row 1: a row has no group"):
+    with pytest.raises(DataError, match=r"groups, row 2: a row has no group"):
         split(toy(np.arange(3), np.array(["a", None, "b"], dtype=object)), 0.4, 0)
     with pytest.raises(DataError, match=r"'groups': .* for 3 rows"):
         Source("toy", np.zeros((3, 1)), {}, groups=np.arange(2))
@@ -228,9 +228,9 @@ def test_rows_of_a_source_stand_in_the_order_of_time() -> None:
 @pytest.mark.parametrize(
     ("times", "text"),
     [
-        (np.array(["2024-01-01", "31.1.2024"]), r"row 1: a time is a number or a date .*'31\.1\.2024'"),
-        (np.array([1.0, np.nan]), "row 1: a row has no time"),
-        (np.array([1, "x", 2], dtype=object), "row 0: a time"),
+        (np.array(["2024-01-01", "31.1.2024"]), r"row 2: a time is a number or a date .*'31\.1\.2024'"),
+        (np.array([1.0, np.nan]), "row 2: a row has no time"),
+        (np.array([1, "x", 2], dtype=object), "row 1: a time"),
         (np.array([3, 3]), "at least two times"),
         (np.array([]), "at least two times"),
     ],
@@ -247,6 +247,6 @@ def test_a_column_may_name_the_parts() -> None:
     found = {part: rows.tolist() for part, rows in by_column(np.array(words)).items()}
     assert found == {"training": [0, 1, 6], "validation": [2, 3, 4], "test": [5]}
     for wrong in ("holdout", "", None, 1, float("nan")):
-        with pytest.raises(DataError, match="split column, row 1: this names no part") as caught:
+        with pytest.raises(DataError, match="split column, row 2: this names no part") as caught:
             by_column(np.array(["train", wrong], dtype=object))
         assert repr(wrong) in str(caught.value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import partialmethod
 from pathlib import Path
 from typing import Any
@@ -120,7 +122,53 @@ def test_a_task_of_a_column_takes_options() -> None:
     assert isinstance(tags, Multilabel)
     assert tags.classes == ("a", "b", "c")
     mine = Count(name="size")
-    assert task_for("size", WORDS, mine) is mine
+    assert task_for("size", np.array([1, 2]), mine) is mine
+
+
+OBJECTS: dict[str, tuple[list[Any], str | list[Any]]] = {
+    "numbers": ([1.5, None, 2], [1.5, np.nan, 2.0]),
+    "decimals": ([Decimal("1.5"), pd.NA, Decimal(2)], [1.5, np.nan, 2.0]),
+    "true and false": ([True, np.nan, False], [True, None, False]),
+    "words": (["a", pd.NaT, "nan"], ["a", None, "nan"]),
+    "names that are large numbers": ([2**60 + 1, None, 3], [2**60 + 1, None, 3]),
+    "numbers and words": ([None, 1, 2.5, "x"], r"column 't', row 4: labels of a target are of one sort \(found 1 and 'x'\)"),
+    "a number and its text": ([1, "1"], "row 2: labels of a target are of one sort"),
+    "true and 1": ([True, 1], "row 2: labels of a target are of one sort"),
+    "bytes": ([b"a", b"b"], "row 1: labels of a target are of one sort"),
+    "days": ([date(2024, 1, 1), None], "a date is no target"),
+    "spans": ([timedelta(1), None], "a date is no target"),
+}
+
+
+@pytest.mark.parametrize("case", OBJECTS)
+def test_what_a_column_of_objects_holds(case: str) -> None:
+    """No gap is a class, numbers are numbers, and classes are of one sort."""
+    cells, expected = OBJECTS[case]
+    column = pd.Series(cells, dtype=object, name="t")
+    if isinstance(expected, str):
+        with pytest.raises(DataError, match=expected):
+            labels_of(column)
+        return
+    found = labels_of(column)
+    assert [None if pd.isna(label) else label for label in found] == [None if pd.isna(label) else label for label in expected]
+    assert (found.dtype == np.float64) == all(isinstance(label, float) for label in expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "text"),
+    [
+        ([f"{number}.5" for number in range(60)], None, "too many words for classes .found 60 .* in 60 rows.*to_numeric"),
+        ([f"name {number}" for number in range(60)], None, "too many words for classes.*Leave it out"),
+        ([1, None, -2], "count", "task 't', row 3: a count is a whole number from 0 up"),
+        (["low", None, "mid"], "ordinal(classes=[low, high])", "task 't', row 3: a label is none of the 2 classes .found 'mid'"),
+        ([1.0, None, 0.0], "survival", "task 't', row 3: a time of 0"),
+        (["a", None, "b"], Binary(name="t", classes=("a", "c")), "task 't', row 3: a label is none of the 2 classes"),
+        (["a", "b"], "binary(positve_weight=2)", "Did you mean 'positive_weight'"),
+    ],
+)
+def test_labels_that_a_kind_cannot_have_are_named_by_their_row(labels: list[Any], kind: Any, text: str) -> None:
+    with pytest.raises(PolytaskError, match=text):
+        task_for("t", labels_of(pd.Series(labels, dtype=object)), kind)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +176,7 @@ def test_a_task_of_a_column_takes_options() -> None:
     [
         ("ordinal", r"Write size=ordinal\(classes=\[high, low, mid\]\)"),
         ("multiklass", "Did you mean 'multiclass'"),
-        ("regression(speed=3)", "these options do not fit.*speed"),
+        ("regression(speed=3)", "there is no such option .found speed.*Choose from: metric, mean"),
         ("tagging", "a cell of a table has no tokens"),
         ("binary", "two classes"),
         ("regression(metric=auc)", "no such metric"),

@@ -127,7 +127,7 @@ def test_a_constant_is_refused_whatever_its_digits(number: float, count: int) ->
 )
 def test_what_is_no_number_is_named_with_its_row(labels: np.ndarray) -> None:
     for use in (Regression(name="price").fitted, Regression(name="price").encode):
-        with pytest.raises(DataError, match="task 'price', row 1: a label is not a number"):
+        with pytest.raises(DataError, match="task 'price', row 2: a label is not a number"):
             use(labels)
 
 
@@ -157,7 +157,7 @@ def test_numbers_beyond_what_can_be_computed_with_are_refused_in_words() -> None
     with pytest.raises(ConfigError, match="finite mean and a deviation"):
         Regression(name="price").fitted(np.array([1e200, -1e200]))
     task = Regression(name="price").fitted(np.array([0.0, 2e-3]))
-    with pytest.raises(DataError, match="row 1: a label is too far from the training labels"):
+    with pytest.raises(DataError, match="row 2: a label is too far from the training labels"):
         task.encode(np.array([1.0, 1e38]))
     assert task.encode(np.array([np.nan, 1e30])).values[1] == pytest.approx(1e33, rel=1e-6)
 

@@ -162,7 +162,7 @@ def test_a_foreign_label_is_one_line_that_names_the_task(row: Row) -> None:
         row.task.encode(np.array([*row.labels, row.foreign], dtype=object))
     assert "\n" not in str(caught.value)
     if row.task.kind != "regression":
-        assert "row 4" in str(caught.value)
+        assert "row 5" in str(caught.value)
 
 
 @every
@@ -204,7 +204,7 @@ def test_regression_needs_two_different_labels(labels: list[float]) -> None:
 
 @pytest.mark.parametrize("label", [float("inf"), -float("inf")])
 def test_an_infinite_label_is_refused(label: float) -> None:
-    with pytest.raises(DataError, match="row 1"):
+    with pytest.raises(DataError, match="row 2"):
         Regression(name="price").encode(np.array([1.0, label]))
 
 

@@ -45,3 +45,16 @@ def balancer_named(name: str, options: Mapping[str, Any] | None = None, task_wei
     except TypeError as error:
         raise ConfigError("these options do not fit", where=f"balancer {name!r}", found=error) from None
     return balancer
+
+
+def uses_task_weights(name: str) -> bool:
+    """Whether a balancer, or what it wraps, takes its weights from the tasks where it is given none.
+
+    Example:
+        >>> uses_task_weights("fixed"), uses_task_weights("smoothed:fixed"), uses_task_weights("equal")
+        (True, True, False)
+    """
+    *wrappers, last = name.split(_WRAPS)
+    kinds = [*(find("balancer wrapper", wrapper).resolve() for wrapper in wrappers), find("balancer", last).resolve()]
+    probe = {"task": 2.0}
+    return any(probe in kind.defaults(probe).values() for kind in kinds)

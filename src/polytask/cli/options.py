@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polytask.cli.tables import ENDINGS, is_table, table_section
+from polytask.cli.tables import ENDINGS, FIELDS, is_table, table_section
 from polytask.errors import ConfigError
 from polytask.registry import find, names
 from polytask.registry.spelling import split_outside
@@ -40,14 +40,15 @@ def name_of(config: Mapping[str, Any]) -> str:
 
 
 def _of_source(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    if source.endswith((".yaml", ".yml")):
-        return _from_file(Path(source))
     if is_table(source):
         return table_section(source, given)
+    is_study = source.endswith((".yaml", ".yml"))
     asked = [name for name in TABLE if given.get(name)]
     if asked:
-        raise ConfigError("this is an option of tables in files", where=f"--{asked[0]}", found=f"the data set {source!r}")
-    return {"source": _known(source)}
+        option = next((option for option, field in FIELDS.items() if field == asked[0]), asked[0])
+        found, remedy = (f"the study file {source!r}", "Write it there, or use --set") if is_study else (f"the data set {source!r}", "")
+        raise ConfigError("this is an option of tables in files", where=f"--{option}", found=found, remedy=remedy)
+    return _from_file(Path(source)) if is_study else {"source": _known(source)}
 
 
 def listed(text: str | None) -> tuple[str, ...] | None:

@@ -56,8 +56,6 @@ def train(
         "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,
     }  # fmt: skip
     config = merged(source, given, assign or [])
-    if weight and balancer is None:
-        config["balancer"] = "fixed"  # weights are there to be used
     _run(config, out or Path("runs") / f"train-{name_of(config)}", quiet=quiet)
 
 

@@ -42,7 +42,7 @@ def dealt(groups: NDArray[Any], keys: Numbers, sizes: Sequence[int], generator: 
     members, known = pd.factorize(np.asarray(groups))
     if (members < 0).any():
         remedy = "Give every row a group, if only one of its own"
-        raise DataError("a row has no group", where=f"groups, row {int(np.argmin(members))}", remedy=remedy)
+        raise DataError("a row has no group", where=f"groups, row {int(np.argmin(members)) + 1}", remedy=remedy)
     counts = _Counts.of(members, len(known), keys)
     rows = np.bincount(members, minlength=len(known))
     share = np.asarray(sizes, dtype=np.float64) / len(members)

@@ -64,14 +64,14 @@ def _moments(times: Array) -> pd.Series[Any]:
     given = pd.Series(times).infer_objects()
     missing = np.flatnonzero(given.isna())
     if len(missing):
-        raise DataError("a row has no time", where=f"times, row {missing[0]}", remedy="Give every row a time, or leave the row out")
+        raise DataError("a row has no time", where=f"times, row {missing[0] + 1}", remedy="Give every row a time, or leave the row out")
     if given.dtype.kind in "iufMm":
         return given
     dates = given.astype(object).where(given.map(lambda time: not isinstance(time, int | float)), given.astype(str))  # 2024 among texts
     moments = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
     wrong = np.flatnonzero(moments.isna())
     if len(wrong):
-        where = f"times, row {wrong[0]}"
+        where = f"times, row {wrong[0] + 1}"
         raise DataError("a time is a number or a date such as 2024-01-31", where=where, found=repr(given.tolist()[wrong[0]]))
     return moments
 
@@ -99,5 +99,5 @@ def by_column(values: Array) -> dict[str, Numbers]:
     wrong = np.flatnonzero(parts == "")
     if len(wrong):
         remedy = f"Known words: {', '.join(PARTS)}"
-        raise DataError("this names no part", where=f"split column, row {wrong[0]}", found=repr(values[wrong[0]]), remedy=remedy)
+        raise DataError("this names no part", where=f"split column, row {wrong[0] + 1}", found=repr(values[wrong[0]]), remedy=remedy)
     return {part: np.flatnonzero(parts == part) for part in dict.fromkeys(PARTS.values())}

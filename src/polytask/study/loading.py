@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from polytask import datasets
+from polytask.balancing.named import uses_task_weights
 from polytask.data import Columns, Sources
 from polytask.datasets.download import Progress, ignore
 from polytask.datasets.tables import load_tables
 from polytask.datasets.tables.opened import TEST_SHARE
 from polytask.errors import ConfigError
-from polytask.study.config import Config, NetworkConfig, StudyConfig
+from polytask.study.arms import parse_arm
+from polytask.study.config import Config, NetworkConfig, StudyConfig, TrainConfig
 from polytask.study.presets import study_choices
 from polytask.tasks import Task
 from polytask.training.presets import preset, training_choices
+from polytask.training.weighing import USUAL as USUAL_BALANCER
+from polytask.training.weighing import WEIGHING, balancer_for, check_weights, spoken
 
 USUAL = "standard"
 
@@ -55,7 +59,7 @@ def opened(config: Config, progress: Progress = ignore) -> Opened[Config]:
         sources, tasks = datasets.load(str(config.source), config.size, progress)
         return Opened(_budgeted(config, sources, tasks), sources, tasks, ())
     loaded = load_tables(config.tables, test_share=TEST_SHARE if config.keeps_test_rows else 0.0)
-    config = _budgeted(_with_kinds(config, loaded.tasks), loaded.sources, loaded.tasks)
+    config = _weighed(_budgeted(_with_kinds(config, loaded.tasks), loaded.sources, loaded.tasks), config.model_fields_set, loaded.tasks)
     return Opened(config, loaded.sources, loaded.tasks, loaded.notes)
 
 
@@ -83,6 +87,25 @@ def _budgeted(config: Config, sources: Sources, tasks: Sequence[Task]) -> Config
         of_study = {"seeds": tuple(range(preset(name).seeds)), **study_choices(name, tasks, tables=tables)}
         update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
     return config.model_copy(update=update)
+
+
+def _weighed(config: Config, given: Collection[str], tasks: Sequence[Task]) -> Config:
+    """What is trained with the tasks' weights, where they have any: the plain sum becomes a weighted one unless something else was said.
+
+    Raises:
+        ConfigError: Weights that nothing uses, or all of them 0.
+    """
+    if isinstance(config, TrainConfig):
+        return config.model_copy(update={"balancer": balancer_for(tasks, config.balancer if "balancer" in given else None)})
+    check_weights(tasks)
+    if not isinstance(config, StudyConfig) or all(task.weight == 1 for task in tasks):
+        return config
+    names = [task.name for task in tasks]
+    arms = config.arms if "arms" in given else tuple(WEIGHING if arm == USUAL_BALANCER else arm for arm in config.arms)
+    if not any(uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, names) for text in arms) if not arm.trees):
+        remedy = f"Leave the weights out, or add the arm {WEIGHING!r}"
+        raise ConfigError("no arm uses the tasks' weights", where=f"arms {', '.join(arms)}", found=spoken(tasks), remedy=remedy)
+    return config.model_copy(update={"arms": arms})
 
 
 def _heads(config: NetworkConfig) -> Mapping[str, Any]:

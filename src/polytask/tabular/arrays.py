@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length
 
-from polytask.tabular.base import TableEstimator, check_same_order, row_weights, target_frame, targets_of, weighted
+from polytask.tabular.base import TableEstimator, check_no_leak, check_same_order, row_weights, target_frame, targets_of, weighted
 
 Array = NDArray[Any]
 
@@ -34,9 +34,11 @@ class ArrayEstimator(TableEstimator):
             task_weights: Per target its αₜ.
         """
         frame = self._inputs(X, reset=True)
-        targets, _, self._flat = target_frame(y)
+        targets, named, self._flat = target_frame(y)
         check_consistent_length(frame, targets)
         check_same_order(X, y)
+        if named:
+            check_no_leak(X, frame, targets)
         labels, tasks = targets_of(targets, {str(name): self._kind(targets[name]) for name in targets})
         self._note(tasks)
         tasks = weighted(tasks, task_weights)

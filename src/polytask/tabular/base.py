@@ -16,8 +16,10 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from polytask.data import Columns, Source
+from polytask.data.reading import check_frame
 from polytask.datasets.tables import as_frame, labels_of, task_for
-from polytask.datasets.tables.frames import is_table
+from polytask.datasets.tables.frames import is_column, is_table
+from polytask.datasets.tables.survival import event_column, signed
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.metrics import Outcome
 from polytask.registry.rows import nearest
@@ -26,6 +28,7 @@ from polytask.training import fit, training_options
 from polytask.training.network import Network
 from polytask.training.planning import plan_for
 from polytask.training.presets import training_choices
+from polytask.training.weighing import balancer_for
 
 Array = NDArray[Any]
 SOURCE = "table"
@@ -83,7 +86,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
         source = Source(SOURCE, coding.encode(X), labels, coding=coding, weights=weights)
         choices = self._choices(len(source))
         plan = plan_for([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
-        balancer = self.balancer or _usual_balancer(tasks)
+        balancer = balancer_for(tasks, self.balancer)
         run = fit(plan.build(tasks, seed), [source], balancer, seed=seed, options=training_options(**choices))
         self.network_ = Network.of(plan, run)
         self.tasks_ = run.tasks
@@ -105,19 +108,37 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
         """Inputs as a frame with the columns that it had in training."""
         if not is_table(X):
             values = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=1 + reset)
-            return pd.DataFrame(values, columns=[f"x{number}" for number in range(values.shape[1])])
+            return pd.DataFrame(values, columns=self._names(values.shape[1], reset=reset))
         frame = as_frame(X, "X")
         check_names_differ(frame, "X")
         validate_data(self, frame, reset=reset, skip_check_array=True)
         if len(frame) < 1 + reset:
             raise DataError("too few rows", where="X", found=f"{len(frame)} sample(s), at least {1 + reset} are needed")
-        names = frame.columns.map(str)
-        return frame.set_axis(names, axis=1)
+        frame = frame.set_axis(frame.columns.map(str) if reset else self._names(frame.shape[1], reset=False), axis=1)
+        if reset:
+            self._check_categories(frame)
+        check_frame(frame.drop(columns=list(self.categories)), "X")
+        return frame
+
+    @property
+    def _coding(self) -> Columns:
+        coding = self.network_.codings[SOURCE]
+        return coding if isinstance(coding, Columns) else Columns(())
+
+    def _names(self, count: int, *, reset: bool) -> list[str]:
+        """Of the inputs; in prediction those of training, which scikit-learn has compared with what there is."""
+        return [f"x{number}" for number in range(count)] if reset else list(self._coding.names)
+
+    def _check_categories(self, frame: pd.DataFrame) -> None:
+        for name in self.categories:
+            if name not in frame:
+                remedy = nearest(str(name), tuple(frame.columns))
+                raise ConfigError("there is no such column", where=f"categories, {name!r}", remedy=remedy)
 
     def _predictions(self, X: Any) -> dict[str, Predictions]:  # noqa: ANN401 - as `_inputs`
         check_is_fitted(self)
         frame = self._inputs(X, reset=False)
-        new = self.network_.codings[SOURCE].unknown(frame)
+        new = self._coding.unknown(frame)
         if new:
             warnings.warn(new, UserWarning, stacklevel=3)
         outputs = self.network_.outputs_for(SOURCE, frame)
@@ -139,8 +160,30 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
 
 def targets_of(Y: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> tuple[dict[str, Array], tuple[Task, ...]]:
     """Labels and tasks of the columns of a frame."""
-    labels = {str(name): labels_of(Y[name]) for name in Y}
-    return labels, tuple(task_for(name, own, kinds.get(name)) for name, own in labels.items())
+    labels = labels_of_targets(Y, kinds)
+    return labels, tuple(task_for(name, own, kinds.get(name) or _of_sets(Y[name])) for name, own in labels.items())
+
+
+def labels_of_targets(Y: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> dict[str, Array]:
+    """Per target its labels; columns that say whether events have happened are no targets themselves."""
+    events = events_of(kinds)
+    return {
+        str(name): signed(Y[name], Y[events[name]], str(name)) if name in events else labels_of(Y[name])
+        for name in Y
+        if name not in set(events.values())
+    }
+
+
+def events_of(kinds: Mapping[str, str | Task | None]) -> dict[str, str]:
+    """Per target of times the column that says whether they are those of events."""
+    found = {name: event_column(kind) for name, kind in kinds.items() if isinstance(kind, str)}
+    return {name: event for name, event in found.items() if event is not None}
+
+
+def _of_sets(column: pd.Series[Any]) -> str | None:
+    """What lists of labels are taken for: no class is meant by each list that there is."""
+    there = column.dropna()
+    return "multilabel" if len(there) and isinstance(there.iloc[0], list | tuple | set | frozenset | np.ndarray) else None
 
 
 def check_names_differ(frame: pd.DataFrame, where: str) -> None:
@@ -154,7 +197,7 @@ def check_names_differ(frame: pd.DataFrame, where: str) -> None:
         raise DataError("a column's name stands there twice", where=where, found=repr(doubled[0]), remedy="Rename or drop one of them")
 
 
-def check_same_order(X: Any, y: Any) -> None:  # noqa: ANN401 - of any types
+def check_same_order(X: Any, y: Any, name: str = "y") -> None:  # noqa: ANN401 - of any types
     """Refuse pandas objects whose rows are the same in another order: matched by place, labels would go to the wrong rows.
 
     Raises:
@@ -163,7 +206,8 @@ def check_same_order(X: Any, y: Any) -> None:  # noqa: ANN401 - of any types
     if not (isinstance(X, pd.DataFrame) and isinstance(y, pd.DataFrame | pd.Series)) or len(X) != len(y) or X.index.equals(y.index):
         return
     if X.index.is_unique and y.index.is_unique and X.index.isin(y.index).all():
-        raise DataError("the rows of y are those of X in another order", where="y, index", remedy="Sort them alike: y.loc[X.index]")
+        remedy = f"Sort them alike: {name}.loc[X.index]"
+        raise DataError(f"the rows of {name} are those of X in another order", where=f"{name}, index", remedy=remedy)
 
 
 def target_frame(y: Any) -> tuple[pd.DataFrame, bool, bool]:  # noqa: ANN401 - a table of any library, or an array
@@ -178,35 +222,73 @@ def target_frame(y: Any) -> tuple[pd.DataFrame, bool, bool]:  # noqa: ANN401 - a
     frame = as_frame(values, "y")
     check_names_differ(frame, "y")
     names = ["target"] if not named and frame.shape[1] == 1 else [str(name) for name in frame.columns]
-    return frame.set_axis(names, axis=1), named, getattr(values, "ndim", 2) == 1
+    return frame.set_axis(names, axis=1), named, is_column(values)
 
 
-def _usual_balancer(tasks: Sequence[Task]) -> str:
-    return "equal" if all(task.weight == 1 for task in tasks) else "fixed"
+def check_no_leak(X: Any, frame: pd.DataFrame, targets: pd.DataFrame) -> None:  # noqa: ANN401 - the inputs as they were given
+    """Refuse a target among the inputs: it would be predicted from itself.
+
+    Raises:
+        DataError: A column of X has the name of a target.
+    """
+    both = [name for name in frame if is_table(X) and name in targets]
+    if both:
+        raise DataError("a target is among the inputs", where=f"X, column {both[0]!r}", remedy="Drop it: X.drop(columns=Y.columns)")
 
 
-def weighted(tasks: Sequence[Task], weights: Mapping[str, float] | None) -> tuple[Task, ...]:
+def weighted(tasks: Sequence[Task], weights: object) -> tuple[Task, ...]:
     """The tasks with their αₜ.
 
     Raises:
-        ConfigError: A weight of a task that does not exist.
+        ConfigError: A weight of a task that does not exist, or weights without names.
     """
     names = [task.name for task in tasks]
-    for name in weights or {}:
+    given = {} if weights is None else weights
+    if not isinstance(given, Mapping):
+        remedy = f"Write {{{names[0]!r}: 2.0}}"
+        raise ConfigError("weights go by the names of tasks", where="task_weights", found=repr(weights), remedy=remedy)
+    for name in given:
         if name not in names:
             remedy = nearest(str(name), tuple(names))
             raise ConfigError("a weight for a task that does not exist", where=f"task_weights, {name!r}", remedy=remedy)
-    return tuple(replace(task, weight=(weights or {}).get(task.name, task.weight)) for task in tasks)
+    return tuple(replace(task, weight=given.get(task.name, task.weight)) for task in tasks)
 
 
 def row_weights(weights: Any, X: pd.DataFrame, tasks: Sequence[Task]) -> dict[str, Array] | None:  # noqa: ANN401 - anything array-like
-    """Per task the weights of rows: one per row for all tasks, or one per row and task."""
+    """Per task the weights of rows: one per row for all tasks, or one per row and task, which go by names where they have any.
+
+    Raises:
+        DataError: Columns of other names, or of another number, than there are tasks; rows in another order than those of X.
+    """
     if weights is None:
         return None
-    if not isinstance(weights, pd.DataFrame | pd.Series | int | float):
-        weights = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     names = [task.name for task in tasks]
-    if getattr(weights, "ndim", 0) == 2 and weights.shape == (len(X), len(names)) and len(names) > 1:
-        per_task = np.asarray(weights, dtype=np.float64)
-        return {name: _check_sample_weight(per_task[:, place], X, dtype=np.float64) for place, name in enumerate(names)}
-    return dict.fromkeys(names, _check_sample_weight(weights, X, dtype=np.float64))
+    check_same_order(X, weights, "sample_weight")
+    if is_table(weights) and not is_column(weights):
+        table = as_frame(weights, "sample_weight")
+        columns = {name: table[name] for name in names if name in table}
+        if len(columns) < len(names):
+            missing = next(name for name in names if name not in columns)
+            found, remedy = ", ".join(map(str, table.columns)), "Name its columns as the targets are"
+            raise DataError("weights for a target are missing", where=f"sample_weight, {missing!r}", found=found, remedy=remedy)
+    else:
+        columns = _columns_of_weights(weights, names)
+    checked = {name: _check_sample_weight(own, X, dtype=np.float64) for name, own in columns.items()}
+    for name, own in checked.items():
+        if (own < 0).any():
+            row = int((own < 0).argmax())
+            where = f"sample_weight, target {name!r}, row {row + 1}"
+            raise DataError("a row's weight is a number from 0 up", where=where, found=f"{own[row]:g}")
+    return checked
+
+
+def _columns_of_weights(weights: Any, names: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - anything array-like
+    if isinstance(weights, int | float):
+        return dict.fromkeys(names, weights)
+    array = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if array.ndim == 1:
+        return dict.fromkeys(names, array)
+    if array.shape[1] != len(names):
+        found = f"{array.shape[1]} columns for {len(names)} targets"
+        raise DataError("a weight per row, or per row and target, is needed", where="sample_weight", found=found)
+    return {name: array[:, place] for place, name in enumerate(names)}

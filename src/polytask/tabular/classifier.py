@@ -54,9 +54,11 @@ class MultiTaskClassifier(ClassifierMixin, ArrayEstimator):  # type: ignore[misc
         scores = []
         for place, name in enumerate(targets):
             there = targets[name].notna().to_numpy()
+            if not there.any():
+                continue
             weights = None if sample_weight is None else np.asarray(sample_weight)[there]
             scores.append(accuracy_score(targets[name][there].to_numpy(), found[there, place], sample_weight=weights))
-        return float(np.mean(scores))
+        return float(np.mean(scores)) if scores else float("nan")
 
     def _kind(self, column: pd.Series[Any]) -> str:
         there = np.array(column.dropna().tolist())

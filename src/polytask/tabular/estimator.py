@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, final
 
 import numpy as np
@@ -12,12 +12,21 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from polytask.datasets.tables import labels_of
 from polytask.errors import ConfigError
 from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.registry.rows import nearest
-from polytask.tabular.base import TableEstimator, check_same_order, row_weights, target_frame, targets_of, weighted
+from polytask.tabular.base import (
+    TableEstimator,
+    check_no_leak,
+    check_same_order,
+    events_of,
+    labels_of_targets,
+    row_weights,
+    target_frame,
+    targets_of,
+    weighted,
+)
 from polytask.tasks import Task
 
 Array = NDArray[Any]
@@ -131,10 +140,12 @@ class MultiTaskEstimator(TableEstimator):
         """
         frame = self._inputs(X, reset=True)
         targets, self._named, self._flat = target_frame(y)
-        targets = _chosen(targets, [str(name) for name in (targets if self.targets is None else self.targets)])
+        targets = self._chosen(targets, targets.columns if self.targets is None else self.targets)
         check_consistent_length(frame, targets)
         check_same_order(X, y)
-        labels, tasks = targets_of(targets, self.targets if isinstance(self.targets, Mapping) else {})
+        if self._named:
+            check_no_leak(X, frame, targets)
+        labels, tasks = targets_of(targets, self._kinds())
         tasks = weighted(tasks, task_weights)
         return self._fit(frame, labels, tasks, row_weights(sample_weight, frame, tasks))
 
@@ -145,7 +156,7 @@ class MultiTaskEstimator(TableEstimator):
         if self._named:
             return pd.DataFrame(found, index=X.index if isinstance(X, pd.DataFrame) else None)
         columns = list(found.values())
-        return columns[0] if self._flat else np.column_stack(columns)
+        return columns[0] if self._flat and len(columns) == 1 else np.column_stack(columns)
 
     @available_if(_has_classes)  # type: ignore[untyped-decorator] # scikit-learn has no types
     def predict_proba(self, X: Any) -> Any:  # noqa: ANN401 - frames by target, or arrays where Y was one
@@ -180,12 +191,17 @@ class MultiTaskEstimator(TableEstimator):
 
     def _scored(self, X: Any, y: Any) -> dict[str, Outcome]:  # noqa: ANN401
         check_is_fitted(self)
-        targets = _chosen(target_frame(y)[0], list(self.kinds_))
-        return self._outcomes(X, {str(name): labels_of(targets[name]) for name in targets})
+        return self._outcomes(X, labels_of_targets(self._chosen(target_frame(y)[0], list(self.kinds_)), self._kinds()))
 
+    def _kinds(self) -> Mapping[str, str | Task | None]:
+        return self.targets if isinstance(self.targets, Mapping) else {}
 
-def _chosen(targets: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    for name in names:
-        if name not in targets:
-            raise ConfigError("no such target in Y", where=repr(name), remedy=nearest(str(name), tuple(targets.columns)))
-    return targets[names]
+    def _chosen(self, targets: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+        """The columns of these targets, and those that say whether their events have happened."""
+        if isinstance(names, str):
+            raise ConfigError("several targets are a list, or a mapping to their kinds", where="targets", found=repr(names))
+        wanted = list(map(str, names))
+        for name in dict.fromkeys([*wanted, *events_of(self._kinds()).values()]):
+            if name not in targets:
+                raise ConfigError("no such column in Y", where=repr(name), remedy=nearest(name, tuple(targets.columns)))
+        return targets[list(dict.fromkeys([*wanted, *events_of(self._kinds()).values()]))]

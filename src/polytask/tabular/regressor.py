@@ -34,9 +34,11 @@ class MultiTaskRegressor(RegressorMixin, ArrayEstimator):  # type: ignore[misc] 
         scores = []
         for place, name in enumerate(targets):
             there = targets[name].notna().to_numpy()
+            if not there.any():
+                continue
             weights = None if sample_weight is None else np.asarray(sample_weight)[there]
             scores.append(r2_score(targets[name][there], found[there, place], sample_weight=weights))
-        return float(np.mean(scores))
+        return float(np.mean(scores)) if scores else float("nan")
 
     def _kind(self, column: pd.Series[Any]) -> str:
         del column

@@ -45,7 +45,7 @@ def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targ
     if len(foreign):
         raise DataError(
             f"a label is none of the {len(classes)} classes",
-            where=f"task {task!r}, row {foreign[0]}",
+            where=f"task {task!r}, row {foreign[0] + 1}",
             found=repr(labels[foreign[0]].item() if isinstance(labels[foreign[0]], np.generic) else labels[foreign[0]]),
             remedy=f"Known classes: {', '.join(map(str, classes[:12]))}{' …' if len(classes) > 12 else ''}",
         )

@@ -94,7 +94,7 @@ class Multilabel(Task):
         for row in np.flatnonzero(labelled).tolist():
             for text in self._texts(labels[row], row):
                 if text not in codes:
-                    where, remedy = f"task {self.name!r}, row {row}", f"Known classes: {', '.join(map(str, self.classes[:12]))}"
+                    where, remedy = f"task {self.name!r}, row {row + 1}", f"Known classes: {', '.join(map(str, self.classes[:12]))}"
                     what = f"a label is none of the {len(self.classes)} classes"
                     raise DataError(what, where=where, found=repr(text), remedy=remedy + " …" * (len(self.classes) > 12))
                 values[row, codes[text]] = 1.0
@@ -127,5 +127,5 @@ class Multilabel(Task):
             return [] if label == NONE_OF_THEM else label.split(self.separator)
         if isinstance(label, tuple | list | set | frozenset):
             return map(str, label)
-        where = f"task {self.name!r}, row {row}"
+        where = f"task {self.name!r}, row {row + 1}"
         raise DataError("labels of a row are one text, or a tuple, list or set of them", where=where, found=repr(label))

@@ -31,10 +31,10 @@ def numbers_of(task: str, labels: Array) -> NDArray[np.float64]:
         numbers = np.where(labelled, given, 0.0).astype(np.float64)
     except (TypeError, ValueError):
         row = next((row for row in np.flatnonzero(labelled) if not _is_number(given[row])), int(labelled.argmax()))
-        raise DataError("a label is not a number", where=f"task {task!r}, row {row}", found=repr(given[row])) from None
+        raise DataError("a label is not a number", where=f"task {task!r}, row {row + 1}", found=repr(given[row])) from None
     infinite = np.flatnonzero(~np.isfinite(numbers))
     if len(infinite):
-        raise DataError("a label is infinite", where=f"task {task!r}, row {infinite[0]}", found=numbers[infinite[0]])
+        raise DataError("a label is infinite", where=f"task {task!r}, row {infinite[0] + 1}", found=numbers[infinite[0]])
     return numbers
 
 
@@ -46,7 +46,7 @@ def refuse_rows(task: str, wrong: NDArray[np.bool_], numbers: NDArray[np.float64
     """
     rows = np.flatnonzero(wrong)
     if len(rows):
-        raise DataError(what, where=f"task {task!r}, row {rows[0]}", found=f"{numbers[rows[0]]:g}")
+        raise DataError(what, where=f"task {task!r}, row {rows[0] + 1}", found=f"{numbers[rows[0]]:g}")
 
 
 def checked_units(task: str, mean: float, deviation: float) -> None:
@@ -96,7 +96,7 @@ def standardised(task: str, labels: Array, mean: float, deviation: float) -> Tar
     beyond = np.flatnonzero(np.isinf(scaled))
     if len(beyond):
         found = f"{numbers[beyond[0]]:g}, with mean {mean:g} and deviation {deviation:g} in training"
-        raise DataError("a label is too far from the training labels", where=f"task {task!r}, row {beyond[0]}", found=found)
+        raise DataError("a label is too far from the training labels", where=f"task {task!r}, row {beyond[0] + 1}", found=found)
     return Targets(scaled, labelled)
 
 

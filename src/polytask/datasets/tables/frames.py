@@ -30,13 +30,34 @@ def as_frame(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN401 
     if isinstance(table, Mapping):
         return _of_columns({str(name): np.asarray(values) for name, values in table.items()}, where)
     if hasattr(table, "__arrow_c_stream__"):  # polars, pyarrow, duckdb, and others
-        return pd.DataFrame(pa.table(table).to_pandas())
+        return _of_stream(table)
+    if _is_query(table):
+        raise DataError("a query is no table yet", where=where, found=type(table).__name__, remedy="Run it first: .collect()")
     values = np.asarray(table)
     if values.ndim == 1:
         return pd.DataFrame({"target": values})
     if values.ndim == 2:
         return pd.DataFrame(values, columns=[str(number) for number in range(values.shape[1])])
     raise DataError("a table is needed: rows and columns", where=where, found=f"{type(table).__name__} of shape {values.shape}")
+
+
+def _of_stream(table: Any) -> pd.DataFrame:  # noqa: ANN401 - of any library
+    """A table, or a single column, that comes as Arrow."""
+    try:
+        columns = pa.table(table)
+    except pa.ArrowInvalid:  # no table, but a column: polars.Series, pyarrow.ChunkedArray
+        columns = pa.table({str(getattr(table, "name", "") or "target"): pa.chunked_array(table)})
+    for place, kind in enumerate(columns.schema.types):
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        if is_list and pa.types.is_string_view(kind.value_type):  # as polars has them, and pandas gets none
+            name, column = columns.column_names[place], columns[place]
+            columns = columns.set_column(place, name, column.cast(pa.large_list(pa.string())))
+    return pd.DataFrame(columns.to_pandas())
+
+
+def _is_query(table: object) -> bool:
+    """Whether it is a plan of a table, such as a LazyFrame of polars."""
+    return hasattr(table, "collect") and hasattr(table, "collect_schema")
 
 
 def _of_columns(columns: Mapping[str, NDArray[Any]], where: str) -> pd.DataFrame:
@@ -47,7 +68,12 @@ def _of_columns(columns: Mapping[str, NDArray[Any]], where: str) -> pd.DataFrame
     return pd.DataFrame(columns)
 
 
+def is_column(values: object) -> bool:
+    """Whether it is one column of any library: (N,), and not (N, 1)."""
+    return isinstance(values, pa.ChunkedArray | pa.Array) or len(getattr(values, "shape", ())) == 1
+
+
 def is_table(values: object) -> bool:
     """Whether columns have names: a frame of any library, or a mapping."""
     is_mapping = isinstance(values, Mapping) and not hasattr(values, "shape")  # a sparse matrix of SciPy may be a mapping too
-    return isinstance(values, pd.DataFrame | pd.Series) or is_mapping or hasattr(values, "__arrow_c_stream__")
+    return isinstance(values, pd.DataFrame | pd.Series) or is_mapping or hasattr(values, "__arrow_c_stream__") or _is_query(values)

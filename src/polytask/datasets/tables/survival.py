@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data.columns import Boolean
+from polytask.datasets.tables.targets import labels_of
 from polytask.errors import DataError
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Survival
@@ -33,12 +34,19 @@ def signed(times: pd.Series[Any], events: pd.Series[Any], target: str) -> NDArra
     Raises:
         DataError: A time is no number; whether it has happened is not true or false, or is missing beside a time.
     """
-    if not pd.api.types.is_numeric_dtype(times):
-        raise DataError("times are numbers", where=f"target {target!r}", found=repr(times.dropna().iloc[0]))
     found = Boolean(str(events.name)).encode(events)[:, 0]
-    numbers = times.to_numpy(dtype=np.float64, na_value=np.nan)
+    labels = labels_of(times)
+    if labels.dtype.kind not in "iuf":
+        row = int(pd.notna(labels).argmax())
+        raise DataError("times are numbers", where=f"target {target!r}, row {row + 1}", found=repr(labels[row]))
+    numbers = labels.astype(np.float64)
+    early = np.flatnonzero(numbers <= 0)
+    if len(early):
+        remedy = "Give how long it took, or how long it has not happened"
+        raise DataError("a time is above 0", where=f"target {target!r}, row {early[0] + 1}", found=f"{numbers[early[0]]:g}", remedy=remedy)
     open_ended = np.flatnonzero(np.isnan(found) & ~np.isnan(numbers))
     if len(open_ended):
         where = f"target {target!r}, row {open_ended[0] + 1}, column {events.name!r}"
-        raise DataError("a time needs to be told whether the event has happened", where=where, found="nothing")
+        remedy = "Write true or false, or leave the time empty too"
+        raise DataError("a time needs to be told whether the event has happened", where=where, found="nothing", remedy=remedy)
     return Survival.labels(numbers, np.nan_to_num(found) > 0)

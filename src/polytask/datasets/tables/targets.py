@@ -4,33 +4,49 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polytask.data.reading.frames import shown_value
+from polytask.data.reading.limits import LARGEST_EXACT
 from polytask.errors import ConfigError, DataError
 from polytask.registry import find
+from polytask.registry.rows import nearest
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Multilabel, Task
 from polytask.tasks.multilabel import JOINT, NONE_OF_THEM
 
 Array = NDArray[Any]
 FEW_CLASSES, SHARE_OF_CLASSES = 20, 0.05
+MANY_WORDS = 50
+"""So many different words and more are no classes unless most of them are there more than once."""
+SORTS = {
+    "string": "words", "boolean": "words", "integer": "numbers", "floating": "numbers", "mixed-integer-float": "numbers",
+    "decimal": "numbers",
+}  # fmt: skip
+"""What pandas finds in a column of objects, and what the labels are then."""
 
 
 def labels_of(column: pd.Series[Any]) -> Array:
     """(N,) a column's labels: numbers with NaN, or anything with None where there is no label.
 
-    Lists and sets of labels become texts with `|` between them. Whole numbers stay whole beside gaps, which pandas makes fractions of.
+    Lists and sets of labels become texts with `|` between them. Numbers are numbers whatever type their column has; only whole ones
+    that float64 would round stay as they are, and are names of classes.
 
     Raises:
-        DataError: Dates, or cells that hold several things.
+        DataError: Dates and spans of time; labels of several sorts.
+
+    Example:
+        >>> labels_of(pd.Series([1, None, 2.5], dtype=object)).tolist()
+        [1.0, nan, 2.5]
     """
     types = pd.api.types
     if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
-        raise DataError("a date is no target", where=f"column {column.name!r}", remedy="Make it a number of days, say")
+        raise _no_date(column)
     there = column.notna().to_numpy(dtype=bool)
     if types.is_bool_dtype(column) and there.all():
         return column.to_numpy(dtype=bool)
@@ -38,9 +54,41 @@ def labels_of(column: pd.Series[Any]) -> Array:
         return _numbers(column, there)
     labels = column.to_numpy(dtype=object).copy()
     labels[~there] = None
-    if there.any() and isinstance(labels[there.argmax()], list | tuple | set | frozenset | np.ndarray):
+    if not there.any():
+        return labels
+    if isinstance(labels[there.argmax()], list | tuple | set | frozenset | np.ndarray):
         return Multilabel.labels(labels)
-    return labels
+    return _numbers_among(column, labels, there)
+
+
+def _numbers_among(column: pd.Series[Any], labels: Array, there: NDArray[np.bool_]) -> Array:
+    """Labels of a column of objects: as numbers, where they are that."""
+    inferred = pd.api.types.infer_dtype(labels[there], skipna=False)
+    if inferred in {"datetime", "datetime64", "date", "time", "timedelta", "timedelta64", "period"}:
+        raise _no_date(column)
+    if inferred not in SORTS:
+        raise _several_sorts(column, labels, there)
+    if SORTS[inferred] == "words" or any(isinstance(label, int) and abs(label) > LARGEST_EXACT for label in labels[there]):
+        return labels
+    return np.array([np.nan if label is None else float(label) for label in labels], dtype=np.float64)
+
+
+def _no_date(column: pd.Series[Any]) -> DataError:
+    return DataError("a date is no target", where=f"column {column.name!r}", remedy="Make it a number of days, say")
+
+
+def _several_sorts(column: pd.Series[Any], labels: Array, there: NDArray[np.bool_]) -> DataError:
+    places = np.flatnonzero(there)
+    sorts = [_sort(labels[place]) for place in places]
+    other = next((number for number, sort in enumerate(sorts) if sort is not sorts[0]), 0)
+    found = shown_value(labels[places[0]]) + (f" and {shown_value(labels[places[other]])}" if other else "")
+    where, remedy = f"column {column.name!r}, row {places[other] + 1}", "Make all of them numbers, or all of them text"
+    return DataError("labels of a target are of one sort", where=where, found=found, remedy=remedy)
+
+
+def _sort(label: object) -> type:
+    """Numbers of all types are of one sort; true and false are none of them."""
+    return Number if isinstance(label, Number) and not isinstance(label, bool | np.bool_) else type(label)
 
 
 def _numbers(column: pd.Series[Any], there: NDArray[np.bool_]) -> Array:
@@ -86,24 +134,32 @@ def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: f
         >>> task_for("churn", np.array(["no", "yes", None], dtype=object), "binary(positive_weight=2)").classes
         ('no', 'yes')
     """
+    _check_labels(name, labels)
     if isinstance(kind, Task):
+        kind.values(labels)
         return kind
     where = f"target {name!r}"
-    _check_labels(name, labels)
+    if kind is None:
+        _check_words(name, labels)
     chosen, options = spelled_component("task kind", kind or inferred_kind(labels))
     target = find("task kind", chosen).resolve()
     if target.per_token:
         raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     options.pop("event", None)  # a column of the table, which `labels` knows of
-    has_classes = "classes" in inspect.signature(target).parameters
+    known = [option for option in inspect.signature(target).parameters if option not in ("name", "weight")]
+    has_classes = "classes" in known
     if has_classes and "classes" not in options:
         options["classes"] = _classes(name, labels, chosen, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
     except TypeError as error:
-        raise ConfigError("these options do not fit", where=f"{where}, kind {chosen!r}", found=error) from None
+        foreign = next((option for option in options if option not in known), None)
+        what, found = ("there is no such option", foreign) if foreign else ("these options do not fit", error)
+        remedy = nearest(foreign, tuple(known)) if foreign else ""
+        raise ConfigError(what, where=f"{where}, kind {chosen!r}", found=found, remedy=remedy) from None
     if not has_classes:
         _check_numbers(name, labels, chosen)
+    task.values(labels)  # what this kind cannot have is refused now, by the row of the whole table
     return task
 
 
@@ -118,6 +174,17 @@ def _check_labels(name: str, labels: Array) -> None:
     if there.nunique() == 1:
         found = f"{len(there)} labels, all {there.iloc[0]}"
         raise DataError("of a single class or number there is nothing to learn", where=where, found=found, remedy="Leave it out")
+
+
+def _check_words(name: str, labels: Array) -> None:
+    """Refuse to take for classes what is another word nearly everywhere: numbers that were read as text, or names."""
+    there = pd.Series(labels).dropna()
+    distinct = there.nunique()
+    if there.dtype.kind in "biuf" or distinct <= max(MANY_WORDS, len(there) / 2):
+        return
+    way_out = "Make it numbers (pandas.to_numeric)" if pd.to_numeric(there, errors="coerce").notna().all() else "Leave it out"
+    found, remedy = f"{distinct} different ones in {len(there)} rows", f"{way_out}, or say what kind of target it is"
+    raise DataError("too many words for classes", where=f"target {name!r}", found=found, remedy=remedy)
 
 
 def _check_numbers(name: str, labels: Array, kind: str) -> None:
