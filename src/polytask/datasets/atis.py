@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.data import Source, Words
+from polytask.data import Pieces, Source, Words
 from polytask.datasets.dataset import FULL, Dataset
 from polytask.datasets.idx import read_unpacked
 from polytask.datasets.locate import fetch
@@ -27,6 +27,10 @@ class Atis(Dataset):
     The last 500 training sentences are the development set of the usual split: they are held out, and models are chosen on them.
     Sentences that ask for two things have an intent of their own, as in the publisher's files.
 
+    Args:
+        size: As of every data set.
+        coding: Of the sentences: `Pieces` of a pretrained encoder, say. By default the words of the training sentences.
+
     Example:
         >>> intent, slots = Atis().tasks()
         >>> len(intent.classes), len(slots.classes)
@@ -37,6 +41,15 @@ class Atis(Dataset):
     files: ClassVar[tuple[RemoteFile, ...]] = files_in("atis")
     sizes: ClassVar[tuple[str, ...]] = (FULL,)
 
+    def __init__(self, size: str | None = None, coding: Words | Pieces | None = None) -> None:
+        super().__init__(size)
+        self._coding = coding
+
+    @property
+    def coding(self) -> Words | Pieces:
+        """What makes codes of sentences."""
+        return self._coding or _words()
+
     def tasks(self) -> tuple[Task, ...]:
         """`intent` and `slots`."""
         intents, slots = (resources("polytask.datasets") / "samples" / "atis-labels.txt").read_text(encoding="utf-8").splitlines()
@@ -46,11 +59,11 @@ class Atis(Dataset):
         """The training sentences, and those that are held out."""
         train, held_out = _part("train"), _part("dev")
         sentences, slots, intents = (first + second for first, second in zip(train, held_out, strict=True))
-        return (_source(sentences, slots, intents, np.arange(len(sentences)) >= len(train[0])),)
+        return (_source(self.coding, sentences, slots, intents, np.arange(len(sentences)) >= len(train[0])),)
 
     def test(self) -> tuple[Source, ...]:
         """The test sentences."""
-        return (_source(*_part("test")),)
+        return (_source(self.coding, *_part("test")),)
 
     def describe(self) -> dict[str, Any]:
         """What it is, as plain data."""
@@ -64,10 +77,9 @@ class Atis(Dataset):
         }
 
 
-def _source(sentences: Texts, slots: Texts, intents: Texts, held_out: NDArray[np.bool_] | None = None) -> Source:
-    coding = _coding()
+def _source(coding: Words | Pieces, sentences: Texts, slots: Texts, intents: Texts, held_out: NDArray[np.bool_] | None = None) -> Source:
     codes = coding.encode(sentences)
-    tags = np.full(codes.shape, None, dtype=object)
+    tags = np.full(codes.shape[:2], None, dtype=object)
     for row, (sentence, text) in enumerate(zip(sentences, slots, strict=True)):
         own = text.split()
         if len(own) != len(sentence.split()):
@@ -78,7 +90,7 @@ def _source(sentences: Texts, slots: Texts, intents: Texts, held_out: NDArray[np
 
 
 @cache
-def _coding() -> Words:
+def _words() -> Words:
     """Of the sentences that are trained on."""
     return Words.fit(_part("train")[0])
 
