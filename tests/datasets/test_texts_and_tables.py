@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polytask.data import split
+from polytask.data import Words, split
 from polytask.datasets import atis, census_income, load
 from polytask.datasets.dataset import Dataset
 from polytask.datasets.mirrors import RemoteFile
@@ -74,6 +74,14 @@ def test_words_of_the_test_set_are_unknown(files: Path) -> None:
     sources, _ = load("atis")
     assert sources.open_test is not None
     assert sources.open_test()[0].inputs.tolist() == [[1, 1]]
+
+
+def test_sentences_take_another_coding(files: Path) -> None:
+    del files
+    words = Words.fit(["boston"])
+    (source,) = atis.Atis(coding=words).training()
+    assert source.coding is words
+    assert source.inputs.tolist() == words.encode(["flights to boston", "fares to new york", "to boston"]).tolist()
 
 
 def test_a_sentence_without_its_tags_is_named(files: Path) -> None:

@@ -48,7 +48,7 @@ class Atis(Dataset):
     @property
     def coding(self) -> Words | Pieces:
         """What makes codes of sentences."""
-        return self._coding or _words()
+        return self._coding or _coding()
 
     def tasks(self) -> tuple[Task, ...]:
         """`intent` and `slots`."""
@@ -90,7 +90,7 @@ def _source(coding: Words | Pieces, sentences: Texts, slots: Texts, intents: Tex
 
 
 @cache
-def _words() -> Words:
+def _coding() -> Words:
     """Of the sentences that are trained on."""
     return Words.fit(_part("train")[0])
 
