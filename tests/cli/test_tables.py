@@ -102,6 +102,18 @@ def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path) -> Non
     assert set(verdict["tasks"]) == {"churn", "value"}
 
 
+def test_weights_of_a_study_file_are_used_or_refused(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = {"file": str(sales), "targets": ["churn", "value"], "weights": {"churn": 2}, "without": ["part", "customer"]}
+    content = {"tables": {"sales": table}, "preset": "quick", "seeds": 2, "workers": 1, "training": {"epochs": 1, "threads": 1}}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({**content, "arms": ["single", "equal"]}))
+    assert call("study", str(path), "--out", str(tmp_path / "a")) == app.USER_CAN_MEND  # type: ignore[operator]
+    assert "no arm uses the tasks' weights" in capsys.readouterr().err
+    path.write_text(yaml.safe_dump(content))
+    assert call("study", str(path), "--out", str(tmp_path / "b"), "--quiet") == 0  # type: ignore[operator]
+    assert yaml.safe_load((tmp_path / "b" / "run.yaml").read_text())["arms"] == ["single", "fixed", "uncertainty"]
+
+
 def test_the_schema_names_every_choice(call: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("schema") == 0  # type: ignore[operator]
     schema = json.loads(capsys.readouterr().out)
@@ -134,6 +146,19 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--preset", "fast"), "unknown preset"),
         (("--targets", "churn", "--category", "twon"), "twon"),
         (("--targets", "churn", "--delimiter", ";"), "sales.csv"),
+        (("--targets", "churn", "churn"), "--targets: a column is named twice"),
+        (("--targets", "churn", "--kind", "churn=binary", "--kind", "churn=multiclass"), "--kind: a column is named twice"),
+        (("--targets", "churn", "--weight", "churn=1", "--weight", "churn=2"), "--weight: a column is named twice"),
+        (("--targets", "churn", "--without", "churn"), "a target is nothing else"),
+        (("--targets", "churn", "--kind", "chrun=binary"), "Did you mean 'churn'"),
+        (("--targets", "churn", "--weight", "churn=0"), "at least one task needs a weight above 0"),
+        (("--targets", "churn", "value", "--weight", "churn=2", "--balancer", "uncertainty"), "does not use the tasks' weights"),
+        (("--targets", "--preset", "quick"), "--targets: words are needed after this option"),
+        (("--targets", "churn", "--set", "training.epoch=3"), "Did you mean 'epochs'"),
+        (("--targets", "churn", "--set", "epochs=3"), "Write it under training: training.epochs"),
+        (("--targets", "churn", "--set", "presset=quick"), "Did you mean 'preset'"),
+        (("--targets", "churn", "--set", "tables.sales.grup=town"), "Did you mean 'group'"),
+        (("--targets", "churn", "--set", "tables.sales.test_share=2"), "test_share: a share lies from 0 up and below 1 (found 2.0)"),
         (("--targets", "churn", "--encoding", "utf-9"), "utf-9"),
     ],
 )
@@ -161,7 +186,10 @@ def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, 
         (("predict", str(tmp_path), str(sales), "-o", str(tmp_path / "o.csv")), "no model"),
         (("predict", str(run), str(tmp_path / "none.csv"), "-o", str(tmp_path / "o.csv")), "no such file"),
         (("evaluate", str(run), str(strange)), "perhaps"),
+        (("evaluate", str(run), str(sales), "-o", str(sales)), "exists already"),
         (("train", "mnist-fashion", "--targets", "digit"), "option of tables"),
+        (("train", str(run / "run.yaml"), "--targets", "value"), "--targets: this is an option of tables in files (found the study file"),
+        (("train", "sales.xlsx", "--targets", "value"), "this file is no study and no table"),
         (("train", str(sales), "--targets", "churn", "--out", str(run)), "finished run"),
     ):
         assert call(*words) == app.USER_CAN_MEND, words  # type: ignore[operator]

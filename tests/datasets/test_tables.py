@@ -322,19 +322,42 @@ def test_a_column_says_what_rows_are_for(write: Write) -> None:
         assert part == {row + 1 for row in range(ROWS) if words[row] in named}
 
 
-def test_a_file_of_test_rows_is_read_only_when_the_door_opens(write: Write) -> None:
+def test_a_file_of_test_rows_is_checked_and_then_closed_until_the_door_opens(write: Write) -> None:
     table = sales()
     path = write(table, "test.csv")
-    Path(path).unlink()
     loaded = load(write(table), ["churn"], test=path)
     assert len(loaded.sources[0]) == table["churn"].notna().sum(), "no row of the first file is kept"
     assert loaded.sources.open_test is not None
+    Path(path).unlink()
     with pytest.raises(StorageError, match=r"test\.csv: no such file"):
         loaded.sources.open_test()
     write(table.iloc[:30].assign(town="Lima"), "test.csv")
     (test,) = loaded.sources.open_test()
     assert len(test) == table["churn"].iloc[:30].notna().sum()
     assert test.coding == loaded.sources[0].coding
+    Path(path).unlink()
+    assert load(write(table), ["churn"], test=path, share=0.0), "where nothing is tested, it stays closed"
+
+
+UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "a target is missing": (lambda table: table.drop(columns="value"), "'value': there is no such column"),
+    "an input is missing": (lambda table: table.drop(columns="age"), "column 'age': this column is missing"),
+    "a class is new": (lambda table: table.assign(churn=["perhaps", *table["churn"][1:]]), "row 1: a label is none .*'perhaps'"),
+    "words as numbers": (lambda table: table.assign(value="x"), "target 'value'|task 'value', row 1: a label is not a number"),
+    "words among inputs": (lambda table: table.assign(age="old"), "row 1: a number is needed .found 'old'"),
+    "no day": (lambda table: table.assign(day="soon"), "column 'day', row 1: a date is needed"),
+    "no labels": (lambda table: table.assign(churn=None), "task 'churn', test part.*found 0 labels"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_file_of_test_rows_that_cannot_be_used_is_known_before_training(write: Write, case: str) -> None:
+    spoil, text = UNUSABLE[case]
+    path = write(spoil(sales(seed=1)), "test.csv")
+    with pytest.raises(PolytaskError, match=text) as caught:
+        load(write(sales()), ["churn", "value"], test=path, without=("row",))
+    assert len(str(caught.value).splitlines()) == 1
+    assert "test.csv" in str(caught.value) or case == "no labels"
 
 
 def town_codes(source: Any) -> set[float]:
@@ -449,8 +472,35 @@ def test_a_target_of_several_tables_is_inferred_from_all_of_them(write: Write) -
 def test_a_large_number_is_named_by_the_row_of_its_file(write: Write) -> None:
     table = sales().assign(part=np.resize(["test", "train"], ROWS), size=1.0)
     table.loc[5, "size"] = 1e39
-    with pytest.raises(DataError, match="column 'size', row 6: a number is too large"):
+    with pytest.raises(DataError, match=r"sales\.csv, column 'size', row 6: a number is too large"):
         load(write(table), ["plan"], split="part")
+
+
+AT_A_ROW: dict[str, tuple[str, Any, dict[str, Any], str]] = {
+    "no time": ("day", None, {"time": "day"}, "row 8, column 'day': a row has no time"),
+    "a time that is none": ("day", "soon", {"time": "day"}, "row 8, column 'day': a time is .*'soon'"),
+    "no group": ("customer", None, {"group": "customer"}, "row 8, column 'customer': a row has no group"),
+    "a group of times": ("customer", None, {"group": "customer", "time": "day"}, "row 8, column 'customer': a row has no group"),
+    "no part": ("part", "tset", {"split": "part"}, "column 'part', split column, row 8: this names no part"),
+    "no event": ("left", "no", {"targets": {"months": "survival(event=left)"}}, "column 'left', row 8: true or false is needed"),
+    "an event that nobody tells": ("left", None, {"targets": {"months": "survival(event=left)"}}, "row 8, column 'left'"),
+    "a time below 0": ("months", -1, {"targets": {"months": "survival(event=left)"}}, "'months', row 8: a time is above 0"),
+    "a count below 0": ("months", -1, {"targets": {"months": "count"}}, "'months', row 8: a count is a whole number"),
+}
+
+
+@pytest.mark.parametrize("case", AT_A_ROW)
+def test_what_is_wrong_is_named_by_file_and_row(write: Write, case: str) -> None:
+    """By the row of the file, though the first five have no label and take part in nothing."""
+    column, cell, options, text = AT_A_ROW[case]
+    table = sales().assign(part=np.resize(["train", "test"], ROWS), left=np.resize(["true", "false"], ROWS), months=3)
+    table["months"] += np.arange(ROWS) % 50
+    table.loc[:4, ["plan", "months"]] = None
+    table = table.astype({column: object})
+    table.loc[7, column] = cell
+    with pytest.raises(DataError, match=rf"sales\.csv.*{text}") as caught:
+        load(write(table), **{"targets": ["plan"], **options})
+    assert len(str(caught.value).splitlines()) == 1
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -462,6 +512,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown event": ({"targets": {"age": "survival(event=dead)"}}, "'dead'"),
     "a weight of no target": ({"weights": {"plan": 2.0}}, "a weight for a column that is no target"),
     "a negative weight": ({"weights": {"churn": -1.0}}, "a task's weight"),
+    "a target left out": ({"without": ("churn",)}, "without: a target is nothing else .found 'churn'"),
+    "a target as group": ({"group": "churn"}, "group: a target is nothing else"),
+    "a target as time": ({"time": "churn"}, "time: a target is nothing else"),
+    "a target as split": ({"split": "churn"}, "split: a target is nothing else"),
+    "a target as unit": ({"unit": "churn"}, "unit: a target is nothing else"),
+    "an event that is the time": ({"targets": {"age": "survival(event=age)"}}, "an event has a column of its own"),
+    "too many bytes": ({"most_bytes": 100}, "larger than is allowed"),
+    "too many columns": ({"most_columns": 3}, "too many columns"),
+    "a cell that is too long": ({"longest_field": 2}, "a cell that is too long"),
     "two ways to divide": ({"split": "plan", "group": "customer"}, "divided in one way"),
     "split and time": ({"split": "plan", "time": "day"}, "divided in one way"),
     "a share of everything": ({"test_share": 1.0}, "a share lies from 0"),

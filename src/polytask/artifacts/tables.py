@@ -19,7 +19,7 @@ from polytask.data.columns import FILE_ROW, Category, Text
 from polytask.data.reading import ReadingOptions, TableFile, names_of, open_table
 from polytask.datasets.tables import TableOptions
 from polytask.datasets.tables.opened import OpenedTable
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, inside
 from polytask.evaluation.metrics import Outcome, measure
 from polytask.storage import read_yaml, storage_errors, write_bytes
 from polytask.study.config import NetworkConfig
@@ -104,10 +104,11 @@ class TableModel:
             chunk = frame.rename_axis(index=FILE_ROW)
             new = self.coding.unknown(chunk)
             unknown += [new] if new else []
-            found = self.model.predict(chunk, self.source)
-            if proba:
-                for task, chances in self.model.predict_proba(chunk, self.source).items():
-                    found = found.assign(**{f"{task}={label}": chances[label].to_numpy() for label in chances})
+            with inside(file.path):
+                found = self.model.predict(chunk, self.source)
+                if proba:
+                    for task, chances in self.model.predict_proba(chunk, self.source).items():
+                        found = found.assign(**{f"{task}={label}": chances[label].to_numpy() for label in chances})
             yield found
 
     def evaluate(self, table: Path) -> pd.DataFrame:
@@ -123,7 +124,9 @@ class TableModel:
         tasks = [task for task in self.model.tasks if task.name in self.options.targets]
         words = [task.name for task in tasks if any(isinstance(label, str) for label in getattr(task, "classes", ()))]
         opened = OpenedTable(self.source, replace(self.options.of(str(table), [*self._words, *words]), unit=None))
-        answers = [{task.name: found for task, found in self.model.answers(chunk, self.source)} for chunk in opened.chunks()]
+        opened.check(tasks)
+        with inside(table):
+            answers = [{task.name: found for task, found in self.model.answers(chunk, self.source)} for chunk in opened.chunks()]
         rows = []
         for task in tasks:
             labels, parts = opened.labels[task.name], [part[task.name] for part in answers]

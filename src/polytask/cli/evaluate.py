@@ -20,9 +20,12 @@ def evaluate(
     from rich.text import Text
 
     from polytask.artifacts.tables import TableModel
+    from polytask.errors import StorageError
     from polytask.report.text import clean_text
     from polytask.storage import write_text
 
+    if out is not None and out.exists():
+        raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
     found = TableModel(run, source).evaluate(table)
     shown = Table(box=None)
     for name in ("target", "metric", "value", "rows"):

@@ -43,12 +43,13 @@ def _of_source(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if is_table(source):
         return table_section(source, given)
     is_study = source.endswith((".yaml", ".yml"))
+    known = {} if is_study else {"source": _known(source)}
     asked = [name for name in TABLE if given.get(name)]
     if asked:
         option = next((option for option, field in FIELDS.items() if field == asked[0]), asked[0])
         found, remedy = (f"the study file {source!r}", "Write it there, or use --set") if is_study else (f"the data set {source!r}", "")
         raise ConfigError("this is an option of tables in files", where=f"--{option}", found=found, remedy=remedy)
-    return _from_file(Path(source)) if is_study else {"source": _known(source)}
+    return _from_file(Path(source)) if is_study else known
 
 
 def listed(text: str | None) -> tuple[str, ...] | None:
@@ -104,7 +105,7 @@ def looks_of(text: str | None, seeds: int | None) -> dict[str, Any]:
 
 def _known(source: str) -> str:
     """The data set's name, once it is known to be one: before anything heavy is imported."""
-    if source in names("data set") or not Path(source).exists():
+    if source in names("data set") or not (Path(source).exists() or Path(source).suffix):
         return find("data set", source).name
     remedy = f"Give a built-in data set ({', '.join(names('data set'))}), a table ({', '.join(ENDINGS)}) or a study file (.yaml)"
     raise ConfigError("this file is no study and no table", where=source, remedy=remedy)

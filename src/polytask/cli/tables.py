@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from polytask.errors import ConfigError
+from polytask.registry.rows import nearest
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 SEVERAL = ("--targets", "--without", "--category", "--missing")
@@ -52,12 +53,15 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
     targets = [name for text in given.get("targets") or () for name in text.split(",") if name]
     if not targets:
         raise ConfigError("the columns to predict are not named", where=source, remedy="Add --targets and their names")
-    kinds = dict(_pair(text, "--kind") for text in given.get("kinds") or ())
+    _check_once(targets, "--targets")
+    kinds = _pairs(given.get("kinds"), "--kind")
     for name in kinds:
         if name not in targets:
-            raise ConfigError("a kind for a column that is no target", where="--kind", found=name, remedy=f"Targets: {', '.join(targets)}")
+            raise ConfigError(
+                "a kind for a column that is no target", where="--kind", found=repr(name), remedy=nearest(name, tuple(targets))
+            )
     table: dict[str, Any] = {"file": str(path.resolve()), "targets": {name: kinds.get(name) for name in targets}}
-    weights = {name: _number(value) for name, value in (_pair(text, "--weight") for text in given.get("weights") or ())}
+    weights = {name: _number(value) for name, value in _pairs(given.get("weights"), "--weight").items()}
     plain = ("group", "time", "split", "unit", "without", "categories", "missing", "delimiter", "encoding", "test")
     table |= {name: given[name] for name in plain if given.get(name) is not None}
     if table.get("test"):
@@ -78,6 +82,8 @@ def spread(arguments: Sequence[str]) -> list[str]:
     found: list[str] = []
     option, fresh = "", False
     for word in arguments:
+        if fresh and word.startswith("-"):
+            break
         if word in SEVERAL:
             option, fresh = word, True
             found.append(word)
@@ -87,7 +93,21 @@ def spread(arguments: Sequence[str]) -> list[str]:
         else:
             found += [word] if fresh else [option, word]
             fresh = False
+    if fresh:
+        raise ConfigError("words are needed after this option", where=option, remedy="Name columns, or leave it out")
     return found
+
+
+def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+    pairs = [_pair(text, option) for text in texts or ()]
+    _check_once([name for name, _ in pairs], option)
+    return dict(pairs)
+
+
+def _check_once(names: Sequence[str], option: str) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ConfigError("a column is named twice", where=option, found=repr(name), remedy="Say it once")
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

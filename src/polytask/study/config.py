@@ -163,7 +163,7 @@ def checked(kind: type[Config], given: object, where: str) -> Config:
     try:
         return kind.model_validate(dict(given))
     except ValidationError as error:
-        raise one_line(error, where) from None
+        raise one_line(error, where, kind) from None
 
 
 FILLED_IN: Mapping[str, str | None] = {

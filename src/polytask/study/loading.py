@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 from polytask import datasets
 from polytask.balancing.named import uses_task_weights
@@ -16,6 +16,7 @@ from polytask.errors import ConfigError
 from polytask.study.arms import parse_arm
 from polytask.study.config import Config, NetworkConfig, StudyConfig, TrainConfig
 from polytask.study.presets import study_choices
+from polytask.study.relate_config import RelateConfig
 from polytask.tasks import Task
 from polytask.training.presets import preset, training_choices
 from polytask.training.weighing import USUAL as USUAL_BALANCER
@@ -95,8 +96,9 @@ def _weighed(config: Config, given: Collection[str], tasks: Sequence[Task]) -> C
     Raises:
         ConfigError: Weights that nothing uses, or all of them 0.
     """
-    if isinstance(config, TrainConfig):
-        return config.model_copy(update={"balancer": balancer_for(tasks, config.balancer if "balancer" in given else None)})
+    if isinstance(config, TrainConfig | RelateConfig):
+        chosen = balancer_for(tasks, config.balancer if "balancer" in given else None)
+        return cast(Config, config.model_copy(update={"balancer": chosen}))
     check_weights(tasks)
     if not isinstance(config, StudyConfig) or all(task.weight == 1 for task in tasks):
         return config

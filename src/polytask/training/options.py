@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, PolytaskError
+from polytask.registry.rows import nearest
 
 Policy = Literal["first", "any", "all", "mean"]
 
@@ -87,14 +89,45 @@ class TrainingOptions(BaseModel):
     checkpoint_seconds: float = Field(10.0, ge=0)
 
 
-def one_line(error: ValidationError, where: str) -> ConfigError:
-    """The first thing that pydantic found wrong, as our own error."""
+UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+"""What pydantic calls a name that it does not know."""
+
+
+def one_line(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
+    """The first thing that pydantic found wrong with a model's values, as our own error."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
+    own = first.get("ctx", {}).get("error")
+    if isinstance(own, PolytaskError):
+        return ConfigError(own.what, where=f"{where}, {own.where}", found=own.found, remedy=own.remedy)
+    if first["type"] in UNKNOWN:
+        *section, name = first["loc"]
+        return ConfigError("there is no such choice", where=f"{where}, {place}", remedy=_near(model, section, str(name)))
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
     found = repr(first["input"]) if place else None  # without a place it is everything
     return ConfigError(f"{message[0].lower()}{message[1:]}{more}", where=f"{where}, {place}" if place else where, found=found)
+
+
+def _near(model: Any, section: Sequence[int | str], name: str) -> str:  # noqa: ANN401 - a model, a dataclass, or a mapping of such
+    """What may have been meant by a name at that place of a model; also one that stands in its options of training."""
+    for part in section:
+        model = next(iter(get_args(model)[1:]), None) or names_in(model).get(str(part))
+    known = names_in(model)
+    inner = names_in(known.get("training"))
+    return f"Write it under training: training.{name}" if name in inner else nearest(name, tuple(known))
+
+
+def names_in(model: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The names that stand in a model or a dataclass, and what is there.
+
+    Example:
+        >>> "epochs" in names_in(TrainingOptions)
+        True
+    """
+    if is_dataclass(model):
+        return {field.name: field.type for field in fields(model)}
+    return {name: field.annotation for name, field in getattr(model, "model_fields", {}).items()}
 
 
 def training_options(**given: Any) -> TrainingOptions:  # noqa: ANN401 - pydantic checks them
@@ -106,4 +139,4 @@ def training_options(**given: Any) -> TrainingOptions:  # noqa: ANN401 - pydanti
     try:
         return TrainingOptions(**given)
     except ValidationError as error:
-        raise one_line(error, "training") from None
+        raise one_line(error, "training", TrainingOptions) from None

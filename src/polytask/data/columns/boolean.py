@@ -42,5 +42,6 @@ class Boolean(Column):
         numbers = meanings[codes]
         if np.isinf(numbers).any():
             row, found = first_bad(cells, np.isinf(numbers))
-            raise DataError("true or false is needed", where=f"column {self.name!r}, row {row}", found=found)
+            where = f"column {self.name!r}, row {row}"
+            raise DataError("true or false is needed", where=where, found=found, remedy="Write true or false, or 1 or 0")
         return np.asarray(numbers)[:, np.newaxis]

@@ -6,17 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from polytask.data import Columns, Source, Sources
 from polytask.datasets.tables.opened import TEST_SHARE, OpenedTable, Rows, kinds_given
 from polytask.datasets.tables.options import TableOptions
 from polytask.datasets.tables.targets import task_for
-from polytask.errors import DataError
+from polytask.errors import DataError, inside
 from polytask.seeds import seed_of
 from polytask.tasks import Task
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -66,20 +70,38 @@ def load_tables(tables: Mapping[str, TableOptions], *, test_share: float = TEST_
     for name, own in parts.items():
         if not len(own["training"]):
             raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
-    if test_share:
-        _check_test_rows(tasks, opened, parts)
     codings = _codings(opened, parts)
+    if test_share:
+        tests = {name: _checked_test(table, tasks, codings[name]) for name, table in opened.items() if table.options.test}
+        _check_test_rows(tasks, opened, parts, tests)
     training = tuple(table.source(codings[name], _both(parts[name]), parts[name]["validation"]) for name, table in opened.items())
     door = partial(_test_sources, opened, parts, codings)
     return Loaded(Sources(training, door), tasks, tuple(notes))
 
 
-def _check_test_rows(tasks: Sequence[Task], opened: Mapping[str, OpenedTable], parts: Mapping[str, Mapping[str, Rows]]) -> None:
-    """Refuse, before anything is trained, a task that the test rows could say nothing about; files of their own stay closed."""
-    if any(table.options.test for table in opened.values()):
-        return
+def _checked_test(table: OpenedTable, tasks: Sequence[Task], coding: Columns) -> dict[str, Array]:
+    """The labels of a file of test rows, once all of it is known to be usable: nobody trains for hours to hear of a missing column.
+
+    Nothing of it is kept but whether there are labels; the door opens it once more.
+    """
+    other = table.test()
+    other.check(tasks, coding)
+    return other.labels
+
+
+def _check_test_rows(
+    tasks: Sequence[Task],
+    opened: Mapping[str, OpenedTable],
+    parts: Mapping[str, Mapping[str, Rows]],
+    tests: Mapping[str, Mapping[str, Array]],
+) -> None:
+    """Refuse, before anything is trained, a task that the test rows could say nothing about."""
     for task in tasks:
-        there = [table.labels[task.name][parts[name]["test"]] for name, table in opened.items() if task.name in table.labels]
+        there = [
+            tests[name][task.name] if name in tests else table.labels[task.name][parts[name]["test"]]
+            for name, table in opened.items()
+            if task.name in table.labels
+        ]
         labels = pd.Series(np.concatenate([own.astype(object) for own in there])).dropna()
         wanted = 2 if hasattr(task, "classes") else 1
         if labels.nunique() < wanted:
@@ -99,7 +121,10 @@ def _tasks(opened: Mapping[str, OpenedTable]) -> tuple[Task, ...]:
     found = []
     for target, kind in kinds_given(opened).items():
         labels = [table.labels[target] for table in opened.values() if target in table.labels]
-        found.append(task_for(target, np.concatenate(labels), kind, weights.get(target, 1.0)))
+        # The only table's name, or the row of several tables together; which of them it is, their own check says.
+        file = [str(table.file.path) for table in opened.values() if target in table.labels]
+        with inside(file[0] if len(file) == 1 else "tables"):
+            found.append(task_for(target, np.concatenate(labels), kind, weights.get(target, 1.0)))
     return tuple(found)
 
 
@@ -111,7 +136,8 @@ def _codings(opened: Mapping[str, OpenedTable], parts: Mapping[str, Mapping[str,
     found = {}
     for names in alike.values():
         categories = [column for name in names for column in opened[name].options.categories]
-        coding = Columns.learn(chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories)
+        with inside(", ".join(str(opened[name].file.path) for name in names)):
+            coding = Columns.learn(chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories)
         found.update(dict.fromkeys(names, coding))
     return found
 

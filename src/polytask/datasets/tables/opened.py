@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +16,13 @@ from polytask.data.columns import FILE_ROW
 from polytask.data.filed import new_array
 from polytask.data.prescribed import by_column, by_time
 from polytask.data.reading import check_features, check_targets, open_table
+from polytask.data.reading.limits import place
 from polytask.datasets.tables.options import TableOptions
 from polytask.datasets.tables.survival import event_column, signed
 from polytask.datasets.tables.targets import labels_of
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, DataError, inside
 from polytask.registry.rows import nearest
+from polytask.tasks import Task
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -43,6 +46,9 @@ class OpenedTable:
         self.large = self.file.rows * len(self.file.columns) > LARGE if large is None else large
         self.events = {target: event_column(kind) for target, kind in options.targets.items()}
         events = [event for event in self.events.values() if event]
+        for event in events:
+            if event in options.targets:
+                raise ConfigError("an event has a column of its own, and is no target", where=f"{self.file.path}, {event!r}")
         special = [*options.targets, *events, *options.aside, *([options.time] if options.time else [])]
         for column in special:
             if column not in self.file.columns:
@@ -70,10 +76,25 @@ class OpenedTable:
     def labels(self) -> dict[str, Array]:
         """Per target (N,) its labels."""
         table = self.special
-        return {
-            target: labels_of(table[target]) if event is None else signed(table[target], table[event], target)
-            for target, event in self.events.items()
-        }
+        with inside(self.file.path):
+            return {
+                target: labels_of(table[target]) if event is None else signed(table[target], table[event], target)
+                for target, event in self.events.items()
+            }
+
+    def check(self, tasks: Sequence[Task], coding: Columns | None = None) -> None:
+        """Refuse labels that the tasks cannot have, and inputs that cannot be coded.
+
+        Raises:
+            DataError: The message names the file and the row.
+        """
+        with inside(self.file.path):
+            for task in tasks:
+                if task.name in self.labels:
+                    task.values(self.labels[task.name])
+            if coding is not None:
+                for chunk in self.chunks():
+                    coding.encode(chunk)
 
     def notes(self) -> list[str]:
         """What is odd about the table, a line each; what cannot be is refused."""
@@ -100,7 +121,8 @@ class OpenedTable:
         options, there = self.options, self.labelled
         share = 0.0 if options.test else test_share if options.test_share is None else options.test_share
         if options.split:
-            found = by_column(self.special[options.split].to_numpy(dtype=object))
+            with inside(f"{self.file.path}, column {options.split!r}"):
+                found = by_column(self.special[options.split].to_numpy(dtype=object))
             return {part: np.intersect1d(rows, there) for part, rows in found.items()}
         training, test = (there, there[:0]) if not share else self._divided(there, share, seed)
         validation = self._latest(training, VALIDATION_SHARE) if options.time else there[:0]
@@ -116,11 +138,26 @@ class OpenedTable:
         return training.units, test_part.units
 
     def _latest(self, rows: Rows, share: float) -> Rows:
-        times = self.special[self.options.time].to_numpy()[rows]
-        return rows[by_time(times, share, self._groups(rows))]
+        times, name = self.special[self.options.time].to_numpy()[rows], str(self.options.time)
+        self._check_filled(name, rows, "a row has no time", "Give every row a time, or leave the row out")
+        groups = self._groups(rows)
+        try:
+            return rows[by_time(times, share, groups)]
+        except DataError as error:  # it counts the rows that have labels, and people those of the file
+            row = re.search(r"row (\d+)$", error.where)
+            where = place(self.file.path, int(rows[int(row[1]) - 1]) + 1 if row else None, name)
+            raise DataError(error.what, where=where, found=error.found, remedy=error.remedy) from None
 
     def _groups(self, rows: Rows) -> Array | None:
-        return None if self.options.group is None else self.special[self.options.group].to_numpy(dtype=object)[rows]
+        if self.options.group is None:
+            return None
+        self._check_filled(self.options.group, rows, "a row has no group", "Give every row a group, if only one of its own")
+        return self.special[self.options.group].to_numpy(dtype=object)[rows]
+
+    def _check_filled(self, name: str, rows: Rows, what: str, remedy: str) -> None:
+        empty = rows[self.special[name].isna().to_numpy()[rows]]
+        if len(empty):
+            raise DataError(what, where=place(self.file.path, int(empty[0]) + 1, name), found="an empty cell", remedy=remedy)
 
     def source(self, coding: Columns, rows: Rows, held_out: Rows | None = None) -> Source:
         """These rows as a source, its inputs coded.
@@ -134,7 +171,8 @@ class OpenedTable:
         filled = start = 0
         for chunk in self.chunks():
             own = rows[(rows >= start) & (rows < start + len(chunk))] - start
-            inputs[filled : filled + len(own)] = coding.encode(chunk.iloc[own])
+            with inside(self.file.path):
+                inputs[filled : filled + len(own)] = coding.encode(chunk.iloc[own])
             filled, start = filled + len(own), start + len(chunk)
         units = rows + 1 if self.options.unit is None else self.special[self.options.unit].astype(str).to_numpy(dtype=object)[rows]
         mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)

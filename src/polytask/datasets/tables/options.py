@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from polytask.data.reading import ReadingOptions
 from polytask.errors import ConfigError
+from polytask.registry.rows import nearest
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class TableOptions:
         missing: Texts that mean that there is nothing, beside the empty cell.
         delimiter: Between cells; by default a comma, and a tab in .tsv files.
         encoding: Of the text.
+        most_bytes: A file of more bytes, once decompressed, is refused.
+        most_columns: One of more columns is refused.
+        longest_field: A cell of more bytes is refused.
         weights: Per target its weight αₜ, by default 1.
 
     Raises:
@@ -50,6 +54,9 @@ class TableOptions:
     missing: tuple[str, ...] = ()
     delimiter: str | None = None
     encoding: str = "utf-8"
+    most_bytes: int = ReadingOptions.most_bytes
+    most_columns: int = ReadingOptions.most_columns
+    longest_field: int = ReadingOptions.longest_field
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -58,13 +65,22 @@ class TableOptions:
             raise ConfigError("at least one target column is needed", where=where, remedy="Name them: --targets churn value")
         for name in self.weights:
             if name not in self.targets:
-                raise ConfigError("a weight for a column that is no target", where=where, found=repr(name))
+                remedy = nearest(name, tuple(self.targets))
+                raise ConfigError("a weight for a column that is no target", where=where, found=repr(name), remedy=remedy)
+        self._check_roles(where)
         if self.test_share is not None and not 0 <= self.test_share < 1:
             raise ConfigError("a share lies from 0 up and below 1", where=f"{where}, test_share", found=self.test_share)
         ways = [name for name in ("split", "time") if getattr(self, name)]
         if len(ways) > 1 or (self.split and (self.group or self.test)):
             found = ", ".join(name for name in ("split", "time", "group", "test") if getattr(self, name))
             raise ConfigError("rows are divided in one way", where=where, found=found, remedy="A split column needs no other way")
+
+    def _check_roles(self, where: str) -> None:
+        """A target is to be predicted, and nothing else."""
+        for role, names in (*((role, (getattr(self, role),)) for role in ("group", "time", "split", "unit")), ("without", self.without)):
+            for name in names:
+                if name in self.targets:
+                    raise ConfigError("a target is nothing else", where=f"{where}, {role}", found=repr(name), remedy="Name another column")
 
     def of(self, file: str, words: Sequence[str]) -> TableOptions:
         """What is to be said of another file with the same inputs and targets, all of whose rows are meant.
@@ -78,7 +94,7 @@ class TableOptions:
     @property
     def reading(self) -> ReadingOptions:
         """How the file is read."""
-        return ReadingOptions(delimiter=self.delimiter, encoding=self.encoding, missing=self.missing, categories=self.categories)
+        return ReadingOptions(**{option.name: getattr(self, option.name) for option in fields(ReadingOptions)})
 
     @property
     def aside(self) -> tuple[str, ...]:
