@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from polytask.architectures import MultiTaskModel, NetworkPlan, cost_of
-from polytask.encoders import MLP
+from polytask.encoders import MLP, Text
 from polytask.encoders.initialisation import freeze
 from polytask.errors import ConfigError
 from polytask.tasks import Binary, Multiclass, Regression
@@ -67,3 +67,16 @@ def test_a_task_that_the_network_has_not() -> None:
     for ask in (lambda: model.head("z"), lambda: model(torch.rand(1, 4), ("a", "z"))):
         with pytest.raises(ConfigError, match=r"task 'z': the network has no such task\. Choose from: a, b"):
             ask()
+
+
+@pytest.mark.parametrize("form", ["gru", "transformer"])
+def test_the_cost_of_a_sentence_is_counted_by_hand(form: str) -> None:
+    length, embedding, width = 7, 16, 8
+    tasks = (Binary(name="a"), Regression(name="b"))
+    model = MultiTaskModel(Text((length,), words=20, form=form, embedding=embedding, width=width), tasks, hidden=())
+    gru = length * 2 * 3 * (width // 2 * embedding + (width // 2) ** 2)
+    projections, feed_forward, attention = 4 * width**2, 2 * width * 2 * width, 2 * length * width
+    transformer = length * (embedding * width + projections + feed_forward + attention)
+    trunk = {"gru": gru, "transformer": transformer}[form]
+    assert cost_of(model, {"texts": (length,)}, {"texts": ["a", "b"]}).multiply_adds == trunk + len(tasks) * width
+    assert torch.backends.mha.get_fastpath_enabled(), "counting leaves the machine as it was"

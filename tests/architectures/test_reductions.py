@@ -11,6 +11,7 @@ from torch import Tensor
 
 from polytask import fit
 from polytask.architectures import Constrained, DSelectK, LearnedBranching, MultiTaskModel, Sluice, SparseExperts
+from polytask.architectures.constrained import _trace_norm
 from polytask.architectures.dselect_k import smooth_step
 from polytask.data import Source
 from polytask.encoders import MLP
@@ -116,6 +117,29 @@ def test_the_trace_norm_is_a_sum_of_singular_values() -> None:
     penalty = model.architecture.penalty()
     assert penalty is not None
     assert float(penalty.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("distance", ["l2", "trace-norm"])
+def test_encoders_that_are_alike_are_not_driven_apart(distance: str) -> None:
+    """The trace norm of T equal rows is √T ‖θ‖: its slope pulls all of them in the same way, and nowhere else."""
+    model = network(f"constrained(strength=1.0, distance={distance})")
+    penalty = model.architecture.penalty()
+    assert penalty is not None
+    penalty.backward()
+    for one, other in zip(*(encoder.parameters() for encoder in cast("Constrained", model.architecture).separate.encoders), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.allclose(one.grad, other.grad, atol=1e-6)
+        length = float(one.detach().norm())
+        expected = one.detach() / length / 2**0.5 if distance == "trace-norm" and length else torch.zeros_like(one)
+        assert torch.allclose(one.grad, expected, atol=1e-5)
+
+
+def test_the_slope_of_the_trace_norm_is_that_of_the_singular_values() -> None:
+    rows = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    (slope,) = torch.autograd.grad(_trace_norm(rows), rows)
+    (expected,) = torch.autograd.grad(torch.linalg.svdvals(rows).sum(), rows)
+    assert torch.allclose(slope, expected, atol=1e-12)
 
 
 def test_penalties_reach_the_gradient_beside_the_balancer() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from polytask.architectures.model import MultiTaskModel
@@ -64,8 +66,20 @@ def _work(model: MultiTaskModel, source: str, shape: tuple[int, ...], tasks: tup
     """Multiply-adds of one input's predictions."""
     example, training = model.example(source), model.training
     model.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), _spelled_out(), FlopCounterMode(display=False) as counter:
         model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tasks, source)
     model.train(training)
     # The counter takes a multiplication and an addition as two operations.
     return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def _spelled_out() -> Iterator[None]:
+    """Attention in single products: the counter does not know what is fused, and would take it for nothing."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
