@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from polytask import fit
-from polytask.architectures import AITM, MultiTaskModel, parts_of
+from polytask import Study, fit
+from polytask.architectures import AITM, MultiTaskModel, NetworkPlan, parts_of
 from polytask.architectures.esmm import logit_of_product
 from polytask.balancing.named import balancer_named
-from polytask.data import Source, entire_space, given
+from polytask.data import Source, Sources, entire_space, given
 from polytask.encoders import MLP, Text
 from polytask.errors import ConfigError, DataError
 from polytask.gradients import Backward
@@ -211,3 +211,30 @@ def test_what_lies_below_representations_and_is_one_task_s_own_is_trained(spelle
     backward = Backward(balancer_named("graddrop", {}, {}), tasks=NAMES, shared=model.shared_parameters(), model=model)
     backward(losses, features=list({id(v): v for v in z.values()}.values()))
     assert all(p.grad is not None and torch.allclose(p.grad, g, atol=1e-6) for p, g in zip(own, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("spelled", "left"),
+    [
+        ("graph(edges=[[a, b], [b, c]])", "graph(edges=[['b', 'c']])"),
+        ("esmm(chain=[a, b, c])", "esmm(chain=['b', 'c'])"),
+        ("aitm(chain=[a, c])", "aitm(chain=['c'])"),
+        ("esmm", "esmm"),
+        ("mmoe(experts=3)", "mmoe(experts=3)"),
+        ("graph(edges=[[b, c]])", "graph(edges=[[b, c]])"),
+    ],
+)
+def test_a_network_without_a_task_has_no_edges_to_it(spelled: str, left: str) -> None:
+    plan = NetworkPlan("mlp", (3,), architecture=spelled).without(["a"])
+    assert plan.architecture.replace('"', "'") == left
+    plan.build([Binary(name="b"), Binary(name="c")], seed=0)
+
+
+@pytest.mark.parametrize("spelled", ["graph(edges=[[a, b]])", "esmm(chain=[a, b])", "aitm(chain=[a, b])"])
+def test_studies_compare_graphs_with_single_tasks(spelled: str) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
+    labels = {"a": (x[:, 0] > 0).astype(int), "b": ((x[:, 0] > 0) & (x[:, 1] > 0)).astype(int)}
+    sources = Sources((Source("table", x, labels),), lambda: (Source("table", x, labels),))
+    tasks = [Binary(name=name, classes=(0, 1)) for name in labels]
+    study = Study(sources, tasks, arms=["single", "equal"], architecture=spelled, encoder="mlp", seeds=2, workers=1, training={"epochs": 1})
+    assert set(study.run().verdict.tasks) == {"a", "b"}

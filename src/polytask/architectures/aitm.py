@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +82,11 @@ class AITM(Architecture):
         self.transfers = nn.ModuleDict({module_key(task): Transfer(size) for task in self.before})
         self._calibrated: list[tuple[str, str]] = []
         self._excess: list[Tensor] = []
+
+    @classmethod
+    def options_without(cls, options: Mapping[str, Any], absent: Collection[str]) -> dict[str, Any]:
+        """The chain of the tasks that are there."""
+        return {name: [task for task in value if task not in absent] for name, value in options.items()}
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
         """Between binary tasks there is a calibration."""

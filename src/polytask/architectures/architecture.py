@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,17 @@ class Architecture(nn.Module, ABC):
         super().__init__()
         self.tasks = tuple(tasks)
         self.register_buffer("example", encoder.example(2), persistent=False)
+
+    @classmethod
+    def options_without(cls, options: Mapping[str, Any], absent: Collection[str]) -> dict[str, Any]:
+        """The options of a network that has not these tasks: those that name tasks leave them out.
+
+        Args:
+            options: Of a network that has them.
+            absent: Names of tasks.
+        """
+        del absent
+        return dict(options)
 
     @abstractmethod
     def width(self, task: str) -> int:

@@ -107,4 +107,5 @@ def _trace_norm(layer: Tensor) -> Tensor:
         u, s, v = torch.linalg.svd(layer, full_matrices=False)
         there = s > s[0] * max(layer.shape) * torch.finfo(s.dtype).eps
         slope = (u * there) @ v
-    return (slope * layer).sum()
+    norm: Tensor = (slope * layer).sum()
+    return norm

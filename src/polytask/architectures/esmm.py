@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,11 @@ class ESMM(Architecture):
         super().__init__(tasks, encoder)
         self.hard = HardSharing(encoder, tasks)
         self.chain, self._given = checked_chain("esmm", chain, self.tasks), chain is not None
+
+    @classmethod
+    def options_without(cls, options: Mapping[str, Any], absent: Collection[str]) -> dict[str, Any]:
+        """The chain of the tasks that are there."""
+        return {name: [task for task in value if task not in absent] for name, value in options.items()}
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
         """Binary tasks alone have a place in the chain."""

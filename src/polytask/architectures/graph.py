@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import ClassVar, cast, final
+from typing import Any, ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,11 @@ class TaskGraph(Architecture):
         except CycleError as error:
             found = " -> ".join(cast("list[str]", error.args[1]))
             raise ConfigError("edges go round in a circle", where="graph, edges", found=found) from None
+
+    @classmethod
+    def options_without(cls, options: Mapping[str, Any], absent: Collection[str]) -> dict[str, Any]:
+        """Edges between the tasks that are there."""
+        return {name: [edge for edge in value if not set(absent) & set(edge)] for name, value in options.items()}
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
         """Refuse edges from tokens to rows."""

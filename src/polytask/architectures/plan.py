@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from polytask.architectures.stems import Stem
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 from polytask.registry import find
+from polytask.registry.spelling import spelled_component
 from polytask.tasks import Task
 
 
@@ -104,6 +106,20 @@ class NetworkPlan:
     def among(self, sources: Sequence[str]) -> NetworkPlan:
         """The same for a network that sees these sources alone."""
         return replace(self, stems={source: plan for source, plan in self.stems.items() if source in sources})
+
+    def without(self, absent: Collection[str]) -> NetworkPlan:
+        """The same for a network that has not these tasks: edges to them are none.
+
+        Example:
+            >>> NetworkPlan("mlp", (4,), architecture="graph(edges=[[click, buy]])").without(["click"]).architecture
+            'graph(edges=[])'
+        """
+        name, options = spelled_component("architecture", self.architecture)
+        left = find("architecture", name).resolve().options_without(options, absent)
+        if left == options:
+            return self
+        spelled = ", ".join(f"{option}={json.dumps(value)}" for option, value in left.items())
+        return replace(self, architecture=f"{name}({spelled})")
 
     def shape_of(self, source: str) -> tuple[int, ...]:
         """The shape of one input of that source."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,10 +51,11 @@ class Arm:
         """Whether it is a way to train tasks together, and so one that may be chosen."""
         return self.name != SINGLE and not self.trees
 
-    def plan(self, common: NetworkPlan) -> NetworkPlan:
-        """What this arm's networks are made of, given what those of the study are."""
+    def plan(self, common: NetworkPlan, absent: Collection[str] = ()) -> NetworkPlan:
+        """What a network of this arm that has not these tasks is made of, given what those of the study are."""
         options = {**common.encoder_options, **{name: tuple(v) if isinstance(v, list) else v for name, v in self.encoder.items()}}
-        return replace(common, architecture=self.architecture or common.architecture, encoder_options=options)
+        plan = replace(common, architecture=self.architecture or common.architecture, encoder_options=options)
+        return plan.without(absent)
 
 
 def parse_arm(text: str, tasks: Sequence[str]) -> Arm:

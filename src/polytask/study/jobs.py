@@ -143,7 +143,8 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
         return
     arm, options = with_settings(job.arm, assignment.options, job.settings)
     tasks = tuple(task for task in assignment.tasks if task.name in job.tasks)
-    plan = arm.plan(assignment.plan).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
+    absent = {task.name for task in assignment.tasks} - set(job.tasks)
+    plan = arm.plan(assignment.plan, absent).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
     if job.start is not None:
         start_from(model, load_network(job.start).model)

@@ -66,7 +66,7 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
     for arm in arms:
         for group in () if arm.trees else arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
-            model = arm.plan(plan).build(learned, seed=0)
+            model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
             if options.weights is not None:
                 load_weights(model, options.weights)
             freeze(model, options.freeze)
