@@ -291,8 +291,8 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"weights": "nowhere.safetensors"}, "nowhere.safetensors"),
         ({"epochs": 0}, "training, epochs"),
         ({"lr": float("nan")}, "training, lr"),
-        ({"learning_rate": 0.1}, "extra inputs"),
-        ({"initialisation": "he"}, "extra inputs"),  # the network's, which is there already
+        ({"learning_rate": 0.1}, "there is no such choice"),
+        ({"initialisation": "he"}, "there is no such choice"),  # the network's, which is there already
         ({"stop": "median"}, "training, stop"),
         ({"batch_size": 0}, "training, batch_size"),
     ],
