@@ -3,15 +3,17 @@
     POLYTASK_DATA=… python benchmarks/tables.py [--data enb jura …] [--seeds 5] [--jobs 2] [--methods joint single mlp boosting]
                                                 [--inner] [--set name=value …] [--gaps] [--out results.csv]
 
-Seed s holds out a fifth of the rows for testing: the first fifth of `numpy.random.default_rng(s).permutation(rows)`, which is all there
-is to commit of a split. With `--inner` the test rows are left alone, and a quarter of the training rows takes their place: that is how
-defaults were chosen. With `--gaps` every label is taken away with probability one half in training (five targets of `wq`), and the same
-estimator is also trained on the complete rows alone.
+Seed s holds out a fifth of the rows for testing: those of `splits.parquet`, beside this file. They are the first fifth of
+`numpy.random.default_rng(s).permutation(rows)` as NumPy draws it today, and stay what they are when it draws otherwise. The file also
+knows a fingerprint of each table's targets: another table is refused. `401ksubs` needs the extra `examples`. With `--inner` the test rows
+are left alone, and a quarter of the training rows takes their place: that is how defaults were chosen. With `--gaps` every label is taken
+away with probability one half in training (five targets of `wq`), and the same estimator is also trained on the complete rows alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 import warnings
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
@@ -96,6 +99,30 @@ DATA: Mapping[str, Callable[[], Data]] = {
 }
 
 
+SPLITS = Path(__file__).with_name("splits.parquet")
+
+
+def held_out(name: str, seed: int, Y: pd.DataFrame) -> Array:
+    """The test rows of a split, ascending; refused where the table is another than that of which they are rows."""
+    table = pq.read_table(SPLITS, filters=[("data", "=", name), ("seed", "=", seed)])
+    known = (table.schema.metadata or {}).get(name.encode(), b"").decode()
+    if not table.num_rows or known != fingerprint(Y):
+        sys.exit(f"{SPLITS.name} has no split {seed} of this table {name}: {len(Y)} rows, fingerprint {fingerprint(Y)}, known is {known}")
+    rows: Array = table["row"].to_numpy()
+    return rows
+
+
+def fingerprint(Y: pd.DataFrame) -> str:
+    """Of the targets of a table, in the order of its rows."""
+    return hashlib.sha256(Y.to_numpy(dtype="<f8", na_value=np.nan).tobytes()).hexdigest()[:16]
+
+
+def divided(name: str, seed: int, Y: pd.DataFrame) -> tuple[Array, Array]:
+    """Training rows in the order of the seed's permutation, and test rows."""
+    test, order = held_out(name, seed, Y), np.random.default_rng(seed).permutation(len(Y))
+    return order[~np.isin(order, test)], test
+
+
 def score(y: Array, found: Array, *, binary: bool) -> float:
     """Area under the curve of yes or no, root of the mean squared error of numbers."""
     return float(roc_auc_score(y, found)) if binary else float(root_mean_squared_error(y, found))
@@ -160,9 +187,9 @@ def one(name: str, seed: int, method: str, *, inner: bool, choices: Mapping[str,
 
     warnings.simplefilter("ignore")
     data = DATA[name]()
-    order = np.random.default_rng(seed).permutation(len(data.X))
-    fifth = len(order) // 5
-    test, train = (order[fifth : 2 * fifth], order[2 * fifth :]) if inner else (order[:fifth], order[fifth:])
+    train, test = divided(name, seed, data.Y)
+    if inner:
+        train, test = train[len(test) :], train[: len(test)]
     begun = time.perf_counter()
     if method == "joint":
         predict = network(data, [str(name) for name in data.Y], train, seed, choices)
@@ -188,9 +215,9 @@ def with_gaps(seed: int) -> list[dict[str, Any]]:
     warnings.simplefilter("ignore")
     data = DATA["wq"]()
     targets = [str(name) for name in data.Y][:5]
+    train, test = divided("wq", seed, data.Y)
     random = np.random.default_rng(seed)
-    order = random.permutation(len(data.X))
-    test, train = order[: len(order) // 5], order[len(order) // 5 :]
+    random.permutation(len(data.X))  # drawn by `divided`, too: what is taken away comes after it
     Y = data.Y[targets].copy()
     taken = random.random((len(train), len(targets))) < 0.5
     Y.iloc[train] = Y.iloc[train].mask(taken)

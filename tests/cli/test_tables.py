@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +15,8 @@ import yaml
 
 from polytask.cli import app
 from polytask.cli.tables import spread
+from polytask.errors import ConfigError
+from polytask.study import StudyConfig, checked
 
 ROWS = 160
 
@@ -112,6 +117,42 @@ def test_weights_of_a_study_file_are_used_or_refused(call: object, sales: Path, 
     path.write_text(yaml.safe_dump(content))
     assert call("study", str(path), "--out", str(tmp_path / "b"), "--quiet") == 0  # type: ignore[operator]
     assert yaml.safe_load((tmp_path / "b" / "run.yaml").read_text())["arms"] == ["single", "fixed", "uncertainty"]
+
+
+DOCUMENTED = re.findall(r"```yaml\n(.*?)```", (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def schema_of(call: object, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert call("schema", *words) == 0  # type: ignore[operator]
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize("text", DOCUMENTED)
+def test_study_files_of_the_manual_are_what_the_schema_and_the_reader_take(
+    call: object, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    content = yaml.safe_load(text)
+    jsonschema.validate(content, schema_of(call, capsys))
+    assert checked(StudyConfig, content, where="study").arms
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"arm": ["single"]}, {"training": {"epoch": 1}}, {"tables": {"a": {"file": "a.csv", "targets": []}}}, {"seeds": "many"}],
+)
+def test_the_schema_refuses_what_the_reader_refuses(call: object, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        checked(StudyConfig, wrong, where="study")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, schema_of(call, capsys))
+
+
+def test_the_file_of_a_run_is_what_the_schema_takes(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = ("train", str(sales), "--targets", "churn", "value", "--weight", "churn=2", "--out", str(tmp_path / "run"), *FAST)
+    assert call(*said) == 0  # type: ignore[operator]
+    capsys.readouterr()
+    jsonschema.validate(yaml.safe_load((tmp_path / "run" / "run.yaml").read_text()), schema_of(call, capsys, "--train"))
 
 
 def test_the_schema_names_every_choice(call: object, capsys: pytest.CaptureFixture[str]) -> None:

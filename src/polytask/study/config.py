@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 
 from polytask.datasets.tables import TableOptions
 from polytask.errors import ConfigError
@@ -13,6 +13,9 @@ from polytask.evaluation.verdict import MOST_LOOKS
 from polytask.study.settings import Tuned
 from polytask.training import TrainingOptions
 from polytask.training.options import LEFT_OPEN, one_line
+
+SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
+"""As study files write seeds: how many, or which."""
 
 
 class NetworkConfig(BaseModel):
@@ -109,7 +112,7 @@ class StudyConfig(NetworkConfig):
     keeps_test_rows: ClassVar[bool] = True
 
     arms: tuple[str, ...] = ("single", "equal", "uncertainty")
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds: Annotated[tuple[int, ...], WithJsonSchema(SEEDS)] = (0, 1, 2, 3, 4)
     margins: dict[str, float] = Field(default_factory=dict)
     plan: Literal["grid", "race"] = "grid"
     trials: int = Field(1, ge=1)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
 
 from polytask.data.reading import ReadingOptions
 from polytask.errors import ConfigError
 from polytask.registry.rows import nearest
+
+TARGETS: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["string", "null"]}},
+        {"type": "array", "minItems": 1, "items": {"type": "string"}},
+    ]
+}
+"""As study files write targets: with their kinds, or their names alone."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class TableOptions:
     """
 
     file: str
-    targets: Mapping[str, str | None]
+    targets: Annotated[Mapping[str, str | None], WithJsonSchema(TARGETS)]
     test: str | None = None
     test_share: float | None = None
     group: str | None = None
