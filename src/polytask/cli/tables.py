@@ -64,6 +64,8 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
     weights = {name: _number(value) for name, value in _pairs(given.get("weights"), "--weight").items()}
     plain = ("group", "time", "split", "unit", "without", "categories", "missing", "delimiter", "encoding", "test")
     table |= {name: given[name] for name in plain if given.get(name) is not None}
+    if table.get("delimiter") in ("\\t", "tab"):  # as a shell passes it on
+        table["delimiter"] = "\t"
     if table.get("test"):
         table["test"] = str(Path(table["test"]).resolve())
     if weights:

@@ -141,7 +141,7 @@ class Cells:
                 where,
                 "dressed",
                 "a number with separators, a decimal comma, a currency or %",
-                f"Write it plainly, as in 1234.5, or read with categories=({shown(self.name)},)",
+                f"Write it plainly, as in 1234.5, or read with categories=({shown(self.name)},) (--category)",
             )
         if self.booleans == self.filled:
             return "boolean", ""
@@ -152,7 +152,7 @@ class Cells:
             # A text that is shown otherwise than it is cannot be copied.
             spoken = f"({shown(text)},)" if plain(text) == text and "  " not in text else "(that text,)"
             remedy = f"If it means no value, read with missing={spoken}"
-            remedy += f"; if the column holds categories, with categories=({shown(self.name)},)"
+            remedy += f" (--missing); if the column holds categories, with categories=({shown(self.name)},) (--category)"
             self._refuse(where, "text", "no number, in a column of numbers", remedy)
         if self.dates == self.filled:
             self._check_dates(where)
@@ -170,7 +170,9 @@ class Cells:
 
     def _check_dates(self, where: str) -> None:
         if "impossible" in self.first:
-            self._refuse(where, "impossible", "a date that does not exist", f"Correct it, or read with categories=({shown(self.name)},)")
+            self._refuse(
+                where, "impossible", "a date that does not exist", f"Correct it, or read with categories=({shown(self.name)},) (--category)"
+            )
         if 0 < self.zoned < self.dates:
             late = max("zoned", "unzoned", key=lambda name: self.first[name])
             self._refuse(where, late, "times with and without a time zone in one column", "Write all of them in one way")

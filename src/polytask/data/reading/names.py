@@ -27,7 +27,7 @@ def column_names(cells: list[str], path: Path, options: ReadingOptions) -> tuple
                     "one column only: another delimiter seems to be used",
                     where=where,
                     found=f"{spoken} in {shown(names[0])}",
-                    remedy=f"Read it with delimiter={mark!r}",
+                    remedy=f"Read it with delimiter={mark!r} (--delimiter)",
                 )
     check_names(names, where, options.most_columns)
     return names

@@ -141,7 +141,7 @@ class TextStream(io.RawIOBase):
                 f"this is no {self.options.encoding} text",
                 self._seen + len(good),
                 bad,
-                'Name the encoding, as in encoding="cp1252" or "utf-16"',
+                'Name the encoding, as in encoding="cp1252" or "utf-16" (--encoding)',
             )
         if not self._seen:
             text = text.removeprefix("\ufeff")
