@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from polytask.cli import app
 from polytask.cli.tables import spread
+from polytask.data.reading import TableFile
 from polytask.errors import ConfigError
 from polytask.study import StudyConfig, checked
 
@@ -75,6 +77,20 @@ def test_train_predict_evaluate(call: object, sales: Path, tmp_path: Path, capsy
     assert call("evaluate", str(run), str(sales), "-o", str(tmp_path / "metrics.csv")) == 0  # type: ignore[operator]
     metrics = pd.read_csv(tmp_path / "metrics.csv")
     assert metrics.query("target == 'churn'")["rows"].unique().tolist() == [int(table()["churn"].notna().sum())]
+
+
+def test_unknown_categories_are_one_line_over_all_chunks(
+    call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ("train", str(sales), "--targets", "churn", "--out", str(tmp_path / "run"), *FAST, "--quiet")
+    assert call(*said) == 0  # type: ignore[operator]
+    towns = ["Ulm"] * 60 + ["Bern"] * 40 + ["Oslo"] * 60
+    table().assign(town=towns).to_csv(tmp_path / "new.csv", index=False)
+    monkeypatch.setattr(TableFile, "chunks", partialmethod(TableFile.chunks, rows=37))
+    capsys.readouterr()
+    assert call("predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), "-o", str(tmp_path / "o.csv")) == 0  # type: ignore[operator]
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")]
+    assert notes == ["note: categories that training had not count as unknown: column 'town': 100 of 160 rows ('Ulm', 'Bern')"]
 
 
 def test_a_study_repeats_itself_from_its_own_file(call: object, sales: Path, tmp_path: Path) -> None:

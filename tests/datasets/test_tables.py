@@ -584,8 +584,11 @@ def _all(loaded: Loaded) -> list[Any]:
     return [*loaded.sources, *loaded.sources.open_test()]
 
 
-def test_training_on_a_large_table_gives_the_same_weights(write: Write) -> None:
-    path = write(sales())
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_training_on_a_large_table_gives_the_same_weights(write: Write, tmp_path: Path, ending: str) -> None:
+    path = write(sales(), f"sales.{ending}") if ending != "parquet" else str(tmp_path / "sales.parquet")
+    if ending == "parquet":
+        sales().to_parquet(path, row_group_size=37)
     weights = []
     for large in (False, True):
         loaded = load(path, large=large, without=("row",))

@@ -172,3 +172,9 @@ def test_what_cannot_be_is_one_line(case: str) -> None:
     with pytest.raises(PolytaskError, match=text) as caught:
         quick(**options).fit(given.get("X", X), given.get("y", Y), **data)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_targets_are_scored_by_name_in_any_order() -> None:
+    both = pd.DataFrame({"low": X["age"], "high": 100 + 9 * X["size"]})
+    fitted = quick(MultiTaskRegressor).fit(X, both)
+    assert fitted.score(X, both[["high", "low"]]) == pytest.approx(fitted.score(X, both))

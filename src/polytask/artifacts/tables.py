@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from polytask.artifacts.model import Model, load
 from polytask.data import Columns
-from polytask.data.columns import FILE_ROW, Category, Text
+from polytask.data.columns import FILE_ROW, Category, Text, Unknown
 from polytask.data.reading import ReadingOptions, TableFile, names_of, open_table
 from polytask.datasets.tables import TableOptions
 from polytask.datasets.tables.opened import OpenedTable
@@ -87,7 +87,7 @@ class TableModel:
         """
         if out.suffix not in {".csv", ".parquet"}:
             raise ConfigError("predictions are written as .csv or .parquet", where=str(out))
-        unknown: list[str] = []
+        unknown = Unknown(self.coding.columns)
         frames = list(self._frames(self.opened(table), proba, unknown))
         whole = pd.concat(frames, ignore_index=True)
         buffer = io.BytesIO()
@@ -97,13 +97,12 @@ class TableModel:
             harmless(whole).to_csv(buffer, index=False, lineterminator="\n")
         with storage_errors(out):
             write_bytes(out, buffer.getvalue())
-        return unknown
+        return [unknown.line()] if unknown.found else []
 
-    def _frames(self, file: TableFile, proba: bool, unknown: list[str]) -> Iterator[pd.DataFrame]:
+    def _frames(self, file: TableFile, proba: bool, unknown: Unknown) -> Iterator[pd.DataFrame]:
         for frame in file.chunks():
             chunk = frame.rename_axis(index=FILE_ROW)
-            new = self.coding.unknown(chunk)
-            unknown += [new] if new else []
+            unknown.take_in(chunk)
             with inside(file.path):
                 found = self.model.predict(chunk, self.source)
                 if proba:

@@ -49,6 +49,11 @@ class ArrayEstimator(TableEstimator):
         found = [self._task(name).decode(predictions.values) for name, predictions in self._predictions(X).items()]
         return found[0] if self._flat else np.column_stack(found)
 
+    def _ordered(self, y: Any) -> pd.DataFrame:  # noqa: ANN401
+        """Targets in the order of training, where they have the names that they had there."""
+        targets, names = target_frame(y)[0], [task.name for task in self.tasks_]
+        return targets[names] if set(targets) == set(names) else targets
+
     def _kind(self, column: pd.Series[Any]) -> str:
         raise NotImplementedError
 

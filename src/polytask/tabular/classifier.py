@@ -13,7 +13,6 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 
 from polytask.tabular.arrays import ArrayEstimator
-from polytask.tabular.base import target_frame
 from polytask.tasks import Task
 
 Array = NDArray[Any]
@@ -49,8 +48,9 @@ class MultiTaskClassifier(ClassifierMixin, ArrayEstimator):  # type: ignore[misc
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401
         """The mean over targets of the accuracy, on the rows that have a label."""
-        targets = target_frame(y)[0]
-        found = np.asarray(self.predict(X)).reshape(len(targets), -1)
+        found = np.asarray(self.predict(X))
+        targets = self._ordered(y)
+        found = found.reshape(len(targets), -1)
         scores = []
         for place, name in enumerate(targets):
             there = targets[name].notna().to_numpy()

@@ -10,7 +10,6 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from polytask.tabular.arrays import ArrayEstimator
-from polytask.tabular.base import target_frame
 
 
 @final
@@ -29,8 +28,9 @@ class MultiTaskRegressor(RegressorMixin, ArrayEstimator):  # type: ignore[misc] 
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401
         """The mean over targets of R², on the rows that have a label."""
-        targets = target_frame(y)[0]
-        found = np.asarray(self.predict(X)).reshape(len(targets), -1)
+        found = np.asarray(self.predict(X))
+        targets = self._ordered(y)
+        found = found.reshape(len(targets), -1)
         scores = []
         for place, name in enumerate(targets):
             there = targets[name].notna().to_numpy()

@@ -7,5 +7,6 @@ from polytask.data.columns.columns import Columns
 from polytask.data.columns.date import Date
 from polytask.data.columns.number import Number
 from polytask.data.columns.text import Text
+from polytask.data.columns.unknown import Unknown
 
-__all__ = ["AS_IT_IS", "FILE_ROW", "Boolean", "Category", "Column", "Columns", "Date", "Number", "Text"]
+__all__ = ["AS_IT_IS", "FILE_ROW", "Boolean", "Category", "Column", "Columns", "Date", "Number", "Text", "Unknown"]

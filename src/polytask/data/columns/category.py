@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -45,11 +44,10 @@ class Category(Column):
         table = np.array([*(numbers.get(word(value), UNKNOWN) for value in distinct), UNKNOWN], dtype=np.int64)
         return np.asarray(table[codes])[:, np.newaxis]
 
-    def unknown(self, cells: pd.Series[Any]) -> tuple[int, Sequence[str]]:
-        """Cells whose category training had not, and their categories."""
+    def unknown(self, cells: pd.Series[Any]) -> Counter[str]:
+        """Categories that training had not, and how many cells hold them."""
         known = set(self.levels)
-        new = {level: count for level, count in counted(cells).most_common() if level not in known}
-        return sum(new.values()), list(new)
+        return Counter({level: count for level, count in counted(cells).items() if level not in known})
 
 
 def counted(cells: pd.Series[Any]) -> Counter[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -47,10 +48,10 @@ class Column(ABC):
             DataError: A cell that this kind of column cannot hold; the message names the row.
         """
 
-    def unknown(self, cells: pd.Series[Any]) -> tuple[int, Sequence[str]]:
-        """How many cells hold something that training had not, and what that is; by default nothing is of that sort."""
+    def unknown(self, cells: pd.Series[Any]) -> Counter[str]:
+        """What cells hold that training had not, and how often; by default nothing is of that sort."""
         del cells
-        return 0, ()
+        return Counter()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""

@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data.coding import Array, Coding
-from polytask.data.columns.column import NUMBER, Column, first_bad, shown
+from polytask.data.columns.column import NUMBER, Column, first_bad
 from polytask.data.columns.seen import Seen
+from polytask.data.columns.unknown import Unknown
 from polytask.errors import DataError, StorageError
 
 
@@ -93,13 +94,9 @@ class Columns(Coding):
 
     def unknown(self, raw: pd.DataFrame) -> str:
         """One line on the categories of a table that training had not, or nothing: they all count as unknown."""
-        parts = []
-        for column in self.columns:
-            count, new = column.unknown(raw[column.name])
-            if count:
-                names = f"{', '.join(map(shown, new[:3]))}{', …' if len(new) > 3 else ''}"
-                parts.append(f"column {column.name!r}: {count} of {len(raw)} rows ({names})")
-        return f"categories that training had not count as unknown: {'; '.join(parts)}" if parts else ""
+        new = Unknown(self.columns)
+        new.take_in(raw)
+        return new.line()
 
     def facts(self) -> Mapping[str, Any]:
         """How many codes each place of the matrix has, and which numbers had gaps."""
