@@ -8,6 +8,8 @@ from typing import Any, Generic, cast
 
 from polytask import datasets
 from polytask.balancing.named import uses_task_weights
+from polytask.balancing.weighing import USUAL as USUAL_BALANCER
+from polytask.balancing.weighing import WEIGHING, balancer_for, check_weights, spoken
 from polytask.data import Columns, Sources
 from polytask.datasets.download import Progress, ignore
 from polytask.datasets.tables import load_tables
@@ -19,8 +21,6 @@ from polytask.study.presets import study_choices
 from polytask.study.relate_config import RelateConfig
 from polytask.tasks import Task
 from polytask.training.presets import preset, training_choices
-from polytask.training.weighing import USUAL as USUAL_BALANCER
-from polytask.training.weighing import WEIGHING, balancer_for, check_weights, spoken
 
 USUAL = "standard"
 
@@ -96,17 +96,19 @@ def _weighed(config: Config, given: Collection[str], tasks: Sequence[Task]) -> C
     Raises:
         ConfigError: Weights that nothing uses, or all of them 0.
     """
+    weights = {task.name: task.weight for task in tasks}
     if isinstance(config, TrainConfig | RelateConfig):
-        chosen = balancer_for(tasks, config.balancer if "balancer" in given else None)
+        chosen = balancer_for(weights, config.balancer if "balancer" in given else None)
         return cast(Config, config.model_copy(update={"balancer": chosen}))
-    check_weights(tasks)
-    if not isinstance(config, StudyConfig) or all(task.weight == 1 for task in tasks):
+    check_weights(weights)
+    if not isinstance(config, StudyConfig) or all(weight == 1 for weight in weights.values()):
         return config
-    names = [task.name for task in tasks]
     arms = config.arms if "arms" in given else tuple(WEIGHING if arm == USUAL_BALANCER else arm for arm in config.arms)
-    if not any(uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, names) for text in arms) if not arm.trees):
+    if not any(
+        uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if not arm.trees
+    ):
         remedy = f"Leave the weights out, or add the arm {WEIGHING!r}"
-        raise ConfigError("no arm uses the tasks' weights", where=f"arms {', '.join(arms)}", found=spoken(tasks), remedy=remedy)
+        raise ConfigError("no arm uses the tasks' weights", where=f"arms {', '.join(arms)}", found=spoken(weights), remedy=remedy)
     return config.model_copy(update={"arms": arms})
 
 

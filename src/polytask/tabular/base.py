@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from polytask.balancing.weighing import balancer_for
 from polytask.data import Columns, Source
 from polytask.data.reading import check_frame
 from polytask.datasets.tables import as_frame, labels_of, task_for
@@ -28,7 +29,6 @@ from polytask.training import fit, training_options
 from polytask.training.network import Network
 from polytask.training.planning import plan_for
 from polytask.training.presets import training_choices
-from polytask.training.weighing import balancer_for
 
 Array = NDArray[Any]
 SOURCE = "table"
@@ -86,7 +86,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
         source = Source(SOURCE, coding.encode(X), labels, coding=coding, weights=weights)
         choices = self._choices(len(source))
         plan = plan_for([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
-        balancer = balancer_for(tasks, self.balancer)
+        balancer = balancer_for({task.name: task.weight for task in tasks}, self.balancer)
         run = fit(plan.build(tasks, seed), [source], balancer, seed=seed, options=training_options(**choices))
         self.network_ = Network.of(plan, run)
         self.tasks_ = run.tasks
