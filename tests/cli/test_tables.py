@@ -123,6 +123,42 @@ def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path) -> Non
     assert set(verdict["tasks"]) == {"churn", "value"}
 
 
+WRONG_FILES: dict[str, tuple[str, str]] = {
+    "no file": ("tables: {s: {fil: sales.csv, targets: [churn]}}", "tables.s.fil: there is no such choice. Did you mean 'file'"),
+    "no targets": ("tables: {s: {file: sales.csv}}", "tables.s.targets: this must be said"),
+    "a table without options": ("tables: {s: sales.csv}", "tables.s: names with values are needed"),
+    "a list of tables": ("tables: [sales.csv]", "tables: names with values are needed"),
+    "a table twice": ("tables:\n  s: {file: sales.csv, targets: [churn]}\n  s: {file: sales.csv, targets: [value]}", "line 3"),
+    "a target twice": ("tables: {s: {file: sales.csv, targets: [churn, churn]}}", "a target is named twice"),
+    "a kind that is a number": ("tables: {s: {file: sales.csv, targets: {churn: 3}}}", "targets.churn: a text is needed (found 3)"),
+    "a word for a list": (
+        "tables: {s: {file: sales.csv, targets: [churn], without: part}}",
+        "a list is needed (found 'part'). Write it as [part]",
+    ),
+    "an arm for a list": ("tables: {s: {file: sales.csv, targets: [churn]}}\narms: single", "arms: a list is needed"),
+    "an unknown arm": ("tables: {s: {file: sales.csv, targets: [churn]}}\narms: [single, eqaul]", "Did you mean 'equal'"),
+    "an unknown sampling": ("tables: {s: {file: sales.csv, targets: [churn]}}\ntraining: {sampling: uniforn}", "'uniforn'"),
+    "an unknown choice of training": ("tables: {s: {file: sales.csv, targets: [churn]}}\ntraining: {samplng: uniform}", "'sampling'"),
+    "an unknown option": ("tables: {s: {file: sales.csv, targets: [churn]}}\nencoder_options: {hiden: [3]}", "Did you mean 'hidden'"),
+    "an unknown preset": ("tables: {s: {file: sales.csv, targets: [churn]}}\npreset: quik", "Did you mean 'quick'"),
+    "a misspelt table": ("table: {s: {file: sales.csv, targets: [churn]}}", "names no source"),
+    "two sources": ("source: mnist-fashion\ntables: {s: {file: sales.csv, targets: [churn]}}", "found both"),
+    "one seed": ("tables: {s: {file: sales.csv, targets: [churn]}}\nseeds: 1", "at least 2 different seeds"),
+    "no mapping": ("- a", "a study file is a mapping"),
+    "an open bracket": ("tables: {s: {file: sales.csv, targets: [churn]}", "no plain YAML"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_FILES)
+def test_a_study_file_that_cannot_be_is_one_line(call: object, sales: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    text, words = WRONG_FILES[case]
+    (sales.parent / "study.yaml").write_text(text)
+    assert call("study", str(sales.parent / "study.yaml"), "--out", str(sales.parent / "run")) == app.USER_CAN_MEND  # type: ignore[operator]
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
 def test_weights_of_a_study_file_are_used_or_refused(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = {"file": str(sales), "targets": ["churn", "value"], "weights": {"churn": 2}, "without": ["part", "customer"]}
     content = {"tables": {"sales": table}, "preset": "quick", "seeds": 2, "workers": 1, "training": {"epochs": 1, "threads": 1}}

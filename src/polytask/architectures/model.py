@@ -16,6 +16,7 @@ from polytask.encoders import Encoder
 from polytask.encoders.initialisation import initialise
 from polytask.errors import ConfigError
 from polytask.registry import find
+from polytask.registry.misfit import misfit
 from polytask.registry.spelling import spelled_component
 from polytask.seeds import seed_of
 from polytask.tasks import Task
@@ -170,8 +171,9 @@ def architecture_named(spelled: str, encoder: Encoder, tasks: Sequence[str]) -> 
         3
     """
     name, options = spelled_component("architecture", spelled)
+    kind = find("architecture", name).resolve()
     try:
-        architecture: Architecture = find("architecture", name).resolve()(encoder, tasks, **options)
+        architecture: Architecture = kind(encoder, tasks, **options)
     except TypeError as error:
-        raise ConfigError("these options do not fit", where=f"architecture {name!r}", found=error) from None
+        raise misfit(kind, options, f"architecture {name!r}", error, own=["encoder", "tasks"]) from None
     return architecture

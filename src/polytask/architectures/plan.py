@@ -11,8 +11,8 @@ from typing import Any
 from polytask.architectures.model import MultiTaskModel
 from polytask.architectures.stems import Stem
 from polytask.encoders import Encoder
-from polytask.errors import ConfigError
 from polytask.registry import find
+from polytask.registry.misfit import misfit
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Task
 
@@ -45,7 +45,7 @@ class EncoderPlan:
         try:
             encoder: Encoder = kind(self.input_shape, **told, **self.options)
         except TypeError as error:
-            raise ConfigError("these options do not fit", where=f"encoder {self.encoder!r}", found=error) from None
+            raise misfit(kind, self.options, f"encoder {self.encoder!r}", error, own=["input_shape", *self.facts]) from None
         return encoder
 
 

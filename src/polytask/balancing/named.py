@@ -8,6 +8,7 @@ from typing import Any
 from polytask.balancing.balancer import Balancer
 from polytask.errors import ConfigError
 from polytask.registry import find, names
+from polytask.registry.misfit import misfit
 
 _WRAPS = ":"
 
@@ -43,7 +44,7 @@ def balancer_named(name: str, options: Mapping[str, Any] | None = None, task_wei
     try:
         balancer: Balancer = kind(*held, **(kind.defaults(task_weights or {}) | given))
     except TypeError as error:
-        raise ConfigError("these options do not fit", where=f"balancer {name!r}", found=error) from None
+        raise misfit(kind, given, f"balancer {name!r}", error, own=["balancer"] if wraps else []) from None
     return balancer
 
 

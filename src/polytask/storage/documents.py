@@ -32,13 +32,22 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases, whose expansion can fill the memory."""
+    """Safe YAML without aliases, whose expansion can fill the memory, and with every name once."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - PyYAML's own signature
         """Refuse an alias."""
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases are not accepted")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401 - likewise
+        """Refuse a name that stands there twice: the last would count, and the first be forgotten."""
+        names: list[str] = []
+        for key, _ in node.value:
+            if key.value in names:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} twice", problem_mark=key.start_mark)
+            names.append(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def write_yaml(path: Path, content: object) -> None:
@@ -47,7 +56,7 @@ def write_yaml(path: Path, content: object) -> None:
 
 
 def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Read YAML, without aliases and without tags that make objects.
+    """Read YAML, without aliases, without tags that make objects, and without a name twice in one place.
 
     Raises:
         StorageError: The file is missing, or no such YAML; the message names the line.

@@ -64,8 +64,12 @@ class NetworkConfig(BaseModel):
 
 
 def _named_targets(table: object) -> object:
-    if isinstance(table, Mapping) and isinstance(table.get("targets"), list | tuple):
-        return {**table, "targets": dict.fromkeys(table["targets"])}
+    named = table.get("targets") if isinstance(table, Mapping) else None
+    if isinstance(table, Mapping) and isinstance(named, str | list | tuple):
+        targets = [named] if isinstance(named, str) else list(named)
+        if len(set(map(str, targets))) < len(targets):
+            raise ConfigError("a target is named twice", where="targets", found=", ".join(map(str, targets)), remedy="Say it once")
+        return {**table, "targets": {str(target): None for target in targets}}
     return table
 
 

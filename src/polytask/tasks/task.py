@@ -14,6 +14,7 @@ from torch import Tensor
 
 from polytask.errors import ConfigError
 from polytask.registry import find
+from polytask.registry.misfit import misfit
 from polytask.registry.rows import nearest
 
 Array = NDArray[Any]
@@ -136,7 +137,7 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
     try:
         task: Task = kind.resolve()(**options)
     except TypeError as error:
-        raise ConfigError("these options do not fit", where=f"task {data.get('name')!r}, kind {kind.name!r}", found=error) from None
+        raise misfit(kind.resolve(), options, f"task {data.get('name')!r}, kind {kind.name!r}", error) from None
     return task
 
 

@@ -91,11 +91,19 @@ class TrainingOptions(BaseModel):
 
 UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 """What pydantic calls a name that it does not know."""
+NEEDED = {
+    "tuple_type": ("a list is needed", "Write it as [{}]"),
+    "dict_type": ("names with values are needed", "Write it as {{{}: value}}"),
+    "string_type": ("a text is needed", ""),
+}
+"""In our words what is needed where something else stands, and how it is written."""
 
 
 def one_line(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
     """The first thing that pydantic found wrong with a model's values, as our own error."""
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A name that is not known says more than the one that is missed for it.
+    first = next((own for own in errors if own["type"] in UNKNOWN), errors[0])
     place = ".".join(str(part) for part in first["loc"])
     own = first.get("ctx", {}).get("error")
     if isinstance(own, PolytaskError):
@@ -103,6 +111,12 @@ def one_line(error: ValidationError, where: str, model: type[BaseModel]) -> Conf
     if first["type"] in UNKNOWN:
         *section, name = first["loc"]
         return ConfigError("there is no such choice", where=f"{where}, {place}", remedy=_near(model, section, str(name)))
+    if first["type"] == "missing":
+        return ConfigError("this must be said", where=f"{where}, {place}")
+    if first["type"] in NEEDED:
+        what, written = NEEDED[first["type"]]
+        remedy = written.format(first["input"]) if isinstance(first["input"], str) else ""
+        return ConfigError(what, where=f"{where}, {place}", found=repr(first["input"]), remedy=remedy)
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
     found = repr(first["input"]) if place else None  # without a place it is everything

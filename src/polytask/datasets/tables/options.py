@@ -15,7 +15,8 @@ from polytask.registry.rows import nearest
 TARGETS: dict[str, Any] = {
     "anyOf": [
         {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["string", "null"]}},
-        {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}},
+        {"type": "string"},
     ]
 }
 """As study files write targets: with their kinds, or their names alone."""

@@ -15,7 +15,7 @@ from polytask.data.reading.frames import shown_value
 from polytask.data.reading.limits import LARGEST_EXACT
 from polytask.errors import ConfigError, DataError
 from polytask.registry import find
-from polytask.registry.rows import nearest
+from polytask.registry.misfit import misfit
 from polytask.registry.spelling import spelled_component
 from polytask.tasks import Multilabel, Task
 from polytask.tasks.multilabel import JOINT, NONE_OF_THEM
@@ -146,17 +146,13 @@ def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: f
     if target.per_token:
         raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     options.pop("event", None)  # a column of the table, which `labels` knows of
-    known = [option for option in inspect.signature(target).parameters if option not in ("name", "weight")]
-    has_classes = "classes" in known
+    has_classes = "classes" in inspect.signature(target).parameters
     if has_classes and "classes" not in options:
         options["classes"] = _classes(name, labels, chosen, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
     except TypeError as error:
-        foreign = next((option for option in options if option not in known), None)
-        what, found = ("there is no such option", foreign) if foreign else ("these options do not fit", error)
-        remedy = nearest(foreign, tuple(known)) if foreign else ""
-        raise ConfigError(what, where=f"{where}, kind {chosen!r}", found=found, remedy=remedy) from None
+        raise misfit(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
     if not has_classes:
         _check_numbers(name, labels, chosen)
     task.values(labels)  # what this kind cannot have is refused now, by the row of the whole table
