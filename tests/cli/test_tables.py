@@ -103,7 +103,7 @@ def test_a_study_repeats_itself_from_its_own_file(call: object, sales: Path, tmp
     assert tested <= {row + 1 for row in np.flatnonzero(table()["part"] == "test")}
 
 
-def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path) -> None:
+def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table()[["age", "town", "churn"]].to_csv(tmp_path / "left.csv", index=False)
     table()[["age", "town", "value"]].to_parquet(tmp_path / "right.parquet")
     content = {
@@ -120,6 +120,11 @@ def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path) -> Non
     assert call("study", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "run"), "--quiet") == 0  # type: ignore[operator]
     verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
     assert verdict["study"] == "left + right"
+    new = ("predict", str(tmp_path / "run"), str(tmp_path / "left.csv"), "-o", str(tmp_path / "new.csv"))
+    capsys.readouterr()
+    assert call(*new) == app.USER_CAN_MEND  # type: ignore[operator]
+    assert "the run has several tables (found left, right). Say which of them this table is like: --source" in capsys.readouterr().err
+    assert call(*new, "--source", "left") == 0  # type: ignore[operator]
     assert set(verdict["tasks"]) == {"churn", "value"}
 
 
@@ -280,6 +285,7 @@ def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, 
         (("predict", str(run), str(tmp_path / "none.csv"), "-o", str(tmp_path / "o.csv")), "no such file"),
         (("evaluate", str(run), str(strange)), "perhaps"),
         (("evaluate", str(run), str(sales), "-o", str(sales)), "exists already"),
+        (("evaluate", str(run), str(sales), "--source", "slaes"), "the run has no such table (found 'slaes'). Did you mean 'sales'"),
         (("train", "mnist-fashion", "--targets", "digit"), "option of tables"),
         (("train", str(run / "run.yaml"), "--targets", "value"), "--targets: this is an option of tables in files (found the study file"),
         (("train", "sales.xlsx", "--targets", "value"), "this file is no study and no table"),

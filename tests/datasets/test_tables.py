@@ -554,7 +554,10 @@ def test_two_tables_say_different_things_of_a_target(write: Write) -> None:
 
 
 def test_what_is_odd_is_noted(write: Write) -> None:
-    notes = "\n".join(load(write(sales().assign(same=1)), ["churn"]).notes)
+    found = load(write(sales().assign(same=1, zip=[f"{row:03d}" for row in range(ROWS)])), ["churn"]).notes
+    assert all("sales.csv" in note for note in found)
+    notes = "\n".join(found)
+    assert "'zip' is read as categories" in notes
     assert "'same'" in notes
     assert "'row'" in notes
 

@@ -21,6 +21,7 @@ from polytask.datasets.tables import TableOptions
 from polytask.datasets.tables.opened import OpenedTable
 from polytask.errors import ConfigError, inside
 from polytask.evaluation.metrics import Outcome, measure
+from polytask.registry.rows import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
 from polytask.study.config import NetworkConfig
 
@@ -41,12 +42,21 @@ class TableModel:
 
     def __init__(self, run: Path, source: str | None = None) -> None:
         self.model: Model = load(run)
-        self.source = self.model.source_named(source)
+        self.source = self.model.source_named(self._checked(source))
         networks = [network for network in self.model.networks if self.source in network.codings]
         coding = networks[0].codings[self.source] if networks else None
         if not isinstance(coding, Columns):
             raise ConfigError("this model was not trained on a table", where=str(run), remedy="Use polytask.load(run).predict(inputs)")
         self.coding, self.options = coding, _options(run, self.source)
+
+    def _checked(self, source: str | None) -> str | None:
+        known = tuple(dict.fromkeys(name for network in self.model.networks for name in network.codings))
+        if source is None and len(known) > 1:
+            remedy = f"Say which of them this table is like: --source {known[0]}"
+            raise ConfigError("the run has several tables", where="source", found=", ".join(known), remedy=remedy)
+        if source is not None and known and source not in known:
+            raise ConfigError("the run has no such table", where="source", found=repr(source), remedy=nearest(source, known))
+        return source
 
     @property
     def reading(self) -> ReadingOptions:

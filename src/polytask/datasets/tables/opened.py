@@ -105,7 +105,7 @@ class OpenedTable:
         plain = [target for target in targets if not self.events[target] and given[target] != "multilabel"]
         found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
         sample = next(self.chunks())[[*self.features, *plain]]  # a first chunk is enough to look odd
-        return [*self.file.warnings, *found, *check_features(sample, plain, where)]
+        return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *check_features(sample, plain, where)]
 
     @property
     def labelled(self) -> Rows:
