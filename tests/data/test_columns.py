@@ -119,6 +119,7 @@ def test_whole_numbers_are_the_same_category_beside_a_gap_and_without() -> None:
 
 REFUSED: dict[str, tuple[Column, Sequence[Any], str]] = {
     "a word among numbers": (Number("x"), [1, None, "many"], "column 'x', row 3: a number is needed .found 'many'."),
+    "true among numbers": (Number("x"), [True, False], "column 'x', row 1: a number is needed .found 'True'."),
     "infinity": (Number("x"), [1.0, float("-inf")], "column 'x', row 2: a finite number is needed"),
     "a date among numbers": (Number("x"), [1, datetime(2024, 1, 1)], "column 'x', row 2: a number is needed"),
     "neither yes nor no": (Boolean("x"), [True, None, "perhaps"], "column 'x', row 3: true or false is needed .found 'perhaps'."),

@@ -206,6 +206,16 @@ def test_a_frame_is_a_source_of_all_its_rows() -> None:
     assert np.array_equal(pd.isna(source.labels["churn"]), table["churn"].isna())
 
 
+def test_a_frame_has_times_with_events_and_sets_of_labels() -> None:
+    table = sales().assign(months=np.arange(1, ROWS + 1), left=np.resize([True, False], ROWS))
+    table["tags"] = [["a", "b"], ["a"]] * (ROWS // 2)
+    source, tasks = table_source(table, {"months": "survival(event=left, intervals=3)", "tags": None}, without=["row", "day", "customer"])
+    assert [task.kind for task in tasks] == ["survival", "multilabel"]
+    assert source.labels["months"][:4].tolist() == [1, -2, 3, -4]
+    assert isinstance(source.coding, Columns)
+    assert "left" not in source.coding.names
+
+
 @pytest.mark.parametrize(
     ("targets", "options", "text"),
     [

@@ -18,9 +18,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from polytask.balancing.weighing import balancer_for
 from polytask.data import Columns, Source
 from polytask.data.reading import check_frame
-from polytask.datasets.tables import as_frame, labels_of, task_for
+from polytask.datasets.tables import as_frame, task_for
 from polytask.datasets.tables.frames import is_column, is_table
-from polytask.datasets.tables.survival import event_column, signed
+from polytask.datasets.tables.survival import labels_of_targets
+from polytask.datasets.tables.targets import kind_of_sets
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.metrics import Outcome
 from polytask.registry.rows import nearest
@@ -161,29 +162,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
 def targets_of(Y: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> tuple[dict[str, Array], tuple[Task, ...]]:
     """Labels and tasks of the columns of a frame."""
     labels = labels_of_targets(Y, kinds)
-    return labels, tuple(task_for(name, own, kinds.get(name) or _of_sets(Y[name])) for name, own in labels.items())
-
-
-def labels_of_targets(Y: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> dict[str, Array]:
-    """Per target its labels; columns that say whether events have happened are no targets themselves."""
-    events = events_of(kinds)
-    return {
-        str(name): signed(Y[name], Y[events[name]], str(name)) if name in events else labels_of(Y[name])
-        for name in Y
-        if name not in set(events.values())
-    }
-
-
-def events_of(kinds: Mapping[str, str | Task | None]) -> dict[str, str]:
-    """Per target of times the column that says whether they are those of events."""
-    found = {name: event_column(kind) for name, kind in kinds.items() if isinstance(kind, str)}
-    return {name: event for name, event in found.items() if event is not None}
-
-
-def _of_sets(column: pd.Series[Any]) -> str | None:
-    """What lists of labels are taken for: no class is meant by each list that there is."""
-    there = column.dropna()
-    return "multilabel" if len(there) and isinstance(there.iloc[0], list | tuple | set | frozenset | np.ndarray) else None
+    return labels, tuple(task_for(name, own, kinds.get(name) or kind_of_sets(Y[name])) for name, own in labels.items())
 
 
 def check_names_differ(frame: pd.DataFrame, where: str) -> None:

@@ -12,6 +12,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from polytask.datasets.tables.survival import events_of, labels_of_targets
 from polytask.errors import ConfigError
 from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
 from polytask.evaluation.trivial import trivial_outcome
@@ -20,8 +21,6 @@ from polytask.tabular.base import (
     TableEstimator,
     check_no_leak,
     check_same_order,
-    events_of,
-    labels_of_targets,
     row_weights,
     target_frame,
     targets_of,

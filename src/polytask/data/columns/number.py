@@ -35,6 +35,9 @@ class Number(Column):
         Raises:
             DataError: A cell is no finite number.
         """
+        if pd.api.types.is_bool_dtype(cells):  # which pandas would count
+            row, found = first_bad(cells, cells.notna().to_numpy())
+            raise DataError("a number is needed", where=f"column {self.name!r}, row {row}", found=found)
         try:
             numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError):

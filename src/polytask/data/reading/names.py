@@ -36,7 +36,12 @@ def column_names(cells: list[str], path: Path, options: ReadingOptions) -> tuple
 def check_names(names: tuple[str, ...], where: str, most: int) -> None:
     """Refuse names that are empty, there twice or cannot be printed, and more names than `most`."""
     if len(names) > most:
-        raise DataError("too many columns", where=where, found=len(names), remedy=f"Raise most_columns above {most} if all are meant")
+        raise DataError(
+            "too many columns",
+            where=where,
+            found=len(names),
+            remedy=f"Raise most_columns above {most} (--set tables.NAME.most_columns=…) if all are meant",
+        )
     if "" in names:
         remedy = "Name it; the index of a data frame is left out with index=False"
         raise DataError("a column without a name", where=where, found=f"column {names.index('') + 1} of {len(names)}", remedy=remedy)

@@ -138,7 +138,7 @@ class ParquetFile:
                 "the file is larger than is allowed",
                 where=place(path),
                 found=f"{size} bytes",
-                remedy=f"Raise most_bytes above {options.most_bytes} if the memory is there",
+                remedy=f"Raise most_bytes above {options.most_bytes} (--set tables.NAME.most_bytes=…) if it is meant",
             )
 
     def columns(self) -> dict[str, TypedCells]:

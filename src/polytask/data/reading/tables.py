@@ -66,7 +66,7 @@ class TableFile:
         lengths = pc.binary_length(cells)
         if (pc.max(lengths).as_py() or 0) > self._longest:
             row = int(pc.index(pc.greater(lengths, self._longest), True).as_py())
-            remedy = f"Raise longest_field above {self._longest} if it is meant"
+            remedy = f"Raise longest_field above {self._longest} (--set tables.NAME.longest_field=…) if it is meant"
             raise DataError(
                 "a cell that is too long", where=place(self.path, rows + row + 1, name), found=f"{lengths[row]} bytes", remedy=remedy
             )

@@ -106,7 +106,7 @@ class TextStream(io.RawIOBase):
                 "the file is larger than is allowed",
                 where=place(self.path),
                 found=f"more than {self.options.most_bytes} bytes",
-                remedy="Raise most_bytes if the memory is there",
+                remedy="Raise most_bytes (--set tables.NAME.most_bytes=…) if it is meant",
             )
         if self._taken == len(raw) and not self._lenient:
             self._check_beginning(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from polytask.data.columns import Boolean
 from polytask.datasets.tables.targets import labels_of
 from polytask.errors import DataError
 from polytask.registry.spelling import spelled_component
-from polytask.tasks import Survival
+from polytask.tasks import Survival, Task
+
+Array = NDArray[Any]
 
 
 def event_column(kind: str | None) -> str | None:
@@ -50,3 +53,28 @@ def signed(times: pd.Series[Any], events: pd.Series[Any], target: str) -> NDArra
         remedy = "Write true or false, or leave the time empty too"
         raise DataError("a time needs to be told whether the event has happened", where=where, found="nothing", remedy=remedy)
     return Survival.labels(numbers, np.nan_to_num(found) > 0)
+
+
+def events_of(kinds: Mapping[str, str | Task | None]) -> dict[str, str]:
+    """Per target of times the column that says whether they are those of events.
+
+    Example:
+        >>> events_of({"months": "survival(event=left)", "value": "regression"})
+        {'months': 'left'}
+    """
+    found = {name: event_column(kind) for name, kind in kinds.items() if isinstance(kind, str)}
+    return {name: event for name, event in found.items() if event is not None}
+
+
+def labels_of_targets(table: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> dict[str, Array]:
+    """Per column of a table of targets its labels; columns that say whether events have happened are no targets themselves.
+
+    Raises:
+        DataError: A column that cannot be one of labels.
+    """
+    events = events_of(kinds)
+    return {
+        str(name): signed(table[name], table[events[name]], str(name)) if name in events else labels_of(table[name])
+        for name in table
+        if name not in set(events.values())
+    }

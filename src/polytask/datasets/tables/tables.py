@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from polytask.data import Source
 from polytask.data.columns import Columns
-from polytask.datasets.tables.targets import labels_of, task_for
+from polytask.datasets.tables.survival import events_of, labels_of_targets
+from polytask.datasets.tables.targets import kind_of_sets, task_for
 from polytask.errors import ConfigError, DataError
 from polytask.registry.rows import nearest
 from polytask.tasks import Task
@@ -48,13 +49,15 @@ def table_source(
         >>> source.inputs.shape, [task.kind for task in tasks]
         ((3, 1), ['binary', 'regression'])
     """
-    check_columns(table, [*targets, *without, *categories])
+    events = list(events_of(targets).values())
+    check_columns(table, [*targets, *events, *without, *categories])
     for task in weights or {}:
         if task not in targets:
             raise ConfigError("a weight for a target that does not exist", where=f"weights, {task!r}", remedy=nearest(task, tuple(targets)))
-    labels = {target: labels_of(table[target]) for target in targets}
-    tasks = tuple(task_for(target, labels[target], kind, (weights or {}).get(target, 1.0)) for target, kind in targets.items())
-    inputs = table.drop(columns=[*targets, *without])
+    labels = labels_of_targets(table[list(dict.fromkeys([*targets, *events]))], targets)
+    kinds = {target: kind or kind_of_sets(table[target]) for target, kind in targets.items()}
+    tasks = tuple(task_for(target, labels[target], kind, (weights or {}).get(target, 1.0)) for target, kind in kinds.items())
+    inputs = table.drop(columns=list({*targets, *events, *without}))
     coding = Columns.fit(inputs, categories)
     return Source(name, coding.encode(inputs), labels, np.asarray(table.index), coding=coding), tasks
 

@@ -24,6 +24,7 @@ Array = NDArray[Any]
 FEW_CLASSES, SHARE_OF_CLASSES = 20, 0.05
 MANY_WORDS = 50
 """So many different words and more are no classes unless most of them are there more than once."""
+SETS = (list, tuple, set, frozenset, np.ndarray)
 SORTS = {
     "string": "words", "boolean": "words", "integer": "numbers", "floating": "numbers", "mixed-integer-float": "numbers",
     "decimal": "numbers",
@@ -56,7 +57,7 @@ def labels_of(column: pd.Series[Any]) -> Array:
     labels[~there] = None
     if not there.any():
         return labels
-    if isinstance(labels[there.argmax()], list | tuple | set | frozenset | np.ndarray):
+    if isinstance(labels[there.argmax()], SETS):
         return Multilabel.labels(labels)
     return _numbers_among(column, labels, there)
 
@@ -95,6 +96,12 @@ def _numbers(column: pd.Series[Any], there: NDArray[np.bool_]) -> Array:
     if there.all():
         return column.to_numpy(dtype=np.int64 if pd.api.types.is_integer_dtype(column) else np.float64)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def kind_of_sets(column: pd.Series[Any]) -> str | None:
+    """What lists of labels are taken for: none of the lists that there are is a class."""
+    there = column.dropna()
+    return "multilabel" if len(there) and isinstance(there.iloc[0], SETS) else None
 
 
 def inferred_kind(labels: Array) -> str:
