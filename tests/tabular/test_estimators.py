@@ -178,3 +178,23 @@ def test_targets_are_scored_by_name_in_any_order() -> None:
     both = pd.DataFrame({"low": X["age"], "high": 100 + 9 * X["size"]})
     fitted = quick(MultiTaskRegressor).fit(X, both)
     assert fitted.score(X, both[["high", "low"]]) == pytest.approx(fitted.score(X, both))
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "text"),
+    [
+        ("age", [np.inf] * ROWS, "column 'age', row 1: a finite number is needed"),
+        ("age", ["old"] * ROWS, "column 'age', row 1: a number is needed .found 'old'"),
+        ("age", [True] * ROWS, "column 'age', row 1: a number is needed .found 'True'"),
+        ("day", ["soon"] * ROWS, "column 'day', row 1: a date is needed"),
+        ("member", ["perhaps"] * ROWS, "column 'member', row 1: true or false is needed"),
+        ("town", [["Oslo"]] * ROWS, "X, row 1, column 'town': a nested value"),
+    ],
+)
+def test_what_cannot_be_predicted_from_is_one_line(column: str, cells: list[Any], text: str) -> None:
+    with pytest.raises(PolytaskError, match=text) as caught:
+        FITTED.predict(X.assign(**{column: pd.Series(cells)}))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+FITTED = quick().fit(X, Y)

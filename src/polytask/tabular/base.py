@@ -118,7 +118,10 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
         frame = frame.set_axis(frame.columns.map(str) if reset else self._names(frame.shape[1], reset=False), axis=1)
         if reset:
             self._check_categories(frame)
-        check_frame(frame.drop(columns=list(self.categories)), "X")
+        # In prediction columns look themselves for what they cannot hold; only a column of objects may hold what is no cell at all.
+        names = [name for name in frame if name not in self.categories and (reset or frame[name].dtype == object)]
+        if names:
+            check_frame(frame[names], "X")
         return frame
 
     @property
