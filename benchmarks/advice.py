@@ -1,19 +1,21 @@
 """What studies advise on real problems: whether anybody would regret it, and what the race saves against testing every arm.
 
-    POLYTASK_DATA=… python benchmarks/advice.py [--problems enb jura …] [--seeds 10] [--replicates 1] [--grids] [--write]
+    POLYTASK_DATA=… python benchmarks/advice.py [--problems enb jura …] [--seeds 10] [--replicates 1] [--grids [enb …]] [--write]
 
 **Regret.** A study races its arms, tests the winner, and recommends something. The networks that it recommends and the single-task ones of
 the same seeds then predict fresh rows, which nothing before had read. An arm is worse where it is worse on a task at 5 % over all tasks of
 all problems together (Holm); the smallest difference that could have been seen stands beside it.
 
 **Race and grid.** With `--grids` two studies that test every arm with every seed run beside it, with seeds of their own. Compared are the
-seconds for which all networks were trained, and how often two studies say the same word of a task's chosen arm. A study that is finished is
-read, so that the program goes on where it was stopped.
+seconds of processors that they took from begin to end, which other work on the machine changes less than those of a clock, and how often
+two studies say the same word of a task's chosen arm; a contradiction is two different words none of which is unclear. A study that is
+finished is read, so that the program goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from joblib.externals.loky import get_reusable_executor
 
 from pages import put, row
 from polytask.evaluation.crossed import Crossed, cross
@@ -30,7 +33,7 @@ from polytask.evaluation.influence import influence
 from polytask.evaluation.predictions import read
 from polytask.evaluation.words import LEVEL, holm
 from polytask.report import write_report
-from polytask.storage import read_json, read_yaml
+from polytask.storage import read_json, read_yaml, write_json
 from polytask.study import Study, StudyConfig, checked
 from polytask.study.arms import SINGLE, parse_arms
 from polytask.study.choosing import Raced, read_race
@@ -55,7 +58,7 @@ class Said:
         chosen: The joint arm that validation data chose.
         recommended: The arm to ship.
         words: Per task what is said of the chosen arm.
-        seconds: For which all its networks were trained.
+        seconds: Of processors, all its networks together.
     """
 
     folder: Path
@@ -75,16 +78,24 @@ class Compared(NamedTuple):
 
 def studied(posed: Problem, folder: Path, seeds: Sequence[int], plan: str) -> Said:
     """Run a study, unless it is there already, and read what it says."""
-    if not (folder / "model" / "model.json").exists():
-        started = time.monotonic()
+    taken = folder.with_suffix(".json")
+    if not taken.exists():
+        started, before = time.monotonic(), processor_seconds()
         config = posed.config(seeds=tuple(seeds), plan=plan)
         Study(posed.sources, posed.tasks, config=config).run(folder, keep=plan == "race")
         write_report(folder)
+        get_reusable_executor().shutdown(wait=True)  # what its processes took is known when they have ended
+        write_json(taken, {"seconds": processor_seconds() - before})
         print(f"  {folder.name}: {time.monotonic() - started:,.0f} s", flush=True)
-    verdict, costs = read_json(folder / "verdict.json"), read_json(folder / "cost.json")
-    seconds = sum(arm["seconds"] for arm in costs["arms"].values()) * len(verdict["seeds"]) + costs.get("race", {}).get("seconds", 0.0)
+    verdict = read_json(folder / "verdict.json")
     words = {name: task["arms"][verdict["chosen"]]["verdict"] for name, task in verdict["tasks"].items()}
-    return Said(folder, verdict["chosen"], verdict["recommendation"]["arm"], words, seconds)
+    return Said(folder, verdict["chosen"], verdict["recommendation"]["arm"], words, read_json(taken)["seconds"])
+
+
+def processor_seconds() -> float:
+    """Of this process, and of those that it has started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(own.ru_utime + own.ru_stime for own in used)
 
 
 class Regret(NamedTuple):
@@ -137,7 +148,7 @@ def regret_table(found: Sequence[Regret]) -> str:
 
 def advice_table(said: Sequence[tuple[Problem, Said]]) -> str:
     """A line per study: what it says of the arm that it chose, and what it advises."""
-    lines = [row(["problem", "tasks", "chosen arm", "words", "advice", "seconds of training"]), row(["---"] * 6)]
+    lines = [row(["problem", "tasks", "chosen arm", "words", "advice", "processor seconds"]), row(["---"] * 6)]
     for posed, one in said:
         counts = Counter(one.words.values())
         words = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
@@ -166,7 +177,8 @@ def race_table(compared: Mapping[str, Sequence[Compared]]) -> str:
 def _figures(one: Compared) -> tuple[float, float, float, float]:
     grids = (one.first, one.second)
     ratio = one.race.seconds / np.mean([grid.seconds for grid in grids])
-    others = sum(word not in ("unclear", grid.words[task]) for grid in grids for task, word in one.race.words.items())
+    pairs = [(word, grid.words[task]) for grid in grids for task, word in one.race.words.items()]
+    others = sum("unclear" not in pair and len(set(pair)) > 1 for pair in pairs)
     return float(ratio), agreement(*grids), float(np.mean([agreement(one.race, grid) for grid in grids])), float(others)
 
 
@@ -180,7 +192,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--replicates", type=int, default=1, help="divisions of the rows, each with seeds of its own")
-    parser.add_argument("--grids", action="store_true", help="run two full grids beside each race")
+    parser.add_argument("--grids", nargs="*", help="run two full grids beside the races on these problems; on all if none is named")
     parser.add_argument("--out", type=Path, default=Path("runs/advice"))
     parser.add_argument("--write", action="store_true", help="put the tables into docs/verdict.md")
     return parser.parse_args()
@@ -189,6 +201,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run everything that is not there yet, and print the tables."""
     given = arguments()
+    beside = () if given.grids is None else given.grids or given.problems
     races: list[tuple[Problem, Said]] = []
     found: list[Regret] = []
     compared: dict[str, list[Compared]] = {}
@@ -199,7 +212,7 @@ def main() -> None:
             race = studied(posed, given.out / f"{name}-{replicate}-race", runs[0], "race")
             races.append((posed, race))
             found += regrets(posed, race)
-            if given.grids:
+            if name in beside:
                 grids = [studied(posed, given.out / f"{name}-{replicate}-grid{number}", runs[number], "grid") for number in (1, 2)]
                 compared.setdefault(name, []).append(Compared(race, *grids))
     tables = {"advice": advice_table(races), "regret": regret_table(found)} | ({"race": race_table(compared)} if compared else {})
