@@ -55,6 +55,8 @@ def outputs(model: MultiTaskModel) -> dict[str, Tensor]:
         ("mmoe(experts=1)", "hard"),
         ("ple(shared=1, private=0)", "hard"),
         ("ple(shared=3, private=0)", "mmoe(experts=3)"),
+        ("cgc(shared=3, private=0)", "mmoe(experts=3)"),
+        ("ple(shared=1, private=2)", "cgc(shared=1, private=2)"),
         ("lora(rank=0)", "hard"),
         ("constrained(strength=0)", "separate"),
         ("rotated", "hard"),

@@ -4,6 +4,7 @@ from polytask.architectures.adapters import Adapters, FiLM
 from polytask.architectures.aitm import AITM
 from polytask.architectures.architecture import Architecture
 from polytask.architectures.branching import LearnedBranching
+from polytask.architectures.cgc import CGC
 from polytask.architectures.constrained import Constrained
 from polytask.architectures.cost import Cost, cost_of
 from polytask.architectures.cross_stitch import CrossStitch
@@ -30,6 +31,7 @@ from polytask.architectures.stems import Stem
 
 __all__ = [
     "AITM",
+    "CGC",
     "ESMM",
     "MTAN",
     "NDDR",

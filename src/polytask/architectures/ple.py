@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
 from math import prod
-from typing import cast, final
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +52,6 @@ class Level(nn.Module):
         return mixed(self.gates[gate](inputs).to(stacked.dtype), stacked)
 
 
-@final
 class PLE(Architecture):
     """Progressive layered extraction (Tang et al., RecSys 2020, section 4); with one level, customized gate control (CGC).
 

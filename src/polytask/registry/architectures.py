@@ -30,7 +30,7 @@ ROWS = (
         "architecture",
         "constrained",
         "polytask.architectures.constrained:Constrained",
-        "an encoder per task, drawn together by an L2 or trace-norm penalty",
+        "soft sharing by regularisation: an encoder per task, drawn together by an L2 or trace-norm penalty",
         paper="Duong et al., ACL 2015; Yang & Hospedales, ICLR workshop 2017",
         needs="any encoder",
     ),
@@ -56,6 +56,14 @@ ROWS = (
         "polytask.architectures.mmoe:MMoE",
         "experts that all tasks share, a gate per task",
         paper="Ma et al., KDD 2018",
+        needs="any encoder",
+    ),
+    Row(
+        "architecture",
+        "cgc",
+        "polytask.architectures.cgc:CGC",
+        "shared experts beside private ones, a gate per task",
+        paper="Tang et al., RecSys 2020",
         needs="any encoder",
     ),
     Row(
