@@ -35,10 +35,10 @@ from problems import problem
 
 PAGE = Path(__file__).parents[1] / "docs" / "relatedness.md"
 PROBLEMS = ("jura", "scpf", "401ksubs", "wq")
-LAYOUTS = ("2+2+2", "3+3", "2+2+2+2", "3+3+3", "5+5", "4+4+4", "3+3+3+3")
+LAYOUTS = ("2+2+2", "3+3", "2+2+2+2", "3+3+3", "4+4+4", "3+3+3+3")
 MEASURES = ("lookahead", "cosine")
 INPUTS, ROWS, NOISE, FEATURES = 20, 1_000, 0.3, 2
-TRAINING = {"epochs": 12, "batch_size": 64, "lr": 0.003}
+TRAINING = {"epochs": 20, "batch_size": 32, "lr": 0.001}
 SEEDS_OF_A_RUN = 3
 
 
