@@ -557,6 +557,14 @@ def test_nothing_is_left_for_training(write: Write) -> None:
         load(write(sales().assign(part="test")), ["plan"], split="part")
 
 
+def test_a_label_that_cannot_be_is_named_by_the_row_of_its_own_table(write: Write) -> None:
+    table = sales().assign(visits=np.resize([0, 1, 2], ROWS))
+    bad = table.assign(visits=table["visits"].where(table.index != 7, -1))
+    options = {name: TableOptions(write(own, f"{name}.csv"), {"visits": "count"}) for name, own in (("one", table), ("two", bad))}
+    with pytest.raises(DataError, match=r"two\.csv, task 'visits', row 8: a count is a whole number"):
+        load_tables(options)
+
+
 def test_two_tables_say_different_things_of_a_target(write: Write) -> None:
     path = write(sales())
     with pytest.raises(ConfigError, match=r"target 'value'.*regression and count"):

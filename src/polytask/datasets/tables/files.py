@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -120,12 +121,29 @@ def _tasks(opened: Mapping[str, OpenedTable]) -> tuple[Task, ...]:
     weights = {target: weight for table in opened.values() for target, weight in table.options.weights.items()}
     found = []
     for target, kind in kinds_given(opened).items():
-        labels = [table.labels[target] for table in opened.values() if target in table.labels]
-        # The only table's name, or the row of several tables together; which of them it is, their own check says.
-        file = [str(table.file.path) for table in opened.values() if target in table.labels]
-        with inside(file[0] if len(file) == 1 else "tables"):
-            found.append(task_for(target, np.concatenate(labels), kind, weights.get(target, 1.0)))
+        labels = {str(table.file.path): table.labels[target] for table in opened.values() if target in table.labels}
+        try:
+            found.append(task_for(target, np.concatenate(list(labels.values())), kind, weights.get(target, 1.0)))
+        except DataError as error:
+            where = _place_of(error.where, {path: len(own) for path, own in labels.items()})
+            raise DataError(error.what, where=where, found=error.found, remedy=error.remedy) from None
     return tuple(found)
+
+
+def _place_of(where: str, rows: Mapping[str, int]) -> str:
+    """A place in tables that were looked at one after the other: the file, and the row in it.
+
+    Example:
+        >>> _place_of("target 'value', row 7", {"a.csv": 4, "b.csv": 9})
+        "b.csv, target 'value', row 3"
+    """
+    named = re.search(r"row (\d+)$", where)
+    if named is None:
+        return f"{', '.join(rows)}, {where}"
+    paths, ends = list(rows), np.cumsum(list(rows.values()))
+    row = int(named[1])
+    table = int(np.searchsorted(ends, row))
+    return f"{paths[table]}, {where[: named.start()]}row {row - int(ends[table]) + rows[paths[table]]}"
 
 
 def _codings(opened: Mapping[str, OpenedTable], parts: Mapping[str, Mapping[str, Rows]]) -> dict[str, Columns]:
