@@ -38,6 +38,17 @@ def test_buffers_are_the_same_objects_with_the_same_numbers() -> None:
     assert float(counts.heat) == 10.0
 
 
+def test_graphs_of_batch_normalisation_outlive_the_look() -> None:
+    """One that was made before, and one that was made inside: running means are saved in both."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    x = torch.randn(5, 3)
+    outside = model(x).square().sum()
+    with buffers_kept(model):
+        inside = model(2 * x).square().sum()
+    outside.backward()
+    inside.backward()
+
+
 def test_parameters_come_back_after_an_error() -> None:
     layer = nn.Linear(2, 1)
     layout = Layout(dict(layer.named_parameters()))

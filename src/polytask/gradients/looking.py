@@ -132,18 +132,20 @@ def moved(layout: Layout, offset: Tensor) -> Iterator[None]:
 
 @contextmanager
 def buffers_kept(model: nn.Module | None) -> Iterator[None]:
-    """Forwards inside may change buffers (running means, say); afterwards these are as they were."""
+    """Forwards inside change copies of the buffers (running means, say); afterwards the buffers are there again, as they were.
+
+    Nothing is written into a buffer that a graph may hold, inside or outside: backwards work wherever they are called.
+    """
     modules = () if model is None else model.modules()
-    kept = [(module, name, buffer, buffer.clone()) for module in modules for name, buffer in module.named_buffers(recurse=False)]
+    kept = [(module, name, buffer) for module in modules for name, buffer in module.named_buffers(recurse=False)]
+    copies = {id(buffer): buffer.clone() for _, _, buffer in kept}
     try:
+        for module, name, buffer in kept:
+            setattr(module, name, copies[id(buffer)])
         yield
     finally:
-        with torch.no_grad():
-            for module, name, buffer, value in kept:
-                if not torch.equal(buffer, value):  # graphs of the ordinary forward may hold what has not changed
-                    buffer.copy_(value)
-                if getattr(module, name) is not buffer:  # a forward may put another in its place
-                    setattr(module, name, buffer)
+        for module, name, buffer in kept:
+            setattr(module, name, buffer)
 
 
 def means_of(losses: Losses, counts: Mapping[str, int] | None) -> dict[str, Tensor]:
