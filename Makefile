@@ -16,8 +16,9 @@ install: .venv/installed
 demo: install
 	$(BIN)/polytask study mnist-fashion --out runs/demo
 
+# A process for every core, which computes on that one.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .
