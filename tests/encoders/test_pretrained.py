@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from polytask import fit
 from polytask.architectures import MultiTaskModel, NetworkPlan
@@ -61,8 +61,6 @@ def test_features_are_those_of_the_library(folder: Path) -> None:
     pieces = Pieces.of(folder)
     found = encoder(folder).eval()(torch.from_numpy(pieces.encode(TEXTS)))
     model = transformers.BertModel(transformers.BertConfig(**json.loads((folder / "config.json").read_text())))
-    from safetensors.torch import load_file
-
     model.load_state_dict({name.removeprefix("bert."): tensor for name, tensor in load_file(folder / "model.safetensors").items()})
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     for row, text in enumerate(TEXTS):
@@ -110,9 +108,31 @@ def test_what_is_missing_is_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"model\.safetensors"):
         encoder(folder, folder=str(tmp_path))
     save_file({"bert.x": torch.zeros(1)}, tmp_path / "model.safetensors")
-    with pytest.raises(StorageError, match="tensors are missing"):
+    with pytest.raises(StorageError, match="no tensor in the file matches"):
+        encoder(folder, folder=str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(StorageError, match="weights cannot be read"):
         encoder(folder, folder=str(tmp_path))
     with pytest.raises(ConfigError, match="no known encoder"):
         encoder(folder, config={"model_type": "nothing"})
     with pytest.raises(ConfigError, match="word pieces"):
         Pretrained((5,), **Pieces.of(folder).facts())
+
+
+def test_weights_of_another_size_or_only_some_of_them_are_one_line(folder: Path, tmp_path: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    wider = tensors | {"bert.embeddings.word_embeddings.weight": torch.zeros(99, 8)}
+    some = {name: tensor for name, tensor in tensors.items() if ".layer.1." not in name}
+    for wrong, found in ((wider, r"\[99, 8\]"), (some, r"and 11 more")):
+        save_file(wrong, tmp_path / "model.safetensors")
+        with pytest.raises(StorageError, match=f"not the encoder's weights.*{found}"):
+            encoder(folder, folder=str(tmp_path))
+
+
+@pytest.mark.parametrize("beginning", ["", "bert.", "module.bert.", "0.auto_model."])
+def test_the_name_of_a_larger_model_is_left_out(folder: Path, tmp_path: Path, beginning: str) -> None:
+    tensors = {name.removeprefix("bert."): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    head = {"classifier.weight": torch.zeros(2, 8)}
+    save_file({f"{beginning}{name}": tensor for name, tensor in tensors.items()} | head, tmp_path / "model.safetensors")
+    ours, theirs = encoder(folder), encoder(folder, folder=str(tmp_path))
+    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())

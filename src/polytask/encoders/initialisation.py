@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -105,12 +105,22 @@ class Matched:
 
     def __str__(self) -> str:
         parts = {"not in the file": self.missing, "not in the network": self.unexpected, "of another shape": self.misshapen}
-        rest = "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
+        rest = "; ".join(f"{what}: {_first(names)}" for what, names in parts.items() if names)
         return f"{len(self.loaded)} tensors loaded" + (f"; {rest}" if rest else "")
+
+
+NAMED = 5
+"""So many names are read in one line; the others are counted."""
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def load_weights(module: nn.Module, path: str | Path) -> Matched:
     """Load what matches by name and shape from a safetensors file, and report what did not.
+
+    Names in the file may all begin with the name of a larger model (`bert.`, `module.`), which is left out.
 
     Raises:
         StorageError: The file is not there, or is no safetensors file.
@@ -121,6 +131,7 @@ def load_weights(module: nn.Module, path: str | Path) -> Matched:
     except (OSError, SafetensorError) as error:
         raise StorageError("weights cannot be read", where=str(path), found=error, remedy="Give a safetensors file") from None
     own = module.state_dict()
+    found = _of_the_part(found, own)
     fits = {name: tensor for name, tensor in found.items() if name in own and tensor.shape == own[name].shape}
     matched = Matched(
         loaded=tuple(sorted(fits)),
@@ -132,6 +143,13 @@ def load_weights(module: nn.Module, path: str | Path) -> Matched:
         raise ConfigError("no tensor in the file matches the network", where=str(path), found=str(matched))
     module.load_state_dict(fits, strict=False)
     return matched
+
+
+def _of_the_part(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without the beginning of their names with whose omission most of them are known."""
+    beginnings = {name.removesuffix(known) for name in found for known in own if name.endswith(f".{known}")}
+    best = max(["", *sorted(beginnings)], key=lambda beginning: sum(f"{beginning}{known}" in found for known in own))
+    return {name.removeprefix(best): tensor for name, tensor in found.items()}
 
 
 def freeze(module: nn.Module, parts: tuple[str, ...]) -> tuple[str, ...]:

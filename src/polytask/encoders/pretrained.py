@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from polytask.encoders.encoder import Encoder
+from polytask.encoders.initialisation import load_weights
 from polytask.errors import ConfigError, StorageError
+
+REMEDY = "Give a folder whose config.json and model.safetensors are of one encoder"
 
 
 class PieceVectors(nn.Module):
@@ -144,16 +147,14 @@ def _network(config: dict[str, Any]) -> Any:  # noqa: ANN401 - of a library that
 
 
 def _load(network: nn.Module, folder: Path) -> None:
-    from safetensors.torch import load_file
-
     path = folder / "model.safetensors"
     if not path.is_file():
         raise StorageError("this file is missing", where=str(path), remedy="Give a folder with model.safetensors")
-    found = load_file(path)
-    own = network.state_dict()
-    # Files of whole models have their encoder's name before every tensor's.
-    plain = {name if name in own else name.partition(".")[2]: tensor for name, tensor in found.items()}
-    missing = [name for name in own if name not in plain and not name.startswith("pooler.")]
-    if missing:
-        raise StorageError("tensors are missing", where=str(path), found=", ".join(missing[:3]), remedy="Give the encoder's own weights")
-    network.load_state_dict({name: plain[name] for name in own if name in plain}, strict=False)
+    try:
+        matched = load_weights(network, path)
+    except ConfigError as error:
+        raise StorageError(error.what, where=error.where, found=error.found, remedy=REMEDY) from None
+    # Nothing reads the pooled output, and files of other models than a BERT for sentence pairs have no numbers for it.
+    missing = tuple(name for name in matched.missing if not name.startswith("pooler."))
+    if missing or matched.misshapen:
+        raise StorageError("these are not the encoder's weights", where=str(path), found=str(matched), remedy=REMEDY)
