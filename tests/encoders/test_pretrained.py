@@ -17,6 +17,8 @@ from polytask.data import Pieces, Source, coding_from_dict
 from polytask.encoders import Pretrained
 from polytask.errors import ConfigError, StorageError
 from polytask.tasks import Binary, Tagging
+from polytask.training import training_options
+from polytask.training.groups import parameter_groups
 from polytask.training.network import load_network, save_network
 
 transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
@@ -136,3 +138,13 @@ def test_the_name_of_a_larger_model_is_left_out(folder: Path, tmp_path: Path, be
     save_file({f"{beginning}{name}": tensor for name, tensor in tensors.items()} | head, tmp_path / "model.safetensors")
     ours, theirs = encoder(folder), encoder(folder, folder=str(tmp_path))
     assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
+
+
+def test_rates_decay_block_by_block(folder: Path) -> None:
+    model = MultiTaskModel(encoder(folder), TASKS, hidden=(), initialisation="framework")
+    groups = parameter_groups(model, training_options(lr=1.0, layer_decay=0.5))
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
+    for part, expected in {"word_embeddings": 0.25, "position_embeddings": 0.25, "layer.0.": 0.5, "layer.1.": 1.0, "heads": 1.0}.items():
+        own = {rate for name, rate in found.items() if part in name or (part == "word_embeddings" and "table" in name)}
+        assert own == {expected}, part

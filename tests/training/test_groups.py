@@ -12,7 +12,7 @@ import torch
 from polytask import fit
 from polytask.architectures import MultiTaskModel
 from polytask.data import Source
-from polytask.encoders import MLP, Encoder, Tabular
+from polytask.encoders import MLP, Encoder, Tabular, Text
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.registry import names
@@ -81,6 +81,22 @@ def test_a_stem_is_the_first_piece() -> None:
     assert found["architecture.encoder.cells.table.weight"] == pytest.approx(0.01)
     assert found["architecture.encoder.layers.0.0.weight"] == pytest.approx(0.1)
     assert found["architecture.encoder.layers.1.0.weight"] == 1.0
+
+
+@pytest.mark.parametrize("architecture", ["hard", "mmoe(experts=2)", "separate"])
+def test_blocks_of_a_transformer_are_pieces(architecture: str) -> None:
+    text = Text((5,), words=9, form="transformer", embedding=4, width=8, layers=3)
+    found = rates(network(architecture, text), layer_decay=0.5)
+    parts = {
+        "table.weight": 1 / 16,
+        "first.weight": 1 / 8,
+        "layers.0.norm1.weight": 1 / 4,
+        "layers.1.linear2.bias": 1 / 2,
+        "layers.2.norm2.bias": 1,
+    }
+    for part, expected in (parts | {"context.layers.norm.weight": 1}).items():
+        own = [rate for name, rate in found.items() if name.endswith(part)]
+        assert own and set(own) == {expected}, part
 
 
 def test_a_step_is_as_long_as_its_rate_says() -> None:

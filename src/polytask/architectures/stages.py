@@ -18,13 +18,11 @@ def copies_of(encoder: Encoder, count: int) -> nn.ModuleList:
 
 
 def number_pieces(encoder: Encoder) -> None:
-    """Note in every module of an encoder how many of its pieces (stem, then body) come after it: copies of it know too."""
-    has_stem = any(True for _ in encoder.stem.parameters())
-    pieces = (encoder.stem, *encoder.body) if has_stem else encoder.stages
-    learned = [piece for piece in pieces if any(True for _ in piece.parameters())]
-    for after, piece in enumerate(reversed(learned)):
+    """Note in every module of an encoder how many of its pieces come after it: copies of it know too."""
+    learned = [piece for piece in encoder.pieces if any(True for _ in piece.parameters())]
+    for number, piece in enumerate(learned, start=1):
         for module in piece.modules():
-            module.pieces_after = after  # type: ignore[assignment]
+            module.pieces_after = len(learned) - number  # type: ignore[assignment]
 
 
 def stages_of(architecture: str, encoder: Encoder) -> tuple[nn.Module, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -47,6 +48,12 @@ class Encoder(nn.Module, ABC):
         """What comes after the stem, in pieces: of this, experts are copies."""
         return self.stages
 
+    @property
+    def pieces(self) -> tuple[nn.Module, ...]:
+        """What has a learning rate of its own where rates decay with depth; a module inside an earlier piece is a piece by itself."""
+        has_stem = any(True for _ in self.stem.parameters())
+        return (self.stem, *self.body) if has_stem else self.stages
+
     @staticmethod
     def summary(stemmed: Tensor) -> Tensor:
         """What gates look at: (N, width), from what the stem gives."""
@@ -62,3 +69,17 @@ class Encoder(nn.Module, ABC):
         for stage in self.stages:
             values = stage(values)
         return values
+
+
+def pieces_by_blocks(whole: nn.Module, blocks: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
+    """A stack of blocks in pieces: what comes before them, every block, and with the last one what comes after them.
+
+    Example:
+        >>> stack = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 3), nn.LayerNorm(3))
+        >>> [sum(1 for _ in piece.modules()) for piece in pieces_by_blocks(stack, stack[1:3])[1:]]
+        [1, 3]
+    """
+    inside = {id(module) for block in blocks for module in block.modules()}
+    modules = list(whole.modules())
+    last = max(place for place, module in enumerate(modules) if id(module) in inside)
+    return (whole, *blocks[:-1], nn.ModuleList([blocks[-1], *modules[last + 1 :]]))

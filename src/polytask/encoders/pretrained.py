@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast, final
 import torch
 from torch import Tensor, nn
 
-from polytask.encoders.encoder import Encoder
+from polytask.encoders.encoder import Encoder, pieces_by_blocks
 from polytask.encoders.initialisation import load_weights
 from polytask.errors import ConfigError, StorageError
 
@@ -117,6 +117,14 @@ class Pretrained(Encoder):
     def body(self) -> tuple[nn.Module, ...]:
         """What reads them."""
         return (self.whole[1],)
+
+    @property
+    def pieces(self) -> tuple[nn.Module, ...]:
+        """What makes vectors of pieces and places, then every block."""
+        network: Any = cast("SentenceReader", self.whole[1]).network
+        stacks = (module for module in network.modules() if isinstance(module, nn.ModuleList))
+        blocks = next((stack for stack in stacks if len(stack) == network.config.num_hidden_layers), None)
+        return super().pieces if blocks is None else pieces_by_blocks(self.whole, tuple(blocks))
 
     @staticmethod
     def summary(stemmed: Tensor) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, final, get_args
+from typing import ClassVar, Literal, cast, final, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from polytask.encoders.encoder import Encoder
+from polytask.encoders.encoder import Encoder, pieces_by_blocks
 from polytask.errors import ConfigError
 
 Form = Literal["gru", "transformer"]
@@ -172,6 +172,14 @@ class Text(Encoder):
     def body(self) -> tuple[nn.Module, ...]:
         """What reads them."""
         return (self.whole[1],)
+
+    @property
+    def pieces(self) -> tuple[nn.Module, ...]:
+        """The stem, and every layer of a transformer."""
+        context = cast("Reader", self.whole[1]).context
+        if not isinstance(context, Attentive):
+            return super().pieces
+        return (self.stem, *pieces_by_blocks(self.whole[1], tuple(context.layers.layers)))
 
     @staticmethod
     def summary(stemmed: Tensor) -> Tensor:

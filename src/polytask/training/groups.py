@@ -19,10 +19,10 @@ def parameter_groups(model: MultiTaskModel, options: TrainingOptions) -> list[di
 
         lr_p = lr · decay^(K − 1 − k) · factor
 
-    where p lies in piece k of the K pieces of an encoder (its stem, then what comes after it; Howard & Ruder, ACL 2018, section 3.2,
-    have a decay of 1 / 2.6), whatever way of sharing copies these pieces; other parameters have no decay. The factor is that of the
-    most specific entry of `lr_factors`: the longest beginning of the parameter's name, then `task:name` for what that task alone
-    reaches, then `trunk` for what several tasks reach.
+    where p lies in piece k of the K pieces of an encoder: its stem, then its stages, or the blocks of a transformer (Howard & Ruder,
+    ACL 2018, section 3.2, have a decay of 1 / 2.6). Whatever way of sharing copies these pieces, the copies have their rates; other
+    parameters have no decay. The factor is that of the most specific entry of `lr_factors`: the longest beginning of the parameter's
+    name, then `task:name` for what that task alone reaches, then `trunk` for what several tasks reach.
 
     Raises:
         ConfigError: An entry names nothing.
