@@ -12,6 +12,7 @@ import torch
 
 from polytask import Study, fit, load
 from polytask.architectures import MultiTaskModel, Stem
+from polytask.architectures.picture import parts_of
 from polytask.architectures.plan import EncoderPlan, NetworkPlan
 from polytask.balancing import MGDA
 from polytask.data import Columns, Source, Words
@@ -48,6 +49,13 @@ def test_a_stem_is_shared_by_the_tasks_of_its_source_alone() -> None:
     shared = {id(parameter) for parameter in model.shared_parameters().values()}
     assert shared >= {id(parameter) for parameter in model.stem("pictures").parameters()}  # type: ignore[union-attr]
     assert not shared & {id(parameter) for parameter in model.stem("people").parameters()}  # type: ignore[union-attr]
+
+
+def test_stems_are_in_the_picture() -> None:
+    model = network()
+    parts = parts_of(model)
+    assert [(part.name, part.tasks) for part in parts[:2]] == [("stem of pictures", ("light", "dark")), ("stem of people", ("size",))]
+    assert sum(part.parameters for part in parts) == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_a_step_is_what_autograd_says_it_is() -> None:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from torch import nn
 
+from polytask.architectures.cost import count_parameters
 from polytask.architectures.model import MultiTaskModel
 
 ROW, GAP, BOX, BETWEEN, TASK = 30, 10, 240, 170, 150
@@ -40,7 +41,9 @@ def parts_of(model: MultiTaskModel) -> tuple[Part, ...]:
         >>> [(part.name, part.tasks, part.parameters) for part in parts_of(model)]
         [('encoder', ('a', 'b'), 40), ('head of a', ('a',), 9), ('head of b', ('b',), 9)]
     """
-    found = list(_pieces(model.architecture, "", model))
+    stems = {source: stem for source in model.labelled if (stem := model.stem(source)) is not None}
+    found = [Part(f"stem of {source}", tuple(model.labelled[source]), count_parameters(stem)) for source, stem in stems.items()]
+    found += _pieces(model.architecture, "", model)
     for task in model.tasks:
         count, shared = (sum(p.numel() for p in part.parameters()) for part in (model.head(task.name), model.shared_part(task.name)))
         tasks = model.tasks_of_head(task.name)

@@ -36,8 +36,8 @@ class ByRepresentations(Path):
 
     def __init__(self, setting: Setting, features: Features, *, approximate: bool) -> None:
         if not features:
-            remedy = "Pass what the heads look at: backward(losses, features=z)"
-            raise ConfigError("this needs the representations", where="features", remedy=remedy)
+            remedy = "Pass what the heads look at, of a trunk that is trained: backward(losses, features=z)"
+            raise ConfigError("this needs the representations' gradients", where="features", remedy=remedy)
         self._setting, self._features, self._approximate = setting, features, approximate
         self._private = Private()
         self._found: list[HeadGradients] = []
