@@ -38,7 +38,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/pretrained-text"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--arms", nargs="*", default=["single", "equal"])
     given = parser.parse_args()
     folder = given.folder or packaged()
     data = Atis(coding=Pieces.of(folder))
@@ -55,7 +54,7 @@ def main() -> None:
     study = Study(
         Sources(data.training(), data.test),
         data.tasks(),
-        arms=given.arms,
+        arms=["single", "equal"],
         seeds=given.seeds,
         encoder="pretrained",
         encoder_options={"folder": str(folder)},
