@@ -74,7 +74,7 @@ def test_parts_named_twice_are_frozen_once() -> None:
 
 
 def test_a_part_is_a_whole_name_and_no_beginning() -> None:
-    with pytest.raises(ConfigError, match="no parameter to freeze"):
+    with pytest.raises(ConfigError, match="no parameter has that name"):
         freeze(nn.Sequential(nn.Linear(1, 1)), ("0.wei",))
 
 

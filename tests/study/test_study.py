@@ -273,7 +273,7 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"training": {"epochs": 0}}, "training.epochs"),
         ({"training": {"schedule": "Cosine"}}, "unknown schedule"),
         ({"training": {"batch_size": 0}}, "training.batch_size"),
-        ({"training": {"freeze": ["heads.x"]}}, "no parameter to freeze"),
+        ({"training": {"freeze": ["heads.x"]}}, "no parameter has that name"),
         ({"colour": "red"}, "there is no such choice"),
     ],
 )

@@ -286,7 +286,7 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"optimizer_options": {"speed": 1}}, "optimizer 'Adam'"),
         ({"schedule": "CosineAnnealing"}, "Did you mean 'CosineAnnealing"),
         ({"schedule": "StepLR"}, "schedule 'StepLR'"),
-        ({"freeze": ("trunk",)}, "no parameter to freeze"),
+        ({"freeze": ("trunk",)}, "no parameter has that name"),
         ({"freeze": ("architecture", "heads")}, "nothing is left to train"),
         ({"weights": "nowhere.safetensors"}, "nowhere.safetensors"),
         ({"epochs": 0}, "training, epochs"),

@@ -152,6 +152,23 @@ def _of_the_part(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict
     return {name.removeprefix(best): tensor for name, tensor in found.items()}
 
 
+def named_parts(module: nn.Module, parts: Sequence[str]) -> list[str]:
+    """Names of the parameters that begin with one of the parts.
+
+    Raises:
+        ConfigError: A part names no parameter.
+    """
+    names = [name for name, _ in module.named_parameters()]
+    found: list[str] = []
+    for part in parts:
+        chosen = [name for name in names if name == part or name.startswith(f"{part}.")]
+        if not chosen:
+            known = ", ".join(dict.fromkeys(name.rpartition(".")[0] for name in names))
+            raise ConfigError("no parameter has that name", where=part, remedy=f"Choose from: {known}")
+        found.extend(chosen)
+    return found
+
+
 def freeze(module: nn.Module, parts: tuple[str, ...]) -> tuple[str, ...]:
     """Freeze the parameters whose names begin with one of `parts`, and return their names.
 
@@ -162,14 +179,7 @@ def freeze(module: nn.Module, parts: tuple[str, ...]) -> tuple[str, ...]:
         >>> freeze(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), ("0",))
         ('0.weight', '0.bias')
     """
-    names = [name for name, _ in module.named_parameters()]
-    frozen: list[str] = []
-    for part in parts:
-        chosen = [name for name in names if name == part or name.startswith(f"{part}.")]
-        if not chosen:
-            known = ", ".join(dict.fromkeys(name.rpartition(".")[0] for name in names))
-            raise ConfigError("no parameter to freeze has that name", where=part, remedy=f"Choose from: {known}")
-        frozen.extend(chosen)
+    frozen = named_parts(module, parts)
     for name, parameter in module.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)  # noqa: FBT003 - that is its signature

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, cast, final
 import torch
 from torch import Tensor, nn
 
-from polytask.encoders.encoder import Encoder, pieces_by_blocks
+from polytask.encoders.encoder import pieces_by_blocks
 from polytask.encoders.initialisation import load_weights
+from polytask.encoders.sequences import SequenceEncoder
 from polytask.errors import ConfigError, StorageError
 
 REMEDY = "Give a folder whose config.json and model.safetensors are of one encoder"
@@ -66,7 +67,7 @@ class SentenceReader(nn.Module):
 
 
 @final
-class Pretrained(Encoder):
+class Pretrained(SequenceEncoder):
     """A Hugging Face text encoder, with the numbers of a local folder or, without one, at random. It needs the extra `text`.
 
     Inputs are word pieces (N, L, K) as `polytask.data.Pieces` makes them: nothing is downloaded. Features are (N, 1 + L, width): of the
@@ -83,7 +84,6 @@ class Pretrained(Encoder):
         StorageError: The folder has no weights, or others than the configuration asks for.
     """
 
-    tokens: ClassVar[bool] = True
     only_for_the_start: ClassVar[tuple[str, ...]] = ("folder",)
     """Options that a network which is loaded with its numbers does without."""
 
@@ -104,34 +104,12 @@ class Pretrained(Encoder):
                 module.keeps_numbers = True  # type: ignore[assignment]
 
     @property
-    def stages(self) -> tuple[nn.Module, ...]:
-        """One."""
-        return (self.whole,)
-
-    @property
-    def stem(self) -> nn.Module:
-        """The pieces' vectors."""
-        return self.whole[0]
-
-    @property
-    def body(self) -> tuple[nn.Module, ...]:
-        """What reads them."""
-        return (self.whole[1],)
-
-    @property
     def pieces(self) -> tuple[nn.Module, ...]:
         """What makes vectors of pieces and places, then every block."""
         network: Any = cast("SentenceReader", self.whole[1]).network
         stacks = (module for module in network.modules() if isinstance(module, nn.ModuleList))
         blocks = next((stack for stack in stacks if len(stack) == network.config.num_hidden_layers), None)
         return super().pieces if blocks is None else pieces_by_blocks(self.whole, tuple(blocks))
-
-    @staticmethod
-    def summary(stemmed: Tensor) -> Tensor:
-        """The mean over the pieces' vectors."""
-        there = stemmed[..., -1:]
-        mean: Tensor = (stemmed[..., :-1] * there).sum((1, 2)) / there.sum((1, 2)).clamp(min=1)
-        return mean
 
     def example(self, rows: int) -> Tensor:
         """One piece in every word."""

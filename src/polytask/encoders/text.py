@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, cast, final, get_args
+from typing import Literal, cast, final, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from polytask.encoders.encoder import Encoder, pieces_by_blocks
+from polytask.encoders.encoder import pieces_by_blocks
+from polytask.encoders.sequences import SequenceEncoder
 from polytask.errors import ConfigError
 
 Form = Literal["gru", "transformer"]
@@ -101,7 +102,7 @@ _CONTEXTS = {"gru": Recurrent, "transformer": Attentive}
 
 
 @final
-class Text(Encoder):
+class Text(SequenceEncoder):
     """Word vectors, then a bidirectional GRU or a small transformer.
 
     Inputs are codes of words (N, L), 0 for padding, as `polytask.data.Words` makes them. Features are (N, 1 + L, width): a summary of
@@ -126,8 +127,6 @@ class Text(Encoder):
         >>> encoder(torch.tensor([[4, 2, 7, 0, 0, 0]])).shape
         torch.Size([1, 7, 8])
     """
-
-    tokens: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -159,34 +158,12 @@ class Text(Encoder):
         self.whole = nn.Sequential(WordVectors(words, embedding, forgotten, dropout), reader)
 
     @property
-    def stages(self) -> tuple[nn.Module, ...]:
-        """One: between words and their context there is nothing to mix."""
-        return (self.whole,)
-
-    @property
-    def stem(self) -> nn.Module:
-        """The words' vectors."""
-        return self.whole[0]
-
-    @property
-    def body(self) -> tuple[nn.Module, ...]:
-        """What reads them."""
-        return (self.whole[1],)
-
-    @property
     def pieces(self) -> tuple[nn.Module, ...]:
         """The stem, and every layer of a transformer."""
         context = cast("Reader", self.whole[1]).context
         if not isinstance(context, Attentive):
             return super().pieces
         return (self.stem, *pieces_by_blocks(self.whole[1], tuple(context.layers.layers)))
-
-    @staticmethod
-    def summary(stemmed: Tensor) -> Tensor:
-        """The mean over the words' vectors."""
-        there = stemmed[..., -1:]
-        mean: Tensor = (stemmed[..., :-1] * there).sum(1) / there.sum(1).clamp(min=1)
-        return mean
 
     def example(self, rows: int) -> Tensor:
         """Unknown words."""

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from polytask.architectures import MultiTaskModel
-from polytask.errors import ConfigError
+from polytask.encoders.initialisation import named_parts
 from polytask.training.options import TrainingOptions
 
 TRUNK, TASK = "trunk", "task:"
@@ -45,23 +45,6 @@ def unfreeze(model: MultiTaskModel, schedule: Mapping[int, Sequence[str]], epoch
     for parameter in frozen:
         parameter.requires_grad_(True)  # noqa: FBT003 - that is its signature
     return bool(frozen)
-
-
-def named_parts(model: nn.Module, parts: Sequence[str]) -> list[str]:
-    """Names of the parameters that begin with one of the parts.
-
-    Raises:
-        ConfigError: A part names no parameter.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    found: list[str] = []
-    for part in parts:
-        chosen = [name for name in names if name == part or name.startswith(f"{part}.")]
-        if not chosen:
-            known = ", ".join(dict.fromkeys(name.rpartition(".")[0] for name in names))
-            raise ConfigError("no parameter has that name", where=part, remedy=f"Choose from: {known}")
-        found.extend(chosen)
-    return found
 
 
 def _factors(model: MultiTaskModel, given: Mapping[str, float]) -> dict[str, float]:
