@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +27,9 @@ def full_data(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("the full data are not on this machine (POLYTASK_DATA)")
 
 
-def test_the_sample_is_small_and_loads_at_once() -> None:
+def test_the_sample_is_small() -> None:
     assert sum(path.stat().st_size for path in SAMPLES.glob("*.npz")) <= 5_000_000
-    start = time.perf_counter()
     sources, tasks = datasets.load()
-    assert time.perf_counter() - start < 0.5
     assert [source.name for source in sources] == ["mnist", "fashion-mnist"]
     assert [task.name for task in tasks] == ["digit", "garment"]
 
