@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import timeit
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -144,10 +146,5 @@ def test_time_grows_with_the_rows_and_no_faster() -> None:
     fastest = {}
     for rows in (20_000, 200_000):
         source = Source("toy", np.zeros((rows, 1), dtype=np.float32), many_tasks(rows, 12, 0.4, seed=0))
-        times = []
-        for _ in range(3):
-            begun = time.process_time()
-            split(source, 0.2, 0)
-            times.append(time.process_time() - begun)
-        fastest[rows] = min(times)
+        fastest[rows] = min(timeit.repeat(partial(split, source, 0.2, 0), timer=time.process_time, repeat=3, number=1))
     assert fastest[200_000] < 30 * fastest[20_000]  # linear: 10 times; quadratic: 100

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.encoders import Encoder
+from polytask.encoders.mode import evaluating
 from polytask.tasks import Task
 
 Start = tuple[str | int, ...]
@@ -97,15 +98,12 @@ class Architecture(nn.Module, ABC):
         """Per parameter the tasks whose features depend on it, read off the graph of one forward."""
         names = {id(parameter): name for name, parameter in self.named_parameters()}
         frozen = [parameter for parameter in self.parameters() if not parameter.requires_grad]
-        was_training = self.training
-        self.eval()
-        with torch.random.fork_rng(devices=()), torch.enable_grad():
+        with evaluating(self), torch.random.fork_rng(devices=()), torch.enable_grad():
             for parameter in frozen:
                 parameter.requires_grad = True
             features = self(self.example, self.tasks)
             for parameter in frozen:
                 parameter.requires_grad = False
-        self.train(was_training)
         found: dict[str, tuple[str, ...]] = {}
         for task in self.tasks:
             for leaf in leaves_of(features[task]):

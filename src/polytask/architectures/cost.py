@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from polytask.architectures.model import MultiTaskModel
+from polytask.encoders.mode import evaluating
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,9 @@ def cost_of(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], tasks:
 
 def _work(model: MultiTaskModel, source: str, shape: tuple[int, ...], tasks: tuple[str, ...]) -> int:
     """Multiply-adds of one input's predictions."""
-    example, training = model.example(source), model.training
-    model.eval()
-    with torch.no_grad(), _spelled_out(), FlopCounterMode(display=False) as counter:
+    example = model.example(source)
+    with evaluating(model), torch.no_grad(), _spelled_out(), FlopCounterMode(display=False) as counter:
         model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tasks, source)
-    model.train(training)
     # The counter takes a multiplication and an addition as two operations.
     return int(counter.get_total_flops()) // 2
 

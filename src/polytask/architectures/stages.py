@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.encoders import Encoder
+from polytask.encoders.mode import evaluating
 from polytask.errors import ConfigError
 
 
@@ -48,15 +49,12 @@ def through(pieces: Iterable[nn.Module], values: Tensor) -> Tensor:
 
 def shapes_of(encoder: Encoder, pieces: tuple[nn.Module, ...] | None = None) -> list[tuple[int, ...]]:
     """The shape of one row after every stage, or after every piece of its body."""
-    was_training = encoder.training
-    encoder.eval()
-    with torch.no_grad():
+    with evaluating(encoder), torch.no_grad():
         values, shapes = encoder.example(2), []
         values = values if pieces is None else encoder.stem(values)
         for stage in encoder.stages if pieces is None else pieces:
             values = stage(values)
             shapes.append(tuple(values.shape[1:]))
-    encoder.train(was_training)
     return shapes
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.encoders.encoder import Encoder
+from polytask.encoders.mode import evaluating
 from polytask.errors import ConfigError
 
 
@@ -53,14 +54,10 @@ class Wrapped(Encoder):
 
     def _tried(self, module: nn.Module) -> object:
         """What comes out for two rows, without a trace in the module."""
-        was_training = module.training
-        module.eval()
         random = torch.Generator().manual_seed(0)
         try:
-            with torch.no_grad():
+            with evaluating(module), torch.no_grad():
                 return module(torch.randn(2, *self.input_shape, generator=random))
         except (RuntimeError, TypeError, ValueError) as error:
             found = str(error).partition("\n")[0]
             raise ConfigError("the module does not take these inputs", where=f"encoder, inputs {self.input_shape}", found=found) from None
-        finally:
-            module.train(was_training)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polytask.architectures import MultiTaskModel
 from polytask.data.filed import pieces
+from polytask.encoders.mode import evaluating
 from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.tasks import Loss, Task, loss_of
@@ -56,11 +57,8 @@ def losses_of(
 
 def outputs_of(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Outputs (N, task.outputs) per task for any number of rows, in chunks, without dropout and graph: float32, or float64."""
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         chunks = [_chunk(model, rows.part(part), precision, tasks) for part in pieces(len(rows), CHUNK)]
-    model.train(was_training)
     return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
 
 
