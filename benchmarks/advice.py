@@ -32,9 +32,10 @@ from polytask.evaluation.crossed import Crossed, cross
 from polytask.evaluation.influence import influence
 from polytask.evaluation.predictions import read
 from polytask.evaluation.words import LEVEL, holm
+from polytask.options import StudyConfig, checked
 from polytask.report import write_report
 from polytask.storage import read_json, read_yaml, write_json
-from polytask.study import Study, StudyConfig, checked
+from polytask.study import Study
 from polytask.study.arms import SINGLE, parse_arms
 from polytask.study.choosing import Raced, read_race
 from polytask.study.jobs import jobs_of

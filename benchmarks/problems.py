@@ -14,10 +14,9 @@ import pandas as pd
 
 from polytask import datasets
 from polytask.data import Columns, Source, Sources, divide
-from polytask.study import StudyConfig
+from polytask.options import StudyConfig, training_options
 from polytask.study.presets import study_choices
 from polytask.tasks import Binary, Regression, Task
-from polytask.training import training_options
 from polytask.training.presets import training_choices
 from tables import DATA, Data
 

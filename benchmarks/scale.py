@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 
 from polytask.data import Source
-from polytask.study import StudyConfig
+from polytask.options import StudyConfig
 from polytask.study.arms import parse_arm
 from polytask.study.jobs import jobs_of
 from polytask.study.resolving import assignment

@@ -15,9 +15,10 @@ import pandas as pd
 from scipy import stats
 
 from polytask import datasets
+from polytask.options import StudyConfig
 from polytask.report import write_report
 from polytask.storage import read_json
-from polytask.study import Study, StudyConfig
+from polytask.study import Study
 from polytask.study.status import StudyProgress
 
 

@@ -28,6 +28,7 @@ SOURCE = Path(polytask.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 LEVELS = (
     {"errors", "registry", "seeds"},
+    {"options"},
     {"storage", "data", "tasks", "encoders", "balancing"},
     {"datasets", "architectures", "gradients", "evaluation"},
     {"training"},

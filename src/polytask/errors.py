@@ -19,6 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+SHOWN = 40
+"""Number of characters of a value that a message shows."""
+
 
 class PolytaskError(Exception):
     """What is wrong, where, what was found, and what to do: one line.
@@ -103,3 +106,24 @@ class MissingExtraError(PolytaskError, ImportError):
 
     def __str__(self) -> str:
         return PolytaskError.__str__(self)
+
+
+def plain(text: object, most: int = SHOWN) -> str:
+    """Return a text that can be printed: short, without control characters or marks that change the direction of writing.
+
+    Example:
+        >>> plain("a\\x1b[31m" + "b" * 50)
+        'a[31mbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…'
+    """
+    try:
+        whole = str(text)
+    except ValueError:  # an integer of thousands of digits
+        whole = type(text).__name__
+    # Of a text of megabytes no more is looked at than can be shown.
+    kept = "".join(letter if letter.isprintable() else " " if letter.isspace() else "" for letter in whole[: 4 * most])
+    return kept if len(kept) <= most else kept[: most - 1] + "…"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: printable, short and in quotes."""
+    return repr(plain(value))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from polytask.cli import app
-from polytask.cli.tables import ENDINGS
+from polytask.cli.table_source import ENDINGS
 
 _path = Path(__file__).parents[1] / "data" / "reading" / "situations.py"
 _spec = importlib.util.spec_from_file_location("broken_tables", _path)

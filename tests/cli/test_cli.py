@@ -57,7 +57,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         (["study", "mnist-fashion", "--arms", "equal"], "Add 'single'"),
         (["study", "mnist-fashion", "--seeds", "1"], "at least 2 different seeds"),
         (["study", "mnist-fashion", "--size", "huge"], "unknown size"),
-        (["study", "mnist-fashion", "--margin", "digit"], "task=number"),
+        (["study", "mnist-fashion", "--margin", "digit"], "name=value"),
         (["study", "mnist-fashion", "--margin", "digits=0.01"], "does not exist"),
         (["study", "mnist-fashion", "--set", "training.lr=fast"], "training.lr"),
         (["study", "mnist-fashion", "--set", "nonsense"], "name=value"),

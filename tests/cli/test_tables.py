@@ -15,10 +15,11 @@ import pytest
 import yaml
 
 from polytask.cli import app
-from polytask.cli.tables import spread
+from polytask.cli.app import SEVERAL
+from polytask.cli.table_source import spread
 from polytask.data.reading import TableFile
 from polytask.errors import ConfigError
-from polytask.study import StudyConfig, checked
+from polytask.options import StudyConfig, checked
 
 ROWS = 160
 
@@ -219,7 +220,7 @@ def test_the_schema_names_every_choice(call: object, capsys: pytest.CaptureFixtu
 
 
 def test_an_option_of_several_words_ends_at_the_next_option() -> None:
-    assert spread(["study", "a.csv", "--targets", "x", "y", "-o", "z", "w"]) == [
+    assert spread(["study", "a.csv", "--targets", "x", "y", "-o", "z", "w"], SEVERAL) == [
         "study", "a.csv", "--targets", "x", "--targets", "y", "-o", "z", "w",
     ]  # fmt: skip
 
@@ -244,14 +245,14 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--preset", "fast"), "unknown preset"),
         (("--targets", "churn", "--category", "twon"), "twon"),
         (("--targets", "churn", "--delimiter", ";"), "sales.csv"),
-        (("--targets", "churn", "churn"), "--targets: a column is named twice"),
-        (("--targets", "churn", "--kind", "churn=binary", "--kind", "churn=multiclass"), "--kind: a column is named twice"),
-        (("--targets", "churn", "--weight", "churn=1", "--weight", "churn=2"), "--weight: a column is named twice"),
+        (("--targets", "churn", "churn"), "--targets: a name must be given once"),
+        (("--targets", "churn", "--kind", "churn=binary", "--kind", "churn=multiclass"), "--kind: a name must be given once"),
+        (("--targets", "churn", "--weight", "churn=1", "--weight", "churn=2"), "--weight: a name must be given once"),
         (("--targets", "churn", "--without", "churn"), "a target is nothing else"),
         (("--targets", "churn", "--kind", "chrun=binary"), "Did you mean 'churn'"),
         (("--targets", "churn", "--weight", "churn=0"), "at least one task needs a weight above 0"),
         (("--targets", "churn", "value", "--weight", "churn=2", "--balancer", "uncertainty"), "does not use the tasks' weights"),
-        (("--targets", "--preset", "quick"), "--targets: words are needed after this option"),
+        (("--targets", "--preset", "quick"), "--targets: at least one word must follow this option"),
         (("--targets", "churn", "--set", "training.epoch=3"), "Did you mean 'epochs'"),
         (("--targets", "churn", "--set", "epochs=3"), "Write it under training: training.epochs"),
         (("--targets", "churn", "--set", "presset=quick"), "Did you mean 'preset'"),
@@ -286,8 +287,8 @@ def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, 
         (("evaluate", str(run), str(strange)), "perhaps"),
         (("evaluate", str(run), str(sales), "-o", str(sales)), "exists already"),
         (("evaluate", str(run), str(sales), "--source", "slaes"), "the run has no such table (found 'slaes'). Did you mean 'sales'"),
-        (("train", "mnist-fashion", "--targets", "digit"), "option of tables"),
-        (("train", str(run / "run.yaml"), "--targets", "value"), "--targets: this is an option of tables in files (found the study file"),
+        (("train", "mnist-fashion", "--targets", "digit"), "--targets: this option needs a table as the source"),
+        (("train", str(run / "run.yaml"), "--targets", "value"), "--targets: this option needs a table as the source (found the file"),
         (("train", "sales.xlsx", "--targets", "value"), "this file is no study and no table"),
         (("train", str(sales), "--targets", "churn", "--out", str(run)), "finished run"),
     ):

@@ -19,8 +19,9 @@ from polytask.data import Columns, split
 from polytask.data.columns import Category
 from polytask.data.filed import is_filed
 from polytask.data.reading import TableFile
-from polytask.datasets.tables import Loaded, TableOptions, as_frame, inferred_kind, labels_of, load_tables, table_source, task_for
+from polytask.datasets.tables import Loaded, as_frame, inferred_kind, labels_of, load_tables, table_source, task_for
 from polytask.errors import ConfigError, DataError, PolytaskError, StorageError
+from polytask.options import TableOptions
 from polytask.tasks import Binary, Count, Multilabel, Ordinal, Regression, Survival
 from polytask.training import fit
 from polytask.training.planning import plan_for

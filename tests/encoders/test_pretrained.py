@@ -16,8 +16,8 @@ from polytask.architectures import MultiTaskModel, NetworkPlan
 from polytask.data import Pieces, Source, coding_from_dict
 from polytask.encoders import Pretrained
 from polytask.errors import ConfigError, StorageError
+from polytask.options import training_options
 from polytask.tasks import Binary, Tagging
-from polytask.training import training_options
 from polytask.training.groups import parameter_groups
 from polytask.training.network import load_network, save_network
 

@@ -15,12 +15,12 @@ import torch
 from joblib.parallel import BACKENDS, ThreadingBackend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
+from polytask.options import StudyConfig, differences
 from polytask.storage import read_yaml
-from polytask.study import Study, StudyConfig
+from polytask.study import Study
 from polytask.study import worker as worker_module
 from polytask.study.arms import parse_arm
 from polytask.study.backends import on_cluster, place_for
-from polytask.study.config import differences
 from polytask.study.jobs import jobs_of, result_of, train_job
 from polytask.study.resolving import assignment, resolve
 from polytask.study.running import side_by_side

@@ -14,11 +14,10 @@ import polytask.study.environment as environment_module
 import polytask.study.study as study_module
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
-from polytask.study import Study, StudyConfig, TrainConfig, train_one
-from polytask.study.config import differences
+from polytask.options import StudyConfig, TrainConfig, differences, training_options
+from polytask.study import Study, train_one
 from polytask.study.folder import RunFolder
 from polytask.tasks import Binary, Task
-from polytask.training import training_options
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ import pytest
 
 import polytask.study.trying as trying_module
 from polytask.errors import ConfigError
+from polytask.options import StudyConfig, checked
 from polytask.storage import read_yaml
-from polytask.study import Result, Study, StudyConfig, checked
+from polytask.study import Result, Study
 from polytask.study.choosing import race_seed
 from polytask.study.jobs import Job
 
 TRAINING = {"epochs": 4, "threads": 1, "batch_size": 16}
-RACE = {"arms": ["single", "equal", "weights=tuned", "uncertainty"], "plan": "race", "trials": 3, "training": TRAINING}
+RACE = {"arms": ["single", "equal", "weights=tuned", "uncertainty"], "race": True, "trials": 3, "training": TRAINING}
 REPEATED = ("predictions.parquet", "results.csv", "history.csv", "verdict.json", "run.yaml", "race.json")
 
 
@@ -89,7 +90,7 @@ def test_what_was_best_is_what_every_seed_is_trained_with(
 
 
 def test_a_grid_is_tuned_arm_by_arm_and_tests_them_all(make: Callable[..., Study], tmp_path: Path) -> None:
-    result = make(**RACE | {"plan": "grid"}).run(tmp_path / "run")
+    result = make(**RACE | {"race": False}).run(tmp_path / "run")
     assert set(result.predictions["arm"]) == set(RACE["arms"])
     content = raced(tmp_path / "run")
     assert content["winner"] is None
@@ -101,7 +102,7 @@ def test_a_grid_is_tuned_arm_by_arm_and_tests_them_all(make: Callable[..., Study
 
 
 def test_without_a_choice_nothing_is_tried(make: Callable[..., Study], tmp_path: Path) -> None:
-    result = make(arms=["single", "equal"], plan="race", training=TRAINING).run(tmp_path / "run")
+    result = make(arms=["single", "equal"], race=True, training=TRAINING).run(tmp_path / "run")
     assert not (tmp_path / "run" / "race.json").exists()
     assert result.summary["chosen"] == "equal"
     assert any("Nothing was tuned" in note for note in result.summary["notes"])
@@ -145,7 +146,7 @@ def test_workers_change_nothing_in_a_race(whole: Result, make: Callable[..., Stu
 
 def test_a_try_that_diverges_loses_and_ends_no_study(make: Callable[..., Study], tmp_path: Path) -> None:
     training = TRAINING | {"optimizer": "SGD", "lr": 0.4, "epochs": 3}
-    make(arms=["single", "equal"], trials=4, plan="grid", training=training).run(tmp_path / "run")
+    make(arms=["single", "equal"], trials=4, race=False, training=training).run(tmp_path / "run")
     content = raced(tmp_path / "run")
     rates = [one["settings"].get("lr", 0.4) for one in content["tried"] if one["arm"] == "equal"]
     assert max(rates) > 1
@@ -177,7 +178,7 @@ def test_tuned_weights_need_trials(make: Callable[..., Study]) -> None:
 
 def test_optuna_may_propose_what_is_tried(make: Callable[..., Study], tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    choices = RACE | {"arms": ["single", "equal"], "search": "optuna", "trials": 5, "plan": "grid", "training": TRAINING | {"epochs": 2}}
+    choices = RACE | {"arms": ["single", "equal"], "search": "optuna", "trials": 5, "race": False, "training": TRAINING | {"epochs": 2}}
     for name in ("first", "second"):
         make(**choices).run(tmp_path / name)
     content = raced(tmp_path / "first")
@@ -241,7 +242,7 @@ def test_a_study_killed_between_looks_goes_on_without_opening_again(
         ({"seeds": 5, "looks": (1, 5)}, "from 2 up"),
         ({"protect": ["prize"]}, "protection for a task that does not exist"),
         ({"trials": 0}, "trials"),
-        ({"plan": "tournament"}, "plan"),
+        ({"race": "tournament"}, "race"),
         ({"tune": ["depth"]}, "tune"),
     ],
 )
@@ -251,7 +252,7 @@ def test_plans_that_cannot_be_are_refused_in_one_line(make: Callable[..., Study]
     assert "\n" not in str(caught.value)
 
 
-GROUPED = {"arms": ["single", "equal", "grouped"], "plan": "race", "training": TRAINING}
+GROUPED = {"arms": ["single", "equal", "grouped"], "race": True, "training": TRAINING}
 
 
 def test_groups_are_made_before_the_race_and_kept(make: Callable[..., Study], tmp_path: Path) -> None:
@@ -280,7 +281,7 @@ def test_groups_that_are_another_arm_are_left_out(make: Callable[..., Study], tm
 
 def test_groups_that_win_are_tested_as_they_were_made(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polytask.study.study.groups_of", lambda *_: {"grouped": (("price", "plan"), ("churn",))})
-    result = make(arms=["single", "grouped"], trials=2, plan="race", training=TRAINING).run(tmp_path / "run")
+    result = make(arms=["single", "grouped"], trials=2, race=True, training=TRAINING).run(tmp_path / "run")
     assert result.costs["grouped"].networks == 2
     chosen = {(one["arm"], tuple(one["tasks"])) for one in raced(tmp_path / "run")["chosen"]}
     assert {("grouped", ("price", "plan")), ("grouped", ("churn",))} <= chosen

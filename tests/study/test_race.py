@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import ConfigError
+from polytask.options import TrainingOptions
 from polytask.registry import Range, rows_of
 from polytask.study.arms import Arm, parse_arm
 from polytask.study.race import DIVERGED, Candidate, Scores, halved, ranked, rungs
 from polytask.study.search import Optuna, QuasiRandom
 from polytask.study.settings import space_of, with_settings
-from polytask.training import TrainingOptions
 
 TASKS = ("a", "b")
 

@@ -14,10 +14,11 @@ import pytest
 import polytask as pt
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
+from polytask.options import RelateConfig, StudyConfig, checked
 from polytask.relatedness import Observing, linear_cka
 from polytask.relatedness.matrices import Relations
 from polytask.storage import read_yaml
-from polytask.study import RelateConfig, StudyConfig, checked, opened, relate
+from polytask.study import opened, relate
 from polytask.study.relate_findings import proposed
 from polytask.study.relate_networks import usual_rows
 from polytask.tasks import Binary, Regression, Task

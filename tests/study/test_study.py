@@ -16,9 +16,10 @@ import polytask.study.study as study_module
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
 from polytask.evaluation.verdict import verdict
+from polytask.options import StudyConfig, checked
 from polytask.seeds import seed_of
 from polytask.storage import read_yaml
-from polytask.study import Study, StudyConfig, checked
+from polytask.study import Study
 from polytask.study.jobs import Job
 from polytask.study.opening import Finished
 from polytask.tasks import Task

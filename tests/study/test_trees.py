@@ -89,7 +89,7 @@ def test_trees_are_scikit_learn_s_on_the_training_part_alone() -> None:
 
 
 def test_a_study_shows_trees_and_never_recommends_them(make: Callable[..., Study], tmp_path: Path) -> None:
-    result = make(arms=["single", "equal", "uncertainty", "trees"], plan="race", training=TRAINING).run(tmp_path / "run")
+    result = make(arms=["single", "equal", "uncertainty", "trees"], race=True, training=TRAINING).run(tmp_path / "run")
     assert set(result.predictions["arm"]) == {"single", "trees", result.summary["chosen"]}
     assert result.summary["chosen"] in ("equal", "uncertainty")
     for task in result.verdict.tasks.values():

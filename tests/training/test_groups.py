@@ -15,9 +15,10 @@ from polytask.data import Source
 from polytask.encoders import MLP, Encoder, Tabular, Text
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
+from polytask.options import training_options
 from polytask.registry import names
 from polytask.tasks import Regression
-from polytask.training import Progress, training_options
+from polytask.training import Progress
 from polytask.training.groups import parameter_groups
 
 TASKS = (Regression(name="a"), Regression(name="b"))

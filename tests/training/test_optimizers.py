@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from polytask.training import training_options
+from polytask.options import training_options
 from polytask.training.optimizers import make_optimizer, make_schedule, step_schedule
 
 OPTIMIZERS = sorted(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.training.options import Policy
+from polytask.options.training_options import Policy
 from polytask.training.stopping import Stopping
 
 METRICS = st.lists(st.fixed_dictionaries({"a": st.floats(-1, 1), "b": st.floats(-1, 1)}), min_size=1, max_size=25)

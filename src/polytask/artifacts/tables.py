@@ -16,14 +16,13 @@ import pyarrow.parquet as pq
 from polytask.artifacts.model import Model, load
 from polytask.data import Columns
 from polytask.data.columns import FILE_ROW, Category, Text, Unknown
-from polytask.data.reading import ReadingOptions, TableFile, names_of, open_table
-from polytask.datasets.tables import TableOptions
+from polytask.data.reading import TableFile, names_of, open_table
 from polytask.datasets.tables.opened import OpenedTable
 from polytask.errors import ConfigError, inside
 from polytask.evaluation.metrics import Outcome, measure
+from polytask.options import NetworkConfig, ReadingOptions, TableOptions
 from polytask.registry.rows import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
-from polytask.study.config import NetworkConfig
 
 RUN = "run.yaml"
 

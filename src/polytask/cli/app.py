@@ -12,6 +12,7 @@ import typer
 
 from polytask.cli.data import app as data_app
 from polytask.cli.evaluate import evaluate
+from polytask.cli.generated import offered_fields, takes_several_words
 from polytask.cli.interrupt import InterruptedRunError
 from polytask.cli.methods import methods
 from polytask.cli.predict import predict
@@ -19,9 +20,18 @@ from polytask.cli.relate import relate
 from polytask.cli.report import report
 from polytask.cli.schema import schema
 from polytask.cli.study import study
-from polytask.cli.tables import spread
+from polytask.cli.table_source import spread
 from polytask.cli.train import train
 from polytask.errors import PolytaskError
+from polytask.options import RelateConfig, StudyConfig, TrainConfig
+
+SEVERAL = frozenset(
+    field.flag.option(field.name)
+    for config in (StudyConfig, TrainConfig, RelateConfig)
+    for _, field in offered_fields(config)
+    if takes_several_words(field)
+)
+"""Options that are followed by any number of words."""
 
 DONE, USER_CAN_MEND, BUG, INTERRUPTED = 0, 2, 70, 130
 
@@ -62,7 +72,7 @@ def _common(
 def main() -> None:
     """Run the command line, and leave with 0 (done), 2 (the user can mend it), 70 (a bug) or 130 (interrupted)."""
     try:
-        app(spread(sys.argv[1:]))
+        app(spread(sys.argv[1:], SEVERAL))
     except PolytaskError as error:
         _say(f"error: {error}")
         sys.exit(USER_CAN_MEND)

@@ -10,6 +10,6 @@ import typer
 
 def schema(train: Annotated[bool, typer.Option("--train", help="Of a file for polytask train.")] = False) -> None:
     """Print the JSON schema of study files, for editors that complete and check them."""
-    from polytask.study import StudyConfig, TrainConfig
+    from polytask.options import StudyConfig, TrainConfig
 
     typer.echo(json.dumps((TrainConfig if train else StudyConfig).model_json_schema(), indent=2))

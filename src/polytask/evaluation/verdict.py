@@ -16,6 +16,7 @@ from polytask.evaluation.predictions import read
 from polytask.evaluation.resampled import resample
 from polytask.evaluation.results import ArmVerdict, Summary, TaskVerdict, Verdict
 from polytask.evaluation.words import LEVEL, Decision, decide
+from polytask.options.study_config import MOST_LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,7 +45,6 @@ METRICS_OF_KIND = {
 NO_RELATIVE_CHANGE = ("r2", "quadratic-kappa")  # can be 0 or negative
 USUAL_SEEDS = 5
 FEWEST_SEEDS = 3
-MOST_LOOKS = 3
 
 
 class _Asked(NamedTuple):

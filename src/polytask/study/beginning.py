@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from polytask.data import Source
+from polytask.options.network_config import Config
 from polytask.storage import write_json
 from polytask.study.arms import Arm
-from polytask.study.config import Config
 from polytask.study.environment import changes, check_same, environment_of
 from polytask.study.folder import RunFolder
 from polytask.study.resolving import check_buildable, resolve

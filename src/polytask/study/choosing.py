@@ -8,16 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from polytask.options import StudyConfig, TrainingOptions
 from polytask.seeds import seed_of
 from polytask.storage import read_json, write_json
 from polytask.study.arms import Arm
-from polytask.study.config import StudyConfig
 from polytask.study.grouping import Groups
 from polytask.study.jobs import Chosen
 from polytask.study.race import Candidate, Run, Tried, halved, ranked
 from polytask.study.search import Search, search_named
 from polytask.study.settings import Settings, space_of
-from polytask.training import TrainingOptions
 
 JOINT, FINAL = "joint", "final"
 RACE = "race"
@@ -56,7 +55,7 @@ def race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run
         options: Of training.
         run: Trains candidates.
     """
-    races = config.plan == RACE
+    races = config.race
     tried = _tried(config, _brackets(arms, races=races), {arm.name: arm for arm in arms}, options, run)
     best = _best_of_each(tried)
     finals = _finals(best, options.epochs, race_seed(config, 1), run) if races else []

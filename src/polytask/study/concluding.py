@@ -12,10 +12,10 @@ import pandas as pd
 
 from polytask.evaluation.results import Verdict
 from polytask.evaluation.verdict import verdict
+from polytask.options import StudyConfig
 from polytask.storage import write_json
 from polytask.study.arms import Arm
 from polytask.study.choosing import Raced
-from polytask.study.config import StudyConfig
 from polytask.study.costs import NOTE, ArmCost, cost_of_arm, parts_of_arm
 from polytask.study.folder import RunFolder, write_table
 from polytask.study.jobs import Job, facts_of

@@ -12,7 +12,7 @@ from typing import Any
 
 from polytask.data import Source, fingerprint
 from polytask.errors import ConfigError
-from polytask.study.config import NetworkConfig
+from polytask.options import NetworkConfig
 from polytask.tasks import Task
 from polytask.training.machine import cores
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from polytask.options import NetworkConfig, RelateConfig, StudyConfig
 from polytask.relatedness import group_by_affinity
 from polytask.study.arms import Arm
-from polytask.study.config import NetworkConfig, StudyConfig
 from polytask.study.jobs import Assignment, facts_of
-from polytask.study.relate_config import RelateConfig
 from polytask.study.relate_findings import NOT_ALONE, findings
 from polytask.study.relate_networks import filled_in, networks_of, train_networks
 from polytask.study.running import Watch

@@ -15,6 +15,7 @@ from polytask.architectures import MultiTaskModel, NetworkPlan, cost_of, parts_o
 from polytask.balancing.named import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
+from polytask.options import TrainingOptions
 from polytask.relatedness import Observing, start_from
 from polytask.storage import has_state, load_state, make_folder, read_json, save_state, write_json
 from polytask.study.arms import Arm
@@ -22,7 +23,7 @@ from polytask.study.settings import Settings, with_settings
 from polytask.study.status import write_status
 from polytask.study.trees import Grown, grow, on_threads
 from polytask.tasks import Task
-from polytask.training import TrainingOptions, Watch, fit
+from polytask.training import Watch, fit
 from polytask.training.network import Network, load_network, save_network
 from polytask.training.run import Run
 

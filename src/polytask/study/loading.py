@@ -15,10 +15,10 @@ from polytask.datasets.download import Progress, ignore
 from polytask.datasets.tables import load_tables
 from polytask.datasets.tables.opened import TEST_SHARE
 from polytask.errors import ConfigError
+from polytask.options import NetworkConfig, RelateConfig, StudyConfig, TrainConfig
+from polytask.options.network_config import Config
 from polytask.study.arms import parse_arm
-from polytask.study.config import Config, NetworkConfig, StudyConfig, TrainConfig
 from polytask.study.presets import study_choices
-from polytask.study.relate_config import RelateConfig
 from polytask.tasks import Task
 from polytask.training.presets import preset, training_choices
 
@@ -85,7 +85,8 @@ def _budgeted(config: Config, sources: Sources, tasks: Sequence[Task]) -> Config
     update: dict[str, Any] = {"preset": name, "training": config.training.model_copy(update=choices), **_heads(config)}
     if isinstance(config, StudyConfig):
         tables = all(isinstance(source.coding, Columns) for source in sources)
-        of_study = {"seeds": tuple(range(preset(name).seeds)), **study_choices(name, tasks, tables=tables)}
+        asked = config.trials if "trials" in config.model_fields_set else None
+        of_study = {"seeds": tuple(range(preset(name).seeds)), **study_choices(name, tasks, tables=tables, trials=asked)}
         update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
     return config.model_copy(update=update)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from polytask.options import StudyConfig
 from polytask.study.arms import Arm
-from polytask.study.choosing import RACE, Raced
-from polytask.study.config import StudyConfig
+from polytask.study.choosing import Raced
 from polytask.study.grouping import described
 from polytask.study.settings import LR, Settings
 
@@ -46,7 +46,7 @@ def _found(arm: str, tasks: Sequence[str], settings: Settings, raced: Raced) -> 
 
 def _choice(config: StudyConfig, arms: Sequence[Arm], raced: Raced) -> Iterator[str]:
     others = [arm.name for arm in arms if arm.joint and arm.name != raced.winner]
-    if config.plan == RACE and others:
+    if config.race and others:
         yield f"{raced.winner} won a race on validation data; not put to the test: {', '.join(others)}."
 
 

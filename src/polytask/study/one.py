@@ -9,10 +9,10 @@ from typing import Any
 
 from polytask.data import Source
 from polytask.errors import ConfigError
+from polytask.options import TrainConfig
 from polytask.storage import write_json
 from polytask.study.arms import parse_arm
 from polytask.study.beginning import begin
-from polytask.study.config import TrainConfig
 from polytask.study.costs import NOTE, cost_of_arm
 from polytask.study.folder import RunFolder, write_table
 from polytask.study.jobs import Job, facts_of, jobs_of, train_job

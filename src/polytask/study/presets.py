@@ -7,32 +7,34 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from polytask.study.arms import GROUPED, TREES
+from polytask.study.arms import GROUPED, TREES, TUNED, WEIGHTS
 from polytask.study.trees import fits_trees
 from polytask.tasks import Task
 
-ARMS = ("single", "equal", "weights=tuned", "uncertainty", "upgrad", "equal@mmoe(experts=3)")
+WEIGHTS_TUNED = f"{WEIGHTS}{TUNED}"
+ARMS = ("single", "equal", WEIGHTS_TUNED, "uncertainty", "upgrad", "equal@mmoe(experts=3)")
 """What is compared where there are trials: the plain sum, weights that are looked for, a method of losses, one of gradients, experts."""
 
 CHOICES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "quick": {},
-        "standard": {"plan": "race", "trials": 3, "arms": ARMS},
-        "thorough": {"plan": "race", "trials": 9, "tune": ("lr", "decay", "own"), "arms": ARMS},
+        "standard": {"race": True, "trials": 3, "arms": ARMS},
+        "thorough": {"race": True, "trials": 9, "tune": ("lr", "decay", "own"), "arms": ARMS},
     }
 )
 
 
-def study_choices(name: str, tasks: Sequence[Task], *, tables: bool) -> dict[str, Any]:
+def study_choices(name: str, tasks: Sequence[Task], *, tables: bool, trials: int | None = None) -> dict[str, Any]:
     """Choices of a study with a budget of that name.
 
     Three tasks or more are also grouped; tables are also given to boosted trees, where scikit-learn is installed and knows the kinds of
-    targets.
+    targets. With one trial nothing is tuned, and no arm looks for weights.
 
     Args:
         name: Of a preset that exists.
         tasks: What is predicted.
         tables: Whether all sources are tables.
+        trials: Number of trials that the user asked for; by default the preset's.
 
     Example:
         >>> study_choices("quick", [], tables=True)
@@ -40,6 +42,8 @@ def study_choices(name: str, tasks: Sequence[Task], *, tables: bool) -> dict[str
     """
     choices = dict(CHOICES[name])
     if "arms" in choices:
+        tuned = (choices["trials"] if trials is None else trials) > 1
+        choices["arms"] = tuple(arm for arm in choices["arms"] if tuned or arm != WEIGHTS_TUNED)
         grouped = (GROUPED,) if len(tasks) > 2 else ()
         trees = (TREES,) if tables and fits_trees(tasks) and find_spec("sklearn") is not None else ()
         choices["arms"] = (*choices["arms"], *grouped, *trees)

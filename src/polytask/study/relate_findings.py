@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from polytask.options import RelateConfig
+from polytask.options.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.grouping import Grouping, group_by_affinity
 from polytask.relatedness.matrices import Relations, relations_of
 from polytask.relatedness.observing import GRADIENTS
 from polytask.relatedness.similarity import similarities
 from polytask.study.costs import NOTE, cost_of_arm
 from polytask.study.jobs import Assignment, Job, result_of
-from polytask.study.relate_config import IN_THE_JOINT_RUN, RelateConfig
 from polytask.study.relate_networks import Networks
 from polytask.training.machine import threads
 from polytask.training.preparation import rows_of_parts

@@ -9,10 +9,11 @@ from pathlib import Path
 from polytask.architectures import MultiTaskModel, cost_of
 from polytask.data import Source
 from polytask.errors import ConfigError
+from polytask.options import RelateConfig
+from polytask.options.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.observing import stretch
 from polytask.study.arms import SINGLE, Arm, parse_arm
 from polytask.study.jobs import Assignment, Job, jobs_of
-from polytask.study.relate_config import IN_THE_JOINT_RUN, RelateConfig
 from polytask.study.resolving import plan_of
 from polytask.study.running import Watch, train_all
 from polytask.tasks import Task

@@ -10,14 +10,14 @@ from typing import Any
 
 from polytask.data import Source
 from polytask.errors import ConfigError
+from polytask.options import RelateConfig, checked
+from polytask.options.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.grouping import Grouping
 from polytask.relatedness.matrices import Relations
 from polytask.storage import write_json
 from polytask.study.beginning import begin
-from polytask.study.config import checked
 from polytask.study.folder import RunFolder, write_table
 from polytask.study.jobs import facts_of
-from polytask.study.relate_config import IN_THE_JOINT_RUN, RelateConfig
 from polytask.study.relate_findings import Facts, Findings, cost_content, findings, proposed, relation_rows
 from polytask.study.relate_networks import check_measurable, filled_in, networks_of, train_networks
 from polytask.study.resolving import assignment

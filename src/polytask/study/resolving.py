@@ -9,14 +9,15 @@ from polytask.architectures import NetworkPlan
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import dataset
 from polytask.encoders.initialisation import freeze, load_weights
+from polytask.options import NetworkConfig, TrainingOptions
+from polytask.options.network_config import Config
 from polytask.study.arms import Arm
 from polytask.study.backends import place_for
-from polytask.study.config import Config, NetworkConfig
 from polytask.study.jobs import Assignment
 from polytask.study.running import workers_for
 from polytask.study.trees import check_trees
 from polytask.tasks import Task
-from polytask.training import TrainingOptions, choose_precision, make_balancer, prepare, resolved
+from polytask.training import choose_precision, make_balancer, prepare, resolved
 from polytask.training.fit import new_state
 from polytask.training.machine import cores
 from polytask.training.planning import plan_for

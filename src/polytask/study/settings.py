@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
+from polytask.options import TrainingOptions
+from polytask.options.study_config import Tuned
 from polytask.registry import Range, find
 from polytask.study.arms import Arm
-from polytask.training import TrainingOptions
 
 Settings = Mapping[str, float]
 """Per name of a range the value that was chosen; what is not named is as it was."""
 
-Tuned = Literal["lr", "decay", "own"]
 
 FACTOR = 10.0
 """The learning rate is looked for between a tenth and ten times the given one, and so are tasks' weights around 1."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from polytask.data import Source, Sources
 from polytask.errors import ConfigError
+from polytask.options import StudyConfig, checked
 from polytask.study.arms import Arm, parse_arms
 from polytask.study.backends import on_cluster
 from polytask.study.beginning import begin
 from polytask.study.choosing import Raced, race, race_seed, read_race, write_race
 from polytask.study.concluding import Result, Studied, conclude, unclear
-from polytask.study.config import StudyConfig, checked
 from polytask.study.folder import RunFolder
 from polytask.study.grouping import Groups, grouped, groups_of
 from polytask.study.jobs import Assignment, Job, jobs_of

@@ -24,9 +24,10 @@ from polytask.datasets.tables.survival import labels_of_targets
 from polytask.datasets.tables.targets import kind_of_sets
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.metrics import Outcome
+from polytask.options import training_options
 from polytask.registry.rows import nearest
 from polytask.tasks import Predictions, Task
-from polytask.training import fit, training_options
+from polytask.training import fit
 from polytask.training.network import Network
 from polytask.training.planning import plan_for
 from polytask.training.presets import training_choices

@@ -2,7 +2,6 @@
 
 from polytask.training.fit import fit, make_balancer, resolved
 from polytask.training.machine import Precision, choose_precision
-from polytask.training.options import TrainingOptions, training_options
 from polytask.training.preparation import PreparedData, PreparedSource, prepare, prepare_source
 from polytask.training.progress import Progress, Watch
 from polytask.training.run import Run
@@ -13,7 +12,6 @@ __all__ = [
     "PreparedSource",
     "Progress",
     "Run",
-    "TrainingOptions",
     "Watch",
     "choose_precision",
     "fit",
@@ -21,5 +19,4 @@ __all__ = [
     "prepare",
     "prepare_source",
     "resolved",
-    "training_options",
 ]

@@ -19,6 +19,7 @@ from polytask.encoders import LearnsFromInputs
 from polytask.encoders.initialisation import Matched, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
+from polytask.options import TrainingOptions, training_options
 from polytask.registry.spelling import spelled_balancer
 from polytask.seeds import seed_of
 from polytask.storage import has_state, load_state
@@ -30,7 +31,6 @@ from polytask.training.loop import Loop
 from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
 from polytask.training.observer import Observer
 from polytask.training.optimizers import make_optimizer, make_schedule
-from polytask.training.options import TrainingOptions, training_options
 from polytask.training.predicting import losses_of, measured, outcomes_of
 from polytask.training.preparation import Batch, PreparedData, PreparedSource, prepare
 from polytask.training.progress import Watch, ignore

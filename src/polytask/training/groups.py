@@ -9,7 +9,7 @@ from torch import nn
 
 from polytask.architectures import MultiTaskModel
 from polytask.encoders.initialisation import named_parts
-from polytask.training.options import TrainingOptions
+from polytask.options import TrainingOptions
 
 TRUNK, TASK = "trunk", "task:"
 

@@ -11,8 +11,9 @@ from typing import Any
 from polytask.balancing import Balancer
 from polytask.data import Source, fingerprint
 from polytask.errors import ConfigError
+from polytask.options import TrainingOptions
+from polytask.options.training_options import LEFT_OPEN
 from polytask.tasks import Task
-from polytask.training.options import LEFT_OPEN, TrainingOptions
 
 WITHOUT_EFFECT = "checkpoint_seconds"
 

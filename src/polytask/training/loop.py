@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from polytask.data import Sampler
 from polytask.errors import NonFiniteError
 from polytask.gradients import Report
+from polytask.options import TrainingOptions
 from polytask.seeds import seed_of
 from polytask.storage import save_state
 from polytask.tasks import Loss
 from polytask.training.groups import unfreeze
 from polytask.training.machine import PeakMemory, Precision
 from polytask.training.optimizers import step_schedule
-from polytask.training.options import TrainingOptions
 from polytask.training.predicting import Yardstick, losses_of, outcomes_of
 from polytask.training.preparation import Batch, PreparedData
 from polytask.training.progress import Progress, Watch, ignore, opponents

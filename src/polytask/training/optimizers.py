@@ -12,8 +12,8 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from polytask.errors import ConfigError
+from polytask.options import TrainingOptions
 from polytask.registry.rows import nearest
-from polytask.training.options import TrainingOptions
 
 _NEEDS_CLOSURE = ("LBFGS",)
 _SPARSE_ONLY = ("SparseAdam",)

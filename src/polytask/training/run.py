@@ -11,9 +11,9 @@ import pandas as pd
 from polytask.architectures import MultiTaskModel
 from polytask.data import Coding, Normalisation
 from polytask.encoders.initialisation import Matched
+from polytask.options import TrainingOptions
 from polytask.tasks import Task
 from polytask.training.machine import Precision
-from polytask.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from polytask.training.options import Policy
+from polytask.options.training_options import Policy
 
 MEAN = ""  # no task has this name
 

@@ -18,8 +18,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from polytask.data.reading import ReadingOptions
 from polytask.errors import ConfigError, DataError, PolytaskError
+from polytask.options import ReadingOptions
 
 
 @dataclass(frozen=True)

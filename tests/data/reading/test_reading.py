@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
-from polytask.data.reading import ReadingOptions, check_frame, open_table, read_table
+from polytask.data.reading import check_frame, open_table, read_table
 from polytask.data.reading.quotes import Quotes, row_ends
 from polytask.errors import ConfigError, DataError, PolytaskError
+from polytask.options import ReadingOptions
 
 
 def written(content: bytes | str, name: str = "t.csv") -> Path:

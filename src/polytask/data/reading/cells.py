@@ -8,8 +8,8 @@ from typing import Any, final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from polytask.data.reading.limits import LARGEST_EXACT, place, plain, shown
-from polytask.errors import DataError
+from polytask.data.reading.limits import LARGEST_EXACT, place
+from polytask.errors import DataError, plain, shown
 
 # RE2: \d is an ASCII digit, $ the end of the text.
 NUMBER = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*$"

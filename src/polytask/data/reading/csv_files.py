@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from polytask.data.reading.cells import Cells
-from polytask.data.reading.limits import BLOCK, ReadingOptions, place, plain, shown
+from polytask.data.reading.limits import BLOCK, place
 from polytask.data.reading.names import column_names
 from polytask.data.reading.texts import TextStream
-from polytask.errors import DataError
+from polytask.errors import DataError, plain, shown
+from polytask.options import ReadingOptions
 
 
 @final

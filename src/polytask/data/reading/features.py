@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.data.reading.limits import place, shown
+from polytask.data.reading.limits import place
+from polytask.errors import shown
 
 # Among fewer rows that all differ, or are all determined, it may be chance.
 FEWEST_ROWS = 10

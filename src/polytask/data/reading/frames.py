@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polytask.data.reading.limits import LARGEST_EXACT, ReadingOptions, place, plain, shown
+from polytask.data.reading.limits import LARGEST_EXACT, place
 from polytask.data.reading.names import check_names
-from polytask.errors import DataError
+from polytask.errors import DataError, plain, shown
+from polytask.options import ReadingOptions
 
 # Kinds that pandas finds in a column of objects and that are one kind of cell.
 PURE = {"string", "boolean", "floating", "integer", "mixed-integer-float", "decimal", "datetime", "datetime64", "date", "empty"}

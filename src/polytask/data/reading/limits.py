@@ -1,95 +1,13 @@
-"""How a table file is read, and how much of it at most."""
+"""Limits of reading, and how places in a table are named."""
 
 from __future__ import annotations
 
-import codecs
-from dataclasses import dataclass, fields
-from typing import final
-
-from polytask.errors import ConfigError
+from polytask.errors import plain, shown
 
 # What the reader holds of a text file at any moment, and the longest row it can understand.
 BLOCK = 2**22
 # The largest integer up to which every integer is a float64 of its own.
 LARGEST_EXACT = 2**53
-SHOWN = 40
-
-
-@final
-@dataclass(frozen=True)
-class ReadingOptions:
-    """How a table file is read, and how much of it at most.
-
-    Attributes:
-        delimiter: The character between two cells; by default a tab in a .tsv file and a comma elsewhere.
-        encoding: Of the text, as Python names it.
-        missing: Texts that mean "no value", beside the empty cell; blanks around them do not count.
-        categories: Columns that hold categories, even if every cell looks like a number or a date.
-        most_columns: A table of more columns is refused.
-        most_bytes: A table of more bytes, once decompressed, is refused.
-        longest_field: A cell of more bytes is refused.
-
-    Raises:
-        ConfigError: An option that cannot be.
-
-    Example:
-        >>> ReadingOptions(missing=("NA", "?")).delimiter is None
-        True
-    """
-
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    missing: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    most_columns: int = 10_000
-    most_bytes: int = 4 * 2**30
-    longest_field: int = 100_000
-
-    def __post_init__(self) -> None:
-        self._check_delimiter()
-        for name in ("missing", "categories"):
-            texts = getattr(self, name)
-            if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
-                raise ConfigError("a tuple of texts is needed", where=name, found=shown(texts), remedy=f'Write {name}=("NA",)')
-        for field in fields(self)[4:]:
-            value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError("a positive integer is needed", where=field.name, found=shown(value))
-        try:
-            codecs.lookup(self.encoding)
-            "".encode(self.encoding)
-        except (LookupError, TypeError, ValueError):
-            raise ConfigError("no such text encoding", where="encoding", found=shown(self.encoding), remedy="Try utf-8, cp1252") from None
-
-    def _check_delimiter(self) -> None:
-        mark = self.delimiter
-        if mark is None:
-            return
-        if not isinstance(mark, str) or len(mark) != 1 or not mark.isascii() or mark.isalnum() or mark in '"\n\r\0.+-':
-            raise ConfigError(
-                "one ASCII character that is in no number is needed", where="delimiter", found=shown(mark), remedy="Try , ; | or a tab"
-            )
-
-
-def plain(text: object, most: int = SHOWN) -> str:
-    """A text that can be printed: no control character, no mark that turns the direction, and not long.
-
-    Example:
-        >>> plain("a\\x1b[31m" + "b" * 50)
-        'a[31mbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…'
-    """
-    try:
-        whole = str(text)
-    except ValueError:  # an integer of thousands of digits
-        whole = type(text).__name__
-    # Of a text of megabytes no more is looked at than can be shown.
-    kept = "".join(letter if letter.isprintable() else " " if letter.isspace() else "" for letter in whole[: 4 * most])
-    return kept if len(kept) <= most else kept[: most - 1] + "…"
-
-
-def shown(value: object) -> str:
-    """A value as it stands in a message: printable, short and in quotes."""
-    return repr(plain(value))
 
 
 def place(where: object, row: int | None = None, column: object = None) -> str:

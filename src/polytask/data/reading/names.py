@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polytask.data.reading.limits import ReadingOptions, place, shown
-from polytask.errors import DataError
+from polytask.data.reading.limits import place
+from polytask.errors import DataError, shown
+from polytask.options import ReadingOptions
 
 OTHER_DELIMITERS = {";": ";", "\t": "a tab", "|": "|", ",": ","}
 

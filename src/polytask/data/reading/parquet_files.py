@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from polytask.data.reading.limits import LARGEST_EXACT, ReadingOptions, place, plain, shown
+from polytask.data.reading.limits import LARGEST_EXACT, place
 from polytask.data.reading.names import check_names
-from polytask.errors import DataError
+from polytask.errors import DataError, plain, shown
+from polytask.options import ReadingOptions
 
 ROWS = 65_536
 # What pandas stores its index as.

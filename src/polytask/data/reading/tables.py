@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from polytask.data.reading.csv_files import CsvFile
-from polytask.data.reading.limits import ReadingOptions, place, shown
+from polytask.data.reading.limits import place
 from polytask.data.reading.parquet_files import ParquetFile
-from polytask.errors import ConfigError, DataError, StorageError
+from polytask.errors import ConfigError, DataError, StorageError, shown
+from polytask.options import ReadingOptions
 from polytask.registry.rows import nearest
 
 READERS = {".csv": CsvFile, ".tsv": CsvFile, ".csv.gz": CsvFile, ".tsv.gz": CsvFile, ".parquet": ParquetFile}

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from polytask.data.reading.frames import shown_value
-from polytask.data.reading.limits import place, shown
-from polytask.errors import ConfigError, DataError
+from polytask.data.reading.limits import place
+from polytask.errors import ConfigError, DataError, shown
 from polytask.registry.rows import nearest
 
 # Fewer rows of a class, or a smaller share of labels, than this are warned of.

@@ -10,9 +10,10 @@ import zlib
 from pathlib import Path
 from typing import IO, NoReturn, cast, final
 
-from polytask.data.reading.limits import BLOCK, ReadingOptions, place
+from polytask.data.reading.limits import BLOCK, place
 from polytask.data.reading.quotes import FEED, Quotes, row_ends
 from polytask.errors import DataError, StorageError
+from polytask.options import ReadingOptions
 
 # What a file begins with that is no text, and what to do with it.
 BEGINNINGS = (

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from polytask.data import Columns, Source, Sources
 from polytask.datasets.tables.opened import TEST_SHARE, OpenedTable, Rows, kinds_given
-from polytask.datasets.tables.options import TableOptions
 from polytask.datasets.tables.targets import task_for
 from polytask.errors import DataError, inside
+from polytask.options import TableOptions
 from polytask.seeds import seed_of
 from polytask.tasks import Task
 

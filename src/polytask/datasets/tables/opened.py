@@ -17,10 +17,10 @@ from polytask.data.filed import new_array
 from polytask.data.prescribed import by_column, by_time
 from polytask.data.reading import check_features, check_targets, open_table
 from polytask.data.reading.limits import place
-from polytask.datasets.tables.options import TableOptions
 from polytask.datasets.tables.survival import event_column, signed
 from polytask.datasets.tables.targets import labels_of
 from polytask.errors import ConfigError, DataError, inside
+from polytask.options import TableOptions
 from polytask.registry.rows import nearest
 from polytask.tasks import Task
 

@@ -1,4 +1,4 @@
-"""From the command line's options to a configuration."""
+"""Merge a source, a file, options and assignments into one configuration."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polytask.cli.tables import ENDINGS, FIELDS, is_table, table_section
+from polytask.cli.table_source import ENDINGS, KIND, is_table, table_section
 from polytask.errors import ConfigError
+from polytask.options import TableOptions, fields_of
 from polytask.registry import find, names
-from polytask.registry.spelling import split_outside
 
-TABLE = (
-    "targets", "kinds", "weights", "group", "time", "split", "unit", "without", "categories", "missing", "delimiter", "encoding", "test",
-)  # fmt: skip
-TRAINING = ("epochs", "batch_size", "lr", "optimizer", "schedule", "clip", "accumulate", "stop", "patience", "precision", "threads")
+TRAINING, TABLE = "training", "table"
+"""Sections of what was given on the command line, besides the command's own options."""
 
 
-def merged(source: str, given: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """A configuration from a source (a data set's name, or a YAML file), options, and `--set name=value`.
+def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Sequence[str]) -> dict[str, Any]:
+    """Merge a source (name of a data set, table, or YAML file), options, and `--set name=value` into a configuration.
 
-    Options stand above the file, `--set` above both; what is None was not given.
+    Options override the file, and `--set` overrides both.
+
+    Args:
+        source: What the command was given as its source.
+        given: Values of options by section: the command's own under an empty name, those of training, and those of tables.
+        assignments: Texts `name=value`.
 
     Raises:
         ConfigError: The source or an assigned name does not exist.
     """
-    config = _of_source(source, given)
-    for name, value in given.items():
-        if value is not None and name not in TABLE:
-            _section(config, ["training"] if name in TRAINING else [])[name] = value
+    config = _of_source(source, given.get(TABLE, {}))
+    config.update(given.get("", {}))
+    if given.get(TRAINING):
+        _section(config, [TRAINING]).update(given[TRAINING])
     for assignment in assignments:
         _assign(config, assignment)
     return config
@@ -39,68 +42,16 @@ def name_of(config: Mapping[str, Any]) -> str:
     return str(config.get("source") or "-".join(config.get("tables") or ("run",)))
 
 
-def _of_source(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _of_source(source: str, table: Mapping[str, Any]) -> dict[str, Any]:
     if is_table(source):
-        return table_section(source, given)
-    is_study = source.endswith((".yaml", ".yml"))
-    known = {} if is_study else {"source": _known(source)}
-    asked = [name for name in TABLE if given.get(name)]
-    if asked:
-        option = next((option for option, field in FIELDS.items() if field == asked[0]), asked[0])
-        found, remedy = (f"the study file {source!r}", "Write it there, or use --set") if is_study else (f"the data set {source!r}", "")
-        raise ConfigError("this is an option of tables in files", where=f"--{option}", found=found, remedy=remedy)
-    return _from_file(Path(source)) if is_study else known
-
-
-def listed(text: str | None) -> tuple[str, ...] | None:
-    """`a,b,c` as its parts; commas within parentheses belong to a part.
-
-    Example:
-        >>> listed("single, cagrad(c=0.4, rescale=0)")
-        ('single', 'cagrad(c=0.4, rescale=0)')
-    """
-    return None if text is None else tuple(part for part in split_outside(text) if part)
-
-
-def margins_of(texts: Sequence[str]) -> dict[str, float] | None:
-    """`task=0.01` per task.
-
-    Raises:
-        ConfigError: It is not of that form.
-
-    Example:
-        >>> margins_of(["digit=0.01"])
-        {'digit': 0.01}
-    """
-    margins = {}
-    for text in texts:
-        task, _, value = text.rpartition("=")
-        try:
-            margins[task] = float(value)
-        except ValueError:
-            raise ConfigError("a margin is written task=number", where="--margin", found=repr(text)) from None
-    return margins or None
-
-
-def looks_of(text: str | None, seeds: int | None) -> dict[str, Any]:
-    """`5,8,12` as looks, and as the seeds that the last of them needs, unless their number is given.
-
-    Raises:
-        ConfigError: It is not of that form.
-
-    Example:
-        >>> looks_of("5,8", None)
-        {'looks': (5, 8), 'seeds': 8}
-    """
-    if text is None:
-        return {}
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(
-            "looks are numbers of seeds with commas between", where="--looks", found=repr(text), remedy="For example 5,8,12"
-        ) from None
-    return {"looks": numbers, "seeds": seeds or numbers[-1]}
+        return table_section(source, table)
+    is_file = source.endswith((".yaml", ".yml"))
+    known = {} if is_file else {"source": _known(source)}
+    for name in table:
+        flag = KIND.flag if name == KIND.name else next(field.flag for field in fields_of(TableOptions) if field.name == name)
+        found, remedy = (f"the file {source!r}", "Write it there, or use --set") if is_file else (f"the data set {source!r}", "")
+        raise ConfigError("this option needs a table as the source", where=flag.option(name), found=found, remedy=remedy)
+    return _from_file(Path(source)) if is_file else known
 
 
 def _known(source: str) -> str:

@@ -1,4 +1,4 @@
-"""What is said of a table in a file: which columns are targets, and how its rows are divided."""
+"""A table in a file: which columns are targets, and how its rows are divided."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
-from pydantic import WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
-from polytask.data.reading import ReadingOptions
 from polytask.errors import ConfigError
+from polytask.options.flag import Flag
+from polytask.options.reading_options import ReadingOptions
 from polytask.registry.rows import nearest
 
 TARGETS: dict[str, Any] = {
@@ -19,31 +20,14 @@ TARGETS: dict[str, Any] = {
         {"type": "string"},
     ]
 }
-"""As study files write targets: with their kinds, or their names alone."""
+"""Targets in study files: with their kinds, or their names alone."""
+
+_COLUMNS, _ROWS, _READING = "Table: columns", "Table: rows", "Table: reading"
 
 
 @dataclass(frozen=True)
 class TableOptions:
     """A table in a file, as a source.
-
-    Attributes:
-        file: Its path.
-        targets: Per target column its kind with options, as `ordinal(classes=[low, high])`, or nothing to have it inferred.
-        test: A file with test rows of its own.
-        test_share: The share of rows that are kept for testing, where no file has them: in a study a fifth, in training none.
-        group: A column whose rows of one value stay together: a customer, say.
-        time: A column by which the latest rows are kept for testing, and the latest of the others for validation.
-        split: A column that says of every row whether it is for training, validation or test.
-        unit: A column that says what rows are called in predictions; by default their number from 1.
-        without: Columns that are neither inputs nor targets.
-        categories: Columns that hold categories, whatever they look like.
-        missing: Texts that mean that there is nothing, beside the empty cell.
-        delimiter: Between cells; by default a comma, and a tab in .tsv files.
-        encoding: Of the text.
-        most_bytes: A file of more bytes, once decompressed, is refused.
-        most_columns: One of more columns is refused.
-        longest_field: A cell of more bytes is refused.
-        weights: Per target its weight αₜ, by default 1.
 
     Raises:
         ConfigError: No target, a weight of a column that is none, or several ways to divide the rows.
@@ -53,23 +37,52 @@ class TableOptions:
         'utf-8'
     """
 
-    file: str
-    targets: Annotated[Mapping[str, str | None], WithJsonSchema(TARGETS)]
-    test: str | None = None
-    test_share: float | None = None
-    group: str | None = None
-    time: str | None = None
-    split: str | None = None
-    unit: str | None = None
-    without: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    most_bytes: int = ReadingOptions.most_bytes
-    most_columns: int = ReadingOptions.most_columns
-    longest_field: int = ReadingOptions.longest_field
-    weights: Mapping[str, float] = field(default_factory=dict)
+    file: Annotated[str, Field(description="Path of the table: CSV, TSV (also gzipped) or Parquet.")]
+    targets: Annotated[
+        Mapping[str, str | None],
+        WithJsonSchema(TARGETS),
+        Field(description="Columns to predict, each with its kind or null, which infers the kind."),
+        Flag(_COLUMNS, example="churn value"),
+    ]
+    test: Annotated[
+        str | None, Field(description="File with the test rows."), Flag(_ROWS, default="a fifth of the rows of a study is held out")
+    ] = None
+    test_share: Annotated[
+        float | None, Field(description="Fraction of the rows that is held out for testing: a fifth in a study, nothing in training.")
+    ] = None
+    group: Annotated[
+        str | None,
+        Field(description="Column whose rows with one value stay in one part, such as a customer's."),
+        Flag(_ROWS, example="customer"),
+    ] = None
+    time: Annotated[
+        str | None,
+        Field(description="Column of dates or numbers: the latest rows are held out for testing, the latest of the others for validation."),
+        Flag(_ROWS),
+    ] = None
+    split: Annotated[str | None, Field(description="Column that holds train, validation or test for every row."), Flag(_ROWS)] = None
+    unit: Annotated[
+        str | None, Field(description="Column with row identifiers, copied to the predictions."), Flag(_COLUMNS, default="row numbers")
+    ] = None
+    without: Annotated[tuple[str, ...], Field(description="Columns to leave out."), Flag(_COLUMNS)] = ()
+    categories: Annotated[
+        tuple[str, ...], Field(description="Columns to read as categories, whatever they look like."), Flag(_COLUMNS, name="category")
+    ] = ()
+    missing: Annotated[
+        tuple[str, ...], Field(description="Values to treat as missing, besides the empty cell."), Flag(_READING, example="NA")
+    ] = ()
+    delimiter: Annotated[
+        str | None, Field(description="Character between two cells."), Flag(_READING, default="a tab in .tsv files, else a comma")
+    ] = None
+    encoding: Annotated[str, Field(description="Encoding of the text."), Flag(_READING)] = "utf-8"
+    most_bytes: Annotated[int, Field(description="Refuse a file with more bytes than this, once decompressed.")] = ReadingOptions.most_bytes
+    most_columns: Annotated[int, Field(description="Refuse a table with more columns than this.")] = ReadingOptions.most_columns
+    longest_field: Annotated[int, Field(description="Refuse a cell with more bytes than this.")] = ReadingOptions.longest_field
+    weights: Annotated[
+        Mapping[str, float],
+        Field(description="Weight αₜ of each target's loss."),
+        Flag(_COLUMNS, name="weight", example="churn=2", default="1"),
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"table {self.file!r}"

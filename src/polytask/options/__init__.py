@@ -1,0 +1,34 @@
+"""Every choice that a user can make: its type, default, limits and description.
+
+The command line, the JSON schema, the checks of study files and the reference are generated from these models. They load neither
+torch nor pandas, so that `--help` is quick.
+"""
+
+from polytask.options.base import OptionModel, fields_of, list_fields
+from polytask.options.flag import Flag
+from polytask.options.network_config import NetworkConfig, TrainConfig, differences
+from polytask.options.reading_options import ReadingOptions
+from polytask.options.relate_config import RelateConfig
+from polytask.options.study_config import StudyConfig
+from polytask.options.table_options import TableOptions
+from polytask.options.training_options import TrainingOptions, training_options
+from polytask.options.validation import checked
+
+for _model in (NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions):
+    list_fields(_model)
+
+__all__ = [
+    "Flag",
+    "NetworkConfig",
+    "OptionModel",
+    "ReadingOptions",
+    "RelateConfig",
+    "StudyConfig",
+    "TableOptions",
+    "TrainConfig",
+    "TrainingOptions",
+    "checked",
+    "differences",
+    "fields_of",
+    "training_options",
+]

@@ -1,0 +1,90 @@
+"""What all option models share: the base class, and the list of a model's fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from polytask.options.flag import FILE_ONLY, Flag
+
+
+@dataclass(frozen=True)
+class OptionField:
+    """One field of an option model.
+
+    Attributes:
+        name: Name of the field.
+        annotation: Type of the field, without metadata.
+        description: What the choice does.
+        default: Value where nothing is given; `...` where one must be given.
+        flag: How the command line offers it.
+    """
+
+    name: str
+    annotation: Any
+    description: str
+    default: Any
+    flag: Flag
+
+
+def fields_of(model: type) -> Iterator[OptionField]:
+    """Yield the fields of an option model, which is a pydantic model or a dataclass.
+
+    Example:
+        >>> from polytask.options import TrainingOptions
+        >>> next(fields_of(TrainingOptions)).description
+        'Train for at most this many epochs.'
+    """
+    hints = get_type_hints(model, include_extras=True)
+    for name, default in _defaults(model).items():
+        annotation = hints[name]
+        plain, *metadata = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+        description = next((found.description for found in metadata if isinstance(found, FieldInfo) and found.description), "")
+        flag = next((found for found in metadata if isinstance(found, Flag)), FILE_ONLY)
+        yield OptionField(name, plain, description, default, flag)
+
+
+def _defaults(model: type) -> dict[str, Any]:
+    if issubclass(model, BaseModel):
+        found = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+        return {name: ... if default is PydanticUndefined else default for name, default in found.items()}
+    missing = dataclasses.MISSING
+    return {
+        field.name: field.default_factory() if field.default_factory is not missing else ... if field.default is missing else field.default
+        for field in dataclasses.fields(model)
+    }
+
+
+def list_fields(model: type) -> None:
+    """Write the fields with their descriptions into the documentation of an option model, before its example."""
+    before, _, after = (model.__doc__ or "").rstrip().partition("\n    Raises:")
+    if not after:
+        before, _, after = before.partition("\n    Example:")
+        rest = f"\n    Example:{after}\n" if after else ""
+    else:
+        rest = f"\n    Raises:{after}\n"
+    listed = "".join(f"        {field.name}: {field.description}\n" for field in fields_of(model))
+    model.__doc__ = f"{before.rstrip()}\n\n    Attributes:\n{listed}{rest}"
+
+
+class OptionModel(BaseModel):
+    """A frozen set of choices, each with its type, default, limits and description; unknown names are refused.
+
+    The description of a field is written once, in its `Field(description=…)`: the documentation of the class, the command line and the
+    JSON schema repeat it.
+
+    Example:
+        >>> class Example(OptionModel):
+        ...     '''Choices of an example.'''
+        ...     epochs: int = 3
+        >>> Example(epochs=4).epochs
+        4
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

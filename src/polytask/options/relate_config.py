@@ -1,0 +1,71 @@
+"""What the measuring of relatedness is told."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from polytask.options.flag import Flag
+from polytask.options.network_config import NETWORK, NetworkConfig
+
+Measure = Literal["cosine", "lookahead", "transfer", "similarity"]
+IN_THE_JOINT_RUN: tuple[Measure, ...] = ("cosine", "lookahead")
+
+_MEASURING = "Relatedness"
+
+
+class RelateConfig(NetworkConfig):
+    """Choices for the measuring of relatedness; resolved, they are the run folder's `run.yaml`, which repeats the run.
+
+    Example:
+        >>> RelateConfig(source="mnist-fashion", seeds=2).seeds
+        (0, 1)
+    """
+
+    keeps_test_rows: ClassVar[bool] = True
+
+    measures: Annotated[
+        tuple[Measure, ...],
+        Field(
+            description="cosine and lookahead are measured while a joint network is trained; transfer and similarity need networks for "
+            "single tasks, transfer also one for every pair of tasks."
+        ),
+        Flag(_MEASURING, separator=","),
+    ] = IN_THE_JOINT_RUN
+    seeds: Annotated[
+        tuple[int, ...],
+        Field(description="Number of repetitions, each with another split, start and order."),
+        Flag(_MEASURING, default="3", counted=True),
+    ] = (0, 1, 2)
+    groups: Annotated[
+        int | None,
+        Field(ge=1, description="Largest number of networks to propose."),
+        Flag(_MEASURING, default="2 up to 6 tasks, 3 up to 12, then a quarter of the tasks"),
+    ] = None
+    balancer: Annotated[
+        str, Field(description="Balancer of the joint network (polytask methods balancer)."), Flag(NETWORK, example="'cagrad(c=0.4)'")
+    ] = "equal"
+    every: Annotated[
+        int | None,
+        Field(ge=1, description="Measure at one of so many steps of the joint network."),
+        Flag(_MEASURING, default="5 (tasks + 1)"),
+    ] = None
+    rows: Annotated[
+        int | None,
+        Field(ge=1, description="Number of training rows at which a measured step looks."),
+        Flag(_MEASURING, default="those of the step, or 256 where a row costs little"),
+    ] = None
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, value: object) -> object:
+        """Take a number of seeds as the seeds 0, 1, …."""
+        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("seeds", "measures")
+    @classmethod
+    def _different(cls, value: tuple[object, ...]) -> tuple[object, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("one at least is needed, and each of them once")
+        return value
