@@ -26,7 +26,7 @@ from polytask.balancing.named import balancer_named
 from polytask.encoders import MLP
 from polytask.errors import PolytaskError
 from polytask.gradients import Backward
-from polytask.gradients.processes import traffic_of
+from polytask.gradients.primitives.communicator import communicator_of
 from polytask.registry import names
 from polytask.registry.spelling import spelled_balancer
 from polytask.tasks import Loss, Regression
@@ -218,15 +218,15 @@ def refusals(group: dist.ProcessGroup, rank: int) -> np.ndarray:
 
 def traffic(group: dist.ProcessGroup) -> np.ndarray:
     """Bytes that one collective of each kind is counted with."""
-    together = traffic_of(group)
-    sent = [together.sent]
+    together = communicator_of(group)
+    sent = [together.bytes_sent]
     for collective in (
-        lambda: together.total(torch.zeros(10, dtype=torch.float64)),
-        lambda: together.scattered(torch.zeros(3, 9, dtype=torch.float64)),
-        lambda: together.gathered(torch.zeros(5, dtype=torch.float64)),
+        lambda: together.all_reduce(torch.zeros(10, dtype=torch.float64)),
+        lambda: together.reduce_scatter(torch.zeros(3, 9, dtype=torch.float64)),
+        lambda: together.all_gather(torch.zeros(5, dtype=torch.float64)),
     ):
         collective()
-        sent.append(together.sent)
+        sent.append(together.bytes_sent)
     return np.diff(sent)
 
 

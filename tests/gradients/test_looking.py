@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from polytask.gradients.layout import Layout
-from polytask.gradients.looking import buffers_kept, moved
+from polytask.gradients.primitives.flat_params import FlatParameters
+from polytask.gradients.primitives.scoped_state import preserved_buffers, shifted_parameters
 
 
 class Counts(nn.Module):
@@ -30,7 +30,7 @@ def test_buffers_are_the_same_objects_with_the_same_numbers() -> None:
     model = nn.Sequential(Counts())
     counts = model[0]
     before = dict(model.named_buffers())
-    with buffers_kept(model):
+    with preserved_buffers(model):
         counts()
         assert float(counts.heat) == 5.0
     assert all(buffer is before[name] for name, buffer in model.named_buffers())
@@ -43,7 +43,7 @@ def test_graphs_of_batch_normalisation_outlive_the_look() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     x = torch.randn(5, 3)
     outside = model(x).square().sum()
-    with buffers_kept(model):
+    with preserved_buffers(model):
         inside = model(2 * x).square().sum()
     outside.backward()
     inside.backward()
@@ -51,9 +51,9 @@ def test_graphs_of_batch_normalisation_outlive_the_look() -> None:
 
 def test_parameters_come_back_after_an_error() -> None:
     layer = nn.Linear(2, 1)
-    layout = Layout(dict(layer.named_parameters()))
+    flat_params = FlatParameters(dict(layer.named_parameters()))
     before, place = layer.weight.clone(), layer.weight.data_ptr()
-    with pytest.raises(ZeroDivisionError), moved(layout, torch.ones(3)):
+    with pytest.raises(ZeroDivisionError), shifted_parameters(flat_params, torch.ones(3)):
         assert torch.equal(layer.weight, before + 1)
         raise ZeroDivisionError
     assert torch.equal(layer.weight, before)

@@ -1,14 +1,12 @@
 """How the statistics that balancers ask for are obtained, and how `.grad` gets filled.
 
-A batch's way through this house: `backward` opens a step (`one_step`), whose losses and counts `step` adds up; `choice`
-names the path to what the balancer needs (`by_losses`, `by_rows`, `by_representations`, `by_batches`); the path walks the
-graphs (`walking`), keeps rows (`rows`, laid out by `layout`), answers the balancer's questions, and fills `.grad`, directly
-or after all `processes` have added their part (`sink`).
+A batch's way: `Backward` (`engine`) opens a `Step`, whose losses and counts `StepLosses` adds up; `routing` chooses the strategy for
+what the balancer needs (`strategies/`); the strategy walks the graphs and keeps what it finds (`primitives/`), is the statistic that the
+balancer looks at, and fills `.grad` from the answer, directly or after all processes have added their part.
 """
 
-from polytask.gradients.backward import Backward, backward
-from polytask.gradients.conflicts import Conflicts
-from polytask.gradients.report import Report
-from polytask.gradients.sharing import reached
+from polytask.gradients.engine import Backward, backward
+from polytask.gradients.primitives.reachability import reached
+from polytask.gradients.step_report import Conflicts, Report
 
 __all__ = ["Backward", "Conflicts", "Report", "backward", "reached"]

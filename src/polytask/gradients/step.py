@@ -1,103 +1,187 @@
-"""What has been seen of a step so far: losses, labelled units, and what that makes of each micro-batch."""
+"""A step from its first micro-batch to `.grad`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from polytask.errors import ConfigError
-from polytask.gradients.processes import Traffic, another_failed
-from polytask.tasks import Loss
+from polytask.balancing import Answer, Balancer, Direction, Weights
+from polytask.errors import NonFiniteError, PolytaskError
+from polytask.gradients.context import StepContext
+from polytask.gradients.primitives.communicator import synchronize
+from polytask.gradients.primitives.grad_accumulator import GradAccumulator
+from polytask.gradients.step_losses import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
+from polytask.gradients.step_report import Conflicts, Report
+from polytask.gradients.strategies.base import GradientStrategy
 
-Losses = Mapping[str, Tensor | Loss]
-Counts = Mapping[str, int]
-
-
-@dataclass
-class StepLosses:
-    """The losses of one step, over one or several micro-batches and processes.
-
-    Attributes:
-        means: Per task Σ of the losses seen here / labelled units of the whole step, without graph.
-        seen: Per task the labelled units seen here.
-        whole: Per task the labelled units of the whole step, in all processes; None where losses are means already.
-    """
-
-    means: dict[str, Tensor] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
-    whole: dict[str, int] | None = None
-
-    def add(self, task: str, loss: Tensor | Loss, counts: Counts | None) -> Tensor:
-        """Count this micro-batch's loss, and return its part of the step's mean, with its graph.
-
-        Raises:
-            ConfigError: A mean without a count in a micro-batch; more labelled units than announced.
-        """
-        if self.whole is None:
-            part = loss.mean if isinstance(loss, Loss) else loss
-        elif isinstance(loss, Loss):
-            self._count(task, loss.count, counts)
-            part = loss.sum / self.whole[task]
-        else:
-            raise ConfigError(
-                "micro-batches and several processes need losses with counts", where=f"task {task!r}", remedy="Pass Loss(sum, count)"
-            )
-        self.means[task] = self.means[task] + part.detach() if task in self.means else part.detach()
-        return part
-
-    def _count(self, task: str, count: int, counts: Counts | None) -> None:
-        if counts is None:
-            return
-        self.seen[task] = self.seen.get(task, 0) + count
-        if self.seen[task] > counts.get(task, 0):
-            found = f"{self.seen[task]} of {counts.get(task, 0)}"
-            raise ConfigError("a micro-batch brings more labelled units than the step announced", where=f"task {task!r}", found=found)
-
-    def complete(self, counts: Counts | None) -> bool:
-        """Whether all labelled units of the step have been seen here."""
-        return counts is None or all(self.seen.get(task, 0) == count for task, count in counts.items())
-
-    def present(self, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        """The tasks with a labelled unit in this step, wherever it may be, in their order."""
-        return tuple(task for task in tasks if (task in self.means if self.whole is None else self.whole.get(task, 0)))
-
-    def values(self, names: tuple[str, ...], traffic: Traffic) -> Tensor:
-        """(T,) float64 the tasks' mean losses, so far, over all processes."""
-        if not names:
-            return torch.zeros(0, dtype=torch.float64)
-        found = [self.means[name] for name in names if name in self.means]
-        local = torch.stack([self.means[name] if name in self.means else torch.zeros_like(found[0]) for name in names]) if found else None
-        exact = torch.zeros(len(names), dtype=torch.float64) if local is None else local.double().cpu()
-        return traffic.total(exact)
+NonFinite = Literal["raise", "drop", "skip"]
+ChooseStrategy = Callable[[GradAccumulator, bool], GradientStrategy]
+"""Gives the strategy of a step, told where its gradients go, and whether this micro-batch is all of it."""
 
 
 @dataclass(frozen=True)
-class Agreed:
-    """What all processes know of a step before they walk it.
+class StepPolicy:
+    """What the user decides about every step.
 
     Attributes:
-        counts: Per task the labelled units of the step in all processes.
-        in_parts: Whether the step comes in micro-batches in any of them.
+        weight_heads: Whether private parameters are weighted; None leaves it to the balancer.
+        non_finite: What becomes of a task that is not finite.
     """
 
-    counts: dict[str, int]
-    in_parts: bool
+    weight_heads: bool | None = None
+    non_finite: NonFinite = "raise"
 
 
-def agreed_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, traffic: Traffic, problem: str | None) -> Agreed:
-    """What the processes tell each other at the start of a step, by one small sum.
+class Step:
+    """Take micro-batches in until the step is complete; then ask the balancer, and fill `.grad`.
 
-    Raises:
-        ConfigError: Another process has met a problem, so that none of them waits for ever.
+    Args:
+        context: Where gradients come from and go to.
+        balancer: Turns the statistic into weights or a direction.
+        number: Number of steps before this one.
+        policy: What the user decided.
+
+    Attributes:
+        complete: Whether all labelled units have been seen.
+        seen: The losses so far, and the labelled units of the whole step.
     """
-    given = {task: loss.count for task, loss in losses.items() if isinstance(loss, Loss)}
-    local = given if counts is None else counts
-    in_parts = any(given.get(task, 0) < count for task, count in local.items())
-    told = torch.tensor([problem is not None, in_parts, *(local.get(task, 0) for task in tasks)], dtype=torch.float64)
-    failed, parted, *whole = traffic.total(told).tolist()
-    if failed and problem is None:
-        raise another_failed()
-    return Agreed({task: int(count) for task, count in zip(tasks, whole, strict=True)}, in_parts=parted > 0)
+
+    def __init__(self, context: StepContext, balancer: Balancer, number: int, policy: StepPolicy) -> None:
+        self._context, self._balancer, self._number, self._policy = context, balancer, number, policy
+        self._accumulator = GradAccumulator(context.communicator, context.trained)
+        self._strategy: GradientStrategy | None = None
+        self._in_parts = False
+        self.seen = StepLosses()
+        self.complete = False
+
+    def take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None) -> Report:
+        """Take a micro-batch in.
+
+        Args:
+            losses: Per task present its loss.
+            choose: Gives the strategy of the step.
+            penalty: () what is no task's loss.
+            counts: Labelled units per task of the whole step in this process, if it comes in parts.
+        """
+        if self._strategy is None:
+            self._open(losses, counts)
+        # Processes wait for each other at two places: before the balancer is asked, and when held gradients are summed. A problem that one
+        # of them meets on the way there is taken along, so that the others raise too instead of waiting for ever.
+        with _failing_at(partial(synchronize, self._context.communicator)):
+            strategy = self._walk(losses, choose, counts, keep=penalty is not None)
+            if not self.complete:
+                return self._fill(strategy, penalty)
+        if not self._context.communicator.distributed:
+            return self._fill(strategy, penalty)
+        synchronize(self._context.communicator, failed=False)
+        with _failing_at(self._accumulator.flush):
+            report = self._fill(strategy, penalty)
+        self._accumulator.flush()
+        return report
+
+    def _open(self, losses: Losses, counts: Counts | None) -> None:
+        """Find out what the whole step has, which several processes agree on."""
+        tasks, communicator = self._context.tasks, self._context.communicator
+        if communicator.distributed:
+            agreed = agree_on_counts(tasks, losses, counts, communicator)
+            self.seen.whole, self._in_parts = agreed.counts, agreed.in_parts
+            return
+        problem = wrong_losses(tasks, losses, counts, communicator)
+        if problem is not None:
+            raise problem
+        self.seen.whole = None if counts is None else dict(counts)
+
+    def _walk(self, losses: Losses, choose: ChooseStrategy, counts: Counts | None, *, keep: bool) -> GradientStrategy:
+        parts = self.seen.take(self._context.tasks, losses, counts)
+        self.complete = self.seen.complete(counts)
+        self._strategy = self._strategy or choose(self._accumulator, self.complete and not self._in_parts)
+        self._strategy.take(parts, keep=keep)
+        return self._strategy
+
+    def _fill(self, strategy: GradientStrategy, penalty: Tensor | None) -> Report:
+        ready = self.complete or strategy.weighs_micro_batches
+        report = self._weigh(strategy) if ready else Report(dict(self.seen.means))
+        add_penalty(self._context, self._accumulator, penalty)
+        return report
+
+    def _weigh(self, strategy: GradientStrategy) -> Report:
+        """Ask the balancer, unless something is not finite, and fill `.grad`."""
+        names = self.seen.present(self._context.tasks)
+        # Before its end, a step in parts has told nobody else anything.
+        others = self._context.communicator if self.complete and self._context.communicator.distributed else None
+        values = self.seen.values(names, others)
+        report = Report(dict(zip(names, values.unbind(), strict=True)))
+        if not names:
+            return report
+        gradients_fine = strategy.finish(names) if self.complete else [True] * len(names)
+        # value − value is 0 for every finite number, and NaN for NaN and infinities.
+        bad = [n for n, (value, fine) in enumerate(zip(values.tolist(), gradients_fine, strict=True)) if value - value != 0 or not fine]
+        strategy.names, strategy.step, strategy.losses = names, self._number, values
+        return self._not_finite(strategy, report, bad) if bad else self._answer(strategy, report)
+
+    def _answer(self, strategy: GradientStrategy, report: Report) -> Report:
+        """Fill `.grad` from the balancer's answer for the tasks that the strategy has."""
+        answer = self._balancer.weigh(strategy)
+        heads = self._policy.weight_heads
+        if heads is None:
+            heads = isinstance(answer, Weights) and answer.heads
+        elif isinstance(answer, Weights | Direction):
+            answer = replace(answer, private=None)
+        strategy.fill(answer, heads=heads)
+        if self.complete:
+            self._balancer.learn(strategy)
+        return _report_of(report, strategy, answer)
+
+    def _not_finite(self, strategy: GradientStrategy, report: Report, bad: list[int]) -> Report:
+        """Do what the policy says; with a scaler, fill in a plain sum, in which the scaler finds what is not finite."""
+        names, values = strategy.names, strategy.losses
+        lost = tuple(names[number] for number in bad)
+        kept = tuple(name for number, name in enumerate(names) if number not in bad)
+        if self._context.scaler is not None:
+            strategy.fill(Weights(torch.ones(len(names), dtype=torch.float64), heads=True), heads=True)
+            return replace(report, dropped=lost, skipped=True)
+        # The others of several processes hear of it at the end of the step, where the sum of the losses tells all.
+        if self._policy.non_finite == "raise" and (self.complete or not self._context.communicator.distributed):
+            value = float(values[bad[0]])
+            what = "the gradient" if value - value == 0 else "the loss"
+            remedy = "Lower the learning rate, clip the gradient, or look for extreme inputs"
+            found = "the loss is still " + repr(value) if value - value == 0 else value
+            raise NonFiniteError(f"{what} is no longer a finite number", where=f"task {lost[0]!r}", found=found, remedy=remedy)
+        if self._policy.non_finite != "drop" or not kept:
+            return replace(report, dropped=lost, skipped=True)
+        strategy.restrict(kept)
+        strategy.losses = values[[names.index(name) for name in kept]]
+        return self._answer(strategy, replace(report, dropped=lost))
+
+
+@contextmanager
+def _failing_at(meeting_point: Callable[..., None]) -> Iterator[None]:
+    """Go to the place where other processes wait if something fails inside, and tell them so."""
+    try:
+        yield
+    except (PolytaskError, RuntimeError):
+        meeting_point(failed=True)
+        raise
+
+
+def _report_of(report: Report, strategy: GradientStrategy, answer: Answer) -> Report:
+    """Return the report with what the balancer answered, and with what it has seen of the gradients anyway."""
+    seen = strategy.found_gramians
+    conflicts = None if seen is None else Conflicts(strategy.names, seen.sum(0))
+    if not isinstance(answer, Weights):
+        return replace(report, conflicts=conflicts)
+    weights = dict(zip(strategy.names, answer.values.tolist(), strict=True))
+    return replace(report, weights=weights, conflicts=conflicts, solved=answer.solved)
+
+
+def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Tensor | None) -> None:
+    """Add the gradient of what is no task's loss, averaged over processes."""
+    if penalty is not None and penalty.requires_grad:
+        share = torch.full_like(penalty, 1 / context.communicator.processes)
+        accumulator.backward([penalty], [context.scaled(share)], keep=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from polytask.gradients.gramian import gramian
+from polytask.gradients.primitives.gramian import gramian
 from polytask.relatedness.glance import Glance
 
 

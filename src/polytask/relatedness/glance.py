@@ -9,9 +9,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from polytask.gradients.layout import Layout
-from polytask.gradients.looking import buffers_kept, moved
-from polytask.gradients.walking import gradients_of
+from polytask.gradients.primitives.flat_params import FlatParameters
+from polytask.gradients.primitives.scoped_state import preserved_buffers, shifted_parameters
+from polytask.gradients.primitives.vjp import gradients_of
 from polytask.training.loop import Loop, micro_batches
 from polytask.training.machine import Precision
 from polytask.training.preparation import Batch
@@ -38,7 +38,7 @@ class Glance:
         parts = loop.options.accumulate
         self._loop, self._batches = loop, dict(batches) if parts == 1 else next(micro_batches(dict(batches), parts))
         self._precision = Precision("float32", loop.precision.channels_last)
-        self._layout = Layout(loop.state.model.shared_parameters())
+        self._flat_params = FlatParameters(loop.state.model.shared_parameters())
         with self._unnoticed():
             means = self._means()
             self.names = tuple(task.name for task in loop.data.tasks if task.name in means)
@@ -49,13 +49,13 @@ class Glance:
         """(P,) −η ∂L/∂θ_s: a plain gradient step on one task's loss, with the learning rate η that each parameter has now."""
         rates = {id(p): float(group["lr"]) for group in self._loop.state.optimizer.param_groups for p in group["params"]}
         offset = self.gradients[task].clone()
-        for parameter, part in zip(self._layout.parameters, self._layout.views(offset), strict=True):
+        for parameter, part in zip(self._flat_params.parameters, self._flat_params.views(offset), strict=True):
             part.mul_(-rates.get(id(parameter), 0.0))
         return offset
 
     def losses_at(self, offset: Tensor) -> Tensor:
         """(t,) float64 the mean losses at θ_s + offset, heads as they are."""
-        with torch.no_grad(), moved(self._layout, offset), self._unnoticed():
+        with torch.no_grad(), shifted_parameters(self._flat_params, offset), self._unnoticed():
             means = self._means()
             return _values([means[name] for name in self.names])
 
@@ -63,10 +63,10 @@ class Glance:
         return {task: loss.mean for task, loss in self._loop.losses(self._batches, precision=self._precision).items()}
 
     def _rows(self, losses: list[Tensor]) -> Tensor:
-        rows = torch.zeros(len(losses), self._layout.size, dtype=self._layout.dtype, device=self._layout.device)
+        rows = torch.zeros(len(losses), self._flat_params.size, dtype=self._flat_params.dtype, device=self._flat_params.device)
         for number, loss in enumerate(losses):
-            found = gradients_of(loss, self._layout.parameters, keep=number + 1 < len(losses))
-            for view, gradient in zip(self._layout.views(rows[number]), found, strict=True):
+            found = gradients_of(loss, self._flat_params.parameters, keep=number + 1 < len(losses))
+            for view, gradient in zip(self._flat_params.views(rows[number]), found, strict=True):
                 if gradient is not None:
                     view.copy_(gradient)
         return rows
@@ -74,7 +74,7 @@ class Glance:
     @contextmanager
     def _unnoticed(self) -> Iterator[None]:
         """Neither generators nor buffers will know of a forward inside."""
-        with torch.random.fork_rng(devices=()), buffers_kept(self._loop.state.model):
+        with torch.random.fork_rng(devices=()), preserved_buffers(self._loop.state.model):
             yield
 
 

@@ -1,8 +1,8 @@
-"""What the Gramian says about the tasks of a step."""
+"""What a step did, as data: losses, weights, and how the tasks' gradients stand to each other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -13,7 +13,7 @@ MOST = 12  # tasks whose pairs can still be read one by one
 
 @dataclass(frozen=True)
 class Conflicts:
-    """How the tasks' gradients of the shared parameters stand to each other.
+    """Cosines and lengths of the tasks' gradients of the shared parameters.
 
     Attributes:
         names: The tasks, T of them.
@@ -51,8 +51,9 @@ class Conflicts:
         return float((self.cosines < 0).sum()) / pairs if pairs else 0.0
 
     def by_task(self) -> dict[str, dict[str, float]]:
-        """What a history stores, by name and task: lengths, the share of other tasks in conflict, and, for up to `MOST` tasks,
-        the cosine of every pair, under its first task.
+        """Return what a history stores, by name and task.
+
+        Lengths, the share of other tasks in conflict, and, for up to `MOST` tasks, the cosine of every pair, under its first task.
 
         Example:
             >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).by_task()["cosine with b"]
@@ -80,3 +81,25 @@ class Conflicts:
         """
         shortest = float(self.norms.min())
         return float(self.norms.max()) / shortest if shortest else float("inf")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Summary of what a call of `Backward` did.
+
+    Attributes:
+        losses: Per task present its mean loss () over what has been seen of the step, without graph.
+        weights: Per task present its weight; empty while the balancer waits for the rest of the step, and for
+            methods that give a direction or a weight per group.
+        conflicts: Cosines and lengths of the tasks' gradients, where the balancer asked for their Gramian anyway.
+        solved: Whether the balancer's own condition had a solution.
+        dropped: The tasks whose loss or gradient was not finite, and that had no part in the step for that reason.
+        skipped: Whether no task had a part in the step for that reason.
+    """
+
+    losses: dict[str, Tensor]
+    weights: dict[str, float] = field(default_factory=dict)
+    conflicts: Conflicts | None = None
+    solved: bool = True
+    dropped: tuple[str, ...] = ()
+    skipped: bool = False

@@ -1,11 +1,10 @@
-"""Which parameters a loss can reach, read off its graph."""
+"""Which parameters a loss can reach, read off its autograd graph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from polytask.errors import ConfigError
@@ -16,27 +15,34 @@ Leaves = tuple[Tensor, ...]
 COMPILED, REENTRANT = "CompiledFunctionBackward", "CheckpointFunctionBackward"
 
 
-class Reach:
-    """Finds the leaves that losses can reach, and walks what they have in common only once.
+class Reachability:
+    """Find the leaves that losses can reach, and visit what their graphs have in common only once.
 
     Args:
-        known: Leaves that need not be reported: the shared parameters. A graph's nodes below which there is nothing else
-            are passed over as soon as a second loss meets them.
-        barriers: Tensors at which walks stop: representations.
+        known: Leaves to leave out: the shared parameters. Nodes below which there is nothing else are passed over as soon as a second
+            loss meets them.
 
     Attributes:
         met: Names of the nodes that need care: compiled functions and reentrant checkpoints.
+
+    Example:
+        >>> import torch
+        >>> trunk, head = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        >>> [leaf is head for leaf in Reachability(known=[trunk]).leaves((trunk * head).sum())]
+        [True]
     """
 
-    def __init__(self, known: Iterable[Tensor] = (), barriers: Iterable[Tensor] = ()) -> None:
+    def __init__(self, known: Iterable[Tensor] = ()) -> None:
         self._known = {id(leaf) for leaf in known}
-        self._below: dict[Any, Leaves] = {tensor.grad_fn: () for tensor in barriers if tensor.grad_fn is not None}
+        self._below: dict[Any, Leaves] = {}
         self.met: set[str] = set()
 
-    def __call__(self, loss: Tensor) -> list[Tensor]:
-        """The leaves that require a gradient, each once, in the order of a depth-first walk."""
+    def leaves(self, loss: Tensor) -> list[Tensor]:
+        """Return the leaves that require a gradient, each once, in the order of a depth-first walk."""
         if loss.grad_fn is None:
             return [loss] if loss.requires_grad and id(loss) not in self._known else []
+        # Without recursion, since graphs are deeper than Python's stack. A node is met twice: on the way down, when its parents are put on
+        # the stack, and again after all of them, when what lies below it is known.
         waiting: list[tuple[Any, bool]] = [(loss.grad_fn, False)]
         while waiting:
             node, done = waiting.pop()
@@ -61,20 +67,38 @@ class Reach:
                 found.update((id(leaf), leaf) for leaf in self._below[parent])
         return tuple(found.values())
 
+    def private_leaves(self, losses: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
+        """Return per task the leaves of its loss, in graphs that can be walked task by task.
+
+        Raises:
+            ConfigError: There is a reentrant checkpoint among their nodes.
+        """
+        found = {task: self.leaves(loss) for task, loss in losses.items()}
+        if REENTRANT in self.met:
+            raise reentrant_checkpoint()
+        return found
+
+
+def reentrant_checkpoint() -> ConfigError:
+    """Return the error for a graph with a reentrant checkpoint, which gives no single gradients."""
+    remedy = "Use torch.utils.checkpoint.checkpoint(…, use_reentrant=False)"
+    return ConfigError("reentrant activation checkpoints cannot be walked task by task", where="checkpoint", remedy=remedy)
+
 
 def reached(loss: Tensor) -> list[Tensor]:
-    """The leaves that require a gradient in the graph of `loss`, each once, in the order of a depth-first walk.
+    """Return the leaves that require a gradient in the graph of `loss`, each once, in the order of a depth-first walk.
 
     Example:
+        >>> import torch
         >>> weight = torch.ones(2, requires_grad=True)
         >>> reached((weight * 3).sum())[0] is weight
         True
     """
-    return Reach()(loss)
+    return Reachability().leaves(loss)
 
 
 def named_shared(shared: Shared) -> dict[str, Tensor]:
-    """The trainable parameters of a module, or of named or unnamed tensors; unnamed ones are called by their number.
+    """Return the trainable parameters of a module, or of named or unnamed tensors; unnamed ones are called by their number.
 
     Raises:
         ConfigError: There is something else among them, or one twice.
@@ -95,14 +119,14 @@ def named_shared(shared: Shared) -> dict[str, Tensor]:
 
 
 def found_shared(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parameters that more than one of these losses can reach, called by their number.
+    """Return the parameters that more than one of these losses can reach, called by their number.
 
     Raises:
         ConfigError: A compiled function hides which parameter belongs to which task.
     """
-    reach = Reach()
-    leaves: Sequence[Sequence[Tensor]] = [reach(loss) for loss in losses.values()]
-    if COMPILED in reach.met:
+    reachability = Reachability()
+    leaves = [reachability.leaves(loss) for loss in losses.values()]
+    if COMPILED in reachability.met:
         remedy = "Name the shared parameters (shared=)"
         raise ConfigError("which parameters are shared cannot be read off a compiled model", where="shared", remedy=remedy)
     times: dict[int, int] = {}
@@ -110,24 +134,3 @@ def found_shared(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         times[id(leaf)] = times.get(id(leaf), 0) + 1
     unique = {id(leaf): leaf for found in leaves for leaf in found}
     return {str(number): leaf for number, leaf in enumerate(leaf for key, leaf in unique.items() if times[key] > 1)}
-
-
-def add_to_grad(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None], *, owned: bool = False) -> None:
-    """Add to `.grad`, as `Tensor.backward` does; None leaves `.grad` as it is.
-
-    Args:
-        parameters: Whose.
-        gradients: What is added.
-        owned: Whether nobody else holds these tensors, so that they may become `.grad` themselves.
-    """
-    with torch.no_grad():
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            if gradient is None:
-                continue
-            if parameter.grad is not None:
-                parameter.grad.add_(gradient)
-            elif owned and gradient.stride() == parameter.stride() and gradient.dtype == parameter.dtype:
-                parameter.grad = gradient
-            else:
-                # In the parameter's own layout: fused optimizers walk memory and take no notice of strides.
-                parameter.grad = torch.empty_like(parameter).copy_(gradient)

@@ -1,9 +1,10 @@
-"""Where each parameter's numbers lie in one flat vector."""
+"""Parameters as one flat vector."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -14,18 +15,25 @@ from polytask.errors import ConfigError
 Gradients = Sequence[Tensor | None]
 
 
-class Layout:
-    """Parameters, one after the other, each in its own memory order.
+class FlatParameters:
+    """Parameters laid one after the other in a flat vector, each in its own memory order.
 
     Args:
         named: The parameters by name.
 
     Attributes:
-        parameters: In the order given.
-        size: How many numbers they have in all.
+        names: Their names, in the order given.
+        parameters: The parameters, in the order given.
+        size: Numbers in all of them together.
 
     Raises:
         ConfigError: They lie on several devices.
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> flat = FlatParameters(dict(layer.named_parameters()))
+        >>> [tuple(view.shape) for view in flat.views(torch.arange(3.0))]
+        [(1, 2), (1,)]
     """
 
     def __init__(self, named: Mapping[str, Tensor]) -> None:
@@ -41,30 +49,27 @@ class Layout:
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        """What holds all of their numbers."""
+        """The narrowest type that holds the numbers of all parameters."""
         dtype = self.parameters[0].dtype if self.parameters else torch.get_default_dtype()
         for parameter in self.parameters:
             dtype = torch.promote_types(dtype, parameter.dtype)
         return dtype
 
     @cached_property
-    def _starts(self) -> tuple[int, ...]:
-        starts, end = [], 0
-        for size in self.sizes:
-            starts.append(end)
-            end += size
-        return tuple(starts)
+    def _places(self) -> tuple[tuple[torch.Size, tuple[int, ...], int], ...]:
+        """Per parameter its shape, its strides, and where it starts in the vector."""
+        starts = accumulate(self.sizes, initial=0)
+        return tuple((parameter.shape, _dense_strides(parameter), start) for parameter, start in zip(self.parameters, starts, strict=False))
 
     def views(self, vector: Tensor) -> list[Tensor]:
-        """A flat vector (size,) in the shapes and memory orders of the parameters."""
+        """Return a flat vector (size,) in the shapes and memory orders of the parameters, without a copy."""
+        # A gradient with the strides of its parameter is copied, added and stepped as one run of memory. A channels-last weight, say, is
+        # therefore laid out in the vector as it lies in memory, and not row by row.
         first = vector.storage_offset()
-        return [
-            vector.as_strided(parameter.shape, _dense_strides(parameter), first + start)
-            for parameter, start in zip(self.parameters, self._starts, strict=True)
-        ]
+        return [vector.as_strided(shape, strides, first + start) for shape, strides, start in self._places]
 
-    def flat(self, gradients: Gradients) -> Tensor:
-        """One flat vector (size,); zeros where there is no gradient."""
+    def flatten(self, gradients: Gradients) -> Tensor:
+        """Return one flat vector (size,) of the gradients, with zeros where there is none."""
         vector = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         for view, gradient in zip(self.views(vector), gradients, strict=True):
             if gradient is not None:
@@ -72,15 +77,15 @@ class Layout:
         return vector
 
     def columns(self, number: int) -> slice:
-        """The columns of one parameter."""
-        start = self._starts[number]
+        """Return the places of one parameter in the vector."""
+        start = self._places[number][2]
         return slice(start, start + self.sizes[number])
 
     def groups(self, kind: Groups) -> tuple[tuple[slice, ...], ...]:
-        """Per group of parameters its columns.
+        """Return the places of every group of parameters.
 
         Raises:
-            ConfigError: Layers are asked for, and the parameters have no names to tell them by.
+            ConfigError: Groups are layers, and the parameters have no names to tell layers by.
         """
         if kind == "whole":
             return ((slice(0, self.size),),)
@@ -93,7 +98,7 @@ class Layout:
         return tuple(tuple(layer) for layer in layers.values())
 
     def layers(self) -> tuple[str, ...]:
-        """Per parameter the name of its layer: its own name without the last part.
+        """Return per parameter the name of its layer: its own name without the last part.
 
         Raises:
             ConfigError: The parameters have no names.
@@ -103,8 +108,8 @@ class Layout:
             raise ConfigError("parameters without names belong to no layer", where="shared", remedy=remedy)
         return tuple(name.rpartition(".")[0] for name in self.names)
 
-    def last(self) -> list[int]:
-        """The numbers of the last layer's parameters: without names, from the last matrix on."""
+    def last_layer(self) -> list[int]:
+        """Return the numbers of the last layer's parameters: without names, from the last matrix on."""
         if not self.parameters:
             return []
         if not all(name.isdecimal() for name in self.names):
@@ -115,11 +120,17 @@ class Layout:
 
 
 def _dense_strides(parameter: Tensor) -> tuple[int, ...]:
-    """The parameter's strides where its numbers fill their memory without gaps; those of a plain tensor elsewhere."""
+    """Return the parameter's strides if its numbers fill their memory without gaps, else those of a contiguous tensor.
+
+    A parameter may be a view into something larger (every second column, say). Its strides would then reach beyond its own part of the
+    vector and into that of its neighbours.
+    """
+    # In memory order, from the fastest axis on, a dense tensor's strides are the running products of the lengths before.
     order = sorted(range(parameter.ndim), key=parameter.stride, reverse=True)
     expected, size = [0] * parameter.ndim, 1
     for axis in reversed(order):
         expected[axis], size = size, size * parameter.shape[axis]
     given = parameter.stride()
+    # The stride of an axis of length 1 is never used, so that it may be anything.
     dense = all(parameter.shape[axis] == 1 or given[axis] == expected[axis] for axis in order)
     return given if dense else torch.empty(parameter.shape, device="meta").stride()

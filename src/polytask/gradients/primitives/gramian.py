@@ -11,7 +11,7 @@ SAFE = (1e-28, 1e30)
 
 
 def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
-    """(T, T) float64 G = J Jᵀ / scale², on the CPU, from rows (T, P).
+    """Return G = J Jᵀ / scale² (T, T) in float64, on the CPU, of rows (T, P).
 
     Products are computed in float32 where rows are float32 or narrower, chunk by chunk, and chunks are added in float64.
     Rows that are so short or so long that their squares would leave the range of float32 are converted first.
@@ -31,7 +31,7 @@ def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
 
 
 def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
-    """(T, T) float64 J₁ J₂ᵀ, on the CPU, in float64 throughout.
+    """Return J₁ J₂ᵀ (T, T) in float64, on the CPU.
 
     Example:
         >>> cross_gramian(torch.eye(2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -45,6 +45,7 @@ def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    # The chunks are one batched product: a loop over them would cost more than the products where rows are some millions long.
     size = rows.shape[1]
     rest = rows[:, size - size % CHUNK :].to(dtype)
     total = (rest @ rest.T).double()

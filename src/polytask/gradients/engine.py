@@ -1,30 +1,28 @@
-"""What stands between losses and `.grad`."""
+"""`Backward`: what stands between losses and `.grad`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.distributed import ProcessGroup
 
-from polytask.balancing import Balancer, CrossGramian, Lookahead
+from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs
 from polytask.errors import ConfigError
-from polytask.gradients.autocast import NOTHING, casting
-from polytask.gradients.by_batches import ByBatches
-from polytask.gradients.choice import ROUTES, Route, choose_path, explanation, features_of
-from polytask.gradients.layout import Layout
-from polytask.gradients.looking import Closure, Looking, Revisit, Visit, agreed, means_of, united
-from polytask.gradients.one_step import Choose, NonFinite, OneStep, Policy, add_penalty
-from polytask.gradients.path import Parts, Path
-from polytask.gradients.processes import traffic_of
-from polytask.gradients.report import Report
-from polytask.gradients.setting import Setting
-from polytask.gradients.sharing import Shared, named_shared, reached
-from polytask.gradients.sink import Sink, ToAllProcesses, ToGrad
-from polytask.gradients.step import Counts, Losses
+from polytask.gradients.context import StepContext
+from polytask.gradients.post_step_losses import Closure, LookaheadEvaluator, PostStepLosses, ReplayableBatch, mean_losses, united_losses
+from polytask.gradients.primitives.communicator import communicator_of
+from polytask.gradients.primitives.flat_params import FlatParameters
+from polytask.gradients.primitives.grad_accumulator import GradAccumulator
+from polytask.gradients.primitives.reachability import Shared, named_shared, reached
+from polytask.gradients.primitives.scoped_state import NO_AUTOCAST, autocast_as
+from polytask.gradients.routing import ROUTES, Route, choose_strategy, closure_needed, explain_route
+from polytask.gradients.step import ChooseStrategy, NonFinite, Step, StepPolicy, add_penalty
+from polytask.gradients.step_losses import Counts, Losses, agree_on_counts
+from polytask.gradients.step_report import Report
+from polytask.gradients.strategies.multi_batch import MultiBatch
 from polytask.tasks import Loss
 
 Features = Tensor | Sequence[Tensor] | None
@@ -32,7 +30,7 @@ Penalty = Callable[[], Tensor | None]
 
 
 class Backward:
-    """Fills `.grad` from several losses, as a balancer says.
+    """Fill `.grad` from several losses, as a balancer says.
 
     It stands where `loss.backward()` stood: losses in, `.grad` out, and gradients add up as PyTorch's do. Clipping, the
     optimizer and the schedule stay ordinary PyTorch.
@@ -46,7 +44,7 @@ class Backward:
 
     Several processes (`group`) act as one process on the union of their batches: losses are `Loss`es with counts, models
     are not wrapped, and every process ends a step with the same `.grad`. What they tell each other, and what it costs, is
-    in `polytask.gradients.processes`. A penalty is averaged over the processes.
+    in `polytask.gradients.primitives.communicator`. A penalty is averaged over the processes.
 
     Args:
         balancer: How the tasks' losses become one update.
@@ -98,22 +96,20 @@ class Backward:
         if model is not None:
             balancer.attach(model)
         self._group, self._scaler = group, scaler
-        self._setting = self._setting_of(shared)
-        self._policy = Policy(weight_heads, non_finite)
-        self._current: OneStep | None = None
-        self._whole: Counts | None = None
-        self._visits: list[Visit] = []
-        self._revisit: Revisit | None = None
+        self._context = self._context_of(shared)
+        self._policy = StepPolicy(weight_heads, non_finite)
+        self._current: Step | None = None
+        self._replayable: list[ReplayableBatch] = []
+        self._post_step: PostStepLosses | None = None
 
-    def _setting_of(self, shared: Shared | None) -> Setting:
-        traffic = traffic_of(self._group)
-        alone = self.model is None or self._group is None
-        sink: Sink = ToGrad() if alone else ToAllProcesses(_trained(self.model.named_parameters()), traffic)  # type: ignore[union-attr]
-        layout = None if shared is None else Layout(named_shared(shared))
-        return Setting(self.tasks, traffic, sink, self._scaler, layout, batched=self.route == "batched")
+    def _context_of(self, shared: Shared | None) -> StepContext:
+        several = self.model is not None and self._group is not None
+        trained = {id(p): p for p in self.model.parameters() if p.requires_grad} if several and self.model is not None else {}
+        flat_params = None if shared is None else FlatParameters(named_shared(shared))
+        return StepContext(self.tasks, communicator_of(self._group), trained, self._scaler, flat_params, batched=self.route == "batched")
 
     def share(self, shared: Shared) -> None:
-        """From the next step on, these parameters are shared: some of them were frozen before, say. The balancer keeps its state.
+        """Declare other parameters as shared from the next step on: some of them were frozen before, say. The balancer keeps its state.
 
         Raises:
             ConfigError: A step is under way, or the balancer remembers gradients of other parameters.
@@ -122,7 +118,7 @@ class Backward:
             raise ConfigError("a step is under way", where="share", remedy="Finish its micro-batches first")
         if self.balancer.remembers_gradients:
             raise ConfigError("this balancer remembers gradients of other parameters", where="share", found=type(self.balancer).__name__)
-        self._setting, self._current = self._setting_of(shared), None
+        self._context, self._current = self._context_of(shared), None
 
     def __call__(
         self,
@@ -150,39 +146,42 @@ class Backward:
                 that needs a function, or representations, and does not get them.
             NonFiniteError: A task's loss or gradient is not finite, and `non_finite` is `raise`.
         """
-        self._revisit = None
+        self._post_step = None
+        needs = self.balancer.needs()
         if not isinstance(losses, Mapping):
-            return self._look(losses, batches, penalty, counts)
-        if self.asks_again:
-            remedy = "Call backward(closure, batches) with a function that gives the losses of a batch"
-            raise ConfigError("this balancer asks for losses more than once", where="Backward", remedy=remedy)
-        given, needs = features_of(features), self.balancer.needs()
-        choose = partial(choose_path, needs, self._setting, given, self.route)
-        return self._take(losses, lambda whole: choose(whole=whole), _given(penalty), counts)
+            return self._replay(needs, losses, batches, penalty, counts)
+        if self._asks_again(needs):
+            raise closure_needed()
+        given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
+        # Representations of a frozen trunk lead to no parameter.
+        choose = self._route(needs, tuple(feature for feature in given if feature.requires_grad))
+        return self._take(losses, choose, _given(penalty), counts)
 
     @property
     def asks_again(self) -> bool:
         """Whether the balancer asks for losses more than once, so that a function has to give them."""
-        balancer = self.balancer
-        return balancer.looks_again or balancer.batches > 1 or isinstance(balancer.needs(), CrossGramian | Lookahead)
+        return self._asks_again(self.balancer.needs())
+
+    def _asks_again(self, needs: Needs) -> bool:
+        return self.balancer.looks_again or self.balancer.batches > 1 or isinstance(needs, CrossGramian | Lookahead)
 
     @property
     def sent(self) -> int:
         """Bytes that this process has handed to others since it started."""
-        return self._setting.traffic.sent
+        return self._context.communicator.bytes_sent
 
     def after_step(self) -> None:
         """Call it after `optimizer.step()`: the place of methods that look at the losses again."""
-        revisit, self._revisit = self._revisit, None
-        if revisit is not None:
-            self.balancer.look_again(revisit.names, revisit.before, revisit.after(self._setting))
+        kept, self._post_step = self._post_step, None
+        if kept is not None:
+            self.balancer.look_again(kept.names, kept.before, kept.after(self._context))
 
     def explain(self) -> str:
-        """How the statistic is obtained, what that costs, and which parameters are shared, in a few lines."""
-        return explanation(self.balancer, self._setting, self.route)
+        """Return how the statistic is obtained, what that costs, and which parameters are shared, in a few lines."""
+        return explain_route(self.balancer, self._context, self.route)
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps, and what the balancer remembers."""
+        """Return the number of steps, and what the balancer remembers."""
         return {"step": self.step, "balancer": self.balancer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -190,28 +189,42 @@ class Backward:
         self.step = int(state["step"])
         self.balancer.load_state_dict(state["balancer"])
 
-    def _take(self, losses: Losses, choose: Choose, penalty: Tensor | None, counts: Counts | None) -> Report:
+    def _route(self, needs: Needs, features: tuple[Tensor, ...] = ()) -> ChooseStrategy:
+        context, route = self._context, self.route
+        return lambda accumulator, whole: choose_strategy(needs, context, accumulator, features=features, route=route, whole=whole)
+
+    def _take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None) -> Report:
+        """Give losses to the step under way, or to a new one."""
         if self._current is None and not losses and any((counts or {}).values()):
-            # A micro-batch without any label, before the step's first or after its last one.
-            if penalty is not None and self._setting.traffic.processes > 1:
-                remedy = "Pass it with a micro-batch that has labels"
-                raise ConfigError("a penalty beside no label belongs to no step of several processes", where="penalty", remedy=remedy)
-            add_penalty(self._setting, penalty)
-            return Report({})
-        current = self._current or OneStep(self._setting, self.balancer, self.step, self._policy)
-        self._current = None  # a step that raises is forgotten
-        with casting(NOTHING):
+            return self._take_unlabelled(penalty)
+        # Mixed precision is for forwards: what is computed from gradients keeps its own precision.
+        with autocast_as(NO_AUTOCAST):
+            current = self._current or Step(self._context, self.balancer, self.step, self._policy)
+            self._current = None  # a step that raises is forgotten
             report = current.take(losses, choose, penalty, counts)
-        self._whole = current.whole
         if current.complete:
             self.step += 1
-        else:
-            self._current = current
+        self._current = None if current.complete else current
+        if current.complete and self._replayable:
+            if report.losses and not report.skipped:
+                self._post_step = PostStepLosses(self._replayable, current.seen.whole, report)
+            self._replayable = []
         return report
 
-    def _look(self, closure: Closure, batches: Sequence[Any], penalty: Tensor | Penalty | None, counts: Counts | None) -> Report:
-        """A step, or a micro-batch of one, whose losses come from a function."""
-        balancer, setting, needs = self.balancer, self._setting, self.balancer.needs()
+    def _take_unlabelled(self, penalty: Tensor | None) -> Report:
+        """Take a micro-batch without any label, before the step's first or after its last one."""
+        communicator = self._context.communicator
+        if penalty is not None and communicator.distributed:
+            remedy = "Pass it with a micro-batch that has labels"
+            raise ConfigError("a penalty beside no label belongs to no step of several processes", where="penalty", remedy=remedy)
+        add_penalty(self._context, GradAccumulator(communicator), penalty)
+        return Report({})
+
+    def _replay(
+        self, needs: Needs, closure: Closure, batches: Sequence[Any], penalty: Tensor | Penalty | None, counts: Counts | None
+    ) -> Report:
+        """Take a step, or a micro-batch of one, whose losses come from a function."""
+        balancer = self.balancer
         if len(batches) != balancer.batches:
             found = f"{len(batches)} of {balancer.batches}"
             raise ConfigError("the balancer takes another number of batches", where="batches", found=found)
@@ -219,38 +232,38 @@ class Backward:
         if several and counts is not None:
             raise ConfigError("this balancer takes a step in one piece", where="counts", remedy="Do not cut it into micro-batches")
         if self._current is None:
-            self._visits = []  # of a step that raised
-        visits = [Visit(closure, batch, self.model) for batch in batches]
+            self._replayable = []  # of a step that raised
+        replayable = [ReplayableBatch(closure, batch, self.model) for batch in batches]
         given = _given(penalty)
         if several:
-            counts_of = [agreed(setting, visit.losses) for visit in visits]
-            losses = united(visits, counts_of, balancer.steps_on)
-            return self._take(losses, lambda whole: self._by_batches(visits, counts_of), given, None)
-        step = self.step
-        report = self._take(visits[0].losses, lambda whole: choose_path(needs, setting, (), self.route, whole=whole), given, counts)
-        self._visits += visits if balancer.looks_again else []
-        if self.step > step:
-            if self._visits and report.losses and not report.skipped:
-                self._revisit = Revisit(self._visits, self._whole, report)
-            self._visits = []
-        return report
+            return self._compare(replayable, given)
+        self._replayable += replayable if balancer.looks_again else []
+        return self._take(replayable[0].losses, self._route(needs), given, counts)
 
-    def _by_batches(self, visits: Sequence[Visit], counts: Sequence[Counts | None]) -> Path:
-        parts = [means_of(visit.losses, count) for visit, count in zip(visits, counts, strict=True)]
-        named = self.model.named_parameters() if self.model is not None else _reached(self._setting, parts)
-        return ByBatches(self._setting, parts, Looking(self._setting, visits, parts, counts, _trained(named)))
+    def _compare(self, replayable: Sequence[ReplayableBatch], penalty: Tensor | None) -> Report:
+        """Take a step of several batches, or one that looks ahead."""
+        tasks, communicator = self.tasks, self._context.communicator
+        counts: list[Counts | None] = [None] * len(replayable)
+        if communicator.distributed:
+            counts = [agree_on_counts(tasks, batch.losses, None, communicator).counts for batch in replayable]
+        losses = united_losses(replayable, counts, self.balancer.steps_on)
 
+        def choose(accumulator: GradAccumulator, whole: bool) -> MultiBatch:
+            del whole
+            parts = [mean_losses(batch.losses, count) for batch, count in zip(replayable, counts, strict=True)]
+            named = self.model.named_parameters() if self.model is not None else self._reached(parts)
+            trained = {name: parameter for name, parameter in named if parameter.requires_grad}
+            lookahead = LookaheadEvaluator(self._context, replayable, parts, counts, trained)
+            return MultiBatch(self._context, accumulator, parts, lookahead)
 
-def _trained(named: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: parameter for name, parameter in named if parameter.requires_grad}
+        return self._take(losses, choose, penalty, None)
 
-
-def _reached(setting: Setting, parts: Sequence[Parts]) -> Iterator[tuple[str, Tensor]]:
-    """The shared parameters and everything else that the losses reach, called by their number."""
-    leaves = {id(leaf): leaf for part in parts for loss in part.values() for leaf in reached(loss)}
-    if setting.shared is not None:
-        leaves = {id(leaf): leaf for leaf in setting.shared.parameters} | leaves
-    return ((str(number), leaf) for number, leaf in enumerate(leaves.values()))
+    def _reached(self, parts: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+        """Name the shared parameters and everything else that the losses reach, by their number."""
+        leaves = {id(leaf): leaf for part in parts for loss in part.values() for leaf in reached(loss)}
+        if self._context.shared is not None:
+            leaves = {id(leaf): leaf for leaf in self._context.shared.parameters} | leaves
+        return ((str(number), leaf) for number, leaf in enumerate(leaves.values()))
 
 
 def _given(penalty: Tensor | Penalty | None) -> Tensor | None:
@@ -275,7 +288,7 @@ def backward(
     features: Features = None,
     penalty: Tensor | None = None,
 ) -> Report:
-    """`Backward` for a single call, with a balancer that remembers nothing.
+    """Fill `.grad` once, as `Backward` does, with a balancer that remembers nothing.
 
     Args:
         losses: Per task its mean loss (), or its `Loss` with sum and count.

@@ -1,0 +1,121 @@
+"""Count the calls and the changes of file that one training step makes.
+
+    python benchmarks/hops.py [--trace]
+
+Two steps are profiled with `sys.setprofile`, both with UPGrad on two tasks whose gradients conflict, so that its solver has work:
+
+* `Backward`: one call of it on the losses of a trunk with two heads; warm, so that shared parameters and buffers exist.
+* `fit`: one whole iteration of the training loop, from a step's begin to the next one's: rows, forward, losses, backward, optimizer,
+  history, progress.
+
+Counted are the calls of functions and methods that are written down in polytask; comprehensions, generator expressions and lambdas count
+as a part of the function that holds them, and what PyTorch or NumPy call inside is not seen. A hop is a call into another file than that
+of the call before: how often somebody who reads along has to open another file. The way in is the first hop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+import polytask
+from polytask.architectures import MultiTaskModel
+from polytask.balancing import UPGrad
+from polytask.data import Source
+from polytask.encoders import MLP
+from polytask.gradients import Backward
+from polytask.tasks import Regression
+from polytask.training.fit import make_loop
+
+FOLDER = str(Path(polytask.__file__).parent)
+TASKS = ("a", "b")
+
+
+class Call(NamedTuple):
+    """A call of a function of polytask."""
+
+    file: str
+    function: str
+
+
+def calls_of(run: Callable[[], object]) -> list[Call]:
+    """Return the calls that `run` makes, in their order."""
+    calls: list[Call] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(FOLDER) and not code.co_name.startswith("<"):
+            calls.append(Call(str(Path(code.co_filename).relative_to(FOLDER)), code.co_qualname))
+
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def hops(calls: list[Call]) -> int:
+    """Return how many calls lead into another file than the call before.
+
+    Example:
+        >>> hops([Call("a.py", "f"), Call("a.py", "g"), Call("b.py", "h"), Call("a.py", "g")])
+        3
+    """
+    return sum(number == 0 or calls[number - 1].file != call.file for number, call in enumerate(calls))
+
+
+def backward_step() -> list[Call]:
+    """Return the calls of one step of `Backward` with UPGrad."""
+    torch.manual_seed(0)
+    trunk, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh()), torch.randn(16, 4)
+    heads = {task: nn.Linear(8, 1) for task in TASKS}
+    heads["b"].load_state_dict({name: -value for name, value in heads["a"].state_dict().items()})  # so that their gradients conflict
+    backward = Backward(UPGrad(), tasks=TASKS, shared=trunk)
+
+    def losses() -> dict[str, torch.Tensor]:
+        features = trunk(x)
+        return {task: (head(features) - 3).square().mean() for task, head in heads.items()}
+
+    backward(losses())
+    found = losses()
+    return calls_of(lambda: backward(found))
+
+
+def fit_step() -> list[Call]:
+    """Return the calls of one iteration of the training loop with UPGrad: the fourth of an epoch."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 4)).astype("float32")
+    source = Source("table", x, {"a": x[:, 0], "b": -x[:, 0]})
+    model = MultiTaskModel(MLP((4,), hidden=(8,)), [Regression(name=task) for task in TASKS], initialisation="framework")
+    loop, _ = make_loop(model, [source], "upgrad", batch_size=32, threads=1)
+    calls = calls_of(loop.train_epoch)
+    starts = [number for number, call in enumerate(calls) if call.function == "Loop.step"]
+    return calls[starts[3] : starts[4]]
+
+
+def main() -> None:
+    """Print a line per step, and with `--trace` its calls, those in one file in one line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trace", action="store_true", help="print the calls too")
+    trace = parser.parse_args().trace
+    for name, calls in (("Backward", backward_step()), ("fit", fit_step())):
+        files, functions = {call.file for call in calls}, set(calls)
+        print(f"{name}: {len(calls)} calls of {len(functions)} functions in {len(files)} files, {hops(calls)} hops between files")
+        previous = ""
+        for call in calls if trace else ():
+            print(f" {call.function}" if call.file == previous else f"\n    {call.file}: {call.function}", end="")
+            previous = call.file
+        print("\n" if trace else "", end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Gradients of the representations: backpropagate through the heads once, then once through the trunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from polytask.balancing import Answer, AtRepresentations, Representation
+from polytask.errors import ConfigError
+from polytask.gradients.primitives.gramian import gramian
+from polytask.gradients.primitives.head_vjp import FeatureGradients, Features, HeadWalk
+from polytask.gradients.primitives.reachability import Reachability
+from polytask.gradients.primitives.vjp import Losses
+from polytask.gradients.strategies.base import GradientStrategy, head_weights, weights_of
+
+
+@final
+@dataclass(eq=False)
+class ThroughRepresentation(GradientStrategy):
+    """Take the tasks' gradients of the representations, and combine them there.
+
+    It serves methods that are defined there. For methods of the shared parameters' Gramian it is an approximation: the
+    Gramian of ∂L_t/∂z stands for that of ∂L_t/∂θ, whose quadratic forms it bounds up to ‖∂z/∂θ‖² (Sener & Koltun, NeurIPS
+    2018, section 3.3).
+
+    Attributes:
+        features: The representations.
+        approximate: Whether their Gramian may stand for that of the parameters.
+
+    Raises:
+        ConfigError: There is no representation.
+    """
+
+    features: Features
+    approximate: bool
+    _found: list[FeatureGradients] = field(init=False, default_factory=list)
+    _keep: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            remedy = "Pass what the heads look at, of a trunk that is trained: backward(losses, features=z)"
+            raise ConfigError("this needs the representations' gradients", where="features", remedy=remedy)
+
+    def take(self, losses: Losses, *, keep: bool) -> None:
+        """Walk the heads, and go on to what lies below the representations and is not shared."""
+        self._keep = keep
+        shared = self.context.shared_parameters(losses).parameters
+        reachability = Reachability(known=shared)
+        below = {id(leaf): leaf for feature in self.features for leaf in reachability.leaves(feature)}
+        # One representation may depend on another: then heads are not all that is walked.
+        longer = keep or bool(below) or len(self.features) > 1
+        self._found, private = HeadWalk(losses, self.features, shared, self.context.scaler).run(self.context.stack, keep=longer)
+        for task, (parameters, gradients) in private.items():
+            self.accumulator.hold_private(task, parameters, gradients)
+        if below:
+            self._take_below(tuple(losses), list(below.values()))
+
+    def _take_below(self, tasks: tuple[str, ...], leaves: list[Tensor]) -> None:
+        """Take every task's own gradient of masks, adapters or gates between what is shared and what its head looks at."""
+        for task in tasks:
+            pairs = [
+                (z, found.stack[found.names.index(task)])
+                for z, found in zip(self.features, self._found, strict=True)
+                if task in found.names and z.requires_grad
+            ]
+            if pairs:
+                features, slopes = zip(*pairs, strict=True)
+                gradients = torch.autograd.grad(features, leaves, slopes, retain_graph=True, allow_unused=True)
+                self.accumulator.hold_private(task, leaves, gradients)
+
+    def finish(self, names: tuple[str, ...]) -> list[bool]:
+        """Return per task whether its gradients of all representations are finite."""
+        communicator = self.context.communicator
+        if communicator.distributed:
+            # A task that looks at a representation in one process has a row in all of them.
+            looks = iter(communicator.any([name in found.names for found in self._found for name in names]))
+            self._found = [found.padded([name for name in names if next(looks)]) for found in self._found]
+        self.restrict(names)
+        fine = dict.fromkeys(names, True)
+        for found in self._found:
+            fine |= {name: fine[name] and finite for name, finite in zip(found.names, found.finite(), strict=True)}
+        return [not bad for bad in communicator.any([not good for good in fine.values()])]
+
+    def restrict(self, names: tuple[str, ...]) -> None:
+        """Go on with the gradients of these tasks."""
+        self.names, self._found = names, [found.of(names) for found in self._found]
+
+    def representations(self) -> tuple[Representation, ...]:
+        """Return per entry of `features` what it is, and the gradients of the tasks that look at it."""
+        scale, total = self.context.scale, self.context.communicator.all_reduce
+        pairs = zip(self.features, self._found, strict=True)
+        return tuple(
+            Representation(found.names, z.detach(), found.stack if scale == 1.0 else found.stack / scale, total) for z, found in pairs
+        )
+
+    def gramian(self) -> Tensor:
+        """Return the sum over representations of Σ_n ∂L_i/∂z_n · ∂L_j/∂z_n (T, T) in float64.
+
+        Rows that other processes hold are further coordinates of the same vectors, so that Gramians add up.
+        """
+        if not self.approximate:
+            raise ConfigError("a balancer looks at what it did not ask for", where="needs()", found="Gramian")
+        if self.found_gramians is None:
+            total = torch.zeros(len(self.names), len(self.names), dtype=torch.float64)
+            for found in self._found:
+                places = torch.tensor([self.names.index(task) for task in found.names], dtype=torch.long)
+                total[places[:, None], places] += gramian(found.stack.flatten(1), self.context.scale)
+            self.found_gramians = self.context.communicator.all_reduce(total).unsqueeze(0)
+        return self.found_gramians[0]
+
+    def gramians(self) -> Tensor:
+        """Return the Gramian as that of a single group (1, T, T)."""
+        return self.gramian().unsqueeze(0)
+
+    def norms(self) -> Tensor:
+        """Return ‖∂L_t/∂z‖ (T,) in float64."""
+        return self.gramian().diagonal().sqrt()
+
+    def fill(self, answer: Answer, *, heads: bool) -> None:
+        """Backpropagate once from the representations on."""
+        shared = () if self.context.shared is None else self.context.shared.parameters
+        pairs = [(z, slope) for z, slope in zip(self.features, self._slopes(answer), strict=True) if slope is not None]
+        if pairs and shared:
+            features, slopes = zip(*pairs, strict=True)
+            found = torch.autograd.grad(features, shared, slopes, retain_graph=self._keep, allow_unused=True)
+            self.accumulator.add(shared, found)
+        self.accumulator.release_private(self.names, head_weights(answer, len(self.names), heads=heads))
+
+    def _slopes(self, answer: Answer) -> list[Tensor | None]:
+        """Return per representation the scaled gradient that goes on."""
+        if isinstance(answer, AtRepresentations):
+            return [value.to(z) * self.context.scale for value, z in zip(answer.values, self.features, strict=True)]
+        weights = dict(zip(self.names, weights_of(answer, "the answer to representations").tolist(), strict=True))
+        return [_combined(found, [weights[task] for task in found.names]) for found in self._found]
+
+
+def _combined(found: FeatureGradients, weights: list[float]) -> Tensor | None:
+    """Return Σ w_t ∂L_t/∂z; None where no task looks."""
+    if not weights:
+        return None
+    combined: Tensor = torch.tensor(weights).to(found.stack) @ found.stack.flatten(1)
+    return combined.view(found.stack.shape[1:])

@@ -1,0 +1,73 @@
+"""One backward of Σ w_t L_t: enough for methods that look at the losses, or at next to nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from polytask.balancing import Answer
+from polytask.gradients.primitives.reachability import Reachability
+from polytask.gradients.primitives.vjp import Losses, gradients_of
+from polytask.gradients.strategies.base import GradientStrategy, head_weights, weights_of
+
+
+@final
+@dataclass(eq=False)
+class WeightedSum(GradientStrategy):
+    """Weigh the losses first, and backpropagate once.
+
+    Where weights hold for the shared parameters alone, heads are walked a second time: Σ L_t for them, Σ w_t L_t for the trunk.
+    """
+
+    weighs_micro_batches = True
+
+    _taken: Losses = field(init=False, default_factory=dict)
+    _keep: bool = field(init=False, default=False)
+
+    def take(self, losses: Losses, *, keep: bool) -> None:
+        """Keep the losses with their graphs."""
+        self._taken, self._keep = losses, keep
+
+    def norms(self) -> Tensor:
+        """Return ‖∂L_t/∂θ‖ (T,) in float64 for θ the last shared layer: graphs are walked down to there, and not further."""
+        shared = self.context.shared_parameters(self._taken)
+        last = [shared.parameters[number] for number in shared.last_layer()]
+        # A task that only other processes have is a loss without a graph here.
+        local = [self._taken.get(task, torch.zeros(())) for task in self.names]
+        rows = [_flat(gradients_of(self.context.scaled(loss), last, keep=True), last) for loss in local]
+        norms: Tensor = self.context.communicator.all_reduce(torch.stack(rows)).double().norm(dim=1)
+        return norms.cpu() / self.context.scale
+
+    def fill(self, answer: Answer, *, heads: bool) -> None:
+        """Backpropagate Σ w_t L_t."""
+        weights = dict(zip(self.names, weights_of(answer, "the answer to losses").tolist(), strict=True))
+        present = {task: loss for task, loss in self._taken.items() if task in weights and loss.requires_grad}
+        if not present:
+            return
+        losses, weighted = tuple(present.values()), [weights[task] for task in present]
+        of_heads = dict(zip(self.names, head_weights(answer, len(self.names), heads=heads), strict=True))
+        plain = [of_heads[task] for task in present]
+        if plain == weighted:
+            self.accumulator.backward(losses, self._slopes(losses, weighted), keep=self._keep)
+            return
+        shared = self.context.shared_parameters(self._taken).parameters
+        reachability = Reachability(known=shared)
+        private = tuple({id(leaf): leaf for loss in losses for leaf in reachability.leaves(loss)}.values())
+        for slopes, parameters, keep in ((weighted, shared, True), (plain, private, self._keep)):
+            if parameters:
+                found = torch.autograd.grad(losses, parameters, self._slopes(losses, slopes), retain_graph=keep, allow_unused=True)
+                self.accumulator.add(parameters, found)
+
+    def _slopes(self, losses: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
+        """Return the slopes from which the walk starts: every loss's weight, scaled. So Σ w_t L_t itself is never computed."""
+        return [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, weights, strict=True)]
+
+
+def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:
+    filled = (torch.zeros_like(p) if g is None else g for g, p in zip(gradients, parameters, strict=True))
+    # Where nothing is shared, nothing is long.
+    return torch.cat([gradient.flatten() for gradient in filled]) if parameters else torch.zeros(0)
