@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -57,7 +57,7 @@ def _defaults(model: type) -> dict[str, Any]:
     missing = dataclasses.MISSING
     return {
         field.name: field.default_factory() if field.default_factory is not missing else ... if field.default is missing else field.default
-        for field in dataclasses.fields(model)
+        for field in dataclasses.fields(cast(Any, model))
     }
 
 

@@ -96,9 +96,10 @@ class StudyConfig(NetworkConfig):
     @classmethod
     def _seeds_of_looks(cls, value: Any) -> Any:  # noqa: ANN401 - whatever was given
         """Train as many seeds as the last look needs, where no seeds are given."""
-        looks = value.get("looks") if isinstance(value, dict) else None
-        last = looks[-1] if isinstance(looks, list | tuple) and looks else None
-        return {**value, "seeds": int(last)} if "seeds" not in value and str(last).isdecimal() else value
+        if not isinstance(value, dict) or "seeds" in value or not isinstance(value.get("looks"), list | tuple):
+            return value
+        last = str(next(reversed(value["looks"]), ""))
+        return {**value, "seeds": int(last)} if last.isdecimal() else value
 
     @field_validator("seeds", mode="before")
     @classmethod
