@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 
+from polytask.architectures.names import USUAL_ARCHITECTURE
 from polytask.datasets.tables import TableOptions
 from polytask.errors import ConfigError
 from polytask.evaluation.verdict import MOST_LOOKS
@@ -47,7 +48,7 @@ class NetworkConfig(BaseModel):
     size: str | None = None
     encoder: str | None = None
     encoder_options: dict[str, Any] = Field(default_factory=dict)
-    architecture: str = "hard"
+    architecture: str = USUAL_ARCHITECTURE
     hidden: tuple[int, ...] = (64,)
     initialisation: Literal["framework", "glorot", "he"] = "framework"
     workers: int | None = Field(None, ge=1)
