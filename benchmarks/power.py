@@ -39,10 +39,10 @@ from pages import put, row, share
 from polytask.architectures import NetworkPlan
 from polytask.data import Source
 from polytask.evaluation.crossed import MeanSquares, half_widths, mean_squares, variances
-from polytask.evaluation.influence import Runs, influence, unit_values
+from polytask.evaluation.influence import influence, unit_values
 from polytask.evaluation.words import LEVEL, step_down
 from polytask.seeds import seed_of
-from polytask.tasks import Regression
+from polytask.tasks import Regression, Runs
 from pools import pool, predicted
 
 Array = NDArray[Any]

@@ -19,10 +19,11 @@ from polytask.data import Columns, split
 from polytask.data.columns import Category
 from polytask.data.filed import is_filed
 from polytask.data.reading import TableFile
-from polytask.datasets.tables import Loaded, as_frame, inferred_kind, labels_of, load_tables, table_source, task_for
+from polytask.datasets.tables import Loaded, as_frame, labels_of, load_tables, table_source, task_for
 from polytask.errors import ConfigError, DataError, PolytaskError, StorageError
 from polytask.options import TableOptions
 from polytask.tasks import Binary, Count, Multilabel, Ordinal, Regression, Survival
+from polytask.tasks.label_facts import LabelFacts, suggested_kind
 from polytask.training import fit
 from polytask.training.planning import plan_for
 
@@ -97,7 +98,7 @@ INFERRED: dict[str, tuple[list[Any], str | None, str]] = {
 @pytest.mark.parametrize("case", INFERRED)
 def test_kinds_are_inferred(case: str) -> None:
     cells, dtype, expected = INFERRED[case]
-    assert inferred_kind(labels_of(pd.Series(cells, dtype=dtype))) == expected  # type: ignore[call-overload]
+    assert suggested_kind(LabelFacts.of(labels_of(pd.Series(cells, dtype=dtype)))) == expected  # type: ignore[call-overload]
 
 
 def test_labels_stay_what_they_are() -> None:

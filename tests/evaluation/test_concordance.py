@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import polytask.evaluation.concordance as concordance
 from polytask.evaluation.concordance import concordant_pairs
-from polytask.evaluation.metrics import METRICS, Outcome
+from polytask.evaluation.metrics import METRICS
+from polytask.tasks import Outcome
 
 TIMES = st.integers(-4, 4).filter(bool)
 UNITS = st.lists(st.tuples(TIMES, st.integers(0, 3)), max_size=12)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.influence import INFLUENCES, Runs, influence, pool, unit_values
-from polytask.evaluation.metrics import METRICS, Outcome
+from polytask.evaluation.influence import influence, pool, unit_values
+from polytask.evaluation.metrics import METRICS
+from polytask.tasks import Outcome, Runs
 
 Drawn = tuple[np.ndarray, Runs, list[Outcome]]
 CLASSES = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
@@ -79,14 +80,14 @@ def drawn(metric: str, generator: np.random.Generator, units: int, seeds: int = 
     return targets, Runs(guesses, np.where(targets == 1, positive, 1 - positive)), outcomes
 
 
-@pytest.mark.parametrize("metric", sorted(INFLUENCES))
+@pytest.mark.parametrize("metric", sorted(METRICS))
 def test_mean_over_units_is_the_metric(metric: str) -> None:
     targets, runs, outcomes = drawn(metric, np.random.default_rng(1), units=57)
     expected = [METRICS[metric].function(outcome) for outcome in outcomes]
     assert unit_values(metric, targets, runs).mean(axis=1) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("metric", sorted(INFLUENCES))
+@pytest.mark.parametrize("metric", sorted(METRICS))
 def test_difference_is_positive_where_the_arm_is_better(metric: str) -> None:
     generator = np.random.default_rng(2)
     targets, arm, better = drawn(metric, generator, units=400, skill=2.0)

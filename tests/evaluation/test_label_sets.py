@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.evaluation.label_sets import in_one_order, label_counts, labels_of
+from polytask.evaluation.label_sets import label_counts
+from polytask.tasks.multilabel import in_one_order, labels_of
 
 SETS = st.sets(st.sampled_from("abcd")).map(lambda labels: "|".join(labels) or "-")
 

@@ -10,7 +10,8 @@ import pytest
 from sklearn import metrics as oracle
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.metrics import METRICS, Outcome, find_metric, measure, relative
+from polytask.evaluation.metrics import METRICS, find_metric, measure, relative
+from polytask.tasks import Outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

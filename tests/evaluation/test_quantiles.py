@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import DataError
-from polytask.evaluation.quantiles import coverage_gap, read_quantiles, write_quantiles
+from polytask.evaluation.quantiles import coverage_gap
+from polytask.tasks.quantile import read_quantiles, write_quantiles
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 

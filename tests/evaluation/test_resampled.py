@@ -16,11 +16,13 @@ from sklearn import metrics as oracle
 from sklearn.model_selection import RepeatedKFold
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.metrics import METRICS, Outcome
+from polytask.evaluation.metrics import METRICS
 from polytask.evaluation.resampled import Resampled, resample
 from polytask.evaluation.settle import settle
-from polytask.evaluation.verdict import METRICS_OF_KIND, verdict
+from polytask.evaluation.verdict import verdict
 from polytask.evaluation.words import LEVEL, decide
+from polytask.registry import rows_of
+from polytask.tasks import Outcome
 
 MakeFrame = Callable[..., pd.DataFrame]
 RATIOS = st.floats(0, 2)
@@ -249,7 +251,9 @@ DRAWS: Mapping[str, Callable[..., tuple[Any, Any]]] = {
     "multiclass": codes(4), "binary": codes(2), "ordinal": codes(4), "regression": numbers, "survival": numbers,
     "count": counts, "quantile": quantiles, "tagging": tags, "multilabel": sets,
 }  # fmt: skip
-EACH = [(kind, metric) for kind, metrics in METRICS_OF_KIND.items() for metric in metrics if (kind, metric) != ("multiclass", "auc")]
+EACH = [
+    (row.name, metric) for row in rows_of("task kind") for metric in row.resolve().metrics if (row.name, metric) != ("multiclass", "auc")
+]
 
 
 @pytest.mark.parametrize(("kind", "metric"), EACH)

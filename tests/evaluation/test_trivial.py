@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 
 from polytask.errors import DataError
-from polytask.evaluation.label_sets import usual_labels
-from polytask.evaluation.metrics import METRICS, Outcome
+from polytask.evaluation.metrics import METRICS
 from polytask.evaluation.trivial import trivial_outcome
+from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Outcome, Quantile, Regression, Survival
+from polytask.tasks.multilabel import usual_labels
 
 
 def test_trivial_predictors() -> None:
-    mean = trivial_outcome("regression", np.array([1.0, 2.0, 6.0]), np.array([0.0, 9.0]))
+    mean = trivial_outcome(Regression(name="t"), np.array([1.0, 2.0, 6.0]), np.array([0.0, 9.0]))
     assert mean.predictions.tolist() == [3.0, 3.0]
-    majority = trivial_outcome("multiclass", np.array([2, 0, 2, 1]), np.array([0, 3]))
+    majority = trivial_outcome(Multiclass(name="t", classes=(0, 1, 2, 3)), np.array([2, 0, 2, 1]), np.array([0, 3]))
     assert majority.predictions.tolist() == [2, 2]
     assert majority.probabilities is not None
     assert majority.probabilities.tolist() == [[0.25, 0.25, 0.5, 0.0]] * 2
-    assert len(trivial_outcome("binary", np.array([0, 0]), np.empty(0, np.int64)).targets) == 0
+    assert len(trivial_outcome(Binary(name="t"), np.array([0, 0]), np.empty(0, np.int64)).targets) == 0
     with pytest.raises(DataError, match="at least one training target"):
-        trivial_outcome("binary", np.empty(0, np.int64), np.array([1]))
+        trivial_outcome(Binary(name="t"), np.empty(0, np.int64), np.array([1]))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -30,17 +31,22 @@ def test_no_other_constant_is_better_on_the_training_targets(seed: int) -> None:
     ranks = generator.integers(0, 5, size=40)
     numbers = generator.normal(size=40)
     cases = (
-        ("count", "poisson-deviance", counts, [np.full(40, rate) for rate in np.linspace(0.5, 8, 60)]),
-        ("ordinal", "rank-error", ranks, [np.full(40, rank) for rank in range(5)]),
-        ("quantile", "pinball", numbers, [np.full(40, f"0.1:{a} 0.7:{b}", dtype=object) for a in numbers for b in numbers]),
+        (Count(name="t"), "poisson-deviance", counts, [np.full(40, rate) for rate in np.linspace(0.5, 8, 60)]),
+        (Ordinal(name="t", classes=tuple(range(5))), "rank-error", ranks, [np.full(40, rank) for rank in range(5)]),
+        (
+            Quantile(name="t", levels=(0.1, 0.7)),
+            "pinball",
+            numbers,
+            [np.full(40, f"0.1:{a} 0.7:{b}", dtype=object) for a in numbers for b in numbers],
+        ),
     )
-    for kind, metric, targets, others in cases:
-        own = METRICS[metric].function(trivial_outcome(kind, targets, targets, levels=(0.1, 0.7)))
+    for task, metric, targets, others in cases:
+        own = METRICS[metric].function(trivial_outcome(task, targets, targets))
         assert own <= min(METRICS[metric].function(Outcome(targets, other)) for other in others) + 1e-12
 
 
 def test_of_ordered_classes_the_median_and_the_frequencies() -> None:
-    found = trivial_outcome("ordinal", np.array([0, 0, 1, 2, 2]), np.array([3]))
+    found = trivial_outcome(Ordinal(name="t", classes=(0, 1, 2, 3)), np.array([0, 0, 1, 2, 2]), np.array([3]))
     assert found.predictions.tolist() == [1]
     assert found.probabilities is not None
     assert found.probabilities.tolist() == [[0.4, 0.2, 0.4, 0.0]]
@@ -49,11 +55,14 @@ def test_of_ordered_classes_the_median_and_the_frequencies() -> None:
 def test_of_sets_the_labels_of_more_than_half_in_the_order_of_the_rows() -> None:
     training = np.array(["c", "a|c", "b|c", "a|b", "a|b|c", "a|b"], dtype=object)
     assert usual_labels(training) == "a|b|c"
-    assert trivial_outcome("multilabel", training, np.array(["a|b|c", "-"])).predictions.tolist() == ["a|b|c"] * 2
+    assert (
+        trivial_outcome(Multilabel(name="t", classes=("a", "b", "c")), training, np.array(["a|b|c", "-"])).predictions.tolist()
+        == ["a|b|c"] * 2
+    )
     assert usual_labels(np.array(["a", "b", "-", "a"])) == "-"
 
 
 def test_one_time_for_all_orders_nothing() -> None:
-    found = trivial_outcome("survival", np.array([1.0, -2.0, 5.0]), np.array([1.0, 2.0, -3.0]))
+    found = trivial_outcome(Survival(name="t"), np.array([1.0, -2.0, 5.0]), np.array([1.0, 2.0, -3.0]))
     assert found.predictions.tolist() == [2.0] * 3
     assert METRICS["concordance"].function(found) == 0.5

@@ -279,7 +279,10 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "kind of nothing": ({"kinds": {"colour": "binary"}}, r"kinds\['colour'\]"),
     "classes of nothing": ({"classes": {"colour": ("a", "b")}}, r"classes\['colour'\]"),
     "classes of a number": ({"classes": {"size": ("a", "b")}}, "this kind of task has no classes .found regression"),
-    "unknown kind": ({"kinds": {"digit": "classes"}}, "task digit: unknown task kind .found classes.. Choose from: multiclass"),
+    "unknown kind": (
+        {"kinds": {"digit": "classes"}},
+        "task digit: unknown task kind .found classes.. Did you mean .multiclass.. Choose from: multiclass",
+    ),
     "negative margin": ({"margins": {"digit": -0.1}}, "not negative"),
     "chosen": ({"chosen": "single"}, "the chosen arm must be one of those compared"),
     "looks": ({"looks": 4}, "between 1 and 3 looks"),

@@ -13,12 +13,11 @@ import torch
 import polytask as pt
 from polytask.data import Normalisation, Source
 from polytask.errors import DataError
-from polytask.evaluation.metrics import METRICS, Outcome
+from polytask.evaluation.metrics import METRICS
 from polytask.evaluation.predictions import read
 from polytask.evaluation.results import Verdict
 from polytask.study import Study
-from polytask.study.concluding import classes_in_order
-from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Quantile, Survival, Task
+from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Outcome, Quantile, Survival, Task
 from polytask.training.preparation import prepare, prepare_source
 
 TASKS: dict[str, Task] = {
@@ -83,8 +82,8 @@ def test_every_kind_comes_to_a_verdict_and_a_model(finished: tuple[str, Path, Ve
     assert (found.kind, found.metric) == (task.kind, task.metric)
     predictions = pd.read_parquet(folder / "predictions.parquet")
     results = pd.read_csv(folder / "results.csv")
-    kinds = {task.name: task.kind, "other": "regression"}
-    ((own,),) = (part.splits for part in read(predictions, kinds, classes_in_order([task])).tasks if part.name == task.name)
+    kinds: dict[str, str | Task] = {task.name: task, "other": "regression"}
+    ((own,),) = (part.splits for part in read(predictions, kinds).tasks if part.name == task.name)
     stored = results[(results["task"] == task.name) & (results["metric"] == task.metric) & (results["split"] == "test")]
     for arm, runs in own.runs.items():
         measured = [METRICS[task.metric].function(Outcome(own.targets, row)) for row in runs.predictions]
@@ -109,7 +108,7 @@ def test_every_kind_learns_more_than_the_trivial_predictor_knows(finished: tuple
     test = source_of(kind, 150, 1).labels[TASKS[kind].name]
     seen = source_of(kind, 240, 0).labels[TASKS[kind].name]
     known = [TASKS[kind].values(labels[[label is not None and label == label for label in labels]]) for labels in (seen, test)]
-    trivial = pt.evaluation.trivial_outcome(TASKS[kind].kind, *known, levels=getattr(TASKS[kind], "levels", ()))
+    trivial = pt.evaluation.trivial_outcome(TASKS[kind], *known)
     better = np.sign(metric.perfect - metric.function(trivial)) * (own["value"].mean() - metric.function(trivial))
     assert better > 0
 

@@ -11,7 +11,7 @@ import pytest
 
 from polytask.data import Source
 from polytask.errors import ConfigError
-from polytask.evaluation.metrics import find_metric, measure
+from polytask.evaluation.metrics import measure, metric_of
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.study import Study
 from polytask.study.trees import fits_trees, grow
@@ -55,8 +55,8 @@ def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
     test = prepare_source(source(seed=1), [grown.trees.task], grown.normalisations["table"])
     outcome = grown.trees.outcome(test)
     truths = prepare_source(source(), [grown.trees.task], grown.normalisations["table"]).truths[task.name]
-    blind = trivial_outcome(task.kind, truths, outcome.targets, levels=getattr(task, "levels", ()))
-    metric = find_metric(task.metric)
+    blind = trivial_outcome(task, truths, outcome.targets)
+    metric = metric_of(task)
     ours, theirs = metric.function(outcome), metric.function(blind)
     assert (ours > theirs) == metric.higher_is_better
     assert set(measure(outcome, task.metrics)) == set(task.metrics)

@@ -90,8 +90,8 @@ class AITM(Architecture):
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
         """Between binary tasks there is a calibration."""
-        binary = {task.name for task in tasks if task.kind == "binary"}
-        self._calibrated = [(first, second) for second, first in self.before.items() if {first, second} <= binary]
+        of_events = {task.name for task in tasks if task.probability_of_event}
+        self._calibrated = [(first, second) for second, first in self.before.items() if {first, second} <= of_events]
 
     def width(self, task: str) -> int:
         """k."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,22 @@ from polytask.encoders.mode import evaluating
 from polytask.tasks import Task
 
 Start = tuple[str | int, ...]
+
+
+class ConflictCount(NamedTuple):
+    """A first phase of training, in which a way of sharing has conflicts between tasks' gradients counted on a copy of the network.
+
+    Attributes:
+        layers: Per layer its parameters.
+        severity: Two gradients conflict in a layer where their cosine is below this.
+        epochs: How long the copy is trained.
+        adopt: Takes per layer the share of conflicts, changes the network accordingly, and says how it is spelled from then on.
+    """
+
+    layers: Mapping[str, Sequence[nn.Parameter]]
+    severity: float
+    epochs: int
+    adopt: Callable[[Mapping[str, float]], str]
 
 
 class Architecture(nn.Module, ABC):
@@ -77,6 +93,10 @@ class Architecture(nn.Module, ABC):
     def starts(self) -> Iterator[tuple[Start, nn.Module]]:
         """Modules with the name of the random stream from which each starts. The same name is the same start."""
         yield ("architecture",), self
+
+    def wants_gradient_conflicts(self) -> ConflictCount | None:
+        """What is to be counted on a copy of the network before it is trained; None where nothing is."""
+        return None
 
     def penalty(self) -> Tensor | None:
         """() what is added beside the tasks' losses, for the forwards since the last call; None where there is nothing."""

@@ -74,11 +74,11 @@ class ESMM(Architecture):
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
         """Binary tasks alone have a place in the chain."""
-        kinds = {task.name: task.kind for task in tasks}
-        for task in self.chain if self._given else ():
-            if kinds[task] != "binary":
-                raise ConfigError("a chain is of binary tasks", where=f"esmm, chain, {task!r}", found=kinds[task])
-        self.chain = tuple(task for task in self.chain if kinds[task] == "binary")
+        of_events = {task.name for task in tasks if task.probability_of_event}
+        for task in tasks if self._given else ():
+            if task.name in self.chain and task.name not in of_events:
+                raise ConfigError("a chain is of binary tasks", where=f"esmm, chain, {task.name!r}", found=task.kind)
+        self.chain = tuple(task for task in self.chain if task in of_events)
 
     def width(self, task: str) -> int:
         """The encoder's features."""

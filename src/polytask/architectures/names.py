@@ -1,9 +1,11 @@
-"""Tasks' names as PyTorch accepts names of modules."""
+"""Tasks' names as PyTorch accepts names of modules, and the name of the usual way of sharing."""
 
 from __future__ import annotations
 
 from functools import cache
 from urllib.parse import quote
+
+USUAL_ARCHITECTURE = "hard"
 
 
 @cache  # asked for several times a step

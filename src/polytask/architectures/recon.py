@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from polytask.architectures.architecture import Architecture, Start
+from polytask.architectures.architecture import Architecture, ConflictCount, Start
 from polytask.architectures.layers import OwnLayers, layers_of
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
@@ -72,10 +72,12 @@ class Recon(Architecture):
         self.own = None if own is None else tuple(own)
         self.layers = OwnLayers(encoder, tasks, own or ())
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it is still to be chosen which layers are split."""
-        return self.own is None and len(self.tasks) > 1
+    def wants_gradient_conflicts(self) -> ConflictCount | None:
+        """Conflicts in all layers of the trunk, as long as it is still to be chosen which of them are split."""
+        if self.own is not None or len(self.tasks) < 2:
+            return None
+        layers = {path: list(layer.parameters(recurse=False)) for path, layer in layers_of(self.layers.encoder).items()}
+        return ConflictCount(layers, self.severity, self.epochs, self._adopt)
 
     def chosen(self, scores: Mapping[str, float]) -> tuple[str, ...]:
         """The layers with the largest scores, of those that have any; in the order of the network where scores are equal."""
@@ -88,6 +90,10 @@ class Recon(Architecture):
         self.scores, self.own = dict(scores), self.chosen(scores)
         self.layers = OwnLayers(self.layers.encoder, self.tasks, self.own)
         self.__dict__.pop("_reach", None)  # other tasks reach the parameters now
+
+    def _adopt(self, scores: Mapping[str, float]) -> str:
+        self.split(scores)
+        return f"recon(own=[{', '.join(self.own or ())}])"
 
     def width(self, task: str) -> int:
         """The encoder's features."""

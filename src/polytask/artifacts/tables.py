@@ -19,10 +19,11 @@ from polytask.data.columns import FILE_ROW, Category, Text, Unknown
 from polytask.data.reading import TableFile, names_of, open_table
 from polytask.datasets.tables.opened import OpenedTable
 from polytask.errors import ConfigError, inside
-from polytask.evaluation.metrics import Outcome, measure
+from polytask.evaluation.metrics import measure
 from polytask.options import NetworkConfig, ReadingOptions, TableOptions
 from polytask.registry.rows import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
+from polytask.tasks import Outcome
 
 RUN = "run.yaml"
 
@@ -141,7 +142,7 @@ class TableModel:
             there = task.units(labels)
             values = np.concatenate([part.values for part in parts])[there]
             outcome = Outcome(task.values(labels[there]), values, _chances([part.probabilities for part in parts], there))
-            metrics = measure(outcome, task.metrics)
+            metrics = measure(outcome, task.measures)
             rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
 

@@ -1,13 +1,15 @@
 """What predictions are worth, and whether a difference between two ways of training is real.
 
-`verdict` is the whole of it; the files beside it hold one step each: `metrics` (with what they count in `entities`, `label_sets`,
-`ranks`, `quantiles` and `concordance`), `trivial` (predictors), `predictions` (reading a frame), `influence` (of each test unit),
+`verdict` is the whole of it; the files beside it hold one step each: `metrics` (defined, with their influences, in `class_metrics`,
+`number_metrics`, `entities`, `label_sets`, `ranks`, `quantiles` and `concordance`), `trivial` (predictors), `predictions` (reading a
+frame), `influence` (of each test unit),
 `crossed` (one test set) and `resampled` (splits), two analyses that can be asked the same (`analysis`), `words` (helps, hurts, same,
 unclear), `settle`, `results`.
 Only the metrics are re-exported here: `polytask.evaluation.verdict.verdict` needs pandas, which workers should not pay for.
 """
 
-from polytask.evaluation.metrics import METRICS, Metric, Outcome, find_metric, measure, relative
+from polytask.evaluation.metrics import METRICS, find_metric, measure, metric_of, relative
 from polytask.evaluation.trivial import trivial_outcome
+from polytask.tasks import Metric, Outcome
 
-__all__ = ["METRICS", "Metric", "Outcome", "find_metric", "measure", "relative", "trivial_outcome"]
+__all__ = ["METRICS", "Metric", "Outcome", "find_metric", "measure", "metric_of", "relative", "trivial_outcome"]

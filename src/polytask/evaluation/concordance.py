@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polytask.errors import DataError
+from polytask.tasks.metric import Metric, Outcome, Runs
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -58,3 +61,22 @@ def _events_at(times: Floats) -> NDArray[np.int64]:
     _, codes, counts = np.unique(times, return_inverse=True, return_counts=True)
     found: NDArray[np.int64] = counts[codes]
     return found
+
+
+def concordance(outcome: Outcome) -> float:
+    """Harrell's C: the share of pairs with a known order that are predicted in it, ties counted half; NaN without such a pair."""
+    right, whole = concordant_pairs(outcome.targets, outcome.predictions)
+    return float(right.sum() / whole.sum()) if whole.any() else float("nan")
+
+
+def _concordance_influence(targets: Array, runs: Runs) -> Floats:
+    """C + 2 (c − C p) / mean p, with c and p the pairs of a unit: each pair belongs to two of them, which doubles the slope."""
+    right, whole = np.stack([concordant_pairs(targets, row) for row in runs.predictions], axis=1)
+    if not whole.any():
+        found = f"{int((targets > 0).sum())} events among {len(targets)}"
+        raise DataError("no two test units have a known order of events", where="concordance", found=found)
+    share = right.sum(axis=1, keepdims=True) / whole.sum(axis=1, keepdims=True)
+    return np.asarray(share + 2 * (right - share * whole) / whole.mean(axis=1, keepdims=True))
+
+
+CONCORDANCE = Metric("concordance", concordance, higher_is_better=True, perfect=1.0, influence=_concordance_influence)

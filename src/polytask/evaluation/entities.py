@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polytask.evaluation.ratios import metrics_of_counts, ratio_influence, ratio_of_sums, refuse_nothing
+from polytask.tasks.metric import Metric, Outcome, Runs
+from polytask.tasks.tagging import NO_TAG, OUTSIDE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
-
-NO_TAG, OUTSIDE = "-", "O"
 
 
 def entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
@@ -67,19 +69,27 @@ def token_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats]:
     return np.array(right, dtype=np.float64), np.array([len(true) for true, _ in pairs], dtype=np.float64)
 
 
-def outside(targets: Array) -> Array:
-    """Predictions that claim no entity anywhere.
-
-    Example:
-        >>> outside(["B-a O"]).tolist()
-        ['O O']
-    """
-    return np.array([" ".join([OUTSIDE] * len(target.split())) for target in targets], dtype=object)
-
-
 def _aligned(target: str, prediction: str) -> tuple[list[str], list[str]]:
     """Tags of both for the tokens that have a label."""
     true, said = target.split(), prediction.split()
     said += [OUTSIDE] * (len(true) - len(said))
     kept = [(a, b) for a, b in zip(true, said, strict=False) if a != NO_TAG]
     return [a for a, _ in kept], [b for _, b in kept]
+
+
+def token_accuracy(outcome: Outcome) -> float:
+    """The share of labelled tokens whose tag is right."""
+    return ratio_of_sums(*token_counts(outcome.targets, outcome.predictions))
+
+
+def _token_accuracy_influence(targets: Array, runs: Runs) -> Floats:
+    right, labelled = np.stack([token_counts(targets, row) for row in runs.predictions], axis=1)
+    refuse_nothing(labelled, "tokens")
+    return ratio_influence(right, labelled)
+
+
+ENTITY_METRICS = (
+    *metrics_of_counts("entity", entity_counts, "entities"),
+    Metric("token-accuracy", token_accuracy, higher_is_better=True, perfect=1.0, influence=_token_accuracy_influence),
+)
+"""Entities are counted over all rows and names together."""

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from polytask.evaluation.ratios import metrics_of_counts
+from polytask.tasks.multilabel import labels_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
-
-JOINT, NONE_OF_THEM = "|", "-"
-
-
-def labels_of(text: str) -> frozenset[str]:
-    """The labels of a row.
-
-    Example:
-        >>> sorted(labels_of("sport|music")), sorted(labels_of("-"))
-        (['music', 'sport'], [])
-    """
-    return frozenset() if text == NONE_OF_THEM else frozenset(text.split(JOINT))
 
 
 def label_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, Floats]:
@@ -40,26 +29,5 @@ def label_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, Fl
     return right, claimed, actual
 
 
-def in_one_order(texts: Array) -> Array:
-    """The same sets with their labels in alphabetical order, so that equal sets are equal texts.
-
-    Example:
-        >>> in_one_order(["b|a", "-"]).tolist()
-        ['a|b', '-']
-    """
-    return np.array([JOINT.join(sorted(labels_of(text))) or NONE_OF_THEM for text in texts], dtype=object)
-
-
-def usual_labels(training: Array) -> str:
-    """The labels that more than half of the rows have, as one text; in the order that the rows have them in.
-
-    Example:
-        >>> usual_labels(["b", "a|b", "a|b|c"]), usual_labels(["a", "b"])
-        ('a|b', '-')
-    """
-    counts = Counter(label for text in training for label in labels_of(text))
-    usual = [label for label, count in counts.items() if 2 * count > len(training)]
-    # Any two of them meet in some row, which tells their order.
-    rows = ([label for label in text.split(JOINT) if label in usual] for text in training)
-    pairs = {pair for row in rows for pair in combinations(row, 2)}
-    return JOINT.join(sorted(usual, key=lambda label: sum((other, label) in pairs for other in usual))) or NONE_OF_THEM
+LABEL_SET_METRICS = metrics_of_counts("micro", label_counts, "labels")
+"""Over all rows and labels together."""

@@ -7,15 +7,18 @@ one split.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.influence import Runs
-from polytask.evaluation.label_sets import in_one_order
+from polytask.registry import find, names
+from polytask.registry.rows import nearest
+from polytask.tasks.label_facts import LabelFacts, suggested_kind
+from polytask.tasks.metric import Runs
+from polytask.tasks.prediction_columns import numbers_in
+from polytask.tasks.task import LabelType, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
 
-NUMBERS, CLASSES = ("regression", "count", "survival"), ("multiclass", "binary", "ordinal")
-KINDS = (*CLASSES, *NUMBERS, "quantile", "tagging", "multilabel")
 COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
 
 
@@ -53,12 +54,12 @@ class TaskPredictions:
 
     Attributes:
         name: The task.
-        kind: One of `KINDS`.
+        kind: The class of its kind, or the task itself where that is known.
         splits: One with all seeds, or several; the same for all tasks.
     """
 
     name: str
-    kind: str
+    kind: type[Task] | Task
     splits: tuple[Split, ...]
 
 
@@ -74,7 +75,7 @@ class Predictions:
 
 def read(
     frame: pd.DataFrame,
-    kinds: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str | Task] | None = None,
     classes: Mapping[str, Sequence[Any]] | None = None,
     *,
     resampled: bool = False,
@@ -82,9 +83,9 @@ def read(
     """Check a frame of predictions and turn it into arrays; the order of its rows does not matter.
 
     Args:
-        frame: Columns `COLUMNS`; optionally `probability` (given to the true label), `split` (only "test" is read) and
-            `group` (units of one group count as one).
-        kinds: Per task its kind; what is not given is inferred.
+        frame: Columns `COLUMNS`; optionally `probability` (given to the true label), `split` (only "test" is read),
+            `group` (units of one group count as one) and `kind` (of the row's task).
+        kinds: Per task its kind, or the task itself; what is given neither here nor in the column `kind` is inferred.
         classes: Per task with classes all of them in order, which are then coded from 0; others are coded in the order of their names.
         resampled: Seeds have test units of their own.
 
@@ -191,12 +192,12 @@ def _task(
     frame: pd.DataFrame,
     keys: tuple[Array, Array],
     arms: Sequence[str],
-    kinds: Mapping[str, str],
+    kinds: Mapping[str, str | Task],
     classes: Mapping[str, Sequence[Any]],
 ) -> TaskPredictions:
     """From the rows of a task, sorted by arm, seed and unit, with the codes of their splits and units."""
-    kind = kinds.get(name) or _kind(name, frame)
-    targets, predictions = _values(name, kind, frame, classes.get(name))
+    kind = _kind(name, frame, kinds.get(name))
+    targets, predictions = kind.read_predictions(name, frame, _classes(name, kind, classes.get(name)))
     _refuse_disagreement(name, "target", targets, keys[1])
     columns = {"target": targets, "prediction": predictions, "unit": keys[1]}
     if "group" in frame:
@@ -215,90 +216,46 @@ def _split(columns: Mapping[str, Array], rows: Array, arms: Sequence[str]) -> Sp
     return Split(of_units["target"], runs, of_units["unit"], of_units.get("group"))
 
 
-def _values(name: str, kind: str, frame: pd.DataFrame, classes: Sequence[Any] | None) -> tuple[Array, Array]:
-    """Targets and predictions in the coding that metrics of the kind take."""
-    if kind not in KINDS:
-        raise ConfigError("unknown task kind", where=f"task {name}", found=kind, remedy=f"Choose from: {', '.join(KINDS)}")
-    if classes is not None and kind not in CLASSES:
-        raise ConfigError("this kind of task has no classes", where=f"classes[{name!r}]", found=kind)
-    if kind == "ordinal" and classes is None:
-        remedy = f"Give classes={{{name!r}: (...)}}, from the lowest to the highest"
-        raise ConfigError("the order of the classes is needed", where=f"task {name}, kind {kind!r}", remedy=remedy)
-    if kind in CLASSES:
-        return _class_codes(name, frame) if classes is None else _codes_in_order(name, frame, classes)
-    texts = [frame[column].to_numpy(dtype=object) for column in ("target", "prediction")]
-    if kind == "tagging":
-        return texts[0], texts[1]
-    if kind == "multilabel":
-        return in_one_order(texts[0]), in_one_order(texts[1])
-    numbers = {column: _numbers(frame[column]) for column in ("target", "prediction") if kind in NUMBERS or column == "target"}
-    _refuse_non_finite(name, frame, numbers)
-    return numbers["target"], numbers.get("prediction", texts[1])
+def _kind(task: str, frame: pd.DataFrame, given: str | Task | None) -> type[Task] | Task:
+    """What was given, what the table says, or else what targets and predictions look like."""
+    if isinstance(given, Task):
+        return given
+    name = given or _kind_in(task, frame) or _inferred_kind(task, frame)
+    if name not in names("task kind"):
+        raise ConfigError("unknown task kind", where=f"task {task}", found=name, remedy=nearest(name, names("task kind")))
+    kind: type[Task] = find("task kind", name).resolve()
+    return kind
 
 
-def _numbers(column: pd.Series[Any]) -> Floats:
-    """The column as numbers, also those written as text; NaN where it is none."""
-    return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+def _kind_in(task: str, frame: pd.DataFrame) -> str | None:
+    found = frame["kind"].unique().tolist() if "kind" in frame else [None]
+    if len(found) > 1:
+        raise DataError("a task is of one kind", where=f"predictions, task {task}, column 'kind'", found=", ".join(map(str, found)))
+    return None if pd.isna(found[0]) else str(found[0])
 
 
-def _kind(task: str, frame: pd.DataFrame) -> str:
-    """Regression where targets have fractions; otherwise classes, two or more."""
-    targets, predictions = _numbers(frame["target"]), _numbers(frame["prediction"])
+def _inferred_kind(task: str, frame: pd.DataFrame) -> str:
+    """Fractions are taken for numbers, and whole numbers for codes of classes, however many there are."""
+    targets, predictions, distinct = numbers_in(frame["target"]), numbers_in(frame["prediction"]), frame["target"].nunique()
+    of_numbers = suggested_kind(LabelFacts(distinct, numeric=True))
     if np.isfinite(targets).all() and _fractional(targets):
-        return "regression"
+        return of_numbers
     if np.isfinite(targets).all() and _fractional(predictions):
         what = "targets are whole numbers and predictions are not, so the kind of task is in doubt"
-        raise DataError(what, where=f"predictions, task {task}", remedy=f"Give kinds={{{task!r}: 'regression'}}, or predict classes")
-    return "binary" if frame["target"].nunique() <= 2 else "multiclass"
+        raise DataError(what, where=f"predictions, task {task}", remedy=f"Give kinds={{{task!r}: {of_numbers!r}}}, or predict classes")
+    return suggested_kind(LabelFacts(distinct))
+
+
+def _classes(task: str, kind: type[Task] | Task, given: Sequence[Any] | None) -> Sequence[Any] | None:
+    """The classes in order, as they were given or as the task has them."""
+    if given is not None and kind.label_type is not LabelType.CLASS:
+        raise ConfigError("this kind of task has no classes", where=f"classes[{task!r}]", found=kind.kind)
+    return kind.classes_in_order() if given is None and isinstance(kind, Task) else given
 
 
 def _fractional(values: Floats) -> bool:
     finite = values[np.isfinite(values)]
     return bool((finite != np.round(finite)).any())
-
-
-def _refuse_non_finite(task: str, frame: pd.DataFrame, columns: Mapping[str, Floats]) -> None:
-    for column, values in columns.items():
-        bad = ~np.isfinite(values)
-        if bad.any():
-            found = f"{int(bad.sum())} others, {frame[column].iloc[int(bad.argmax())]!r} first"
-            raise DataError("only finite numbers can be compared", where=f"predictions, task {task}, column {column!r}", found=found)
-
-
-def _class_codes(task: str, frame: pd.DataFrame) -> tuple[Array, Array]:
-    """Codes over the labels of both columns: as numbers where both hold nothing else, or else as text ("1" is not "01")."""
-    columns = [frame[column] for column in ("target", "prediction")]
-    if not _all_numbers(*columns):
-        columns = [column.map(str) for column in columns]
-    # As objects numbers compare as in Python: 3 is 3.0, and no integer is rounded.
-    codes, _ = pd.factorize(np.concatenate([column.to_numpy(dtype=object) for column in columns]), sort=True)
-    actual, guessed = codes[: len(frame)], codes[len(frame) :]
-    if not np.isin(guessed, actual).any():
-        found = f"target {frame['target'].iloc[0]!r}, prediction {frame['prediction'].iloc[0]!r}"
-        remedy = "Write labels in the same way in both columns"
-        raise DataError("no prediction is a label that any target has", where=f"predictions, task {task}", found=found, remedy=remedy)
-    return actual, guessed
-
-
-def _codes_in_order(task: str, frame: pd.DataFrame, classes: Sequence[Any]) -> tuple[Array, Array]:
-    """Codes in the order of the classes: compared as numbers where all are numbers, or else as text."""
-    columns, known = [frame[column] for column in ("target", "prediction")], pd.Series(list(classes), dtype=object)
-    if not _all_numbers(*columns, known):
-        columns, known = [column.map(str) for column in columns], known.map(str)
-    if known.duplicated().any():
-        raise ConfigError("every class stands once in the list", where=f"classes[{task!r}]", found=tuple(classes))
-    index, codes = pd.Index(known, dtype=object), []
-    for name, column in zip(("target", "prediction"), columns, strict=True):
-        codes.append(index.get_indexer(pd.Index(column, dtype=object)))
-        if (codes[-1] < 0).any():
-            found, where = repr(column.iloc[int((codes[-1] < 0).argmax())]), f"predictions, task {task}, column {name!r}"
-            remedy = f"Known classes: {', '.join(map(str, classes))}"
-            raise DataError("a label is none of the classes", where=where, found=found, remedy=remedy)
-    return codes[0], codes[1]
-
-
-def _all_numbers(*columns: pd.Series[Any]) -> bool:
-    return all(isinstance(value, Number) for column in columns for value in column.unique().tolist())
 
 
 def _refuse_disagreement(task: str, column: str, values: Array, units: Array) -> None:
@@ -320,7 +277,7 @@ def _groups(task: str, frame: pd.DataFrame, units: Array) -> Array:
 
 def _probabilities(task: str, frame: pd.DataFrame) -> Floats:
     """As they are, NaN for tasks without any; they are checked if a metric asks for them."""
-    values = _numbers(frame["probability"])
+    values = numbers_in(frame["probability"])
     if frame["probability"].notna().any() and not ((values >= 0) & (values <= 1)).all():
         found = frame["probability"].iloc[int((~((values >= 0) & (values <= 1))).argmax())]
         raise DataError("a probability lies between 0 and 1", where=f"predictions, task {task}, column 'probability'", found=found)

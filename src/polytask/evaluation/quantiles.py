@@ -6,47 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytask.errors import DataError
+from polytask.tasks.metric import Metric, Outcome, Runs
+from polytask.tasks.quantile import read_quantiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
-
-
-def read_quantiles(texts: Array) -> tuple[Floats, Floats]:
-    """Levels (Q,) and quantiles (N, Q) of texts like `0.1:12.5 0.9:31.0`.
-
-    Raises:
-        DataError: A text is written in another way, or has other levels than the first.
-
-    Example:
-        >>> [part.tolist() for part in read_quantiles(["0.1:2.0 0.9:3.5", "0.1:-1.0 0.9:4.0"])]
-        [[0.1, 0.9], [[2.0, 3.5], [-1.0, 4.0]]]
-    """
-    rows = [[pair.partition(":")[::2] for pair in str(text).split()] for text in texts]
-    try:
-        table = np.array(rows, dtype=object).astype(np.float64)
-        levels, values = table[0, :, 0], table[:, :, 1]
-    except (ValueError, IndexError):
-        remedy = "Write every row's quantiles as 0.1:12.5 0.9:31.0"
-        raise DataError("these are no quantiles of the same levels", where="quantiles", found=_example(texts), remedy=remedy) from None
-    if (table[:, :, 0] != levels).any() or not (levels > 0).all() or not (levels < 1).all() or not np.isfinite(values).all():
-        raise DataError("all rows need finite quantiles of the same levels between 0 and 1", where="quantiles", found=_example(texts))
-    return levels, values
-
-
-def write_quantiles(levels: Sequence[float], values: Sequence[float]) -> str:
-    """A row's quantiles as one text.
-
-    Example:
-        >>> write_quantiles([0.1, 0.9], [2.0, 3.5])
-        '0.1:2.0 0.9:3.5'
-    """
-    return " ".join(f"{float(level)!r}:{float(value)!r}" for level, value in zip(levels, values, strict=True))
 
 
 def pinball_losses(targets: Array, predictions: Array) -> Floats:
@@ -90,5 +57,24 @@ def coverage_gaps(targets: Array, predictions: Array) -> Floats:
     return gaps
 
 
-def _example(texts: Array) -> str:
-    return repr(str(texts[0])[:60]) if len(texts) else "none"
+def pinball(outcome: Outcome) -> float:
+    """Mean over units and levels τ of max(τ u, (τ − 1) u), with u the target less the quantile, in the unit of the targets."""
+    return float(np.mean(pinball_losses(outcome.targets, outcome.predictions)))
+
+
+def _pinball_influence(targets: Array, runs: Runs) -> Floats:
+    return np.stack([pinball_losses(targets, row) for row in runs.predictions])
+
+
+def _coverage_gap(outcome: Outcome) -> float:
+    return coverage_gap(outcome.targets, outcome.predictions)
+
+
+def _coverage_influence(targets: Array, runs: Runs) -> Floats:
+    return np.stack([coverage_gaps(targets, row) for row in runs.predictions])
+
+
+QUANTILE_METRICS = (
+    Metric("pinball", pinball, higher_is_better=False, perfect=0.0, influence=_pinball_influence),
+    Metric("coverage-gap", _coverage_gap, higher_is_better=False, perfect=0.0, influence=_coverage_influence),
+)

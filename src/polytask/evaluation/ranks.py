@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polytask.errors import DataError
+from polytask.evaluation.number_metrics import mae, mae_influence
+from polytask.tasks.metric import Metric, Outcome, Runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,3 +51,38 @@ def disagreement(ranks: Array, predictions: Array) -> tuple[Floats, Floats]:
     of_target = (t - p.mean()) ** 2 + p.var()
     of_prediction = (p - t.mean()) ** 2 + t.var()
     return (t - p) ** 2, (of_target + of_prediction) / 2
+
+
+def quadratic_kappa(outcome: Outcome) -> float:
+    """1 − mean (t − p)² / its mean over all pairs of a target and a prediction (Cohen, Psychological Bulletin 70:213, 1968).
+
+    NaN where all targets and predictions are one rank.
+    """
+    observed, expected = disagreement(outcome.targets, outcome.predictions)
+    chance = float(expected.mean())
+    return 1 - float(observed.mean()) / chance if chance else float("nan")
+
+
+def poisson_deviance(outcome: Outcome) -> float:
+    """Mean of 2 (y log(y / λ) − y + λ), with y the count and λ the predicted rate."""
+    return float(np.mean(deviances(outcome.targets, outcome.predictions)))
+
+
+def _kappa_influence(targets: Array, runs: Runs) -> Floats:
+    """κ − (a − A) / B + 2 (A / B²) (b − B), with A and B the means of a and b: b of a unit counts it as target and as prediction."""
+    observed, expected = np.stack([disagreement(targets, row) for row in runs.predictions], axis=1)
+    A, B = (part.mean(axis=1, keepdims=True) for part in (observed, expected))
+    if not B.all():
+        raise DataError("kappa needs ranks that differ", where="quadratic-kappa", found="one rank in a seed's test units")
+    return np.asarray(1 - observed / B + 2 * A / B**2 * (expected - B))
+
+
+def _deviance_influence(targets: Array, runs: Runs) -> Floats:
+    return deviances(targets, runs.predictions)
+
+
+RANK_METRICS = (
+    Metric("rank-error", mae, higher_is_better=False, perfect=0.0, influence=mae_influence),
+    Metric("quadratic-kappa", quadratic_kappa, higher_is_better=True, perfect=1.0, influence=_kappa_influence, relative_change=False),
+)
+POISSON_DEVIANCE = Metric("poisson-deviance", poisson_deviance, higher_is_better=False, perfect=0.0, influence=_deviance_influence)

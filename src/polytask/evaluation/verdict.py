@@ -11,12 +11,14 @@ import numpy as np
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.crossed import cross
 from polytask.evaluation.influence import influence, pool, unit_values
-from polytask.evaluation.metrics import find_metric
+from polytask.evaluation.metrics import find_metric, metric_of
 from polytask.evaluation.predictions import read
 from polytask.evaluation.resampled import resample
 from polytask.evaluation.results import ArmVerdict, Summary, TaskVerdict, Verdict
 from polytask.evaluation.words import LEVEL, Decision, decide
 from polytask.options.study_config import MOST_LOOKS
+from polytask.tasks.metric import Metric
+from polytask.tasks.task import Task, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,20 +31,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_OF_CLASSES = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
-METRICS_OF_KIND = {
-    "multiclass": _OF_CLASSES,
-    "binary": _OF_CLASSES,
-    "regression": ("rmse", "mae", "r2"),
-    "tagging": ("entity-f1", "entity-precision", "entity-recall", "token-accuracy"),
-    "multilabel": ("micro-f1", "micro-precision", "micro-recall", "accuracy"),
-    "ordinal": ("rank-error", "accuracy", "quadratic-kappa", "log-loss"),
-    "count": ("poisson-deviance", "mae", "rmse"),
-    "quantile": ("pinball", "coverage-gap"),
-    "survival": ("concordance",),
-}
-"""What can be asked of a kind; the first by default."""
-NO_RELATIVE_CHANGE = ("r2", "quadratic-kappa")  # can be 0 or negative
 USUAL_SEEDS = 5
 FEWEST_SEEDS = 3
 
@@ -50,7 +38,7 @@ FEWEST_SEEDS = 3
 class _Asked(NamedTuple):
     """What the user said, per task where it was said."""
 
-    metrics: Mapping[str, str]
+    metrics: Mapping[str, str | Metric]
     margins: Mapping[str, float]
     train_units: Mapping[str, int]
 
@@ -60,7 +48,7 @@ class _Compared:
     """One task, measured: everything that words are made of."""
 
     predictions: TaskPredictions
-    metric: str
+    metric: Metric
     margin: float
     scores: Mapping[str, Floats]  # per arm (S,), or (J,) of splits
     influences: Mapping[str, Sequence[Floats]]  # per arm and split (S, n)
@@ -76,7 +64,7 @@ class _Compared:
     @property
     def percent(self) -> float | None:
         """What one unit of difference is in percent of the baseline."""
-        return None if self.metric in NO_RELATIVE_CHANGE or self.base == 0 else 100 / abs(self.base)
+        return 100 / abs(self.base) if self.metric.relative_change and self.base else None
 
 
 def verdict(
@@ -84,9 +72,9 @@ def verdict(
     *,
     baseline: str = "single",
     chosen: str | None = None,
-    kinds: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str | Task] | None = None,
     classes: Mapping[str, Sequence[Any]] | None = None,
-    metrics: Mapping[str, str] | None = None,
+    metrics: Mapping[str, str | Metric] | None = None,
     margins: Mapping[str, float] | None = None,
     train_units: int | Mapping[str, int] | None = None,
     looks: int = 1,
@@ -102,17 +90,18 @@ def verdict(
     Args:
         frame: One row per arm, seed, task and unit: columns arm, seed, task, unit, target, prediction; for `log-loss` and
             `auc` also probability (given to the true label). Only rows with split "test" count if there is a column split.
-            Rows with the same entry in a column group count as one unit.
+            Rows with the same entry in a column group count as one unit; a column kind says of which kind the row's task is.
         baseline: The arm that the others are compared with.
         chosen: The arm that validation data chose: its tasks are the family, other arms are shown unadjusted. Without it
             all arms and tasks form one family.
-        kinds: Per task one of `polytask methods "task kind"`; what is not given is inferred to be regression (fractions in targets),
-            binary or multiclass.
-        classes: Per task its classes in order, from the lowest to the highest: needed of ordinal tasks.
+        kinds: Per task one of `polytask methods "task kind"`, or the task itself; what is not given is inferred to be regression
+            (fractions in targets), binary or multiclass.
+        classes: Per task its classes in order, from the lowest to the highest: needed of ordinal tasks that are not given themselves.
         metrics: Per task a metric of its kind, by default the first: accuracy, precision, recall, f1, log-loss, auc (two classes);
             rmse, mae, r2 of regression; entity-f1, entity-precision, entity-recall, token-accuracy of tagging; micro-f1,
             micro-precision, micro-recall, accuracy of multilabel; rank-error, accuracy, quadratic-kappa, log-loss of ordinal;
-            poisson-deviance, mae, rmse of count; pinball, coverage-gap of quantile; concordance of survival.
+            poisson-deviance, mae, rmse of count; pinball, coverage-gap of quantile; concordance of survival. Or any
+            `polytask.evaluation.Metric` that takes the kind's targets and predictions.
         margins: Per task the difference that counts as the same, in the metric's unit; by default 1 % of the baseline's metric.
         train_units: Where test units differ from seed to seed, as in k-fold cross-validation, repeated or not, or with splits drawn at
             random: on how many units the networks of a split were trained, those for validation included; one number, or one per
@@ -192,10 +181,8 @@ def _train_units(predictions: Predictions, asked: int | Mapping[str, int] | None
 
 
 def _compare(task: TaskPredictions, baseline: str, asked: _Asked) -> _Compared:
-    metric = asked.metrics.get(task.name) or METRICS_OF_KIND[task.kind][0]
+    metric = _metric(task, asked.metrics.get(task.name))
     margin, train_units = asked.margins.get(task.name), asked.train_units.get(task.name)
-    if find_metric(metric).name not in METRICS_OF_KIND[task.kind]:
-        raise ConfigError(f"this metric does not fit a {task.kind} task", where=f"task {task.name}", found=metric)
     if margin is not None and not (np.isfinite(margin) and margin >= 0):
         raise ConfigError("a margin is a number that is not negative", where=f"margins[{task.name!r}]", found=margin)
     arms = list(task.splits[0].runs)
@@ -210,6 +197,20 @@ def _compare(task: TaskPredictions, baseline: str, asked: _Asked) -> _Compared:
     base = abs(float(scores[baseline].mean()))
     margin = 0.01 * base if margin is None else float(margin)
     return _Compared(task, metric, margin, scores, influences, studies, baseline, train_units, ratio)
+
+
+def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
+    """The metric that was given, or that decides about the task."""
+    if isinstance(given, Metric):
+        return given
+    kind = task.kind
+    if given is None and isinstance(kind, Task):
+        return metric_of(kind)
+    known = {name_of(metric): metric for metric in (kind.measures if isinstance(kind, Task) else kind.metrics)}
+    if given is not None and given not in known:
+        found = find_metric(given).name
+        raise ConfigError(f"this metric does not fit a {kind.kind} task", where=f"task {task.name}", found=found)
+    return find_metric(next(iter(known.values())) if given is None else known[given])
 
 
 def _scores(parts: Sequence[Floats]) -> Floats:
@@ -254,8 +255,8 @@ def _task_verdict(
         verdicts[arm] = ArmVerdict(mean, study.difference, relative, study.df, arm in family, decisions[name, arm])
     units = next(iter(task.studies.values())).units
     single = (float(base.mean()), float(base.std(ddof=1)))
-    higher = find_metric(task.metric).higher_is_better
-    return TaskVerdict(task.predictions.kind, task.metric, higher, task.margin, units, task.train_units, single, verdicts)
+    kind, metric = task.predictions.kind.kind, task.metric
+    return TaskVerdict(kind, metric.name, metric.higher_is_better, task.margin, units, task.train_units, single, verdicts)
 
 
 def _summary(compared: Sequence[_Compared], arm: str, units: int) -> Summary:

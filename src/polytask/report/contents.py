@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.errors import DataError, StorageError
+from polytask.registry import find, names
 from polytask.report.outcome import Costs, Outcome, Race, parse
 from polytask.report.tables import (
     HISTORY_COLUMNS,
@@ -24,6 +25,7 @@ from polytask.report.tables import (
     sharing_curves,
 )
 from polytask.storage import read_json, read_yaml, storage_errors
+from polytask.tasks.task import ReportView
 
 REPORT = "report.html"
 FILES = {
@@ -43,7 +45,6 @@ FILES = {
     "log.txt": "what happened when",
 }
 NEEDED = ("run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv")
-CLASSIFICATION = ("multiclass", "binary")
 
 Entries = tuple[tuple[str, str], ...]
 
@@ -96,7 +97,7 @@ def read_contents(folder: Path) -> RunContents:
             remedy = "Give the folder of a finished study; an unfinished one goes on with the command that began it"
             raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
     outcome = parse(Outcome, read_json(folder / "verdict.json"), str(folder / "verdict.json"))
-    classified = [name for name, task in outcome.tasks.items() if task.kind in CLASSIFICATION]
+    classified = [name for name, task in outcome.tasks.items() if _view_of(task.kind) is ReportView.CONFUSION]
     metrics = {name: task.metric for name, task in outcome.tasks.items()}
     history = read_table(folder / "history.csv", HISTORY_COLUMNS)
     return RunContents(
@@ -113,6 +114,11 @@ def read_contents(folder: Path) -> RunContents:
         environment=entries_of(read_json(folder / "environment.json"), folder / "environment.json"),
         files=files_of(folder),
     )
+
+
+def _view_of(kind: str) -> ReportView:
+    """What is drawn of a kind's predictions; nothing where the kind is not known here."""
+    return find("task kind", kind).resolve().report_view if kind in names("task kind") else ReportView.NONE
 
 
 def _race(path: Path) -> Race:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from polytask.evaluation.results import Verdict
@@ -27,7 +26,7 @@ from polytask.study.tables import history_table, validation_rows
 from polytask.study.trying import cost_of_tries
 from polytask.study.twins import Transfer, transfers, with_leads
 from polytask.study.views import views
-from polytask.tasks import Ordinal, Task
+from polytask.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,7 @@ class Studied:
         return verdict(
             self.tested.predictions,
             chosen=chosen.name,
-            kinds={task.name: task.kind for task in self.tasks},
-            classes=classes_in_order(self.tasks),
-            metrics={task.name: task.metric for task in self.tasks},
+            kinds={task.name: task for task in self.tasks},
             margins=self.config.margins,
             looks=max(1, len(self.config.looks)),
             openings=openings,
@@ -158,14 +155,3 @@ def _behind(arm: str, transfer: Mapping[str, Transfer]) -> Iterator[str]:
             others = ", ".join(f"{other} ({cosine:.2f})" for other, cosine in one.opposed_by.items())
             opposed = f"; gradients that oppose it, with their mean cosine: {others}" if others else ""
             yield f"On validation data {task} falls behind its single-task twin under {arm} ({one.lead:+.3g}){opposed}."
-
-
-def classes_in_order(tasks: Sequence[Task]) -> dict[str, list[Any]]:
-    """Per task whose classes have an order all of them, as predictions write them.
-
-    Example:
-        >>> from polytask.tasks import Binary, Ordinal
-        >>> classes_in_order([Binary(name="churn"), Ordinal(name="grade", classes=("poor", "fair", "good"))])
-        {'grade': ['poor', 'fair', 'good']}
-    """
-    return {task.name: task.decode(np.arange(len(task.classes))).tolist() for task in tasks if isinstance(task, Ordinal)}

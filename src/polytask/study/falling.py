@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from polytask.evaluation.metrics import find_metric
+from polytask.evaluation.metrics import metric_of
 from polytask.study.arms import SINGLE
 from polytask.study.jobs import Job, facts_of
 from polytask.tasks import Task
@@ -25,7 +25,7 @@ class Falling:
     """
 
     def __init__(self, jobs: Sequence[Job], tasks: Sequence[Task]) -> None:
-        self._metrics = {task.name: find_metric(task.metric) for task in tasks}
+        self._metrics = {task.name: metric_of(task) for task in tasks}
         self._twins = {(job.seed, job.tasks[0]): job for job in jobs if job.arm.name == SINGLE}
         self._curves: dict[tuple[int, str], list[float]] = {}
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from polytask.data import Source
 from polytask.errors import DataError, StorageError
-from polytask.evaluation.metrics import Outcome
 from polytask.storage import make_folder, read_json, write_json
 from polytask.study.backends import place_for
 from polytask.study.folder import read_table, write_table
@@ -21,7 +20,7 @@ from polytask.study.jobs import Assignment, Job, facts_of, grown_for, result_of
 from polytask.study.running import run
 from polytask.study.shared import Shared, shared
 from polytask.study.tables import result_rows
-from polytask.tasks import Task
+from polytask.tasks import Outcome, Task
 from polytask.tasks.task import present
 from polytask.training import PreparedSource, prepare_source
 from polytask.training.machine import threads

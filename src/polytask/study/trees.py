@@ -11,18 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytask.data import Normalisation, Source
 from polytask.errors import ConfigError, MissingExtraError
-from polytask.evaluation.metrics import Outcome, find_metric
-from polytask.evaluation.quantiles import write_quantiles
+from polytask.evaluation.metrics import metric_of
 from polytask.seeds import seed_of
-from polytask.tasks import Task
+from polytask.tasks import Outcome, Task
+from polytask.tasks.boosting import Boosting
 from polytask.training import PreparedSource, prepare
 from polytask.training.machine import PeakMemory
 from polytask.training.predicting import Yardstick, join_outcomes, measured
@@ -37,29 +36,9 @@ MOST_CATEGORIES = 255
 """A column with more is taken as numbers in the order of its categories: scikit-learn's own limit."""
 
 
-class Options(NamedTuple):
-    """What a kind of task asks of scikit-learn: which estimator, and with which options of it."""
-
-    estimator: str
-    options: Mapping[str, Any]
-
-
-_KINDS: Mapping[str, Options] = MappingProxyType(
-    {
-        "binary": Options("HistGradientBoostingClassifier", {}),
-        "multiclass": Options("HistGradientBoostingClassifier", {}),
-        "ordinal": Options("HistGradientBoostingClassifier", {}),
-        "regression": Options("HistGradientBoostingRegressor", {}),
-        "count": Options("HistGradientBoostingRegressor", {"loss": "poisson"}),
-        "quantile": Options("HistGradientBoostingRegressor", {"loss": "quantile"}),
-    }
-)
-_CLASSES = ("binary", "multiclass", "ordinal")
-
-
 def fits_trees(tasks: Sequence[Task]) -> bool:
     """Whether trees know the kinds of all tasks."""
-    return all(task.kind in _KINDS for task in tasks)
+    return all(task.boosting() is not None for task in tasks)
 
 
 def check_trees(tasks: Sequence[Task], sources: Sequence[Source]) -> None:
@@ -72,15 +51,26 @@ def check_trees(tasks: Sequence[Task], sources: Sequence[Source]) -> None:
     if find_spec("sklearn") is None:
         raise MissingExtraError("trees need scikit-learn", where="arms, 'trees'", remedy="pip install 'polytask[sklearn]'")
     for task in tasks:
-        if task.kind not in _KINDS:
-            remedy = f"Leave the arm out; trees know {', '.join(_KINDS)}"
-            raise ConfigError("trees do not know this kind of task", where=f"task {task.name!r}", found=task.kind, remedy=remedy)
+        boosting_of(task)
         shapes = {source.inputs.shape[1:] for source in sources if task.name in source.labels}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             found = f"inputs of shape {', '.join(map(str, shapes))}"
             raise ConfigError(
                 "trees take one row of numbers per label", where=f"task {task.name!r}", found=found, remedy="Leave the arm out"
             )
+
+
+def boosting_of(task: Task) -> Boosting:
+    """What trees learn in place of a task.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    boosting = task.boosting()
+    if boosting is None:
+        where, remedy = f"task {task.name!r}", "Leave the arm out"
+        raise ConfigError("trees do not know this kind of task", where=where, found=task.kind, remedy=remedy)
+    return boosting
 
 
 @dataclass(frozen=True)
@@ -97,8 +87,9 @@ class Trees:
 
     def outcome(self, source: PreparedSource) -> Outcome:
         """What was true and what was predicted, for the rows of a source that have a label."""
-        raw = _stacked([_raw(self.task, model, _rows(source, self.task)) for model in self.models])
-        return _outcome(self.task, self.models, raw, source.truths[self.task.name])
+        boosting, X = boosting_of(self.task), _rows(source, self.task)
+        raw = _stacked([_raw(boosting, model, X) for model in self.models])
+        return _outcome(boosting, self.models, raw, source.truths[self.task.name])
 
 
 @dataclass(frozen=True)
@@ -150,19 +141,13 @@ def grow(task: Task, sources: Sequence[Source], *, validation: float | None, see
 def _grown(task: Task, sources: Sequence[PreparedSource], iterations: int, seed: int) -> tuple[Any, ...]:
     from sklearn import ensemble
 
-    way = _KINDS[task.kind]
+    boosting = boosting_of(task)
+    estimator = ensemble.HistGradientBoostingClassifier if boosting.classes else ensemble.HistGradientBoostingRegressor
     X, y = np.concatenate([_rows(source, task) for source in sources]), np.concatenate([source.truths[task.name] for source in sources])
     weighted = any(task.name in source.rows.weights for source in sources)
     weights = np.concatenate([_weights(source, task) for source in sources]) if weighted else None
-    levels: Sequence[float | None] = getattr(task, "levels", (None,))
-    models = []
-    for level in levels:
-        options = dict(way.options) | ({} if level is None else {"quantile": level})
-        model = getattr(ensemble, way.estimator)(
-            max_iter=iterations, early_stopping=False, random_state=seed, categorical_features=_categorical(sources[0]), **options
-        )
-        models.append(model.fit(X, y, sample_weight=weights))
-    return tuple(models)
+    common = {"max_iter": iterations, "early_stopping": False, "random_state": seed, "categorical_features": _categorical(sources[0])}
+    return tuple(estimator(**common, **options).fit(X, y, sample_weight=weights) for options in boosting.options)
 
 
 def _rows(source: PreparedSource, task: Task) -> Array:
@@ -192,27 +177,27 @@ def _categorical(source: PreparedSource) -> NDArray[np.bool_]:
 
 def _best_iterations(task: Task, models: Sequence[Any], sources: Sequence[PreparedSource]) -> int:
     """The number of steps with the best metric on the validation rows; the smallest of equals."""
-    metric = find_metric(task.metric)
+    metric, boosting = metric_of(task), boosting_of(task)
     X, truths = (
         np.concatenate([_rows(source, task) for source in sources]),
         np.concatenate([source.truths[task.name] for source in sources]),
     )
     best, most = EVERY, -np.inf
-    for number, stages in enumerate(zip(*(_stages(task, model, X) for model in models), strict=True), start=1):
+    for number, stages in enumerate(zip(*(_stages(boosting, model, X) for model in models), strict=True), start=1):
         if number % EVERY == 0:
-            value = metric.function(_outcome(task, models, _stacked(stages), truths))
-            if (value if metric.higher_is_better else -value) > most:
-                best, most = number, value if metric.higher_is_better else -value
+            value = metric.sign * metric.function(_outcome(boosting, models, _stacked(stages), truths))
+            if value > most:
+                best, most = number, value
     return best
 
 
-def _stages(task: Task, model: Any, X: Array) -> Iterator[Array]:  # noqa: ANN401 - one of scikit-learn's estimators
-    staged: Iterator[Array] = model.staged_predict_proba(X) if task.kind in _CLASSES else model.staged_predict(X)
+def _stages(boosting: Boosting, model: Any, X: Array) -> Iterator[Array]:  # noqa: ANN401 - one of scikit-learn's estimators
+    staged: Iterator[Array] = model.staged_predict_proba(X) if boosting.classes else model.staged_predict(X)
     return staged
 
 
-def _raw(task: Task, model: Any, X: Array) -> Array:  # noqa: ANN401 - one of scikit-learn's estimators
-    return np.asarray(model.predict_proba(X) if task.kind in _CLASSES else model.predict(X))
+def _raw(boosting: Boosting, model: Any, X: Array) -> Array:  # noqa: ANN401 - one of scikit-learn's estimators
+    return np.asarray(model.predict_proba(X) if boosting.classes else model.predict(X))
 
 
 def _stacked(parts: Sequence[Array]) -> Array:
@@ -220,18 +205,12 @@ def _stacked(parts: Sequence[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
 
 
-def _outcome(task: Task, models: Sequence[Any], raw: Array, truths: Array) -> Outcome:
-    if task.kind in ("regression", "count"):
-        return Outcome(truths, raw)
-    if task.kind == "quantile":
-        levels: tuple[float, ...] = getattr(task, "levels", ())
-        texts = [write_quantiles(levels, row) for row in np.sort(raw.reshape(len(raw), -1), axis=1).tolist()]
-        return Outcome(truths, np.array(texts, dtype=object))
-    probabilities = np.zeros((len(raw), len(getattr(task, "classes", ()))))
+def _outcome(boosting: Boosting, models: Sequence[Any], raw: Array, truths: Array) -> Outcome:
+    if not boosting.classes:
+        return Outcome(truths, *boosting.predictions(raw))
+    probabilities = np.zeros((len(raw), boosting.classes))
     probabilities[:, models[0].classes_.astype(np.int64)] = raw
-    if task.kind == "ordinal":
-        return Outcome(truths, (probabilities.cumsum(axis=1) < 0.5).sum(axis=1), probabilities)
-    return Outcome(truths, probabilities.argmax(axis=1), probabilities)
+    return Outcome(truths, *boosting.predictions(probabilities))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from scipy.special import stdtrit
 
-from polytask.evaluation.metrics import find_metric
+from polytask.evaluation.metrics import metric_of
 from polytask.study.arms import SINGLE
 from polytask.tasks import Task
 from polytask.training.progress import COSINE
@@ -88,11 +88,11 @@ def mean_cosines(history: pd.DataFrame) -> dict[str, dict[tuple[str, str], float
 
 def _best_so_far(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
     """Per epoch (rows), arm, seed and task (columns) the best value of the task's metric until then, more being better."""
-    metrics = {task.name: find_metric(task.metric) for task in tasks}
+    metrics = {task.name: metric_of(task) for task in tasks}
     measured = history[
         (history["split"] == "validation") & (history["name"] == history["task"].map({t: m.name for t, m in metrics.items()}))
     ]
-    signs = measured["task"].map({task: 1.0 if metric.higher_is_better else -1.0 for task, metric in metrics.items()})
+    signs = measured["task"].map({task: metric.sign for task, metric in metrics.items()})
     values = measured.assign(value=measured["value"] * signs).set_index(["epoch", "arm", "seed", "task"])["value"]
     return values.unstack(["arm", "seed", "task"]).sort_index().cummax().ffill()
 

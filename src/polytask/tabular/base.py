@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from polytask.architectures.names import USUAL_ARCHITECTURE
 from polytask.balancing.weighing import balancer_for
 from polytask.data import Columns, Source
 from polytask.data.reading import check_frame
@@ -23,10 +24,9 @@ from polytask.datasets.tables.frames import is_column, is_table
 from polytask.datasets.tables.survival import labels_of_targets
 from polytask.datasets.tables.targets import kind_of_sets
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.metrics import Outcome
 from polytask.options import training_options
 from polytask.registry.rows import nearest
-from polytask.tasks import Predictions, Task
+from polytask.tasks import Outcome, Predictions, Task
 from polytask.training import fit
 from polytask.training.network import Network
 from polytask.training.planning import plan_for
@@ -44,7 +44,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
         self,
         *,
         preset: str = "standard",
-        architecture: str = "hard",
+        architecture: str = USUAL_ARCHITECTURE,
         balancer: str | None = None,
         encoder: str = "tabular",
         encoder_options: Mapping[str, Any] | None = None,

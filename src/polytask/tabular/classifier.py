@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from polytask.tabular.arrays import ArrayEstimator
 from polytask.tasks import Task
+from polytask.tasks.label_facts import LabelFacts, suggested_kind
 
 Array = NDArray[Any]
 
@@ -63,7 +64,7 @@ class MultiTaskClassifier(ClassifierMixin, ArrayEstimator):  # type: ignore[misc
     def _kind(self, column: pd.Series[Any]) -> str:
         there = np.array(column.dropna().tolist())
         check_classification_targets(there)
-        return "binary" if len(np.unique(there)) == 2 else "multiclass"
+        return suggested_kind(LabelFacts(len(np.unique(there))))
 
     def _note(self, tasks: Sequence[Task]) -> None:
         classes = [np.asarray(getattr(task, "classes", ())) for task in tasks]

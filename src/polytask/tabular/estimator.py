@@ -12,9 +12,10 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from polytask.architectures.names import USUAL_ARCHITECTURE
 from polytask.datasets.tables.survival import events_of, labels_of_targets
 from polytask.errors import ConfigError
-from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
+from polytask.evaluation.metrics import measure, metric_of, relative
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.registry.rows import nearest
 from polytask.tabular.base import (
@@ -26,14 +27,14 @@ from polytask.tabular.base import (
     targets_of,
     weighted,
 )
-from polytask.tasks import Task
+from polytask.tasks import LabelType, Outcome, Task
 
 Array = NDArray[Any]
 
 
 def _has_classes(estimator: MultiTaskEstimator) -> bool:
     """Whether there is a target with classes, as far as is known."""
-    return not hasattr(estimator, "tasks_") or any(hasattr(task, "classes") for task in estimator.tasks_)
+    return not hasattr(estimator, "tasks_") or any(task.label_type is not LabelType.NUMBER for task in estimator.tasks_)
 
 
 @final
@@ -90,7 +91,7 @@ class MultiTaskEstimator(TableEstimator):
         targets: Mapping[str, str | Task | None] | Sequence[str] | None = None,
         *,
         preset: str = "standard",
-        architecture: str = "hard",
+        architecture: str = USUAL_ARCHITECTURE,
         balancer: str | None = None,
         encoder: str = "tabular",
         encoder_options: Mapping[str, Any] | None = None,
@@ -173,9 +174,8 @@ class MultiTaskEstimator(TableEstimator):
             if not len(outcome.targets):
                 continue
             task = self._task(name)
-            metric = find_metric(task.metric)
-            levels = getattr(task, "levels", ())
-            trivial = metric.function(trivial_outcome(task.kind, self._truths[name], outcome.targets, levels))
+            metric = metric_of(task)
+            trivial = metric.function(trivial_outcome(task, self._truths[name], outcome.targets))
             scores.append(relative(metric, metric.function(outcome), trivial))
         return float(np.mean(scores)) if scores else float("nan")
 
@@ -184,7 +184,7 @@ class MultiTaskEstimator(TableEstimator):
         rows = [
             {"target": name, "metric": metric, "value": value, "rows": len(outcome.targets)}
             for name, outcome in self._scored(X, y).items()
-            for metric, value in measure(outcome, self._task(name).metrics).items()
+            for metric, value in measure(outcome, self._task(name).measures).items()
         ]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
 

@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from polytask.tabular.arrays import ArrayEstimator
+from polytask.tasks.label_facts import LabelFacts, suggested_kind
 
 
 @final
@@ -41,5 +42,4 @@ class MultiTaskRegressor(RegressorMixin, ArrayEstimator):  # type: ignore[misc] 
         return float(np.mean(scores)) if scores else float("nan")
 
     def _kind(self, column: pd.Series[Any]) -> str:
-        del column
-        return "regression"
+        return suggested_kind(LabelFacts(column.nunique(), numeric=True))

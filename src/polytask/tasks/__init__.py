@@ -3,6 +3,7 @@
 from polytask.tasks.binary import Binary
 from polytask.tasks.count import Count
 from polytask.tasks.loss import Loss, loss_of
+from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
 from polytask.tasks.multiclass import Multiclass
 from polytask.tasks.multilabel import Multilabel
 from polytask.tasks.ordinal import Ordinal
@@ -10,18 +11,23 @@ from polytask.tasks.quantile import Quantile
 from polytask.tasks.regression import Regression
 from polytask.tasks.survival import Survival
 from polytask.tasks.tagging import Tagging
-from polytask.tasks.task import Predictions, Targets, Task, task_from_dict
+from polytask.tasks.task import LabelType, ReportView, Targets, Task, task_from_dict
 
 __all__ = [
     "Binary",
     "Count",
+    "LabelType",
     "Loss",
+    "Metric",
     "Multiclass",
     "Multilabel",
     "Ordinal",
+    "Outcome",
     "Predictions",
     "Quantile",
     "Regression",
+    "ReportView",
+    "Runs",
     "Survival",
     "Tagging",
     "Targets",

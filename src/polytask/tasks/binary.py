@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from polytask.errors import ConfigError, DataError
-from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
+from polytask.tasks.classes import Array, ClassTask, Label, checked_classes
 from polytask.tasks.emphasis import BALANCED, checked_smoothing, checked_weight, not_learned
-from polytask.tasks.task import Predictions, Targets, Task
+from polytask.tasks.label_facts import LabelFacts
+from polytask.tasks.metric import Predictions
+from polytask.tasks.task import ReportView, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Binary(Task):
+class Binary(ClassTask):
     """One of two classes, with the logistic loss of a single output.
 
     The loss of a unit with output z and label y in {0, 1} is ℓ = log(1 + exp(z)) − y z. With smoothing ε the y of the loss is
@@ -48,6 +50,8 @@ class Binary(Task):
 
     kind: ClassVar[str] = "binary"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
+    probability_of_event: ClassVar[bool] = True
+    report_view: ClassVar[ReportView] = ReportView.CONFUSION
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
@@ -78,28 +82,14 @@ class Binary(Task):
             raise DataError("a balanced weight needs labels of both classes", where=where, found=found)
         return replace(self, positive_weight=negatives / positives)
 
-    def encode(self, labels: Array) -> Targets:
-        """0 for the negative, 1 for the positive class.
-
-        Raises:
-            DataError: A label is neither.
-        """
-        return encode_classes(self.name, self.classes, labels)
-
-    def decode(self, values: Array) -> Array:
-        """Original labels of 0 and 1."""
-        return decode_classes(self.classes, values)
-
-    def values(self, labels: Array) -> Array:
-        """Class codes."""
-        return self.encode(labels).values
-
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Logistic loss, in nats; times the weight of the unit's class.
 
         Raises:
             ConfigError: A balanced weight that is not counted yet.
         """
+        from torch.nn import functional
+
         truth = targets.to(outputs.dtype)
         smooth = truth * (1 - self.label_smoothing) + self.label_smoothing / 2
         loss = functional.binary_cross_entropy_with_logits(outputs.squeeze(1), smooth, reduction="none")
@@ -111,9 +101,16 @@ class Binary(Task):
 
     def predict(self, outputs: Tensor) -> Predictions:
         """The positive class where its probability is above one half."""
+        import torch
+
         positive = torch.sigmoid(outputs.double().squeeze(1))
         probabilities = torch.stack((1 - positive, positive), dim=1)
         return Predictions((outputs.squeeze(1) > 0).long().numpy(force=True), probabilities.numpy(force=True))
+
+    @classmethod
+    def suggested_by(cls, facts: LabelFacts) -> bool:
+        """Two different labels, if they are no fractions."""
+        return facts.distinct <= 2 and not facts.sets and (facts.whole or not facts.numeric)
 
 
 def _some(classes: tuple[Label, ...]) -> str:

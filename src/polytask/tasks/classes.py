@@ -2,17 +2,97 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
-from polytask.tasks.task import Targets, present
+from polytask.tasks.boosting import Boosting
+from polytask.tasks.metric import Predictions
+from polytask.tasks.prediction_columns import class_codes, codes_in_order
+from polytask.tasks.task import LabelType, Targets, Task, present
 
 Array = NDArray[Any]
 Label = int | float | str | bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTask(Task, ABC):
+    """A task whose label is one of several classes.
+
+    Attributes:
+        classes: The original labels, in the order of their codes.
+    """
+
+    classes: tuple[Label, ...]
+
+    label_type: ClassVar[LabelType] = LabelType.CLASS
+
+    def encode(self, labels: Array) -> Targets:
+        """Class codes.
+
+        Raises:
+            DataError: A label is none of the classes.
+        """
+        return encode_classes(self.name, self.classes, labels)
+
+    def decode(self, values: Array) -> Array:
+        """Original labels of class codes."""
+        return decode_classes(self.classes, values)
+
+    def values(self, labels: Array) -> Array:
+        """Class codes."""
+        return self.encode(labels).values
+
+    def chosen(self, probabilities: Array) -> Array:
+        """(n,) the class that is predicted where classes have these probabilities (n, C): the most probable."""
+        return probabilities.argmax(axis=1)
+
+    def best_constant(self, counts: NDArray[np.int64]) -> int:
+        """The class that is predicted where each is met so often, and nothing else is known: the most frequent, the first of several."""
+        return int(counts.argmax())
+
+    def trivial(self, training: Array, targets: Array) -> Predictions:
+        """The best constant class, with the frequencies of all classes as probabilities."""
+        classes = max(2, int(training.max()) + 1, int(targets.max(initial=0)) + 1)
+        counts = np.bincount(training, minlength=classes)
+        frequencies = counts / len(training)
+        chosen = np.full(len(targets), self.best_constant(counts), dtype=np.int64)
+        return Predictions(chosen, np.tile(frequencies, (len(targets), 1)))
+
+    def boosting(self) -> Boosting:
+        """A classifier; its probabilities tell the class."""
+        return Boosting(lambda probabilities: Predictions(self.chosen(probabilities), probabilities), classes=len(self.classes))
+
+    @classmethod
+    def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The classes: all different labels in order."""
+        del target
+        return {} if "classes" in options else {"classes": distinct_labels(labels[present(labels)].tolist())}
+
+    @classmethod
+    def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
+        """Class codes: in the order of the classes where they are given, or else in that of their names."""
+        return class_codes(task, frame) if classes is None else codes_in_order(task, frame, classes)
+
+
+def distinct_labels(labels: Iterable[Any]) -> tuple[Any, ...]:
+    """The different labels in order, of numbers by size, of words by letter; whole numbers as such.
+
+    Example:
+        >>> distinct_labels([2.0, 10.0, 2.0])
+        (2, 10)
+    """
+    plain = {int(value) if isinstance(value, float) and value.is_integer() else value for value in labels}
+    try:
+        return tuple(sorted(plain))
+    except TypeError:  # words and numbers have no order
+        return tuple(sorted(plain, key=lambda label: (type(label).__name__, str(label))))
 
 
 def checked_classes(task: str, classes: tuple[Any, ...], *, least: int) -> tuple[Label, ...]:

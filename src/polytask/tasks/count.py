@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from polytask.errors import ConfigError, DataError
+from polytask.tasks.boosting import Boosting
+from polytask.tasks.metric import Predictions
 from polytask.tasks.numbers import numbers_of, refuse_rows
-from polytask.tasks.task import Predictions, Targets, Task, present
+from polytask.tasks.task import Targets, Task, present
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = NDArray[Any]
 STEEPEST = 20.0
@@ -35,6 +38,7 @@ class Count(Task):
         ConfigError: The mean is not above 0.
 
     Example:
+        >>> import torch
         >>> task = Count(name="claims").fitted(np.array([0, 1, 5]))
         >>> task.mean
         2.0
@@ -93,6 +97,8 @@ class Count(Task):
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Half the unit deviance, in nats."""
+        import torch
+
         z = _log_rate(outputs.squeeze(1))
         y = torch.where(targets > 0, targets, 1.0).to(z.dtype)
         # In steps from the rate that fits best, y itself: there all digits are in the difference.
@@ -101,10 +107,18 @@ class Count(Task):
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Rates, float64."""
+        import torch
+
         rates = self.mean * torch.exp(_log_rate(outputs.double().squeeze(1)))
         return Predictions(rates.clamp(min=torch.finfo(torch.float64).tiny).numpy(force=True), None)
+
+    def boosting(self) -> Boosting:
+        """A regressor with the Poisson deviance."""
+        return Boosting(lambda rates: Predictions(rates, None), options=({"loss": "poisson"},))
 
 
 def _log_rate(z: Tensor) -> Tensor:
     """The logarithm of exp(z), or of its tangent above 20."""
+    import torch
+
     return torch.where(z > STEEPEST, STEEPEST + torch.log1p((z - STEEPEST).clamp(min=0)), z)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from polytask.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Loss:
         count: How many labelled units; above 0. With micro-batches the count of the batch that was seen here.
 
     Example:
+        >>> import torch
         >>> Loss(torch.tensor(6.0), 3).mean
         tensor(2.)
     """
@@ -49,6 +51,8 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | Non
     Returns:
         Sum and count over the labelled units. Units without a label have no part in it: not even a NaN of theirs.
     """
+    import torch
+
     if task.per_token:
         # Most tokens are padding: what has a label is taken out, and all of it has one.
         labelled = torch.ones_like(targets, dtype=torch.bool) if labelled is None else labelled

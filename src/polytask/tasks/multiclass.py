@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from polytask.errors import ConfigError
-from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
+from polytask.tasks.classes import Array, ClassTask, checked_classes
 from polytask.tasks.emphasis import BALANCED, checked_smoothing, checked_weight, not_learned
-from polytask.tasks.task import Predictions, Targets, Task
+from polytask.tasks.label_facts import LabelFacts
+from polytask.tasks.metric import Predictions
+from polytask.tasks.task import ReportView, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FEW_CLASSES, SHARE_OF_CLASSES = 20, 0.05
+"""Up to so many different whole numbers, and up to this share of the labels, are taken for classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Multiclass(Task):
+class Multiclass(ClassTask):
     """One of C classes, with the cross-entropy of the softmax.
 
     The loss of a unit with outputs z (C,) and class y is ℓ = log Σ_c exp(z_c) − z_y. With smoothing ε the label is (1 − ε) of
@@ -44,12 +49,12 @@ class Multiclass(Task):
         (0.6666666666666666, 2.0)
     """
 
-    classes: tuple[Label, ...]
     class_weights: tuple[float, ...] | str | None = None
     label_smoothing: float = 0.0
 
     kind: ClassVar[str] = "multiclass"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
+    report_view: ClassVar[ReportView] = ReportView.CONFUSION
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
@@ -75,28 +80,14 @@ class Multiclass(Task):
         weights = np.where(counts > 0, counts.sum() / (len(self.classes) * np.maximum(counts, 1)), 1.0)
         return replace(self, class_weights=tuple(weights.tolist()))
 
-    def encode(self, labels: Array) -> Targets:
-        """Class codes.
-
-        Raises:
-            DataError: A label is none of the classes.
-        """
-        return encode_classes(self.name, self.classes, labels)
-
-    def decode(self, values: Array) -> Array:
-        """Original labels of class codes."""
-        return decode_classes(self.classes, values)
-
-    def values(self, labels: Array) -> Array:
-        """Class codes."""
-        return self.encode(labels).values
-
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, in nats; times the weight of the unit's class.
 
         Raises:
             ConfigError: Balanced weights that are not counted yet.
         """
+        from torch.nn import functional
+
         loss = functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
         if self.class_weights is None:
             return loss
@@ -106,8 +97,16 @@ class Multiclass(Task):
 
     def predict(self, outputs: Tensor) -> Predictions:
         """The most probable class, and the softmax."""
+        import torch
+
         probabilities = torch.softmax(outputs.double(), dim=1)
         return Predictions(outputs.argmax(dim=1).numpy(force=True), probabilities.numpy(force=True))
+
+    @classmethod
+    def suggested_by(cls, facts: LabelFacts) -> bool:
+        """More than two words, or more than two whole numbers of which there are few."""
+        few = facts.whole and facts.distinct <= min(FEW_CLASSES, SHARE_OF_CLASSES * facts.count)
+        return facts.distinct > 2 and not facts.sets and (few or not facts.numeric)
 
     def _checked_weights(self) -> tuple[float, ...] | str | None:
         weights = self.class_weights

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
+import pandas as pd
 
 from polytask.errors import ConfigError, DataError
-from polytask.tasks.classes import Array, Label, checked_classes
-from polytask.tasks.task import Predictions, Targets, Task, present
+from polytask.tasks.classes import Array, Label, checked_classes, distinct_labels
+from polytask.tasks.label_facts import LabelFacts
+from polytask.tasks.metric import Predictions
+from polytask.tasks.prediction_columns import texts_in
+from polytask.tasks.task import LabelType, Targets, Task, constant, present
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 JOINT = "|"
 """Between the labels of a row in predictions, whatever separates them in the original labels."""
@@ -53,6 +59,7 @@ class Multilabel(Task):
 
     kind: ClassVar[str] = "multilabel"
     metrics: ClassVar[tuple[str, ...]] = ("micro-f1", "micro-precision", "micro-recall", "accuracy")
+    label_type: ClassVar[LabelType] = LabelType.SET
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
@@ -76,11 +83,6 @@ class Multilabel(Task):
     def outputs(self) -> int:
         """One output per class: the log-odds that it applies."""
         return len(self.classes)
-
-    def fitted(self, labels: Array) -> Self:
-        """The task itself: it learns nothing from the labels."""
-        del labels
-        return self
 
     def encode(self, labels: Array) -> Targets:
         """(N, C) float32, 1 where a class applies.
@@ -110,12 +112,39 @@ class Multilabel(Task):
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The sum of the classes' logistic losses, in nats."""
+        from torch.nn import functional
+
         return functional.binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype), reduction="none").sum(dim=1)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """The classes whose probabilities are above one half, as one text; and the probabilities, each for itself."""
+        import torch
+
         probabilities = torch.sigmoid(outputs.double()).numpy(force=True)
         return Predictions(self._joined((outputs > 0).numpy(force=True)), probabilities)
+
+    def trivial(self, training: Array, targets: Array) -> Predictions:
+        """The labels that more than half of the training rows have."""
+        return constant(usual_labels(training), targets)
+
+    @classmethod
+    def suggested_by(cls, facts: LabelFacts) -> bool:
+        """Lists or sets of labels."""
+        return facts.sets
+
+    @classmethod
+    def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The classes: all different labels of all rows."""
+        del target
+        separator = str(options.get("separator", JOINT))
+        parts = (part for cell in labels[present(labels)].tolist() for part in _parts(cell, separator))
+        return {} if "classes" in options else {"classes": distinct_labels(parts)}
+
+    @classmethod
+    def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
+        """A row's labels as one text, in one order."""
+        del task, classes
+        return in_one_order(texts_in(frame["target"])), in_one_order(texts_in(frame["prediction"]))
 
     def _joined(self, applies: Array) -> Array:
         names = np.array(self.classes, dtype=object)
@@ -129,3 +158,44 @@ class Multilabel(Task):
             return map(str, label)
         where = f"task {self.name!r}, row {row + 1}"
         raise DataError("labels of a row are one text, or a tuple, list or set of them", where=where, found=repr(label))
+
+
+def _parts(cell: Any, separator: str) -> list[Any]:  # noqa: ANN401 - a text, or several labels
+    if not isinstance(cell, str):
+        return list(cell)
+    return [] if cell == NONE_OF_THEM else cell.split(separator)
+
+
+def labels_of(text: str) -> frozenset[str]:
+    """The labels of a row.
+
+    Example:
+        >>> sorted(labels_of("sport|music")), sorted(labels_of("-"))
+        (['music', 'sport'], [])
+    """
+    return frozenset() if text == NONE_OF_THEM else frozenset(text.split(JOINT))
+
+
+def in_one_order(texts: Array) -> Array:
+    """The same sets with their labels in alphabetical order, so that equal sets are equal texts.
+
+    Example:
+        >>> in_one_order(["b|a", "-"]).tolist()
+        ['a|b', '-']
+    """
+    return np.array([JOINT.join(sorted(labels_of(text))) or NONE_OF_THEM for text in texts], dtype=object)
+
+
+def usual_labels(training: Array) -> str:
+    """The labels that more than half of the rows have, as one text; in the order that the rows have them in.
+
+    Example:
+        >>> usual_labels(["b", "a|b", "a|b|c"]), usual_labels(["a", "b"])
+        ('a|b', '-')
+    """
+    counts = Counter(label for text in training for label in labels_of(text))
+    usual = [label for label, count in counts.items() if 2 * count > len(training)]
+    # Any two of them meet in some row, which tells their order.
+    rows = ([label for label in text.split(JOINT) if label in usual] for text in training)
+    pairs = {pair for row in rows for pair in combinations(row, 2)}
+    return JOINT.join(sorted(usual, key=lambda label: sum((other, label) in pairs for other in usual))) or NONE_OF_THEM

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
-from polytask.tasks.task import Predictions, Targets, Task
+from polytask.errors import ConfigError
+from polytask.tasks.classes import Array, ClassTask, checked_classes
+from polytask.tasks.metric import Predictions
+from polytask.tasks.prediction_columns import codes_in_order
+from polytask.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ordinal(Task):
+class Ordinal(ClassTask):
     """One of C classes in an order, with the cumulative logits of C − 1 outputs.
 
     From outputs z (C − 1,) come a_1 = z_1 and a_k = a_{k−1} − log(1 + exp(z_k)), which never rise, and P(y ≥ k) = σ(a_k); the loss
@@ -32,14 +39,13 @@ class Ordinal(Task):
         ConfigError: Fewer than two classes, or one twice.
 
     Example:
+        >>> import torch
         >>> task = Ordinal(name="grade", classes=("poor", "fair", "good"))
         >>> task.encode(["good", "poor"]).values
         array([2, 0])
         >>> task.predict(torch.tensor([[0.0, 0.0]])).probabilities.round(3).tolist()
         [[0.5, 0.167, 0.333]]
     """
-
-    classes: tuple[Label, ...]
 
     kind: ClassVar[str] = "ordinal"
     metrics: ClassVar[tuple[str, ...]] = ("rank-error", "accuracy", "quadratic-kappa", "log-loss")
@@ -53,45 +59,72 @@ class Ordinal(Task):
         """One output per step from a class to the next."""
         return len(self.classes) - 1
 
-    def fitted(self, labels: Array) -> Self:
-        """The task itself: it learns nothing from the labels."""
-        del labels
-        return self
-
-    def encode(self, labels: Array) -> Targets:
-        """Ranks from 0.
-
-        Raises:
-            DataError: A label is none of the classes.
-        """
-        return encode_classes(self.name, self.classes, labels)
-
-    def decode(self, values: Array) -> Array:
-        """Original labels of ranks."""
-        return decode_classes(self.classes, values)
-
-    def values(self, labels: Array) -> Array:
-        """Ranks from 0."""
-        return self.encode(labels).values
-
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """−log P(y), in nats."""
         return -_log_probabilities(outputs).gather(1, targets.unsqueeze(1)).squeeze(1)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """The median class, and the probabilities of all."""
+        import torch
+
         exact = outputs.double()
         median = (_cumulative_logits(exact) > 0).sum(dim=1)
         return Predictions(median.numpy(force=True), torch.exp(_log_probabilities(exact)).numpy(force=True))
 
+    def chosen(self, probabilities: Array) -> Array:
+        """(n,) the median class."""
+        return np.asarray((probabilities.cumsum(axis=1) < 0.5).sum(axis=1))
+
+    def best_constant(self, counts: NDArray[np.int64]) -> int:
+        """The median class."""
+        return int((2 * counts.cumsum() >= counts.sum()).argmax())
+
+    def classes_in_order(self) -> Sequence[Any]:
+        """The classes, from the lowest to the highest."""
+        found: list[Any] = self.decode(np.arange(len(self.classes))).tolist()
+        return found
+
+    @classmethod
+    def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The classes: all different numbers in order.
+
+        Raises:
+            ConfigError: They are words, whose order must be given.
+        """
+        found = super().options_from_labels(target, labels, options)
+        classes = found.get("classes", ())
+        if not all(isinstance(label, int | float) for label in classes):
+            remedy = f"Write {target}={cls.kind}(classes=[{', '.join(map(str, classes))}]), from the lowest to the highest"
+            raise ConfigError("words have no order of their own", where=f"target {target!r}, kind {cls.kind!r}", remedy=remedy)
+        return found
+
+    @classmethod
+    def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
+        """Ranks in the order of the classes.
+
+        Raises:
+            ConfigError: The classes are not given.
+            DataError: A label is none of them.
+        """
+        if classes is None:
+            remedy = f"Give classes={{{task!r}: (...)}}, from the lowest to the highest"
+            raise ConfigError("the order of the classes is needed", where=f"task {task}, kind {cls.kind!r}", remedy=remedy)
+        return codes_in_order(task, frame, classes)
+
 
 def _cumulative_logits(outputs: Tensor) -> Tensor:
     """(n, C − 1) the log-odds of y ≥ 1, …, y ≥ C − 1."""
+    import torch
+    from torch.nn import functional
+
     return torch.cat([outputs[:, :1], functional.logsigmoid(-outputs[:, 1:])], dim=1).cumsum(dim=1)
 
 
 def _log_probabilities(outputs: Tensor) -> Tensor:
     """(n, C) of every class."""
+    import torch
+    from torch.nn import functional
+
     logits = _cumulative_logits(outputs)
     certain = torch.zeros_like(outputs[:, :1])
     reached = torch.cat([certain, functional.logsigmoid(logits)], dim=1)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import torch
+import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, DataError
+from polytask.tasks.boosting import Boosting
+from polytask.tasks.metric import Predictions
 from polytask.tasks.numbers import Array, checked_units, numbers_of, standardised, units_of
-from polytask.tasks.task import Predictions, Targets, Task
+from polytask.tasks.prediction_columns import finite_numbers, texts_in
+from polytask.tasks.task import Targets, Task, constant
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,7 @@ class Quantile(Task):
         ConfigError: Levels that do not rise, or are not between 0 and 1; the deviation is not above 0.
 
     Example:
+        >>> import torch
         >>> task = Quantile(name="price", levels=(0.5, 0.9), mean=10.0, deviation=2.0)
         >>> found = task.predict(torch.tensor([[1.0, 40.0]])).values
         >>> found.tolist(), task.quantiles(found).tolist()
@@ -92,6 +100,8 @@ class Quantile(Task):
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean over levels of the pinball loss, in units of the deviation."""
+        import torch
+
         missing = targets.to(outputs.dtype).unsqueeze(1) - _rising(outputs)
         levels = outputs.new_tensor(self.levels)
         return torch.maximum(levels * missing, (levels - 1) * missing).mean(dim=1)
@@ -99,17 +109,75 @@ class Quantile(Task):
     def predict(self, outputs: Tensor) -> Predictions:
         """Quantiles in the original unit, a row's as one text."""
         quantiles = _rising(outputs.double()).numpy(force=True) * self.deviation + self.mean
-        texts = [" ".join(f"{level!r}:{value!r}" for level, value in zip(self.levels, row, strict=True)) for row in quantiles.tolist()]
-        return Predictions(np.array(texts, dtype=object), None)
+        return self._as_texts(quantiles)
+
+    def trivial(self, training: Array, targets: Array) -> Predictions:
+        """The quantiles of the training targets."""
+        quantiles = np.quantile(training, self.levels, method="inverted_cdf").tolist()
+        return constant(write_quantiles(self.levels, quantiles), targets)
+
+    def boosting(self) -> Boosting:
+        """A regressor for every level; where their answers cross they are put in order."""
+        options = tuple({"loss": "quantile", "quantile": level} for level in self.levels)
+        return Boosting(lambda raw: self._as_texts(np.sort(raw.reshape(len(raw), -1), axis=1)), options=options)
+
+    @classmethod
+    def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
+        """Targets as numbers, and a row's quantiles as one text."""
+        del classes
+        return finite_numbers(task, frame["target"]), texts_in(frame["prediction"])
 
     def quantiles(self, values: Array) -> NDArray[np.float64]:
         """(N, Q) the quantiles that the texts (N,) of predictions hold, in the order of `levels`."""
         numbers = [[float(pair.partition(":")[2]) for pair in str(text).split()] for text in values]
         return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(self.levels))
 
+    def _as_texts(self, quantiles: Floats) -> Predictions:
+        texts = [write_quantiles(self.levels, row) for row in quantiles.tolist()]
+        return Predictions(np.array(texts, dtype=object), None)
+
+
+def read_quantiles(texts: Array) -> tuple[Floats, Floats]:
+    """Levels (Q,) and quantiles (N, Q) of texts like `0.1:12.5 0.9:31.0`.
+
+    Raises:
+        DataError: A text is written in another way, or has other levels than the first.
+
+    Example:
+        >>> [part.tolist() for part in read_quantiles(["0.1:2.0 0.9:3.5", "0.1:-1.0 0.9:4.0"])]
+        [[0.1, 0.9], [[2.0, 3.5], [-1.0, 4.0]]]
+    """
+    rows = [[pair.partition(":")[::2] for pair in str(text).split()] for text in texts]
+    try:
+        table = np.array(rows, dtype=object).astype(np.float64)
+        levels, values = table[0, :, 0], table[:, :, 1]
+    except (ValueError, IndexError):
+        remedy = "Write every row's quantiles as 0.1:12.5 0.9:31.0"
+        raise DataError("these are no quantiles of the same levels", where="quantiles", found=_example(texts), remedy=remedy) from None
+    if (table[:, :, 0] != levels).any() or not (levels > 0).all() or not (levels < 1).all() or not np.isfinite(values).all():
+        raise DataError("all rows need finite quantiles of the same levels between 0 and 1", where="quantiles", found=_example(texts))
+    return levels, values
+
+
+def write_quantiles(levels: Sequence[float], values: Sequence[float]) -> str:
+    """A row's quantiles as one text.
+
+    Example:
+        >>> write_quantiles([0.1, 0.9], [2.0, 3.5])
+        '0.1:2.0 0.9:3.5'
+    """
+    return " ".join(f"{float(level)!r}:{float(value)!r}" for level, value in zip(levels, values, strict=True))
+
+
+def _example(texts: Array) -> str:
+    return repr(str(texts[0])[:60]) if len(texts) else "none"
+
 
 def _rising(outputs: Tensor) -> Tensor:
     """(n, Q) quantiles in units of the deviation, each no lower than the one before."""
+    import torch
+    from torch.nn import functional
+
     # By log σ: softplus leaves out what is beyond 1e-9, and these are read in double precision.
     return torch.cat([outputs[:, :1], -functional.logsigmoid(-outputs[:, 1:])], dim=1).cumsum(dim=1)
 

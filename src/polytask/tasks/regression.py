@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
+from polytask.tasks.boosting import Boosting
+from polytask.tasks.label_facts import LabelFacts
+from polytask.tasks.metric import Predictions
 from polytask.tasks.numbers import checked_units, numbers_of, standardised, units_of
-from polytask.tasks.task import Predictions, Targets, Task
+from polytask.tasks.task import Targets, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = NDArray[Any]
 
@@ -80,9 +84,20 @@ class Regression(Task):
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared error in units of the deviation."""
+        from torch.nn import functional
+
         return functional.mse_loss(outputs.squeeze(1), targets, reduction="none")
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Numbers in the original unit."""
         numbers = outputs.double().squeeze(1).numpy(force=True)
         return Predictions(numbers * self.deviation + self.mean, None)
+
+    def boosting(self) -> Boosting:
+        """A regressor with the squared error."""
+        return Boosting(lambda numbers: Predictions(numbers, None))
+
+    @classmethod
+    def suggested_by(cls, facts: LabelFacts) -> bool:
+        """Numbers; whole ones only where they are too many for classes, which are asked before."""
+        return facts.numeric

@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from polytask.errors import ConfigError, DataError
+from polytask.tasks.metric import Predictions
 from polytask.tasks.numbers import Array, numbers_of, refuse_rows
-from polytask.tasks.task import Predictions, Targets, Task, present
+from polytask.tasks.task import FlagColumn, Targets, Task, constant, present
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def join_events(target: str, labels: Array, events: NDArray[np.float64], column: str) -> NDArray[np.float64]:
+    """(N,) times of events, and with a minus sign times at which it had not happened yet.
+
+    Args:
+        target: The column of the times.
+        labels: (N,) times, NaN where there is none.
+        events: (N,) 1 where the event has happened then, 0 where it has not, NaN where it is not said.
+        column: The column of the events.
+
+    Raises:
+        DataError: A time is no number or not above 0, or it is not said whether the event has happened.
+    """
+    if labels.dtype.kind not in "iuf":
+        row = int(present(labels).argmax())
+        raise DataError("times are numbers", where=f"target {target!r}, row {row + 1}", found=repr(labels[row]))
+    numbers = labels.astype(np.float64)
+    early = np.flatnonzero(numbers <= 0)
+    if len(early):
+        remedy = "Give how long it took, or how long it has not happened"
+        raise DataError("a time is above 0", where=f"target {target!r}, row {early[0] + 1}", found=f"{numbers[early[0]]:g}", remedy=remedy)
+    open_ended = np.flatnonzero(np.isnan(events) & ~np.isnan(numbers))
+    if len(open_ended):
+        where = f"target {target!r}, row {open_ended[0] + 1}, column {column!r}"
+        remedy = "Write true or false, or leave the time empty too"
+        raise DataError("a time needs to be told whether the event has happened", where=where, found="nothing", remedy=remedy)
+    return Survival.labels(numbers, np.nan_to_num(events) > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +71,7 @@ class Survival(Task):
         ConfigError: No interval; edges that do not rise from above 0, or are not as many as there are intervals.
 
     Example:
+        >>> import torch
         >>> labels = Survival.labels(time=[2.0, 5.0, 8.0, np.nan], event=[True, False, True, False])
         >>> labels.tolist()
         [2.0, -5.0, 8.0, nan]
@@ -57,6 +87,7 @@ class Survival(Task):
 
     kind: ClassVar[str] = "survival"
     metrics: ClassVar[tuple[str, ...]] = ("concordance",)
+    flag_column: ClassVar[FlagColumn] = FlagColumn("event", join_events)
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
@@ -137,6 +168,9 @@ class Survival(Task):
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """−log of the likelihood, in nats."""
+        import torch
+        from torch.nn import functional
+
         K = self.intervals
         passed, event = (targets % (K + 1)).unsqueeze(1), (targets > K).unsqueeze(1)
         interval = torch.arange(K, device=targets.device)
@@ -150,9 +184,16 @@ class Survival(Task):
         Raises:
             ConfigError: The edges are not learned yet.
         """
+        import torch
+        from torch.nn import functional
+
         still = torch.exp(functional.logsigmoid(-outputs.double()).cumsum(dim=1)).numpy(force=True)
         before = np.concatenate([np.ones_like(still[:, :1]), still[:, :-1]], axis=1)
         return Predictions(((before + still) / 2 * np.diff(self._edges())).sum(axis=1), None)
+
+    def trivial(self, training: Array, targets: Array) -> Predictions:
+        """The median of the times, whether or not the event came."""
+        return constant(float(np.median(np.abs(training))), targets)
 
     def _edges(self) -> NDArray[np.float64]:
         """(K + 1,) with 0 as the first."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
+import pandas as pd
 
 from polytask.errors import ConfigError
 from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
-from polytask.tasks.task import Predictions, Targets, Task, present
+from polytask.tasks.metric import Predictions
+from polytask.tasks.prediction_columns import texts_in
+from polytask.tasks.task import LabelType, Targets, Task, present
 
-NO_TAG = "-"
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NO_TAG, OUTSIDE = "-", "O"
+"""Of a token without a label, and of one that is part of no entity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,7 @@ class Tagging(Task):
 
     kind: ClassVar[str] = "tagging"
     metrics: ClassVar[tuple[str, ...]] = ("entity-f1", "entity-precision", "entity-recall", "token-accuracy")
+    label_type: ClassVar[LabelType] = LabelType.SEQUENCE
     per_token: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -56,11 +62,6 @@ class Tagging(Task):
     def outputs(self) -> int:
         """One output per tag."""
         return len(self.classes)
-
-    def fitted(self, labels: Array) -> Self:
-        """The task itself: it learns nothing from the labels."""
-        del labels
-        return self
 
     def encode(self, labels: Array) -> Targets:
         """Codes of tags (N, L).
@@ -85,11 +86,36 @@ class Tagging(Task):
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, in nats."""
+        from torch.nn import functional
+
         return functional.cross_entropy(outputs, targets, reduction="none")
 
     def predict(self, outputs: Tensor) -> Predictions:
         """(N,) every row's most probable tags as one text."""
+        import torch
+
         lengths = (~torch.isnan(outputs).any(dim=2)).sum(dim=1).tolist()
         tags = decode_classes(self.classes, outputs.argmax(dim=2).numpy(force=True))
         texts = [" ".join(row[:length]) for row, length in zip(tags.tolist(), lengths, strict=True)]
         return Predictions(np.array(texts, dtype=object), None)
+
+    def trivial(self, training: Array, targets: Array) -> Predictions:
+        """No entity anywhere."""
+        del training
+        return Predictions(outside(targets), None)
+
+    @classmethod
+    def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
+        """A row's tags as one text."""
+        del task, classes
+        return texts_in(frame["target"]), texts_in(frame["prediction"])
+
+
+def outside(targets: Array) -> Array:
+    """Predictions that claim no entity anywhere.
+
+    Example:
+        >>> outside(["B-a O"]).tolist()
+        ['O O']
+    """
+    return np.array([" ".join([OUTSIDE] * len(target.split())) for target in targets], dtype=object)

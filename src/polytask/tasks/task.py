@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple, Self
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
 
 from polytask.errors import ConfigError
 from polytask.registry import find
 from polytask.registry.misfit import misfit
 from polytask.registry.rows import nearest
+from polytask.tasks.boosting import Boosting
+from polytask.tasks.label_facts import LabelFacts
+from polytask.tasks.metric import Metric, Predictions
+from polytask.tasks.prediction_columns import finite_numbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = NDArray[Any]
+
+
+class LabelType(StrEnum):
+    """What the label of one unit is."""
+
+    NUMBER = "number"
+    CLASS = "class"
+    SET = "set"
+    SEQUENCE = "sequence"
+
+
+class ReportView(StrEnum):
+    """What a report draws of a task's predictions."""
+
+    NONE = "none"
+    CONFUSION = "confusion"
+
+
+class FlagColumn(NamedTuple):
+    """A second column of a table, of true and false, that labels are made with.
+
+    Attributes:
+        option: The kind's option that names the column.
+        join: From the target's name, its labels (N,), the flags (N,) as 1, 0 or NaN, and their column's name to labels (N,).
+    """
+
+    option: str
+    join: Callable[[str, Array, NDArray[np.float64], str], Array]
 
 
 class Targets(NamedTuple):
@@ -33,21 +68,11 @@ class Targets(NamedTuple):
     labelled: NDArray[np.bool_]
 
 
-class Predictions(NamedTuple):
-    """A head's outputs in the form that metrics take.
-
-    Attributes:
-        values: (N,) class codes (int64), numbers in the original unit (float64), or a row's tags, labels or quantiles as one text.
-        probabilities: (N, C) float64 per class, or None where the kind has none.
-    """
-
-    values: Array
-    probabilities: Array | None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """One thing to predict.
+    """One thing to predict. A subclass owns all that is known of its kind: no other file asks which kind a task is.
+
+    Modules of kinds import PyTorch where they compute with tensors, and not above: who only reads predictions does not wait for it.
 
     Attributes:
         name: How labels, losses, weights and results call it.
@@ -60,10 +85,18 @@ class Task(ABC):
     metric: str = ""
 
     kind: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]
-    """Names of metrics; the first decides unless the task names another."""
+    metrics: ClassVar[tuple[str | Metric, ...]]
+    """Names of metrics, or metrics; the first decides unless the task names another."""
+    label_type: ClassVar[LabelType] = LabelType.NUMBER
+    """What the label of one unit is."""
     per_token: ClassVar[bool] = False
     """Whether labels and outputs belong to the tokens of a row: labels (N, L), outputs (N, L, outputs)."""
+    probability_of_event: ClassVar[bool] = False
+    """Whether the one output is the log-odds of an event, so that the task can stand in a chain of probabilities."""
+    report_view: ClassVar[ReportView] = ReportView.NONE
+    """What a report draws of its predictions."""
+    flag_column: ClassVar[FlagColumn | None] = None
+    """A second column of a table that its labels are made with."""
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
@@ -72,19 +105,35 @@ class Task(ABC):
         if not (isinstance(weight, int | float | np.integer | np.floating) and 0 <= weight < float("inf")):
             raise ConfigError("a task's weight is a number from 0 up", where=f"task {self.name!r}", found=self.weight)
         if not self.metric:
-            object.__setattr__(self, "metric", self.metrics[0])
-        if self.metric not in self.metrics:
-            where, remedy = f"task {self.name!r}, metric", nearest(str(self.metric), self.metrics)
-            raise ConfigError(f"a {self.kind} task has no such metric", where=where, found=repr(self.metric), remedy=remedy)
+            object.__setattr__(self, "metric", name_of(self.measures[0]))
+        self.metric_called(self.metric)
+
+    @property
+    def measures(self) -> tuple[str | Metric, ...]:
+        """All metrics of the task: those of its kind."""
+        return self.metrics
+
+    def metric_called(self, name: str) -> str | Metric:
+        """The entry of `measures` that has this name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        known = {name_of(metric): metric for metric in self.measures}
+        if name not in known:
+            where, remedy = f"task {self.name!r}, metric", nearest(str(name), tuple(known))
+            raise ConfigError(f"a {self.kind} task has no such metric", where=where, found=repr(name), remedy=remedy)
+        return known[name]
 
     @property
     @abstractmethod
     def outputs(self) -> int:
         """How many numbers the head gives for one labelled unit."""
 
-    @abstractmethod
     def fitted(self, labels: Array) -> Self:
-        """This task with whatever it learns from the training labels (units of measurement, for instance)."""
+        """This task with whatever it learns from the training labels (units of measurement, for instance); here itself."""
+        del labels
+        return self
 
     @abstractmethod
     def encode(self, labels: Array) -> Targets:
@@ -115,6 +164,56 @@ class Task(ABC):
     def predict(self, outputs: Tensor) -> Predictions:
         """What the outputs (N, `self.outputs`) mean; of tokens (N, L, `self.outputs`), NaN where a row has no more tokens."""
 
+    def trivial(self, training: Array, targets: Array) -> Predictions:
+        """What a predictor that never looks at the inputs says of the targets (n,); here the mean of the training targets.
+
+        Args:
+            training: (M,) in the coding of predictions, at least one.
+            targets: (n,) in the same coding.
+        """
+        return constant(float(np.mean(training)), targets)
+
+    def boosting(self) -> Boosting | None:
+        """What boosted trees learn in its place; None where they cannot."""
+        return None
+
+    def classes_in_order(self) -> Sequence[Any] | None:
+        """All classes as predictions write them, where their order counts; None where it does not."""
+        return None
+
+    @classmethod
+    def suggested_by(cls, facts: LabelFacts) -> bool:
+        """Whether such labels are taken for this kind where none is given."""
+        del facts
+        return False
+
+    @classmethod
+    def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that follow from all labels of a table's column, beside those that were given.
+
+        Args:
+            target: The column's name.
+            labels: (N,) with gaps.
+            options: Those that were given.
+        """
+        del target, labels, options
+        return {}
+
+    @classmethod
+    def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
+        """Targets and predictions of a table, in the coding that the kind's metrics take; here finite numbers.
+
+        Args:
+            task: The task's name.
+            frame: Its rows, with the columns target and prediction.
+            classes: Its classes in order, where they were given; only kinds whose labels are classes are given any.
+
+        Raises:
+            DataError: An entry cannot be read.
+        """
+        del classes
+        return finite_numbers(task, frame["target"]), finite_numbers(task, frame["prediction"])
+
     def to_dict(self) -> dict[str, object]:
         """Plain data from which `task_from_dict` makes the same task."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -144,3 +243,18 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
 def present(labels: Array) -> NDArray[np.bool_]:
     """(N,) True where a label is there: neither NaN nor None nor NA."""
     return np.asarray(~pd.isna(labels), dtype=np.bool_)
+
+
+def name_of(metric: str | Metric) -> str:
+    """The name of a metric that may be given by its name."""
+    return metric.name if isinstance(metric, Metric) else metric
+
+
+def constant(value: float | str, targets: Array) -> Predictions:
+    """The same value for every target.
+
+    Example:
+        >>> constant(2.0, np.array([1.0, 5.0])).values.tolist()
+        [2.0, 2.0]
+    """
+    return Predictions(np.full(len(targets), value, dtype=object if isinstance(value, str) else np.float64), None)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from polytask.architectures import MultiTaskModel
-from polytask.architectures.layers import layers_of
-from polytask.architectures.recon import Recon
 from polytask.training.loop import Loop
 
 
@@ -29,20 +27,18 @@ def choose_layers(
     Returns:
         Per layer the share of conflicts; None where nothing was to be chosen.
     """
-    sharing = model.architecture
-    if not isinstance(sharing, Recon) or not sharing.is_open:
+    wanted = model.architecture.wants_gradient_conflicts()
+    if wanted is None:
         return None
-    scores = stored["split"] if "split" in stored else conflicts_by_layer(sharing, loop_of(copy.deepcopy(model)))
-    sharing.split(scores)
-    model.spelled = f"recon(own=[{', '.join(sharing.own or ())}])"
+    scores = stored["split"] if "split" in stored else conflicts_by_layer(loop_of(copy.deepcopy(model)))
+    model.spelled = wanted.adopt(scores)
     return dict(scores)
 
 
-def conflicts_by_layer(sharing: Recon, loop: Loop) -> dict[str, float]:
-    """Train a network for as many epochs as the way of sharing asks for, and count conflicts layer by layer.
+def conflicts_by_layer(loop: Loop) -> dict[str, float]:
+    """Train a network for as many epochs as its way of sharing asks for, and count conflicts layer by layer.
 
     Args:
-        sharing: Whose layers are to be split.
         loop: Of a copy of the network: it is stepped, and of no use afterwards.
 
     Returns:
@@ -50,17 +46,18 @@ def conflicts_by_layer(sharing: Recon, loop: Loop) -> dict[str, float]:
         in which both tasks have a gradient there.
     """
     model = loop.state.model
-    trunk = cast("Recon", model.architecture).layers.encoder
-    layers = {path: list(layer.parameters(recurse=False)) for path, layer in layers_of(trunk).items()}
-    counted = {path: [0, 0] for path in layers}
+    wanted = model.architecture.wants_gradient_conflicts()
+    if wanted is None:
+        return {}
+    counted = {path: [0, 0] for path in wanted.layers}
     with torch.random.fork_rng(devices=()):
-        for _ in range(sharing.epochs):
+        for _ in range(wanted.epochs):
             model.train()
             for rows in loop.sampler.epoch(loop.state.epoch, loop.seed):
                 batches = {source: loop.data.training[source].rows.take(chosen) for source, chosen in rows.items()}
                 losses = [loss.mean for loss in loop.losses(batches).values()]
-                for path, cosines in _cosines(losses, layers).items():
-                    counted[path][0] += sum(cosine < sharing.severity for cosine in cosines)
+                for path, cosines in _cosines(losses, wanted.layers).items():
+                    counted[path][0] += sum(cosine < wanted.severity for cosine in cosines)
                     counted[path][1] += len(cosines)
                 loop.step(batches)
             loop.state.epoch += 1

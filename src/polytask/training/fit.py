@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.named import balancer_named
+from polytask.balancing.weighing import USUAL as USUAL_BALANCER
 from polytask.data import Buffered, Proportional, Sampler, Source, proportional_batch_sizes, sampler_named
 from polytask.encoders import LearnsFromInputs
 from polytask.encoders.initialisation import Matched, freeze, load_weights
@@ -63,7 +64,7 @@ def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, op
 def fit(
     model: MultiTaskModel,
     sources: Sequence[Source],
-    balancer: str | Balancer = "equal",
+    balancer: str | Balancer = USUAL_BALANCER,
     *,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
@@ -130,7 +131,7 @@ def fit(
 def make_loop(
     model: MultiTaskModel,
     sources: Sequence[Source],
-    balancer: str | Balancer = "equal",
+    balancer: str | Balancer = USUAL_BALANCER,
     *,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,

@@ -9,16 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import DataError
-from polytask.tasks import Task
-
-RANKED = "auc"
-"""The metric that compares rows of one class with rows of another."""
+from polytask.evaluation.metrics import metric_of
+from polytask.tasks import LabelType, Task
 
 
 def check_labels(tasks: Sequence[Task], part: str, truths: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a part of the rows in which a task has no labels, or labels of one class where that is not enough.
 
-    A task with classes learns nothing from rows of one class, and its `auc` is not defined on them.
+    A task with classes learns nothing from rows of one class, and a metric such as `auc` is not defined on them.
 
     Args:
         tasks: What is to be predicted.
@@ -48,5 +46,4 @@ def check_labels(tasks: Sequence[Task], part: str, truths: Mapping[str, NDArray[
 
 
 def _needs_two_classes(task: Task, part: str) -> bool:
-    has_classes = hasattr(task, "classes") and not task.per_token
-    return has_classes and (part == "training" or task.metric == RANKED)
+    return task.label_type in (LabelType.CLASS, LabelType.SET) and (part == "training" or metric_of(task).compares_classes)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polytask.architectures import EncoderPlan, NetworkPlan
+from polytask.architectures.names import USUAL_ARCHITECTURE
 from polytask.data import Source
 
 MEETING = 128
@@ -16,7 +17,7 @@ def plan_for(
     sources: Sequence[Source],
     encoder: str | None = None,
     encoder_options: Mapping[str, Any] | None = None,
-    architecture: str = "hard",
+    architecture: str = USUAL_ARCHITECTURE,
     hidden: Sequence[int] = (64,),
     initialisation: str = "framework",
 ) -> NetworkPlan:

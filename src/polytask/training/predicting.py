@@ -13,9 +13,9 @@ from torch import Tensor
 from polytask.architectures import MultiTaskModel
 from polytask.data.filed import pieces
 from polytask.encoders.mode import evaluating
-from polytask.evaluation.metrics import Outcome, find_metric, measure, relative
+from polytask.evaluation.metrics import measure, metric_of, relative
 from polytask.evaluation.trivial import trivial_outcome
-from polytask.tasks import Loss, Task, loss_of
+from polytask.tasks import Loss, Outcome, Task, loss_of
 from polytask.training.machine import Precision
 from polytask.training.preparation import Batch, PreparedSource
 
@@ -99,8 +99,8 @@ def outcomes_of(
 
 
 def measured(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
-    """Per task every metric that it names."""
-    return {task.name: measure(outcomes[task.name], task.metrics) for task in tasks}
+    """Per task every metric that it has."""
+    return {task.name: measure(outcomes[task.name], task.measures) for task in tasks}
 
 
 class Yardstick:
@@ -115,7 +115,7 @@ class Yardstick:
     """
 
     def __init__(self, tasks: Sequence[Task], training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> None:
-        self.metrics = {task.name: find_metric(task.metric) for task in tasks}
+        self.metrics = {task.name: metric_of(task) for task in tasks}
         self.trivial = {task.name: self._trivial(task, training, validation) for task in tasks}
 
     def relative(self, outcomes: Mapping[str, Outcome]) -> tuple[dict[str, float], dict[str, float]]:
@@ -125,8 +125,7 @@ class Yardstick:
 
     def _trivial(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
         seen, held_out = (_truths(task.name, sources) for sources in (training, validation))
-        outcome = trivial_outcome(task.kind, seen, held_out, levels=getattr(task, "levels", ()))
-        return self.metrics[task.name].function(outcome)
+        return self.metrics[task.name].function(trivial_outcome(task, seen, held_out))
 
 
 def _truths(task: str, sources: Mapping[str, PreparedSource]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from polytask.datasets.tables.targets import task_for
 from polytask.errors import DataError, inside
 from polytask.options import TableOptions
 from polytask.seeds import seed_of
-from polytask.tasks import Task
+from polytask.tasks import LabelType, Task
 
 Array = NDArray[Any]
 
@@ -104,7 +104,7 @@ def _check_test_rows(
             if task.name in table.labels
         ]
         labels = pd.Series(np.concatenate([own.astype(object) for own in there])).dropna()
-        wanted = 2 if hasattr(task, "classes") else 1
+        wanted = 1 if task.label_type is LabelType.NUMBER else 2
         if labels.nunique() < wanted:
             found = f"{len(labels)} labels" + (f", all {labels.iloc[0]!r}" if len(labels) else "")
             remedy = "Give more rows with labels, or a larger test_share"

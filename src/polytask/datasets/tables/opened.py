@@ -17,12 +17,12 @@ from polytask.data.filed import new_array
 from polytask.data.prescribed import by_column, by_time
 from polytask.data.reading import check_features, check_targets, open_table
 from polytask.data.reading.limits import place
-from polytask.datasets.tables.survival import event_column, signed
-from polytask.datasets.tables.targets import labels_of
+from polytask.datasets.tables.survival import event_column, labels_of_target
+from polytask.datasets.tables.targets import kind_called
 from polytask.errors import ConfigError, DataError, inside
 from polytask.options import TableOptions
 from polytask.registry.rows import nearest
-from polytask.tasks import Task
+from polytask.tasks import LabelType, Task
 
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -77,10 +77,7 @@ class OpenedTable:
         """Per target (N,) its labels."""
         table = self.special
         with inside(self.file.path):
-            return {
-                target: labels_of(table[target]) if event is None else signed(table[target], table[event], target)
-                for target, event in self.events.items()
-            }
+            return {target: labels_of_target(table, target, kind) for target, kind in self.options.targets.items()}
 
     def check(self, tasks: Sequence[Task], coding: Columns | None = None) -> None:
         """Refuse labels that the tasks cannot have, and inputs that cannot be coded.
@@ -99,10 +96,10 @@ class OpenedTable:
     def notes(self) -> list[str]:
         """What is odd about the table, a line each; what cannot be is refused."""
         targets, where = list(self.options.targets), str(self.file.path)
-        given = {target: (kind or "").partition("(")[0] for target, kind in self.options.targets.items()}
-        kinds = {target: "category" for target, kind in given.items() if kind in {"binary", "multiclass", "ordinal"}}
+        types = {target: kind_called(kind).label_type for target, kind in self.options.targets.items() if kind is not None}
+        kinds = {target: "category" for target, label in types.items() if label is LabelType.CLASS}
         # Sets of labels may well be there once only.
-        plain = [target for target in targets if not self.events[target] and given[target] != "multilabel"]
+        plain = [target for target in targets if not self.events[target] and types.get(target) is not LabelType.SET]
         found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
         sample = next(self.chunks())[[*self.features, *plain]]  # a first chunk is enough to look odd
         return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *check_features(sample, plain, where)]

@@ -1,19 +1,17 @@
-"""Targets in two columns: how long, and whether it has happened."""
+"""Targets in two columns, as how long, and whether it has happened."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data.columns import Boolean
-from polytask.datasets.tables.targets import labels_of
-from polytask.errors import DataError
+from polytask.datasets.tables.targets import kind_called, labels_of
 from polytask.registry.spelling import spelled_component
-from polytask.tasks import Survival, Task
+from polytask.tasks import Task
 
 Array = NDArray[Any]
 
@@ -27,32 +25,23 @@ def event_column(kind: str | None) -> str | None:
     """
     if kind is None:
         return None
-    name, options = spelled_component("task kind", kind)
-    return str(options["event"]) if name == "survival" and "event" in options else None
+    flag, options = kind_called(kind).flag_column, spelled_component("task kind", kind)[1]
+    return str(options[flag.option]) if flag is not None and flag.option in options else None
 
 
-def signed(times: pd.Series[Any], events: pd.Series[Any], target: str) -> NDArray[np.float64]:
-    """(N,) times of events, and with a minus sign times at which it had not happened yet.
+def labels_of_target(table: pd.DataFrame, target: str, kind: str | None) -> Array:
+    """(N,) the labels of a column, made with a second one where its kind names it: `survival(event=died)`.
 
     Raises:
-        DataError: A time is no number; whether it has happened is not true or false, or is missing beside a time.
+        DataError: A column that cannot be one of labels, or two that do not go together.
     """
-    found = Boolean(str(events.name)).encode(events)[:, 0]
-    labels = labels_of(times)
-    if labels.dtype.kind not in "iuf":
-        row = int(pd.notna(labels).argmax())
-        raise DataError("times are numbers", where=f"target {target!r}, row {row + 1}", found=repr(labels[row]))
-    numbers = labels.astype(np.float64)
-    early = np.flatnonzero(numbers <= 0)
-    if len(early):
-        remedy = "Give how long it took, or how long it has not happened"
-        raise DataError("a time is above 0", where=f"target {target!r}, row {early[0] + 1}", found=f"{numbers[early[0]]:g}", remedy=remedy)
-    open_ended = np.flatnonzero(np.isnan(found) & ~np.isnan(numbers))
-    if len(open_ended):
-        where = f"target {target!r}, row {open_ended[0] + 1}, column {events.name!r}"
-        remedy = "Write true or false, or leave the time empty too"
-        raise DataError("a time needs to be told whether the event has happened", where=where, found="nothing", remedy=remedy)
-    return Survival.labels(numbers, np.nan_to_num(found) > 0)
+    column = event_column(kind)
+    if kind is None or column is None:
+        return labels_of(table[target])
+    flags = Boolean(column).encode(table[column])[:, 0]
+    flag = kind_called(kind).flag_column
+    labels = labels_of(table[target])
+    return labels if flag is None else flag.join(target, labels, flags, column)
 
 
 def events_of(kinds: Mapping[str, str | Task | None]) -> dict[str, str]:
@@ -74,7 +63,7 @@ def labels_of_targets(table: pd.DataFrame, kinds: Mapping[str, str | Task | None
     """
     events = events_of(kinds)
     return {
-        str(name): signed(table[name], table[events[name]], str(name)) if name in events else labels_of(table[name])
+        str(name): labels_of_target(table, str(name), str(kinds[name]) if name in events else None)
         for name in table
         if name not in set(events.values())
     }

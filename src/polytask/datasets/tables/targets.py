@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
@@ -17,11 +15,10 @@ from polytask.errors import ConfigError, DataError
 from polytask.registry import find
 from polytask.registry.misfit import misfit
 from polytask.registry.spelling import spelled_component
-from polytask.tasks import Multilabel, Task
-from polytask.tasks.multilabel import JOINT, NONE_OF_THEM
+from polytask.tasks import LabelType, Multilabel, Task
+from polytask.tasks.label_facts import LabelFacts, suggested_kind
 
 Array = NDArray[Any]
-FEW_CLASSES, SHARE_OF_CLASSES = 20, 0.05
 MANY_WORDS = 50
 """So many different words and more are no classes unless most of them are there more than once."""
 SETS = (list, tuple, set, frozenset, np.ndarray)
@@ -101,31 +98,28 @@ def _numbers(column: pd.Series[Any], there: NDArray[np.bool_]) -> Array:
 def kind_of_sets(column: pd.Series[Any]) -> str | None:
     """What lists of labels are taken for: none of the lists that there are is a class."""
     there = column.dropna()
-    return "multilabel" if len(there) and isinstance(there.iloc[0], SETS) else None
+    return suggested_kind(LabelFacts(0, len(there), sets=True)) if len(there) and isinstance(there.iloc[0], SETS) else None
 
 
-def inferred_kind(labels: Array) -> str:
-    """The kind of task that a column's labels look like.
+def kind_called(spelled: str) -> type[Task]:
+    """The class of a kind, with options or without: `ordinal(classes=[low, high])`.
 
-    Two different labels are `binary`; other words, and few whole numbers (up to 20, and up to a twentieth of the labels), are
-    `multiclass`; all else is `regression`.
+    Raises:
+        ConfigError: There is no such kind, or its options cannot be read.
 
     Example:
-        >>> inferred_kind(np.array([0, 1, 1])), inferred_kind(np.array(["a", "b", "c"])), inferred_kind(np.array([0.5, 1.5, np.nan]))
-        ('binary', 'multiclass', 'regression')
+        >>> kind_called("binary(positive_weight=2)").__name__
+        'Binary'
     """
-    there = pd.Series(labels).dropna()
-    distinct = there.nunique()
-    if there.dtype.kind not in "iuf":
-        return "binary" if distinct <= 2 else "multiclass"
-    whole = bool((there == there.round()).all())
-    if whole and distinct <= 2:
-        return "binary"
-    return "multiclass" if whole and distinct <= min(FEW_CLASSES, SHARE_OF_CLASSES * len(there)) else "regression"
+    found: type[Task] = find("task kind", spelled_component("task kind", spelled)[0]).resolve()
+    return found
 
 
 def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: float = 1.0) -> Task:
     """The task of a target column.
+
+    Where no kind is given, two different labels are `binary`; other words, and few whole numbers (up to 20, and up to a twentieth of
+    the labels), are `multiclass`; all else is `regression`.
 
     Args:
         name: Of the column.
@@ -148,19 +142,18 @@ def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: f
     where = f"target {name!r}"
     if kind is None:
         _check_words(name, labels)
-    chosen, options = spelled_component("task kind", kind or inferred_kind(labels))
-    target = find("task kind", chosen).resolve()
+    spelled = kind or suggested_kind(LabelFacts.of(labels))
+    target, (chosen, options) = kind_called(spelled), spelled_component("task kind", spelled)
     if target.per_token:
         raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
-    options.pop("event", None)  # a column of the table, which `labels` knows of
-    has_classes = "classes" in inspect.signature(target).parameters
-    if has_classes and "classes" not in options:
-        options["classes"] = _classes(name, labels, chosen, options)
+    if target.flag_column is not None:
+        options.pop(target.flag_column.option, None)  # a column of the table, which `labels` knows of
+    options |= target.options_from_labels(name, labels, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
     except TypeError as error:
         raise misfit(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
-    if not has_classes:
+    if target.label_type is LabelType.NUMBER:
         _check_numbers(name, labels, chosen)
     task.values(labels)  # what this kind cannot have is refused now, by the row of the whole table
     return task
@@ -198,33 +191,3 @@ def _check_numbers(name: str, labels: Array, kind: str) -> None:
     if len(bad):
         remedy = f"Take another kind than {kind}, or mend the cell"
         raise DataError("a label is no number", where=f"target {name!r}, row {bad[0] + 1}", found=repr(labels[bad[0]]), remedy=remedy)
-
-
-def _classes(name: str, labels: Array, kind: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
-    found = classes_of(labels, str(options.get("separator", JOINT)) if kind == "multilabel" else None)
-    if kind == "ordinal" and not all(isinstance(label, int | float) for label in found):
-        remedy = f"Write {name}=ordinal(classes=[{', '.join(map(str, found))}]), from the lowest to the highest"
-        raise ConfigError("words have no order of their own", where=f"target {name!r}, kind 'ordinal'", remedy=remedy)
-    return found
-
-
-def classes_of(labels: Array, separator: str | None = None) -> tuple[Any, ...]:
-    """The different labels in order, of numbers by size, of words by letter; with a separator, those between separators.
-
-    Example:
-        >>> classes_of(np.array([2.0, 10.0, np.nan])), classes_of(np.array(["b|a", "-", "c"]), "|")
-        ((2, 10), ('a', 'b', 'c'))
-    """
-    there = pd.Series(labels).dropna()
-    cells = there.tolist() if separator is None else [part for cell in there for part in _parts(cell, separator)]
-    plain = {int(value) if isinstance(value, float) and value.is_integer() else value for value in cells}
-    try:
-        return tuple(sorted(plain))
-    except TypeError:  # words and numbers have no order
-        return tuple(sorted(plain, key=lambda label: (type(label).__name__, str(label))))
-
-
-def _parts(cell: Any, separator: str) -> list[Any]:  # noqa: ANN401 - a text, or several labels
-    if not isinstance(cell, str):
-        return list(cell)
-    return [] if cell == NONE_OF_THEM else cell.split(separator)

@@ -1,0 +1,91 @@
+"""How kinds of task read the targets and predictions of a table of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.errors import ConfigError, DataError
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+BOTH = ("target", "prediction")
+
+
+def numbers_in(column: pd.Series[Any]) -> Floats:
+    """The column as numbers, also those written as text; NaN where it is none.
+
+    Example:
+        >>> numbers_in(pd.Series(["1.5", "x"])).tolist()
+        [1.5, nan]
+    """
+    return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+
+
+def finite_numbers(task: str, column: pd.Series[Any]) -> Floats:
+    """The column as numbers.
+
+    Raises:
+        DataError: One is no number, or not finite.
+    """
+    values = numbers_in(column)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        found = f"{int(bad.sum())} others, {column.iloc[int(bad.argmax())]!r} first"
+        raise DataError("only finite numbers can be compared", where=f"predictions, task {task}, column {str(column.name)!r}", found=found)
+    return values
+
+
+def class_codes(task: str, frame: pd.DataFrame) -> tuple[Array, Array]:
+    """Codes over the labels of both columns: as numbers where both hold nothing else, or else as text ("1" is not "01").
+
+    Raises:
+        DataError: No prediction is the label of any target.
+    """
+    columns = [frame[column] for column in BOTH]
+    if not _all_numbers(*columns):
+        columns = [column.map(str) for column in columns]
+    # As objects numbers compare as in Python: 3 is 3.0, and no integer is rounded.
+    codes, _ = pd.factorize(np.concatenate([column.to_numpy(dtype=object) for column in columns]), sort=True)
+    actual, guessed = codes[: len(frame)], codes[len(frame) :]
+    if not np.isin(guessed, actual).any():
+        found = f"target {frame['target'].iloc[0]!r}, prediction {frame['prediction'].iloc[0]!r}"
+        remedy = "Write labels in the same way in both columns"
+        raise DataError("no prediction is a label that any target has", where=f"predictions, task {task}", found=found, remedy=remedy)
+    return actual, guessed
+
+
+def codes_in_order(task: str, frame: pd.DataFrame, classes: Sequence[Any]) -> tuple[Array, Array]:
+    """Codes in the order of the classes: compared as numbers where all are numbers, or else as text.
+
+    Raises:
+        ConfigError: A class stands there twice.
+        DataError: A label is none of the classes.
+    """
+    columns, known = [frame[column] for column in BOTH], pd.Series(list(classes), dtype=object)
+    if not _all_numbers(*columns, known):
+        columns, known = [column.map(str) for column in columns], known.map(str)
+    if known.duplicated().any():
+        raise ConfigError("every class stands once in the list", where=f"classes[{task!r}]", found=tuple(classes))
+    index, codes = pd.Index(known, dtype=object), []
+    for name, column in zip(BOTH, columns, strict=True):
+        codes.append(index.get_indexer(pd.Index(column, dtype=object)))
+        if (codes[-1] < 0).any():
+            found, where = repr(column.iloc[int((codes[-1] < 0).argmax())]), f"predictions, task {task}, column {name!r}"
+            remedy = f"Known classes: {', '.join(map(str, classes))}"
+            raise DataError("a label is none of the classes", where=where, found=found, remedy=remedy)
+    return codes[0], codes[1]
+
+
+def texts_in(column: pd.Series[Any]) -> Array:
+    """The column as it is, as objects."""
+    return column.to_numpy(dtype=object)
+
+
+def _all_numbers(*columns: pd.Series[Any]) -> bool:
+    return all(isinstance(value, Number) for column in columns for value in column.unique().tolist())
