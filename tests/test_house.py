@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from joblib.externals.loky.backend import reduction
 import polytask
 from polytask import errors
 from polytask.errors import ConfigError, PolytaskError
-from polytask.registry import Row, all_rows, find
+from polytask.registry import Row, all_rows, find, names, rows_of
 from polytask.registry.rows import GROUPS
 
 SOURCE = Path(polytask.__file__).parent
@@ -99,6 +100,13 @@ def test_every_package_has_its_level() -> None:
     assert {package_of(path) for path in FILES} - {"__init__", "__main__"} <= set(LEVEL)
 
 
+@pytest.mark.parametrize("module", ["polytask.tasks", "polytask.evaluation", "polytask.evaluation.verdict"])
+def test_what_reads_predictions_does_not_wait_for_torch(module: str) -> None:
+    program = f"import sys, {module}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize("module", ["polytask", "polytask.errors", "polytask.registry", "polytask.seeds", "polytask.cli"])
 def test_light_modules_import_nothing_heavy(module: str) -> None:
     program = f"import sys, {module}; print(sorted({{'torch', 'pandas', 'scipy', 'numpy'}} & set(sys.modules)))"
@@ -149,6 +157,95 @@ def test_what_is_public_says_what_it_is(path: Path) -> None:
     # Overloads and the stubs of typing have no body to document.
     overloads = {node.name for node in methods if any("overload" in ast.unparse(d) for d in node.decorator_list)}
     assert not set(nameless) - overloads
+
+
+def words_of(node: ast.AST) -> list[object]:
+    """The constants that a literal is or holds; None for a part that is no constant."""
+    parts = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+    return [part.value if isinstance(part, ast.Constant) else None for part in parts]
+
+
+def branches_on(tree: ast.AST, known: set[str]) -> list[int]:
+    """Lines that ask which of these words something is: comparisons, membership, cases, tables with such keys, lists of such words."""
+    lines = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare():
+                words = [word for side in (node.left, *node.comparators) for word in words_of(side)]
+                lines += [node.lineno] if known & {word for word in words if isinstance(word, str)} else []
+            case ast.MatchValue(value=ast.Constant(value=str(word))):
+                lines += [node.lineno] if word in known else []
+            case ast.Dict(keys=[_, *_]):
+                keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+                lines += [node.lineno] if set(keys) <= known else []
+            case ast.Tuple() | ast.List() | ast.Set():
+                words = words_of(node)
+                lines += [node.lineno] if len(words) > 1 and set(words) <= known else []
+    return lines
+
+
+def asks_for_class(tree: ast.AST, classes: set[str]) -> list[int]:
+    """Lines that ask whether something is of one of these classes."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")
+        if {part.rpartition(".")[2] for part in re.split(r"[^\w.]+", ast.unparse(node.args[1]))} & classes
+    ]
+
+
+def classes_of(group: str) -> set[str]:
+    """The names of the classes of a group's components."""
+    return {row.target.rpartition(":")[2] for row in rows_of(group)}
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('task.kind == "binary"', True),
+        ('kind in ("binary", "tagging")', True),
+        ('{"binary": 1, "count": 2}', True),
+        ('KINDS = ("binary", "count")', True),
+        ('match kind:\n case "binary": pass', True),
+        ("isinstance(task, Ordinal)", True),
+        ("isinstance(task, (tasks.Ordinal, Other))", True),
+        ('{"count": 1, "total": 2}', False),
+        ('frame.agg(["mean", "count"])', False),
+        ('raise ConfigError("a chain is of binary tasks", found="binary")', False),
+        ('def fit(kind: str = "binary"): ...', False),
+        ("isinstance(task, Task)", False),
+    ],
+)
+def test_branches_on_kinds_are_seen(line: str, found: bool) -> None:
+    tree = ast.parse(line)
+    assert bool(branches_on(tree, {"binary", "count", "tagging"}) or asks_for_class(tree, {"Ordinal"})) is found
+
+
+@pytest.mark.parametrize(("group", "owner"), [("task kind", "tasks"), ("architecture", "architectures")])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nobody_else_asks_which_kind_or_architecture_it_is(path: Path, group: str, owner: str) -> None:
+    if package_of(path) not in (owner, "registry"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert not branches_on(tree, set(names(group))) + asks_for_class(tree, classes_of(group))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nobody_else_imports_one_way_of_sharing(path: Path) -> None:
+    if package_of(path) not in ("architectures", "registry"):
+        modules = {row.target.partition(":")[0] for row in rows_of("architecture")}
+        nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+        assert not {node.module for node in nodes} & modules
+        assert not {alias.name for node in nodes for alias in node.names} & classes_of("architecture")
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if package_of(path) in ("training", "gradients")], ids=lambda path: path.name)
+def test_training_and_gradients_name_no_method(path: Path) -> None:
+    """Neither a balancer, a wrapper nor a way of sharing: they ask what it needs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    methods = {row.name for group in ("balancer", "balancer wrapper", "architecture") for row in rows_of(group)}
+    assert not methods & {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert not imported & {name for group in ("balancer", "balancer wrapper", "architecture") for name in classes_of(group)}
 
 
 @pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.group} {row.name}")

@@ -30,6 +30,7 @@ def test_no_other_constant_is_better_on_the_training_targets(seed: int) -> None:
     counts = generator.poisson(3, size=40).astype(np.float64)
     ranks = generator.integers(0, 5, size=40)
     numbers = generator.normal(size=40)
+    pairs = [np.full(40, f"0.1:{a} 0.7:{b}", dtype=object) for a in numbers for b in numbers]
     cases = (
         (Count(name="t"), "poisson-deviance", counts, [np.full(40, rate) for rate in np.linspace(0.5, 8, 60)]),
         (Ordinal(name="t", classes=tuple(range(5))), "rank-error", ranks, [np.full(40, rank) for rank in range(5)]),
@@ -37,7 +38,7 @@ def test_no_other_constant_is_better_on_the_training_targets(seed: int) -> None:
             Quantile(name="t", levels=(0.1, 0.7)),
             "pinball",
             numbers,
-            [np.full(40, f"0.1:{a} 0.7:{b}", dtype=object) for a in numbers for b in numbers],
+            pairs,
         ),
     )
     for task, metric, targets, others in cases:
