@@ -18,6 +18,7 @@ from polytask.architectures import MultiTaskModel
 from polytask.data import Source, split
 from polytask.encoders import MLP, Conv, Encoder
 from polytask.errors import ConfigError, DataError, NonFiniteError, PolytaskError
+from polytask.gradients import Backward
 from polytask.registry import find, names
 from polytask.seeds import seed_of
 from polytask.tasks import Multiclass, Regression, Task
@@ -54,6 +55,23 @@ def same(first: Run, second: Run) -> bool:
     """Whether two runs have the same weights and history, bit for bit."""
     weights = zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in weights) and first.history.equals(second.history)
+
+
+def test_one_loop_and_one_balancer_are_made(table: Table, three_tasks: tuple[Task, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop measures trivial predictors: a second one would take its time before the first step."""
+    made: list[type] = []
+    for kind in (loop_module.Yardstick, Backward):
+        monkeypatch.setattr(kind, "__init__", _counted(kind.__init__, made, kind))
+    make_loop(network(three_tasks), [table()], **CHOICES)
+    assert made.count(loop_module.Yardstick) == made.count(Backward) == 1
+
+
+def _counted(real: Callable[..., None], made: list[type], kind: type) -> Callable[..., None]:
+    def init(self: object, *given: Any, **named: Any) -> None:
+        made.append(kind)
+        real(self, *given, **named)
+
+    return init
 
 
 def test_it_learns_three_kinds_with_gaps(table: Table, three_tasks: tuple[Task, ...]) -> None:

@@ -65,9 +65,9 @@ def strings_of(path: Path) -> set[str]:
 def test_the_engine_knows_no_method_by_name() -> None:
     """A balancer declares what it needs; only the door to training has a default."""
     folder = Path(polytask.__file__).parent
-    files = [*(folder / "training").glob("*.py"), *(folder / "gradients").glob("*.py")]
-    found = {path.name: strings_of(path) & set(names("balancer")) for path in files}
-    assert found.pop("fit.py") == {"equal"}
+    files = [*(folder / "training").rglob("*.py"), *(folder / "gradients").rglob("*.py")]
+    found = {str(path.relative_to(folder)): strings_of(path) & set(names("balancer")) for path in files}
+    assert found.pop("training/fit.py") == {"equal"}
     assert not any(found.values())
 
 

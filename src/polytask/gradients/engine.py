@@ -150,7 +150,7 @@ class Backward:
         needs = self.balancer.needs()
         if not isinstance(losses, Mapping):
             return self._replay(needs, losses, batches, penalty, counts)
-        if self._asks_again(needs):
+        if self.balancer.looks_again or self.balancer.batches > 1:
             raise closure_needed()
         given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
         # Representations of a frozen trunk lead to no parameter.
@@ -160,10 +160,8 @@ class Backward:
     @property
     def asks_again(self) -> bool:
         """Whether the balancer asks for losses more than once, so that a function has to give them."""
-        return self._asks_again(self.balancer.needs())
-
-    def _asks_again(self, needs: Needs) -> bool:
-        return self.balancer.looks_again or self.balancer.batches > 1 or isinstance(needs, CrossGramian | Lookahead)
+        balancer = self.balancer
+        return balancer.looks_again or balancer.batches > 1 or isinstance(balancer.needs(), CrossGramian | Lookahead)
 
     @property
     def sent(self) -> int:

@@ -157,13 +157,15 @@ def make_loop(
     chosen = resolved(chosen, model, data, precision, batch_sizes, workers=1)
     sampler = _sampler(data, batch_sizes, chosen)
 
-    def loop_of(network: MultiTaskModel, balancer: str | Balancer) -> Loop:
-        return Loop(new_state(network, make_balancer(balancer, data.tasks, seed), chosen), data, sampler, chosen, precision, seed)
+    def trial_loop(network: MultiTaskModel) -> Loop:
+        """Return a loop for a copy of the network, with a copy of the balancer: both keep what they are."""
+        trial = make_balancer(copy.deepcopy(balancer), data.tasks, seed)
+        return Loop(new_state(network, trial, chosen), data, sampler, chosen, precision, seed)
 
     with threads(chosen.threads):
-        split = choose_layers(model, known, lambda network: loop_of(network, copy.deepcopy(balancer)))
+        split = choose_layers(model, known, trial_loop)
     unfreeze(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
-    state = loop_of(model, balancer).state
+    state = new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
     state.observer = observer
     _check_memory(state.backward.balancer, chosen)
     if chosen.accumulate > 1 and isinstance(state.backward.balancer.needs(), Representations):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,16 +117,17 @@ class Loop:
     def _backward(self, batches: Batches) -> Report:
         """Fill `.grad` from this step's batches, whole or in micro-batches, in one look or in several."""
         state, parts = self.state, self.options.accumulate
+        penalty = state.model.architecture.penalty
         if parts == 1 and not state.backward.asks_again:
             features: list[Tensor] = []
             losses = self.losses(batches, seen=features)
-            return state.backward(losses, features=features, penalty=self._penalty(1))
+            return state.backward(losses, features=features, penalty=penalty)
         if state.backward.balancer.batches > 1:
             parts = state.backward.balancer.batches
-            return state.backward(self._losses_of_part, list(enumerate(micro_batches(batches, parts))), penalty=self._penalty(1))
+            return state.backward(self._losses_of_part, list(enumerate(micro_batches(batches, parts))), penalty=penalty)
         counts = _counts(batches) if parts > 1 else None
         if parts > 1 and not counts:
-            return state.backward({}, penalty=self._penalty(1))
+            return state.backward({}, penalty=penalty)
         report = Report({}, {})
         for numbered in enumerate(micro_batches(batches, parts)):
             latest = self._micro_step(numbered, counts)
@@ -134,19 +135,16 @@ class Loop:
         return report
 
     def _micro_step(self, numbered: tuple[int, Batches], counts: Mapping[str, int] | None) -> Report:
-        penalty = self._penalty(self.options.accumulate)
+        parts, whole = self.options.accumulate, self.state.model.architecture.penalty
+
+        def penalty() -> Tensor | None:
+            """Of a step in parts, every part takes its part of what the architecture adds beside the balancer."""
+            found = whole()
+            return None if found is None else found / parts
+
         if self.state.backward.asks_again:
             return self.state.backward(self._losses_of_part, [numbered], penalty=penalty, counts=counts)
         return self.state.backward(self._losses_of_part(numbered), penalty=penalty, counts=counts)
-
-    def _penalty(self, parts: int) -> Callable[[], Tensor | None]:
-        """What the architecture adds beside the balancer; a step in parts takes a part of it with each."""
-
-        def penalty() -> Tensor | None:
-            whole = self.state.model.architecture.penalty()
-            return None if whole is None else whole / parts
-
-        return penalty
 
     def _losses_of_part(self, numbered: tuple[int, Batches]) -> dict[str, Loss]:
         number, batches = numbered

@@ -28,6 +28,7 @@ class PerTask(GradientStrategy):
         needs_gramian: Whether it will ask for Gramians in any case.
         features: The representations, for the batched route.
         last: Whether norms are those of the last layer alone.
+        rows: The rows, from the first micro-batch on.
     """
 
     groups: Groups = "whole"
@@ -35,43 +36,46 @@ class PerTask(GradientStrategy):
     needs_gramian: bool = False
     features: Features = ()
     last: bool = False
-    _buffer: JacobianBuffer | None = field(init=False, default=None)
+    rows: JacobianBuffer = field(init=False)
+    _begun: bool = field(init=False, default=False)
 
     def take(self, losses: Losses, *, keep: bool) -> None:
         """Backpropagate every task's loss, and add to its row."""
         context = self.context
-        if self._buffer is None:
-            self._buffer = context.jacobian(losses)
-        rows = self._buffer
+        if not self._begun:
+            self.rows, self._begun = context.jacobian(losses), True
+        rows = self.rows
+        shared = rows.flat_params.parameters
         if context.batched and self.features and self.wanted is None:
-            walk = HeadWalk(losses, self.features, context.shared_parameters(losses).parameters, context.scaler)
-            found, private = walk.run(context.stack, keep=keep)
+            found, private = HeadWalk(losses, self.features, shared, context.scaler).run(context.stack, keep=keep)
             slopes = [(z, of_feature.names, of_feature.stack) for z, of_feature in zip(self.features, found, strict=True)]
-            batched_gradients(slopes, rows.flat_params.parameters, rows.add, keep=keep)
+            batched_gradients(slopes, shared, rows.add, keep=keep)
         else:
-            shared = rows.flat_params.parameters
             private = per_task_gradients(losses, shared, rows.add, wanted=self.wanted, scaler=context.scaler, keep=keep)
         for task, (parameters, gradients) in private.items():
             self.accumulator.hold_private(task, parameters, gradients)
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
-        """Bring rows into the order of the tasks."""
-        self.restrict(names)
-        # A row is finite exactly where its length is, and lengths come with the Gramian: no further look at the rows is needed.
-        fine = torch.isfinite(self.gramian().diagonal()).tolist() if self.needs_gramian else self._rows().finite()
-        finite = dict(zip(self._with_rows(), fine, strict=True))
+        """Bring the rows into the order of the tasks."""
+        with_rows = self._arrange(names)
+        if self.needs_gramian:
+            # A row is finite exactly where its length is, and lengths come with the Gramian: no further look at the rows is needed.
+            self.found_gramians = self.rows.gramians(self.groups)
+            fine = torch.isfinite(self.found_gramians.sum(0).diagonal()).tolist()
+        else:
+            fine = self.rows.finite()
+        finite = dict(zip(with_rows, fine, strict=True))
         return [finite.get(task, True) for task in names]
 
     def restrict(self, names: tuple[str, ...]) -> None:
         """Go on with the rows of these tasks."""
-        self.names, self.found_gramians = names, None
-        self._rows().arrange(self._with_rows(), self.context.scale)
+        self.found_gramians = None
+        self._arrange(names)
 
     def norms(self) -> Tensor:
         """Return ‖g_t‖ (T,) in float64."""
         if self.last:
-            rows = self._rows()
-            return rows.norms_of(rows.flat_params.last_layer())
+            return self.rows.norms_of(self.rows.flat_params.last_layer())
         return self.gramian().diagonal().sqrt()
 
     def gramian(self) -> Tensor:
@@ -81,46 +85,42 @@ class PerTask(GradientStrategy):
     def gramians(self) -> Tensor:
         """Return a Gramian per group that was asked for (K, T, T) in float64."""
         if self.found_gramians is None:
-            self.found_gramians = self._rows().gramians(self.groups)
+            self.found_gramians = self.rows.gramians(self.groups)
         return self.found_gramians
 
     def jacobian(self) -> Tensor:
         """Return the rows (T, P)."""
-        return self._rows().jacobian()
+        return self.rows.jacobian()
 
     @property
     def columns(self) -> tuple[tuple[slice, ...], ...]:
         """Per group of parameters its columns."""
-        return self._rows().flat_params.groups(self.groups)
+        return self.rows.flat_params.groups(self.groups)
 
     def fill(self, answer: Answer, *, heads: bool) -> None:
         """Combine the rows, and release the private gradients."""
-        rows = self._rows()
-        direction, reached = self._direction(answer), rows.reached()
         weights = head_weights(answer, len(self.names), heads=heads)
-        views = rows.flat_params.views(direction)
+        direction, reached = self._direction(answer), self.rows.reached()
+        flat_params = self.rows.flat_params
         # A parameter that no task of the step reaches stays without a gradient: a zero would let weight decay and momentum move it.
-        gradients = [view if some else None for view, some in zip(views, reached, strict=True)]
-        self.accumulator.add_combined(rows.flat_params.parameters, gradients)
+        gradients = [view if some else None for view, some in zip(flat_params.views(direction), reached, strict=True)]
+        self.accumulator.add_combined(flat_params.parameters, gradients)
         self.accumulator.release_private(self.names, weights)
 
     def _direction(self, answer: Answer) -> Tensor:
         """Return the direction (P,) with the scale, in memory of its own."""
-        rows = self._rows()
         if isinstance(answer, AtRepresentations):
             raise ConfigError("an answer at representations needs them", where="needs()", remedy="Ask for Representations")
         if isinstance(answer, Direction):
             # A new tensor: the balancer may remember its own, and `.grad` is changed in place.
-            return answer.values.to(rows.flat_params.dtype, copy=True).mul_(rows.scale)
+            return answer.values.to(self.rows.flat_params.dtype, copy=True).mul_(self.rows.scale)
         if isinstance(answer, GroupWeights):
-            return rows.combined_in_groups(answer.values, self.groups)
-        return rows.combined(weights_of(answer, "the answer to rows"))
+            return self.rows.combined_in_groups(answer.values, self.groups)
+        return self.rows.combined(weights_of(answer, "the answer to rows"))
 
-    def _with_rows(self) -> tuple[str, ...]:
-        return tuple(task for task in self.names if self.wanted is None or task in self.wanted)
-
-    def _rows(self) -> JacobianBuffer:
-        """Return the buffer; that of a process which has no task in the step is empty."""
-        if self._buffer is None:
-            self._buffer = self.context.jacobian({})
-        return self._buffer
+    def _arrange(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Bring the rows into the order of these tasks; return those of them that have a row."""
+        self.names = names
+        with_rows = tuple(task for task in names if self.wanted is None or task in self.wanted)
+        self.rows.arrange(with_rows, self.context.scale)
+        return with_rows
