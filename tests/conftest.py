@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,19 @@ from polytask.tasks import Binary, Multiclass, Regression, Task
 # Failures repeat, and a busy machine is no failure.
 settings.register_profile("polytask", derandomize=True, deadline=None)
 settings.load_profile("polytask")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a function's cases that are marked `sampled(every)`, keep every so manieth in the fast run: the others are slow."""
+    met: Counter[str] = Counter()
+    for item in items:
+        if (sampled := item.get_closest_marker("sampled")) is not None:
+            function = item.nodeid.partition("[")[0]
+            if met[function] % sampled.args[0]:
+                item.add_marker(pytest.mark.slow)
+            met[function] += 1
+
 
 TableMaker = Callable[..., Source]
 
