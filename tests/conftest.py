@@ -13,9 +13,16 @@ from hypothesis import settings
 from polytask.data import Source
 from polytask.tasks import Binary, Multiclass, Regression, Task
 
-# Failures repeat, and a busy machine is no failure.
-settings.register_profile("polytask", derandomize=True, deadline=None)
+# Failures repeat, and a busy machine is no failure. A property that needs more draws takes a multiple of the profile's.
+settings.register_profile("polytask", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("polytask-fast", settings.get_profile("polytask"), max_examples=25)
 settings.load_profile("polytask")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples in the fast run."""
+    if config.option.markexpr == "not slow":
+        settings.load_profile("polytask-fast")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -236,7 +236,7 @@ def main(rank: int | None, world: int, rendezvous: str, out: Path) -> None:
     group = None
     found: dict[str, np.ndarray] = {}
     if rank is not None:
-        dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world, timeout=timedelta(seconds=60))
+        dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world, timeout=timedelta(seconds=600))
         group = dist.group.WORLD
     for case in cases():
         for key, value in Training(case, rank, group).run().items():
