@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Draw fewer examples in the fast run."""
     if config.option.markexpr == "not slow":
         settings.load_profile("polytask-fast")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what lives as long as the session out of every later garbage collection."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
