@@ -162,6 +162,7 @@ def test_train_writes_a_model_that_predicts(monkeypatch: pytest.MonkeyPatch, cap
     assert (predicted.to_numpy() == source.labels["garment"][:500]).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
