@@ -1,8 +1,8 @@
-# make demo | test | lint | bench | docs | clean       (every target installs what it needs first)
+# make demo | test | test-all | lint | bench | docs | clean       (every target installs what it needs first)
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: install demo test lint bench docs clean
+.PHONY: install demo test test-all lint bench docs clean
 
 install: .venv/installed
 
@@ -17,8 +17,13 @@ demo: install
 	$(BIN)/polytask study mnist-fashion --out runs/demo
 
 # A process for every core, which computes on that one.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
+
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
+	$(PYTEST) -m "not slow"
+
+test-all: install
+	$(PYTEST)
 
 lint: install
 	$(BIN)/ruff check .

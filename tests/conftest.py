@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +14,34 @@ from hypothesis import settings
 from polytask.data import Source
 from polytask.tasks import Binary, Multiclass, Regression, Task
 
-# Failures repeat, and a busy machine is no failure.
-settings.register_profile("polytask", derandomize=True, deadline=None)
+# Failures repeat, and a busy machine is no failure. A property that needs more draws takes a multiple of the profile's.
+settings.register_profile("polytask", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("polytask-fast", settings.get_profile("polytask"), max_examples=25)
 settings.load_profile("polytask")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples in the fast run."""
+    if config.option.markexpr == "not slow":
+        settings.load_profile("polytask-fast")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what lives as long as the session out of every later garbage collection."""
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a function's cases that are marked `sampled(every)`, keep every so manieth in the fast run: the others are slow."""
+    met: Counter[str] = Counter()
+    for item in items:
+        if (sampled := item.get_closest_marker("sampled")) is not None:
+            function = item.nodeid.partition("[")[0]
+            if met[function] % sampled.args[0]:
+                item.add_marker(pytest.mark.slow)
+            met[function] += 1
+
 
 TableMaker = Callable[..., Source]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,7 @@ def raw(encoder: str, rows: int, random: np.random.Generator) -> Any:
     return random.integers(0, 256, (rows, 1, *SIDES[encoder]), dtype=np.uint8)
 
 
+@cache
 def stages_of(encoder: str) -> int:
     """How many stages with parameters an encoder has."""
     return sum(any(True for _ in stage.parameters()) for stage in ENCODERS[encoder]().stages)

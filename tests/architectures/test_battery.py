@@ -113,6 +113,7 @@ def test_seeds_decide_the_start(row: Any, encoder: str, build: Any) -> None:
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.sampled(4)
 def test_it_trains_with_gaps_and_goes_on_as_if_nothing_had_happened(
     row: Any, encoder: str, build: Any, tmp_path: Path, inputs: Any, encoders: Any
 ) -> None:
@@ -159,6 +160,7 @@ def test_gradient_methods_see_what_is_shared(row: Any, build: Any, inputs: Any) 
     assert all(parameter.grad is not None for parameter in shared.values())
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("balancer", ["uncertainty", "pcgrad", "famo", "moco", "graddrop", "modo"])
 def test_any_balancer_goes_with_it(row: Any, build: Any, balancer: str, inputs: Any, encoders: Any) -> None:
     run = fit(build(row.spelled), [source("mlp", inputs, encoders)], balancer, **(QUICK | {"epochs": 1}))
@@ -217,6 +219,7 @@ def test_what_does_not_fit_is_told_what_the_encoder_lacks(misfit: tuple[str, str
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.sampled(3)
 def test_words_and_sentences_are_learned_together(row: Any, build: Any, tmp_path: Path, inputs: Any, encoders: Any) -> None:
     """Two kinds of task on two levels, with gaps in both, from one encoder of sequences."""
     if row.stages > 1:

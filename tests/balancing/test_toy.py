@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
-REACHING = ("mgda", "imtl-g", "nash-mtl", "famo(min_losses={first: -2.1, second: -21}, gamma=0)")
+REACHING = ("famo(min_losses={first: -2.1, second: -21}, gamma=0)", "mgda", "imtl-g", "nash-mtl")
 
 
 def _example() -> ModuleType:
@@ -40,6 +40,7 @@ def test_the_origin_is_no_trap() -> None:
         assert float(torch.autograd.grad(loss, x, retain_graph=True)[0].norm()) > 0
 
 
+@pytest.mark.sampled(len(REACHING))
 @pytest.mark.parametrize("method", REACHING)
 def test_it_arrives_at_the_front_and_stays(method: str) -> None:
     way = TOY.descend(method, (5.0, -7.2), steps=2000)
@@ -47,6 +48,7 @@ def test_it_arrives_at_the_front_and_stays(method: str) -> None:
     assert TOY.has_arrived(way[-3])
 
 
+@pytest.mark.sampled(len(REACHING))
 @pytest.mark.parametrize("method", REACHING)
 def test_it_leaves_the_ridge_where_the_plain_sum_is_caught(method: str) -> None:
     """From (9, −1): the larger loss alone pulls along the ridge x₂ = 0."""

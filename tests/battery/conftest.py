@@ -286,10 +286,10 @@ def rows() -> tuple[Row, ...]:
     return ROWS
 
 
-@pytest.fixture(scope="session")
-def cases() -> tuple[Case, ...]:
-    """All steps of known structure."""
-    return CASES
+@pytest.fixture(scope="session", params=[3, pytest.param(40, marks=pytest.mark.slow)], ids=lambda most: f"up to {most} tasks")
+def cases(request: pytest.FixtureRequest) -> tuple[Case, ...]:
+    """Steps of known structure: of up to so many tasks."""
+    return tuple(case for case in CASES if case.tasks <= request.param)
 
 
 @pytest.fixture(scope="session")

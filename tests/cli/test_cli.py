@@ -10,18 +10,21 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from polytask.cli import app, main
 from polytask.storage import read_yaml
 
+HANGS = 900  # seconds: who takes so long hangs, however busy the machine is
 TINY = ["--seeds", "2", "--epochs", "1", "--set", "training.checkpoint_seconds=0"]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "polytask", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=HANGS)
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -127,6 +130,7 @@ def test_methods_prints_every_row(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert all(row.name in said for row in all_rows())
 
 
+@pytest.mark.slow
 def test_a_study_is_repeated_by_its_own_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -158,26 +162,35 @@ def test_train_writes_a_model_that_predicts(monkeypatch: pytest.MonkeyPatch, cap
     assert (predicted.to_numpy() == source.labels["garment"][:500]).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "polytask", "study", "mnist-fashion", "--seeds", "4", "--epochs", "2", "--arms", "single,equal"]
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 2)).round(3)
+    pd.DataFrame(x, columns=["age", "visits"]).assign(value=x.sum(1), profit=x @ [1.0, -1.0]).to_csv(tmp_path / "sales.csv", index=False)
+    choices = ["--targets", "value", "profit", "--seeds", "4", "--epochs", "40", "--arms", "single,equal", "--workers", "2"]
+    command = [sys.executable, "-m", "polytask", "study", str(tmp_path / "sales.csv"), *choices]
     out = ["--out", str(tmp_path / "run")]
     # A shell that runs the tests in the background has its children ignore Ctrl-C, and they hand that on.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([*command, *out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     signal.signal(signal.SIGINT, before)
-    deadline = time.monotonic() + 90
-    while not list((tmp_path / "run").glob("checkpoints/*/network/manifest.json")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    deadline = time.monotonic() + HANGS
+    try:
+        while not list((tmp_path / "run").glob("checkpoints/*/network/manifest.json")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=HANGS)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == app.INTERRUPTED, said
     assert said.strip().splitlines()[-1].startswith("interrupted.")
     assert "Traceback" not in said
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("checkpoints/*/network/manifest.json")}
     assert kept
-    again = subprocess.run([*command, *out], capture_output=True, text=True, timeout=120)
+    again = subprocess.run([*command, *out], capture_output=True, text=True, timeout=HANGS)
     assert again.returncode == 0, again.stderr
     assert json.loads((tmp_path / "run" / "verdict.json").read_text())["test_openings"] == 1

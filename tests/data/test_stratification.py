@@ -142,6 +142,7 @@ def test_strata_that_give_whole_rows_leave_nothing_to_decide(copies: int) -> Non
     assert stratified(keys, 3 * copies, np.random.default_rng(0)).reshape(6, copies).sum(axis=1).tolist() == [copies // 2] * 6
 
 
+@pytest.mark.slow
 def test_time_grows_with_the_rows_and_no_faster() -> None:
     fastest = {}
     for rows in (20_000, 200_000):

@@ -153,7 +153,7 @@ def test_a_bad_mirror_is_one_line_and_leaves_no_file(tmp_path: Path, answer: Ans
 @pytest.mark.parametrize("answer", [truncated, corrupted, other, slow, missing, endless])
 def test_the_second_mirror_helps(tmp_path: Path, answer: Answer) -> None:
     with server(answer) as (bad, _), server(ranges) as (good, _):
-        assert download(file_from(bad, good), tmp_path / "toy", silence=0.3).read_bytes() == PACKED
+        assert download(file_from(bad, good), tmp_path / "toy", silence=1.0).read_bytes() == PACKED
 
 
 def test_a_broken_download_goes_on_where_it_broke_off(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=30)
+            thread.join(timeout=300)
     assert found == [PACKED] * 4
     assert len(starts) == 1
 

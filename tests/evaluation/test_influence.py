@@ -103,7 +103,17 @@ def test_difference_is_positive_where_the_arm_is_better(metric: str) -> None:
     assert not influence(metric, targets, arm, arm).any()
 
 
-@pytest.mark.parametrize("metric", ["rmse", "r2", "auc", "f1", "micro-f1", "quadratic-kappa", "concordance", "coverage-gap"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "rmse",
+        "r2",
+        "auc",
+        "f1",
+        "quadratic-kappa",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("micro-f1", "concordance", "coverage-gap")),
+    ],
+)
 def test_spread_of_influences_is_that_of_the_metric(metric: str) -> None:
     """Delta method: the variance of the metric over fresh samples is that of its influences / n, here within 10 %."""
     generator = np.random.default_rng(3)

@@ -306,6 +306,7 @@ def test_reading_gives_the_arrays(make_frame: MakeFrame) -> None:
     assert study.difference == cross(hits["equal"] - hits["single"]).difference
 
 
+@pytest.mark.slow
 def test_time_grows_with_the_rows_and_no_faster(make_frame: MakeFrame) -> None:
     fastest = {}
     for units in (400, 4_000):

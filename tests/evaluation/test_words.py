@@ -64,7 +64,7 @@ def studies(draw: st.DrawFn) -> Crossed:
     return Crossed(difference, seeds, units, squares, of_seeds, of_units)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 @given(st.lists(st.tuples(studies(), st.floats(0, 3)), min_size=1, max_size=5))
 def test_words_and_intervals_agree(family: list[tuple[Crossed, float]]) -> None:
     tasks = len(family)

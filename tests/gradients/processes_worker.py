@@ -1,8 +1,9 @@
 """One of several processes that train together: run by `test_processes.py`, once per rank and once alone.
 
-    python processes_worker.py RANK WORLD RENDEZVOUS OUT
+    python processes_worker.py RANK WORLD RENDEZVOUS OUT WANTED
 
-It writes one .npz with an entry per case: the gradients of every step, the weights after the last one, bytes sent.
+WANTED is a file with the names of the cases that are run. It writes one .npz with an entry per case:
+the gradients of every step, the weights after the last one, bytes sent.
 """
 
 from __future__ import annotations
@@ -230,15 +231,16 @@ def traffic(group: dist.ProcessGroup) -> np.ndarray:
     return np.diff(sent)
 
 
-def main(rank: int | None, world: int, rendezvous: str, out: Path) -> None:
-    """Run all cases, and write what came of them."""
+def main(rank: int | None, world: int, rendezvous: str, out: Path, wanted: Path) -> None:
+    """Run the cases, and write what came of them."""
     torch.set_num_threads(1)
     group = None
     found: dict[str, np.ndarray] = {}
     if rank is not None:
-        dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world, timeout=timedelta(seconds=60))
+        dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world, timeout=timedelta(seconds=600))
         group = dist.group.WORLD
-    for case in cases():
+    asked = set(wanted.read_text(encoding="utf-8").splitlines())
+    for case in (case for case in cases() if case.name in asked):
         for key, value in Training(case, rank, group).run().items():
             found[f"{case.name}|{key}"] = value
     if rank is not None and group is not None:
@@ -249,6 +251,6 @@ def main(rank: int | None, world: int, rendezvous: str, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(None if sys.argv[1] == "alone" else int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+    main(None if sys.argv[1] == "alone" else int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), Path(sys.argv[5]))
     sys.stdout.flush()
     os._exit(0)  # gloo's threads sometimes abort an interpreter that shuts down in the ordinary way

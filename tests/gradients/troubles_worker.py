@@ -268,7 +268,7 @@ def troubles(rank: int) -> dict[str, Told]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     number, meeting, out = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=2, timeout=timedelta(seconds=30))
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=2, timeout=timedelta(seconds=600))
     out.write_text(json.dumps(troubles(number)), encoding="utf-8")
     dist.barrier()
     dist.destroy_process_group()

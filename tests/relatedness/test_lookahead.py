@@ -107,3 +107,4 @@ def test_cosines_do_not_depend_on_lengths(seed: int, tasks: int, scale: float) -
     assert found.numpy() == pytest.approx(scaled.numpy(), abs=1e-9)
     assert found.abs().max() <= 1.0
     assert torch.equal(found, found.T)
+    assert found.diagonal().tolist() == [1.0] * tasks

@@ -41,7 +41,7 @@ def test_it_is_the_ratio_of_kernels_alignments(seed: int, rows: int, p: int, q: 
     random = np.random.default_rng(seed)
     X, Y = random.normal(size=(rows, p)), random.normal(size=(rows, q)) + random.normal(size=(rows, 1))
     assert linear_cka(X, Y) == pytest.approx(by_kernels(X, Y), rel=1e-9)
-    assert 0 <= linear_cka(X, Y) <= 1 + 1e-12
+    assert 0 <= linear_cka(X, Y) <= 1
 
 
 @given(st.integers(0, 10_000), st.integers(4, 20), st.integers(1, 8), st.floats(0.01, 100), st.floats(-10, 10))
@@ -73,8 +73,8 @@ def test_networks_are_compared_on_what_both_know(table: Callable[..., Source], t
     sources = [table(), beside]
     networks = {task.name: trained(task, sources) for task in (*three_tasks[:2], Regression(name="size"))}
     found = similarities(networks, sources)
-    assert found[:2, :2] == pytest.approx(found[:2, :2].T)
-    assert found.diagonal() == pytest.approx(1.0)
+    assert np.array_equal(found, found.T, equal_nan=True)
+    assert found.diagonal().tolist() == [1.0, 1.0, 1.0]
     assert np.isnan(found[:2, 2]).all()
     one, other = (features_of(networks[name], sources[0], name) for name in ("price", "churn"))
     assert one.shape == (120, 6)

@@ -24,6 +24,7 @@ from polytask.study.backends import on_cluster, place_for
 from polytask.study.running import LOCK, side_by_side
 
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
 
 FILES = ("predictions.parquet", "verdict.json", "results.csv", "history.csv")
 FEW: dict[str, Any] = {"arms": ["single", "equal"], "seeds": 2}
@@ -41,7 +42,7 @@ def cluster() -> Iterator[Any]:
 def client(cluster: Any) -> Iterator[Any]:
     """A client, when both workers are there."""
     with distributed.Client(cluster) as found:
-        found.wait_for_workers(2, timeout=120)
+        found.wait_for_workers(2, timeout=600)
         yield found
 
 
@@ -154,7 +155,7 @@ def test_ctrl_c_on_the_command_line_leaves_nobody_at_work(client: Any, tmp_path:
     try:
         wait_until(lambda: bool(list((tmp_path / "run").rglob("status.json"))) or process.poll() is not None)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     finally:
         process.kill()
         process.communicate()
@@ -168,7 +169,7 @@ def test_ctrl_c_on_the_command_line_leaves_nobody_at_work(client: Any, tmp_path:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)

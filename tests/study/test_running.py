@@ -78,8 +78,8 @@ def test_training_stops_between_two_steps_when_the_run_has_ended(assigned: Assig
     with shared(assigned.sources, tmp_path, Place("dask", 2)) as common:
         worker = threading.Thread(target=work, args=(train, common, job, assigned))
         worker.start()
-        assert started.wait(30)
-    worker.join(30)
+        assert started.wait(300)
+    worker.join(300)
     assert "or the run has ended" in said[0]
     assert not (job.folder / running.LOCK).exists()
 

@@ -22,13 +22,13 @@ from polytask.errors import PolytaskError
 from polytask.study.running import side_by_side
 def job(name):
     (Path(sys.argv[1]) / name).write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(600)
 side_by_side(job, [("one",), ("two",)], 2)
 """
 
 
 def _wait_for(paths: list[Path]) -> list[int]:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not all(path.exists() and path.read_text() for path in paths):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -40,7 +40,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as parent:
         workers = [psutil.Process(number) for number in _wait_for([tmp_path / "one", tmp_path / "two"])]
         parent.kill()
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(workers, timeout=300)
     assert not [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from torch import Tensor
+
+from polytask.gradients.gramian import cosine_matrix
 
 MOST = 12  # tasks whose pairs can still be read one by one
 
@@ -21,23 +22,22 @@ class Conflicts:
     """
 
     names: tuple[str, ...]
-    gramian: Tensor
+    gramian: torch.Tensor
 
     @cached_property
-    def norms(self) -> Tensor:
+    def norms(self) -> torch.Tensor:
         """(T,) float64 ‖g_t‖."""
         return self.gramian.diagonal().double().sqrt()
 
     @cached_property
-    def cosines(self) -> Tensor:
+    def cosines(self) -> torch.Tensor:
         """(T, T) float64 cos(g_i, g_j); 0 where a gradient is zero.
 
         Example:
             >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).cosines[0, 1]
             tensor(-0.2500, dtype=torch.float64)
         """
-        lengths = torch.where(self.norms > 0, self.norms, 1.0)
-        return self.gramian.double() / lengths[:, None] / lengths
+        return cosine_matrix(self.gramian, where_zero=0.0)
 
     @property
     def rate(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from polytask.gradients.primitives.gramian import gramian
+from polytask.gradients.primitives.gramian import cosine_matrix, gramian
 from polytask.relatedness.glance import Glance
 
 
@@ -18,12 +18,10 @@ def cosines(glance: Glance) -> Tensor:
 
 
 def cosines_of(gradients: Tensor) -> Tensor:
-    """(t, t) float64 the cosines between rows (t, P).
+    """(t, t) float64 the cosines between rows (t, P): symmetric, with a diagonal of 1, to the last bit.
 
     Example:
         >>> cosines_of(torch.tensor([[3.0, 4.0], [0.0, -2.0]])).round(decimals=2).tolist()
         [[1.0, -0.8], [-0.8, 1.0]]
     """
-    products = gramian(gradients)
-    norms = products.diagonal().sqrt()
-    return (products / torch.where(norms > 0, norms[:, None] * norms, torch.nan)).clamp(-1.0, 1.0)
+    return cosine_matrix(gramian(gradients), where_zero=torch.nan)

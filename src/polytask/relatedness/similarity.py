@@ -46,7 +46,7 @@ def linear_cka(first: Floats, second: Floats) -> float:
         together, apart = float((K * L).sum()), float(np.linalg.norm(K) * np.linalg.norm(L))
     else:
         together, apart = float(np.linalg.norm(Y.T @ X) ** 2), float(np.linalg.norm(X.T @ X) * np.linalg.norm(Y.T @ Y))
-    return together / apart if apart > 0 else float("nan")
+    return min(together / apart, 1.0) if apart > 0 else float("nan")
 
 
 def similarities(networks: Mapping[str, Network], sources: Sequence[Source]) -> Floats:
@@ -57,7 +57,7 @@ def similarities(networks: Mapping[str, Network], sources: Sequence[Source]) -> 
         sources: Rows that none of them was trained on. Features of tokens are compared token by token, without padding.
 
     Returns:
-        NaN for tasks without a common source.
+        Symmetric, with a diagonal of 1, to the last bit; NaN for tasks without a common source, and for features that do not vary.
     """
     seen = {
         (task, source.name): features_of(network, source.take(np.arange(0, len(source), -(-len(source) // ROWS))), task)
@@ -71,7 +71,8 @@ def similarities(networks: Mapping[str, Network], sources: Sequence[Source]) -> 
             common = [source.name for source in sources if (one, source.name) in seen and (other, source.name) in seen]
             if common:
                 pair = [np.concatenate([seen[task, name] for name in common]) for task in (one, other)]
-                found[row, column] = found[column, row] = linear_cka(*pair)
+                alike = linear_cka(*pair)
+                found[row, column] = found[column, row] = alike if row != column or np.isnan(alike) else 1.0
     return found
 
 

@@ -74,7 +74,7 @@ def _cosines(losses: Sequence[Tensor], layers: Mapping[str, Sequence[nn.Paramete
     for path, parameters in layers.items():
         rows = [_row([own.get(id(parameter)) for parameter in parameters]) for own in found]
         for first, second in combinations([row for row in rows if row is not None], 2):
-            cosines[path].append(float(first @ second / (first.norm() * second.norm())))
+            cosines[path].append(max(-1.0, float(first @ second / (first.norm() * second.norm()))))
     return cosines
 
 

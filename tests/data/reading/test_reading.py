@@ -209,7 +209,7 @@ def frames(draw: st.DrawFn) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 @given(drawn=frames(), ending=st.sampled_from(["\n", "\r\n"]), file=st.sampled_from(["t.csv", "t.tsv", "t.csv.gz", "t.parquet"]))
-@settings(max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_what_is_written_is_read(drawn: tuple[pd.DataFrame, dict[str, str]], ending: str, file: str) -> None:
     frame, kinds = drawn
     check_frame(frame)
@@ -242,7 +242,7 @@ BIG = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize("rows", [1, 7, 1_000, 5_000])
+@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 7, 1_000, 5_000])
 @pytest.mark.parametrize("file", ["t.csv", "t.parquet"])
 def test_a_chunk_has_the_types_of_the_whole(rows: int, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polytask.data.reading.csv_files.BLOCK", 4_096)
@@ -354,7 +354,7 @@ def lines_of(error: PolytaskError) -> list[str]:
 
 
 @given(content=WILD.map(lambda body: b"a,b\n" + body) | WILD, file=st.sampled_from(["t.csv", "t.csv.gz", "t.tsv", "t.parquet"]))
-@settings(max_examples=600)
+@settings(max_examples=6 * settings.default.max_examples)
 def test_any_bytes_are_a_frame_or_one_line(content: bytes, file: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / file
@@ -376,7 +376,7 @@ def oracle(text: str, width: int) -> Iterator[list[str | None]]:
 
 @given(body=PIECED, header=st.sampled_from(["a,b\n", "a\n", "a,b,c\r\n"]))
 @example(body=b'"\r\n",1\r\n\r\n', header="a,b\n")
-@settings(max_examples=1_000)
+@settings(max_examples=10 * settings.default.max_examples)
 def test_what_is_accepted_is_cut_as_the_standard_library_cuts_it(body: bytes, header: str) -> None:
     names = tuple(header.strip().split(","))
     path = written(header.encode() + body)

@@ -44,6 +44,31 @@ def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
     return total.cpu()
 
 
+def cosine_matrix(products: Tensor, where_zero: float) -> Tensor:
+    """Return the cosines between rows, from their inner products: symmetric, 1 on the diagonal and within [-1, 1] to the last bit.
+
+    No sum that a processor rounds decides this: half of the matrix is computed, the other half is its mirror image.
+
+    Args:
+        products: (T, T) inner products.
+        where_zero: What stands where a row is zero.
+
+    Returns:
+        (T, T) float64.
+
+    Example:
+        >>> cosine_matrix(torch.tensor([[1.0, -0.5, 0.0], [-0.5, 4.0, 0.0], [0.0, 0.0, 0.0]]), where_zero=0.0)
+        tensor([[ 1.0000, -0.2500,  0.0000],
+                [-0.2500,  1.0000,  0.0000],
+                [ 0.0000,  0.0000,  0.0000]], dtype=torch.float64)
+    """
+    lengths = products.diagonal().double().sqrt()
+    upper = (products.double() / lengths[:, None] / lengths).clamp(-1.0, 1.0).triu(1)
+    found = upper + upper.T + torch.diag(lengths / lengths)
+    zero = lengths == 0
+    return torch.where(zero[:, None] | zero, where_zero, found)
+
+
 def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:
     # The chunks are one batched product: a loop over them would cost more than the products where rows are some millions long.
     size = rows.shape[1]
