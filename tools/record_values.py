@@ -70,6 +70,9 @@ def record(only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     from recorded.jobs import JOBS
     from recorded.names import Names
 
+    unknown = sorted(set(only) - set(JOBS))
+    if unknown:
+        raise SystemExit(f"no such job: {', '.join(unknown)}; choose from {', '.join(JOBS)}")
     torch.set_num_threads(1)
     names, found = Names.read(HERE / "keys.csv"), {}
     for job in only or JOBS:

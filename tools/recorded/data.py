@@ -76,8 +76,8 @@ def texts() -> Problem:
     for row, words in zip(tags, chosen, strict=True):
         row[: len(words)] = ["B-way" if word in WORDS[:4] else "O" for word in words]
     first = np.array([words[0] in WORDS[:6] for words in chosen])
-    labels = {"first": np.where(first, "yes", "no").astype(object), "length": lengths.astype(float), "ways": tags}
-    tasks = {"first": "binary(classes=[no, yes])", "length": "regression", "ways": "tagging(classes=[O, B-way])"}
+    labels = {"first": np.where(first, "early", "late").astype(object), "length": lengths.astype(float), "ways": tags}
+    tasks = {"first": "binary(classes=[late, early])", "length": "regression", "ways": "tagging(classes=[O, B-way])"}
     return Problem({"texts": [" ".join(words) for words in chosen]}, {"texts": labels}, tasks)
 
 

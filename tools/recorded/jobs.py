@@ -37,7 +37,7 @@ def fits(job: str, names: Names) -> Values:
         done = api.fit(PROBLEMS[row["data"]](), row["encoder"], row["architecture"], row["balancer"], row["training"])
         parts = {
             "tensors": of_tensors(done.tensors, names),
-            "history": of_table(done.history.drop(columns="task").assign(split=done.history["task"] + " " + done.history["split"]), names),
+            "history": of_table(done.history, names, groups=("name",)),
             "numbers": of_document(done.numbers, names),
         }
         found |= {f"{row['id']}/{part}/{name}": value for part, own in parts.items() for name, value in own.items()}

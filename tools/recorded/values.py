@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,17 @@ Values = dict[str, Value]
 DIGITS = 16
 """Hexadecimal digits of a hash."""
 LONGEST_LIST = 4
-"""Longer lists in JSON are recorded as one hash."""
+"""Longer lists of numbers or words in JSON are recorded as one hash."""
 
 ROW_KEYS = ("arm", "seed", "task", "unit", "split", "metric", "measure", "source", "target", "epoch", "step", "name")
 """Columns that say what a row is about, in the order in which rows are sorted; a later one counts where the earlier are equal."""
 GROUPS = ("arm", "task", "metric", "measure", "name")
 """Columns of which every combination of values is recorded by itself."""
 TIDY = "value"
-"""A table with this column has one number per row."""
+"""A table with this column has one number per row: every group of its rows is recorded as one hash."""
 
 SKIPPED_FILES = ("environment.json", "log.txt", "run.yaml", "report.html", "model.json", "manifest.json", "values.json")
-SKIPPED_KEYS = ("seconds", "equal_seconds", "peak_memory_bytes", "version", "study", "source")
+SKIPPED_KEYS = ("seconds", "equal_seconds", "peak_memory_bytes", "version", "study")
 """What differs from run to run, from version to version, or says where something lies; old names."""
 
 
@@ -54,25 +54,22 @@ def of_array(array: NDArray[Any]) -> str:
     return _hash(json.dumps(list(numbers.shape)).encode() + numbers.tobytes())
 
 
-def of_table(frame: pd.DataFrame, names: Names) -> Values:
-    """Hash every column, by arm and task where there are such; of a table with one number per row that number with its keys.
+def of_table(frame: pd.DataFrame, names: Names, groups: Sequence[str] = GROUPS) -> Values:
+    """Hash every column, for every combination of what stands in the group columns; of a tidy table its rows as a whole.
 
     Columns and words get their old names first, then rows are sorted by their keys: no name decides about an order.
     """
-    plain = pd.DataFrame({names.key(str(name)): _column(frame[name], names) for name in frame})
-    tidy = TIDY in plain
-    groups = [name for name in GROUPS if name in plain and (tidy or name in ("arm", "task"))]
+    renamed = {names.key(str(name)): _column(frame[name], names) for name in frame}
+    plain = pd.DataFrame({name: column for name, column in renamed.items() if name not in SKIPPED_KEYS})
     order = [name for name in ROW_KEYS if name in plain]
     plain = plain.sort_values(order, kind="stable", key=_as_sorted) if order else plain
-    parts = plain.groupby(groups, sort=True) if groups else [((), plain)]
+    grouped = [name for name in groups if name in plain]
+    parts = plain.groupby(grouped, sort=False) if grouped else [((), plain)]
     found: Values = {}
     for place, rows in parts:
-        prefix = "".join(f"{part}/" for part in place)
-        if tidy:
-            keys = [name for name in order if name not in groups]
-            found[prefix + TIDY] = _hash("".join(of_column(rows[name]) for name in (*keys, TIDY)).encode())
-        else:
-            found |= {f"{prefix}{name}": of_column(rows[name]) for name in rows if name not in groups}
+        columns = {name: of_column(rows[name]) for name in sorted(map(str, rows)) if name not in grouped}
+        own = {TIDY: _hash("".join(columns.values()).encode())} if TIDY in columns else columns
+        found |= {"/".join([*map(str, place), name]): value for name, value in own.items()}
     return found
 
 
@@ -136,7 +133,8 @@ def _leaves(value: object, place: str, names: Names) -> Iterator[tuple[str, Valu
                 yield from _leaves(part, f"{place}/{old}" if place else old, names)
     elif isinstance(value, list):
         inner = [leaf for number, part in enumerate(value) for leaf in _leaves(part, f"{place}/{number}", names)]
-        yield from inner if len(inner) <= LONGEST_LIST else [(place, _hash(json.dumps([leaf for _, leaf in inner]).encode()))]
+        whole = len(inner) > LONGEST_LIST and not any(isinstance(part, Mapping) for part in value)
+        yield from [(place, _hash(json.dumps([leaf for _, leaf in inner]).encode()))] if whole else inner
     elif isinstance(value, str):
         if value and not any(letter.isspace() for letter in value):
             yield place, names.word(value)
