@@ -21,8 +21,7 @@ from joblib.externals.loky.backend import reduction
 import polytask
 from polytask import errors
 from polytask.errors import ConfigError, PolytaskError
-from polytask.registry import Row, all_rows, find
-from polytask.registry.rows import GROUPS
+from polytask.registry import GROUPS, ComponentSpec, all_specs, find, load
 
 SOURCE = Path(polytask.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -150,23 +149,23 @@ def test_what_is_public_says_what_it_is(path: Path) -> None:
     assert not set(nameless) - overloads
 
 
-@pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.group} {row.name}")
-def test_every_row_resolves(row: object) -> None:
-    component = row.resolve()  # type: ignore[attr-defined]
+@pytest.mark.parametrize("row", all_specs(), ids=lambda row: f"{row.group} {row.name}")
+def test_every_row_resolves(row: ComponentSpec) -> None:
+    component = load(row)
     assert inspect.isclass(component)
     assert component.__doc__
 
 
 def test_rows_are_unique_and_known() -> None:
-    rows = all_rows()
+    rows = all_specs()
     assert len({(row.group, row.name) for row in rows}) == len(rows)
     assert {row.group for row in rows} == set(GROUPS)
     assert all(row.summary and "\n" not in row.summary for row in rows)
     assert all(row.name == row.name.lower().replace("_", "-").replace(" ", "-") for row in rows), "kebab case"
 
 
-@pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.group} {row.name}")
-def test_one_wrong_letter_finds_the_row_that_was_meant(row: Row) -> None:
+@pytest.mark.parametrize("row", all_specs(), ids=lambda row: f"{row.group} {row.name}")
+def test_one_wrong_letter_finds_the_row_that_was_meant(row: ComponentSpec) -> None:
     assert find(row.group, row.name) is row
     misspellings = {row.name[:-1], row.name.upper(), f"{row.name}s", row.name[1] + row.name[0] + row.name[2:]} - {row.name}
     for misspelt in sorted(misspellings):

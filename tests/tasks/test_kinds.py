@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import ConfigError, DataError
-from polytask.registry import find, names
+from polytask.registry import find, load, names
 from polytask.tasks import (
     Binary,
     Count,
@@ -287,7 +287,7 @@ def test_metrics_of_kinds_are_those_that_verdicts_know() -> None:
     from polytask.evaluation.predictions import KINDS
     from polytask.evaluation.verdict import METRICS_OF_KIND
 
-    kinds = {name: find("task kind", name).resolve() for name in names("task kind")}
+    kinds = {name: load(find("task kind", name)) for name in names("task kind")}
     assert sorted(kinds) == sorted(KINDS)
     assert {name: kind.metrics for name, kind in kinds.items()} == METRICS_OF_KIND
     assert {metric for kind in kinds.values() for metric in kind.metrics} == set(METRICS)

@@ -9,7 +9,7 @@ from typing import Any
 from polytask.cli.tables import ENDINGS, FIELDS, is_table, table_section
 from polytask.errors import ConfigError
 from polytask.registry import find, names
-from polytask.registry.spelling import split_outside
+from polytask.registry.parsing import split_outside
 
 TABLE = (
     "targets", "kinds", "weights", "group", "time", "split", "unit", "without", "categories", "missing", "delimiter", "encoding", "test",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 SEVERAL = ("--targets", "--without", "--category", "--missing")

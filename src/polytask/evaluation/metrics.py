@@ -18,7 +18,7 @@ from polytask.evaluation.entities import entity_counts, token_counts
 from polytask.evaluation.label_sets import label_counts
 from polytask.evaluation.quantiles import coverage_gap, pinball_losses
 from polytask.evaluation.ranks import deviances, disagreement
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -24,7 +24,7 @@ from polytask.datasets.tables.survival import labels_of_targets
 from polytask.datasets.tables.targets import kind_of_sets
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.metrics import Outcome
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tasks import Predictions, Task
 from polytask.training import fit, training_options
 from polytask.training.network import Network

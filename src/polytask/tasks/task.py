@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.errors import ConfigError
-from polytask.registry import find
-from polytask.registry.misfit import misfit
-from polytask.registry.rows import nearest
+from polytask.registry import Component
+from polytask.registry.resolve import resolve
+from polytask.registry.suggestion import nearest
 
 Array = NDArray[Any]
 
@@ -46,7 +46,7 @@ class Predictions(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(ABC):
+class Task(Component, ABC):
     """One thing to predict.
 
     Attributes:
@@ -59,6 +59,8 @@ class Task(ABC):
     weight: float = 1.0
     metric: str = ""
 
+    component_group = "task kind"
+    component_context = ("name",)
     kind: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     """Names of metrics; the first decides unless the task names another."""
@@ -133,11 +135,8 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
         Regression(name='price', weight=1.0, metric='rmse', mean=0.0, deviation=1.0)
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
-    kind = find("task kind", str(data.get("kind")))
-    try:
-        task: Task = kind.resolve()(**options)
-    except TypeError as error:
-        raise misfit(kind.resolve(), options, f"task {data.get('name')!r}, kind {kind.name!r}", error) from None
+    found = resolve("task kind", str(data.get("kind")))
+    task: Task = replace(found, options=options).build()
     return task
 
 

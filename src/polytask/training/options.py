@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from polytask.errors import ConfigError, PolytaskError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 Policy = Literal["first", "any", "all", "mean"]
 

@@ -15,7 +15,7 @@ from polytask.data.reading.csv_files import CsvFile
 from polytask.data.reading.limits import ReadingOptions, place, shown
 from polytask.data.reading.parquet_files import ParquetFile
 from polytask.errors import ConfigError, DataError, StorageError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 READERS = {".csv": CsvFile, ".tsv": CsvFile, ".csv.gz": CsvFile, ".tsv.gz": CsvFile, ".parquet": ParquetFile}
 REMEDIES = {".zip": "Unpack it first", ".txt": "Let its name end in .csv, and name its delimiter"}

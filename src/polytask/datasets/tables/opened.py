@@ -21,7 +21,7 @@ from polytask.datasets.tables.options import TableOptions
 from polytask.datasets.tables.survival import event_column, signed
 from polytask.datasets.tables.targets import labels_of
 from polytask.errors import ConfigError, DataError, inside
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
 
 Array = NDArray[Any]

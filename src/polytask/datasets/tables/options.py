@@ -10,7 +10,7 @@ from pydantic import WithJsonSchema
 
 from polytask.data.reading import ReadingOptions
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 TARGETS: dict[str, Any] = {
     "anyOf": [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from polytask.data.columns import Boolean
 from polytask.datasets.tables.targets import labels_of
 from polytask.errors import DataError
-from polytask.registry.spelling import spelled_component
+from polytask.registry.parsing import parse_component
 from polytask.tasks import Survival, Task
 
 Array = NDArray[Any]
@@ -27,7 +27,7 @@ def event_column(kind: str | None) -> str | None:
     """
     if kind is None:
         return None
-    name, options = spelled_component("task kind", kind)
+    name, options = parse_component("task kind", kind)
     return str(options["event"]) if name == "survival" and "event" in options else None
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from polytask.data.reading.frames import shown_value
 from polytask.data.reading.limits import LARGEST_EXACT
 from polytask.errors import ConfigError, DataError
-from polytask.registry import find
 from polytask.registry.misfit import misfit
-from polytask.registry.spelling import spelled_component
+from polytask.registry.parsing import parse_component
+from polytask.registry.resolve import resolve
 from polytask.tasks import Multilabel, Task
 from polytask.tasks.multilabel import JOINT, NONE_OF_THEM
 
@@ -148,8 +148,8 @@ def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: f
     where = f"target {name!r}"
     if kind is None:
         _check_words(name, labels)
-    chosen, options = spelled_component("task kind", kind or inferred_kind(labels))
-    target = find("task kind", chosen).resolve()
+    chosen, options = parse_component("task kind", kind or inferred_kind(labels))
+    target = resolve("task kind", chosen).cls
     if target.per_token:
         raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     options.pop("event", None)  # a column of the table, which `labels` knows of
