@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.gradients import Backward
-from polytask.registry.spelling import spelled_balancer
+from polytask.registry.parsing import parse_balancer
 
 BATCH = 256
 Step = Callable[[], None]
@@ -134,7 +134,7 @@ class Cell:
 
     def ours(self, spelled: str, *, by_source: bool = False, **options: Any) -> Step:  # noqa: ANN401 - of Backward
         """A step of polytask."""
-        name, choices = spelled_balancer(spelled)
+        name, choices = parse_balancer(spelled)
         balancer = balancer_named(name, choices, dict.fromkeys(self.names, 1.0))
         backward = Backward(balancer, tasks=self.names, shared=self.trunk, **options)
 

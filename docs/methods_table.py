@@ -9,8 +9,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from polytask.registry import rows_of
-from polytask.registry.rows import GROUPS, Row
+from polytask.registry import GROUPS, ComponentSpec, specs_of
 
 SECTIONS = {"Args:", "Attributes:", "Returns:", "Raises:", "Example:", "Yields:"}
 COLUMNS = {
@@ -25,14 +24,14 @@ def table(group: str) -> Iterator[str]:
     yield from (f".. rubric:: {group.capitalize()}s", "", ".. list-table::", "   :header-rows: 1", "")
     for cells in (
         ("name", "what it does", *columns),
-        *((row.name, row.summary, *(getattr(row, c) for c in columns)) for row in rows_of(group)),
+        *((row.name, row.summary, *(getattr(row, c) for c in columns)) for row in specs_of(group)),
     ):
         for number, cell in enumerate(cells):
             yield f"   {'* -' if number == 0 else '  -'} {cell}"
     yield ""
 
 
-def description(row: Row) -> Iterator[str]:
+def description(row: ComponentSpec) -> Iterator[str]:
     """A component with its docstring, in reStructuredText."""
     known = [f"*{word}:* {getattr(row, word)}" for word in ("paper", "needs", "cost", "memory", "state") if getattr(row, word)]
     yield from (row.name, "-" * len(row.name), "", "; ".join(known), "")
@@ -68,7 +67,7 @@ class Architectures(FromRegistry):
     @staticmethod
     def lines() -> Iterator[str]:
         """All of them."""
-        for row in rows_of("architecture"):
+        for row in specs_of("architecture"):
             yield from description(row)
 
 
@@ -79,7 +78,7 @@ class Balancers(FromRegistry):
     def lines() -> Iterator[str]:
         """All balancers, then all wrappers."""
         for group in ("balancer", "balancer wrapper"):
-            for row in rows_of(group):
+            for row in specs_of(group):
                 yield from description(row)
 
 

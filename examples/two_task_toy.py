@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 import polytask as pt
-from polytask.balancing.named import balancer_named
-from polytask.registry.spelling import spelled_balancer
+from polytask.balancing.factory import balancer_named
+from polytask.registry.parsing import parse_balancer
 
 STARTS = ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
 # FAMO measures losses from their least value, which is below 0 here.
@@ -45,7 +45,7 @@ def losses_at(x: Tensor, scale: float = 0.1) -> dict[str, Tensor]:
 def descend(spelled: str, start: tuple[float, float], steps: int, scale: float = 0.1, every: int = 100) -> Tensor:
     """The way that a balancer takes with Adam, one point (2,) in every so many steps, and the last one."""
     x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-    name, options = spelled_balancer(spelled)
+    name, options = parse_balancer(spelled)
     backward = pt.Backward(balancer_named(name, options), tasks=("first", "second"), shared=[x])
     optimizer = torch.optim.Adam([x], lr=1e-3)
     points = []
@@ -94,7 +94,7 @@ def picture(ways: Mapping[tuple[str, int], Tensor]) -> dict[str, Any]:
             {"data": {"values": ends}, "mark": {"type": "point", "filled": True, "size": 110}, "encoding": places | {"color": goal}},
         ]
         scales = {"resolve": {"scale": {"color": "independent"}}}
-        charts.append({"title": spelled_balancer(method)[0], "width": 220, "height": 220, "layer": layers, **scales})
+        charts.append({"title": parse_balancer(method)[0], "width": 220, "height": 220, "layer": layers, **scales})
     return {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "columns": 3, "concat": charts}
 
 
@@ -109,7 +109,7 @@ def main() -> None:
         for number, start in enumerate(STARTS):
             ways[method, number] = way = descend(method, start, chosen.steps)
             arrived = "reaches the front" if has_arrived(way[-1]) else "does not arrive"
-            print(f"{spelled_balancer(method)[0]:10} from {start!s:13} ends at ({way[-1][0]:6.2f}, {way[-1][1]:6.2f}): {arrived}")
+            print(f"{parse_balancer(method)[0]:10} from {start!s:13} ends at ({way[-1][0]:6.2f}, {way[-1][1]:6.2f}): {arrived}")
     import vl_convert
 
     chosen.out.write_bytes(vl_convert.vegalite_to_png(picture(ways), scale=2))

@@ -22,8 +22,7 @@ from joblib.externals.loky.backend import reduction
 import polytask
 from polytask import errors
 from polytask.errors import ConfigError, PolytaskError
-from polytask.registry import Row, all_rows, find, names, rows_of
-from polytask.registry.rows import GROUPS
+from polytask.registry import GROUPS, ComponentSpec, all_specs, find, load, names, specs_of
 
 SOURCE = Path(polytask.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -196,7 +195,7 @@ def asks_for_class(tree: ast.AST, classes: set[str]) -> list[int]:
 
 def classes_of(group: str) -> set[str]:
     """The names of the classes of a group's components."""
-    return {row.target.rpartition(":")[2] for row in rows_of(group)}
+    return {row.target.rpartition(":")[2] for row in specs_of(group)}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +231,7 @@ def test_nobody_else_asks_which_kind_or_architecture_it_is(path: Path, group: st
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_nobody_else_imports_one_way_of_sharing(path: Path) -> None:
     if package_of(path) not in ("architectures", "registry"):
-        modules = {row.target.partition(":")[0] for row in rows_of("architecture")}
+        modules = {row.target.partition(":")[0] for row in specs_of("architecture")}
         nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
         assert not {node.module for node in nodes} & modules
         assert not {alias.name for node in nodes for alias in node.names} & classes_of("architecture")
@@ -242,29 +241,29 @@ def test_nobody_else_imports_one_way_of_sharing(path: Path) -> None:
 def test_training_and_gradients_name_no_method(path: Path) -> None:
     """Neither a balancer, a wrapper nor a way of sharing: they ask what it needs."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    methods = {row.name for group in ("balancer", "balancer wrapper", "architecture") for row in rows_of(group)}
+    methods = {row.name for group in ("balancer", "balancer wrapper", "architecture") for row in specs_of(group)}
     assert not methods & {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert not imported & {name for group in ("balancer", "balancer wrapper", "architecture") for name in classes_of(group)}
 
 
-@pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.group} {row.name}")
-def test_every_row_resolves(row: object) -> None:
-    component = row.resolve()  # type: ignore[attr-defined]
+@pytest.mark.parametrize("row", all_specs(), ids=lambda row: f"{row.group} {row.name}")
+def test_every_row_resolves(row: ComponentSpec) -> None:
+    component = load(row)
     assert inspect.isclass(component)
     assert component.__doc__
 
 
 def test_rows_are_unique_and_known() -> None:
-    rows = all_rows()
+    rows = all_specs()
     assert len({(row.group, row.name) for row in rows}) == len(rows)
     assert {row.group for row in rows} == set(GROUPS)
     assert all(row.summary and "\n" not in row.summary for row in rows)
     assert all(row.name == row.name.lower().replace("_", "-").replace(" ", "-") for row in rows), "kebab case"
 
 
-@pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.group} {row.name}")
-def test_one_wrong_letter_finds_the_row_that_was_meant(row: Row) -> None:
+@pytest.mark.parametrize("row", all_specs(), ids=lambda row: f"{row.group} {row.name}")
+def test_one_wrong_letter_finds_the_row_that_was_meant(row: ComponentSpec) -> None:
     assert find(row.group, row.name) is row
     misspellings = {row.name[:-1], row.name.upper(), f"{row.name}s", row.name[1] + row.name[0] + row.name[2:]} - {row.name}
     for misspelt in sorted(misspellings):

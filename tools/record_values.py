@@ -67,6 +67,7 @@ def machine() -> dict[str, str]:
 def record(only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """Run the jobs, all or some, and return their values."""
     import torch
+
     from recorded.jobs import JOBS
     from recorded.names import Names
 

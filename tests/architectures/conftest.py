@@ -14,7 +14,7 @@ from polytask.architectures import MultiTaskModel
 from polytask.data import Coding, Columns, Words
 from polytask.data.columns import Category, Number
 from polytask.encoders import MLP, Conv, Encoder, LeNet, Tabular, Text
-from polytask.registry.spelling import spelled_component
+from polytask.registry.parsing import parse_component
 from polytask.tasks import Binary, Multiclass, Regression, Task
 
 TASKS: tuple[Task, ...] = (
@@ -43,7 +43,7 @@ class Row:
     @property
     def name(self) -> str:
         """Its registry name."""
-        return spelled_component("architecture", self.spelled)[0]
+        return parse_component("architecture", self.spelled)[0]
 
 
 ROWS = (

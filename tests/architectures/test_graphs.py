@@ -11,7 +11,7 @@ import torch
 from polytask import Study, fit
 from polytask.architectures import AITM, MultiTaskModel, NetworkPlan, parts_of
 from polytask.architectures.esmm import logit_of_product
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.data import Source, Sources, entire_space, given
 from polytask.encoders import MLP, Text
 from polytask.errors import ConfigError, DataError

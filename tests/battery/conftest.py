@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Balancer, MatrixStatistic, Weights, direction_of
-from polytask.balancing.named import balancer_named
-from polytask.registry.spelling import spelled_balancer
+from polytask.balancing.factory import balancer_named
+from polytask.registry.parsing import parse_balancer
 
 NAMES = tuple(f"t{number}" for number in range(40))
 
@@ -57,11 +57,11 @@ class Row:
     @property
     def name(self) -> str:
         """The last name of what is written: the balancer without its wrappers."""
-        return spelled_balancer(self.spelled)[0].rpartition(":")[2]
+        return parse_balancer(self.spelled)[0].rpartition(":")[2]
 
     def make(self, tasks: Sequence[str] = NAMES) -> Balancer:
         """A fresh one for these tasks."""
-        name, options = spelled_balancer(self.spelled)
+        name, options = parse_balancer(self.spelled)
         return balancer_named(name, options, {task: 0.5 + 0.25 * (int(task[1:]) % 4) for task in tasks})
 
 

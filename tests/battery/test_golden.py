@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.balancing.named import balancer_named
-from polytask.registry.spelling import spelled_balancer
+from polytask.balancing.factory import balancer_named
+from polytask.registry.parsing import parse_balancer
 
 MATRIX = torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]], dtype=torch.float64)
 
@@ -26,7 +26,7 @@ GOLDEN = {
 
 
 def direction(spelled: str, matrix: torch.Tensor = MATRIX) -> torch.Tensor:
-    name, options = spelled_balancer(spelled)
+    name, options = parse_balancer(spelled)
     return balancer_named(name, options, {"0": 1.0, "1": 1.0}).aggregate(matrix)
 
 
@@ -65,7 +65,7 @@ def test_two_tasks_in_closed_form(seed: int) -> None:
 def test_without_conflict_surgery_cuts_nothing(seed: int) -> None:
     matrix = torch.rand(4, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     for spelled in ("pcgrad", "upgrad", "dual-proj"):
-        name, options = spelled_balancer(spelled)
+        name, options = parse_balancer(spelled)
         assert torch.allclose(balancer_named(name, options).aggregate(matrix), matrix.sum(0), rtol=1e-12)
 
 

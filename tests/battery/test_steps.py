@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from polytask.balancing import Weights, direction_of
-from polytask.registry import find, names
+from polytask.registry import find, load, names
 
 CLOSE = 1e-9
 
@@ -206,7 +206,7 @@ def test_the_input_is_left_alone_and_not_kept(row: Any, plain_cases: Any, asked:
 
 @pytest.mark.parametrize("name", names("balancer"))
 def test_its_docstring_says_all_that_a_user_decides_by(name: str) -> None:
-    kind, paper = find("balancer", name).resolve(), find("balancer", name).paper
+    kind, paper = load(find("balancer", name)), find("balancer", name).paper
     text = kind.__doc__ or ""
     for said in ("Scale:", "Example:", *(("Defaults:", "Deviations:", "Fails:") if paper else ())):
         assert said in text, said

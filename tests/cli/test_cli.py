@@ -123,11 +123,11 @@ def test_a_bug_is_a_short_text_with_a_file(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_methods_prints_every_row(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from polytask.registry import all_rows
+    from polytask.registry import all_specs
 
     assert call(monkeypatch, "methods") == 0
     said = capsys.readouterr().out
-    assert all(row.name in said for row in all_rows())
+    assert all(row.name in said for row in all_specs())
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from polytask.cli import app, main
 from polytask.datasets.mirrors import RemoteFile
 from polytask.datasets.mnist_fashion import MnistFashion
 from polytask.errors import PolytaskError
-from polytask.registry import rows_of
+from polytask.registry import specs_of
 
 Say = Callable[..., tuple[int, str, str]]
 CONTENTS = {"one": b"first " * 5_000, "two": b"second " * 5_000}
@@ -76,7 +76,7 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def test_list_names_every_data_set(say: Say) -> None:
     code, out, err = say("list")
     assert (code, err) == (0, "")
-    assert [line.split(":")[0] for line in out.splitlines()] == [row.name for row in rows_of("data set")]
+    assert [line.split(":")[0] for line in out.splitlines()] == [row.name for row in specs_of("data set")]
 
 
 @pytest.mark.parametrize(("arguments", "training"), [([], "2,000"), (["--size", "full"], "60,000")])

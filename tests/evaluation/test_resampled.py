@@ -21,7 +21,7 @@ from polytask.evaluation.resampled import Resampled, resample
 from polytask.evaluation.settle import settle
 from polytask.evaluation.verdict import verdict
 from polytask.evaluation.words import LEVEL, decide
-from polytask.registry import rows_of
+from polytask.registry import load, specs_of
 from polytask.tasks import Outcome
 
 MakeFrame = Callable[..., pd.DataFrame]
@@ -253,9 +253,7 @@ DRAWS: Mapping[str, Callable[..., tuple[Any, Any]]] = {
     "multiclass": codes(4), "binary": codes(2), "ordinal": codes(4), "regression": numbers, "survival": numbers,
     "count": counts, "quantile": quantiles, "tagging": tags, "multilabel": sets,
 }  # fmt: skip
-EACH = [
-    (row.name, metric) for row in rows_of("task kind") for metric in row.resolve().metrics if (row.name, metric) != ("multiclass", "auc")
-]
+EACH = [(row.name, metric) for row in specs_of("task kind") for metric in load(row).metrics if (row.name, metric) != ("multiclass", "auc")]
 
 
 @pytest.mark.parametrize(("kind", "metric"), EACH)

@@ -23,13 +23,13 @@ from torch import distributed as dist
 
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.encoders import MLP
 from polytask.errors import PolytaskError
 from polytask.gradients import Backward
 from polytask.gradients.primitives.communicator import communicator_of
 from polytask.registry import names
-from polytask.registry.spelling import spelled_balancer
+from polytask.registry.parsing import parse_balancer
 from polytask.tasks import Loss, Regression
 
 TASKS = ("a", "b", "c")
@@ -121,7 +121,7 @@ class Training:
 
     def __init__(self, case: Case, rank: int | None, group: dist.ProcessGroup | None) -> None:
         self.case, self.rank = case, rank
-        name, options = spelled_balancer(case.spelled)
+        name, options = parse_balancer(case.spelled)
         self.balancer: Balancer = balancer_named(name, options, dict.fromkeys(TASKS, 1.0))
         sharing = "rotated" if "rotograd" in case.spelled else "hard"
         tasks = [Regression(name=task) for task in TASKS]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from polytask.gradients import Conflicts
-from polytask.gradients.gramian import cosine_matrix
+from polytask.gradients.primitives.gramian import cosine_matrix
 
 
 def rounded_products(seed: int, tasks: int) -> Tensor:

@@ -16,10 +16,10 @@ from torch.amp.grad_scaler import GradScaler
 from torch.utils.checkpoint import checkpoint
 
 from polytask.balancing import Balancer, Direction, GroupWeights, MatrixStatistic, Norms, Weights, direction_of
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
-from polytask.registry.spelling import spelled_balancer
+from polytask.registry.parsing import parse_balancer
 
 TASKS = ("a", "b", "c")
 BY_NEED = {
@@ -36,7 +36,7 @@ every = pytest.mark.parametrize("spelled", BY_NEED.values(), ids=BY_NEED.keys())
 
 
 def balancer_of(spelled: str) -> Balancer:
-    name, options = spelled_balancer(spelled)
+    name, options = parse_balancer(spelled)
     return balancer_named(name, options, dict.fromkeys(TASKS, 1.0))
 
 

@@ -69,7 +69,9 @@ def test_the_gradients_are_those_of_one_process(case: Any, results: Mapping[str,
     assert np.array_equal(results["alone"][f"{case.name}|met"], results["0"][f"{case.name}|met"])
 
 
-@pytest.mark.parametrize("case", some(SHORT, 10) + [pytest.param(case, marks=pytest.mark.slow) for case in LONG], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", some(SHORT, 10) + [pytest.param(case, marks=pytest.mark.slow) for case in LONG], ids=lambda case: case.name
+)
 def test_all_processes_hold_the_same_bits(case: Any, results: Mapping[str, Any]) -> None:
     for what in ("gradients", "end", "met"):
         first, second = (results[rank][f"{case.name}|{what}"] for rank in "01")

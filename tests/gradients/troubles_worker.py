@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from polytask.balancing import Balancer
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.errors import PolytaskError
 from polytask.gradients import Backward
 from polytask.tasks import Loss

@@ -74,24 +74,24 @@ def test_an_observed_run_is_the_same_to_the_last_bit(table: Table, three_tasks: 
     tasks = (*three_tasks, Regression(name="size"))
     sources = [table(gaps=0.4), beside()]
     runs = [
-        fit(MultiTaskModel(Dropped(), tasks, hidden=(4,), initialisation="framework"), sources, balancer, observer=observer,
+        fit(MultiTaskModel(Dropped(), tasks, hidden=(4,), initialisation="framework"), sources, balancer, callbacks=callbacks,
             batch_sizes={"table": 16, "beside": 16}, accumulate=accumulate, **CHOICES)
-        for observer in (None, watched(tasks), watched(tasks, rows=30))
+        for callbacks in ([], [watched(tasks)], [watched(tasks, rows=30)])
     ]  # fmt: skip
     assert same(runs[0], runs[1])
     assert same(runs[0], runs[2])
-    assert runs[1].observed["steps"] == runs[0].steps
+    assert runs[1].observed["affinity"]["steps"] == runs[0].steps
 
 
 @pytest.mark.parametrize("architecture", [name for name in names("architecture") if name not in ("separate", "constrained")])
 def test_whatever_the_way_of_sharing(table: Table, three_tasks: tuple[Task, ...], architecture: str) -> None:
     runs = [
         fit(MultiTaskModel(MLP((4,), hidden=(8, 6)), three_tasks, architecture=architecture, hidden=(4,), initialisation="framework"),
-            [table(gaps=0.2)], observer=observer, **CHOICES)
-        for observer in (None, watched(three_tasks, every=2))
+            [table(gaps=0.2)], callbacks=callbacks, **CHOICES)
+        for callbacks in ([], [watched(three_tasks, every=2)])
     ]  # fmt: skip
     assert same(*runs)
-    assert runs[1].observed["means"]["lookahead"]["steps"][0][0] == runs[0].steps // 2
+    assert runs[1].observed["affinity"]["means"]["lookahead"]["steps"][0][0] == runs[0].steps // 2
 
 
 def test_a_residual_network_of_images_knows_nothing_of_it() -> None:
@@ -104,10 +104,10 @@ def test_a_residual_network_of_images_knows_nothing_of_it() -> None:
         fit(
             MultiTaskModel(ResNet((1, 16, 16), width=4, blocks=(1, 1)), tasks, initialisation="framework"),
             [source],
-            observer=observer,
+            callbacks=callbacks,
             **CHOICES,
         )
-        for observer in (None, watched(tasks))
+        for callbacks in ([], [watched(tasks)])
     ]
     assert same(*runs)
 
@@ -169,11 +169,11 @@ def test_tasks_that_are_absent_do_not_count(three_tasks: tuple[Task, ...], table
     tasks = (*three_tasks, Regression(name="size"))
     choices = CHOICES | {"sampling": "round-robin"}
     models = [MultiTaskModel(MLP((4,)), tasks, initialisation="framework") for _ in range(2)]
-    turns = fit(models[0], [table(), beside()], observer=watched(tasks), **choices).observed["means"]["lookahead"]
+    turns = fit(models[0], [table(), beside()], callbacks=[watched(tasks)], **choices).observed["affinity"]["means"]["lookahead"]
     assert turns["mean"][0][3] is None
     assert turns["steps"][0][3] == 0 < turns["steps"][3][3]
     assert turns["steps"][0][0] > 0
-    anew = fit(models[1], [table(), beside()], observer=watched(tasks, rows=40), **choices).observed["means"]["lookahead"]
+    anew = fit(models[1], [table(), beside()], callbacks=[watched(tasks, rows=40)], **choices).observed["affinity"]["means"]["lookahead"]
     assert anew["steps"][0][3] == anew["steps"][3][3] > 0
 
 
@@ -196,10 +196,10 @@ def test_rows_that_are_drawn_depend_on_seed_and_step_alone(table: Table, three_t
 def test_parts_that_join_later_are_seen_from_then_on(table: Table, three_tasks: tuple[Task, ...]) -> None:
     model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialisation="framework")
     frozen = {"freeze": ("architecture",), "unfreeze": {2: ("architecture",)}}
-    run = fit(model, [table()], observer=watched(three_tasks), **(CHOICES | frozen))
-    cosine = run.observed["means"]["cosine"]
+    run = fit(model, [table()], callbacks=[watched(three_tasks)], **(CHOICES | frozen))
+    cosine = run.observed["affinity"]["means"]["cosine"]
     assert cosine["steps"][0][1] == run.steps // 2
-    assert run.observed["means"]["lookahead"]["steps"][0][1] == run.steps
+    assert run.observed["affinity"]["means"]["lookahead"]["steps"][0][1] == run.steps
 
 
 @pytest.mark.parametrize("stopped_in", [1, 2, 3])
@@ -210,7 +210,7 @@ def test_a_stopped_run_goes_on_with_what_it_had_seen(
     def trained(checkpoint: Path | None = None) -> Run:
         model = MultiTaskModel(Dropped(), three_tasks, initialisation="framework")
         observer = watched(three_tasks, every=2, rows=rows)
-        return fit(model, [table(gaps=0.3)], observer=observer, checkpoint=checkpoint, **(CHOICES | {"epochs": 4}))
+        return fit(model, [table(gaps=0.3)], callbacks=[observer], checkpoint=checkpoint, **(CHOICES | {"epochs": 4}))
 
     whole = trained()
     step, steps = loop_module.Loop.step, [0]
@@ -228,10 +228,12 @@ def test_a_stopped_run_goes_on_with_what_it_had_seen(
     again = trained(tmp_path / "state")
     assert same(whole, again)
     assert again.history.equals(whole.history)
-    assert {name: value for name, value in again.observed.items() if name != "seconds"} == {
-        name: value for name, value in whole.observed.items() if name != "seconds"
+    assert {name: value for name, value in again.observed["affinity"].items() if name != "seconds"} == {
+        name: value for name, value in whole.observed["affinity"].items() if name != "seconds"
     }
-    assert trained(tmp_path / "state").observed["means"] == whole.observed["means"], "a finished run keeps what it had seen"
+    assert trained(tmp_path / "state").observed["affinity"]["means"] == whole.observed["affinity"]["means"], (
+        "a finished run keeps what it had seen"
+    )
 
 
 @pytest.mark.parametrize("other", [{"every": 3}, {"measures": ("cosine",)}, {"rows": 20}, None])
@@ -240,15 +242,15 @@ def test_a_run_goes_on_with_the_observer_that_it_was_begun_with(
 ) -> None:
     def trained(observer: Observing | None) -> Run:
         model = MultiTaskModel(MLP((4,)), three_tasks, initialisation="framework")
-        return fit(model, [table()], observer=observer, checkpoint=tmp_path / "state", **CHOICES)
+        return fit(model, [table()], callbacks=[] if observer is None else [observer], checkpoint=tmp_path / "state", **CHOICES)
 
     trained(watched(three_tasks))
-    with pytest.raises(ConfigError, match="other observer"):
+    with pytest.raises(ConfigError, match="other callbacks"):
         trained(None if other is None else Observing(NAMES, **({"every": 1} | other)))
 
 
 def test_means_per_epoch_stand_in_the_history(table: Table, three_tasks: tuple[Task, ...]) -> None:
-    run = fit(MultiTaskModel(MLP((4,)), three_tasks, initialisation="framework"), [table()], observer=watched(three_tasks), **CHOICES)
+    run = fit(MultiTaskModel(MLP((4,)), three_tasks, initialisation="framework"), [table()], callbacks=[watched(three_tasks)], **CHOICES)
     seen = run.history[run.history["split"] == "observed"]
     assert len(seen) == 2 * (3 + 6)
     for name, task, row, column, measure in [
@@ -256,13 +258,13 @@ def test_means_per_epoch_stand_in_the_history(table: Table, three_tasks: tuple[T
         ("affinity onto price", "plan", 2, 0, "lookahead"),
     ]:
         epochs = seen[(seen["name"] == name) & (seen["task"] == task)]["value"]
-        assert epochs.mean() == pytest.approx(run.observed["means"][measure]["mean"][row][column], rel=1e-12)
+        assert epochs.mean() == pytest.approx(run.observed["affinity"]["means"][measure]["mean"][row][column], rel=1e-12)
     assert set(seen[seen["name"].str.startswith("cosine")]["task"]) == {"price", "churn"}, "once for every pair"
 
 
 def test_the_middle_of_every_stretch_is_measured(table: Table, three_tasks: tuple[Task, ...]) -> None:
     observer, steps = watched(three_tasks, every=5), []
-    loop, _ = make_loop(MultiTaskModel(MLP((4,)), three_tasks, initialisation="framework"), [table()], observer=observer, **CHOICES)
+    loop, _ = make_loop(MultiTaskModel(MLP((4,)), three_tasks, initialisation="framework"), [table()], callbacks=[observer], **CHOICES)
     batches = {"table": loop.data.training["table"].rows.take(torch.arange(24))}
     for _ in range(13):
         before = observer.steps
@@ -272,8 +274,8 @@ def test_the_middle_of_every_stretch_is_measured(table: Table, three_tasks: tupl
 
 
 def test_nothing_to_measure_takes_no_look(table: Table, three_tasks: tuple[Task, ...]) -> None:
-    run = fit(MultiTaskModel(MLP((4,)), three_tasks), [table()], observer=watched(three_tasks, measures=()), **CHOICES)
-    assert run.observed["steps"] == 0
+    run = fit(MultiTaskModel(MLP((4,)), three_tasks), [table()], callbacks=[watched(three_tasks, measures=())], **CHOICES)
+    assert run.observed["affinity"]["steps"] == 0
     assert not (run.history["split"] == "observed").any()
 
 

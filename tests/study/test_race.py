@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
-from polytask.registry import Range, rows_of
+from polytask.registry import Range, specs_of
 from polytask.study.arms import Arm, parse_arm
 from polytask.study.race import DIVERGED, Candidate, Scores, halved, ranked, rungs
 from polytask.study.search import Optuna, QuasiRandom
@@ -146,9 +146,9 @@ def test_what_an_arm_was_given_is_not_tuned() -> None:
     assert [own.name for own in space_of(parse_arm("single", TASKS), ["a"], TrainingOptions(), ["lr", "own"])] == ["lr"]
 
 
-@pytest.mark.parametrize("row", [row for row in rows_of("balancer") if row.ranges], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in specs_of("balancer") if row.ranges], ids=lambda row: row.name)
 def test_ranges_of_balancers_are_values_that_they_take(row: Any) -> None:
-    from polytask.balancing.named import balancer_named
+    from polytask.balancing.factory import balancer_named
 
     required = {"metabalance": {"target": "a"}}.get(row.name, {})
     for share in (0.0, 0.5, 1.0):

@@ -106,10 +106,10 @@ def test_what_is_measured_is_what_an_observer_sees() -> None:
     def seen(seed: int) -> Run:
         model = plan_for([source]).build(tasks, seed)
         observer = Observing([task.name for task in tasks], every=2, rows=50)
-        return fit(model, [source], seed=seed, observer=observer, patience=None, **FEW["training"])
+        return fit(model, [source], seed=seed, callbacks=[observer], patience=None, **FEW["training"])
 
     for place, seed in enumerate((0, 1)):
-        for name, own in seen(seed).observed["means"].items():
+        for name, own in seen(seed).observed["affinity"]["means"].items():
             assert related.relations[name].values[place].tolist() == own["mean"]
 
 

@@ -16,8 +16,8 @@ import torch
 
 import polytask as pt
 from polytask.data import Columns, Source, Words
-from polytask.registry import find, names
-from polytask.registry.spelling import spelled_component, spelled_options
+from polytask.registry import find, load, names
+from polytask.registry.parsing import parse_component, parse_options
 from recorded.data import Problem
 
 GROUPS = {"encoder": "encoder", "architecture": "architecture", "balancer": "balancer", "wrapper": "balancer wrapper", "kind": "task kind"}
@@ -50,7 +50,7 @@ def fit(problem: Problem, encoder: str, architecture: str, balancer: str, traini
     tasks = tuple(_component("task kind", kind, name=name) for name, kind in problem.tasks.items())
     network = _component("encoder", encoder, input_shape=sources[0].inputs.shape[1:])
     model = pt.MultiTaskModel(network, tasks, architecture=architecture, hidden=(4,), initialisation="framework", seed=0)
-    options = {"threads": 1, "precision": "float32", "patience": None, **spelled_options(f"training({training})")}
+    options = {"threads": 1, "precision": "float32", "patience": None, **parse_options(f"training({training})")}
     run = pt.fit(model, sources, balancer, seed=0, **options)
     counted = {"relative": run.relative, "best_epoch": run.best_epoch, "epochs": run.epochs, "steps": run.steps, "rows": run.rows}
     return Fitted(run.model.state_dict(), run.history, {"validation": run.validation, **counted})
@@ -83,5 +83,5 @@ def _source(name: str, inputs: Any, labels: Mapping[str, Any]) -> Source:  # noq
 
 
 def _component(group: str, text: str, **arguments: Any) -> Any:  # noqa: ANN401 - a component of any group
-    name, options = spelled_component(group, text)
-    return find(group, name).resolve()(**arguments, **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+    name, options = parse_component(group, text)
+    return load(find(group, name))(**arguments, **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})

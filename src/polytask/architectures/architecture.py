@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from polytask.encoders import Encoder
 from polytask.encoders.mode import evaluating
+from polytask.registry import Component
 from polytask.tasks import Task
 
 Start = tuple[str | int, ...]
@@ -33,7 +34,7 @@ class ConflictCount(NamedTuple):
     adopt: Callable[[Mapping[str, float]], str]
 
 
-class Architecture(nn.Module, ABC):
+class Architecture(Component, nn.Module, ABC):
     """How tasks share encoders: inputs of one source in, features per task out.
 
     A way of sharing implements `width` and `forward`, and the hooks `starts`, `penalty` and `sharing` if it has several
@@ -44,6 +45,8 @@ class Architecture(nn.Module, ABC):
         encoder: What is shared; its `example` shows what inputs look like.
     """
 
+    component_group = "architecture"
+    component_context = ("encoder", "tasks")
     example: Tensor
 
     def __init__(self, tasks: Sequence[str], encoder: Encoder) -> None:

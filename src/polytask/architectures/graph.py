@@ -13,7 +13,7 @@ from polytask.architectures.architecture import Architecture
 from polytask.architectures.hard import HardSharing
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
 
 

@@ -15,7 +15,7 @@ from polytask.architectures.names import module_key
 from polytask.architectures.stages import through
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 
 def layers_of(encoder: Encoder) -> dict[str, nn.Module]:

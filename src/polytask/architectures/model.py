@@ -15,9 +15,7 @@ from polytask.architectures.stems import Stem
 from polytask.encoders import Encoder
 from polytask.encoders.initialisation import initialise
 from polytask.errors import ConfigError
-from polytask.registry import find
-from polytask.registry.misfit import misfit
-from polytask.registry.spelling import spelled_component
+from polytask.registry.resolve import resolve
 from polytask.seeds import seed_of
 from polytask.tasks import Task
 
@@ -170,10 +168,5 @@ def architecture_named(spelled: str, encoder: Encoder, tasks: Sequence[str]) -> 
         >>> len(architecture_named("mmoe(experts=3)", MLP((4,)), ("a", "b")).experts)
         3
     """
-    name, options = spelled_component("architecture", spelled)
-    kind = find("architecture", name).resolve()
-    try:
-        architecture: Architecture = kind(encoder, tasks, **options)
-    except TypeError as error:
-        raise misfit(kind, options, f"architecture {name!r}", error, own=["encoder", "tasks"]) from None
+    architecture: Architecture = resolve("architecture", spelled).build(encoder, tasks)
     return architecture

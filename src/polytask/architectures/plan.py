@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 from polytask.architectures.model import MultiTaskModel
 from polytask.architectures.stems import Stem
 from polytask.encoders import Encoder
-from polytask.registry import find
-from polytask.registry.misfit import misfit
-from polytask.registry.spelling import spelled_component
+from polytask.registry import spelled_as
+from polytask.registry.resolve import resolve
 from polytask.tasks import Task
 
 
@@ -39,13 +37,10 @@ class EncoderPlan:
         Raises:
             ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
         """
-        kind = find("encoder", self.encoder).resolve()
-        asked_for = inspect.signature(kind).parameters.keys() - self.options.keys()
+        found = resolve("encoder", self.encoder)
+        asked_for = inspect.signature(found.cls).parameters
         told = {name: value for name, value in self.facts.items() if name in asked_for}
-        try:
-            encoder: Encoder = kind(self.input_shape, **told, **self.options)
-        except TypeError as error:
-            raise misfit(kind, self.options, f"encoder {self.encoder!r}", error, own=["input_shape", *self.facts]) from None
+        encoder: Encoder = replace(found, options={**found.options, **self.options}).build(self.input_shape, **told)
         return encoder
 
 
@@ -100,7 +95,7 @@ class NetworkPlan:
 
     def without_start(self) -> NetworkPlan:
         """The same for a network whose numbers come from elsewhere: without the options that only say where it starts."""
-        started = getattr(find("encoder", self.encoder).resolve(), "only_for_the_start", ())
+        started = getattr(resolve("encoder", self.encoder).cls, "only_for_the_start", ())
         return replace(self, encoder_options={name: value for name, value in self.encoder_options.items() if name not in started})
 
     def among(self, sources: Sequence[str]) -> NetworkPlan:
@@ -114,12 +109,9 @@ class NetworkPlan:
             >>> NetworkPlan("mlp", (4,), architecture="graph(edges=[[click, buy]])").without(["click"]).architecture
             'graph(edges=[])'
         """
-        name, options = spelled_component("architecture", self.architecture)
-        left = find("architecture", name).resolve().options_without(options, absent)
-        if left == options:
-            return self
-        spelled = ", ".join(f"{option}={json.dumps(value)}" for option, value in left.items())
-        return replace(self, architecture=f"{name}({spelled})")
+        found = resolve("architecture", self.architecture)
+        left = found.cls.options_without(found.options, absent)
+        return self if left == found.options else replace(self, architecture=spelled_as(found.name, left))
 
     def shape_of(self, source: str) -> tuple[int, ...]:
         """The shape of one input of that source."""

@@ -21,7 +21,7 @@ from polytask.datasets.tables.opened import OpenedTable
 from polytask.errors import ConfigError, inside
 from polytask.evaluation.metrics import measure
 from polytask.options import NetworkConfig, ReadingOptions, TableOptions
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
 from polytask.tasks import Outcome
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from polytask.balancing.matrix import matrix_statistic
 from polytask.balancing.needs import Needs
 from polytask.balancing.statistic import Statistic
+from polytask.registry import Component
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class AtRepresentations:
 Answer = Weights | GroupWeights | Direction | AtRepresentations
 
 
-class Balancer(ABC):
+class Balancer(Component, ABC):
     """Turns what it asked for into task weights, or into one direction for the shared parameters.
 
     The scale is that of the plain sum: with T tasks, "equal" gives d = Σ g_t. Whatever a balancer remembers is keyed by
@@ -81,6 +82,7 @@ class Balancer(ABC):
     `load_state_dict` if it learns, draws random numbers or remembers something.
     """
 
+    component_group = "balancer"
     batches: int = 1
     """How many independent batches a step takes."""
     remembers_gradients: bool = False
@@ -96,7 +98,7 @@ class Balancer(ABC):
         del weights
         return {}
 
-    def attach(self, network: nn.Module) -> None:  # noqa: B027 - a hook
+    def attach(self, network: nn.Module) -> None:
         """Called once with the network, if it is known: the place of methods that own a part of it."""
 
     @abstractmethod
@@ -107,20 +109,20 @@ class Balancer(ABC):
     def weigh(self, statistic: Statistic) -> Answer:
         """The answer for this step. It changes no state when `needs` is `Nothing`."""
 
-    def learn(self, statistic: Statistic) -> None:  # noqa: B027 - a hook
+    def learn(self, statistic: Statistic) -> None:
         """Called once at the end of every step with the losses of the whole step."""
 
-    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:  # noqa: B027 - a hook
+    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
         """Called after the optimizer's step with the losses (T,) of the same batches before and after it."""
 
-    def reseed(self, seed: int) -> None:  # noqa: B027 - a hook
+    def reseed(self, seed: int) -> None:
         """Seed the balancer's own generator."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that the balancer remembers: nested dictionaries of tensors and numbers."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - a hook
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Remember what `state_dict` gave."""
 
     def aggregate(self, jacobian: Tensor, losses: Tensor | None = None) -> Tensor:

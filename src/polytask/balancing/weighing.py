@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from polytask.balancing.named import uses_task_weights
+from polytask.balancing.factory import uses_task_weights
 from polytask.errors import ConfigError
-from polytask.registry.spelling import spelled_balancer
 
 USUAL, WEIGHING, WEIGHTS = "equal", "fixed", "weights="
 
@@ -46,7 +45,7 @@ def check_weights(weights: Mapping[str, float]) -> None:
 
 def weighs(balancer: str) -> bool:
     """Whether a balancer as users write it takes its weights from the tasks."""
-    return not balancer.startswith(WEIGHTS) and uses_task_weights(spelled_balancer(balancer)[0])
+    return not balancer.startswith(WEIGHTS) and uses_task_weights(balancer)
 
 
 def spoken(weights: Mapping[str, float]) -> str:

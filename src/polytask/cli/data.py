@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from polytask.cli.fetching import fetching_display
-from polytask.registry import find, rows_of
+from polytask.registry import find, specs_of
 
 app = typer.Typer()
 
@@ -18,7 +18,7 @@ Size = Annotated[str | None, typer.Option(help="sample or full; by default the f
 @app.command("list")
 def list_all() -> None:
     """Name every built-in data set."""
-    for row in rows_of("data set"):
+    for row in specs_of("data set"):
         typer.echo(f"{row.name}: {row.summary}")
 
 

@@ -14,7 +14,7 @@ from polytask.cli.table_source import KIND
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, TableOptions, TrainingOptions, fields_of
 from polytask.options.base import OptionField
-from polytask.registry.spelling import split_outside
+from polytask.registry.parsing import split_outside
 
 Body = Callable[[dict[str, Any], Path | None, bool], None]
 """Runs a command with the merged configuration, the run folder if one was given, and whether to be quiet."""

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from polytask.errors import ConfigError
-from polytask.registry import rows_of
-from polytask.registry.rows import GROUPS, nearest
+from polytask.registry import GROUPS, nearest, specs_of
 
 
 def methods(
@@ -30,7 +29,7 @@ def _table(group: str) -> object:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    rows = rows_of(group)
+    rows = specs_of(group)
     columns = [column for column in ("needs", "cost", "memory", "state", "paper") if any(getattr(row, column) for row in rows)]
     table = Table(title=group, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("name", "what it does", *columns):

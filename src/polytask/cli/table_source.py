@@ -10,7 +10,7 @@ from polytask.errors import ConfigError
 from polytask.options import TableOptions, fields_of
 from polytask.options.base import OptionField
 from polytask.options.flag import Flag
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from polytask.data.passes import Passes, shuffled
+from polytask.data.samplers import Sampler
 from polytask.errors import ConfigError
 from polytask.seeds import seed_of
 
 
 @final
 @dataclass(frozen=True)
-class Buffered:
+class Buffered(Sampler):
     """As `Proportional`, for sources that stay in their files: rows come from a buffer of several blocks of consecutive rows.
 
     The blocks of a source are read in shuffled order, as many at a time as the buffer holds, and the buffer is emptied in shuffled

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -12,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.data.passes import passes_of
-from polytask.data.samplers import Proportional, Sampler, proportional_batch_sizes
+from polytask.data.samplers import Sampler
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.resolve import resolve
 from polytask.seeds import seed_of
 
 
 @final
 @dataclass(frozen=True)
-class Temperature:
+class Temperature(Sampler):
     """Every row of a step is of source s with probability p_s ∝ (rows of s)^(1/T).
 
     T = 1 is proportional to the rows, T → ∞ gives all sources the same chance (Arivazhagan et al., Massively Multilingual Neural Machine
@@ -109,7 +110,7 @@ class Temperature:
 
 @final
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Sampler):
     """Every row of a step is of each source with the same probability: `Temperature` with T → ∞.
 
     Attributes:
@@ -145,7 +146,7 @@ class Uniform:
 
 @final
 @dataclass(frozen=True)
-class RoundRobin:
+class RoundRobin(Sampler):
     """One source after the other: a step sees one of them, and all have as many steps.
 
     A batch does not go over the end of a pass. A source that is through is shuffled anew, and the next epoch goes on where this one
@@ -184,19 +185,13 @@ class RoundRobin:
             yield {names[place]: passes[names[place]].batch(turn, self.batch_size)}
 
 
-MODES: Mapping[str, Callable[[Mapping[str, int], int, int | None, float], Sampler]] = {
-    "proportional": lambda rows, size, steps, _: Proportional(rows, proportional_batch_sizes(rows, size), steps),
-    "temperature": lambda rows, size, steps, temperature: Temperature(rows, size, temperature, steps),
-    "uniform": lambda rows, size, steps, _: Uniform(rows, size, steps),
-    "round-robin": lambda rows, size, steps, _: RoundRobin(rows, size, steps),
-}
-
-
-def sampler_named(mode: str, rows: Mapping[str, int], batch_size: int, steps: int | None = None, temperature: float = 2.0) -> Sampler:
-    """The sampler of a mode: `proportional`, `temperature`, `uniform` or `round-robin`.
+def sampler_named(
+    mode: str | type[Sampler], rows: Mapping[str, int], batch_size: int, steps: int | None = None, temperature: float = 2.0
+) -> Sampler:
+    """The sampler of a mode: `proportional`, `temperature`, `uniform`, `round-robin`, or one of yours.
 
     Args:
-        mode: Its name.
+        mode: Its name, its import path, or its class.
         rows: How many rows each source has.
         batch_size: Rows of a step.
         steps: Steps of an epoch; none: until the largest source is through once.
@@ -209,10 +204,11 @@ def sampler_named(mode: str, rows: Mapping[str, int], batch_size: int, steps: in
         >>> sampler_named("uniform", {"a": 10, "b": 10}, batch_size=4).steps
         5
     """
-    if mode not in MODES:
-        raise ConfigError("there is no such way of sampling", where="sampling", found=repr(mode), remedy=nearest(mode, tuple(MODES)))
+    found = resolve("sampler", mode, where="sampling")
     _check_steps(batch_size, steps)
-    return MODES[mode](rows, batch_size, steps, temperature)
+    told = {"temperature": temperature} if "temperature" in inspect.signature(found.cls).parameters else {}
+    sampler: Sampler = found.cls.of(rows, batch_size, steps, **{**told, **found.options})
+    return sampler
 
 
 def _check_steps(batch_size: int, epoch_steps: int | None) -> None:

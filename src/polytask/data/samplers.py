@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Self, final
 
 from torch import Tensor
 
 from polytask.data.passes import passes_of
 from polytask.errors import ConfigError
+from polytask.registry import Component
 
 
-class Sampler(Protocol):
-    """Draws an epoch's steps. It remembers nothing: the same seed and epoch give the same rows."""
+class Sampler(Component, ABC):
+    """Draws an epoch's steps. It remembers nothing: the same seed and epoch give the same rows.
+
+    A sampler takes `rows`, how many rows each source has, `batch_size` and `epoch_steps`, and its own options after these.
+    """
+
+    component_group = "sampler"
+    component_context = ("rows", "batch_size", "batch_sizes", "epoch_steps")
+
+    @classmethod
+    def of(cls, rows: Mapping[str, int], batch_size: int, epoch_steps: int | None, **options: Any) -> Self:  # noqa: ANN401
+        """Make a sampler for sources with so many rows.
+
+        Args:
+            rows: Rows of each source.
+            batch_size: Rows of a step, over all sources.
+            epoch_steps: Steps of an epoch; None passes through the largest source once.
+            **options: The sampler's own.
+        """
+        return cls(rows, batch_size, epoch_steps=epoch_steps, **options)  # type: ignore[call-arg]
 
     @property
+    @abstractmethod
     def steps(self) -> int:
         """How many steps an epoch has."""
 
+    @abstractmethod
     def epoch(self, number: int, seed: int) -> Iterator[dict[str, Tensor]]:
         """Per step and source the row numbers (B,); a source that has none left is absent."""
 
 
 @final
 @dataclass(frozen=True)
-class Proportional:
+class Proportional(Sampler):
     """Every source gives a fixed number of rows to each step, and is passed through once in an epoch.
 
     Each source is shuffled by a stream of its own, so another source changes nothing of its order.
@@ -45,6 +67,15 @@ class Proportional:
     rows: Mapping[str, int]
     batch_sizes: Mapping[str, int]
     epoch_steps: int | None = None
+
+    @classmethod
+    def of(cls, rows: Mapping[str, int], batch_size: int, epoch_steps: int | None, **options: Any) -> Self:  # noqa: ANN401
+        """Divide a step's rows among the sources in proportion to theirs.
+
+        Raises:
+            ConfigError: The batch is smaller than the number of sources.
+        """
+        return cls(rows, proportional_batch_sizes(rows, batch_size), epoch_steps, **options)
 
     @property
     def steps(self) -> int:

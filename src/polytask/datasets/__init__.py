@@ -5,7 +5,7 @@ from __future__ import annotations
 from polytask.data import Sources
 from polytask.datasets.dataset import Dataset
 from polytask.datasets.download import Progress, ignore
-from polytask.registry import find
+from polytask.registry.resolve import resolve
 from polytask.tasks import Task
 
 __all__ = ["Dataset", "dataset", "load"]
@@ -17,7 +17,7 @@ def dataset(name: str, size: str | None = None) -> Dataset:
     Raises:
         ConfigError: There is none, or not in that size.
     """
-    found: Dataset = find("data set", name).resolve()(size)
+    found: Dataset = resolve("data set", name).build(size)
     return found
 
 

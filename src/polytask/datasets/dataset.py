@@ -10,14 +10,14 @@ from polytask.datasets.download import Progress, ignore
 from polytask.datasets.locate import fetch, present
 from polytask.datasets.mirrors import RemoteFile
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry import Component, nearest
 from polytask.tasks import Task
 
 SAMPLE, FULL = "sample", "full"
 SIZES = (SAMPLE, FULL)
 
 
-class Dataset(ABC):
+class Dataset(Component, ABC):
     """Real data by name.
 
     Args:
@@ -27,6 +27,7 @@ class Dataset(ABC):
         ConfigError: There is no such size.
     """
 
+    component_group = "data set"
     name: ClassVar[str]
     files: ClassVar[tuple[RemoteFile, ...]]
     sizes: ClassVar[tuple[str, ...]] = SIZES

@@ -9,6 +9,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from polytask.registry import Component
+
 _NOTHING = nn.Identity()
 
 
@@ -20,7 +22,7 @@ class LearnsFromInputs(Protocol):
         """The training rows (N, ...) as the network will see them. What is learned is kept in buffers."""
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Component, nn.Module, ABC):
     """Turns inputs into features: a stem, if inputs are no vectors or images yet, and a body that goes on from there.
 
     Attributes:
@@ -29,6 +31,8 @@ class Encoder(nn.Module, ABC):
         tokens: Whether features are (N, 1 + L, features), a summary of the row and then each of its L tokens, and not (N, features).
     """
 
+    component_group = "encoder"
+    component_context = ("input_shape",)
     input_shape: tuple[int, ...]
     features: int
     tokens: ClassVar[bool] = False

@@ -17,7 +17,7 @@ from polytask.evaluation.label_sets import LABEL_SET_METRICS
 from polytask.evaluation.number_metrics import NUMBER_METRICS
 from polytask.evaluation.quantiles import QUANTILE_METRICS
 from polytask.evaluation.ranks import POISSON_DEVIANCE, RANK_METRICS
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tasks.metric import Metric
 
 if TYPE_CHECKING:

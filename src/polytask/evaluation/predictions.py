@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from polytask.errors import ConfigError, DataError
-from polytask.registry import find, names
-from polytask.registry.rows import nearest
+from polytask.registry import find, load, names
+from polytask.registry.suggestion import nearest
 from polytask.tasks.label_facts import LabelFacts, suggested_kind
 from polytask.tasks.metric import Runs
 from polytask.tasks.prediction_columns import numbers_in
@@ -223,7 +223,7 @@ def _kind(task: str, frame: pd.DataFrame, given: str | Task | None) -> type[Task
     name = given or _kind_in(task, frame) or _inferred_kind(task, frame)
     if name not in names("task kind"):
         raise ConfigError("unknown task kind", where=f"task {task}", found=name, remedy=nearest(name, names("task kind")))
-    kind: type[Task] = find("task kind", name).resolve()
+    kind: type[Task] = load(find("task kind", name))
     return kind
 
 

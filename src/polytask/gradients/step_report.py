@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
-from polytask.gradients.gramian import cosine_matrix
+from polytask.gradients.primitives.gramian import cosine_matrix
 
 MOST = 12  # tasks whose pairs can still be read one by one
 

@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema
 from polytask.errors import ConfigError
 from polytask.options.flag import Flag
 from polytask.options.reading_options import ReadingOptions
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 TARGETS: dict[str, Any] = {
     "anyOf": [

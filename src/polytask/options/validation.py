@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from polytask.errors import ConfigError, PolytaskError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -1,9 +1,32 @@
-"""One frozen row per component: its name, where it lives, what it needs and who invented it.
+"""Components by name: what each declares about itself, and how a name, an import path, a class or an object becomes one.
 
-Rows hold dotted strings that are resolved on demand, so that `polytask methods` and the nearest-name hints need no
-torch. Help texts, tables in the docs and files that name a component are all printed from, or looked up in, these rows.
+Declarations hold dotted strings that are imported on use, so that `polytask methods` and the nearest-name hints need no torch. Help texts,
+tables in the docs and files that name a component are all printed from, or looked up in, these declarations.
 """
 
-from polytask.registry.rows import Range, Row, all_rows, find, names, rows_of
+from polytask.registry.calls import Call, Component, call_of, spelled, spelled_as
+from polytask.registry.component import GROUPS, ComponentSpec, Range
+from polytask.registry.importing import add_import_path
+from polytask.registry.registered import all_specs, find, load, names, register, specs_of
+from polytask.registry.resolve import Resolved
+from polytask.registry.suggestion import nearest
 
-__all__ = ["Range", "Row", "all_rows", "find", "names", "rows_of"]
+__all__ = [
+    "GROUPS",
+    "Call",
+    "Component",
+    "ComponentSpec",
+    "Range",
+    "Resolved",
+    "add_import_path",
+    "all_specs",
+    "call_of",
+    "find",
+    "load",
+    "names",
+    "nearest",
+    "register",
+    "specs_of",
+    "spelled",
+    "spelled_as",
+]

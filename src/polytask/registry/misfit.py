@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 
 def misfit(kind: Callable[..., Any], options: Iterable[str], where: str, error: TypeError, own: Collection[str] = ()) -> ConfigError:

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.relatedness.cosines import cosines
 from polytask.relatedness.glance import Glance
 from polytask.relatedness.lookahead import lookahead
 from polytask.relatedness.pair_means import PairMeans
 from polytask.seeds import seed_of
+from polytask.training.callback import Callback
 from polytask.training.loop import Loop
 from polytask.training.preparation import Batch
 
@@ -28,6 +29,8 @@ SEEN_AS = {"cosine": "cosine with", "lookahead": "affinity onto"}
 """What the history calls the measures."""
 
 GRADIENTS = "gradients"
+AFFINITY = "affinity"
+"""The callback's registry name."""
 
 SHARE = 5
 """Measuring may take one part in so many of the time of training."""
@@ -55,10 +58,10 @@ def stretch(tasks: int, *, bfloat16: bool = False) -> int:
 
 
 @final
-class Observing:
-    """Measures every k-th step of a joint run, with any balancer, and changes nothing in it (`polytask.training.observer.Observer`).
+class Observing(Callback):
+    """Measures every k-th step of a joint run, with any balancer, and changes nothing in it (a `polytask.training.callback.Callback`).
 
-    Give it to `polytask.training.fit`; what it has found is in the run's `observed`, and per epoch in its history.
+    Give it to `polytask.training.fit`; what it has found is in the run's `observed`, under `affinity`, and per epoch in its history.
 
     Args:
         tasks: All tasks' names.
@@ -81,8 +84,8 @@ class Observing:
         >>> source = Source("toy", x, {"up": x[:, 0], "down": -x[:, 0]})
         >>> tasks = (Regression(name="up"), Regression(name="down"))
         >>> observer = Observing(["up", "down"], every=1)
-        >>> run = fit(MultiTaskModel(MLP((2,)), tasks), [source], observer=observer, epochs=2, batch_size=16)
-        >>> run.observed["steps"], run.observed["tasks"]
+        >>> run = fit(MultiTaskModel(MLP((2,)), tasks), [source], callbacks=[observer], epochs=2, batch_size=16)
+        >>> run.observed["affinity"]["steps"], run.observed["affinity"]["tasks"]
         (8, ['up', 'down'])
     """
 

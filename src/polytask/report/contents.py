@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.errors import DataError, StorageError
-from polytask.registry import find, names
+from polytask.registry import find, load, names
 from polytask.report.outcome import Costs, Outcome, Race, parse
 from polytask.report.tables import (
     HISTORY_COLUMNS,
@@ -118,7 +118,7 @@ def read_contents(folder: Path) -> RunContents:
 
 def _view_of(kind: str) -> ReportView:
     """What is drawn of a kind's predictions; nothing where the kind is not known here."""
-    return find("task kind", kind).resolve().report_view if kind in names("task kind") else ReportView.NONE
+    return load(find("task kind", kind)).report_view if kind in names("task kind") else ReportView.NONE
 
 
 def _race(path: Path) -> Race:

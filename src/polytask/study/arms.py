@@ -9,8 +9,8 @@ from typing import Any
 from polytask.architectures import NetworkPlan
 from polytask.errors import ConfigError
 from polytask.registry import names
-from polytask.registry.rows import nearest
-from polytask.registry.spelling import spelled_balancer, spelled_component, spelled_options
+from polytask.registry.parsing import parse_balancer, parse_component, parse_options
+from polytask.registry.suggestion import nearest
 
 SINGLE = "single"
 GROUPED = "grouped"
@@ -84,9 +84,9 @@ def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
     """
     before, sharing, architecture = text.rpartition("@")
     if architecture.startswith(f"{ENCODER}("):
-        return replace(parse_arm(before, tasks), name=text, encoder=spelled_options(architecture))
+        return replace(parse_arm(before, tasks), name=text, encoder=parse_options(architecture))
     if sharing:
-        spelled_component("architecture", architecture)
+        parse_component("architecture", architecture)
         return replace(parse_arm(before, tasks), name=text, architecture=architecture)
     together = (tuple(tasks),)
     if text == SINGLE:
@@ -101,7 +101,7 @@ def parse_arm(text: str, tasks: Sequence[str]) -> Arm:
         return Arm(text, together, "fixed", {"weights": _weights(text, tasks)})
     if "(" not in text and ":" not in text and text not in names("balancer"):
         raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_OTHERS)))
-    balancer, options = spelled_balancer(text)
+    balancer, options = parse_balancer(text)
     return Arm(text, together, balancer, options)
 
 
@@ -131,7 +131,7 @@ def _most_groups(text: str, tasks: int) -> int:
     Raises:
         ConfigError: Another option, too few tasks to group, or a number that makes no groups.
     """
-    options = spelled_options(text)
+    options = parse_options(text)
     groups = options.pop("groups", 2)
     if options:
         raise ConfigError("groups have one option", where=text, found=", ".join(options), remedy=f"Write {GROUPED}(groups=3)")

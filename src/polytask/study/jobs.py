@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from polytask.architectures import MultiTaskModel, NetworkPlan, cost_of, parts_of
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
 from polytask.options import TrainingOptions
 from polytask.relatedness import Observing, start_from
+from polytask.relatedness.observing import AFFINITY
 from polytask.storage import has_state, load_state, make_folder, read_json, save_state, write_json
 from polytask.study.arms import Arm
 from polytask.study.settings import Settings, with_settings
@@ -158,7 +159,7 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
         checkpoint=job.folder / "state",
         watch=watch or partial(write_status, job.folder),
         pause_after=pause_after,
-        observer=_observer(assignment, model),
+        callbacks=_callbacks(assignment, model),
         options=options,
     )
     if run.finished:
@@ -191,11 +192,11 @@ def try_job(job: Job, assignment: Assignment, until: int, watch: Watch | None = 
         write_json(job.folder / _REACHED, asdict(Reached(assignment.options.epochs, None)))
 
 
-def _observer(assignment: Assignment, model: MultiTaskModel) -> Observing | None:
+def _callbacks(assignment: Assignment, model: MultiTaskModel) -> tuple[Observing, ...]:
     """There is something to measure where several tasks share something."""
     if assignment.observe is None or len(model.tasks) < 2 or not model.shared_parameters():
-        return None
-    return Observing([task.name for task in model.tasks], **assignment.observe)
+        return ()
+    return (Observing([task.name for task in model.tasks], **assignment.observe),)
 
 
 def result_of(job: Job) -> Network:
@@ -222,7 +223,7 @@ def _facts(run: Run, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[s
         "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
         "matched": None if run.matched is None else str(run.matched),
-        "observed": dict(run.observed),
+        "observed": dict(run.observed.get(AFFINITY, {})),
         "history": run.history.to_dict(orient="split", index=False),
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, cast
 
 from polytask import datasets
-from polytask.balancing.named import uses_task_weights
+from polytask.balancing.factory import uses_task_weights
 from polytask.balancing.weighing import USUAL as USUAL_BALANCER
 from polytask.balancing.weighing import WEIGHING, balancer_for, check_weights, spoken
 from polytask.data import Columns, Sources

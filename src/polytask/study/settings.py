@@ -8,7 +8,9 @@ from typing import Any
 
 from polytask.options import TrainingOptions
 from polytask.options.study_config import Tuned
-from polytask.registry import Range, find
+from polytask.registry import Range
+from polytask.registry.parsing import chain_of
+from polytask.registry.resolve import resolve
 from polytask.study.arms import Arm
 
 Settings = Mapping[str, float]
@@ -41,8 +43,8 @@ def space_of(arm: Arm, tasks: Sequence[str], options: TrainingOptions, tune: Seq
     if "decay" in tune:
         ranges.append(Range(DECAY, *DECAYS, log=True))
     if "own" in tune and len(tasks) > 1:
-        own = find("balancer", arm.balancer.rpartition(":")[2]).ranges
-        given = _innermost(arm.options, arm.balancer.count(":"))
+        own = resolve("balancer", arm.balancer).innermost.spec.ranges
+        given = _innermost(arm.options, len(chain_of(arm.balancer)) - 1)
         ranges += [replace(found, name=f"{OWN}{found.name}") for found in own if found.name not in given]
     return tuple(ranges)
 
@@ -64,7 +66,7 @@ def with_settings(arm: Arm, options: TrainingOptions, settings: Settings) -> tup
     own = {name.removeprefix(OWN): value for name, value in settings.items() if name.startswith(OWN)}
     weights = {name.removeprefix(WEIGHT): value for name, value in settings.items() if name.startswith(WEIGHT)}
     if own:
-        arm = replace(arm, options=_inside(arm.options, arm.balancer.count(":"), own))
+        arm = replace(arm, options=_inside(arm.options, len(chain_of(arm.balancer)) - 1, own))
     if weights:
         mean = sum(weights.values()) / len(weights)
         arm = replace(arm, options={**arm.options, "weights": {task: value / mean for task, value in weights.items()}})

@@ -25,7 +25,7 @@ from polytask.datasets.tables.survival import labels_of_targets
 from polytask.datasets.tables.targets import kind_of_sets
 from polytask.errors import ConfigError, DataError
 from polytask.options import training_options
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tasks import Outcome, Predictions, Task
 from polytask.training import fit
 from polytask.training.network import Network

@@ -17,7 +17,7 @@ from polytask.datasets.tables.survival import events_of, labels_of_targets
 from polytask.errors import ConfigError
 from polytask.evaluation.metrics import measure, metric_of, relative
 from polytask.evaluation.trivial import trivial_outcome
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tabular.base import (
     TableEstimator,
     check_no_leak,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError
-from polytask.registry import find
-from polytask.registry.misfit import misfit
-from polytask.registry.rows import nearest
+from polytask.registry import Component
+from polytask.registry.resolve import resolve
+from polytask.registry.suggestion import nearest
 from polytask.tasks.boosting import Boosting
 from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Metric, Predictions
@@ -69,7 +69,7 @@ class Targets(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(ABC):
+class Task(Component, ABC):
     """One thing to predict. A subclass owns all that is known of its kind: no other file asks which kind a task is.
 
     Modules of kinds import PyTorch where they compute with tensors, and not above: who only reads predictions does not wait for it.
@@ -84,6 +84,8 @@ class Task(ABC):
     weight: float = 1.0
     metric: str = ""
 
+    component_group = "task kind"
+    component_context = ("name",)
     kind: ClassVar[str]
     metrics: ClassVar[tuple[str | Metric, ...]]
     """Names of metrics, or metrics; the first decides unless the task names another."""
@@ -232,11 +234,8 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
         Regression(name='price', weight=1.0, metric='rmse', mean=0.0, deviation=1.0)
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
-    kind = find("task kind", str(data.get("kind")))
-    try:
-        task: Task = kind.resolve()(**options)
-    except TypeError as error:
-        raise misfit(kind.resolve(), options, f"task {data.get('name')!r}, kind {kind.name!r}", error) from None
+    found = resolve("task kind", str(data.get("kind")))
+    task: Task = replace(found, options=options).build()
     return task
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Representations
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.balancing.weighing import USUAL as USUAL_BALANCER
 from polytask.data import Buffered, Proportional, Sampler, Source, proportional_batch_sizes, sampler_named
 from polytask.encoders import LearnsFromInputs
@@ -21,16 +21,15 @@ from polytask.encoders.initialisation import Matched, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.options import TrainingOptions, training_options
-from polytask.registry.spelling import spelled_balancer
 from polytask.seeds import seed_of
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
+from polytask.training.callback import Callback, by_name, make_callbacks
 from polytask.training.conflicts import choose_layers
 from polytask.training.groups import parameter_groups, unfreeze
 from polytask.training.identity import Identity, check_identity, taken_up
 from polytask.training.loop import Loop
 from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
-from polytask.training.observer import Observer
 from polytask.training.optimizers import make_optimizer, make_schedule
 from polytask.training.predicting import losses_of, measured, outcomes_of
 from polytask.training.preparation import Batch, PreparedData, PreparedSource, prepare
@@ -46,17 +45,15 @@ ENOUGH = 200_000
 """So many training rows at most, evenly spread, are shown to what learns from inputs: quantiles ask for no more."""
 
 
-def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, options: Mapping[str, Any] | None = None) -> Balancer:
+def make_balancer(
+    balancer: str | type[Balancer] | Balancer, tasks: Sequence[Task], seed: int, options: Mapping[str, Any] | None = None
+) -> Balancer:
     """A balancer as users write it (`cagrad(c=0.4)`), seeded; `fixed` takes the tasks' own weights unless it is given others.
 
     Raises:
         ConfigError: An unknown name or option.
     """
-    if isinstance(balancer, Balancer):
-        chosen = balancer
-    else:
-        name, spelled = spelled_balancer(balancer)
-        chosen = balancer_named(name, spelled | dict(options or {}), {task.name: task.weight for task in tasks})
+    chosen = balancer_named(balancer, options, {task.name: task.weight for task in tasks})
     chosen.reseed(seed_of(seed, "balancer"))
     return chosen
 
@@ -64,14 +61,14 @@ def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, op
 def fit(
     model: MultiTaskModel,
     sources: Sequence[Source],
-    balancer: str | Balancer = USUAL_BALANCER,
+    balancer: str | type[Balancer] | Balancer = USUAL_BALANCER,
     *,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
     checkpoint: Path | None = None,
     watch: Watch = ignore,
     pause_after: int | None = None,
-    observer: Observer | None = None,
+    callbacks: Sequence[str | type[Callback] | Callback] = (),
     options: TrainingOptions | None = None,
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> Run:
@@ -82,14 +79,14 @@ def fit(
     Args:
         model: What is trained, in place.
         sources: Training sources.
-        balancer: How the losses become one update: a registry name, or an object.
+        balancer: How the losses become one update: a registry name, an import path, a class, or an object.
         seed: Root of the split, shuffling, dropout and the balancer's draws.
         batch_sizes: Rows per source and step, where sampling is proportional; by default `batch_size` in proportion to the sources.
         checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
         watch: Is told how far it is, a few times a second.
         pause_after: An epoch, from 1, after which to stop for now: what is there so far is returned, and the same call with the
             checkpoint goes on as if there had been no pause.
-        observer: Looks at the network before its steps, and changes nothing (`polytask.relatedness.Observing`).
+        callbacks: Called before every step and after every epoch: names, classes or objects (`polytask.training.callback.Callback`).
         options: All choices at once, or
         **choices: any of them by name; see `TrainingOptions`.
 
@@ -118,7 +115,7 @@ def fit(
         batch_sizes=batch_sizes,
         checkpoint=checkpoint,
         watch=watch,
-        observer=observer,
+        callbacks=callbacks,
         options=options,
         **choices,
     )
@@ -131,13 +128,13 @@ def fit(
 def make_loop(
     model: MultiTaskModel,
     sources: Sequence[Source],
-    balancer: str | Balancer = USUAL_BALANCER,
+    balancer: str | type[Balancer] | Balancer = USUAL_BALANCER,
     *,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
     checkpoint: Path | None = None,
     watch: Watch = ignore,
-    observer: Observer | None = None,
+    callbacks: Sequence[str | type[Callback] | Callback] = (),
     options: TrainingOptions | None = None,
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> tuple[Loop, Matched | None]:
@@ -166,7 +163,7 @@ def make_loop(
         split = choose_layers(model, known, trial_loop)
     unfreeze(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = new_state(model, make_balancer(balancer, data.tasks, seed), chosen)
-    state.observer = observer
+    state.callbacks = make_callbacks(callbacks, [task.name for task in data.tasks])
     _check_memory(state.backward.balancer, chosen)
     if chosen.accumulate > 1 and isinstance(state.backward.balancer.needs(), Representations):
         remedy = "Leave accumulate at 1, or take another balancer"
@@ -176,7 +173,8 @@ def make_loop(
         sizes = sampler.batch_sizes if isinstance(sampler, Proportional) else {}
         state.identity = Identity(chosen, seed, state.backward.balancer, sizes, data.tasks, used).to_dict()
         state.identity = {**state.identity, **({} if split is None else {"split": split})}
-        state.identity = {**state.identity, **({} if observer is None else {"observer": observer.identity()})}
+        seen = {name: dict(callback.identity()) for name, callback in by_name(state.callbacks).items()}
+        state.identity = {**state.identity, **({"callbacks": seen} if seen else {})}
         _go_on(state, found, checkpoint)
     return Loop(state, data, sampler, chosen, precision, seed, checkpoint, watch), matched
 
@@ -322,5 +320,5 @@ def _run_of(loop: Loop, validation: Mapping[str, Mapping[str, float]], matched: 
         finished=state.finished,
         matched=matched,
         codings={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
-        observed={} if state.observer is None else state.observer.found(),
+        observed={name: callback.found() for name, callback in by_name(state.callbacks).items()},
     )

@@ -100,8 +100,8 @@ class Loop:
     def step(self, batches: Batches) -> Report:
         """One update: forward, losses, backward, clipping, optimizer, schedule."""
         state = self.state
-        if state.observer is not None:
-            state.observer.before_step(self, batches)
+        for callback in state.callbacks:
+            callback.before_step(self, batches)
         report = self._backward(batches)
         if self.options.clip is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.options.clip)
@@ -202,7 +202,7 @@ class Loop:
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
         for name, values in state.model.architecture.sharing().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
-        observed = {} if state.observer is None else state.observer.after_epoch()
+        observed = {name: values for callback in state.callbacks for name, values in callback.after_epoch().items()}
         for name, values in observed.items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "observed", name, value) for task, value in values.items())
         self._opposed = opponents({**means_of, **observed})

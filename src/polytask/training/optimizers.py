@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 _NEEDS_CLOSURE = ("LBFGS",)
 _SPARSE_ONLY = ("SparseAdam",)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from polytask.errors import ConfigError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

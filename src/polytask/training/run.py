@@ -39,7 +39,7 @@ class Run:
         finished: Whether it has converged or used its budget; a run that was paused has not.
         codings: Per source of texts or tables, what made its inputs.
         matched: What a weights file and the network had in common, if one was given.
-        observed: What an observer has found, if there was one.
+        observed: Per callback, by its name, what it has found.
     """
 
     model: MultiTaskModel
@@ -60,4 +60,4 @@ class Run:
     finished: bool = True
     matched: Matched | None = None
     codings: Mapping[str, Coding] = field(default_factory=dict)
-    observed: Mapping[str, Any] = field(default_factory=dict)
+    observed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from polytask.architectures import MultiTaskModel
 from polytask.gradients import Backward
-from polytask.training.observer import Observer
+from polytask.training.callback import Callback, by_name
 from polytask.training.stopping import Stopping
 
 
@@ -60,7 +60,7 @@ class TrainingState:
         history: One row per number.
         timeline: Per epoch the seconds spent, and the mean relative validation metric that it reached.
         identity: What its result depends on: a state with another one is not loaded.
-        observer: Looks on, if anybody does.
+        callbacks: Look on.
     """
 
     model: MultiTaskModel
@@ -79,7 +79,7 @@ class TrainingState:
     history: list[HistoryRow] = field(default_factory=list)
     timeline: list[tuple[float, float]] = field(default_factory=list)
     identity: Mapping[str, Any] = field(default_factory=dict)
-    observer: Observer | None = None
+    callbacks: tuple[Callback, ...] = ()
 
     def keep_best(self) -> None:
         """Remember the weights of this epoch."""
@@ -107,7 +107,7 @@ class TrainingState:
             "history": [list(row) for row in self.history],
             "timeline": [list(point) for point in self.timeline],
             "identity": self.identity,
-            "observer": {} if self.observer is None else self.observer.state_dict(),
+            "callbacks": {name: callback.state_dict() for name, callback in by_name(self.callbacks).items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -125,8 +125,8 @@ class TrainingState:
         self.best = dict(state["best"])
         self.history = [HistoryRow(*row) for row in state["history"]]
         self.timeline = [(seconds, relative) for seconds, relative in state["timeline"]]
-        if self.observer is not None:
-            self.observer.load_state_dict(state["observer"])
+        for name, callback in by_name(self.callbacks).items():
+            callback.load_state_dict(state["callbacks"][name])
 
     def _lay_out_moments(self) -> None:
         """Files hold tensors row by row; fused optimizers walk memory, so moments need their parameter's own layout."""

@@ -21,6 +21,8 @@ class Wrapper(Balancer):
         balancer: The one inside.
     """
 
+    component_group = "balancer wrapper"
+
     def __init__(self, balancer: Balancer) -> None:
         self.balancer = balancer
         self.batches, self.steps_on, self.looks_again = balancer.batches, balancer.steps_on, balancer.looks_again

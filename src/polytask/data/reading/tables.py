@@ -16,7 +16,7 @@ from polytask.data.reading.limits import place
 from polytask.data.reading.parquet_files import ParquetFile
 from polytask.errors import ConfigError, DataError, StorageError, shown
 from polytask.options import ReadingOptions
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 READERS = {".csv": CsvFile, ".tsv": CsvFile, ".csv.gz": CsvFile, ".tsv.gz": CsvFile, ".parquet": ParquetFile}
 REMEDIES = {".zip": "Unpack it first", ".txt": "Let its name end in .csv, and name its delimiter"}

@@ -11,7 +11,7 @@ import pandas as pd
 from polytask.data.reading.frames import shown_value
 from polytask.data.reading.limits import place
 from polytask.errors import ConfigError, DataError, shown
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 
 # Fewer rows of a class, or a smaller share of labels, than this are warned of.
 FEW_ROWS, FEW_LABELS = 5, 0.05

@@ -21,7 +21,7 @@ from polytask.datasets.tables.survival import event_column, labels_of_target
 from polytask.datasets.tables.targets import kind_called
 from polytask.errors import ConfigError, DataError, inside
 from polytask.options import TableOptions
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tasks import LabelType, Task
 
 Array = NDArray[Any]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polytask.data.columns import Boolean
 from polytask.datasets.tables.targets import kind_called, labels_of
-from polytask.registry.spelling import spelled_component
+from polytask.registry.parsing import parse_component
 from polytask.tasks import Task
 
 Array = NDArray[Any]
@@ -25,7 +25,7 @@ def event_column(kind: str | None) -> str | None:
     """
     if kind is None:
         return None
-    flag, options = kind_called(kind).flag_column, spelled_component("task kind", kind)[1]
+    flag, options = kind_called(kind).flag_column, parse_component("task kind", kind)[1]
     return str(options[flag.option]) if flag is not None and flag.option in options else None
 
 

@@ -14,7 +14,7 @@ from polytask.data.columns import Columns
 from polytask.datasets.tables.survival import events_of, labels_of_targets
 from polytask.datasets.tables.targets import kind_of_sets, task_for
 from polytask.errors import ConfigError, DataError
-from polytask.registry.rows import nearest
+from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
 
 Array = NDArray[Any]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from polytask.data.reading.frames import shown_value
 from polytask.data.reading.limits import LARGEST_EXACT
 from polytask.errors import ConfigError, DataError
-from polytask.registry import find
+from polytask.registry import find, load
 from polytask.registry.misfit import misfit
-from polytask.registry.spelling import spelled_component
+from polytask.registry.parsing import parse_component
 from polytask.tasks import LabelType, Multilabel, Task
 from polytask.tasks.label_facts import LabelFacts, suggested_kind
 
@@ -111,7 +111,7 @@ def kind_called(spelled: str) -> type[Task]:
         >>> kind_called("binary(positive_weight=2)").__name__
         'Binary'
     """
-    found: type[Task] = find("task kind", spelled_component("task kind", spelled)[0]).resolve()
+    found: type[Task] = load(find("task kind", parse_component("task kind", spelled)[0]))
     return found
 
 
@@ -143,7 +143,7 @@ def task_for(name: str, labels: Array, kind: str | Task | None = None, weight: f
     if kind is None:
         _check_words(name, labels)
     spelled = kind or suggested_kind(LabelFacts.of(labels))
-    target, (chosen, options) = kind_called(spelled), spelled_component("task kind", spelled)
+    target, (chosen, options) = kind_called(spelled), parse_component("task kind", spelled)
     if target.per_token:
         raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     if target.flag_column is not None:

@@ -1,24 +1,26 @@
 """Balancers that remember gradients, look at their elements, or compare several batches."""
 
-from polytask.registry.rows import Range, Row
+from polytask.registry.component import ComponentSpec, Range
 
-ROWS: tuple[Row, ...] = (
-    Row(
+SPECS: tuple[ComponentSpec, ...] = (
+    ComponentSpec(
         "balancer",
         "graddrop",
         "polytask.balancing.graddrop:GradDrop",
         "parts of gradients whose signs disagree, dropped at random",
+        display="GradDrop",
         paper="Chen et al., NeurIPS 2020",
         needs="the representations and their gradients",
         cost="one backward of the heads; the trunk once",
         memory="T × the representation",
         state="a random generator",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "rotograd",
         "polytask.balancing.rotograd:RotoGrad",
         "gradients made equally long, and features turned until they agree (architecture rotated)",
+        display="RotoGrad",
         paper="Javaloy & Valera, ICLR 2022",
         needs="the representations and their gradients",
         cost="one backward of the heads; the trunk once; an exponential of a matrix per task",
@@ -26,11 +28,12 @@ ROWS: tuple[Row, ...] = (
         state="a rotation per task with its optimizer, the first lengths",
         ranges=(Range("lr", 0.00001, 0.001, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "moco",
         "polytask.balancing.moco:MoCo",
         "tracked gradients, and weights that move slowly",
+        display="MoCo",
         paper="Fernando et al., ICLR 2023",
         needs="the Jacobian",
         cost="one backward of the trunk per task",
@@ -38,11 +41,12 @@ ROWS: tuple[Row, ...] = (
         state="a tracked gradient and a weight per task",
         ranges=(Range("beta", 0.1, 0.99),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "modo",
         "polytask.balancing.modo:MoDo",
         "weights from the product of two independent batches' gradients",
+        display="MoDo",
         paper="Chen et al., NeurIPS 2023",
         needs="inner products between two of three batches",
         cost="two backwards of the trunk per task, two more forwards",
@@ -50,11 +54,12 @@ ROWS: tuple[Row, ...] = (
         state="a weight per task",
         ranges=(Range("rho", 0.01, 1.0, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "sdmgrad",
         "polytask.balancing.sdmgrad:SDMGrad",
         "a direction near the plain sum, weights from two independent batches",
+        display="SDMGrad",
         paper="Xiao, Ban & Ji, NeurIPS 2023",
         needs="inner products between two of three batches",
         cost="two backwards of the trunk per task, two more forwards",
@@ -62,11 +67,12 @@ ROWS: tuple[Row, ...] = (
         state="a weight and its velocity per task",
         ranges=(Range("lambda_", 0.1, 3.0, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "excess-mtl",
         "polytask.balancing.excess_mtl:ExcessMTL",
         "weights that follow how much of each loss can still be removed",
+        display="ExcessMTL",
         paper="He et al., ICML 2024",
         needs="the Jacobian",
         cost="one backward of the trunk per task",
@@ -74,11 +80,12 @@ ROWS: tuple[Row, ...] = (
         state="T × P sums of squares, a weight and a first estimate per task",
         ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "db-mtl",
         "polytask.balancing.db_mtl:DBMTL",
         "logarithms of losses, and tracked gradients made equally long",
+        display="DB-MTL",
         paper="Lin et al., arXiv 2308.12029",
         needs="the Jacobian; lengths alone without tracking",
         cost="one backward of the trunk per task",
@@ -86,22 +93,24 @@ ROWS: tuple[Row, ...] = (
         state="a tracked gradient per task",
         ranges=(Range("beta", 0.1, 0.99),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "momentum-conflict-free",
         "polytask.balancing.momentum_config:MomentumConFIG",
         "the same cosine to all tasks' mean gradients, one task per step",
+        display="momentum ConFIG",
         paper="Liu, Chu & Thuerey, ICLR 2025",
         needs="one task's gradient",
         cost="one backward of the trunk in all",
         memory="(2 T + 4) × P",
         state="(T + 2) × P running means",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "metabalance",
         "polytask.balancing.metabalance:MetaBalance",
         "gradients brought near the length of a target task's, tensor by tensor",
+        display="MetaBalance",
         paper="He et al., WWW 2022",
         needs="a Gramian per parameter tensor",
         cost="one backward of the trunk per task",

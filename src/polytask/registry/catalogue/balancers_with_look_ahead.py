@@ -1,13 +1,14 @@
 """Balancers that look at losses at other values of the parameters."""
 
-from polytask.registry.rows import Range, Row
+from polytask.registry.component import ComponentSpec, Range
 
-ROWS: tuple[Row, ...] = (
-    Row(
+SPECS: tuple[ComponentSpec, ...] = (
+    ComponentSpec(
         "balancer",
         "auto-lambda",
         "polytask.balancing.auto_lambda:AutoLambda",
         "weights that lower the primary tasks' losses one step ahead",
+        display="Auto-Lambda",
         paper="Liu et al., TMLR 2022",
         needs="a look ahead, two batches",
         cost="four forwards and two backwards",
@@ -15,11 +16,12 @@ ROWS: tuple[Row, ...] = (
         state="a weight per task with its optimizer",
         ranges=(Range("lr", 0.00001, 0.001, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "moml",
         "polytask.balancing.moml:MOML",
         "weights that lower all tasks' losses one step ahead",
+        display="MOML",
         paper="Ye et al., NeurIPS 2021",
         needs="a look ahead, two batches",
         cost="two backwards of the network per task, two forwards",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polytask.errors import ConfigError
-from polytask.registry.spelling import spelled_balancer, split_outside
+from polytask.registry.parsing import parse_balancer, split_outside
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from polytask.registry.spelling import spelled_balancer, split_outside
     ],
 )
 def test_what_users_write_is_read(text: str, name: str, options: dict[str, object]) -> None:
-    assert spelled_balancer(text) == (name, options)
+    assert parse_balancer(text) == (name, options)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_what_users_write_is_read(text: str, name: str, options: dict[str, objec
 )
 def test_what_cannot_be_read_is_said_in_one_line(text: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what) as caught:
-        spelled_balancer(text)
+        parse_balancer(text)
     assert "\n" not in str(caught.value)
 
 

@@ -1,178 +1,201 @@
 """The architectures: how tasks share encoders."""
 
-from polytask.registry.rows import Row
+from polytask.registry.component import ComponentSpec
 
-ROWS = (
-    Row(
+SPECS: tuple[ComponentSpec, ...] = (
+    ComponentSpec(
         "architecture",
         "hard",
         "polytask.architectures.hard:HardSharing",
         "one encoder for all tasks, then a head per task",
+        display="hard sharing",
         paper="Caruana, Machine Learning 1997",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "rotated",
         "polytask.architectures.rotated:RotatedSharing",
         "hard sharing, with the features turned for every task by rotograd",
+        display="hard sharing with rotations",
         paper="Javaloy & Valera, ICLR 2022",
         needs="any encoder, and the balancer rotograd",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "separate",
         "polytask.architectures.separate:Separate",
         "an encoder per task: nothing is shared",
+        display="separate networks",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "constrained",
         "polytask.architectures.constrained:Constrained",
         "soft sharing by regularisation: an encoder per task, drawn together by an L2 or trace-norm penalty",
+        display="soft parameter sharing",
         paper="Duong et al., ACL 2015; Yang & Hospedales, ICLR workshop 2017",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "cross-stitch",
         "polytask.architectures.cross_stitch:CrossStitch",
         "an encoder per task, whose channels are mixed between stages",
+        display="cross-stitch networks",
         paper="Misra et al., CVPR 2016",
         needs="an encoder with two stages or more",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "nddr",
         "polytask.architectures.nddr:NDDR",
         "an encoder per task, fused by 1x1 convolutions between stages",
+        display="NDDR",
         paper="Gao et al., CVPR 2019",
         needs="an encoder with two stages or more",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "mmoe",
         "polytask.architectures.mmoe:MMoE",
         "experts that all tasks share, a gate per task",
+        display="mixture of experts (MMoE)",
         paper="Ma et al., KDD 2018",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "cgc",
         "polytask.architectures.cgc:CGC",
         "shared experts beside private ones, a gate per task",
+        display="shared and private experts (CGC)",
         paper="Tang et al., RecSys 2020",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "ple",
         "polytask.architectures.ple:PLE",
         "shared experts beside private ones, level by level; one level is CGC",
+        display="progressive layered extraction (PLE)",
         paper="Tang et al., RecSys 2020",
         needs="any encoder; a stage per level",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "dselect-k",
         "polytask.architectures.dselect_k:DSelectK",
         "experts of which every task comes to choose a few",
+        display="DSelect-k",
         paper="Hazimeh et al., NeurIPS 2021",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "sparse-experts",
         "polytask.architectures.sparse_experts:SparseExperts",
         "experts of which every row uses a few, kept equally busy",
+        display="sparse mixture of experts",
         paper="Shazeer et al., ICLR 2017",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "adapters",
         "polytask.architectures.adapters:Adapters",
         "one trunk, and a bottleneck per task after every stage",
+        display="adapters",
         paper="Houlsby et al., ICML 2019",
         needs="stages that give vectors or maps",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "film",
         "polytask.architectures.adapters:FiLM",
         "one trunk, whose channels are scaled and shifted per task",
+        display="FiLM",
         paper="Perez et al., AAAI 2018",
         needs="stages that give vectors or maps",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "lora",
         "polytask.architectures.lora:LoRA",
         "one trunk, and an update of low rank per task to its weights",
+        display="LoRA",
         paper="Hu et al., ICLR 2022",
         needs="weights with two dimensions or more",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "sluice",
         "polytask.architectures.sluice:Sluice",
         "an encoder per task, whose subspaces are mixed between stages",
+        display="sluice networks",
         paper="Ruder et al., AAAI 2019",
         needs="an encoder with two stages or more, of even widths",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "mtan",
         "polytask.architectures.mtan:MTAN",
         "one trunk, and masks per task on its features",
+        display="attention per task (MTAN)",
         paper="Liu, Johns & Davison, CVPR 2019",
         needs="an encoder with two stages or more, which give vectors or maps",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "branching",
         "polytask.architectures.branching:LearnedBranching",
         "a tree of stages whose branches are learned",
+        display="learned branching",
         paper="Guo, Lee & Ulbricht, ICML 2020",
         needs="an encoder with two stages or more",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "layers",
         "polytask.architectures.layers:OwnLayers",
         "one trunk, of which every task has named layers for itself",
+        display="task-specific layers",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "recon",
         "polytask.architectures.recon:Recon",
         "one trunk, whose layers are split where gradients conflict",
+        display="Recon",
         paper="Shi et al., ICLR 2023",
         needs="an encoder with two layers or more",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "graph",
         "polytask.architectures.graph:TaskGraph",
         "one encoder, and heads that feed heads",
+        display="task graph",
         needs="any encoder",
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "esmm",
         "polytask.architectures.esmm:ESMM",
         "one encoder, and probabilities of binary tasks that are products along a chain",
+        display="ESMM",
         paper="Ma et al., SIGIR 2018",
         needs="any encoder; binary tasks",
+        kinds=("binary",),
     ),
-    Row(
+    ComponentSpec(
         "architecture",
         "aitm",
         "polytask.architectures.aitm:AITM",
         "one encoder, and towers that hear from the task before",
+        display="AITM",
         paper="Xi et al., KDD 2021",
         needs="any encoder",
     ),

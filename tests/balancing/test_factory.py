@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polytask.balancing import DWA, IMTLL, Fixed, SmoothTchebycheff
-from polytask.balancing.named import balancer_named
+from polytask.balancing.factory import balancer_named
 from polytask.balancing.wrappers import Clipped, Preferred, Refreshed, Smoothed, Wrapper
 from polytask.errors import ConfigError
 from polytask.registry import names
@@ -61,7 +61,7 @@ def test_every_wrapper_is_found_and_is_one(wrapper: str) -> None:
         ("equl", "equl: unknown balancer. Did you mean 'equal'"),
         ("smoothed:equl", "equl: unknown balancer. Did you mean 'equal'"),
         ("smothed:equal", "smothed: unknown balancer wrapper. Did you mean 'smoothed'"),
-        ("smoothed:", "unknown balancer. Choose from"),
+        ("smoothed:", "a component is a name, .* or smoothed:upgrad"),
         ("equal:smoothed", "equal: unknown balancer wrapper"),
         ("smoothed", r"balancer 'smoothed': a wrapper needs a balancer to wrap\. For example smoothed:equal"),
     ],

@@ -1,35 +1,38 @@
 """Balancers that look at the geometry of the tasks' gradients, step by step: weights from the Gramian."""
 
-from polytask.registry.rows import Range, Row
+from polytask.registry.component import ComponentSpec, Range
 
-ROWS: tuple[Row, ...] = (
-    Row(
+SPECS: tuple[ComponentSpec, ...] = (
+    ComponentSpec(
         "balancer",
         "mgda",
         "polytask.balancing.mgda:MGDA",
         "the shortest convex combination of the gradients",
+        display="MGDA",
         paper="Sener & Koltun, NeurIPS 2018",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "pcgrad",
         "polytask.balancing.pcgrad:PCGrad",
         "gradients without the parts that oppose other tasks",
+        display="PCGrad",
         paper="Yu et al., NeurIPS 2020",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="a random generator",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "gradvac",
         "polytask.balancing.gradvac:GradVac",
         "gradients turned towards each other until their cosines are as usual",
+        display="GradVac",
         paper="Wang et al., ICLR 2021",
         needs="a Gramian per group",
         cost="one backward of the trunk per task",
@@ -37,22 +40,24 @@ ROWS: tuple[Row, ...] = (
         state="a mean cosine per pair of tasks and group, a random generator",
         ranges=(Range("beta", 0.001, 0.5, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "imtl-g",
         "polytask.balancing.imtl_g:IMTLG",
         "equal projections of the update on all unit gradients",
+        display="IMTL-G",
         paper="Liu et al., ICLR 2021",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "imtl",
         "polytask.balancing.imtl:IMTL",
         "IMTL-L's losses through IMTL-G",
+        display="IMTL",
         paper="Liu et al., ICLR 2021",
         needs="the Gramian",
         cost="one backward of the trunk per task",
@@ -60,11 +65,12 @@ ROWS: tuple[Row, ...] = (
         state="a scalar per task and its optimizer",
         ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "cagrad",
         "polytask.balancing.cagrad:CAGrad",
         "near the mean gradient, the direction that helps the worst task most",
+        display="CAGrad",
         paper="Liu et al., NeurIPS 2021",
         needs="the Gramian",
         cost="one backward of the trunk per task",
@@ -72,22 +78,24 @@ ROWS: tuple[Row, ...] = (
         state="none",
         ranges=(Range("c", 0.1, 0.9),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "nash-mtl",
         "polytask.balancing.nash_mtl:NashMTL",
         "the tasks' Nash bargaining solution",
+        display="Nash-MTL",
         paper="Navon et al., ICML 2022",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "fairgrad",
         "polytask.balancing.fairgrad:FairGrad",
         "an α-fair share of progress among tasks",
+        display="FairGrad",
         paper="Ban & Ji, ICML 2024",
         needs="the Gramian",
         cost="one backward of the trunk per task",
@@ -95,55 +103,60 @@ ROWS: tuple[Row, ...] = (
         state="none",
         ranges=(Range("alpha", 0.5, 3.0),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "aligned-mtl",
         "polytask.balancing.aligned_mtl:AlignedMTL",
         "principal components of the gradients made equally long",
+        display="Aligned-MTL",
         paper="Senushkin et al., CVPR 2023",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "upgrad",
         "polytask.balancing.upgrad:UPGrad",
         "every gradient projected on the directions that oppose no task",
+        display="UPGrad",
         paper="Quinton & Rey, arXiv 2406.16232",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "dual-proj",
         "polytask.balancing.dual_proj:DualProj",
         "the sum projected on the directions that oppose no task",
+        display="DualProj",
         paper="Lopez-Paz & Ranzato, NeurIPS 2017",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "conflict-free",
         "polytask.balancing.config:ConFIG",
         "the direction with the same cosine to all gradients",
+        display="ConFIG",
         paper="Liu, Chu & Thuerey, ICLR 2025",
         needs="the Gramian",
         cost="one backward of the trunk per task",
         memory="T × P",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "gradnorm",
         "polytask.balancing.gradnorm:GradNorm",
         "weights learned so that gradients of the last shared layer are about equally long",
+        display="GradNorm",
         paper="Chen et al., ICML 2018",
         needs="lengths of the last shared layer's gradients",
         cost="one more backward of each head",

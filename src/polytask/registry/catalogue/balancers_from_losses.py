@@ -1,115 +1,126 @@
 """Balancers that look at nothing, or at the losses alone: one backward pass for all tasks."""
 
-from polytask.registry.rows import Range, Row
+from polytask.registry.component import ComponentSpec, Range
 
-ROWS = (
-    Row(
+SPECS: tuple[ComponentSpec, ...] = (
+    ComponentSpec(
         "balancer",
         "equal",
         "polytask.balancing.equal:Equal",
         "the plain sum of the losses",
+        display="plain sum",
         needs="nothing",
         cost="none",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "fixed",
         "polytask.balancing.fixed:Fixed",
         "the sum of the losses with weights that you choose",
+        display="fixed weights",
         needs="nothing",
         cost="none",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "uncertainty",
         "polytask.balancing.uncertainty:Uncertainty",
         "weights learned from each task's homoscedastic uncertainty",
+        display="uncertainty weighting",
         paper="Kendall, Gal & Cipolla, CVPR 2018",
         needs="losses",
         cost="none",
         state="a log-variance per task and its optimizer",
         ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "random",
         "polytask.balancing.random:Random",
         "weights drawn anew at every step: the litmus test of all others",
+        display="random weights",
         paper="Lin et al., TMLR 2022",
         needs="nothing",
         cost="none",
         state="a generator",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "dwa",
         "polytask.balancing.dwa:DWA",
         "more weight for tasks whose losses fall slowly",
+        display="dynamic weight averaging",
         paper="Liu, Johns & Davison, CVPR 2019",
         needs="losses of earlier steps",
         cost="none",
         state="mean losses per task",
         ranges=(Range("temperature", 0.5, 8.0, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "imtl-l",
         "polytask.balancing.imtl_l:IMTLL",
         "weights learned so that all weighted losses are alike",
+        display="IMTL-L",
         paper="Liu et al., ICLR 2021",
         needs="losses",
         cost="none",
         state="a scalar per task and its optimizer",
         ranges=(Range("lr", 0.001, 0.1, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "gls",
         "polytask.balancing.gls:GLS",
         "the geometric mean of the losses",
+        display="geometric mean of losses",
         paper="Chennupati et al., CVPR Workshops 2019",
         needs="losses from 0 up",
         cost="none",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "log",
         "polytask.balancing.scale_invariant:ScaleInvariant",
         "the sum of the losses' logarithms: units do not matter",
+        display="sum of log losses",
         paper="Navon et al., ICML 2022",
         needs="losses from 0 up",
         cost="none",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "stch",
         "polytask.balancing.stch:STCH",
         "a smooth maximum of the losses relative to those after a warm-up",
+        display="smooth Tchebycheff after a warm-up",
         paper="Lin et al., ICML 2024",
         needs="losses from 0 up",
         cost="none",
         state="mean losses per task",
         ranges=(Range("mu", 0.1, 10.0, log=True),),
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "smooth-tchebycheff",
         "polytask.balancing.smooth_tchebycheff:SmoothTchebycheff",
         "a smooth maximum of the preferred losses above a reference point",
+        display="smooth Tchebycheff",
         paper="Lin et al., ICML 2024",
         needs="losses",
         cost="none",
         state="none",
     ),
-    Row(
+    ComponentSpec(
         "balancer",
         "famo",
         "polytask.balancing.famo:FAMO",
         "weights learned so that all losses fall at the same rate",
+        display="FAMO",
         paper="Liu et al., NeurIPS 2023",
         needs="losses before and after the step",
         cost="one more forward pass",

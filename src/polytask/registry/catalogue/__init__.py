@@ -1,0 +1,1 @@
+"""What ships with polytask: one table per group of components, plain data that needs no torch."""

@@ -1,0 +1,52 @@
+"""The kinds of task."""
+
+from polytask.registry.component import ComponentSpec
+
+SPECS: tuple[ComponentSpec, ...] = (
+    ComponentSpec(
+        "task kind", "multiclass", "polytask.tasks.multiclass:Multiclass", "one of several classes; cross-entropy", display="classification"
+    ),
+    ComponentSpec("task kind", "binary", "polytask.tasks.binary:Binary", "yes or no; logistic loss", display="binary classification"),
+    ComponentSpec(
+        "task kind", "regression", "polytask.tasks.regression:Regression", "a number; squared error in training units", display="regression"
+    ),
+    ComponentSpec(
+        "task kind",
+        "tagging",
+        "polytask.tasks.tagging:Tagging",
+        "a tag for every token, and the entities that tags mark; cross-entropy",
+        display="sequence tagging",
+    ),
+    ComponentSpec(
+        "task kind",
+        "multilabel",
+        "polytask.tasks.multilabel:Multilabel",
+        "any number of classes at once; a logistic loss for each",
+        display="multilabel classification",
+    ),
+    ComponentSpec(
+        "task kind",
+        "ordinal",
+        "polytask.tasks.ordinal:Ordinal",
+        "one of several classes in an order; cumulative logits",
+        display="ordinal classification",
+        paper="McCullagh, JRSS B 1980",
+    ),
+    ComponentSpec("task kind", "count", "polytask.tasks.count:Count", "a number of events; Poisson deviance", display="count regression"),
+    ComponentSpec(
+        "task kind",
+        "quantile",
+        "polytask.tasks.quantile:Quantile",
+        "quantiles of a number, which never cross; pinball loss",
+        display="quantile regression",
+        paper="Koenker & Bassett, Econometrica 1978",
+    ),
+    ComponentSpec(
+        "task kind",
+        "survival",
+        "polytask.tasks.survival:Survival",
+        "a time until an event that may be yet to come; hazard per interval",
+        display="survival analysis",
+        paper="Gensheimer & Narasimhan, PeerJ 2019",
+    ),
+)

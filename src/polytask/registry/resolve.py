@@ -1,0 +1,223 @@
+"""From what a user gives for a component, a name, an import path, a class or an object, to the component."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from polytask.errors import ConfigError
+from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
+from polytask.registry.component import ComponentSpec
+from polytask.registry.importing import check_importable, import_class, path_of
+from polytask.registry.misfit import misfit
+from polytask.registry.parsing import class_written, find_written, options_of, parse_call, paths_in
+from polytask.registry.registered import load, spec_of, written_name
+
+BASES: Mapping[str, str] = {
+    "task kind": "polytask.tasks.task:Task",
+    "encoder": "polytask.encoders.encoder:Encoder",
+    "architecture": "polytask.architectures.architecture:Architecture",
+    "balancer": "polytask.balancing.balancer:Balancer",
+    WRAPPER: "polytask.balancing.wrappers.wrapper:Wrapper",
+    "sampler": "polytask.data.samplers:Sampler",
+    "data set": "polytask.datasets.dataset:Dataset",
+    "callback": "polytask.training.callback:Callback",
+}
+"""What the classes of a group derive from."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A component that has been found.
+
+    Attributes:
+        spec: What it declares.
+        cls: Its class.
+        options: The arguments that were given, by name.
+        object: The object itself, where one was given.
+        inner: What a wrapper wraps.
+    """
+
+    spec: ComponentSpec
+    cls: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    object: Any = None
+    inner: Resolved | None = None
+
+    @property
+    def name(self) -> str:
+        """Registry names, or import paths, with colons between a wrapper and what it wraps."""
+        return self._own_name if self.inner is None else f"{self._own_name}:{self.inner.name}"
+
+    @property
+    def innermost(self) -> Resolved:
+        """What stands within all wrappers: itself where it is none."""
+        return self if self.inner is None else self.inner.innermost
+
+    @property
+    def nested(self) -> dict[str, Any]:
+        """The options, with those of what is wrapped as the option `balancer`."""
+        inside = {} if self.inner is None else self.inner.nested
+        return {**self.options, WRAPPED: inside} if inside else dict(self.options)
+
+    @property
+    def text(self) -> str:
+        """As users write it, in a form that another process can read.
+
+        Raises:
+            ConfigError: A class that cannot be imported, or an argument that is no plain data.
+        """
+        where = f"{self.spec.group} {self._own_name!r}"
+        check_importable(self.spec.target, where)
+        own = spelled(Call(self.spec.target, (), self.options, cls=self.cls))
+        return own if self.inner is None else f"{own}:{self.inner.text}"
+
+    def build(self, *context: Any, **told: Any) -> Any:  # noqa: ANN401
+        """Make a new object from the given options.
+
+        Args:
+            *context: Arguments that come from where it is used, before all others.
+            **told: Likewise, by name; the options come before these.
+
+        Raises:
+            ConfigError: Options that do not fit.
+        """
+        options = {name: _made(value) for name, value in self.options.items()}
+        context = context if self.inner is None else (self.inner.build(), *context)
+        try:
+            return self.cls(*context, **{**told, **options})
+        except TypeError as error:
+            own = (*getattr(self.cls, "component_context", ()), *told)
+            raise misfit(self.cls, self.options, f"{self.spec.group} {self._own_name!r}", error, own=own) from None
+
+    @property
+    def _own_name(self) -> str:
+        return written_name(self.spec)
+
+
+def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, components: Collection[type] = ()) -> Resolved:  # noqa: ANN401
+    """Find the component that a user has named, or given as a class or an object.
+
+    Args:
+        group: What is expected: one of `polytask.registry.component.GROUPS`.
+        given: A name with options, `cagrad(c=0.4)`; an import path, `mypkg.mod:Mine(c=0.4)`; a class; or an object.
+        where: The argument that it was given for; by default the group.
+        imports: Whether import paths may be followed: not for those that stand in files which the user has not written.
+        components: Classes that may be named by their import path or their registry name whatever `imports` says.
+
+    Raises:
+        ConfigError: An unknown name (the message suggests the nearest), a forbidden import path, options that do not fit, or something
+            of another group.
+
+    Example:
+        >>> found = resolve("balancer", "smoothed(a=0.5):CAGrad(c=0.4)")
+        >>> found.name, found.text, found.build is not None
+        ('smoothed:cagrad', 'smoothed(a=0.5):cagrad(c=0.4)', True)
+    """
+    if isinstance(given, str):
+        call = parse_call(given)
+        _check_allowed(call, where or group, imports, [path_of(cls) for cls in components])
+        return _of_call(group, call, where, components)
+    if isinstance(given, type) and issubclass(given, _base(group)):
+        _check_concrete(given, where or group)
+        return Resolved(spec_of(given, group), given)
+    if isinstance(given, _base(group)):
+        found = _of_call(group, call_of(given), where)
+        return Resolved(found.spec, found.cls, found.options, given, found.inner)
+    raise ConfigError(f"{_a(group)} is needed", where=where or group, found=described(given), remedy=_remedy(group, given))
+
+
+def _check_allowed(call: Call, where: str, imports: bool, allowed: Sequence[str]) -> None:
+    for path in paths_in(call):
+        if not imports and path not in allowed:
+            remedy = "Allow it with --allow-imports, or pass the class: components=[...]"
+            raise ConfigError("import paths are not followed here", where=where, found=path, remedy=remedy)
+
+
+def _of_call(group: str, call: Call, where: str, components: Collection[type] = ()) -> Resolved:
+    if group == "balancer" and _wraps(call):
+        group = WRAPPER
+    spec, cls = _found(group, call, where, components)
+    if not issubclass(cls, _base(group)):
+        raise ConfigError(f"{_a(group)} is needed", where=where or group, found=described(cls), remedy=_remedy(group, cls))
+    _check_concrete(cls, where or group)
+    options = named_options(call) if call.cls is not None else options_of(call, spec)
+    inner = options.pop(WRAPPED, None) if group == WRAPPER else None
+    parameters = inspect.signature(cls).parameters
+    if not parameters.keys() >= options.keys() and not any(own.kind is own.VAR_KEYWORD for own in parameters.values()):
+        own = getattr(cls, "component_context", ())
+        raise misfit(cls, options, f"{group} {call.name!r}", TypeError(), own=(*own, WRAPPED) if group == WRAPPER else own)
+    nested = _of_call("balancer", inner, where, components) if isinstance(inner, Call) else None
+    return Resolved(spec, cls, options, None, nested)
+
+
+def _found(group: str, call: Call, where: str, components: Collection[type]) -> tuple[ComponentSpec, Any]:
+    """The declaration and the class that a call names."""
+    if call.cls is not None:
+        return spec_of(call.cls, group), call.cls
+    for cls in components:
+        if call.name in (path_of(cls), spec_of(cls, group).name):
+            return spec_of(cls, group), cls
+    registered, name = find_written(group, call.name, where)
+    cls = import_class(name, where or group) if registered is None else load(registered)
+    return spec_of(cls, group), cls
+
+
+def _wraps(call: Call) -> bool:
+    if call.cls is not None:
+        return issubclass(call.cls, _base(WRAPPER))
+    return WRAPPED in call.options or any(isinstance(value, Call) for value in call.arguments[:1])
+
+
+def _base(group: str) -> Any:  # noqa: ANN401 - the class that all of a group derive from
+    return import_class(BASES[group], group)
+
+
+def _made(value: Any) -> Any:  # noqa: ANN401
+    """An option as it is passed on: components that stand in it are made."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_made, value))
+    if isinstance(value, Mapping):
+        return {name: _made(inner) for name, inner in value.items()}
+    if not isinstance(value, Call):
+        return value
+    cls = value.cls or class_written(value.name)
+    return _of_call(cls.component_group, replace(value, cls=cls), value.name).build()
+
+
+def _check_concrete(cls: Any, where: str) -> None:  # noqa: ANN401
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(cls.__abstractmethods__))
+        raise ConfigError("this class is not complete", where=where, found=described(cls), remedy=f"It must define {missing}")
+
+
+def described(value: Any) -> str:  # noqa: ANN401
+    """Return what something is, in a few words.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> described(MLP((2,))), described(MLP), described(3)
+        ('an encoder, MLP', 'the class MLP, an encoder', '3')
+    """
+    cls = value if isinstance(value, type) else type(value)
+    group = getattr(cls, "component_group", "") if issubclass(cls, Component) else ""
+    if isinstance(value, type):
+        return f"the class {cls.__name__}" + (f", {_a(group)}" if group else "")
+    if group:
+        return f"{_a(group)}, {cls.__name__}"
+    if inspect.ismodule(value):
+        return f"the module {value.__name__}"
+    return f"{cls.__name__} object" if len(repr(value)) > 40 else repr(value)
+
+
+def _a(group: str) -> str:
+    return f"{'an' if group[:1] in 'aeiou' else 'a'} {group}"
+
+
+def _remedy(group: str, given: Any) -> str:  # noqa: ANN401
+    if group == "encoder" and hasattr(given, "state_dict") and not isinstance(given, type | Component):
+        return "Wrap it: polytask.encoders.wrapped.Wrapped(module, input_shape)"
+    base = BASES[group].rpartition(":")[2]
+    return f"Give a registry name, an import path, or a class or an object that derives from {base}"
