@@ -86,7 +86,7 @@ class Drawn(Balancer):
     def weigh(self, statistic: Statistic) -> Weights:
         return Weights(torch.ones(len(statistic.names), dtype=torch.float64), heads=True)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         self.seed = seed
 
 

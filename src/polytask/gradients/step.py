@@ -135,7 +135,7 @@ class Step:
             answer = replace(answer, private=None)
         strategy.fill(answer, heads=heads)
         if self.complete:
-            self._balancer.learn(strategy)
+            self._balancer.update_state(strategy)
         return _report_of(report, strategy, answer)
 
     def _not_finite(self, strategy: GradientStrategy, report: Report, bad: list[int]) -> Report:

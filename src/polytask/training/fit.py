@@ -56,7 +56,7 @@ def make_balancer(balancer: str | Balancer, tasks: Sequence[Task], seed: int, op
     else:
         name, spelled = spelled_balancer(balancer)
         chosen = balancer_named(name, spelled | dict(options or {}), {task.name: task.weight for task in tasks})
-    chosen.reseed(seed_of(seed, "balancer"))
+    chosen.seed(seed_of(seed, "balancer"))
     return chosen
 
 
