@@ -15,7 +15,6 @@ from polytask.gradients.context import StepContext
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.vjp import Losses
 
-
 NO_LOSSES = torch.zeros(0, dtype=torch.float64)
 """Stand for the losses of a step until they are known."""
 
