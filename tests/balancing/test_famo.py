@@ -37,7 +37,7 @@ class Written:
         assert values.grad is not None
         return values.grad
 
-    def look_again(self, before: Tensor, after: Tensor) -> None:
+    def after_step(self, before: Tensor, after: Tensor) -> None:
         delta = (before - self.least).log() - (after - self.least).log()
         self.adam.zero_grad()
         torch.softmax(self.logits, 0).backward(delta)
@@ -52,8 +52,8 @@ def test_it_goes_as_the_algorithm_written_down(least: float, gamma: float) -> No
     for number in range(40):
         before, after = random_losses(number), random_losses(1000 + number)
         assert torch.allclose(balancer.weigh(step(before)).values, 3 * written.weights(before), rtol=1e-9)
-        balancer.look_again(NAMES, before, after)
-        written.look_again(before, after)
+        balancer.after_step(NAMES, before, after)
+        written.after_step(before, after)
     logits = [balancer.state_dict()[task]["value"] for task in NAMES]
     assert logits == pytest.approx(written.logits.tolist(), rel=1e-9, abs=1e-12)
     assert max(map(abs, logits)) > 0.01
@@ -61,7 +61,7 @@ def test_it_goes_as_the_algorithm_written_down(least: float, gamma: float) -> No
 
 def test_a_task_that_falls_faster_gets_less() -> None:
     balancer = FAMO()
-    balancer.look_again(("a", "b"), torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.9]))
+    balancer.after_step(("a", "b"), torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.9]))
     first, second = balancer.weigh(step(torch.ones(2), ("a", "b"))).values.tolist()
     assert first < 1 < second
 
@@ -71,8 +71,8 @@ def test_losses_of_any_size_are_treated_alike(scale: float) -> None:
     plain, scaled = FAMO(), FAMO()
     for number in range(10):
         before, after = random_losses(number), random_losses(100 + number)
-        plain.look_again(NAMES, before, after)
-        scaled.look_again(NAMES, before * scale, after * scale)
+        plain.after_step(NAMES, before, after)
+        scaled.after_step(NAMES, before * scale, after * scale)
     expected = plain.weigh(step(random_losses(5))).values
     assert torch.allclose(scaled.weigh(step(random_losses(5) * scale)).values, expected, rtol=1e-6)
 
@@ -93,14 +93,14 @@ def test_a_task_at_its_least_loss_is_left_out() -> None:
 @pytest.mark.parametrize("after", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_loss_without_logarithm_after_the_step_teaches_only_the_others(after: float) -> None:
     whole, part = FAMO(), FAMO()
-    whole.look_again(NAMES, torch.tensor([2.0, 1.0, 2.0]), torch.tensor([1.0, after, 1.5]))
-    part.look_again(("a", "c"), torch.tensor([2.0, 2.0]), torch.tensor([1.0, 1.5]))
+    whole.after_step(NAMES, torch.tensor([2.0, 1.0, 2.0]), torch.tensor([1.0, after, 1.5]))
+    part.after_step(("a", "c"), torch.tensor([2.0, 2.0]), torch.tensor([1.0, 1.5]))
     assert whole.state_dict() == part.state_dict()
 
 
 def test_where_no_loss_has_a_logarithm_nothing_is_learned() -> None:
     balancer = FAMO()
-    balancer.look_again(NAMES, torch.ones(3), torch.zeros(3))
+    balancer.after_step(NAMES, torch.ones(3), torch.zeros(3))
     assert balancer.state_dict() == {}
 
 
@@ -116,7 +116,7 @@ def test_it_ends_where_all_losses_fall_at_the_same_rate() -> None:
         x.data -= 1e-5 * slope
         after = (x**2).detach()
         falls.append((before.detach() / after).log())
-        balancer.look_again(("a", "b"), before.detach(), after)
+        balancer.after_step(("a", "b"), before.detach(), after)
     assert (falls[0][0] / falls[0][1]).item() == pytest.approx(25.0, rel=0.01)
     assert (falls[-1][0] / falls[-1][1]).item() == pytest.approx(1.0, rel=0.05)
 

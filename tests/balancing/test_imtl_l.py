@@ -39,7 +39,7 @@ def test_it_steps_as_pytorchs_adam_does_on_the_written_loss() -> None:
         adam.zero_grad()
         (torch.exp(s) * losses - s).sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
-        balancer.learn(step(*losses.tolist()))
+        balancer.update_state(step(*losses.tolist()))
     ours = [balancer.state_dict()[str(number)]["value"] for number in range(3)]
     assert ours == pytest.approx(s.tolist(), rel=1e-10)
 
@@ -48,7 +48,7 @@ def test_it_steps_as_pytorchs_adam_does_on_the_written_loss() -> None:
 def test_it_settles_where_the_weighted_loss_is_1(loss: float) -> None:
     balancer = IMTLL(lr=0.05)
     for _ in range(4_000):
-        balancer.learn(step(loss))
+        balancer.update_state(step(loss))
     assert balancer.weigh(step(loss)).values.item() * loss == pytest.approx(1.0, rel=2e-3)
 
 
@@ -66,5 +66,5 @@ def test_a_start_that_is_no_number() -> None:
 def test_a_loss_that_stays_at_0_leaves_a_number() -> None:
     balancer = IMTLL(lr=100.0)
     for _ in range(20):
-        balancer.learn(step(0.0))
+        balancer.update_state(step(0.0))
     assert math.isfinite(balancer.weigh(step(0.0)).values.item())

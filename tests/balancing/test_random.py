@@ -22,11 +22,11 @@ def step(names: tuple[str, ...] = NAMES) -> MatrixStatistic:
 def draws(distribution: Distribution, count: int = 4_000) -> np.ndarray:
     """(count, 3) the weights of that many steps."""
     balancer = Random(distribution)
-    balancer.reseed(7)
+    balancer.seed(7)
     weights = []
     for _ in range(count):
         weights.append(balancer.weigh(step()).values.numpy())
-        balancer.learn(step())
+        balancer.update_state(step())
     return np.array(weights)
 
 
@@ -58,7 +58,7 @@ def test_within_a_step_the_draw_stays_and_the_next_step_has_another() -> None:
     balancer = Random()
     first = balancer.weigh(step()).values
     assert torch.equal(balancer.weigh(step()).values, first)
-    balancer.learn(step())
+    balancer.update_state(step())
     assert not torch.equal(balancer.weigh(step()).values, first)
 
 
@@ -70,9 +70,9 @@ def test_a_draw_belongs_to_the_name_of_its_task() -> None:
 
 def test_the_seed_decides() -> None:
     one, other, again = Random(), Random(), Random()
-    one.reseed(1)
-    other.reseed(2)
-    again.reseed(1)
+    one.seed(1)
+    other.seed(2)
+    again.seed(1)
     assert torch.equal(one.weigh(step()).values, again.weigh(step()).values)
     assert not torch.equal(one.weigh(step()).values, other.weigh(step()).values)
 
@@ -81,7 +81,7 @@ def test_pytorchs_own_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     balancer = Random()
     balancer.weigh(step())
-    balancer.learn(step())
+    balancer.update_state(step())
     assert torch.equal(torch.get_rng_state(), before)
 
 

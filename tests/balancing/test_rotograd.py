@@ -71,7 +71,7 @@ def test_the_trunk_gets_what_the_paper_says() -> None:
 def test_tasks_that_lag_pull_harder() -> None:
     """C = Σ α_t ‖G_t‖ with α from the first lengths, which are taken again after the burn-in."""
     balancer = RotoGrad(burn_in=2)
-    balancer.attach(Rotations(["0", "1"], size=2))
+    balancer.bind(Rotations(["0", "1"], size=2))
     unit = torch.eye(2, dtype=torch.float64)
     first = balancer.aggregate(unit * torch.tensor([[1.0], [3.0]]))
     assert torch.allclose(first, torch.full((2,), 2.0, dtype=torch.float64), atol=1e-3)

@@ -36,7 +36,7 @@ def step(seed: int, count: int = 4) -> MatrixStatistic:
 
 def taken(balancer: TorchJD, seen: MatrixStatistic) -> Any:
     answer = balancer.weigh(seen)
-    balancer.learn(seen)
+    balancer.update_state(seen)
     return answer
 
 
@@ -158,7 +158,7 @@ def test_what_a_weighting_of_ones_own_looks_at_can_be_said() -> None:
 def test_random_numbers_are_the_balancers_own(make: Callable[[], Any]) -> None:
     def said(seed: int) -> list[float]:
         balancer = TorchJD(make())
-        balancer.reseed(seed)
+        balancer.seed(seed)
         return torch.cat([taken(balancer, step(number)).values for number in range(4)]).tolist()
 
     before = torch.get_rng_state()

@@ -40,7 +40,7 @@ def test_it_steps_as_pytorchs_adam_does_on_the_written_loss() -> None:
         adam.zero_grad()
         (0.5 * torch.exp(-s) * losses + 0.5 * s).sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
-        balancer.learn(step(*losses.tolist()))
+        balancer.update_state(step(*losses.tolist()))
     ours = [balancer.state_dict()[str(number)]["value"] for number in range(3)]
     assert ours == pytest.approx(s.tolist(), rel=1e-10)
 
@@ -49,7 +49,7 @@ def test_it_steps_as_pytorchs_adam_does_on_the_written_loss() -> None:
 def test_it_settles_where_the_weight_is_half_of_one_over_the_loss(loss: float) -> None:
     balancer = Uncertainty(lr=0.05)
     for _ in range(4_000):
-        balancer.learn(step(loss))
+        balancer.update_state(step(loss))
     assert balancer.state_dict()["0"]["value"] == pytest.approx(math.log(loss), abs=1e-3)
     assert balancer.weigh(step(loss)).values.item() == pytest.approx(0.5 / loss, rel=2e-3)
 

@@ -23,13 +23,13 @@ def test_the_slope_of_s_is_the_derivative_of_the_written_loss(loss: float, log_v
     s = torch.tensor(log_variance, dtype=torch.float64, requires_grad=True)
     (0.5 * torch.exp(-s) * loss + 0.5 * s).backward()  # type: ignore[no-untyped-call]
     balancer = Uncertainty(start=log_variance)
-    balancer.learn(step(a=loss))
+    balancer.update_state(step(a=loss))
     assert balancer.state_dict()["a"]["first"] == pytest.approx(0.1 * s.grad.item(), rel=1e-9, abs=1e-14)
 
 
 def test_at_the_logarithm_of_the_loss_it_rests() -> None:
     balancer = Uncertainty(start=float(torch.tensor(2.5, dtype=torch.float64).log()))
-    balancer.learn(step(a=2.5))
+    balancer.update_state(step(a=2.5))
     assert balancer.state_dict()["a"]["first"] == pytest.approx(0.0, abs=1e-15)
 
 
@@ -37,9 +37,9 @@ def test_a_task_that_pauses_goes_on_as_if_no_step_had_been() -> None:
     """Its bias correction counts its own steps, not those of the run."""
     paused, alone = Uncertainty(), Uncertainty()
     for loss in (3.0, 0.5, 2.0):
-        alone.learn(step(a=loss))
-        paused.learn(step(a=loss, b=1.0))
-        paused.learn(step(b=7.0))
+        alone.update_state(step(a=loss))
+        paused.update_state(step(a=loss, b=1.0))
+        paused.update_state(step(b=7.0))
     assert paused.state_dict()["a"] == alone.state_dict()["a"]
     assert paused.state_dict()["b"]["steps"] == 6
 
@@ -47,15 +47,15 @@ def test_a_task_that_pauses_goes_on_as_if_no_step_had_been() -> None:
 def test_tasks_do_not_feel_each_other() -> None:
     with_huge, with_tiny = Uncertainty(), Uncertainty()
     for _ in range(10):
-        with_huge.learn(step(a=2.0, b=1e9))
-        with_tiny.learn(step(a=2.0, b=1e-9))
+        with_huge.update_state(step(a=2.0, b=1e9))
+        with_tiny.update_state(step(a=2.0, b=1e-9))
     assert with_huge.state_dict()["a"] == with_tiny.state_dict()["a"]
 
 
 def test_a_new_task_starts_where_all_did() -> None:
     balancer = Uncertainty(start=1.0)
     for _ in range(20):
-        balancer.learn(step(a=9.0))
+        balancer.update_state(step(a=9.0))
     values = balancer.weigh(step(b=1.0)).values
     assert values.tolist() == pytest.approx([0.5 * torch.exp(torch.tensor(-1.0, dtype=torch.float64)).item()])
     assert "b" not in balancer.state_dict()
@@ -64,7 +64,7 @@ def test_a_new_task_starts_where_all_did() -> None:
 def test_asking_for_the_state_lends_nothing() -> None:
     """What is done to the dictionary is not done to the balancer."""
     balancer = Uncertainty()
-    balancer.learn(step(a=2.0))
+    balancer.update_state(step(a=2.0))
     before = balancer.weigh(step(a=2.0)).values.clone()
     balancer.state_dict()["a"]["value"] = 100.0
     assert torch.equal(before, balancer.weigh(step(a=2.0)).values)

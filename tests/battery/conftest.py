@@ -325,9 +325,9 @@ def asked() -> Callable[[Balancer, MatrixStatistic], Any]:
             seen = replace(statistic, matrix=statistic.matrix[kept])
         answer = balancer.weigh(seen)
         direction = direction_of(answer, statistic) if isinstance(answer, Weights) else direction_of(answer, seen)
-        balancer.learn(statistic)
+        balancer.update_state(statistic)
         if balancer.looks_again:
-            balancer.look_again(statistic.names, statistic.losses, statistic.losses * 0.9)
+            balancer.after_step(statistic.names, statistic.losses, statistic.losses * 0.9)
         return answer, direction
 
     return ask

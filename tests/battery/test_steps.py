@@ -185,7 +185,7 @@ def test_seeds_decide_what_is_drawn_and_nothing_else(row: Any, plain_cases: Any,
 
     def drawn(seed: int) -> torch.Tensor:
         balancer = row.make(case.statistic.names)
-        balancer.reseed(seed)
+        balancer.seed(seed)
         return torch.stack([asked(balancer, case.statistic)[1] for _ in range(3)])
 
     assert torch.equal(drawn(3), drawn(3))

@@ -138,7 +138,7 @@ def test_gradients_that_overflow_teach_nothing() -> None:
         def weigh(self, statistic: Statistic) -> Direction:
             return Direction(statistic.jacobian().sum(dim=0))
 
-        def learn(self, statistic: Statistic) -> None:
+        def update_state(self, statistic: Statistic) -> None:
             self.taught += 1
 
     balancer, trunk = Counting(), leaf(0.0)

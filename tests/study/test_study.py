@@ -310,7 +310,7 @@ def test_every_network_gets_one_balancer_seeded_once(make: Callable[..., Study],
     config = resolve(study.asked, study.sources, study.tasks, networks=2)
     (job,) = jobs_of(study.arms[1:], [3], tmp_path)
     seeds: list[int] = []
-    monkeypatch.setattr(Uncertainty, "reseed", lambda _, seed: seeds.append(seed))
+    monkeypatch.setattr(Uncertainty, "seed", lambda _, seed: seeds.append(seed))
     train_job(job, assignment(config, study.sources, study.tasks))
     assert seeds == [seed_of(3, "balancer")]
 

@@ -78,7 +78,7 @@ def test_a_state_says_all_of_itself_again() -> None:
 class Drawn(Balancer):
     """Remembers the seed that it was given."""
 
-    seed = -1
+    given = -1
 
     def needs(self) -> Needs:
         return Nothing()
@@ -86,12 +86,12 @@ class Drawn(Balancer):
     def weigh(self, statistic: Statistic) -> Weights:
         return Weights(torch.ones(len(statistic.names), dtype=torch.float64), heads=True)
 
-    def reseed(self, seed: int) -> None:
-        self.seed = seed
+    def seed(self, seed: int) -> None:
+        self.given = seed
 
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_balancers_draws_grow_from_the_root_seed(seed: int) -> None:
     balancer = Drawn()
     assert make_balancer(balancer, TASKS, seed) is balancer
-    assert balancer.seed == seed_of(seed, "balancer")
+    assert balancer.given == seed_of(seed, "balancer")

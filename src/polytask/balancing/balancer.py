@@ -78,7 +78,7 @@ class Balancer(Component, ABC):
     The scale is that of the plain sum: with T tasks, "equal" gives d = Σ g_t. Whatever a balancer remembers is keyed by
     the task's name; tasks that are absent in a step are neither weighed nor remembered.
 
-    A method implements `needs` and `weigh`, and the hooks `defaults`, `attach`, `learn`, `look_again`, `reseed`, `state_dict` and
+    A method implements `needs` and `weigh`, and the hooks `defaults`, `bind`, `update_state`, `after_step`, `seed`, `state_dict` and
     `load_state_dict` if it learns, draws random numbers or remembers something.
     """
 
@@ -98,7 +98,7 @@ class Balancer(Component, ABC):
         del weights
         return {}
 
-    def attach(self, network: nn.Module) -> None:
+    def bind(self, network: nn.Module) -> None:
         """Called once with the network, if it is known: the place of methods that own a part of it."""
 
     @abstractmethod
@@ -109,13 +109,13 @@ class Balancer(Component, ABC):
     def weigh(self, statistic: Statistic) -> Answer:
         """The answer for this step. It changes no state when `needs` is `Nothing`."""
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Called once at the end of every step with the losses of the whole step."""
 
-    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+    def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
         """Called after the optimizer's step with the losses (T,) of the same batches before and after it."""
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed the balancer's own generator."""
 
     def state_dict(self) -> dict[str, Any]:

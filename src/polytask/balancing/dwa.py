@@ -65,7 +65,7 @@ class DWA(Balancer):
         rates = [min(self._rate(task) / self.temperature, _LARGEST) for task in statistic.names]
         return Weights(torch.tensor(softmax(rates), dtype=torch.float64) * len(rates), heads=True)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Add the losses of the tasks present to their windows."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
             self._means[task] = self._means.get(task, WindowMeans()).added(loss, self.window)

@@ -84,7 +84,7 @@ class FAMO(Balancer):
         scale = len(statistic.names) / sum(parts.values())
         return Weights(torch.tensor([parts.get(task, 0.0) * scale for task in statistic.names], dtype=torch.float64), heads=True)
 
-    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+    def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
         """Step the logits of the tasks whose losses were above their least before the step, and are after it."""
         first, second = self._above(names, before), self._above(names, after)
         fallen = {task: log(first[task]) - log(second[task]) for task in first if task in second}

@@ -69,9 +69,9 @@ class GradDrop(Balancer):
             return Direction(self._kept(statistic.names, rows, rows))
         return AtRepresentations(tuple(self._at(representation) for representation in statistic.representations()))
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed U."""
-        self._stream.reseed(seed)
+        self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
         """The generator's state."""

@@ -75,9 +75,9 @@ class GradVac(Balancer):
         values = torch.from_numpy(weights)
         return Weights(values[0], heads=False) if self.groups == "whole" else GroupWeights(values)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed the orders."""
-        self._stream.reseed(seed)
+        self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
         """The generator's state, and per pair of tasks φ of every group."""

@@ -58,9 +58,9 @@ class IMTL(Balancer):
             return Weights(torch.zeros(len(scales), dtype=torch.float64), heads=False, solved=False, private=scales)
         return Weights(torch.from_numpy(weights) * scales, heads=False, private=scales)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Step the s_t of the tasks present."""
-        self._of_losses.learn(statistic)
+        self._of_losses.update_state(statistic)
 
     def state_dict(self) -> dict[str, Any]:
         """That of IMTL-L."""

@@ -65,7 +65,7 @@ class IMTLL(Balancer):
         """exp(s_t) per task present."""
         return Weights(torch.tensor([self._weight(task) for task in statistic.names], dtype=torch.float64), heads=True)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Step the s_t of the tasks present."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
             self._logarithms[task] = self._scalar(task).stepped(self._weight(task) * loss - 1, self.lr)

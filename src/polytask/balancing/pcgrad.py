@@ -58,9 +58,9 @@ class PCGrad(Balancer):
             products -= removed[:, None] * G[others]
         return Weights(torch.from_numpy(C.sum(0)), heads=False)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed the orders."""
-        self._stream.reseed(seed)
+        self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
         """The generator's state."""

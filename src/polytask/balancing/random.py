@@ -63,19 +63,19 @@ class Random(Balancer):
         return Nothing()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """This step's draw: the same however often it is asked for, until `learn` ends the step."""
+        """This step's draw: the same however often it is asked for, until `update_state` ends the step."""
         before = self._stream.state_dict()
         weights = self._draw(statistic.names)
         self._stream.load_state_dict(before)
         return Weights(weights, heads=True)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Leave this step's draw behind."""
         self._draw(statistic.names)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed the draws."""
-        self._stream.reseed(seed)
+        self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
         """The generator."""

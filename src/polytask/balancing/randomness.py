@@ -25,7 +25,7 @@ class Stream:
     def __init__(self, seed: int = 0) -> None:
         self._generator = torch.Generator().manual_seed(seed)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Start anew from this seed."""
         self._generator.manual_seed(seed & ((1 << 63) - 1))
 

@@ -54,7 +54,7 @@ class RotoGrad(Balancer):
 
     Example:
         >>> balancer = RotoGrad()
-        >>> balancer.attach(Rotations(["0", "1"], size=2))
+        >>> balancer.bind(Rotations(["0", "1"], size=2))
         >>> balancer.aggregate(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
         tensor([2., 2.])
     """
@@ -66,7 +66,7 @@ class RotoGrad(Balancer):
         self._first: dict[str, float] = {}
         self._moments: dict[str, dict[str, Any]] = {}
 
-    def attach(self, network: nn.Module) -> None:
+    def bind(self, network: nn.Module) -> None:
         """Find the network's rotations.
 
         Raises:
@@ -89,7 +89,7 @@ class RotoGrad(Balancer):
         """
         rotations = self._rotations
         if rotations is None:
-            raise ConfigError("no network is known", where="rotograd", remedy="Pass model= to Backward, or call attach(model)")
+            raise ConfigError("no network is known", where="rotograd", remedy="Pass model= to Backward, or call bind(model)")
         seen = statistic.representations()
         turned = {task: gradient for part in seen for task, gradient in zip(part.names, part.gradients, strict=True)}
         if len({gradient.shape for gradient in turned.values()}) > 1 or len(turned) < len(statistic.names):

@@ -54,7 +54,7 @@ class STCH(Balancer):
         >>> balancer, start = STCH(window=1, warm_up=1), matrix_statistic(torch.eye(2), torch.tensor([4.0, 1.0]))
         >>> balancer.weigh(start).values
         tensor([0.2500, 1.0000], dtype=torch.float64)
-        >>> balancer.learn(start)
+        >>> balancer.update_state(start)
         >>> balancer.weigh(matrix_statistic(torch.eye(2), torch.tensor([1.0, 0.75]))).values
         tensor([0.5000, 2.0000], dtype=torch.float64)
     """
@@ -87,7 +87,7 @@ class STCH(Balancer):
             weights |= {task: len(ready) * share / losses[task] for task, share in zip(above, shares, strict=True)}
         return Weights(torch.tensor(list(weights.values()), dtype=torch.float64), heads=True)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Add the losses of the tasks that are still warming up to their windows."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
             if not self._nadir(task):

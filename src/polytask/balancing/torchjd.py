@@ -104,9 +104,9 @@ class TorchJD(Balancer):
                     return Direction(factor * self.inside(seen))
                 return Weights(factor * self._weighting(seen).double().cpu(), heads=False)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed the random numbers that the object draws."""
-        self._stream.reseed(seed)
+        self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
         """The generator, and what the object remembers; nothing of an object that does not resume."""

@@ -64,7 +64,7 @@ class Uncertainty(Balancer):
         """½ exp(−s_t) per task present."""
         return Weights(0.5 * torch.exp(-self._log_variance_of(statistic.names)), heads=True)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Step the s_t of the tasks present."""
         gradient = 0.5 * (1 - torch.exp(-self._log_variance_of(statistic.names)) * statistic.losses)
         for task, slope in zip(statistic.names, gradient.tolist(), strict=True):

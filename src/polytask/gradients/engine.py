@@ -94,7 +94,7 @@ class Backward:
         self.balancer, self.tasks, self.model, self.route = balancer, tuple(tasks), model, route
         self.step = 0
         if model is not None:
-            balancer.attach(model)
+            balancer.bind(model)
         self._group, self._scaler = group, scaler
         self._context = self._context_of(shared)
         self._policy = StepPolicy(weight_heads, non_finite)
@@ -172,7 +172,7 @@ class Backward:
         """Call it after `optimizer.step()`: the place of methods that look at the losses again."""
         kept, self._post_step = self._post_step, None
         if kept is not None:
-            self.balancer.look_again(kept.names, kept.before, kept.after(self._context))
+            self.balancer.after_step(kept.names, kept.before, kept.after(self._context))
 
     def explain(self) -> str:
         """Return how the statistic is obtained, what that costs, and which parameters are shared, in a few lines."""

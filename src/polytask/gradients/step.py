@@ -135,7 +135,7 @@ class Step:
             answer = replace(answer, private=None)
         strategy.fill(answer, heads=heads)
         if self.complete:
-            self._balancer.learn(strategy)
+            self._balancer.update_state(strategy)
         return _report_of(report, strategy, answer)
 
     def _not_finite(self, strategy: GradientStrategy, report: Report, bad: list[int]) -> Report:
@@ -175,9 +175,9 @@ def _report_of(report: Report, strategy: GradientStrategy, answer: Answer) -> Re
     seen = strategy.found_gramians
     conflicts = None if seen is None else Conflicts(strategy.names, seen.sum(0))
     if not isinstance(answer, Weights):
-        return replace(report, conflicts=conflicts)
+        return Report(report.losses, conflicts=conflicts, dropped=report.dropped)
     weights = dict(zip(strategy.names, answer.values.tolist(), strict=True))
-    return replace(report, weights=weights, conflicts=conflicts, solved=answer.solved)
+    return Report(report.losses, weights, conflicts, answer.solved, report.dropped)
 
 
 def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Tensor | None) -> None:

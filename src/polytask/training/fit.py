@@ -54,7 +54,7 @@ def make_balancer(
         ConfigError: An unknown name or option.
     """
     chosen = balancer_named(balancer, options, {task.name: task.weight for task in tasks})
-    chosen.reseed(seed_of(seed, "balancer"))
+    chosen.seed(seed_of(seed, "balancer"))
     return chosen
 
 

@@ -29,7 +29,7 @@ class Inverse(Balancer):
         lengths = statistic.gramian().diagonal().sqrt()
         return Weights(1 / lengths, heads=self.heads, solved=bool(lengths.all()))
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         self.learned += float(statistic.losses.sum())
 
     def state_dict(self) -> dict[str, Any]:
@@ -52,8 +52,8 @@ class Unit(Balancer):
         total = statistic.jacobian().sum(0)
         return Direction(total / total.norm() + self.noise * self.stream.normal(len(total)))
 
-    def reseed(self, seed: int) -> None:
-        self.stream.reseed(seed)
+    def seed(self, seed: int) -> None:
+        self.stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
         return self.stream.state_dict()

@@ -79,7 +79,7 @@ def test_copies_have_states_of_their_own(inverse: Make, step: Step) -> None:
     smoothed, plain = PerGroup(Smoothed(inverse(), 0.5)), PerGroup(inverse())
     for seed in range(2):
         now = smoothed.weigh(step(seed))
-        smoothed.learn(step(seed))
+        smoothed.update_state(step(seed))
     first, second = plain.weigh(step(0)), plain.weigh(step(1))
     assert torch.allclose(now.values, (first.values + second.values) / 2, rtol=1e-13)
 
@@ -89,7 +89,7 @@ def test_copies_draw_different_numbers_and_the_seed_decides(unit: Make, step: St
     drawn = []
     for seed in (1, 1, 2):
         balancer = PerGroup(unit(noise=1.0))
-        balancer.reseed(seed)
+        balancer.seed(seed)
         drawn.append(balancer.weigh(same).values)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
@@ -98,7 +98,7 @@ def test_copies_draw_different_numbers_and_the_seed_decides(unit: Make, step: St
 
 def test_it_goes_on_from_the_disk_bit_for_bit(unit: Make, step: Step, tmp_path: Path) -> None:
     whole = PerGroup(unit(noise=1.0))
-    whole.reseed(5)
+    whole.seed(5)
     for seed in range(3):
         save_state(tmp_path / str(seed), whole.state_dict())
         other = PerGroup(unit(noise=1.0))
@@ -109,8 +109,8 @@ def test_it_goes_on_from_the_disk_bit_for_bit(unit: Make, step: Step, tmp_path: 
 def test_all_copies_learn_and_look_again(inverse: Make, step: Step) -> None:
     balancer = PerGroup(inverse())
     balancer.weigh(step(0))
-    balancer.learn(step(0))
-    balancer.look_again(("a",), torch.ones(1), torch.ones(1))
+    balancer.update_state(step(0))
+    balancer.after_step(("a",), torch.ones(1), torch.ones(1))
     learned = [state["learned"] for state in balancer.state_dict()["copies"].values()]
     assert learned == [float(step(0).losses.sum())] * 2
 

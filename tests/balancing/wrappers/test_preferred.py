@@ -49,7 +49,7 @@ class Keeper(Balancer):
         self.seen = statistic
         return Weights(torch.tensor([1.0, 10.0, 100.0], dtype=torch.float64), heads=True)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         self.learned = statistic.losses
 
 
@@ -154,13 +154,13 @@ def test_what_was_answered_at_representations_stands(step: Step) -> None:
 
 def test_losses_are_learned_and_looked_at_again_times_p(step: Step) -> None:
     keeper = Keeper()
-    Preferred(keeper, P).learn(step(0))
+    Preferred(keeper, P).update_state(step(0))
     assert keeper.learned is not None
     assert torch.equal(keeper.learned, FACTORS * step(0).losses)
     with_p, plain = Preferred(FAMO(min_losses={"a": 0.1}), P), FAMO(min_losses={"a": 0.1})
     before, after = torch.tensor([3.0, 1.0, 1.0], dtype=torch.float64), torch.tensor([2.0, 0.5, 0.9], dtype=torch.float64)
-    with_p.look_again(("a", "b", "c"), before, after)
-    plain.look_again(("a", "b", "c"), before * FACTORS, after * FACTORS)
+    with_p.after_step(("a", "b", "c"), before, after)
+    plain.after_step(("a", "b", "c"), before * FACTORS, after * FACTORS)
     assert with_p.balancer.state_dict() == plain.state_dict()
     assert with_p.looks_again
 
@@ -181,7 +181,7 @@ def test_by_name_it_takes_the_tasks_own_weights() -> None:
 
 def test_the_state_is_that_of_the_balancer_inside(step: Step) -> None:
     first, second = Preferred(Uncertainty(), P), Preferred(Uncertainty(), P)
-    first.learn(step(0))
+    first.update_state(step(0))
     second.load_state_dict(first.state_dict())
     assert second.state_dict() == first.state_dict() != Preferred(Uncertainty(), P).state_dict()
 

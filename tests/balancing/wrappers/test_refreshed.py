@@ -21,7 +21,7 @@ Step = Callable[..., MatrixStatistic]
 
 def taken(balancer: Balancer, statistic: MatrixStatistic) -> Any:
     answer = balancer.weigh(statistic)
-    balancer.learn(statistic)
+    balancer.update_state(statistic)
     return answer
 
 
@@ -74,7 +74,7 @@ def test_other_tasks_make_the_next_step_refresh(inverse: Make, step: Step) -> No
 
 def test_a_step_that_was_not_taken_is_asked_again(inverse: Make, step: Step) -> None:
     balancer = Refreshed(inverse(), 3)
-    balancer.weigh(step(0))  # no `learn`: the step was skipped
+    balancer.weigh(step(0))  # no `update_state`: the step was skipped
     assert isinstance(balancer.needs(), Gramian)
     assert torch.equal(taken(balancer, step(1)).values, inverse().weigh(step(1)).values)
 

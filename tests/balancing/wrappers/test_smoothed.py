@@ -21,7 +21,7 @@ Step = Callable[..., MatrixStatistic]
 
 def taken(balancer: Balancer, statistic: MatrixStatistic) -> Any:
     answer = balancer.weigh(statistic)
-    balancer.learn(statistic)
+    balancer.update_state(statistic)
     return answer
 
 
@@ -52,7 +52,7 @@ def test_asking_twice_in_a_step_averages_once(inverse: Make, step: Step) -> None
 
 
 def test_a_step_that_was_not_taken_leaves_no_trace(inverse: Make, step: Step) -> None:
-    """`learn` is not called in steps that are skipped."""
+    """`update_state` is not called in steps that are skipped."""
     smoothed = Smoothed(inverse())
     taken(smoothed, step(0))
     smoothed.weigh(step(1))

@@ -76,21 +76,21 @@ class PerGroup(Wrapper):
             return GroupWeights(torch.stack(weights))
         return _joined(answers, statistic)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """Every copy learns."""
         for copy in self._copies:
-            copy.learn(statistic)
+            copy.update_state(statistic)
 
-    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+    def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
         """Every copy looks again."""
         for copy in self._copies:
-            copy.look_again(names, before, after)
+            copy.after_step(names, before, after)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed every copy, each with a seed of its own."""
         self._seed = seed
         for number, copy in enumerate(self._copies):
-            copy.reseed(seed_of(seed, "group", number))
+            copy.seed(seed_of(seed, "group", number))
 
     def state_dict(self) -> dict[str, Any]:
         """What every copy remembers."""
@@ -105,7 +105,7 @@ class PerGroup(Wrapper):
 
     def _copy(self, number: int) -> Balancer:
         copy = deepcopy(self.balancer)
-        copy.reseed(seed_of(self._seed, "group", number))
+        copy.seed(seed_of(self._seed, "group", number))
         return copy
 
 

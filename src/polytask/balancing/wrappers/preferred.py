@@ -70,14 +70,14 @@ class Preferred(Wrapper):
             return replace(answer, values=answer.values * seen.factors)
         return answer
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """The balancer inside learns from p_t L_t."""
-        self.balancer.learn(self._seen(statistic))
+        self.balancer.update_state(self._seen(statistic))
 
-    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+    def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
         """The balancer inside sees p_t L_t before and after."""
         factors = self._factors(names)
-        self.balancer.look_again(names, before * factors, after * factors)
+        self.balancer.after_step(names, before * factors, after * factors)
 
     def _seen(self, statistic: Statistic, tasks: tuple[str, ...] | None = None) -> _Seen:
         wanted = statistic.names if tasks is None else tuple(task for task in statistic.names if task in tasks)

@@ -72,7 +72,7 @@ class Refreshed(Wrapper):
         self._fresh = weights_in(self.balancer.weigh(statistic), "refreshed")
         return self._fresh
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """The step is over: count it, remember its weights, and let the balancer inside learn."""
         fresh, self._fresh = self._fresh, None
         if fresh is not None and is_solved(fresh):
@@ -81,7 +81,7 @@ class Refreshed(Wrapper):
             self._age = 0
         if self._age is not None:
             self._age = self._age + 1 if set(statistic.names) == set(self._last) else self.every
-        super().learn(statistic)
+        super().update_state(statistic)
 
     def state_dict(self) -> dict[str, Any]:
         """The last weights, their age, and what the balancer inside remembers."""

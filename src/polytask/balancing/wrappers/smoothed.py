@@ -71,11 +71,11 @@ class Smoothed(Wrapper):
         self._present = dict(zip(statistic.names, values.unbind(-1), strict=True))
         return replace(answer, values=values)
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """The step is over: remember its weights, and let the balancer inside learn."""
         self._past |= self._present
         self._present = {}
-        super().learn(statistic)
+        super().update_state(statistic)
 
     def state_dict(self) -> dict[str, Any]:
         """Per task λ, and what the balancer inside remembers."""

@@ -28,9 +28,9 @@ class Wrapper(Balancer):
         self.batches, self.steps_on, self.looks_again = balancer.batches, balancer.steps_on, balancer.looks_again
         self.remembers_gradients = self.remembers_gradients or balancer.remembers_gradients
 
-    def attach(self, network: nn.Module) -> None:
+    def bind(self, network: nn.Module) -> None:
         """The balancer inside is shown the network."""
-        self.balancer.attach(network)
+        self.balancer.bind(network)
 
     def needs(self) -> Needs:
         """What the balancer inside needs."""
@@ -40,17 +40,17 @@ class Wrapper(Balancer):
     def weigh(self, statistic: Statistic) -> Answer:
         """What becomes of the answer of the balancer inside."""
 
-    def learn(self, statistic: Statistic) -> None:
+    def update_state(self, statistic: Statistic) -> None:
         """The balancer inside learns."""
-        self.balancer.learn(statistic)
+        self.balancer.update_state(statistic)
 
-    def look_again(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+    def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
         """The balancer inside looks again."""
-        self.balancer.look_again(names, before, after)
+        self.balancer.after_step(names, before, after)
 
-    def reseed(self, seed: int) -> None:
+    def seed(self, seed: int) -> None:
         """Seed the balancer inside."""
-        self.balancer.reseed(seed)
+        self.balancer.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
         """What the balancer inside remembers."""

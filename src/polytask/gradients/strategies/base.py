@@ -15,6 +15,9 @@ from polytask.gradients.context import StepContext
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.vjp import Losses
 
+NO_LOSSES = torch.zeros(0, dtype=torch.float64)
+"""Stand for the losses of a step until they are known."""
+
 
 @dataclass(eq=False)
 class GradientStrategy(ABC):
@@ -37,7 +40,7 @@ class GradientStrategy(ABC):
     accumulator: GradAccumulator
     names: tuple[str, ...] = field(init=False, default=())
     step: int = field(init=False, default=0)
-    losses: Tensor = field(init=False, default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+    losses: Tensor = field(init=False, default=NO_LOSSES)
     found_gramians: Tensor | None = field(init=False, default=None)
 
     weighs_micro_batches: ClassVar[bool] = False
