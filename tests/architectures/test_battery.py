@@ -74,6 +74,7 @@ def test_a_task_s_features_do_not_depend_on_who_else_is_asked(row: Any, encoder:
     assert torch.equal(together["churn"], alone["churn"])
 
 
+@pytest.mark.sampled(2)
 def test_it_begins_as_what_it_is_said_to_be(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     if not row.at_start:
         pytest.skip("like nothing simpler")
@@ -84,6 +85,7 @@ def test_it_begins_as_what_it_is_said_to_be(row: Any, encoder: str, build: Any, 
             assert torch.allclose(own[task], simple[task], rtol=1e-5, atol=1e-6), (initialisation, task)
 
 
+@pytest.mark.sampled(2)
 def test_who_reaches_a_parameter_is_what_autograd_says(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     model = build(row.spelled, encoder)
     model.eval()
@@ -107,6 +109,7 @@ def test_a_frozen_encoder_stays_frozen_when_its_reach_is_asked(row: Any, build: 
     assert any(model.architecture.tasks_of(name) for name, _ in model.architecture.named_parameters())
 
 
+@pytest.mark.sampled(2)
 def test_seeds_decide_the_start(row: Any, encoder: str, build: Any) -> None:
     first, second, other = (build(row.spelled, encoder, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -73,6 +73,10 @@ class Case:
     penalty: bool = False
     route: str = "sequential"
 
+    def __str__(self) -> str:
+        """The name."""
+        return self.name
+
     @property
     def name(self) -> str:
         """What the results are filed under."""

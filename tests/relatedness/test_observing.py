@@ -67,6 +67,7 @@ def same(first: Run, second: Run) -> bool:
     return all(torch.equal(a, b) for a, b in state) and histories[0].equals(histories[1]) and first.validation == second.validation
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("balancer", BALANCERS)
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_an_observed_run_is_the_same_to_the_last_bit(table: Table, three_tasks: tuple[Task, ...], balancer: str, accumulate: int) -> None:

@@ -55,6 +55,7 @@ def _more_sources(study: Study) -> None:
     study.sources = (*study.sources, dataclasses.replace(study.sources[0], name="second"))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -192,6 +193,7 @@ TYPOS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("case", TYPOS)
 def test_a_typo_leaves_the_folder_as_it_was(make: Callable[..., Study], tmp_path: Path, case: str) -> None:
     given = TYPOS[case]

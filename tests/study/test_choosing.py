@@ -66,6 +66,7 @@ def test_seeds_of_the_test_are_fresh(whole: Result) -> None:
     assert not tried & set(whole.verdict.seeds)
 
 
+@pytest.mark.slow
 def test_what_was_best_is_what_every_seed_is_trained_with(
     make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_what_was_best_is_what_every_seed_is_trained_with(
             assert job.settings == max(furthest, key=lambda one: one["score"])["settings"]
 
 
+@pytest.mark.slow
 def test_a_grid_is_tuned_arm_by_arm_and_tests_them_all(make: Callable[..., Study], tmp_path: Path) -> None:
     result = make(**RACE | {"race": False}).run(tmp_path / "run")
     assert set(result.predictions["arm"]) == set(RACE["arms"])
@@ -115,6 +117,7 @@ def test_a_race_repeats_byte_by_byte_also_from_its_configuration(whole: Result, 
         assert (whole.folder / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("killed_in", [1, 2, 3])
 def test_a_race_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     whole: Result, make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_in: int
@@ -137,6 +140,7 @@ def test_a_race_that_was_killed_goes_on_and_ends_with_the_same_bytes(
         assert (whole.folder / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_in_a_race(whole: Result, make: Callable[..., Study], tmp_path: Path) -> None:
     make(**RACE, workers=2).run(tmp_path / "two")
     for name in REPEATED:
@@ -144,6 +148,7 @@ def test_workers_change_nothing_in_a_race(whole: Result, make: Callable[..., Stu
         assert same == (name != "run.yaml"), name
 
 
+@pytest.mark.slow
 def test_a_try_that_diverges_loses_and_ends_no_study(make: Callable[..., Study], tmp_path: Path) -> None:
     training = TRAINING | {"optimizer": "SGD", "lr": 0.4, "epochs": 3}
     make(arms=["single", "equal"], trials=4, race=False, training=training).run(tmp_path / "run")
@@ -164,6 +169,7 @@ def test_what_a_race_takes_is_part_of_the_cost(whole: Result) -> None:
     assert set(costs["views"]["equal_updates"]) == set(costs["arms"])
 
 
+@pytest.mark.slow
 def test_test_rows_do_not_touch_the_race(whole: Result, make: Callable[..., Study], tmp_path: Path, table: Callable[..., Any]) -> None:
     other = make(**RACE)
     other._door = lambda: (table(rows=80, seed=99),)
@@ -176,6 +182,7 @@ def test_tuned_weights_need_trials(make: Callable[..., Study]) -> None:
         make(arms=["single", "weights=tuned"])
 
 
+@pytest.mark.slow
 def test_optuna_may_propose_what_is_tried(make: Callable[..., Study], tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     choices = RACE | {"arms": ["single", "equal"], "search": "optuna", "trials": 5, "race": False, "training": TRAINING | {"epochs": 2}}
@@ -198,6 +205,7 @@ def test_looks_stop_when_nothing_is_unclear(make: Callable[..., Study], tmp_path
         assert sorted(set(narrow.predictions["seed"])) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_looks_see_what_one_look_would_see(make: Callable[..., Study], tmp_path: Path) -> None:
     """But for the level: the predictions of all looks together are those of all seeds at once, in the same order."""
     margins = dict.fromkeys(("price", "churn", "plan"), 1e-9)
@@ -270,6 +278,7 @@ def test_groups_are_made_before_the_race_and_kept(make: Callable[..., Study], tm
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_groups_that_are_another_arm_are_left_out(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polytask.study.study.groups_of", lambda *_: {"grouped": (("price",), ("churn",), ("plan",))})
     result = make(**GROUPED).run(tmp_path / "run")
@@ -279,6 +288,7 @@ def test_groups_that_are_another_arm_are_left_out(make: Callable[..., Study], tm
         make(**GROUPED | {"arms": ["single", "grouped"]}).run(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_groups_that_win_are_tested_as_they_were_made(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polytask.study.study.groups_of", lambda *_: {"grouped": (("price", "plan"), ("churn",))})
     result = make(arms=["single", "grouped"], trials=2, race=True, training=TRAINING).run(tmp_path / "run")

@@ -122,6 +122,7 @@ def test_repeats_and_the_configuration_fed_back_give_the_same_bytes(whole: Path,
         assert (whole / name).read_bytes() == (tmp_path / "second" / name).read_bytes() == (tmp_path / "third" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_but_the_configuration(tmp_path: Path) -> None:
     for workers in (1, 2):
         measure(tmp_path / str(workers), measures=("lookahead",), workers=workers)
@@ -129,6 +130,7 @@ def test_workers_change_nothing_but_the_configuration(tmp_path: Path) -> None:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stopped_at", [1, 3, 7])
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
@@ -266,6 +268,7 @@ def test_rows_that_cost_little_are_looked_at_in_numbers(table: Callable[..., Sou
     assert rows(32, encoder="mlp", encoder_options={"hidden": (400, 400)}) is None
 
 
+@pytest.mark.slow
 def test_planted_groups_are_found(tmp_path: Path) -> None:
     """Two pairs of tasks on separate inputs: the members of a pair are one task but for noise."""
     random = np.random.default_rng(0)

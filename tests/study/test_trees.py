@@ -99,6 +99,7 @@ def test_a_study_shows_trees_and_never_recommends_them(make: Callable[..., Study
     assert result.recommendation.arm != "trees"
 
 
+@pytest.mark.slow
 def test_trees_repeat_byte_by_byte_in_one_process_and_two(make: Callable[..., Study], tmp_path: Path) -> None:
     for name, workers in (("one", 1), ("two", 2)):
         make(arms=["single", "equal", "trees"], training=TRAINING, workers=workers).run(tmp_path / name)

@@ -139,6 +139,7 @@ def resumed_is_whole(folder: Path, table: Table, tasks: tuple[Task, ...], **choi
     return same(whole, fit(network(tasks), [table(rows=60, gaps=0.3)], "uncertainty", checkpoint=folder, **(CHOICES | choices)))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("every", ["epoch", "step"])
 def test_every_schedule_goes_on(table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, name: str, every: str) -> None:
@@ -146,6 +147,7 @@ def test_every_schedule_goes_on(table: Table, three_tasks: tuple[Task, ...], tmp
     assert resumed_is_whole(tmp_path / "state", table, three_tasks, **choices)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_goes_on(table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, name: str) -> None:
     assert resumed_is_whole(tmp_path / "state", table, three_tasks, optimizer=name)

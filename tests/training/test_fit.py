@@ -89,6 +89,7 @@ EXTRA = {"accumulate": 3, "clip": 1.0, "schedule": "StepLR", "schedule_options":
 IN_PARTS = [name if name != "graddrop" else "graddrop(at=parameters)" for name in names("balancer") if name != "rotograd"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("balancer", "extra"), [(name, {}) for name in names("balancer")] + [(name, EXTRA) for name in IN_PARTS])
 def test_two_runs_are_the_same(table: Table, three_tasks: tuple[Task, ...], balancer: str, extra: dict[str, Any]) -> None:
     sharing = {"architecture": "rotated"} if balancer == "rotograd" else {}
@@ -103,6 +104,7 @@ def test_a_balancer_of_whole_steps_takes_no_parts(table: Table, three_tasks: tup
         fit(network(three_tasks), [table()], "graddrop", **(CHOICES | {"accumulate": 2}))
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("balancer", IN_PARTS)
 @pytest.mark.parametrize("stopped_in", [1, 2, 3, 4])
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])

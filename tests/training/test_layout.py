@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import final
@@ -9,17 +10,19 @@ from typing import final
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import polytask.training.loop as loop_module
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Direction, Equal, Jacobian, Needs, Statistic
 from polytask.data import Source
-from polytask.encoders import Conv
+from polytask.encoders import Conv, ResNet
 from polytask.study import Study
 from polytask.study.jobs import jobs_of, result_of, train_job
 from polytask.study.resolving import assignment, resolve
 from polytask.tasks import Multiclass, Task
 from polytask.training import Run, fit
+from polytask.training.machine import Precision, choose_precision
 
 TASKS = tuple(Multiclass(name=name, classes=(0, 1, 2)) for name in ("shade", "side"))
 
@@ -57,6 +60,38 @@ def test_a_stopped_convolutional_run_goes_on_as_if_nothing_had_happened(
     assert whole.history.equals(again.history)
     for ours, theirs in zip(whole.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("convolution", "channels_last"),
+    [
+        (nn.Conv2d(1, 4, 3), True),
+        (nn.Conv2d(4, 8, 3, stride=2), True),
+        (nn.Conv2d(4, 8, 1), True),
+        (nn.Conv2d(4, 8, 1, stride=2), False),
+        (nn.Conv2d(15, 30, 1, stride=(1, 2)), False),
+        (nn.Conv2d(16, 32, 1, stride=2), True),
+        (nn.Conv2d(32, 32, 1, stride=2, groups=4), False),
+    ],
+    ids=str,
+)
+def test_channels_are_last_where_gradients_stay_within_their_memory(convolution: nn.Conv2d, channels_last: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), convolution)
+    assert choose_precision(model, "float32") == Precision("float32", channels_last=channels_last)
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_residual_networks_of_any_width_have_the_gradients_of_channels_first(width: int) -> None:
+    """A gradient written beyond its memory would be a wrong one, or end the process."""
+    torch.manual_seed(0)
+    plain, images = ResNet((1, 16, 16), width=width, blocks=(1, 1)).eval(), torch.rand(24, 1, 16, 16)
+    precision = choose_precision(plain, "float32")
+    assert precision.channels_last == (width == 16)
+    laid_out = precision.arranged(copy.deepcopy(plain))
+    for model, inputs in ((plain, images), (laid_out, precision.laid_out(images))):
+        model(inputs).square().sum().backward()
+    for ours, theirs in zip(laid_out.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4 * float(theirs.grad.abs().max()))
 
 
 @final

@@ -14,6 +14,8 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+NUMBERS_OF_A_REGISTER = 16
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -60,9 +62,20 @@ def choose_precision(model: nn.Module, asked: str) -> Precision:
         >>> choose_precision(nn.Linear(1, 1), "auto")
         Precision(name='float32', channels_last=False)
     """
-    convolutional = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
-    automatic = "bfloat16" if convolutional and has_bfloat16() else "float32"
-    return Precision(automatic if asked == "auto" else asked, channels_last=convolutional)
+    convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    automatic = "bfloat16" if convolutions and has_bfloat16() else "float32"
+    laid_out = bool(convolutions) and not any(map(_needs_channels_first, convolutions))
+    return Precision(automatic if asked == "auto" else asked, channels_last=laid_out)
+
+
+def _needs_channels_first(layer: nn.Conv2d) -> bool:
+    """Whether oneDNN's gradient of the weights may write beyond its memory where channels are last.
+
+    It does so for strided 1×1 convolutions with fewer input channels than a register has numbers: up to 16
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
+    pointwise = max(layer.kernel_size) == 1
+    return pointwise and max(layer.stride) > 1 and layer.in_channels // layer.groups < NUMBERS_OF_A_REGISTER
 
 
 def cores() -> int:
