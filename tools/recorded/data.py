@@ -16,7 +16,7 @@ Array = NDArray[Any]
 ROWS = 120
 TASKS = {"price": "regression", "churn": "binary(classes=[stays, leaves])", "plan": "multiclass(classes=[a, b, c])"}
 CHAIN = {"click": "binary", "buy": "binary", "price": "regression"}
-WORDS = "north south east west up down left right one two three four".split()
+WORDS = ["north", "south", "east", "west", "up", "down", "left", "right", "one", "two", "three", "four"]
 
 
 @dataclass(frozen=True)
