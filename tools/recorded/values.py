@@ -27,7 +27,7 @@ LONGEST_LIST = 4
 
 ROW_KEYS = ("arm", "seed", "task", "unit", "split", "metric", "measure", "source", "target", "epoch", "step", "name")
 """Columns that say what a row is about, in the order in which rows are sorted; a later one counts where the earlier are equal."""
-GROUPS = ("arm", "task", "metric", "measure", "name")
+GROUPS = ("arm", "task", "measure")
 """Columns of which every combination of values is recorded by itself."""
 TIDY = "value"
 """A table with this column has one number per row: every group of its rows is recorded as one hash."""
