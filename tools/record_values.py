@@ -39,13 +39,18 @@ def main() -> int:
     sys.path.insert(0, str(SOURCE))
     found = {"machine": machine(), "values": record(chosen.only)}
     if chosen.out is not None:
-        chosen.out.write_text(json.dumps(found, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+        stored = {"machine": found["machine"], "values": {job: by_input(own) for job, own in found["values"].items()}}
+        chosen.out.write_text(json.dumps(stored, indent=0, sort_keys=True) + "\n", encoding="utf-8")
         return 0
     stored = json.loads(chosen.check.read_text(encoding="utf-8"))
     for name, value in stored["machine"].items():
         if found["machine"].get(name) != value:
             print(f"recorded with {name} {value}, checked with {found['machine'].get(name)}: values may differ for that reason")
-    return report(stored["values"], found["values"], chosen.only)
+    flat = {
+        job: {f"{first}/{name}": value for first, own in parts.items() for name, value in own.items()}
+        for job, parts in stored["values"].items()
+    }
+    return report(flat, found["values"], chosen.only)
 
 
 def machine() -> dict[str, str]:
@@ -81,6 +86,15 @@ def record(only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
         print(f"{job} …", flush=True)
         found[job] = JOBS[job](names)
         print(f"{job}: {len(found[job])} values, {_seconds() - before:.1f} s of the processor", flush=True)
+    return found
+
+
+def by_input(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the values of a job by the first part of their names, which is not written with every one of them."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        first, _, rest = name.partition("/")
+        found.setdefault(first, {})[rest] = value
     return found
 
 

@@ -48,6 +48,7 @@ def fit(problem: Problem, encoder: str, architecture: str, balancer: str, traini
     """Train one network with seed 0; components are given as users write them, options of training as `epochs=2, lr=0.01`."""
     sources = [_source(name, inputs, problem.labels[name]) for name, inputs in problem.inputs.items()]
     tasks = tuple(_component("task kind", kind, name=name) for name, kind in problem.tasks.items())
+    torch.manual_seed(0)  # what a component draws when it is made, and its start does not draw again
     network = _component("encoder", encoder, input_shape=sources[0].inputs.shape[1:])
     model = pt.MultiTaskModel(network, tasks, architecture=architecture, hidden=(4,), initialisation="framework", seed=0)
     options = {"threads": 1, "precision": "float32", "patience": None, **parse_options(f"training({training})")}

@@ -38,7 +38,7 @@ def fits(job: str, names: Names) -> Values:
         parts = {
             "tensors": of_tensors(done.tensors, names),
             "history": of_table(done.history, names, groups=("name",)),
-            "numbers": of_document(done.numbers, names),
+            "numbers": of_document(done.numbers, names, depth=2),
         }
         found |= {f"{row['id']}/{part}/{name}": value for part, own in parts.items() for name, value in own.items()}
     return found
@@ -72,7 +72,7 @@ def verdicts(names: Names) -> Values:
         "metrics": api.verdict(plain, **common, metrics=METRICS),
         "two seeds": api.verdict(plain[plain["seed"] < 2], **common, baseline="equal"),
     }
-    return of_document(found, names)
+    return of_document(found, names, depth=5)
 
 
 METRICS = {

@@ -27,7 +27,7 @@ LONGEST_LIST = 4
 
 ROW_KEYS = ("arm", "seed", "task", "unit", "split", "metric", "measure", "source", "target", "epoch", "step", "name")
 """Columns that say what a row is about, in the order in which rows are sorted; a later one counts where the earlier are equal."""
-GROUPS = ("arm", "task", "metric", "measure", "name")
+GROUPS = ("arm", "task", "measure")
 """Columns of which every combination of values is recorded by itself."""
 TIDY = "value"
 """A table with this column has one number per row: every group of its rows is recorded as one hash."""
@@ -80,14 +80,28 @@ def of_column(column: pd.Series[Any]) -> str:
     return _hash(json.dumps([None if pd.isna(value) else str(value) for value in column]).encode())
 
 
-def of_document(document: object, names: Names) -> Values:
+def of_document(document: object, names: Names, depth: int | None = None) -> Values:
     """Record every number and every single word of a JSON document under the path of its keys; sentences are left out.
+
+    Args:
+        document: The content.
+        names: The old names of its keys and words.
+        depth: Record what lies deeper than this many keys as one hash for each path of so many keys.
 
     Example:
         >>> of_document({"p": 0.5, "arms": {"equal": {"verdict": "helps", "why": "it is better"}}, "seconds": 3}, Names())
         {'p': 0.5, 'arms/equal/verdict': 'helps'}
+        >>> list(of_document({"arms": {"equal": {"p": 0.5, "df": 4}}}, Names(), depth=2))
+        ['arms/equal']
     """
-    return dict(_leaves(document, "", names))
+    leaves = dict(_leaves(document, "", names))
+    if depth is None:
+        return leaves
+    deep: dict[str, Values] = {}
+    for place, value in sorted(leaves.items()):
+        parts = place.split("/")
+        deep.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = value
+    return {place: own[""] if list(own) == [""] else _hash(json.dumps(own).encode()) for place, own in deep.items()}
 
 
 def of_folder(folder: Path, names: Names) -> Values:
