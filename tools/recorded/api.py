@@ -1,0 +1,87 @@
+"""Every use of polytask's Python interface by the recorder, so that a rename of that interface has one place to change."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+import polytask as pt
+from polytask.data import Columns, Source, Words
+from polytask.registry import find, names
+from polytask.registry.spelling import spelled_component, spelled_options
+from recorded.data import Problem
+
+GROUPS = {"encoder": "encoder", "architecture": "architecture", "balancer": "balancer", "wrapper": "balancer wrapper", "kind": "task kind"}
+"""The groups of the registry whose components must all be recorded."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What one training run gave.
+
+    Attributes:
+        tensors: The state dict of the network.
+        history: One row per number.
+        numbers: The validation metrics, and what the run counted.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    history: pd.DataFrame
+    numbers: Mapping[str, Any]
+
+
+def registered(group: str) -> set[str]:
+    """Return the names that the registry has in a group of `GROUPS`."""
+    return set(names(GROUPS[group]))
+
+
+def fit(problem: Problem, encoder: str, architecture: str, balancer: str, training: str) -> Fitted:
+    """Train one network with seed 0; components are given as users write them, options of training as `epochs=2, lr=0.01`."""
+    sources = [_source(name, inputs, problem.labels[name]) for name, inputs in problem.inputs.items()]
+    tasks = tuple(_component("task kind", kind, name=name) for name, kind in problem.tasks.items())
+    network = _component("encoder", encoder, input_shape=sources[0].inputs.shape[1:])
+    model = pt.MultiTaskModel(network, tasks, architecture=architecture, hidden=(4,), initialisation="framework", seed=0)
+    options = {"threads": 1, "precision": "float32", "patience": None, **spelled_options(f"training({training})")}
+    run = pt.fit(model, sources, balancer, seed=0, **options)
+    counted = {"relative": run.relative, "best_epoch": run.best_epoch, "epochs": run.epochs, "steps": run.steps, "rows": run.rows}
+    return Fitted(run.model.state_dict(), run.history, {"validation": run.validation, **counted})
+
+
+def verdict(frame: pd.DataFrame, **options: Any) -> Mapping[str, Any]:  # noqa: ANN401 - arguments of `pt.verdict`
+    """Return the content of verdict.json for a frame of predictions."""
+    return pt.verdict(frame, **options).to_dict()
+
+
+def command(arguments: Sequence[str], folder: Path, source: Path) -> None:
+    """Run a command of the tree in `source` in a process of its own.
+
+    Raises:
+        RuntimeError: It failed; the message is what it said.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run(
+        [sys.executable, "-m", "polytask", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"polytask {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+
+
+def _source(name: str, inputs: Any, labels: Mapping[str, Any]) -> Source:  # noqa: ANN401 - an array, texts or a frame
+    if isinstance(inputs, np.ndarray):
+        return Source(name, inputs, labels)
+    coding = Columns.fit(inputs) if isinstance(inputs, pd.DataFrame) else Words.fit(inputs)
+    return Source(name, coding.encode(inputs), labels, coding=coding)
+
+
+def _component(group: str, text: str, **arguments: Any) -> Any:  # noqa: ANN401 - a component of any group
+    name, options = spelled_component(group, text)
+    return find(group, name).resolve()(**arguments, **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})

@@ -1,0 +1,148 @@
+"""Record values: a hash per tensor and column, and numbers as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from recorded.names import Names
+
+Value = str | int | float | bool | None
+Values = dict[str, Value]
+
+DIGITS = 16
+"""Hexadecimal digits of a hash."""
+LONGEST_LIST = 4
+"""Longer lists of numbers or words in JSON are recorded as one hash."""
+
+ROW_KEYS = ("arm", "seed", "task", "unit", "split", "metric", "measure", "source", "target", "epoch", "step", "name")
+"""Columns that say what a row is about, in the order in which rows are sorted; a later one counts where the earlier are equal."""
+GROUPS = ("arm", "task", "metric", "measure", "name")
+"""Columns of which every combination of values is recorded by itself."""
+TIDY = "value"
+"""A table with this column has one number per row: every group of its rows is recorded as one hash."""
+
+SKIPPED_FILES = ("environment.json", "log.txt", "run.yaml", "report.html", "model.json", "manifest.json", "values.json")
+SKIPPED_KEYS = ("seconds", "equal_seconds", "peak_memory_bytes", "version", "study")
+"""What differs from run to run, from version to version, or says where something lies; old names."""
+
+
+def of_tensors(state: Mapping[str, torch.Tensor], names: Names) -> Values:
+    """Hash every tensor: its shape and its numbers as float64, whatever its own type."""
+    return {names.tensor(name): of_array(tensor.detach().double().numpy()) for name, tensor in state.items()}
+
+
+def of_array(array: NDArray[Any]) -> str:
+    """Hash numbers with their shape; -0 and 0 differ, all NaN are one.
+
+    Example:
+        >>> of_array(np.array([1.0, 2.0])) == of_array(np.array([1, 2]))
+        True
+    """
+    numbers = np.ascontiguousarray(array, dtype="<f8")
+    numbers = np.where(np.isnan(numbers), np.nan, numbers)
+    return _hash(json.dumps(list(numbers.shape)).encode() + numbers.tobytes())
+
+
+def of_table(frame: pd.DataFrame, names: Names, groups: Sequence[str] = GROUPS) -> Values:
+    """Hash every column, for every combination of what stands in the group columns; of a tidy table its rows as a whole.
+
+    Columns and words get their old names first, then rows are sorted by their keys: no name decides about an order.
+    """
+    renamed = {names.key(str(name)): _column(frame[name], names) for name in frame}
+    plain = pd.DataFrame({name: column for name, column in renamed.items() if name not in SKIPPED_KEYS})
+    order = [name for name in ROW_KEYS if name in plain]
+    plain = plain.sort_values(order, kind="stable", key=_as_sorted) if order else plain
+    grouped = [name for name in groups if name in plain]
+    parts = plain.groupby(grouped, sort=False) if grouped else [((), plain)]
+    found: Values = {}
+    for place, rows in parts:
+        columns = {name: of_column(rows[name]) for name in sorted(map(str, rows)) if name not in grouped}
+        own = {TIDY: _hash("".join(columns.values()).encode())} if TIDY in columns else columns
+        found |= {"/".join([*map(str, place), name]): value for name, value in own.items()}
+    return found
+
+
+def of_column(column: pd.Series[Any]) -> str:
+    """Hash a column: numbers as float64, anything else as text."""
+    if column.dtype.kind in "biuf":
+        return of_array(column.to_numpy())
+    return _hash(json.dumps([None if pd.isna(value) else str(value) for value in column]).encode())
+
+
+def of_document(document: object, names: Names) -> Values:
+    """Record every number and every single word of a JSON document under the path of its keys; sentences are left out.
+
+    Example:
+        >>> of_document({"p": 0.5, "arms": {"equal": {"verdict": "helps", "why": "it is better"}}, "seconds": 3}, Names())
+        {'p': 0.5, 'arms/equal/verdict': 'helps'}
+    """
+    return dict(_leaves(document, "", names))
+
+
+def of_folder(folder: Path, names: Names) -> Values:
+    """Record what lies in a run folder, or in one file: tables, documents and tensors, under the names of their files."""
+    found: Values = {}
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
+        parts = path.relative_to(folder).parts or (path.name,)
+        place = "/".join(names.key(part) for part in parts)
+        if place.rpartition("/")[2] in SKIPPED_FILES or place.startswith("."):
+            continue
+        found |= {f"{place}/{name}": value for name, value in _of_file(path, names).items()}
+    return found
+
+
+def _of_file(path: Path, names: Names) -> Values:
+    if path.suffix == ".parquet":
+        return of_table(pd.read_parquet(path), names)
+    if path.suffix == ".csv":
+        return of_table(pd.read_csv(path), names)
+    if path.suffix == ".json":
+        return of_document(json.loads(path.read_text(encoding="utf-8")), names)
+    if path.suffix == ".safetensors":
+        return of_tensors(load_file(path), names)
+    return {}
+
+
+def _column(column: pd.Series[Any], names: Names) -> pd.Series[Any]:
+    """Booleans and numbers as they are, words with their old names."""
+    if column.dtype.kind in "biuf":
+        return column
+    return column.map(lambda value: names.word(value) if isinstance(value, str) else value).astype(object)
+
+
+def _as_sorted(column: pd.Series[Any]) -> pd.Series[Any]:
+    return column if column.dtype.kind in "biuf" else column.astype(str)
+
+
+def _leaves(value: object, place: str, names: Names) -> Iterator[tuple[str, Value]]:
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            old = names.key(str(key))
+            if old not in SKIPPED_KEYS:
+                yield from _leaves(part, f"{place}/{old}" if place else old, names)
+    elif isinstance(value, list):
+        inner = [leaf for number, part in enumerate(value) for leaf in _leaves(part, f"{place}/{number}", names)]
+        whole = len(inner) > LONGEST_LIST and not any(isinstance(part, Mapping) for part in value)
+        yield from [(place, _hash(json.dumps([leaf for _, leaf in inner]).encode()))] if whole else inner
+    elif isinstance(value, str):
+        if value and not any(letter.isspace() for letter in value):
+            yield place, names.word(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield place, str(value)
+    elif isinstance(value, bool | int | float) or value is None:
+        yield place, value
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:DIGITS]
