@@ -8,8 +8,8 @@ unclear), `settle`, `results`.
 Only the metrics are re-exported here: `polytask.evaluation.verdict.verdict` needs pandas, which workers should not pay for.
 """
 
-from polytask.evaluation.metrics import METRICS, find_metric, measure, metric_of, relative
+from polytask.evaluation.metrics import METRICS, find_metric, measure, metric_of, relative, selection_metric_of
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.tasks import Metric, Outcome
 
-__all__ = ["METRICS", "Metric", "Outcome", "find_metric", "measure", "metric_of", "relative", "trivial_outcome"]
+__all__ = ["METRICS", "Metric", "Outcome", "find_metric", "measure", "metric_of", "relative", "selection_metric_of", "trivial_outcome"]

@@ -67,6 +67,17 @@ def metric_of(task: Task) -> Metric:
     return find_metric(task.metric_called(task.metric))
 
 
+def selection_metric_of(task: Task) -> Metric:
+    """The metric by which, on validation rows, the best epoch of a task is kept and settings are chosen.
+
+    Example:
+        >>> from polytask.tasks import Binary
+        >>> selection_metric_of(Binary(name="churn", selection_metric="log-loss")).name
+        'log-loss'
+    """
+    return find_metric(task.metric_called(task.selection_metric or task.metric))
+
+
 def measure(outcome: Outcome, metrics: Iterable[str | Metric]) -> dict[str, float]:
     """The metrics of an outcome by name; NaN each where the outcome is empty.
 

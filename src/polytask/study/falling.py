@@ -35,8 +35,7 @@ class Falling:
             twin = self._curve(job.seed, task)
             epoch = min(progress.epoch - 1, len(twin)) - 1
             if epoch >= 0:
-                sign = 1.0 if self._metrics[task].higher_is_better else -1.0
-                lead = sign * (value - twin[epoch])
+                lead = self._metrics[task].sign * (value - twin[epoch])
                 if lead < -MARGIN * abs(twin[epoch]):
                     against = _against(task, progress.opposed)
                     yield f"{task} is {-lead:.3g} behind its single-task twin{against}"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from polytask.data import Normalisation, Source
 from polytask.errors import ConfigError, MissingExtraError
-from polytask.evaluation.metrics import metric_of
+from polytask.evaluation.metrics import selection_metric_of
 from polytask.seeds import seed_of
 from polytask.tasks import Outcome, Task
 from polytask.tasks.boosting import Boosting
@@ -127,7 +127,8 @@ def grow(task: Task, sources: Sequence[Source], *, validation: float | None, see
     best = iterations or _best_iterations(fitted, _grown(fitted, training, MOST, random), held_out)
     trees = Trees(fitted, _grown(fitted, training, best, random))
     outcome = join_outcomes([trees.outcome(source) for source in held_out])
-    _, relative = Yardstick(data.tasks, data.training, data.validation).relative({task.name: outcome})
+    yardstick = Yardstick(data.tasks, data.training, data.validation)
+    relative = yardstick.relative(yardstick.values({task.name: outcome}))
     memory.sample()
     facts = {
         "validation": measured(data.tasks, {task.name: outcome}),
@@ -176,8 +177,8 @@ def _categorical(source: PreparedSource) -> NDArray[np.bool_]:
 
 
 def _best_iterations(task: Task, models: Sequence[Any], sources: Sequence[PreparedSource]) -> int:
-    """The number of steps with the best metric on the validation rows; the smallest of equals."""
-    metric, boosting = metric_of(task), boosting_of(task)
+    """The number of steps with the best metric on the validation rows, of the one that selects; the smallest of equals."""
+    metric, boosting = selection_metric_of(task), boosting_of(task)
     X, truths = (
         np.concatenate([_rows(source, task) for source in sources]),
         np.concatenate([source.truths[task.name] for source in sources]),

@@ -77,12 +77,15 @@ class Task(Component, ABC):
     Attributes:
         name: How labels, losses, weights and results call it.
         weight: The αₜ that the balancer `fixed` uses unless it is given others.
-        metric: By which models are chosen and verdicts are given: one of the kind's metrics, by default the first.
+        metric: The one of the kind's metrics that verdicts and scores are about, by default the first.
+        selection_metric: The one of them by which, on validation rows, the best epoch is kept, training stops and settings are chosen;
+            None takes `metric`.
     """
 
     name: str
     weight: float = 1.0
     metric: str = ""
+    selection_metric: str | None = None
 
     component_group = "task kind"
     component_context = ("name",)
@@ -109,6 +112,7 @@ class Task(Component, ABC):
         if not self.metric:
             object.__setattr__(self, "metric", name_of(self.measures[0]))
         self.metric_called(self.metric)
+        self.metric_called(self.selection_metric or self.metric)
 
     @property
     def measures(self) -> tuple[str | Metric, ...]:
@@ -231,7 +235,7 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
     Example:
         >>> from polytask.tasks import Regression
         >>> task_from_dict(Regression(name="price").to_dict())
-        Regression(name='price', weight=1.0, metric='rmse', mean=0.0, deviation=1.0)
+        Regression(name='price', weight=1.0, metric='rmse', selection_metric=None, mean=0.0, deviation=1.0)
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
     found = resolve("task kind", str(data.get("kind")))

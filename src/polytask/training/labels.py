@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import DataError
-from polytask.evaluation.metrics import metric_of
+from polytask.evaluation.metrics import metric_of, selection_metric_of
 from polytask.tasks import LabelType, Task
 
 
@@ -40,10 +40,15 @@ def check_labels(tasks: Sequence[Task], part: str, truths: Mapping[str, NDArray[
         if _needs_two_classes(task, part) and (found == found[0]).all():
             count = f"{len(found)} labels, all" if len(found) > 1 else "1 label,"
             only = task.decode(found[:1]).tolist()[0]
-            what = "labels of at least two classes are needed" + ("" if part == "training" else f" for {task.metric!r}")
+            what = "labels of at least two classes are needed" + ("" if part == "training" else f" for {_comparing(task)!r}")
             remedy = "Give more rows of another class, " + ("or leave the task out" if part == "training" else "or take another metric")
             raise DataError(what, where=where, found=f"{count} {only!r}", remedy=remedy)
 
 
 def _needs_two_classes(task: Task, part: str) -> bool:
-    return task.label_type in (LabelType.CLASS, LabelType.SET) and (part == "training" or metric_of(task).compares_classes)
+    return task.label_type in (LabelType.CLASS, LabelType.SET) and (part == "training" or _comparing(task) is not None)
+
+
+def _comparing(task: Task) -> str | None:
+    """The metric that is computed on validation rows and undefined on rows of one class; None where there is none."""
+    return next((metric.name for metric in (metric_of(task), selection_metric_of(task)) if metric.compares_classes), None)

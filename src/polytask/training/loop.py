@@ -183,11 +183,13 @@ class Loop:
     def _validate(self) -> None:
         state = self.state
         outcomes = outcomes_of(state.model, self.data.tasks, self.data.validation, self.precision)
-        self._metrics, relative = self._yardstick.relative(outcomes)
-        self._refuse_non_finite("the validation metric", self._metrics, state.epoch)
-        for task, value in self._metrics.items():
-            name = self._yardstick.metrics[task].name
-            state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
+        values = self._yardstick.values(outcomes)
+        relative = self._yardstick.relative(values)
+        self._metrics = {task: next(iter(own.values())) for task, own in values.items()}
+        for task, own in values.items():
+            for name, value in own.items():
+                self._refuse_non_finite("the validation metric", {task: value}, state.epoch)
+                state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
         state.timeline.append((self._seconds(), sum(relative.values()) / len(relative)))
         if state.stopping.update(relative):
             state.keep_best()

@@ -13,7 +13,7 @@ from torch import Tensor
 from polytask.architectures import MultiTaskModel
 from polytask.data.filed import pieces
 from polytask.encoders.mode import evaluating
-from polytask.evaluation.metrics import measure, metric_of, relative
+from polytask.evaluation.metrics import measure, metric_of, relative, selection_metric_of
 from polytask.evaluation.trivial import trivial_outcome
 from polytask.tasks import Loss, Outcome, Task, loss_of
 from polytask.training.machine import Precision
@@ -104,7 +104,7 @@ def measured(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str
 
 
 class Yardstick:
-    """Relative metrics: where the metric by which a task is chosen stands between the trivial predictor (0) and a perfect one (1).
+    """Relative metrics: where the metric that selects stands between the trivial predictor (0) and a perfect one (1).
 
     The trivial predictor is fitted on training targets and applied to the validation part.
 
@@ -115,17 +115,21 @@ class Yardstick:
     """
 
     def __init__(self, tasks: Sequence[Task], training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> None:
-        self.metrics = {task.name: metric_of(task) for task in tasks}
-        self.trivial = {task.name: self._trivial(task, training, validation) for task in tasks}
+        self._deciding = {task.name: metric_of(task) for task in tasks}
+        self._selecting = {task.name: selection_metric_of(task) for task in tasks}
+        self._trivial = {task.name: self._trivial_value(task, training, validation) for task in tasks}
 
-    def relative(self, outcomes: Mapping[str, Outcome]) -> tuple[dict[str, float], dict[str, float]]:
-        """Per task the metric that decides, and the same as a relative metric."""
-        values = {task: metric.function(outcomes[task]) for task, metric in self.metrics.items()}
-        return values, {task: relative(self.metrics[task], value, self.trivial[task]) for task, value in values.items()}
+    def values(self, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
+        """Per task by name the metric that decides, and after it the one that selects if that is another."""
+        return {task: measure(outcomes[task], dict.fromkeys((metric, self._selecting[task]))) for task, metric in self._deciding.items()}
 
-    def _trivial(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
+    def relative(self, values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        """Per task the metric that selects as a relative metric."""
+        return {task: relative(metric, values[task][metric.name], self._trivial[task]) for task, metric in self._selecting.items()}
+
+    def _trivial_value(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
         seen, held_out = (_truths(task.name, sources) for sources in (training, validation))
-        return self.metrics[task.name].function(trivial_outcome(task, seen, held_out))
+        return self._selecting[task.name].function(trivial_outcome(task, seen, held_out))
 
 
 def _truths(task: str, sources: Mapping[str, PreparedSource]) -> NDArray[Any]:

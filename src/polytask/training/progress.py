@@ -17,7 +17,7 @@ class Progress:
         step: Steps taken in this epoch.
         steps: Steps of an epoch.
         losses: Per task the loss of the last step.
-        metrics: Per task the last value of its first metric on the validation part.
+        metrics: Per task the last value of the metric that decides, on the validation part.
         rows_per_second: Speed.
         seconds: Time spent so far.
         opposed: Per task the other whose gradients of shared parameters pointed away from its own most, where that was looked at.
