@@ -79,6 +79,11 @@ class Task(Component, ABC):
             where, remedy = f"task {self.name!r}, metric", nearest(str(self.metric), self.metrics)
             raise ConfigError(f"a {self.kind} task has no such metric", where=where, found=repr(self.metric), remedy=remedy)
 
+    def changed_fields(self) -> dict[str, Any]:
+        """Return the fields that are not as they are by default: the first metric decides if none is named."""
+        changed = super().changed_fields()
+        return {name: value for name, value in changed.items() if (name, value) != ("metric", self.metrics[0])}
+
     @property
     @abstractmethod
     def outputs(self) -> int:
@@ -132,7 +137,7 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
     Example:
         >>> from polytask.tasks import Regression
         >>> task_from_dict(Regression(name="price").to_dict())
-        Regression(name='price', weight=1.0, metric='rmse', mean=0.0, deviation=1.0)
+        Regression(name='price')
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
     found = resolve("task kind", str(data.get("kind")))
