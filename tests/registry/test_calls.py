@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -28,6 +28,8 @@ from polytask.tasks import Multiclass, Regression
 
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("balancer", "fixed"): {"weights": {"a": 0.5, "b": 2.0}},
+    ("balancer", "momentum-conflict-free"): {"tasks": ("a", "b")},
+    ("balancer", "metabalance"): {"target": "a"},
     ("task kind", "multiclass"): {"classes": ("x", "y")},
     ("task kind", "binary"): {"classes": (False, True)},
     ("task kind", "multilabel"): {"classes": ("x", "y")},
@@ -75,6 +77,7 @@ def options_for(spec: ComponentSpec, draw: Any) -> dict[str, Any]:
     return {**{name: plain[name] for name in sorted(chosen) if name not in context}, **drawn, **needed}
 
 
+@settings(max_examples=8)
 @given(data=st.data())
 @pytest.mark.parametrize("spec", EVERY, ids=lambda spec: f"{spec.group} {spec.name}")
 def test_object_to_text_to_object(spec: ComponentSpec, data: st.DataObject) -> None:
@@ -89,6 +92,7 @@ def test_object_to_text_to_object(spec: ComponentSpec, data: st.DataObject) -> N
         assert repr(resolve(spec.group, repr(made)).build()) == repr(made)
 
 
+@settings(max_examples=8)
 @given(data=st.data())
 @pytest.mark.parametrize("wrapper", names("balancer wrapper"))
 @pytest.mark.parametrize("name", ["equal", "cagrad", "fixed", "famo"])

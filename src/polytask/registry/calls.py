@@ -82,6 +82,16 @@ class Component:
         if "__repr__" not in vars(cls):
             cls.__repr__ = cls.__repr__  # type: ignore[method-assign] # a dataclass writes its own where its class has none
 
+    def changed_fields(self) -> dict[str, Any]:
+        """Return the fields of a dataclass whose values are not their defaults: its constructor keeps no arguments."""
+        changed = {}
+        for own in fields(self) if is_dataclass(self) else ():
+            value = getattr(self, own.name)
+            default = own.default_factory() if own.default_factory is not MISSING else own.default
+            if own.init and (type(value) is not type(default) or value != default):
+                changed[own.name] = value
+        return changed
+
     def __repr__(self) -> str:
         return str(call_of(self))
 
@@ -119,15 +129,11 @@ def call_of(component: Component) -> Call:
     cls = type(component)
     made_with = vars(component).get("_made_with")
     if made_with is not None:
-        return Call(path_of(cls), *made_with, cls=cls)
-    changed = {}
-    if is_dataclass(component):
-        for own in fields(component):
-            value = getattr(component, own.name)
-            default = own.default_factory() if own.default_factory is not MISSING else own.default
-            if own.init and (type(value) is not type(default) or value != default):
-                changed[own.name] = _plain(value)
-    return Call(path_of(cls), (), changed, cls=cls)
+        arguments, options = made_with
+        order = [*inspect.signature(cls).parameters]
+        given = sorted(options.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
+        return Call(path_of(cls), arguments, dict(given), cls=cls)
+    return Call(path_of(cls), (), {name: _plain(value) for name, value in component.changed_fields().items()}, cls=cls)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

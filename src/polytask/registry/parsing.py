@@ -113,7 +113,7 @@ def find_written(group: str, name: str, where: str = "") -> tuple[ComponentSpec 
     for spec in specs:
         if name == spec.target.rpartition(":")[2]:
             return spec, spec.name
-    if group == "balancer" and name in names(WRAPPER):
+    if group == "balancer" and any(name in (spec.name, spec.target.rpartition(":")[2]) for spec in specs_of(WRAPPER)):
         raise ConfigError("a wrapper needs a balancer to wrap", where=f"balancer {name!r}", remedy=f"For example {name}:equal")
     known = names(group)
     remedy = f"{nearest(name, known)}; one of yours is written package.module:Name" if name[:1].isupper() else nearest(name, known)

@@ -131,6 +131,11 @@ class Task(Component, ABC):
             raise ConfigError(f"a {self.kind} task has no such metric", where=where, found=repr(name), remedy=remedy)
         return known[name]
 
+    def changed_fields(self) -> dict[str, Any]:
+        """Return the fields that are not as they are by default: the first metric decides if none is named."""
+        changed = super().changed_fields()
+        return {name: value for name, value in changed.items() if (name, value) != ("metric", self.metrics[0])}
+
     @property
     @abstractmethod
     def outputs(self) -> int:
@@ -235,7 +240,7 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
     Example:
         >>> from polytask.tasks import Regression
         >>> task_from_dict(Regression(name="price").to_dict())
-        Regression(name='price', weight=1.0, metric='rmse', selection_metric=None, mean=0.0, deviation=1.0)
+        Regression(name='price')
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
     found = resolve("task kind", str(data.get("kind")))
