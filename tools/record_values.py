@@ -37,20 +37,20 @@ def main() -> int:
     chosen = parser.parse_args()
     os.environ.update(dict.fromkeys(THREADS, "1"))  # before PyTorch and NumPy are imported; processes inherit it
     sys.path.insert(0, str(SOURCE))
-    found = {"machine": machine(), "values": record(chosen.only)}
+    here, found = machine(), record(chosen.only)
     if chosen.out is not None:
-        stored = {"machine": found["machine"], "values": {job: by_input(own) for job, own in found["values"].items()}}
-        chosen.out.write_text(json.dumps(stored, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+        content = {"machine": here, "values": {job: by_input(own) for job, own in found.items()}}
+        chosen.out.write_text(json.dumps(content, indent=0, sort_keys=True) + "\n", encoding="utf-8")
         return 0
     stored = json.loads(chosen.check.read_text(encoding="utf-8"))
     for name, value in stored["machine"].items():
-        if found["machine"].get(name) != value:
-            print(f"recorded with {name} {value}, checked with {found['machine'].get(name)}: values may differ for that reason")
+        if here.get(name) != value:
+            print(f"recorded with {name} {value}, checked with {here.get(name)}: values may differ for that reason")
     flat = {
         job: {f"{first}/{name}": value for first, own in parts.items() for name, value in own.items()}
         for job, parts in stored["values"].items()
     }
-    return report(flat, found["values"], chosen.only)
+    return report(flat, found, chosen.only)
 
 
 def machine() -> dict[str, str]:
