@@ -37,20 +37,16 @@ def main() -> int:
     chosen = parser.parse_args()
     os.environ.update(dict.fromkeys(THREADS, "1"))  # before PyTorch and NumPy are imported; processes inherit it
     sys.path.insert(0, str(SOURCE))
-    found = {"machine": machine(), "values": record(chosen.only)}
+    here, found = machine(), record(chosen.only)
     if chosen.out is not None:
-        stored = {"machine": found["machine"], "values": {job: by_input(own) for job, own in found["values"].items()}}
-        chosen.out.write_text(json.dumps(stored, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+        content = {"machine": here, "values": {job: by_input(own) for job, own in found.items()}}
+        chosen.out.write_text(json.dumps(content, indent=0, sort_keys=True) + "\n", encoding="utf-8")
         return 0
     stored = json.loads(chosen.check.read_text(encoding="utf-8"))
     for name, value in stored["machine"].items():
-        if found["machine"].get(name) != value:
-            print(f"recorded with {name} {value}, checked with {found['machine'].get(name)}: values may differ for that reason")
-    flat = {
-        job: {f"{first}/{name}": value for first, own in parts.items() for name, value in own.items()}
-        for job, parts in stored["values"].items()
-    }
-    return report(flat, found["values"], chosen.only)
+        if here.get(name) != value:
+            print(f"recorded with {name} {value}, checked with {here.get(name)}: values may differ for that reason")
+    return report({job: flat(own) for job, own in stored["values"].items()}, found, chosen.only)
 
 
 def machine() -> dict[str, str]:
@@ -98,13 +94,19 @@ def by_input(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def flat(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the values of a job under their whole names again."""
+    return {f"{first}/{name}": value for first, own in values.items() for name, value in own.items()}
+
+
 def report(stored: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]], only: Sequence[str] = ()) -> int:
     """Print every value that differs, is missing or is new; return 1 if there is any."""
     before = {f"{job}/{name}": value for job, own in stored.items() if not only or job in only for name, value in own.items()}
     after = {f"{job}/{name}": value for job, own in found.items() for name, value in own.items()}
     lines = [f"differs: {name}: {before[name]} -> {after[name]}" for name in before if name in after and before[name] != after[name]]
     lines += [f"missing: {name}" for name in before if name not in after] + [f"new: {name}" for name in after if name not in before]
-    print(*lines[:MOST_LISTED], sep="\n")
+    for line in lines[:MOST_LISTED]:
+        print(line)
     if len(lines) > MOST_LISTED:
         print(f"and {len(lines) - MOST_LISTED} more")
     print(f"{len(after)} values, of which {len(lines)} are not as recorded" if lines else f"{len(after)} values, all as recorded")

@@ -59,7 +59,8 @@ def fit(problem: Problem, encoder: str, architecture: str, balancer: str, traini
 
 def verdict(frame: pd.DataFrame, **options: Any) -> Mapping[str, Any]:  # noqa: ANN401 - arguments of `pt.verdict`
     """Return the content of verdict.json for a frame of predictions."""
-    return pt.verdict(frame, **options).to_dict()
+    content: Mapping[str, Any] = pt.verdict(frame, **options).to_dict()
+    return content
 
 
 def command(arguments: Sequence[str], folder: Path, source: Path) -> None:

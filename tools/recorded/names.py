@@ -8,7 +8,7 @@
 
 A name is cut at its dots, and every longest run of its parts that stands in the column `new` becomes what stands in `old`. So a
 row may replace a whole name, one part of it, or several parts at once: `tensor,architecture.encoder,trunk` reads `trunk.0.weight`
-as `architecture.encoder.0.weight`. Rows count wherever a name stands in their scope, so a new name must not have meant something else there.
+as `architecture.encoder.0.weight`. A row counts everywhere in its scope, so a new name must not have meant something else there.
 """
 
 from __future__ import annotations
