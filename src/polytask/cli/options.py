@@ -17,15 +17,21 @@ TABLE = (
 TRAINING = ("epochs", "batch_size", "lr", "optimizer", "schedule", "clip", "accumulate", "stop", "patience", "precision", "threads")
 
 
-def merged(source: str, given: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+def merged(source: str, given: Mapping[str, Any], assignments: Sequence[str], *, imports: bool = False) -> dict[str, Any]:
     """A configuration from a source (a data set's name, or a YAML file), options, and `--set name=value`.
 
     Options stand above the file, `--set` above both; what is None was not given.
 
+    Args:
+        source: The data set or the file.
+        given: Options by name.
+        assignments: Of `--set`.
+        imports: Whether import paths are followed in a file that polytask has written.
+
     Raises:
-        ConfigError: The source or an assigned name does not exist.
+        ConfigError: The source or an assigned name does not exist; an import path in a file that polytask has written.
     """
-    config = _of_source(source, given)
+    config = _of_source(source, given, imports=imports)
     for name, value in given.items():
         if value is not None and name not in TABLE:
             _section(config, ["training"] if name in TRAINING else [])[name] = value
@@ -39,7 +45,7 @@ def name_of(config: Mapping[str, Any]) -> str:
     return str(config.get("source") or "-".join(config.get("tables") or ("run",)))
 
 
-def _of_source(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _of_source(source: str, given: Mapping[str, Any], *, imports: bool) -> dict[str, Any]:
     if is_table(source):
         return table_section(source, given)
     is_study = source.endswith((".yaml", ".yml"))
@@ -49,7 +55,7 @@ def _of_source(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
         option = next((option for option, field in FIELDS.items() if field == asked[0]), asked[0])
         found, remedy = (f"the study file {source!r}", "Write it there, or use --set") if is_study else (f"the data set {source!r}", "")
         raise ConfigError("this is an option of tables in files", where=f"--{option}", found=found, remedy=remedy)
-    return _from_file(Path(source)) if is_study else known
+    return _from_file(Path(source), imports=imports) if is_study else known
 
 
 def listed(text: str | None) -> tuple[str, ...] | None:
@@ -111,7 +117,7 @@ def _known(source: str) -> str:
     raise ConfigError("this file is no study and no table", where=source, remedy=remedy)
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
     from polytask.storage import read_yaml
 
     content = read_yaml(path)
@@ -122,6 +128,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise ConfigError("the study file names no source", where=str(path), remedy=remedy)
     if content.get("source") is not None:
         _known(str(content["source"]))
+    if content.get("version") is not None and not imports:
+        from polytask.study.named_parts import check_imports
+
+        check_imports(content, str(path))
     tables = _mapping(content.get("tables") or {}, "tables")
     # Paths in a file are meant from where the file is.
     found = {str(name): _from(path.resolve().parent, _mapping(table, f"tables.{name}")) for name, table in tables.items()}

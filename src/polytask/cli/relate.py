@@ -9,10 +9,11 @@ import typer
 
 from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, merged, name_of
 
-OWN = ("source", "out", "measures", "assign", "quiet")
+OWN = ("source", "out", "measures", "assign", "import_path", "allow_imports", "quiet")
 """Options that are no choices of a run as they stand."""
 
 
@@ -54,12 +55,15 @@ def relate(
         str | None, typer.Option(help="Of a table: a file with the test rows; they stay closed. By default a fifth of the rows does.")
     ] = None,
     assign: Annotated[list[str] | None, typer.Option("--set", help="Any other choice, as name=value: training.clip=1. Repeatable.")] = None,
+    import_path: ImportPaths = None,
+    allow_imports: AllowImports = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")] = False,
 ) -> None:
     """Measure how tasks stand to each other, and propose which to train together. Test data stay closed."""
     given = {tables.FIELDS.get(name, name): value for name, value in locals().items() if name not in OWN}
     given["measures"] = listed(measures)
-    config = merged(source, given, assign or [])
+    use_import_paths(import_path)
+    config = merged(source, given, assign or [], imports=allow_imports)
     if weight and balancer is None:
         config["balancer"] = "fixed"  # weights are there to be used
     _run(config, out or Path("runs") / f"relate-{name_of(config)}", quiet=quiet)
@@ -77,7 +81,7 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from polytask.study import relate as measure
 
     with fetching_display(quiet=quiet) as progress:
-        data = opened(checked(RelateConfig, _of_relate(config), where="relate"), progress)
+        data = opened(checked(RelateConfig, _of_relate(config), where="relate", imports=True), progress)
     console = Console()
     say_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {out}; the same command goes on there"

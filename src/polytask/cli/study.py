@@ -9,10 +9,11 @@ import typer
 
 from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, looks_of, margins_of, merged, name_of
 
-OWN = ("source", "out", "arms", "margin", "protect", "looks", "race", "assign", "quiet")
+OWN = ("source", "out", "arms", "margin", "protect", "looks", "race", "assign", "import_path", "allow_imports", "quiet")
 """Options that are no choices of a study as they stand."""
 
 
@@ -59,13 +60,16 @@ def study(
     preset: tables.Preset = None,
     test: Annotated[str | None, typer.Option(help="Of a table: a file with the test rows. By default a fifth of the rows is kept.")] = None,
     assign: Annotated[list[str] | None, typer.Option("--set", help="Any other choice, as name=value: training.clip=1. Repeatable.")] = None,
+    import_path: ImportPaths = None,
+    allow_imports: AllowImports = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the verdict.")] = False,
 ) -> None:
     """Train the arms, compare them with single-task training, and say what to ship."""
     given = {tables.FIELDS.get(name, name): value for name, value in locals().items() if name not in OWN}
     given |= {"arms": listed(arms), "margins": margins_of(margin or []), "protect": tuple(protect or ()) or None, **looks_of(looks, seeds)}
     given["plan"] = None if race is None else "race" if race else "grid"
-    config = merged(source, given, assign or [])
+    use_import_paths(import_path)
+    config = merged(source, given, assign or [], imports=allow_imports)
     _run(config, out or Path("runs") / name_of(config), quiet=quiet)
 
 
@@ -80,7 +84,7 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from polytask.study import Study, StudyConfig, checked, opened
 
     with fetching_display(quiet=quiet) as progress:
-        data = opened(checked(StudyConfig, config, where="study"), progress)
+        data = opened(checked(StudyConfig, config, where="study", imports=True), progress)
     study = Study(data.sources, data.tasks, config=data.config)
     console = Console()
     say_notes(console, data, quiet=quiet)

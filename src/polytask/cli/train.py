@@ -9,6 +9,7 @@ import typer
 
 from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import merged, name_of
 
@@ -45,6 +46,8 @@ def train(
     encoder: Annotated[str | None, typer.Option(help="What turns inputs into features (polytask methods).")] = None,
     preset: tables.Preset = None,
     assign: Annotated[list[str] | None, typer.Option("--set", help="Any other choice, as name=value: training.clip=1. Repeatable.")] = None,
+    import_path: ImportPaths = None,
+    allow_imports: AllowImports = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")] = False,
 ) -> None:
     """Train one network for all tasks until it has converged. Test data stay closed."""
@@ -55,7 +58,8 @@ def train(
         "targets": targets, "kinds": kind, "weights": weight, "group": group, "time": time, "split": split, "unit": unit,
         "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,
     }  # fmt: skip
-    config = merged(source, given, assign or [])
+    use_import_paths(import_path)
+    config = merged(source, given, assign or [], imports=allow_imports)
     _run(config, out or Path("runs") / f"train-{name_of(config)}", quiet=quiet)
 
 
@@ -68,7 +72,7 @@ def _run(config: dict[str, object], out: Path, *, quiet: bool) -> None:
     from polytask.study import TrainConfig, checked, opened, train_one
 
     with fetching_display(quiet=quiet) as progress:
-        data = opened(checked(TrainConfig, config, where="train"), progress)
+        data = opened(checked(TrainConfig, config, where="train", imports=True), progress)
     console = Console()
     say_notes(console, data, quiet=quiet)
     kept = f"The state is kept in {out}; the same command goes on there"

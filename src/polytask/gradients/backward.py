@@ -11,6 +11,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.distributed import ProcessGroup
 
 from polytask.balancing import Balancer, CrossGramian, Lookahead
+from polytask.balancing.factory import balancer_named
 from polytask.errors import ConfigError
 from polytask.gradients.autocast import NOTHING, casting
 from polytask.gradients.by_batches import ByBatches
@@ -49,7 +50,7 @@ class Backward:
     in `polytask.gradients.processes`. A penalty is averaged over the processes.
 
     Args:
-        balancer: How the tasks' losses become one update.
+        balancer: How the tasks' losses become one update: a name with its options, an import path, a class, or an object.
         tasks: All tasks, in the order in which the balancer sees those that are present.
         shared: The parameters that more than one task reaches: a module, named or unnamed tensors. By default they are
             read off the graphs of the first step, which must then have all tasks. Only balancers that look at gradients use them.
@@ -81,7 +82,7 @@ class Backward:
 
     def __init__(
         self,
-        balancer: Balancer,
+        balancer: str | type[Balancer] | Balancer,
         *,
         tasks: Sequence[str],
         shared: Shared | None = None,
@@ -93,10 +94,11 @@ class Backward:
         non_finite: NonFinite = "raise",
     ) -> None:
         _check(tasks, route, group, shared, model)
-        self.balancer, self.tasks, self.model, self.route = balancer, tuple(tasks), model, route
+        self.balancer = balancer_named(balancer)
+        self.tasks, self.model, self.route = tuple(tasks), model, route
         self.step = 0
         if model is not None:
-            balancer.attach(model)
+            self.balancer.attach(model)
         self._group, self._scaler = group, scaler
         self._setting = self._setting_of(shared)
         self._policy = Policy(weight_heads, non_finite)
@@ -269,7 +271,7 @@ def _check(tasks: Sequence[str], route: str, group: ProcessGroup | None, shared:
 
 def backward(
     losses: Mapping[str, Tensor | Loss],
-    balancer: Balancer,
+    balancer: str | type[Balancer] | Balancer,
     *,
     shared: Shared | None = None,
     features: Features = None,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 from polytask.datasets.tables import TableOptions
 from polytask.errors import ConfigError
 from polytask.evaluation.verdict import MOST_LOOKS
+from polytask.study.named_parts import ArchitectureName, ArmName, BalancerName, EncoderName, check_imports
 from polytask.study.settings import Tuned
 from polytask.training import TrainingOptions
 from polytask.training.options import LEFT_OPEN, one_line
@@ -26,9 +27,10 @@ class NetworkConfig(BaseModel):
         tables: Tables in files, by the names of their sources.
         preset: The budget: `quick`, `standard` or `thorough`; none takes `standard` for tables. It says what is not said otherwise.
         size: `sample` or `full`; none takes the first that there is.
-        encoder: Registry name; none takes `conv` for images, `tabular` for tables, `text` for texts, `mlp` for vectors.
-        encoder_options: The encoder's arguments.
-        architecture: Registry name of the way of sharing.
+        encoder: Its name with its options, an import path, a class or an object; none takes `conv` for images, `tabular` for tables,
+            `text` for texts, `mlp` for vectors.
+        encoder_options: More arguments of the encoder.
+        architecture: The way of sharing, likewise.
         hidden: Widths of the heads' hidden layers.
         initialisation: Of the networks: `framework`, `glorot` or `he`.
         workers: Processes side by side; none takes one per core, if there is work for so many.
@@ -45,9 +47,9 @@ class NetworkConfig(BaseModel):
     tables: dict[str, TableOptions] = Field(default_factory=dict)
     preset: str | None = None
     size: str | None = None
-    encoder: str | None = None
+    encoder: EncoderName | None = None
     encoder_options: dict[str, Any] = Field(default_factory=dict)
-    architecture: str = "hard"
+    architecture: ArchitectureName = "hard"
     hidden: tuple[int, ...] = (64,)
     initialisation: Literal["framework", "glorot", "he"] = "framework"
     workers: int | None = Field(None, ge=1)
@@ -77,7 +79,7 @@ class TrainConfig(NetworkConfig):
     """What the training of one network is told. Resolved, it is the run folder's `run.yaml`.
 
     Attributes:
-        balancer: Registry name, or `weights=0.2/0.8` in the order of the tasks.
+        balancer: Its name, an import path, a class or an object; or `weights=0.2/0.8` in the order of the tasks.
         seed: Root of all random streams.
 
     Example:
@@ -85,7 +87,7 @@ class TrainConfig(NetworkConfig):
         'equal'
     """
 
-    balancer: str = "equal"
+    balancer: BalancerName = "equal"
     seed: int = 0
 
 
@@ -115,7 +117,7 @@ class StudyConfig(NetworkConfig):
 
     keeps_test_rows: ClassVar[bool] = True
 
-    arms: tuple[str, ...] = ("single", "equal", "uncertainty")
+    arms: tuple[ArmName, ...] = ("single", "equal", "uncertainty")
     seeds: Annotated[tuple[int, ...], WithJsonSchema(SEEDS)] = (0, 1, 2, 3, 4)
     margins: dict[str, float] = Field(default_factory=dict)
     plan: Literal["grid", "race"] = "grid"
@@ -159,14 +161,22 @@ class StudyConfig(NetworkConfig):
 Config = TypeVar("Config", bound=NetworkConfig)
 
 
-def checked(kind: type[Config], given: object, where: str) -> Config:
+def checked(kind: type[Config], given: object, where: str, *, imports: bool = False) -> Config:
     """The configuration, with one line for what is wrong with it.
+
+    Args:
+        kind: What it is a configuration of.
+        given: Names with values.
+        where: What it is called in messages.
+        imports: Whether import paths are followed in a file that polytask has written, as `run.yaml`; in others they are.
 
     Raises:
         ConfigError: An unknown choice, or a value that cannot be.
     """
     if not isinstance(given, Mapping):
         raise ConfigError("a configuration is a mapping of names to values", where=where, found=type(given).__name__)
+    if given.get("version") is not None and not imports:
+        check_imports(given, where)
     try:
         return kind.model_validate(dict(given))
     except ValidationError as error:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from polytask.study.config import NetworkConfig
+from polytask.study.named_parts import BalancerName
 
 Measure = Literal["cosine", "lookahead", "transfer", "similarity"]
 IN_THE_JOINT_RUN: tuple[Measure, ...] = ("cosine", "lookahead")
@@ -20,7 +21,7 @@ class RelateConfig(NetworkConfig):
             single tasks, `transfer` also one for every pair of tasks.
         seeds: The seeds, or how many: 0, 1, ….
         groups: How many networks are proposed at most; none takes 2 for up to 6 tasks, 3 for up to 12, and a quarter of the tasks beyond.
-        balancer: Of the joint network: a registry name with its options.
+        balancer: Of the joint network: a name with its options, an import path, a class or an object.
         every: Of how many steps of the joint network one is measured; none takes `polytask.relatedness.observing.stretch`.
         rows: How many training rows a measured step looks at; none takes those of the step, or 256 where a row costs little.
 
@@ -34,7 +35,7 @@ class RelateConfig(NetworkConfig):
     measures: tuple[Measure, ...] = IN_THE_JOINT_RUN
     seeds: tuple[int, ...] = (0, 1, 2)
     groups: Annotated[int, Field(ge=1)] | None = None
-    balancer: str = "equal"
+    balancer: BalancerName = "equal"
     every: Annotated[int, Field(ge=1)] | None = None
     rows: Annotated[int, Field(ge=1)] | None = None
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from polytask.errors import ConfigError, PolytaskError
+from polytask.registry import names
+from polytask.registry.resolve import written
 from polytask.registry.suggestion import nearest
 
 Policy = Literal["first", "any", "all", "mean"]
+
+SAMPLER: dict[str, Any] = {"anyOf": [{"enum": list(names("sampler"))}, {"type": "string"}]}
+"""As files name a sampler: one that ships, or one of the user's with its options."""
+SamplerName = Annotated[str, BeforeValidator(partial(written, "sampler", where="sampling")), WithJsonSchema(SAMPLER)]
 
 LEFT_OPEN: Mapping[str, str | None] = {"validation": None, "precision": "auto", "threads": None}
 """The options that are filled in when a run begins, and what stands there before."""
@@ -24,7 +31,8 @@ class TrainingOptions(BaseModel):
         epochs: The most passes through the sources; the budget.
         batch_size: Rows of a step, over all sources together.
         sampling: How often a step sees which source: in `proportional` batches, every row of a source drawn by `temperature` or, `uniform`,
-            with equal chances, or one source after the other, `round-robin`; see `polytask.data.mixtures`.
+            with equal chances, or one source after the other, `round-robin`; see `polytask.data.mixtures`. One of your own is named by its
+            import path, or given as a class.
         temperature: T of that sampling: a source is drawn with a probability ∝ rows^(1/T).
         epoch_steps: Steps of an epoch; none: until the largest source is through once.
         optimizer: The name of a class in `torch.optim`.
@@ -62,7 +70,7 @@ class TrainingOptions(BaseModel):
 
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(256, ge=1)
-    sampling: Literal["proportional", "temperature", "uniform", "round-robin"] = "proportional"
+    sampling: SamplerName = "proportional"
     temperature: float = Field(2.0, gt=0, allow_inf_nan=False)
     epoch_steps: int | None = Field(None, ge=1)
     optimizer: str = "Adam"
