@@ -28,6 +28,9 @@ class Model:
 
     networks: tuple[Network, ...]
 
+    def __repr__(self) -> str:
+        return f"<Model that predicts {', '.join(task.name for task in self.tasks)} from {', '.join(self.sources)}>"
+
     @property
     def tasks(self) -> tuple[Task, ...]:
         """What it predicts."""

@@ -107,6 +107,9 @@ class Backward:
         self._visits: list[Visit] = []
         self._revisit: Revisit | None = None
 
+    def __repr__(self) -> str:
+        return f"Backward({self.balancer!r}, tasks={self.tasks!r})"
+
     def _setting_of(self, shared: Shared | None) -> Setting:
         traffic = traffic_of(self._group)
         alone = self.model is None or self._group is None

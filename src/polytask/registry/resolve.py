@@ -237,6 +237,8 @@ def described(value: Any) -> str:  # noqa: ANN401
         return f"{_a(group)}, {cls.__name__}"
     if inspect.ismodule(value):
         return f"the module {value.__name__}"
+    if hasattr(value, "named_parameters"):
+        return f"the PyTorch module {cls.__name__}"
     return f"{cls.__name__} object" if len(repr(value)) > 40 else repr(value)
 
 

@@ -26,8 +26,8 @@ ENCODER = "encoder"
 class Arm:
     """One way of training.
 
-    Balancers, ways of sharing and encoders are named, or given as classes or objects: `pt.Arm("mine", balancer=Mine())`. Of an object another
-    one is made for every network, from the call that made it.
+    Balancers, ways of sharing and encoders are named, or given as classes or objects: `pt.Arm("mine", balancer=Mine())`. Of an object
+    another one is made for every network, from the call that made it.
 
     Attributes:
         name: How results call it.

@@ -51,7 +51,8 @@ class MultiTaskEstimator(TableEstimator):
             default every column of Y is a target whose kind is inferred.
         preset: The budget: `quick`, `standard` or `thorough`.
         architecture: A way of sharing: a name, `hard` or `mmoe(experts=4)`; a class; or an object, of which another one is made.
-        balancer: How the losses become one update: a name, a class or an object; by default `fixed` where tasks have weights, and else `equal`.
+        balancer: How the losses become one update: a name, a class or an object; by default `fixed` where tasks have weights, and else
+            `equal`.
         encoder: What turns rows into features, given as the architecture is.
         encoder_options: Its arguments.
         head_layers: Widths of the heads' hidden layers.

@@ -42,6 +42,9 @@ class Network:
     facts: Mapping[str, Any]
     codings: Mapping[str, Coding] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<Network of {self.plan.encoder} and {self.plan.architecture}, predicts {', '.join(task.name for task in self.tasks)}>"
+
     @classmethod
     def of(cls, plan: NetworkPlan, run: Run) -> Network:
         """A network that has just been trained, as it would come back from a file."""

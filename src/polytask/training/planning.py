@@ -27,7 +27,8 @@ def plan_for(
 
     Args:
         sources: Whose inputs it takes.
-        encoder: A name, a class or an object, of which another one is made for these inputs; none takes `conv` for images, `tabular` for tables, `text` for texts, `mlp` for vectors.
+        encoder: A name, a class or an object, of which another one is made for these inputs; none takes `conv` for images, `tabular`
+            for tables, `text` for texts, `mlp` for vectors.
         encoder_options: The encoder's arguments.
         architecture: The way of sharing, with its options.
         hidden: Widths of the heads' hidden layers.
