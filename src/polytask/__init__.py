@@ -9,7 +9,10 @@ Example:
 from __future__ import annotations
 
 import importlib
-from typing import Any
+
+TYPE_CHECKING = False  # typing is not imported: `python -m polytask` comes here while the working folder is on the path
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -20,8 +23,10 @@ _MODULES = (
     "data",
     "datasets",
     "encoders",
+    "errors",
     "evaluation",
     "gradients",
+    "registry",
     "relatedness",
     "study",
     "tabular",
@@ -29,18 +34,34 @@ _MODULES = (
     "training",
 )
 _NAMES = {
+    "Architecture": "polytask.architectures",
+    "Arm": "polytask.study",
     "Backward": "polytask.gradients",
+    "Balancer": "polytask.balancing",
+    "Callback": "polytask.training",
+    "ComponentSpec": "polytask.registry",
+    "ConfigError": "polytask.errors",
+    "DataError": "polytask.errors",
+    "DownloadError": "polytask.errors",
+    "Encoder": "polytask.encoders",
     "Loss": "polytask.tasks",
+    "MissingExtraError": "polytask.errors",
     "MultiTaskClassifier": "polytask.tabular",
     "MultiTaskEstimator": "polytask.tabular",
     "MultiTaskModel": "polytask.architectures",
     "MultiTaskRegressor": "polytask.tabular",
+    "NonFiniteError": "polytask.errors",
+    "PolytaskError": "polytask.errors",
     "Source": "polytask.data",
     "Sources": "polytask.data",
+    "StorageError": "polytask.errors",
     "Study": "polytask.study",
+    "Task": "polytask.tasks",
+    "add_import_path": "polytask.registry",
     "backward": "polytask.gradients",
     "fit": "polytask.training",
     "load": "polytask.artifacts",
+    "register": "polytask.registry",
     "relate": "polytask.study",
     "verdict": "polytask.evaluation.verdict",
 }

@@ -86,7 +86,9 @@ def test_every_choice_is_an_option_or_says_that_it_is_none(name: str, config: ty
         assert field.flag.option(field.name) in options
         assert field.flag.panel, field.name
         assert field.description.endswith("."), field.name
-    assert len(options) == len([*offered_fields(config)]) + len({"source", "--out", "-o", "--set", "--quiet", "-q"}), "no option twice"
+    assert len(options) == len([*offered_fields(config)]) + len(
+        {"source", "--out", "-o", "--set", "--import-path", "--allow-imports", "--quiet", "-q"}
+    ), "no option twice"
 
 
 @pytest.mark.parametrize("model", [StudyConfig, TrainConfig, RelateConfig, TrainingOptions, TableOptions])
@@ -108,7 +110,7 @@ EXAMPLES = {
 def test_the_example_of_an_option_is_understood(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, field = EXAMPLES[case]
     found: list[dict[str, Any]] = []
-    monkeypatch.setattr("polytask.cli.generated.merged", lambda source, given, assign: found.append({**given}) or {})
+    monkeypatch.setattr("polytask.cli.generated.merged", lambda source, given, assign, imports: found.append({**given}) or {})
     words = shlex.split(f"{name} sales.csv {field.flag.option(field.name)} {field.flag.example}")
     configs = dict(commands())
     run = generated_command(configs[name], lambda config, out, quiet: None, "runs")

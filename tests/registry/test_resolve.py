@@ -124,7 +124,7 @@ class Incomplete(Equal.__mro__[1]):  # type: ignore[misc] # Balancer, which Equa
         ("balancer", MLP((4,)), "balancer: a balancer is needed (found an encoder, MLP). Give a registry name, an import path"),
         ("balancer", MLP, "balancer: a balancer is needed (found the class MLP, an encoder)"),
         ("encoder", Equal(), "encoder: an encoder is needed (found a balancer, Equal)"),
-        ("encoder", nn.Linear(2, 2), "an encoder is needed (found Linear"),
+        ("encoder", nn.Linear(2, 2), "an encoder is needed (found the PyTorch module Linear)"),
         ("encoder", nn.Linear(2, 2), "Wrap it: polytask.encoders.wrapped.Wrapped"),
         ("balancer", torch, "(found the module torch)"),
         ("balancer", 3, "(found 3)"),

@@ -15,6 +15,7 @@ from polytask.architectures.stems import Stem
 from polytask.encoders import Encoder
 from polytask.encoders.initialisation import initialise
 from polytask.errors import ConfigError
+from polytask.registry import Resolved, spelled_as
 from polytask.registry.resolve import resolve
 from polytask.seeds import seed_of
 from polytask.tasks import Task
@@ -33,7 +34,8 @@ class MultiTaskModel(nn.Module):
     Args:
         encoder: Turns inputs into features; a part of the network from now on.
         tasks: What to predict.
-        architecture: The registry name of a way of sharing, with options in parentheses if it has any: `mmoe(experts=8)`.
+        architecture: A way of sharing: its registry name, with options in parentheses if it has any, as `mmoe(experts=8)`; its import path;
+            a class; or an object, of which another one is made for this encoder and these tasks.
         hidden: Widths of the heads' hidden layers.
         stems: Per source whose inputs have a form of their own, what brings them into the form that the encoder takes.
         initialisation: `framework`, `glorot` or `he` draw all parameters from the seed, those of the encoder too; None
@@ -57,7 +59,7 @@ class MultiTaskModel(nn.Module):
         encoder: Encoder,
         tasks: Sequence[Task],
         *,
-        architecture: str = "hard",
+        architecture: str | type[Architecture] | Architecture | Resolved = "hard",
         hidden: Sequence[int] = (64,),
         stems: Mapping[str, Stem] | None = None,
         initialisation: str | None = None,
@@ -69,7 +71,9 @@ class MultiTaskModel(nn.Module):
             raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
         self.tasks = tuple(tasks)
         number_pieces(encoder)
-        self.spelled, self.architecture = architecture, architecture_named(architecture, encoder, names)
+        found = resolve("architecture", architecture)
+        self.spelled = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
+        self.architecture: Architecture = found.build(encoder, names)
         self.architecture.check_tasks(tasks)
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
@@ -157,8 +161,8 @@ class MultiTaskModel(nn.Module):
         return self.architecture.outputs(features, {task.name: cast("nn.Sequential", self.head(task.name)) for task in self.tasks})
 
 
-def architecture_named(spelled: str, encoder: Encoder, tasks: Sequence[str]) -> Architecture:
-    """A way of sharing as users write it.
+def architecture_named(given: str | type[Architecture] | Architecture | Resolved, encoder: Encoder, tasks: Sequence[str]) -> Architecture:
+    """A way of sharing as users give it.
 
     Raises:
         ConfigError: An unknown name, options that do not fit, or an encoder that lacks what it needs.
@@ -168,5 +172,5 @@ def architecture_named(spelled: str, encoder: Encoder, tasks: Sequence[str]) -> 
         >>> len(architecture_named("mmoe(experts=3)", MLP((4,)), ("a", "b")).experts)
         3
     """
-    architecture: Architecture = resolve("architecture", spelled).build(encoder, tasks)
+    architecture: Architecture = resolve("architecture", given).build(encoder, tasks)
     return architecture

@@ -17,10 +17,10 @@ from polytask.tasks import Task
 
 @dataclass(frozen=True)
 class EncoderPlan:
-    """An encoder by registry name.
+    """An encoder by name.
 
     Attributes:
-        encoder: Its name.
+        encoder: Its name, or its import path.
         input_shape: The shape of one input.
         options: Its other arguments.
         facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
@@ -31,13 +31,16 @@ class EncoderPlan:
     options: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self) -> Encoder:
+    def build(self, components: Collection[type] | None = None) -> Encoder:
         """A new encoder.
+
+        Args:
+            components: Import paths may name these classes alone; None follows them all.
 
         Raises:
             ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
         """
-        found = resolve("encoder", self.encoder)
+        found = resolve("encoder", self.encoder, imports=components is None, components=components or ())
         asked_for = inspect.signature(found.cls).parameters
         told = {name: value for name, value in self.facts.items() if name in asked_for}
         encoder: Encoder = replace(found, options={**found.options, **self.options}).build(self.input_shape, **told)
@@ -46,14 +49,14 @@ class EncoderPlan:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """The parts of a network, by registry name.
+    """The parts of a network, by name.
 
     Attributes:
-        encoder: Registry name of the encoder.
+        encoder: Registry name or import path of the encoder.
         input_shape: The shape of one input.
         encoder_options: The encoder's other arguments.
         facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
-        architecture: Registry name of the way of sharing.
+        architecture: Registry name or import path of the way of sharing, with its options.
         hidden: Widths of the heads' hidden layers.
         initialisation: `framework`, `glorot` or `he`.
         stems: Per source with inputs of another form, the encoder that comes before the common one.
@@ -76,19 +79,25 @@ class NetworkPlan:
     facts: Mapping[str, Any] = field(default_factory=dict)
     stems: Mapping[str, EncoderPlan] = field(default_factory=dict)
 
-    def build(self, tasks: Sequence[Task], seed: int) -> MultiTaskModel:
+    def build(self, tasks: Sequence[Task], seed: int, components: Collection[type] | None = None) -> MultiTaskModel:
         """A new network.
+
+        Args:
+            tasks: What it predicts.
+            seed: Root of the random streams.
+            components: Import paths may name these classes alone, as where the plan comes from a file; None follows them all.
 
         Raises:
             ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
         """
-        encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build()
+        encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(components)
+        architecture = resolve("architecture", self.architecture, imports=components is None, components=components or ())
         return MultiTaskModel(
             encoder,
             tasks,
-            architecture=self.architecture,
+            architecture=architecture,
             hidden=self.hidden,
-            stems={source: Stem(plan.build(), self.input_shape) for source, plan in self.stems.items()},
+            stems={source: Stem(plan.build(components), self.input_shape) for source, plan in self.stems.items()},
             initialisation=self.initialisation,
             seed=seed,
         )

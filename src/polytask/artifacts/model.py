@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ class Model:
     """
 
     networks: tuple[Network, ...]
+
+    def __repr__(self) -> str:
+        return f"<Model that predicts {', '.join(task.name for task in self.tasks)} from {', '.join(self.sources)}>"
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -86,18 +89,25 @@ class Model:
         return source
 
 
-def load(run: str | Path) -> Model:
+def load(run: str | Path, *, components: Collection[type] | None = ()) -> Model:
     """The model of a run folder, or of its `model` folder.
+
+    A model folder imports nothing: parts of your own are registered (`polytask.register`), or handed in as classes.
+
+    Args:
+        run: The folder.
+        components: Classes of parts that are not registered. None follows every import path in the folder: only for folders of your own.
 
     Raises:
         StorageError: There is none, or a file is damaged.
+        ConfigError: A part that is neither registered nor among the components.
     """
     folder = Path(run)
     folder = folder / "model" if (folder / "model" / INDEX).exists() else folder
     if not (folder / INDEX).exists():
         raise StorageError("there is no model here", where=str(run), remedy="Give the folder of a finished run")
     networks = [folder / _plain_name(entry["folder"]) for entry in _entries(folder / INDEX)]
-    return Model(tuple(load_network(network) for network in networks))
+    return Model(tuple(load_network(network, components) for network in networks))
 
 
 def _entries(index: Path) -> Sequence[Mapping[str, Any]]:

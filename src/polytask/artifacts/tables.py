@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,15 @@ class TableModel:
     Args:
         run: The run's folder.
         source: Which of its tables others are like; needed where there are several.
+        components: As `polytask.load` takes them.
 
     Raises:
         StorageError: There is no model.
         ConfigError: It was trained on something else than tables, or several are known and none is named.
     """
 
-    def __init__(self, run: Path, source: str | None = None) -> None:
-        self.model: Model = load(run)
+    def __init__(self, run: Path, source: str | None = None, components: Collection[type] | None = ()) -> None:
+        self.model: Model = load(run, components=components)
         self.source = self.model.source_named(self._checked(source))
         networks = [network for network in self.model.networks if self.source in network.codings]
         coding = networks[0].codings[self.source] if networks else None

@@ -55,14 +55,14 @@ def _built(found: Resolved, task_weights: Mapping[str, float]) -> Balancer:
     return balancer
 
 
-def uses_task_weights(name: str) -> bool:
+def uses_task_weights(given: str | type[Balancer] | Balancer) -> bool:
     """Return whether a balancer, or what it wraps, takes its weights from the tasks where it is given none.
 
     Example:
         >>> uses_task_weights("fixed"), uses_task_weights("smoothed:fixed"), uses_task_weights("equal")
         (True, True, False)
     """
-    found: Resolved | None = resolve("balancer", name)
+    found: Resolved | None = resolve("balancer", given)
     probe = {"task": 2.0}
     while found is not None:
         if probe in found.cls.defaults(probe).values():

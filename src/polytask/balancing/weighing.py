@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from polytask.balancing.balancer import Balancer
 from polytask.balancing.factory import uses_task_weights
 from polytask.errors import ConfigError
 
 USUAL, WEIGHING, WEIGHTS = "equal", "fixed", "weights="
 
 
-def balancer_for(weights: Mapping[str, float], asked: str | None = None) -> str:
+Given = str | type[Balancer] | Balancer
+"""A balancer as users give it."""
+
+
+def balancer_for(weights: Mapping[str, float], asked: Given | None = None) -> Given:
     """The balancer that was asked for; else `fixed` where tasks have weights αₜ, and `equal` where none has.
 
     A task without a weight has 1; one of weight 0 has a head that is not trained.
@@ -28,7 +33,7 @@ def balancer_for(weights: Mapping[str, float], asked: str | None = None) -> str:
     if asked is not None and not weighs(asked):
         remedy = f"Leave the weights out, or take {WEIGHING!r}"
         raise ConfigError(
-            "this balancer does not use the tasks' weights", where=f"balancer {asked!r}", found=spoken(weights), remedy=remedy
+            "this balancer does not use the tasks' weights", where=f"balancer {str(asked)!r}", found=spoken(weights), remedy=remedy
         )
     return asked or WEIGHING
 
@@ -43,9 +48,9 @@ def check_weights(weights: Mapping[str, float]) -> None:
         raise ConfigError("at least one task needs a weight above 0", where="weights", found=spoken(weights))
 
 
-def weighs(balancer: str) -> bool:
+def weighs(balancer: Given) -> bool:
     """Whether a balancer as users write it takes its weights from the tasks."""
-    return not balancer.startswith(WEIGHTS) and uses_task_weights(balancer)
+    return not (isinstance(balancer, str) and balancer.startswith(WEIGHTS)) and uses_task_weights(balancer)
 
 
 def spoken(weights: Mapping[str, float]) -> str:

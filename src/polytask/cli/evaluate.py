@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run on tables.")],
     table: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns of training, and its targets.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A CSV file for the table of metrics.")] = None,
     source: Annotated[str | None, typer.Option(help="Which table of the run this one is like, where it had several.")] = None,
+    import_path: ImportPaths = None,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Measure every target on the rows that have its label."""
     from rich.console import Console
@@ -24,9 +28,10 @@ def evaluate(
     from polytask.report.text import clean_text
     from polytask.storage import write_text
 
+    use_import_paths(import_path)
     if out is not None and out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    found = TableModel(run, source).evaluate(table)
+    found = TableModel(run, source, None if allow_imports else ()).evaluate(table)
     shown = Table(box=None)
     for name in ("target", "metric", "value", "rows"):
         shown.add_column(name, justify="right" if name in {"value", "rows"} else "left")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
 from polytask.cli.merging import TABLE, TRAINING, merged
 from polytask.cli.table_source import KIND
 from polytask.errors import ConfigError
@@ -39,7 +40,9 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
         for section, field in offered:
             if (value := given[f"{section}_{field.name}"]) is not None and value != []:
                 sections[section][field.name] = _read(field, value)
-        body(merged(given["source"], sections, given["assign"] or ()), given["out"], given["quiet"])
+        use_import_paths(given["import_path"])
+        config = merged(given["source"], sections, given["assign"] or (), imports=given["allow_imports"])
+        body(config, given["out"], given["quiet"])
 
     parameters = [*_before(folder), *(_parameter(section, field) for section, field in offered), *_after()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -146,5 +149,7 @@ def _after() -> tuple[inspect.Parameter, ...]:
     other = "Any other choice, as NAME=VALUE. Repeatable. Example: training.optimizer_options.eps=1e-6."
     return (
         _keyword("assign", Annotated[list[str] | None, typer.Option("--set", help=other)], None),
+        _keyword("import_path", ImportPaths, None),
+        _keyword("allow_imports", AllowImports, default=False),
         _keyword("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")], default=False),
     )

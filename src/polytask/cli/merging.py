@@ -15,7 +15,7 @@ TRAINING, TABLE = "training", "table"
 """Sections of what was given on the command line, besides the command's own options."""
 
 
-def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Sequence[str]) -> dict[str, Any]:
+def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Sequence[str], *, imports: bool = False) -> dict[str, Any]:
     """Merge a source (name of a data set, table, or YAML file), options, and `--set name=value` into a configuration.
 
     Options override the file, and `--set` overrides both.
@@ -24,11 +24,12 @@ def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Seq
         source: What the command was given as its source.
         given: Values of options by section: the command's own under an empty name, those of training, and those of tables.
         assignments: Texts `name=value`.
+        imports: Whether to follow import paths in a file that polytask has written.
 
     Raises:
-        ConfigError: The source or an assigned name does not exist.
+        ConfigError: The source or an assigned name does not exist; an import path in a file that polytask has written.
     """
-    config = _of_source(source, given.get(TABLE, {}))
+    config = _of_source(source, given.get(TABLE, {}), imports=imports)
     config.update(given.get("", {}))
     if given.get(TRAINING):
         _section(config, [TRAINING]).update(given[TRAINING])
@@ -42,7 +43,7 @@ def name_of(config: Mapping[str, Any]) -> str:
     return str(config.get("source") or "-".join(config.get("tables") or ("run",)))
 
 
-def _of_source(source: str, table: Mapping[str, Any]) -> dict[str, Any]:
+def _of_source(source: str, table: Mapping[str, Any], *, imports: bool) -> dict[str, Any]:
     if is_table(source):
         return table_section(source, table)
     is_file = source.endswith((".yaml", ".yml"))
@@ -51,7 +52,7 @@ def _of_source(source: str, table: Mapping[str, Any]) -> dict[str, Any]:
         flag = KIND.flag if name == KIND.name else next(field.flag for field in fields_of(TableOptions) if field.name == name)
         found, remedy = (f"the file {source!r}", "Write it there, or use --set") if is_file else (f"the data set {source!r}", "")
         raise ConfigError("this option needs a table as the source", where=flag.option(name), found=found, remedy=remedy)
-    return _from_file(Path(source)) if is_file else known
+    return _from_file(Path(source), imports=imports) if is_file else known
 
 
 def _known(source: str) -> str:
@@ -62,7 +63,7 @@ def _known(source: str) -> str:
     raise ConfigError("this file is no study and no table", where=source, remedy=remedy)
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
     from polytask.storage import read_yaml
 
     content = read_yaml(path)
@@ -73,6 +74,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise ConfigError("the study file names no source", where=str(path), remedy=remedy)
     if content.get("source") is not None:
         _known(str(content["source"]))
+    if content.get("version") is not None and not imports:
+        from polytask.options.component_names import check_imports
+
+        check_imports(content, str(path))
     tables = _mapping(content.get("tables") or {}, "tables")
     # Paths in a file are meant from where the file is.
     found = {str(name): _from(path.resolve().parent, _mapping(table, f"tables.{name}")) for name, table in tables.items()}

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run on tables.")],
@@ -14,13 +16,16 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where predictions go: .csv or .parquet.")],
     proba: Annotated[bool, typer.Option("--proba", help="Add a column per class with its probability.")] = False,
     source: Annotated[str | None, typer.Option(help="Which table of the run this one is like, where it had several.")] = None,
+    import_path: ImportPaths = None,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Predict every row of a table, in original labels and units."""
     from polytask.artifacts.tables import TableModel
     from polytask.errors import StorageError
 
+    use_import_paths(import_path)
     if out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    for note in TableModel(run, source).predict(table, out, proba=proba):
+    for note in TableModel(run, source, None if allow_imports else ()).predict(table, out, proba=proba):
         typer.echo(f"note: {note}")
     typer.echo(f"Predictions are in {out}")

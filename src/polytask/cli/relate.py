@@ -26,7 +26,7 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
 
     folder = out or Path("runs") / f"relate-{name_of(config)}"
     with fetching_display(quiet=quiet) as progress:
-        data = opened(checked(RelateConfig, _own_choices(config), where="relate"), progress)
+        data = opened(checked(RelateConfig, _own_choices(config), where="relate", imports=True), progress)
     console = Console()
     say_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {folder}; the same command goes on there"

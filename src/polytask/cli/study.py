@@ -25,7 +25,7 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
 
     folder = out or Path("runs") / name_of(config)
     with fetching_display(quiet=quiet) as progress:
-        data = opened(checked(StudyConfig, config, where="study"), progress)
+        data = opened(checked(StudyConfig, config, where="study", imports=True), progress)
     study = Study(data.sources, data.tasks, config=data.config)
     console = Console()
     say_notes(console, data, quiet=quiet)

@@ -23,7 +23,7 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
 
     folder = out or Path("runs") / f"train-{name_of(config)}"
     with fetching_display(quiet=quiet) as progress:
-        data = opened(checked(TrainConfig, config, where="train"), progress)
+        data = opened(checked(TrainConfig, config, where="train", imports=True), progress)
     console = Console()
     say_notes(console, data, quiet=quiet)
     kept = f"The state is kept in {folder}; the same command goes on there"

@@ -42,6 +42,10 @@ class ArmVerdict:
         """helps, hurts, same or unclear."""
         return self.decision.word
 
+    def __repr__(self) -> str:
+        low, high = self.decision.interval
+        return f"{self.word}, {self.difference:+.4g} [{low:+.4g}, {high:+.4g}]"
+
     def to_dict(self) -> dict[str, Any]:
         """The entry of verdict.json."""
         own = {"mean": self.mean, "difference": self.difference, "relative_percent": self.relative_percent}
@@ -71,6 +75,10 @@ class TaskVerdict:
     train_units: int | None
     single: tuple[float, float]
     arms: Mapping[str, ArmVerdict]
+
+    def __repr__(self) -> str:
+        said = "; ".join(f"{name} {arm}" for name, arm in self.arms.items())
+        return f"{self.metric} {self.single[0]:.4g} alone; {said}"
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of verdict.json."""
@@ -123,6 +131,17 @@ class Verdict:
     tasks: Mapping[str, TaskVerdict]
     arms: Mapping[str, Summary]
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Verdict on {len(self.tasks)} tasks, {len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds>"
+
+    def __str__(self) -> str:
+        """A line per task and arm: the word, the difference and its interval."""
+        lines = [f"{len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds; positive differences are better"]
+        for name, task in self.tasks.items():
+            lines.append(f"{name}: {task.metric} {task.single[0]:.4g} with {self.baseline}")
+            lines += [f"  {arm}: {said}" for arm, said in task.arms.items()]
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
     def to_dict(self) -> dict[str, Any]:
         """The content of verdict.json: numbers with 12 significant digits, and None for what is not finite."""

@@ -10,6 +10,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.distributed import ProcessGroup
 
 from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs
+from polytask.balancing.factory import balancer_named
 from polytask.errors import ConfigError
 from polytask.gradients.context import StepContext
 from polytask.gradients.post_step_losses import Closure, LookaheadEvaluator, PostStepLosses, ReplayableBatch, mean_losses, united_losses
@@ -47,7 +48,7 @@ class Backward:
     in `polytask.gradients.primitives.communicator`. A penalty is averaged over the processes.
 
     Args:
-        balancer: How the tasks' losses become one update.
+        balancer: How the tasks' losses become one update: a name with its options, an import path, a class, or an object.
         tasks: All tasks, in the order in which the balancer sees those that are present.
         shared: The parameters that more than one task reaches: a module, named or unnamed tensors. By default they are
             read off the graphs of the first step, which must then have all tasks. Only balancers that look at gradients use them.
@@ -79,7 +80,7 @@ class Backward:
 
     def __init__(
         self,
-        balancer: Balancer,
+        balancer: str | type[Balancer] | Balancer,
         *,
         tasks: Sequence[str],
         shared: Shared | None = None,
@@ -91,16 +92,20 @@ class Backward:
         non_finite: NonFinite = "raise",
     ) -> None:
         _check(tasks, route, group, shared, model)
-        self.balancer, self.tasks, self.model, self.route = balancer, tuple(tasks), model, route
+        self.balancer = balancer_named(balancer)
+        self.tasks, self.model, self.route = tuple(tasks), model, route
         self.step = 0
         if model is not None:
-            balancer.bind(model)
+            self.balancer.bind(model)
         self._group, self._scaler = group, scaler
         self._context = self._context_of(shared)
         self._policy = StepPolicy(weight_heads, non_finite)
         self._current: Step | None = None
         self._replayable: list[ReplayableBatch] = []
         self._post_step: PostStepLosses | None = None
+
+    def __repr__(self) -> str:
+        return f"Backward({self.balancer!r}, tasks={self.tasks!r})"
 
     def _context_of(self, shared: Shared | None) -> StepContext:
         several = self.model is not None and self._group is not None
@@ -280,7 +285,7 @@ def _check(tasks: Sequence[str], route: str, group: ProcessGroup | None, shared:
 
 def backward(
     losses: Mapping[str, Tensor | Loss],
-    balancer: Balancer,
+    balancer: str | type[Balancer] | Balancer,
     *,
     shared: Shared | None = None,
     features: Features = None,

@@ -104,3 +104,15 @@ class Report:
     solved: bool = True
     dropped: tuple[str, ...] = ()
     skipped: bool = False
+
+    def __repr__(self) -> str:
+        parts = [f"{task} {float(loss):.4g}{self._weight(task)}" for task, loss in self.losses.items()]
+        notes = [
+            f"dropped {', '.join(self.dropped)}" if self.dropped else "",
+            "skipped" if self.skipped else "",
+            "" if self.solved else "unsolved",
+        ]
+        return f"<Report: {'; '.join([*parts, *filter(None, notes)]) or 'no losses'}>"
+
+    def _weight(self, task: str) -> str:
+        return f" (weight {self.weights[task]:.4g})" if task in self.weights else ""

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from polytask.errors import ConfigError
 from polytask.options.base import OptionModel
+from polytask.options.component_names import ArchitectureName, BalancerName, EncoderName
 from polytask.options.flag import Flag
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, TrainingOptions
@@ -37,13 +38,15 @@ class NetworkConfig(OptionModel):
         Flag(_DATA, default="the smallest that there is"),
     ] = None
     encoder: Annotated[
-        str | None,
+        EncoderName | None,
         Field(description="Network that turns inputs into features (polytask methods encoder)."),
         Flag(NETWORK, example="'mlp(hidden=[64])'", default="conv for images, tabular for tables, text for texts, mlp for vectors"),
     ] = None
     encoder_options: Annotated[dict[str, Any], Field(description="Arguments of the encoder.")] = Field(default_factory=dict)
     architecture: Annotated[
-        str, Field(description="How tasks share the encoder (polytask methods architecture)."), Flag(NETWORK, example="'mmoe(experts=4)'")
+        ArchitectureName,
+        Field(description="How tasks share the encoder (polytask methods architecture)."),
+        Flag(NETWORK, example="'mmoe(experts=4)'"),
     ] = "hard"
     hidden: Annotated[
         tuple[int, ...], Field(description="Widths of the hidden layers of every head."), Flag(NETWORK, separator=",", example="64,32")
@@ -87,7 +90,7 @@ class TrainConfig(NetworkConfig):
     """
 
     balancer: Annotated[
-        str,
+        BalancerName,
         Field(description="How the losses of the tasks become one update (polytask methods balancer), or weights=0.2/0.8."),
         Flag(NETWORK, example="'cagrad(c=0.4)'"),
     ] = "equal"

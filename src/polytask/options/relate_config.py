@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from polytask.options.component_names import BalancerName
 from polytask.options.flag import Flag
 from polytask.options.network_config import NETWORK, NetworkConfig
 
@@ -44,7 +45,9 @@ class RelateConfig(NetworkConfig):
         Flag(_MEASURING, default="2 up to 6 tasks, 3 up to 12, then a quarter of the tasks"),
     ] = None
     balancer: Annotated[
-        str, Field(description="Balancer of the joint network (polytask methods balancer)."), Flag(NETWORK, example="'cagrad(c=0.4)'")
+        BalancerName,
+        Field(description="Balancer of the joint network (polytask methods balancer)."),
+        Flag(NETWORK, example="'cagrad(c=0.4)'"),
     ] = "equal"
     every: Annotated[
         int | None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from polytask.options.component_names import ArmName
 from polytask.options.flag import Flag
 from polytask.options.network_config import RUN, NetworkConfig
 
@@ -29,7 +30,7 @@ class StudyConfig(NetworkConfig):
     keeps_test_rows: ClassVar[bool] = True
 
     arms: Annotated[
-        tuple[str, ...],
+        tuple[ArmName, ...],
         Field(description="Ways of training to compare: single, and balancers with or without an architecture (equal@mmoe)."),
         Flag(_COMPARISON, separator=",", example='"single,equal,cagrad(c=0.4)"'),
     ] = ("single", "equal", "uncertainty")

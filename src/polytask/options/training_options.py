@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from polytask.options.base import OptionModel
+from polytask.options.component_names import SamplerName
 from polytask.options.flag import Flag
 from polytask.options.validation import checked
 
@@ -31,10 +32,10 @@ class TrainingOptions(OptionModel):
     epochs: Annotated[int, Field(ge=1, description="Train for at most this many epochs."), Flag(_BASIC)] = 30
     batch_size: Annotated[int, Field(ge=1, description="Number of rows per step, over all sources together."), Flag(_BASIC)] = 256
     sampling: Annotated[
-        Literal["proportional", "temperature", "uniform", "round-robin"],
+        SamplerName,
         Field(
-            description="How a step draws its rows: from all sources in proportion to their rows, with probabilities that a temperature "
-            "or equal chances (uniform) give, or from one source after the other (round-robin)."
+            description="How a step draws its rows: from all sources in proportion to their rows (proportional), with probabilities that a "
+            "temperature or equal chances (uniform) give, from one source after the other (round-robin), or by a sampler of your own."
         ),
         Flag(_BASIC),
     ] = "proportional"

@@ -9,18 +9,20 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from polytask.errors import ConfigError, PolytaskError
+from polytask.options.component_names import check_imports
 from polytask.registry.suggestion import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def checked(kind: type[Model], given: object, where: str) -> Model:
+def checked(kind: type[Model], given: object, where: str, *, imports: bool = False) -> Model:
     """Return the validated option model.
 
     Args:
         kind: Which model.
         given: Values by the names of its fields.
         where: Name of the whole in error messages.
+        imports: Whether to follow import paths in a file that polytask has written, such as a `run.yaml`; in other files they are followed.
 
     Raises:
         ConfigError: An unknown name, or a value outside its limits.
@@ -32,6 +34,8 @@ def checked(kind: type[Model], given: object, where: str) -> Model:
     """
     if not isinstance(given, Mapping):
         raise ConfigError("a configuration is a mapping of names to values", where=where, found=type(given).__name__)
+    if given.get("version") is not None and not imports:
+        check_imports(given, where)
     try:
         return kind.model_validate(dict(given))
     except ValidationError as error:

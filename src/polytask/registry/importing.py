@@ -17,6 +17,9 @@ from typing import Any
 from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 
+LOCAL = "<locals>"
+"""Stands in the path of a class that is defined in a function."""
+
 _folders: list[str] = []
 
 
@@ -79,8 +82,8 @@ def is_import_path(text: str) -> bool:
         (True, False)
     """
     module, colon, name = text.partition(":")
-    parts = [*module.split("."), *name.split(".")]
-    return bool(colon) and all(part.isidentifier() for part in parts) and ("." in module or name[:1].isupper())
+    parts = [*module.split("."), *(part for part in name.split(".") if part != LOCAL)]
+    return bool(colon) and all(part.isidentifier() for part in parts) and ("." in module or name[:1].isupper() or LOCAL in name)
 
 
 def import_class(path: str, where: str) -> Any:  # noqa: ANN401 - a class of any kind
@@ -119,7 +122,7 @@ def check_importable(path: str, where: str) -> None:
     """
     module, _, name = path.partition(":")
     remedy = "Move it to a module of its own, and name that as 'package.module:Name'"
-    if "<locals>" in name or "<lambda>" in name:
+    if LOCAL in name:
         raise ConfigError("a class inside a function cannot be stored or sent to other processes", where=where, found=path, remedy=remedy)
     if module == "__main__":
         raise ConfigError("a class of the main program cannot be stored or sent to other processes", where=where, found=path, remedy=remedy)

@@ -17,7 +17,7 @@ from typing import Any
 
 from polytask.errors import ConfigError
 from polytask.registry.component import GROUPS, ComponentSpec, kebab
-from polytask.registry.importing import import_class, is_import_path, path_of
+from polytask.registry.importing import LOCAL, import_class, is_import_path, path_of
 from polytask.registry.suggestion import nearest
 
 ENTRY_POINTS = "polytask.components"
@@ -185,6 +185,19 @@ def load(spec: ComponentSpec) -> Any:  # noqa: ANN401 - a class of whichever kin
         >>> load(find("balancer", "equal")).__name__
         'Equal'
     """
-    if spec.target in _classes:
-        return _classes[spec.target]
-    return import_class(spec.target, f"{spec.group} {spec.name!r}")
+    return class_at(spec.target, f"{spec.group} {spec.name!r}")
+
+
+def class_at(path: str, where: str) -> Any:  # noqa: ANN401
+    """Return the class of an import path; one that was given as a class need not be importable.
+
+    Raises:
+        ConfigError: It cannot be imported.
+    """
+    return _classes[path] if path in _classes else import_class(path, where)
+
+
+def remember(cls: type) -> None:
+    """Let a class be found by its path in this process, also where it cannot be imported, as one in a function."""
+    if LOCAL in cls.__qualname__:
+        _classes[path_of(cls)] = cls

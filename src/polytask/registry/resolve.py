@@ -12,8 +12,8 @@ from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, 
 from polytask.registry.component import ComponentSpec
 from polytask.registry.importing import check_importable, import_class, path_of
 from polytask.registry.misfit import misfit
-from polytask.registry.parsing import class_written, find_written, options_of, parse_call, paths_in
-from polytask.registry.registered import load, spec_of, written_name
+from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
+from polytask.registry.registered import class_at, load, remember, spec_of, written_name
 
 BASES: Mapping[str, str] = {
     "task kind": "polytask.tasks.task:Task",
@@ -102,7 +102,7 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
 
     Args:
         group: What is expected: one of `polytask.registry.component.GROUPS`.
-        given: A name with options, `cagrad(c=0.4)`; an import path, `mypkg.mod:Mine(c=0.4)`; a class; or an object.
+        given: A name with options, `cagrad(c=0.4)`; an import path, `mypkg.mod:Mine(c=0.4)`; a class; an object; or what was found before.
         where: The argument that it was given for; by default the group.
         imports: Whether import paths may be followed: not for those that stand in files which the user has not written.
         components: Classes that may be named by their import path or their registry name whatever `imports` says.
@@ -116,17 +116,45 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
         >>> found.name, found.text, found.build is not None
         ('smoothed:cagrad', 'smoothed(a=0.5):cagrad(c=0.4)', True)
     """
+    if isinstance(given, Resolved):
+        return given
     if isinstance(given, str):
         call = parse_call(given)
         _check_allowed(call, where or group, imports, [path_of(cls) for cls in components])
         return _of_call(group, call, where, components)
     if isinstance(given, type) and issubclass(given, _base(group)):
         _check_concrete(given, where or group)
+        remember(given)
         return Resolved(spec_of(given, group), given)
     if isinstance(given, _base(group)):
+        remember(type(given))
         found = _of_call(group, call_of(given), where)
         return Resolved(found.spec, found.cls, found.options, given, found.inner)
     raise ConfigError(f"{_a(group)} is needed", where=where or group, found=described(given), remedy=_remedy(group, given))
+
+
+def written(group: str, given: Any, where: str = "") -> str:  # noqa: ANN401
+    """Return a component as it stands in a file, from which another process can make it: a text stays as it is.
+
+    Raises:
+        ConfigError: As `resolve`; a class that cannot be imported, or an argument that is no plain data.
+
+    Example:
+        >>> from polytask.balancing import CAGrad
+        >>> written("balancer", CAGrad(c=0.3)), written("balancer", CAGrad), written("balancer", "cagrad(c=0.3)")
+        ('cagrad(c=0.3)', 'cagrad', 'cagrad(c=0.3)')
+    """
+    text = resolve(group, given, where=where).text
+    return given if isinstance(given, str) else text
+
+
+def classes_in(*texts: str) -> tuple[type, ...]:
+    """Return the classes that written components name by import paths.
+
+    Raises:
+        ConfigError: One cannot be imported.
+    """
+    return tuple(class_at(path, path) for text in texts for path in import_paths_in(text))
 
 
 def _check_allowed(call: Call, where: str, imports: bool, allowed: Sequence[str]) -> None:
@@ -161,7 +189,7 @@ def _found(group: str, call: Call, where: str, components: Collection[type]) -> 
         if call.name in (path_of(cls), spec_of(cls, group).name):
             return spec_of(cls, group), cls
     registered, name = find_written(group, call.name, where)
-    cls = import_class(name, where or group) if registered is None else load(registered)
+    cls = class_at(name, where or group) if registered is None else load(registered)
     return spec_of(cls, group), cls
 
 
@@ -209,6 +237,8 @@ def described(value: Any) -> str:  # noqa: ANN401
         return f"{_a(group)}, {cls.__name__}"
     if inspect.ismodule(value):
         return f"the module {value.__name__}"
+    if hasattr(value, "named_parameters"):
+        return f"the PyTorch module {cls.__name__}"
     return f"{cls.__name__} object" if len(repr(value)) > 40 else repr(value)
 
 

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 from joblib import Parallel, effective_n_jobs, parallel_config
+from joblib._parallel_backends import LokyBackend
 from joblib.parallel import BACKENDS, get_active_backend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
+from polytask.registry.importing import forget_working_folder
 
 THREADS, HERE = "threading", "sequential"
-LOCAL = ("loky", "multiprocessing")
+LOKY = "loky"
+LOCAL = (LOKY, "multiprocessing")
 DASK = "dask"
+SAFE_PATH = "PYTHONSAFEPATH"
+
+
+@final
+class Careful(LokyBackend):  # type: ignore[misc] # joblib has no types
+    """joblib's processes, but that none imports from the working folder: what lies beside the data is no program."""
+
+    def configure(self, *arguments: Any, **options: Any) -> int:  # noqa: ANN401
+        """Start the processes, each of which forgets the working folder before it does anything else."""
+        return int(super().configure(*arguments, **options, initializer=forget_working_folder))
+
+
+@contextmanager
+def no_working_folder() -> Iterator[None]:
+    """Within, a Python that is started has not the working folder on its path, where a module would take the place of another."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 @dataclass(frozen=True)
@@ -44,7 +72,8 @@ class Place:
     def parallel(self) -> Parallel:
         """What runs the calls: one by one, since networks take seconds, and the slowest must not wait behind another."""
         if not self.is_cluster:
-            return Parallel(n_jobs=self.workers, backend=self.name, batch_size=1, pre_dispatch="n_jobs")
+            chosen = Careful() if self.name == LOKY else self.name
+            return Parallel(n_jobs=self.workers, backend=chosen, batch_size=1, pre_dispatch="n_jobs")
         backend = self.backend
         if self.name == DASK:
             from polytask.study.dask_cluster import Workers
@@ -89,7 +118,7 @@ def place_for(calls: int, workers: int) -> Place:
     if name == THREADS:
         if backend.nesting_level == 0:
             raise _shared_process("backend 'threading'", "one process", "Take processes: joblib.parallel_config(backend='loky')")
-        name = "loky"  # joblib's own choice within one of its workers, nobody's wish
+        name = LOKY  # joblib's own choice within one of its workers, nobody's wish
     if name == HERE:
         return Place(name, 1)
     if name in LOCAL:

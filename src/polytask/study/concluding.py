@@ -49,6 +49,13 @@ class Result:
     folder: Path
     summary: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"<Result: {self.recommendation.arm} is recommended; {self.folder}>"
+
+    def __str__(self) -> str:
+        """The verdict, what to ship and why, and where everything lies."""
+        return f"{self.verdict}\n{self.recommendation.reason}\nEverything is in {self.folder}"
+
 
 @dataclass(frozen=True)
 class Studied:

@@ -17,6 +17,8 @@ from polytask.errors import StorageError
 from polytask.options import NetworkConfig, checked, differences
 from polytask.options.network_config import Config
 from polytask.storage import alone, make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
+from polytask.study.config import Config, NetworkConfig, checked, differences
+from polytask.study.named_parts import check_imports, import_paths_of
 
 INDEX = "model.json"
 LOCK = ".lock"
@@ -114,7 +116,10 @@ class RunFolder:
         if (self.model / INDEX).exists() or self.relations.exists():
             remedy = "Choose another --out, or delete it"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
-        stored = checked(type(asked), read_yaml(self.config), where=str(self.config))
+        found = read_yaml(self.config)
+        # Who has written the file may make the run import what the user has named, and nothing else.
+        check_imports(found, str(self.config), allowed=frozenset(path for _, path in import_paths_of(asked.model_dump(mode="json"))))
+        stored = checked(type(asked), found, where=str(self.config), imports=True)
         different = differences(asked, stored)
         if different:
             remedy = "Repeat the command that began it, or choose another --out"

@@ -16,6 +16,7 @@ from polytask.balancing.factory import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
 from polytask.options import TrainingOptions
+from polytask.registry.resolve import classes_in
 from polytask.relatedness import Observing, start_from
 from polytask.relatedness.observing import AFFINITY
 from polytask.storage import has_state, load_state, make_folder, read_json, save_state, write_json
@@ -149,7 +150,7 @@ def train_job(job: Job, assignment: Assignment, watch: Watch | None = None, paus
     plan = arm.plan(assignment.plan, absent).among([source.name for source in assignment.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
     if job.start is not None:
-        start_from(model, load_network(job.start).model)
+        start_from(model, load_network(job.start, components_of(job, assignment)).model)
     run = fit(
         model,
         assignment.sources,
@@ -199,9 +200,16 @@ def _callbacks(assignment: Assignment, model: MultiTaskModel) -> tuple[Observing
     return (Observing([task.name for task in model.tasks], **assignment.observe),)
 
 
-def result_of(job: Job) -> Network:
-    """The trained network of a finished job."""
-    return load_network(job.result)
+def result_of(job: Job, assignment: Assignment | None = None) -> Network:
+    """The trained network of a finished job: it may name registered components, and those of its study."""
+    return load_network(job.result, () if assignment is None else components_of(job, assignment))
+
+
+def components_of(job: Job, assignment: Assignment) -> tuple[type, ...]:
+    """The classes that the networks of a job are made of, as far as they are named by import paths."""
+    plan, arm = assignment.plan, job.arm
+    texts = [plan.encoder, plan.architecture, arm.architecture, arm.encoder if isinstance(arm.encoder, str) else ""]
+    return (*classes_in(*filter(None, texts)), *{type(task) for task in assignment.tasks})
 
 
 def facts_of(job: Job) -> Mapping[str, Any]:

@@ -101,7 +101,7 @@ def _similarities(names: Sequence[str], config: RelateConfig, networks: Networks
     matrices = []
     with threads(config.training.threads):
         for seed in config.seeds:
-            trained = {job.tasks[0]: result_of(job) for job in networks.single if job.seed == seed}
+            trained = {job.tasks[0]: result_of(job, assigned) for job in networks.single if job.seed == seed}
             share = float(config.training.validation or 0)
             held_out = [source.take(rows_of_parts(source, share, seed)[1]) for source in assigned.sources]
             matrices.append(similarities({name: trained[name] for name in names}, held_out))

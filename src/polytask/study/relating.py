@@ -43,6 +43,9 @@ class Related:
     folder: Path
     summary: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"<Related: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
+
 
 def relate(
     sources: Sequence[Source],

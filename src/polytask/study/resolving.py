@@ -45,7 +45,13 @@ def resolve(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], net
     precision.arranged(model)
     batch_sizes = _batch_sizes(sources, options)
     training = resolved(options, model, data, precision, batch_sizes, workers=beside)
-    filled = {"size": _size(asked), "encoder": plan.encoder, "workers": workers, "training": training, "version": polytask.__version__}
+    filled = {
+        "size": _size(asked),
+        "encoder": asked.encoder or plan.encoder,
+        "workers": workers,
+        "training": training,
+        "version": polytask.__version__,
+    }
     return asked.model_copy(update=filled)
 
 

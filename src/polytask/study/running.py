@@ -17,7 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from polytask.errors import PolytaskError
 from polytask.storage import alone, make_folder
-from polytask.study.backends import Place, one_line, place_for
+from polytask.study.backends import Place, no_working_folder, one_line, place_for
 from polytask.study.environment import packages
 from polytask.study.falling import Falling
 from polytask.study.jobs import Assignment, Job, train_job, try_job
@@ -154,7 +154,7 @@ def run(place: Place, function: Callable[..., Result], arguments: Sequence[tuple
     versions = packages() if place.is_cluster else {}
     calls = [Call(function, values, os.getpid(), versions) for values in arguments]
     try:
-        with one_line(place.name):
+        with one_line(place.name), no_working_folder():
             results: list[Result] = place.parallel()(delayed(in_worker)(call) for call in calls)
     except TerminatedWorkerError:
         remedy = "Use fewer --workers; finished networks are kept, and the same command goes on"

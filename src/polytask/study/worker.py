@@ -15,6 +15,9 @@ from typing import Any, Generic, TypeVar
 import psutil
 
 from polytask.errors import ConfigError
+from polytask.registry import ComponentSpec, add_import_path
+from polytask.registry.importing import import_paths
+from polytask.registry.registered import registrations, take_over
 from polytask.study.environment import packages
 
 Result = TypeVar("Result")
@@ -34,12 +37,16 @@ class Call(Generic[Result]):
         values: With what.
         parent: The process that wants the result.
         versions: Of packages that the worker must have; those of a process of the same computer are the same anyway.
+        components: What the other process has registered.
+        folders: From which it lets components be imported.
     """
 
     function: Callable[..., Result]
     values: tuple[Any, ...]
     parent: int
     versions: Mapping[str, str] = field(default_factory=dict)
+    components: tuple[ComponentSpec, ...] = field(default_factory=registrations)
+    folders: tuple[str, ...] = field(default_factory=import_paths)
 
 
 def in_worker(call: Call[Result]) -> Result:
@@ -53,6 +60,9 @@ def in_worker(call: Call[Result]) -> Result:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
         _end_with(call.parent)
     _check_versions(call.versions)
+    for folder in call.folders:
+        add_import_path(folder)
+    take_over(call.components)
     with _ONE_AT_A_TIME:
         return call.function(*call.values)
 

@@ -15,7 +15,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from polytask.architectures import Architecture
 from polytask.architectures.names import USUAL_ARCHITECTURE
+from polytask.balancing import Balancer
 from polytask.balancing.weighing import balancer_for
 from polytask.data import Columns, Source
 from polytask.data.reading import check_frame
@@ -23,6 +25,7 @@ from polytask.datasets.tables import as_frame, task_for
 from polytask.datasets.tables.frames import is_column, is_table
 from polytask.datasets.tables.survival import labels_of_targets
 from polytask.datasets.tables.targets import kind_of_sets
+from polytask.encoders import Encoder
 from polytask.errors import ConfigError, DataError
 from polytask.options import training_options
 from polytask.registry.suggestion import nearest
@@ -44,9 +47,9 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no
         self,
         *,
         preset: str = "standard",
-        architecture: str = USUAL_ARCHITECTURE,
-        balancer: str | None = None,
-        encoder: str = "tabular",
+        architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
+        balancer: str | type[Balancer] | Balancer | None = None,
+        encoder: str | type[Encoder] | Encoder = "tabular",
         encoder_options: Mapping[str, Any] | None = None,
         head_layers: Sequence[int] = (),
         epochs: int | None = None,

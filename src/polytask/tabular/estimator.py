@@ -12,8 +12,11 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from polytask.architectures import Architecture
 from polytask.architectures.names import USUAL_ARCHITECTURE
+from polytask.balancing import Balancer
 from polytask.datasets.tables.survival import events_of, labels_of_targets
+from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 from polytask.evaluation.metrics import measure, metric_of, relative
 from polytask.evaluation.trivial import trivial_outcome
@@ -48,9 +51,10 @@ class MultiTaskEstimator(TableEstimator):
         targets: Per target its kind, with options if it has any (`binary(positive_weight=balanced)`), or a task; None infers it. By
             default every column of Y is a target whose kind is inferred.
         preset: The budget: `quick`, `standard` or `thorough`.
-        architecture: A way of sharing: `hard`, `mmoe(experts=4)`, ….
-        balancer: How the losses become one update; by default `fixed` where tasks have weights, and else `equal`.
-        encoder: What turns rows into features.
+        architecture: A way of sharing: a name, `hard` or `mmoe(experts=4)`; a class; or an object, of which another one is made.
+        balancer: How the losses become one update: a name, a class or an object; by default `fixed` where tasks have weights, and else
+            `equal`.
+        encoder: What turns rows into features, given as the architecture is.
         encoder_options: Its arguments.
         head_layers: Widths of the heads' hidden layers.
         epochs: At most so many; by default the preset's.
@@ -91,9 +95,9 @@ class MultiTaskEstimator(TableEstimator):
         targets: Mapping[str, str | Task | None] | Sequence[str] | None = None,
         *,
         preset: str = "standard",
-        architecture: str = USUAL_ARCHITECTURE,
-        balancer: str | None = None,
-        encoder: str = "tabular",
+        architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
+        balancer: str | type[Balancer] | Balancer | None = None,
+        encoder: str | type[Encoder] | Encoder = "tabular",
         encoder_options: Mapping[str, Any] | None = None,
         head_layers: Sequence[int] = (),
         epochs: int | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError
 from polytask.registry import Component
+from polytask.registry.registered import spec_of, written_name
 from polytask.registry.resolve import resolve
 from polytask.registry.suggestion import nearest
 from polytask.tasks.boosting import Boosting
@@ -228,11 +229,17 @@ class Task(Component, ABC):
     def to_dict(self) -> dict[str, object]:
         """Plain data from which `task_from_dict` makes the same task."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {"kind": self.kind} | {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"kind": written_name(spec_of(type(self), "task kind"))} | {
+            name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+        }
 
 
-def task_from_dict(data: Mapping[str, Any]) -> Task:
+def task_from_dict(data: Mapping[str, Any], components: Collection[type] | None = None) -> Task:
     """The task that `Task.to_dict` described.
+
+    Args:
+        data: Plain data.
+        components: Import paths may name these classes alone, as where the data come from a file; None follows them all.
 
     Raises:
         ConfigError: There is no such kind, or it has no such options.
@@ -243,7 +250,7 @@ def task_from_dict(data: Mapping[str, Any]) -> Task:
         Regression(name='price')
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
-    found = resolve("task kind", str(data.get("kind")))
+    found = resolve("task kind", str(data.get("kind")), imports=components is None, components=components or ())
     task: Task = replace(found, options=options).build()
     return task
 

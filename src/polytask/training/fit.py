@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Architecture, MultiTaskModel
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.factory import balancer_named
 from polytask.balancing.weighing import USUAL as USUAL_BALANCER
 from polytask.data import Buffered, Proportional, Sampler, Source, proportional_batch_sizes, sampler_named
-from polytask.encoders import LearnsFromInputs
+from polytask.encoders import Encoder, LearnsFromInputs
 from polytask.encoders.initialisation import Matched, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -31,6 +31,7 @@ from polytask.training.identity import Identity, check_identity, taken_up
 from polytask.training.loop import Loop
 from polytask.training.machine import Precision, choose_precision, fastest_threads, threads
 from polytask.training.optimizers import make_optimizer, make_schedule
+from polytask.training.planning import plan_for
 from polytask.training.predicting import losses_of, measured, outcomes_of
 from polytask.training.preparation import Batch, PreparedData, PreparedSource, prepare
 from polytask.training.progress import Watch, ignore
@@ -59,10 +60,12 @@ def make_balancer(
 
 
 def fit(
-    model: MultiTaskModel,
+    model: MultiTaskModel | Sequence[Task],
     sources: Sequence[Source],
     balancer: str | type[Balancer] | Balancer = USUAL_BALANCER,
     *,
+    encoder: str | type[Encoder] | Encoder | None = None,
+    architecture: str | type[Architecture] | Architecture | None = None,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
     checkpoint: Path | None = None,
@@ -77,10 +80,13 @@ def fit(
     Models are chosen on a validation part of the sources; test data are not known here.
 
     Args:
-        model: What is trained, in place.
+        model: What is trained, in place; or the tasks, for which a network is made.
         sources: Training sources.
         balancer: How the losses become one update: a registry name, an import path, a class, or an object.
-        seed: Root of the split, shuffling, dropout and the balancer's draws.
+        encoder: Of a network that is made here: a name, a class or an object, of which another one is made from the call that made it; by
+            default the usual one for these inputs.
+        architecture: Of a network that is made here, likewise; hard sharing by default.
+        seed: Root of the split, shuffling, dropout and the balancer's draws, and of the start of a network that is made here.
         batch_sizes: Rows per source and step, where sampling is proportional; by default `batch_size` in proportion to the sources.
         checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
         watch: Is told how far it is, a few times a second.
@@ -106,9 +112,12 @@ def fit(
         >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
         >>> run.validation["double"]["r2"] > 0.9
         True
+        >>> fit(tasks, [source], "cagrad(c=0.3)", architecture="mmoe(experts=2)", epochs=1).epochs
+        1
     """
+    network = _network(model, sources, seed, {"encoder": encoder, "architecture": architecture})
     loop, matched = make_loop(
-        model,
+        network,
         sources,
         balancer,
         seed=seed,
@@ -121,8 +130,19 @@ def fit(
     )
     with threads(loop.options.threads):
         loop.run(pause_after)
-        outcomes = outcomes_of(model, loop.data.tasks, loop.data.validation, loop.precision)
+        outcomes = outcomes_of(network, loop.data.tasks, loop.data.validation, loop.precision)
     return _run_of(loop, measured(loop.data.tasks, outcomes), matched)
+
+
+def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], seed: int, parts: Mapping[str, Any]) -> MultiTaskModel:
+    """The network that was given, or one for the tasks that were given."""
+    given = {name: part for name, part in parts.items() if part is not None}
+    if not isinstance(model, MultiTaskModel):
+        return plan_for(sources, **given).build(tuple(model), seed)
+    if given:
+        found = ", ".join(given)
+        raise ConfigError("a network has its parts already", where="fit", found=found, remedy="Give the tasks instead of a network")
+    return model
 
 
 def make_loop(

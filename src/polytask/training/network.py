@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ class Network:
     precision: Precision
     facts: Mapping[str, Any]
     codings: Mapping[str, Coding] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Network of {self.plan.encoder} and {self.plan.architecture}, predicts {', '.join(task.name for task in self.tasks)}>"
 
     @classmethod
     def of(cls, plan: NetworkPlan, run: Run) -> Network:
@@ -92,16 +95,22 @@ def save_network(folder: Path, plan: NetworkPlan, run: Run, facts: Mapping[str, 
     )
 
 
-def load_network(folder: Path) -> Network:
+def load_network(folder: Path, components: Collection[type] | None = ()) -> Network:
     """Read what `save_network` wrote.
+
+    Args:
+        folder: That was written.
+        components: Classes of its parts that are not registered: import paths in the file name these alone. None follows all of them,
+            which lets whoever has written the file run any code that is installed.
 
     Raises:
         StorageError: A file is missing or damaged.
+        ConfigError: A part that is neither registered nor among the components.
     """
     state = load_state(folder)
     plan = NetworkPlan.from_dict(state["plan"])
     with torch.random.fork_rng(devices=()):
-        model = plan.build([task_from_dict(task) for task in state["tasks"]], seed=0)
+        model = plan.build([task_from_dict(task, components) for task in state["tasks"]], 0, components)
     model.load_state_dict(state["weights"])
     precision = Precision(**state["precision"])
     precision.arranged(model)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from polytask.architectures import EncoderPlan, NetworkPlan
+from polytask.architectures import Architecture, EncoderPlan, NetworkPlan
 from polytask.architectures.names import USUAL_ARCHITECTURE
 from polytask.data import Source
+from polytask.encoders import Encoder
+from polytask.registry import spelled_as
+from polytask.registry.resolve import resolve
 
 MEETING = 128
 """How many numbers stems give, where sources meet that have inputs of different forms."""
@@ -15,9 +18,9 @@ MEETING = 128
 
 def plan_for(
     sources: Sequence[Source],
-    encoder: str | None = None,
+    encoder: str | type[Encoder] | Encoder | None = None,
     encoder_options: Mapping[str, Any] | None = None,
-    architecture: str = USUAL_ARCHITECTURE,
+    architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
     hidden: Sequence[int] = (64,),
     initialisation: str = "framework",
 ) -> NetworkPlan:
@@ -25,7 +28,8 @@ def plan_for(
 
     Args:
         sources: Whose inputs it takes.
-        encoder: Registry name; none takes `conv` for images, `tabular` for tables, `text` for texts, `mlp` for vectors.
+        encoder: A name, a class or an object, of which another one is made for these inputs; none takes `conv` for images, `tabular`
+            for tables, `text` for texts, `mlp` for vectors.
         encoder_options: The encoder's arguments.
         architecture: The way of sharing, with its options.
         hidden: Widths of the heads' hidden layers.
@@ -40,8 +44,13 @@ def plan_for(
     first = next(iter(plans.values()))
     alike = all(plan == first for plan in plans.values())
     common = first if alike else EncoderPlan("mlp", (MEETING,))
-    rest = (encoder_options or {}, architecture, tuple(hidden), initialisation, common.facts)
-    return NetworkPlan(encoder or common.encoder, common.input_shape, *rest, {} if alike else plans)
+    chosen, sharing = resolve("encoder", encoder or common.encoder), architecture
+    options = {**chosen.options, **(encoder_options or {})}
+    if not isinstance(sharing, str):
+        found = resolve("architecture", sharing)
+        sharing = spelled_as(found.name, found.options)
+    rest = (options, sharing, tuple(hidden), initialisation, common.facts)
+    return NetworkPlan(chosen.name, common.input_shape, *rest, {} if alike else plans)
 
 
 def _encoder_of(source: Source) -> EncoderPlan:

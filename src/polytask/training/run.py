@@ -61,3 +61,13 @@ class Run:
     matched: Matched | None = None
     codings: Mapping[str, Coding] = field(default_factory=dict)
     observed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.epochs} epochs on {', '.join(self.validation)}>"
+
+    def __str__(self) -> str:
+        """How long it took, and every metric on the validation part."""
+        state = "" if self.finished else ", paused"
+        head = f"{self.epochs} epochs, the best is {self.best_epoch}; {self.steps} steps in {self.seconds:.1f} s{state}"
+        lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
+        return "\n".join([head, *lines])

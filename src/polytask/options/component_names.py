@@ -1,0 +1,133 @@
+"""Components that stand in a configuration: written down from what users give, and found in what a file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from polytask.errors import ConfigError
+from polytask.registry import names
+from polytask.registry.parsing import import_paths_in
+from polytask.registry.resolve import written
+from polytask.registry.suggestion import nearest
+
+
+def _written(group: str, value: Any) -> Any:  # noqa: ANN401 - pydantic judges what is no component
+    return value if value is None else written(group, value)
+
+
+PARTS = ("name", "balancer", "architecture", "encoder")
+Written = str | Mapping[str, Any]
+"""An arm in a file: as users write it, or its name with its parts by name."""
+
+
+@runtime_checkable
+class ArmObject(Protocol):
+    """An arm as an object, which knows how it stands in a file."""
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """Its name, with its parts by name."""
+
+
+def arm_written(given: Any) -> Written:  # noqa: ANN401
+    """Return an arm as it stands in a file: a text or a mapping stays as it is, an object is written down.
+
+    Raises:
+        ConfigError: It is no arm and no balancer, or cannot be written down.
+
+    Example:
+        >>> from polytask.balancing import CAGrad
+        >>> from polytask.study.arms import Arm
+        >>> arm_written(CAGrad(c=0.3)), arm_written(Arm("mine", balancer=CAGrad))
+        ('cagrad(c=0.3)', {'name': 'mine', 'balancer': 'cagrad'})
+    """
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Mapping):
+        for part in given:
+            if part not in PARTS:
+                raise ConfigError("an arm has no such part", where="arms", found=repr(part), remedy=nearest(str(part), PARTS))
+        if not isinstance(given.get("name"), str):
+            raise ConfigError("an arm needs a name", where="arms", found=dict(given), remedy="Write {name: mine, balancer: cagrad}")
+        return dict(given)
+    return given.written if isinstance(given, ArmObject) else written("balancer", given, "arms")
+
+
+ARM: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "required": ["name"],
+            "additionalProperties": False,
+            "properties": {
+                **{part: {"type": "string"} for part in ("name", "balancer", "architecture")},
+                "encoder": {"anyOf": [{"type": "string"}, {"type": "object"}]},
+            },
+        },
+    ]
+}
+"""As study files write an arm: a text, or a name with its parts."""
+
+
+EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
+ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
+BalancerName = Annotated[str, BeforeValidator(arm_written)]
+"""As arms are written, since `weights=0.2/0.8` may stand there."""
+SAMPLER: dict[str, Any] = {"anyOf": [{"enum": list(names("sampler"))}, {"type": "string"}]}
+"""As files name a sampler: one that ships, or one of the user's with its options."""
+SamplerName = Annotated[str, BeforeValidator(partial(written, "sampler", where="sampling")), WithJsonSchema(SAMPLER)]
+ArmName = Annotated[str | dict[str, Any], BeforeValidator(arm_written), WithJsonSchema(ARM)]
+
+
+def check_imports(config: object, where: str, *, allowed: frozenset[str] = frozenset()) -> None:
+    """Refuse import paths in what a file says.
+
+    Args:
+        config: Names with values, as read from a file.
+        where: The file.
+        allowed: Paths that may be there.
+
+    Raises:
+        ConfigError: A component is named by an import path.
+    """
+    for place, path in import_paths_of(config):
+        if path not in allowed:
+            remedy = "Allow it with --allow-imports if you trust the file (in Python: checked(..., imports=True))"
+            raise ConfigError(
+                "import paths in a file that polytask has written are not followed", where=f"{where}, {place}", found=path, remedy=remedy
+            )
+
+
+def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
+    """The import paths of a configuration, and where they stand in it."""
+    if not isinstance(config, Mapping):
+        return
+    for place in ("encoder", "architecture", "balancer"):
+        yield from _paths(place, config.get(place))
+    training = config.get("training")
+    yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)
+    for arm in _listed(config.get("arms")):
+        yield from import_paths_of(arm) if isinstance(arm, Mapping) else _paths("arms", arm)
+    tables = config.get("tables")
+    for name, table in tables.items() if isinstance(tables, Mapping) else ():
+        targets = table.get("targets") if isinstance(table, Mapping) else None
+        for target, kind in targets.items() if isinstance(targets, Mapping) else ():
+            yield from _paths(f"tables.{name}.targets.{target}", kind)
+
+
+def _paths(place: str, value: object) -> Iterator[tuple[str, str]]:
+    for part in value.split("@") if isinstance(value, str) else ():
+        try:
+            found = import_paths_in(part)
+        except ConfigError:
+            continue  # what cannot be read is refused where it is used
+        yield from ((place, path) for path in found)
+
+
+def _listed(value: object) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []

@@ -1,0 +1,108 @@
+"""What lies beside the data is no program: no process that is started imports from the working folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+PARTS = Path(__file__).parents[1] / "study" / "their_parts.py"
+EVIL = """
+import os, sys
+with open(os.environ["MARKER"], "a") as file:
+    file.write(f"{__name__} imported by {sys.orig_argv}\\n")
+raise RuntimeError("somebody else's program")
+"""
+OPTIONS = ("--targets", "sum", "first", "--kind", "sum=regression", "--kind", "first=regression", "--seeds", "2", "--epochs", "1", "-q")
+API = """
+import polytask as pt
+from polytask.study import StudyConfig, checked, opened
+config = checked(StudyConfig, {"tables": {"t": {"file": "table.csv", "targets": ["sum", "first"]}}, "arms": ["single", "equal"],
+                               "seeds": 2, "workers": 2, "training": {"epochs": 1}}, where="study")
+data = opened(config)
+pt.Study(data.sources, data.tasks, config=data.config).run("out")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a table, and with modules that take the places of others if they can."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    x = np.random.default_rng(0).normal(size=(120, 3))
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "sum": x.sum(1), "first": x[:, 0] * 2})
+    frame.to_csv(folder / "table.csv", index=False)
+    for name in ("numbers", "json", "random", "numpy", "torch", "joblib", "psutil"):
+        (folder / f"{name}.py").write_text(EVIL, encoding="utf-8")
+    (tmp_path / "api.py").write_text(API, encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command in that folder; nothing that lies there may have been imported."""
+    marker = folder.parent / "marker"
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**known, "MARKER": str(marker), "OMP_NUM_THREADS": "1"}, timeout=300
+    )
+    assert not marker.exists(), marker.read_text(encoding="utf-8")
+    return done
+
+
+def console_script() -> str:
+    """Of this environment."""
+    found = shutil.which("polytask", path=str(Path(sys.executable).parent))
+    assert found is not None, "the package is installed"
+    return found
+
+
+@pytest.mark.parametrize("how", ["script", "module", "api"])
+def test_nothing_beside_the_data_is_imported(folder: Path, how: str) -> None:
+    study = ("study", "table.csv", *OPTIONS, "--arms", "single,equal", "--workers", "2", "--out", "out")
+    command = {
+        "script": (console_script(), *study),
+        "module": (sys.executable, "-m", "polytask", *study),
+        "api": (sys.executable, str(folder.parent / "api.py")),
+    }[how]
+    done = run(folder, *command)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "out" / "verdict.json").exists()
+
+
+def test_components_of_users_on_the_command_line(folder: Path, tmp_path: Path) -> None:
+    """From a folder that is named, in workers, in a run.yaml that is allowed, and in a model that is allowed."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    shutil.copy(PARTS, theirs / "parts_on_the_line.py")
+    (theirs / "json.py").write_text(EVIL, encoding="utf-8")
+    named = ("--import-path", str(theirs))
+    program = (sys.executable, "-m", "polytask")
+    study = (*program, "study", "table.csv", *OPTIONS, "--workers", "2", "--encoder", "tabular(hidden=[4])")
+    arms = ("--arms", "single,parts_on_the_line:Mine(power=0.25)@parts_on_the_line:Scaled")
+    refused = run(folder, *study, *arms, "--out", "refused")
+    assert (refused.returncode, "--import-path" in refused.stderr, len(refused.stderr.splitlines())) == (2, True, 1), refused.stderr
+    done = run(folder, *study, *arms, *named, "--out", "out")
+    assert done.returncode == 0, done.stderr
+
+    again = (*program, "study", "out/run.yaml", "-q", "--out", "again")
+    refused = run(folder, *again, *named)
+    assert (refused.returncode, "--allow-imports" in refused.stderr) == (2, True), refused.stderr
+    assert run(folder, *again, *named, "--allow-imports").returncode == 0
+    assert (folder / "out" / "verdict.json").read_bytes() == (folder / "again" / "verdict.json").read_bytes()
+
+    train = (*program, "train", "table.csv", *OPTIONS[:6], "--epochs", "1", "-q", "--architecture", "parts_on_the_line:Scaled")
+    done = run(folder, *train, "--balancer", "parts_on_the_line:Mine", *named, "--out", "trained")
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load((folder / "trained" / "run.yaml").read_text())["balancer"] == "parts_on_the_line:Mine"
+    predict = (*program, "predict", "trained", "table.csv", "--out", "predicted.csv")
+    refused = run(folder, *predict, *named)
+    assert (refused.returncode, "import paths are not followed here" in refused.stderr) == (2, True), refused.stderr
+    assert run(folder, *predict, *named, "--allow-imports").returncode == 0
+    assert len(pd.read_csv(folder / "predicted.csv")) == 120

@@ -1,0 +1,248 @@
+"""Names, classes and objects of users go through training, studies with workers, files and models."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import polytask as pt
+from polytask.balancing import CAGrad
+from polytask.encoders import MLP
+from polytask.errors import ConfigError, StorageError
+from polytask.registry import importing, registered
+from polytask.storage import read_yaml
+from polytask.study import Result, Study, StudyConfig, checked
+
+TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
+FEW: dict[str, Any] = {"seeds": 2, "training": {"epochs": 2, "patience": None}}
+MODULE = Path(__file__).parent / "their_parts.py"
+
+
+def table(rows: int = 120, seed: int = 0) -> pt.Source:
+    x = np.random.default_rng(seed).normal(size=(rows, 3)).astype("float32")
+    return pt.Source("toy", x, {"sum": x.sum(1), "first": x[:, 0]})
+
+
+def study(**choices: Any) -> Study:
+    return Study([table()], TASKS, test=lambda: (table(60, 1),), **{**FEW, **choices})
+
+
+@pytest.fixture
+def parts(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A module of a user, in a folder of its own that is named."""
+    folder = tmp_path_factory.mktemp("theirs")
+    shutil.copy(MODULE, folder / "users_parts.py")
+    monkeypatch.setattr(registered, "_registered", dict(registered._registered))
+    monkeypatch.setattr(importing, "_folders", [])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    pt.add_import_path(folder)
+    import users_parts
+
+    yield users_parts
+    del sys.modules["users_parts"]
+
+
+@pytest.fixture
+def arms(parts: Any) -> list[Any]:
+    """One of every way to give an arm."""
+    mine = pt.Arm("theirs", balancer=parts.Mine(power=0.25), architecture=parts.Scaled, encoder=parts.Narrow((9,), width=4))
+    return ["single", mine, parts.Mine, "smoothed:users_parts:Mine(power=0.75)", CAGrad(c=0.2)]
+
+
+NAMES = ["single", "theirs", "users_parts:Mine", "smoothed:users_parts:Mine(power=0.75)", "cagrad(c=0.2)"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_of_what_users_have_written(parts: Any, arms: list[Any], tmp_path: Path, workers: int) -> None:
+    asked = study(arms=arms, encoder=MLP((3,), hidden=(5,)), workers=workers)
+    result = asked.run(tmp_path / "run", keep=True)
+    assert [arm.name for arm in asked.arms] == NAMES
+    assert set(result.verdict.tasks["sum"].arms) == set(NAMES[1:])
+    written = read_yaml(tmp_path / "run" / "run.yaml")
+    assert written["arms"][1] == {
+        "name": "theirs",
+        "balancer": "users_parts:Mine(power=0.25)",
+        "architecture": "users_parts:Scaled",
+        "encoder": "users_parts:Narrow(width=4)",
+    }
+    assert written["encoder"] == "mlp(hidden=(5,))"
+    if workers == 2:
+        _fed_back(parts, tmp_path, result)
+
+
+def _fed_back(parts: Any, tmp_path: Path, result: Result) -> None:
+    """A run.yaml repeats the study where its import paths are allowed; its bytes are the same."""
+    written = read_yaml(tmp_path / "run" / "run.yaml")
+    with pytest.raises(ConfigError, match=r"run.yaml, arms: import paths .* not followed \(found users_parts:Mine\).*--allow-imports"):
+        checked(StudyConfig, written, where="run.yaml")
+    config = checked(StudyConfig, written, where="run.yaml", imports=True)
+    again = Study([table()], TASKS, test=lambda: (table(60, 1),), config=config).run(tmp_path / "again")
+    names = ("predictions.parquet", "verdict.json", "history.csv")
+    assert all((result.folder / name).read_bytes() == (again.folder / name).read_bytes() for name in names)
+
+
+def test_objects_names_and_classes_train_the_same_networks(parts: Any) -> None:
+    ways = [parts.Mine(power=0.5), parts.Mine, "users_parts:Mine(power=0.5)", "users_parts:Mine"]
+    shared = ["users_parts:Scaled", parts.Scaled, parts.Scaled(MLP((7,)), ("x",)), "users_parts:Scaled(start=1.0)"]
+    encoders = [parts.Narrow, "users_parts:Narrow", parts.Narrow((8,)), "users_parts:Narrow(width=3)"]
+    runs = [
+        pt.fit(TASKS, [table()], balancer, architecture=sharing, encoder=encoder, epochs=2, patience=None)
+        for balancer, sharing, encoder in zip(ways, shared, encoders, strict=True)
+    ]
+    first, *others = (run.model.state_dict() for run in runs)
+    assert all(torch.equal(first[name], other[name]) for other in others for name in first)
+    assert isinstance(runs[0].model.architecture, parts.Scaled)
+
+
+def test_a_callback_goes_on_where_a_run_was_interrupted(parts: Any, tmp_path: Path) -> None:
+    def trained(callback: Any, **choices: Any) -> Any:
+        return pt.fit(
+            TASKS, [table()], callbacks=[callback], epochs=4, patience=None, batch_size=32, checkpoint=tmp_path / "state", **choices
+        )
+
+    half = trained("users_parts:Counting", pause_after=2)
+    whole = trained(parts.Counting)
+    assert half.observed["counting"]["steps"] * 2 == whole.observed["counting"]["steps"] == whole.steps
+
+
+def test_two_callbacks_look_on_side_by_side(parts: Any) -> None:
+    run = pt.fit(TASKS, [table()], callbacks=["affinity(every=1)", parts.Counting()], epochs=1, batch_size=32)
+    assert run.observed["affinity"]["steps"] == run.observed["counting"]["steps"] == run.steps
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "text"),
+    [
+        ("affinity", "callbacks are a list"),
+        (["affinty"], "Did you mean 'affinity'"),
+        ([CAGrad()], r"a callback is needed \(found a balancer, CAGrad\)"),
+        (["affinity", "affinity(every=2)"], "callbacks have different names"),
+    ],
+)
+def test_what_is_no_callback(callbacks: Any, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        pt.fit(TASKS, [table()], callbacks=callbacks)
+
+
+def test_any_training_loop_takes_a_balancer_by_name(parts: Any) -> None:
+    trunk = torch.tensor([1.0, 2.0], requires_grad=True)
+    for balancer in ("users_parts:Mine(power=0.0)", parts.Mine(power=0.0), "equal", "smoothed:equal", CAGrad(c=0.0, rescale=0)):
+        trunk.grad = None
+        pt.Backward(balancer, tasks=("a", "b"))({"a": (trunk**2).sum(), "b": trunk.sum()})
+        assert trunk.grad is not None
+        assert trunk.grad.tolist() == pytest.approx([3.0, 5.0])
+    with pytest.raises(ConfigError, match=r"a balancer is needed \(found an encoder, MLP\)"):
+        pt.Backward(MLP((2,)), tasks=("a", "b"))
+
+
+def test_a_model_makes_no_import_unless_it_is_allowed(parts: Any, tmp_path: Path) -> None:
+    asked = study(arms=["single", "equal"], encoder=parts.Narrow, architecture=parts.Scaled(MLP((1,)), ("x",), start=0.5), workers=1)
+    folder = asked.run(tmp_path / "run").folder
+    with pytest.raises(ConfigError, match=r"not followed here \(found users_parts:Narrow\).*components=") as caught:
+        pt.load(folder)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"found users_parts:Scaled"):
+        pt.load(folder, components=[parts.Narrow])
+    inputs = table(5, 2).inputs
+    handed_in = pt.load(folder, components=[parts.Narrow, parts.Scaled]).predict(inputs)
+    assert handed_in.equals(pt.load(folder, components=None).predict(inputs))
+    pt.register("encoder", "narrow", "users_parts:Narrow")
+    pt.register("architecture", "scaled", parts.Scaled)
+    assert handed_in.equals(pt.load(folder).predict(inputs))
+
+
+def test_registered_names_reach_workers_and_files(parts: Any, tmp_path: Path) -> None:
+    pt.register("balancer", "theirs", "users_parts:Mine")
+    pt.register("encoder", "narrow", parts.Narrow)
+    result = study(arms=["single", "theirs(power=0.25)", parts.Mine(power=0.5)], encoder="narrow", workers=2).run(tmp_path / "run")
+    assert set(result.verdict.tasks["sum"].arms) == {"theirs(power=0.25)", "theirs(power=0.5)"}
+    assert checked(StudyConfig, read_yaml(tmp_path / "run" / "run.yaml"), where="run.yaml").encoder == "narrow"
+    assert pt.load(result.folder).tasks
+
+
+def test_tuning_looks_where_a_class_says(parts: Any, tmp_path: Path) -> None:
+    result = study(arms=["single", parts.Mine], tune=("own",), trials=2, workers=1).run(tmp_path / "run")
+    assert "balancer.power" in (result.folder / "race.json").read_text(encoding="utf-8")
+
+
+class Fails(MLP):  # type: ignore[misc] # the tests may
+    """A class of the main program, as it seems."""
+
+
+Fails.__module__ = "__main__"
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        ({"encoder": Fails}, "study, encoder 'fails': a class of the main program cannot be stored"),
+        ({"encoder": nn.Linear(3, 2)}, "study, encoder: an encoder is needed (found the PyTorch module Linear). Wrap it"),
+        ({"encoder": "lenat"}, "Did you mean 'lenet'"),
+        ({"architecture": MLP}, "study, architecture: an architecture is needed (found the class MLP, an encoder)"),
+        ({"architecture": "mmeo"}, "Did you mean 'mmoe'"),
+        ({"architecture": "mmoe(expertz=3)"}, "these options do not fit (found 'expertz'). Did you mean 'experts'"),
+        ({"arms": ["single", MLP((3,))]}, "a balancer is needed (found an encoder, MLP)"),
+        ({"arms": ["single", {"name": "x", "balancr": "equal"}]}, "an arm has no such part (found 'balancr'). Did you mean 'balancer'"),
+        ({"arms": ["single", {"balancer": "equal"}]}, "an arm needs a name"),
+        ({"arms": ["single", {"name": "single"}]}, "this name has a meaning of its own"),
+        (
+            {"arms": ["single", {"name": "x", "balancer": "equl"}]},
+            "arm 'x', balancer: unknown balancer (found 'equl'). Did you mean 'equal'",
+        ),
+        ({"arms": ["single", pt.Arm("x"), pt.Arm("x")]}, "an arm stands once in the list"),
+        ({"training": {"sampling": "temprature"}}, "Did you mean 'temperature'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_where_it_is_passed(choices: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        study(**{"arms": ["single", "equal"], **choices})
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_arm_refuses_what_cannot_travel(parts: Any) -> None:
+    class Local(parts.Mine):  # type: ignore[misc, name-defined]
+        """In a function."""
+
+    with pytest.raises(ConfigError, match=r"a class inside a function cannot be stored .* Move it to a module"):
+        pt.Arm("local", balancer=Local())
+    pt.register("balancer", "local", Local)
+    with pytest.raises(ConfigError, match=r"balancer 'local': a class inside a function"):
+        study(arms=["single", "local"])
+    assert pt.fit(TASKS, [table()], Local(power=0.1), epochs=1).epochs == 1, "here it may be used"
+
+
+def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Path) -> None:
+    """A run goes on from its run.yaml: who can write there could have it import anything."""
+    with pytest.raises(KeyboardInterrupt):
+        study(arms=["single", "equal"], workers=1).run(tmp_path / "run", watch=_stop)
+    config = tmp_path / "run" / "run.yaml"
+    content = read_yaml(config)
+    content["encoder"] = "users_parts:Narrow"
+    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"run.yaml, encoder: import paths .* not followed"):
+        study(arms=["single", "equal"], workers=1).run(tmp_path / "run")
+    with pytest.raises(StorageError, match="this folder holds another run"):
+        study(arms=["single", "equal"], encoder="users_parts:Narrow(width=2)", workers=1).run(tmp_path / "run")
+
+
+def _stop(progress: Any) -> None:
+    if progress.done:
+        raise KeyboardInterrupt
+
+
+def test_errors_and_bases_stand_at_the_top() -> None:
+    assert pt.errors.ConfigError is pt.ConfigError
+    assert issubclass(CAGrad, pt.Balancer)
+    assert issubclass(MLP, pt.Encoder)
+    assert {"Architecture", "Callback", "Task", "Arm", "ComponentSpec", "register", "PolytaskError"} <= set(pt.__all__)
