@@ -15,10 +15,9 @@ import pandas as pd
 
 from polytask.errors import StorageError
 from polytask.options import NetworkConfig, checked, differences
+from polytask.options.component_names import check_imports, import_paths_of
 from polytask.options.network_config import Config
 from polytask.storage import alone, make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
-from polytask.study.config import Config, NetworkConfig, checked, differences
-from polytask.study.named_parts import check_imports, import_paths_of
 
 INDEX = "model.json"
 LOCK = ".lock"
