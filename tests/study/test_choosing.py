@@ -218,6 +218,7 @@ def test_looks_see_what_one_look_would_see(make: Callable[..., Study], tmp_path:
         assert (tmp_path / "once" / "history.csv").read_bytes() == (tmp_path / "twice" / "history.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_study_killed_between_looks_goes_on_without_opening_again(
     make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +264,7 @@ def test_plans_that_cannot_be_are_refused_in_one_line(make: Callable[..., Study]
 GROUPED = {"arms": ["single", "equal", "grouped"], "race": True, "training": TRAINING}
 
 
+@pytest.mark.slow
 def test_groups_are_made_before_the_race_and_kept(make: Callable[..., Study], tmp_path: Path) -> None:
     result = make(**GROUPED).run(tmp_path / "run")
     groups = raced(tmp_path / "run")["groups"]["grouped"]

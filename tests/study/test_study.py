@@ -20,6 +20,7 @@ from polytask.options import StudyConfig, checked
 from polytask.seeds import seed_of
 from polytask.storage import read_yaml
 from polytask.study import Study
+from polytask.study import Result, Study, StudyConfig, checked
 from polytask.study.jobs import Job
 from polytask.study.opening import Finished
 from polytask.tasks import Task
@@ -33,57 +34,59 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def test_the_run_folder_holds_what_the_design_promises(make: Callable[..., Study], tmp_path: Path) -> None:
-    result = make().run(tmp_path / "run")
-    found = {path.name for path in (tmp_path / "run").iterdir()}
+@pytest.fixture(scope="module")
+def whole(make: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A study from beginning to end, which nobody changes."""
+    return make().run(tmp_path_factory.mktemp("study") / "run")
+
+
+def test_the_run_folder_holds_what_the_design_promises(whole: Result) -> None:
+    found = {path.name for path in whole.folder.iterdir()}
     files = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "log.txt"}
     assert found == files | {"model"}
-    assert set(result.verdict.tasks) == {"price", "churn", "plan"}
-    said = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert set(whole.verdict.tasks) == {"price", "churn", "plan"}
+    said = json.loads((whole.folder / "verdict.json").read_text())
     assert said["test_openings"] == 1
     assert said["recommendation"]["arm"] in ("single", said["chosen"])
-    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    predictions = pd.read_parquet(whole.folder / "predictions.parquet")
     assert list(predictions.columns) == ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
     assert set(predictions["arm"]) == {"single", "equal", "uncertainty", "weights=1/2/0.5"}
 
 
-def test_the_verdict_follows_from_the_stored_predictions_alone(make: Callable[..., Study], tmp_path: Path) -> None:
-    result = make().run(tmp_path / "run")
-    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
-    again = verdict(predictions, chosen=result.summary["chosen"], kinds={"price": "regression", "churn": "binary", "plan": "multiclass"})
-    assert again.to_dict()["tasks"] == result.summary["tasks"]
+def test_the_verdict_follows_from_the_stored_predictions_alone(whole: Result) -> None:
+    predictions = pd.read_parquet(whole.folder / "predictions.parquet")
+    again = verdict(predictions, chosen=whole.summary["chosen"], kinds={"price": "regression", "churn": "binary", "plan": "multiclass"})
+    assert again.to_dict()["tasks"] == whole.summary["tasks"]
 
 
-def test_results_agree_with_predictions(make: Callable[..., Study], tmp_path: Path) -> None:
-    make().run(tmp_path / "run")
-    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
-    results = pd.read_csv(tmp_path / "run" / "results.csv")
+def test_results_agree_with_predictions(whole: Result) -> None:
+    predictions = pd.read_parquet(whole.folder / "predictions.parquet")
+    results = pd.read_csv(whole.folder / "results.csv")
     plan = predictions[predictions["task"] == "plan"]
     hits = (plan["target"] == plan["prediction"]).groupby([plan["arm"], plan["seed"]]).mean()
     stored = results[(results["task"] == "plan") & (results["metric"] == "accuracy") & (results["split"] == "test")]
     assert stored.set_index(["arm", "seed"])["value"].sort_index().tolist() == pytest.approx(hits.sort_index().tolist(), abs=1e-12)
 
 
-def test_two_runs_give_the_same_bytes_and_so_does_the_configuration_fed_back(make: Callable[..., Study], tmp_path: Path) -> None:
-    make().run(tmp_path / "first")
+def test_two_runs_give_the_same_bytes_and_so_does_the_configuration_fed_back(
+    make: Callable[..., Study], whole: Result, tmp_path: Path
+) -> None:
     make().run(tmp_path / "second")
-    assert digests(tmp_path / "first") == digests(tmp_path / "second")
-    fed_back = checked(StudyConfig, read_yaml(tmp_path / "first" / "run.yaml"), where="run.yaml")
+    assert digests(whole.folder) == digests(tmp_path / "second")
+    fed_back = checked(StudyConfig, read_yaml(whole.folder / "run.yaml"), where="run.yaml")
     make(config=fed_back).run(tmp_path / "third")
-    assert digests(tmp_path / "first") == digests(tmp_path / "third")
+    assert digests(whole.folder) == digests(tmp_path / "third")
 
 
-def test_workers_change_nothing(make: Callable[..., Study], tmp_path: Path) -> None:
-    make().run(tmp_path / "one")
+def test_workers_change_nothing(make: Callable[..., Study], whole: Result, tmp_path: Path) -> None:
     make(workers=2).run(tmp_path / "two")
-    one, two = digests(tmp_path / "one"), digests(tmp_path / "two")
+    one, two = digests(whole.folder), digests(tmp_path / "two")
     assert {name for name in one if one[name] != two[name]} == {"run.yaml"}
 
 
 def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
-    make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Study], whole: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make().run(tmp_path / "whole")
     import polytask.study.jobs as jobs
 
     save, trained = jobs.save_network, []
@@ -106,7 +109,7 @@ def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     monkeypatch.setattr(jobs, "save_network", counted)
     make().run(tmp_path / "broken")
     assert len(trained) == len(set(trained)), "a finished network was trained again"
-    assert digests(tmp_path / "whole") == digests(tmp_path / "broken")
+    assert digests(whole.folder) == digests(tmp_path / "broken")
 
 
 def test_a_study_that_was_killed_after_the_opening_does_not_open_again(
@@ -161,16 +164,15 @@ def test_the_door_wants_proof(tmp_path: Path) -> None:
 
 
 def test_test_labels_change_nothing_that_is_trained_or_chosen(
-    make: Callable[..., Study], tmp_path: Path, table: Callable[..., Source]
+    make: Callable[..., Study], whole: Result, tmp_path: Path, table: Callable[..., Source]
 ) -> None:
-    study = make()
-    study.run(tmp_path / "first")
     other = make()
     other._door = lambda: (table(rows=80, seed=99),)
     other.run(tmp_path / "second")
-    validation = [pd.read_csv(tmp_path / name / "results.csv").query("split == 'validation'") for name in ("first", "second")]
+    folders = (whole.folder, tmp_path / "second")
+    validation = [pd.read_csv(folder / "results.csv").query("split == 'validation'") for folder in folders]
     assert validation[0].equals(validation[1])
-    histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("first", "second")]
+    histories = [(folder / "history.csv").read_bytes() for folder in folders]
     assert histories[0] == histories[1]
 
 
@@ -196,9 +198,8 @@ def test_seeds_pair_the_arms(make: Callable[..., Study], tmp_path: Path) -> None
     assert all(bool((first[name] == second[name]).all()) for name in first)
 
 
-def test_a_full_disk_loses_nothing(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make().run(tmp_path / "whole")
-
+@pytest.mark.slow
+def test_a_full_disk_loses_nothing(make: Callable[..., Study], whole: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -215,9 +216,9 @@ def test_a_full_disk_loses_nothing(make: Callable[..., Study], tmp_path: Path, m
             make().run(tmp_path / "run")
     monkeypatch.undo()
     make().run(tmp_path / "run")
-    same = digests(tmp_path / "whole").keys() - {"verdict.json"}  # which counts the second opening of the test data
-    whole, resumed = digests(tmp_path / "whole"), digests(tmp_path / "run")
-    assert all(whole[name] == resumed[name] for name in same)
+    undisturbed, resumed = digests(whole.folder), digests(tmp_path / "run")
+    same = undisturbed.keys() - {"verdict.json"}  # which counts the second opening of the test data
+    assert all(undisturbed[name] == resumed[name] for name in same)
 
 
 @pytest.mark.parametrize(
@@ -238,11 +239,10 @@ def test_a_used_folder_is_refused(make: Callable[..., Study], tmp_path: Path, fi
 
 
 def test_a_finished_folder_and_another_study_are_refused(
-    make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Study], whole: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make().run(tmp_path / "done")
     with pytest.raises(StorageError, match="finished run"):
-        make().run(tmp_path / "done")
+        make().run(whole.folder)
     monkeypatch.setattr(study_module, "train_all", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         make().run(tmp_path / "begun")

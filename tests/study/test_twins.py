@@ -76,6 +76,7 @@ def test_a_study_keeps_leads_in_its_history_and_says_who_falls_behind(make: Call
     assert set(transfer["pcgrad"]["price"]) == {"lead", "seeds_behind", "behind", "opposed_by"}
 
 
+@pytest.mark.slow
 def test_cosines_are_looked_at_with_any_balancer(make: Callable[..., Study], tmp_path: Path) -> None:
     make(arms=["single", "equal"], training={"epochs": 12, "threads": 1, "batch_size": 8}).run(tmp_path / "run")
     history = pd.read_csv(tmp_path / "run" / "history.csv")
