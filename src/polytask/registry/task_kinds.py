@@ -30,4 +30,5 @@ ROWS = (
         "a time until an event that may be yet to come; hazard per interval",
         "Gensheimer & Narasimhan, PeerJ 2019",
     ),
+    Row("task kind", "custom", "polytask.tasks.custom:Custom", "numbers, with a loss and a metric of your own, given in Python"),
 )
