@@ -19,7 +19,7 @@ def trivial_outcome(task: Task, training: Array, targets: Array) -> Outcome:
     """What the task's trivial predictor makes of these targets.
 
     Args:
-        task: Whose predictor it is (`Task.trivial`).
+        task: Whose predictor it is (`Task.trivial_predictions`).
         training: (M,) training targets that the predictor is fitted on, in the coding of predictions.
         targets: (N,) targets that it is applied to, in the same coding.
 
@@ -36,4 +36,4 @@ def trivial_outcome(task: Task, training: Array, targets: Array) -> Outcome:
     """
     if not len(training):
         raise DataError("a trivial predictor needs at least one training target", where=f"task {task.name!r}", found="none")
-    return Outcome(targets, *task.trivial(training, targets))
+    return Outcome(targets, *task.trivial_predictions(training, targets))

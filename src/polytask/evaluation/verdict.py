@@ -10,7 +10,7 @@ import numpy as np
 
 from polytask.errors import ConfigError, DataError
 from polytask.evaluation.crossed import cross
-from polytask.evaluation.influence import influence, pool, unit_values
+from polytask.evaluation.influence import fixed_groups, pool, signed_difference, unit_values
 from polytask.evaluation.metrics import find_metric, metric_of
 from polytask.evaluation.predictions import read
 from polytask.evaluation.resampled import resample
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from polytask.evaluation.analysis import Analysis
-    from polytask.evaluation.predictions import Predictions, Split, TaskPredictions
+    from polytask.evaluation.predictions import Predictions, TaskPredictions
 
+    Array = NDArray[Any]
     Floats = NDArray[np.float64]
 
 USUAL_SEEDS = 5
@@ -83,7 +84,8 @@ def verdict(
     """Say for every task whether an arm helps, hurts, is the same, or whether it is unclear.
 
     Per task and arm the influences D (S, n) of the test units on the metric difference are analysed with seeds and units as
-    crossed random effects (`polytask.evaluation.crossed`); the words of one family keep 5 % false alarms together
+    crossed random effects (`polytask.evaluation.crossed`), or those of 50 fixed groups of units where no formula is known for the
+    influence of one (`polytask.evaluation.influence`); the words of one family keep 5 % false alarms together
     (`polytask.evaluation.words`). With `train_units` seeds are splits of cross-validation, whose differences are analysed with
     the correction of Nadeau & Bengio (`polytask.evaluation.resampled`).
 
@@ -130,7 +132,9 @@ def verdict(
     _refuse_unknown_tasks(predictions, asked._asdict())
     if not 1 <= looks <= MOST_LOOKS:
         raise ConfigError(f"between 1 and {MOST_LOOKS} looks at the test data can be planned", where="looks", found=looks)
-    compared = [_compare(task, baseline, asked) for task in predictions.tasks]
+    metrics = [_metric(task, asked.metrics.get(task.name)) for task in predictions.tasks]
+    groups = _groups_of_units(predictions) if any(metric.influence is None for metric in metrics) else None
+    compared = [_compare(task, metric, baseline, asked, groups) for task, metric in zip(predictions.tasks, metrics, strict=True)]
     family = arms if chosen is None else (chosen,)
     decisions = _decisions(compared, arms, family, LEVEL / looks)
     return Verdict(
@@ -141,7 +145,7 @@ def verdict(
         looks,
         openings,
         {task.predictions.name: _task_verdict(task, arms, family, decisions) for task in compared},
-        {arm: _summary(compared, arm, predictions.units) for arm in arms},
+        {arm: _summary(compared, arm, predictions.units, groups) for arm in arms},
         _warnings(predictions, compared, looks, openings),
     )
 
@@ -180,20 +184,40 @@ def _train_units(predictions: Predictions, asked: int | Mapping[str, int] | None
     return of_tasks
 
 
-def _compare(task: TaskPredictions, baseline: str, asked: _Asked) -> _Compared:
-    metric = _metric(task, asked.metrics.get(task.name))
+def _groups_of_units(predictions: Predictions) -> Array:
+    """(U,) the fixed group of every test unit; what belongs together in the table stays together."""
+    first: Array = np.arange(predictions.units)  # of what a unit belongs to
+    membership: Array = np.zeros((predictions.units, len(predictions.tasks)), dtype=np.bool_)
+    for number, task in enumerate(predictions.tasks):
+        for split in task.splits:
+            membership[split.units, number] = True
+            if split.groups is not None:
+                _, places, codes = np.unique(split.groups, return_index=True, return_inverse=True)
+                first[split.units] = np.minimum(first[split.units], split.units[places][codes])
+    names, codes = np.unique(first, return_inverse=True)
+    together: Array = np.zeros((len(names), membership.shape[1]), dtype=np.bool_)
+    np.logical_or.at(together, codes, membership)
+    return np.asarray(fixed_groups(together)[codes])
+
+
+def _compare(task: TaskPredictions, metric: Metric, baseline: str, asked: _Asked, groups: Array | None) -> _Compared:
     margin, train_units = asked.margins.get(task.name), asked.train_units.get(task.name)
     if margin is not None and not (np.isfinite(margin) and margin >= 0):
         raise ConfigError("a margin is a number that is not negative", where=f"margins[{task.name!r}]", found=margin)
-    arms = list(task.splits[0].runs)
-    scores = {arm: _scores([unit_values(metric, split.targets, split.runs[arm]) for split in task.splits]) for arm in arms}
+    fixed = [None if groups is None else groups[split.units] for split in task.splits]
+    values = {
+        arm: [unit_values(metric, split.targets, split.runs[arm], own) for split, own in zip(task.splits, fixed, strict=True)]
+        for arm in task.splits[0].runs
+    }
+    scores = {arm: _scores(parts) for arm, parts in values.items()}
     influences = {
-        arm: [influence(metric, split.targets, split.runs[arm], split.runs[baseline]) for split in task.splits]
-        for arm in arms
+        arm: [signed_difference(metric, ours, theirs) for ours, theirs in zip(parts, values[baseline], strict=True)]
+        for arm, parts in values.items()
         if arm != baseline
     }
     ratio = None if train_units is None else sum(len(split.units) for split in task.splits) / len(task.splits) / train_units
-    studies = {arm: _analyse(map(_grouped, parts, task.splits), ratio) for arm, parts in influences.items()}
+    belongs = fixed if metric.influence is None else [split.groups for split in task.splits]
+    studies = {arm: _analyse(map(_grouped, parts, belongs), ratio) for arm, parts in influences.items()}
     base = abs(float(scores[baseline].mean()))
     margin = 0.01 * base if margin is None else float(margin)
     return _Compared(task, metric, margin, scores, influences, studies, baseline, train_units, ratio)
@@ -223,11 +247,11 @@ def _analyse(parts: Iterable[Floats], ratio: float | None) -> Analysis:
     return cross(*parts) if ratio is None else resample([part.mean(axis=0) for part in parts], ratio)
 
 
-def _grouped(values: Floats, split: Split) -> Floats:
-    if split.groups is None:
+def _grouped(values: Floats, groups: Array | None) -> Floats:
+    if groups is None:
         return values
-    groups, codes = np.unique(split.groups, return_inverse=True)
-    return pool(values, codes, len(groups))
+    names, codes = np.unique(groups, return_inverse=True)
+    return pool(values, codes, len(names))
 
 
 def _decisions(compared: Sequence[_Compared], arms: Sequence[str], family: Sequence[str], level: float) -> dict[tuple[str, str], Decision]:
@@ -259,7 +283,7 @@ def _task_verdict(
     return TaskVerdict(kind, metric.name, metric.higher_is_better, task.margin, units, task.train_units, single, verdicts)
 
 
-def _summary(compared: Sequence[_Compared], arm: str, units: int) -> Summary:
+def _summary(compared: Sequence[_Compared], arm: str, units: int, groups: Array | None) -> Summary:
     """The mean over tasks of the relative change, in percent; the baseline's metric is taken as known.
 
     The tasks' influences are scaled to percent and added up unit by unit, so that what tasks have in common (the seed, the
@@ -272,6 +296,7 @@ def _summary(compared: Sequence[_Compared], arm: str, units: int) -> Summary:
         percent = (task.percent or 0.0) / len(compared)
         for i, (values, split) in enumerate(zip(task.influences[arm], task.predictions.splits, strict=True)):
             totals[i] = totals[i] + pool(values * percent, split.units, units)
+    totals = [_grouped(total, groups) for total in totals]
     study = _analyse(totals, max((task.ratio for task in compared if task.ratio is not None), default=None))
     return Summary(study.difference, study.interval(LEVEL))
 

@@ -133,7 +133,7 @@ def _test(job: Job, common: Shared, assigned: Assignment, training: int) -> Test
 def _predicted(job: Job, sources: Sequence[Source], assigned: Assignment) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
     """Per source and task that it labels the predictions as rows of a table, and as an outcome."""
     rows, outcomes = [], []
-    for source, prepared, task, outcome in _of_trees(job, sources, assigned) if job.arm.trees else _of_network(job, sources, assigned):
+    for source, prepared, task, outcome in (_of_trees if job.arm.trees else _of_network)(job, sources, assigned):
         mask = prepared.rows.rows_with_label(task.name)
         rows.append(_rows(job, task, outcome, *_units(source, None if mask is None else mask.numpy())))
         outcomes.append((task, outcome))
@@ -141,14 +141,15 @@ def _predicted(job: Job, sources: Sequence[Source], assigned: Assignment) -> tup
 
 
 def _of_network(job: Job, sources: Sequence[Source], assigned: Assignment) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
-    network = result_of(job, assigned)
+    network, originals = result_of(job, assigned), {task.name: task for task in assigned.tasks}
     for source in sources:
         if source.name in network.normalisations:
             prepared = network.prepared(source)
             outputs = network.outputs(prepared)
             for task in network.tasks:
                 if task.name in prepared.truths:
-                    yield source, prepared, task, outcome_of(task, outputs[task.name], prepared)
+                    whole = task.completed(originals[task.name])
+                    yield source, prepared, whole, outcome_of(whole, outputs[task.name], prepared)
 
 
 def _of_trees(job: Job, sources: Sequence[Source], assigned: Assignment) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:

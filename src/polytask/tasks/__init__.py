@@ -2,6 +2,7 @@
 
 from polytask.tasks.binary import Binary
 from polytask.tasks.count import Count
+from polytask.tasks.custom import Custom
 from polytask.tasks.loss import Loss, loss_of
 from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
 from polytask.tasks.multiclass import Multiclass
@@ -16,6 +17,7 @@ from polytask.tasks.task import LabelType, ReportView, Targets, Task, task_from_
 __all__ = [
     "Binary",
     "Count",
+    "Custom",
     "LabelType",
     "Loss",
     "Metric",

@@ -57,7 +57,7 @@ class ClassTask(Task, ABC):
         """The class that is predicted where each is met so often, and nothing else is known: the most frequent, the first of several."""
         return int(counts.argmax())
 
-    def trivial(self, training: Array, targets: Array) -> Predictions:
+    def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
         """The best constant class, with the frequencies of all classes as probabilities."""
         classes = max(2, int(training.max()) + 1, int(targets.max(initial=0)) + 1)
         counts = np.bincount(training, minlength=classes)

@@ -123,7 +123,7 @@ class Multilabel(Task):
         probabilities = torch.sigmoid(outputs.double()).numpy(force=True)
         return Predictions(self._joined((outputs > 0).numpy(force=True)), probabilities)
 
-    def trivial(self, training: Array, targets: Array) -> Predictions:
+    def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
         """The labels that more than half of the training rows have."""
         return constant(usual_labels(training), targets)
 

@@ -111,7 +111,7 @@ class Quantile(Task):
         quantiles = _rising(outputs.double()).numpy(force=True) * self.deviation + self.mean
         return self._as_texts(quantiles)
 
-    def trivial(self, training: Array, targets: Array) -> Predictions:
+    def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
         """The quantiles of the training targets."""
         quantiles = np.quantile(training, self.levels, method="inverted_cdf").tolist()
         return constant(write_quantiles(self.levels, quantiles), targets)

@@ -176,7 +176,7 @@ class Task(Component, ABC):
     def predict(self, outputs: Tensor) -> Predictions:
         """What the outputs (N, `self.outputs`) mean; of tokens (N, L, `self.outputs`), NaN where a row has no more tokens."""
 
-    def trivial(self, training: Array, targets: Array) -> Predictions:
+    def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
         """What a predictor that never looks at the inputs says of the targets (n,); here the mean of the training targets.
 
         Args:
@@ -184,6 +184,11 @@ class Task(Component, ABC):
             targets: (n,) in the same coding.
         """
         return constant(float(np.mean(training)), targets)
+
+    def completed(self, original: Task) -> Self:
+        """This task, read from a file, with what no file holds, from the task that was trained; here itself."""
+        del original
+        return self
 
     def boosting(self) -> Boosting | None:
         """What boosted trees learn in its place; None where they cannot."""

@@ -49,4 +49,11 @@ SPECS: tuple[ComponentSpec, ...] = (
         display="survival analysis",
         paper="Gensheimer & Narasimhan, PeerJ 2019",
     ),
+    ComponentSpec(
+        "task kind",
+        "custom",
+        "polytask.tasks.custom:Custom",
+        "numbers, with a loss and a metric of your own, given in Python",
+        display="task with its own loss and metric",
+    ),
 )

@@ -1,0 +1,289 @@
+"""A task with a loss and a metric of one's own."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.errors import ConfigError, DataError
+from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
+from polytask.tasks.number_rows import columns_of, numbers_of_rows, read_rows, write_rows
+from polytask.tasks.task import Targets, Task, present
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+LOSS = "mean-loss"
+FUNCTIONS = ("loss", "metric", "trivial")
+"""The fields that may hold a function."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Custom(Task):
+    """A task whose loss and metric are functions: labels are numbers, and predictions are the head's outputs as they are.
+
+    The network that is trained minimises the mean over units of `loss(outputs, targets)`, from tensors (n, outputs) and (n,), or
+    (n, label_size) of labels that are several numbers each (tuples), to one loss per unit (n,). The verdict is about
+    `metric(targets, predictions)`, from arrays (n,) or (n, label_size) and (n,) or (n, outputs) to a number; a metric that polytask
+    knows is given by its name. Beside it there is the metric "mean-loss", which `selection_metric` may name.
+
+    The trivial predictor gives the same outputs for all units: what `trivial(targets)` makes of the training targets or, without it,
+    those with the smallest mean loss on them, found by L-BFGS from their mean (from 0 where a label has another size than the outputs).
+    Relative scores put the metric between the trivial predictor and `perfect`; without it they are the improvement on the trivial
+    predictor in units of its own value. No formula is known for the influence of a unit on the metric: verdicts take 50 fixed groups of
+    units as units.
+
+    Files, and worker processes, have functions by their import path, `package.module:name`. A stored network predicts without them: what
+    comes from a file imports nothing, and is refused where a function is called.
+
+    Attributes:
+        loss: The loss per unit.
+        metric: The function, or the name of a metric.
+        higher_is_better: Whether more of the metric is better; needed where it is a function.
+        outputs: How many numbers the head gives for one unit.
+        label_size: How many numbers a label is.
+        perfect: The metric's best value, if it is known.
+        trivial: From training targets (n,) or (n, label_size) to the outputs of the trivial predictor, a number or (outputs,).
+
+    Raises:
+        ConfigError: What is given is no function; a metric is a function and no direction is given; a size is not at least 1.
+
+    Example:
+        >>> import torch
+        >>> def huber(outputs, targets):
+        ...     return torch.nn.functional.huber_loss(outputs.squeeze(1), targets, reduction="none")
+        >>> def worst(targets, predictions):
+        ...     return float(abs(targets - predictions).max())
+        >>> task = Custom(name="price", loss=huber, metric=worst, higher_is_better=False, perfect=0.0)
+        >>> [metric.name for metric in task.measures], task.predict(torch.tensor([[2.5]])).values
+        (['worst', 'mean-loss'], array([2.5]))
+    """
+
+    loss: Callable[[Tensor, Tensor], Tensor] | str
+    metric: Any = ""
+    higher_is_better: bool | None = None
+    outputs: int = 1
+    label_size: int = 1
+    perfect: float | None = None
+    trivial: Callable[[Array], Any] | str | None = None
+
+    kind: ClassVar[str] = "custom"
+    metrics: ClassVar[tuple[str | Metric, ...]] = ()
+
+    def __post_init__(self) -> None:
+        where = f"task {self.name!r}"
+        for field, needed in (("loss", True), ("metric", True), ("trivial", False)):
+            value = getattr(self, field)
+            if not (callable(value) or (isinstance(value, str) and value) or (value is None and not needed)):
+                raise ConfigError("a function is needed", where=f"{where}, {field}", found=repr(value))
+        if self.higher_is_better is None and _is_function(self.metric):
+            remedy = "Give higher_is_better=True or False"
+            raise ConfigError("it is not known whether more of the metric is better", where=f"{where}, metric", remedy=remedy)
+        for size in ("outputs", "label_size"):
+            value = getattr(self, size)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ConfigError("a whole number from 1 is needed", where=f"{where}, {size}", found=repr(value))
+        Task.__post_init__(self)
+
+    @property
+    def measures(self) -> tuple[str | Metric, ...]:
+        """The metric, and the mean of the loss."""
+        loss = Metric(LOSS, self._mean_loss, higher_is_better=False, influence=self._loss_influence)
+        if not _is_function(self.metric):
+            return (str(self.metric), loss)
+        name = _name_of(self.metric)
+        return (Metric(name, self._measured, higher_is_better=bool(self.higher_is_better), perfect=self.perfect), loss)
+
+    def metric_called(self, name: str) -> str | Metric:
+        """The metric, by its function or its name, or the mean of the loss."""
+        return self.measures[0] if name == self.metric else Task.metric_called(self, name)
+
+    def encode(self, labels: Array) -> Targets:
+        """Numbers, float32: (N,), or (N, label_size).
+
+        Raises:
+            DataError: A label is no finite number, or not as many as `label_size` says; the message names the row.
+        """
+        numbers = self._numbers(labels).astype(np.float32)
+        return Targets(numbers[:, 0] if self.label_size == 1 else numbers, present(labels))
+
+    def decode(self, values: Array) -> Array:
+        """Predictions are as they are."""
+        return np.asarray(values)
+
+    def columns(self, values: Array) -> dict[str, Array]:
+        """One column, or one for every output under a name with its number: `price_0`."""
+        return columns_of(self.name, read_rows(values) if len(values) else np.zeros((0, self.outputs)))
+
+    def values(self, labels: Array) -> Array:
+        """The numbers, float64; of labels of several numbers a row's as one text."""
+        return write_rows(self._numbers(labels))
+
+    def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What the loss says.
+
+        Raises:
+            ConfigError: It gives something else than one number per unit, or is not there.
+        """
+        found: Any = self._function("loss")(outputs, targets)
+        if getattr(found, "shape", None) != targets.shape[:1]:
+            shape = tuple(getattr(found, "shape", ())) or type(found).__name__
+            remedy = "Leave out the mean: reduction='none'"
+            raise ConfigError(
+                f"a loss gives one number per unit, here {len(targets)}", where=f"task {self.name!r}, loss", found=shape, remedy=remedy
+            )
+        return found  # type: ignore[no-any-return] # a tensor
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        """The outputs: numbers (N,), or a row's as one text."""
+        return Predictions(write_rows(outputs.double().numpy(force=True)), None)
+
+    def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
+        """The outputs that `trivial` gives, or those with the smallest mean loss, for every unit."""
+        rows = read_rows(training)
+        if self.trivial is None:
+            best = self._best_constant(rows)
+        else:
+            best = np.broadcast_to(np.asarray(self._function("trivial")(_flat(rows)), dtype=np.float64), (self.outputs,))
+        return Predictions(write_rows(np.tile(best, (len(targets), 1))), None)
+
+    def completed(self, original: Task) -> Self:
+        """This task, read from a file, with the functions of the one that was trained."""
+        held = {name: getattr(original, name) for name in FUNCTIONS if isinstance(original, Custom)}
+        return type(self)(**{field.name: getattr(self, field.name) for field in fields(self)} | held)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data, with functions by their import paths.
+
+        Raises:
+            ConfigError: A function cannot be imported.
+        """
+        plain = Task.to_dict(self)
+        paths = {
+            name: import_path(getattr(self, name), f"task {self.name!r}, {name}") for name in FUNCTIONS if callable(getattr(self, name))
+        }
+        return plain | paths
+
+    @classmethod
+    def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
+        """Numbers, or several of them as one text."""
+        del classes
+        return tuple(write_rows(_read_column(task, frame[column])) for column in ("target", "prediction"))  # type: ignore[return-value]
+
+    def _numbers(self, labels: Array) -> Floats:
+        """(N, label_size), 0 where there is no label."""
+        return numbers_of_rows(self.name, labels, self.label_size)
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        function = getattr(self, name)
+        if not callable(function):
+            remedy = "Build the task with the function itself"
+            what = "what comes from a file imports no function"
+            raise ConfigError(what, where=f"task {self.name!r}, {name}", found=repr(function), remedy=remedy)
+        return function  # type: ignore[no-any-return] # callable
+
+    def _measured(self, outcome: Outcome) -> float:
+        return float(self._function("metric")(_flat(read_rows(outcome.targets)), _flat(read_rows(outcome.predictions))))
+
+    def _losses(self, targets: Array, predictions: Array) -> Floats:
+        """(n,) the loss of every unit."""
+        import torch
+
+        truths, outputs = (torch.from_numpy(np.array(rows)) for rows in (_flat(read_rows(targets)), read_rows(predictions)))
+        with torch.no_grad():
+            return np.asarray(self.loss_per_unit(outputs, truths).numpy(force=True), dtype=np.float64)
+
+    def _mean_loss(self, outcome: Outcome) -> float:
+        return float(self._losses(outcome.targets, outcome.predictions).mean())
+
+    def _loss_influence(self, targets: Array, runs: Runs) -> Floats:
+        return np.stack([self._losses(targets, row) for row in runs.predictions])
+
+    def _best_constant(self, rows: Floats) -> Floats:
+        """(outputs,) those with the smallest mean loss on targets (M, label_size), or where the search begins if they are no better."""
+        import torch
+
+        start = rows.mean(axis=0) if rows.shape[1] == self.outputs else np.zeros(self.outputs)
+        targets, outputs = torch.from_numpy(_flat(rows).copy()), torch.from_numpy(start.copy()).requires_grad_()
+
+        def mean_loss() -> Tensor:
+            return self.loss_per_unit(outputs.expand(len(targets), -1), targets).mean()
+
+        optimizer = torch.optim.LBFGS([outputs], max_iter=100, line_search_fn="strong_wolfe")
+
+        def step() -> Tensor:
+            optimizer.zero_grad()
+            loss = mean_loss()
+            loss.backward()  # type: ignore[no-untyped-call] # PyTorch has no types here
+            return loss
+
+        with torch.enable_grad():
+            before = float(mean_loss().detach())
+            optimizer.step(step)  # type: ignore[no-untyped-call]
+            after = float(mean_loss().detach())
+        found = outputs.detach().numpy()
+        return np.asarray(found if after <= before and np.isfinite(found).all() else start)
+
+
+def import_path(function: Any, where: str) -> str:  # noqa: ANN401 - whatever can be called
+    """The path by which a function is imported, `package.module:name`.
+
+    Raises:
+        ConfigError: There is none: it is a lambda, stands in a function, or in the program that runs.
+
+    Example:
+        >>> import_path(math.dist, "task 'price', loss")
+        'math:dist'
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    found: object = None
+    if module and name and module != "__main__" and "<" not in name:
+        try:
+            found = importlib.import_module(module)
+        except ImportError:
+            found = None
+        for part in name.split("."):
+            found = getattr(found, part, None)
+    if found is not function:
+        remedy = "Define it at the top of a module that can be imported"
+        what = "files and worker processes have a function by its import path"
+        raise ConfigError(what, where=where, found=repr(name or function), remedy=remedy)
+    return f"{module}:{name}"
+
+
+def _is_function(metric: object) -> bool:
+    """Whether a metric is a function, or the import path of one, and not the name of a known metric."""
+    return callable(metric) or ":" in str(metric)
+
+
+def _name_of(metric: object) -> str:
+    """What a function, or one of that import path, is called in files."""
+    named = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+    return str(named).rpartition(":")[2].rpartition(".")[2]
+
+
+def _flat(rows: Floats) -> Floats:
+    """(N,) of rows of one number each."""
+    return rows[:, 0] if rows.shape[1] == 1 else rows
+
+
+def _read_column(task: str, column: pd.Series[Any]) -> Floats:
+    try:
+        rows = read_rows(column.to_numpy(dtype=object))
+    except ValueError:
+        rows = np.full((len(column), 1), math.nan)
+    bad = ~np.isfinite(rows).all(axis=1)
+    if bad.any():
+        where = f"predictions, task {task}, column {str(column.name)!r}"
+        raise DataError("rows of finite numbers are needed, all of one length", where=where, found=repr(column.iloc[int(bad.argmax())]))
+    return rows

@@ -1,0 +1,89 @@
+"""The recipe for a new kind of task holds: its file and its row are enough for everything that is done with tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import polytask as pt
+from polytask.data import Source
+from polytask.evaluation import measure, metric_of, trivial_outcome
+from polytask.registry import Row, task_kinds
+from polytask.report.contents import read_contents
+from polytask.tasks import task_from_dict
+
+OWN = Path(__file__).parent / "own"
+
+
+@pytest.fixture
+def angle(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of the new kind, which has a row in the registry."""
+    monkeypatch.syspath_prepend(OWN)
+    row = Row("task kind", "angle", "angle:Angle", "a direction; one minus the cosine of the error")
+    monkeypatch.setattr(task_kinds, "ROWS", (*task_kinds.ROWS, row))
+    import angle
+
+    return angle
+
+
+def table(rows: int, seed: int) -> Source:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 3)).astype(np.float32)
+    wind = np.rad2deg(np.arctan2(x[:, 1], x[:, 0]) + 0.2 * random.normal(size=rows)) % 360
+    wind[::9] = np.nan
+    return Source("table", x, {"wind": wind, "height": x[:, 2] + 0.3 * random.normal(size=rows)})
+
+
+def test_it_trains_and_is_stored_and_loaded(angle: ModuleType) -> None:
+    task = angle.Angle(name="wind")
+    run = pt.fit(pt.MultiTaskModel(pt.encoders.MLP((3,), hidden=(32,)), (task,)), [table(300, 0)], epochs=20, lr=0.01, threads=1)
+    assert run.validation["wind"]["angular-error"] < 40
+    assert run.relative > 0.5
+    assert task_from_dict(task.to_dict()) == task
+
+
+def test_a_study_of_it_comes_to_a_verdict_a_report_and_a_model(angle: ModuleType, tmp_path: Path) -> None:
+    tasks = (angle.Angle(name="wind"), pt.tasks.Regression(name="height"))
+    training: dict[str, Any] = {"epochs": 4, "lr": 0.01, "threads": 1}
+    study = pt.Study([table(240, 0)], tasks, ["single", "equal"], 2, test=lambda: (table(120, 1),), workers=1, training=training)
+    result = study.run(tmp_path / "run")
+    said = result.verdict.tasks["wind"]
+    assert (said.kind, said.metric, said.higher_is_better) == ("angle", "angular-error", False)
+    assert read_contents(tmp_path / "run").outcome.tasks["wind"].kind == "angle"
+    predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    again = pt.verdict(predictions, kinds={"wind": "angle"}, chosen="equal")
+    assert again.tasks["wind"] == said
+    column = pt.verdict(predictions.assign(kind=predictions["task"].map({"wind": "angle", "height": "regression"})), chosen="equal")
+    assert column.tasks["wind"] == said
+    answers = pt.load(tmp_path / "run").predict(table(5, 2).inputs)["wind"]
+    assert ((answers >= 0) & (answers < 360)).all()
+
+
+def test_a_table_has_it_by_its_name(angle: ModuleType) -> None:
+    source = table(200, 0)
+    X, Y = pd.DataFrame(source.inputs, columns=["a", "b", "c"]), pd.DataFrame({"wind": source.labels["wind"]})
+    training = {"lr": 0.01}
+    estimator = pt.MultiTaskEstimator({"wind": "angle"}, epochs=15, random_state=0, training=training).fit(X, Y)
+    assert isinstance(estimator.tasks_[0], angle.Angle)
+    assert estimator.score(X, Y) > 0.3
+
+
+def test_its_trivial_predictor_and_its_metric_are_its_own(angle: ModuleType) -> None:
+    task = angle.Angle(name="wind")
+    blind = trivial_outcome(task, np.array([350.0, 50.0]), np.array([290.0]))
+    assert blind.predictions == pytest.approx([20.0])
+    assert metric_of(task) is angle.ANGULAR_ERROR
+    assert measure(blind, task.measures) == pytest.approx({"angular-error": 90.0})
+
+
+def test_nobody_takes_a_column_for_it(angle: ModuleType) -> None:
+    """What is installed beside polytask changes nothing of what labels are taken for."""
+    del angle
+    from polytask.tasks.label_facts import LabelFacts, suggested_kind
+
+    assert suggested_kind(LabelFacts.of(np.array([10.5, 200.0, 350.0]))) == "regression"
