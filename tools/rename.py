@@ -575,7 +575,7 @@ def strings_in(text: str, words: dict[str, str]) -> str:
             begin, end = starts[token.start[0] - 1] + token.start[1], starts[token.end[0] - 1] + token.end[1]
             bare = token.string.strip("\"'")
             new = marked(token.string, words)
-            if new == token.string and re.fullmatch(r"[\w\[\], .|]+", bare):  # a type in quotes
+            if new == token.string and re.fullmatch(r"[\w.]+|[\w\[\], .|]*\[[\w\[\], .|]*", bare):  # a type in quotes
                 new = re.sub(r"\b[A-Z]\w*\b|^\w+_\w+$", lambda word: words.get(word[0], word[0]), token.string)
                 new = new if bare not in words or not ("_" in bare) else token.string.replace(bare, words[bare])
             out.append(text[last:begin] + new)

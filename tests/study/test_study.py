@@ -19,6 +19,7 @@ from polytask.evaluation.verdict import verdict
 from polytask.options import StudyConfig, checked
 from polytask.seeds import seed_of
 from polytask.storage import read_yaml
+from polytask.study import Result, Study
 from polytask.study.jobs import Job
 from polytask.study.opening import Finished
 from polytask.tasks import Task
