@@ -31,10 +31,10 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
-	$(BIN)/python benchmarks/verdict.py
-	$(BIN)/python benchmarks/false_alarms.py --data mnist-fashion census
-	$(BIN)/python benchmarks/power.py
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/simulated_false_alarms.py
+	$(BIN)/python benchmarks/real_false_alarms.py --data mnist-fashion census
+	$(BIN)/python benchmarks/verdict_power.py
+	$(BIN)/python benchmarks/loop_overhead.py
 	$(BIN)/python benchmarks/reference_network.py
 
 docs: install

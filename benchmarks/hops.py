@@ -33,7 +33,7 @@ from polytask.data import Source
 from polytask.encoders import MLP
 from polytask.gradients import Backward
 from polytask.tasks import Regression
-from polytask.training.fit import make_loop
+from polytask.training.fit_model import build_loop
 
 FOLDER = str(Path(polytask.__file__).parent)
 TASKS = ("a", "b")
@@ -95,8 +95,8 @@ def fit_step() -> list[Call]:
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 4)).astype("float32")
     source = Source("table", x, {"a": x[:, 0], "b": -x[:, 0]})
-    model = MultiTaskModel(MLP((4,), hidden=(8,)), [Regression(name=task) for task in TASKS], initialisation="framework")
-    loop, _ = make_loop(model, [source], "upgrad", batch_size=32, threads=1)
+    model = MultiTaskModel(MLP((4,), hidden=(8,)), [Regression(name=task) for task in TASKS], initialization="framework")
+    loop, _ = build_loop(model, [source], "upgrad", batch_size=32, threads=1)
     calls = calls_of(loop.train_epoch)
     starts = [number for number, call in enumerate(calls) if call.function == "Loop.step"]
     return calls[starts[3] : starts[4]]

@@ -32,9 +32,9 @@ from polytask import datasets
 from polytask.architectures import NetworkPlan
 from polytask.data import Source
 from polytask.training import fit
-from polytask.training.fit import make_loop
-from polytask.training.machine import cores, threads
-from polytask.training.network import Network
+from polytask.training.fit_model import build_loop
+from polytask.training.hardware import available_cores, torch_threads
+from polytask.training.trained_network import TrainedNetwork
 
 EPOCHS = 5
 SEEDS = (0, 1, 2)
@@ -45,7 +45,7 @@ class Keras:
     """The worker in the other environment."""
 
     def __init__(self, python: Path, data: Path) -> None:
-        worker = Path(__file__).parent / "peers" / "keras_network.py"
+        worker = Path(__file__).parent / "peers" / "keras_reference_network.py"
         self._process = subprocess.Popen([python, worker, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, policy: str, *, seed: int = 0, epochs: int = 1, evaluate: bool = False) -> dict[str, Any]:
@@ -61,11 +61,11 @@ class Keras:
 def polytask_epoch(sources: tuple[Source, ...], tasks: Any, precision: str) -> Contender:  # noqa: ANN401 - tasks of any kind
     """One epoch of our loop; the smallest validation part, and no time spent on it, since the others have none."""
     plan = NetworkPlan("conv", (1, 28, 28))
-    loop, _ = make_loop(plan.build(tasks, seed=0), sources, validation=0.001, precision=precision, threads=cores())
+    loop, _ = build_loop(plan.build(tasks, seed=0), sources, validation_fraction=0.001, precision=precision, threads=available_cores())
 
     def epoch() -> float:
         rows = loop.state.rows
-        with threads(cores()):
+        with torch_threads(available_cores()):
             start = time.perf_counter()
             loop.train_epoch()
             return (loop.state.rows - rows) / (time.perf_counter() - start)
@@ -85,7 +85,7 @@ def plain_epoch(sources: tuple[Source, ...]) -> Contender:
     def epoch() -> float:
         start = time.perf_counter()
         orders = [torch.split(torch.randperm(len(part)), 128) for part in images]
-        with threads(cores()):
+        with torch_threads(available_cores()):
             for rows in zip(*orders, strict=True):
                 total = torch.zeros(())
                 for head, part, labels, (mean, deviation), chosen in zip(heads, images, codes, statistics_of, rows, strict=True):
@@ -123,7 +123,7 @@ def accuracy(sources: Any, tasks: Any, keras: Keras | None) -> None:  # noqa: AN
     found: dict[str, list[dict[str, float]]] = {"polytask": []}
     for seed in SEEDS:
         run = fit(plan.build(tasks, seed), sources, seed=seed, epochs=EPOCHS, patience=None, batch_size=256)
-        network = Network(plan, run.model, run.normalisations, run.precision, {})
+        network = TrainedNetwork(plan, run.model, run.normalisations, run.precision, {})
         found["polytask"].append(_accuracies(network, test))
         print(f"  polytask, seed {seed}: {found['polytask'][-1]}, {run.seconds:.0f} s", flush=True)
         for policy in ("float32", "mixed_bfloat16") if keras else ():
@@ -136,7 +136,7 @@ def accuracy(sources: Any, tasks: Any, keras: Keras | None) -> None:  # noqa: AN
         print(f"| {name} | {means[0]:.4f} | {means[1]:.4f} |")
 
 
-def _accuracies(network: Network, test: tuple[Source, ...]) -> dict[str, float]:
+def _accuracies(network: TrainedNetwork, test: tuple[Source, ...]) -> dict[str, float]:
     by_task = {task.name: task for task in network.tasks}
     scores = {}
     for source in test:
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--accuracy", action="store_true", help="also train 5 epochs with 3 seeds")
     parser.add_argument("--keras", type=Path, default=Path(".venv-keras/bin/python"), help="an interpreter that has keras and tensorflow")
     given = parser.parse_args()
-    sources, tasks = datasets.load("mnist-fashion", size="full")
+    sources, tasks = datasets.load_dataset("mnist-fashion", size="full")
     with tempfile.TemporaryDirectory() as folder:
         keras = Keras(given.keras, _saved(sources, Path(folder))) if given.keras.exists() else None
         if keras is None:

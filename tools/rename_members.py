@@ -18,8 +18,19 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOTS = ("src", "tests", "benchmarks", "tools", "examples")
-MYPY = [sys.executable, "-m", "mypy", "--show-error-end", "--no-error-summary", "--hide-error-context", "--no-pretty",
-        "--show-column-numbers", "--show-absolute-path", "--disable-error-code=unused-ignore", "--cache-dir=/tmp/mypy_rename"]
+MYPY = [
+    sys.executable,
+    "-m",
+    "mypy",
+    "--show-error-end",
+    "--no-error-summary",
+    "--hide-error-context",
+    "--no-pretty",
+    "--show-column-numbers",
+    "--show-absolute-path",
+    "--disable-error-code=unused-ignore",
+    "--cache-dir=/tmp/mypy_rename",
+]
 
 
 def files() -> list[Path]:
@@ -102,12 +113,19 @@ def in_class(text: Text, node: ast.ClassDef, renames: dict[str, str]) -> None:
             found = re.compile(r"def\s+").search(text.text, text.at(statement.lineno, statement.col_offset))
             assert found
             text.replace(found.end(), statement.name, renames[statement.name])
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+        targets = (
+            statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+        )
         for target in targets:
             if isinstance(target, ast.Name) and target.id in renames:
                 text.replace(text.at(target.lineno, target.col_offset), target.id, renames[target.id])
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id in ("self", "cls") and inner.attr in renames:
+        if (
+            isinstance(inner, ast.Attribute)
+            and isinstance(inner.value, ast.Name)
+            and inner.value.id in ("self", "cls")
+            and inner.attr in renames
+        ):
             text.replace(text.at(inner.end_lineno, inner.end_col_offset) - len(inner.attr), inner.attr, renames[inner.attr])
     doc = node.body[0]
     if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) and isinstance(doc.value.value, str):

@@ -67,11 +67,11 @@ class DataError(PolytaskError, ValueError):
 
 
 @contextmanager
-def inside(where: object) -> Iterator[None]:
+def error_location(where: object) -> Iterator[None]:
     """Put the file or the table before the place that an error about its content names.
 
     Example:
-        >>> with inside("sales.csv"):
+        >>> with error_location("sales.csv"):
         ...     raise DataError("a number is needed", where="row 3")
         Traceback (most recent call last):
         polytask.errors.DataError: sales.csv, row 3: a number is needed.

@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 
 
-def seed_of(root: int, *names: str | int) -> int:
+def derive_seed(root_seed: int, *stream_name: str | int) -> int:
     """A 63-bit seed for the stream of that name: the first 8 bytes of SHA-256 over root and names, top bit cleared.
 
     Example:
-        >>> seed_of(0, "initialisation", "digit") == seed_of(0, "initialisation", "digit")
+        >>> derive_seed(0, "initialisation", "digit") == derive_seed(0, "initialisation", "digit")
         True
-        >>> seed_of(0, "initialisation", "digit") == seed_of(0, "initialisation", "garment")
+        >>> derive_seed(0, "initialisation", "digit") == derive_seed(0, "initialisation", "garment")
         False
     """
     # repr keeps ("a", "b") apart from ("a, b",) and 1 apart from "1".
-    digest = hashlib.sha256(repr((int(root), *names)).encode()).digest()
+    digest = hashlib.sha256(repr((int(root_seed), *stream_name)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

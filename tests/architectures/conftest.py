@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from polytask.architectures import MultiTaskModel
-from polytask.data import Coding, Columns, Words
-from polytask.data.columns import Category, Number
-from polytask.encoders import MLP, Conv, Encoder, LeNet, Tabular, Text
+from polytask.data import Preprocessor, TablePreprocessor, WordTokenizer
+from polytask.data.preprocessing.columns import CategoricalColumn, NumericColumn
+from polytask.encoders import MLP, Conv, Encoder, LeNet, TabularEncoder, TextEncoder
 from polytask.registry.parsing import parse_component
 from polytask.tasks import Binary, Multiclass, Regression, Task
 
@@ -89,16 +89,20 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "mlp": lambda: MLP((5,), hidden=(8, 6)),
     "conv": lambda: Conv((1, 12, 12)),
     "lenet": lambda: LeNet((1, 16, 16)),
-    "tabular": lambda: Tabular((5,), cardinalities=(0, 0, 0, 3, 4), hidden=(8, 6), numbers="piecewise", size=5),
-    "text": lambda: Text((6,), words=9, embedding=4, width=6, dropout=0.1),
+    "tabular": lambda: TabularEncoder((5,), cardinalities=(0, 0, 0, 3, 4), hidden=(8, 6), number_encoding="piecewise", number_width=5),
+    "text": lambda: TextEncoder((6,), words=9, embedding=4, width=6, dropout=0.1),
 }
 
 
 SIDES = {"conv": (12, 12), "lenet": (16, 16)}
-CODINGS: dict[str, Coding] = {
-    "text": Words(tuple("abcdefg")),
-    "tabular": Columns(
-        (*(Number(name, gaps=True) for name in "abc"), Category("d", levels=("x", "y")), Category("e", levels=tuple("uvw")))
+CODINGS: dict[str, Preprocessor] = {
+    "text": WordTokenizer(tuple("abcdefg")),
+    "tabular": TablePreprocessor(
+        (
+            *(NumericColumn(name, gaps=True) for name in "abc"),
+            CategoricalColumn("d", levels=("x", "y")),
+            CategoricalColumn("e", levels=tuple("uvw")),
+        )
     ),
 }
 
@@ -150,7 +154,7 @@ class Encoders(dict[str, Callable[[], Encoder]]):
         """Whether the encoder has the stages that the way of sharing needs."""
         return stages_of(encoder) >= next(row.stages for row in ROWS if row.name == sharing)
 
-    def coding(self, encoder: str) -> Coding | None:
+    def coding(self, encoder: str) -> Preprocessor | None:
         """Of its inputs."""
         return CODINGS.get(encoder)
 

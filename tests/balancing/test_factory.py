@@ -6,7 +6,7 @@ import pytest
 
 from polytask.balancing import DWA, IMTLL, Fixed, SmoothTchebycheff
 from polytask.balancing.factory import balancer_named
-from polytask.balancing.wrappers import Clipped, Preferred, Refreshed, Smoothed, Wrapper
+from polytask.balancing.wrappers import ClipWeights, Preference, SmoothWeights, UpdateEvery, Wrapper
 from polytask.errors import ConfigError
 from polytask.registry import names
 
@@ -22,9 +22,9 @@ def test_a_plain_name() -> None:
 def test_wrappers_stand_before_it_from_the_outermost_on() -> None:
     options = {"every": 3, "balancer": {"a": 0.5, "balancer": {"lr": 0.1}}}
     outer = balancer_named("refreshed:smoothed:imtl-l", options)
-    assert isinstance(outer, Refreshed)
+    assert isinstance(outer, UpdateEvery)
     assert outer.every == 3
-    assert isinstance(outer.balancer, Smoothed)
+    assert isinstance(outer.balancer, SmoothWeights)
     assert outer.balancer.a == 0.5
     assert isinstance(outer.balancer.balancer, IMTLL)
     assert outer.balancer.balancer.lr == 0.1
@@ -33,11 +33,11 @@ def test_wrappers_stand_before_it_from_the_outermost_on() -> None:
 
 def test_task_weights_reach_whoever_uses_them() -> None:
     fixed = balancer_named("clipped:fixed", None, WEIGHTS)
-    assert isinstance(fixed, Clipped)
+    assert isinstance(fixed, ClipWeights)
     assert isinstance(fixed.balancer, Fixed)
     assert fixed.balancer.weights == WEIGHTS
     preferred = balancer_named("preferred:equal", {}, WEIGHTS)
-    assert isinstance(preferred, Preferred)
+    assert isinstance(preferred, Preference)
     assert preferred.preference == WEIGHTS
 
 

@@ -23,7 +23,7 @@ raise RuntimeError("somebody else's program")
 OPTIONS = ("--targets", "sum", "first", "--kind", "sum=regression", "--kind", "first=regression", "--seeds", "2", "--epochs", "1", "-q")
 API = """
 import polytask as pt
-from polytask.study import StudyConfig, checked, opened
+from polytask.studies import StudyConfig, checked, opened
 config = checked(StudyConfig, {"tables": {"t": {"file": "table.csv", "targets": ["sum", "first"]}}, "arms": ["single", "equal"],
                                "seeds": 2, "workers": 2, "training": {"epochs": 1}}, where="study")
 data = opened(config)

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from polytask.datasets import download as module
+from polytask.datasets.dataset_cache import fetch_dataset_files, find_local_file
 from polytask.datasets.download import download
-from polytask.datasets.locate import fetch, present
-from polytask.datasets.mirrors import FILES, RemoteFile
+from polytask.datasets.remote_files import REMOTE_FILES, RemoteFile
 from polytask.errors import DataError, DownloadError, StorageError
 
 CONTENT = bytes(range(256)) * 400
@@ -143,7 +143,7 @@ def test_a_file_is_fetched(tmp_path: Path, answer: Answer) -> None:
 @pytest.mark.parametrize("answer", [truncated, corrupted, other, slow, missing, endless])
 def test_a_bad_mirror_is_one_line_and_leaves_no_file(tmp_path: Path, answer: Answer) -> None:
     with server(answer) as (address, _), pytest.raises(DownloadError) as caught:
-        download(file_from(address), tmp_path / "toy", silence=0.3)
+        download(file_from(address), tmp_path / "toy", timeout=0.3)
     assert "\n" not in str(caught.value)
     assert f"Put the file into {tmp_path / 'toy'}" in str(caught.value)
     assert "bytes.gz" not in left(tmp_path / "toy")
@@ -153,7 +153,7 @@ def test_a_bad_mirror_is_one_line_and_leaves_no_file(tmp_path: Path, answer: Ans
 @pytest.mark.parametrize("answer", [truncated, corrupted, other, slow, missing, endless])
 def test_the_second_mirror_helps(tmp_path: Path, answer: Answer) -> None:
     with server(answer) as (bad, _), server(ranges) as (good, _):
-        assert download(file_from(bad, good), tmp_path / "toy", silence=1.0).read_bytes() == PACKED
+        assert download(file_from(bad, good), tmp_path / "toy", timeout=1.0).read_bytes() == PACKED
 
 
 def test_a_broken_download_goes_on_where_it_broke_off(tmp_path: Path) -> None:
@@ -226,32 +226,32 @@ def test_data_are_looked_for_in_the_named_folder_then_in_the_cache(
 ) -> None:
     with server(ranges) as (address, starts):
         file = file_from(address)
-        cached = fetch([file])[file]
+        cached = fetch_dataset_files([file])[file]
         assert cached.is_relative_to(unset_data_folder)
-        assert fetch([file])[file] == cached
+        assert fetch_dataset_files([file])[file] == cached
         assert len(starts) == 1
     (tmp_path / "named" / "toy").mkdir(parents=True)
     (tmp_path / "named" / "toy" / "bytes").write_bytes(UNPACKED)
     monkeypatch.setenv("POLYTASK_DATA", str(tmp_path / "named"))
-    assert present(file) == tmp_path / "named" / "toy" / "bytes"
+    assert find_local_file(file) == tmp_path / "named" / "toy" / "bytes"
     (tmp_path / "named" / "toy" / "bytes").write_bytes(UNPACKED[:-1])
     with pytest.raises(DataError, match="not the file that its publisher gave out"):
-        fetch([file])
+        fetch_dataset_files([file])
     monkeypatch.setenv("POLYTASK_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(StorageError, match="names no folder"):
-        fetch([file])
+        fetch_dataset_files([file])
 
 
 def test_without_a_network_all_missing_files_are_named(unset_data_folder: Path) -> None:
     with server(missing) as (address, _), pytest.raises(DownloadError) as caught:
-        fetch([replace(file, mirrors=(address,)) for file in FILES])
-    assert all(f"{file.folder}/{file.packed}" in str(caught.value) for file in FILES)
+        fetch_dataset_files([replace(file, mirrors=(address,)) for file in REMOTE_FILES])
+    assert all(f"{file.folder}/{file.packed}" in str(caught.value) for file in REMOTE_FILES)
     assert str(unset_data_folder) in str(caught.value)
 
 
 def test_the_table_of_files_is_whole() -> None:
-    assert len({(file.folder, file.name) for file in FILES}) == len(FILES) == 19
-    for file in FILES:
+    assert len({(file.folder, file.name) for file in REMOTE_FILES}) == len(REMOTE_FILES) == 19
+    for file in REMOTE_FILES:
         assert (len(file.sha256), len(file.md5)) == (64, 32)
         assert len(file.mirrors) != 1  # two at least, or none: those are looked for, and not fetched
         assert all(mirror.endswith("/") for mirror in file.mirrors)

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from polytask.encoders import MLP, Conv, Encoder, LeNet, ResidualMLP, ResNet, Wrapped
-from polytask.encoders.initialisation import freeze, initialise, load_weights
+from polytask.encoders import MLP, Conv, Encoder, LeNet, ModuleEncoder, ResidualMLP, ResNet
+from polytask.encoders.initialization import freeze, initialize, load_weights
 from polytask.errors import ConfigError, StorageError
 
 
@@ -46,9 +46,9 @@ def test_pooling_before_relu_is_the_same_function(shape: tuple[int, int, int]) -
         MLP((5,), (7, 3)),
         LeNet((2, 17, 20), features=9),
         ResNet((3, 16, 19), width=4, blocks=(1, 2)),
-        ResNet((1, 40, 33), form="full", width=4),
+        ResNet((1, 40, 33), variant="full", width=4),
         ResidualMLP((5,), width=6, blocks=3),
-        Wrapped(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU()), (2, 9)),
+        ModuleEncoder(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU()), (2, 9)),
     ],
     ids=lambda encoder: type(encoder).__name__,
 )
@@ -63,7 +63,7 @@ BAD = (
     lambda: LeNet((1, 15, 28)),
     lambda: LeNet((1, 28, 28), features=0),
     lambda: ResNet((1, 7, 28)),
-    lambda: ResNet((1, 28, 28), form="large"),  # type: ignore[arg-type]
+    lambda: ResNet((1, 28, 28), variant="large"),  # type: ignore[arg-type]
     lambda: ResNet((1, 28, 28), blocks=()),
     lambda: ResidualMLP((1, 2)),
     lambda: ResidualMLP((3,), blocks=0),
@@ -81,15 +81,15 @@ def test_inputs_that_do_not_fit(make: type) -> None:
 
 def test_glorot_and_he_have_their_variances() -> None:
     layer = nn.Linear(400, 600)
-    initialise(layer, "glorot", seed=0)
+    initialize(layer, "glorot", seed=0)
     bound = math.sqrt(6 / 1_000)
     assert layer.weight.abs().max().item() <= bound
     assert layer.weight.var().item() == pytest.approx(bound**2 / 3, rel=0.02)
     assert not layer.bias.any()
-    initialise(layer, "he", seed=0)
+    initialize(layer, "he", seed=0)
     assert layer.weight.var().item() == pytest.approx(2 / 400, rel=0.02)
     convolution = nn.Conv2d(16, 64, 3)
-    initialise(convolution, "he", seed=0)
+    initialize(convolution, "he", seed=0)
     assert convolution.weight.var().item() == pytest.approx(2 / (16 * 9), rel=0.05)
 
 
@@ -97,9 +97,9 @@ def test_glorot_and_he_have_their_variances() -> None:
 def test_a_start_is_its_seeds_and_nobody_elses(how: str) -> None:
     first, second, other = (Conv((1, 12, 12)) for _ in range(3))
     before = torch.get_rng_state()
-    initialise(first, how, seed=1)
-    initialise(second, how, seed=1)
-    initialise(other, how, seed=2)
+    initialize(first, how, seed=1)
+    initialize(second, how, seed=1)
+    initialize(other, how, seed=2)
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not torch.equal(next(first.parameters()), next(other.parameters()))
@@ -109,13 +109,13 @@ def test_the_frameworks_start_is_the_frameworks() -> None:
     torch.manual_seed(5)
     plain = Conv((1, 12, 12))
     ours = Conv((1, 12, 12))
-    initialise(ours, "framework", seed=5)
+    initialize(ours, "framework", seed=5)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), ours.parameters(), strict=True))
 
 
 def test_scales_of_normalisation_layers_are_kept() -> None:
     norm = nn.BatchNorm1d(4)
-    initialise(norm, "he", seed=0)
+    initialize(norm, "he", seed=0)
     assert norm.weight.tolist() == [1.0] * 4
 
 
@@ -126,7 +126,7 @@ def test_weights_from_a_file_with_a_report(tmp_path: Path) -> None:
     assert matched.loaded == ("0.weight",)
     assert matched.missing == ("1.bias", "1.weight")
     assert matched.unexpected == ("extra",)
-    assert matched.misshapen == ("0.bias: [4], [3]",)
+    assert matched.mismatched == ("0.bias: [4], [3]",)
     assert bool((net[0].weight == 1).all())
     assert (
         str(matched) == "1 tensors loaded; not in the file: 1.bias, 1.weight; not in the network: extra; of another shape: 0.bias: [4], [3]"
@@ -155,7 +155,7 @@ def test_freezing_names_parts() -> None:
 
 def test_an_unknown_start() -> None:
     with pytest.raises(ConfigError, match="Choose from: framework, glorot, he"):
-        initialise(nn.Linear(1, 1), "xavier", seed=0)
+        initialize(nn.Linear(1, 1), "xavier", seed=0)
 
 
 def test_lenet_is_the_literature_s() -> None:
@@ -184,12 +184,12 @@ def test_a_block_without_its_body_is_relu() -> None:
 )
 def test_a_module_that_is_no_encoder(module: nn.Module, shape: tuple[int, ...], text: str) -> None:
     with pytest.raises(ConfigError, match=text) as caught:
-        Wrapped(module, shape)
+        ModuleEncoder(module, shape)
     assert "\n" not in str(caught.value)
 
 
 def test_stages_that_are_not_the_module() -> None:
     first, second = nn.Linear(3, 3), nn.Linear(3, 3)
     with pytest.raises(ConfigError, match="not its stages"):
-        Wrapped(nn.Sequential(first, second), (3,), stages=(second, first))
-    assert len(Wrapped(nn.Sequential(first, second), (3,), stages=(first, second)).stages) == 3
+        ModuleEncoder(nn.Sequential(first, second), (3,), stages=(second, first))
+    assert len(ModuleEncoder(nn.Sequential(first, second), (3,), stages=(first, second)).stages) == 3

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import polytask as pt
 from polytask.errors import DataError
-from polytask.evaluation.crossed import Crossed, cross
-from polytask.evaluation.influence import GROUPS, fixed_groups, group_values, pool, signed_difference, unit_values
-from polytask.evaluation.metrics import METRICS
+from polytask.metrics.influence_functions import GROUPS, fixed_groups, group_values, pool_groups, signed_difference, unit_contributions
+from polytask.metrics.metric_functions import METRICS
 from polytask.tasks import Metric, Outcome, Runs
+from polytask.verdicts.crossed_anova import CrossedEstimate, crossed_estimate
 
 MEDIAN = Metric("median-error", lambda outcome: float(np.median(np.abs(outcome.targets - outcome.predictions))), higher_is_better=False)
 RMSE = Metric("my-rmse", METRICS["rmse"].function, higher_is_better=False)
@@ -37,10 +37,10 @@ def drawn(generator: np.random.Generator, units: int, seeds: int = 3) -> tuple[n
 def test_the_mean_over_units_is_the_metric(metric: Metric, units: int) -> None:
     targets, runs = drawn(np.random.default_rng(1), units)
     expected = [metric.function(Outcome(targets, row)) for row in runs.predictions]
-    values = unit_values(metric, targets, runs)
+    values = unit_contributions(metric, targets, runs)
     assert values.mean(axis=1) == pytest.approx(expected, rel=1e-12)
     groups = fixed_groups(np.zeros((units, 1), dtype=bool))
-    assert pool(values, groups, groups.max() + 1).mean(axis=1) == pytest.approx(expected, rel=1e-12)
+    assert pool_groups(values, groups, groups.max() + 1).mean(axis=1) == pytest.approx(expected, rel=1e-12)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.integers(2, 6))
@@ -59,8 +59,8 @@ def test_of_a_smooth_metric_they_are_the_mean_influences_of_the_groups() -> None
     for units in (500, 5_000):
         targets, runs = drawn(np.random.default_rng(2), units, seeds=1)
         groups = fixed_groups(np.zeros((units, 1), dtype=bool))
-        exact = pool(METRICS["rmse"].influence(targets, runs), groups, GROUPS)  # type: ignore[misc]
-        gaps.append(np.abs(pool(unit_values(RMSE, targets, runs), groups, GROUPS) - exact).mean())
+        exact = pool_groups(METRICS["rmse"].influence(targets, runs), groups, GROUPS)  # type: ignore[misc]
+        gaps.append(np.abs(pool_groups(unit_contributions(RMSE, targets, runs), groups, GROUPS) - exact).mean())
     assert gaps[1] < gaps[0] / 5
 
 
@@ -100,8 +100,8 @@ def test_the_verdict_is_that_of_the_groups() -> None:
     frame = frame_of(targets, {"single": single.predictions, "equal": better.predictions})
     said = pt.verdict(frame, kinds={"t": "regression"}, metrics={"t": MEDIAN}).tasks["t"]
     groups = fixed_groups(np.ones((130, 1), dtype=bool))
-    D = signed_difference(MEDIAN, unit_values(MEDIAN, targets, better, groups), unit_values(MEDIAN, targets, single, groups))
-    study = cross(pool(D, groups, GROUPS))
+    D = signed_difference(MEDIAN, unit_contributions(MEDIAN, targets, better, groups), unit_contributions(MEDIAN, targets, single, groups))
+    study = crossed_estimate(pool_groups(D, groups, GROUPS))
     assert said.units == study.units == GROUPS
     assert said.arms["equal"].difference == study.difference > 0
     assert said.arms["equal"].decision.interval == study.interval()
@@ -152,8 +152,8 @@ def false_alarms(metric: Metric, seeds: int, units: int, studies: int) -> float:
     alarms = 0
     for _ in range(studies):
         targets, arm, baseline = null_study(generator, seeds, units)
-        ours, theirs = (unit_values(metric, targets, runs, groups) for runs in (arm, baseline))
-        study: Crossed = cross(pool(signed_difference(metric, ours, theirs), groups, GROUPS))
+        ours, theirs = (unit_contributions(metric, targets, runs, groups) for runs in (arm, baseline))
+        study: CrossedEstimate = crossed_estimate(pool_groups(signed_difference(metric, ours, theirs), groups, GROUPS))
         alarms += study.half_width(0.05) < abs(study.difference)
     return alarms / studies
 

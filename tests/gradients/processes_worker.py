@@ -130,7 +130,7 @@ class Training:
         sharing = "rotated" if "rotograd" in case.spelled else "hard"
         tasks = [Regression(name=task) for task in TASKS]
         encoder = MLP((WIDTH,), hidden=(6, 5))
-        self.model = MultiTaskModel(encoder, tasks, architecture=sharing, hidden=(3,), seed=1, initialisation="glorot").to(case.dtype)
+        self.model = MultiTaskModel(encoder, tasks, architecture=sharing, hidden=(3,), seed=1, initialization="glorot").to(case.dtype)
         route: Any = case.route
         shared = self.model.shared_parameters()
         self.backward = Backward(self.balancer, tasks=TASKS, shared=shared, model=self.model, group=group, route=route)

@@ -57,7 +57,7 @@ class FromJacobian(Balancer):
 MAKERS: Mapping[str, Callable[[], Balancer]] = {
     "equal": Equal,
     "fixed": lambda: Fixed({"a": 0.3, "b": 2.0, "c": 1.0}),
-    "uncertainty": lambda: Uncertainty(start=0.7),
+    "uncertainty": lambda: Uncertainty(initial_value=0.7),
     "losses": lambda: FromLosses(heads=True),
     "losses, heads plain": lambda: FromLosses(heads=False),
     "gramian": FromGramian,
@@ -102,7 +102,7 @@ def reference(make: Callable[[], Balancer], losses: Callable[[Net], dict[str, Lo
     rows = {task: torch.autograd.grad(found[task].mean, shared, retain_graph=True) for task in tasks}
     matrix = torch.stack([torch.cat([g.flatten() for g in rows[task]]) for task in tasks])
     means = torch.stack([found[task].mean.detach() for task in tasks])
-    from polytask.balancing.matrix import MatrixStatistic
+    from polytask.balancing.matrix_statistic import MatrixStatistic
 
     answer = make().weigh(MatrixStatistic(matrix, means.double(), tuple(tasks)))
     direction = answer.values if isinstance(answer, Direction) else matrix.T @ answer.values

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.utils.checkpoint import checkpoint
 
-from polytask.balancing import Balancer, Direction, GroupWeights, MatrixStatistic, Norms, Weights, direction_of
+from polytask.balancing import Balancer, Direction, GroupWeights, MatrixStatistic, Norms, Weights, answer_to_direction
 from polytask.balancing.factory import balancer_named
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -85,7 +85,7 @@ def reference(net: Net, spelled: str, precision: Any = nullcontext) -> dict[str,
     seen = matrix[[TASKS.index(task) for task in wanted]] if wanted else seen
     answer = balancer.weigh(MatrixStatistic(seen, values, TASKS, sizes=sizes))
     whole = MatrixStatistic(matrix, values, TASKS, sizes=sizes)
-    direction = direction_of(answer, whole if isinstance(answer, Weights | GroupWeights) else MatrixStatistic(seen, values, TASKS))
+    direction = answer_to_direction(answer, whole if isinstance(answer, Weights | GroupWeights) else MatrixStatistic(seen, values, TASKS))
     start = 0
     for name, parameter in named.items():
         grads[name] = direction[start : start + parameter.numel()].view_as(parameter)
@@ -317,7 +317,7 @@ def test_parameters_of_some_of_the_tasks_and_tasks_without_a_graph(spelled: str,
     sizes = (12, 12, 12) if getattr(needs, "groups", "whole") == "layer" else ()
     values = torch.stack([loss.detach() for loss in losses.values()])
     answer = balancer.weigh(MatrixStatistic(seen, values, TASKS, sizes=sizes))
-    expected = direction_of(answer, MatrixStatistic(seen if isinstance(answer, Direction) else matrix, values, TASKS, sizes=sizes))
+    expected = answer_to_direction(answer, MatrixStatistic(seen if isinstance(answer, Direction) else matrix, values, TASKS, sizes=sizes))
     start = 0
     for name, parameter in net.shared.named_parameters():
         if name.startswith("third"):

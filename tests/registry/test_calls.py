@@ -17,8 +17,8 @@ from torch import nn
 
 from polytask.architectures import MMoE
 from polytask.balancing import CAGrad, Equal, Fixed
-from polytask.balancing.wrappers import Refreshed, Smoothed
-from polytask.encoders import MLP, Wrapped
+from polytask.balancing.wrappers import SmoothWeights, UpdateEvery
+from polytask.encoders import MLP, ModuleEncoder
 from polytask.errors import ConfigError
 from polytask.registry import Component, ComponentSpec, call_of, find, load, names, specs_of, spelled, spelled_as
 from polytask.registry.calls import Call, named_options
@@ -100,7 +100,7 @@ def test_wrapped_balancers_too(wrapper: str, name: str, data: st.DataObject) -> 
     inner = load(find("balancer", name))(**options_for(find("balancer", name), data.draw))
     kind = load(find("balancer wrapper", wrapper))
     extra = {"preference": {"a": 1.0}} if wrapper == "preferred" else {}
-    made = Smoothed(kind(inner, **extra), a=data.draw(st.floats(0, 0.99)))
+    made = SmoothWeights(kind(inner, **extra), decay=data.draw(st.floats(0, 0.99)))
     assert str(made).startswith(f"smoothed(a={made.a!r}):{wrapper}")
     for text in (str(made), repr(made)):
         again = resolve("balancer", text).build()
@@ -128,8 +128,8 @@ def test_plain_data_is_read_back_as_it_was(value: Any) -> None:
         (CAGrad(0.3), "CAGrad(0.3)", "cagrad(c=0.3)"),
         (Equal(), "Equal()", "equal"),
         (Fixed({"a": 1}), "Fixed({'a': 1})", "fixed(weights={a: 1})"),
-        (Smoothed(CAGrad(c=0.4), a=0.5), "Smoothed(CAGrad(c=0.4), a=0.5)", "smoothed(a=0.5):cagrad(c=0.4)"),
-        (Refreshed(balancer=Smoothed(Equal())), "Refreshed(balancer=Smoothed(Equal()))", "refreshed:smoothed:equal"),
+        (SmoothWeights(CAGrad(c=0.4), decay=0.5), "Smoothed(CAGrad(c=0.4), a=0.5)", "smoothed(a=0.5):cagrad(c=0.4)"),
+        (UpdateEvery(balancer=SmoothWeights(Equal())), "Refreshed(balancer=Smoothed(Equal()))", "refreshed:smoothed:equal"),
         (MLP((4,), hidden=(8, 6)), "MLP((4,), hidden=(8, 6))", "mlp(hidden=(8, 6))"),
         (MMoE(MLP((4,)), ("a", "b"), experts=3), "MMoE(MLP((4,)), ('a', 'b'), experts=3)", "mmoe(experts=3)"),
         (Regression(name="a"), "Regression(name='a')", "regression"),
@@ -148,7 +148,7 @@ def test_copies_and_changes_keep_the_call() -> None:
     encoder = MLP((4,), hidden=(8,))
     for again in (copy.deepcopy(encoder), copy.copy(encoder)):
         assert repr(again) == repr(encoder)
-    balancer = copy.deepcopy(Smoothed(CAGrad(c=0.3)))
+    balancer = copy.deepcopy(SmoothWeights(CAGrad(c=0.3)))
     assert str(balancer) == "smoothed:cagrad(c=0.3)"
     task = replace(Regression(name="a"), mean=1.0)
     assert repr(task) == "Regression(name='a', mean=1.0)"
@@ -163,7 +163,7 @@ def test_a_call_keeps_what_was_given_when_it_was_given() -> None:
 
 def test_a_call_keeps_nothing_alive_and_adds_nothing_to_the_state() -> None:
     encoder = MLP((4,), hidden=(8,))
-    wrapped = Wrapped(nn.Sequential(nn.Linear(4, 2)), (4,))
+    wrapped = ModuleEncoder(nn.Sequential(nn.Linear(4, 2)), (4,))
     assert vars(wrapped)["_made_with"][0][0] is not wrapped.module
     assert all("made" not in name for name in {**encoder.state_dict(), **dict(wrapped.named_modules())})
     assert repr(wrapped) == "Wrapped(<Sequential>, (4,))"
@@ -195,7 +195,7 @@ def test_calls_of_the_outermost_class_alone_are_kept() -> None:
 
 def test_what_is_no_plain_data_is_refused_in_one_line() -> None:
     with pytest.raises(ConfigError, match=r"only numbers, texts, lists and mappings .*found <Sequential>.*import path") as caught:
-        spelled(call_of(Wrapped(nn.Sequential(nn.Linear(4, 2)), (4,))))
+        spelled(call_of(ModuleEncoder(nn.Sequential(nn.Linear(4, 2)), (4,))))
     assert "\n" not in str(caught.value)
 
 

@@ -67,7 +67,7 @@ def test_what_another_process_cannot_import(clean: None, tmp_path: Path, monkeyp
     assert "\n" not in str(caught.value)
     add_import_path(".")
     check_importable("beside_the_data:Mine", "arm 'mine'")
-    check_importable("polytask.balancing.equal:Equal", "arm 'equal'")
+    check_importable("polytask.balancing.loss_based.equal:Equal", "arm 'equal'")
 
 
 def test_a_module_that_fails_is_one_line(clean: None, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_two_packages_of_one_name_are_refused_on_use(offered: Any, theirs: str, 
 
 def test_what_ships_keeps_its_name(offered: Any) -> None:
     offered(balancer__equal="nowhere.at.all:Equal")
-    assert find("balancer", "equal").target == "polytask.balancing.equal:Equal"
+    assert find("balancer", "equal").target == "polytask.balancing.loss_based.equal:Equal"
 
 
 def test_a_class_declares_itself(theirs: str) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from polytask.balancing import CAGrad, Equal
 from polytask.balancing.factory import balancer_named
-from polytask.balancing.wrappers import Smoothed, Wrapper
+from polytask.balancing.wrappers import SmoothWeights, Wrapper
 from polytask.encoders import MLP
 from polytask.errors import ConfigError
 from polytask.registry import ComponentSpec, register
@@ -25,7 +25,7 @@ from polytask.training.callback import Callback
         "cagrad(c=0.3)",
         "CAGrad(c=0.3)",
         "CAGrad(0.3)",
-        "polytask.balancing.cagrad:CAGrad(0.3)",
+        "polytask.balancing.gradient_based.cagrad:CAGrad(0.3)",
         "  cagrad( c = 0.3 ) ",
         CAGrad(c=0.3),
         CAGrad(0.3),
@@ -44,7 +44,7 @@ def test_a_class_is_itself_with_its_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["smoothed(a=0.5):cagrad(c=0.3)", "Smoothed(CAGrad(c=0.3), a=0.5)", Smoothed(CAGrad(c=0.3), a=0.5)], ids=str
+    "given", ["smoothed(a=0.5):cagrad(c=0.3)", "Smoothed(CAGrad(c=0.3), a=0.5)", SmoothWeights(CAGrad(c=0.3), decay=0.5)], ids=str
 )
 def test_wrappers_hold_what_they_wrap(given: Any) -> None:
     found = resolve("balancer", given)
@@ -111,7 +111,7 @@ def test_classes_that_are_handed_in_are_no_imports(theirs: str) -> None:
 def test_registered_names_are_no_imports(theirs: str) -> None:
     register("balancer", "theirs", f"{theirs}:Mine")
     assert resolve("balancer", "theirs", imports=False).name == "theirs"
-    assert resolve("balancer", "polytask.balancing.cagrad:CAGrad", imports=False).name == "cagrad"
+    assert resolve("balancer", "polytask.balancing.gradient_based.cagrad:CAGrad", imports=False).name == "cagrad"
 
 
 class Incomplete(Equal.__mro__[1]):  # type: ignore[misc] # Balancer, which Equal derives from
@@ -125,14 +125,14 @@ class Incomplete(Equal.__mro__[1]):  # type: ignore[misc] # Balancer, which Equa
         ("balancer", MLP, "balancer: a balancer is needed (found the class MLP, an encoder)"),
         ("encoder", Equal(), "encoder: an encoder is needed (found a balancer, Equal)"),
         ("encoder", nn.Linear(2, 2), "an encoder is needed (found the PyTorch module Linear)"),
-        ("encoder", nn.Linear(2, 2), "Wrap it: polytask.encoders.wrapped.Wrapped"),
+        ("encoder", nn.Linear(2, 2), "Wrap it: polytask.encoders.module_encoder.ModuleEncoder"),
         ("balancer", torch, "(found the module torch)"),
         ("balancer", 3, "(found 3)"),
         ("balancer", None, "(found None)"),
         ("balancer", "polytask.encoders.mlp:MLP", "a balancer is needed (found the class MLP, an encoder)"),
         ("balancer", "nowhere.at.all:Mine", "No module named 'nowhere'"),
         ("balancer", "math:Mine", "the module has no such class"),
-        ("balancer", "polytask.balancing.cagrad:CAGrd", "Did you mean 'CAGrad'"),
+        ("balancer", "polytask.balancing.gradient_based.cagrad:CAGrd", "Did you mean 'CAGrad'"),
         ("balancer", "CAGrd(c=1)", "Did you mean 'cagrad'"),
         ("balancer", "cagrad(d=1)", "these options do not fit (found 'd')"),
         ("balancer", "CAGrad(0.1, 1, 2)", "these arguments do not fit"),

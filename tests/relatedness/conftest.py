@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polytask.architectures import MultiTaskModel
-from polytask.data import Normalisation, Source
+from polytask.data import Normalization, Source
 from polytask.encoders import Encoder
-from polytask.relatedness.glance import Glance
+from polytask.relatedness.step_snapshot import StepSnapshot
 from polytask.tasks import Regression
-from polytask.training.fit import make_loop
-from polytask.training.loop import Loop
-from polytask.training.preparation import Batch
+from polytask.training.fit_model import build_loop
+from polytask.training.loop.training_loop import TrainingLoop
+from polytask.training.preparation.prepared_data import Batch
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class ByHand:
         x, W = random.normal(size=(rows, 3)), random.normal(size=(3, features))
         return cls(x, {name: random.normal(size=rows) for name in names}, W, {name: random.normal(size=features) for name in names})
 
-    def loop(self, **choices: Any) -> Loop:
+    def loop(self, **choices: Any) -> TrainingLoop:
         """Of the network, before its first step."""
         tasks = [Regression(name=name) for name in self.y]
         random = np.random.default_rng(0)
@@ -75,19 +75,19 @@ class ByHand:
                 last: Any = list(model.head(name).modules())[-1]
                 last.weight.copy_(torch.from_numpy(head[None]))
                 last.bias.zero_()
-        loop, _ = make_loop(model, [source], **{"lr": 0.05, "optimizer": "SGD", "threads": 1, **choices})
+        loop, _ = build_loop(model, [source], **{"lr": 0.05, "optimizer": "SGD", "threads": 1, **choices})
         return loop
 
     @property
     def batch(self) -> dict[str, Batch]:
         """The rows as they are, of which neither inputs nor targets are scaled."""
         targets = {name: torch.from_numpy(y.astype("float32")) for name, y in self.y.items()}
-        plain = Normalisation((0.0,) * self.x.shape[1], (1.0,) * self.x.shape[1])
+        plain = Normalization((0.0,) * self.x.shape[1], (1.0,) * self.x.shape[1])
         return {"rows": Batch("rows", torch.from_numpy(self.x.astype("float32")), targets, dict.fromkeys(targets), plain)}
 
-    def glance(self, **choices: Any) -> Glance:
+    def glance(self, **choices: Any) -> StepSnapshot:
         """A look at all rows."""
-        return Glance(self.loop(**choices), self.batch)
+        return StepSnapshot(self.loop(**choices), self.batch)
 
     def loss(self, task: str, W: Floats) -> float:
         """L_t with another encoder."""

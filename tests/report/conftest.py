@@ -158,7 +158,7 @@ def make(folder: Path, run: Run) -> Path:
         name: {"lr": 0.001, f"{name} in": name},
         "arms": list(run.arms),
         "freeze": [],
-        "clip": None,
+        "max_grad_norm": None,
         "quiet": True,
     }
     (folder / "run.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
@@ -202,7 +202,7 @@ def cost_content() -> Callable[[Run], dict[str, Any]]:
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the extra `charts` were not installed."""
-    monkeypatch.setattr("polytask.report.charts.has_charts", lambda: False)
+    monkeypatch.setattr("polytask.report.pages.charts.has_charts", lambda: False)
 
 
 @pytest.fixture(scope="session")

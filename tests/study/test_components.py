@@ -20,7 +20,7 @@ from polytask.encoders import MLP
 from polytask.errors import ConfigError, StorageError
 from polytask.registry import importing, registered
 from polytask.storage import read_yaml
-from polytask.study import Result, Study, StudyConfig, checked
+from polytask.studies import Study, StudyConfig, StudyResult, checked
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 FEW: dict[str, Any] = {"seeds": 2, "training": {"epochs": 2, "patience": None}}
@@ -79,7 +79,7 @@ def test_a_study_of_what_users_have_written(parts: Any, arms: list[Any], tmp_pat
         _fed_back(parts, tmp_path, result)
 
 
-def _fed_back(parts: Any, tmp_path: Path, result: Result) -> None:
+def _fed_back(parts: Any, tmp_path: Path, result: StudyResult) -> None:
     """A run.yaml repeats the study where its import paths are allowed; its bytes are the same."""
     written = read_yaml(tmp_path / "run" / "run.yaml")
     with pytest.raises(ConfigError, match=r"run.yaml, arms: import paths .* not followed \(found users_parts:Mine\).*--allow-imports"):
@@ -225,7 +225,7 @@ def test_an_arm_refuses_what_cannot_travel(parts: Any) -> None:
 def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Path) -> None:
     """A run goes on from its run.yaml: who can write there could have it import anything."""
     with pytest.raises(KeyboardInterrupt):
-        study(arms=["single", "equal"], workers=1).run(tmp_path / "run", watch=_stop)
+        study(arms=["single", "equal"], workers=1).run(tmp_path / "run", progress=_stop)
     config = tmp_path / "run" / "run.yaml"
     content = read_yaml(config)
     content["encoder"] = "users_parts:Narrow"

@@ -18,9 +18,9 @@ import torch
 import polytask as pt
 from polytask.data import Source
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation import find_metric, measure, relative, trivial_outcome
-from polytask.evaluation.influence import unit_values
-from polytask.tasks import Custom, Outcome, Runs, loss_of, task_from_dict
+from polytask.metrics import compute_metrics, find_metric, relative_score, trivial_predictions
+from polytask.metrics.influence_functions import unit_contributions
+from polytask.tasks import Custom, Outcome, Runs, masked_loss, task_from_dict
 
 OWN = Path(__file__).parent / "own"
 
@@ -64,7 +64,7 @@ def table(rows: int = 300, seed: int = 0) -> Source:
 def test_the_loss_is_the_mean_of_the_function_over_labelled_units(place: Custom, own: ModuleType) -> None:
     values, labelled = place.encode(points(4))
     outputs = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    loss = loss_of(place, outputs, torch.from_numpy(values), torch.from_numpy(labelled))
+    loss = masked_loss(place, outputs, torch.from_numpy(values), torch.from_numpy(labelled))
     assert loss is not None
     expected = own.distance(outputs, torch.from_numpy(values))[[0, 2, 3]]
     assert (loss.count, loss.mean.item()) == (3, pytest.approx(expected.mean().item(), rel=1e-6))
@@ -81,9 +81,9 @@ def test_labels_and_predictions_of_several_numbers_are_rows_of_one_text(place: C
 
 def test_metrics_are_the_function_and_the_mean_loss(place: Custom, own: ModuleType) -> None:
     outcome = Outcome(np.array(["0.0 0.0", "1.0 0.0"], dtype=object), np.array(["3.0 4.0", "1.0 1.0"], dtype=object))
-    assert measure(outcome, place.measures) == {"median_distance": 3.0, "mean-loss": 13.0}
+    assert compute_metrics(outcome, place.measures) == {"median_distance": 3.0, "mean-loss": 13.0}
     mean_loss = find_metric(place.measures[1])
-    assert unit_values(mean_loss, outcome.targets, Runs(outcome.predictions[None])).tolist() == [[25.0, 1.0]]
+    assert unit_contributions(mean_loss, outcome.targets, Runs(outcome.predictions[None])).tolist() == [[25.0, 1.0]]
 
 
 def test_a_metric_that_polytask_knows_goes_by_its_name(own: ModuleType) -> None:
@@ -96,29 +96,29 @@ def test_a_metric_that_polytask_knows_goes_by_its_name(own: ModuleType) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_no_other_constant_has_a_smaller_loss_on_the_training_targets(price: Custom, seed: int) -> None:
     targets = np.random.default_rng(seed).exponential(3, size=40)
-    found = trivial_outcome(price, targets, targets)
+    found = trivial_predictions(price, targets, targets)
     assert len(set(found.predictions.tolist())) == 1
-    ours = measure(found, price.measures)["mean-loss"]
-    others = [measure(Outcome(targets, np.full(40, other)), price.measures)["mean-loss"] for other in np.linspace(0, 12, 200)]
+    ours = compute_metrics(found, price.measures)["mean-loss"]
+    others = [compute_metrics(Outcome(targets, np.full(40, other)), price.measures)["mean-loss"] for other in np.linspace(0, 12, 200)]
     assert ours <= min(others) + 1e-9
 
 
 def test_the_trivial_predictor_may_be_given(own: ModuleType) -> None:
     task = Custom(name="price", loss=own.huber, metric=own.median_error, higher_is_better=False, trivial=own.median_of)
-    assert trivial_outcome(task, np.array([1.0, 2.0, 9.0]), np.zeros(2)).predictions.tolist() == [2.0, 2.0]
+    assert trivial_predictions(task, np.array([1.0, 2.0, 9.0]), np.zeros(2)).predictions.tolist() == [2.0, 2.0]
 
 
 def test_a_search_that_leads_nowhere_ends_where_it_began() -> None:
     """The loss falls for ever: there is no best constant."""
     task = Custom(name="price", loss=lambda z, y: -z.squeeze(1).exp() * (1 + 0 * y), metric="mae")
-    assert trivial_outcome(task, np.array([1.0, 3.0]), np.zeros(1)).predictions.tolist() == [2.0]
+    assert trivial_predictions(task, np.array([1.0, 3.0]), np.zeros(1)).predictions.tolist() == [2.0]
 
 
 def test_without_a_best_value_the_relative_score_is_in_units_of_the_trivial_predictor(price: Custom, place: Custom) -> None:
     known, unknown = find_metric(price.measures[0]), find_metric(place.measures[0])
-    assert relative(known, 1.0, 4.0) == relative(unknown, 1.0, 4.0) == 0.75
-    assert relative(unknown, -2.0, -1.0) == 1.0
-    assert relative(unknown, 3.0, 0.0) == -3.0
+    assert relative_score(known, 1.0, 4.0) == relative_score(unknown, 1.0, 4.0) == 0.75
+    assert relative_score(unknown, -2.0, -1.0) == 1.0
+    assert relative_score(unknown, 3.0, 0.0) == -3.0
 
 
 def test_it_trains_and_predicts(price: Custom, place: Custom) -> None:
@@ -150,7 +150,7 @@ def test_what_cannot_be_is_refused_in_one_line(own: ModuleType, options: dict[st
 def test_a_loss_that_is_no_loss_per_unit_is_refused(own: ModuleType) -> None:
     task = Custom(name="price", loss=lambda outputs, targets: (outputs.squeeze(1) - targets).square().mean(), metric="mae")
     with pytest.raises(ConfigError, match=r"one number per unit, here 3 .*reduction='none'"):
-        loss_of(task, torch.zeros(3, 1), torch.zeros(3), None)
+        masked_loss(task, torch.zeros(3, 1), torch.zeros(3), None)
 
 
 @pytest.mark.parametrize(("label", "found"), [((1.0,), r"\(1.0,\)"), (2.0, "2.0"), (("a", 1.0), "'a'")])
@@ -186,8 +186,8 @@ def test_plain_data_have_the_paths_and_what_comes_from_them_imports_nothing(pric
     assert [getattr(metric, "name", metric) for metric in loaded.measures] == ["median_error", "mean-loss"]
     assert loaded.to_dict() == plain
     for use in (
-        lambda: loss_of(loaded, torch.zeros(1, 1), torch.zeros(1), None),
-        lambda: measure(Outcome(np.zeros(1), np.zeros(1)), loaded.measures),
+        lambda: masked_loss(loaded, torch.zeros(1, 1), torch.zeros(1), None),
+        lambda: compute_metrics(Outcome(np.zeros(1), np.zeros(1)), loaded.measures),
     ):
         with pytest.raises(ConfigError, match="what comes from a file imports no function"):
             use()

@@ -12,9 +12,9 @@ import pytest
 
 import polytask as pt
 from polytask.data import Source
-from polytask.evaluation import measure, metric_of, trivial_outcome
+from polytask.metrics import compute_metrics, metric_of, trivial_predictions
 from polytask.registry import Row, task_kinds
-from polytask.report.contents import read_contents
+from polytask.report.contents.run_contents import read_contents
 from polytask.tasks import task_from_dict
 
 OWN = Path(__file__).parent / "own"
@@ -75,10 +75,10 @@ def test_a_table_has_it_by_its_name(angle: ModuleType) -> None:
 
 def test_its_trivial_predictor_and_its_metric_are_its_own(angle: ModuleType) -> None:
     task = angle.Angle(name="wind")
-    blind = trivial_outcome(task, np.array([350.0, 50.0]), np.array([290.0]))
+    blind = trivial_predictions(task, np.array([350.0, 50.0]), np.array([290.0]))
     assert blind.predictions == pytest.approx([20.0])
     assert metric_of(task) is angle.ANGULAR_ERROR
-    assert measure(blind, task.measures) == pytest.approx({"angular-error": 90.0})
+    assert compute_metrics(blind, task.measures) == pytest.approx({"angular-error": 90.0})
 
 
 def test_nobody_takes_a_column_for_it(angle: ModuleType) -> None:

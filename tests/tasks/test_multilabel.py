@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import DataError
-from polytask.tasks import Binary, Multilabel, loss_of
+from polytask.tasks import Binary, Multilabel, masked_loss
 
 TASK = Multilabel(name="topics", classes=("a", "b", "c"))
 SETS = st.sets(st.sampled_from(["a", "b", "c"]))
@@ -76,7 +76,7 @@ def test_the_loss_is_that_of_independent_labels() -> None:
 
 def test_the_loss_is_the_mean_over_rows_and_not_over_cells() -> None:
     z, y = torch.zeros(4, 3), torch.zeros(4, 3)
-    loss = loss_of(TASK, z, y, torch.tensor([True, True, False, True]))
+    loss = masked_loss(TASK, z, y, torch.tensor([True, True, False, True]))
     assert loss is not None
     assert loss.count == 3
     assert loss.mean.item() == pytest.approx(3 * np.log(2), rel=1e-6)
@@ -85,7 +85,7 @@ def test_the_loss_is_the_mean_over_rows_and_not_over_cells() -> None:
 def test_as_many_rows_as_classes_are_still_rows() -> None:
     """A mask of rows must not be taken for one of columns."""
     z = torch.zeros(3, 3, requires_grad=True)
-    loss = loss_of(TASK, z, torch.ones(3, 3), torch.tensor([True, False, False]))
+    loss = masked_loss(TASK, z, torch.ones(3, 3), torch.tensor([True, False, False]))
     assert loss is not None
     loss.sum.backward()  # type: ignore[no-untyped-call]
     assert z.grad is not None

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import ConfigError, DataError
-from polytask.evaluation.entities import entities, entity_counts
-from polytask.tasks import Tagging, loss_of, task_from_dict
+from polytask.metrics.entity_metrics import entity_counts, find_entities
+from polytask.tasks import Tagging, masked_loss, task_from_dict
 
 TASK = Tagging(name="slots", classes=("O", "B-a", "I-a"))
 LABELS = np.array([["O", "B-a", "I-a"], ["B-a", None, "O"], [None, None, None]], dtype=object)
@@ -30,7 +30,7 @@ def test_a_row_s_tags_are_one_text_with_dashes_for_gaps() -> None:
 def test_the_loss_is_the_mean_over_labelled_tokens() -> None:
     values, labelled = (torch.from_numpy(part) for part in TASK.encode(LABELS))
     outputs = torch.randn(3, 3, 3, dtype=torch.float64, requires_grad=True)
-    loss = loss_of(TASK, outputs, values, labelled)
+    loss = masked_loss(TASK, outputs, values, labelled)
     assert loss is not None
     by_hand = [-torch.log_softmax(outputs[row, token], 0)[values[row, token]] for row, token in np.argwhere(labelled.numpy())]
     assert loss.count == len(by_hand) == 5
@@ -41,7 +41,7 @@ def test_the_loss_is_the_mean_over_labelled_tokens() -> None:
 
 def test_no_labelled_token_is_absence() -> None:
     values, labelled = (torch.from_numpy(part) for part in TASK.encode(LABELS[2:]))
-    assert loss_of(TASK, torch.randn(1, 3, 3), values, labelled) is None
+    assert masked_loss(TASK, torch.randn(1, 3, 3), values, labelled) is None
 
 
 def test_predictions_end_where_the_sentence_does() -> None:
@@ -70,14 +70,14 @@ TAGS = st.lists(st.sampled_from(["O", "B-x", "I-x", "B-y", "I-y"]), max_size=8)
 
 @given(TAGS)
 def test_entities_partition_what_is_inside(tags: list[str]) -> None:
-    covered = [place for _, start, end in entities(tags) for place in range(start, end)]
+    covered = [place for _, start, end in find_entities(tags) for place in range(start, end)]
     assert covered == [place for place, tag in enumerate(tags) if tag != "O"]
-    assert all({tag[2:] for tag in tags[start:end]} == {name} for name, start, end in entities(tags))
+    assert all({tag[2:] for tag in tags[start:end]} == {name} for name, start, end in find_entities(tags))
 
 
 @given(TAGS)
 def test_entities_begin_with_b_or_after_something_else(tags: list[str]) -> None:
-    starts = {start for _, start, _ in entities(tags)}
+    starts = {start for _, start, _ in find_entities(tags)}
     before = ["O", *tags[:-1]]
     assert starts == {n for n, tag in enumerate(tags) if tag[0] == "B" or (tag[0] == "I" and before[n][1:] != tag[1:])}
 
@@ -86,9 +86,9 @@ def test_entities_begin_with_b_or_after_something_else(tags: list[str]) -> None:
 def test_counts_are_those_of_sets(rows: list[tuple[list[str], list[str]]]) -> None:
     pairs = [(a[: min(len(a), len(b))], b[: min(len(a), len(b))]) for a, b in rows]
     right, claimed, actual = entity_counts([" ".join(a) for a, _ in pairs], [" ".join(b) for _, b in pairs])
-    assert right.tolist() == [len(set(entities(a)) & set(entities(b))) for a, b in pairs]
-    assert claimed.tolist() == [len(list(entities(b))) for _, b in pairs]
-    assert actual.tolist() == [len(list(entities(a))) for a, _ in pairs]
+    assert right.tolist() == [len(set(find_entities(a)) & set(find_entities(b))) for a, b in pairs]
+    assert claimed.tolist() == [len(list(find_entities(b))) for _, b in pairs]
+    assert actual.tolist() == [len(list(find_entities(a))) for a, _ in pairs]
 
 
 def test_the_worked_example_of_the_shared_task() -> None:

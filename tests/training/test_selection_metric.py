@@ -13,7 +13,7 @@ import polytask as pt
 from polytask.data import Source
 from polytask.errors import ConfigError, DataError
 from polytask.tasks import Binary, Regression, Task
-from polytask.training import Run
+from polytask.training import FitResult
 
 QUICK: dict[str, Any] = {"epochs": 12, "batch_size": 20, "threads": 1, "lr": 0.05, "patience": None}
 
@@ -24,12 +24,12 @@ def table(rows: int = 200) -> Source:
     return Source("table", x, {"churn": (x[:, 0] + random.normal(size=rows) > 0).astype(int), "value": x[:, 1] + random.normal(size=rows)})
 
 
-def trained(*tasks: Task) -> Run:
+def trained(*tasks: Task) -> FitResult:
     torch.manual_seed(1)
     return pt.fit(pt.MultiTaskModel(pt.encoders.MLP((3,), hidden=(16,)), tasks), [table()], **QUICK)
 
 
-def curve(run: Run, task: str, metric: str) -> pd.Series[float]:
+def curve(run: FitResult, task: str, metric: str) -> pd.Series[float]:
     rows = run.history[(run.history["split"] == "validation") & (run.history["task"] == task) & (run.history["name"] == metric)]
     return rows.set_index("epoch")["value"]
 

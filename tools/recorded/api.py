@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 import polytask as pt
-from polytask.data import Columns, Source, Words
+from polytask.data import Source, TablePreprocessor, WordTokenizer
 from polytask.registry import find, load, names
 from polytask.registry.parsing import parse_component, parse_options
 from recorded.data import Problem
@@ -50,7 +50,7 @@ def fit(problem: Problem, encoder: str, architecture: str, balancer: str, traini
     tasks = tuple(_component("task kind", kind, name=name) for name, kind in problem.tasks.items())
     torch.manual_seed(0)  # what a component draws when it is made, and its start does not draw again
     network = _component("encoder", encoder, input_shape=sources[0].inputs.shape[1:])
-    model = pt.MultiTaskModel(network, tasks, architecture=architecture, hidden=(4,), initialisation="framework", seed=0)
+    model = pt.MultiTaskModel(network, tasks, architecture=architecture, hidden=(4,), initialization="framework", seed=0)
     options = {"threads": 1, "precision": "float32", "patience": None, **parse_options(f"training({training})")}
     run = pt.fit(model, sources, balancer, seed=0, **options)
     counted = {"relative": run.relative, "best_epoch": run.best_epoch, "epochs": run.epochs, "steps": run.steps, "rows": run.rows}
@@ -80,7 +80,7 @@ def command(arguments: Sequence[str], folder: Path, source: Path) -> None:
 def _source(name: str, inputs: Any, labels: Mapping[str, Any]) -> Source:  # noqa: ANN401 - an array, texts or a frame
     if isinstance(inputs, np.ndarray):
         return Source(name, inputs, labels)
-    coding = Columns.fit(inputs) if isinstance(inputs, pd.DataFrame) else Words.fit(inputs)
+    coding = TablePreprocessor.fit(inputs) if isinstance(inputs, pd.DataFrame) else WordTokenizer.fit(inputs)
     return Source(name, coding.encode(inputs), labels, coding=coding)
 
 

@@ -1,33 +1,33 @@
 """Architectures: how tasks share encoders. One file per way of sharing; a row each in the registry."""
 
-from polytask.architectures.adapters import Adapters, FiLM
-from polytask.architectures.aitm import AITM
+from polytask.architectures.adapters.bottleneck_adapters import Adapters, FiLM
+from polytask.architectures.adapters.lora import LoRA
 from polytask.architectures.architecture import Architecture
-from polytask.architectures.branching import LearnedBranching
-from polytask.architectures.cgc import CGC
-from polytask.architectures.constrained import Constrained
-from polytask.architectures.cost import Cost, cost_of
-from polytask.architectures.cross_stitch import CrossStitch
-from polytask.architectures.dselect_k import DSelectK
-from polytask.architectures.esmm import ESMM
-from polytask.architectures.graph import TaskGraph
-from polytask.architectures.hard import HardSharing
-from polytask.architectures.heads import head
-from polytask.architectures.layers import OwnLayers, layers_of
-from polytask.architectures.lora import LoRA
-from polytask.architectures.mmoe import MMoE
-from polytask.architectures.model import MultiTaskModel, architecture_named
-from polytask.architectures.mtan import MTAN
-from polytask.architectures.nddr import NDDR
-from polytask.architectures.picture import Part, parts_of, picture_of
-from polytask.architectures.plan import EncoderPlan, NetworkPlan
-from polytask.architectures.ple import PLE
-from polytask.architectures.recon import Recon
-from polytask.architectures.rotated import RotatedSharing
-from polytask.architectures.separate import Separate
-from polytask.architectures.sluice import Sluice
-from polytask.architectures.sparse_experts import SparseExperts
-from polytask.architectures.stems import Stem
+from polytask.architectures.experts.cgc import CGC
+from polytask.architectures.experts.dselect_k import DSelectK
+from polytask.architectures.experts.mmoe import MMoE
+from polytask.architectures.experts.ple import PLE
+from polytask.architectures.experts.sparse_experts import SparseExperts
+from polytask.architectures.hard_sharing.branching import LearnedBranching
+from polytask.architectures.hard_sharing.hard import HardSharing
+from polytask.architectures.hard_sharing.recon import Recon
+from polytask.architectures.hard_sharing.rotated import RotatedSharing
+from polytask.architectures.hard_sharing.task_layers import TaskLayers, parametrized_layers
+from polytask.architectures.network.model_cost import ModelCost, measure_cost
+from polytask.architectures.network.multi_task_model import MultiTaskModel, build_architecture
+from polytask.architectures.network.network_plan import EncoderPlan, NetworkPlan
+from polytask.architectures.network.sharing_diagram import NetworkPart, draw_sharing, network_parts
+from polytask.architectures.network.source_stems import Stem
+from polytask.architectures.network.task_heads import build_head
+from polytask.architectures.soft_sharing.constrained import Constrained
+from polytask.architectures.soft_sharing.cross_stitch import CrossStitch
+from polytask.architectures.soft_sharing.mtan import MTAN
+from polytask.architectures.soft_sharing.nddr import NDDR
+from polytask.architectures.soft_sharing.separate import Separate
+from polytask.architectures.soft_sharing.sluice import Sluice
+from polytask.architectures.task_graphs.aitm import AITM
+from polytask.architectures.task_graphs.esmm import ESMM
+from polytask.architectures.task_graphs.task_graph import TaskGraph
 
 __all__ = [
     "AITM",
@@ -39,7 +39,6 @@ __all__ = [
     "Adapters",
     "Architecture",
     "Constrained",
-    "Cost",
     "CrossStitch",
     "DSelectK",
     "EncoderPlan",
@@ -48,10 +47,10 @@ __all__ = [
     "LearnedBranching",
     "LoRA",
     "MMoE",
+    "ModelCost",
     "MultiTaskModel",
+    "NetworkPart",
     "NetworkPlan",
-    "OwnLayers",
-    "Part",
     "Recon",
     "RotatedSharing",
     "Separate",
@@ -59,10 +58,11 @@ __all__ = [
     "SparseExperts",
     "Stem",
     "TaskGraph",
-    "architecture_named",
-    "cost_of",
-    "head",
-    "layers_of",
-    "parts_of",
-    "picture_of",
+    "TaskLayers",
+    "build_architecture",
+    "build_head",
+    "draw_sharing",
+    "measure_cost",
+    "network_parts",
+    "parametrized_layers",
 ]

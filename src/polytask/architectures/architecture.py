@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from polytask.encoders import Encoder
-from polytask.encoders.mode import evaluating
+from polytask.encoders.evaluation_mode import eval_mode
 from polytask.registry import Component
 from polytask.tasks import Task
 
-Start = tuple[str | int, ...]
+StreamName = tuple[str | int, ...]
 
 
 class ConflictCount(NamedTuple):
@@ -23,13 +23,13 @@ class ConflictCount(NamedTuple):
 
     Attributes:
         layers: Per layer its parameters.
-        severity: Two gradients conflict in a layer where their cosine is below this.
+        conflict_threshold: Two gradients conflict in a layer where their cosine is below this.
         epochs: How long the copy is trained.
         adopt: Takes per layer the share of conflicts, changes the network accordingly, and says how it is spelled from then on.
     """
 
     layers: Mapping[str, Sequence[nn.Parameter]]
-    severity: float
+    conflict_threshold: float
     epochs: int
     adopt: Callable[[Mapping[str, float]], str]
 
@@ -38,7 +38,7 @@ class Architecture(Component, nn.Module, ABC):
     """How tasks share encoders: inputs of one source in, features per task out.
 
     A way of sharing implements `width` and `forward`, and the hooks `starts`, `penalty` and `sharing` if it has several
-    encoders, a penalty, or weights that say how much is shared; `outputs`, `reached_heads` and `head_width` if heads depend on heads.
+    encoders, a penalty, or weights that say how much is shared; `outputs`, `reachable_heads` and `head_width` if heads depend on heads.
 
     Args:
         tasks: The names of the tasks.
@@ -55,14 +55,14 @@ class Architecture(Component, nn.Module, ABC):
         self.register_buffer("example", encoder.example(2), persistent=False)
 
     @classmethod
-    def options_without(cls, options: Mapping[str, Any], absent: Collection[str]) -> dict[str, Any]:
+    def options_without_tasks(cls, options: Mapping[str, Any], absent_tasks: Collection[str]) -> dict[str, Any]:
         """The options of a network that has not these tasks: those that name tasks leave them out.
 
         Args:
             options: Of a network that has them.
-            absent: Names of tasks.
+            absent_tasks: Names of tasks.
         """
-        del absent
+        del absent_tasks
         return dict(options)
 
     @abstractmethod
@@ -86,14 +86,14 @@ class Architecture(Component, nn.Module, ABC):
         """Outputs (N, task.outputs) per task that features are given for: here every head's own."""
         return {task: heads[task](values) for task, values in features.items()}
 
-    def reached_heads(self, task: str) -> tuple[str, ...]:
+    def reachable_heads(self, task: str) -> tuple[str, ...]:
         """The tasks whose heads this task's loss can reach: here its own alone."""
         return (task,)
 
-    whole_heads: ClassVar[bool] = True
+    heads_fully_shared: ClassVar[bool] = True
     """Whether other tasks reach all of a head, or all but its last layer."""
 
-    def starts(self) -> Iterator[tuple[Start, nn.Module]]:
+    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """Modules with the name of the random stream from which each starts. The same name is the same start."""
         yield ("architecture",), self
 
@@ -112,16 +112,16 @@ class Architecture(Component, nn.Module, ABC):
         """What it has learned about sharing, by name and task: gates, stitches, distances."""
         return {}
 
-    def tasks_of(self, parameter: str) -> tuple[str, ...]:
+    def tasks_reaching(self, parameter_name: str) -> tuple[str, ...]:
         """Which tasks' losses can reach the parameter of that name."""
-        return self._reach.get(parameter, ())
+        return self._reach.get(parameter_name, ())
 
     @cached_property
     def _reach(self) -> dict[str, tuple[str, ...]]:
         """Per parameter the tasks whose features depend on it, read off the graph of one forward."""
         names = {id(parameter): name for name, parameter in self.named_parameters()}
         frozen = [parameter for parameter in self.parameters() if not parameter.requires_grad]
-        with evaluating(self), torch.random.fork_rng(devices=()), torch.enable_grad():
+        with eval_mode(self), torch.random.fork_rng(devices=()), torch.enable_grad():
             for parameter in frozen:
                 parameter.requires_grad = True
             features = self(self.example, self.tasks)
@@ -129,14 +129,14 @@ class Architecture(Component, nn.Module, ABC):
                 parameter.requires_grad = False
         found: dict[str, tuple[str, ...]] = {}
         for task in self.tasks:
-            for leaf in leaves_of(features[task]):
+            for leaf in autograd_leaf_ids(features[task]):
                 name = names.get(leaf)
                 if name is not None:
                     found[name] = (*found.get(name, ()), task)
         return found
 
 
-def leaves_of(output: Tensor) -> set[int]:
+def autograd_leaf_ids(output: Tensor) -> set[int]:
     """The ids of the leaves of a graph."""
     seen: set[object] = set()
     leaves: set[int] = set()

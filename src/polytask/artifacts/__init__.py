@@ -1,5 +1,5 @@
 """What is shipped: the model folder, and using it."""
 
-from polytask.artifacts.model import Model, load
+from polytask.artifacts.saved_model import SavedModel, load
 
-__all__ = ["Model", "load"]
+__all__ = ["SavedModel", "load"]

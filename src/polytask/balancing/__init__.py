@@ -4,46 +4,46 @@ A method declares what it `needs`, gets a `Statistic`, and answers with weights 
 through the registry (`polytask.registry`), or imported from here.
 """
 
-from polytask.balancing.aligned_mtl import AlignedMTL
-from polytask.balancing.auto_lambda import AutoLambda
-from polytask.balancing.balancer import Answer, AtRepresentations, Balancer, Direction, GroupWeights, Weights, direction_of
-from polytask.balancing.cagrad import CAGrad
-from polytask.balancing.config import ConFIG
-from polytask.balancing.db_mtl import DBMTL
-from polytask.balancing.dual_proj import DualProj
-from polytask.balancing.dwa import DWA
-from polytask.balancing.equal import Equal
-from polytask.balancing.excess_mtl import ExcessMTL
-from polytask.balancing.fairgrad import FairGrad
-from polytask.balancing.famo import FAMO
-from polytask.balancing.fixed import Fixed
-from polytask.balancing.gls import GLS
-from polytask.balancing.graddrop import GradDrop
-from polytask.balancing.gradnorm import GradNorm
-from polytask.balancing.gradvac import GradVac
-from polytask.balancing.imtl import IMTL
-from polytask.balancing.imtl_g import IMTLG
-from polytask.balancing.imtl_l import IMTLL
-from polytask.balancing.matrix import MatrixStatistic, matrix_statistic
-from polytask.balancing.metabalance import MetaBalance
-from polytask.balancing.mgda import MGDA
-from polytask.balancing.moco import MoCo
-from polytask.balancing.modo import MoDo
-from polytask.balancing.momentum_config import MomentumConFIG
-from polytask.balancing.moml import MOML
-from polytask.balancing.nash_mtl import NashMTL
+from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights, answer_to_direction
+from polytask.balancing.bilevel.auto_lambda import AutoLambda
+from polytask.balancing.bilevel.moml import MOML
+from polytask.balancing.building_blocks.feature_rotations import FeatureRotations
+from polytask.balancing.gradient_based.aligned_mtl import AlignedMTL
+from polytask.balancing.gradient_based.cagrad import CAGrad
+from polytask.balancing.gradient_based.conflict_free import ConFIG
+from polytask.balancing.gradient_based.db_mtl import DBMTL
+from polytask.balancing.gradient_based.dual_proj import DualProj
+from polytask.balancing.gradient_based.excess_mtl import ExcessMTL
+from polytask.balancing.gradient_based.fairgrad import FairGrad
+from polytask.balancing.gradient_based.graddrop import GradDrop
+from polytask.balancing.gradient_based.gradnorm import GradNorm
+from polytask.balancing.gradient_based.gradvac import GradVac
+from polytask.balancing.gradient_based.imtl import IMTL
+from polytask.balancing.gradient_based.imtl_g import IMTLG
+from polytask.balancing.gradient_based.metabalance import MetaBalance
+from polytask.balancing.gradient_based.mgda import MGDA
+from polytask.balancing.gradient_based.moco import MoCo
+from polytask.balancing.gradient_based.modo import MoDo
+from polytask.balancing.gradient_based.momentum_conflict_free import MomentumConFIG
+from polytask.balancing.gradient_based.nash_mtl import NashMTL
+from polytask.balancing.gradient_based.pcgrad import PCGrad
+from polytask.balancing.gradient_based.rotograd import RotoGrad
+from polytask.balancing.gradient_based.sdmgrad import SDMGrad
+from polytask.balancing.gradient_based.upgrad import UPGrad
+from polytask.balancing.loss_based.dwa import DWA
+from polytask.balancing.loss_based.equal import Equal
+from polytask.balancing.loss_based.famo import FAMO
+from polytask.balancing.loss_based.fixed import Fixed
+from polytask.balancing.loss_based.gls import GLS
+from polytask.balancing.loss_based.imtl_l import IMTLL
+from polytask.balancing.loss_based.random import Random
+from polytask.balancing.loss_based.scale_invariant import ScaleInvariant
+from polytask.balancing.loss_based.smooth_tchebycheff import SmoothTchebycheff
+from polytask.balancing.loss_based.stch import STCH
+from polytask.balancing.loss_based.uncertainty import Uncertainty
+from polytask.balancing.matrix_statistic import MatrixStatistic, statistic_from_jacobian
 from polytask.balancing.needs import CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
-from polytask.balancing.pcgrad import PCGrad
-from polytask.balancing.random import Random
-from polytask.balancing.rotations import Rotations
-from polytask.balancing.rotograd import RotoGrad
-from polytask.balancing.scale_invariant import ScaleInvariant
-from polytask.balancing.sdmgrad import SDMGrad
-from polytask.balancing.smooth_tchebycheff import SmoothTchebycheff
-from polytask.balancing.statistic import Look, Representation, Statistic
-from polytask.balancing.stch import STCH
-from polytask.balancing.uncertainty import Uncertainty
-from polytask.balancing.upgrad import UPGrad
+from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
 
 __all__ = [
     "DBMTL",
@@ -58,7 +58,6 @@ __all__ = [
     "STCH",
     "AlignedMTL",
     "Answer",
-    "AtRepresentations",
     "AutoLambda",
     "Balancer",
     "CAGrad",
@@ -69,6 +68,7 @@ __all__ = [
     "Equal",
     "ExcessMTL",
     "FairGrad",
+    "FeatureRotations",
     "Fixed",
     "GradDrop",
     "GradNorm",
@@ -76,8 +76,8 @@ __all__ = [
     "Gramian",
     "GroupWeights",
     "Jacobian",
-    "Look",
     "Lookahead",
+    "LookaheadOracle",
     "Losses",
     "MatrixStatistic",
     "MetaBalance",
@@ -91,8 +91,8 @@ __all__ = [
     "PCGrad",
     "Random",
     "Representation",
+    "RepresentationGradients",
     "Representations",
-    "Rotations",
     "RotoGrad",
     "SDMGrad",
     "ScaleInvariant",
@@ -101,6 +101,6 @@ __all__ = [
     "UPGrad",
     "Uncertainty",
     "Weights",
-    "direction_of",
-    "matrix_statistic",
+    "answer_to_direction",
+    "statistic_from_jacobian",
 ]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from polytask.balancing.matrix import matrix_statistic
+from polytask.balancing.matrix_statistic import statistic_from_jacobian
 from polytask.balancing.needs import Needs
 from polytask.balancing.statistic import Statistic
 from polytask.registry import Component
@@ -59,7 +59,7 @@ class Direction:
 
 
 @dataclass(frozen=True)
-class AtRepresentations:
+class RepresentationGradients:
     """A gradient of every representation, which goes on to the shared parameters.
 
     Attributes:
@@ -69,7 +69,7 @@ class AtRepresentations:
     values: tuple[Tensor, ...]
 
 
-Answer = Weights | GroupWeights | Direction | AtRepresentations
+Answer = Weights | GroupWeights | Direction | RepresentationGradients
 
 
 class Balancer(Component, ABC):
@@ -87,15 +87,15 @@ class Balancer(Component, ABC):
     """How many independent batches a step takes."""
     remembers_gradients: bool = False
     """Whether its state is of certain parameters, and means nothing for others."""
-    steps_on: Literal["last", "all"] = "last"
+    step_batches: Literal["last", "all"] = "last"
     """Of several batches, whose gradients are combined: those of the last, or of all together."""
-    looks_again: bool = False
+    uses_after_step: bool = False
     """Whether the losses of the same batches are wanted once more, after the optimizer's step."""
 
     @classmethod
-    def defaults(cls, weights: Mapping[str, float]) -> dict[str, Any]:
+    def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
         """The options of a balancer that was asked for by name alone, given the weight αₜ of every task."""
-        del weights
+        del task_weights
         return {}
 
     def bind(self, network: nn.Module) -> None:
@@ -134,18 +134,18 @@ class Balancer(Component, ABC):
             >>> Equal().aggregate(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
             tensor([1., 2.])
         """
-        statistic = matrix_statistic(jacobian, losses)
-        return direction_of(self.weigh(statistic), statistic)
+        statistic = statistic_from_jacobian(jacobian, losses)
+        return answer_to_direction(self.weigh(statistic), statistic)
 
 
-def direction_of(answer: Answer, statistic: Statistic) -> Tensor:
+def answer_to_direction(answer: Answer, statistic: Statistic) -> Tensor:
     """The direction (P,) that an answer makes of a Jacobian that is at hand.
 
     A representation is taken for the parameters themselves, as in `MatrixStatistic`.
     """
     if isinstance(answer, Direction):
         return answer.values
-    if isinstance(answer, AtRepresentations):
+    if isinstance(answer, RepresentationGradients):
         return torch.cat([values.sum(0).flatten() for values in answer.values])
     jacobian = statistic.jacobian()
     if isinstance(answer, Weights):

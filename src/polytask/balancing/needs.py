@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Groups = Literal["whole", "layer", "matrix"]
+ParameterGrouping = Literal["whole", "layer", "matrix"]
 """How shared parameters are cut into groups: all of them in one, a group per layer, or one per parameter tensor."""
 
 
@@ -38,7 +38,7 @@ class Gramian:
         groups: Of which parameters: one matrix for all, or one per group.
     """
 
-    groups: Groups = "whole"
+    groups: ParameterGrouping = "whole"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Jacobian:
     """
 
     tasks: tuple[str, ...] | None = None
-    groups: Groups = "whole"
+    groups: ParameterGrouping = "whole"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Representation:
     total: Callable[[Tensor], Tensor] = lambda values: values
 
 
-class Look(Protocol):
+class LookaheadOracle(Protocol):
     """Losses and gradients somewhere else: at θ + offset, where θ are all trained parameters, Q numbers in one vector.
 
     Parameters, buffers and random generators are put back after every look.
@@ -83,5 +83,5 @@ class Statistic(Protocol):
         """(T, T) float64 J₁ J₂ᵀ of two independent batches."""
 
     @property
-    def look(self) -> Look:
+    def look(self) -> LookaheadOracle:
         """Losses and gradients at other values of the parameters."""

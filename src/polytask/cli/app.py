@@ -10,18 +10,18 @@ from pathlib import Path
 
 import typer
 
-from polytask.cli.data import app as data_app
-from polytask.cli.evaluate import evaluate
-from polytask.cli.generated import offered_fields, takes_several_words
-from polytask.cli.interrupt import InterruptedRunError
-from polytask.cli.methods import methods
-from polytask.cli.predict import predict
-from polytask.cli.relate import relate
-from polytask.cli.report import report
-from polytask.cli.schema import schema
-from polytask.cli.study import study
+from polytask.cli.commands.data import app as data_app
+from polytask.cli.commands.evaluate import evaluate_command
+from polytask.cli.commands.methods import methods_command
+from polytask.cli.commands.predict import predict_command
+from polytask.cli.commands.relate import relate_command
+from polytask.cli.commands.report import report_command
+from polytask.cli.commands.schema import schema_command
+from polytask.cli.commands.study import study_command
+from polytask.cli.commands.train import train_command
+from polytask.cli.generate_command import offered_fields, takes_several_words
+from polytask.cli.interrupts import InterruptedRunError
 from polytask.cli.table_source import spread
-from polytask.cli.train import train
 from polytask.errors import PolytaskError
 from polytask.options import RelateConfig, StudyConfig, TrainConfig
 
@@ -33,7 +33,7 @@ SEVERAL = frozenset(
 )
 """Options that are followed by any number of words."""
 
-DONE, USER_CAN_MEND, BUG, INTERRUPTED = 0, 2, 70, 130
+EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_INTERRUPTED = 0, 2, 70, 130
 
 app = typer.Typer(
     name="polytask",
@@ -43,18 +43,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("study", no_args_is_help=True)(study)
-app.command("train", no_args_is_help=True)(train)
-app.command("predict", no_args_is_help=True)(predict)
-app.command("evaluate", no_args_is_help=True)(evaluate)
-app.command("relate", no_args_is_help=True)(relate)
-app.command("schema")(schema)
-app.command("methods")(methods)
-app.command("report", no_args_is_help=True)(report)
+app.command("study", no_args_is_help=True)(study_command)
+app.command("train", no_args_is_help=True)(train_command)
+app.command("predict", no_args_is_help=True)(predict_command)
+app.command("evaluate", no_args_is_help=True)(evaluate_command)
+app.command("relate", no_args_is_help=True)(relate_command)
+app.command("schema")(schema_command)
+app.command("methods")(methods_command)
+app.command("report", no_args_is_help=True)(report_command)
 app.add_typer(data_app, name="data", help="Built-in data sets: list, describe, fetch.", no_args_is_help=True)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from polytask import __version__
 
@@ -63,8 +63,8 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _common(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),  # noqa: FBT003
+def _main_callback(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT003
 ) -> None:
     """Trains several tasks together, and tells you whether you should."""
 
@@ -74,30 +74,30 @@ def main() -> None:
     try:
         app(spread(sys.argv[1:], SEVERAL))
     except PolytaskError as error:
-        _say(f"error: {error}")
-        sys.exit(USER_CAN_MEND)
+        _write_error(f"error: {error}")
+        sys.exit(EXIT_USER_ERROR)
     except InterruptedRunError as interrupt:
-        _say(f"interrupted. {interrupt}")
-        sys.exit(INTERRUPTED)
+        _write_error(f"interrupted. {interrupt}")
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe has left (`polytask methods | head`): nothing is wrong, and nothing can be said.
+        # The reader of a pipe has left (`polytask methods_command | head`): nothing is wrong, and nothing can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(DONE)
+        sys.exit(EXIT_OK)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a short text instead of a traceback
-        _say(f"This is a bug in polytask, not a fault of yours: {type(error).__name__}: {_one_line(error)}")
-        _say(f"Please report it with the file {_bug_report()}")
-        sys.exit(BUG)
+        _write_error(f"This is a bug in polytask, not a fault of yours: {type(error).__name__}: {_single_line(error)}")
+        _write_error(f"Please report it with the file {_write_bug_report()}")
+        sys.exit(EXIT_BUG)
 
 
-def _say(text: str) -> None:
+def _write_error(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def _one_line(error: Exception) -> str:
+def _single_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _bug_report() -> Path:
+def _write_bug_report() -> Path:
     handle, name = tempfile.mkstemp(prefix="polytask-bug-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(f"{' '.join(sys.argv)}\n\n{traceback.format_exc()}")

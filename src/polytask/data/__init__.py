@@ -1,43 +1,43 @@
 """Data of several tasks: sources, splits, normalisation, and which rows a step sees."""
 
-from polytask.data.buffering import Buffered
-from polytask.data.coding import Coding, coding_from_dict
-from polytask.data.columns import Columns
-from polytask.data.conditional import entire_space, given
-from polytask.data.fingerprint import fingerprint
-from polytask.data.mixtures import RoundRobin, Temperature, Uniform, sampler_named
-from polytask.data.normalisation import Normalisation
-from polytask.data.pieces import Pieces
-from polytask.data.prescribed import by_column, by_time
-from polytask.data.samplers import Proportional, Sampler, proportional_batch_sizes
+from polytask.data.funnel_labels import conditional_labels, entire_space_labels
+from polytask.data.preprocessing.columns import TablePreprocessor
+from polytask.data.preprocessing.normalization import Normalization
+from polytask.data.preprocessing.preprocessor import Preprocessor, preprocessor_from_dict
+from polytask.data.preprocessing.subword_tokenizer import SubwordTokenizer
+from polytask.data.preprocessing.word_tokenizer import WordTokenizer
+from polytask.data.sampling.proportional_sampler import ProportionalSampler, Sampler, proportional_batch_sizes
+from polytask.data.sampling.shuffle_buffer import ShuffleBufferSampler
+from polytask.data.sampling.source_mixing import RoundRobinSampler, TemperatureSampler, UniformSampler, make_sampler
 from polytask.data.source import Source, Sources
-from polytask.data.splits import divide, folds, split, split_rows
-from polytask.data.words import Words
+from polytask.data.source_fingerprint import fingerprint
+from polytask.data.splitting.predefined_split import split_by_column, split_by_time
+from polytask.data.splitting.stratified_split import k_fold_split, random_split, train_validation_rows, train_validation_split
 
 __all__ = [
-    "Buffered",
-    "Coding",
-    "Columns",
-    "Normalisation",
-    "Pieces",
-    "Proportional",
-    "RoundRobin",
+    "Normalization",
+    "Preprocessor",
+    "ProportionalSampler",
+    "RoundRobinSampler",
     "Sampler",
+    "ShuffleBufferSampler",
     "Source",
     "Sources",
-    "Temperature",
-    "Uniform",
-    "Words",
-    "by_column",
-    "by_time",
-    "coding_from_dict",
-    "divide",
-    "entire_space",
+    "SubwordTokenizer",
+    "TablePreprocessor",
+    "TemperatureSampler",
+    "UniformSampler",
+    "WordTokenizer",
+    "conditional_labels",
+    "entire_space_labels",
     "fingerprint",
-    "folds",
-    "given",
+    "k_fold_split",
+    "make_sampler",
+    "preprocessor_from_dict",
     "proportional_batch_sizes",
-    "sampler_named",
-    "split",
-    "split_rows",
+    "random_split",
+    "split_by_column",
+    "split_by_time",
+    "train_validation_rows",
+    "train_validation_split",
 ]

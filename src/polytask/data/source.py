@@ -9,8 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.data.coding import Coding
-from polytask.data.filed import take_rows
+from polytask.data.memmap import take_rows
+from polytask.data.preprocessing.preprocessor import Preprocessor
 from polytask.errors import DataError
 
 Array = NDArray[Any]
@@ -45,7 +45,7 @@ class Source:
     inputs: Array
     labels: Mapping[str, Array]
     units: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    coding: Coding | None = None
+    coding: Preprocessor | None = None
     held_out: NDArray[np.bool_] | None = None
     groups: Array | None = None
     weights: Mapping[str, Array] | None = None

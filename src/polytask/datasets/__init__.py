@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from polytask.data import Sources
-from polytask.datasets.dataset import Dataset
-from polytask.datasets.download import Progress, ignore
+from polytask.datasets.base import Dataset
+from polytask.datasets.download import DownloadProgress, no_download_progress
 from polytask.registry.resolve import resolve
 from polytask.tasks import Task
 
-__all__ = ["Dataset", "dataset", "load"]
+__all__ = ["Dataset", "get_dataset", "load_dataset"]
 
 
-def dataset(name: str, size: str | None = None) -> Dataset:
+def get_dataset(name: str, size: str | None = None) -> Dataset:
     """The built-in data set of that name.
 
     Raises:
@@ -21,7 +21,9 @@ def dataset(name: str, size: str | None = None) -> Dataset:
     return found
 
 
-def load(name: str = "mnist-fashion", size: str | None = None, progress: Progress = ignore) -> tuple[Sources, tuple[Task, ...]]:
+def load_dataset(
+    name: str = "mnist-fashion", size: str | None = None, progress: DownloadProgress = no_download_progress
+) -> tuple[Sources, tuple[Task, ...]]:
     """Training sources and tasks of a built-in data set; the sources keep the door to the test rows shut.
 
     Args:
@@ -34,10 +36,10 @@ def load(name: str = "mnist-fashion", size: str | None = None, progress: Progres
         DownloadError: It is not there and cannot be fetched.
 
     Example:
-        >>> sources, tasks = load("mnist-fashion")
+        >>> sources, tasks = load_dataset("mnist-fashion")
         >>> [source.name for source in sources], [task.name for task in tasks]
         (['mnist', 'fashion-mnist'], ['digit', 'garment'])
     """
-    chosen = dataset(name, size)
+    chosen = get_dataset(name, size)
     chosen.fetch(progress)
     return Sources(chosen.training(), chosen.test), chosen.tasks()

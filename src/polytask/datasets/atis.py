@@ -9,11 +9,11 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.data import Pieces, Source, Words
-from polytask.datasets.dataset import FULL, Dataset
-from polytask.datasets.idx import read_unpacked
-from polytask.datasets.locate import fetch
-from polytask.datasets.mirrors import RemoteFile, file_of, files_in
+from polytask.data import Source, SubwordTokenizer, WordTokenizer
+from polytask.datasets.base import FULL, Dataset
+from polytask.datasets.dataset_cache import fetch_dataset_files
+from polytask.datasets.idx_format import read_decompressed
+from polytask.datasets.remote_files import RemoteFile, find_remote_file, remote_files_in
 from polytask.errors import DataError
 from polytask.tasks import Multiclass, Tagging, Task
 
@@ -29,7 +29,7 @@ class Atis(Dataset):
 
     Args:
         size: As of every data set.
-        coding: Of the sentences: `Pieces` of a pretrained encoder, say. By default the words of the training sentences.
+        coding: Of the sentences: `SubwordTokenizer` of a pretrained encoder, say. By default the words of the training sentences.
 
     Example:
         >>> intent, slots = Atis().tasks()
@@ -38,17 +38,17 @@ class Atis(Dataset):
     """
 
     name: ClassVar[str] = "atis"
-    files: ClassVar[tuple[RemoteFile, ...]] = files_in("atis")
+    files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("atis")
     sizes: ClassVar[tuple[str, ...]] = (FULL,)
 
-    def __init__(self, size: str | None = None, coding: Words | Pieces | None = None) -> None:
+    def __init__(self, size: str | None = None, preprocessor: WordTokenizer | SubwordTokenizer | None = None) -> None:
         super().__init__(size)
-        self._coding = coding
+        self._coding = preprocessor
 
     @property
-    def coding(self) -> Words | Pieces:
+    def coding(self) -> WordTokenizer | SubwordTokenizer:
         """What makes codes of sentences."""
-        return self._coding or _coding()
+        return self._coding or _default_tokenizer()
 
     def tasks(self) -> tuple[Task, ...]:
         """`intent` and `slots`."""
@@ -57,13 +57,13 @@ class Atis(Dataset):
 
     def training(self) -> tuple[Source, ...]:
         """The training sentences, and those that are held out."""
-        train, held_out = _part("train"), _part("dev")
+        train, held_out = _read_part("train"), _read_part("dev")
         sentences, slots, intents = (first + second for first, second in zip(train, held_out, strict=True))
         return (_source(self.coding, sentences, slots, intents, np.arange(len(sentences)) >= len(train[0])),)
 
     def test(self) -> tuple[Source, ...]:
         """The test sentences."""
-        return (_source(self.coding, *_part("test")),)
+        return (_source(self.coding, *_read_part("test")),)
 
     def describe(self) -> dict[str, Any]:
         """What it is, as plain data."""
@@ -77,7 +77,9 @@ class Atis(Dataset):
         }
 
 
-def _source(coding: Words | Pieces, sentences: Texts, slots: Texts, intents: Texts, held_out: NDArray[np.bool_] | None = None) -> Source:
+def _source(
+    coding: WordTokenizer | SubwordTokenizer, sentences: Texts, slots: Texts, intents: Texts, held_out: NDArray[np.bool_] | None = None
+) -> Source:
     codes = coding.encode(sentences)
     tags = np.full(codes.shape[:2], None, dtype=object)
     for row, (sentence, text) in enumerate(zip(sentences, slots, strict=True)):
@@ -90,14 +92,14 @@ def _source(coding: Words | Pieces, sentences: Texts, slots: Texts, intents: Tex
 
 
 @cache
-def _coding() -> Words:
+def _default_tokenizer() -> WordTokenizer:
     """Of the sentences that are trained on."""
-    return Words.fit(_part("train")[0])
+    return WordTokenizer.fit(_read_part("train")[0])
 
 
-def _part(part: str) -> tuple[Texts, Texts, Texts]:
+def _read_part(part: str) -> tuple[Texts, Texts, Texts]:
     """Sentences, their slots, and their intents."""
-    wanted = [file_of("atis", f"{part}.{kind}") for kind in ("seq.in", "seq.out", "label")]
-    paths = fetch(wanted)
-    sentences, slots, intents = (read_unpacked(paths[file], file.bytes).decode().splitlines() for file in wanted)
+    wanted = [find_remote_file("atis", f"{part}.{kind}") for kind in ("seq.in", "seq.out", "label")]
+    paths = fetch_dataset_files(wanted)
+    sentences, slots, intents = (read_decompressed(paths[file], file.bytes).decode().splitlines() for file in wanted)
     return sentences, slots, intents

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, final
 import numpy as np
 import pandas as pd
 
-from polytask.data import Columns, Source
-from polytask.datasets.dataset import FULL, Dataset
-from polytask.datasets.idx import read_unpacked
-from polytask.datasets.locate import fetch
-from polytask.datasets.mirrors import RemoteFile, file_of, files_in
+from polytask.data import Source, TablePreprocessor
+from polytask.datasets.base import FULL, Dataset
+from polytask.datasets.dataset_cache import fetch_dataset_files
+from polytask.datasets.idx_format import read_decompressed
+from polytask.datasets.remote_files import RemoteFile, find_remote_file, remote_files_in
 from polytask.tasks import Binary, Task
 
 # In the order of the publisher's description; what is neither a number nor left out is a category.
@@ -26,7 +26,7 @@ _NAMES = (
     "veterans-benefits", "weeks-worked", "year", "income",
 )  # fmt: skip
 _NUMBERS = ("age", "wage-per-hour", "capital-gains", "capital-losses", "dividends", "employees", "weeks-worked")
-_LEFT_OUT = ("marital-status", "weight", "income")
+_DROPPED = ("marital-status", "weight", "income")
 _INCOME = {"- 50000.": "up to 50,000", "50000+.": "above 50,000"}
 _MARRIED = {True: "never", False: "once"}
 
@@ -44,7 +44,7 @@ class CensusIncome(Dataset):
     """
 
     name: ClassVar[str] = "census-income"
-    files: ClassVar[tuple[RemoteFile, ...]] = files_in("census-income")
+    files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("census-income")
     sizes: ClassVar[tuple[str, ...]] = (FULL,)
 
     def tasks(self) -> tuple[Task, ...]:
@@ -77,19 +77,19 @@ class CensusIncome(Dataset):
             "income": table["income"].map(_INCOME).to_numpy(dtype=object),
             "married": np.where(table["marital-status"] == "Never married", _MARRIED[True], _MARRIED[False]).astype(object),
         }
-        coding = _coding()
+        coding = _preprocessor()
         return Source("people", coding.encode(table), labels, coding=coding)
 
 
 @cache
-def _coding() -> Columns:
-    table = _table("train").drop(columns=list(_LEFT_OUT))
-    return Columns.fit(table, categories=[str(name) for name in table if name not in _NUMBERS])
+def _preprocessor() -> TablePreprocessor:
+    table = _table("train").drop(columns=list(_DROPPED))
+    return TablePreprocessor.fit(table, categorical=[str(name) for name in table if name not in _NUMBERS])
 
 
 def _table(part: str) -> pd.DataFrame:
-    file = file_of("census-income", f"census-income-{part}.csv")
-    content = BytesIO(read_unpacked(fetch([file])[file], file.bytes))
+    file = find_remote_file("census-income", f"census-income-{part}.csv")
+    content = BytesIO(read_decompressed(fetch_dataset_files([file])[file], file.bytes))
     kinds = {name: "float64" if name in (*_NUMBERS, "weight") else "str" for name in _NAMES}
     table = pd.read_csv(content, header=None, names=_NAMES, dtype=kinds, skipinitialspace=True, na_values=["?"], keep_default_na=False)
     return table.assign(**{name: table[name].str.strip() for name, kind in kinds.items() if kind == "str"})

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.data import Source
-from polytask.datasets.dataset import SAMPLE, Dataset
-from polytask.datasets.idx import read_idx
-from polytask.datasets.locate import fetch
-from polytask.datasets.mirrors import RemoteFile, file_of, files_in
+from polytask.datasets.base import SAMPLE, Dataset
+from polytask.datasets.dataset_cache import fetch_dataset_files
+from polytask.datasets.idx_format import read_idx
+from polytask.datasets.remote_files import RemoteFile, find_remote_file, remote_files_in
 from polytask.tasks import Multiclass, Task
 
 DIGITS = tuple(range(10))
@@ -35,7 +35,7 @@ class MnistFashion(Dataset):
     """
 
     name: ClassVar[str] = "mnist-fashion"
-    files: ClassVar[tuple[RemoteFile, ...]] = files_in("mnist", "fashion-mnist")
+    files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("mnist", "fashion-mnist")
 
     def tasks(self) -> tuple[Task, ...]:
         """`digit` and `garment`."""
@@ -65,26 +65,26 @@ class MnistFashion(Dataset):
         }
 
     def _source(self, source: str, part: str) -> Source:
-        images, codes, units = sampled_part(source, part) if self.size == SAMPLE else full_part(source, part)
+        images, codes, units = load_sample_part(source, part) if self.size == SAMPLE else load_full_part(source, part)
         task = TASK_OF_SOURCE[source]
         labels = np.asarray(CLASSES[task])[codes]
         return Source(source, images[:, np.newaxis], {task: labels}, units)
 
 
-Part = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
+ImagePart = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
 
 
-def sampled_part(source: str, part: str) -> Part:
+def load_sample_part(source: str, part: str) -> ImagePart:
     """Images (N, 28, 28), class codes (N,) and numbers (N,) from the sample that ships with polytask."""
     with (files("polytask.datasets") / "samples" / f"{source}.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         return arrays[f"{part}_images"], arrays[f"{part}_labels"], arrays[f"{part}_units"].astype(np.int64)
 
 
-def full_part(source: str, part: str) -> Part:
+def load_full_part(source: str, part: str) -> ImagePart:
     """Images, class codes and numbers from the publishers' files, which are fetched if need be."""
-    image_file, label_file = (file_of(source, f"{part}-{name}-ubyte") for name in ("images-idx3", "labels-idx1"))
-    paths = fetch([image_file, label_file])
+    image_file, label_file = (find_remote_file(source, f"{part}-{name}-ubyte") for name in ("images-idx3", "labels-idx1"))
+    paths = fetch_dataset_files([image_file, label_file])
     images = read_idx(paths[image_file], 3, image_file.bytes)
     codes = read_idx(paths[label_file], 1, label_file.bytes)
     return images, codes, np.arange(len(images), dtype=np.int64)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.data import Source
-from polytask.datasets.dataset import SAMPLE, Dataset
-from polytask.datasets.mirrors import RemoteFile, files_in
-from polytask.datasets.mnist_fashion import CLASSES, Part, full_part, sampled_part
-from polytask.seeds import seed_of
+from polytask.datasets.base import SAMPLE, Dataset
+from polytask.datasets.mnist_fashion import CLASSES, ImagePart, load_full_part, load_sample_part
+from polytask.datasets.remote_files import RemoteFile, remote_files_in
+from polytask.seeds import derive_seed
 from polytask.tasks import Multiclass, Task
 
 CANVAS, SIDE, SHIFT = 36, 28, 6
@@ -34,7 +34,7 @@ class MultiFashionMnist(Dataset):
     """
 
     name: ClassVar[str] = "multi-fashion-mnist"
-    files: ClassVar[tuple[RemoteFile, ...]] = files_in("mnist", "fashion-mnist")
+    files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("mnist", "fashion-mnist")
 
     def tasks(self) -> tuple[Task, ...]:
         """`digit` and `garment`."""
@@ -63,21 +63,21 @@ class MultiFashionMnist(Dataset):
 
     def _source(self, part: str) -> Source:
         digits, garments = (self._part(source, part) for source in ("mnist", "fashion-mnist"))
-        partners = np.random.default_rng(seed_of(0, self.name, part)).permutation(len(garments[0]))[: len(digits[0])]
-        images = overlaid(digits[0], garments[0][partners])
+        partners = np.random.default_rng(derive_seed(0, self.name, part)).permutation(len(garments[0]))[: len(digits[0])]
+        images = overlay_images(digits[0], garments[0][partners])
         codes = {"digit": digits[1], "garment": garments[1][partners]}
         labels = {task: np.asarray(CLASSES[task])[own] for task, own in codes.items()}
         return Source("canvas", images[:, np.newaxis], labels, digits[2])
 
-    def _part(self, source: str, part: str) -> Part:
-        return sampled_part(source, part) if self.size == SAMPLE else full_part(source, part)
+    def _part(self, source: str, part: str) -> ImagePart:
+        return load_sample_part(source, part) if self.size == SAMPLE else load_full_part(source, part)
 
 
-def overlaid(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def overlay_images(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Images (N, 28, 28) of two on one canvas each.
 
     Example:
-        >>> both = overlaid(np.full((1, 28, 28), 3, np.uint8), np.full((1, 28, 28), 9, np.uint8))
+        >>> both = overlay_images(np.full((1, 28, 28), 3, np.uint8), np.full((1, 28, 28), 9, np.uint8))
         >>> both.shape, int(both[0, 0, 0]), int(both[0, 14, 14]), int(both[0, 27, 27])
         ((1, 28, 28), 3, 9, 0)
     """

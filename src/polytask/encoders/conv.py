@@ -44,7 +44,7 @@ class Conv(Encoder):
         self.first = nn.Sequential(nn.Conv2d(colours, first, kernel_size=3), nn.MaxPool2d(2), nn.ReLU())
         self.second = nn.Sequential(nn.Conv2d(first, second, kernel_size=3), nn.MaxPool2d(2), nn.ReLU())
         self.flatten = nn.Flatten()
-        self.features = second * _after(height) * _after(width)
+        self.features = second * _side_after_pooling(height) * _side_after_pooling(width)
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
@@ -52,6 +52,6 @@ class Conv(Encoder):
         return (self.first, self.second, self.flatten)
 
 
-def _after(side: int) -> int:
+def _side_after_pooling(side: int) -> int:
     """What two rounds of 3×3 convolution and pooling leave of an image's side."""
     return ((side - 2) // 2 - 2) // 2

@@ -15,10 +15,10 @@ _NOTHING = nn.Identity()
 
 
 @runtime_checkable
-class LearnsFromInputs(Protocol):
+class SupportsAdapt(Protocol):
     """A part of a network that is told the training rows once, before the first step: quantiles, which categories there are."""
 
-    def learn_inputs(self, inputs: Tensor) -> None:
+    def adapt(self, inputs: Tensor) -> None:
         """The training rows (N, ...) as the network will see them. What is learned is kept in buffers."""
 
 
@@ -75,12 +75,12 @@ class Encoder(Component, nn.Module, ABC):
         return values
 
 
-def pieces_by_blocks(whole: nn.Module, blocks: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
+def layer_groups_from_blocks(whole: nn.Module, blocks: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
     """A stack of blocks in pieces: what comes before them, every block, and with the last one what comes after them.
 
     Example:
         >>> stack = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 3), nn.LayerNorm(3))
-        >>> [sum(1 for _ in piece.modules()) for piece in pieces_by_blocks(stack, stack[1:3])[1:]]
+        >>> [sum(1 for _ in piece.modules()) for piece in layer_groups_from_blocks(stack, stack[1:3])[1:]]
         [1, 3]
     """
     inside = {id(module) for block in blocks for module in block.modules()}

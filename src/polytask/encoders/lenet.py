@@ -43,7 +43,9 @@ class LeNet(Encoder):
         self.input_shape, self.features, (first, second) = (colours, height, width), features, channels
         self.first = nn.Sequential(nn.Conv2d(colours, first, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
         self.second = nn.Sequential(nn.Conv2d(first, second, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
-        self.third = nn.Sequential(nn.Flatten(), nn.Linear(second * _after(height) * _after(width), features), nn.ReLU())
+        self.third = nn.Sequential(
+            nn.Flatten(), nn.Linear(second * _side_after_pooling(height) * _side_after_pooling(width), features), nn.ReLU()
+        )
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
@@ -51,6 +53,6 @@ class LeNet(Encoder):
         return (self.first, self.second, self.third)
 
 
-def _after(side: int) -> int:
+def _side_after_pooling(side: int) -> int:
     """What two rounds of 5×5 convolution and pooling leave of an image's side."""
     return ((side - 4) // 2 - 4) // 2

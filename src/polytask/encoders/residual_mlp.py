@@ -10,7 +10,7 @@ from polytask.encoders.encoder import Encoder
 from polytask.errors import ConfigError
 
 
-class Block(nn.Module):
+class ResidualMLPBlock(nn.Module):
     """x + W₂ ReLU(W₁ norm(x)), with dropout after ReLU."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
@@ -58,7 +58,7 @@ class ResidualMLP(Encoder):
             raise ConfigError("a share from 0 up and below 1 is needed", where="encoder 'residual-mlp', dropout", found=dropout)
         self.input_shape, self.features = tuple(input_shape), width
         self.first = nn.Linear(input_shape[0], width)
-        self.blocks = nn.ModuleList(Block(width, int(width * factor), dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualMLPBlock(width, int(width * factor), dropout) for _ in range(blocks))
         self.last = nn.Sequential(nn.LayerNorm(width), nn.ReLU())
 
     @property

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from polytask.encoders.encoder import Encoder
 from polytask.errors import ConfigError
 
-Form = Literal["small", "full"]
+ResNetVariant = Literal["small", "full"]
 
 
-class Block(nn.Module):
+class BasicBlock(nn.Module):
     """ReLU(x + F(x)) with two 3×3 convolutions in F; where sizes change, x goes through a 1×1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -59,13 +59,13 @@ class ResNet(Encoder):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], form: Form = "small", width: int | None = None, blocks: Sequence[int] = (2, 2, 2, 2)
+        self, input_shape: tuple[int, ...], form: ResNetVariant = "small", width: int | None = None, blocks: Sequence[int] = (2, 2, 2, 2)
     ) -> None:
         super().__init__()
         if len(input_shape) != 3 or min(input_shape[1:]) < 8 or input_shape[0] < 1:
             found = tuple(input_shape)
             raise ConfigError("images of at least 8x8, (channels, height, width), are needed", where="encoder 'resnet'", found=found)
-        if form not in get_args(Form):
+        if form not in get_args(ResNetVariant):
             raise ConfigError("unknown form", where="encoder 'resnet', form", found=form, remedy="Choose from: small, full")
         width = {"small": 16, "full": 64}[form] if width is None else width
         if width < 1 or not blocks or min(blocks) < 1:
@@ -76,7 +76,9 @@ class ResNet(Encoder):
         for number, count in enumerate(blocks):
             wider = width * 2**number
             steps = [2 if number and not place else 1 for place in range(count)]
-            self.groups.append(nn.Sequential(*(Block(channels if not place else wider, wider, step) for place, step in enumerate(steps))))
+            self.groups.append(
+                nn.Sequential(*(BasicBlock(channels if not place else wider, wider, step) for place, step in enumerate(steps)))
+            )
             channels = wider
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.features = channels
@@ -87,8 +89,8 @@ class ResNet(Encoder):
         return (self.first, *self.groups, self.pool)
 
 
-def _stem(channels: int, width: int, form: Form) -> nn.Sequential:
-    if form == "small":
+def _stem(channels: int, width: int, variant: ResNetVariant) -> nn.Sequential:
+    if variant == "small":
         return nn.Sequential(nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
     convolution = nn.Conv2d(channels, width, kernel_size=7, stride=2, padding=3, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))

@@ -155,7 +155,7 @@ class Backward:
         needs = self.balancer.needs()
         if not isinstance(losses, Mapping):
             return self._replay(needs, losses, batches, penalty, counts)
-        if self.balancer.looks_again or self.balancer.batches > 1:
+        if self.balancer.uses_after_step or self.balancer.batches > 1:
             raise closure_needed()
         given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
         # Representations of a frozen trunk lead to no parameter.
@@ -166,7 +166,7 @@ class Backward:
     def asks_again(self) -> bool:
         """Whether the balancer asks for losses more than once, so that a function has to give them."""
         balancer = self.balancer
-        return balancer.looks_again or balancer.batches > 1 or isinstance(balancer.needs(), CrossGramian | Lookahead)
+        return balancer.uses_after_step or balancer.batches > 1 or isinstance(balancer.needs(), CrossGramian | Lookahead)
 
     @property
     def sent(self) -> int:
@@ -240,7 +240,7 @@ class Backward:
         given = _given(penalty)
         if several:
             return self._compare(replayable, given)
-        self._replayable += replayable if balancer.looks_again else []
+        self._replayable += replayable if balancer.uses_after_step else []
         return self._take(replayable[0].losses, self._route(needs), given, counts)
 
     def _compare(self, replayable: Sequence[ReplayableBatch], penalty: Tensor | None) -> Report:
@@ -249,7 +249,7 @@ class Backward:
         counts: list[Counts | None] = [None] * len(replayable)
         if communicator.distributed:
             counts = [agree_on_counts(tasks, batch.losses, None, communicator).counts for batch in replayable]
-        losses = united_losses(replayable, counts, self.balancer.steps_on)
+        losses = united_losses(replayable, counts, self.balancer.step_batches)
 
         def choose(accumulator: GradAccumulator, whole: bool) -> MultiBatch:
             del whole

@@ -50,7 +50,7 @@ class ReplayableBatch:
 
 @final
 class LookaheadEvaluator:
-    """Evaluate losses and gradients at θ + offset: the protocol `polytask.balancing.Look`, over closures.
+    """Evaluate losses and gradients at θ + offset: the protocol `polytask.balancing.LookaheadOracle`, over closures.
 
     Args:
         context: Where gradients come from.

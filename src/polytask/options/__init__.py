@@ -12,7 +12,7 @@ from polytask.options.relate_config import RelateConfig
 from polytask.options.study_config import StudyConfig
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import TrainingOptions, training_options
-from polytask.options.validation import checked
+from polytask.options.validation_errors import checked
 
 for _model in (NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions):
     list_fields(_model)

@@ -41,7 +41,7 @@ def arm_written(given: Any) -> Written:  # noqa: ANN401
 
     Example:
         >>> from polytask.balancing import CAGrad
-        >>> from polytask.study.arms import Arm
+        >>> from polytask.studies.spec.arms import Arm
         >>> arm_written(CAGrad(c=0.3)), arm_written(Arm("mine", balancer=CAGrad))
         ('cagrad(c=0.3)', {'name': 'mine', 'balancer': 'cagrad'})
     """

@@ -114,9 +114,9 @@ def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
     """Return the names of the choices in which a stored, resolved configuration differs from a new one.
 
     Example:
-        >>> begun = TrainConfig(encoder="mlp", training=TrainingOptions(threads=2, clip=1.0))
+        >>> begun = TrainConfig(encoder="mlp", training=TrainingOptions(threads=2, max_grad_norm=1.0))
         >>> differences(TrainConfig(), begun), differences(TrainConfig(seed=1), begun)
-        ('training.clip', 'seed, training.clip')
+        ('training.max_grad_norm', 'seed, training.max_grad_norm')
     """
     first, second = _flat(asked), _flat(stored)
     return ", ".join(name for name, value in first.items() if value != second[name] and (name, value) not in FILLED_IN.items())

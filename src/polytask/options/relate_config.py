@@ -13,7 +13,7 @@ from polytask.options.network_config import NETWORK, NetworkConfig
 Measure = Literal["cosine", "lookahead", "transfer", "similarity"]
 IN_THE_JOINT_RUN: tuple[Measure, ...] = ("cosine", "lookahead")
 
-_MEASURING = "Relatedness"
+_MEASURING = "RelateFile"
 
 
 class RelateConfig(NetworkConfig):

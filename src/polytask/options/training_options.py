@@ -10,11 +10,11 @@ from pydantic import Field
 from polytask.options.base import OptionModel
 from polytask.options.component_names import SamplerName
 from polytask.options.flag import Flag
-from polytask.options.validation import checked
+from polytask.options.validation_errors import checked
 
 Policy = Literal["first", "any", "all", "mean"]
 
-LEFT_OPEN: Mapping[str, str | None] = {"validation": None, "precision": "auto", "threads": None}
+LEFT_OPEN: Mapping[str, str | None] = {"validation_fraction": None, "precision": "auto", "threads": None}
 """Options that are filled in when a run begins, with the value that stands for "not chosen yet"."""
 
 _BASIC, _OPTIMIZER = "Training", "Optimizer"
@@ -44,14 +44,14 @@ class TrainingOptions(OptionModel):
         Field(gt=0, allow_inf_nan=False, description="Temperature T of that sampling: a source has a probability ∝ rows^(1/T)."),
         Flag(_BASIC),
     ] = 2.0
-    epoch_steps: Annotated[
+    steps_per_epoch: Annotated[
         int | None,
         Field(ge=1, description="Number of steps per epoch. By default an epoch ends when the largest source has been seen once."),
         Flag(_BASIC),
     ] = None
     optimizer: Annotated[str, Field(description="Class of torch.optim."), Flag(_OPTIMIZER, example="AdamW")] = "Adam"
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Learning rate."), Flag(_OPTIMIZER)] = 1e-3
-    lr_factors: Annotated[
+    lr_multipliers: Annotated[
         dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]],
         Field(
             description="Factors of the learning rate for parts of the network. A part is the beginning of parameter names, `task:NAME` "
@@ -65,22 +65,22 @@ class TrainingOptions(OptionModel):
         Flag(_OPTIMIZER),
     ] = 1.0
     optimizer_options: Annotated[dict[str, Any], Field(description="Other arguments of the optimizer.")] = Field(default_factory=dict)
-    schedule: Annotated[
+    scheduler: Annotated[
         str | None, Field(description="Class of torch.optim.lr_scheduler. By default the learning rate is constant."), Flag(_OPTIMIZER)
     ] = None
-    schedule_options: Annotated[dict[str, Any], Field(description="Arguments of the scheduler.")] = Field(default_factory=dict)
-    schedule_every: Annotated[
+    scheduler_options: Annotated[dict[str, Any], Field(description="Arguments of the scheduler.")] = Field(default_factory=dict)
+    scheduler_interval: Annotated[
         Literal["epoch", "step"], Field(description="When the scheduler advances: after every epoch or every step."), Flag(_OPTIMIZER)
     ] = "epoch"
-    clip: Annotated[
+    max_grad_norm: Annotated[
         float | None,
         Field(gt=0, description="Clip the gradient to this norm over all parameters."),
         Flag(_OPTIMIZER, default="no clipping"),
     ] = None
-    accumulate: Annotated[
+    micro_batches: Annotated[
         int, Field(ge=1, description="Cut every batch into this many parts, one after the other, to save memory."), Flag(_OPTIMIZER)
     ] = 1
-    stop: Annotated[
+    monitor: Annotated[
         Policy,
         Field(
             description="What early stopping monitors: the metric of the first task, of any task, of all tasks, or the mean of all "
@@ -98,17 +98,17 @@ class TrainingOptions(OptionModel):
         Field(ge=0, description="Smallest change of the relative metric (0 trivial predictor, 1 perfect) that counts as an improvement."),
         Flag(_STOPPING),
     ] = 0.0
-    validation: Annotated[
+    validation_fraction: Annotated[
         float | None,
         Field(gt=0, lt=1, description="Fraction of the training rows on which models are chosen."),
         Flag(_STOPPING, default="0.2 up to 20,000 rows, else 0.1"),
     ] = None
-    buffer: Annotated[
+    shuffle_buffer: Annotated[
         int,
         Field(ge=1, description="Number of rows that are shuffled together where inputs lie in files. Smaller tables are shuffled whole."),
         Flag(_BASIC),
     ] = 1_000_000
-    weights: Annotated[str | None, Field(description="Start from the weights in this safetensors file."), Flag(_START)] = None
+    initial_weights: Annotated[str | None, Field(description="Start from the weights in this safetensors file."), Flag(_START)] = None
     freeze: Annotated[
         tuple[str, ...],
         Field(description="Do not train parameters whose names begin with one of these."),
@@ -117,7 +117,7 @@ class TrainingOptions(OptionModel):
     unfreeze: Annotated[
         dict[Annotated[int, Field(ge=1)], tuple[str, ...]], Field(description="Per epoch, from 1, parts that are trained from then on.")
     ] = Field(default_factory=dict)
-    route: Annotated[
+    gradient_route: Annotated[
         Literal["sequential", "batched", "representation"],
         Field(description="How the gradients of tasks are computed; see `polytask.gradients.Backward`."),
         Flag(_MACHINE),

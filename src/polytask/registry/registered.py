@@ -86,7 +86,7 @@ def find(group: str, name: str) -> ComponentSpec:
 
     Example:
         >>> find("balancer", "equal").target
-        'polytask.balancing.equal:Equal'
+        'polytask.balancing.loss_based.equal:Equal'
     """
     found = [spec for spec in specs_of(group) if spec.name == name]
     if not found:
@@ -113,7 +113,7 @@ def register(group: str, name: str, component: str | type) -> None:
     Example:
         >>> register("balancer", "equal", "mypkg.balancers:Mine")
         Traceback (most recent call last):
-        polytask.errors.ConfigError: register, 'equal': this name is taken (found polytask.balancing.equal:Equal). Choose another name.
+        polytask.errors.ConfigError: register, 'equal': this name is taken (found polytask.balancing.loss_based.equal:Equal). Choose another name.
     """
     where = f"register, {name!r}"
     if isinstance(component, type):

@@ -16,13 +16,13 @@ from polytask.registry.parsing import class_written, find_written, import_paths_
 from polytask.registry.registered import class_at, load, remember, spec_of, written_name
 
 BASES: Mapping[str, str] = {
-    "task kind": "polytask.tasks.task:Task",
+    "task kind": "polytask.tasks.base:Task",
     "encoder": "polytask.encoders.encoder:Encoder",
     "architecture": "polytask.architectures.architecture:Architecture",
     "balancer": "polytask.balancing.balancer:Balancer",
     WRAPPER: "polytask.balancing.wrappers.wrapper:Wrapper",
-    "sampler": "polytask.data.samplers:Sampler",
-    "data set": "polytask.datasets.dataset:Dataset",
+    "sampler": "polytask.data.sampling.proportional_sampler:Sampler",
+    "data set": "polytask.datasets.base:Dataset",
     "callback": "polytask.training.callback:Callback",
 }
 """What the classes of a group derive from."""
@@ -248,6 +248,6 @@ def _a(group: str) -> str:
 
 def _remedy(group: str, given: Any) -> str:  # noqa: ANN401
     if group == "encoder" and hasattr(given, "state_dict") and not isinstance(given, type | Component):
-        return "Wrap it: polytask.encoders.wrapped.Wrapped(module, input_shape)"
+        return "Wrap it: polytask.encoders.module_encoder.ModuleEncoder(module, input_shape)"
     base = BASES[group].rpartition(":")[2]
     return f"Give a registry name, an import path, or a class or an object that derives from {base}"

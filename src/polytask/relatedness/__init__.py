@@ -4,22 +4,22 @@
 `matrices` holds what came of it over seeds; `grouping` chooses networks under a budget.
 """
 
-from polytask.relatedness.grouping import Candidate, Grouping, choose_networks, from_pairs, group_by_affinity
-from polytask.relatedness.matrices import Relations, rank_correlation
-from polytask.relatedness.observing import Observing
-from polytask.relatedness.similarity import linear_cka, similarities
-from polytask.relatedness.transfer import start_from
+from polytask.relatedness.affinity_callback import AffinityCallback
+from polytask.relatedness.feature_similarity import feature_similarities, linear_cka
+from polytask.relatedness.grouping import CandidateNetwork, Grouping, choose_networks, group_by_affinity, predict_from_pairs
+from polytask.relatedness.relatedness_matrix import RelatednessMatrix, rank_correlation
+from polytask.relatedness.transfer_weights import copy_shared_weights
 
 __all__ = [
-    "Candidate",
+    "AffinityCallback",
+    "CandidateNetwork",
     "Grouping",
-    "Observing",
-    "Relations",
+    "RelatednessMatrix",
     "choose_networks",
-    "from_pairs",
+    "copy_shared_weights",
+    "feature_similarities",
     "group_by_affinity",
     "linear_cka",
+    "predict_from_pairs",
     "rank_correlation",
-    "similarities",
-    "start_from",
 ]

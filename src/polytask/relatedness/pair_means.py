@@ -56,7 +56,7 @@ class PairMeans:
         """(T, T) the means over all steps; NaN where there never was a number."""
         return self.total.sum(0) / self.count.sum(0)
 
-    def close_epoch(self) -> dict[tuple[int, int], float]:
+    def end_epoch(self) -> dict[tuple[int, int], float]:
         """Per pair that was measured in the epoch its mean there."""
         rows, columns = self.count[1].nonzero(as_tuple=True)
         values = self.total[1, rows, columns] / self.count[1, rows, columns]

@@ -1,12 +1,12 @@
 """Bytes that survive: atomic files and folders, manifests, safetensors and JSON, and reading them back."""
 
-from polytask.storage.atomic import make_folder, storage_errors, write_bytes, write_text
-from polytask.storage.documents import read_json, read_yaml, write_json, write_yaml
-from polytask.storage.lock import alone
-from polytask.storage.state import has_state, load_state, save_state
+from polytask.storage.atomic_write import make_folder, storage_errors, write_bytes, write_text
+from polytask.storage.file_lock import exclusive_lock
+from polytask.storage.json_yaml import read_json, read_yaml, write_json, write_yaml
+from polytask.storage.state_folder import has_state, load_state, save_state
 
 __all__ = [
-    "alone",
+    "exclusive_lock",
     "has_state",
     "load_state",
     "make_folder",

@@ -1,9 +1,10 @@
 """What a task is: one file per kind, with its loss per labelled unit, its metrics, and the coding of its labels."""
 
+from polytask.tasks.base import LabelType, ReportView, Targets, Task, task_from_dict
 from polytask.tasks.binary import Binary
 from polytask.tasks.count import Count
 from polytask.tasks.custom import Custom
-from polytask.tasks.loss import Loss, loss_of
+from polytask.tasks.loss import Loss, masked_loss
 from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
 from polytask.tasks.multiclass import Multiclass
 from polytask.tasks.multilabel import Multilabel
@@ -12,7 +13,6 @@ from polytask.tasks.quantile import Quantile
 from polytask.tasks.regression import Regression
 from polytask.tasks.survival import Survival
 from polytask.tasks.tagging import Tagging
-from polytask.tasks.task import LabelType, ReportView, Targets, Task, task_from_dict
 
 __all__ = [
     "Binary",
@@ -34,6 +34,6 @@ __all__ = [
     "Tagging",
     "Targets",
     "Task",
-    "loss_of",
+    "masked_loss",
     "task_from_dict",
 ]

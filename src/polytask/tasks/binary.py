@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from polytask.errors import ConfigError, DataError
-from polytask.tasks.classes import Array, ClassTask, Label, checked_classes
-from polytask.tasks.emphasis import BALANCED, checked_smoothing, checked_weight, not_learned
+from polytask.tasks.base import ReportView, Task
+from polytask.tasks.class_labels import Array, ClassTask, Label, validated_classes
+from polytask.tasks.class_weighting import BALANCED, validated_smoothing, validated_weight, weights_not_fitted_error
 from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Predictions
-from polytask.tasks.task import ReportView, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,12 +55,12 @@ class Binary(ClassTask):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        object.__setattr__(self, "classes", checked_classes(self.name, self.classes, least=2))
+        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2))
         if len(self.classes) != 2:
-            raise ConfigError("a binary task has two classes", where=f"task {self.name!r}", found=_some(self.classes))
+            raise ConfigError("a binary task has two classes", where=f"task {self.name!r}", found=_list_classes(self.classes))
         if self.positive_weight is not None and self.positive_weight != BALANCED:
-            object.__setattr__(self, "positive_weight", checked_weight(self.name, self.positive_weight, "positive_weight"))
-        object.__setattr__(self, "label_smoothing", checked_smoothing(self.name, self.label_smoothing))
+            object.__setattr__(self, "positive_weight", validated_weight(self.name, self.positive_weight, "positive_weight"))
+        object.__setattr__(self, "label_smoothing", validated_smoothing(self.name, self.label_smoothing))
 
     @property
     def outputs(self) -> int:
@@ -96,7 +96,7 @@ class Binary(ClassTask):
         if self.positive_weight is None:
             return loss
         if isinstance(self.positive_weight, str):
-            raise not_learned(self.name, "positive_weight")
+            raise weights_not_fitted_error(self.name, "positive_weight")
         return loss * (1 + (self.positive_weight - 1) * truth)
 
     def predict(self, outputs: Tensor) -> Predictions:
@@ -113,5 +113,5 @@ class Binary(ClassTask):
         return facts.distinct <= 2 and not facts.sets and (facts.whole or not facts.numeric)
 
 
-def _some(classes: tuple[Label, ...]) -> str:
+def _list_classes(classes: tuple[Label, ...]) -> str:
     return ", ".join(map(repr, classes[:4])) + (f", …, {len(classes)} in all" if len(classes) > 4 else "")

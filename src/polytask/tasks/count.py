@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.tasks.base import Targets, Task, has_label
 from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
-from polytask.tasks.numbers import numbers_of, refuse_rows
-from polytask.tasks.task import Targets, Task, present
+from polytask.tasks.numeric_labels import labels_as_floats, reject_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Array = NDArray[Any]
-STEEPEST = 20.0
+LINEAR_ABOVE = 20.0
 """Above this output the exponential goes on as its tangent."""
 
 
@@ -67,7 +67,7 @@ class Count(Task):
         Raises:
             DataError: There is no label, none is above 0, or one is no count.
         """
-        counts = self.values(labels)[present(labels)]
+        counts = self.values(labels)[has_label(labels)]
         if not counts.any():
             found = f"{len(counts)} labels" + (", all 0" if len(counts) else "")
             raise DataError("at least one count above 0 is needed", where=f"task {self.name!r}", found=found)
@@ -79,7 +79,7 @@ class Count(Task):
         Raises:
             DataError: A label is no whole number from 0 up; the message names the row.
         """
-        return Targets(self.values(labels).astype(np.float32), present(labels))
+        return Targets(self.values(labels).astype(np.float32), has_label(labels))
 
     def decode(self, values: Array) -> Array:
         """Predictions are rates already."""
@@ -91,8 +91,8 @@ class Count(Task):
         Raises:
             DataError: A label is no whole number from 0 up; the message names the row.
         """
-        counts = numbers_of(self.name, labels)
-        refuse_rows(self.name, (counts < 0) | (counts != np.floor(counts)), counts, "a count is a whole number from 0 up")
+        counts = labels_as_floats(self.name, labels)
+        reject_rows(self.name, (counts < 0) | (counts != np.floor(counts)), counts, "a count is a whole number from 0 up")
         return counts
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -121,4 +121,4 @@ def _log_rate(z: Tensor) -> Tensor:
     """The logarithm of exp(z), or of its tangent above 20."""
     import torch
 
-    return torch.where(z > STEEPEST, STEEPEST + torch.log1p((z - STEEPEST).clamp(min=0)), z)
+    return torch.where(z > LINEAR_ABOVE, LINEAR_ABOVE + torch.log1p((z - LINEAR_ABOVE).clamp(min=0)), z)

@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.tasks.base import Targets, Task, has_label
 from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
 from polytask.tasks.number_rows import columns_of, numbers_of_rows, read_rows, write_rows
-from polytask.tasks.task import Targets, Task, present
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,7 +115,7 @@ class Custom(Task):
             DataError: A label is no finite number, or not as many as `label_size` says; the message names the row.
         """
         numbers = self._numbers(labels).astype(np.float32)
-        return Targets(numbers[:, 0] if self.label_size == 1 else numbers, present(labels))
+        return Targets(numbers[:, 0] if self.label_size == 1 else numbers, has_label(labels))
 
     def decode(self, values: Array) -> Array:
         """Predictions are as they are."""

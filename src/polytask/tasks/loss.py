@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from polytask.tasks.task import Task
+from polytask.tasks.base import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class Loss:
         return Loss(self.sum + other.sum, self.count + other.count)
 
 
-def loss_of(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | None, weights: Tensor | None = None) -> Loss | None:
+def masked_loss(task: Task, outputs: Tensor, targets: Tensor, labelled: Tensor | None, weights: Tensor | None = None) -> Loss | None:
     """The task's loss, or None where no unit of the batch has a label of it: an absent task.
 
     Args:

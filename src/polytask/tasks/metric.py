@@ -1,4 +1,4 @@
-"""What a metric is, and what it is computed from. The metrics themselves are in `polytask.evaluation`, in NumPy alone."""
+"""What a metric is, and what it is computed from. The metrics themselves are in `polytask.metrics`, in NumPy alone."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Metric:
         higher_is_better: Whether more of it is better.
         perfect: The best value that can be reached; None where it is not known.
         influence: From targets (n,) and runs to values (S, n), one per seed and unit, whose mean over the units is the metric of that
-            seed and whose spread is that of the metric; None where no formula is known (`polytask.evaluation.influence` then takes
+            seed and whose spread is that of the metric; None where no formula is known (`polytask.metrics.influence_functions` then takes
             groups of units).
         relative_change: Whether a difference in percent of the metric says something: not where it can be 0 or negative.
         compares_classes: Whether it is undefined where all targets are of one class.

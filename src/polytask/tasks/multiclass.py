@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from polytask.errors import ConfigError
-from polytask.tasks.classes import Array, ClassTask, checked_classes
-from polytask.tasks.emphasis import BALANCED, checked_smoothing, checked_weight, not_learned
+from polytask.tasks.base import ReportView, Task
+from polytask.tasks.class_labels import Array, ClassTask, validated_classes
+from polytask.tasks.class_weighting import BALANCED, validated_smoothing, validated_weight, weights_not_fitted_error
 from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Predictions
-from polytask.tasks.task import ReportView, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,9 +58,9 @@ class Multiclass(ClassTask):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        object.__setattr__(self, "classes", checked_classes(self.name, self.classes, least=2))
+        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2))
         object.__setattr__(self, "class_weights", self._checked_weights())
-        object.__setattr__(self, "label_smoothing", checked_smoothing(self.name, self.label_smoothing))
+        object.__setattr__(self, "label_smoothing", validated_smoothing(self.name, self.label_smoothing))
 
     @property
     def outputs(self) -> int:
@@ -92,7 +92,7 @@ class Multiclass(ClassTask):
         if self.class_weights is None:
             return loss
         if isinstance(self.class_weights, str):
-            raise not_learned(self.name, "class_weights")
+            raise weights_not_fitted_error(self.name, "class_weights")
         return loss * loss.new_tensor(self.class_weights)[targets]
 
     def predict(self, outputs: Tensor) -> Predictions:
@@ -115,4 +115,4 @@ class Multiclass(ClassTask):
         if isinstance(weights, str) or not hasattr(weights, "__len__") or len(weights) != len(self.classes):
             where, remedy = f"task {self.name!r}, class_weights", f"Give {len(self.classes)} numbers, {BALANCED!r}, or None"
             raise ConfigError("one weight per class is needed", where=where, found=repr(weights), remedy=remedy)
-        return tuple(checked_weight(self.name, weight, "class_weights") for weight in weights)
+        return tuple(validated_weight(self.name, weight, "class_weights") for weight in weights)

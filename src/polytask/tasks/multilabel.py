@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 
 from polytask.errors import ConfigError, DataError
-from polytask.tasks.classes import Array, Label, checked_classes, distinct_labels
+from polytask.tasks.base import LabelType, Targets, Task, constant, has_label
+from polytask.tasks.class_labels import Array, Label, distinct_labels, validated_classes
 from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Predictions
 from polytask.tasks.prediction_columns import texts_in
-from polytask.tasks.task import LabelType, Targets, Task, constant, present
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-JOINT = "|"
+LABEL_SEPARATOR = "|"
 """Between the labels of a row in predictions, whatever separates them in the original labels."""
-NONE_OF_THEM = "-"
+NO_LABELS = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Multilabel(Task):
     """
 
     classes: tuple[Label, ...]
-    separator: str = JOINT
+    separator: str = LABEL_SEPARATOR
 
     kind: ClassVar[str] = "multilabel"
     metrics: ClassVar[tuple[str, ...]] = ("micro-f1", "micro-precision", "micro-recall", "accuracy")
@@ -66,17 +66,17 @@ class Multilabel(Task):
         where = f"task {self.name!r}"
         if not isinstance(self.separator, str) or not self.separator:
             raise ConfigError("a separator is a text that is not empty", where=f"{where}, separator", found=repr(self.separator))
-        texts = tuple(map(str, checked_classes(self.name, self.classes, least=1)))
+        texts = tuple(map(str, validated_classes(self.name, self.classes, min_classes=1)))
         for text in texts:
-            if text in ("", NONE_OF_THEM) or self.separator in text or JOINT in text:
-                what = f"a class is a text other than {NONE_OF_THEM}, without {JOINT} and the separator in it"
+            if text in ("", NO_LABELS) or self.separator in text or LABEL_SEPARATOR in text:
+                what = f"a class is a text other than {NO_LABELS}, without {LABEL_SEPARATOR} and the separator in it"
                 raise ConfigError(what, where=where, found=repr(text))
-        object.__setattr__(self, "classes", checked_classes(self.name, texts, least=1))
+        object.__setattr__(self, "classes", validated_classes(self.name, texts, min_classes=1))
 
     @staticmethod
     def labels(sets: Iterable[Iterable[object] | None]) -> Array:
         """Sets of labels as texts (N,) with `|` between them, `-` for an empty set; None stays None."""
-        texts = [None if own is None else JOINT.join(sorted(map(str, own))) or NONE_OF_THEM for own in sets]
+        texts = [None if own is None else LABEL_SEPARATOR.join(sorted(map(str, own))) or NO_LABELS for own in sets]
         return np.array(texts, dtype=object)
 
     @property
@@ -90,7 +90,7 @@ class Multilabel(Task):
         Raises:
             DataError: A label is none of the classes, or no set of labels; the message names the row.
         """
-        labelled = present(labels)
+        labelled = has_label(labels)
         values = np.zeros((len(labelled), len(self.classes)), dtype=np.float32)
         codes = {text: code for code, text in enumerate(self.classes)}
         for row in np.flatnonzero(labelled).tolist():
@@ -136,8 +136,8 @@ class Multilabel(Task):
     def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
         """The classes: all different labels of all rows."""
         del target
-        separator = str(options.get("separator", JOINT))
-        parts = (part for cell in labels[present(labels)].tolist() for part in _parts(cell, separator))
+        separator = str(options.get("separator", LABEL_SEPARATOR))
+        parts = (part for cell in labels[has_label(labels)].tolist() for part in _parts(cell, separator))
         return {} if "classes" in options else {"classes": distinct_labels(parts)}
 
     @classmethod
@@ -148,12 +148,12 @@ class Multilabel(Task):
 
     def _joined(self, applies: Array) -> Array:
         names = np.array(self.classes, dtype=object)
-        texts = [JOINT.join(names[row]) or NONE_OF_THEM for row in applies]
+        texts = [LABEL_SEPARATOR.join(names[row]) or NO_LABELS for row in applies]
         return np.array(texts, dtype=object)
 
     def _texts(self, label: Any, row: int) -> Iterable[str]:  # noqa: ANN401 - whatever stands there
         if isinstance(label, str):
-            return [] if label == NONE_OF_THEM else label.split(self.separator)
+            return [] if label == NO_LABELS else label.split(self.separator)
         if isinstance(label, tuple | list | set | frozenset):
             return map(str, label)
         where = f"task {self.name!r}, row {row + 1}"
@@ -163,7 +163,7 @@ class Multilabel(Task):
 def _parts(cell: Any, separator: str) -> list[Any]:  # noqa: ANN401 - a text, or several labels
     if not isinstance(cell, str):
         return list(cell)
-    return [] if cell == NONE_OF_THEM else cell.split(separator)
+    return [] if cell == NO_LABELS else cell.split(separator)
 
 
 def labels_of(text: str) -> frozenset[str]:
@@ -173,7 +173,7 @@ def labels_of(text: str) -> frozenset[str]:
         >>> sorted(labels_of("sport|music")), sorted(labels_of("-"))
         (['music', 'sport'], [])
     """
-    return frozenset() if text == NONE_OF_THEM else frozenset(text.split(JOINT))
+    return frozenset() if text == NO_LABELS else frozenset(text.split(LABEL_SEPARATOR))
 
 
 def in_one_order(texts: Array) -> Array:
@@ -183,7 +183,7 @@ def in_one_order(texts: Array) -> Array:
         >>> in_one_order(["b|a", "-"]).tolist()
         ['a|b', '-']
     """
-    return np.array([JOINT.join(sorted(labels_of(text))) or NONE_OF_THEM for text in texts], dtype=object)
+    return np.array([LABEL_SEPARATOR.join(sorted(labels_of(text))) or NO_LABELS for text in texts], dtype=object)
 
 
 def usual_labels(training: Array) -> str:
@@ -196,6 +196,6 @@ def usual_labels(training: Array) -> str:
     counts = Counter(label for text in training for label in labels_of(text))
     usual = [label for label, count in counts.items() if 2 * count > len(training)]
     # Any two of them meet in some row, which tells their order.
-    rows = ([label for label in text.split(JOINT) if label in usual] for text in training)
+    rows = ([label for label in text.split(LABEL_SEPARATOR) if label in usual] for text in training)
     pairs = {pair for row in rows for pair in combinations(row, 2)}
-    return JOINT.join(sorted(usual, key=lambda label: sum((other, label) in pairs for other in usual))) or NONE_OF_THEM
+    return LABEL_SEPARATOR.join(sorted(usual, key=lambda label: sum((other, label) in pairs for other in usual))) or NO_LABELS

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import DataError
-from polytask.tasks.numbers import numbers_of
-from polytask.tasks.task import present
+from polytask.tasks.base import has_label
+from polytask.tasks.numeric_labels import labels_as_floats
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -55,13 +55,13 @@ def numbers_of_rows(task: str, labels: Array, size: int) -> Floats:
         [[1.0, 2.0], [0.0, 0.0]]
     """
     if size == 1:
-        return numbers_of(task, labels)[:, None]
+        return labels_as_floats(task, labels)[:, None]
     found = np.zeros((len(labels), size))
-    for row in np.flatnonzero(present(labels)).tolist():
+    for row in np.flatnonzero(has_label(labels)).tolist():
         label = labels[row]
         if not isinstance(label, tuple | list | np.ndarray) or len(label) != size:
             raise DataError(f"a label is a tuple of {size} numbers", where=f"task {task!r}, row {row + 1}", found=repr(label))
-        found[row] = numbers_of(task, np.array(list(label), dtype=object))
+        found[row] = labels_as_floats(task, np.array(list(label), dtype=object))
     return found
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError
-from polytask.tasks.classes import Array, ClassTask, checked_classes
+from polytask.tasks.base import Task
+from polytask.tasks.class_labels import Array, ClassTask, validated_classes
 from polytask.tasks.metric import Predictions
 from polytask.tasks.prediction_columns import codes_in_order
-from polytask.tasks.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ class Ordinal(ClassTask):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        object.__setattr__(self, "classes", checked_classes(self.name, self.classes, least=2))
+        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2))
 
     @property
     def outputs(self) -> int:

@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.tasks.base import Targets, Task, constant
 from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
-from polytask.tasks.numbers import Array, checked_units, numbers_of, standardised, units_of
+from polytask.tasks.numeric_labels import Array, check_standardization, labels_as_floats, mean_and_deviation, standardize
 from polytask.tasks.prediction_columns import finite_numbers, texts_in
-from polytask.tasks.task import Targets, Task, constant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ class Quantile(Task):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        checked_units(self.name, self.mean, self.deviation)
+        check_standardization(self.name, self.mean, self.deviation)
         object.__setattr__(self, "levels", _checked_levels(self.name, self.levels))
 
     @property
@@ -72,7 +72,7 @@ class Quantile(Task):
         Raises:
             DataError: There is no label, all are the same, or one is no finite number.
         """
-        mean, deviation = units_of(self.name, labels)
+        mean, deviation = mean_and_deviation(self.name, labels)
         return replace(self, mean=mean, deviation=deviation)
 
     def encode(self, labels: Array) -> Targets:
@@ -81,7 +81,7 @@ class Quantile(Task):
         Raises:
             DataError: A label is not a number, infinite, or beyond float32 in units of the deviation.
         """
-        return standardised(self.name, labels, self.mean, self.deviation)
+        return standardize(self.name, labels, self.mean, self.deviation)
 
     def decode(self, values: Array) -> Array:
         """Predictions are texts of quantiles in the original unit already, and truths are numbers."""
@@ -96,19 +96,19 @@ class Quantile(Task):
 
     def values(self, labels: Array) -> Array:
         """The numbers themselves, float64."""
-        return numbers_of(self.name, labels)
+        return labels_as_floats(self.name, labels)
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean over levels of the pinball loss, in units of the deviation."""
         import torch
 
-        missing = targets.to(outputs.dtype).unsqueeze(1) - _rising(outputs)
+        missing = targets.to(outputs.dtype).unsqueeze(1) - _non_crossing(outputs)
         levels = outputs.new_tensor(self.levels)
         return torch.maximum(levels * missing, (levels - 1) * missing).mean(dim=1)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Quantiles in the original unit, a row's as one text."""
-        quantiles = _rising(outputs.double()).numpy(force=True) * self.deviation + self.mean
+        quantiles = _non_crossing(outputs.double()).numpy(force=True) * self.deviation + self.mean
         return self._as_texts(quantiles)
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
@@ -173,7 +173,7 @@ def _example(texts: Array) -> str:
     return repr(str(texts[0])[:60]) if len(texts) else "none"
 
 
-def _rising(outputs: Tensor) -> Tensor:
+def _non_crossing(outputs: Tensor) -> Tensor:
     """(n, Q) quantiles in units of the deviation, each no lower than the one before."""
     import torch
     from torch.nn import functional

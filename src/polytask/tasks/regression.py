@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from polytask.tasks.base import Targets, Task
 from polytask.tasks.boosting import Boosting
 from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Predictions
-from polytask.tasks.numbers import checked_units, numbers_of, standardised, units_of
-from polytask.tasks.task import Targets, Task
+from polytask.tasks.numeric_labels import check_standardization, labels_as_floats, mean_and_deviation, standardize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class Regression(Task):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        checked_units(self.name, self.mean, self.deviation)
+        check_standardization(self.name, self.mean, self.deviation)
 
     @property
     def outputs(self) -> int:
@@ -63,7 +63,7 @@ class Regression(Task):
         Raises:
             DataError: There is no label, all are the same, or one is no finite number.
         """
-        mean, deviation = units_of(self.name, labels)
+        mean, deviation = mean_and_deviation(self.name, labels)
         return replace(self, mean=mean, deviation=deviation)
 
     def encode(self, labels: Array) -> Targets:
@@ -72,7 +72,7 @@ class Regression(Task):
         Raises:
             DataError: A label is not a number, infinite, or beyond float32 in units of the deviation.
         """
-        return standardised(self.name, labels, self.mean, self.deviation)
+        return standardize(self.name, labels, self.mean, self.deviation)
 
     def decode(self, values: Array) -> Array:
         """Predictions are in the original unit already."""
@@ -80,7 +80,7 @@ class Regression(Task):
 
     def values(self, labels: Array) -> Array:
         """The numbers themselves, float64."""
-        return numbers_of(self.name, labels)
+        return labels_as_floats(self.name, labels)
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared error in units of the deviation."""

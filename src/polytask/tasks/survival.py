@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.tasks.base import FlagColumn, Targets, Task, constant, has_label
 from polytask.tasks.metric import Predictions
-from polytask.tasks.numbers import Array, numbers_of, refuse_rows
-from polytask.tasks.task import FlagColumn, Targets, Task, constant, present
+from polytask.tasks.numeric_labels import Array, labels_as_floats, reject_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ def join_events(target: str, labels: Array, events: NDArray[np.float64], column:
         DataError: A time is no number or not above 0, or it is not said whether the event has happened.
     """
     if labels.dtype.kind not in "iuf":
-        row = int(present(labels).argmax())
+        row = int(has_label(labels).argmax())
         raise DataError("times are numbers", where=f"target {target!r}, row {row + 1}", found=repr(labels[row]))
     numbers = labels.astype(np.float64)
     early = np.flatnonzero(numbers <= 0)
@@ -95,7 +95,7 @@ class Survival(Task):
         if isinstance(self.intervals, bool) or not isinstance(self.intervals, int | np.integer) or self.intervals < 1:
             raise ConfigError("at least one interval is needed", where=f"{where}, intervals", found=repr(self.intervals))
         edges = tuple(float(edge) for edge in self.edges)
-        if edges and (len(edges) != self.intervals or not _rise_from_0(edges)):
+        if edges and (len(edges) != self.intervals or not _increase_from_zero(edges)):
             found = f"{len(edges)} edges for {self.intervals} intervals: {', '.join(f'{edge:g}' for edge in edges[:12])}"
             raise ConfigError("edges are the ends of the intervals, and rise from above 0", where=f"{where}, edges", found=found)
         object.__setattr__(self, "intervals", int(self.intervals))
@@ -108,9 +108,9 @@ class Survival(Task):
         Raises:
             DataError: A time is not above 0, is infinite or no number, or there are not as many events as times.
         """
-        times = numbers_of("survival", np.asarray(time))
-        there = present(np.asarray(time))
-        refuse_rows("survival", there & (times <= 0), times, "a time is above 0")
+        times = labels_as_floats("survival", np.asarray(time))
+        there = has_label(np.asarray(time))
+        reject_rows("survival", there & (times <= 0), times, "a time is above 0")
         if np.shape(event) != times.shape:
             raise DataError("every time needs an event, or none", where="labels", found=f"{np.shape(event)} for {times.shape}")
         signed = np.where(np.asarray(event, dtype=np.bool_), times, -times)
@@ -135,8 +135,8 @@ class Survival(Task):
         if len(different) < self.intervals:
             where, found = f"task {self.name!r}", f"{len(different)} for {self.intervals} intervals"
             raise DataError("too few different times of events", where=where, found=found, remedy="Take fewer intervals")
-        edges = _cut(times, self.intervals)
-        return replace(self, edges=tuple((edges if _rise_from_0(edges) else _cut(different, self.intervals)).tolist()))
+        edges = _quantile_edges(times, self.intervals)
+        return replace(self, edges=tuple((edges if _increase_from_zero(edges) else _quantile_edges(different, self.intervals)).tolist()))
 
     def encode(self, labels: Array) -> Targets:
         """(N,) int64: s without an event, K + 1 + s with one, s being the intervals that a unit got through.
@@ -150,7 +150,7 @@ class Survival(Task):
         until_event = np.searchsorted(edges, times)
         until_gap = np.searchsorted((edges + self._edges()[:-1]) / 2, -times, side="right")
         codes = np.where(times > 0, np.where(until_event < K, until_event + K + 1, K), until_gap)
-        return Targets(codes.astype(np.int64), present(labels))
+        return Targets(codes.astype(np.int64), has_label(labels))
 
     def decode(self, values: Array) -> Array:
         """Predictions are times already."""
@@ -162,8 +162,8 @@ class Survival(Task):
         Raises:
             DataError: A label is 0 or no number; the message names the row.
         """
-        times = numbers_of(self.name, labels)
-        refuse_rows(self.name, present(labels) & (times == 0), times, "a time of 0 says neither when nor until when")
+        times = labels_as_floats(self.name, labels)
+        reject_rows(self.name, has_label(labels) & (times == 0), times, "a time of 0 says neither when nor until when")
         return times
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -203,12 +203,12 @@ class Survival(Task):
         return np.array([0.0, *self.edges])
 
 
-def _cut(times: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+def _quantile_edges(times: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
     """The last time of each of so many equal parts of times in order."""
     last = -(-np.arange(1, parts + 1) * len(times) // parts) - 1
     found: NDArray[np.float64] = times[last]
     return found
 
 
-def _rise_from_0(edges: tuple[float, ...] | NDArray[np.float64]) -> bool:
+def _increase_from_zero(edges: tuple[float, ...] | NDArray[np.float64]) -> bool:
     return bool((np.diff([0.0, *edges]) > 0).all() and np.isfinite(edges).all())

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from polytask.errors import ConfigError
-from polytask.tasks.classes import Array, Label, checked_classes, decode_classes, encode_classes
+from polytask.tasks.base import LabelType, Targets, Task, has_label
+from polytask.tasks.class_labels import Array, Label, decode_classes, encode_classes, validated_classes
 from polytask.tasks.metric import Predictions
 from polytask.tasks.prediction_columns import texts_in
-from polytask.tasks.task import LabelType, Targets, Task, present
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ class Tagging(Task):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        tags = tuple(map(str, checked_classes(self.name, self.classes, least=2)))
+        tags = tuple(map(str, validated_classes(self.name, self.classes, min_classes=2)))
         for tag in tags:
             if tag.split() != [tag] or tag == NO_TAG:
                 raise ConfigError(f"a tag is one word, other than {NO_TAG}", where=f"task {self.name!r}", found=repr(tag))
@@ -79,7 +79,7 @@ class Tagging(Task):
 
     def values(self, labels: Array) -> Array:
         """(N,) every row's tags as one text, `-` for a token without a label that others follow."""
-        there = present(labels)
+        there = has_label(labels)
         ends = there.shape[1] - there[:, ::-1].argmax(axis=1)
         texts = [" ".join(np.where(own, row, NO_TAG)[:end]) for row, own, end in zip(labels, there, ends, strict=True)]
         return np.array(texts, dtype=object)

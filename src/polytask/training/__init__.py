@@ -1,24 +1,24 @@
 """Training: the loop, its state, convergence, precision and progress."""
 
 from polytask.training.callback import Callback
-from polytask.training.fit import fit, make_balancer, resolved
-from polytask.training.machine import Precision, choose_precision
-from polytask.training.preparation import PreparedData, PreparedSource, prepare, prepare_source
-from polytask.training.progress import Progress, Watch
-from polytask.training.run import Run
+from polytask.training.fit_model import fit, make_balancer, resolve_hardware_options
+from polytask.training.fit_result import FitResult
+from polytask.training.hardware import Precision, choose_precision
+from polytask.training.loop.training_progress import ProgressHook, TrainingProgress
+from polytask.training.preparation.prepared_data import PreparedData, PreparedSource, prepare_data, prepare_source
 
 __all__ = [
     "Callback",
+    "FitResult",
     "Precision",
     "PreparedData",
     "PreparedSource",
-    "Progress",
-    "Run",
-    "Watch",
+    "ProgressHook",
+    "TrainingProgress",
     "choose_precision",
     "fit",
     "make_balancer",
-    "prepare",
+    "prepare_data",
     "prepare_source",
-    "resolved",
+    "resolve_hardware_options",
 ]

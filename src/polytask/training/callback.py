@@ -12,8 +12,8 @@ from polytask.registry.registered import spec_of
 from polytask.registry.resolve import described, resolve
 
 if TYPE_CHECKING:
-    from polytask.training.loop import Loop
-    from polytask.training.preparation import Batch
+    from polytask.training.loop.training_loop import TrainingLoop
+    from polytask.training.preparation.prepared_data import Batch
 
 
 class Callback(Component):
@@ -45,7 +45,7 @@ class Callback(Component):
     component_group = "callback"
     component_context = ("tasks",)
 
-    def before_step(self, loop: Loop, batches: Mapping[str, Batch]) -> None:
+    def before_step(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
         """Look at the network before a step, and at the rows that the step will see, per source."""
 
     def after_epoch(self) -> Mapping[str, Mapping[str, float]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polytask.balancing.solvers import conflict_averse, minimum_norm
+from polytask.balancing.solvers import minimum_norm, solve_conflict_averse
 from polytask.balancing.solvers.conflict_averse import _search
 
 every_c = pytest.mark.parametrize("c", [0.1, 0.4, 0.9, 1.0, 2.0])
@@ -22,7 +22,7 @@ def objective(G: Any, w: Any, c: float) -> float:
 def test_the_duality_gap_is_closed(case: Any, c: float) -> None:
     """The dual: the largest min_i gᵢ·d over ‖d − g₀‖ ≤ φ, at d = g₀ + φ x / ‖x‖."""
     n, G = len(case.J), case.gramian / case.gramian.trace() if case.gramian.any() else case.gramian
-    w = conflict_averse(G, c)
+    w = solve_conflict_averse(G, c)
     assert (w >= 0).all()
     assert abs(w.sum() - 1) <= 1e-10
     b, length = np.full(n, 1 / n), np.sqrt(max(w @ G @ w, 0))
@@ -41,13 +41,13 @@ def test_two_rows_in_closed_form_agree_with_the_path(case: Any, c: float) -> Non
         pull = G.mean(1)
         phi = c * np.sqrt(max(pull.mean(), 0))
         if phi > 1e-9:
-            closed, searched = conflict_averse(G, c), _search(G, pull, c, phi, None)
+            closed, searched = solve_conflict_averse(G, c), _search(G, pull, c, phi, None)
             assert abs(objective(G, closed, c) - objective(G, searched, c)) <= 1e-9
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 def test_scale_changes_no_decision(case: Any, scale: float) -> None:
-    w, scaled = conflict_averse(case.gramian, 0.5), conflict_averse(case.gramian * scale, 0.5)
+    w, scaled = solve_conflict_averse(case.gramian, 0.5), solve_conflict_averse(case.gramian * scale, 0.5)
     size = max(case.gramian.trace(), 1e-300)
     assert abs(objective(case.gramian / size, w, 0.5) - objective(case.gramian / size, scaled, 0.5)) <= 1e-10
 
@@ -55,16 +55,16 @@ def test_scale_changes_no_decision(case: Any, scale: float) -> None:
 def test_a_start_changes_no_more_than_round_off(case: Any) -> None:
     start = np.random.default_rng(1).dirichlet(np.ones(len(case.J)))
     size = max(case.gramian.trace(), 1e-300)
-    cold, warm = conflict_averse(case.gramian, 0.5), conflict_averse(case.gramian, 0.5, start)
+    cold, warm = solve_conflict_averse(case.gramian, 0.5), solve_conflict_averse(case.gramian, 0.5, start)
     assert abs(objective(case.gramian / size, cold, 0.5) - objective(case.gramian / size, warm, 0.5)) <= 1e-10
 
 
 def test_a_large_c_leads_to_the_nearest_point(case: Any) -> None:
     size = max(case.gramian.trace(), 1e-300)
-    w, nearest = conflict_averse(case.gramian, 1e6), minimum_norm(case.gramian)
+    w, nearest = solve_conflict_averse(case.gramian, 1e6), minimum_norm(case.gramian)
     assert abs(w @ case.gramian @ w - nearest @ case.gramian @ nearest) <= 1e-5 * size
 
 
 def test_without_a_norm_the_lowest_corner_is_taken() -> None:
     G = np.array([[2.0, -1.0, 0.0], [-1.0, 1.0, 0.5], [0.0, 0.5, 3.0]])
-    assert conflict_averse(G, 0.0).tolist() == [0.0, 1.0, 0.0]
+    assert solve_conflict_averse(G, 0.0).tolist() == [0.0, 1.0, 0.0]

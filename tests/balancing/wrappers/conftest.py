@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from polytask.balancing import Answer, Balancer, Direction, Gramian, Jacobian, Needs, Statistic, Weights
-from polytask.balancing.matrix import MatrixStatistic
-from polytask.balancing.randomness import Stream
+from polytask.balancing.building_blocks.random_stream import RandomStream
+from polytask.balancing.matrix_statistic import MatrixStatistic
 
 NAMES = ("a", "b", "c")
 
@@ -43,7 +43,7 @@ class Unit(Balancer):
     """The sum of the gradients, of length 1, from the Jacobian; moved by noise if asked to."""
 
     def __init__(self, noise: float = 0.0) -> None:
-        self.noise, self.stream = noise, Stream()
+        self.noise, self.stream = noise, RandomStream()
 
     def needs(self) -> Needs:
         return Jacobian()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from polytask.balancing import Direction, Equal, Gramian, GroupWeights, Jacobian, Needs, Norms, direction_of
-from polytask.balancing.matrix import MatrixStatistic
-from polytask.balancing.wrappers import PerGroup, Refreshed, Smoothed
+from polytask.balancing import Direction, Equal, Gramian, GroupWeights, Jacobian, Needs, Norms, answer_to_direction
+from polytask.balancing.matrix_statistic import MatrixStatistic
+from polytask.balancing.wrappers import PerGroup, SmoothWeights, UpdateEvery
 from polytask.errors import ConfigError
 from polytask.storage import load_state, save_state
 
@@ -31,8 +31,8 @@ def test_every_group_gets_what_the_balancer_says_to_it_alone(kind: str, step: St
     plain = step(0, sizes=SIZES)
     answer = PerGroup(make()).weigh(plain)
     assert isinstance(answer, GroupWeights if kind == "inverse" else Direction)
-    expected = torch.cat([direction_of(make().weigh(part), part) for part in parts(plain)])
-    assert torch.allclose(direction_of(answer, plain), expected, rtol=1e-13)
+    expected = torch.cat([answer_to_direction(make().weigh(part), part) for part in parts(plain)])
+    assert torch.allclose(answer_to_direction(answer, plain), expected, rtol=1e-13)
 
 
 def test_groups_of_scattered_columns_come_back_in_their_places(unit: Make, step: Step) -> None:
@@ -76,7 +76,7 @@ def test_lengths_of_a_group_come_from_its_gramian(inverse: Make, step: Step) -> 
 
 
 def test_copies_have_states_of_their_own(inverse: Make, step: Step) -> None:
-    smoothed, plain = PerGroup(Smoothed(inverse(), 0.5)), PerGroup(inverse())
+    smoothed, plain = PerGroup(SmoothWeights(inverse(), 0.5)), PerGroup(inverse())
     for seed in range(2):
         now = smoothed.weigh(step(seed))
         smoothed.update_state(step(seed))
@@ -115,7 +115,7 @@ def test_all_copies_learn_and_look_again(inverse: Make, step: Step) -> None:
     assert learned == [float(step(0).losses.sum())] * 2
 
 
-@pytest.mark.parametrize("balancer", [Equal(), Refreshed(Equal())], ids=lambda balancer: type(balancer).__name__)
+@pytest.mark.parametrize("balancer", [Equal(), UpdateEvery(Equal())], ids=lambda balancer: type(balancer).__name__)
 def test_what_has_no_groups_is_refused(balancer: Any) -> None:
     with pytest.raises(ConfigError, match="per-group: what this balancer needs has no groups"):
         PerGroup(balancer).needs()

@@ -4,19 +4,19 @@ Everything here takes NumPy arrays, is homogeneous (c² G gives the same decisio
 for two rows.
 """
 
-from polytask.balancing.solvers.conflict_averse import conflict_averse
-from polytask.balancing.solvers.dual_cone import dual_cone
-from polytask.balancing.solvers.equilibrium import equilibrium
+from polytask.balancing.solvers.alpha_fair import solve_alpha_fair
+from polytask.balancing.solvers.conflict_averse import solve_conflict_averse
+from polytask.balancing.solvers.dual_cone import project_on_dual_cone
 from polytask.balancing.solvers.simplex import minimum_norm, project_simplex, simplex_quadratic
 from polytask.balancing.solvers.spectrum import pseudo_inverse_times, symmetric_root
 
 __all__ = [
-    "conflict_averse",
-    "dual_cone",
-    "equilibrium",
     "minimum_norm",
+    "project_on_dual_cone",
     "project_simplex",
     "pseudo_inverse_times",
     "simplex_quadratic",
+    "solve_alpha_fair",
+    "solve_conflict_averse",
     "symmetric_root",
 ]

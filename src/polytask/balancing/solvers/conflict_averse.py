@@ -7,12 +7,12 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.balancing.solvers.simplex import Matrix, Vector, minimum_norm, solved
+from polytask.balancing.solvers.simplex import Matrix, Vector, minimum_norm, solve_or_least_squares
 
 TOLERANCE = 1e-12
 
 
-def conflict_averse(G: Matrix, c: float, start: Vector | None = None, centre: Vector | None = None) -> Vector:
+def solve_conflict_averse(G: Matrix, c: float, start: Vector | None = None, center: Vector | None = None) -> Vector:
     """argmin wᵀ G b + φ √(wᵀ G w) over the simplex, with φ = c √(bᵀ G b).
 
     Since √q = min over τ > 0 of (q / τ + φ² τ) / 2φ, it is a path of quadratic problems, w(τ) = argmin ½ wᵀ G w + τ bᵀ G w, and
@@ -23,17 +23,17 @@ def conflict_averse(G: Matrix, c: float, start: Vector | None = None, centre: Ve
         G: (n, n) symmetric, positive semi-definite.
         c: From 0 up.
         start: (n,) a w to start from; it changes no more than round-off.
-        centre: (n,) b; 1/n each by default.
+        center: (n,) b; 1/n each by default.
 
     Returns:
         (n,) w. Where wᵀ G w is zero against G, the origin is the minimum.
 
     Example:
-        >>> conflict_averse(np.array([[18.0, -22.0], [-22.0, 38.0]]), 0.5).round(4)
+        >>> solve_conflict_averse(np.array([[18.0, -22.0], [-22.0, 38.0]]), 0.5).round(4)
         array([1., 0.])
     """
     n = len(G)
-    b = np.full(n, 1.0 / n) if centre is None else centre
+    b = np.full(n, 1.0 / n) if center is None else center
     if n == 1:
         return np.ones(1)
     size = float(np.trace(G))
@@ -120,5 +120,5 @@ def _line(G: Matrix, pull: Vector) -> tuple[Vector, Vector]:
     right = np.zeros((n + 1, 2))
     right[n, 0] = 1.0
     right[:n, 1] = -pull
-    found = solved(bordered, right)[:n]
+    found = solve_or_least_squares(bordered, right)[:n]
     return found[:, 0], found[:, 1]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.balancing.solvers.simplex import Matrix, solved
+from polytask.balancing.solvers.simplex import Matrix, solve_or_least_squares
 
-Flags = NDArray[np.bool_]
+BoolVector = NDArray[np.bool_]
 
 STEPS = 30
 TOLERANCE = 1e-12  # of the optimality conditions, relative to the lengths of what is multiplied
 RIDGE = 1e-14
 
 
-def dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> Matrix:
+def project_on_dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> Matrix:
     """Per row u of U: argmin vᵀ G v over v ≥ u.
 
     Jᵀ v is then the projection of Jᵀ u on the dual cone {x: J x ≥ 0}. With v = u + x this is: x ≥ 0, G v ≥ 0, xᵀ G v = 0. All
@@ -31,7 +31,7 @@ def dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> Matrix:
         (k, n) V.
 
     Example:
-        >>> dual_cone(np.array([[18.0, -22.0], [-22.0, 38.0]]), np.eye(2)).round(4)
+        >>> project_on_dual_cone(np.array([[18.0, -22.0], [-22.0, 38.0]]), np.eye(2)).round(4)
         array([[1.    , 0.5789],
                [1.2222, 1.    ]])
     """
@@ -55,7 +55,7 @@ def dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> Matrix:
     return np.where(X > 0.0, (bounds + X) * scale / lengths, U)
 
 
-def _pair(C: Matrix, pulls: Matrix) -> tuple[Matrix, Flags]:
+def _pair(C: Matrix, pulls: Matrix) -> tuple[Matrix, BoolVector]:
     """Two rows: at most one bound is left, unless the rows oppose each other so that both may be."""
     X = np.zeros_like(pulls)
     settled = np.ones(len(pulls), dtype=bool)
@@ -70,7 +70,7 @@ def _pair(C: Matrix, pulls: Matrix) -> tuple[Matrix, Flags]:
     return X, settled
 
 
-def _active_sets(C: Matrix, pulls: Matrix, free: Flags) -> tuple[Matrix, Flags]:
+def _active_sets(C: Matrix, pulls: Matrix, free: BoolVector) -> tuple[Matrix, BoolVector]:
     """Guess which bounds are left, solve, and correct the guess where a sign is wrong."""
     X = np.zeros_like(pulls)
     settled = np.zeros(len(pulls), dtype=bool)
@@ -89,7 +89,7 @@ def _active_sets(C: Matrix, pulls: Matrix, free: Flags) -> tuple[Matrix, Flags]:
     return X, settled
 
 
-def _on_free(C: Matrix, pulls: Matrix, free: Flags) -> Matrix:
+def _on_free(C: Matrix, pulls: Matrix, free: BoolVector) -> Matrix:
     """Per row the solution of C_FF x_F = −pull_F, zero elsewhere; systems are padded to the same size."""
     widest = int(free.sum(1).max())
     X = np.zeros_like(pulls)
@@ -104,7 +104,7 @@ def _on_free(C: Matrix, pulls: Matrix, free: Flags) -> Matrix:
     try:
         found = np.linalg.solve(systems, right[:, :, None])[:, :, 0]
     except np.linalg.LinAlgError:
-        found = np.stack([solved(system, side) for system, side in zip(systems, right, strict=True)])
+        found = np.stack([solve_or_least_squares(system, side) for system, side in zip(systems, right, strict=True)])
     np.put_along_axis(X, order, np.where(chosen, found, 0.0), axis=1)
     return X
 
@@ -122,7 +122,7 @@ def _one_by_one(C: Matrix, pull: NDArray[np.float64]) -> NDArray[np.float64]:
         free[int(np.argmax(gain))] = True
         while True:
             places = np.flatnonzero(free)
-            target = solved(C[np.ix_(places, places)], -pull[places])
+            target = solve_or_least_squares(C[np.ix_(places, places)], -pull[places])
             if (target > 0.0).all():
                 x[places] = target
                 break

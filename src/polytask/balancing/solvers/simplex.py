@@ -148,10 +148,10 @@ def affine_minimum(G: Matrix) -> Vector:
     bordered[n, n] = 0.0
     right = np.zeros(n + 1)
     right[n] = 1.0
-    return solved(bordered, right)[:n]
+    return solve_or_least_squares(bordered, right)[:n]
 
 
-def solved(A: Matrix, y: Matrix) -> Matrix:
+def solve_or_least_squares(A: Matrix, y: Matrix) -> Matrix:
     """A⁻¹ y, or the shortest least-squares solution where A is singular up to round-off."""
     try:
         x: Matrix = np.asarray(np.linalg.solve(A, y), dtype=np.float64)

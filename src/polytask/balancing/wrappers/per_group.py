@@ -10,12 +10,12 @@ from typing import Any, Literal, NoReturn, final
 import torch
 from torch import Tensor
 
-from polytask.balancing.balancer import Answer, AtRepresentations, Balancer, Direction, GroupWeights, Weights
+from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
 from polytask.balancing.needs import Gramian, Jacobian, Needs, Norms
-from polytask.balancing.statistic import Look, Representation, Statistic
+from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
 from polytask.balancing.wrappers.wrapper import Wrapper
 from polytask.errors import ConfigError
-from polytask.seeds import seed_of
+from polytask.seeds import derive_seed
 
 
 @final
@@ -70,11 +70,11 @@ class PerGroup(Wrapper):
         """Every copy's answer for its own group."""
         count = len(statistic.columns)
         self._copies += [self._copy(number) for number in range(len(self._copies), count)]
-        answers = [copy.weigh(_Group(statistic, number)) for number, copy in enumerate(self._copies)]
+        answers = [copy.weigh(_GroupStatistic(statistic, number)) for number, copy in enumerate(self._copies)]
         weights = [answer.values for answer in answers if isinstance(answer, Weights)]
         if len(weights) == count:
             return GroupWeights(torch.stack(weights))
-        return _joined(answers, statistic)
+        return _join_group_directions(answers, statistic)
 
     def update_state(self, statistic: Statistic) -> None:
         """Every copy learns."""
@@ -90,7 +90,7 @@ class PerGroup(Wrapper):
         """Seed every copy, each with a seed of its own."""
         self._seed = seed
         for number, copy in enumerate(self._copies):
-            copy.seed(seed_of(seed, "group", number))
+            copy.seed(derive_seed(seed, "group", number))
 
     def state_dict(self) -> dict[str, Any]:
         """What every copy remembers."""
@@ -105,12 +105,12 @@ class PerGroup(Wrapper):
 
     def _copy(self, number: int) -> Balancer:
         copy = deepcopy(self.balancer)
-        copy.seed(seed_of(self._seed, "group", number))
+        copy.seed(derive_seed(self._seed, "group", number))
         return copy
 
 
 @dataclass(frozen=True)
-class _Group:
+class _GroupStatistic:
     """A step as one group of parameters sees it.
 
     Attributes:
@@ -152,28 +152,28 @@ class _Group:
         return ((slice(0, sum(part.stop - part.start for part in self.whole.columns[self.number])),),)
 
     def representations(self) -> tuple[Representation, ...]:
-        _refuse("representations")
+        _no_groups_error("representations")
 
     def cross_gramian(self, first: int, second: int) -> Tensor:
-        _refuse(f"Gramian between batches {first} and {second}")
+        _no_groups_error(f"Gramian between batches {first} and {second}")
 
     @property
-    def look(self) -> Look:
-        _refuse("look elsewhere")
+    def look(self) -> LookaheadOracle:
+        _no_groups_error("look elsewhere")
 
 
-def _refuse(what: str) -> NoReturn:
+def _no_groups_error(what: str) -> NoReturn:
     raise ConfigError(f"one group of parameters has no {what}", where="per-group")
 
 
-def _joined(answers: list[Answer], statistic: Statistic) -> Direction:
+def _join_group_directions(answers: list[Answer], statistic: Statistic) -> Direction:
     """One direction of the groups' own, whatever each of them answered."""
     rows = statistic.jacobian()
     joined = torch.empty_like(rows[0])
     for number, answer in enumerate(answers):
-        if isinstance(answer, AtRepresentations | GroupWeights):
-            _refuse("representations or groups of its own")
-        part = answer.values if isinstance(answer, Direction) else answer.values.to(rows) @ _Group(statistic, number).jacobian()
+        if isinstance(answer, RepresentationGradients | GroupWeights):
+            _no_groups_error("representations or groups of its own")
+        part = answer.values if isinstance(answer, Direction) else answer.values.to(rows) @ _GroupStatistic(statistic, number).jacobian()
         start = 0
         for columns in statistic.columns[number]:
             size = columns.stop - columns.start

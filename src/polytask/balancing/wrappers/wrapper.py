@@ -25,7 +25,7 @@ class Wrapper(Balancer):
 
     def __init__(self, balancer: Balancer) -> None:
         self.balancer = balancer
-        self.batches, self.steps_on, self.looks_again = balancer.batches, balancer.steps_on, balancer.looks_again
+        self.batches, self.step_batches, self.uses_after_step = balancer.batches, balancer.step_batches, balancer.uses_after_step
         self.remembers_gradients = self.remembers_gradients or balancer.remembers_gradients
 
     def bind(self, network: nn.Module) -> None:
@@ -61,7 +61,7 @@ class Wrapper(Balancer):
         self.balancer.load_state_dict(state["balancer"])
 
 
-def weights_in(answer: Answer, wrapper: str) -> Weights | GroupWeights:
+def require_weights(answer: Answer, wrapper: str) -> Weights | GroupWeights:
     """The answer, if it is weights.
 
     Raises:

@@ -1,8 +1,8 @@
 """Tables in files and frames, read so that what is wrong in them is said and never guessed."""
 
-from polytask.data.reading.features import check_features
-from polytask.data.reading.frames import check_frame
-from polytask.data.reading.tables import TableFile, names_of, open_table, read_table
-from polytask.data.reading.targets import check_targets
+from polytask.data.reading.dataframe_checks import check_frame
+from polytask.data.reading.feature_checks import check_features
+from polytask.data.reading.table_file import TableFile, open_table, read_column_names, read_table
+from polytask.data.reading.target_checks import check_targets
 
-__all__ = ["TableFile", "check_features", "check_frame", "check_targets", "names_of", "open_table", "read_table"]
+__all__ = ["TableFile", "check_features", "check_frame", "check_targets", "open_table", "read_column_names", "read_table"]

@@ -1,8 +1,8 @@
 """A table of one's own as a data set: which columns are targets, of what kind, and everything else as inputs."""
 
-from polytask.datasets.tables.files import Loaded, load_tables
-from polytask.datasets.tables.frames import as_frame
-from polytask.datasets.tables.tables import table_source
-from polytask.datasets.tables.targets import labels_of, task_for
+from polytask.datasets.tables.dataframe_conversion import to_dataframe
+from polytask.datasets.tables.infer_task import column_labels, make_task
+from polytask.datasets.tables.source_from_dataframe import source_from_table
+from polytask.datasets.tables.table_loading import LoadedTables, load_tables
 
-__all__ = ["Loaded", "as_frame", "labels_of", "load_tables", "table_source", "task_for"]
+__all__ = ["LoadedTables", "column_labels", "load_tables", "make_task", "source_from_table", "to_dataframe"]

@@ -9,7 +9,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from polytask.balancing.needs import Groups
+from polytask.balancing.needs import ParameterGrouping
 from polytask.errors import ConfigError
 
 Gradients = Sequence[Tensor | None]
@@ -81,7 +81,7 @@ class FlatParameters:
         start = self._places[number][2]
         return slice(start, start + self.sizes[number])
 
-    def groups(self, kind: Groups) -> tuple[tuple[slice, ...], ...]:
+    def groups(self, kind: ParameterGrouping) -> tuple[tuple[slice, ...], ...]:
         """Return the places of every group of parameters.
 
         Raises:

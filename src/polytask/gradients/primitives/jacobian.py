@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from polytask.balancing.needs import Groups
+from polytask.balancing.needs import ParameterGrouping
 from polytask.gradients.primitives.communicator import Communicator
 from polytask.gradients.primitives.flat_params import FlatParameters, Gradients
 from polytask.gradients.primitives.gramian import gramian
@@ -90,7 +90,7 @@ class JacobianBuffer:
             whole = self.communicator.all_gather(self._summed)[:, : self.flat_params.size]
         return whole if self.scale == 1.0 else whole / self.scale
 
-    def gramians(self, groups: Groups = "whole") -> Tensor:
+    def gramians(self, groups: ParameterGrouping = "whole") -> Tensor:
         """Return a Gramian per group of parameters (K, T, T) in float64, without the scale."""
         shard = self._shard()
         columns = ((slice(0, self.flat_params.size),),) if groups == "whole" else self.flat_params.groups(groups)
@@ -121,7 +121,7 @@ class JacobianBuffer:
         shard = self._shard()
         return self._gathered(weights.to(shard) @ shard)
 
-    def combined_in_groups(self, weights: Tensor, groups: Groups) -> Tensor:
+    def combined_in_groups(self, weights: Tensor, groups: ParameterGrouping) -> Tensor:
         """Return Σ w_kt g_t in the columns of group k (P,) with the scale."""
         shard = self._shard()
         direction = shard.new_zeros(shard.shape[1])

@@ -9,7 +9,7 @@ from typing import ClassVar, NoReturn
 import torch
 from torch import Tensor
 
-from polytask.balancing import Answer, Direction, Look, Representation, Weights
+from polytask.balancing import Answer, Direction, LookaheadOracle, Representation, Weights
 from polytask.errors import ConfigError
 from polytask.gradients.context import StepContext
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
@@ -104,7 +104,7 @@ class GradientStrategy(ABC):
         _refuse("Gramian between batches")
 
     @property
-    def look(self) -> Look:
+    def look(self) -> LookaheadOracle:
         """Losses and gradients at other values of the parameters."""
         _refuse("look ahead")
 

@@ -8,7 +8,7 @@ from typing import final
 
 from torch import Tensor
 
-from polytask.balancing import Answer, Look
+from polytask.balancing import Answer, LookaheadOracle
 from polytask.gradients.post_step_losses import LookaheadEvaluator
 from polytask.gradients.primitives.gramian import cross_gramian
 from polytask.gradients.primitives.jacobian import JacobianBuffer
@@ -47,7 +47,7 @@ class MultiBatch(GradientStrategy):
         return cross_gramian(self._rows(first).jacobian(), self._rows(second).jacobian())
 
     @property
-    def look(self) -> Look:
+    def look(self) -> LookaheadOracle:
         """Losses and gradients elsewhere."""
         return self.lookahead
 

@@ -8,8 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from polytask.balancing import Answer, AtRepresentations, Direction, GroupWeights
-from polytask.balancing.needs import Groups
+from polytask.balancing import Answer, Direction, GroupWeights, RepresentationGradients
+from polytask.balancing.needs import ParameterGrouping
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.head_vjp import Features, HeadWalk
 from polytask.gradients.primitives.jacobian import JacobianBuffer
@@ -31,7 +31,7 @@ class PerTask(GradientStrategy):
         rows: The rows, from the first micro-batch on.
     """
 
-    groups: Groups = "whole"
+    groups: ParameterGrouping = "whole"
     wanted: frozenset[str] | None = None
     needs_gramian: bool = False
     features: Features = ()
@@ -109,7 +109,7 @@ class PerTask(GradientStrategy):
 
     def _direction(self, answer: Answer) -> Tensor:
         """Return the direction (P,) with the scale, in memory of its own."""
-        if isinstance(answer, AtRepresentations):
+        if isinstance(answer, RepresentationGradients):
             raise ConfigError("an answer at representations needs them", where="needs()", remedy="Ask for Representations")
         if isinstance(answer, Direction):
             # A new tensor: the balancer may remember its own, and `.grad` is changed in place.

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from polytask.balancing import Answer, AtRepresentations, Representation
+from polytask.balancing import Answer, Representation, RepresentationGradients
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.gramian import gramian
 from polytask.gradients.primitives.head_vjp import FeatureGradients, Features, HeadWalk
@@ -131,7 +131,7 @@ class ThroughRepresentation(GradientStrategy):
 
     def _slopes(self, answer: Answer) -> list[Tensor | None]:
         """Return per representation the scaled gradient that goes on."""
-        if isinstance(answer, AtRepresentations):
+        if isinstance(answer, RepresentationGradients):
             return [value.to(z) * self.context.scale for value, z in zip(answer.values, self.features, strict=True)]
         weights = dict(zip(self.names, weights_of(answer, "the answer to representations").tolist(), strict=True))
         return [_combined(found, [weights[task] for task in found.names]) for found in self._found]

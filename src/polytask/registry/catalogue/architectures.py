@@ -6,7 +6,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "hard",
-        "polytask.architectures.hard:HardSharing",
+        "polytask.architectures.hard_sharing.hard:HardSharing",
         "one encoder for all tasks, then a head per task",
         display="hard sharing",
         paper="Caruana, Machine Learning 1997",
@@ -15,7 +15,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "rotated",
-        "polytask.architectures.rotated:RotatedSharing",
+        "polytask.architectures.hard_sharing.rotated:RotatedSharing",
         "hard sharing, with the features turned for every task by rotograd",
         display="hard sharing with rotations",
         paper="Javaloy & Valera, ICLR 2022",
@@ -24,7 +24,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "separate",
-        "polytask.architectures.separate:Separate",
+        "polytask.architectures.soft_sharing.separate:Separate",
         "an encoder per task: nothing is shared",
         display="separate networks",
         needs="any encoder",
@@ -32,7 +32,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "constrained",
-        "polytask.architectures.constrained:Constrained",
+        "polytask.architectures.soft_sharing.constrained:Constrained",
         "soft sharing by regularisation: an encoder per task, drawn together by an L2 or trace-norm penalty",
         display="soft parameter sharing",
         paper="Duong et al., ACL 2015; Yang & Hospedales, ICLR workshop 2017",
@@ -41,7 +41,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "cross-stitch",
-        "polytask.architectures.cross_stitch:CrossStitch",
+        "polytask.architectures.soft_sharing.cross_stitch:CrossStitch",
         "an encoder per task, whose channels are mixed between stages",
         display="cross-stitch networks",
         paper="Misra et al., CVPR 2016",
@@ -50,7 +50,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "nddr",
-        "polytask.architectures.nddr:NDDR",
+        "polytask.architectures.soft_sharing.nddr:NDDR",
         "an encoder per task, fused by 1x1 convolutions between stages",
         display="NDDR",
         paper="Gao et al., CVPR 2019",
@@ -59,7 +59,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "mmoe",
-        "polytask.architectures.mmoe:MMoE",
+        "polytask.architectures.experts.mmoe:MMoE",
         "experts that all tasks share, a gate per task",
         display="mixture of experts (MMoE)",
         paper="Ma et al., KDD 2018",
@@ -68,7 +68,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "cgc",
-        "polytask.architectures.cgc:CGC",
+        "polytask.architectures.experts.cgc:CGC",
         "shared experts beside private ones, a gate per task",
         display="shared and private experts (CGC)",
         paper="Tang et al., RecSys 2020",
@@ -77,7 +77,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "ple",
-        "polytask.architectures.ple:PLE",
+        "polytask.architectures.experts.ple:PLE",
         "shared experts beside private ones, level by level; one level is CGC",
         display="progressive layered extraction (PLE)",
         paper="Tang et al., RecSys 2020",
@@ -86,7 +86,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "dselect-k",
-        "polytask.architectures.dselect_k:DSelectK",
+        "polytask.architectures.experts.dselect_k:DSelectK",
         "experts of which every task comes to choose a few",
         display="DSelect-k",
         paper="Hazimeh et al., NeurIPS 2021",
@@ -95,7 +95,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "sparse-experts",
-        "polytask.architectures.sparse_experts:SparseExperts",
+        "polytask.architectures.experts.sparse_experts:SparseExperts",
         "experts of which every row uses a few, kept equally busy",
         display="sparse mixture of experts",
         paper="Shazeer et al., ICLR 2017",
@@ -104,7 +104,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "adapters",
-        "polytask.architectures.adapters:Adapters",
+        "polytask.architectures.adapters.bottleneck_adapters:Adapters",
         "one trunk, and a bottleneck per task after every stage",
         display="adapters",
         paper="Houlsby et al., ICML 2019",
@@ -113,7 +113,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "film",
-        "polytask.architectures.adapters:FiLM",
+        "polytask.architectures.adapters.bottleneck_adapters:FiLM",
         "one trunk, whose channels are scaled and shifted per task",
         display="FiLM",
         paper="Perez et al., AAAI 2018",
@@ -122,7 +122,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "lora",
-        "polytask.architectures.lora:LoRA",
+        "polytask.architectures.adapters.lora:LoRA",
         "one trunk, and an update of low rank per task to its weights",
         display="LoRA",
         paper="Hu et al., ICLR 2022",
@@ -131,7 +131,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "sluice",
-        "polytask.architectures.sluice:Sluice",
+        "polytask.architectures.soft_sharing.sluice:Sluice",
         "an encoder per task, whose subspaces are mixed between stages",
         display="sluice networks",
         paper="Ruder et al., AAAI 2019",
@@ -140,7 +140,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "mtan",
-        "polytask.architectures.mtan:MTAN",
+        "polytask.architectures.soft_sharing.mtan:MTAN",
         "one trunk, and masks per task on its features",
         display="attention per task (MTAN)",
         paper="Liu, Johns & Davison, CVPR 2019",
@@ -149,7 +149,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "branching",
-        "polytask.architectures.branching:LearnedBranching",
+        "polytask.architectures.hard_sharing.branching:LearnedBranching",
         "a tree of stages whose branches are learned",
         display="learned branching",
         paper="Guo, Lee & Ulbricht, ICML 2020",
@@ -158,7 +158,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "layers",
-        "polytask.architectures.layers:OwnLayers",
+        "polytask.architectures.hard_sharing.task_layers:TaskLayers",
         "one trunk, of which every task has named layers for itself",
         display="task-specific layers",
         needs="any encoder",
@@ -166,7 +166,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "recon",
-        "polytask.architectures.recon:Recon",
+        "polytask.architectures.hard_sharing.recon:Recon",
         "one trunk, whose layers are split where gradients conflict",
         display="Recon",
         paper="Shi et al., ICLR 2023",
@@ -175,7 +175,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "graph",
-        "polytask.architectures.graph:TaskGraph",
+        "polytask.architectures.task_graphs.task_graph:TaskGraph",
         "one encoder, and heads that feed heads",
         display="task graph",
         needs="any encoder",
@@ -183,7 +183,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "esmm",
-        "polytask.architectures.esmm:ESMM",
+        "polytask.architectures.task_graphs.esmm:ESMM",
         "one encoder, and probabilities of binary tasks that are products along a chain",
         display="ESMM",
         paper="Ma et al., SIGIR 2018",
@@ -193,7 +193,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "aitm",
-        "polytask.architectures.aitm:AITM",
+        "polytask.architectures.task_graphs.aitm:AITM",
         "one encoder, and towers that hear from the task before",
         display="AITM",
         paper="Xi et al., KDD 2021",

@@ -6,7 +6,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer wrapper",
         "smoothed",
-        "polytask.balancing.wrappers.smoothed:Smoothed",
+        "polytask.balancing.wrappers.smooth_weights:SmoothWeights",
         "weights averaged over time (CR-MOGM)",
         display="smoothed weights",
         paper="Zhou et al., NeurIPS 2022",
@@ -17,7 +17,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer wrapper",
         "clipped",
-        "polytask.balancing.wrappers.clipped:Clipped",
+        "polytask.balancing.wrappers.clip_weights:ClipWeights",
         "weights cut to a range; by default no negative ones",
         display="clipped weights",
         needs="weights",
@@ -27,7 +27,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer wrapper",
         "refreshed",
-        "polytask.balancing.wrappers.refreshed:Refreshed",
+        "polytask.balancing.wrappers.update_every:UpdateEvery",
         "weights computed every k steps, and used in between",
         display="weights updated every k steps",
         paper="Navon et al., ICML 2022",
@@ -38,7 +38,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer wrapper",
         "preferred",
-        "polytask.balancing.wrappers.preferred:Preferred",
+        "polytask.balancing.wrappers.preference:Preference",
         "a preference per task for balancers that have none",
         display="task preferences",
         needs="anything",

@@ -6,7 +6,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "mgda",
-        "polytask.balancing.mgda:MGDA",
+        "polytask.balancing.gradient_based.mgda:MGDA",
         "the shortest convex combination of the gradients",
         display="MGDA",
         paper="Sener & Koltun, NeurIPS 2018",
@@ -18,7 +18,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "pcgrad",
-        "polytask.balancing.pcgrad:PCGrad",
+        "polytask.balancing.gradient_based.pcgrad:PCGrad",
         "gradients without the parts that oppose other tasks",
         display="PCGrad",
         paper="Yu et al., NeurIPS 2020",
@@ -30,7 +30,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "gradvac",
-        "polytask.balancing.gradvac:GradVac",
+        "polytask.balancing.gradient_based.gradvac:GradVac",
         "gradients turned towards each other until their cosines are as usual",
         display="GradVac",
         paper="Wang et al., ICLR 2021",
@@ -43,7 +43,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "imtl-g",
-        "polytask.balancing.imtl_g:IMTLG",
+        "polytask.balancing.gradient_based.imtl_g:IMTLG",
         "equal projections of the update on all unit gradients",
         display="IMTL-G",
         paper="Liu et al., ICLR 2021",
@@ -55,7 +55,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "imtl",
-        "polytask.balancing.imtl:IMTL",
+        "polytask.balancing.gradient_based.imtl:IMTL",
         "IMTL-L's losses through IMTL-G",
         display="IMTL",
         paper="Liu et al., ICLR 2021",
@@ -68,7 +68,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "cagrad",
-        "polytask.balancing.cagrad:CAGrad",
+        "polytask.balancing.gradient_based.cagrad:CAGrad",
         "near the mean gradient, the direction that helps the worst task most",
         display="CAGrad",
         paper="Liu et al., NeurIPS 2021",
@@ -81,7 +81,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "nash-mtl",
-        "polytask.balancing.nash_mtl:NashMTL",
+        "polytask.balancing.gradient_based.nash_mtl:NashMTL",
         "the tasks' Nash bargaining solution",
         display="Nash-MTL",
         paper="Navon et al., ICML 2022",
@@ -93,7 +93,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "fairgrad",
-        "polytask.balancing.fairgrad:FairGrad",
+        "polytask.balancing.gradient_based.fairgrad:FairGrad",
         "an α-fair share of progress among tasks",
         display="FairGrad",
         paper="Ban & Ji, ICML 2024",
@@ -106,7 +106,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "aligned-mtl",
-        "polytask.balancing.aligned_mtl:AlignedMTL",
+        "polytask.balancing.gradient_based.aligned_mtl:AlignedMTL",
         "principal components of the gradients made equally long",
         display="Aligned-MTL",
         paper="Senushkin et al., CVPR 2023",
@@ -118,7 +118,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "upgrad",
-        "polytask.balancing.upgrad:UPGrad",
+        "polytask.balancing.gradient_based.upgrad:UPGrad",
         "every gradient projected on the directions that oppose no task",
         display="UPGrad",
         paper="Quinton & Rey, arXiv 2406.16232",
@@ -130,7 +130,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "dual-proj",
-        "polytask.balancing.dual_proj:DualProj",
+        "polytask.balancing.gradient_based.dual_proj:DualProj",
         "the sum projected on the directions that oppose no task",
         display="DualProj",
         paper="Lopez-Paz & Ranzato, NeurIPS 2017",
@@ -142,7 +142,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "conflict-free",
-        "polytask.balancing.config:ConFIG",
+        "polytask.balancing.gradient_based.conflict_free:ConFIG",
         "the direction with the same cosine to all gradients",
         display="ConFIG",
         paper="Liu, Chu & Thuerey, ICLR 2025",
@@ -154,7 +154,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "gradnorm",
-        "polytask.balancing.gradnorm:GradNorm",
+        "polytask.balancing.gradient_based.gradnorm:GradNorm",
         "weights learned so that gradients of the last shared layer are about equally long",
         display="GradNorm",
         paper="Chen et al., ICML 2018",

@@ -6,7 +6,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "equal",
-        "polytask.balancing.equal:Equal",
+        "polytask.balancing.loss_based.equal:Equal",
         "the plain sum of the losses",
         display="plain sum",
         needs="nothing",
@@ -16,7 +16,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "fixed",
-        "polytask.balancing.fixed:Fixed",
+        "polytask.balancing.loss_based.fixed:Fixed",
         "the sum of the losses with weights that you choose",
         display="fixed weights",
         needs="nothing",
@@ -26,7 +26,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "uncertainty",
-        "polytask.balancing.uncertainty:Uncertainty",
+        "polytask.balancing.loss_based.uncertainty:Uncertainty",
         "weights learned from each task's homoscedastic uncertainty",
         display="uncertainty weighting",
         paper="Kendall, Gal & Cipolla, CVPR 2018",
@@ -38,7 +38,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "random",
-        "polytask.balancing.random:Random",
+        "polytask.balancing.loss_based.random:Random",
         "weights drawn anew at every step: the litmus test of all others",
         display="random weights",
         paper="Lin et al., TMLR 2022",
@@ -49,7 +49,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "dwa",
-        "polytask.balancing.dwa:DWA",
+        "polytask.balancing.loss_based.dwa:DWA",
         "more weight for tasks whose losses fall slowly",
         display="dynamic weight averaging",
         paper="Liu, Johns & Davison, CVPR 2019",
@@ -61,7 +61,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "imtl-l",
-        "polytask.balancing.imtl_l:IMTLL",
+        "polytask.balancing.loss_based.imtl_l:IMTLL",
         "weights learned so that all weighted losses are alike",
         display="IMTL-L",
         paper="Liu et al., ICLR 2021",
@@ -73,7 +73,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "gls",
-        "polytask.balancing.gls:GLS",
+        "polytask.balancing.loss_based.gls:GLS",
         "the geometric mean of the losses",
         display="geometric mean of losses",
         paper="Chennupati et al., CVPR Workshops 2019",
@@ -84,7 +84,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "log",
-        "polytask.balancing.scale_invariant:ScaleInvariant",
+        "polytask.balancing.loss_based.scale_invariant:ScaleInvariant",
         "the sum of the losses' logarithms: units do not matter",
         display="sum of log losses",
         paper="Navon et al., ICML 2022",
@@ -95,7 +95,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "stch",
-        "polytask.balancing.stch:STCH",
+        "polytask.balancing.loss_based.stch:STCH",
         "a smooth maximum of the losses relative to those after a warm-up",
         display="smooth Tchebycheff after a warm-up",
         paper="Lin et al., ICML 2024",
@@ -107,7 +107,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "smooth-tchebycheff",
-        "polytask.balancing.smooth_tchebycheff:SmoothTchebycheff",
+        "polytask.balancing.loss_based.smooth_tchebycheff:SmoothTchebycheff",
         "a smooth maximum of the preferred losses above a reference point",
         display="smooth Tchebycheff",
         paper="Lin et al., ICML 2024",
@@ -118,7 +118,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "famo",
-        "polytask.balancing.famo:FAMO",
+        "polytask.balancing.loss_based.famo:FAMO",
         "weights learned so that all losses fall at the same rate",
         display="FAMO",
         paper="Liu et al., NeurIPS 2023",

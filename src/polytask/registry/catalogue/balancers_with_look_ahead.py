@@ -6,7 +6,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "auto-lambda",
-        "polytask.balancing.auto_lambda:AutoLambda",
+        "polytask.balancing.bilevel.auto_lambda:AutoLambda",
         "weights that lower the primary tasks' losses one step ahead",
         display="Auto-Lambda",
         paper="Liu et al., TMLR 2022",
@@ -19,7 +19,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "moml",
-        "polytask.balancing.moml:MOML",
+        "polytask.balancing.bilevel.moml:MOML",
         "weights that lower all tasks' losses one step ahead",
         display="MOML",
         paper="Ye et al., NeurIPS 2021",

@@ -6,7 +6,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "graddrop",
-        "polytask.balancing.graddrop:GradDrop",
+        "polytask.balancing.gradient_based.graddrop:GradDrop",
         "parts of gradients whose signs disagree, dropped at random",
         display="GradDrop",
         paper="Chen et al., NeurIPS 2020",
@@ -18,7 +18,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "rotograd",
-        "polytask.balancing.rotograd:RotoGrad",
+        "polytask.balancing.gradient_based.rotograd:RotoGrad",
         "gradients made equally long, and features turned until they agree (architecture rotated)",
         display="RotoGrad",
         paper="Javaloy & Valera, ICLR 2022",
@@ -31,7 +31,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "moco",
-        "polytask.balancing.moco:MoCo",
+        "polytask.balancing.gradient_based.moco:MoCo",
         "tracked gradients, and weights that move slowly",
         display="MoCo",
         paper="Fernando et al., ICLR 2023",
@@ -44,7 +44,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "modo",
-        "polytask.balancing.modo:MoDo",
+        "polytask.balancing.gradient_based.modo:MoDo",
         "weights from the product of two independent batches' gradients",
         display="MoDo",
         paper="Chen et al., NeurIPS 2023",
@@ -57,7 +57,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "sdmgrad",
-        "polytask.balancing.sdmgrad:SDMGrad",
+        "polytask.balancing.gradient_based.sdmgrad:SDMGrad",
         "a direction near the plain sum, weights from two independent batches",
         display="SDMGrad",
         paper="Xiao, Ban & Ji, NeurIPS 2023",
@@ -70,7 +70,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "excess-mtl",
-        "polytask.balancing.excess_mtl:ExcessMTL",
+        "polytask.balancing.gradient_based.excess_mtl:ExcessMTL",
         "weights that follow how much of each loss can still be removed",
         display="ExcessMTL",
         paper="He et al., ICML 2024",
@@ -83,7 +83,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "db-mtl",
-        "polytask.balancing.db_mtl:DBMTL",
+        "polytask.balancing.gradient_based.db_mtl:DBMTL",
         "logarithms of losses, and tracked gradients made equally long",
         display="DB-MTL",
         paper="Lin et al., arXiv 2308.12029",
@@ -96,7 +96,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "momentum-conflict-free",
-        "polytask.balancing.momentum_config:MomentumConFIG",
+        "polytask.balancing.gradient_based.momentum_conflict_free:MomentumConFIG",
         "the same cosine to all tasks' mean gradients, one task per step",
         display="momentum ConFIG",
         paper="Liu, Chu & Thuerey, ICLR 2025",
@@ -108,7 +108,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer",
         "metabalance",
-        "polytask.balancing.metabalance:MetaBalance",
+        "polytask.balancing.gradient_based.metabalance:MetaBalance",
         "gradients brought near the length of a target task's, tensor by tensor",
         display="MetaBalance",
         paper="He et al., WWW 2022",

@@ -6,7 +6,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "callback",
         "affinity",
-        "polytask.relatedness.observing:Observing",
+        "polytask.relatedness.affinity_callback:AffinityCallback",
         "cosines of the tasks' gradients, and what a step for one task does to another's loss",
         display="task affinity",
         paper="Fifty et al., NeurIPS 2021",

@@ -41,7 +41,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "encoder",
         "tabular",
-        "polytask.encoders.tabular:Tabular",
+        "polytask.encoders.tabular_encoder:TabularEncoder",
         "numbers with gaps, vectors for categories, then fully connected layers",
         display="tabular network",
         paper="Gorishniy, Rubachev & Babenko, NeurIPS 2022",
@@ -50,7 +50,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "encoder",
         "text",
-        "polytask.encoders.text:Text",
+        "polytask.encoders.text_encoder:TextEncoder",
         "word vectors, then a bidirectional GRU or a transformer",
         display="text encoder",
         needs="codes of words",
@@ -58,7 +58,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "encoder",
         "pretrained",
-        "polytask.encoders.pretrained:Pretrained",
+        "polytask.encoders.pretrained_text:PretrainedTextEncoder",
         "a Hugging Face text encoder from a local folder (extra text)",
         display="pretrained text encoder",
         needs="word pieces",

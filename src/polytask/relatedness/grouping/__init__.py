@@ -4,7 +4,7 @@
 mixed-integer program) and `search` (a local search with a bound) are three ways to an answer.
 """
 
-from polytask.relatedness.grouping.candidates import Candidate, Grouping, from_pairs
-from polytask.relatedness.grouping.grouping import choose_networks, group_by_affinity
+from polytask.relatedness.grouping.candidate_networks import CandidateNetwork, Grouping, predict_from_pairs
+from polytask.relatedness.grouping.group_tasks import choose_networks, group_by_affinity
 
-__all__ = ["Candidate", "Grouping", "choose_networks", "from_pairs", "group_by_affinity"]
+__all__ = ["CandidateNetwork", "Grouping", "choose_networks", "group_by_affinity", "predict_from_pairs"]

@@ -1,0 +1,111 @@
+"""Real problems for benchmarks of studies: each with training rows, test rows, and fresh rows that a study never reads.
+
+Tables are divided 3 : 1 : 1, with their inputs coded from training rows; of images the published test rows are halved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polytask import datasets
+from polytask.data import Source, Sources, TablePreprocessor, random_split
+from polytask.options import StudyConfig, training_options
+from polytask.options.training_presets import preset_training_options
+from polytask.studies.spec.study_presets import preset_study_options
+from polytask.tasks import Binary, Regression, Task
+from real_tables import DATA, Data
+
+SHARES = {"training": 0.6, "test": 0.2, "fresh": 0.2}
+CENSUS_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a study is run on.
+
+    Attributes:
+        name: How tables call it.
+        sources: Training rows, with the door to the test rows.
+        tasks: What to predict.
+        fresh: Rows that the study never reads.
+        choices: Of the study, such as its budget.
+    """
+
+    name: str
+    sources: Sources
+    tasks: tuple[Task, ...]
+    fresh: tuple[Source, ...]
+    choices: Mapping[str, Any]
+
+    def config(self, **choices: Any) -> StudyConfig:  # noqa: ANN401 - fields of StudyConfig
+        """Of a study with these choices beside its own."""
+        return StudyConfig(**{**self.choices, **choices})
+
+
+def table(name: str, load: Callable[[], Data], seed: int) -> Problem:
+    """A table with several target columns."""
+    data = load()
+    labels = {str(target): data.Y[target].to_numpy() for target in data.Y}
+    rows = Source(name, np.zeros((len(data.X), 1), dtype=np.float32), labels)
+    parts = {part: own.units for part, own in random_split(rows, SHARES, seed).items()}
+    coding = TablePreprocessor.fit(data.X.iloc[parts["training"]])
+
+    def part(which: str) -> Source:
+        units = parts[which]
+        own = {target: values[units] for target, values in labels.items()}
+        return Source(name, coding.encode(data.X.iloc[units]), own, units, coding)
+
+    tasks = tuple(_task(target, values, binary=target in data.binary) for target, values in labels.items())
+    training = training_options(**preset_training_options("standard", len(parts["training"])))
+    choices = {"hidden": (), "training": training, **preset_study_options("standard", tasks, tables=True)}
+    return Problem(name, Sources((part("training"),), lambda: (part("test"),)), tasks, (part("fresh"),), choices)
+
+
+def _task(name: str, labels: np.ndarray, *, binary: bool) -> Task:
+    if not binary:
+        return Regression(name=name)
+    return Binary(name=name, classes=tuple(np.unique(labels[~pd.isna(labels)]).tolist()), metric="auc")
+
+
+def images(name: str) -> Problem:
+    """A built-in data set of images."""
+    sources, tasks = datasets.load_dataset(name, "sample")
+    door = sources.open_test
+    if door is None:
+        raise ValueError(f"{name} has no test rows")
+
+    def half(first: int) -> tuple[Source, ...]:
+        return tuple(source.take(np.arange(first, len(source), 2)) for source in door())
+
+    choices = {"encoder": "lenet" if name == "multi-fashion-mnist" else None, **preset_study_options("standard", tasks, tables=False)}
+    return Problem(name, Sources(tuple(sources), lambda: half(0)), tasks, half(1), choices)
+
+
+def census(seed: int) -> Problem:
+    """20,000 rows of Census-Income for training, and as many again for the test and as fresh ones."""
+    sources, tasks = datasets.load_dataset("census-income")
+    if sources.open_test is None:
+        raise ValueError("the census has no test rows")
+    (rows,), (others,) = sources, sources.open_test()
+    random = np.random.default_rng(seed)
+    chosen = random.choice(len(rows), CENSUS_ROWS, replace=False)
+    order = random.permutation(len(others))[: 2 * CENSUS_ROWS]
+    training = training_options(**preset_training_options("standard", CENSUS_ROWS))
+    choices = {"hidden": (), "training": training, **preset_study_options("standard", tasks, tables=True)}
+    test, fresh = others.take(order[:CENSUS_ROWS]), others.take(order[CENSUS_ROWS:])
+    return Problem("census", Sources((rows.take(chosen),), lambda: (test,)), tasks, (fresh,), choices)
+
+
+def problem(name: str, seed: int = 0) -> Problem:
+    """The problem of that name; the seed divides its rows, where they are not divided already."""
+    if name in ("mnist-fashion", "multi-fashion-mnist"):
+        return images(name)
+    return census(seed) if name == "census" else table(name, DATA[name], seed)
+
+
+PROBLEMS = ("mnist-fashion", "multi-fashion-mnist", "census", "enb", "jura", "wq", "scpf", "401ksubs")

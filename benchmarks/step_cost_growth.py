@@ -1,0 +1,135 @@
+"""How the cost of a step grows with the number of tasks T and of shared parameters P.
+
+    python benchmarks/step_cost_growth.py [--rounds 9] [--out docs/figures/growth.svg] [--json FILE]
+
+A trunk of two square layers, 32 rows, a head per task. Quoted is a step with UPGrad over a step with the plain sum in the same round
+(median), beside the floor: forward, heads, one backward of the trunk per task, optimizer. Pairs of T and P with T · P up to 1e9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from timed_networks import Cell, Step
+
+TASKS = (2, 4, 8, 16, 32, 64, 128)
+PARAMETERS = (1e4, 1e5, 1e6, 1e7, 1e8)
+MOST = 1e9
+ROWS = 32
+
+
+class Growing(Cell):
+    """A cell whose trunk has P parameters."""
+
+    def __init__(self, tasks: int, parameters: float) -> None:
+        torch.manual_seed(0)
+        width = int((parameters / 2) ** 0.5)
+        self.tasks, self.names = tasks, tuple(f"t{number}" for number in range(tasks))
+        self.trunk = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        self.heads = nn.ModuleList(nn.Linear(width, 4) for _ in range(tasks))
+        self.shared = list(self.trunk.parameters())
+        self.optimizer = torch.optim.SGD([*self.shared, *self.heads.parameters()], lr=1e-4)
+        self.x, self.targets = torch.randn(ROWS, width), torch.randn(tasks, ROWS, 4)
+
+
+def seconds(step: Step) -> float:
+    """How long one step takes."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def measured(tasks: int, parameters: float, rounds: int) -> dict[str, float]:
+    """Milliseconds per step, and medians of ratios to the plain sum."""
+    cell = Growing(tasks, parameters)
+    steps = {"plain": cell.plain, "floor": cell.floor, "upgrad": cell.ours("upgrad")}
+    for step in steps.values():
+        step()
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            times[name].append(seconds(step))
+    found = {name: statistics.median(values) * 1e3 for name, values in times.items()}
+    ratios = {
+        f"{name} / plain": statistics.median(a / b for a, b in zip(times[name], times["plain"], strict=True))
+        for name in ("floor", "upgrad")
+    }
+    return {"tasks": tasks, "parameters": parameters} | found | ratios
+
+
+def all_measured(rounds: int) -> Iterator[dict[str, float]]:
+    """Every pair, the small ones first."""
+    for parameters in PARAMETERS:
+        for tasks in TASKS:
+            if tasks * parameters <= MOST:
+                yield measured(tasks, parameters, rounds)
+
+
+def picture(rows: list[dict[str, float]]) -> dict[str, Any]:
+    """Milliseconds and ratios over T, a line per P; dashes are the floor."""
+    values = [
+        {"T": row["tasks"], "P": f"{row['parameters']:.0e}", "ms": row[name], "ratio": row[f"{name} / plain"], "step": name}
+        for row in rows
+        for name in ("upgrad", "floor")
+    ]
+    tasks = {"field": "T", "type": "quantitative", "scale": {"type": "log", "base": 2}, "title": "tasks"}
+    colour = {"field": "P", "type": "ordinal", "title": "shared parameters"}
+    dash = {"field": "step", "type": "nominal", "title": "step"}
+    charts = [
+        {
+            "width": 300,
+            "height": 260,
+            "mark": {"type": "line", "point": True},
+            "encoding": {
+                "x": tasks,
+                "y": {"field": field, "type": "quantitative", "scale": {"type": "log"}, "title": title},
+                "color": colour,
+                "strokeDash": dash,
+            },
+        }
+        for field, title in (("ms", "milliseconds per step"), ("ratio", "over the plain sum"))
+    ]
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "background": "white",
+        "data": {"values": values},
+        "hconcat": charts,
+    }
+
+
+def main() -> None:
+    """Measure, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=Path("docs/figures/growth.svg"))
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    torch.set_num_threads(2)
+    rows = []
+    for row in all_measured(chosen.rounds):
+        rows.append(row)
+        print(
+            f"T {row['tasks']:4.0f}  P {row['parameters']:7.0e}  plain {row['plain']:9.2f} ms  floor {row['floor']:9.2f} ms  "
+            f"upgrad {row['upgrad']:9.2f} ms  upgrad / floor {row['upgrad'] / row['floor']:5.2f}",
+            flush=True,
+        )
+    if chosen.json:
+        chosen.json.write_text(json.dumps(rows))
+    import vl_convert
+
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_text(vl_convert.vegalite_to_svg(picture(rows)), encoding="utf-8")
+    print(f"drawn: {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()

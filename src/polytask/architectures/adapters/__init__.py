@@ -1,0 +1,1 @@
+"""One trunk with small task-specific parts."""

@@ -1,0 +1,154 @@
+"""One trunk for all tasks, and something small of each task's own after every stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures.architecture import Architecture, StreamName
+from polytask.architectures.encoder_stages import pointwise_layer, stage_shapes
+from polytask.architectures.module_names import module_key
+from polytask.encoders import Encoder
+from polytask.errors import ConfigError
+
+
+class BottleneckAdapter(nn.Module):
+    """x + U ReLU(D x), channel by channel, with U = 0 at the start (Houlsby et al., ICML 2019, section 2.1)."""
+
+    has_own_initialization = True
+
+    def __init__(self, shape: tuple[int, ...], size: int) -> None:
+        super().__init__()
+        self.down, self.up = pointwise_layer(shape[0], size, shape), pointwise_layer(size, shape[0], shape)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """U = 0."""
+        for parameter in self.up.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C), (N, C, height, width) or (N, 1 + L, C) in the same shape."""
+        changed: Tensor = features + self.up(torch.relu(self.down(features)))
+        return changed
+
+
+class FeatureModulation(nn.Module):
+    """(1 + γ) x + β, channel by channel, with γ = β = 0 at the start (Perez et al., AAAI 2018, eq. 2, conditioned on the task)."""
+
+    has_own_initialization = True
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scale, self.shift = (nn.Parameter(torch.zeros(shape[0])) for _ in range(2))
+        self.over = (-1, *(1,) * (len(shape) - 1))
+
+    def reset_parameters(self) -> None:
+        """γ = β = 0."""
+        nn.init.zeros_(self.scale)
+        nn.init.zeros_(self.shift)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C), (N, C, height, width) or (N, 1 + L, C) in the same shape."""
+        return features * (1 + self.scale.view(self.over)) + self.shift.view(self.over)
+
+
+class _AdaptedTrunk(Architecture):
+    """A trunk whose stages every task goes through by itself, with a module of its own after each stage that has parameters."""
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], make: Callable[[tuple[int, ...]], nn.Module]) -> None:
+        super().__init__(tasks, encoder)
+        self.encoder = encoder
+        learned = [any(True for _ in stage.parameters()) for stage in encoder.stages]
+        shapes = [shape[-1:] if encoder.tokens else shape for shape in stage_shapes(encoder)]
+        self.own = nn.ModuleDict(
+            {
+                module_key(task): nn.ModuleList(make(shape) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True))
+                for task in self.tasks
+            }
+        )
+
+    def width(self, task: str) -> int:
+        """The encoder's features."""
+        del task
+        return self.encoder.features
+
+    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+        """The encoder as under hard sharing, and a stream per task."""
+        yield ("architecture",), self.encoder
+        for task in self.tasks:
+            yield ("architecture", "own", task), self.own[module_key(task)]
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """One way through the trunk per task."""
+        return {task: self._way(inputs, self.own[module_key(task)]) for task in tasks}
+
+    def _way(self, values: Tensor, own: nn.Module) -> Tensor:
+        for stage, change in zip(self.encoder.stages, own.children(), strict=True):
+            values = change(stage(values))
+        return values
+
+    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+        """The length of what each task has for itself."""
+        return {"length of its own part": {task: _length(self.own[module_key(task)]) for task in self.tasks}}
+
+
+def _length(module: nn.Module) -> float:
+    return float(sum(float(parameter.detach().double().square().sum()) for parameter in module.parameters()) ** 0.5)
+
+
+@final
+class Adapters(_AdaptedTrunk):
+    """A bottleneck per task after every stage of one trunk (Houlsby et al., ICML 2019; Rebuffi et al., NeurIPS 2017).
+
+        x ← x + U_t ReLU(D_t x)
+
+    with U_t = 0 at the start, where it is hard sharing. The trunk may be frozen (`freeze`) or trained.
+
+    Deviations: the papers adapt transformers and residual networks; here the stages of any encoder are adapted.
+
+    Args:
+        encoder: The trunk.
+        tasks: The names of the tasks.
+        size: Width of the bottleneck.
+
+    Raises:
+        ConfigError: The width is below 1; features between stages are neither vectors, maps nor tokens.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> Adapters(MLP((4,), hidden=(8,)), ("a", "b")).width("a")
+        8
+    """
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], size: int = 8) -> None:
+        if size < 1:
+            raise ConfigError("a bottleneck has at least one unit", where="adapters, size", found=size)
+        super().__init__(encoder, tasks, lambda shape: BottleneckAdapter(shape, size))
+
+
+@final
+class FiLM(_AdaptedTrunk):
+    """Features scaled and shifted per task after every stage of one trunk (Perez et al., AAAI 2018, eq. 2).
+
+        x ← (1 + γ_t) x + β_t, channel by channel
+
+    with γ_t = β_t = 0 at the start, where it is hard sharing.
+
+    Deviations: the paper's γ and β are functions of a question; here of the task, so that they are parameters.
+
+    Args:
+        encoder: The trunk.
+        tasks: The names of the tasks.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> FiLM(MLP((4,), hidden=(8,)), ("a", "b")).width("a")
+        8
+    """
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[str]) -> None:
+        super().__init__(encoder, tasks, FeatureModulation)

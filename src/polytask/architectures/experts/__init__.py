@@ -1,0 +1,1 @@
+"""Experts that tasks share through gates."""

@@ -1,0 +1,143 @@
+"""Experts of which every task chooses a few, by a gate that can be differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil, log2
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures.architecture import Architecture, StreamName
+from polytask.architectures.experts.expert_copies import Experts
+from polytask.architectures.experts.expert_gates import mix_experts
+from polytask.architectures.module_names import module_key
+from polytask.encoders import Encoder
+from polytask.errors import ConfigError
+
+
+def smooth_step(values: Tensor, width: float) -> Tensor:
+    """S(v): 0 below −γ/2, 1 above γ/2, and −2 v³ / γ³ + 3 v / 2γ + ½ between (eq. 2).
+
+    Example:
+        >>> smooth_step(torch.tensor([-1.0, 0.0, 0.25, 1.0]), width=1.0)
+        tensor([0.0000, 0.5000, 0.8438, 1.0000])
+    """
+    inside = -2.0 / width**3 * values**3 + 1.5 / width * values + 0.5
+    return torch.where(values <= -width / 2, 0.0, torch.where(values >= width / 2, 1.0, inside))
+
+
+class StaticGate(nn.Module):
+    """q(α, Z) = Σ_i softmax(α)_i r(z_i), where r(z) is a product of smooth steps: one of the experts once all steps are 0 or 1."""
+
+    has_own_initialization = True
+
+    def __init__(self, experts: int, chosen: int, width: float) -> None:
+        super().__init__()
+        bits = max(ceil(log2(experts)), 1)
+        self.experts, self.step_width = experts, width
+        codes = (torch.arange(2**bits)[:, None] >> torch.arange(bits)) & 1
+        self.register_buffer("codes", codes.float(), persistent=False)
+        self.z, self.alpha = nn.Parameter(torch.empty(chosen, bits)), nn.Parameter(torch.empty(chosen))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """z uniform within a hundredth of the steps' width, as in the authors' code; α = 0."""
+        nn.init.uniform_(self.z, -self.step_width / 100, self.step_width / 100)
+        nn.init.zeros_(self.alpha)
+
+    def selectors(self) -> Tensor:
+        """(k, 2^bits) r(z_i)."""
+        codes = cast("Tensor", self.codes)
+        steps = smooth_step(self.z, self.step_width)[:, None, :]
+        return (steps * codes + (1 - steps) * (1 - codes)).prod(2)
+
+    def forward(self) -> Tensor:
+        """(experts,) weights from 0 up; they sum to 1 where the experts are a power of 2."""
+        selected = torch.softmax(self.alpha, dim=0) @ self.selectors()
+        return selected[: self.experts]
+
+    def entropy(self) -> Tensor:
+        """Σ_i the entropy of r(z_i) and, beside it, 1 / Σ of what lies on experts that exist (paper, section 4.2)."""
+        selected = self.selectors()
+        entropy = -(selected * (selected + 1e-6).log()).sum()
+        if self.experts == selected.shape[1]:
+            return entropy
+        return entropy + (1.0 / selected[:, : self.experts].sum(1).clamp(min=1e-6)).sum()
+
+
+@final
+class DSelectK(Architecture):
+    """DSelect-k (Hazimeh et al., NeurIPS 2021, eq. 2 to 5), with static gates.
+
+        z_t = Σ_e g_te f_e(x),    g_t = Σ_{i ≤ k} softmax(α_t)_i r(z_ti)
+
+    where r(z) selects an expert by the bits S(z) of its number. An entropy penalty on every gate, beside the balancer, drives all r to a
+    single expert each: at most k experts per task in the end.
+
+    Defaults: 4 experts, k = 2, γ = 1 (paper, section 5), entropy 0.01: ours; the paper tunes it.
+
+    Deviations: none for static gates. Gates that depend on the input are not offered.
+
+    Args:
+        encoder: The first expert; the others get copies, which start differently.
+        tasks: The names of the tasks.
+        experts: How many.
+        chosen: k.
+        width: γ.
+        entropy: Strength of the penalty, from 0 up.
+
+    Raises:
+        ConfigError: A number is out of its range.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> DSelectK(MLP((4,), hidden=(8,)), ("a", "b")).width("a")
+        8
+    """
+
+    def __init__(
+        self, encoder: Encoder, tasks: Sequence[str], experts: int = 4, chosen: int = 2, width: float = 1.0, entropy: float = 0.01
+    ) -> None:
+        super().__init__(tasks, encoder)
+        if not 1 <= chosen <= experts:
+            raise ConfigError("a task chooses from one to all experts", where="dselect-k, chosen", found=f"{chosen} of {experts}")
+        if not width > 0:
+            raise ConfigError("a width above 0 is needed", where="dselect-k, width", found=width)
+        if not 0 <= entropy < float("inf"):
+            raise ConfigError("a strength from 0 up is needed", where="dselect-k, entropy", found=entropy)
+        self.features, self.entropy = encoder.features, entropy
+        self.experts = Experts(encoder, experts)
+        self.gates = nn.ModuleDict({module_key(task): StaticGate(experts, chosen, width) for task in self.tasks})
+
+    def width(self, task: str) -> int:
+        """The experts' features."""
+        del task
+        return self.features
+
+    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+        """A stream per expert and gate."""
+        yield from self.experts.starts()
+        for task in self.tasks:
+            yield ("architecture", "gate", task), self.gates[module_key(task)]
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """The experts once, mixed for every task."""
+        _, features = self.experts(inputs)
+        return {task: mix_experts(self._gate(task)().to(features.dtype).expand(len(inputs), -1), features) for task in tasks}
+
+    def penalty(self) -> Tensor | None:
+        """The entropies of all gates."""
+        if not self.entropy:
+            return None
+        return self.entropy * torch.stack([self._gate(task).entropy() for task in self.tasks]).sum()
+
+    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+        """Per expert how much each task listens to it."""
+        with torch.no_grad():
+            gates = {task: self._gate(task)().tolist() for task in self.tasks}
+        return {f"gate, expert {e + 1}": {task: gate[e] for task, gate in gates.items()} for e in range(len(self.experts))}
+
+    def _gate(self, task: str) -> StaticGate:
+        return cast("StaticGate", self.gates[module_key(task)])

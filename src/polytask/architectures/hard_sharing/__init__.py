@@ -1,0 +1,1 @@
+"""One trunk for all tasks, in whole or in part."""

@@ -1,0 +1,156 @@
+"""What a network is made of, as plain data: from it the same network can be built again."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from polytask.architectures.network.multi_task_model import MultiTaskModel
+from polytask.architectures.network.source_stems import Stem
+from polytask.encoders import Encoder
+from polytask.registry import spelled_as
+from polytask.registry.resolve import resolve
+from polytask.tasks import Task
+
+
+@dataclass(frozen=True)
+class EncoderPlan:
+    """An encoder by name.
+
+    Attributes:
+        encoder: Its name, or its import path.
+        input_shape: The shape of one input.
+        options: Its other arguments.
+        facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
+    """
+
+    encoder: str
+    input_shape: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, components: Collection[type] | None = None) -> Encoder:
+        """A new encoder.
+
+        Args:
+            components: Import paths may name these classes alone; None follows them all.
+
+        Raises:
+            ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
+        """
+        found = resolve("encoder", self.encoder, imports=components is None, components=components or ())
+        asked_for = inspect.signature(found.cls).parameters
+        told = {name: value for name, value in self.facts.items() if name in asked_for}
+        encoder: Encoder = replace(found, options={**found.options, **self.options}).build(self.input_shape, **told)
+        return encoder
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """The parts of a network, by name.
+
+    Attributes:
+        encoder: Registry name or import path of the encoder.
+        input_shape: The shape of one input.
+        encoder_options: The encoder's other arguments.
+        facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
+        architecture: Registry name or import path of the way of sharing, with its options.
+        hidden: Widths of the heads' hidden layers.
+        initialisation: `framework`, `glorot` or `he`.
+        stems: Per source with inputs of another form, the encoder that comes before the common one.
+
+    Example:
+        >>> from polytask.tasks import Binary
+        >>> plan = NetworkPlan("mlp", (4,), {"hidden": (8,)})
+        >>> NetworkPlan.from_dict(plan.to_dict()) == plan
+        True
+        >>> sum(p.numel() for p in plan.build((Binary(name="churn"),), seed=0).parameters())
+        681
+    """
+
+    encoder: str
+    input_shape: tuple[int, ...]
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    architecture: str = "hard"
+    hidden: tuple[int, ...] = (64,)
+    initialisation: str = "framework"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    stems: Mapping[str, EncoderPlan] = field(default_factory=dict)
+
+    def build(self, tasks: Sequence[Task], seed: int, components: Collection[type] | None = None) -> MultiTaskModel:
+        """A new network.
+
+        Args:
+            tasks: What it predicts.
+            seed: Root of the random streams.
+            components: Import paths may name these classes alone, as where the plan comes from a file; None follows them all.
+
+        Raises:
+            ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
+        """
+        encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(components)
+        architecture = resolve("architecture", self.architecture, imports=components is None, components=components or ())
+        return MultiTaskModel(
+            encoder,
+            tasks,
+            architecture=architecture,
+            hidden=self.hidden,
+            stems={source: Stem(plan.build(components), self.input_shape) for source, plan in self.stems.items()},
+            initialization=self.initialisation,
+            seed=seed,
+        )
+
+    def without_initialization(self) -> NetworkPlan:
+        """The same for a network whose numbers come from elsewhere: without the options that only say where it starts."""
+        started = getattr(resolve("encoder", self.encoder).cls, "only_for_the_start", ())
+        return replace(self, encoder_options={name: value for name, value in self.encoder_options.items() if name not in started})
+
+    def among(self, sources: Sequence[str]) -> NetworkPlan:
+        """The same for a network that sees these sources alone."""
+        return replace(self, stems={source: plan for source, plan in self.stems.items() if source in sources})
+
+    def without(self, absent_tasks: Collection[str]) -> NetworkPlan:
+        """The same for a network that has not these tasks: edges to them are none.
+
+        Example:
+            >>> NetworkPlan("mlp", (4,), architecture="graph(edges=[[click, buy]])").without(["click"]).architecture
+            'graph(edges=[])'
+        """
+        found = resolve("architecture", self.architecture)
+        left = found.cls.options_without_tasks(found.options, absent_tasks)
+        return self if left == found.options else replace(self, architecture=spelled_as(found.name, left))
+
+    def input_shape_of(self, source: str) -> tuple[int, ...]:
+        """The shape of one input of that source."""
+        return self.stems[source].input_shape if source in self.stems else self.input_shape
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {name: _to_lists(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> NetworkPlan:
+        """What `to_dict` described."""
+        plain = _to_tuples(data)
+        stems = {source: EncoderPlan(**_to_tuples(stem)) for source, stem in data["stems"].items()}
+        return cls(**{**plain, "stems": stems})
+
+
+def _to_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as tuples, two levels deep: JSON knows lists alone."""
+    return {
+        name: {inner: _to_tuple(one) for inner, one in value.items()} if isinstance(value, Mapping) else _to_tuple(value)
+        for name, value in data.items()
+    }
+
+
+def _to_lists(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    if isinstance(value, Mapping):
+        return {name: _to_lists(inner) for name, inner in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _to_tuple(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    return tuple(value) if isinstance(value, list) else value

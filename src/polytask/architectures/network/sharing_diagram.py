@@ -1,0 +1,110 @@
+"""Who shares what, as a list and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import unquote
+
+from torch import nn
+
+from polytask.architectures.network.model_cost import count_parameters
+from polytask.architectures.network.multi_task_model import MultiTaskModel
+
+ROW, GAP, BOX, BETWEEN, TASK = 30, 10, 240, 170, 150
+INK, FAINT, SHARED, PRIVATE = "#24292f", "#57606a", "#0072b2", "#9aa4ae"
+
+
+@dataclass(frozen=True)
+class NetworkPart:
+    """A piece of a network that the same tasks reach throughout.
+
+    Attributes:
+        name: Of the module.
+        tasks: Whose losses reach it.
+        parameters: How many numbers it has.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    parameters: int
+
+
+def network_parts(model: MultiTaskModel) -> tuple[NetworkPart, ...]:
+    """The largest pieces of a network that the same tasks reach throughout, in the order of the network.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> from polytask.tasks import Binary
+        >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), (Binary(name="a"), Binary(name="b")), hidden=())
+        >>> [(part.name, part.tasks, part.parameters) for part in network_parts(model)]
+        [('encoder', ('a', 'b'), 40), ('head of a', ('a',), 9), ('head of b', ('b',), 9)]
+    """
+    stems = {source: stem for source in model.labelled if (stem := model.stem(source)) is not None}
+    found = [NetworkPart(f"stem of {source}", tuple(model.labelled[source]), count_parameters(stem)) for source, stem in stems.items()]
+    found += _pieces(model.architecture, "", model)
+    for task in model.tasks:
+        count, shared = (
+            sum(p.numel() for p in part.parameters()) for part in (model.head(task.name), model.shared_part_of_head(task.name))
+        )
+        tasks = model.tasks_reaching_head(task.name)
+        if len(tasks) == 1:
+            found.append(NetworkPart(f"head of {task.name}", tasks, count))
+            continue
+        pieces = {f"head of {task.name}": (tasks, shared), f"last layer of {task.name}": ((task.name,), count - shared)}
+        found += [NetworkPart(name, reached, size) for name, (reached, size) in pieces.items() if size]
+    return tuple(found)
+
+
+def _pieces(module: nn.Module, prefix: str, model: MultiTaskModel) -> Iterator[NetworkPart]:
+    for name, child in module.named_children():
+        path = f"{prefix}{name}"
+        named = list(child.named_parameters())
+        reached = {model.architecture.tasks_reaching(f"{path}.{inner}") for inner, _ in named}
+        if len(reached) == 1:
+            yield NetworkPart(unquote(path.replace("head_", "")), reached.pop(), sum(parameter.numel() for _, parameter in named))
+        elif named:
+            yield from _pieces(child, f"{path}.", model)
+    for name, parameter in module.named_parameters(recurse=False):
+        yield NetworkPart(f"{prefix}{name}", model.architecture.tasks_reaching(f"{prefix}{name}"), parameter.numel())
+
+
+def draw_sharing(parts: Sequence[NetworkPart]) -> str:
+    """The parts on the left, the tasks on the right, a line from every part to every task that reaches it, as SVG.
+
+    Example:
+        >>> draw_sharing([NetworkPart("trunk", ("a", "b"), 40)]).startswith("<svg")
+        True
+    """
+    tasks = list(dict.fromkeys(task for part in parts for task in part.tasks))
+    height = max(len(parts), len(tasks)) * (ROW + GAP) + GAP
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{BOX + BETWEEN + TASK + 2 * GAP}" height="{height}" '
+        f'font-family="Helvetica, Arial, sans-serif" font-size="12">'
+    ]
+    middles = {task: _middle(number, len(tasks), height) for number, task in enumerate(tasks)}
+    for number, part in enumerate(parts):
+        y, colour = _middle(number, len(parts), height), SHARED if len(part.tasks) > 1 else PRIVATE
+        for task in part.tasks:
+            x, end = GAP + BOX, GAP + BOX + BETWEEN
+            curve = f"M{x},{y:.0f} C{x + 70},{y:.0f} {end - 70},{middles[task]:.0f} {end},{middles[task]:.0f}"
+            lines.append(f'<path d="{curve}" fill="none" stroke="{colour}" stroke-opacity="0.6"/>')
+        lines.append(_box(GAP, y, BOX, part.name, f"{part.parameters:,}", colour))
+    lines += [_box(GAP + BOX + BETWEEN, y, TASK, task, "", INK) for task, y in middles.items()]
+    return "\n".join([*lines, "</svg>"])
+
+
+def _middle(number: int, count: int, height: int) -> float:
+    """Where the middle of the box of that number is, when so many share the height."""
+    return height * (number + 0.5) / count
+
+
+def _box(x: int, y: float, width: int, name: str, note: str, colour: str) -> str:
+    top = y - ROW / 2
+    short = name if len(name) <= 26 else f"{name[:25]}…"
+    return (
+        f'<rect x="{x}" y="{top:.0f}" width="{width}" height="{ROW}" rx="5" fill="#ffffff" stroke="{colour}"/>'
+        f'<text x="{x + 8}" y="{y + 4:.0f}" fill="{INK}">{escape(short)}</text>'
+        f'<text x="{x + width - 8}" y="{y + 4:.0f}" fill="{FAINT}" text-anchor="end">{escape(note)}</text>'
+    )

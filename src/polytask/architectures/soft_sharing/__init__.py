@@ -1,0 +1,1 @@
+"""An encoder per task, coupled by penalties or by exchanged features."""

@@ -1,0 +1,111 @@
+"""An encoder per task, drawn together by a penalty on their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, final, get_args
+
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures.architecture import Architecture, StreamName
+from polytask.architectures.soft_sharing.separate import Separate
+from polytask.encoders import Encoder
+from polytask.errors import ConfigError
+
+ParameterDistance = Literal["l2", "trace-norm"]
+
+
+@final
+class Constrained(Architecture):
+    """Soft sharing by regularisation: an encoder per task, whose corresponding parameters are to be alike.
+
+    `l2` (Duong et al., ACL 2015, section 3.1), with θ̄ the tasks' mean:
+
+        λ Σ_layers Σ_t ‖θ_t − θ̄‖²
+
+    which is λ / T times the sum over all pairs of ‖θ_s − θ_t‖². `trace-norm` (Yang & Hospedales, ICLR workshop 2017, section 2.2):
+
+        λ Σ_layers ‖(vec θ_1, …, vec θ_T)‖_*
+
+    the sum of singular values of the T × P matrix of a layer's parameters: a convex stand-in for its rank. With λ = 0 these are
+    separate networks; under `l2` encoders that start alike stay the more alike the larger λ is. The penalty stands beside the
+    balancer, which sees no shared parameters at all.
+
+    Deviations: Duong et al. constrain some of the layers of two parsers; here all layers of the encoder are.
+
+    Args:
+        encoder: The first task's; the others get copies.
+        tasks: The names of the tasks.
+        strength: λ, from 0 up.
+        distance: `l2` or `trace-norm`.
+
+    Raises:
+        ConfigError: λ is negative, or an unknown distance.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> sharing = Constrained(MLP((4,), hidden=(8,)), ("a", "b"))
+        >>> float(sharing.penalty().detach())  # they start alike
+        0.0
+    """
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], strength: float = 1e-2, distance: ParameterDistance = "l2") -> None:
+        super().__init__(tasks, encoder)
+        if not 0 <= strength < float("inf"):
+            raise ConfigError("a strength from 0 up is needed", where="constrained, strength", found=strength)
+        if distance not in get_args(ParameterDistance):
+            remedy = f"Choose from: {', '.join(get_args(ParameterDistance))}"
+            raise ConfigError("unknown distance", where="constrained, distance", found=distance, remedy=remedy)
+        self.strength, self.distance = strength, distance
+        self.separate = Separate(encoder, tasks)
+
+    def width(self, task: str) -> int:
+        """The encoder's features."""
+        return self.separate.width(task)
+
+    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+        """The same stream for every encoder."""
+        yield from self.separate.starts()
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """Every task's own features."""
+        found: dict[str, Tensor] = self.separate(inputs, tasks)
+        return found
+
+    def penalty(self) -> Tensor | None:
+        """λ times the distance."""
+        if not self.strength:
+            return None
+        measure = {"l2": _spread, "trace-norm": _trace_norm}[self.distance]
+        return self.strength * torch.stack([measure(layer) for layer in self._layers()]).sum()
+
+    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+        """How far each task's encoder is from their mean, relative to its length."""
+        with torch.no_grad():
+            flat = torch.cat(list(self._layers()), dim=1)
+            far = (flat - flat.mean(0)).norm(dim=1) / flat.norm(dim=1).clamp(min=1e-30)
+        return {"distance from the mean": dict(zip(self.tasks, far.tolist(), strict=True))}
+
+    def _layers(self) -> Iterator[Tensor]:
+        """Per parameter tensor the tasks' values (T, P)."""
+        for group in zip(*(encoder.parameters() for encoder in self.separate.encoders), strict=True):
+            yield torch.stack([parameter.flatten() for parameter in group])
+
+
+def _spread(layer: Tensor) -> Tensor:
+    """Σ_t ‖θ_t − θ̄‖²."""
+    return (layer - layer.mean(0)).square().sum()
+
+
+def _trace_norm(layer: Tensor) -> Tensor:
+    """The sum of the singular values, with its shortest subgradient U Vᵀ over those that are not 0.
+
+    Plain differentiation adds directions of chance for those that are: encoders that start alike would be driven apart.
+    """
+    with torch.no_grad():
+        u, s, v = torch.linalg.svd(layer, full_matrices=False)
+        there = s > s[0] * max(layer.shape) * torch.finfo(s.dtype).eps
+        slope = (u * there) @ v
+    norm: Tensor = (slope * layer).sum()
+    return norm

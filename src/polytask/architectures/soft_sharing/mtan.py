@@ -1,0 +1,116 @@
+"""One trunk, and masks per task on its features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures.architecture import Architecture, StreamName
+from polytask.architectures.encoder_stages import pointwise_layer, require_stages, stage_shapes
+from polytask.architectures.module_names import module_key
+from polytask.encoders import Encoder
+
+
+class TaskAttention(nn.Module):
+    """σ(h(ReLU(g([p; f(â)])))) with pointwise g and h: a mask of a stage's features p, from them and from what was masked before."""
+
+    def __init__(self, shape: tuple[int, ...], before: tuple[int, ...] | None) -> None:
+        super().__init__()
+        channels = shape[0]
+        self.fitted = None if before is None else pointwise_layer(before[0], channels, before)
+        self.first = pointwise_layer(channels * (1 if before is None else 2), channels, shape)
+        self.second = pointwise_layer(channels, channels, shape)
+        self.last = 0.5
+
+    def forward(self, features: Tensor, before: Tensor | None) -> Tensor:
+        """p masked."""
+        seen = features
+        if self.fitted is not None and before is not None:
+            fitted = self.fitted(before)
+            if features.dim() == 4:
+                fitted = nn.functional.adaptive_avg_pool2d(fitted, cast("tuple[int, int]", tuple(features.shape[2:])))
+            elif fitted.dim() == 4:  # maps have become a vector
+                fitted = fitted.mean((2, 3))
+            seen = torch.cat([features, fitted], dim=1)
+        mask = torch.sigmoid(self.second(torch.relu(self.first(seen))))
+        self.last = float(mask.detach().mean())
+        return mask * features
+
+
+@final
+class MTAN(Architecture):
+    """Multi-task attention network (Liu, Johns & Davison, CVPR 2019, eq. 1 and 2).
+
+    One trunk; after every stage j with parameters, with its features p_j, task t masks them by
+
+        a_tj = σ(h_tj(ReLU(g_tj([p_j; f_tj(â_t,j−1)])))),    â_tj = a_tj ∘ p_j
+
+    where g and h are linear maps of the channels at every place. The last masked features are the task's. With masks of 1 it is hard
+    sharing.
+
+    Deviations: the mask of a stage sees the stage's own output, since stages of any encoder are not looked into, where the paper's sees
+    the first layer of a block of two; f is a linear map of channels and a mean over places, in place of a convolution and pooling; no
+    batch normalisation, so that no row depends on another.
+
+    Args:
+        encoder: The trunk.
+        tasks: The names of the tasks.
+
+    Raises:
+        ConfigError: The encoder has a single stage, or features between stages are neither vectors nor maps.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> MTAN(MLP((4,), hidden=(8, 6)), ("a", "b")).width("a")
+        6
+    """
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[str]) -> None:
+        super().__init__(tasks, encoder)
+        self.encoder = encoder
+        self._learned = [any(True for _ in stage.parameters()) for stage in require_stages("mtan", encoder)]
+        shapes = [shape for shape, some in zip(stage_shapes(encoder), self._learned, strict=True) if some]
+        pairs = list(zip(shapes, [None, *shapes[:-1]], strict=True))
+        self.masks = nn.ModuleDict(
+            {module_key(t): nn.ModuleList(TaskAttention(shape, before) for shape, before in pairs) for t in self.tasks}
+        )
+
+    def width(self, task: str) -> int:
+        """The encoder's features."""
+        del task
+        return self.encoder.features
+
+    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+        """The encoder as under hard sharing, and a stream per task."""
+        yield ("architecture",), self.encoder
+        for task in self.tasks:
+            yield ("architecture", "own", task), self.masks[module_key(task)]
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """The trunk once, masked for every task; what comes after the last mask has no parameters."""
+        stages = self.encoder.stages
+        last = max(number for number, some in enumerate(self._learned) if some)
+        features, values = [], inputs
+        for number, stage in enumerate(stages[: last + 1]):
+            values = stage(values)
+            if self._learned[number]:
+                features.append(values)
+        found = {}
+        for task in tasks:
+            masked: Tensor | None = None
+            for mask, seen in zip(cast("nn.ModuleList", self.masks[module_key(task)]), features, strict=True):
+                masked = mask(seen, masked)
+            rest = cast("Tensor", masked)
+            for stage in stages[last + 1 :]:
+                rest = stage(rest)
+            found[task] = rest
+        return found
+
+    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+        """Per stage the mean of each task's mask in its last batch."""
+        masks = {task: cast("Sequence[TaskAttention]", self.masks[module_key(task)]) for task in self.tasks}
+        count = len(next(iter(masks.values())))
+        return {f"mask, stage {n + 1}": {task: own[n].last for task, own in masks.items()} for n in range(count)}

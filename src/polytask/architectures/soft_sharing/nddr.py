@@ -1,0 +1,117 @@
+"""An encoder per task, whose features are fused by small convolutions between stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures.architecture import Architecture, StreamName
+from polytask.architectures.encoder_stages import pointwise_layer, require_stages, stage_shapes
+from polytask.architectures.soft_sharing.separate import Separate
+from polytask.encoders import Encoder
+from polytask.errors import ConfigError
+
+
+class NDDRLayer(nn.Module):
+    """Per task a linear map of all tasks' channels, which starts at `same` for its own and the rest for the others'."""
+
+    has_own_initialization = True
+
+    def __init__(self, tasks: int, shape: tuple[int, ...], same: float) -> None:
+        super().__init__()
+        self.channels, self.same = shape[0], same
+        self.maps = nn.ModuleList(pointwise_layer(tasks * shape[0], shape[0], shape, bias=False) for _ in range(tasks))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Multiples of the identity."""
+        tasks = len(self.maps)
+        other = (1.0 - self.same) / max(tasks - 1, 1)
+        with torch.no_grad():
+            for task, one in enumerate(self.maps):
+                weight = cast("Tensor", one.weight).flatten(1)
+                weight.zero_()
+                for place in range(tasks):
+                    block = weight[:, place * self.channels : (place + 1) * self.channels]
+                    block.fill_diagonal_((self.same if tasks > 1 else 1.0) if place == task else other)
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """The tasks' features (N, C, ...), fused."""
+        together = torch.cat(list(features), dim=1)
+        return [one(together) for one in self.maps]
+
+    def own(self) -> list[float]:
+        """Per task the share of its map's size that its own channels have."""
+        shares = []
+        for task, one in enumerate(self.maps):
+            sizes = cast("Tensor", one.weight).detach().flatten(1).abs().sum(0).view(len(self.maps), -1).sum(1)
+            shares.append(float(sizes[task] / sizes.sum().clamp(min=1e-30)))
+        return shares
+
+
+@final
+class NDDR(Architecture):
+    """Neural discriminative dimensionality reduction (Gao et al., CVPR 2019, section 3.2).
+
+    An encoder per task; after every stage with parameters, with [x_1; …; x_T] the tasks' channels one after the other,
+
+        x_t ← W_t [x_1; …; x_T]
+
+    at every place (a 1×1 convolution). Cross-stitch is the special case of diagonal blocks.
+
+    Defaults: 0.9 times the identity for a task's own channels at the start, the rest divided among the others (paper, section 4.3).
+
+    Deviations: no batch normalisation after the fusion, so that no row depends on another; no shortcut to the last layer.
+
+    Args:
+        encoder: The first task's; the others get copies.
+        tasks: The names of the tasks.
+        same: What a task's own channels are multiplied with at the start.
+
+    Raises:
+        ConfigError: The encoder has a single stage; `same` is not a number from 0 to 1.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> NDDR(MLP((4,), hidden=(8, 8)), ("a", "b")).width("a")
+        8
+    """
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], same: float = 0.9) -> None:
+        super().__init__(tasks, encoder)
+        if not 0 <= same <= 1:
+            raise ConfigError("a number from 0 to 1 is needed", where="nddr, same", found=same)
+        learned = [any(True for _ in stage.parameters()) for stage in require_stages("nddr", encoder)]
+        shapes = stage_shapes(encoder)
+        self.separate = Separate(encoder, tasks)
+        self.fusions = nn.ModuleList(
+            NDDRLayer(len(self.tasks), shape, same) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True)
+        )
+
+    def width(self, task: str) -> int:
+        """The encoder's features."""
+        return self.separate.width(task)
+
+    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+        """The same stream for every encoder; the fusions start at their own values."""
+        yield from self.separate.starts()
+        yield ("architecture", "fusions"), self.fusions
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """Features of all encoders, fused on their way."""
+        features: list[Tensor] = [inputs] * len(self.tasks)
+        columns = zip(*(encoder.stages for encoder in self.separate.encoders), strict=True)
+        for column, fusion in zip(columns, self.fusions, strict=True):
+            features = [stage(values) for stage, values in zip(column, features, strict=True)]
+            features = fusion(features) if isinstance(fusion, NDDRLayer) else features
+        return {task: features[self.tasks.index(task)] for task in tasks}
+
+    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+        """Per stage the share of each task's own channels."""
+        fusions = [fusion for fusion in self.fusions if isinstance(fusion, NDDRLayer)]
+        return {
+            f"own part, stage {number}": dict(zip(self.tasks, fusion.own(), strict=True)) for number, fusion in enumerate(fusions, start=1)
+        }

@@ -1,0 +1,1 @@
+"""Tasks that feed other tasks."""

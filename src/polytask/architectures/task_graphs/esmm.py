@@ -1,0 +1,119 @@
+"""Tasks that happen one after the other: the entire space."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from polytask.architectures.architecture import Architecture
+from polytask.architectures.hard_sharing.hard import HardSharing
+from polytask.encoders import Encoder
+from polytask.errors import ConfigError
+from polytask.registry.suggestion import nearest
+from polytask.tasks import Task
+
+
+def logit_of_product(logits: Sequence[Tensor]) -> Tensor:
+    """log p − log(1 − p) for p = Π σ(a_i), finite wherever the logits a_i are.
+
+    1 − p = Σ_i σ(−a_i) Π_{j<i} σ(a_j): a sum of what is positive, so that nothing is cancelled.
+
+    Example:
+        >>> logit_of_product([torch.tensor(0.0), torch.tensor(0.0)])  # log(1/4) - log(3/4)
+        tensor(-1.0986)
+    """
+    there, missed = torch.zeros_like(logits[0]), []
+    for logit in logits:
+        missed.append(there + logsigmoid(-logit))
+        there = there + logsigmoid(logit)
+    return there - torch.logsumexp(torch.stack(missed), dim=0)
+
+
+@final
+class ESMM(Architecture):
+    """Entire-space multi-task model (Ma et al., SIGIR 2018, eq. 1 and 3): of binary tasks along a chain, each needs all before it.
+
+        p(buy) = p(click) · p(buy | click),    each factor the sigmoid of a head
+
+    Outputs stay logits. Labels are of the whole space: who did not click did not buy (`polytask.data.entire_space_labels`). The conditional
+    probability is the sigmoid of the head's own output: `model.head("buy")(model.features(x, ("buy",))["buy"])`.
+
+    Deviations: heads share one encoder, where the paper's share embeddings alone.
+
+    Args:
+        encoder: Gives the features.
+        tasks: The names of the tasks.
+        chain: Names of binary tasks, first to last; by default all binary tasks in their order. Others have heads as under hard sharing.
+
+    Raises:
+        ConfigError: A task of the chain does not exist, stands there twice, or is not binary.
+
+    Example:
+        >>> from polytask.architectures.network.multi_task_model import MultiTaskModel
+        >>> from polytask.encoders import MLP
+        >>> from polytask.tasks import Binary
+        >>> model = MultiTaskModel(MLP((4,)), (Binary(name="click"), Binary(name="buy")), architecture="esmm")
+        >>> outputs = model(torch.zeros(1, 4))
+        >>> bool(outputs["buy"] < outputs["click"])
+        True
+    """
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], chain: Sequence[str] | None = None) -> None:
+        super().__init__(tasks, encoder)
+        self.hard = HardSharing(encoder, tasks)
+        self.chain, self._given = validate_chain("esmm", chain, self.tasks), chain is not None
+
+    @classmethod
+    def options_without_tasks(cls, options: Mapping[str, Any], absent_tasks: Collection[str]) -> dict[str, Any]:
+        """The chain of the tasks that are there."""
+        return {name: [task for task in value if task not in absent_tasks] for name, value in options.items()}
+
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """Binary tasks alone have a place in the chain."""
+        of_events = {task.name for task in tasks if task.probability_of_event}
+        for task in tasks if self._given else ():
+            if task.name in self.chain and task.name not in of_events:
+                raise ConfigError("a chain is of binary tasks", where=f"esmm, chain, {task.name!r}", found=task.kind)
+        self.chain = tuple(task for task in self.chain if task in of_events)
+
+    def width(self, task: str) -> int:
+        """The encoder's features."""
+        return self.hard.width(task)
+
+    def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """The same features for every task."""
+        found: dict[str, Tensor] = self.hard(inputs, tasks)
+        return found
+
+    def outputs(self, features: Mapping[str, Tensor], heads: Mapping[str, nn.Sequential]) -> dict[str, Tensor]:
+        """Logits of the products along the chain."""
+        z = next(iter(features.values()))
+        needed = dict.fromkeys(head for task in features for head in self.reachable_heads(task))
+        own = {task: heads[task](z) for task in needed}
+        return {
+            task: logit_of_product([own[head] for head in self.reachable_heads(task)]) if task in self.chain else own[task]
+            for task in features
+        }
+
+    def reachable_heads(self, task: str) -> tuple[str, ...]:
+        """The task's own head and, in the chain, all before it."""
+        return self.chain[: self.chain.index(task) + 1] if task in self.chain else (task,)
+
+
+def validate_chain(where: str, chain: Sequence[str] | None, tasks: Sequence[str]) -> tuple[str, ...]:
+    """The tasks of a chain; all by default.
+
+    Raises:
+        ConfigError: One does not exist, or stands there twice.
+    """
+    chosen = tuple(tasks) if chain is None else tuple(chain)
+    for task in chosen:
+        if task not in tasks:
+            raise ConfigError("there is no such task", where=f"{where}, chain, {task!r}", remedy=nearest(task, tuple(tasks)))
+        if chosen.count(task) > 1:
+            raise ConfigError("a task stands in a chain once", where=f"{where}, chain, {task!r}", found=f"{chosen.count(task)} times")
+    return chosen

@@ -1,0 +1,1 @@
+"""Balancers that optimize task weights by looking ahead on other batches."""

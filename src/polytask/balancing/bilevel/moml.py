@@ -1,0 +1,104 @@
+"""Weights that lower all tasks' losses one step ahead, none at the cost of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.option_checks import check_positive
+from polytask.balancing.building_blocks.scalar_softmax import softmax
+from polytask.balancing.needs import Lookahead, Needs
+from polytask.balancing.solvers import minimum_norm
+from polytask.balancing.statistic import Statistic
+
+
+@final
+class MOML(Balancer):
+    """Multi-objective meta learning of task weights (Ye et al., NeurIPS 2021, eq. 2 and algorithm 1).
+
+    With z = softmax(α), and a step with these weights on batch A, θ' = θ − η ∇ Σ z_t L_t(A; θ), every task's loss on batch B has a
+    slope along α (the rows of M, T × T):
+
+        M = −η J_B(θ') J_A(θ)ᵀ (diag z − z zᵀ)
+
+    α is stepped by Adam along γᵀ U, where U are the rows of M brought to length 1 and γ = argmin ‖γᵀ U‖ over the simplex: a direction that
+    opposes no task. w = T z. Heads are weighted too. Cost: 2 T backwards of the whole network, and memory for 2 T × all parameters.
+
+    Scale: the paper's weights sum to 1; they are multiplied by T. Multiplying all losses by a constant changes nothing but θ'. Zero
+    rows of M have no say.
+
+    Defaults: η = 0.1 and 1e-3 as the learning rate of α, those of LibMTL's implementation, which the authors maintain.
+
+    Deviations: one inner step, whose slope along α is exact; the network's step is on both batches, so that no row is wasted.
+
+    Fails: where all tasks cannot improve together, γᵀ U is 0 and α stays; large networks, whose Jacobian over all parameters is kept twice.
+
+    Args:
+        lr: Learning rate of α.
+        inner_lr: η.
+
+    Raises:
+        ConfigError: A number is not above 0.
+
+    Example:
+        >>> MOML().needs()
+        Lookahead()
+    """
+
+    batches = 2
+    step_batches: Literal["last", "all"] = "all"
+
+    def __init__(self, lr: float = 1e-3, inner_lr: float = 0.1) -> None:
+        self.lr, self.inner_lr = check_positive(lr, "moml, lr"), check_positive(inner_lr, "moml, inner_lr")
+        self._logits: dict[str, AdamScalar] = {}
+
+    def needs(self) -> Needs:
+        """A look one step ahead."""
+        return Lookahead()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """T z, after the step of α."""
+        names = statistic.names
+        known = [self._logits.get(name, AdamScalar(0.0)) for name in names]
+        slopes = common_descent_slope(self._slopes(statistic, np.array(softmax([scalar.value for scalar in known]))))
+        moved = [scalar.stepped(float(slope), self.lr) for scalar, slope in zip(known, slopes, strict=True)]
+        self._logits |= dict(zip(names, moved, strict=True))
+        shares = softmax([scalar.value for scalar in moved])
+        return Weights(torch.tensor(shares, dtype=torch.float64) * len(names), heads=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Per task α with its moments."""
+        return {task: scalar.to_dict() for task, scalar in self._logits.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._logits = {task: AdamScalar(**values) for task, values in state.items()}
+
+    def _slopes(self, statistic: Statistic, z: np.ndarray) -> np.ndarray:
+        """(T, T) M."""
+        now = statistic.look.jacobian(0)
+        step = (torch.from_numpy(z).to(now) @ now).mul_(-self.inner_lr)
+        ahead = statistic.look.jacobian(1, offset=step)
+        products: np.ndarray = (ahead.double() @ now.double().T).cpu().numpy()
+        slopes: np.ndarray = -self.inner_lr * products @ (np.diag(z) - np.outer(z, z))
+        return slopes
+
+
+def common_descent_slope(M: np.ndarray) -> np.ndarray:
+    """(T,) γᵀ U: the shortest convex combination of the rows of M, each brought to length 1; 0 where there is no other than zero rows.
+
+    Example:
+        >>> common_descent_slope(np.array([[3.0, 0.0], [0.0, 0.1]]))
+        array([0.5, 0.5])
+    """
+    lengths = np.linalg.norm(M, axis=1)
+    U = M[lengths > 0.0] / lengths[lengths > 0.0][:, None]
+    if not len(U):
+        return np.zeros(M.shape[1])
+    slope: np.ndarray = minimum_norm(U @ U.T) @ U
+    return slope

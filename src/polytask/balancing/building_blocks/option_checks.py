@@ -1,0 +1,53 @@
+"""What the options of balancers have to be."""
+
+from __future__ import annotations
+
+from polytask.errors import ConfigError
+
+
+def check_positive(value: float, where: str) -> float:
+    """A finite number above 0.
+
+    Raises:
+        ConfigError: It is not.
+
+    Example:
+        >>> check_positive(0.5, "moco, gamma")
+        0.5
+    """
+    if not 0 < value < float("inf"):
+        raise ConfigError("a number above 0 is needed", where=where, found=value)
+    return float(value)
+
+
+def check_non_negative(value: float, where: str) -> float:
+    """A finite number from 0 up.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not 0 <= value < float("inf"):
+        raise ConfigError("a number from 0 up is needed", where=where, found=value)
+    return float(value)
+
+
+def check_fraction(value: float, where: str) -> float:
+    """A number from 0 to 1.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not 0 <= value <= 1:
+        raise ConfigError("a number from 0 to 1 is needed", where=where, found=value)
+    return float(value)
+
+
+def check_below_one(value: float, where: str) -> float:
+    """A number from 0 up and below 1, as the factor of a running mean.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not 0 <= value < 1:
+        raise ConfigError("a number from 0 up and below 1 is needed", where=where, found=value)
+    return float(value)

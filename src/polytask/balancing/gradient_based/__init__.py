@@ -1,0 +1,1 @@
+"""Balancers that look at the gradients of the tasks."""

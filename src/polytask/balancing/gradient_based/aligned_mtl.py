@@ -1,0 +1,65 @@
+"""Independent component alignment."""
+
+from __future__ import annotations
+
+from typing import Literal, final, get_args
+
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.task_preferences import TaskPreferences, preference_vector, validate_preferences
+from polytask.balancing.needs import Gramian, Needs
+from polytask.balancing.solvers import symmetric_root
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+ScaleMode = Literal["min", "median", "rmse"]
+
+
+@final
+class AlignedMTL(Balancer):
+    """The sum of the gradients after their principal components have been made equally long (Senushkin et al., CVPR 2023, eq. 10).
+
+    With the spectrum G = V Λ Vᵀ, without the eigenvalues that are 0 up to round-off:
+
+        w = √s V Λ^(−½) Vᵀ p,    d = Jᵀ w
+
+    Jᵀ √s V Λ^(−½) Vᵀ is the matrix with orthogonal columns of length √s that is nearest to a multiple of Jᵀ. s is the smallest
+    eigenvalue (`min`, the paper's), their median, or their mean (`rmse`).
+
+    Scale: the paper's own, that of the weighted sum with weights p_t. A zero row gets no weight. Heads get the plain gradient of
+    their own task.
+
+    Defaults: `min` of the paper; p_t = 1, so that orthogonal gradients of one length give their plain sum.
+
+    Deviations: none.
+
+    Fails: where an eigenvalue reaches 0, the next larger one becomes the smallest: d jumps. With `min`, nearly parallel gradients
+    give a direction as short as their difference.
+
+    Args:
+        scale_mode: `min`, `median` or `rmse`.
+        preference: p_t per task; 1 for tasks that are not in it.
+
+    Raises:
+        ConfigError: An unknown mode, or a preference that is not above 0.
+
+    Example:
+        >>> AlignedMTL().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])) / 2
+        tensor([0.2133, 0.9673, 0.9673])
+    """
+
+    def __init__(self, scale_mode: ScaleMode = "min", preference: TaskPreferences | None = None) -> None:
+        if scale_mode not in get_args(ScaleMode):
+            remedy = f"Choose from: {', '.join(get_args(ScaleMode))}"
+            raise ConfigError("unknown scale mode", where="aligned-mtl, scale_mode", found=scale_mode, remedy=remedy)
+        self.scale_mode, self.preference = scale_mode, validate_preferences(preference, "aligned-mtl")
+
+    def needs(self) -> Needs:
+        """The Gramian."""
+        return Gramian()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """√s V Λ^(−½) Vᵀ p."""
+        root = symmetric_root(statistic.gramian().numpy(), self.scale_mode)
+        return Weights(torch.from_numpy(root @ preference_vector(self.preference, statistic.names)), heads=False)

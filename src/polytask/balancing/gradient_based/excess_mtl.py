@@ -1,0 +1,90 @@
+"""Weights that follow how much of each loss can still be removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.option_checks import check_positive
+from polytask.balancing.building_blocks.task_shares import TaskShares
+from polytask.balancing.needs import Jacobian, Needs
+from polytask.balancing.statistic import Statistic
+
+
+@final
+class ExcessMTL(Balancer):
+    """Robust multi-task learning with excess risks (He, Zhou, Chen & Zhao, ICML 2024, algorithm 1).
+
+    The excess risk of a task (what its loss is above the least that can be) is estimated from a second-order expansion with
+    AdaGrad's diagonal in place of the Hessian, relative to its first estimate, and weights grow with it:
+
+        S_t ← S_t + g_t ∘ g_t,    e_t = Σ_p g_tp² / √S_tp,    w_t ∝ w_t exp(η e_t / e_t⁰)
+
+    so that label noise, which no training removes, gives a task no weight. Heads are weighted too. Memory: T × P numbers.
+
+    Scale: the paper's weights sum to 1; they are multiplied by T. Multiplying a task's loss by a constant changes no weight.
+    A zero row leaves its task's weight to the growth of the others.
+
+    Defaults: η = 0.01, that of LibMTL's implementation; w starts uniform.
+
+    Deviations: no 1e-7 is added to S: where S is 0, nothing has moved. e_t⁰ is the first estimate that is above 0.
+
+    Fails: S only grows, so that late changes of a task are seen less and less; e_t⁰ from an unusual first batch stays for good.
+
+    Args:
+        lr: η, above 0.
+
+    Raises:
+        ConfigError: η is not above 0.
+
+    Example:
+        >>> ExcessMTL().aggregate(torch.eye(2))
+        tensor([1., 1.])
+    """
+
+    remembers_gradients = True
+
+    def __init__(self, lr: float = 1e-2) -> None:
+        self.lr = check_positive(lr, "excess-mtl, lr")
+        self._shares = TaskShares()
+        self._squares: dict[str, Tensor] = {}
+        self._first: dict[str, float] = {}
+
+    def needs(self) -> Needs:
+        """The Jacobian."""
+        return Jacobian()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """T w."""
+        names = statistic.names
+        exponents = np.array([self.lr * self._relative(name, row) for name, row in zip(names, statistic.jacobian(), strict=True)])
+        grown = self._shares.of(names) * np.exp(exponents - exponents.max())
+        shares = grown / grown.sum() if grown.sum() > 0.0 else np.full(len(names), 1.0 / len(names))
+        self._shares.put(names, shares)
+        return Weights(torch.from_numpy(shares * len(names)), heads=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """w, S and the first estimate, per task."""
+        squares = {task: row.clone() for task, row in self._squares.items()}
+        return {"shares": self._shares.state_dict(), "squares": squares, "first": dict(self._first)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._shares.load_state_dict(state["shares"])
+        self._squares = {task: row.clone() for task, row in state["squares"].items()}
+        self._first = dict(state["first"])
+
+    def _relative(self, name: str, row: Tensor) -> float:
+        """e_t / e_t⁰, after the task's row has been taken into S."""
+        # Squares of float32 gradients vanish below 1e-22 and overflow above 1e19; in float64 neither happens to gradients of any use.
+        squares = row.double().square()
+        total = self._squares[name] = self._squares[name] + squares if name in self._squares else squares
+        excess = float((squares / torch.where(total > 0, total, 1).sqrt()).sum())
+        if excess > 0.0:
+            self._first.setdefault(name, excess)
+        return excess / self._first[name] if name in self._first else 0.0

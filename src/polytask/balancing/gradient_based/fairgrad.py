@@ -1,0 +1,63 @@
+"""Fair resource allocation among tasks."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.needs import Gramian, Needs
+from polytask.balancing.solvers import solve_alpha_fair
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+
+@final
+class FairGrad(Balancer):
+    """The α-fair share of progress among tasks (Ban & Ji, ICML 2024, eq. 6).
+
+    The d within a ball that maximises Σ_t (g_t · d)^(1−α) / (1 − α) is a multiple of Jᵀ w, where w > 0 solves
+
+        G w = w^(−1/α)    (elementwise),    d = Jᵀ w
+
+    α → 0 is the plain sum's direction, α = 1 is Nash-MTL, α = 2 has the least total delay, α → ∞ helps the worst task most. It is
+    solved exactly by Newton's method. d opposes no task.
+
+    Scale: the paper's own: d is homogeneous of degree (1 − α) / (1 + α) in the gradients, which is 0 for α = 1. A zero row, or
+    gradients of which a convex combination vanishes, leave no solution: d = 0, marked as unsolved. Heads get the plain
+    gradient of their own task.
+
+    Defaults: α = 1, of the authors' code.
+
+    Deviations: heads are not weighted (the authors weigh them with w_t, too).
+
+    Fails: as Nash-MTL near a Pareto-stationary point; the larger α, the more a short gradient is enlarged.
+
+    Args:
+        alpha: α, above 0.
+
+    Raises:
+        ConfigError: α is not above 0.
+
+    Example:
+        >>> FairGrad().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
+        tensor([0.0766, 0.9985, 0.9985])
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        if not 0 < alpha < float("inf"):
+            raise ConfigError("a number above 0 is needed", where="fairgrad, alpha", found=alpha)
+        self.alpha = float(alpha)
+
+    def needs(self) -> Needs:
+        """The Gramian."""
+        return Gramian()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """w."""
+        G = statistic.gramian().numpy()
+        weights = solve_alpha_fair(G, self.alpha)
+        if weights is None:
+            return Weights(torch.zeros(len(G), dtype=torch.float64), heads=False, solved=False)
+        return Weights(torch.from_numpy(weights), heads=False)

@@ -1,0 +1,112 @@
+"""Gradient normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.needs import Needs, Norms
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+_SMALLEST = 1e-3
+
+
+@final
+class GradNorm(Balancer):
+    """Weights learned so that gradients are about equally long, and longer for tasks that lag (Chen et al., ICML 2018, eq. 1 and 2).
+
+    With n_t = w_t ‖∂L_t/∂W‖ for W the last shared layer, and relative inverse training rates r_t = (L_t / L_t(0)) / mean of all of these,
+    w descends along the gradient of
+
+        Σ_t abs(n_t − n̄ r_t^α),    n̄ = mean of n, and n̄ r_t^α held fixed
+
+    which is sign(n_t − n̄ r_t^α) ‖∂L_t/∂W‖, by Adam; then w is scaled so that Σ w_t = T. The network gets Σ w_t g_t, heads w_t g_t, with the
+    weights from before that step.
+
+    Scale: the paper's own, Σ w_t = T. A task with a zero gradient has n_t = 0, and its weight does not change.
+
+    Defaults: α = 1.5 (paper, sections 5.1 and 5.2), the last shared layer (paper, section 3.1), learning rate 0.025 of w (paper,
+    section 5.2).
+
+    Deviations: w is kept from 1e-3 up before it is scaled: the paper leaves open what a negative weight would mean. L_t(0) is the
+    loss of the task's first step. Losses of 0 at the first step make a task's rate 1.
+
+    Fails: losses below 0, whose rates mean nothing: refused; a first loss that is unusually small.
+
+    Args:
+        alpha: α, from 0 up: how much tasks that lag are preferred.
+        lr: Learning rate of w.
+        of: Whose gradients are measured: the `last` shared layer, or all `shared` parameters.
+
+    Raises:
+        ConfigError: α is negative, or the learning rate not above 0.
+
+    Example:
+        >>> GradNorm().aggregate(torch.eye(2))
+        tensor([1., 1.])
+    """
+
+    def __init__(self, alpha: float = 1.5, lr: float = 0.025, of: Literal["last", "shared"] = "last") -> None:
+        if not 0 <= alpha < float("inf"):
+            raise ConfigError("a number from 0 up is needed", where="gradnorm, alpha", found=alpha)
+        if not 0 < lr < float("inf"):
+            raise ConfigError("a learning rate above 0 is needed", where="gradnorm, lr", found=lr)
+        if of not in ("last", "shared"):
+            raise ConfigError("unknown parameters", where="gradnorm, of", found=of, remedy="Choose from: last, shared")
+        self.alpha, self.lr, self.of = alpha, lr, of
+        self._weights: dict[str, AdamScalar] = {}
+        self._first: dict[str, float] = {}
+
+    def needs(self) -> Needs:
+        """The lengths of the gradients of the last shared layer, or of all shared parameters."""
+        return Norms(self.of)
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """w, which sums to T; then it is stepped.
+
+        Raises:
+            ConfigError: A loss is negative.
+        """
+        names = statistic.names
+        known = [self._weights.get(name, AdamScalar(1.0)) for name in names]
+        total = sum(scalar.value for scalar in known)
+        weights = np.array([scalar.value for scalar in known]) * len(names) / total
+        norms = statistic.norms().numpy()
+        weighted = weights * norms
+        slopes = np.sign(weighted - weighted.mean() * self._rates(statistic) ** self.alpha) * norms
+        moved = [s.stepped(float(slope), self.lr) for s, slope in zip(_with_values(known, weights), slopes, strict=True)]
+        kept = np.array([max(scalar.value, _SMALLEST) for scalar in moved])
+        self._weights |= dict(zip(names, _with_values(moved, kept * len(names) / kept.sum()), strict=True))
+        return Weights(torch.from_numpy(weights), heads=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Per task w with its moments, and the first loss."""
+        return {"weights": {task: scalar.to_dict() for task, scalar in self._weights.items()}, "first": dict(self._first)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._weights = {task: AdamScalar(**values) for task, values in state["weights"].items()}
+        self._first = dict(state["first"])
+
+    def _rates(self, statistic: Statistic) -> np.ndarray:
+        """(T,) the relative inverse training rates."""
+        losses = dict(zip(statistic.names, statistic.losses.tolist(), strict=True))
+        for name, loss in losses.items():
+            if loss < 0.0:
+                raise ConfigError("training rates are ratios of losses from 0 up", where=f"gradnorm, task {name!r}", found=loss)
+            self._first.setdefault(name, loss)
+        ratios = np.array([loss / self._first[name] if self._first[name] > 0.0 else 1.0 for name, loss in losses.items()])
+        mean = ratios.mean()
+        return ratios / mean if mean > 0.0 else np.ones(len(ratios))
+
+
+def _with_values(scalars: list[AdamScalar], values: np.ndarray) -> list[AdamScalar]:
+    """The same moments at other values."""
+    return [replace(scalar, value=float(value)) for scalar, value in zip(scalars, values, strict=True)]

@@ -1,0 +1,89 @@
+"""The shortest convex combination of the tasks' gradients."""
+
+from __future__ import annotations
+
+from typing import Literal, final, get_args
+
+import numpy as np
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.needs import Gramian, Needs
+from polytask.balancing.solvers import minimum_norm
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+GradientNormalization = Literal["none", "l2", "loss", "loss+"]
+
+
+@final
+class MGDA(Balancer):
+    """Multiple-gradient descent (Désidéri, C. R. Acad. Sci. 2012; Sener & Koltun, NeurIPS 2018, eq. 3).
+
+        w = argmin wᵀ G w over {w: w ≥ 0, Σ w_t = 1},    d = T Jᵀ w
+
+    d does not oppose any task: g_t · d ≥ ‖d‖² / T. The minimum is exact (Wolfe's method), not a few steps of Frank-Wolfe.
+
+    With a normalisation, w is the minimum for c_t g_t, and d still combines the gradients as they are: c_t = 1 / ‖g_t‖ (`l2`),
+    1 / L_t (`loss`) or 1 / (L_t ‖g_t‖) (`loss+`), as in the authors' code.
+
+    Scale: the paper's weights sum to 1; they are multiplied by T. A zero row gets all the weight, so that d = 0: nothing
+    improves a task that is at its optimum without leaving it. With `drop_zero` such a task has no say. Heads get the plain
+    gradient of their own task.
+
+    Defaults: no normalisation, as in the papers' equations.
+
+    Deviations: none in the problem; the authors solve it approximately.
+
+    Fails: short gradients rule: the direction is at most as long as T times the shortest one, so that a task that has
+    converged all but stops the others.
+
+    Args:
+        normalisation: `none`, `l2`, `loss` or `loss+`.
+        drop_zero: Whether zero rows are left out.
+
+    Raises:
+        ConfigError: An unknown normalisation.
+
+    Example:
+        >>> MGDA().aggregate(torch.tensor([[2.0, 0.0], [0.0, 1.0]])) / 2
+        tensor([0.4000, 0.8000])
+    """
+
+    def __init__(self, normalisation: GradientNormalization = "none", *, drop_zero: bool = False) -> None:
+        if normalisation not in get_args(GradientNormalization):
+            remedy = f"Choose from: {', '.join(get_args(GradientNormalization))}"
+            raise ConfigError("unknown normalisation", where="mgda, normalisation", found=normalisation, remedy=remedy)
+        self.normalisation, self.drop_zero = normalisation, drop_zero
+
+    def needs(self) -> Needs:
+        """The Gramian."""
+        return Gramian()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """T argmin wᵀ G w.
+
+        Raises:
+            ConfigError: The normalisation divides by a loss that is not above 0.
+        """
+        G = statistic.gramian().numpy()
+        weights = np.zeros(len(G))
+        kept = np.flatnonzero(G.diagonal() > 0.0) if self.drop_zero else np.arange(len(G))
+        if len(kept):
+            factors = self._factors(statistic, G)[kept]
+            weights[kept] = minimum_norm(G[np.ix_(kept, kept)] * factors[:, None] * factors) * len(G)
+        return Weights(torch.from_numpy(weights), heads=False)
+
+    def _factors(self, statistic: Statistic, G: np.ndarray) -> np.ndarray:
+        factors = np.ones(len(G))
+        if self.normalisation in ("l2", "loss+"):
+            lengths = np.sqrt(G.diagonal())
+            factors /= np.where(lengths > 0.0, lengths, 1.0)
+        if self.normalisation in ("loss", "loss+"):
+            losses = statistic.losses.numpy()
+            if not (losses > 0.0).all():
+                worst = int(np.argmin(losses))
+                where = f"mgda, task {statistic.names[worst]!r}"
+                raise ConfigError("this normalisation divides by losses", where=where, found=losses[worst], remedy="Take none or l2")
+            factors /= losses
+        return factors

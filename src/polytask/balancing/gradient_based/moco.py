@@ -1,0 +1,100 @@
+"""Descent along tracked gradients, with weights that move slowly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.balancing.balancer import Balancer, Direction
+from polytask.balancing.building_blocks.option_checks import check_fraction, check_non_negative, check_positive
+from polytask.balancing.building_blocks.task_shares import TaskShares
+from polytask.balancing.needs import Jacobian, Needs
+from polytask.balancing.solvers import project_simplex
+from polytask.balancing.statistic import Statistic
+
+
+@final
+class MoCo(Balancer):
+    """Multi-objective gradient correction (Fernando et al., ICLR 2023, algorithm 1).
+
+    In step k = 1, 2, … every task's gradient is tracked, and the weights take one step towards those of the shortest convex
+    combination of what is tracked, Y (T, P):
+
+        y_t ← y_t − β_k (y_t − g_t),    λ ← Π(λ − γ_k (Y Yᵀ + ρ I) λ),    d = T Yᵀ λ
+
+    with β_k = β / k^σ_β, γ_k = γ / k^σ_γ, and Π the projection on the simplex. Stochastic gradients bias the solution of the
+    min-norm problem; tracking removes that bias in the limit. Heads get the plain gradient of their own task. Memory: T × P numbers.
+
+    Scale: the paper's λ sums to 1; it is multiplied by T. d is not homogeneous in J: γ is a step along G, whose size depends
+    on the losses' scale. A zero row is tracked like any other.
+
+    Defaults: β = 0.5, σ_β = 0.5, γ = 0.1, σ_γ = 0.5, ρ = 0, those of LibMTL's implementation; λ starts uniform.
+
+    Deviations: y_t starts at the task's first gradient, and is not projected on a ball (the paper needs that for its proof);
+    d is made of the new Y and λ, not of those of the step before. k counts the steps of the balancer.
+
+    Fails: gradients that are long make the weights jump from corner to corner: take a smaller γ.
+
+    Args:
+        beta: β, from 0 to 1.
+        beta_sigma: σ_β, from 0 up.
+        gamma: γ, above 0.
+        gamma_sigma: σ_γ, from 0 up.
+        rho: ρ, from 0 up: how strongly λ is drawn to the uniform weights.
+
+    Raises:
+        ConfigError: A number is outside its range.
+
+    Example:
+        >>> MoCo().aggregate(torch.eye(2))
+        tensor([1., 1.])
+    """
+
+    remembers_gradients = True
+
+    def __init__(self, beta: float = 0.5, beta_sigma: float = 0.5, gamma: float = 0.1, gamma_sigma: float = 0.5, rho: float = 0.0) -> None:
+        self.beta, self.beta_sigma = check_fraction(beta, "moco, beta"), check_non_negative(beta_sigma, "moco, beta_sigma")
+        self.gamma, self.gamma_sigma = check_positive(gamma, "moco, gamma"), check_non_negative(gamma_sigma, "moco, gamma_sigma")
+        self.rho = check_non_negative(rho, "moco, rho")
+        self._steps = 0
+        self._shares = TaskShares()
+        self._tracked: dict[str, Tensor] = {}
+
+    def needs(self) -> Needs:
+        """The Jacobian."""
+        return Jacobian()
+
+    def weigh(self, statistic: Statistic) -> Direction:
+        """T Yᵀ λ."""
+        self._steps += 1
+        names, rows = statistic.names, statistic.jacobian()
+        for name, row in zip(names, rows, strict=True):
+            y = self._tracked.setdefault(name, row.clone())
+            y += (row - y) * (self.beta / self._steps**self.beta_sigma)
+        tracked = torch.stack([self._tracked[name] for name in names])
+        shares = self._shares.of(names)
+        slope = _gramian(tracked) @ shares + self.rho * shares
+        shares = project_simplex(shares - self.gamma / self._steps**self.gamma_sigma * slope)
+        self._shares.put(names, shares)
+        return Direction(len(names) * (torch.from_numpy(shares).to(tracked) @ tracked))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The number of steps, λ and Y per task."""
+        tracked = {task: row.clone() for task, row in self._tracked.items()}
+        return {"steps": self._steps, "shares": self._shares.state_dict(), "tracked": tracked}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._steps = int(state["steps"])
+        self._shares.load_state_dict(state["shares"])
+        self._tracked = {task: row.clone() for task, row in state["tracked"].items()}
+
+
+def _gramian(rows: Tensor) -> np.ndarray:
+    exact = rows.double()
+    found: np.ndarray = (exact @ exact.T).cpu().numpy()
+    return found

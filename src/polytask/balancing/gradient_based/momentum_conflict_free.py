@@ -1,0 +1,129 @@
+"""Conflict-free inverse gradients from one task's gradient per step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from polytask.balancing.balancer import Balancer, Direction
+from polytask.balancing.building_blocks.option_checks import check_below_one
+from polytask.balancing.gradient_based.conflict_free import equal_cosines
+from polytask.balancing.needs import Jacobian, Needs
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+
+@final
+class MomentumConFIG(Balancer):
+    """Momentum ConFIG (Liu, Chu & Thuerey, ICLR 2025, algorithm 1).
+
+    Step by step one task after the other has its gradient taken. With m_t its running mean, m̂_t without the bias of its start, and
+    C(m̂) the ConFIG direction of these:
+
+        m_t ← β₁ m_t + (1 − β₁) g_t,    p = (1 − β₁^k) C(m̂),    q = (p − β₁ p₋) / (1 − β₁)
+        s ← β₂ s + (1 − β₂) q ∘ q,      d = C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)
+
+    q is the gradient whose running mean would be p; p₋ is the p of the step before. k counts the steps since all tasks have been
+    seen; before that, d = 0. The trunk's backwards cost as much as those of a single task. Memory: (T + 2) × P numbers.
+
+    Scale: that of Adam, whose place it takes: use plain gradient descent with it, with Adam's learning rates. d is homogeneous of degree
+    0, up to the 1e-8. A zero row is a gradient like any other.
+
+    Defaults: β₁ = 0.9, β₂ = 0.999 (paper, appendix).
+
+    Deviations: heads get the plain gradient of their own task in every step, since that costs next to nothing; the paper's own loop moves
+    only the head whose turn it is. Where m̂ leaves no conflict-free direction, C = 0. A task that is absent when it is its turn is
+    passed over: d = 0 in that step, and nothing is learned.
+
+    Fails: with an adaptive optimizer behind it, steps are adapted twice; T steps pass between two looks at a task.
+
+    Args:
+        tasks: All tasks, in the order of their turns.
+        betas: β₁ and β₂, each from 0 up and below 1.
+
+    Raises:
+        ConfigError: No task, or a β outside its range.
+
+    Example:
+        >>> MomentumConFIG(["0"]).aggregate(torch.tensor([[3.0, -4.0]]))
+        tensor([ 1., -1.])
+    """
+
+    remembers_gradients = True
+
+    def __init__(self, tasks: Sequence[str], betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        if not tasks or len(set(tasks)) < len(tasks):
+            raise ConfigError("at least one task, each once, is needed", where="momentum-conflict-free, tasks", found=tuple(tasks))
+        self.tasks = tuple(tasks)
+        self.betas = tuple(check_below_one(beta, "momentum-conflict-free, betas") for beta in betas)
+        if len(self.betas) != 2:
+            raise ConfigError("two numbers are needed", where="momentum-conflict-free, betas", found=betas)
+        self._turn, self._steps = 0, 0
+        self._means: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._vectors: dict[str, Tensor] = {}
+
+    @classmethod
+    def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
+        """All tasks take turns."""
+        return {"tasks": tuple(task_weights)}
+
+    def needs(self) -> Needs:
+        """The gradient of the task whose turn it is."""
+        return Jacobian(tasks=(self._whose,))
+
+    def weigh(self, statistic: Statistic) -> Direction:
+        """C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)."""
+        task, rows = self._whose, statistic.jacobian()
+        self._turn += 1
+        if task not in statistic.names:
+            return Direction(rows.new_zeros(rows.shape[1]))
+        row = rows[0] if len(rows) == 1 else rows[statistic.names.index(task)]
+        mean = self._means.setdefault(task, torch.zeros_like(row))
+        mean.mul_(self.betas[0]).add_(row, alpha=1 - self.betas[0])
+        self._counts[task] = self._counts.get(task, 0) + 1
+        if len(self._means) < len(self.tasks):
+            return Direction(torch.zeros_like(row))
+        return Direction(self._adapted(self._conflict_free()))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whose turn it is, the number of steps, and per task m with the number of its own steps; p and s."""
+        return {
+            "turn": self._turn,
+            "steps": self._steps,
+            "counts": dict(self._counts),
+            "means": {task: mean.clone() for task, mean in self._means.items()},
+            "vectors": {name: vector.clone() for name, vector in self._vectors.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._turn, self._steps, self._counts = int(state["turn"]), int(state["steps"]), dict(state["counts"])
+        self._means = {task: mean.clone() for task, mean in state["means"].items()}
+        self._vectors = {name: vector.clone() for name, vector in state["vectors"].items()}
+
+    @property
+    def _whose(self) -> str:
+        return self.tasks[self._turn % len(self.tasks)]
+
+    def _conflict_free(self) -> Tensor:
+        """C(m̂)."""
+        means = torch.stack([self._means[task] / (1 - self.betas[0] ** self._counts[task]) for task in self.tasks])
+        exact = means.double()
+        weights = equal_cosines((exact @ exact.T).cpu().numpy(), torch.ones(len(means), dtype=torch.float64).numpy())
+        return torch.zeros_like(means[0]) if weights is None else torch.from_numpy(weights).to(means) @ means
+
+    def _adapted(self, direction: Tensor) -> Tensor:
+        """The direction over the root of its second moment."""
+        first, second = self.betas
+        self._steps += 1
+        pseudo = direction * (1 - first**self._steps)
+        previous = self._vectors.get("mean", torch.zeros_like(direction))
+        square = self._vectors.get("square", torch.zeros_like(direction))
+        gradient = (pseudo - first * previous) / (1 - first)
+        square = second * square + (1 - second) * gradient.square()
+        self._vectors = {"mean": pseudo, "square": square}
+        return direction / ((square / (1 - second**self._steps)).sqrt() + 1e-8)

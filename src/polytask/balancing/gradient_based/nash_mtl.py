@@ -1,0 +1,67 @@
+"""Multi-task learning as a bargaining game."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import final
+
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.needs import Gramian, Needs
+from polytask.balancing.solvers import solve_alpha_fair
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+
+@final
+class NashMTL(Balancer):
+    """The Nash bargaining solution of the tasks (Navon et al., ICML 2022, claim 3.1).
+
+    The d within a ball that maximises Σ_t log(g_t · d) is a multiple of Jᵀ a, where a > 0 solves
+
+        G a = 1 / a    (elementwise),    d = Jᵀ a
+
+    so that every task contributes alike: a_t g_t · d = 1. It is solved exactly by Newton's method on a convex problem. d does not
+    change when a task's loss is multiplied by a constant, and opposes no task.
+
+    Scale: the paper's own. ‖d‖² = aᵀ G a = T whatever the gradients are, so the learning rate alone decides how far a step
+    goes. A zero row, or gradients of which a convex combination vanishes, leave no bargain: d = 0, marked as unsolved. Heads get
+    the plain gradient of their own task.
+
+    Defaults: no largest norm; the authors' code scales d to at most `max_norm` = 1, which is a constant factor 1 / √T.
+
+    Deviations: heads are not weighted (the authors weigh them with a_t, too); weights are solved for in every step: wrap it in
+    `UpdateEvery` for the authors' `update_weights_every`.
+
+    Fails: near a Pareto-stationary point a grows while ‖d‖ stays √T: the step does not become shorter as the gradients vanish, so
+    the learning rate has to.
+
+    Args:
+        max_norm: The largest ‖d‖, or none.
+
+    Raises:
+        ConfigError: The largest norm is not above 0.
+
+    Example:
+        >>> NashMTL(max_norm=1).aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
+        tensor([0.0542, 0.7061, 0.7061])
+    """
+
+    def __init__(self, max_norm: float | None = None) -> None:
+        if max_norm is not None and not 0 < max_norm < float("inf"):
+            raise ConfigError("a number above 0 is needed", where="nash-mtl, max_norm", found=max_norm)
+        self.max_norm = max_norm
+
+    def needs(self) -> Needs:
+        """The Gramian."""
+        return Gramian()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """a, scaled to the largest norm."""
+        G = statistic.gramian().numpy()
+        weights = solve_alpha_fair(G)
+        if weights is None:
+            return Weights(torch.zeros(len(G), dtype=torch.float64), heads=False, solved=False)
+        longest = sqrt(len(G)) if self.max_norm is None else self.max_norm
+        return Weights(torch.from_numpy(weights * min(1.0, longest / sqrt(len(G)))), heads=False)

@@ -1,0 +1,1 @@
+"""Balancers of other libraries."""

@@ -1,0 +1,1 @@
+"""Balancers that weigh tasks by their losses alone."""

@@ -1,0 +1,115 @@
+"""Weights that let all losses fall at the same rate, from losses alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.scalar_softmax import softmax
+from polytask.balancing.needs import Losses, Needs
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+
+@final
+class FAMO(Balancer):
+    """Fast adaptive multitask optimization (Liu, Feng, Stone & Liu, NeurIPS 2023).
+
+    With a logit ξ_t per task, z = softmax(ξ) over the tasks present, and D_t = L_t − b_t (b_t: the least loss that can be),
+
+        w_t = T c z_t / D_t,    c = 1 / Σ z_s / D_s
+
+    so that L = c Σ z_t log D_t with c held fixed. After the optimizer's step the losses of the same batch are looked at again:
+    δ_t = log D_t(before) − log D_t(after) is how far each one fell, and ξ descends, by Adam, along
+
+        Σ_s δ_s ∂z_s / ∂ξ_t + γ ξ_t = z_t (δ_t − Σ z_s δ_s) + γ ξ_t
+
+    so that tasks that fell more than the others get less. Heads are weighted too. Cost: one further forward pass.
+
+    Scale: the paper's weights c z_t / D_t sum to 1; they are multiplied by T. Multiplying a task's loss and b_t by a
+    constant changes no δ.
+
+    Defaults: lr 0.025 and γ 0.01 from `famo.py` of the authors' code, whose scripts use them too; b = 0.
+
+    Deviations: the authors add 1e-8 to D; here nothing is added, so that losses of any size are treated alike, and a task
+    that is at or below its b_t (before or after the step) is left out of that step. Clipping the gradient's norm, which
+    the authors' code does along the way, is left to the training loop.
+
+    Fails: losses below their b_t; a second forward pass that differs from the first for other reasons than the step
+    (dropout, batch statistics) is noise in δ.
+
+    Args:
+        lr: Learning rate of ξ.
+        gamma: γ, the decay of ξ towards equal logits.
+        min_losses: b_t per task; 0 for tasks that are not in it.
+
+    Raises:
+        ConfigError: The learning rate is not above 0, γ is negative, or a least loss is not finite.
+
+    Example:
+        >>> from polytask.balancing import statistic_from_jacobian
+        >>> FAMO().weigh(statistic_from_jacobian(torch.eye(2), torch.tensor([1.0, 3.0]))).values
+        tensor([1.5000, 0.5000], dtype=torch.float64)
+    """
+
+    uses_after_step = True
+
+    def __init__(self, lr: float = 0.025, gamma: float = 0.01, min_losses: Mapping[str, float] | None = None) -> None:
+        if not 0 < lr < float("inf"):
+            raise ConfigError("a learning rate above 0 is needed", where="famo, lr", found=lr)
+        if not 0 <= gamma < float("inf"):
+            raise ConfigError("a decay from 0 up is needed", where="famo, gamma", found=gamma)
+        for task, value in (min_losses or {}).items():
+            if not abs(value) < float("inf"):
+                raise ConfigError("a least loss is a finite number", where=f"famo, task {task!r}", found=value)
+        self.lr, self.gamma, self.min_losses = lr, gamma, dict(min_losses or {})
+        self._logits: dict[str, AdamScalar] = {}
+
+    def needs(self) -> Needs:
+        """The losses."""
+        return Losses()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """T c z_t / D_t; 0 for a task at or below its least loss."""
+        above = self._above(statistic.names, statistic.losses)
+        if not above:
+            return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=True, solved=False)
+        parts = {task: share / above[task] for task, share in self._shares(above).items()}
+        scale = len(statistic.names) / sum(parts.values())
+        return Weights(torch.tensor([parts.get(task, 0.0) * scale for task in statistic.names], dtype=torch.float64), heads=True)
+
+    def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
+        """Step the logits of the tasks whose losses were above their least before the step, and are after it."""
+        first, second = self._above(names, before), self._above(names, after)
+        fallen = {task: log(first[task]) - log(second[task]) for task in first if task in second}
+        shares = self._shares(fallen)
+        mean = sum(shares[task] * fallen[task] for task in fallen)
+        for task, share in shares.items():
+            logit = self._logit(task)
+            self._logits[task] = logit.stepped(share * (fallen[task] - mean) + self.gamma * logit.value, self.lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Per task: ξ, the two moments and the number of steps."""
+        return {task: logit.to_dict() for task, logit in self._logits.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._logits = {task: AdamScalar(**values) for task, values in state.items()}
+
+    def _above(self, names: tuple[str, ...], losses: Tensor) -> dict[str, float]:
+        """D_t of the tasks where it is above 0 and finite."""
+        distances = {task: loss - self.min_losses.get(task, 0.0) for task, loss in zip(names, losses.tolist(), strict=True)}
+        return {task: distance for task, distance in distances.items() if 0 < distance < float("inf")}
+
+    def _shares(self, tasks: Mapping[str, float]) -> dict[str, float]:
+        """z over these tasks."""
+        return dict(zip(tasks, softmax([self._logit(task).value for task in tasks]), strict=True)) if tasks else {}
+
+    def _logit(self, task: str) -> AdamScalar:
+        return self._logits.get(task, AdamScalar(0.0))

@@ -1,0 +1,98 @@
+"""Smooth Tchebycheff scalarization with preferences and a reference point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.scalar_softmax import softmax
+from polytask.balancing.needs import Losses, Needs
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+
+@final
+class SmoothTchebycheff(Balancer):
+    """A smooth maximum of the preferred distances to a reference point (Lin et al., ICML 2024, the definition of STCH).
+
+    With preferences λ_t > 0, Σ λ_t = 1 over the tasks present, and a reference point z (the losses that one could wish for),
+
+        L = μ log Σ exp(λ_t (L_t − z_t) / μ),    so    w_t = T² λ_t softmax(λ (L − z) / μ)_t
+
+    As μ falls it becomes max λ_t (L_t − z_t), whose minimum is the Pareto point on the ray that λ names: unlike weighted
+    sums, this reaches every part of a front that is not convex. Heads are weighted too. `STCH` is what the authors train
+    networks with.
+
+    Scale: in the paper both λ and the softmax sum to 1; d is multiplied by T for each of them, so that T tasks of equal
+    losses and preferences give their plain sum.
+
+    Defaults: all preferences alike, z = 0; μ = 1 as in the authors' multi-task code. By name, the preferences are the
+    tasks' own weights.
+
+    Deviations: the scale.
+
+    Fails: μ is in the units of the losses: where these are far larger, only the worst task is trained; where they are far
+    smaller, it is a weighted sum.
+
+    Args:
+        mu: Above 0: the smaller, the closer to the maximum.
+        preference: λ_t per task, above 0, in any unit; all alike by default.
+        reference: z_t per task; 0 for tasks that are not in it.
+
+    Raises:
+        ConfigError: μ or a preference is not above 0, or a number is not finite.
+
+    Example:
+        >>> from polytask.balancing import statistic_from_jacobian
+        >>> SmoothTchebycheff().weigh(statistic_from_jacobian(torch.eye(2), torch.tensor([3.0, 3.0]))).values
+        tensor([1., 1.], dtype=torch.float64)
+    """
+
+    def __init__(
+        self, mu: float = 1.0, preference: Mapping[str, float] | None = None, reference: Mapping[str, float] | None = None
+    ) -> None:
+        if not 0 < mu < float("inf"):
+            raise ConfigError("a smoothing above 0 is needed", where="smooth-tchebycheff, mu", found=mu)
+        for task, value in (preference or {}).items():
+            if not 0 < value < float("inf"):
+                raise ConfigError("a preference is a number above 0", where=f"smooth-tchebycheff, task {task!r}", found=value)
+        for task, value in (reference or {}).items():
+            if not abs(value) < float("inf"):
+                raise ConfigError("a reference is a finite number", where=f"smooth-tchebycheff, task {task!r}", found=value)
+        self.mu = mu
+        self.preference = None if preference is None else dict(preference)
+        self.reference = dict(reference or {})
+
+    @classmethod
+    def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
+        """The tasks' own weights as preferences."""
+        return {"preference": dict(task_weights)}
+
+    def needs(self) -> Needs:
+        """The losses."""
+        return Losses()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """T² λ_t softmax(λ (L − z) / μ)_t.
+
+        Raises:
+            ConfigError: A task has no preference, although others have one.
+        """
+        preferences = [self._preference(task) for task in statistic.names]
+        total, count = sum(preferences), len(preferences)
+        shares = [preference / total for preference in preferences]
+        above = [loss - self.reference.get(task, 0.0) for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True)]
+        parts = softmax([share * value / self.mu for share, value in zip(shares, above, strict=True)])
+        weights = [count**2 * share * part for share, part in zip(shares, parts, strict=True)]
+        return Weights(torch.tensor(weights, dtype=torch.float64), heads=True)
+
+    def _preference(self, task: str) -> float:
+        if self.preference is None:
+            return 1.0
+        if task not in self.preference:
+            found = f"preferences for {', '.join(self.preference)}"
+            raise ConfigError("every task needs a preference", where=f"task {task!r}", found=found)
+        return self.preference[task]

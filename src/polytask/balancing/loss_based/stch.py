@@ -1,0 +1,107 @@
+"""Smooth Tchebycheff scalarization of losses in proportion to what they were after a warm-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+from typing import Any, final
+
+import torch
+
+from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.loss_checks import non_negative_losses
+from polytask.balancing.building_blocks.scalar_softmax import softmax
+from polytask.balancing.building_blocks.window_means import WindowMeans
+from polytask.balancing.needs import Losses, Needs
+from polytask.balancing.statistic import Statistic
+from polytask.errors import ConfigError
+
+
+@final
+class STCH(Balancer):
+    """Smooth Tchebycheff scalarization as its authors train networks with it (Lin et al., ICML 2024, multi-task experiments).
+
+    First a warm-up on Σ log L_t. The mean loss of its last window is the task's nadir N_t. From then on, with
+    f_t = log(L_t / N_t),
+
+        L = T μ log Σ exp(f_t / μ),    so    w_t = T softmax(f / μ)_t / L_t
+
+    a smooth T max f: the task that has come down least weighs most. During the warm-up w_t = 1 / L_t. Heads are weighted
+    too. Multiplying a task's loss by a constant changes nothing. `SmoothTchebycheff` is the scalarization itself, of
+    losses as they are, with preferences.
+
+    Scale: the authors' own, who multiply by T; the two phases meet where all losses are at their nadirs.
+
+    Defaults: μ = 1 and five windows of warm-up, as in the authors' code, where a window is an epoch; here it is 100 steps
+    (ours), since a loop of your own may have no epoch.
+
+    Deviations: windows are a task's own steps. While some tasks are still warming up, these keep their 1 / L_t and the
+    others share the second form among them.
+
+    Fails: near a loss of 0 a weight has no bound in the warm-up, nor after it if μ > 1. At exactly 0 it is set to 0: a
+    loss that cannot be negative has no slope there.
+
+    Args:
+        mu: Above 0: the smaller, the closer to the maximum.
+        window: Steps over which losses are averaged.
+        warm_up: How many windows the warm-up has, at least one.
+
+    Raises:
+        ConfigError: μ is not above 0, or there is no window or no step in it.
+
+    Example:
+        >>> from polytask.balancing import statistic_from_jacobian
+        >>> balancer, start = STCH(window=1, warm_up=1), statistic_from_jacobian(torch.eye(2), torch.tensor([4.0, 1.0]))
+        >>> balancer.weigh(start).values
+        tensor([0.2500, 1.0000], dtype=torch.float64)
+        >>> balancer.update_state(start)
+        >>> balancer.weigh(statistic_from_jacobian(torch.eye(2), torch.tensor([1.0, 0.75]))).values
+        tensor([0.5000, 2.0000], dtype=torch.float64)
+    """
+
+    def __init__(self, mu: float = 1.0, window: int = 100, warm_up: int = 5) -> None:
+        if not 0 < mu < float("inf"):
+            raise ConfigError("a smoothing above 0 is needed", where="stch, mu", found=mu)
+        for name, value in (("window", window), ("warm_up", warm_up)):
+            if value < 1:
+                raise ConfigError("at least 1 is needed", where=f"stch, {name}", found=value)
+        self.mu, self.window, self.warm_up = mu, window, warm_up
+        self._means: dict[str, WindowMeans] = {}
+
+    def needs(self) -> Needs:
+        """The losses."""
+        return Losses()
+
+    def weigh(self, statistic: Statistic) -> Weights:
+        """1 / L_t in the warm-up, T softmax(f / μ)_t / L_t after it.
+
+        Raises:
+            ConfigError: A loss is negative.
+        """
+        losses = dict(zip(statistic.names, non_negative_losses(statistic, "stch"), strict=True))
+        weights = {task: 1 / loss if loss else 0.0 for task, loss in losses.items()}
+        ready = {task: self._nadir(task) for task in losses if self._nadir(task)}
+        above = {task: log(losses[task]) - log(nadir) for task, nadir in ready.items() if losses[task]}
+        if above:
+            shares = softmax([value / self.mu for value in above.values()])
+            weights |= {task: len(ready) * share / losses[task] for task, share in zip(above, shares, strict=True)}
+        return Weights(torch.tensor(list(weights.values()), dtype=torch.float64), heads=True)
+
+    def update_state(self, statistic: Statistic) -> None:
+        """Add the losses of the tasks that are still warming up to their windows."""
+        for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
+            if not self._nadir(task):
+                self._means[task] = self._means.get(task, WindowMeans()).added(loss, self.window)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Per task the means of its last windows; that of the last one is its nadir once the warm-up is over."""
+        return {task: means.to_dict() for task, means in self._means.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self._means = {task: WindowMeans(**values) for task, values in state.items()}
+
+    def _nadir(self, task: str) -> float:
+        """The task's nadir; 0 while it is warming up, and as long as its mean loss is 0."""
+        means = self._means.get(task, WindowMeans())
+        return 0.0 if means.newer is None or means.complete < self.warm_up else means.newer

@@ -1,0 +1,42 @@
+"""`polytask evaluate_command`: what a trained model is worth on a table with labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+
+
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run on tables.")],
+    table: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns of training, and its targets.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A CSV file for the table of metrics.")] = None,
+    source: Annotated[str | None, typer.Option(help="Which table of the run this one is like, where it had several.")] = None,
+    import_path: ImportPaths = None,
+    allow_imports: AllowImports = False,
+) -> None:
+    """Measure every target on the rows that have its label."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from polytask.artifacts.table_model import SavedTableModel
+    from polytask.errors import StorageError
+    from polytask.report.sanitize import clean_text
+    from polytask.storage import write_text
+
+    use_import_paths(import_path)
+    if out is not None and out.exists():
+        raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
+    found = SavedTableModel(run, source, None if allow_imports else ()).evaluate(table)
+    shown = Table(box=None)
+    for name in ("target", "metric", "value", "rows"):
+        shown.add_column(name, justify="right" if name in {"value", "rows"} else "left")
+    for row in found.itertuples():
+        shown.add_row(Text(clean_text(row.target)), str(row.metric), f"{row.value:.4f}", f"{row.rows:,}")
+    Console().print(shown)
+    if out is not None:
+        write_text(out, found.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,39 @@
+"""`polytask methods_command`: every component, what it needs, and who invented it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from polytask.errors import ConfigError
+from polytask.registry import GROUPS, nearest, specs_of
+
+
+def methods_command(
+    group: Annotated[
+        str | None, typer.Argument(help="Only these: task kind, encoder, architecture, balancer, balancer wrapper, data set.")
+    ] = None,
+) -> None:
+    """Print every task kind, encoder, architecture, balancer and data set."""
+    from rich.console import Console
+
+    if group is not None and group not in GROUPS:
+        raise ConfigError("unknown group", where=group, remedy=nearest(group, GROUPS))
+    console = Console()
+    for name in GROUPS if group is None else (group,):
+        console.print(_table(name))
+
+
+def _table(group: str) -> object:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    rows = specs_of(group)
+    columns = [column for column in ("needs", "cost", "memory", "state", "paper") if any(getattr(row, column) for row in rows)]
+    table = Table(title=group, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("name", "what it does", *columns):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")  # names are copied: they stay whole
+    for row in rows:
+        table.add_row(row.name, row.summary, *(getattr(row, column) for column in columns))
+    return table

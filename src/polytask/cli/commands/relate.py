@@ -1,0 +1,46 @@
+"""`polytask relate_command`: measure which tasks belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polytask.cli.build_config import name_of
+from polytask.cli.download_display import download_display
+from polytask.cli.generate_command import generated_command
+from polytask.cli.interrupts import explain_interrupt
+from polytask.options import RelateConfig, StudyConfig, TrainConfig, checked
+
+
+def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
+    """Measure how related the tasks are, and propose which to train together. Test data are not opened."""
+    from rich.console import Console
+
+    from polytask.cli.data_notes import print_data_notes
+    from polytask.cli.progress_display import study_display
+    from polytask.report import write_report
+    from polytask.report.terminal.relate_terminal import relate_summary
+    from polytask.storage import read_json
+    from polytask.studies import load_data
+    from polytask.studies import relate as measure
+
+    folder = out or Path("runs") / f"relate-{name_of(config)}"
+    with download_display(quiet=quiet) as progress:
+        data = load_data(checked(RelateConfig, _own_choices(config), where="relate", imports=True), progress)
+    console = Console()
+    print_data_notes(console, data, quiet=quiet)
+    kept = f"Finished networks are kept in {folder}; the same command goes on there"
+    with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
+        related = measure(data.sources, data.tasks, config=data.config, out=folder, progress=watch)
+    page = write_report(related.folder)
+    console.print(relate_summary(related.summary, read_json(related.folder / "cost.json")))
+    console.print(f"Everything is in {related.folder}; the report is {page}", soft_wrap=True)
+
+
+def _own_choices(config: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the choices of studies and training, such as arms, that a file may hold; what nobody knows stays, and is refused."""
+    elsewhere = (StudyConfig.model_fields.keys() | TrainConfig.model_fields.keys()) - RelateConfig.model_fields.keys()
+    return {name: value for name, value in config.items() if name not in elsewhere}
+
+
+relate_command = generated_command(RelateConfig, _relate, "runs/relate- and the name of the source")

@@ -1,0 +1,40 @@
+"""`polytask study_command`: compare joint training with single-task training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polytask.cli.build_config import name_of
+from polytask.cli.download_display import download_display
+from polytask.cli.generate_command import generated_command
+from polytask.cli.interrupts import explain_interrupt
+from polytask.options import StudyConfig, checked
+
+
+def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
+    """Train the arms, compare them with single-task training, and say what to ship."""
+    from rich.console import Console
+
+    from polytask.cli.data_notes import print_data_notes
+    from polytask.cli.progress_display import study_display
+    from polytask.report import write_report
+    from polytask.report.terminal.study_terminal import verdict_summary
+    from polytask.storage import read_json
+    from polytask.studies import Study, load_data
+
+    folder = out or Path("runs") / name_of(config)
+    with download_display(quiet=quiet) as progress:
+        data = load_data(checked(StudyConfig, config, where="study", imports=True), progress)
+    study = Study(data.sources, data.tasks, config=data.config)
+    console = Console()
+    print_data_notes(console, data, quiet=quiet)
+    kept = f"Finished networks are kept in {folder}; the same command goes on there"
+    with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
+        result = study.run(folder, watch)
+    page = write_report(result.folder)
+    console.print(verdict_summary(result.summary, read_json(result.folder / "cost.json")))
+    console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)
+
+
+study_command = generated_command(StudyConfig, _study, "runs/ and the name of the source")

@@ -1,0 +1,40 @@
+"""`polytask train_command`: train one network for all tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polytask.cli.build_config import name_of
+from polytask.cli.download_display import download_display
+from polytask.cli.generate_command import generated_command
+from polytask.cli.interrupts import explain_interrupt
+from polytask.options import TrainConfig, checked
+
+
+def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
+    """Train one network for all tasks until it has converged. Test data are not opened."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from polytask.cli.data_notes import print_data_notes
+    from polytask.cli.progress_display import training_display
+    from polytask.studies import load_data, train_network
+
+    folder = out or Path("runs") / f"train-{name_of(config)}"
+    with download_display(quiet=quiet) as progress:
+        data = load_data(checked(TrainConfig, config, where="train", imports=True), progress)
+    console = Console()
+    print_data_notes(console, data, quiet=quiet)
+    kept = f"The state is kept in {folder}; the same command goes on there"
+    with explain_interrupt(kept), training_display(console, quiet=quiet) as watch:
+        trained = train_network(data.config, data.sources, data.tasks, folder, watch)
+    for task, metrics in trained.validation.items():
+        values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)
+    if trained.facts["matched"]:
+        console.print(f"weights file: {escape(trained.facts['matched'])}", soft_wrap=True)
+    console.print(f"Everything is in {trained.folder}", soft_wrap=True)
+
+
+train_command = generated_command(TrainConfig, _train, "runs/train- and the name of the source")

@@ -1,0 +1,155 @@
+"""Generate a command from an option model: an option per field, in panels, each with its default and an example."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from polytask.cli.build_config import TABLE, TRAINING, merged
+from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+from polytask.cli.table_source import KIND
+from polytask.errors import ConfigError
+from polytask.options import NetworkConfig, TableOptions, TrainingOptions, fields_of
+from polytask.options.base import OptionField
+from polytask.registry.parsing import split_outside
+
+Body = Callable[[dict[str, Any], Path | None, bool], None]
+"""Runs a command with the merged configuration, the run folder if one was given, and whether to be quiet."""
+
+Offered = tuple[str, OptionField]
+"""A field, and its section; the command's own fields have an empty section."""
+
+
+def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> Callable[..., None]:
+    """Return a function for typer whose options are the fields of an option model.
+
+    Args:
+        config: Model of the choices of the command.
+        body: Runs the command. Its docstring is the help text.
+        folder: Default of `--out`, as the help text shows it.
+    """
+    offered = tuple(offered_fields(config))
+
+    def run(**given: Any) -> None:  # noqa: ANN401 - values of every option
+        """Sort the options into the sections of the configuration, and run the command."""
+        sections: dict[str, dict[str, Any]] = {"": {}, TRAINING: {}, TABLE: {}}
+        for section, field in offered:
+            if (value := given[f"{section}_{field.name}"]) is not None and value != []:
+                sections[section][field.name] = _read(field, value)
+        use_import_paths(given["import_path"])
+        config = merged(given["source"], sections, given["assign"] or (), imports=given["allow_imports"])
+        body(config, given["out"], given["quiet"])
+
+    parameters = [*_before(folder), *(_parameter(section, field) for section, field in offered), *_after()]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__name__, run.__doc__ = body.__name__, body.__doc__
+    return run
+
+
+def offered_fields(config: type[NetworkConfig]) -> Iterator[Offered]:
+    """Yield the fields that are options of a command, with their sections: those of tables, its own, and those of training."""
+    for section, model in {TABLE: TableOptions, "": config, TRAINING: TrainingOptions}.items():
+        yield from ((section, field) for field in fields_of(model) if not field.flag.hidden)
+        yield from [(TABLE, KIND)] if section == TABLE else []
+
+
+def takes_several_words(field: OptionField) -> bool:
+    """Tell whether an option is followed by any number of words: `--targets churn value`."""
+    return field.name == "targets" or (get_origin(_plain(field)) is tuple and not field.flag.separator and not field.flag.counted)
+
+
+def _plain(field: OptionField) -> Any:  # noqa: ANN401 - a type
+    """Return the type of a field without None."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    return kinds[0] if type(None) in get_args(field.annotation) and len(kinds) == 1 else field.annotation
+
+
+def _is_mapping(field: OptionField) -> bool:
+    return get_origin(_plain(field)) in (dict, Mapping) and field.name != "targets"
+
+
+def _typed(field: OptionField) -> Any:  # noqa: ANN401 - a type
+    """Return the type of an option on the command line."""
+    plain = _plain(field)
+    if takes_several_words(field) or _is_mapping(field):
+        return list[str]
+    if field.flag.counted:
+        return int
+    return str if field.flag.separator or get_origin(plain) is Literal else plain
+
+
+def _read(field: OptionField, value: Any) -> Any:  # noqa: ANN401 - as typer gives it
+    """Turn the text of an option into a value of its field.
+
+    Raises:
+        ConfigError: A pair is not written `name=value`, or names something twice.
+    """
+    if _is_mapping(field):
+        return _pairs(field, value)
+    if isinstance(value, str) and field.flag.separator:
+        return [part for part in split_outside(value) if part]
+    return list(value) if isinstance(value, list) else value
+
+
+def _pairs(field: OptionField, texts: list[str]) -> dict[str, Any]:
+    pairs: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=") if field is not KIND else text.partition("=")
+        option = field.flag.option(field.name)
+        if not equals or not name or not value:
+            raise ConfigError("a pair name=value was expected", where=option, found=repr(text), remedy=f"For example {field.flag.example}")
+        if name in pairs:
+            raise ConfigError("a name must be given once", where=option, found=f"{name!r} twice")
+        pairs[name] = value
+    return pairs
+
+
+def _parameter(section: str, field: OptionField) -> inspect.Parameter:
+    option, plain = field.flag.option(field.name), _plain(field)
+    names = [f"{option}/--no-{option[2:]}"] if plain is bool else [option, *([f"-{field.flag.short}"] if field.flag.short else [])]
+    metavar = "|".join(map(str, get_args(plain))) if get_origin(plain) is Literal else None
+    said = typer.Option(*names, help=_help(field), rich_help_panel=field.flag.panel, metavar=metavar, show_default=False)
+    return _keyword(f"{section}_{field.name}", Annotated[_typed(field) | None, said], None)
+
+
+def _help(field: OptionField) -> str:
+    """Return the description with default and example, in plain text for rich."""
+    default = field.flag.default or _shown(field.default)
+    parts = [field.description, f"Default: {default}." if default else "", f"Example: {field.flag.example}." if field.flag.example else ""]
+    return " ".join(part for part in parts if part).replace("[", r"\[")
+
+
+def _shown(value: object) -> str:
+    """Return a default as a user would type it."""
+    if value is None or value is ... or value in ((), {}):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _keyword(name: str, annotation: Any, default: object = inspect.Parameter.empty) -> inspect.Parameter:  # noqa: ANN401 - a type
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _before(folder: str) -> tuple[inspect.Parameter, ...]:
+    source = "A built-in data set (polytask data list), a table (CSV, Parquet), or a file of choices (YAML), such as a run.yaml."
+    return (
+        _keyword("source", Annotated[str, typer.Argument(help=source)]),
+        _keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Run folder. Default: {folder}.")], None),
+    )
+
+
+def _after() -> tuple[inspect.Parameter, ...]:
+    other = "Any other choice, as NAME=VALUE. Repeatable. Example: training.optimizer_options.eps=1e-6."
+    return (
+        _keyword("assign", Annotated[list[str] | None, typer.Option("--set", help=other)], None),
+        _keyword("import_path", ImportPaths, None),
+        _keyword("allow_imports", AllowImports, default=False),
+        _keyword("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")], default=False),
+    )

@@ -1,0 +1,116 @@
+"""How far a run is: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from polytask.report.sanitize import clean_text
+from polytask.studies import StudyProgress
+from polytask.training import TrainingProgress
+
+SECONDS_BETWEEN_LINES = 10.0
+MOST_TASKS = 8
+
+
+@contextmanager
+def study_display(console: Console, *, quiet: bool) -> Iterator[Callable[[StudyProgress], None]]:
+    """Shows how far a study is: give what it yields to `Study.run`."""
+    started = time.monotonic()
+    with _display(console, quiet=quiet) as show:
+        yield lambda progress: show(
+            lambda: _study_panel(progress, time.monotonic() - started),
+            lambda: _study_line(progress, time.monotonic() - started),
+            progress.stage == "testing",
+        )
+
+
+@contextmanager
+def training_display(console: Console, *, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Shows how far the training of one network is: give what it yields to `fit` or `train_network`."""
+    with _display(console, quiet=quiet) as show:
+        yield lambda progress: show(
+            lambda: Group(_network_rows([("network", progress)]), Text(_time_left(progress.seconds, progress.share))),
+            lambda: f"{_network_line(progress)}, {_time_left(progress.seconds, progress.share)}",
+            progress.step == progress.steps and progress.epoch == progress.epochs,
+        )
+
+
+ShowProgress = Callable[[Callable[[], RenderableType], Callable[[], str], bool], None]
+
+
+@contextmanager
+def _display(console: Console, *, quiet: bool) -> Iterator[ShowProgress]:
+    """A way to show a picture on a terminal, or from time to time a line elsewhere."""
+    if quiet:
+        yield lambda picture, line, important: None
+    elif console.is_terminal:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            yield lambda picture, line, important: live.update(picture())
+    else:
+        last = [float("-inf")]
+
+        def print_line(picture: object, line: Callable[[], str], important: bool) -> None:
+            del picture
+            if important or time.monotonic() - last[0] >= SECONDS_BETWEEN_LINES:
+                last[0] = time.monotonic()
+                console.print(escape(line()), highlight=False, soft_wrap=True)
+
+        yield print_line
+
+
+def _study_panel(progress: StudyProgress, seconds: float) -> RenderableType:
+    share = _study_share(progress)
+    head = Table.grid(padding=(0, 1))
+    head.add_row(f"{progress.stage}: {progress.done} of {progress.total} networks", ProgressBar(100, 100 * share, width=24))
+    head.add_row(_time_left(seconds, share), "")
+    behind = Text("\n".join(clean_text(line) for line in progress.behind[:MOST_TASKS]), style="yellow")
+    return Group(head, _network_rows(list(progress.running)), behind)
+
+
+def _study_line(progress: StudyProgress, seconds: float) -> str:
+    running = "; ".join(f"{label}: {_network_line(status)}" for label, status in progress.running)
+    behind = "".join(f" ({line})" for line in progress.behind[:MOST_TASKS])
+    head = f"{progress.stage}: {progress.done} of {progress.total} networks, {_time_left(seconds, _study_share(progress))}"
+    return head + (f" [{running}]" if running else "") + behind
+
+
+def _study_share(progress: StudyProgress) -> float:
+    """Networks done, and of those under way the share of their budget (most stop before)."""
+    return min(1.0, (progress.done + sum(status.share for _, status in progress.running)) / max(1, progress.total))
+
+
+def _network_rows(running: list[tuple[str, TrainingProgress]]) -> RenderableType:
+    """Per network a line, and below it one per task: narrow enough for any terminal."""
+    table = Table.grid(padding=(0, 2))
+    for label, status in running:
+        table.add_row(escape(label), f"epoch {status.epoch}", f"step {status.step}/{status.steps}", f"{status.rows_per_second:,.0f} rows/s")
+        for task, loss in list(status.losses.items())[:MOST_TASKS]:
+            metric = f"validation {status.metrics[task]:.3f}" if task in status.metrics else ""
+            table.add_row(f"  {escape(task)}", f"loss {loss:.3f}", metric, "")
+    return table
+
+
+def _network_line(status: TrainingProgress) -> str:
+    parts = [f"epoch {status.epoch}", _numbers("loss", status.losses), _numbers("validation", status.metrics)]
+    return ", ".join(part for part in (*parts, f"{status.rows_per_second:,.0f} rows/s") if part)
+
+
+def _numbers(what: str, values: object) -> str:
+    numbers = dict(values) if isinstance(values, dict) else {}
+    return f"{what} " + " ".join(f"{task} {value:.3f}" for task, value in numbers.items()) if numbers else ""
+
+
+def _time_left(seconds: float, share: float) -> str:
+    """Time spent, and at most so much to come if the rest takes as long per share."""
+    if share < 0.02:
+        return f"{seconds:.0f} s"
+    return f"{seconds:.0f} s, at most {seconds * (1 - share) / share:.0f} s left"

@@ -1,0 +1,64 @@
+"""Columns of dates and times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pandas as pd
+
+from polytask.data.preprocessing.columns.base import NUMERIC, Array, Column, first_invalid_cell
+from polytask.errors import DataError
+
+EPOCH = pd.Timestamp("2000-01-01")
+MONTHS, WEEKDAYS = 13, 8  # one code more: none
+
+
+@final
+@dataclass(frozen=True)
+class DateColumn(Column):
+    """A date as its age and its parts: days since 2000, day of the month, month and weekday as categories, and the hour if there is one.
+
+    Times with a zone are taken to UTC.
+
+    Attributes:
+        hours: Whether training had times of day.
+
+    Example:
+        >>> DateColumn("joined").encode(pd.Series(["2000-01-03", None])).tolist()
+        [[2.0, 3.0, 1.0, 1.0], [nan, nan, 0.0, 0.0]]
+    """
+
+    hours: bool = False
+
+    kind: ClassVar[str] = "date"
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Age, day, month, weekday, and perhaps the hour."""
+        return (NUMERIC, NUMERIC, MONTHS, WEEKDAYS, *([NUMERIC] if self.hours else []))
+
+    def encode(self, cells: pd.Series[Any]) -> Array:
+        """(N, 4), or (N, 5) with hours.
+
+        Raises:
+            DataError: A cell is no date.
+        """
+        times = parse_datetimes(cells)
+        bad = (times.isna() & cells.notna()).to_numpy()
+        if bad.any():
+            row, found = first_invalid_cell(cells, bad)
+            raise DataError("a date is needed", where=f"column {self.name!r}, row {row}", found=found, remedy="Write it as 2026-12-31")
+        days = (times - EPOCH) / pd.Timedelta(days=1)
+        codes = [(times.dt.month).fillna(0), (times.dt.day_of_week + 1).fillna(0)]
+        hour = [times.dt.hour + times.dt.minute / 60] if self.hours else []
+        return np.stack([part.to_numpy(dtype=np.float64, na_value=np.nan) for part in (days, times.dt.day, *codes, *hour)], axis=1)
+
+
+def parse_datetimes(cells: pd.Series[Any]) -> pd.Series[Any]:
+    """Cells as times without a zone; none where a cell cannot be read as one."""
+    if pd.api.types.is_numeric_dtype(cells):  # a number is no date: pandas would count nanoseconds
+        return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us]")
+    times = cells if pd.api.types.is_datetime64_any_dtype(cells) else pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
+    return times if times.dt.tz is None else times.dt.tz_convert(None)

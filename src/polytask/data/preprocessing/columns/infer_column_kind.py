@@ -1,0 +1,119 @@
+"""What one pass over a table's chunks tells of a column."""
+
+from __future__ import annotations
+
+import numbers
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.data.preprocessing.columns.base import Column, quoted_cell
+from polytask.data.preprocessing.columns.boolean_column import BooleanColumn
+from polytask.data.preprocessing.columns.categorical_column import CategoricalColumn, category_counts
+from polytask.data.preprocessing.columns.date_column import DateColumn, parse_datetimes
+from polytask.data.preprocessing.columns.numeric_column import NumericColumn
+from polytask.data.preprocessing.columns.text_column import TextColumn
+from polytask.errors import DataError
+
+MAX_CATEGORIES = 1_000
+MIN_DISTINCT_TEXTS = 50
+
+
+@dataclass
+class ColumnKindInference:
+    """Counts that grow chunk by chunk; they say what kind of column it is, and what it holds.
+
+    Attributes:
+        name: Of the column.
+        category: Whether it is one of categories, whatever it holds.
+    """
+
+    name: str
+    category: bool = False
+    filled: int = 0
+    gaps: int = 0
+    hours: bool = False
+    kinds: set[str] = field(default_factory=set)
+    words: Counter[str] = field(default_factory=Counter)
+
+    def update(self, cells: pd.Series[Any]) -> None:
+        """The column's cells in the next chunk."""
+        before, there = self.filled + self.gaps, cells.dropna()
+        self.filled, self.gaps = self.filled + len(there), self.gaps + len(cells) - len(there)
+        if not len(there):
+            return
+        kind = "category" if self.category else _column_kind(cells, before)
+        self.kinds.add(kind)
+        if kind in {"category", "text"}:
+            self.words.update(category_counts(there))
+        elif kind == "date":
+            times = parse_datetimes(there)
+            self.hours = self.hours or bool((times != times.dt.normalize()).any())
+
+    def column(self) -> Column:
+        """What kind of column that is.
+
+        Raises:
+            DataError: It held several kinds of things.
+        """
+        if len(self.kinds) > 1 and self.kinds != {"category", "text"}:
+            found = " and ".join(sorted(self.kinds))
+            raise DataError("a column holds one kind of thing", where=f"column {self.name!r}", found=found)
+        kind, gaps = min(self.kinds, default="number"), self.gaps > 0
+        if kind == "text" and len(self.words) > max(MIN_DISTINCT_TEXTS, self.filled / 2):
+            return TextColumn(self.name, gaps)
+        if kind in {"category", "text"}:
+            return CategoricalColumn(self.name, gaps, tuple(sorted(self._frequent())))
+        return (
+            DateColumn(self.name, gaps, self.hours)
+            if kind == "date"
+            else {"boolean": BooleanColumn, "number": NumericColumn}[kind](self.name, gaps)
+        )
+
+    def _frequent(self) -> list[str]:
+        """The most frequent words, of equally frequent ones the first by letter: in which order they came does not matter."""
+        return sorted(self.words, key=lambda level: (-self.words[level], level))[:MAX_CATEGORIES]
+
+
+def _column_kind(cells: pd.Series[Any], before: int) -> str:
+    types = pd.api.types
+    if types.is_bool_dtype(cells):
+        return "boolean"
+    if types.is_numeric_dtype(cells):
+        return "number"
+    if types.is_datetime64_any_dtype(cells):
+        return "date"
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return "category"
+    if cells.dtype == object:
+        return _object_column_kind(cells, before)
+    return "text"
+
+
+def _object_column_kind(cells: pd.Series[Any], before: int) -> str:
+    """Of cells of any type: numbers or booleans beside gaps, or words.
+
+    Raises:
+        DataError: A cell holds something else, or some are numbers and others words.
+    """
+    inferred = pd.api.types.infer_dtype(cells, skipna=True)
+    known = {
+        "string": "text", "boolean": "boolean", "integer": "number", "floating": "number", "mixed-integer-float": "number",
+        "decimal": "number", "datetime": "date", "datetime64": "date", "date": "date", "categorical": "category",
+    }  # fmt: skip
+    if inferred not in known:
+        places = np.flatnonzero(cells.notna())
+        first = cells.iloc[places[0]]
+        at = next((place for place in places if _cell_type(cells.iloc[place]) is not _cell_type(first)), places[0])
+        found = quoted_cell(first) if at == places[0] else f"{quoted_cell(first)} and {quoted_cell(cells.iloc[at])}"
+        where = f"column {cells.name!r}, row {before + at + 1}"
+        raise DataError("a column holds one kind of thing", where=where, found=found, remedy="Make it numbers or text")
+    return known[inferred]
+
+
+def _cell_type(value: object) -> type:
+    """What a cell holds: numbers of all types are of one sort."""
+    return NumericColumn if isinstance(value, numbers.Number) and not isinstance(value, bool | np.bool_) else type(value)

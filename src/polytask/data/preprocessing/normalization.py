@@ -1,0 +1,153 @@
+"""Scaling and normalisation with statistics of the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polytask.data.memmap import ROWS_PER_BLOCK, iter_blocks
+from polytask.data.source import Source
+from polytask.data.splitting.label_keys import IntArray
+from polytask.errors import DataError
+
+_WIDE_DTYPES = (torch.float64, torch.int64, torch.int32)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """x' = (x − mean) / deviation per channel or feature, in the units of the raw inputs.
+
+    Statistics come from the training rows of one source. Images stay uint8 in memory and are normalised batch by batch.
+
+    Attributes:
+        mean: One per channel (images) or feature (vectors); none where inputs are codes, which stay as they are.
+        deviation: Likewise; 1 where the training rows are constant.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @classmethod
+    def of(cls, source: Source, rows: IntArray | None = None) -> Normalization:
+        """Statistics of a source's training rows: of what its coding says are numbers, gaps left out, or of all inputs.
+
+        Args:
+            source: Whose.
+            rows: The numbers of its training rows; by default all.
+
+        Raises:
+            DataError: There is no row, no feature, or a number is not finite.
+        """
+        if source.coding is None:
+            return cls.fit(source.inputs, rows)
+        numbers = source.coding.numbers(source.inputs)
+        if numbers is None:
+            return cls((), ())
+        mean, deviation = np.zeros(source.inputs.shape[1]), np.ones(source.inputs.shape[1])
+        places = list(numbers)
+        mean[places], deviation[places] = _statistics_of_columns(source.inputs, places, rows)
+        return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+    @classmethod
+    def fit(cls, inputs: NDArray[Any], rows: IntArray | None = None) -> Normalization:
+        """Statistics of the training rows (N, channels, height, width) or (N, features), read piece by piece, never copied as a whole.
+
+        Args:
+            inputs: Their inputs, among others.
+            rows: Their numbers; by default all.
+
+        Raises:
+            DataError: There is no row, no feature, or a number is not finite.
+
+        Example:
+            >>> Normalization.fit(np.array([[0.0, 5.0], [2.0, 5.0]]))
+            Normalization(mean=(1.0, 5.0), deviation=(1.0, 1.0))
+        """
+        if not (len(inputs) if rows is None else len(rows)):
+            raise DataError("at least one training row is needed", where="inputs", found="none")
+        if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
+            found = f"{inputs.dtype} of shape {inputs.shape}"
+            raise DataError("inputs must be numbers, one row per input: (N, features) or (N, channels, ...)", where="inputs", found=found)
+        with np.errstate(invalid="ignore"):  # what is not finite is refused below, in words
+            mean, deviation, constant = _statistics_of_all(inputs, rows)
+        if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+            raise DataError("inputs must be finite numbers", where="inputs", found="NaN or infinity", remedy="Fill the gaps first")
+        # Not by the deviation alone: that of three times 0.1 is 1.4e-17.
+        deviation = np.where(constant | (deviation == 0), 1.0, deviation)
+        return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Raw inputs (N, channels or features, ...) -> float32 of the same shape; codes as they are."""
+        if not self.mean:
+            return inputs
+        # What float32 would round (a time in seconds, say) is made small before it is made short.
+        exact = torch.float64 if inputs.dtype in _WIDE_DTYPES else torch.float32
+        scaled = inputs.to(exact, copy=True)
+        if len(self.mean) == 1:
+            # Python floats: a tensor of another type would promote the result, and cost more.
+            return scaled.sub_(self.mean[0]).mul_(1 / self.deviation[0]).float()
+        shape = (1, -1) + (1,) * (inputs.dim() - 2)
+        mean, deviation = (torch.tensor(values, dtype=exact).view(shape) for values in (self.mean, self.deviation))
+        return scaled.sub_(mean).div_(deviation).float()
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Plain data."""
+        return {name: list(values) for name, values in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Normalization:
+        """What `to_dict` described."""
+        return cls(tuple(map(float, data["mean"])), tuple(map(float, data["deviation"])))
+
+
+Vector = NDArray[np.float64]
+
+
+def _statistics_of_all(inputs: NDArray[Any], rows: IntArray | None) -> tuple[Vector, Vector, NDArray[np.bool_]]:
+    """Per channel or feature the mean, the deviation, and whether all are the same, in two passes over pieces.
+
+    Of one piece they are NumPy's own `mean` and `std` to the last bit.
+    """
+    others = tuple(axis for axis in range(inputs.ndim) if axis != 1)
+    count = (len(inputs) if rows is None else len(rows)) * int(np.prod(inputs.shape[2:]))
+    width = inputs.shape[1]
+    total, least, most = np.zeros(width), np.full(width, np.inf), np.full(width, -np.inf)
+    for block in iter_blocks(inputs, rows):
+        total += block.sum(axis=others, dtype=np.float64)
+        least, most = np.minimum(least, block.min(axis=others)), np.maximum(most, block.max(axis=others))
+    mean = total / count
+    centre = mean.reshape(1, -1, *(1,) * (inputs.ndim - 2))
+    squares = np.zeros(width)
+    for block in iter_blocks(inputs, rows):
+        away = block - centre
+        squares += np.multiply(away, away, out=away).sum(axis=others)
+    return mean, np.sqrt(squares / count), least == most
+
+
+def _statistics_of_columns(inputs: NDArray[Any], places: list[int], rows: IntArray | None) -> tuple[Vector, Vector]:
+    """Mean and deviation of columns, gaps left out, in one pass over pieces: inputs may lie in a file.
+
+    Of two sets with counts n and m, means a and b, and sums of squares P and Q about them, both together have the mean
+    a + (b − a) m / (n + m) and the sum P + Q + (b − a)² n m / (n + m) (Chan, Golub & LeVeque, 1979).
+    """
+    count, mean, squares = np.zeros(len(places)), np.zeros(len(places)), np.zeros(len(places))
+    least, most = np.full(len(places), np.inf), np.full(len(places), -np.inf)
+    for block in iter_blocks(inputs, rows, ROWS_PER_BLOCK):
+        values = (block[:, places] if len(places) < inputs.shape[1] else block).astype(np.float64)
+        there = ~np.isnan(values)
+        number = there.sum(axis=0)
+        own = np.divide(np.where(there, values, 0.0).sum(axis=0), number, out=np.zeros(len(places)), where=number > 0)
+        both, step = np.maximum(count + number, 1), own - mean
+        squares += np.where(there, (values - own) ** 2, 0.0).sum(axis=0) + step**2 * count * number / both
+        mean, count = mean + step * number / both, count + number
+        least = np.minimum(least, np.where(there, values, np.inf).min(axis=0, initial=np.inf))
+        most = np.maximum(most, np.where(there, values, -np.inf).max(axis=0, initial=-np.inf))
+    deviation = np.sqrt(squares / np.maximum(count, 1))
+    # Not by the deviation alone: that of three times 0.1 is 1.4e-17.
+    return mean, np.where((least >= most) | (deviation == 0), 1.0, deviation)

@@ -1,0 +1,132 @@
+"""A CSV file as blocks of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from polytask.data.reading.csv_type_inference import CsvTypeInference
+from polytask.data.reading.error_locations import BLOCK_BYTES, location
+from polytask.data.reading.header_checks import parse_header
+from polytask.data.reading.text_stream import TextStream
+from polytask.errors import DataError, plain, shown
+from polytask.options import ReadingOptions
+
+
+@final
+class CsvReader:
+    """A CSV file: its columns, and its rows block by block.
+
+    Args:
+        path: Of the file.
+        options: How it is read.
+
+    Raises:
+        DataError: Its header is none.
+        StorageError: It cannot be read.
+    """
+
+    def __init__(self, path: Path, options: ReadingOptions) -> None:
+        self.path, self.options = path, options
+        with TextStream(path, options) as text:
+            self.names = parse_header(text.header(), path, options)
+        self.warnings = _header_warnings(self.names)
+        self._padded: set[str] = set()  # columns in which a text that means no value has blanks around it
+
+    def columns(self) -> dict[str, CsvTypeInference]:
+        """What is to be learnt of each column."""
+        return {name: CsvTypeInference(name, forced=name in self.options.categories) for name in self.names}
+
+    def raw(self) -> Iterator[Any]:
+        """The cells as texts, looked over for everything that a CSV file must not have."""
+        yield from map(self._without_padded, self._blocks({}, lenient=False))
+
+    def known(self, kinds: Mapping[str, str], columns: Mapping[str, CsvTypeInference]) -> Iterator[Any]:
+        """The same cells once more, numbers as numbers where every cell is a plain one."""
+        plain_numbers = {name for name, kind in kinds.items() if kind == "number" and columns[name].simple}
+        types = dict.fromkeys(plain_numbers - self._padded, pa.float64())
+        yield from map(self._without_padded, self._blocks(types, lenient=True))
+
+    def _without_padded(self, block: Any) -> Any:  # noqa: ANN401
+        if not self.options.missing:
+            return block
+        arrays = []
+        for name, column in zip(self.names, block.columns, strict=True):
+            if pa.types.is_string(column.type):
+                absent = pc.is_in(pc.utf8_trim(column, characters=" \t"), value_set=pa.array(self.options.missing))
+                if pc.any(absent).as_py():
+                    self._padded.add(name)
+                    column = pc.if_else(absent, pa.scalar(None, pa.string()), column)
+            arrays.append(column)
+        return pa.record_batch(arrays, names=list(self.names))
+
+    def _blocks(self, types: Mapping[str, Any], lenient: bool, threads: bool = True) -> Iterator[Any]:
+        ragged: list[Any] = []
+        with TextStream(self.path, self.options, lenient) as text:
+            text.header()
+            text.one_column = len(self.names) == 1
+            try:
+                yield from self._reader(text, types, ragged, threads)
+            except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
+                if not str(error).startswith("Empty CSV"):
+                    self._explain(error, ragged, text)
+
+    def _reader(self, text: TextStream, types: Mapping[str, Any], ragged: list[Any], threads: bool) -> Any:  # noqa: ANN401
+        def refuse(row: Any) -> str:  # noqa: ANN401
+            ragged.append(row)
+            return "error"
+
+        names = list(self.names)
+        return csv.open_csv(
+            text,
+            csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES, use_threads=threads),
+            csv.ParseOptions(
+                delimiter=text.quotes.delimiter,
+                newlines_in_values=True,
+                # In a table of one column an empty line is a cell without a value: no row is lost.
+                ignore_empty_lines=len(names) > 1,
+                invalid_row_handler=refuse,
+            ),
+            csv.ConvertOptions(
+                check_utf8=False,
+                strings_can_be_null=True,
+                null_values=["", *self.options.missing],
+                column_types={name: types.get(name, pa.string()) for name in names},
+            ),
+        )
+
+    def _explain(self, error: Exception, ragged: list[Any], text: TextStream) -> None:
+        if ragged and ragged[0].number is None:
+            # Which row it is only a reader of one thread counts.
+            for _ in self._blocks({}, lenient=True, threads=False):
+                pass
+        if ragged:
+            row = ragged[0]
+            more = row.actual_columns > row.expected_columns
+            remedy = "Put cells that hold the delimiter in quotes" if more else "Give every row a cell per column"
+            found = f"{row.actual_columns} for {row.expected_columns} columns: {shown(row.text)}"
+            raise DataError(
+                "a row with too " + ("many" if more else "few") + " cells",
+                where=location(self.path, row.number),
+                found=found,
+                remedy=remedy,
+            ) from None
+        if "straddling" in str(error) or "block" in str(error):
+            row = text.row_of(text.quotes.opened) if text.quotes.open else None
+            raise DataError(
+                f"a row of more than {BLOCK_BYTES} bytes", where=location(self.path, row), remedy="Look for a quote that is not closed"
+            ) from None
+        raise DataError("the text cannot be read as a table", where=location(self.path), found=plain(error, 200)) from None
+
+
+def _header_warnings(names: tuple[str, ...]) -> list[str]:
+    numbers = pc.match_substring_regex(pa.array(names), r"^[+-]?\d*\.?\d+$")
+    counted = names == tuple(map(str, range(len(names))))
+    if pc.all(numbers).as_py() and not counted:
+        return [f"the names of all columns are numbers ({shown(names[0])} first): the first line may be a row without a header"]
+    return []

@@ -1,0 +1,231 @@
+"""What a column of texts holds: numbers, booleans, dates or categories, by the same rules for every cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from polytask.data.reading.error_locations import MAX_EXACT_INTEGER, location
+from polytask.errors import DataError, plain, shown
+
+# RE2: \d is an ASCII digit, $ the end of the text.
+NUMBER_PATTERN = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*$"
+INTEGER_PATTERN = r"^[ \t]*[+-]?\d+[ \t]*$"
+LEADING_ZERO = r"^[ \t]*[+-]?0\d+[ \t]*$"
+INFINITE_PATTERN = r"(?i)^[ \t]*[+-]?inf(inity)?[ \t]*$"
+# Thousands set apart, a decimal comma, a currency or a percent sign: numbers to a person.
+FORMATTED = r"^[ \t]*[+-]?[$€£]?[ ]?[+-]?(\d{1,3}([,._' \x{a0}\x{202f}’]\d{3})+([.,]\d+)?|\d+,\d+|\d+(_\d+)+|\d+(\.\d+)?)[ ]?[%€$£]?[ \t]*$"
+DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$"
+WITH_TIMEZONE = r"^.{16,}(Z|[+-]\d{2}(:?\d{2})?)$"
+BOOLEANS = pa.array(["True", "False", "true", "false", "TRUE", "FALSE"])
+MICROSECONDS = pa.timestamp("us")
+
+
+@final
+@dataclass
+class CsvTypeInference:
+    """What is known of a column of texts after some of its rows.
+
+    Attributes:
+        name: Of the column.
+        forced: Whether it holds categories whatever its cells look like.
+        filled: How many cells hold a value.
+        gaps: Whether some hold none.
+        numbers, infinite, dressed, booleans, dates, zoned: How many cells are that.
+        whole: Whether every number is an integer.
+        simple: Whether every cell was read as a number without blanks taken away.
+        large: The first integer that float64 would round.
+        leading_zero: The first integer that begins with a needless zero.
+        first: Per thing that may be wrong the first cell with it: its row and text.
+    """
+
+    name: str
+    forced: bool = False
+    filled: int = 0
+    gaps: bool = False
+    numbers: int = 0
+    infinite: int = 0
+    formatted: int = 0
+    booleans: int = 0
+    dates: int = 0
+    zoned: int = 0
+    whole: bool = True
+    simple: bool = True
+    large: str = ""
+    leading_zero: str = ""
+    first: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def learn(self, column: Any, row: int) -> None:  # noqa: ANN401 - pyarrow has no types
+        """Look at the next cells; `row` is how many were before."""
+        filled = column.drop_null()
+        self.gaps |= column.null_count > 0
+        fast = self.numbers == self.filled and not self.first
+        self.filled += len(filled)
+        if len(filled) and not self.forced and not (fast and self._only_numbers(filled)):
+            self._learn_texts(column, filled, row)
+
+    def _only_numbers(self, filled: Any) -> bool:  # noqa: ANN401
+        try:
+            values = pc.cast(filled, pa.float64())
+        except pa.ArrowInvalid:
+            return False
+        if not pc.all(pc.is_finite(values)).as_py():
+            return False
+        self.numbers += len(filled)
+        self._learn_integers(filled, values)
+        return True
+
+    def _learn_integers(self, texts: Any, values: Any) -> None:  # noqa: ANN401
+        if not self.whole or not pc.all(pc.equal(pc.floor(values), values)).as_py():
+            self.whole = False
+            return
+        try:
+            pc.cast(texts, pa.int64())
+        except pa.ArrowInvalid:
+            self.whole = pc.all(pc.match_substring_regex(texts, INTEGER_PATTERN)).as_py()
+        if not self.large:
+            # The next integer is rounded to this one: only its digits tell them apart.
+            some = texts.filter(pc.greater_equal(pc.abs(values), float(MAX_EXACT_INTEGER)))
+            self.large = _first(some, pc.not_equal(pc.utf8_trim(some, characters=" \t+-"), str(MAX_EXACT_INTEGER)))
+        if not self.leading_zero:
+            some = texts.filter(pc.starts_with(texts, "0")) if self.simple else texts
+            self.leading_zero = _first(some, pc.match_substring_regex(some, LEADING_ZERO))
+
+    def _learn_texts(self, column: Any, filled: Any, row: int) -> None:  # noqa: ANN401
+        # Each text once: what it is does not depend on how often it is there.
+        self.simple = False
+        texts, times = filled.value_counts().flatten()
+        number = pc.match_substring_regex(texts, NUMBER_PATTERN)
+        infinite = pc.match_substring_regex(texts, INFINITE_PATTERN)
+        if pc.any(number).as_py():
+            values = parse_numbers(texts.filter(number))
+            self._learn_integers(texts.filter(number), values)
+            endless = texts.filter(number).filter(pc.is_inf(values))
+            infinite = pc.or_(infinite, pc.is_in(texts, value_set=endless))
+            number = pc.and_(number, pc.invert(infinite))
+        date = pc.match_substring_regex(texts, DATE_PATTERN)
+        masks = {
+            "numbers": number,
+            "infinite": infinite,
+            "dressed": pc.and_(pc.match_substring_regex(texts, FORMATTED), pc.invert(number)),
+            "booleans": pc.is_in(texts, value_set=BOOLEANS),
+            "dates": date,
+            "zoned": pc.and_(date, pc.match_substring_regex(texts, WITH_TIMEZONE)),
+        }
+        for name, mask in masks.items():
+            setattr(self, name, getattr(self, name) + (pc.sum(times.filter(mask)).as_py() or 0))
+        wanted = {name: masks[name] for name in ("infinite", "dressed", "booleans", "zoned")}
+        wanted |= {"text": pc.invert(number), "unzoned": pc.and_(date, pc.invert(masks["zoned"]))}
+        wanted |= {"impossible": _impossible_dates(texts, date)} if self.dates == self.filled else {}
+        for name, mask in wanted.items():
+            if name not in self.first and (text := _first(texts, mask)):
+                self.first[name] = row + int(pc.index(column, text).as_py()) + 1, text
+
+    def kind(self, where: str) -> tuple[str, str]:
+        """What the column holds, and a warning where it is not what it seems.
+
+        Raises:
+            DataError: Its cells contradict each other.
+        """
+        if self.forced or not self.filled:
+            return ("category" if self.forced else "empty"), ""
+        if 2 * (self.numbers + self.infinite) >= self.filled and self.infinite:
+            self._refuse(where, "infinite", "an infinite number", "Write a finite number or leave the cell empty")
+        if self.numbers == self.filled:
+            return self._number()
+        if 2 * (self.numbers + self.formatted) >= self.filled and self.formatted:
+            self._refuse(
+                where,
+                "dressed",
+                "a number with separators, a decimal comma, a currency or %",
+                f"Write it plainly, as in 1234.5, or read with categories=({shown(self.name)},) (--categorical)",
+            )
+        if self.booleans == self.filled:
+            return "boolean", ""
+        if self.booleans and self.booleans + self.numbers == self.filled:
+            self._refuse(where, "booleans", "booleans and numbers in one column", "Write one of them only")
+        if 2 * self.numbers >= self.filled:
+            text = self.first["text"][1]
+            # A text that is shown otherwise than it is cannot be copied.
+            spoken = f"({shown(text)},)" if plain(text) == text and "  " not in text else "(that text,)"
+            remedy = f"If it means no value, read with missing={spoken}"
+            remedy += f" (--na-values); if the column holds categories, with categories=({shown(self.name)},) (--categorical)"
+            self._refuse(where, "text", "no number, in a column of numbers", remedy)
+        if self.dates == self.filled:
+            self._check_dates(where)
+            return "date", ""
+        return "category", ""
+
+    def _number(self) -> tuple[str, str]:
+        if self.whole and (self.large or self.leading_zero):
+            why = "larger than 2^53, which would be rounded" if self.large else "that begin with 0, which would be lost"
+            return (
+                "category",
+                f"column {shown(self.name)} is read as categories: it holds integers {why} ({shown(self.large or self.zero_first)})",
+            )
+        return "number", ""
+
+    def _check_dates(self, where: str) -> None:
+        if "impossible" in self.first:
+            self._refuse(
+                where,
+                "impossible",
+                "a date that does not exist",
+                f"Correct it, or read with categories=({shown(self.name)},) (--categorical)",
+            )
+        if 0 < self.zoned < self.dates:
+            late = max("zoned", "unzoned", key=lambda name: self.first[name])
+            self._refuse(where, late, "times with and without a time zone in one column", "Write all of them in one way")
+
+    def _refuse(self, where: str, first: str, what: str, remedy: str) -> None:
+        row, text = self.first[first]
+        raise DataError(what, where=location(where, row, self.name), found=shown(text), remedy=remedy)
+
+    def convert(self, column: Any, kind: str) -> Any:  # noqa: ANN401
+        """The texts as what they are, once the whole column is known."""
+        if kind == "empty":
+            return pa.nulls(len(column), pa.float64())
+        if kind == "number":
+            values = column if pa.types.is_floating(column.type) else parse_numbers(column)
+            return pc.cast(values, pa.int64()) if self.whole and not self.gaps else values
+        if kind == "boolean":
+            return pc.equal(pc.utf8_lower(column), "true")
+        if kind == "date":
+            return _parse_dates(column, self.zoned > 0)
+        return column
+
+
+def parse_numbers(texts: Any) -> Any:  # noqa: ANN401
+    """Texts that are numbers, with blanks around them or not, as float64."""
+    return pc.cast(pc.utf8_trim(texts, characters=" \t"), pa.float64())
+
+
+def _parse_dates(texts: Any, zoned: bool) -> Any:  # noqa: ANN401
+    short = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
+    return pc.cast(pc.cast(short, pa.timestamp("us", "UTC") if zoned else MICROSECONDS), MICROSECONDS)
+
+
+def _first(texts: Any, mask: Any) -> str:  # noqa: ANN401
+    at = pc.index(mask, True).as_py()
+    return str(texts[at].as_py()) if at >= 0 else ""
+
+
+def _impossible_dates(texts: Any, dates: Any) -> Any:  # noqa: ANN401
+    zoned = pc.match_substring_regex(texts, WITH_TIMEZONE)
+    try:
+        for mask, has_zone in ((pc.and_(dates, zoned), True), (pc.and_(dates, pc.invert(zoned)), False)):
+            _parse_dates(texts.filter(mask), has_zone)
+    except pa.ArrowInvalid:
+        return pa.array([_is_impossible_date(text) for text in texts])
+    return pa.array([False] * len(texts))
+
+
+def _is_impossible_date(text: Any) -> bool:  # noqa: ANN401
+    try:
+        _parse_dates(pa.array([text.as_py()]), bool(pc.match_substring_regex(text, WITH_TIMEZONE).as_py()))
+    except pa.ArrowInvalid:
+        return True
+    return False

@@ -1,0 +1,114 @@
+"""The columns that are predicted from: those that tell too little, and those that tell too much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.data.reading.error_locations import location
+from polytask.errors import shown
+
+# Among fewer rows that all differ, or are all determined, it may be chance.
+MIN_ROWS = 10
+# A feature determines a target by its groups if they have so many rows on average.
+ROWS_PER_GROUP = 5
+NEAR_PERFECT_CORRELATION = 0.9999
+IDENTIFIER_NAME = re.compile(r"(^|[^a-z])(id|ids|key|uuid|guid|index|identifier|number|no|nr|code|row|unnamed)([^a-z]|$)|[a-z]I[dD]$")
+
+
+@final
+@dataclass(frozen=True)
+class _FeatureColumn:
+    name: str
+    codes: NDArray[np.int64]  # per row the number of its value, -1 for none
+    distinct: int
+    numbers: NDArray[np.float64] | None  # NaN for none
+    whole: bool  # integers, or no numbers at all
+    date: bool
+
+    @classmethod
+    def of(cls, column: pd.Series[Any]) -> _FeatureColumn:
+        codes, distinct = pd.factorize(column)
+        dtype = column.dtype
+        number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan) if number else None
+        whole = numbers is None or pd.api.types.is_integer_dtype(dtype)
+        return cls(str(column.name), codes, len(distinct), numbers, whole, pd.api.types.is_datetime64_any_dtype(dtype))
+
+
+def check_features(frame: pd.DataFrame, targets: Sequence[str], where: str) -> list[str]:
+    """What is odd about the columns that are no targets, one line each.
+
+    A feature is warned of if it is empty, always the same, an identifier (all values differ, and they are texts, or integers
+    that rise or fall or have such a name), or if it determines a target: it is the target under other names, its few groups
+    have one label each, or its correlation with the target is beyond 0.9999.
+
+    Args:
+        frame: One row per labelled unit.
+        targets: Names of columns; those that are not there are passed over.
+        where: What the table is called in messages.
+
+    Returns:
+        Warnings, in the order of the columns.
+
+    Example:
+        >>> table = pd.DataFrame({"row": range(10), "price": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]})
+        >>> check_features(table, ["price"], "homes.csv")
+        ["homes.csv, column 'row': an identifier, it seems: all 10 integers differ and they rise; leave it out"]
+    """
+    labels = [_FeatureColumn.of(frame[target]) for target in targets if target in frame]
+    found = []
+    for name in frame:
+        if name not in targets:
+            feature = _FeatureColumn.of(frame[name])
+            remarks = [_check_alone(feature)] if _check_alone(feature) else [_check_against_target(feature, label) for label in labels]
+            found += [f"{location(where, column=name)}: {remark}" for remark in remarks if remark]
+    return found
+
+
+def _check_alone(feature: _FeatureColumn) -> str:
+    rows = len(feature.codes)
+    if not feature.distinct:
+        return "an empty column; leave it out"
+    if feature.distinct == 1 and (feature.codes >= 0).all():
+        return "always the same; leave it out" if rows > 1 else ""
+    if feature.distinct < rows or rows < MIN_ROWS or not feature.whole or feature.date:
+        return ""
+    if feature.numbers is None:
+        return f"an identifier, it seems: all {rows} texts differ; leave it out"
+    steps = np.diff(feature.numbers)
+    way = "they rise" if (steps > 0).all() else "they fall" if (steps < 0).all() else ""
+    way = way or ("it has such a name" if _named_identifier(feature.name) else "")
+    return f"an identifier, it seems: all {rows} integers differ and {way}; leave it out" if way else ""
+
+
+def _named_identifier(name: str) -> bool:
+    return bool(IDENTIFIER_NAME.search(name.lower()) or IDENTIFIER_NAME.search(name))
+
+
+def _check_against_target(feature: _FeatureColumn, target: _FeatureColumn) -> str:
+    both = (feature.codes >= 0) & (target.codes >= 0)
+    rows = int(both.sum())
+    if rows < MIN_ROWS:
+        return ""
+    pairs = feature.codes[both] * target.distinct + target.codes[both]
+    groups, labels, cells = (len(np.unique(codes)) for codes in (feature.codes[both], target.codes[both], pairs))
+    if labels < 2 or groups < 2:
+        return ""
+    if feature.numbers is not None and target.numbers is not None:
+        with np.errstate(all="ignore"):  # numbers whose squares overflow: no likeness is found
+            likeness = abs(float(np.corrcoef(feature.numbers[both], target.numbers[both])[0, 1]))
+        if likeness > NEAR_PERFECT_CORRELATION:
+            return f"nearly the target {shown(target.name)} itself: their correlation is {likeness:.6f}; leave it out"
+    if cells == groups == labels and groups * 2 <= rows:
+        return f"the target {shown(target.name)} under other names: each of its {groups} values goes with one label; leave it out"
+    if cells == groups and groups * ROWS_PER_GROUP <= rows:
+        why = f"each of its {groups} values has one label in all {rows} rows"
+        return f"determines the target {shown(target.name)}: {why}; leave it out if it is known only afterwards"
+    return ""

@@ -1,0 +1,211 @@
+"""A Parquet file as blocks of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from polytask.data.reading.error_locations import MAX_EXACT_INTEGER, location
+from polytask.data.reading.header_checks import check_column_names
+from polytask.errors import DataError, plain, shown
+from polytask.options import ReadingOptions
+
+BATCH_ROWS = 65_536
+# What pandas stores its index as.
+PANDAS_INDEX_PREFIX = "__index_level_"
+KINDS = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_integer, "number"),
+    (pa.types.is_floating, "number"),
+    (pa.types.is_decimal, "number"),
+    (pa.types.is_string, "category"),
+    (pa.types.is_large_string, "category"),
+    (pa.types.is_string_view, "category"),
+    (pa.types.is_timestamp, "date"),
+    (pa.types.is_date, "date"),
+    (pa.types.is_null, "empty"),
+)
+REMEDIES = (
+    (pa.types.is_nested, "Give each of its parts a column"),
+    (pa.types.is_binary, "Store it as text"),
+    (pa.types.is_large_binary, "Store it as text"),
+)
+
+
+@final
+@dataclass
+class ParquetTypeInference:
+    """What is known of a column that has a type after some of its rows.
+
+    Attributes:
+        name: Of the column.
+        kind_of_type: What its type says.
+        forced: Whether it holds categories whatever its type.
+        filled: How many cells hold a value.
+        gaps: Whether some hold none.
+        integers: Whether it is of integers.
+        large: The first integer that float64 would round.
+    """
+
+    name: str
+    kind_of_type: str
+    forced: bool
+    integers: bool
+    filled: int = 0
+    gaps: bool = False
+    large: str = ""
+    infinite: int = 0
+
+    def learn(self, column: Any, row: int) -> None:  # noqa: ANN401 - pyarrow has no types
+        """Look at the next cells; `row` is how many were before."""
+        column = self._without_nan(column)
+        self.gaps |= column.null_count > 0
+        self.filled += len(column) - column.null_count
+        if self.kind_of_type != "number" or self.forced:
+            return
+        if self.integers:
+            if not self.large and (at := pc.index(_is_large(column), True).as_py()) >= 0:
+                self.large = str(column[at])
+        elif not self.infinite and (at := pc.index(pc.is_inf(pc.cast(column, pa.float64())), True).as_py()) >= 0:
+            self.infinite = row + at + 1
+
+    def kind(self, where: str) -> tuple[str, str]:
+        """What the column holds, and a warning where it is not what it seems."""
+        if self.infinite:
+            raise DataError(
+                "an infinite number",
+                where=location(where, self.infinite, self.name),
+                found="infinity",
+                remedy="Store a finite number or none",
+            )
+        if self.forced:
+            return "category", ""
+        if not self.filled:
+            return "empty", ""
+        if self.large:
+            why = f"it holds integers larger than 2^53, which would be rounded ({self.large})"
+            return "category", f"column {shown(self.name)} is read as categories: {why}"
+        return self.kind_of_type, ""
+
+    def convert(self, column: Any, kind: str) -> Any:  # noqa: ANN401
+        """The cells in the one type that their kind has."""
+        if kind == "empty":
+            return pa.nulls(len(column), pa.float64())
+        column = self._without_nan(column)
+        if kind == "number":
+            return pc.cast(column, pa.int64() if self.integers and not self.gaps else pa.float64())
+        if kind == "date":
+            return pc.cast(pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)), safe=False), pa.timestamp("us"))
+        return column if kind == "boolean" else pc.cast(column, pa.string())
+
+    def _without_nan(self, column: Any) -> Any:  # noqa: ANN401
+        if self.kind_of_type != "number" or self.integers or pa.types.is_decimal(column.type):
+            return column
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+
+
+@final
+class ParquetReader:
+    """A Parquet file: its columns, and its rows block by block.
+
+    Args:
+        path: Of the file.
+        options: How it is read.
+
+    Raises:
+        DataError: It is damaged, too large, or has columns that no table of cells has.
+    """
+
+    def __init__(self, path: Path, options: ReadingOptions) -> None:
+        self.path, self.options = path, options
+        self.warnings: list[str] = []
+        schema, metadata = self._guarded(lambda: _schema_and_metadata(path))
+        own = [field for field in schema if not field.name.startswith(PANDAS_INDEX_PREFIX)]
+        if len(own) < len(schema):
+            self.warnings.append("the index of the data frame is left out; give it a name to keep it")
+        self.names = tuple(field.name for field in own)
+        if not self.names:
+            raise DataError("no column", where=location(path))
+        check_column_names(self.names, location(path), options.most_columns)
+        self._types = {field.name: _value_type(field.type) for field in own}
+        self._kinds = {name: _kind_of_type(kind, location(path, column=name)) for name, kind in self._types.items()}
+        # A column of one value may be stored in a few bytes: what counts is what it becomes.
+        size = max(sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups)), 8 * metadata.num_rows * len(own))
+        if size > options.most_bytes:
+            raise DataError(
+                "the file is larger than is allowed",
+                where=location(path),
+                found=f"{size} bytes",
+                remedy=f"Raise most_bytes above {options.most_bytes} (--set tables.NAME.most_bytes=…) if it is meant",
+            )
+
+    def columns(self) -> dict[str, ParquetTypeInference]:
+        """What is to be learnt of each column."""
+        forced = self.options.categories
+        return {
+            name: ParquetTypeInference(name, kind, name in forced, pa.types.is_integer(self._types[name]))
+            for name, kind in self._kinds.items()
+        }
+
+    def raw(self) -> Iterator[Any]:
+        """The cells, categories as texts and the texts that mean no value as none."""
+        batches = self._guarded(lambda: _batches(self.path, list(self.names)))
+        while (batch := self._guarded(lambda: next(batches, None))) is not None:
+            # A batch has the columns in the order of the file.
+            yield self._guarded(lambda batch=batch: pa.table([self._plain(batch[name]) for name in self.names], names=list(self.names)))
+
+    def known(self, kinds: Mapping[str, str], columns: Mapping[str, Any]) -> Iterator[Any]:
+        """The same cells once more."""
+        del kinds, columns
+        return self.raw()
+
+    def _plain(self, column: Any) -> Any:  # noqa: ANN401
+        column = pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        if not any(check(column.type) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)):
+            return column
+        column = pc.cast(column, pa.string())
+        column.validate(full=True)
+        absent = pc.is_in(column, value_set=pa.array(["", *self.options.missing], pa.string()))
+        return pc.if_else(absent, pa.scalar(None, pa.string()), column)
+
+    def _guarded(self, work: Any) -> Any:  # noqa: ANN401
+        try:
+            return work()
+        except (pa.ArrowException, OSError, UnicodeError) as error:
+            found = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+            raise DataError("damaged or no Parquet data", where=location(self.path), found=found, remedy="Write the file again") from None
+
+
+def _schema_and_metadata(path: Path) -> tuple[Any, Any]:
+    with parquet.ParquetFile(path) as file:
+        return file.schema_arrow, file.metadata
+
+
+def _batches(path: Path, names: list[str]) -> Iterator[Any]:
+    with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        yield from file.iter_batches(BATCH_ROWS, columns=names)
+
+
+def _value_type(kind: Any) -> Any:  # noqa: ANN401
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _kind_of_type(kind: Any, where: str) -> str:  # noqa: ANN401
+    for matches, name in KINDS:
+        if matches(kind):
+            return name
+    remedy = next((remedy for matches, remedy in REMEDIES if matches(kind)), "Store it as numbers, texts or dates")
+    raise DataError("a column of a type that no cell has", where=where, found=plain(kind), remedy=remedy)
+
+
+def _is_large(column: Any) -> Any:  # noqa: ANN401
+    if pa.types.is_unsigned_integer(column.type):
+        return pc.greater(pc.cast(column, pa.uint64()), pa.scalar(MAX_EXACT_INTEGER, pa.uint64()))
+    wide = pc.cast(column, pa.int64())
+    return pc.or_(pc.greater(wide, MAX_EXACT_INTEGER), pc.less(wide, -MAX_EXACT_INTEGER))

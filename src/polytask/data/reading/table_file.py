@@ -1,0 +1,208 @@
+"""Tables in files: CSV and Parquet, read twice, once to learn what the columns hold and once to hand them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from polytask.data.reading.csv_reader import CsvReader
+from polytask.data.reading.error_locations import location
+from polytask.data.reading.parquet_reader import ParquetReader
+from polytask.errors import ConfigError, DataError, StorageError, shown
+from polytask.options import ReadingOptions
+from polytask.registry.suggestion import nearest
+
+READERS = {".csv": CsvReader, ".tsv": CsvReader, ".csv.gz": CsvReader, ".tsv.gz": CsvReader, ".parquet": ParquetReader}
+REMEDIES = {".zip": "Unpack it first", ".txt": "Let its name end in .csv, and name its delimiter"}
+
+
+@final
+class TableFile:
+    """A table in a file of which every column is known; see `open_table`.
+
+    Attributes:
+        path: Of the file.
+        columns: Names, in the order of the file.
+        kinds: What each column holds: "number", "boolean", "category", "date" or "empty".
+        rows: How many; the header is none of them.
+        warnings: What was read otherwise than it may seem, one line each.
+    """
+
+    def __init__(self, path: Path, options: ReadingOptions) -> None:
+        self.path, self._longest = path, options.longest_field
+        self._stamp = _size_and_mtime(path)
+        self._file: Any = _reader(path)(path, options)
+        self.columns: tuple[str, ...] = self._file.names
+        for name in options.categories:
+            if name not in self.columns:
+                raise ConfigError("no such column", where=f"categories={shown(name)}", remedy=nearest(name, self.columns))
+        self._known = self._file.columns()
+        self.rows = self._learn()
+        if not self.rows:
+            raise DataError("a table without rows", where=location(path), found=f"{len(self.columns)} columns", remedy="Add the rows")
+        found = {name: cells.kind(str(path)) for name, cells in self._known.items()}
+        self.kinds: Mapping[str, str] = MappingProxyType({name: kind for name, (kind, _) in found.items()})
+        self.warnings = (*self._file.warnings, *(warning for _, warning in found.values() if warning))
+
+    def _learn(self) -> int:
+        rows = 0
+        for block in self._file.raw():
+            for name, column in zip(self.columns, block.columns, strict=True):
+                # A table's column is in chunks, a batch's is not.
+                cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+                self._check_lengths(name, cells, rows)
+                self._known[name].learn(cells, rows)
+            rows += block.num_rows
+        return rows
+
+    def _check_lengths(self, name: str, cells: Any, rows: int) -> None:  # noqa: ANN401 - pyarrow has no types
+        if not pa.types.is_string(cells.type):
+            return
+        lengths = pc.binary_length(cells)
+        if (pc.max(lengths).as_py() or 0) > self._longest:
+            row = int(pc.index(pc.greater(lengths, self._longest), True).as_py())
+            remedy = f"Raise longest_field above {self._longest} (--set tables.NAME.longest_field=…) if it is meant"
+            raise DataError(
+                "a cell that is too long", where=location(self.path, rows + row + 1, name), found=f"{lengths[row]} bytes", remedy=remedy
+            )
+
+    def chunks(self, rows: int = 65_536) -> Iterator[pd.DataFrame]:
+        """The rows in the order of the file, each chunk with the same columns, types and a part of one index.
+
+        Args:
+            rows: Of a chunk; the last may have fewer.
+
+        Raises:
+            ConfigError: Chunks of no row.
+            StorageError: The file changed since it was opened.
+        """
+        if rows < 1:
+            raise ConfigError("a chunk needs a row", where="rows", found=rows)
+        return self._chunks(rows)
+
+    def _chunks(self, rows: int) -> Iterator[pd.DataFrame]:
+        start = 0
+        for table in _rechunk(self._typed(), rows):
+            yield _to_dataframe(table, start)
+            start += table.num_rows
+
+    def read(self) -> pd.DataFrame:
+        """All rows at once."""
+        return _to_dataframe(pa.concat_tables(self._typed()), 0)
+
+    def _typed(self) -> Iterator[Any]:
+        if _size_and_mtime(self.path) != self._stamp:
+            raise StorageError("the file changed while it was read", where=location(self.path), remedy="Open it again")
+        for block in self._file.known(self.kinds, self._known):
+            arrays = [self._known[name].convert(block[name], self.kinds[name]) for name in self.columns]
+            yield pa.table(arrays, names=list(self.columns))
+
+
+def open_table(path: str | Path, options: ReadingOptions | None = None) -> TableFile:
+    """Learn what each column of a table in a file holds, refusing what would be read wrongly.
+
+    The file is read once, in blocks. A column holds numbers if every cell with a value is a plain number, booleans if
+    each is true or false (all in lower, upper or title case), dates if each is an ISO 8601 date or time, categories else.
+    A column of which at least half of the cells, but not all, are numbers is refused, unless `options.categories` names it.
+    Integers beyond 2^53, or with needless zeros in front, are categories, and a warning says so.
+
+    Args:
+        path: Of a .csv, .tsv, .csv.gz, .tsv.gz or .parquet file. Its first line names the columns.
+        options: How it is read, and how much at most.
+
+    Returns:
+        The table, to be read whole or in chunks. Times with a zone are in UTC.
+
+    Raises:
+        DataError: What is wrong in the file, with its row (counted from 1 after the header) and column.
+        StorageError: The file cannot be read.
+        ConfigError: An option names a column that is not there.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a.csv").write_text("age,town,member\\n31,Rome,true\\n,Oslo,false\\n")
+        >>> dict(open_table(folder / "a.csv").kinds)
+        {'age': 'number', 'town': 'category', 'member': 'boolean'}
+    """
+    return TableFile(_existing_file(Path(path)), options or ReadingOptions())
+
+
+def read_column_names(path: str | Path, options: ReadingOptions | None = None) -> tuple[str, ...]:
+    """The names of a table's columns, from its head alone; see `open_table` for what is refused."""
+    found = _existing_file(Path(path))
+    names: tuple[str, ...] = _reader(found)(found, options or ReadingOptions()).names
+    return names
+
+
+def read_table(path: str | Path, options: ReadingOptions | None = None) -> pd.DataFrame:
+    """All rows of a table in a file; see `open_table` for what is refused.
+
+    Returns:
+        Numbers as float64 with NaN for none, or int64 if all are integers and none is missing; booleans as pandas'
+        "boolean"; categories as texts; dates as datetime64[us].
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = path.write_text("age,town\\n31,Rome\\nNA,Oslo\\n")
+        >>> read_table(path, ReadingOptions(missing=("NA",)))["age"].tolist()
+        [31.0, nan]
+    """
+    return open_table(path, options).read()
+
+
+def _existing_file(path: Path) -> Path:
+    try:
+        exists, folder, regular = path.exists(), path.is_dir(), path.is_file()
+    except OSError as error:
+        raise StorageError("the file cannot be opened", where=location(path), found=error.strerror) from None
+    if not exists:
+        raise StorageError("no such file", where=location(path), remedy="Check its folder and name")
+    if not regular:
+        raise StorageError("a file is needed", where=location(path), found="a folder" if folder else "something else")
+    return path
+
+
+def _reader(path: Path) -> Any:  # noqa: ANN401
+    for ending, reader in READERS.items():
+        if path.name.lower().endswith(ending):
+            return reader
+    remedy = REMEDIES.get(path.suffix.lower(), "Save it as CSV or Parquet")
+    found = shown(path.suffix) if path.suffix else "no ending"
+    raise DataError(f"the name must end in one of {', '.join(READERS)}", where=location(path), found=found, remedy=remedy)
+
+
+def _size_and_mtime(path: Path) -> tuple[int, int]:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise StorageError("the file cannot be read", where=location(path), found=error.strerror) from None
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _rechunk(tables: Iterator[Any], rows: int) -> Iterator[Any]:
+    held, count = [], 0
+    for table in tables:
+        start = 0
+        while start < table.num_rows:
+            part = table.slice(start, rows - count)
+            held.append(part)
+            start, count = start + part.num_rows, count + part.num_rows
+            if count == rows:
+                yield pa.concat_tables(held)
+                held, count = [], 0
+    if held:
+        yield pa.concat_tables(held)
+
+
+def _to_dataframe(table: Any, start: int) -> pd.DataFrame:  # noqa: ANN401
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+    frame.index = pd.RangeIndex(start, start + len(frame))
+    return frame

@@ -1,0 +1,111 @@
+"""The columns that are to be predicted: each has labels, more than one, and none alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.data.reading.dataframe_checks import format_value
+from polytask.data.reading.error_locations import location
+from polytask.errors import ConfigError, DataError, shown
+from polytask.registry.suggestion import nearest
+
+# Fewer rows of a class, or a smaller share of labels, than this are warned of.
+FEW_ROWS_PER_CLASS, FEW_LABELED_FRACTION = 5, 0.05
+# So many numbers at most, all integers, may be the codes of classes.
+MAX_CLASS_CODES = 10
+
+
+def check_targets(frame: pd.DataFrame, targets: Sequence[str], kinds: Mapping[str, str], where: str) -> list[str]:
+    """Refuse targets that nothing can be learnt of.
+
+    Args:
+        frame: One row per labelled unit.
+        targets: Names of columns.
+        kinds: What columns hold, as `TableFile.kinds`; a target of kind "category" is one of classes whatever its type, and
+            one that has no entry is judged by its type.
+        where: What the table is called in messages; its rows are counted from 1.
+
+    Returns:
+        Warnings, one line each.
+
+    Raises:
+        ConfigError: No target, one that is no column, or one that is named twice.
+        DataError: A target without labels, with one label only, of dates, with a class of one row, or an infinite number.
+
+    Example:
+        >>> check_targets(pd.DataFrame({"price": [1.0, 2.5]}), ["prise"], {}, "homes.csv")
+        Traceback (most recent call last):
+        polytask.errors.ConfigError: homes.csv: no such column (found 'prise'). Did you mean 'price'? Choose from: price.
+    """
+    if isinstance(targets, str) or not targets:
+        raise ConfigError("a list of target columns is needed", where=location(where), found=shown(targets))
+    for number, target in enumerate(targets):
+        if not isinstance(target, str) or target not in frame:
+            known = tuple(map(str, frame.columns))
+            raise ConfigError("no such column", where=location(where), found=shown(target), remedy=nearest(str(target), known))
+        if target in targets[:number]:
+            raise ConfigError("a target is named twice", where=location(where), found=shown(target))
+    return [warning for target in targets for warning in _check_target(frame[target], kinds.get(target), where)]
+
+
+def _check_target(column: pd.Series[Any], kind: str | None, where: str) -> list[str]:
+    name = location(where, column=column.name)
+    labelled = column.notna().to_numpy()
+    rows = np.flatnonzero(labelled)
+    if not len(rows):
+        raise DataError("a target without a label", where=name, remedy="Leave it out, or add labels")
+    if kind == "date" or pd.api.types.is_datetime64_any_dtype(column.dtype):
+        raise DataError("a target of dates", where=name, remedy="Give what is to be predicted as a number or a class")
+    warnings = []
+    if len(rows) < FEW_LABELED_FRACTION * len(column):
+        warnings.append(f"{name}: only {len(rows)} of {len(column)} rows have a label")
+    if kind == "number" or (kind is None and _holds_numbers(column)):
+        return warnings + _check_numbers(column, rows, name, where)
+    return warnings + _check_classes(column, rows, name, where)
+
+
+def _holds_numbers(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+
+
+def _check_numbers(column: pd.Series[Any], rows: Any, name: str, where: str) -> list[str]:  # noqa: ANN401
+    try:
+        values = column.iloc[rows].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError("a target of numbers holds something else", where=name, found=shown(column.dtype)) from None
+    infinite = rows[np.isinf(values)]
+    if len(infinite):
+        found = format_value(column.iloc[infinite[0]])
+        raise DataError(
+            "an infinite target", where=location(where, int(infinite[0]) + 1, column.name), found=found, remedy="Correct the label"
+        )
+    distinct = np.unique(values)
+    if len(distinct) == 1:
+        raise DataError("a target that is always the same", where=name, found=f"{distinct[0]:g}", remedy="Leave it out")
+    if len(distinct) <= MAX_CLASS_CODES < len(values) / 2 and (distinct == np.floor(distinct)).all():
+        return [f"{name}: only {len(distinct)} different numbers, all integers: if they are classes, name it as categories"]
+    return []
+
+
+def _check_classes(column: pd.Series[Any], rows: Any, name: str, where: str) -> list[str]:  # noqa: ANN401
+    codes, classes = pd.factorize(column.iloc[rows])
+    counts = np.bincount(codes)
+    if len(counts) == 1:
+        raise DataError("a target that is always the same", where=name, found=shown(classes[0]), remedy="Leave it out")
+    lone = np.flatnonzero(counts == 1)
+    if len(lone):
+        row = int(rows[np.argmax(codes == lone[0])]) + 1
+        others = f", one of {len(lone)} such classes among {len(counts)}" if len(lone) > 1 else ""
+        found = f"{shown(classes[lone[0]])}{others}"
+        remedy = "Add rows of it, join it with another class, or leave the label empty"
+        raise DataError(
+            "a class of one row cannot be learnt and tested", where=location(where, row, column.name), found=found, remedy=remedy
+        )
+    rare = int(np.argmin(counts))
+    if counts[rare] < FEW_ROWS_PER_CLASS:
+        return [f"{name}: the class {shown(classes[rare])} has only {counts[rare]} rows"]
+    return []

@@ -1,0 +1,179 @@
+"""The bytes of a text file as UTF-8, decompressed, decoded and looked over as they stream by."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import IO, NoReturn, cast, final
+
+from polytask.data.reading.csv_quoting import LINE_FEED, QuoteTracker, row_ends
+from polytask.data.reading.error_locations import BLOCK_BYTES, location
+from polytask.errors import DataError, StorageError
+from polytask.options import ReadingOptions
+
+# What a file begins with that is no text, and what to do with it.
+MAGIC_BYTES = (
+    (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "Save it as CSV or Parquet"),
+    (b"\xd0\xcf\x11\xe0", "an Excel file", "Save it as CSV or Parquet"),
+    (b"PAR1", "a Parquet file", "Let its name end in .parquet"),
+    (b"ARROW1", "an Arrow file", "Save it as CSV or Parquet"),
+    (b"\x1f\x8b", "a gzip file", "Let its name end in .csv.gz"),
+    (b"%PDF", "a PDF file", "Save the table as CSV"),
+    (b"<!doctype", "a web page", "Fetch the file itself"),
+    (b"<html", "a web page", "Fetch the file itself"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "Fetch the file itself with git lfs pull"),
+)
+
+
+def delimiter_of(path: Path, options: ReadingOptions) -> str:
+    """The character between two cells."""
+    return options.delimiter or ("\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ",")
+
+
+@final
+class TextStream(io.RawIOBase):
+    """A text file as UTF-8 without a byte order mark, read once from its beginning.
+
+    Args:
+        path: Of the file; one whose name ends in .gz is decompressed as it is read.
+        options: The encoding, the delimiter and the most bytes.
+        lenient: Whether to let pass what is no text, to count its rows.
+
+    Raises:
+        DataError: Bytes that are no text, a quote out of place, too many bytes.
+        StorageError: The file cannot be read.
+    """
+
+    def __init__(self, path: Path, options: ReadingOptions, lenient: bool = False) -> None:
+        super().__init__()
+        self.path, self.options = path, options
+        self.quotes = QuoteTracker(delimiter_of(path, options))
+        self.one_column = False
+        self._lenient = lenient
+        self._decoder = codecs.getincrementaldecoder(options.encoding)("replace" if lenient else "strict")
+        self._raw: IO[bytes] = _open_binary(path)
+        self._taken = self._seen = 0  # bytes of the file, decompressed; bytes as UTF-8
+        self._rest: bytes | None = b""
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._raw.close()
+        super().close()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes as UTF-8, at most `size`; none at the end."""
+        size = BLOCK_BYTES if size < 0 else size
+        while self._rest == b"":
+            self._rest = self._next_block(min(size, BLOCK_BYTES))
+        if self._rest is None:
+            return b""
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return part
+
+    def header(self) -> list[str]:
+        """The cells of the first row; to be asked for before anything is read."""
+        block = self.read(BLOCK_BYTES)
+        if not block:
+            raise DataError("an empty file", where=location(self.path), remedy="The first line names the columns")
+        ends = row_ends(block)
+        # Four bytes of the file are at least one of UTF-8: a shorter block is the whole text.
+        if not len(ends) and len(block) >= BLOCK_BYTES // 4:
+            raise DataError("the first line does not end", where=location(self.path, 0), found=f"{len(block)} bytes without a line end")
+        if not len(ends):
+            self.read(1)  # to the end of the text, where an open quote is found
+        end = int(ends[0]) if len(ends) else len(block)
+        rest = block[end + 1 :]
+        rest = rest[1:] if block[end : end + 1] == b"\r" and rest[:1] == b"\n" else rest
+        self._rest = rest + (self._rest or b"")
+        lines = io.StringIO(block[:end].decode("utf-8", "replace").lstrip("\r\n"), newline="")
+        try:
+            return next(csv.reader(lines, delimiter=self.quotes.delimiter, strict=True), [])
+        except csv.Error as error:
+            raise DataError("the header cannot be read", where=location(self.path, 0), found=str(error)) from None
+
+    def _next_block(self, size: int) -> bytes | None:
+        raw = self._bytes(size)
+        self._taken += len(raw)
+        if self._taken > self.options.most_bytes:
+            raise DataError(
+                "the file is larger than is allowed",
+                where=location(self.path),
+                found=f"more than {self.options.most_bytes} bytes",
+                remedy="Raise most_bytes (--set tables.NAME.most_bytes=…) if it is meant",
+            )
+        if self._taken == len(raw) and not self._lenient:
+            self._check_beginning(raw)
+        block = self._decoded(raw)
+        if not self._lenient:
+            self._check(block, final=not raw)
+        self._seen += len(block)
+        return block if raw or block else None
+
+    def _bytes(self, size: int) -> bytes:
+        try:
+            return self._raw.read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError("damaged gzip data", where=location(self.path), found=str(error), remedy="Fetch the file again") from None
+        except OSError as error:
+            raise StorageError("the file cannot be read", where=location(self.path), found=error.strerror or str(error)) from None
+
+    def _check_beginning(self, raw: bytes) -> None:
+        for beginning, what, remedy in MAGIC_BYTES:
+            if raw[: len(beginning)].lower() == beginning.lower():
+                raise DataError("this is no text", where=location(self.path), found=what, remedy=remedy)
+
+    def _decoded(self, raw: bytes) -> bytes:
+        try:
+            text = self._decoder.decode(raw, final=not raw)
+        except UnicodeError as error:
+            good, bad = b"", ""
+            if isinstance(error, UnicodeDecodeError):
+                good = error.object[: error.start].decode(self.options.encoding, "replace").encode("utf-8", "replace")
+                bad = f"the byte 0x{error.object[error.start]:02X}"
+            self._refuse(
+                f"this is no {self.options.encoding} text",
+                self._seen + len(good),
+                bad,
+                'Name the encoding, as in encoding="cp1252" or "utf-16" (--encoding)',
+            )
+        if not self._seen:
+            text = text.removeprefix("\ufeff")
+        return text.encode("utf-8", "replace")
+
+    def _check(self, block: bytes, final: bool) -> None:
+        nul = block.find(b"\0")
+        if nul >= 0:
+            self._refuse("a NUL byte, which no text has", self._seen + nul, "", "Save the table as UTF-8 text, or name its encoding")
+        bad = self.quotes.fault(block)
+        if bad is not None:
+            self._refuse("a quote out of place", bad, "", "A cell is quoted as a whole, and a quote inside it is written twice")
+        if final and self.quotes.open:
+            self._refuse("a quote that is not closed", self.quotes.opened, "", "Close it")
+
+    def _refuse(self, what: str, before: int, found: str, remedy: str) -> NoReturn:
+        raise DataError(what, where=location(self.path, self.row_of(before)), found=found or None, remedy=remedy) from None
+
+    def row_of(self, before: int) -> int:
+        """The row, counted from 1 after the header, that the byte after the first `before` of the text is in."""
+        rows, inside, last = 0, False, LINE_FEED
+        with TextStream(self.path, self.options, lenient=True) as text:
+            while before > 0 and (block := text.read(BLOCK_BYTES)[:before]):
+                rows += len(row_ends(block, inside, last, self.one_column))
+                inside ^= bool(block.count(b'"') % 2)
+                before, last = before - len(block), block[-1]
+        return rows
+
+
+def _open_binary(path: Path) -> IO[bytes]:
+    try:
+        return cast(IO[bytes], gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
+    except OSError as error:
+        raise StorageError("the file cannot be opened", where=location(path), found=error.strerror or str(error)) from None

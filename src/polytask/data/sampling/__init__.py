@@ -1,0 +1,1 @@
+"""Choose which rows of which sources each training step sees."""

@@ -1,0 +1,1 @@
+"""Divide the rows of a source into training, validation and test parts."""

@@ -1,0 +1,205 @@
+"""A table in a file, opened: its targets in memory, its inputs chunk by chunk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.data import Source, TablePreprocessor, train_validation_split
+from polytask.data.memmap import allocate_array
+from polytask.data.preprocessing.columns import FILE_ROW_INDEX
+from polytask.data.reading import check_features, check_targets, open_table
+from polytask.data.reading.error_locations import location
+from polytask.data.splitting.predefined_split import split_by_column, split_by_time
+from polytask.datasets.tables.infer_task import kind_called
+from polytask.datasets.tables.survival_targets import event_column, labels_of_target
+from polytask.errors import ConfigError, DataError, error_location
+from polytask.options import TableOptions
+from polytask.registry.suggestion import nearest
+from polytask.tasks import LabelType, Task
+
+Array = NDArray[Any]
+Rows = NDArray[np.int64]
+MAX_CELLS_IN_MEMORY = 2**27
+"""A table of more cells than this, a gigabyte of numbers, is not held in memory."""
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
+
+
+class LabeledTable:
+    """A table in a file of which every column is known.
+
+    Args:
+        name: What the source will be called.
+        options: What is said of it.
+        large: Whether it is read in chunks and its inputs are kept in a file; by default as its size demands.
+    """
+
+    def __init__(self, name: str, options: TableOptions, *, on_disk: bool | None = None) -> None:
+        self.name, self.options = name, options
+        self.file = open_table(options.file, options.reading)
+        self.large = self.file.rows * len(self.file.columns) > MAX_CELLS_IN_MEMORY if on_disk is None else on_disk
+        self.events = {target: event_column(kind) for target, kind in options.targets.items()}
+        events = [event for event in self.events.values() if event]
+        for event in events:
+            if event in options.targets:
+                raise ConfigError("an event has a column of its own, and is no target", where=f"{self.file.path}, {event!r}")
+        special = [*options.targets, *events, *options.aside, *([options.time] if options.time else [])]
+        for column in special:
+            if column not in self.file.columns:
+                remedy = nearest(column, self.file.columns)
+                raise ConfigError("there is no such column", where=f"{self.file.path}, {column!r}", remedy=remedy)
+        kept = {*options.targets, *options.aside, *events}
+        self.features = tuple(column for column in self.file.columns if column not in kept)
+        self._special = list(dict.fromkeys(special))
+
+    @cached_property
+    def _whole(self) -> pd.DataFrame:
+        return self.file.read()
+
+    def chunks(self) -> Iterator[pd.DataFrame]:
+        """The rows in the order of the file; at once where there is room."""
+        frames = self.file.chunks() if self.large else iter([self._whole])
+        return (frame.rename_axis(index=FILE_ROW_INDEX) for frame in frames)
+
+    @cached_property
+    def special(self) -> pd.DataFrame:
+        """The columns that are no inputs, and the time, of all rows."""
+        return pd.concat([chunk[self._special] for chunk in self.chunks()], ignore_index=True)
+
+    @cached_property
+    def labels(self) -> dict[str, Array]:
+        """Per target (N,) its labels."""
+        table = self.special
+        with error_location(self.file.path):
+            return {target: labels_of_target(table, target, kind) for target, kind in self.options.targets.items()}
+
+    def check(self, tasks: Sequence[Task], coding: TablePreprocessor | None = None) -> None:
+        """Refuse labels that the tasks cannot have, and inputs that cannot be coded.
+
+        Raises:
+            DataError: The message names the file and the row.
+        """
+        with error_location(self.file.path):
+            for task in tasks:
+                if task.name in self.labels:
+                    task.values(self.labels[task.name])
+            if coding is not None:
+                for chunk in self.chunks():
+                    coding.encode(chunk)
+
+    def notes(self) -> list[str]:
+        """What is odd about the table, a line each; what cannot be is refused."""
+        targets, where = list(self.options.targets), str(self.file.path)
+        types = {target: kind_called(kind).label_type for target, kind in self.options.targets.items() if kind is not None}
+        kinds = {target: "category" for target, label in types.items() if label is LabelType.CLASS}
+        # Sets of labels may well be there once only.
+        plain = [target for target in targets if not self.events[target] and types.get(target) is not LabelType.SET]
+        found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
+        sample = next(self.chunks())[[*self.features, *plain]]  # a first chunk is enough to look odd
+        return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *check_features(sample, plain, where)]
+
+    @property
+    def labelled(self) -> Rows:
+        """The rows that have a label of any target."""
+        return np.flatnonzero(np.any([pd.notna(own) for own in self.labels.values()], axis=0))
+
+    def parts(self, test_share: float, seed: int) -> dict[str, Rows]:
+        """The rows for training, validation (none where they are drawn later) and test; rows without any label are in no part.
+
+        Raises:
+            DataError: A word in the split column that is no part; rows without a group or a time; too few rows.
+        """
+        options, there = self.options, self.labelled
+        share = 0.0 if options.test else test_share if options.test_share is None else options.test_share
+        if options.split:
+            with error_location(f"{self.file.path}, column {options.split!r}"):
+                found = split_by_column(self.special[options.split].to_numpy(dtype=object))
+            return {part: np.intersect1d(rows, there) for part, rows in found.items()}
+        training, test = (there, there[:0]) if not share else self._divided(there, share, seed)
+        validation = self._latest(training, VALIDATION_SHARE) if options.time else there[:0]
+        return {"training": np.setdiff1d(training, validation), "validation": validation, "test": test}
+
+    def _divided(self, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+        if self.options.time:
+            test = self._latest(rows, share)
+            return np.setdiff1d(rows, test), test
+        labels = {target: own[rows] for target, own in self.labels.items()}
+        plain = Source(self.name, allocate_array((len(rows), 0), on_disk=False), labels, units=rows, groups=self._groups(rows))
+        training, test_part = train_validation_split(plain, share, seed)
+        return training.units, test_part.units
+
+    def _latest(self, rows: Rows, share: float) -> Rows:
+        times, name = self.special[self.options.time].to_numpy()[rows], str(self.options.time)
+        self._check_filled(name, rows, "a row has no time", "Give every row a time, or leave the row out")
+        groups = self._groups(rows)
+        try:
+            return rows[split_by_time(times, share, groups)]
+        except DataError as error:  # it counts the rows that have labels, and people those of the file
+            row = re.search(r"row (\d+)$", error.where)
+            where = location(self.file.path, int(rows[int(row[1]) - 1]) + 1 if row else None, name)
+            raise DataError(error.what, where=where, found=error.found, remedy=error.remedy) from None
+
+    def _groups(self, rows: Rows) -> Array | None:
+        if self.options.group is None:
+            return None
+        self._check_filled(self.options.group, rows, "a row has no group", "Give every row a group, if only one of its own")
+        return self.special[self.options.group].to_numpy(dtype=object)[rows]
+
+    def _check_filled(self, name: str, rows: Rows, what: str, remedy: str) -> None:
+        empty = rows[self.special[name].isna().to_numpy()[rows]]
+        if len(empty):
+            raise DataError(what, where=location(self.file.path, int(empty[0]) + 1, name), found="an empty cell", remedy=remedy)
+
+    def source(self, coding: TablePreprocessor, rows: Rows, held_out: Rows | None = None) -> Source:
+        """These rows as a source, its inputs coded.
+
+        Args:
+            coding: Of the inputs.
+            rows: Their numbers, ascending.
+            held_out: Those on which models are to be chosen; none where they are to be drawn.
+        """
+        inputs = allocate_array((len(rows), len(coding.facts()["cardinalities"])), on_disk=self.large)
+        filled = start = 0
+        for chunk in self.chunks():
+            own = rows[(rows >= start) & (rows < start + len(chunk))] - start
+            with error_location(self.file.path):
+                inputs[filled : filled + len(own)] = coding.encode(chunk.iloc[own])
+            filled, start = filled + len(own), start + len(chunk)
+        units = rows + 1 if self.options.unit is None else self.special[self.options.unit].astype(str).to_numpy(dtype=object)[rows]
+        mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)
+        labels = {target: own[rows] for target, own in self.labels.items()}
+        return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows))
+
+    def test(self) -> LabeledTable:
+        """The file of the test rows: what is a category here is one there, whatever it looks like."""
+        words = [name for name in (*self.features, *self.options.targets) if self.file.kinds[name] == "category"]
+        return LabeledTable(self.name, self.options.of(str(self.options.test), words))
+
+    def inputs_of(self, rows: Rows) -> Iterator[pd.DataFrame]:
+        """The inputs of these rows, chunk by chunk."""
+        start = 0
+        for chunk in self.chunks():
+            own = rows[(rows >= start) & (rows < start + len(chunk))] - start
+            yield chunk.iloc[own][list(self.features)]
+            start += len(chunk)
+
+
+def declared_kinds(tables: Mapping[str, LabeledTable]) -> dict[str, str | None]:
+    """Per target its kind as given, over all tables.
+
+    Raises:
+        ConfigError: Two tables say different things of one target.
+    """
+    found: dict[str, str | None] = {}
+    for table in tables.values():
+        for target, kind in table.options.targets.items():
+            if kind is not None and found.get(target) not in (None, kind):
+                raise ConfigError("a target has one kind", where=f"target {target!r}", found=f"{found[target]} and {kind}")
+            found[target] = kind or found.get(target)
+    return found

@@ -1,0 +1,185 @@
+"""Tables in files as sources: several at once, which share their tasks by the names of targets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polytask.data import Source, Sources, TablePreprocessor
+from polytask.datasets.tables.infer_task import make_task
+from polytask.datasets.tables.labeled_table import TEST_SHARE, LabeledTable, Rows, declared_kinds
+from polytask.errors import DataError, error_location
+from polytask.options import TableOptions
+from polytask.seeds import derive_seed
+from polytask.tasks import LabelType, Task
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LoadedTables:
+    """What tables come to.
+
+    Attributes:
+        sources: Training rows, and the door to the test rows.
+        tasks: One per target.
+        notes: What is odd about the tables, a line each.
+    """
+
+    sources: Sources
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...]
+
+
+def load_tables(
+    tables: Mapping[str, TableOptions], *, test_fraction: float = TEST_SHARE, seed: int = 0, on_disk: bool | None = None
+) -> LoadedTables:
+    """Sources and tasks of tables in files.
+
+    What inputs there are is learned from training rows alone; tables with the same columns learn it together, and then share their
+    encoder from the first layer on. A target that several tables have is one task.
+
+    Args:
+        tables: By the names that the sources will have.
+        test_fraction: The share of rows that are kept for testing, where a table does not say.
+        seed: Of that draw.
+        on_disk: Whether tables are read in chunks and their inputs are kept in files; by default as their size demands.
+
+    Raises:
+        DataError: What a table holds is not what it must be.
+        ConfigError: A column or a kind that does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp()) / "toy.csv"
+        >>> _ = path.write_text("age,churn\\n" + "\\n".join(f"{age},{'yes' if age > 40 else 'no'}" for age in range(20, 70)))
+        >>> loaded = load_tables({"toy": TableOptions(str(path), {"churn": None})})
+        >>> len(loaded.sources[0]), loaded.tasks[0].kind
+        (40, 'binary')
+    """
+    opened = {name: LabeledTable(name, options, on_disk=on_disk) for name, options in tables.items()}
+    notes = [note for table in opened.values() for note in table.notes()]
+    tasks = _make_tasks(opened)
+    parts = {name: table.parts(test_fraction, derive_seed(seed, "test", name)) for name, table in opened.items()}
+    for name, own in parts.items():
+        if not len(own["training"]):
+            raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
+    codings = _fit_preprocessors(opened, parts)
+    if test_fraction:
+        tests = {name: _test_labels(table, tasks, codings[name]) for name, table in opened.items() if table.options.test}
+        _check_test_rows(tasks, opened, parts, tests)
+    training = tuple(
+        table.source(codings[name], _training_and_validation(parts[name]), parts[name]["validation"]) for name, table in opened.items()
+    )
+    door = partial(_test_sources, opened, parts, codings)
+    return LoadedTables(Sources(training, door), tasks, tuple(notes))
+
+
+def _test_labels(table: LabeledTable, tasks: Sequence[Task], coding: TablePreprocessor) -> dict[str, Array]:
+    """The labels of a file of test rows, once all of it is known to be usable: nobody trains for hours to hear of a missing column.
+
+    Nothing of it is kept but whether there are labels; the door opens it once more.
+    """
+    other = table.test()
+    other.check(tasks, coding)
+    return other.labels
+
+
+def _check_test_rows(
+    tasks: Sequence[Task],
+    opened: Mapping[str, LabeledTable],
+    parts: Mapping[str, Mapping[str, Rows]],
+    tests: Mapping[str, Mapping[str, Array]],
+) -> None:
+    """Refuse, before anything is trained, a task that the test rows could say nothing about."""
+    for task in tasks:
+        there = [
+            tests[name][task.name] if name in tests else table.labels[task.name][parts[name]["test"]]
+            for name, table in opened.items()
+            if task.name in table.labels
+        ]
+        labels = pd.Series(np.concatenate([own.astype(object) for own in there])).dropna()
+        wanted = 1 if task.label_type is LabelType.NUMBER else 2
+        if labels.nunique() < wanted:
+            found = f"{len(labels)} labels" + (f", all {labels.iloc[0]!r}" if len(labels) else "")
+            remedy = "Give more rows with labels, or a larger test_share"
+            raise DataError(
+                "the test rows can say nothing about this task", where=f"task {task.name!r}, test part", found=found, remedy=remedy
+            )
+
+
+def _training_and_validation(parts: Mapping[str, Rows]) -> Rows:
+    return np.union1d(parts["training"], parts["validation"])
+
+
+def _make_tasks(opened: Mapping[str, LabeledTable]) -> tuple[Task, ...]:
+    weights = {target: weight for table in opened.values() for target, weight in table.options.weights.items()}
+    found = []
+    for target, kind in declared_kinds(opened).items():
+        labels = {str(table.file.path): table.labels[target] for table in opened.values() if target in table.labels}
+        try:
+            found.append(make_task(target, np.concatenate(list(labels.values())), kind, weights.get(target, 1.0)))
+        except DataError as error:
+            where = _location_in_file(error.where, {path: len(own) for path, own in labels.items()})
+            raise DataError(error.what, where=where, found=error.found, remedy=error.remedy) from None
+    return tuple(found)
+
+
+def _location_in_file(where: str, rows: Mapping[str, int]) -> str:
+    """A place in tables that were looked at one after the other: the file, and the row in it.
+
+    Example:
+        >>> _location_in_file("target 'value', row 7", {"a.csv": 4, "b.csv": 9})
+        "b.csv, target 'value', row 3"
+    """
+    named = re.search(r"row (\d+)$", where)
+    if named is None:
+        return f"{', '.join(rows)}, {where}"
+    paths, ends = list(rows), np.cumsum(list(rows.values()))
+    row = int(named[1])
+    table = int(np.searchsorted(ends, row))
+    return f"{paths[table]}, {where[: named.start()]}row {row - int(ends[table]) + rows[paths[table]]}"
+
+
+def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, Mapping[str, Rows]]) -> dict[str, TablePreprocessor]:
+    """Per table what codes its inputs: one and the same for tables that have the same columns."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, table in opened.items():
+        alike.setdefault(tuple(sorted(table.features)), []).append(name)
+    found = {}
+    for names in alike.values():
+        categories = [column for name in names for column in opened[name].options.categories]
+        with error_location(", ".join(str(opened[name].file.path) for name in names)):
+            coding = TablePreprocessor.learn(
+                chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories
+            )
+        found.update(dict.fromkeys(names, coding))
+    return found
+
+
+def _test_sources(
+    opened: Mapping[str, LabeledTable], parts: Mapping[str, Mapping[str, Rows]], codings: Mapping[str, TablePreprocessor]
+) -> tuple[Source, ...]:
+    """Only now are files of test rows read."""
+    return tuple(_test_source(table, parts[name]["test"], codings[name]) for name, table in opened.items())
+
+
+def _test_source(table: LabeledTable, rows: Rows, coding: TablePreprocessor) -> Source:
+    if table.options.test is None:
+        return table.source(coding, rows)
+    other = table.test()
+    return other.source(coding, other.labelled)
+
+
+def paths_of(tables: Mapping[str, TableOptions]) -> Sequence[str]:
+    """The files of tables."""
+    return [path for options in tables.values() for path in (options.file, options.test) if path is not None]

@@ -1,0 +1,146 @@
+"""Pretrained text encoders from a local folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from polytask.encoders.encoder import layer_groups_from_blocks
+from polytask.encoders.initialization import load_weights
+from polytask.encoders.sequence_encoder import SequenceEncoder
+from polytask.errors import ConfigError, StorageError
+
+REMEDY = "Give a folder whose config.json and model.safetensors are of one encoder"
+
+
+class SubwordEmbedding(nn.Module):
+    """Codes of pieces (N, L, K) as vectors (N, L + 2, K, width + 1), with the pieces before and after the sentence around them.
+
+    The last number is 1 where there is a piece.
+    """
+
+    has_own_initialization = True
+
+    def __init__(self, table: nn.Embedding, around: Sequence[int]) -> None:
+        super().__init__()
+        self.table, self.around = table, tuple(around)
+
+    def reset_parameters(self) -> None:
+        """The table's numbers come with the encoder."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(N, L + 2, K, width + 1)."""
+        begin, end = (torch.zeros_like(codes[:, :1]) for _ in range(2))
+        begin[:, :, 0], end[:, :, 0] = self.around[0] + 1, self.around[1] + 1
+        whole = torch.cat([begin, codes, end], dim=1)
+        there = whole > 0
+        vectors = self.table((whole - 1).clamp(min=0))
+        return torch.cat([vectors, there.unsqueeze(3).to(vectors.dtype)], dim=3)
+
+
+class SubwordTransformer(nn.Module):
+    """Vectors of pieces (N, L + 2, K, width + 1) as features (N, 1 + L, width): of the sentence's first piece, then of each word's."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, stemmed: Tensor) -> Tensor:
+        """(N, 1 + L, width), zeros at padding."""
+        rows, words, pieces, _ = stemmed.shape
+        flat = stemmed.flatten(1, 2)
+        there = flat[..., -1] > 0.5
+        # What is there comes first, in its order; only as many places as the longest sentence has are read.
+        order = there.int().argsort(dim=1, descending=True, stable=True)[:, : int(there.sum(1).max())]
+        close = flat[..., :-1].gather(1, order.unsqueeze(2).expand(-1, -1, flat.shape[2] - 1))
+        read = self.network(inputs_embeds=close, attention_mask=there.gather(1, order).to(close.dtype)).last_hidden_state
+        places = torch.zeros(rows, words * pieces, dtype=torch.int64, device=read.device)
+        places.scatter_(1, order, torch.arange(order.shape[1], device=read.device).expand_as(order))
+        first = places.view(rows, words, pieces)[:, :-1, 0]
+        features = read.gather(1, first.unsqueeze(2).expand(-1, -1, read.shape[2]))
+        found: Tensor = features * stemmed[:, :-1, 0, -1:]
+        return found
+
+
+@final
+class PretrainedTextEncoder(SequenceEncoder):
+    """A Hugging Face text encoder, with the numbers of a local folder or, without one, at random. It needs the extra `text`.
+
+    Inputs are word pieces (N, L, K) as `polytask.data.SubwordTokenizer` makes them: nothing is downloaded. Features are (N, 1 + L, width): of the
+    piece before the sentence, then of the first piece of each word. An initialisation leaves the numbers of the folder as they are.
+
+    Args:
+        input_shape: (L, K) of one input; inputs of other lengths are taken too.
+        config: The encoder's configuration.
+        around: The pieces before and after a sentence.
+        folder: With `model.safetensors`.
+
+    Raises:
+        ConfigError: Inputs are no word pieces; the extra is not installed; the configuration is of no known encoder.
+        StorageError: The folder has no weights, or others than the configuration asks for.
+    """
+
+    initialization_options: ClassVar[tuple[str, ...]] = ("folder",)
+    """Options that a network which is loaded with its numbers does without."""
+
+    def __init__(self, input_shape: tuple[int, ...], config: Mapping[str, Any], around: Sequence[int], folder: str | None = None) -> None:
+        super().__init__()
+        if len(input_shape) != 2:
+            found = f"inputs of shape {tuple(input_shape)}"
+            raise ConfigError("inputs must be word pieces, (N, L, K)", where="encoder 'pretrained'", found=found)
+        network = _network(dict(config))
+        if folder is not None:
+            _load(network, Path(folder))
+        self.input_shape, self.features = tuple(input_shape), int(network.config.hidden_size)
+        table = cast("nn.Embedding", network.get_input_embeddings())
+        network.set_input_embeddings(nn.Identity())  # the stem has the table
+        self.whole = nn.Sequential(SubwordEmbedding(table, around), SubwordTransformer(network))
+        if folder is not None:
+            for module in self.whole.modules():
+                module.keeps_pretrained_weights = True  # type: ignore[assignment]
+
+    @property
+    def pieces(self) -> tuple[nn.Module, ...]:
+        """What makes vectors of pieces and places, then every block."""
+        network: Any = cast("SubwordTransformer", self.whole[1]).network
+        stacks = (module for module in network.modules() if isinstance(module, nn.ModuleList))
+        blocks = next((stack for stack in stacks if len(stack) == network.config.num_hidden_layers), None)
+        return super().pieces if blocks is None else layer_groups_from_blocks(self.whole, tuple(blocks))
+
+    def example(self, rows: int) -> Tensor:
+        """One piece in every word."""
+        codes = torch.zeros(rows, *self.input_shape, dtype=torch.int64)
+        codes[..., 0] = 1
+        return codes
+
+
+def _network(config: dict[str, Any]) -> Any:  # noqa: ANN401 - of a library that need not be there
+    try:
+        from transformers import AutoConfig, AutoModel
+    except ImportError:
+        raise ConfigError(
+            "pretrained text encoders need another package", where="transformers", remedy="pip install 'polytask[text]'"
+        ) from None
+    try:
+        return AutoModel.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]
+    except (KeyError, ValueError, TypeError) as error:
+        found = str(error).partition("\n")[0]
+        raise ConfigError("the configuration is of no known encoder", where="encoder 'pretrained', config", found=found) from None
+
+
+def _load(network: nn.Module, folder: Path) -> None:
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise StorageError("this file is missing", where=str(path), remedy="Give a folder with model.safetensors")
+    try:
+        matched = load_weights(network, path)
+    except ConfigError as error:
+        raise StorageError(error.what, where=error.where, found=error.found, remedy=REMEDY) from None
+    # Nothing reads the pooled output, and files of other models than a BERT for sentence pairs have no numbers for it.
+    missing = tuple(name for name in matched.missing if not name.startswith("pooler."))
+    if missing or matched.mismatched:
+        raise StorageError("these are not the encoder's weights", where=str(path), found=str(matched), remedy=REMEDY)

@@ -1,0 +1,170 @@
+"""Sentences as sequences of words."""
+
+from __future__ import annotations
+
+from typing import Literal, cast, final, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from polytask.encoders.encoder import layer_groups_from_blocks
+from polytask.encoders.sequence_encoder import SequenceEncoder
+from polytask.errors import ConfigError
+
+TextVariant = Literal["gru", "transformer"]
+UNKNOWN_WORD = 1
+ATTENTION_HEADS = 4
+
+
+class WordEmbedding(nn.Module):
+    """Codes (N, L) as vectors (N, L, width + 1): the last number is 1 where there is a word, and 0 at padding.
+
+    While training, every word is taken for an unknown one with a small probability, so that unknown words have a vector too.
+    """
+
+    def __init__(self, words: int, width: int, forgotten: float, dropout: float) -> None:
+        super().__init__()
+        self.table = nn.Embedding(words, width, padding_idx=0)
+        self.forgotten, self.dropout = forgotten, nn.Dropout(dropout)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(N, L, width + 1)."""
+        there = codes != 0
+        if self.training and self.forgotten:
+            lost = there & (torch.rand(codes.shape, device=codes.device) < self.forgotten)
+            codes = torch.where(lost, UNKNOWN_WORD, codes)
+        vectors = self.dropout(self.table(codes))
+        return torch.cat([vectors, there.unsqueeze(2).to(vectors.dtype)], dim=2)
+
+
+class SentenceEncoder(nn.Module):
+    """Vectors of words (N, L, inputs + 1) as features (N, 1 + L, outputs): the maximum over the sentence, then each word in its context."""
+
+    def __init__(self, context: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.context, self.dropout = context, nn.Dropout(dropout)
+
+    def forward(self, stemmed: Tensor) -> Tensor:
+        """(N, 1 + L, outputs), zeros at padding."""
+        vectors, there = stemmed[..., :-1], stemmed[..., -1:] > 0.5
+        words = self.context(vectors, there.squeeze(2))
+        lowest = torch.finfo(words.dtype).min
+        summary = words.masked_fill(~there, lowest).amax(dim=1, keepdim=True)
+        summary = torch.where(there.any(dim=1, keepdim=True), summary, 0.0)
+        features: Tensor = self.dropout(torch.cat([summary, words.masked_fill(~there, 0.0)], dim=1))
+        return features
+
+
+class RecurrentContext(nn.Module):
+    """A bidirectional GRU (Cho et al., EMNLP 2014) that ends where the sentence does."""
+
+    def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.gru = nn.GRU(inputs, width // 2, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0)
+
+    def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
+        """(N, L, width)."""
+        lengths = there.sum(dim=1).clamp(min=1).cpu()
+        packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
+        words, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=vectors.shape[1])
+        return words
+
+
+class TransformerContext(nn.Module):
+    """A small transformer encoder (Vaswani et al., NeurIPS 2017) with normalisation first and sines for positions."""
+
+    def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, width)
+        layer = nn.TransformerEncoderLayer(width, ATTENTION_HEADS, 2 * width, dropout, batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+
+    def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
+        """(N, L, width)."""
+        values = self.first(vectors)
+        values = values + _positional_encoding(values.shape[1], values.shape[2]).to(values)
+        # A sentence without a word may look at its first place: a softmax over nothing is NaN.
+        hidden = ~there
+        hidden = hidden & ~(hidden.all(dim=1, keepdim=True) & (torch.arange(there.shape[1], device=there.device) == 0))
+        words: Tensor = self.layers(values, src_key_padding_mask=hidden)
+        return words
+
+
+def _positional_encoding(length: int, width: int) -> Tensor:
+    """(length, width) sines and cosines of rising wave lengths (Vaswani et al., section 3.5)."""
+    places = torch.arange(length).unsqueeze(1)
+    angles = places / 10_000 ** (torch.arange(0, width, 2) / width)
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
+
+
+_CONTEXTS = {"gru": RecurrentContext, "transformer": TransformerContext}
+
+
+@final
+class TextEncoder(SequenceEncoder):
+    """Word vectors, then a bidirectional GRU or a small transformer.
+
+    Inputs are codes of words (N, L), 0 for padding, as `polytask.data.WordTokenizer` makes them. Features are (N, 1 + L, width): a summary of
+    the sentence, which is the maximum over its words, and then each word in its context: what labels sentences, and what labels words.
+    More padding changes nothing.
+
+    Args:
+        input_shape: (L,) of one input; inputs of other lengths are taken too.
+        words: How many codes there are.
+        form: `gru` or `transformer`.
+        embedding: Width of a word's vector.
+        width: Of the features, both directions together.
+        layers: How many.
+        dropout: Share of numbers that are dropped, of vectors and of features.
+        forgotten: Share of words that are taken for unknown ones while training.
+
+    Raises:
+        ConfigError: Inputs are no sequences of codes; an unknown form; a number out of its range.
+
+    Example:
+        >>> encoder = TextEncoder((6,), words=20, width=8)
+        >>> encoder(torch.tensor([[4, 2, 7, 0, 0, 0]])).shape
+        torch.Size([1, 7, 8])
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        words: int,
+        form: TextVariant = "gru",
+        embedding: int = 128,
+        width: int = 256,
+        layers: int = 1,
+        dropout: float = 0.3,
+        forgotten: float = 0.02,
+    ) -> None:
+        super().__init__()
+        where = "encoder 'text'"
+        if len(input_shape) != 1:
+            found = f"inputs of shape {tuple(input_shape)}"
+            raise ConfigError("inputs must be codes of words, (N, L)", where=where, found=found)
+        if form not in get_args(TextVariant):
+            raise ConfigError("unknown form", where=f"{where}, form", found=form, remedy=f"Choose from: {', '.join(get_args(TextVariant))}")
+        multiple = {"gru": 2, "transformer": ATTENTION_HEADS}[form]
+        if min(words - 1, embedding, layers) < 1 or width < 1 or width % multiple:
+            found = f"words={words}, embedding={embedding}, width={width}, layers={layers}"
+            raise ConfigError(f"sizes from 1 up, and a width divisible by {multiple}, are needed", where=where, found=found)
+        for name, share in {"dropout": dropout, "forgotten": forgotten}.items():
+            if not 0 <= share < 1:
+                raise ConfigError("a share from 0 up and below 1 is needed", where=f"{where}, {name}", found=share)
+        self.input_shape, self.features, self.words = tuple(input_shape), width, words
+        reader = SentenceEncoder(_CONTEXTS[form](embedding, width, layers, dropout), dropout)
+        self.whole = nn.Sequential(WordEmbedding(words, embedding, forgotten, dropout), reader)
+
+    @property
+    def pieces(self) -> tuple[nn.Module, ...]:
+        """The stem, and every layer of a transformer."""
+        context = cast("SentenceEncoder", self.whole[1]).context
+        if not isinstance(context, TransformerContext):
+            return super().pieces
+        return (self.stem, *layer_groups_from_blocks(self.whole[1], tuple(context.layers.layers)))
+
+    def example(self, rows: int) -> Tensor:
+        """Unknown words."""
+        return torch.full((rows, *self.input_shape), UNKNOWN_WORD, dtype=torch.int64)

@@ -1,0 +1,45 @@
+"""Several numbers at once."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from polytask.estimators.array_estimator import ArrayEstimator
+from polytask.tasks.label_facts import LabelFacts, suggested_kind
+
+
+@final
+class MultiTaskRegressor(RegressorMixin, ArrayEstimator):  # type: ignore[misc] # scikit-learn has no types
+    """One network for several numbers, with scikit-learn's conventions and gaps in y.
+
+    Takes the arguments of `MultiTaskEstimator` but for `targets`.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> y = np.column_stack([X[:, 0], X[:, 0] + X[:, 1]])
+        >>> y[:50, 1] = np.nan
+        >>> MultiTaskRegressor(preset="quick", random_state=0).fit(X, y).predict(X).shape
+        (200, 2)
+    """
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401
+        """The mean over targets of R², on the rows that have a label."""
+        found = np.asarray(self.predict(X))
+        targets = self._ordered(y)
+        found = found.reshape(len(targets), -1)
+        scores = []
+        for place, name in enumerate(targets):
+            there = targets[name].notna().to_numpy()
+            if not there.any():
+                continue
+            weights = None if sample_weight is None else np.asarray(sample_weight)[there]
+            scores.append(r2_score(targets[name][there], found[there, place], sample_weight=weights))
+        return float(np.mean(scores)) if scores else float("nan")
+
+    def _kind(self, column: pd.Series[Any]) -> str:
+        return suggested_kind(LabelFacts(column.nunique(), numeric=True))

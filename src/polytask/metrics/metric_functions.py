@@ -1,0 +1,117 @@
+"""The metrics by name, and what is done with any of them.
+
+A file beside this one holds the metrics of one sort of labels, each with the influence of a unit on it. Nothing to measure gives NaN,
+never 0.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from polytask.errors import ConfigError
+from polytask.metrics.classification_metrics import CLASS_METRICS
+from polytask.metrics.concordance_index import CONCORDANCE
+from polytask.metrics.entity_metrics import ENTITY_METRICS
+from polytask.metrics.multilabel_metrics import LABEL_SET_METRICS
+from polytask.metrics.ordinal_and_count_metrics import POISSON_DEVIANCE, RANK_METRICS
+from polytask.metrics.quantile_metrics import QUANTILE_METRICS
+from polytask.metrics.regression_metrics import NUMBER_METRICS
+from polytask.registry.suggestion import nearest
+from polytask.tasks.metric import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from polytask.tasks import Task
+    from polytask.tasks.metric import Outcome
+
+_EVERY = (
+    *CLASS_METRICS,
+    *ENTITY_METRICS,
+    *LABEL_SET_METRICS,
+    *RANK_METRICS,
+    POISSON_DEVIANCE,
+    *QUANTILE_METRICS,
+    CONCORDANCE,
+    *NUMBER_METRICS,
+)
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _EVERY})
+
+
+def find_metric(metric: str | Metric) -> Metric:
+    """The metric of that name; a metric is itself.
+
+    Raises:
+        ConfigError: There is none; the message suggests the nearest.
+
+    Example:
+        >>> find_metric("rmse").higher_is_better
+        False
+    """
+    if isinstance(metric, Metric):
+        return metric
+    if metric not in METRICS:
+        raise ConfigError("unknown metric", where=metric, remedy=nearest(metric, tuple(METRICS)))
+    return METRICS[metric]
+
+
+def metric_of(task: Task) -> Metric:
+    """The metric that decides about a task.
+
+    Example:
+        >>> from polytask.tasks import Regression
+        >>> metric_of(Regression(name="price")).name
+        'rmse'
+    """
+    return find_metric(task.metric_called(task.metric))
+
+
+def selection_metric_of(task: Task) -> Metric:
+    """The metric by which, on validation rows, the best epoch of a task is kept and settings are chosen.
+
+    Example:
+        >>> from polytask.tasks import Binary
+        >>> selection_metric_of(Binary(name="churn", selection_metric="log-loss")).name
+        'log-loss'
+    """
+    return find_metric(task.metric_called(task.selection_metric or task.metric))
+
+
+def compute_metrics(outcome: Outcome, metrics: Iterable[str | Metric]) -> dict[str, float]:
+    """The metrics of an outcome by name; NaN each where the outcome is empty.
+
+    Args:
+        outcome: Targets, predictions and, for `log-loss` and `auc`, probabilities of N units.
+        metrics: Metrics, or keys of `METRICS`.
+
+    Raises:
+        ConfigError: A metric that does not exist.
+        DataError: A metric needs probabilities and there are none.
+
+    Example:
+        >>> import numpy as np
+        >>> from polytask.metrics import Outcome
+        >>> compute_metrics(Outcome(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])), ["accuracy", "recall"])
+        {'accuracy': 0.75, 'recall': 0.75}
+    """
+    found = [find_metric(metric) for metric in metrics]
+    return {metric.name: metric.function(outcome) if len(outcome.targets) else float("nan") for metric in found}
+
+
+def relative_score(metric: Metric, value: float, trivial_value: float) -> float:
+    """The skill (value - trivial) / (perfect - trivial): 0 for the trivial predictor, 1 for a perfect one.
+
+    Numerator and denominator share their sign in both directions of "better", so no further correction is needed.
+    Where the trivial predictor is perfect already there is no skill to show: 0. Where the best value is not known, the skill is the
+    improvement on the trivial predictor in units of |trivial|, which is the same if the best value is 0.
+
+    Example:
+        >>> relative_score(find_metric("rmse"), value=1.0, trivial=4.0)
+        0.75
+    """
+    if metric.perfect is None:
+        return metric.sign * (value - trivial_value) / (abs(trivial_value) or 1.0)
+    if trivial_value == metric.perfect:
+        return 0.0
+    return (value - trivial_value) / (metric.perfect - trivial_value)

@@ -1,0 +1,70 @@
+"""Budgets by name, for tables: how many steps, of how many rows, and how patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from polytask.errors import ConfigError
+from polytask.registry.suggestion import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SMALLEST_BATCH, LARGEST_BATCH = 32, 256
+STEPS_PER_EPOCH = 20
+
+
+@dataclass(frozen=True)
+class TrainingPreset:
+    """What a budget allows.
+
+    Attributes:
+        steps: About so many, whatever the number of rows.
+        least: Epochs at least.
+        most: Epochs at most.
+        seeds: Of a study.
+    """
+
+    steps: int
+    least: int
+    most: int
+    seeds: int
+
+
+TRAINING_PRESETS: Mapping[str, TrainingPreset] = MappingProxyType(
+    {"quick": TrainingPreset(600, 4, 60, 3), "standard": TrainingPreset(4_000, 15, 200, 5), "thorough": TrainingPreset(20_000, 40, 500, 10)}
+)
+
+
+def find_preset(name: str) -> TrainingPreset:
+    """The budget of that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in TRAINING_PRESETS:
+        raise ConfigError("unknown preset", where=repr(name), remedy=nearest(str(name), tuple(TRAINING_PRESETS)))
+    return TRAINING_PRESETS[name]
+
+
+def preset_training_options(name: str, rows: int) -> dict[str, Any]:
+    """Options of training for a table of so many rows.
+
+    Small tables take small batches, so that an epoch has some twenty steps; epochs make up the budget's steps, and a tenth of them
+    without improvement, five at least, are the end.
+
+    Raises:
+        ConfigError: There is no such preset.
+
+    Example:
+        >>> preset_training_options("standard", rows=1_000)
+        {'batch_size': 32, 'epochs': 125, 'patience': 12}
+    """
+    budget = find_preset(name)
+    batch = SMALLEST_BATCH
+    while batch < LARGEST_BATCH and rows // (2 * batch) >= STEPS_PER_EPOCH:
+        batch *= 2
+    epochs = min(max(-(-budget.steps // -(-rows // batch)), budget.least), budget.most)
+    return {"batch_size": batch, "epochs": epochs, "patience": max(5, epochs // 10)}

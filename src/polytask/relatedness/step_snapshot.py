@@ -1,0 +1,82 @@
+"""One look at the tasks of a step: their losses and gradients, and losses elsewhere, with everything put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import final
+
+import torch
+from torch import Tensor
+
+from polytask.gradients.primitives.flat_params import FlatParameters
+from polytask.gradients.primitives.scoped_state import preserved_buffers, shifted_parameters
+from polytask.gradients.primitives.vjp import gradients_of
+from polytask.training.hardware import Precision
+from polytask.training.loop.training_loop import TrainingLoop, split_micro_batches
+from polytask.training.preparation.prepared_data import Batch
+
+
+@final
+class StepSnapshot:
+    """What the rows of a step say about its tasks, at the parameters as they are before it.
+
+    Every forward draws the step's own dropout, with the buffers (running means, say) that the step will find. All is computed in float32,
+    whatever the training's precision: one step moves losses by less than bfloat16 can tell. Of a step in micro-batches the first is seen.
+
+    Args:
+        loop: Whose network.
+        batches: Per source the rows of the step.
+
+    Attributes:
+        names: The t tasks that have a label in it, in the order of all tasks.
+        losses: (t,) float64 their mean losses L.
+        gradients: (t, P) per task ∂L/∂θ_s, of the shared parameters that are trained.
+    """
+
+    def __init__(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
+        parts = loop.options.micro_batches
+        self._loop, self._batches = loop, dict(batches) if parts == 1 else next(split_micro_batches(dict(batches), parts))
+        self._precision = Precision("float32", loop.precision.channels_last)
+        self._flat_params = FlatParameters(loop.state.model.shared_parameters())
+        with self._side_effect_free():
+            means = self._means()
+            self.names = tuple(task.name for task in loop.data.tasks if task.name in means)
+            self.losses = _stack_losses([means[name] for name in self.names])
+            self.gradients = self._rows([means[name] for name in self.names])
+
+    def sgd_step(self, task: int) -> Tensor:
+        """(P,) −η ∂L/∂θ_s: a plain gradient step on one task's loss, with the learning rate η that each parameter has now."""
+        rates = {id(p): float(group["lr"]) for group in self._loop.state.optimizer.param_groups for p in group["params"]}
+        offset = self.gradients[task].clone()
+        for parameter, part in zip(self._flat_params.parameters, self._flat_params.views(offset), strict=True):
+            part.mul_(-rates.get(id(parameter), 0.0))
+        return offset
+
+    def losses_at(self, offset: Tensor) -> Tensor:
+        """(t,) float64 the mean losses at θ_s + offset, heads as they are."""
+        with torch.no_grad(), shifted_parameters(self._flat_params, offset), self._side_effect_free():
+            means = self._means()
+            return _stack_losses([means[name] for name in self.names])
+
+    def _means(self) -> dict[str, Tensor]:
+        return {task: loss.mean for task, loss in self._loop.losses(self._batches, precision=self._precision).items()}
+
+    def _rows(self, losses: list[Tensor]) -> Tensor:
+        rows = torch.zeros(len(losses), self._flat_params.size, dtype=self._flat_params.dtype, device=self._flat_params.device)
+        for number, loss in enumerate(losses):
+            found = gradients_of(loss, self._flat_params.parameters, keep=number + 1 < len(losses))
+            for view, gradient in zip(self._flat_params.views(rows[number]), found, strict=True):
+                if gradient is not None:
+                    view.copy_(gradient)
+        return rows
+
+    @contextmanager
+    def _side_effect_free(self) -> Iterator[None]:
+        """Neither generators nor buffers will know of a forward inside."""
+        with torch.random.fork_rng(devices=()), preserved_buffers(self._loop.state.model):
+            yield
+
+
+def _stack_losses(losses: list[Tensor]) -> Tensor:
+    return torch.stack([loss.detach().double().cpu() for loss in losses]) if losses else torch.zeros(0, dtype=torch.float64)

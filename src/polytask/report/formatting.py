@@ -1,0 +1,196 @@
+"""Numbers as people read them: shares in percent, their differences in points, everything else with digits that mean something."""
+
+from __future__ import annotations
+
+import math
+
+PERCENT_METRICS = frozenset({"accuracy", "precision", "recall", "f1", "entity-f1", "entity-precision", "entity-recall", "token-accuracy"})
+METRIC_LABELS = {
+    "log-loss": "log loss",
+    "auc": "AUC",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "f1": "F1",
+    "entity-f1": "F1 of entities",
+    "token-accuracy": "accuracy of tokens",
+}
+NO_VALUE = "–"
+SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e9
+SI_PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
+
+
+def metric_label(metric: str) -> str:
+    """A metric's name as people write it.
+
+    Example:
+        >>> metric_label("rmse"), metric_label("accuracy")
+        ('RMSE', 'accuracy')
+    """
+    return METRIC_LABELS.get(metric, metric)
+
+
+def display_factor(metric: str) -> float:
+    """What a metric's values are multiplied with to be shown: 100 for shares."""
+    return 100.0 if metric in PERCENT_METRICS else 1.0
+
+
+def display_unit(metric: str) -> str:
+    """The unit of a difference of this metric, with a space before it; empty where it is the metric's own."""
+    return " points" if metric in PERCENT_METRICS else ""
+
+
+def format_metric(metric: str, number: float | None) -> str:
+    """A metric's value: shares in percent, others with four significant digits.
+
+    Example:
+        >>> format_metric("accuracy", 0.9567), format_metric("rmse", 1234.56), format_metric("rmse", None)
+        ('95.7 %', '1,235', '–')
+    """
+    if number is None or not math.isfinite(number):
+        return NO_VALUE
+    return f"{100 * number:.1f} %" if metric in PERCENT_METRICS else format_significant(number, 4)
+
+
+def format_significant(number: float, digits: int) -> str:
+    """A number with at least so many significant digits, without an exponent where that can be read.
+
+    Example:
+        >>> format_significant(0.012345, 3), format_significant(123456.7, 3), format_significant(1.5e-9, 3)
+        ('0.0123', '123,457', '1.50e-09')
+    """
+    if number == 0:
+        return "0"
+    if not SMALLEST_PLAIN <= abs(number) < LARGEST_PLAIN:
+        return f"{number:.{digits - 1}e}"
+    return f"{number:,.{max(0, digits - 1 - math.floor(math.log10(abs(number))))}f}"
+
+
+def format_difference(metric: str, number: float | None, spread: float | None = None) -> str:
+    """A difference with its sign: shares in points with two digits, others with two significant digits of their spread.
+
+    Args:
+        metric: The metric's name.
+        number: The difference, in the metric's unit.
+        spread: What the digits are chosen by (the half-width of the interval, say); the difference itself by default.
+
+    Example:
+        >>> format_difference("accuracy", 0.0041), format_difference("rmse", -0.12345, spread=0.031), format_difference("accuracy", -1e-19)
+        ('+0.41', '-0.123', '0.00')
+    """
+    if number is None or not math.isfinite(number):
+        return NO_VALUE
+    scaled = display_factor(metric) * number
+    digits = 2 if metric in PERCENT_METRICS else _digits(spread or number)
+    text = f"{scaled:+,.2e}" if digits is None else f"{scaled:+,.{digits}f}"
+    return text if any(letter in "123456789" for letter in text) else text.lstrip("+-")
+
+
+def _digits(spread: float) -> int | None:
+    """Digits behind the point that show two significant ones; None where an exponent is shorter."""
+    if spread == 0 or not math.isfinite(spread):
+        return 2
+    digits = 1 - math.floor(math.log10(abs(spread)))
+    return None if digits > 6 else max(0, digits)
+
+
+def format_interval(metric: str, bounds: tuple[float | None, float | None] | None) -> str:
+    """An interval of differences in brackets; empty where there is none.
+
+    Example:
+        >>> format_interval("accuracy", (-0.0021, 0.0103))
+        '[-0.21, +1.03]'
+    """
+    if bounds is None:
+        return ""
+    spread = half_width(bounds)
+    return f"[{', '.join(format_difference(metric, bound, spread) for bound in bounds)}]"
+
+
+def half_width(bounds: tuple[float | None, float | None] | None) -> float | None:
+    """Half the length of an interval; None where it has none."""
+    low, high = bounds or (None, None)
+    return None if low is None or high is None else abs(high - low) / 2
+
+
+def format_magnitude(metric: str, number: float | None) -> str:
+    """A size without a sign, with its unit.
+
+    Example:
+        >>> format_magnitude("accuracy", 0.0042), format_magnitude("rmse", 0.0321)
+        ('0.42 points', '0.032')
+    """
+    if number is None or not math.isfinite(number):
+        return NO_VALUE
+    return f"{format_significant(display_factor(metric) * abs(number), 2)}{display_unit(metric)}"
+
+
+def format_short_count(number: float | None) -> str:
+    """A count with a prefix for thousands, millions, ...
+
+    Example:
+        >>> format_short_count(243860), format_short_count(5056000), format_short_count(812)
+        ('244 k', '5.06 M', '812')
+    """
+    if number is None or not math.isfinite(number):
+        return NO_VALUE
+    size, prefix = next((pair for pair in SI_PREFIXES if abs(number) >= pair[0]), (1.0, ""))
+    return (
+        f"{number:.0f}"
+        if prefix == ""
+        else f"{number / size:.3g}{prefix}"
+        if abs(number) < 999.5 * size
+        else f"{number / size:.0f}{prefix}"
+    )
+
+
+def format_count(number: float | None) -> str:
+    """A count in full, with commas.
+
+    Example:
+        >>> format_count(12000.0)
+        '12,000'
+    """
+    return NO_VALUE if number is None or not math.isfinite(number) else f"{number:,.0f}"
+
+
+def format_rounded_up(number: int) -> str:
+    """A needed number: up to two significant digits from 100 on, since nobody needs the last row.
+
+    Example:
+        >>> format_rounded_up(16), format_rounded_up(7537), format_rounded_up(12000)
+        ('16', '7,600', '12,000')
+    """
+    step = 10 ** max(0, len(str(number)) - 2) if number >= 100 else 1
+    return f"{-(-number // step) * step:,}"
+
+
+def quotient(number: float | None, reference: float | None) -> float | None:
+    """A quotient; None where there is none.
+
+    Example:
+        >>> quotient(1.0, 2.0), quotient(1.0, 0.0)
+        (0.5, None)
+    """
+    return None if number is None or not reference else number / reference
+
+
+def format_measurement(number: float | None) -> str:
+    """A measured quantity, with as many digits as mean something.
+
+    Example:
+        >>> format_measurement(19.273), format_measurement(0.512), format_measurement(4321.9)
+        ('19', '0.51', '4,322')
+    """
+    return NO_VALUE if number is None or not math.isfinite(number) else format_significant(number, 2)
+
+
+def format_bytes(size: float | None) -> str:
+    """Bytes in the largest unit that fits.
+
+    Example:
+        >>> format_bytes(503468032)
+        '503 MB'
+    """
+    text = format_short_count(size)
+    return text if text == NO_VALUE else f"{text}B" if " " in text else f"{text} B"

@@ -1,0 +1,159 @@
+"""Charts as Vega-Lite specifications, rendered to SVG offline where the extra `charts` is installed.
+
+A chart reaches the page as the source of an image, so that nothing in it can run or fetch anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from polytask.report import formatting
+from polytask.report.contents.run_schema import TaskRecord
+from polytask.report.contents.run_tables import CurvePoint, LearningCurve
+from polytask.report.sanitize import clean_text
+
+INSTALL_CHARTS = "pip install 'polytask[charts]'"
+VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
+TEXT_COLOR, MUTED_COLOR, GRID_COLOR = "#24292f", "#57606a", "#e4e8ec"
+# Okabe and Ito's colours, told apart by all eyes; the baseline is ink.
+ARM_COLORS = (TEXT_COLOR, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b4ea3")
+CLAIM_COLORS = {"helps": "#1a7f37", "hurts": "#cf222e", "same": "#0a7ea4", "unclear": "#9a6700"}
+MAX_LABEL_LENGTH = 24
+WIDTH = 340
+
+VegaSpec = dict[str, Any]
+
+CHART_CONFIG: VegaSpec = {
+    "background": "#ffffff",
+    "font": FONT,
+    # Names are measured in one font and drawn in the reader's, which may be wider.
+    "padding": {"left": 22, "right": 10, "top": 6, "bottom": 6},
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": MUTED_COLOR, "titleColor": MUTED_COLOR, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11,
+        "gridColor": GRID_COLOR, "domainColor": GRID_COLOR, "tickColor": GRID_COLOR, "labelLimit": 170,
+    },
+    "axisY": {"minExtent": 30},
+    "legend": {
+        "labelFontSize": 11, "labelColor": TEXT_COLOR, "orient": "top", "title": None,
+        "symbolOpacity": 1, "symbolStrokeWidth": 3, "symbolType": "stroke", "labelLimit": 170,
+    },
+}  # fmt: skip
+
+
+def has_charts() -> bool:
+    """Whether charts can be drawn here."""
+    return importlib.util.find_spec("vl_convert") is not None
+
+
+def to_data_uri(spec: VegaSpec) -> str | None:
+    """A specification drawn, as the source of an image: SVG in a data URI; None where the extra `charts` is not installed.
+
+    Args:
+        spec: Vega-Lite, with its data inside.
+    """
+    if not has_charts():
+        return None
+    svg = importlib.import_module("vl_convert").vegalite_to_svg(json.dumps(spec), vl_version="5.20")
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def arm_label(name: str) -> str:
+    """An arm's name as a chart shows it: cleaned, and cut where it is long."""
+    cleaned = clean_text(name)
+    return cleaned if len(cleaned) <= MAX_LABEL_LENGTH else f"{cleaned[: MAX_LABEL_LENGTH - 1]}…"
+
+
+def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
+    """The difference of every arm on one task with its interval, beside the margin within which it counts as the same.
+
+    Args:
+        task_record: What is said; arms without an interval are left out, and None is given where none is left.
+
+    Example:
+        >>> interval_chart(TaskRecord()) is None
+        True
+    """
+    scale = formatting.display_factor(task_record.metric)
+    rows = [
+        {
+            "arm": arm_label(name), "low": scale * low, "high": scale * high, "difference": scale * said.difference,
+            "word": clean_text(said.verdict),
+        }
+        for name, said in task_record.arms.items()
+        for low, high in [said.ci95 or (None, None)]
+        if low is not None and high is not None and said.difference is not None
+    ]  # fmt: skip
+    if not rows:
+        return None
+    what = f"{'points of ' if formatting.display_unit(task_record.metric) else ''}{clean_text(formatting.metric_label(task_record.metric))}"
+    title = f"difference in {what} (right of 0 is better)"
+    across = {"type": "quantitative", "axis": {"title": title, "tickCount": 5, "labelSeparation": 8, "grid": True}}
+    calm = {"title": None, "labelColor": TEXT_COLOR, "labelFontSize": 12, "labelPadding": 8, "domain": False, "ticks": False}
+    down = {"field": "arm", "type": "nominal", "sort": None, "axis": calm}
+    colour = {"field": "word", "type": "nominal", "legend": None, "scale": _color_scale(CLAIM_COLORS)}
+    spread = {"x": {"field": "low", **across}, "x2": {"field": "high"}, "y": down, "color": colour}
+    centre = {"x": {"field": "difference", **across}, "y": down, "color": colour}
+    layers = [
+        *_margin_band(task_record.margin, scale, across),
+        {"data": {"values": [{"zero": 0}]}, "mark": {"type": "rule", "color": MUTED_COLOR}, "encoding": {"x": {"field": "zero", **across}}},
+        {"mark": {"type": "rule", "strokeWidth": 2.5, "strokeCap": "round"}, "encoding": spread},
+        {"mark": {"type": "point", "filled": True, "size": 90, "opacity": 1}, "encoding": centre},
+        {"mark": {"type": "text", "dy": -13, "fontSize": 11, "fontWeight": "bold"}, "encoding": {**centre, "text": {"field": "word"}}},
+    ]
+    return {
+        "$schema": VEGA_LITE_SCHEMA,
+        "config": CHART_CONFIG,
+        "width": WIDTH,
+        "height": {"step": 46},
+        "data": {"values": rows},
+        "layer": layers,
+    }
+
+
+def _margin_band(margin: float | None, scale: float, across: Mapping[str, Any]) -> list[VegaSpec]:
+    if not margin:
+        return []
+    band = {"values": [{"from": -scale * margin, "to": scale * margin}]}
+    return [
+        {"data": band, "mark": {"type": "rect", "color": "#eaeef2"}, "encoding": {"x": {"field": "from", **across}, "x2": {"field": "to"}}}
+    ]
+
+
+def learning_curve_chart(curve: LearningCurve, arms: Sequence[str]) -> VegaSpec:
+    """One panel: every seed as a faint line, the mean over seeds as a strong one for as long as all seeds were training.
+
+    Args:
+        curve: What to draw.
+        arms: All arms of the study in order, so that colours are the same on all panels.
+    """
+    scale = formatting.display_factor(curve.name)
+    labels = {arm: arm_label(arm) for arm in arms}
+    colours = {label: ARM_COLORS[place % len(ARM_COLORS)] for place, label in enumerate(labels.values())}
+    epochs = {"field": "epoch", "type": "quantitative", "axis": {"title": "epoch", "tickMinStep": 1, "tickCount": 7, "grid": False}}
+    value = {"field": "value", "type": "quantitative", "scale": {"zero": False, "nice": True}, "axis": {"title": None, "tickCount": 6}}
+    colour = {"field": "arm", "type": "nominal", "scale": _color_scale(colours)}
+    encoding = {"x": epochs, "y": value, "color": colour}
+    own, means = _point_values(curve.points, scale, labels), _point_values([mean for mean in curve.means if mean.complete], scale, labels)
+    faint, strong = {"type": "line", "opacity": 0.25, "strokeWidth": 1}, {"type": "line", "strokeWidth": 2.5}
+    layers = [
+        {"data": {"values": own}, "mark": faint, "encoding": {**encoding, "detail": {"field": "seed"}}},
+        {"data": {"values": means}, "mark": strong, "encoding": encoding},
+    ]
+    return {"$schema": VEGA_LITE_SCHEMA, "config": CHART_CONFIG, "width": WIDTH, "height": 200, "layer": layers}
+
+
+def _point_values(points: Sequence[CurvePoint], scale: float, labels: Mapping[str, str]) -> list[VegaSpec]:
+    return [
+        {"arm": labels[point.arm], "seed": clean_text(point.seed), "epoch": point.epoch, "value": scale * point.value} for point in points
+    ]
+
+
+def _color_scale(colours: Mapping[str, str]) -> VegaSpec:
+    return {"domain": list(colours), "range": list(colours.values())}

@@ -1,0 +1,104 @@
+"""How tasks stand to each other, as one page that works offline, in which names from data can do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from polytask.report.contents.relate_contents import (
+    MeasureRecord,
+    RelateContents,
+    RelateFile,
+    confidence_sentence,
+    format_diagonal,
+    format_scaled,
+    grouping_sentence,
+    is_significant,
+    matrix_exponent,
+    measure_label,
+    measure_meaning,
+)
+from polytask.report.pages import charts
+from polytask.report.pages.study_page import SHADES, CurvePanel, make_panel, style_hash, template_environment
+
+MAX_TASKS_WITH_INTERVALS = 8
+
+
+def render_relate_page(contents: RelateContents) -> str:
+    """The page. There is no time in it: the same contents give the same bytes.
+
+    Args:
+        contents: Of a run folder of `polytask relate`.
+    """
+    environment = template_environment()
+    relatedness = contents.relatedness
+    panels = [make_panel(curve, relatedness.tasks) for curve in contents.curves]
+    return environment.get_template("relate_page.html.j2").render(
+        contents=contents,
+        relatedness=relatedness,
+        style_hash=style_hash(environment),
+        headline=grouping_sentence(relatedness.grouping),
+        how_to_get_charts="" if charts.has_charts() else charts.INSTALL_CHARTS,
+        maps=[_heat_map(name, measure, relatedness) for name, measure in relatedness.measures.items()],
+        measure_label=measure_label,
+        panels=_group_by_task(panels, relatedness),
+    )
+
+
+def _group_by_task(panels: list[CurvePanel], relatedness: RelateFile) -> dict[str, list[CurvePanel]]:
+    found = {task: [panel for panel in panels if panel.task == task] for task in relatedness.tasks}
+    return {task: own for task, own in found.items() if own}
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A number of a matrix, its interval, how it is shaded, and what it says in full."""
+
+    text: str
+    interval: str
+    shade: str
+    said: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A measure to be shown.
+
+    Attributes:
+        title: With the power of ten in which it is shown.
+        note: What the numbers mean, and how far they can be trusted.
+        rows: Per task its name and its cells.
+        tall: Whether the columns' names stand upright.
+    """
+
+    title: str
+    note: str
+    rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
+    tall: bool
+
+
+def _heat_map(name: str, measure: MeasureRecord, relatedness: RelateFile) -> HeatMap:
+    unit = matrix_exponent(measure)
+    title = measure_label(name) + (f", in 10^{unit}" if unit else "")
+    rows = tuple((task, tuple(_heat_cells(place, measure, unit, relatedness.tasks))) for place, task in enumerate(relatedness.tasks))
+    tall = len(relatedness.tasks) > MAX_TASKS_WITH_INTERVALS or max(map(len, relatedness.tasks)) > 12
+    return HeatMap(title, f"{measure_meaning(name)} {confidence_sentence(measure, relatedness)}", rows, tall)
+
+
+def _heat_cells(place: int, measure: MeasureRecord, unit: int, tasks: tuple[str, ...]) -> Iterator[HeatCell]:
+    largest = max((abs(v) for i, row in enumerate(measure.mean) for j, v in enumerate(row) if i != j and v is not None), default=0.0)
+    for column, (mean, half) in enumerate(zip(measure.mean[place], measure.half_width[place], strict=True)):
+        text, spread = format_scaled(mean, unit), format_scaled(half, unit).lstrip("+")
+        shown = f"± {spread}" if spread and len(tasks) <= MAX_TASKS_WITH_INTERVALS else ""
+        said = f"{tasks[place]} → {tasks[column]}: {text}" + (f" ± {spread}" if spread else "") if text else "not measured"
+        if column == place:
+            yield HeatCell(format_diagonal(mean, unit), "", "own", said)
+        else:
+            yield HeatCell(text, shown, _shade(mean, half, largest), said)
+
+
+def _shade(mean: float | None, half: float | None, largest: float) -> str:
+    if mean is None or not largest:
+        return "nothing"
+    depth = min(SHADES - 1, int(SHADES * abs(mean) / largest))
+    return f"{'right' if mean > 0 else 'wrong'}-{depth}{' clear' if is_significant(mean, half) else ''}"

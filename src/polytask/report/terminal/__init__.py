@@ -1,0 +1,1 @@
+"""Render summaries for the terminal."""

@@ -1,0 +1,107 @@
+"""How tasks stand to each other, for a terminal of 80 columns: what is built here, the command line prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from polytask.report import formatting
+from polytask.report.contents.relate_contents import (
+    MeasureRecord,
+    RelateCostFile,
+    RelateFile,
+    as_relate_file,
+    confidence_sentence,
+    format_diagonal,
+    format_scaled,
+    grouping_sentence,
+    is_significant,
+    matrix_exponent,
+    measure_label,
+)
+from polytask.report.contents.run_schema import parse_section
+from polytask.report.terminal.study_terminal import make_table, safe_text
+
+MAX_TASKS_WITH_INTERVALS = 3
+"""Up to so many tasks intervals fit beside the numbers."""
+
+MATRIX_COLUMNS = 9
+"""So many columns of numbers fit beside the names; more tasks are shown in several tables."""
+
+NAME_WIDTH = 20
+
+
+def relate_summary(content: Mapping[str, Any] | RelateFile, costs: Mapping[str, Any] | RelateCostFile | None = None) -> RenderableType:
+    """The matrices, what they cost, and the groups that are proposed, as something that Rich can print.
+
+    Args:
+        content: Of relate.json.
+        costs: The content of cost.json; without it there is no table of costs.
+
+    Raises:
+        DataError: An entry of the wrong kind.
+
+    Example:
+        >>> from rich.console import Console
+        >>> cosine = {"mean": [[1, -0.25], [-0.25, 1]], "half_width": [[0, 0.1], [0.1, 0]], "agreement": None, "told_apart": 2}
+        >>> console = Console(width=80)
+        >>> with console.capture() as shown:
+        ...     console.print(relate_summary({"tasks": ["a", "b"], "seeds": [0, 1], "measures": {"cosine": cosine}}))
+        >>> "-0.25 ± 0.10 *" in shown.get()
+        True
+    """
+    relatedness = as_relate_file(content)
+    parts: list[RenderableType] = []
+    for name, measure in relatedness.measures.items():
+        parts += [*_matrix_tables(name, measure, relatedness), safe_text(confidence_sentence(measure, relatedness), "dim"), Text("")]
+    if costs is not None:
+        parts += [_cost_table(costs if isinstance(costs, RelateCostFile) else parse_section(RelateCostFile, costs, "cost.json")), Text("")]
+    sentence = safe_text(grouping_sentence(relatedness.grouping), "bold")
+    notes = [safe_text(note, "dim") for note in ("Rows act on columns. * The interval of 95 % excludes 0.", *relatedness.notes)]
+    return Group(*parts, sentence, Text(""), *notes)
+
+
+def _matrix_tables(name: str, measure: MeasureRecord, relatedness: RelateFile) -> Iterator[Table]:
+    """One table, or several of some columns each, in which tasks go by their numbers."""
+    tasks, unit = relatedness.tasks, matrix_exponent(measure)
+    title = measure_label(name) + (f", in 10^{unit}" if unit else "")
+    wide = len(tasks) <= MAX_TASKS_WITH_INTERVALS
+    for first in range(0, len(tasks), MATRIX_COLUMNS):
+        columns = range(first, min(first + MATRIX_COLUMNS, len(tasks)))
+        table = make_table(title if first == 0 else f"{title} (continued)")
+        table.add_column("", overflow="fold", max_width=NAME_WIDTH)
+        for column in columns:
+            table.add_column(safe_text(tasks[column] if wide else f"{column + 1}"), justify="right", no_wrap=not wide)
+        for row, task in enumerate(tasks):
+            cells = [_matrix_cell(measure, (row, column), unit, wide=wide) for column in columns]
+            table.add_row(safe_text(task if wide else f"{row + 1} {task}"), *cells)
+        yield table
+
+
+def _matrix_cell(measure: MeasureRecord, place: tuple[int, int], unit: int, *, wide: bool) -> Text:
+    row, column = place
+    mean, half = measure.mean[row][column], measure.half_width[row][column]
+    if row == column:
+        return Text(f"{format_diagonal(mean, unit)}{'' if wide else ' '}", style="dim")
+    text = format_scaled(mean, unit)
+    clear = is_significant(mean, half)
+    if wide and text and half is not None:
+        text = f"{text} ± {format_scaled(half, unit).lstrip('+')}"
+    style = "" if mean is None or not clear else "green" if mean > 0 else "red"
+    return Text(f"{text} *" if clear and wide else f"{text}{'*' if clear else ' '}", style=style)
+
+
+def _cost_table(costs: RelateCostFile) -> Table:
+    table = make_table("What measuring cost, per seed")
+    for title in ("measure", "seconds", "of joint training"):
+        table.add_column(title, justify="left" if title == "measure" else "right")
+    for name, cost in costs.measures.items():
+        share = cost.share_of_joint_training
+        table.add_row(
+            safe_text(measure_label(name)), formatting.format_measurement(cost.seconds), "" if share is None else f"{100 * share:.0f} %"
+        )
+    return table

@@ -1,0 +1,136 @@
+"""The verdict at a glance, for a terminal of 80 columns: what is built here, the command line prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from polytask.report import formatting
+from polytask.report.contents.run_schema import (
+    ArmCostRecord,
+    ArmRecord,
+    CostFile,
+    TaskRecord,
+    VerdictFile,
+    as_verdict_file,
+    chosen_arm_sentence,
+    openings_sentence,
+    parse_section,
+    sample_size_lines,
+)
+from polytask.report.sanitize import clean_text
+
+CLAIM_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
+# Together with the numbers and the word these fit into 80 columns.
+NAME_WIDTH, DIFFERENCE_WIDTH = 13, 30
+COST_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
+    ("parameters", "parameters", formatting.format_short_count),
+    ("multiply-adds", "multiply_adds", formatting.format_short_count),
+    ("seconds", "seconds", formatting.format_measurement),
+)
+
+
+def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str, Any] | CostFile | None = None) -> RenderableType:
+    """The verdict, its cost and the recommendation, as something that Rich can print.
+
+    Args:
+        verdict: The content of verdict.json.
+        costs: The content of cost.json; without it there is no table of costs.
+
+    Raises:
+        DataError: An entry of the wrong kind.
+
+    Example:
+        >>> from rich.console import Console
+        >>> said = {"mean": 0.957, "difference": 0.004, "ci95": [0.001, 0.007], "verdict": "helps"}
+        >>> digit = {"metric": "accuracy", "single": {"mean": 0.953}, "arms": {"equal": said}}
+        >>> console = Console(width=80)
+        >>> with console.capture() as shown:
+        ...     console.print(verdict_summary({"tasks": {"digit": digit}}))
+        >>> "+0.40 [+0.10, +0.70] points" in shown.get()
+        True
+    """
+    outcome = as_verdict_file(verdict)
+    parts: list[RenderableType] = [_verdict_table(outcome)]
+    if costs is not None:
+        parts.append(_cost_table(outcome.baseline, costs if isinstance(costs, CostFile) else parse_section(CostFile, costs, "cost.json")))
+    return Group(*(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
+
+
+def safe_text(text: object, style: str = "") -> Text:
+    """Cleaned text in which nothing is markup."""
+    return Text(clean_text(text), style=style)
+
+
+def make_table(title: str) -> Table:
+    """A table with few lines."""
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+
+
+def _verdict_table(outcome: VerdictFile) -> Table:
+    table = make_table("Compared with single-task training")
+    for name in ("task", "arm"):
+        table.add_column(name, overflow="fold", max_width=NAME_WIDTH)
+    table.add_column("mean", justify="right", no_wrap=True)
+    table.add_column("difference [95 % interval]", min_width=DIFFERENCE_WIDTH)
+    table.add_column("verdict", no_wrap=True)
+    for name, task in outcome.tasks.items():
+        _add_task_rows(table, outcome, name, task)
+    return table
+
+
+def _add_task_rows(table: Table, outcome: VerdictFile, name: str, task: TaskRecord) -> None:
+    """The baseline's row, then one per arm; the metric stands below the task's name."""
+    table.add_row(
+        safe_text(name, "bold"), safe_text(outcome.baseline), safe_text(formatting.format_metric(task.metric, task.single.mean)), "", ""
+    )
+    below = [safe_text(task.metric, "dim"), *([Text("")] * len(task.arms))]
+    for label, (arm, said) in zip(below, task.arms.items(), strict=False):
+        mark = " *" if chosen_arm_sentence(outcome) and arm == outcome.chosen else ""
+        mean = safe_text(formatting.format_metric(task.metric, said.mean))
+        table.add_row(label, safe_text(f"{clean_text(arm)}{mark}"), mean, _difference_text(task.metric, said), _claim_text(said))
+    table.add_section()
+
+
+def _difference_text(metric: str, said: ArmRecord) -> Text:
+    number = formatting.format_difference(metric, said.difference, formatting.half_width(said.ci95))
+    text = safe_text(f"{number} {formatting.format_interval(metric, said.ci95)}{formatting.display_unit(metric)}")
+    return Text("\n").join([text, *(safe_text(line, "dim") for line in sample_size_lines(metric, said))])
+
+
+def _claim_text(said: ArmRecord) -> Text:
+    return safe_text(said.verdict, CLAIM_STYLES.get(said.verdict, ""))
+
+
+def _cost_table(baseline: str, costs: CostFile) -> Table:
+    table = make_table(f"Cost (times {clean_text(baseline)})")
+    table.add_column("arm", overflow="fold", max_width=NAME_WIDTH)
+    for name in ("networks", *(title for title, _, _ in COST_COLUMNS)):
+        table.add_column(name, justify="right")
+    reference = costs.arms.get(baseline, ArmCostRecord())
+    for arm, cost in costs.arms.items():
+        cells = [_cost_cell(getattr(cost, key), getattr(reference, key), shown, arm != baseline) for _, key, shown in COST_COLUMNS]
+        table.add_row(safe_text(arm), formatting.format_count(cost.networks), *cells)
+    return table
+
+
+def _cost_cell(number: float | None, reference: float | None, shown: Callable[[float | None], str], compared: bool) -> Text:
+    times = formatting.quotient(number, reference) if compared else None
+    text = Text(shown(number))
+    return text if times is None else text.append(f" ({times:.2f})", style="dim")
+
+
+def _sentences(outcome: VerdictFile) -> list[Text]:
+    """The recommendation, warnings, notes, and how often the test data were opened."""
+    reason = [safe_text(outcome.recommendation.reason, "bold"), Text("")] if outcome.recommendation.reason else []
+    warnings = [safe_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
+    chosen = [safe_text(f"* {chosen_arm_sentence(outcome)}", "dim")] if chosen_arm_sentence(outcome) else []
+    notes = [safe_text(line, "dim") for line in ("A difference with + is better.", *outcome.notes, openings_sentence(outcome))]
+    return [*reason, *warnings, *chosen, *notes]

@@ -1,0 +1,152 @@
+"""State that survives: nested dictionaries of tensors, numbers and texts, as safetensors and JSON in one folder.
+
+    folder/
+      tensors.safetensors   every tensor, under its path in the nesting
+      values.json           everything else
+      manifest.json         size and SHA-256 of both
+
+A folder is written under a temporary name and renamed when it is complete, so a reader finds the old one or the new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from polytask.errors import StorageError
+from polytask.storage.atomic_write import make_folder, storage_errors, write_bytes
+
+_TENSORS, _VALUES, _MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
+_SEPARATOR = "\x1f"  # no name may have it
+_RESERVED = "__metadata__"  # means something else at the top of a safetensors file
+
+
+def save_state(folder: Path, state: Mapping[str, Any]) -> None:
+    """Replace the folder by one that holds this state.
+
+    Args:
+        folder: Where; its parent is made if need be.
+        state: Nested dictionaries with text keys; leaves are tensors or what JSON can hold.
+
+    Raises:
+        StorageError: It cannot be written, or a name in it could not be read back; what was there before still is.
+    """
+    if folder.is_file():
+        raise StorageError("a file stands where a folder must be", where=str(folder), remedy="Choose another folder")
+    tensors = {path: leaf.detach().cpu().contiguous() for path, leaf in _leaves(state) if isinstance(leaf, torch.Tensor)}
+    files = {
+        _TENSORS: save({path: tensor.clone() for path, tensor in tensors.items()}),
+        _VALUES: json.dumps(_without_tensors(state), ensure_ascii=False).encode(),
+    }
+    facts = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()}
+    # Named after the process: two writers of one folder must not share a half-written one.
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    make_folder(temporary)
+    try:
+        for name, content in (files | {_MANIFEST: json.dumps(facts, indent=2).encode()}).items():
+            write_bytes(temporary / name, content)
+        _replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """What `save_state` wrote.
+
+    Raises:
+        StorageError: A file is missing, or its content is not what the manifest says.
+    """
+    _recover(folder)
+    contents = {}
+    for name, checksum in _checksums(folder).items():
+        with storage_errors(folder / name):
+            contents[name] = (folder / name).read_bytes()
+        if hashlib.sha256(contents[name]).hexdigest() != checksum:
+            found = f"{len(contents[name])} bytes with another checksum"
+            raise StorageError("this file is damaged", where=str(folder / name), found=found, remedy="Delete its folder and run again")
+    state: dict[str, Any] = json.loads(contents[_VALUES])
+    try:
+        tensors = load(contents[_TENSORS])
+    except SafetensorError as error:
+        raise StorageError("this file is damaged", where=str(folder / _TENSORS), found=error) from None
+    for path, tensor in tensors.items():
+        *parents, name = path.split(_SEPARATOR)
+        inner = state
+        for parent in parents:
+            inner = inner[parent]
+        inner[name] = tensor
+    return state
+
+
+def has_state(folder: Path) -> bool:
+    """Whether there is a complete state to load. A look changes nothing: a writer may be at work between its two renames."""
+    return ((folder if folder.exists() else _old(folder)) / _MANIFEST).is_file()
+
+
+def _old(folder: Path) -> Path:
+    """Where a folder lies while another takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _recover(folder: Path) -> None:
+    """Bring back the old folder if a writer was killed between its two renames."""
+    if _old(folder).is_dir() and not folder.exists():
+        with storage_errors(folder):
+            _old(folder).rename(folder)
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    old = _old(folder)
+    _recover(folder)  # or the only whole state would be deleted as a remainder
+    with storage_errors(folder):
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        _flush_folder(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows opens no folders
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    path = folder / _MANIFEST
+    with storage_errors(path):
+        text = path.read_bytes()
+    try:
+        facts = json.loads(text)
+        return {name: facts[name]["sha256"] for name in (_TENSORS, _VALUES)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError("this manifest is damaged", where=str(path), found=error, remedy="Delete its folder and run again") from None
+
+
+def _leaves(state: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in state.items():
+        if _SEPARATOR in str(name) or f"{path}{name}" == _RESERVED:
+            raise StorageError("a name in a state cannot be read back", where="state", found=repr(name), remedy="Choose another name")
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{name}{_SEPARATOR}")
+        else:
+            yield f"{path}{name}", value
+
+
+def _without_tensors(state: Mapping[str, Any]) -> dict[str, Any]:
+    plain = ((name, _without_tensors(value) if isinstance(value, Mapping) else value) for name, value in state.items())
+    return {str(name): value for name, value in plain if not isinstance(value, torch.Tensor)}

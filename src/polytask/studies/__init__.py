@@ -1,0 +1,22 @@
+"""Studies: arms x seeds with one offered budget, run side by side, resumed, tested once, and concluded."""
+
+from polytask.studies.affinity.relate_tasks import RelateResult, relate
+from polytask.studies.execution.study_progress import StudyProgress
+from polytask.studies.execution.train_one_network import TrainResult, train_network
+from polytask.studies.results.conclude_study import StudyResult
+from polytask.studies.run_study import Study
+from polytask.studies.setup.load_data import LoadedData, load_data
+from polytask.studies.spec.arms import Arm
+
+__all__ = [
+    "Arm",
+    "LoadedData",
+    "RelateResult",
+    "Study",
+    "StudyProgress",
+    "StudyResult",
+    "TrainResult",
+    "load_data",
+    "relate",
+    "train_network",
+]

@@ -1,0 +1,1 @@
+"""Measure task relatedness in trained networks, and group tasks by it."""

@@ -1,0 +1,151 @@
+"""From trained networks to matrices over tasks, what they cost, and the groups that they propose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.options import RelateConfig
+from polytask.options.relate_config import IN_THE_JOINT_RUN
+from polytask.relatedness.affinity_callback import GRADIENTS_KEY
+from polytask.relatedness.feature_similarity import feature_similarities
+from polytask.relatedness.grouping import Grouping, group_by_affinity
+from polytask.relatedness.relatedness_matrix import RelatednessMatrix, matrix_from_lists
+from polytask.studies.affinity.affinity_networks import RelateNetworks
+from polytask.studies.execution.jobs import Job, JobContext, load_job_network
+from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
+from polytask.training.hardware import torch_threads
+from polytask.training.preparation.prepared_data import split_source
+
+RELATION_COLUMNS = ["seed", "measure", "source", "target", "value"]
+GROUPING_MEASURES = ("lookahead", "transfer", "cosine")
+"""What groups are made from, the first of these that was measured."""
+
+AFFINITY_ALONE = 0.0
+"""A task by itself counts as an affinity of 0: tasks that the others only hurt stay alone."""
+
+Facts = Mapping[str, tuple[Job, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class AffinityResults:
+    """What was measured.
+
+    Attributes:
+        relations: Per measure its matrices.
+        seconds: Per measure what it took, per seed.
+        shares: Per measure of the joint run its seconds over those of training without any measuring.
+        looking: The same of all measures of the joint run together; none where nothing was measured there.
+    """
+
+    relations: Mapping[str, RelatednessMatrix]
+    seconds: Mapping[str, float]
+    shares: Mapping[str, float]
+    looking: float | None
+
+
+def collect_affinities(config: RelateConfig, networks: RelateNetworks, facts: Facts, context: JobContext) -> AffinityResults:
+    """Every measure's matrices, and what they cost.
+
+    Args:
+        config: Resolved.
+        networks: Trained.
+        facts: Per network, by its label, what is known of it.
+        context: What all networks have in common.
+    """
+    names = [task.name for task in context.tasks]
+    relations: dict[str, RelatednessMatrix] = {}
+    seconds: dict[str, float] = {}
+    spent = {arm: _training_seconds(jobs, facts) for arm, jobs in (("single", networks.single), ("transfer", networks.transfer))}
+    observed = {job.seed: facts[job.label][1]["observed"] for job in networks.joint}
+    for measure in config.measures:
+        started = time.perf_counter()
+        if measure in IN_THE_JOINT_RUN:
+            relations[measure] = matrix_from_lists(names, {seed: own["means"][measure]["mean"] for seed, own in observed.items()})
+            seconds[measure] = fmean(own["seconds"][GRADIENTS_KEY] + own["seconds"][measure] for own in observed.values())
+        elif measure == "transfer":
+            relations[measure] = matrix_from_lists(names, _transfer_gains(names, networks, facts))
+            seconds[measure] = (spent["single"] + spent["transfer"]) / len(config.seeds)
+        else:
+            relations[measure] = _feature_similarities(names, config, networks, context)
+            seconds[measure] = (spent["single"] + time.perf_counter() - started) / len(config.seeds)
+    looking = sum(sum(own["seconds"].values()) for own in observed.values())
+    plain = _training_seconds(networks.joint, facts) - looking
+    shares: dict[str, float] = {name: seconds[name] * len(observed) / plain for name in IN_THE_JOINT_RUN if name in relations and plain > 0}
+    return AffinityResults(relations, seconds, shares, looking / plain if plain > 0 else None)
+
+
+def _training_seconds(jobs: Sequence[Job], facts: Facts) -> float:
+    return sum(float(facts[job.label][1]["measured"]["seconds"]) for job in jobs)
+
+
+def _transfer_gains(names: Sequence[str], networks: RelateNetworks, facts: Facts) -> dict[int, list[list[float | None]]]:
+    """Per seed (T, T) the column's relative validation metric after a start from the row's network, less that of a fresh start."""
+    fresh = {(job.seed, job.tasks[0]): float(facts[job.label][1]["relative"]) for job in networks.single}
+    gained = {
+        (job.seed, job.arm.name, job.tasks[0]): float(facts[job.label][1]["relative"]) - fresh[job.seed, job.tasks[0]]
+        for job in networks.transfer
+    }
+    seeds = dict.fromkeys(job.seed for job in networks.transfer)
+    return {seed: [[gained.get((seed, f"transfer from {source}", target)) for target in names] for source in names] for seed in seeds}
+
+
+def _feature_similarities(names: Sequence[str], config: RelateConfig, networks: RelateNetworks, context: JobContext) -> RelatednessMatrix:
+    """On the validation rows of each seed, which no network of that seed was trained on."""
+    matrices = []
+    with torch_threads(config.training.threads):
+        for seed in config.seeds:
+            trained = {job.tasks[0]: load_job_network(job, context) for job in networks.single if job.seed == seed}
+            share = float(config.training.validation_fraction or 0)
+            held_out = [source.take(split_source(source, share, seed)[1]) for source in context.sources]
+            matrices.append(feature_similarities({name: trained[name] for name in names}, held_out))
+    return RelatednessMatrix(tuple(names), tuple(config.seeds), np.stack(matrices))
+
+
+def propose_grouping(relations: Mapping[str, RelatednessMatrix], max_groups: int) -> tuple[str | None, Grouping | None]:
+    """The measure that groups are made from, and the groups; none where it is not known for every pair of tasks.
+
+    Args:
+        relations: Per measure its matrices.
+        max_groups: How many networks at most.
+    """
+    by = next((measure for measure in GROUPING_MEASURES if measure in relations), None)
+    if by is None:
+        return None, None
+    names, mean = relations[by].names, relations[by].mean
+    known = np.isfinite(mean) | np.eye(len(names), dtype=bool)
+    return by, group_by_affinity(mean, names, max_groups, affinity_alone=AFFINITY_ALONE) if known.all() else None
+
+
+def affinity_rows(relations: Mapping[str, RelatednessMatrix]) -> pd.DataFrame:
+    """A tidy table: seed, measure, source, target, value."""
+    rows = [(seed, measure, source, target, value) for measure, own in relations.items() for seed, source, target, value in own.rows()]
+    return pd.DataFrame(rows, columns=RELATION_COLUMNS)
+
+
+def relate_cost_content(found: AffinityResults, facts: Facts) -> dict[str, Any]:
+    """The content of cost.json: per kind of network, and per measure."""
+    of_arm: dict[str, list[tuple[Job, Mapping[str, Any]]]] = {}
+    for job, fact in facts.values():
+        of_arm.setdefault(job.arm.name, []).append((job, fact))
+    measures = {
+        name: {"seconds": round(own, 3), "share_of_joint_training": round(found.shares[name], 4) if name in found.shares else None}
+        for name, own in found.seconds.items()
+    }
+    note = (
+        "Seconds of a measure are those of one seed: in the joint run those of the looks alone (cosines and look-ahead share their "
+        "gradients, which count for both), for transfer and similarity those of all networks that they need. The share is of the joint "
+        "training without looks."
+    )
+    return {
+        "arms": {arm: arm_cost(own).to_dict() for arm, own in of_arm.items()},
+        "measures": measures,
+        "share_of_joint_training": None if found.looking is None else round(found.looking, 4),
+        "note": f"{note} {COST_NOTE}",
+    }

@@ -1,0 +1,67 @@
+"""Arms of groups: which tasks they train together, from affinities that are measured in a joint run before the race."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from polytask.options import NetworkConfig, RelateConfig, StudyConfig
+from polytask.relatedness import group_by_affinity
+from polytask.studies.affinity.affinity_networks import make_relate_networks, resolve_relate_config, train_relate_networks
+from polytask.studies.affinity.affinity_results import AFFINITY_ALONE, collect_affinities
+from polytask.studies.execution.jobs import JobContext, load_job_facts
+from polytask.studies.execution.run_jobs import StudyProgressHook
+from polytask.studies.spec.arms import Arm
+
+ArmGroups = dict[str, tuple[tuple[str, ...], ...]]
+
+MEASURE = "lookahead"
+
+MEASURE_MORE_OFTEN = 4
+"""How many times more steps are measured than usually: one network that stops when it has converged has few of them."""
+
+
+def measure_arm_groups(
+    config: StudyConfig, arms: Sequence[Arm], context: JobContext, seed: int, folder: Path, progress: StudyProgressHook
+) -> ArmGroups:
+    """Per name of an arm of groups its groups: a partition of the tasks by the look-ahead affinities of a joint network.
+
+    Args:
+        config: Of the study, resolved.
+        arms: All arms.
+        context: What all networks have in common.
+        seed: Of the joint network, which no network that is tested has.
+        folder: Where it goes.
+        progress: Is told how far it is.
+    """
+    wanted = [arm for arm in arms if arm.most_groups]
+    if not wanted:
+        return {}
+    plain = {name: getattr(config, name) for name in NetworkConfig.model_fields}
+    asked = RelateConfig(**plain, measures=(MEASURE,), seeds=(seed,))
+    usual = resolve_relate_config(asked, context.sources, context.tasks)
+    relate = usual.model_copy(update={"every": max(1, (usual.every or 1) // MEASURE_MORE_OFTEN)})
+    names = [task.name for task in context.tasks]
+    networks = make_relate_networks(relate, names, folder)
+    train_relate_networks(networks, relate, context, progress, whole=False)
+    facts = {job.label: (job, load_job_facts(job)) for job in networks.all}
+    affinity = collect_affinities(relate, networks, facts, context).relations[MEASURE].mean
+    return {
+        arm.name: group_by_affinity(affinity, names, arm.most_groups, affinity_alone=AFFINITY_ALONE, overlap=False).networks
+        for arm in wanted
+    }
+
+
+def resolve_grouped_arms(arms: Sequence[Arm], groups: ArmGroups) -> tuple[Arm, ...]:
+    """The arms with their groups; those whose groups are all tasks, or each alone, are another arm already and are left out."""
+    known = [replace(arm, groups=groups[arm.name]) if arm.most_groups else arm for arm in arms]
+    return tuple(arm for arm in known if not arm.most_groups or 1 < len(arm.groups) < sum(map(len, arm.groups)))
+
+
+def describe_groups(groups: ArmGroups, arms: Sequence[Arm]) -> Iterator[str]:
+    """A sentence per arm of groups: what they are, or why it was left out."""
+    for name, own in groups.items():
+        said = "; ".join(" with ".join(group) for group in own)
+        left = "" if name in {arm.name for arm in arms} else ": no arm of its own, and left out"
+        yield f"{name}, by the affinities of a joint run: {said}{left}."

@@ -1,0 +1,164 @@
+"""Measuring how tasks stand to each other, into a run folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.data import Source
+from polytask.errors import ConfigError
+from polytask.options import RelateConfig, checked
+from polytask.options.relate_config import IN_THE_JOINT_RUN
+from polytask.relatedness.grouping import Grouping
+from polytask.relatedness.relatedness_matrix import RelatednessMatrix
+from polytask.storage import write_json
+from polytask.studies.affinity.affinity_networks import (
+    check_relate_config,
+    make_relate_networks,
+    resolve_relate_config,
+    train_relate_networks,
+)
+from polytask.studies.affinity.affinity_results import (
+    AffinityResults,
+    Facts,
+    affinity_rows,
+    collect_affinities,
+    propose_grouping,
+    relate_cost_content,
+)
+from polytask.studies.execution.jobs import load_job_facts
+from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
+from polytask.studies.execution.study_progress import StudyProgress
+from polytask.studies.results.result_tables import history_table
+from polytask.studies.setup.resolve_config import make_job_context
+from polytask.studies.setup.run_folder import RunFolder, write_dataframe
+from polytask.studies.setup.start_run import start_or_resume
+from polytask.tasks import Task
+
+
+@dataclass(frozen=True)
+class RelateResult:
+    """How tasks stand to each other.
+
+    Attributes:
+        relations: Per measure its matrices over seeds, from the row's task to the column's.
+        grouping: The networks that are proposed; none where pairs are missing, or nothing was measured that says what does good.
+        folder: Where everything lies.
+        summary: The content of relate.json.
+    """
+
+    relations: Mapping[str, RelatednessMatrix]
+    grouping: Grouping | None
+    folder: Path
+    summary: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Related: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
+
+
+def relate(
+    sources: Sequence[Source],
+    tasks: Sequence[Task],
+    *,
+    config: RelateConfig | None = None,
+    out: str | Path | None = None,
+    progress: StudyProgressHook = ignore_study_progress,
+    **choices: Any,  # noqa: ANN401 - fields of RelateConfig
+) -> RelateResult:
+    """Measure how tasks stand to each other, and propose which to train together. Test data stay closed.
+
+    Args:
+        sources: Training sources.
+        tasks: What to predict, two tasks at least.
+        config: All choices at once, instead of
+        out: The run folder; a run that was interrupted there goes on. By default a temporary one.
+        progress: Is told a few times a second how far it is.
+        **choices: any field of `RelateConfig` by name: `measures`, `seeds`, `groups`, ….
+
+    Raises:
+        ConfigError: An unknown choice, or choices beside a configuration; something that cannot be measured.
+        StorageError: The folder is used, another run is at work in it, or it cannot be written to.
+        NonFiniteError: A loss is no longer a number.
+
+    Example:
+        >>> import numpy as np
+        >>> from polytask.tasks import Regression
+        >>> x = np.random.default_rng(0).normal(size=(200, 3)).astype("float32")
+        >>> source = Source("toy", x, {"sum": x.sum(1), "mean": x.mean(1), "other": x[:, 0] - x[:, 1]})
+        >>> tasks = tuple(Regression(name=name) for name in source.tasks)
+        >>> related = relate([source], tasks, seeds=2, every=1, training={"epochs": 3, "batch_size": 32}, workers=1)
+        >>> cosines = related.relations["cosine"].mean
+        >>> bool(cosines[0, 1] > cosines[0, 2])
+        True
+    """
+    if config is not None and choices:
+        found = ", ".join(choices)
+        remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
+        raise ConfigError("choices stand in the configuration or beside it, not both", where="relate", found=found, remedy=remedy)
+    asked = checked(RelateConfig, choices, where="relate") if config is None else config
+    check_relate_config(asked, sources, tasks)
+    folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
+    with folder.alone():
+        networks = make_relate_networks(asked, [task.name for task in tasks], folder.checkpoints)
+        arms = tuple({job.arm.name: job.arm for job in networks.all}.values())
+        begun = start_or_resume(folder, asked, sources, tasks, arms, networks=len(networks.all))
+        resolved = resolve_relate_config(begun, sources, tasks)
+        if resolved != begun:
+            folder.write_config(resolved)
+        assigned = make_job_context(resolved, sources, tasks)
+        train_relate_networks(networks, resolved, assigned, progress)
+        folder.log(f"{len(networks.all)} networks trained")
+        progress(StudyProgress(len(networks.all), len(networks.all), stage="comparing"))
+        facts = {job.label: (job, load_job_facts(job)) for job in networks.all}
+        return _write_relate_results(folder, resolved, collect_affinities(resolved, networks, facts, assigned), facts)
+
+
+def _write_relate_results(folder: RunFolder, config: RelateConfig, found: AffinityResults, facts: Facts) -> RelateResult:
+    """Write everything that the run folder holds, the file that says that it is finished last."""
+    by, grouping = propose_grouping(found.relations, config.groups or 1)
+    summary = _relate_content(config, found.relations, (by, grouping), facts)
+    write_dataframe(folder.path / "relations.csv", affinity_rows(found.relations))
+    write_dataframe(folder.path / "history.csv", history_table(list(facts.values())))
+    write_json(folder.path / "cost.json", relate_cost_content(found, facts))
+    write_json(folder.relations, summary)
+    folder.log("run ends")
+    folder.delete_checkpoints()
+    return RelateResult(found.relations, grouping, folder.path, summary)
+
+
+def _relate_content(
+    config: RelateConfig, relations: Mapping[str, RelatednessMatrix], groups: tuple[str | None, Grouping | None], facts: Facts
+) -> dict[str, Any]:
+    """The content of relate.json. No time in it: a repeat gives the same bytes."""
+    by, grouping = groups
+    first = next(iter(relations.values()))
+    steps = [fact["observed"]["steps"] for _, fact in facts.values() if fact["observed"]]
+    return {
+        "source": config.source or " + ".join(config.tables) or "sources given in Python",
+        "version": config.version,
+        "seeds": list(config.seeds),
+        "tasks": list(first.names),
+        "measures": {measure: own.to_dict() for measure, own in relations.items()},
+        "measured_steps": min(steps, default=0),
+        "grouping": None if grouping is None else {"by": by, "at_most": config.groups, **grouping.to_dict()},
+        "notes": _relate_notes(config, relations, by, min(steps, default=0)),
+    }
+
+
+def _relate_notes(config: RelateConfig, relations: Mapping[str, RelatednessMatrix], by: str | None, steps: int) -> list[str]:
+    """What the numbers rest on."""
+    notes = []
+    if set(relations) & set(IN_THE_JOINT_RUN):
+        rows = "the step's rows" if config.rows is None else f"{config.rows} training rows"
+        notes.append(f"Measured in the joint run at one of {config.every} steps, {steps} in all, on {rows}.")
+    if len(config.seeds) < 3:
+        notes.append(f"{len(config.seeds)} seed{'s say' if len(config.seeds) > 1 else ' says'} little about how sure the numbers are.")
+    missing = [measure for measure, own in relations.items() if own.has_missing_pairs]
+    if missing:
+        notes.append(f"Not known for every pair of tasks: {', '.join(missing)}.")
+    if by is not None:
+        notes.append("Groups are proposed from what was measured in training; whether they are better is for a study to say.")
+    return notes

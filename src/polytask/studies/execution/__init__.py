@@ -1,0 +1,1 @@
+"""Train the networks of a study, in parallel or on a cluster."""

@@ -1,0 +1,1 @@
+"""Open the test data and write verdict, costs, recommendation and model."""

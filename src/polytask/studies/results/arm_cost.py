@@ -1,0 +1,78 @@
+"""What each arm costs: a part of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean
+from typing import Any
+
+from polytask.studies.execution.jobs import Job
+
+COST_NOTE = (
+    "Parameters and multiply-adds are those of all networks that an arm needs to predict every task once (one input per source); "
+    "shared parameters are those that several tasks reach, and saved multiply-adds what predicting the tasks one by one would take more. "
+    "Seconds, steps, rows and epochs are what one seed used, averaged over seeds; seconds and memory were taken while other "
+    "networks trained side by side on the same machine. Peak memory is that of the largest process, sampled."
+)
+
+
+@dataclass(frozen=True)
+class ArmCost:
+    """The cost of one arm.
+
+    Attributes:
+        networks: How many it takes to predict every task.
+        parameters: Of all of them; none of trees, and neither are there multiply-adds.
+        multiply_adds: For one prediction of every task.
+        shared_parameters: Those that several tasks reach.
+        saved_multiply_adds: How many more it would take to predict the tasks one by one.
+        seconds: Of training, per seed.
+        steps: Per seed.
+        rows: Seen while training, per seed.
+        epochs: Used per network.
+        peak_memory_bytes: Of the largest training process.
+    """
+
+    networks: int
+    parameters: int | None
+    multiply_adds: int | None
+    shared_parameters: int | None
+    saved_multiply_adds: int | None
+    seconds: float
+    steps: float
+    rows: float
+    epochs: float
+    peak_memory_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
+    """The cost of an arm, from what its networks (over all seeds) told."""
+    seeds = {job.seed for job, _ in facts}
+    one = [fact for job, fact in facts if job.seed == min(seeds)]
+
+    def per_seed(section: str, name: str) -> float:
+        return sum(float(fact[section][name]) for _, fact in facts) / len(seeds)
+
+    def size(name: str) -> int | None:
+        return sum(fact["cost"][name] for fact in one) if all("cost" in fact for fact in one) else None
+
+    return ArmCost(
+        networks=len(one),
+        **{name: size(name) for name in ("parameters", "multiply_adds", "shared_parameters", "saved_multiply_adds")},
+        seconds=round(per_seed("measured", "seconds"), 3),
+        steps=per_seed("used", "steps"),
+        rows=per_seed("used", "rows"),
+        epochs=mean(fact["used"]["epochs"] for _, fact in facts),
+        peak_memory_bytes=max(fact["measured"]["peak_memory"] for _, fact in facts),
+    )
+
+
+def arm_network_parts(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    """Who shares what in an arm's network, of the first seed; nothing for arms of several networks."""
+    first = [fact for job, fact in facts if job.seed == min(job.seed for job, _ in facts)]
+    return list(first[0].get("parts", ())) if len(first) == 1 else []

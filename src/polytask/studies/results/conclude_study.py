@@ -1,0 +1,172 @@
+"""From predictions of the test rows to everything that a run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polytask.options import StudyConfig
+from polytask.storage import write_json
+from polytask.studies.execution.jobs import Job, load_job_facts
+from polytask.studies.results.arm_cost import COST_NOTE, ArmCost, arm_cost, arm_network_parts
+from polytask.studies.results.equal_time import equal_time_comparison
+from polytask.studies.results.export_model import export_model
+from polytask.studies.results.negative_transfer import TaskTransfer, add_leads, summarize_transfer
+from polytask.studies.results.open_test_data import HeldOutResults, count_openings
+from polytask.studies.results.recommendation import Recommendation, recommend
+from polytask.studies.results.result_tables import history_table, validation_rows
+from polytask.studies.results.verdict_notes import verdict_notes
+from polytask.studies.setup.run_folder import RunFolder, write_dataframe
+from polytask.studies.spec.arms import Arm
+from polytask.studies.tuning.arm_selection import RaceResult
+from polytask.studies.tuning.trial_runner import race_cost
+from polytask.tasks import Task
+from polytask.verdicts.compute_verdict import verdict
+from polytask.verdicts.verdict_result import Verdict
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study found.
+
+    Attributes:
+        verdict: Per task and arm.
+        recommendation: What to ship.
+        costs: Per arm.
+        predictions: Of the test rows, per arm, seed, task and unit.
+        folder: Where everything lies.
+        summary: The content of verdict.json.
+    """
+
+    verdict: Verdict
+    recommendation: Recommendation
+    costs: Mapping[str, ArmCost]
+    predictions: pd.DataFrame
+    folder: Path
+    summary: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Result: {self.recommendation.arm} is recommended; {self.folder}>"
+
+    def __str__(self) -> str:
+        """The verdict, what to ship and why, and where everything lies."""
+        return f"{self.verdict}\n{self.recommendation.reason}\nEverything is in {self.folder}"
+
+
+@dataclass(frozen=True)
+class TestedStudy:
+    """A study whose networks are trained and tested.
+
+    Attributes:
+        config: Resolved.
+        tasks: All tasks.
+        arms: Those that were put to the test.
+        all_arms: Those and the ones that lost the race.
+        raced: What was chosen before.
+        jobs: Every network.
+        tested: What came of the test data.
+    """
+
+    config: StudyConfig
+    tasks: tuple[Task, ...]
+    arms: tuple[Arm, ...]
+    all_arms: tuple[Arm, ...]
+    raced: RaceResult
+    jobs: tuple[Job, ...]
+    tested: HeldOutResults
+
+    @property
+    def facts(self) -> dict[str, list[tuple[Job, Mapping[str, Any]]]]:
+        """Per arm every network, with what it told."""
+        return {arm.name: [(job, load_job_facts(job)) for job in self.jobs if job.arm.name == arm.name] for arm in self.arms}
+
+    def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> Arm:
+        """The joint arm that the verdict is about: the winner of the race, or the best on validation data over seeds."""
+        joint = {arm.name: arm for arm in self.arms if arm.joint}
+        if self.raced.winner is not None:
+            return joint[self.raced.winner]
+        return joint[max(joint, key=lambda name: sum(fact["relative"] * len(job.tasks) for job, fact in facts[name]))]
+
+    def verdict(self, chosen: Arm, openings: int) -> Verdict:
+        """What the predictions say."""
+        return verdict(
+            self.tested.predictions,
+            chosen=chosen.name,
+            kinds={task.name: task for task in self.tasks},
+            margins=self.config.margins,
+            looks=max(1, len(self.config.looks)),
+            test_openings=openings,
+        )
+
+
+def has_unclear_task(said: Verdict) -> bool:
+    """Whether a further look could tell more of the arm that the verdict is about."""
+    return any(task.arms[str(said.chosen)].word == "unclear" for task in said.tasks.values())
+
+
+def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
+    """Verdict, costs, recommendation, and everything else that the run folder holds."""
+    facts = study.facts
+    chosen = study.chosen(facts)
+    said = study.verdict(chosen, count_openings(folder.ledger))
+    costs = {arm: arm_cost(own) for arm, own in facts.items()}
+    names = [task.name for task in study.tasks]
+    recommendation = recommend(said, chosen, names, costs, study.config.protect)
+    every = [fact for own in facts.values() for fact in own]
+    write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
+    write_dataframe(folder.predictions, study.tested.predictions)
+    history = add_leads(history_table(every), study.tasks)
+    write_dataframe(folder.path / "history.csv", history)
+    write_json(folder.path / "cost.json", _cost_content(folder, facts, costs))
+    summary = _verdict_content(study, said, recommendation, summarize_transfer(history))
+    write_json(folder.verdict, summary)
+    folder.log(recommendation.reason)
+    export_model(folder.model, facts[recommendation.arm])
+    return StudyResult(said, recommendation, costs, study.tested.predictions, folder.path, summary)
+
+
+def _cost_content(
+    folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]], costs: Mapping[str, ArmCost]
+) -> dict[str, Any]:
+    parts = {arm: found for arm, own in facts.items() if (found := arm_network_parts(own))}
+    tried = {"race": race_cost(folder.trial_networks)} if folder.trial_networks.exists() else {}
+    return {
+        "arms": {arm: cost.to_dict() for arm, cost in costs.items()},
+        **tried,
+        "views": equal_time_comparison(facts),
+        "parts": parts,
+        "note": COST_NOTE,
+    }
+
+
+def _verdict_content(
+    study: TestedStudy, said: Verdict, recommendation: Recommendation, transfer: Mapping[str, Mapping[str, TaskTransfer]]
+) -> dict[str, Any]:
+    """The content of verdict.json. No time in it: a repeat gives the same bytes."""
+    config = study.config
+    head = {"study": config.source or " + ".join(config.tables) or "sources given in Python", "version": config.version}
+    notes = verdict_notes(config, study.all_arms, study.raced)
+    plain = {arm: {task: one.to_dict() for task, one in own.items()} for arm, own in transfer.items()}
+    return (
+        head
+        | said.to_dict()
+        | {
+            "transfer": plain,
+            "protect": list(config.protect),
+            "recommendation": recommendation.to_dict(),
+            "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(arm, own))],
+        }
+    )
+
+
+def _negative_transfer_notes(arm: str, transfer: Mapping[str, TaskTransfer]) -> Iterator[str]:
+    """Who falls behind its single-task twin on validation data, and whose gradients oppose it."""
+    for task, one in transfer.items():
+        if one.behind:
+            others = ", ".join(f"{other} ({cosine:.2f})" for other, cosine in one.opposed_by.items())
+            opposed = f"; gradients that oppose it, with their mean cosine: {others}" if others else ""
+            yield f"On validation data {task} falls behind its single-task twin under {arm} ({one.lead:+.3g}){opposed}."

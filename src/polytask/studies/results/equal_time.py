@@ -1,0 +1,53 @@
+"""Two ways to look at the same training: how good arms are with equal updates, and with equal seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from polytask.studies.execution.jobs import Job
+
+ArmFacts = Sequence[tuple[Job, Mapping[str, Any]]]
+
+
+def equal_time_comparison(arms: Mapping[str, ArmFacts]) -> dict[str, Any]:
+    """Per arm the mean relative validation metric that it reached, averaged over tasks and seeds.
+
+    Equal updates: with the whole budget, which offers the same updates to all. Equal seconds: within the time that the quickest arm
+    took; the networks of an arm that has several share it as they shared their own time. No claim rests on it: these are validation
+    data, and seconds were taken while other networks trained side by side.
+
+    Args:
+        arms: Per arm every network over all seeds, with what it told.
+    """
+    timed = {arm: facts for arm, facts in arms.items() if facts and all(fact["measured"].get("timeline") for _, fact in facts)}
+    if not timed:
+        return {}
+    seconds = min(_seconds_per_seed(facts) for facts in timed.values())
+    return {
+        "equal_updates": {arm: _best_within(facts, float("inf")) for arm, facts in timed.items()},
+        "equal_seconds": {"seconds": round(seconds, 3), "arms": {arm: _best_within(facts, seconds) for arm, facts in timed.items()}},
+    }
+
+
+def _seconds_per_seed(facts: ArmFacts) -> float:
+    """That the networks of a seed took together, averaged over seeds."""
+    return sum(float(fact["measured"]["seconds"]) for _, fact in facts) / len({job.seed for job, _ in facts})
+
+
+def _best_within(facts: ArmFacts, seconds: float) -> float:
+    """The mean over seeds and tasks of the best that was reached in so many seconds per seed; 0 before the first epoch."""
+    seeds = dict.fromkeys(job.seed for job, _ in facts)
+    return fmean(_best_of_seed([(job, fact) for job, fact in facts if job.seed == seed], seconds) for seed in seeds)
+
+
+def _best_of_seed(facts: ArmFacts, seconds: float) -> float:
+    whole = sum(float(fact["measured"]["seconds"]) for _, fact in facts)
+    tasks = sum(len(job.tasks) for job, _ in facts)
+    total = 0.0
+    for job, fact in facts:
+        share = float(fact["measured"]["seconds"]) * (seconds / whole if whole else float("inf"))
+        seen = [relative for spent, relative in fact["measured"]["timeline"] if spent <= share]
+        total += max(seen, default=0.0) * len(job.tasks)
+    return total / tasks

@@ -1,0 +1,33 @@
+"""The recommended model: which of the trained networks are kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polytask.storage import make_folder, storage_errors, write_json
+from polytask.studies.execution.jobs import Job
+from polytask.studies.setup.run_folder import MODEL_INDEX
+
+
+def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> None:
+    """Copy, for every group of tasks, the network whose seed is best on validation data.
+
+    Args:
+        folder: Where the model goes: `model.json`, and one folder per network.
+        facts: Every network of the recommended arm, over all seeds, with what it told.
+    """
+    best: dict[tuple[str, ...], tuple[Job, Mapping[str, Any]]] = {}
+    for job, fact in facts:
+        if job.tasks not in best or fact["relative"] > best[job.tasks][1]["relative"]:
+            best[job.tasks] = (job, fact)
+    make_folder(folder)
+    networks = []
+    for number, (tasks, (job, _)) in enumerate(best.items(), start=1):
+        name = f"network-{number}"
+        with storage_errors(folder / name):
+            shutil.copytree(job.result, folder / name, dirs_exist_ok=True)
+        networks.append({"folder": name, "tasks": list(tasks), "arm": job.arm.name, "seed": job.seed})
+    write_json(folder / MODEL_INDEX, {"networks": networks})

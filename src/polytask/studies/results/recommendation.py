@@ -1,0 +1,167 @@
+"""What to ship, in one sentence with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from polytask.studies.results.arm_cost import ArmCost
+from polytask.studies.spec.arms import SINGLE, Arm
+from polytask.verdicts.verdict_result import Verdict
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which arm to ship.
+
+    Attributes:
+        arm: Its name.
+        groups: The tasks of each network.
+        reason: One sentence.
+    """
+
+    arm: str
+    groups: tuple[tuple[str, ...], ...]
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {"groups": [list(group) for group in self.groups]}
+
+
+@dataclass(frozen=True)
+class RecommendationCase:
+    """What a recommendation weighs.
+
+    Attributes:
+        verdict: What the test data say.
+        arm: The joint arm that validation data chose.
+        tasks: All of them.
+        protect: Those that must not lose; all if none is named.
+        costs: Per arm.
+    """
+
+    verdict: Verdict
+    arm: Arm
+    tasks: tuple[str, ...]
+    protect: tuple[str, ...]
+    costs: Mapping[str, ArmCost]
+
+    def those(self, claim: str, among: Sequence[str] | None = None) -> list[str]:
+        """The tasks of which this is said."""
+        return [task for task in among or self.tasks if self.verdict.tasks[task].arms[self.arm.name].word == claim]
+
+    @property
+    def protected(self) -> tuple[str, ...]:
+        """The tasks that must not lose."""
+        return self.protect or self.tasks
+
+    @property
+    def cheaper(self) -> bool:
+        """Whether the joint arm needs less to predict every task: no more parameters and multiply-adds, and fewer of one of them."""
+        joint, single = self.costs[self.arm.name], self.costs[SINGLE]
+        sizes = [(getattr(joint, name) or 0, getattr(single, name) or 0) for name in ("parameters", "multiply_adds")]
+        return all(ours <= theirs for ours, theirs in sizes) and any(ours < theirs for ours, theirs in sizes)
+
+
+def recommend(
+    verdict: Verdict, chosen: Arm, tasks: Sequence[str], costs: Mapping[str, ArmCost], protect: Sequence[str] = ()
+) -> Recommendation:
+    """Joint training where no task that is protected pays for it and it is worth something; separate networks otherwise.
+
+    1. A protected task is hurt: separate.
+    2. Something is unclear about a protected task: separate, since joint training has not shown that it does no harm.
+    3. A task is helped: joint. Others may pay for it only if they are not protected; which do is said.
+    4. No task is helped or hurt: joint if it is cheaper to predict with.
+
+    Args:
+        verdict: What the test data say.
+        chosen: The joint arm that validation data chose.
+        tasks: All of them.
+        costs: Per arm.
+        protect: The tasks that must not lose; all if none is named.
+    """
+    case = RecommendationCase(verdict, chosen, tuple(tasks), tuple(protect), costs)
+    against = _if_hurt(case) or _if_unclear(case) or _if_no_gain(case)
+    if against:
+        return Recommendation(SINGLE, tuple((task,) for task in tasks), f"Train {_join_names(tasks)} separately{against}.")
+    return Recommendation(chosen.name, chosen.groups, _joint_reason(case))
+
+
+def _if_hurt(case: RecommendationCase) -> str:
+    """Why not: a protected task pays."""
+    hurt = case.those("hurts", case.protected)
+    return f": joint training ({case.arm.name}) hurts {_effects(case, hurt)}" if hurt else ""
+
+
+def _if_unclear(case: RecommendationCase) -> str:
+    """Why not yet: it is not known that a protected task does not pay."""
+    unclear = case.those("unclear", case.protected)
+    if not unclear:
+        return ""
+    which = "" if len(unclear) == len(case.tasks) else f" for {_join_names(unclear)}"
+    return f" for now: whether joint training ({case.arm.name}) does harm or good{which} is unclear{_seeds_needed(case, unclear)}"
+
+
+def _if_no_gain(case: RecommendationCase) -> str:
+    """Why not: nobody gains, and somebody pays or nothing is saved."""
+    if case.those("helps"):
+        return ""
+    hurt = case.those("hurts")
+    if hurt:
+        return f": joint training ({case.arm.name}) helps no task and hurts {_effects(case, hurt)}"
+    if not case.cheaper:
+        sizes = _model_sizes(case.costs[case.arm.name], case.costs[SINGLE])
+        return f": joint training ({case.arm.name}) makes no difference that matters, and saves nothing ({sizes})"
+    return ""
+
+
+def _joint_reason(case: RecommendationCase) -> str:
+    helped, same = case.those("helps"), case.those("same")
+    effect = f"it helps {_effects(case, helped)}" if helped else "it makes no difference that matters"
+    rest = f" and leaves {_join_names(same)} the same" if helped and same else ""
+    paying = [f"{_effects(case, hurt)} pays for it" if (hurt := case.those("hurts")) else ""]
+    paying += [f"what it does to {_join_names(unclear)} is unclear" if (unclear := case.those("unclear")) else ""]
+    open_ = ", ".join(text for text in paying if text)
+    not_protected = f"; {open_}, which is not protected" if open_ else ""
+    together = _join_names(case.tasks) if len(case.arm.groups) == 1 else _join_names([" with ".join(group) for group in case.arm.groups])
+    saving = _savings(case.costs[case.arm.name], case.costs[SINGLE])
+    how = "together" if len(case.arm.groups) == 1 else "in groups"
+    return f"Train {together} {how} ({case.arm.name}): {effect}{rest}, with {saving}{not_protected}."
+
+
+def _join_names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _effects(case: RecommendationCase, tasks: Sequence[str]) -> str:
+    """Each task with the size of its change, in its metric's own unit."""
+    said = {task: case.verdict.tasks[task] for task in tasks}
+    return _join_names([f"{task} ({_effect_size(own.metric, own.arms[case.arm.name].difference)})" for task, own in said.items()])
+
+
+def _effect_size(metric: str, difference: float) -> str:
+    if metric in ("accuracy", "precision", "recall", "f1"):
+        return f"{100 * difference:+.2f} points of {metric}"
+    return f"{metric} better by {difference:.3g}" if difference > 0 else f"{metric} worse by {-difference:.3g}"
+
+
+def _seeds_needed(case: RecommendationCase, tasks: Sequence[str]) -> str:
+    found = [case.verdict.tasks[task].arms[case.arm.name].decision.settle for task in tasks]
+    seeds = [settle.seeds for settle in found if settle is not None]
+    known = [number for number in seeds if number is not None]
+    return f"; about {max(known)} seeds would tell" if known and len(known) == len(tasks) else ""
+
+
+def _savings(joint: ArmCost, single: ArmCost) -> str:
+    networks = f"{'one network' if joint.networks == 1 else f'{joint.networks} networks'} instead of {single.networks}"
+    parameters = f"{joint.parameters:,} parameters instead of {single.parameters:,}"
+    if joint.multiply_adds == single.multiply_adds:
+        return f"{networks} and {parameters}; a prediction of every task costs as much as before"
+    return f"{networks}, {_model_sizes(joint, single)}"
+
+
+def _model_sizes(joint: ArmCost, single: ArmCost) -> str:
+    parameters = f"{joint.parameters:,} parameters instead of {single.parameters:,}"
+    return f"{parameters} and {joint.multiply_adds:,} multiply-adds instead of {single.multiply_adds:,}"

@@ -1,0 +1,70 @@
+"""What is said under every verdict: what was tuned and what was not, how the arm was chosen, and whom the budget favours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from polytask.options import StudyConfig
+from polytask.studies.affinity.grouped_arms import describe_groups
+from polytask.studies.spec.arms import Arm
+from polytask.studies.tuning.arm_selection import RaceResult
+from polytask.studies.tuning.search_space import LR, Settings
+
+TUNABLE_NAMES = {"lr": "learning rate", "decay": "weight decay", "balancer": "numbers of the balancers"}
+
+
+def verdict_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> list[str]:
+    """Every note, a sentence or two each."""
+    said = (
+        _tuning_notes(config, arms, raced),
+        describe_groups(raced.groups, arms),
+        _race_note(config, arms, raced),
+        _budget_notes(config),
+        _tree_notes(arms),
+    )
+    return [note for notes in said for note in notes]
+
+
+def _tuning_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> Iterator[str]:
+    if config.trials == 1:
+        fixed = any(arm.balancer == "fixed" for arm in arms)
+        yield f"Nothing was tuned: one learning rate ({config.training.lr:g}) for all arms" + (
+            "; fixed weights not tuned." if fixed else "."
+        )
+        return
+    what = " and ".join([TUNABLE_NAMES[name] for name in config.tune] + ["fixed weights" for arm in arms if arm.tunes_weights][:1])
+    yield f"Tuned on validation data, {config.trials} trials per arm, single-task networks each on their own: {what}."
+    tested = [arm.name for arm in arms if not arm.joint or raced.winner in (None, arm.name)]
+    for (arm, tasks), settings in raced.chosen.items():
+        if arm in tested:
+            yield _chosen_settings_note(arm, tasks, settings, raced)
+
+
+def _chosen_settings_note(arm: str, tasks: Sequence[str], settings: Settings, raced: RaceResult) -> str:
+    """What was found, and whether the learning rate lies at an end of those that were tried: a wider search may find a better one."""
+    of = f"{arm}, {' + '.join(tasks)}" if sum(other == arm for other, _ in raced.chosen) > 1 else arm
+    values = ", ".join(f"{name} {value:.2g}" for name, value in settings.items()) or "as it was"
+    rates = [one["settings"][LR] for one in raced.tried if one["arm"] == arm and list(tasks) in one["tasks"] and LR in one["settings"]]
+    ends = {min(rates, default=0.0): "lowest", max(rates, default=0.0): "highest"}
+    at_end = f" (the {ends[settings[LR]]} learning rate that was tried)" if settings.get(LR) in ends else ""
+    return f"Found for {of}: {values}{at_end}."
+
+
+def _race_note(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> Iterator[str]:
+    others = [arm.name for arm in arms if arm.joint and arm.name != raced.winner]
+    if config.race and others:
+        yield f"{raced.winner} won a race on validation data; not put to the test: {', '.join(others)}."
+
+
+def _budget_notes(config: StudyConfig) -> Iterator[str]:
+    training = config.training
+    epochs = f"at most {training.epochs} epoch{'s' * (training.epochs > 1)}"
+    yield f"Same offered budget for every arm: {epochs}, " + (
+        f"patience {training.patience}." if training.patience else "no early stopping."
+    )
+    yield f"Single-task networks stop on their own task, joint ones on a policy ({training.monitor!r}): an advantage for single-task training."
+
+
+def _tree_notes(arms: Sequence[Arm]) -> Iterator[str]:
+    if any(arm.trees for arm in arms):
+        yield "Trees are shown to compare with; they are no network to share, and never recommended."

@@ -1,0 +1,98 @@
+"""From what was asked for to what will be done: names filled in, the machine's share of each network settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polytask
+from polytask.architectures import NetworkPlan
+from polytask.data import Source, proportional_batch_sizes
+from polytask.datasets import get_dataset
+from polytask.encoders.initialization import freeze, load_weights
+from polytask.options import NetworkConfig, TrainingOptions
+from polytask.options.network_config import Config
+from polytask.studies.execution.boosted_trees import check_tree_tasks
+from polytask.studies.execution.jobs import JobContext
+from polytask.studies.execution.parallel_backends import choose_backend
+from polytask.studies.execution.run_jobs import worker_count
+from polytask.studies.spec.arms import Arm
+from polytask.tasks import Task
+from polytask.training import choose_precision, make_balancer, prepare_data, resolve_hardware_options
+from polytask.training.fit_model import initial_state
+from polytask.training.hardware import available_cores
+from polytask.training.preparation.default_model import plan_network
+from polytask.training.preparation.prepared_data import default_validation_fraction
+
+
+def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
+    """The configuration with every default and every measured choice in it.
+
+    Args:
+        asked: What was asked for.
+        sources: Training sources.
+        tasks: All tasks.
+        networks: How many will be trained.
+    """
+    share = default_validation_fraction(sources) if asked.training.validation_fraction is None else asked.training.validation_fraction
+    options = asked.training.model_copy(update={"validation": share})
+    plan = network_plan(asked, sources)
+    model = plan.build(tasks, seed=0)
+    data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
+    workers = worker_count(networks, asked.workers)
+    # Workers of a cluster have one core each.
+    beside = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
+    precision = choose_precision(model, options.precision)
+    precision.format_model(model)
+    batch_sizes = _batch_sizes(sources, options)
+    training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=beside)
+    filled = {
+        "size": _data_set_size(asked),
+        "encoder": asked.encoder or plan.encoder,
+        "workers": workers,
+        "training": training,
+        "version": polytask.__version__,
+    }
+    return asked.model_copy(update=filled)
+
+
+def _data_set_size(asked: NetworkConfig) -> str | None:
+    return asked.size if asked.size or asked.source is None else get_dataset(asked.source).size
+
+
+def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm]) -> None:
+    """Build what every kind of network in a run is trained with, once: what cannot be is refused before a folder is written.
+
+    Raises:
+        ConfigError: An encoder, optimizer, schedule or balancer that does not exist or does not take its options, or parts to
+            freeze that a network has not.
+        StorageError: The weights file cannot be read.
+    """
+    plan, options = network_plan(asked, sources), asked.training
+    if any(arm.trees for arm in arms):
+        check_tree_tasks(tasks, sources)
+    for arm in arms:
+        for group in () if arm.trees else arm.groups:
+            learned = tuple(task for task in tasks if task.name in group)
+            model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
+            if options.initial_weights is not None:
+                load_weights(model, options.initial_weights)
+            freeze(model, options.freeze)
+            initial_state(model, make_balancer(arm.balancer, learned, 0, arm.options), options)
+
+
+def make_job_context(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> JobContext:
+    """What all jobs of a run have in common."""
+    batch_sizes = _batch_sizes(sources, config.training)
+    return JobContext(tuple(sources), tuple(tasks), network_plan(config, sources), batch_sizes, config.training)
+
+
+def network_plan(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
+    """What the networks are made of."""
+    return plan_network(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialisation)
+
+
+def _batch_sizes(sources: Sequence[Source], options: TrainingOptions) -> dict[str, int] | None:
+    """Where sampling is proportional, a source gives a step of any arm as many rows as it gives where all sources are there."""
+    if options.sampling != "proportional":
+        return None
+    return proportional_batch_sizes({source.name: len(source) for source in sources}, options.batch_size)

@@ -1,0 +1,1 @@
+"""The configuration of a study: arms, options, presets."""

@@ -1,0 +1,1 @@
+"""Tune settings and select arms on validation data."""

@@ -1,0 +1,179 @@
+"""What a study settles on validation data before it opens the test data: settings, and the joint arm that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from polytask.options import StudyConfig, TrainingOptions
+from polytask.seeds import derive_seed
+from polytask.storage import read_json, write_json
+from polytask.studies.affinity.grouped_arms import ArmGroups
+from polytask.studies.execution.jobs import ChosenSettings
+from polytask.studies.spec.arms import Arm
+from polytask.studies.tuning.search_algorithm import SearchAlgorithm, make_search
+from polytask.studies.tuning.search_space import Settings, search_space
+from polytask.studies.tuning.successive_halving import RunTrials, Trial, TrialResult, rank_trials, run_successive_halving
+
+JOINT_BRACKET, FINAL_BRACKET = "joint", "final"
+RACE_STREAM = "race"
+
+TuningKey = tuple[str, tuple[tuple[str, ...], ...]]
+"""An arm's name, and the tasks of each of its networks that are tuned together."""
+
+
+@dataclass(frozen=True)
+class RaceResult:
+    """What came of it.
+
+    Attributes:
+        winner: The joint arm that is put to the test; none where all are.
+        groups: Per arm of groups the tasks of each of its networks.
+        chosen: Per arm's name and group of tasks the settings that were best; arms that were not tuned have no entry.
+        tried: Every candidate, as plain data.
+    """
+
+    winner: str | None = None
+    groups: ArmGroups = field(default_factory=dict)
+    chosen: ChosenSettings = field(default_factory=dict)
+    tried: tuple[Mapping[str, Any], ...] = ()
+
+
+def run_race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run_trials: RunTrials) -> RaceResult:
+    """Settings for every arm that is tuned, and, if the study races, the joint arm that goes on.
+
+    Each arm has the same number of trials, of which the first is the arm as it is. Networks for one task each are tuned each on its
+    own. In a race, all trials of all joint arms stand against each other; the arms that are left at its end run once more with another
+    seed.
+
+    Args:
+        config: Resolved.
+        arms: All arms, with their groups.
+        options: Of training.
+        run_trials: Trains candidates.
+    """
+    races = config.race
+    tried = _run_brackets(config, _brackets(arms, races=races), {arm.name: arm for arm in arms}, options, run_trials)
+    best = _best_trials(tried)
+    finals = _run_finals(best, options.epochs, race_seed(config, 1), run_trials) if races else []
+    chosen = {(one.candidate.arm.name, group): one.candidate.settings for one in best for group in one.candidate.groups}
+    winner = _find_winner([arm for arm in arms if arm.joint], best, finals, options.epochs) if races else None
+    groups = {arm.name: arm.groups for arm in arms if arm.most_groups}
+    return RaceResult(winner, groups, chosen, tuple(one.to_dict() for one in (*tried, *finals)))
+
+
+def race_seed(config: StudyConfig, number: int) -> int:
+    """Of the race: no network that is tested later has it."""
+    return derive_seed(min(config.seeds), RACE_STREAM, number)
+
+
+def _brackets(arms: Sequence[Arm], *, races: bool) -> dict[str, tuple[TuningKey, ...]]:
+    """By name what stands against each other: trials of one network each; or, in a race, all joint arms."""
+    alone = [arm for arm in arms if not arm.trees and not (races and arm.joint)]
+    brackets: dict[str, tuple[TuningKey, ...]] = {
+        f"{arm.name}: {' + '.join(group)}": ((arm.name, (group,)),) for arm in alone for group in arm.groups
+    }
+    return {**brackets, JOINT_BRACKET: tuple((arm.name, arm.groups) for arm in arms if arm.joint)} if races else brackets
+
+
+def _run_brackets(
+    config: StudyConfig,
+    brackets: Mapping[str, Sequence[TuningKey]],
+    arms: Mapping[str, Arm],
+    options: TrainingOptions,
+    run_trials: RunTrials,
+) -> list[TrialResult]:
+    """Halve the brackets in which there is a choice; in several rounds where the search learns."""
+    open_ = {name: keys for name, keys in brackets.items() if len(keys) * config.trials > 1}
+    searches = {key: _make_search(config, arms[key[0]], key[1], options) for keys in open_.values() for key in keys}
+    tried: list[TrialResult] = []
+    for trials in _split_trials(config.trials, max((search.rounds for search in searches.values()), default=1)):
+        asked = {key: _propose_settings(search, trials) for key, search in searches.items()}
+        candidates = {
+            name: [
+                Trial(arms[key[0]], trial, own, race_seed(config, 0), key[1])
+                for key in keys
+                for trial, own in zip(trials, asked[key], strict=True)
+            ]
+            for name, keys in open_.items()
+        }
+        for one in run_successive_halving(candidates, options.epochs, run_trials):
+            searches[one.candidate.arm.name, one.candidate.groups].tell(one.candidate.settings, one.score)
+            tried.append(one)
+    return tried
+
+
+def _make_search(config: StudyConfig, arm: Arm, groups: tuple[tuple[str, ...], ...], options: TrainingOptions) -> SearchAlgorithm:
+    tasks = [task for group in groups for task in group]
+    space = search_space(arm, tasks, options, config.tune) if config.trials > 1 else ()
+    return make_search(config.search, space, derive_seed(race_seed(config, 0), "search", arm.name, *tasks))
+
+
+def _split_trials(trials: int, rounds: int) -> list[range]:
+    """The trials by number, divided into rounds that are as even as can be.
+
+    Example:
+        >>> _split_trials(8, 3)
+        [range(1, 4), range(4, 7), range(7, 9)]
+    """
+    ends = [1 + -(-trials * number // rounds) for number in range(rounds + 1)]
+    return [range(start, end) for start, end in pairwise(ends) if end > start]
+
+
+def _propose_settings(search: SearchAlgorithm, trials: range) -> list[Settings]:
+    """Settings for these trials: the very first is what stands there."""
+    first: list[Settings] = [{}] if trials.start == 1 else []
+    return first + search.ask(len(trials) - len(first))
+
+
+def _best_trials(tried: Sequence[TrialResult]) -> list[TrialResult]:
+    """Per arm and groups of tasks the best of what came furthest; the best first."""
+    best: dict[TuningKey, TrialResult] = {}
+    for one in rank_trials(tried):
+        best.setdefault((one.candidate.arm.name, one.candidate.groups), one)
+    return list(best.values())
+
+
+def _run_finals(best: Sequence[TrialResult], epochs: int, seed: int, run_trials: RunTrials) -> list[TrialResult]:
+    """The arms that were trained for the whole budget, with another seed; none where a single arm is left."""
+    last = [one for one in best if one.bracket == JOINT_BRACKET and one.epochs == epochs]
+    if len(last) < 2:
+        return []
+    again = [replace(one.candidate, seed=seed) for one in last]
+    scores = run_trials(again, [epochs] * len(again))
+    return [TrialResult(candidate, FINAL_BRACKET, epochs, own[-1]) for candidate, own in zip(again, scores, strict=True)]
+
+
+def _find_winner(joint: Sequence[Arm], best: Sequence[TrialResult], finals: Sequence[TrialResult], epochs: int) -> str:
+    """The joint arm with the best mean over its seeds."""
+    if len(joint) == 1:
+        return joint[0].name
+    sums = {one.candidate.arm.name: one.score for one in best if one.bracket == JOINT_BRACKET and one.epochs == epochs}
+    for one in finals:
+        sums[one.candidate.arm.name] += one.score
+    return max(sums, key=lambda name: sums[name])
+
+
+def write_race_result(path: Path, raced: RaceResult) -> None:
+    """Keep what came of it, if anything was tried or grouped."""
+    if raced.tried or raced.groups:
+        chosen = [{"arm": arm, "tasks": list(tasks), "settings": dict(settings)} for (arm, tasks), settings in raced.chosen.items()]
+        groups = {arm: [list(group) for group in own] for arm, own in raced.groups.items()}
+        write_json(path, {"winner": raced.winner, "groups": groups, "chosen": chosen, "tried": list(raced.tried)})
+
+
+def read_race_result(path: Path) -> RaceResult | None:
+    """What was kept, if it was.
+
+    Raises:
+        StorageError: The file is damaged.
+    """
+    if not path.exists():
+        return None
+    content = read_json(path)
+    groups = {arm: tuple(map(tuple, own)) for arm, own in content["groups"].items()}
+    chosen = {(one["arm"], tuple(one["tasks"])): one["settings"] for one in content["chosen"]}
+    return RaceResult(content["winner"], groups, chosen, tuple(content["tried"]))

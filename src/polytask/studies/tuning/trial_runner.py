@@ -1,0 +1,64 @@
+"""Candidates of a race as networks: trained side by side up to an epoch, and scored on validation data, epoch by epoch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.storage import read_json
+from polytask.studies.execution.jobs import Job, JobContext
+from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs_until
+from polytask.studies.tuning.successive_halving import DIVERGED, EpochScores, Trial
+
+
+@dataclass(frozen=True)
+class TrialRunner:
+    """How candidates are trained.
+
+    Attributes:
+        assigned: What all networks have in common.
+        arms: Names of all arms.
+        folder: Where the networks go.
+        workers: Processes side by side.
+        watch: Is told how far they are.
+    """
+
+    assigned: JobContext
+    arms: tuple[str, ...]
+    folder: Path
+    workers: int
+    watch: StudyProgressHook
+
+    def __call__(self, candidates: Sequence[Trial], epochs: Sequence[int]) -> list[EpochScores]:
+        """Train the networks of candidates up to an epoch each; the means of their scores over the tasks."""
+        jobs = [[self._job(candidate, group) for group in candidate.groups] for candidate in candidates]
+        until = [epoch for own, epoch in zip(jobs, epochs, strict=True) for _ in own]
+        train_jobs_until([job for own in jobs for job in own], until, self.assigned, self.workers, self.watch)
+        return [_mean_scores(own) for own in jobs]
+
+    def _job(self, one: Trial, group: tuple[str, ...]) -> Job:
+        """A folder's name that is safe whatever arms and tasks are called: numbers decide, words only help."""
+        tasks = [task.name for task in self.assigned.tasks]
+        places = ".".join(str(tasks.index(task)) for task in group)
+        words = re.sub(r"[^A-Za-z0-9]+", "-", one.arm.name).strip("-")[:30]
+        name = f"arm{self.arms.index(one.arm.name)}-{words}-trial{one.trial}-tasks{places}-seed{one.seed}"
+        return Job(one.arm, one.seed, group, self.folder / name, one.settings, one.trial)
+
+
+def race_cost(folder: Path) -> dict[str, float]:
+    """How many networks were tried, and the seconds, steps and rows that it took."""
+    reached = [read_json(path) for path in sorted(folder.rglob("progress.json"))]
+    return {"networks": len(reached), **{name: sum(one[name] for one in reached) for name in ("seconds", "steps", "rows")}}
+
+
+def _mean_scores(jobs: Sequence[Job]) -> EpochScores:
+    """The mean over the tasks of all networks; those that have stopped keep what they had reached."""
+    reached = [job.reached for job in jobs]
+    scores = [one.scores for one in reached if one is not None and one.scores]
+    if len(scores) < len(jobs):
+        return DIVERGED
+    epochs = range(max(map(len, scores)))
+    tasks = [len(job.tasks) for job in jobs]
+    return [sum(count * own[min(epoch, len(own) - 1)] for count, own in zip(tasks, scores, strict=True)) / sum(tasks) for epoch in epochs]

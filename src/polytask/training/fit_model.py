@@ -1,0 +1,346 @@
+"""Training one network: the public door."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures import Architecture, MultiTaskModel
+from polytask.balancing import Balancer, Representations
+from polytask.balancing.factory import balancer_named
+from polytask.balancing.task_weights import DEFAULT_BALANCER as USUAL_BALANCER
+from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, Source, make_sampler, proportional_batch_sizes
+from polytask.encoders import Encoder, SupportsAdapt
+from polytask.encoders.initialization import LoadedWeights, freeze, load_weights
+from polytask.errors import ConfigError
+from polytask.gradients import Backward
+from polytask.options import TrainingOptions, training_options
+from polytask.seeds import derive_seed
+from polytask.storage import has_state, load_state
+from polytask.tasks import Task
+from polytask.training.callback import Callback, by_name, make_callbacks
+from polytask.training.fit_result import FitResult
+from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
+from polytask.training.inference import compute_losses, compute_task_metrics, predict_outcomes
+from polytask.training.loop.early_stopping import EarlyStopping
+from polytask.training.loop.run_signature import RunSignature, check_signature, restore_measured_options
+from polytask.training.loop.training_loop import TrainingLoop
+from polytask.training.loop.training_progress import ProgressHook, ignore_progress
+from polytask.training.loop.training_state import HistoryRow, TrainingState
+from polytask.training.optimization.layer_conflicts import split_conflicting_layers
+from polytask.training.optimization.optimizers import make_optimizer, make_scheduler
+from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
+from polytask.training.preparation.default_model import plan_network
+from polytask.training.preparation.prepared_data import Batch, PreparedData, PreparedSource, prepare_data
+
+ROWS_PER_READ = 4_096
+"""So many consecutive rows are read at once where inputs lie in a file."""
+
+MAX_ADAPT_ROWS = 200_000
+"""So many training rows at most, evenly spread, are shown to what learns from inputs: quantiles ask for no more."""
+
+
+def make_balancer(
+    balancer: str | type[Balancer] | Balancer, tasks: Sequence[Task], seed: int, options: Mapping[str, Any] | None = None
+) -> Balancer:
+    """A balancer as users write it (`cagrad(c=0.4)`), seeded; `fixed` takes the tasks' own weights unless it is given others.
+
+    Raises:
+        ConfigError: An unknown name or option.
+    """
+    chosen = balancer_named(balancer, options, {task.name: task.weight for task in tasks})
+    chosen.seed(derive_seed(seed, "balancer"))
+    return chosen
+
+
+def fit(
+    model: MultiTaskModel | Sequence[Task],
+    sources: Sequence[Source],
+    balancer: str | type[Balancer] | Balancer = USUAL_BALANCER,
+    *,
+    encoder: str | type[Encoder] | Encoder | None = None,
+    architecture: str | type[Architecture] | Architecture | None = None,
+    seed: int = 0,
+    batch_sizes: Mapping[str, int] | None = None,
+    checkpoint: Path | None = None,
+    progress: ProgressHook = ignore_progress,
+    stop_after_epoch: int | None = None,
+    callbacks: Sequence[str | type[Callback] | Callback] = (),
+    options: TrainingOptions | None = None,
+    **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
+) -> FitResult:
+    """Train a network on its tasks until it has converged or used its budget.
+
+    Models are chosen on a validation part of the sources; test data are not known here.
+
+    Args:
+        model: What is trained, in place; or the tasks, for which a network is made.
+        sources: Training sources.
+        balancer: How the losses become one update: a registry name, an import path, a class, or an object.
+        encoder: Of a network that is made here: a name, a class or an object, of which another one is made from the call that made it; by
+            default the usual one for these inputs.
+        architecture: Of a network that is made here, likewise; hard sharing by default.
+        seed: Root of the split, shuffling, dropout and the balancer's draws, and of the start of a network that is made here.
+        batch_sizes: Rows per source and step, where sampling is proportional; by default `batch_size` in proportion to the sources.
+        checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
+        progress: Is told how far it is, a few times a second.
+        stop_after_epoch: An epoch, from 1, after which to stop for now: what is there so far is returned, and the same call with the
+            checkpoint goes on as if there had been no pause.
+        callbacks: Called before every step and after every epoch: names, classes or objects (`polytask.training.callback.Callback`).
+        options: All choices at once, or
+        **choices: any of them by name; see `TrainingOptions`.
+
+    Raises:
+        ConfigError: An unknown name or option; a checkpoint of another run.
+        DataError: A task without labels in a part.
+        NonFiniteError: A loss is no longer a number.
+
+    Example:
+        >>> import numpy as np
+        >>> from polytask.encoders import MLP
+        >>> from polytask.tasks import Regression
+        >>> x = np.linspace(-1, 1, 200, dtype="float32").reshape(-1, 1)
+        >>> source = Source("line", x, {"double": 2 * x[:, 0], "square": x[:, 0] ** 2})
+        >>> tasks = (Regression(name="double"), Regression(name="square"))
+        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), tasks, initialisation="framework")
+        >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
+        >>> run.validation["double"]["r2"] > 0.9
+        True
+        >>> fit(tasks, [source], "cagrad(c=0.3)", architecture="mmoe(experts=2)", epochs=1).epochs
+        1
+    """
+    network = _network(model, sources, seed, {"encoder": encoder, "architecture": architecture})
+    loop, matched = build_loop(
+        network,
+        sources,
+        balancer,
+        seed=seed,
+        batch_sizes=batch_sizes,
+        checkpoint=checkpoint,
+        progress=progress,
+        callbacks=callbacks,
+        options=options,
+        **choices,
+    )
+    with torch_threads(loop.options.threads):
+        loop.run(stop_after_epoch)
+        outcomes = predict_outcomes(network, loop.data.tasks, loop.data.validation, loop.precision)
+    return _make_fit_result(loop, compute_task_metrics(loop.data.tasks, outcomes), matched)
+
+
+def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], seed: int, parts: Mapping[str, Any]) -> MultiTaskModel:
+    """The network that was given, or one for the tasks that were given."""
+    given = {name: part for name, part in parts.items() if part is not None}
+    if not isinstance(model, MultiTaskModel):
+        return plan_network(sources, **given).build(tuple(model), seed)
+    if given:
+        found = ", ".join(given)
+        raise ConfigError("a network has its parts already", where="fit", found=found, remedy="Give the tasks instead of a network")
+    return model
+
+
+def build_loop(
+    model: MultiTaskModel,
+    sources: Sequence[Source],
+    balancer: str | type[Balancer] | Balancer = USUAL_BALANCER,
+    *,
+    seed: int = 0,
+    batch_sizes: Mapping[str, int] | None = None,
+    checkpoint: Path | None = None,
+    progress: ProgressHook = ignore_progress,
+    callbacks: Sequence[str | type[Callback] | Callback] = (),
+    options: TrainingOptions | None = None,
+    **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
+) -> tuple[TrainingLoop, LoadedWeights | None]:
+    """Everything that `fit` does before the first step: the loop, and what a weights file had in common with the network."""
+    chosen = (options or TrainingOptions()).model_copy(update=training_options(**choices).model_dump(include=set(choices)))
+    found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
+    known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
+    chosen = chosen if found is None else restore_measured_options(chosen, known)
+    data = prepare_data(sources, model.tasks, validation_fraction=chosen.validation_fraction, seed=seed)
+    model.tasks = data.tasks
+    matched = None if chosen.initial_weights is None else load_weights(model, chosen.initial_weights)
+    model.labelled = {name: source.rows.tasks for name, source in data.training.items()}
+    adapt_to_inputs(model, data)
+    freeze(model, chosen.freeze)
+    precision = choose_precision(model, chosen.precision)
+    precision.format_model(model)
+    chosen = resolve_hardware_options(chosen, model, data, precision, batch_sizes, workers=1)
+    sampler = _make_sampler(data, batch_sizes, chosen)
+
+    def trial_loop(network: MultiTaskModel) -> TrainingLoop:
+        """Return a loop for a copy of the network, with a copy of the balancer: both keep what they are."""
+        trial = make_balancer(copy.deepcopy(balancer), data.tasks, seed)
+        return TrainingLoop(initial_state(network, trial, chosen), data, sampler, chosen, precision, seed)
+
+    with torch_threads(chosen.threads):
+        split = split_conflicting_layers(model, known, trial_loop)
+    unfreeze_due(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
+    state = initial_state(model, make_balancer(balancer, data.tasks, seed), chosen)
+    state.callbacks = make_callbacks(callbacks, [task.name for task in data.tasks])
+    _check_unfreeze(state.backward.balancer, chosen)
+    if chosen.micro_batches > 1 and isinstance(state.backward.balancer.needs(), Representations):
+        remedy = "Leave micro_batches at 1, or take another balancer"
+        raise ConfigError("this balancer looks at a whole step at once", where="micro_batches", found=chosen.micro_batches, remedy=remedy)
+    if checkpoint is not None:
+        used = [source for source in sources if source.name in data.training]
+        sizes = sampler.batch_sizes if isinstance(sampler, ProportionalSampler) else {}
+        state.identity = RunSignature(chosen, seed, state.backward.balancer, sizes, data.tasks, used).to_dict()
+        state.identity = {**state.identity, **({} if split is None else {"split": split})}
+        seen = {name: dict(callback.identity()) for name, callback in by_name(state.callbacks).items()}
+        state.identity = {**state.identity, **({"callbacks": seen} if seen else {})}
+        _load_checkpoint(state, found, checkpoint)
+    return TrainingLoop(state, data, sampler, chosen, precision, seed, checkpoint, progress), matched
+
+
+def _check_unfreeze(balancer: Balancer, options: TrainingOptions) -> None:
+    """A memory of gradients is of certain parameters: it makes no sense of others."""
+    if options.unfreeze and balancer.remembers_gradients:
+        remedy, found = "Take another balancer, or unfreeze nothing", type(balancer).__name__
+        raise ConfigError("this balancer remembers the gradients of all parameters", where="unfreeze", found=found, remedy=remedy)
+
+
+def adapt_to_inputs(model: MultiTaskModel, data: PreparedData) -> None:
+    """Show the training rows to those parts of a network that learn from inputs alone: they are read for these only."""
+    stems = {name: model.stem(name) for name in data.training}
+    for name, stem in stems.items():
+        _adapt_module(stem, data, [name])
+    _adapt_module(model.architecture, data, [name for name, stem in stems.items() if stem is None])
+
+
+def _adapt_module(module: nn.Module | None, data: PreparedData, sources: Sequence[str]) -> None:
+    learners = [] if module is None else [part for part in module.modules() if isinstance(part, SupportsAdapt)]
+    if learners and sources:
+        rows = torch.cat([_evenly_spaced_inputs(data.training[name]) for name in sources])
+        for learner in learners:
+            learner.adapt(rows)
+
+
+def _evenly_spaced_inputs(source: PreparedSource) -> Tensor:
+    """Inputs of rows that are evenly spread, as many as are enough."""
+    return source.rows.normalisation(source.rows.take(torch.arange(0, len(source), -(-len(source) // MAX_ADAPT_ROWS))).inputs)
+
+
+def resolve_hardware_options(
+    options: TrainingOptions,
+    model: MultiTaskModel,
+    data: PreparedData,
+    precision: Precision,
+    batch_sizes: Mapping[str, int] | None,
+    *,
+    workers: int,
+) -> TrainingOptions:
+    """The options with the precision, and with the number of threads if none is given: measured where there is a choice.
+
+    Args:
+        options: As they were asked for.
+        model: The network; a copy of it is timed.
+        data: Whose batches it is timed on.
+        precision: That was chosen.
+        batch_sizes: Rows per source and step.
+        workers: How many processes will train side by side.
+    """
+    count = options.threads
+    if count is None:
+        rows = next(_make_sampler(data, batch_sizes, options).epoch(0, seed=0))
+        batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
+        with torch.random.fork_rng(devices=()):  # dropout draws
+            count = choose_thread_count(_step_to_time(copy.deepcopy(model), data, batches, precision), workers=workers)
+    return options.model_copy(update={"precision": precision.name, "threads": count})
+
+
+def _step_to_time(model: MultiTaskModel, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:
+    tasks = {task.name: task for task in data.tasks}
+
+    def step() -> None:
+        for batch in batches:
+            total = sum((loss.mean for loss in compute_losses(model, tasks, batch, precision).values()), start=torch.zeros(()))
+            if total.requires_grad:  # not without a label, nor where all that is reached is frozen
+                total.backward()  # type: ignore[no-untyped-call]
+
+    return step
+
+
+def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+    """What is trained and what it is trained with, before the first step.
+
+    Raises:
+        ConfigError: There is no such optimizer or schedule, it does not take its options, or nothing is left to train.
+    """
+    optimizer = make_optimizer(make_param_groups(model, options), options)
+    names = [task.name for task in model.tasks]
+    return TrainingState(
+        model=model,
+        optimizer=optimizer,
+        schedule=make_scheduler(optimizer, options),
+        backward=Backward(
+            balancer, tasks=names, shared=model.shared_parameters(), model=model, route=options.gradient_route, non_finite="skip"
+        ),
+        stopping=EarlyStopping(names, options.monitor, options.patience, options.min_delta),
+    )
+
+
+def _load_checkpoint(state: TrainingState, found: Mapping[str, Any] | None, checkpoint: Path) -> None:
+    """Load what a checkpoint held, if it is of this run."""
+    if found is None:
+        return
+    check_signature(state.identity, found.get("identity", {}), checkpoint)
+    try:
+        state.load_state_dict(found)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        text = str(error).splitlines()[-1].strip()
+        remedy = "Take another folder, or what it was started with"
+        raise ConfigError("the state belongs to another run", where=str(checkpoint), found=text, remedy=remedy) from None
+
+
+def _make_sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, options: TrainingOptions) -> Sampler:
+    rows = {name: len(source) for name, source in data.training.items()}
+    sizes = None if batch_sizes is None else _checked_sizes(rows, batch_sizes, options)
+    if options.sampling == "proportional" and options.steps_per_epoch is None and any(source.filed for source in data.training.values()):
+        sizes = sizes or proportional_batch_sizes(rows, options.batch_size)
+        return ShuffleBufferSampler(rows, sizes, block=min(ROWS_PER_READ, options.shuffle_buffer), buffer=options.shuffle_buffer)
+    if sizes is None:
+        return make_sampler(options.sampling, rows, options.batch_size, options.steps_per_epoch, options.temperature)
+    return ProportionalSampler(rows, sizes, options.steps_per_epoch)
+
+
+def _checked_sizes(rows: Mapping[str, int], batch_sizes: Mapping[str, int], options: TrainingOptions) -> dict[str, int]:
+    if options.sampling != "proportional":
+        what, remedy = "this sampling decides itself how many rows of a source a step has", "Leave them out, or take proportional sampling"
+        raise ConfigError(what, where="batch_sizes", found=options.sampling, remedy=remedy)
+    for name in rows:
+        if batch_sizes.get(name, 0) < 1:
+            where = f"batch_sizes, source {name!r}"
+            raise ConfigError("every source gives at least one row to a step", where=where, found=batch_sizes.get(name))
+    return {name: batch_sizes[name] for name in rows}
+
+
+def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, float]], matched: LoadedWeights | None) -> FitResult:
+    state = loop.state
+    return FitResult(
+        model=state.model,
+        tasks=loop.data.tasks,
+        normalisations={name: source.rows.normalisation for name, source in loop.data.training.items()},
+        precision=loop.precision,
+        options=loop.options,
+        validation=validation,
+        relative=state.stopping.best_mean or 0.0,
+        history=pd.DataFrame(state.history, columns=list(HistoryRow._fields)),
+        epochs=state.epoch,
+        best_epoch=state.best_epoch,
+        steps=state.step,
+        rows=state.rows,
+        seconds=state.seconds,
+        peak_memory=state.peak_memory,
+        timeline=tuple(state.timeline),
+        finished=state.finished,
+        matched=matched,
+        codings={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
+        observed={name: callback.found() for name, callback in by_name(state.callbacks).items()},
+    )

@@ -1,0 +1,150 @@
+"""From a network to outputs, and from outputs to what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polytask.architectures import MultiTaskModel
+from polytask.data.memmap import row_slices
+from polytask.encoders.evaluation_mode import eval_mode
+from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
+from polytask.metrics.trivial_predictor import trivial_predictions
+from polytask.tasks import Loss, Outcome, Task, masked_loss
+from polytask.training.hardware import Precision
+from polytask.training.preparation.prepared_data import Batch, PreparedSource
+
+INFERENCE_BATCH_SIZE = 1_000
+
+
+def forward_batch(model: MultiTaskModel, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+    """Outputs (N, task.outputs) per task that the source labels, from one batch of it."""
+    inputs = precision.format_inputs(batch.normalisation(batch.inputs))
+    with precision.autocast():
+        outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
+    return outputs
+
+
+def compute_losses(
+    model: MultiTaskModel, tasks: Mapping[str, Task], batch: Batch, precision: Precision, head_inputs: list[Tensor] | None = None
+) -> dict[str, Loss]:
+    """Per task the loss over the labelled units of one batch; tasks without any are absent.
+
+    Args:
+        model: Whose outputs.
+        tasks: The tasks by name.
+        batch: Rows of one source.
+        precision: Of the forward pass.
+        head_inputs: Takes in what the heads look at, each tensor once.
+    """
+    inputs = precision.format_inputs(batch.normalisation(batch.inputs))
+    with precision.autocast():
+        features = model.features(inputs, batch.tasks, batch.source)
+        outputs = model.outputs(features)
+    if head_inputs is not None:
+        head_inputs.extend({id(values): values for values in features.values()}.values())
+    losses = {
+        name: masked_loss(tasks[name], outputs[name], batch.targets[name], batch.labelled[name], batch.weights.get(name))
+        for name in batch.tasks
+    }
+    return {name: loss for name, loss in losses.items() if loss is not None}
+
+
+def predict_outputs(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+    """Outputs (N, task.outputs) per task for any number of rows, in chunks, without dropout and graph: float32, or float64."""
+    with eval_mode(model), torch.inference_mode():
+        chunks = [_predict_batch(model, rows.part(part), precision, tasks) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
+    return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
+
+
+def _predict_batch(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None) -> dict[str, Tensor]:
+    return {task: _mask_padding(_at_least_float32(outputs), rows) for task, outputs in forward_batch(model, rows, precision, tasks).items()}
+
+
+def _at_least_float32(outputs: Tensor) -> Tensor:
+    return outputs if outputs.dtype == torch.float64 else outputs.float()
+
+
+def _mask_padding(outputs: Tensor, rows: Batch) -> Tensor:
+    """Outputs of tokens (N, L, C) with NaN where the code is that of padding; others as they are."""
+    if outputs.dim() < 3:
+        return outputs
+    padding = rows.inputs.flatten(2).eq(0).all(dim=2) if rows.inputs.dim() > 2 else rows.inputs.eq(0)
+    return outputs.masked_fill(padding.unsqueeze(2), torch.nan)
+
+
+def task_outcome(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome:
+    """What was true and what was predicted, for the rows of a source that have a label."""
+    mask = source.rows.labeled_rows(task.name)
+    values, probabilities = task.predict(outputs if mask is None else outputs[mask])
+    return Outcome(source.truths[task.name], values, probabilities)
+
+
+def predict_outcomes(
+    model: MultiTaskModel, tasks: Sequence[Task], sources: Mapping[str, PreparedSource], precision: Precision
+) -> dict[str, Outcome]:
+    """Per task the outcome over all sources that label it."""
+    found: dict[str, list[Outcome]] = {task.name: [] for task in tasks}
+    for source in sources.values():
+        outputs = predict_outputs(model, source.rows, precision)
+        for task in tasks:
+            if task.name in source.truths:
+                found[task.name].append(task_outcome(task, outputs[task.name], source))
+    return {task: join_outcomes(outcomes) for task, outcomes in found.items() if outcomes}
+
+
+def compute_task_metrics(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
+    """Per task every metric that it has."""
+    return {task.name: compute_metrics(outcomes[task.name], task.measures) for task in tasks}
+
+
+class RelativeMetrics:
+    """Relative metrics: where the metric that selects stands between the trivial predictor (0) and a perfect one (1).
+
+    The trivial predictor is fitted on training targets and applied to the validation part.
+
+    Args:
+        tasks: What is predicted.
+        training: Per source its training part.
+        validation: Per source its validation part.
+    """
+
+    def __init__(self, tasks: Sequence[Task], training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> None:
+        self._deciding = {task.name: metric_of(task) for task in tasks}
+        self._selecting = {task.name: selection_metric_of(task) for task in tasks}
+        self._trivial = {task.name: self._trivial_value(task, training, validation) for task in tasks}
+
+    def values(self, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
+        """Per task by name the metric that decides, and after it the one that selects if that is another."""
+        return {
+            task: compute_metrics(outcomes[task], dict.fromkeys((metric, self._selecting[task]))) for task, metric in self._deciding.items()
+        }
+
+    def relative(self, values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        """Per task the metric that selects as a relative metric."""
+        return {task: relative_score(metric, values[task][metric.name], self._trivial[task]) for task, metric in self._selecting.items()}
+
+    def _trivial_value(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
+        seen, held_out = (_all_labels(task.name, sources) for sources in (training, validation))
+        return self._selecting[task.name].function(trivial_predictions(task, seen, held_out))
+
+
+def _all_labels(task: str, sources: Mapping[str, PreparedSource]) -> NDArray[Any]:
+    return np.concatenate([source.truths[task] for source in sources.values() if task in source.truths])
+
+
+def join_outcomes(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome over the units of several."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    probabilities = [outcome.probabilities for outcome in outcomes if outcome.probabilities is not None]
+    return Outcome(
+        np.concatenate([outcome.targets for outcome in outcomes]),
+        np.concatenate([outcome.predictions for outcome in outcomes]),
+        np.concatenate(probabilities) if probabilities else None,
+    )

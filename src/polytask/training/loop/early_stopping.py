@@ -1,0 +1,73 @@
+"""When training has converged, as a policy over the tasks' validation metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from polytask.options.training_options import Policy
+
+MEAN_KEY = ""  # no task has this name
+
+
+class EarlyStopping:
+    """Counts for how many epochs each task, and their mean, has not improved.
+
+    Metrics are relative: 0 is the trivial predictor (fitted on training rows), 1 a perfect one, so that tasks can be
+    averaged whatever their metric. Whatever the policy, the best epoch is the one with the best mean.
+
+    Args:
+        tasks: In the given order; `first` looks at the first of them.
+        policy: `first`, `any`, `all` or `mean`.
+        patience: Epochs without improvement; None never stops.
+        min_delta: What an improvement must exceed.
+
+    Example:
+        >>> stopping = EarlyStopping(("a", "b"), "first", patience=1, min_delta=0.0)
+        >>> stopping.update({"a": 0.5, "b": 0.1}), stopping.converged
+        (True, False)
+        >>> stopping.update({"a": 0.5, "b": 0.4}), stopping.converged
+        (True, True)
+    """
+
+    def __init__(self, tasks: Sequence[str], policy: Policy, patience: int | None, min_delta: float) -> None:
+        self.tasks, self.policy, self.patience, self.min_delta = tuple(tasks), policy, patience, min_delta
+        self.best: dict[str, float] = {}
+        self.stalled: dict[str, int] = {}
+        self.best_mean: float | None = None
+
+    def update(self, relative: Mapping[str, float]) -> bool:
+        """Take in one epoch's relative metrics; True if their mean is the best so far."""
+        mean = sum(relative[task] for task in self.tasks) / len(self.tasks)
+        for name, value in {**{task: relative[task] for task in self.tasks}, MEAN_KEY: mean}.items():
+            if name not in self.best or value > self.best[name] + self.min_delta:
+                self.best[name], self.stalled[name] = value, 0
+            else:
+                self.stalled[name] += 1
+        improved = self.best_mean is None or mean > self.best_mean
+        if improved:
+            self.best_mean = mean
+        return improved
+
+    @property
+    def converged(self) -> bool:
+        """Whether the policy says stop."""
+        if self.patience is None or not self.stalled:
+            return False
+        through = {name: count >= self.patience for name, count in self.stalled.items()}
+        verdicts = {
+            "first": through[self.tasks[0]],
+            "any": any(through[task] for task in self.tasks),
+            "all": all(through[task] for task in self.tasks),
+            "mean": through[MEAN_KEY],
+        }
+        return verdicts[self.policy]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been seen."""
+        return {"best": dict(self.best), "stalled": dict(self.stalled), "best_mean": self.best_mean}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        self.best, self.stalled = dict(state["best"]), dict(state["stalled"])
+        self.best_mean = state["best_mean"]

@@ -1,0 +1,272 @@
+"""The training loop. It names no method."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from polytask.data import Sampler
+from polytask.errors import NonFiniteError
+from polytask.gradients import Report
+from polytask.options import TrainingOptions
+from polytask.seeds import derive_seed
+from polytask.storage import save_state
+from polytask.tasks import Loss
+from polytask.training.hardware import PeakMemory, Precision
+from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
+from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
+from polytask.training.loop.training_state import HistoryRow, TrainingState
+from polytask.training.optimization.optimizers import step_scheduler
+from polytask.training.optimization.param_groups import unfreeze_due
+from polytask.training.preparation.prepared_data import Batch, PreparedData
+
+SECONDS_BETWEEN_REPORTS = 0.25
+
+StepBatches = dict[str, Batch]
+
+
+@dataclass
+class TrainingLoop:
+    """Steps a training state through epochs until it has converged or used its budget.
+
+    Attributes:
+        state: What is stepped.
+        data: The prepared rows.
+        sampler: Which rows a step sees.
+        options: The choices.
+        precision: Of forward and backward.
+        seed: Root of shuffling and dropout.
+        checkpoint: A folder for the state, or none.
+        watch: Who is told how far it is.
+    """
+
+    state: TrainingState
+    data: PreparedData
+    sampler: Sampler
+    options: TrainingOptions
+    precision: Precision
+    seed: int
+    checkpoint: Path | None = None
+    watch: ProgressHook = ignore_progress
+    memory: PeakMemory = field(default_factory=PeakMemory)
+
+    def __post_init__(self) -> None:
+        self._tasks = {task.name: task for task in self.data.tasks}
+        self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
+        self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
+        self._metrics: dict[str, float] = {}
+        self._opposed: dict[str, str] = {}
+        self._reported = self._saved = self._started = time.monotonic()
+        self._before = self.state.seconds
+        self._rows_before = self.state.rows
+
+    def run(self, stop_after_epoch: int | None = None) -> None:
+        """Train, and restore the best weights at the end.
+
+        Args:
+            stop_after_epoch: An epoch after which to pause: the state is saved, and a loop that loads it goes on as if there had been no pause.
+        """
+        self.state.optimizer.zero_grad()  # what an earlier backward left belongs to no step of this run
+        with torch.random.fork_rng(devices=()):
+            while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
+                self._epoch()
+                self._save(pausing=self.state.epoch == stop_after_epoch)
+        self.state.restore_best()
+
+    def _epoch(self) -> None:
+        if unfreeze_due(self.state.model, self.options.unfreeze, self.state.epoch + 1):
+            self.state.backward.share(self.state.model.shared_parameters())
+        totals = self.train_epoch()
+        self.state.epoch += 1
+        self._record(totals)
+        self._validate()
+
+    def train_epoch(self) -> EpochTotals:
+        """One pass through the sources."""
+        self.state.model.train()
+        totals = EpochTotals()
+        for number, rows in enumerate(self.sampler.epoch(self.state.epoch, self.seed), start=1):
+            report = self.step({source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()})
+            totals.add(self._history_values(report))
+            self._tell(number, totals.last)
+        return totals
+
+    def step(self, batches: StepBatches) -> Report:
+        """One update: forward, losses, backward, clipping, optimizer, schedule."""
+        state = self.state
+        for callback in state.callbacks:
+            callback.before_step(self, batches)
+        report = self._backward(batches)
+        if self.options.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(state.model.parameters(), self.options.max_grad_norm)
+        state.optimizer.step()
+        state.backward.after_step()
+        state.optimizer.zero_grad()
+        if self.options.scheduler_interval == "step":
+            step_scheduler(state.schedule, state.stopping.best_mean or 0.0)
+        state.step += 1
+        state.rows += sum(len(batch) for batch in batches.values())
+        return report
+
+    def _backward(self, batches: StepBatches) -> Report:
+        """Fill `.grad` from this step's batches, whole or in micro-batches, in one look or in several."""
+        state, parts = self.state, self.options.micro_batches
+        penalty = state.model.architecture.penalty
+        if parts == 1 and not state.backward.asks_again:
+            features: list[Tensor] = []
+            losses = self.losses(batches, head_inputs=features)
+            return state.backward(losses, features=features, penalty=penalty)
+        if state.backward.balancer.batches > 1:
+            parts = state.backward.balancer.batches
+            return state.backward(self._micro_batch_losses, list(enumerate(split_micro_batches(batches, parts))), penalty=penalty)
+        counts = _label_counts(batches) if parts > 1 else None
+        if parts > 1 and not counts:
+            return state.backward({}, penalty=penalty)
+        report = Report({}, {})
+        for numbered in enumerate(split_micro_batches(batches, parts)):
+            latest = self._micro_step(numbered, counts)
+            report = latest if latest.losses else report  # micro-batches after the last label know of no loss
+        return report
+
+    def _micro_step(self, numbered: tuple[int, StepBatches], counts: Mapping[str, int] | None) -> Report:
+        parts, whole = self.options.micro_batches, self.state.model.architecture.penalty
+
+        def penalty() -> Tensor | None:
+            """Of a step in parts, every part takes its part of what the architecture adds beside the balancer."""
+            found = whole()
+            return None if found is None else found / parts
+
+        if self.state.backward.asks_again:
+            return self.state.backward(self._micro_batch_losses, [numbered], penalty=penalty, counts=counts)
+        return self.state.backward(self._micro_batch_losses(numbered), penalty=penalty, counts=counts)
+
+    def _micro_batch_losses(self, numbered: tuple[int, StepBatches]) -> dict[str, Loss]:
+        number, batches = numbered
+        return self.losses(batches, number)
+
+    def losses(
+        self, batches: StepBatches, part: int = 0, head_inputs: list[Tensor] | None = None, precision: Precision | None = None
+    ) -> dict[str, Loss]:
+        """Per task present its loss; every source draws its dropout from a stream of its own, the same whenever a step is asked again."""
+        self.state.model.architecture.forget()
+        losses: dict[str, Loss] = {}
+        for source, batch in batches.items():
+            torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK)
+            for task, loss in compute_losses(self.state.model, self._tasks, batch, precision or self.precision, head_inputs).items():
+                losses[task] = losses[task] + loss if task in losses else loss
+        return losses
+
+    def _history_values(self, report: Report) -> dict[str, dict[str, float]]:
+        """What the history keeps of a step, by name and task, once the losses are known to be numbers."""
+        losses = {task: float(loss) for task, loss in report.losses.items()}
+        total = sum(losses.values())
+        if total - total != 0:  # true of NaN and of infinities
+            self._refuse_non_finite("the loss", losses, self.state.epoch + 1)
+        if report.skipped:
+            self._refuse_non_finite("the gradient", dict.fromkeys(report.dropped, math.nan), self.state.epoch + 1)
+        seen = {} if report.conflicts is None else report.conflicts.by_task()
+        return {"loss": losses, "weight": report.weights, **seen}
+
+    def _refuse_non_finite(self, what: str, values: Mapping[str, float], epoch: int) -> None:
+        for task, value in values.items():
+            if not math.isfinite(value):
+                place = f"task {task!r}, epoch {epoch}, step {self.state.step}"
+                remedy = "Lower the learning rate (lr), clip the gradient (clip), or look for extreme inputs"
+                raise NonFiniteError(f"{what} is no longer a finite number", where=place, found=value, remedy=remedy)
+
+    def _validate(self) -> None:
+        state = self.state
+        outcomes = predict_outcomes(state.model, self.data.tasks, self.data.validation, self.precision)
+        values = self._relative_metrics.values(outcomes)
+        relative = self._relative_metrics.relative(values)
+        self._metrics = {task: next(iter(own.values())) for task, own in values.items()}
+        for task, own in values.items():
+            for name, value in own.items():
+                self._refuse_non_finite("the validation metric", {task: value}, state.epoch)
+                state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
+        state.timeline.append((self._seconds(), sum(relative.values()) / len(relative)))
+        if state.stopping.update(relative):
+            state.keep_best()
+        if self.options.scheduler_interval == "epoch":
+            step_scheduler(state.schedule, sum(relative.values()) / len(relative))
+        state.finished = state.stopping.converged or state.epoch >= self.options.epochs
+        self.memory.sample()
+
+    def _record(self, totals: EpochTotals) -> None:
+        state, means_of = self.state, totals.means()
+        for name, means in means_of.items():
+            state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
+        for name, values in state.model.architecture.sharing().items():
+            state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
+        observed = {name: values for callback in state.callbacks for name, values in callback.after_epoch().items()}
+        for name, values in observed.items():
+            state.history.extend(HistoryRow(state.epoch, state.step, task, "observed", name, value) for task, value in values.items())
+        self._opposed = most_opposed_tasks({**means_of, **observed})
+
+    def _tell(self, number: int, losses: Mapping[str, float]) -> None:
+        now, self.state.seconds = time.monotonic(), self._seconds()
+        if number == self.sampler.steps or now - self._reported >= SECONDS_BETWEEN_REPORTS:
+            self._reported = now
+            self.memory.sample()
+            speed = (self.state.rows - self._rows_before) / max(now - self._started, 1e-9)
+            epoch, epochs = self.state.epoch + 1, self.options.epochs
+            progress = TrainingProgress(
+                epoch, epochs, number, self.sampler.steps, losses, self._metrics, speed, self.state.seconds, self._opposed
+            )
+            self.watch(progress)
+
+    def _seconds(self) -> float:
+        """Spent so far, over all sessions."""
+        return self._before + time.monotonic() - self._started
+
+    def _save(self, *, pausing: bool) -> None:
+        now, self.state.seconds = time.monotonic(), self._seconds()
+        self.state.peak_memory = max(self.state.peak_memory, self.memory.bytes)
+        due = self.state.finished or pausing or now - self._saved >= self.options.checkpoint_seconds
+        if self.checkpoint is not None and due:
+            save_state(self.checkpoint, self.state.state_dict())
+            self._saved = now
+
+
+_SEED_MASK = (1 << 63) - 1
+
+
+@dataclass
+class EpochTotals:
+    """Losses, weights and what else is known of the steps of an epoch, per task."""
+
+    numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def add(self, step: Mapping[str, Mapping[str, float]]) -> None:
+        """Take in a step's numbers, by name and task."""
+        self.last = dict(step["loss"])
+        for name, values in step.items():
+            for task, value in values.items():
+                self.numbers.setdefault(name, {}).setdefault(task, []).append(value)
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """By name and task, the mean over the steps in which the task was present."""
+        return {name: {task: sum(v) / len(v) for task, v in values.items()} for name, values in self.numbers.items()}
+
+
+def _label_counts(batches: StepBatches) -> dict[str, int]:
+    """Labelled units per task, of the tasks that have any."""
+    counts: dict[str, int] = {}
+    for batch in batches.values():
+        for task, count in batch.counts().items():
+            counts[task] = counts.get(task, 0) + count
+    return {task: count for task, count in counts.items() if count}
+
+
+def split_micro_batches(batches: StepBatches, parts: int) -> Iterator[StepBatches]:
+    """Every source's batch cut into as many parts, as even as can be."""
+    cut: dict[str, tuple[Tensor, ...]] = {source: torch.arange(len(batch)).tensor_split(parts) for source, batch in batches.items()}
+    for part in range(parts):
+        yield {source: batches[source].take(rows[part]) for source, rows in cut.items() if len(rows[part])}

@@ -1,0 +1,85 @@
+"""The first phase of ways of sharing that split layers where gradients conflict."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures import MultiTaskModel
+from polytask.training.loop.training_loop import TrainingLoop
+
+
+def split_conflicting_layers(
+    model: MultiTaskModel, stored: Mapping[str, Any], loop_of: Callable[[MultiTaskModel], TrainingLoop]
+) -> Mapping[str, float] | None:
+    """Split the layers of a network whose way of sharing asks for it, before it is trained.
+
+    Args:
+        model: Whose layers are split; its numbers stay as they are.
+        stored: What a run that goes on knows of itself: its choice stands.
+        loop_of: Makes the loop for a copy of the network.
+
+    Returns:
+        Per layer the share of conflicts; None where nothing was to be chosen.
+    """
+    wanted = model.architecture.wants_gradient_conflicts()
+    if wanted is None:
+        return None
+    scores = stored["split"] if "split" in stored else layer_conflict_rates(loop_of(copy.deepcopy(model)))
+    model.spelled = wanted.adopt(scores)
+    return dict(scores)
+
+
+def layer_conflict_rates(loop: TrainingLoop) -> dict[str, float]:
+    """Train a network for as many epochs as its way of sharing asks for, and count conflicts layer by layer.
+
+    Args:
+        loop: Of a copy of the network: it is stepped, and of no use afterwards.
+
+    Returns:
+        Per layer s_k, the share of steps and pairs of tasks with cos(g_i, g_j) < S (Shi et al., ICLR 2023, algorithm 1), over steps
+        in which both tasks have a gradient there.
+    """
+    model = loop.state.model
+    wanted = model.architecture.wants_gradient_conflicts()
+    if wanted is None:
+        return {}
+    counted = {path: [0, 0] for path in wanted.layers}
+    with torch.random.fork_rng(devices=()):
+        for _ in range(wanted.epochs):
+            model.train()
+            for rows in loop.sampler.epoch(loop.state.epoch, loop.seed):
+                batches = {source: loop.data.training[source].rows.take(chosen) for source, chosen in rows.items()}
+                losses = [loss.mean for loss in loop.losses(batches).values()]
+                for path, cosines in _layer_cosines(losses, wanted.layers).items():
+                    counted[path][0] += sum(cosine < wanted.conflict_threshold for cosine in cosines)
+                    counted[path][1] += len(cosines)
+                loop.step(batches)
+            loop.state.epoch += 1
+    return {path: conflicts / max(pairs, 1) for path, (conflicts, pairs) in counted.items()}
+
+
+def _layer_cosines(losses: Sequence[Tensor], layers: Mapping[str, Sequence[nn.Parameter]]) -> dict[str, list[float]]:
+    """Per layer the cosine of every pair of tasks that both have a gradient there."""
+    flat = [parameter for parameters in layers.values() for parameter in parameters if parameter.requires_grad]
+    found = [
+        dict(zip(map(id, flat), torch.autograd.grad(loss, flat, retain_graph=True, allow_unused=True), strict=True)) for loss in losses
+    ]
+    cosines: dict[str, list[float]] = {path: [] for path in layers}
+    for path, parameters in layers.items():
+        rows = [_flat_gradient([own.get(id(parameter)) for parameter in parameters]) for own in found]
+        for first, second in combinations([row for row in rows if row is not None], 2):
+            cosines[path].append(max(-1.0, float(first @ second / (first.norm() * second.norm()))))
+    return cosines
+
+
+def _flat_gradient(gradients: Sequence[Tensor | None]) -> Tensor | None:
+    """A task's gradient in a layer, in float64; None where there is none, or it is zero."""
+    parts = [gradient.flatten().double() for gradient in gradients if gradient is not None]
+    row = torch.cat(parts) if parts and len(parts) == len(gradients) else None
+    return row if row is not None and bool(row.any()) else None

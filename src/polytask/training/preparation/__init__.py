@@ -1,0 +1,1 @@
+"""From sources to prepared data and a default network."""

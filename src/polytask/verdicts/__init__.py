@@ -1,0 +1,1 @@
+"""Decide whether a difference between two ways of training is real."""

@@ -1,0 +1,284 @@
+"""Reading a frame of predictions: the same seeds and test units for every arm, or a line that says what differs.
+
+Usually every seed predicts the same test units. In cross-validation they have test units of their own: seeds with the same ones are
+one split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from polytask.errors import ConfigError, DataError
+from polytask.registry import find, load, names
+from polytask.registry.suggestion import nearest
+from polytask.tasks.base import LabelType, Task
+from polytask.tasks.label_facts import LabelFacts, suggested_kind
+from polytask.tasks.metric import Runs
+from polytask.tasks.prediction_columns import numbers_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Floats = NDArray[np.float64]
+
+REQUIRED_COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
+
+
+@dataclass(frozen=True)
+class SplitPredictions:
+    """The test units that some seeds have in common, and what every arm predicted for them.
+
+    Attributes:
+        targets: (n,) class codes or values.
+        runs: Per arm (S, n) predictions in the same coding.
+        units: (n,) codes of the test units, shared by all tasks.
+        groups: (n,) codes of what several units belong to (a customer, say); None where each stands alone.
+    """
+
+    targets: Array
+    runs: Mapping[str, Runs]
+    units: Array
+    groups: Array | None
+
+
+@dataclass(frozen=True)
+class TaskPredictions:
+    """What every arm predicted for one task.
+
+    Attributes:
+        name: The task.
+        kind: The class of its kind, or the task itself where that is known.
+        splits: One with all seeds, or several; the same for all tasks.
+    """
+
+    name: str
+    kind: type[Task] | Task
+    splits: tuple[SplitPredictions, ...]
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """A checked frame: every arm with the same seeds, and the same units in each."""
+
+    arms: tuple[str, ...]
+    seeds: tuple[int | str, ...]
+    units: int
+    tasks: tuple[TaskPredictions, ...]
+
+
+def read_predictions(
+    frame: pd.DataFrame,
+    kinds: Mapping[str, str | Task] | None = None,
+    classes: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    resampled: bool = False,
+) -> PredictionTable:
+    """Check a frame of predictions and turn it into arrays; the order of its rows does not matter.
+
+    Args:
+        frame: Columns `REQUIRED_COLUMNS`; optionally `probability` (given to the true label), `split` (only "test" is read),
+            `group` (units of one group count as one) and `kind` (of the row's task).
+        kinds: Per task its kind, or the task itself; what is given neither here nor in the column `kind` is inferred.
+        classes: Per task with classes all of them in order, which are then coded from 0; others are coded in the order of their names.
+        resampled: Seeds have test units of their own.
+
+    Raises:
+        DataError: A column is missing or has gaps, rows are doubled, arms differ in their seeds or units, numbers are not finite, a
+            label is none of the classes.
+        ConfigError: A kind that does not exist, an ordinal task without classes, classes of a kind that has none.
+    """
+    frame = _checked_frame(frame)
+    arms, seeds, tasks, units = (_codes(frame[column]) for column in ("arm", "seed", "task", "unit"))
+    order = np.lexsort((units[0], seeds[0], arms[0], tasks[0]))
+    keys = np.stack([tasks[0], arms[0], seeds[0], units[0]])[:, order]
+    _reject_duplicates(keys, (tasks[1], arms[1], seeds[1], units[1]))
+    frame = frame.take(order)
+    found, split_of_seed = [], _splits(keys, len(seeds[1]), resampled)
+    for code, name in enumerate(tasks[1]):
+        rows = slice(*np.searchsorted(keys[0], [code, code + 1]))
+        _reject_missing_units(str(name), keys[1:, rows], (arms[1], seeds[1], units[1]), resampled)
+        places = (split_of_seed[keys[2, rows]], keys[3, rows])
+        found.append(_task(str(name), frame.iloc[rows], places, [str(arm) for arm in arms[1]], kinds or {}, classes or {}))
+    _reject_unknown_tasks([task.name for task in found], {"kinds": kinds or {}, "classes": classes or {}})
+    labels = tuple(seed if isinstance(seed, str) else int(seed) for seed in seeds[1].tolist())
+    return PredictionTable(tuple(str(arm) for arm in arms[1]), labels, len(units[1]), tuple(found))
+
+
+def _checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    for column in REQUIRED_COLUMNS:
+        if column not in frame:
+            found = ", ".join(map(str, frame.columns))
+            raise DataError("this column is missing", where=f"predictions, column {column!r}", found=found)
+    if "split" in frame:
+        frame = frame[frame["split"] == "test"]
+    if frame.empty:
+        raise DataError("there are no test predictions", where="predictions", found="0 rows")
+    for column in REQUIRED_COLUMNS:
+        gaps = int(frame[column].isna().sum())
+        if gaps:
+            remedy = "Leave out units without a label" if column == "target" else ""
+            raise DataError("every row needs an entry", where=f"predictions, column {column!r}", found=f"{gaps} gaps", remedy=remedy)
+    return frame
+
+
+def _codes(column: pd.Series[Any]) -> tuple[Array, Array]:
+    """Codes in sorted order, and what they stand for."""
+    codes, labels = pd.factorize(column.to_numpy(), sort=True)
+    return codes, np.asarray(labels)
+
+
+def _reject_duplicates(keys: Array, labels: tuple[Array, ...]) -> None:
+    doubled = (np.diff(keys, axis=1) == 0).all(axis=0)
+    if doubled.any():
+        task, arm, seed, unit = (names[code] for names, code in zip(labels, keys[:, doubled.argmax()], strict=True))
+        where = f"predictions, task {task!s}, arm {arm!s}, seed {seed!s}, unit {unit!s}"
+        raise DataError("one prediction per arm, seed, task and unit", where=where, found=f"{int(doubled.sum())} doubled rows")
+
+
+def _splits(keys: Array, seeds: int, resampled: bool) -> Array:
+    """(S,) the split that every seed belongs to, numbered in the order of the seeds."""
+    if not resampled:
+        return np.zeros(seeds, dtype=np.int64)
+    pairs, known = keys[0] * (int(keys[3].max()) + 1) + keys[3], dict[bytes, int]()
+    splits = [known.setdefault(np.unique(pairs[keys[2] == seed]).tobytes(), len(known)) for seed in range(seeds)]
+    if len(known) == 1 < seeds:
+        what, remedy = (
+            "all seeds have the same test units, so they are no splits",
+            "Leave out train_units, or let every row be a unit of its own",
+        )
+        raise DataError(what, where="predictions, column 'unit'", found=f"{seeds} seeds", remedy=remedy)
+    return np.array(splits)
+
+
+def _reject_missing_units(task: str, keys: Array, labels: tuple[Array, Array, Array], resampled: bool) -> None:
+    """Every arm must have predicted the same units with the same seeds: what is missing first is named."""
+    units = np.unique(keys[2])
+    present: Array = np.zeros((len(labels[0]), len(labels[1]), len(units)), dtype=bool)
+    present[keys[0], keys[1], np.searchsorted(units, keys[2])] = True
+    if present.all():
+        return
+    everything: Array = np.ones(present.shape[1:], dtype=bool)
+    own: Array = np.asarray(present.any(axis=0))
+    own[~own.any(axis=1)] = True  # a seed that has nothing lacks everything
+    if not resampled and (present == own).all():
+        found = f"{int(own.sum(axis=1).min())} to {int(own.sum(axis=1).max())} of {len(units)} units in a seed"
+        remedy = "If seeds are splits of cross-validation, give train_units, the number of units that one trains on"
+        raise DataError("test units differ from seed to seed", where=f"predictions, task {task}", found=found, remedy=remedy)
+    wanted = own if resampled else everything
+    if (present == wanted).all():
+        return
+    arm, seed, unit = np.argwhere(wanted & ~present)[0]
+    place = f"predictions, task {task}, arm {labels[0][arm]!s}, seed {labels[1][seed]!s}"
+    missing = f"{int((wanted[seed] & ~present[arm, seed]).sum())} of {int(wanted[seed].sum())} units missing"
+    what = "every arm needs the same seeds and the same test units"
+    raise DataError(what, where=place, found=f"{missing}, unit {labels[2][units[unit]]!s} first")
+
+
+def _reject_unknown_tasks(tasks: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:
+    for option, values in options.items():
+        if set(values) - set(tasks):
+            raise ConfigError("there are no predictions for this task", where=f"{option}[{min(set(values) - set(tasks))!r}]")
+
+
+def _task(
+    name: str,
+    frame: pd.DataFrame,
+    keys: tuple[Array, Array],
+    arms: Sequence[str],
+    kinds: Mapping[str, str | Task],
+    classes: Mapping[str, Sequence[Any]],
+) -> TaskPredictions:
+    """From the rows of a task, sorted by arm, seed and unit, with the codes of their splits and units."""
+    kind = _kind(name, frame, kinds.get(name))
+    targets, predictions = kind.read_predictions(name, frame, _classes(name, kind, classes.get(name)))
+    _reject_disagreement(name, "target", targets, keys[1])
+    columns = {"target": targets, "prediction": predictions, "unit": keys[1]}
+    if "group" in frame:
+        columns["group"] = _groups(name, frame, keys[1])
+    if "probability" in frame:
+        columns["probability"] = _probabilities(name, frame)
+    return TaskPredictions(name, kind, tuple(_split(columns, keys[0] == code, arms) for code in range(int(keys[0].max()) + 1)))
+
+
+def _split(columns: Mapping[str, Array], rows: Array, arms: Sequence[str]) -> SplitPredictions:
+    shape = (len(arms), -1, len(np.unique(columns["unit"][rows])))
+    of_arms = {column: values[rows].reshape(shape) for column, values in columns.items()}
+    of_units = {column: values[0, 0] for column, values in of_arms.items()}
+    given = of_arms.get("probability", [None] * len(arms))
+    runs = {arm: Runs(*pair) for arm, pair in zip(arms, zip(of_arms["prediction"], given, strict=True), strict=True)}
+    return SplitPredictions(of_units["target"], runs, of_units["unit"], of_units.get("group"))
+
+
+def _kind(task: str, frame: pd.DataFrame, given: str | Task | None) -> type[Task] | Task:
+    """What was given, what the table says, or else what targets and predictions look like."""
+    if isinstance(given, Task):
+        return given
+    name = given or _kind_in(task, frame) or _inferred_kind(task, frame)
+    if name not in names("task kind"):
+        raise ConfigError("unknown task kind", where=f"task {task}", found=name, remedy=nearest(name, names("task kind")))
+    kind: type[Task] = load(find("task kind", name))
+    return kind
+
+
+def _kind_in(task: str, frame: pd.DataFrame) -> str | None:
+    found = frame["kind"].unique().tolist() if "kind" in frame else [None]
+    if len(found) > 1:
+        raise DataError("a task is of one kind", where=f"predictions, task {task}, column 'kind'", found=", ".join(map(str, found)))
+    return None if pd.isna(found[0]) else str(found[0])
+
+
+def _inferred_kind(task: str, frame: pd.DataFrame) -> str:
+    """Fractions are taken for numbers, and whole numbers for codes of classes, however many there are."""
+    targets, predictions, distinct = numbers_in(frame["target"]), numbers_in(frame["prediction"]), frame["target"].nunique()
+    of_numbers = suggested_kind(LabelFacts(distinct, numeric=True))
+    if np.isfinite(targets).all() and _fractional(targets):
+        return of_numbers
+    if np.isfinite(targets).all() and _fractional(predictions):
+        what = "targets are whole numbers and predictions are not, so the kind of task is in doubt"
+        raise DataError(what, where=f"predictions, task {task}", remedy=f"Give kinds={{{task!r}: {of_numbers!r}}}, or predict classes")
+    return suggested_kind(LabelFacts(distinct))
+
+
+def _classes(task: str, kind: type[Task] | Task, given: Sequence[Any] | None) -> Sequence[Any] | None:
+    """The classes in order, as they were given or as the task has them."""
+    if given is not None and kind.label_type is not LabelType.CLASS:
+        raise ConfigError("this kind of task has no classes", where=f"classes[{task!r}]", found=kind.kind)
+    return kind.classes_in_order() if given is None and isinstance(kind, Task) else given
+
+
+def _fractional(values: Floats) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool((finite != np.round(finite)).any())
+
+
+def _reject_disagreement(task: str, column: str, values: Array, units: Array) -> None:
+    _, first, codes = np.unique(units, return_index=True, return_inverse=True)
+    differs = values != values[first][codes]
+    if differs.any():
+        found = f"{len(np.unique(units[differs]))} units with several"
+        what, where = "a test unit has one value, whatever the arm and seed", f"predictions, task {task}, column {column!r}"
+        raise DataError(what, where=where, found=found)
+
+
+def _groups(task: str, frame: pd.DataFrame, units: Array) -> Array:
+    codes, _ = _codes(frame["group"])
+    if (codes < 0).any():
+        raise DataError("every row needs an entry", where="predictions, column 'group'", found=f"{int((codes < 0).sum())} gaps")
+    _reject_disagreement(task, "group", codes, units)
+    return codes
+
+
+def _probabilities(task: str, frame: pd.DataFrame) -> Floats:
+    """As they are, NaN for tasks without any; they are checked if a metric asks for them."""
+    values = numbers_in(frame["probability"])
+    if frame["probability"].notna().any() and not ((values >= 0) & (values <= 1)).all():
+        found = frame["probability"].iloc[int((~((values >= 0) & (values <= 1))).argmax())]
+        raise DataError("a probability lies between 0 and 1", where=f"predictions, task {task}, column 'probability'", found=found)
+    return values

@@ -1,0 +1,333 @@
+"""One row per balancer, and the steps on which every row is tried: a row here buys a method the whole battery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from polytask.balancing import Balancer, MatrixStatistic, Weights, answer_to_direction
+from polytask.balancing.factory import balancer_named
+from polytask.registry.parsing import parse_balancer
+
+NAMES = tuple(f"t{number}" for number in range(40))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one balancer promises.
+
+    Attributes:
+        spelled: As users write it.
+        degree: k in A(cJ) = c^k A(J), for the first step and unchanged losses; None where the method's own step sizes have units.
+        zero_row: The direction beside a zero row: "parallel" to that without it, "stops" (it is 0), or "felt" (nothing is promised).
+        own_scale: Whether T equal tasks give something else than their plain sum.
+        anonymous: Whether the first step does not depend on the tasks' names.
+        random: Whether the direction is drawn.
+        weighed: Whether the answer is a weight per task.
+        non_conflicting: Whether no task is opposed, where that is proved.
+        scale_free: Whether multiplying one task's loss and gradient by a number leaves the direction as it is, up to its length.
+        undetermined: Steps on which round-off decides: the method's own problem has several solutions there that give several
+            directions, is conditioned so badly that the Gramian does not hold its solution, or is descended in steps that multiply
+            round-off.
+        residual: How far the weights (T,) of a direction are from what the method's paper defines, given G.
+        where: On which steps that is defined: wherever it is "solved", for "independent" unit rows, or for rows that are
+            "conditioned" well as they are.
+    """
+
+    spelled: str
+    degree: float | None = 1.0
+    zero_row: str = "parallel"
+    own_scale: bool = False
+    anonymous: bool = True
+    random: bool = False
+    weighed: bool = True
+    non_conflicting: bool = False
+    scale_free: bool = False
+    undetermined: tuple[str, ...] = ()
+    residual: Callable[[np.ndarray, np.ndarray], float] | None = None
+    where: str = "solved"
+
+    @property
+    def name(self) -> str:
+        """The last name of what is written: the balancer without its wrappers."""
+        return parse_balancer(self.spelled)[0].rpartition(":")[2]
+
+    def make(self, tasks: Sequence[str] = NAMES) -> Balancer:
+        """A fresh one for these tasks."""
+        name, options = parse_balancer(self.spelled)
+        return balancer_named(name, options, {task: 0.5 + 0.25 * (int(task[1:]) % 4) for task in tasks})
+
+
+def nearest_point(G: np.ndarray, w: np.ndarray) -> float:
+    """g_t · d ≥ ‖d‖² for all t is necessary and sufficient for the least norm on the simplex: how much is missing, relative to
+    what may be rounded."""
+    shares = w / len(w)
+    products = G @ shares
+    gap = (shares @ products - products).max() / G.diagonal().max()
+    return float(max(gap, -shares.min(), abs(shares.sum() - 1)))
+
+
+def bargain(G: np.ndarray, w: np.ndarray) -> float:
+    """Nash: w_t (G w)_t = 1 for all t."""
+    return float(abs(w * (G @ w) - 1).max())
+
+
+def potential_delay(G: np.ndarray, w: np.ndarray) -> float:
+    """FairGrad with α = 2: √w_t (G w)_t = 1 for all t."""
+    return float(abs(np.sqrt(w) * (G @ w) - 1).max())
+
+
+def same_projections(G: np.ndarray, w: np.ndarray) -> float:
+    """IMTL-G: d · g_t / ‖g_t‖ is the same for all t."""
+    projections = G @ w / np.sqrt(G.diagonal())
+    return float(np.ptp(projections) / max(np.sqrt(w @ G @ w), 1e-300))
+
+
+def same_cosines(G: np.ndarray, w: np.ndarray) -> float:
+    """ConFIG: the same cosine to all, and the length of all projections together."""
+    lengths = np.sqrt(G.diagonal())
+    cosines = G @ w / lengths / np.sqrt(w @ G @ w)
+    return float(max(np.ptp(cosines), abs(np.sqrt(w @ G @ w) - cosines @ lengths) / lengths.sum()))
+
+
+def projected_sum(G: np.ndarray, w: np.ndarray) -> float:
+    """DualProj: v = w − 1 ≥ 0 with G w ≥ 0 and v · G w = 0: the conditions of the nearest point of the cone to the sum."""
+    v, products, size = w - 1, G @ w, G.diagonal().max()
+    return float(max(-v.min(), -products.min() / size, abs(v @ products) / size / len(w) ** 2))
+
+
+def made_orthogonal(G: np.ndarray, w: np.ndarray) -> float:
+    """Aligned-MTL: along every principal axis of J, d is as long as the plain sum would be if all axes had the length of the shortest."""
+    values, vectors = np.linalg.eigh(G)
+    return float(abs(vectors.T @ w * np.sqrt(values) - np.sqrt(values[0]) * vectors.sum(0)).max() / np.sqrt(values[-1]))
+
+
+PREFERRED = ", ".join(f"'{task}': {1 + int(task[1:]) % 3}" for task in NAMES)
+
+ROWS = (
+    Row("equal"),
+    Row("fixed", anonymous=False, own_scale=True),
+    Row("random", random=True),
+    Row("random(distribution=dirichlet)", random=True),
+    Row("uncertainty", own_scale=True),
+    Row("dwa"),
+    Row("gls", own_scale=True, scale_free=True),
+    Row("imtl-l"),
+    Row("log", own_scale=True, scale_free=True),
+    Row("stch", own_scale=True, scale_free=True),
+    Row("smooth-tchebycheff", zero_row="felt", own_scale=True, anonymous=False),
+    Row("famo", scale_free=True),
+    Row("gradnorm"),
+    Row("gradnorm(of=shared)"),
+    Row("mgda", zero_row="stops", non_conflicting=True, residual=nearest_point),
+    Row("mgda(drop_zero=true)"),
+    Row("mgda(normalisation=l2)", zero_row="stops", undetermined=("rank 2",)),
+    Row("mgda(normalisation=loss)", zero_row="stops"),
+    Row("mgda(normalisation=loss+)", zero_row="stops"),
+    Row("pcgrad", random=True),
+    Row("gradvac", random=True),
+    Row("gradvac(groups=matrix)", random=True, weighed=False),
+    Row("graddrop", random=True, weighed=False),
+    Row("graddrop(at=parameters)", random=True, weighed=False),
+    Row("imtl-g", undetermined=("nearly parallel",), residual=same_projections, where="independent"),
+    Row("imtl", undetermined=("nearly parallel",)),
+    Row("cagrad", zero_row="stops", own_scale=True),
+    Row("cagrad(c=1.5, rescale=0)", zero_row="stops", own_scale=True, non_conflicting=True),
+    Row("nash-mtl", degree=0.0, zero_row="stops", own_scale=True, non_conflicting=True, scale_free=True, residual=bargain),
+    Row("fairgrad", degree=0.0, zero_row="stops", own_scale=True, non_conflicting=True, scale_free=True, residual=bargain),
+    Row("fairgrad(alpha=2)", degree=-1 / 3, zero_row="stops", own_scale=True, non_conflicting=True, residual=potential_delay),
+    Row("aligned-mtl", residual=made_orthogonal, where="conditioned"),
+    Row("aligned-mtl(scale_mode=rmse)", undetermined=("many lengths",)),
+    Row("aligned-mtl(scale_mode=median)", undetermined=("many lengths",)),
+    Row("upgrad", non_conflicting=True),
+    Row("dual-proj", non_conflicting=True, residual=projected_sum),
+    Row("conflict-free", undetermined=("nearly parallel",), scale_free=True, residual=same_cosines, where="independent"),
+    Row("moco", degree=None, zero_row="felt", weighed=False),
+    Row("modo", degree=None),
+    Row("sdmgrad", zero_row="felt", undetermined=("opposed", "stationary")),
+    Row("excess-mtl"),
+    Row("db-mtl", own_scale=True, weighed=False, scale_free=True),
+    Row("db-mtl(beta=0)", own_scale=True, scale_free=True),
+    Row("momentum-conflict-free", degree=None, zero_row="felt", own_scale=True, anonymous=False, weighed=False),
+    Row("metabalance", anonymous=False, weighed=False),
+    Row("auto-lambda", degree=None, own_scale=True),
+    Row("moml", zero_row="felt"),
+    Row("smoothed:cagrad", zero_row="stops", own_scale=True),
+    Row("clipped:uncertainty", own_scale=True),
+    Row("refreshed(every=2):upgrad", non_conflicting=True),
+    Row(f"preferred(preference={{{PREFERRED}}}):mgda", zero_row="stops", anonymous=False),
+    Row("per-group(groups=matrix):pcgrad", random=True, weighed=False),
+)
+
+
+class Plane:
+    """Losses that are planes, seen through a Jacobian: L(θ + v) = L + J v, on every batch."""
+
+    def __init__(self, matrix: Tensor, losses: Tensor) -> None:
+        self._matrix, self._losses = matrix, losses
+
+    def losses(self, batch: int, offset: Tensor | None = None) -> Tensor:
+        """L + J v."""
+        return self._losses if offset is None else self._losses + (self._matrix @ offset).double()
+
+    def gradient(self, batch: int, weights: Tensor, offset: Tensor | None = None) -> Tensor:
+        """Jᵀ w."""
+        return weights.to(self._matrix) @ self._matrix
+
+    def jacobian(self, batch: int, offset: Tensor | None = None) -> Tensor:
+        """J."""
+        return self._matrix
+
+
+@dataclass(frozen=True)
+class Case:
+    """A step of known structure.
+
+    Attributes:
+        kind: What is known of the rows.
+        matrix: (T, P) float64.
+        losses: (T,) all above 0.
+        scale: What the rows were multiplied with.
+    """
+
+    kind: str
+    matrix: Tensor
+    losses: Tensor
+    scale: float = 1.0
+    names: tuple[str, ...] = field(default=())
+
+    @property
+    def tasks(self) -> int:
+        """T."""
+        return len(self.matrix)
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """(T,) of the rows."""
+        return self.matrix.norm(dim=1)
+
+    @cached_property
+    def size(self) -> float:
+        """Σ ‖g_t‖."""
+        return float(self.lengths.sum())
+
+    def meets(self, where: str) -> bool:
+        """Whether a residual is defined here."""
+        if where == "solved":
+            return bool(self.lengths.any())
+        rows = self.matrix / self.lengths[:, None] if where == "independent" and bool(self.lengths.all()) else self.matrix / self.scale
+        if self.tasks > rows.shape[1] or not bool(self.lengths.all()):
+            return False
+        values = torch.linalg.svdvals(rows)
+        return float(values[-1]) > 1e-4 * float(values[0])
+
+    @cached_property
+    def statistic(self) -> MatrixStatistic:
+        """What a balancer sees."""
+        size = self.matrix.shape[1]
+        names = self.names or NAMES[: self.tasks]
+        sizes = (size // 2, size - size // 2) if size > 1 else ()
+        return MatrixStatistic(self.matrix, self.losses, names, sizes=sizes, oracle=Plane(self.matrix, self.losses))
+
+    def times(self, factor: float) -> Case:
+        """All rows multiplied."""
+        return replace(self, matrix=self.matrix * factor, scale=self.scale * factor)
+
+
+def _kinds(tasks: int, size: int, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    random = normal(tasks, size)
+    yield "random", random
+    yield "conflict-free", random.abs()
+    yield "orthogonal", torch.linalg.qr(random.T).Q.T * torch.rand(tasks, 1, generator=generator, dtype=torch.float64).add(0.5)
+    yield "identical", random[:1].repeat(tasks, 1)
+    yield "many lengths", random * torch.logspace(-3, 3, tasks, dtype=torch.float64)[:, None]
+    if tasks > 1:
+        yield "rank 2", normal(tasks, 2) @ normal(2, size)
+        yield "nearly parallel", random[:1] + 1e-3 * random
+        yield "zero row", torch.cat([random[:-1], torch.zeros(1, size, dtype=torch.float64)])
+        yield "stationary", torch.cat([random[:-1], -random[:-1].mean(0, keepdim=True)])
+        yield "opposed", torch.cat([random[:1] * (-1.0) ** number for number in range(tasks)])
+        yield "a crowd and one", torch.cat([random[:1] + 0.1 * random[1:], -random[:1] + 0.5 * normal(1, size)])
+    yield "all zero", torch.zeros(tasks, size, dtype=torch.float64)
+
+
+def _cases() -> tuple[Case, ...]:
+    generator = torch.Generator().manual_seed(5)
+    found = []
+    for tasks in (1, 2, 3, 10, 40):
+        losses = torch.rand(tasks, generator=generator, dtype=torch.float64) + 0.5
+        for kind, matrix in _kinds(tasks, max(tasks + 3, 6), generator):
+            found += [Case(kind, matrix * scale, losses, scale) for scale in (1e-12, 1.0, 1e12)]
+    return tuple(found)
+
+
+CASES = _cases()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for a row runs for every row."""
+    if "row" in metafunc.fixturenames:
+        metafunc.parametrize("row", ROWS, ids=[row.spelled.replace(PREFERRED, "…") for row in ROWS])
+
+
+@pytest.fixture(scope="session")
+def rows() -> tuple[Row, ...]:
+    """The table."""
+    return ROWS
+
+
+@pytest.fixture(scope="session", params=[3, pytest.param(40, marks=pytest.mark.slow)], ids=lambda most: f"up to {most} tasks")
+def cases(request: pytest.FixtureRequest) -> tuple[Case, ...]:
+    """Steps of known structure: of up to so many tasks."""
+    return tuple(case for case in CASES if case.tasks <= request.param)
+
+
+@pytest.fixture(scope="session")
+def plain_cases(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Those of scale 1."""
+    return tuple(case for case in cases if case.scale == 1.0)
+
+
+@pytest.fixture(scope="session")
+def steps() -> Callable[..., MatrixStatistic]:
+    """Random steps by their number, with any tasks present."""
+
+    def step(number: int, tasks: Sequence[str] = NAMES[:3], scale: float = 1.0) -> MatrixStatistic:
+        generator = torch.Generator().manual_seed(number)
+        matrix = torch.randn(len(NAMES), 6, generator=generator, dtype=torch.float64)[[int(task[1:]) for task in tasks]]
+        losses = torch.rand(len(NAMES), generator=generator, dtype=torch.float64)[[int(task[1:]) for task in tasks]] * scale + 1e-3 * scale
+        found = Case("random", matrix * scale, losses, names=tuple(tasks)).statistic
+        return replace(found, step=number)
+
+    return step
+
+
+@pytest.fixture(scope="session")
+def asked() -> Callable[[Balancer, MatrixStatistic], Any]:
+    """A whole step of a balancer: what it answers, and the direction."""
+
+    def ask(balancer: Balancer, statistic: MatrixStatistic) -> Any:
+        needs = balancer.needs()
+        only = getattr(needs, "tasks", None)
+        seen = statistic
+        if only is not None:
+            kept = [number for number, name in enumerate(statistic.names) if name in only]
+            seen = replace(statistic, matrix=statistic.matrix[kept])
+        answer = balancer.weigh(seen)
+        direction = answer_to_direction(answer, statistic) if isinstance(answer, Weights) else answer_to_direction(answer, seen)
+        balancer.update_state(statistic)
+        if balancer.uses_after_step:
+            balancer.after_step(statistic.names, statistic.losses, statistic.losses * 0.9)
+        return answer, direction
+
+    return ask

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from polytask.errors import DataError
+from polytask.report.contents.run_schema import (
+    ArmRecord,
+    CostFile,
+    SettleRecord,
+    VerdictFile,
+    chosen_arm_sentence,
+    openings_sentence,
+    parse_section,
+    sample_size_lines,
+)
+
+
+def test_every_key_may_be_missing() -> None:
+    assert parse_section(VerdictFile, {}, "verdict.json").arm_names == ("single",)
+    assert parse_section(CostFile, {}, "cost.json").arms == {}
+
+
+def test_arms_are_listed_from_the_baseline_on(run_kind: Any, verdict_content: Any) -> None:
+    assert parse_section(VerdictFile, verdict_content(run_kind()), "verdict.json").arm_names == ("single", "equal", "uncertainty")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], "text", None, {"tasks": []}, {"tasks": {"t": 1}}, {"tasks": {"t": {"single": {"mean": "many"}}}}, {"seeds": 3},
+     {"warnings": {"a": 1}}, {"tasks": {"t": {"arms": {"a\nb": {"ci95": [1]}}}}}, {"recommendation": {"groups": "all"}}],
+)  # fmt: skip
+def test_a_wrong_kind_of_entry_is_one_line(content: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        parse_section(VerdictFile, content, "verdict.json")
+    assert str(caught.value).startswith("verdict.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_would_settle_it_is_said_only_where_it_is_unclear() -> None:
+    settle = SettleRecord(seeds=9, rows=12_000, smallest_effect=0.004)
+    assert sample_size_lines("accuracy", ArmRecord(verdict="helps", settle=settle)) == ()
+    assert sample_size_lines("accuracy", ArmRecord(verdict="unclear")) == ()
+    assert sample_size_lines("rmse", ArmRecord(verdict="unclear", settle=SettleRecord(smallest_effect=0.5))) == (
+        "neither more seeds nor more test rows would settle it", "could have seen ± 0.50",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("times", "said"), [(1, "once"), (3, "3 times"), (None, "unknown")])
+def test_openings_are_said(times: int | None, said: str) -> None:
+    assert said in openings_sentence(VerdictFile(test_openings=times))
+
+
+def test_a_choice_is_explained_where_other_arms_stand_alone(run_kind: Any, verdict_content: Any) -> None:
+    assert chosen_arm_sentence(parse_section(VerdictFile, verdict_content(run_kind()), "")).startswith(
+        "uncertainty was chosen on validation data"
+    )
+    assert chosen_arm_sentence(parse_section(VerdictFile, verdict_content(run_kind(arms=("equal",))), "")) == ""

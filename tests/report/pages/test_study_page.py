@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polytask.errors import StorageError
+from polytask.report import write_report
+from polytask.report.sanitize import clean_text
+
+VOID = {"meta", "img"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: the tags with the names of their attributes, and the text."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.structure: list[tuple[str, ...]] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text: list[str] = []
+        self.feed(content)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.structure.append((tag, *sorted(name for name, _ in attrs)))
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.structure.append((f"/{tag}",))
+
+    def handle_comment(self, data: str) -> None:
+        self.structure.append(("comment", data))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def page_of(folder: Path) -> Page:
+    return Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+def test_the_recommendation_comes_first(make_run: Any) -> None:
+    page = write_report(make_run()).read_text(encoding="utf-8")
+    assert "<h1>Train digit and garment separately.</h1>" in page
+    assert page.index("<h1>") < page.index('class="word')
+    assert "<title>Train digit and garment separately.: Train digit and garment separately.</title>" in page
+
+
+def test_the_verdict_is_told_in_numbers_and_words(make_run: Any) -> None:
+    text = " ".join("".join(page_of(make_run()).text).split())
+    for said in ("95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "the same means within ± 0.95 points", "rmse"):
+        assert said.lower() in text.lower()
+    assert "The test data were opened once." in text
+    assert "Train digit and garment separately. (note)" in text
+    assert "Warning: Train digit and garment separately. (warning)" in text
+    assert "0.50 ×" in text
+
+
+def test_what_is_unclear_says_what_would_settle_it(make_run: Any, run_kind: Any) -> None:
+    text = "".join(page_of(make_run(run_kind(arms=("a", "b", "c", "d")))).text)
+    assert "about 9 seeds or 12,000 test rows would settle it" in text
+    assert "could have seen ± 0.40 points" in text
+
+
+def test_a_repeat_gives_the_same_bytes(make_run: Any) -> None:
+    folder = make_run()
+    first = write_report(folder).read_bytes()
+    assert write_report(folder).read_bytes() == first
+    assert write_report(make_run(name="elsewhere")).read_bytes() == first
+
+
+def test_nothing_is_fetched(make_run: Any) -> None:
+    page = page_of(make_run())
+    assert {value.split(",")[0] for _, name, value in page.attributes if name == "src"} <= {"data:image/svg+xml;base64"}
+    assert not {name for _, name, _ in page.attributes} & {"href", "style", "srcset", "action", "data", "background", "poster"}
+    assert not {tag for tag, *_ in page.structure} & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    content = write_report(make_run(name="again")).read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\(", content)
+
+
+def test_images_fetch_nothing_either(make_run: Any) -> None:
+    pytest.importorskip("vl_convert")
+    images = [value for _, name, value in page_of(make_run()).attributes if name == "src"]
+    assert len(images) == 3 + 2 * 3 + 3
+    for image in images:
+        drawn = base64.b64decode(image.partition(",")[2]).decode()
+        assert set(re.findall(r"https?://[^\"]*", drawn)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+        assert "href" not in drawn
+
+
+def test_the_policy_allows_this_style_sheet_and_nothing_else(make_run: Any) -> None:
+    content = write_report(make_run()).read_text(encoding="utf-8")
+    style = content.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = next(value for tag, name, value in Page(content).attributes if (tag, name) == ("meta", "content") and "default-src" in value)
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def test_tags_are_closed(make_run: Any) -> None:
+    open_tags: list[str] = []
+    for tag, *_ in page_of(make_run()).structure:
+        if tag.startswith("/"):
+            assert open_tags.pop() == tag[1:]
+        elif tag not in VOID and not tag.startswith("!"):
+            open_tags.append(tag)
+    assert open_tags == []
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_without_charts_the_page_says_how_to_get_them_and_shows_tables(make_run: Any) -> None:
+    page = page_of(make_run())
+    assert "pip install 'polytask[charts]'" in "".join(page.text)
+    assert ("details", "open") in page.structure
+    assert "img" not in {tag for tag, *_ in page.structure}
+
+
+def test_with_charts_the_same_numbers_stand_in_tables(make_run: Any) -> None:
+    pytest.importorskip("vl_convert")
+    page = page_of(make_run())
+    assert "pip install" not in "".join(page.text)
+    assert ("details",) in page.structure
+    assert "75.0 %" in page.text  # epoch 2: 1 - 0.5 / 2
+    assert "90.0 % (1)" in page.text  # epoch 5: one seed left
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_many_classes_become_a_list_of_confusions(make_run: Any, run_kind: Any) -> None:
+    text = "".join(page_of(make_run(run_kind(labels=tuple(f"class {place:02}" for place in range(40))))).text)
+    assert "40 classes; the most frequent confusions:" in text
+
+
+@pytest.mark.usefixtures("no_charts")
+@pytest.mark.parametrize("place", ["tasks", "arms", "labels", "files"])
+def test_fifty_hostile_names_are_only_text(make_run: Any, run_kind: Any, payloads: tuple[str, ...], place: str) -> None:
+    assert len(payloads) == len(set(payloads)) == 50
+    if place == "files":
+        payloads = tuple(f"x{payload}".replace("/", "|").replace("\0", "") for payload in payloads)
+    for part in (payloads[:25], payloads[25:]):
+        tame = page_of(
+            make_run(run_kind(**{place: tuple(f"name {number:02}" for number in range(25))}), f"tame {part[0][:5]!r}".replace("/", ""))
+        )
+        hostile = page_of(make_run(run_kind(**{place: part}), f"hostile {part[0][:5]!r}".replace("/", "")))
+        assert hostile.structure == tame.structure
+        text = "".join(hostile.text)
+        for payload in part:
+            assert clean_text(payload) in text
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_hostile_sentences_and_settings_are_only_text(make_run: Any, run_kind: Any, payloads: tuple[str, ...]) -> None:
+    tame = page_of(make_run(run_kind(text="tame", tasks=("digit",), arms=("equal",), labels=("0", "1"))))
+    for number, payload in enumerate(payloads):
+        run = run_kind(text=payload, tasks=("digit",), arms=("equal",), labels=("0", "1"), metric=payload)
+        page = page_of(make_run(run, f"hostile-{number}"))
+        # Settings whose name is the payload: yaml and json keep it as it is.
+        assert page.structure == tame.structure
+        assert clean_text(payload) in "".join(page.text)
+        assert not set("".join(page.text)) & {"\x1b", "\u202e", "\u2066", "\x9b", "\0"}
+
+
+def test_what_was_tried_and_who_falls_behind_is_told(make_run: Any) -> None:
+    folder = make_run()
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "uncertainty was put to the test. It took 4 networks and 33 seconds of training." in page
+    assert "seconds that the quickest arm took" in page
+    assert "−1.23 points" in page
+    assert "falls behind" in page
+    assert "garment −0.25" in page
+    assert "Leads over single-task twins" in page
+    (folder / "race.json").unlink()
+    assert "What was tried before the test" not in write_report(folder).read_text(encoding="utf-8")
+
+
+def test_a_full_disk_leaves_the_old_page(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_run()
+    before = write_report(folder).read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        write_report(folder)
+    assert (folder / "report.html").read_bytes() == before
+    assert not list(folder.glob(".report*"))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from polytask.errors import DataError
+from polytask.report.sanitize import clean_text
+from polytask.report.terminal.study_terminal import verdict_summary
+
+
+def printed(verdict: Any, costs: Any = None, width: int = 80) -> str:
+    console = Console(width=width, color_system=None, force_terminal=True)
+    with console.capture() as capture:
+        console.print(verdict_summary(verdict, costs))
+    return capture.get()
+
+
+def test_a_person_sees_everything_at_80_columns(run_kind: Any, verdict_content: Any, cost_content: Any) -> None:
+    run = run_kind(arms=("equal", "uncertainty", "upgrad", "mgda"))
+    text = printed(verdict_content(run), cost_content(run))
+    assert max(map(len, text.splitlines())) <= 80
+    for said in ("digit", "accuracy", "95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "same", "unclear", "mgda *"):
+        assert said in text
+    joined = " ".join(text.split())
+    assert "about 9 seeds or 12,000 test rows would settle it could have seen ± 0.40 points" in joined
+    assert "122 k (0.50)" in joined
+    assert "Train digit and garment separately. (note)" in joined
+    assert "Warning: Train digit and garment separately. (warning)" in joined
+    assert "Seeds: 3. The test data were opened once." in joined
+
+
+def test_an_errors_metric_is_not_in_points(run_kind: Any, verdict_content: Any) -> None:
+    line = next(line for line in printed(verdict_content(run_kind(tasks=(), arms=("equal",)))).splitlines() if "equal" in line)
+    assert line.split()[:3] == ["rmse", "equal", "0.9611"]
+    assert "+0.0041 [+0.0012, +0.0070] " in line
+    assert "points" not in line
+
+
+def test_without_costs_and_with_an_empty_verdict() -> None:
+    assert "Cost" not in printed({})
+    assert "opened an unknown number of times" in printed({})
+
+
+def test_a_wrong_entry_is_one_line() -> None:
+    with pytest.raises(DataError, match=r"verdict\.json"):
+        printed({"tasks": 7})
+    with pytest.raises(DataError, match=r"cost\.json"):
+        printed({}, {"arms": 7})
+
+
+def test_nothing_is_printed_while_building(run_kind: Any, verdict_content: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict_summary(verdict_content(run_kind()))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("place", ["tasks", "arms", "text", "metric"])
+def test_fifty_hostile_names_are_only_text(
+    run_kind: Any, verdict_content: Any, cost_content: Any, payloads: tuple[str, ...], place: str
+) -> None:
+    for payload in payloads:
+        run = run_kind(**{place: payload if place in ("text", "metric") else (payload,)})
+        text = printed(verdict_content(run), cost_content(run), width=1000)
+        assert not [letter for letter in text if letter != "\n" and unicodedata.category(letter) in {"Cc", "Cf", "Cs"}]
+        assert "".join(clean_text(payload).split()[:1])[:8] in text
+
+
+def test_a_long_name_does_not_break_the_table(run_kind: Any, verdict_content: Any, cost_content: Any) -> None:
+    run = run_kind(tasks=("x" * 300,), arms=("y" * 300,))
+    text = printed(verdict_content(run), cost_content(run))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "+0.41 [+0.12, +0.70] points" in text
+    assert "helps" in text

@@ -1,0 +1,123 @@
+"""Trees beside networks: their rows, their words, and what they do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from polytask.data import Source
+from polytask.errors import ConfigError
+from polytask.metrics.metric_functions import compute_metrics, metric_of
+from polytask.metrics.trivial_predictor import trivial_predictions
+from polytask.studies import Study
+from polytask.studies.execution.boosted_trees import fit_trees, trees_support_tasks
+from polytask.tasks import Binary, Count, Multiclass, Ordinal, Quantile, Regression, Survival, Task
+from polytask.training import prepare_source
+
+pytest.importorskip("sklearn")
+
+TRAINING = {"epochs": 2, "threads": 1}
+
+
+def source(rows: int = 400, seed: int = 0) -> Source:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 4)).astype(np.float32)
+    signal = np.abs(x[:, 0]) + (x[:, 1] > 0)  # what a line cannot say
+    labels: dict[str, Any] = {
+        "price": signal.astype(np.float64) + 0.1 * random.normal(size=rows),
+        "churn": np.where(signal > 1.2, "yes", "no").astype(object),
+        "plan": np.array(["a", "b", "c"], dtype=object)[np.digitize(signal, [0.8, 1.5])],
+        "grade": np.array(["low", "mid", "high"], dtype=object)[np.digitize(signal, [0.8, 1.5])],
+        "claims": random.poisson(np.exp(signal)).astype(np.float64),
+        "range": signal.astype(np.float64) + 0.3 * random.normal(size=rows),
+    }
+    labels["price"][::7] = np.nan
+    return Source("table", x, labels)
+
+
+TASKS: tuple[Task, ...] = (
+    Regression(name="price"),
+    Binary(name="churn", classes=("no", "yes")),
+    Multiclass(name="plan", classes=("a", "b", "c")),
+    Ordinal(name="grade", classes=("low", "mid", "high")),
+    Count(name="claims"),
+    Quantile(name="range", levels=(0.1, 0.5, 0.9)),
+)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
+def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
+    grown = fit_trees(task, [source()], validation_fraction=0.2, seed=0)
+    test = prepare_source(source(seed=1), [grown.trees.task], grown.normalisations["table"])
+    outcome = grown.trees.outcome(test)
+    truths = prepare_source(source(), [grown.trees.task], grown.normalisations["table"]).truths[task.name]
+    blind = trivial_predictions(task, truths, outcome.targets)
+    metric = metric_of(task)
+    ours, theirs = metric.function(outcome), metric.function(blind)
+    assert (ours > theirs) == metric.higher_is_better
+    assert set(compute_metrics(outcome, task.metrics)) == set(task.metrics)
+    assert 0 < grown.facts["relative"] <= 1
+
+
+def test_trees_that_are_grown_again_are_the_same() -> None:
+    first = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=3)
+    again = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=3, iterations=first.iterations)
+    test = prepare_source(source(seed=1), [first.trees.task], first.normalisations["table"])
+    assert np.array_equal(first.trees.outcome(test).predictions, again.trees.outcome(test).predictions)
+
+
+def test_trees_are_scikit_learn_s_on_the_training_part_alone() -> None:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    from polytask.training import prepare_data
+
+    grown = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=5, iterations=20)
+    training = prepare_data([source()], [TASKS[0]], validation_fraction=0.2, seed=5).training["table"]
+    mask = training.rows.labeled_rows("price")
+    assert mask is not None
+    X, y = training.rows.inputs[mask].numpy().astype(np.float64), training.truths["price"]
+    assert len(y) < 0.85 * len(source())
+    oracle = HistGradientBoostingRegressor(max_iter=20, early_stopping=False).fit(X, y)
+    test = source(seed=1)
+    ours = grown.trees.outcome(prepare_source(test, [grown.trees.task], grown.normalisations["table"])).predictions
+    there = ~np.isnan(test.labels["price"])
+    assert np.allclose(ours, oracle.predict(test.inputs[there].astype(np.float64)))
+
+
+def test_a_study_shows_trees_and_never_recommends_them(make: Callable[..., Study], tmp_path: Path) -> None:
+    result = make(arms=["single", "equal", "uncertainty", "trees"], race=True, training=TRAINING).run(tmp_path / "run")
+    assert set(result.predictions["arm"]) == {"single", "trees", result.summary["chosen"]}
+    assert result.summary["chosen"] in ("equal", "uncertainty")
+    for task in result.verdict.tasks.values():
+        assert not task.arms["trees"].adjusted
+        assert task.arms[result.summary["chosen"]].adjusted
+    assert result.costs["trees"].parameters is None
+    assert result.recommendation.arm != "trees"
+
+
+@pytest.mark.slow
+def test_trees_repeat_byte_by_byte_in_one_process_and_two(make: Callable[..., Study], tmp_path: Path) -> None:
+    for name, workers in (("one", 1), ("two", 2)):
+        make(arms=["single", "equal", "trees"], training=TRAINING, workers=workers).run(tmp_path / name)
+    for name in ("predictions.parquet", "verdict.json", "results.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_what_trees_cannot_learn_is_refused_before_anything_is_trained(table: Callable[..., Source], tmp_path: Path) -> None:
+    time = Survival(name="price")
+    assert not trees_support_tasks([time])
+    labels = np.abs(table().labels["price"]) + 1
+    rows = Source("table", table().inputs, {"price": labels, "churn": table().labels["churn"]})
+    study = Study([rows], (time, Binary(name="churn", classes=("stays", "leaves"))), ["single", "equal", "trees"], 2, test=lambda: (rows,))
+    with pytest.raises(ConfigError, match="trees do not know this kind of task"):
+        study.run(tmp_path / "run")
+    images = Source("pictures", np.zeros((60, 1, 12, 12), dtype=np.uint8), {"a": np.arange(60) % 2, "b": np.arange(60) % 3})
+    tasks = (Binary(name="a"), Multiclass(name="b", classes=(0, 1, 2)))
+    study = Study([images], tasks, ["single", "equal", "trees"], 2, test=lambda: (images,))
+    with pytest.raises(ConfigError, match="one row of numbers per label"):
+        study.run(tmp_path / "other")
+    assert not (tmp_path / "run").exists() or not list((tmp_path / "run").glob("*.yaml"))

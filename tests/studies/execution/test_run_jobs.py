@@ -1,0 +1,102 @@
+"""Jobs of workers that others take for dead, or that nobody wants any more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polytask.errors import StorageError
+from polytask.studies import Study
+from polytask.studies.execution import run_jobs
+from polytask.studies.execution.jobs import Job, JobContext, make_jobs
+from polytask.studies.execution.parallel_backends import ParallelBackend
+from polytask.studies.execution.shared_data import share_sources
+from polytask.studies.setup.resolve_config import make_job_context
+from polytask.studies.spec.arms import parse_arm
+from polytask.training import TrainingProgress
+
+PROGRESS = TrainingProgress(epoch=1, epochs=9, step=1, steps=1)
+
+
+@pytest.fixture
+def assigned(make: Callable[..., Study]) -> JobContext:
+    """What jobs have in common."""
+    study = make()
+    return make_job_context(study.asked, study.sources, study.tasks)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A job."""
+    (found,) = make_jobs([parse_arm("equal", ["price"])], [0], tmp_path)
+    return found
+
+
+def test_a_job_that_two_workers_have_got_is_done_by_one_after_the_other(assigned: JobContext, job: Job, tmp_path: Path) -> None:
+    at_work, most, done = [0], [0], tmp_path / "done"
+    trained: list[int] = []
+
+    def train(job: Job, assignment: JobContext, watch: Callable[[TrainingProgress], None]) -> None:
+        assert len(assignment.sources) == 1
+        if not done.exists():
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+            watch(PROGRESS)
+            time.sleep(0.1)
+            trained.append(job.seed)
+            done.touch()
+            at_work[0] -= 1
+
+    with share_sources(assigned.sources, tmp_path, ParallelBackend("dask", 2)) as common:
+        workers = [threading.Thread(target=run_jobs._train_in_worker, args=(train, common, job, assigned)) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    assert (trained, most) == ([0], [1])
+    assert (job.folder / "status.json").exists()
+
+
+def test_training_stops_between_two_steps_when_the_run_has_ended(assigned: JobContext, job: Job, tmp_path: Path) -> None:
+    started, said = threading.Event(), []
+
+    def train(job: Job, assignment: JobContext, watch: Callable[[TrainingProgress], None]) -> None:
+        while True:
+            watch(PROGRESS)
+            started.set()
+
+    def work(*arguments: Any) -> None:
+        try:
+            run_jobs._train_in_worker(*arguments)
+        except StorageError as error:
+            said.append(str(error))
+
+    with share_sources(assigned.sources, tmp_path, ParallelBackend("dask", 2)) as common:
+        worker = threading.Thread(target=work, args=(train, common, job, assigned))
+        worker.start()
+        assert started.wait(300)
+    worker.join(300)
+    assert "or the run has ended" in said[0]
+    assert not (job.folder / run_jobs.LOCK).exists()
+
+
+def test_what_does_not_see_the_folder_makes_none(assigned: JobContext, job: Job, tmp_path: Path) -> None:
+    with share_sources(assigned.sources, tmp_path, ParallelBackend("dask", 2)) as common:
+        pass
+    with pytest.raises(StorageError, match="does not see the run folder"):
+        run_jobs._train_in_worker(pytest.fail, common, job, assigned)
+    assert not job.folder.exists()
+
+
+def test_files_of_another_computer_may_be_seen_late(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_jobs, "SECONDS_BETWEEN_LOOKS", 0.001)
+    looks = iter([False, False, True])
+    run_jobs._wait_for_files([job], lambda _: next(looks))
+    assert not list(looks)
+    monkeypatch.setattr(run_jobs, "FILE_SYNC_TIMEOUT", 0.01)
+    run_jobs._wait_for_files([job], lambda _: False)  # what is missing then is said by who needs it
