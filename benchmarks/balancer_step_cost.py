@@ -46,7 +46,7 @@ def contestants(cell: Cell, methods: Sequence[str]) -> Iterator[tuple[str, list[
         yield name, [cell.ours(name)]
         try:
             ways = itertools.product((True, False), (True, False))
-            theirs = [cell.theirs(SHARED_METHODS[name][0], optimised=optimised, at_once=at_once) for optimised, at_once in ways]
+            theirs = [cell.theirs(SHARED_METHODS[name][0], optimized=optimized, at_once=at_once) for optimized, at_once in ways]
         except ImportError:
             continue
         yield f"TorchJD {name}", theirs

@@ -88,7 +88,7 @@ def sources(inputs: Array, coding: Preprocessor | None, count: int) -> list[Sour
     }
     labels["price"][3], labels["churn"][5], labels["plan"][7] = np.nan, None, None
     parts = [list(labels)] if count == 1 else [["price", "churn"], ["plan"]]
-    return [Source(f"table {part[0]}", inputs, {name: labels[name] for name in part}, coding=coding) for part in parts]
+    return [Source(f"table {part[0]}", inputs, {name: labels[name] for name in part}, preprocessor=coding) for part in parts]
 
 
 def tried(sharing: str, encoder: str, balancer: str, count: int) -> str | None:

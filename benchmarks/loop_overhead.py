@@ -3,7 +3,7 @@
     python benchmarks/loop_overhead.py [--rounds 7]
 
 Two networks: the reference network on 28x28 images (128 + 128 rows a step), and a small MLP on a table with two tasks.
-Each round times one epoch of the loop and one of the bare operations (the same gathering of rows, normalisation, forward,
+Each round times one epoch of the loop and one of the bare operations (the same gathering of rows, normalization, forward,
 losses, one backward, fused Adam; nothing else) on the same rows, in alternating order. Quoted are medians over rounds.
 """
 
@@ -56,7 +56,7 @@ def bare_epoch(loop: TrainingLoop) -> Callable[[], int]:
             total = torch.zeros(())
             for source, chosen in rows.items():
                 batch = loop.data.training[source].rows
-                inputs = batch.normalisation(batch.inputs.index_select(0, chosen))
+                inputs = batch.normalization(batch.inputs.index_select(0, chosen))
                 with loop.precision.autocast():
                     outputs = model(inputs, batch.tasks)
                 for task in batch.tasks:

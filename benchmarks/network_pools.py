@@ -31,10 +31,10 @@ def predicted(
         tasks: What it is to predict.
         data: Training sources, and test sources of the same names.
         options: Of `polytask.fit`.
-        seed: Of its initialisation, the order of batches and, if the sources do not say it, the validation part.
+        seed: Of its initialization, the order of batches and, if the sources do not say it, the validation part.
     """
     run = fit(plan.build(tasks, seed), data[0], seed=seed, precision="float32", threads=1, **options)
-    prepared = {source.name: prepare_source(source, run.tasks, run.normalisations[source.name]) for source in data[1]}
+    prepared = {source.name: prepare_source(source, run.tasks, run.normalizations[source.name]) for source in data[1]}
     return predict_outcomes(run.model, run.tasks, prepared, run.precision)
 
 

@@ -3,7 +3,7 @@
     POLYTASK_DATA=… python benchmarks/real_false_alarms.py [--out runs/false-alarms] [--data wq mnist-fashion census] [--write]
 
 **The pool.** Per data set 640 small joint networks, in 320 pairs. The two networks of a pair have the same training and validation rows,
-as the arms of a study have at each seed; everything else that is drawn (initialisation, order of batches) is each network's own. So one
+as the arms of a study have at each seed; everything else that is drawn (initialization, order of batches) is each network's own. So one
 is as good as the other on average over seeds, whatever the rows, and the difference of a pair has the spread that an arm has that
 changes nothing. Other pairs have other validation rows. The training rows, of which these are a part, and the test rows are fixed.
 
@@ -75,7 +75,7 @@ class Problem:
     @cached_property
     def targets(self) -> dict[str, Array]:
         """Per task (n,) the codes or values of the test rows."""
-        return {task.name: task.fitted(labels).values(labels) for task in self.tasks for labels in [self._labels(task.name)]}
+        return {task.name: task.fitted(labels).metric_targets(labels) for task in self.tasks for labels in [self._labels(task.name)]}
 
     def _labels(self, task: str) -> Array:
         (labels,) = (source.labels[task] for source in self.test if task in source.labels)
@@ -121,7 +121,7 @@ def people() -> Problem:
     data = get_dataset("census-income", "full")
     (training,), (test,) = data.training(), data.test()
     drawn = [source.take(np.random.default_rng(0).permutation(len(source))[:rows]) for source, rows in ((training, 8_000), (test, 10_000))]
-    facts = {} if training.coding is None else training.coding.facts()
+    facts = {} if training.preprocessor is None else training.preprocessor.input_spec()
     plan = NetworkPlan("tabular", training.inputs.shape[1:], {"hidden": (32,), "embedding": 4}, facts=facts)
     metrics = {task.name: "auc" for task in data.tasks()}
     return Problem((drawn[0],), (drawn[1],), data.tasks(), plan, metrics, {"epochs": 4, "batch_size": 256, "lr": 5e-3})

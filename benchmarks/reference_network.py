@@ -123,7 +123,7 @@ def accuracy(sources: Any, tasks: Any, keras: Keras | None) -> None:  # noqa: AN
     found: dict[str, list[dict[str, float]]] = {"polytask": []}
     for seed in SEEDS:
         run = fit(plan.build(tasks, seed), sources, seed=seed, epochs=EPOCHS, patience=None, batch_size=256)
-        network = TrainedNetwork(plan, run.model, run.normalisations, run.precision, {})
+        network = TrainedNetwork(plan, run.model, run.normalizations, run.precision, {})
         found["polytask"].append(_accuracies(network, test))
         print(f"  polytask, seed {seed}: {found['polytask'][-1]}, {run.seconds:.0f} s", flush=True)
         for policy in ("float32", "mixed_bfloat16") if keras else ():

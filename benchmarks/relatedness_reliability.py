@@ -3,7 +3,7 @@
     POLYTASK_DATA=… python benchmarks/relatedness_reliability.py [--seeds 6] [--runs 20] [--problems wq …] [--layouts 3+3 …] [--write]
 
 **Cost and agreement.** On real problems with three tasks or more, and on planted ones, joint networks are trained with as many seeds, each
-with initialisation, validation rows and batches of its own, and measured as `polytask relate` does unless told otherwise. The cost is the
+with initialization, validation rows and batches of its own, and measured as `polytask relate` does unless told otherwise. The cost is the
 seconds of both measures over those of the same networks' training without them. Agreement is Spearman's rank correlation of two seeds'
 matrices, off the diagonal, averaged over all pairs of seeds.
 

@@ -82,7 +82,7 @@ def picture(rows: list[dict[str, float]]) -> dict[str, Any]:
         for name in ("upgrad", "floor")
     ]
     tasks = {"field": "T", "type": "quantitative", "scale": {"type": "log", "base": 2}, "title": "tasks"}
-    colour = {"field": "P", "type": "ordinal", "title": "shared parameters"}
+    color = {"field": "P", "type": "ordinal", "title": "shared parameters"}
     dash = {"field": "step", "type": "nominal", "title": "step"}
     charts = [
         {
@@ -92,7 +92,7 @@ def picture(rows: list[dict[str, float]]) -> dict[str, Any]:
             "encoding": {
                 "x": tasks,
                 "y": {"field": field, "type": "quantitative", "scale": {"type": "log"}, "title": title},
-                "color": colour,
+                "color": color,
                 "strokeDash": dash,
             },
         }

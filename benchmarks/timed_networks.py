@@ -152,12 +152,12 @@ class Cell:
 
         return step
 
-    def theirs(self, aggregator: str, *, optimised: bool, at_once: bool) -> Step:
+    def theirs(self, aggregator: str, *, optimized: bool, at_once: bool) -> Step:
         """A step of TorchJD: `mtl_backward`, then `jac_to_grad`.
 
         Args:
             aggregator: Its name there.
-            optimised: Its option for aggregators that weigh by the Gramian.
+            optimized: Its option for aggregators that weigh by the Gramian.
             at_once: Whether the trunk is walked for all tasks in one batched backward (its default) or one by one.
 
         Raises:
@@ -172,7 +172,7 @@ class Cell:
         def step() -> None:
             z, losses = self.forward()
             mtl_backward(losses, features=z, parallel_chunk_size=None if at_once else 1)
-            jac_to_grad(self.shared, made, **({"optimize_gramian_computation": True} if optimised else {}))
+            jac_to_grad(self.shared, made, **({"optimize_gramian_computation": True} if optimized else {}))
             self.move()
 
         return step

@@ -10,7 +10,7 @@
 * *opposed*: two tasks, each from three steep features of its own, 300 rows, on a trunk too small for both; the knob is its width.
 
 **The pool.** Per cell (family and knob) the training rows are drawn once. Then 200 seeds train a network for all tasks and one for each,
-through `polytask.fit`, with the same options; a seed has its own initialisation, validation rows and order of batches, the same in both
+through `polytask.fit`, with the same options; a seed has its own initialization, validation rows and order of batches, the same in both
 arms, as in a study. All of them predict the same 100,000 fresh rows. The **truth** of a task is its mean difference in RMSE over all
 seeds and rows. It is what training does, and never "no effect by construction".
 

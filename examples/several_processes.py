@@ -21,9 +21,9 @@ def losses_of(model: nn.ModuleDict, rows: torch.Tensor) -> dict[str, pt.Loss]:
     """Sums and counts, not means: only they can be added up over processes."""
     features = model["trunk"](rows)
     targets = {"sum": rows.sum(1), "product": rows.prod(1)}
-    labelled = {"sum": rows[:, 0] > -1, "product": rows[:, 1] > 0}  # each task has labels for some of the rows
+    labeled = {"sum": rows[:, 0] > -1, "product": rows[:, 1] > 0}  # each task has labels for some of the rows
     losses = {}
-    for task, mask in labelled.items():
+    for task, mask in labeled.items():
         if bool(mask.any()):
             errors = model[task](features)[mask, 0] - targets[task][mask]
             losses[task] = pt.Loss(errors.square().sum(), int(mask.sum()))

@@ -191,7 +191,7 @@ def main() -> None:
             print("several classes:", owner, [str(p) for p, _ in classes.nodes[owner]])
     define(classes, names)
     for attempt in range(8):
-        done = subprocess.run([*MYPY, "src", "tests", "benchmarks", "tools", "examples"], capture_output=True, text=True)
+        done = subprocess.run(MYPY, capture_output=True, text=True)
         Path("/tmp/mypy_members.txt").write_text(done.stdout + done.stderr)
         fixed = fix(classes, names, done.stdout)
         print(attempt, len(done.stdout.splitlines()), "errors,", fixed, "renamed", flush=True)

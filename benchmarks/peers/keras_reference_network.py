@@ -52,7 +52,7 @@ def prepared(data: Any) -> dict[str, Any]:  # noqa: ANN401 - an npz archive
 
 
 def accuracies(model: Any, data: Any) -> dict[str, float]:  # noqa: ANN401 - as above
-    """Test accuracy per task, normalised with training statistics."""
+    """Test accuracy per task, normalized with training statistics."""
     found = {}
     for source, task in (("mnist", "digit"), ("fashion", "garment")):
         training = data[f"{source}_inputs"]

@@ -1,6 +1,6 @@
 """Named random streams that grow from one root seed.
 
-A stream is keyed by the root seed and by what it is for (`initialisation`, `shuffling`, `dropout`, `balancer`, a task's
+A stream is keyed by the root seed and by what it is for (`initialization`, `shuffling`, `dropout`, `balancer`, a task's
 or a source's name), through SHA-256. So adding a task changes no other task's stream, and nothing has to be
 remembered to go on where a run stopped.
 """

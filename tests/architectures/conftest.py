@@ -181,6 +181,6 @@ def build() -> Any:
 
     def made(spelled: str, encoder: str = "mlp", tasks: tuple[Task, ...] = TASKS, **options: Any) -> MultiTaskModel:
         chosen: Encoder = ENCODERS[encoder]()
-        return MultiTaskModel(chosen, tasks, **({"architecture": spelled, "hidden": (4,), "initialisation": "framework"} | options))
+        return MultiTaskModel(chosen, tasks, **({"architecture": spelled, "hidden": (4,), "initialization": "framework"} | options))
 
     return made

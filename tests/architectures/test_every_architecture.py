@@ -78,11 +78,11 @@ def test_a_task_s_features_do_not_depend_on_who_else_is_asked(row: Any, encoder:
 def test_it_begins_as_what_it_is_said_to_be(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     if not row.at_start:
         pytest.skip("like nothing simpler")
-    for initialisation in ("framework", "glorot", "he"):
-        own = features_of(build(row.spelled, encoder, initialisation=initialisation, seed=4), encoder, inputs)
-        simple = features_of(build(row.at_start, encoder, initialisation=initialisation, seed=4), encoder, inputs)
+    for initialization in ("framework", "glorot", "he"):
+        own = features_of(build(row.spelled, encoder, initialization=initialization, seed=4), encoder, inputs)
+        simple = features_of(build(row.at_start, encoder, initialization=initialization, seed=4), encoder, inputs)
         for task in own:
-            assert torch.allclose(own[task], simple[task], rtol=1e-5, atol=1e-6), (initialisation, task)
+            assert torch.allclose(own[task], simple[task], rtol=1e-5, atol=1e-6), (initialization, task)
 
 
 @pytest.mark.sampled(2)

@@ -1,4 +1,4 @@
-"""Splits, normalisation, samplers and fingerprints."""
+"""Splits, normalization, samplers and fingerprints."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_too_few_rows() -> None:
 
 @pytest.mark.parametrize("shape", [(50, 1, 6, 6), (50, 3, 6, 6), (50, 5)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_normalised_rows_have_mean_0_and_deviation_1(shape: tuple[int, ...], dtype: type) -> None:
+def test_normalized_rows_have_mean_0_and_deviation_1(shape: tuple[int, ...], dtype: type) -> None:
     raw = (np.random.default_rng(0).random(shape) * 200 + 10).astype(dtype)
     before = raw.copy()
     scaled = Normalization.fit(raw)(torch.from_numpy(raw))
@@ -93,7 +93,7 @@ def test_a_constant_feature_becomes_0_and_bad_numbers_are_refused() -> None:
         Normalization.fit(np.empty((0, 2)))
 
 
-def test_a_normalisation_survives_as_plain_data() -> None:
+def test_a_normalization_survives_as_plain_data() -> None:
     fitted = Normalization.fit(np.random.default_rng(0).random((9, 3)))
     assert Normalization.from_dict(fitted.to_dict()) == fitted
 

@@ -60,7 +60,7 @@ def test_sentences_have_an_intent_and_a_slot_per_word(files: Path) -> None:
     assert source.labels["intent"].tolist() == ["atis_flight", "atis_airfare", "atis_flight"]
     assert source.labels["slots"][1].tolist() == ["O", "O", "B-toloc.city_name", "I-toloc.city_name"]
     assert source.labels["slots"][2].tolist() == ["O", "B-toloc.city_name", None, None]
-    assert [task.encode(source.labels[task.name]).labelled.sum() for task in tasks] == [3, 9]
+    assert [task.encode(source.labels[task.name]).labeled.sum() for task in tasks] == [3, 9]
 
 
 def test_models_are_chosen_on_the_development_set(files: Path) -> None:

@@ -50,7 +50,7 @@ def test_labels_are_the_tasks_classes() -> None:
     sources, tasks = datasets.load_dataset()
     for source, task in zip(sources, tasks, strict=True):
         encoded = task.encode(source.labels[task.name])
-        assert encoded.labelled.all()
+        assert encoded.labeled.all()
         assert sorted(set(encoded.values.tolist())) == list(range(10))
     assert set(sources[1].labels["garment"].tolist()) == set(GARMENTS)
 

@@ -113,7 +113,7 @@ def test_the_frameworks_start_is_the_frameworks() -> None:
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), ours.parameters(), strict=True))
 
 
-def test_scales_of_normalisation_layers_are_kept() -> None:
+def test_scales_of_normalization_layers_are_kept() -> None:
     norm = nn.BatchNorm1d(4)
     initialize(norm, "he", seed=0)
     assert norm.weight.tolist() == [1.0] * 4

@@ -64,8 +64,8 @@ def test_what_is_learned_of_the_inputs_comes_from_the_training_part_and_is_kept(
     encoder = TabularEncoder((2,), **coding.facts(), number_encoding="piecewise", hidden=(4,))
     run = fit(MultiTaskModel(encoder, (Regression(name="price"),)), [source], epochs=1, threads=1)
     cells = run.model.architecture.encoder.cells  # type: ignore[union-attr]
-    assert run.normalisations["table"].mean[0] == pytest.approx(float(inputs[:150, 0].mean()), rel=1e-5)
-    assert run.normalisations["table"].mean[1] == 0.0
+    assert run.normalizations["table"].mean[0] == pytest.approx(float(inputs[:150, 0].mean()), rel=1e-5)
+    assert run.normalizations["table"].mean[1] == 0.0
     assert float(cells.numbers.bins.max()) < 10
     assert cells.seen.tolist() == [False, True, True, False]
 

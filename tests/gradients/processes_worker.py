@@ -37,7 +37,7 @@ ROWS, WIDTH = 11, 4
 SPLIT = 7  # rows of the first process; the second has the rest
 FURTHER = (
     "random(distribution=dirichlet)",
-    "mgda(normalisation=loss+)",
+    "mgda(normalization=loss+)",
     "gradvac(groups=layer)",
     "gradnorm(of=shared)",
     "graddrop(at=parameters)",
@@ -197,10 +197,10 @@ class Training:
         outputs = self.model.outputs(features)
         losses = {}
         for place, task in enumerate(TASKS):
-            labelled = torch.isfinite(targets[:, place])
-            if bool(labelled.any()):
-                error = outputs[task][labelled, 0] - targets[labelled, place]
-                losses[task] = Loss(error.square().sum() + 0.1 * int(labelled.sum()), int(labelled.sum()))
+            labeled = torch.isfinite(targets[:, place])
+            if bool(labeled.any()):
+                error = outputs[task][labeled, 0] - targets[labeled, place]
+                losses[task] = Loss(error.square().sum() + 0.1 * int(labeled.sum()), int(labeled.sum()))
         return losses
 
 

@@ -76,14 +76,14 @@ class Net(nn.Module):
         self.heads = nn.ModuleDict({task: nn.Linear(5, 1) for task in TASKS})
         self.double()
 
-    def losses(self, rows: slice = slice(None), labelled: Mapping[str, Tensor] | None = None) -> dict[str, Loss]:
-        """Squared errors over the labelled rows; a task without any is absent."""
+    def losses(self, rows: slice = slice(None), labeled: Mapping[str, Tensor] | None = None) -> dict[str, Loss]:
+        """Squared errors over the labeled rows; a task without any is absent."""
         generator = torch.Generator().manual_seed(1)
         x = torch.randn(12, 4, generator=generator, dtype=torch.float64)[rows]
         z = self.trunk(x)
         found = {}
         for number, task in enumerate(TASKS):
-            mask = torch.ones(12, dtype=torch.bool) if labelled is None else labelled[task]
+            mask = torch.ones(12, dtype=torch.bool) if labeled is None else labeled[task]
             units = (self.heads[task](z).squeeze(1) - x[:, number]) ** 2
             if mask[rows].any():
                 found[task] = Loss(units[mask[rows]].sum(), int(mask[rows].sum()))
@@ -162,7 +162,7 @@ def test_micro_batches_are_the_whole_step(make: Callable[[], Balancer], cuts: tu
     for _ in range(3):
         whole.zero_grad()
         cut.zero_grad()
-        full(whole.losses(labelled=GAPS))
+        full(whole.losses(labeled=GAPS))
         for start, end in pairwise(edges):
             report = micro(cut.losses(slice(start, end), GAPS), counts=counts)
         assert_same(cut.grads(), whole.grads())
@@ -176,9 +176,9 @@ def test_micro_batches_are_the_whole_step(make: Callable[[], Balancer], cuts: tu
 def test_an_absent_task_has_no_part(make: Callable[[], Balancer]) -> None:
     net = Net()
     both = {"a": GAPS["a"], "b": torch.zeros(12, dtype=torch.bool), "c": GAPS["a"]}
-    Backward(make(), tasks=TASKS, shared=net.trunk)(net.losses(labelled=both))
+    Backward(make(), tasks=TASKS, shared=net.trunk)(net.losses(labeled=both))
     assert all(parameter.grad is None for parameter in net.heads["b"].parameters())
-    assert_same(net.grads(), reference(make, lambda net: net.losses(labelled=both)))
+    assert_same(net.grads(), reference(make, lambda net: net.losses(labeled=both)))
 
 
 @pytest.mark.parametrize("make", [Equal, MAKERS["fixed"]])
@@ -186,8 +186,8 @@ def test_an_absent_task_changes_no_bit_of_the_others(make: Callable[[], Balancer
     """Tasks on rows of their own: b's absence must not be felt by a and c."""
     with_b, without_b = Net(), Net()
     absent = {"a": GAPS["a"], "b": torch.zeros(12, dtype=torch.bool), "c": GAPS["c"]}
-    Backward(make(), tasks=TASKS, shared=without_b.trunk)(without_b.losses(labelled=absent))
-    Backward(make(), tasks=TASKS, shared=with_b.trunk)(with_b.losses(labelled=absent | {"b": GAPS["b"]}))
+    Backward(make(), tasks=TASKS, shared=without_b.trunk)(without_b.losses(labeled=absent))
+    Backward(make(), tasks=TASKS, shared=with_b.trunk)(with_b.losses(labeled=absent | {"b": GAPS["b"]}))
     for task in ("a", "c"):
         for ours, theirs in zip(with_b.heads[task].parameters(), without_b.heads[task].parameters(), strict=True):
             assert torch.equal(ours.grad, theirs.grad)
@@ -286,7 +286,7 @@ def test_frozen_parameters_stay_without_gradient() -> None:
         (lambda: Backward(Equal(), tasks=("a",))({"a": torch.ones((), requires_grad=True)}, counts={"a": 2}), "losses with counts"),
         (
             lambda: Backward(Equal(), tasks=("a",))({"a": Loss(torch.ones((), requires_grad=True), 3)}, counts={"a": 2}),
-            "more labelled units",
+            "more labeled units",
         ),
         (lambda: Backward(FromGramian(), tasks=("a", "b"))({"a": torch.ones((), requires_grad=True)}), "while a task is absent"),
         (lambda: Backward(FromGramian(), tasks=("a",), shared=[3.0]), "module or tensors"),  # type: ignore[list-item]

@@ -55,7 +55,7 @@ def test_both_raise_what_is_not_finite_in_one(results: Results, trouble: str, na
 def test_too_many_units_in_one_are_heard_of_in_the_other(results: Results, name: str) -> None:
     first, second = said(results, f"too_many_units {name}")
     assert first == ELSEWHERE
-    assert "more labelled units than the step announced (found 9 of 3)" in second
+    assert "more labeled units than the step announced (found 9 of 3)" in second
 
 
 @pytest.mark.parametrize("name", [*FOUR, "graddrop"])

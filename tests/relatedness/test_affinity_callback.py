@@ -34,7 +34,7 @@ BALANCERS = ("equal", "uncertainty", "upgrad", "gradnorm", "famo", "modo", "pcgr
 
 
 class Dropped(Encoder):
-    """Dropout and batch normalisation."""
+    """Dropout and batch normalization."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def same(first: FitResult, second: FitResult) -> bool:
 def test_an_observed_run_is_the_same_to_the_last_bit(
     table: Table, three_tasks: tuple[Task, ...], balancer: str, micro_batches: int
 ) -> None:
-    """With dropout, batch normalisation, gaps, two sources, and a source that has fewer steps than the other."""
+    """With dropout, batch normalization, gaps, two sources, and a source that has fewer steps than the other."""
     tasks = (*three_tasks, Regression(name="size"))
     sources = [table(gaps=0.4), beside()]
     runs = [

@@ -139,14 +139,14 @@ def test_a_source_takes_tuples_and_says_so_of_what_has_no_one_way_to_be_written(
             assert "\n" not in str(caught.value)
 
 
-def test_the_labelled_unit_of_a_set_of_labels_is_the_row() -> None:
+def test_the_labeled_unit_of_a_set_of_labels_is_the_row() -> None:
     source = source_of("multilabel", 60, 0)
     task = TASKS["multilabel"]
     rows = prepare_source(source, (task,), Normalization.of(source)).rows
-    labelled = int(pd.notna(source.labels["topics"]).sum())
-    assert 0 < labelled < 60
-    assert rows.counts() == {"topics": labelled}
+    labeled = int(pd.notna(source.labels["topics"]).sum())
+    assert 0 < labeled < 60
+    assert rows.counts() == {"topics": labeled}
     whole = rows.take(torch.from_numpy(np.flatnonzero(pd.notna(source.labels["topics"]))))
-    assert whole.counts() == {"topics": labelled}
+    assert whole.counts() == {"topics": labeled}
     filled = Source("table", source.inputs, {"topics": np.full(60, "sport,music", dtype=object)})
     assert prepare_source(filled, (task,), Normalization.of(filled)).rows.counts() == {"topics": 60}

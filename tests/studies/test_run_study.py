@@ -268,13 +268,13 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"encoder": "convolution"}, "Did you mean 'conv'"),
         ({"encoder": "conv"}, "images of at least 10x10"),
         ({"architecture": "soft"}, "unknown architecture"),
-        ({"initialisation": "zeros"}, "initialisation"),
+        ({"initialization": "zeros"}, "initialization"),
         ({"training": {"optimizer": "Adm"}}, "Did you mean 'Adam'"),
         ({"training": {"epochs": 0}}, "training.epochs"),
         ({"training": {"scheduler": "Cosine"}}, "unknown schedule"),
         ({"training": {"batch_size": 0}}, "training.batch_size"),
         ({"training": {"freeze": ["heads.x"]}}, "no parameter has that name"),
-        ({"colour": "red"}, "there is no such choice"),
+        ({"color": "red"}, "there is no such choice"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(make: Callable[..., Study], tmp_path: Path, choices: dict[str, Any], text: str) -> None:
@@ -315,12 +315,12 @@ def test_every_network_gets_one_balancer_seeded_once(make: Callable[..., Study],
 
 
 def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tmp_path: Path) -> None:
-    """Under He's initialisation biases are 0; steps of 1e-9 leave them there."""
+    """Under He's initialization biases are 0; steps of 1e-9 leave them there."""
     from polytask.studies.execution.jobs import load_job_network, make_jobs, train_job
     from polytask.studies.setup.resolve_config import make_job_context, resolve_config
 
     for how in ("he", "framework"):
-        study = make(initialisation=how, training={"epochs": 1, "lr": 1e-9, "threads": 1})
+        study = make(initialization=how, training={"epochs": 1, "lr": 1e-9, "threads": 1})
         config = resolve_config(study.asked, study.sources, study.tasks, networks=2)
         job = make_jobs(study.arms[1:2], [0], tmp_path / how)[0]
         train_job(job, make_job_context(config, study.sources, study.tasks))

@@ -61,10 +61,10 @@ def table(rows: int = 300, seed: int = 0) -> Source:
     return Source("table", x, {"price": x[:, 0] + 0.2 * random.normal(size=rows), "place": labels})
 
 
-def test_the_loss_is_the_mean_of_the_function_over_labelled_units(place: Custom, own: ModuleType) -> None:
-    values, labelled = place.encode(points(4))
+def test_the_loss_is_the_mean_of_the_function_over_labeled_units(place: Custom, own: ModuleType) -> None:
+    values, labeled = place.encode(points(4))
     outputs = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    loss = masked_loss(place, outputs, torch.from_numpy(values), torch.from_numpy(labelled))
+    loss = masked_loss(place, outputs, torch.from_numpy(values), torch.from_numpy(labeled))
     assert loss is not None
     expected = own.distance(outputs, torch.from_numpy(values))[[0, 2, 3]]
     assert (loss.count, loss.mean.item()) == (3, pytest.approx(expected.mean().item(), rel=1e-6))

@@ -104,30 +104,30 @@ def test_every_kind_has_a_row() -> None:
 
 @every
 def test_the_loss_is_its_formula(row: Row) -> None:
-    values, labelled = row.task.encode(np.array(row.labels, dtype=object))
-    assert labelled.tolist() == [True, False, True, True]
+    values, labeled = row.task.encode(np.array(row.labels, dtype=object))
+    assert labeled.tolist() == [True, False, True, True]
     outputs = outputs_for(row)
-    loss = masked_loss(row.task, outputs, torch.from_numpy(values), torch.from_numpy(labelled))
+    loss = masked_loss(row.task, outputs, torch.from_numpy(values), torch.from_numpy(labeled))
     assert loss is not None
     expected = row.formula(outputs.numpy(), values.astype(np.float64) if values.dtype == np.float32 else values)
     assert loss.count == 3
-    assert loss.sum.item() == pytest.approx(expected[labelled].sum(), rel=1e-6)
-    assert loss.mean.item() == pytest.approx(expected[labelled].mean(), rel=1e-6)
+    assert loss.sum.item() == pytest.approx(expected[labeled].sum(), rel=1e-6)
+    assert loss.mean.item() == pytest.approx(expected[labeled].mean(), rel=1e-6)
 
 
 @every
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf"), 1e30])
 def test_a_unit_without_label_has_no_influence(row: Row, poison: float) -> None:
-    values, labelled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
+    values, labeled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
     clean = outputs_for(row).requires_grad_()
     dirty = clean.detach().clone()
     dirty[1] = poison
     dirty.requires_grad_()
     for outputs in (clean, dirty):
-        loss = masked_loss(row.task, outputs, values, labelled)
+        loss = masked_loss(row.task, outputs, values, labeled)
         assert loss is not None
         loss.sum.backward()  # type: ignore[no-untyped-call]
-    assert torch.equal(clean.grad[labelled], dirty.grad[labelled])
+    assert torch.equal(clean.grad[labeled], dirty.grad[labeled])
     assert not dirty.grad[1].any()
 
 
@@ -260,20 +260,20 @@ def test_classes_of_every_type(classes: tuple[Any, ...]) -> None:
 
 @every
 def test_the_slope_is_that_of_the_loss(row: Row) -> None:
-    values, labelled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
-    outputs = outputs_for(row)[labelled].requires_grad_()
-    targets = values[labelled].double() if values.is_floating_point() else values[labelled]
+    values, labeled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
+    outputs = outputs_for(row)[labeled].requires_grad_()
+    targets = values[labeled].double() if values.is_floating_point() else values[labeled]
     assert torch.autograd.gradcheck(lambda z: row.task.loss_per_unit(z, targets), outputs)
 
 
 @every
 @pytest.mark.parametrize("size", [0.0, 30.0, 1e3, 1e6])
 def test_wild_outputs_have_finite_losses_and_slopes(row: Row, size: float) -> None:
-    values, labelled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
+    values, labeled = (torch.from_numpy(part) for part in row.task.encode(np.array(row.labels, dtype=object)))
     signs = torch.sign(outputs_for(row))
     for outputs in (size * signs.float(), -size * signs.float()):
         outputs.requires_grad_()
-        loss = masked_loss(row.task, outputs, values, labelled)
+        loss = masked_loss(row.task, outputs, values, labeled)
         assert loss is not None
         loss.sum.backward()  # type: ignore[no-untyped-call]
         assert torch.isfinite(loss.sum)

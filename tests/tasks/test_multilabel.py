@@ -26,10 +26,10 @@ def column(*labels: Any) -> np.ndarray:
 @given(SETS, st.sampled_from([tuple, list, set, frozenset, "|".join]))
 def test_every_way_to_write_a_set(labels: set[str], write: Any) -> None:
     written = write(sorted(labels)) or ("-" if write == "|".join else write())
-    values, labelled = TASK.encode(column(written, None, float("nan")))
+    values, labeled = TASK.encode(column(written, None, float("nan")))
     assert values[0].tolist() == [float(text in labels) for text in ("a", "b", "c")]
     assert values.dtype == np.float32
-    assert labelled.tolist() == [True, False, False]
+    assert labeled.tolist() == [True, False, False]
     assert TASK.values(column(written)).tolist() == ["|".join(sorted(labels)) or "-"]
 
 

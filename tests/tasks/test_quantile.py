@@ -1,4 +1,4 @@
-"""Quantiles that never cross, and the loss that they minimise."""
+"""Quantiles that never cross, and the loss that they minimize."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_loss_is_that_of_scikit_learn_in_units_of_the_deviation() -> None:
     assert TASK.loss_per_unit(z, targets).mean().item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_minimises_the_loss_are_the_quantiles() -> None:
+def test_what_minimizes_the_loss_are_the_quantiles() -> None:
     numbers = np.random.default_rng(1).normal(size=2_000)
     task = Quantile(name="price", levels=(0.2, 0.8)).fitted(numbers)
     targets = torch.from_numpy(task.encode(numbers).values).double()

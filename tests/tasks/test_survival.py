@@ -110,7 +110,7 @@ def test_labels_from_times_and_events() -> None:
     labels = Survival.labels([1.0, 2.0, np.nan, 4.0], [True, False, True, True])
     assert labels.tolist()[:2] == [1.0, -2.0]
     assert np.isnan(labels[2])
-    assert TASK.encode(labels).labelled.tolist() == [True, True, False, True]
+    assert TASK.encode(labels).labeled.tolist() == [True, True, False, True]
 
 
 @pytest.mark.parametrize(

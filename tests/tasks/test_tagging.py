@@ -17,9 +17,9 @@ LABELS = np.array([["O", "B-a", "I-a"], ["B-a", None, "O"], [None, None, None]],
 
 
 def test_targets_are_codes_in_the_shape_of_the_labels() -> None:
-    values, labelled = TASK.encode(LABELS)
+    values, labeled = TASK.encode(LABELS)
     assert values.tolist() == [[0, 1, 2], [1, 0, 0], [0, 0, 0]]
-    assert labelled.tolist() == [[True] * 3, [True, False, True], [False] * 3]
+    assert labeled.tolist() == [[True] * 3, [True, False, True], [False] * 3]
     assert TASK.units(LABELS).tolist() == [True, True, False]
 
 
@@ -27,21 +27,21 @@ def test_a_row_s_tags_are_one_text_with_dashes_for_gaps() -> None:
     assert TASK.values(LABELS[:2]).tolist() == ["O B-a I-a", "B-a - O"]
 
 
-def test_the_loss_is_the_mean_over_labelled_tokens() -> None:
-    values, labelled = (torch.from_numpy(part) for part in TASK.encode(LABELS))
+def test_the_loss_is_the_mean_over_labeled_tokens() -> None:
+    values, labeled = (torch.from_numpy(part) for part in TASK.encode(LABELS))
     outputs = torch.randn(3, 3, 3, dtype=torch.float64, requires_grad=True)
-    loss = masked_loss(TASK, outputs, values, labelled)
+    loss = masked_loss(TASK, outputs, values, labeled)
     assert loss is not None
-    by_hand = [-torch.log_softmax(outputs[row, token], 0)[values[row, token]] for row, token in np.argwhere(labelled.numpy())]
+    by_hand = [-torch.log_softmax(outputs[row, token], 0)[values[row, token]] for row, token in np.argwhere(labeled.numpy())]
     assert loss.count == len(by_hand) == 5
     assert torch.allclose(loss.sum, torch.stack(by_hand).sum())
     (gradient,) = torch.autograd.grad(loss.sum, outputs)
-    assert not gradient[~labelled].any()
+    assert not gradient[~labeled].any()
 
 
-def test_no_labelled_token_is_absence() -> None:
-    values, labelled = (torch.from_numpy(part) for part in TASK.encode(LABELS[2:]))
-    assert masked_loss(TASK, torch.randn(1, 3, 3), values, labelled) is None
+def test_no_labeled_token_is_absence() -> None:
+    values, labeled = (torch.from_numpy(part) for part in TASK.encode(LABELS[2:]))
+    assert masked_loss(TASK, torch.randn(1, 3, 3), values, labeled) is None
 
 
 def test_predictions_end_where_the_sentence_does() -> None:

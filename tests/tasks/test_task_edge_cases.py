@@ -24,7 +24,7 @@ NUMBERS = st.floats(-30, 30)
 def test_the_loss_and_its_gradient_are_their_formulas(task: Task, data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 6))
     z = np.array(data.draw(st.lists(NUMBERS, min_size=rows * task.outputs, max_size=rows * task.outputs))).reshape(rows, -1)
-    labelled = np.array(data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows)))
+    labeled = np.array(data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows)))
     top = {"multiclass": 2, "binary": 1, "regression": 9}[task.kind]
     y = np.array(data.draw(st.lists(st.integers(0, top), min_size=rows, max_size=rows)))
     if task.kind == "multiclass":
@@ -37,14 +37,14 @@ def test_the_loss_and_its_gradient_are_their_formulas(task: Task, data: st.DataO
         loss, slope = (z[:, 0] - y) ** 2, 2 * (z - y[:, None])
     outputs = torch.from_numpy(z).requires_grad_()
     targets = torch.from_numpy(y.astype(np.float32 if task.kind == "regression" else np.int64))
-    found = masked_loss(task, outputs, targets, torch.from_numpy(labelled))
-    assert (found is None) == (not labelled.any())
+    found = masked_loss(task, outputs, targets, torch.from_numpy(labeled))
+    assert (found is None) == (not labeled.any())
     if found is not None:
         found.sum.backward()  # type: ignore[no-untyped-call]
         assert outputs.grad is not None
-        assert found.count == labelled.sum()
-        assert found.sum.item() == pytest.approx(loss[labelled].sum(), rel=1e-9, abs=1e-9)
-        assert np.allclose(outputs.grad.numpy(), slope * labelled[:, None], rtol=1e-9, atol=1e-12)
+        assert found.count == labeled.sum()
+        assert found.sum.item() == pytest.approx(loss[labeled].sum(), rel=1e-9, abs=1e-9)
+        assert np.allclose(outputs.grad.numpy(), slope * labeled[:, None], rtol=1e-9, atol=1e-12)
 
 
 @every
@@ -77,9 +77,9 @@ def test_classes_of_mixed_types_come_back_as_they_were(classes: tuple[Any, ...])
     task = Multiclass(name="kind", classes=classes)
     labels = np.empty(len(classes) + 1, dtype=object)
     labels[:-1], labels[-1] = classes, None
-    values, labelled = task.encode(labels)
-    assert labelled.tolist() == [True] * len(classes) + [False]
-    back = task.decode(values[labelled]).tolist()
+    values, labeled = task.encode(labels)
+    assert labeled.tolist() == [True] * len(classes) + [False]
+    back = task.decode(values[labeled]).tolist()
     assert back == list(classes)
     assert [type(label) for label in back] == [type(label) for label in classes]
 
@@ -100,7 +100,7 @@ def test_every_way_to_write_a_gap(gap: Any) -> None:
     for task, label in ((TASKS[0], "b"), (TASKS[1], 1), (TASKS[2], 4.5)):
         labels = np.empty(2, dtype=object)
         labels[:] = [label, gap]
-        assert task.encode(labels).labelled.tolist() == [True, False]
+        assert task.encode(labels).labeled.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("gap", [None, float("nan")])

@@ -239,7 +239,7 @@ def test_statistics_come_from_training_rows_alone(table: Table, three_tasks: tup
     inputs[held_out.units] = 1e6
     poisoned, _ = build_loop(network(three_tasks), [Source("table", inputs, source.labels)], **CHOICES)
     ours, theirs = (found.data.training["table"].rows for found in (loop, poisoned))
-    assert ours.normalisation == theirs.normalisation
+    assert ours.normalization == theirs.normalization
     assert torch.equal(ours.inputs, theirs.inputs)
     price = loop.data.tasks[0]
     assert isinstance(price, Regression)
@@ -313,7 +313,7 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"epochs": 0}, "training, epochs"),
         ({"lr": float("nan")}, "training, lr"),
         ({"learning_rate": 0.1}, "there is no such choice"),
-        ({"initialisation": "he"}, "there is no such choice"),  # the network's, which is there already
+        ({"initialization": "he"}, "there is no such choice"),  # the network's, which is there already
         ({"monitor": "median"}, "training, monitor"),
         ({"batch_size": 0}, "training, batch_size"),
     ],

@@ -85,7 +85,7 @@ def test_a_step_whose_last_micro_batch_has_no_label_still_tells_its_loss(table: 
     """Otherwise the history lacks it, and nobody notices that it is not finite."""
     loop, _ = build_loop(network((Regression(name="price"),)), [table(gaps=0.5)], **(CHOICES | {"micro_batches": 2}))
     rows = loop.data.training["table"].rows
-    mask = rows.labelled["price"]
+    mask = rows.labeled["price"]
     assert mask is not None
     batch = rows.take(torch.cat([mask.nonzero().flatten()[:4], (~mask).nonzero().flatten()[:4]]))
     loop.state.model.eval()
@@ -101,7 +101,7 @@ def test_a_step_without_any_label_moves_nothing(table: Table, micro_batches: int
     choices = CHOICES | {"micro_batches": micro_batches, "max_grad_norm": 1.0, "optimizer": "AdamW"}
     loop, _ = build_loop(network((Regression(name="price"),)), [table(gaps=0.5)], **choices)
     rows = loop.data.training["table"].rows
-    mask = rows.labelled["price"]
+    mask = rows.labeled["price"]
     assert mask is not None
     before = {name: value.clone() for name, value in loop.state.model.state_dict().items()}
     report = loop.step({"table": rows.take((~mask).nonzero().flatten()[:6])})
@@ -202,7 +202,7 @@ def test_classes_without_any_label_are_refused(table: Table) -> None:
 
 
 def test_a_task_of_two_sources_has_the_mean_over_both(table: Table) -> None:
-    """The loss is the sum over both sources' labelled rows by their number, not the mean of two means."""
+    """The loss is the sum over both sources' labeled rows by their number, not the mean of two means."""
     first, second = table(rows=80, seed=1), table(rows=40, seed=2, gaps=0.5)
     beside = Source("beside", second.inputs, second.labels)
     tasks = (Regression(name="price"),)

@@ -304,7 +304,7 @@ REFUSED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], Any, str]] = {
     "a share": (lambda f: f, 0.9, "found 0.9"),
     "a truth": (lambda f: f, True, "found True"),
     "a task without": (lambda f: f, {"digit": 60, "flag": 60}, r"train_units\['size'\]: splits need .* Give a whole number"),
-    "no such task": (lambda f: f, {"digit": 60, "flag": 60, "size": 60, "colour": 60}, r"train_units\['colour'\]: there are no predict"),
+    "no such task": (lambda f: f, {"digit": 60, "flag": 60, "size": 60, "color": 60}, r"train_units\['color'\]: there are no predict"),
 }
 
 

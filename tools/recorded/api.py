@@ -81,7 +81,7 @@ def _source(name: str, inputs: Any, labels: Mapping[str, Any]) -> Source:  # noq
     if isinstance(inputs, np.ndarray):
         return Source(name, inputs, labels)
     coding = TablePreprocessor.fit(inputs) if isinstance(inputs, pd.DataFrame) else WordTokenizer.fit(inputs)
-    return Source(name, coding.encode(inputs), labels, coding=coding)
+    return Source(name, coding.encode(inputs), labels, preprocessor=coding)
 
 
 def _component(group: str, text: str, **arguments: Any) -> Any:  # noqa: ANN401 - a component of any group

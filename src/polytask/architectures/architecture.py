@@ -37,7 +37,7 @@ class ConflictCount(NamedTuple):
 class Architecture(Component, nn.Module, ABC):
     """How tasks share encoders: inputs of one source in, features per task out.
 
-    A way of sharing implements `width` and `forward`, and the hooks `starts`, `penalty` and `sharing` if it has several
+    A way of sharing implements `width` and `forward`, and the hooks `initialization_streams`, `penalty` and `describe_sharing` if it has several
     encoders, a penalty, or weights that say how much is shared; `outputs`, `reachable_heads` and `head_width` if heads depend on heads.
 
     Args:
@@ -93,7 +93,7 @@ class Architecture(Component, nn.Module, ABC):
     heads_fully_shared: ClassVar[bool] = True
     """Whether other tasks reach all of a head, or all but its last layer."""
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """Modules with the name of the random stream from which each starts. The same name is the same start."""
         yield ("architecture",), self
 
@@ -105,10 +105,10 @@ class Architecture(Component, nn.Module, ABC):
         """() what is added beside the tasks' losses, for the forwards since the last call; None where there is nothing."""
         return None
 
-    def forget(self) -> None:
+    def discard_penalty(self) -> None:
         """Drop what forwards have left for the penalty: they were looks elsewhere, and no part of the step that comes."""
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """What it has learned about sharing, by name and task: gates, stitches, distances."""
         return {}
 

@@ -38,8 +38,8 @@ class SavedModel:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The sources that its inputs may come from: their normalisation differs."""
-        return tuple(dict.fromkeys(source for network in self.networks for source in network.normalisations))
+        """The sources that its inputs may come from: their normalization differs."""
+        return tuple(dict.fromkeys(source for network in self.networks for source in network.normalizations))
 
     def predict(self, inputs: Any, source: str | None = None) -> pd.DataFrame:  # noqa: ANN401 - an array, texts, or a table
         """Original labels or numbers, one column per task that the source's inputs carry.
@@ -51,7 +51,7 @@ class SavedModel:
         Raises:
             ConfigError: An unknown source, none where several are known, or inputs of another shape.
         """
-        return pd.DataFrame({name: own for task, found in self.answers(inputs, source) for name, own in task.columns(found.values).items()})
+        return pd.DataFrame({name: own for task, found in self.answers(inputs, source) for name, own in task.prediction_columns(found.values).items()})
 
     def predict_proba(self, inputs: Any, source: str | None = None) -> dict[str, pd.DataFrame]:  # noqa: ANN401 - as `predict`
         """Per task that has classes a frame (N, C) with a column per class."""
@@ -66,7 +66,7 @@ class SavedModel:
     def answers(self, inputs: Any, source: str | None = None) -> list[tuple[Task, Predictions]]:  # noqa: ANN401 - as `predict`
         """Per task that the source's inputs carry its predictions, in the coding that metrics take."""
         chosen = self.resolve_source(source)
-        networks = [network for network in self.networks if chosen in network.normalisations]
+        networks = [network for network in self.networks if chosen in network.normalizations]
         found: list[tuple[Task, Predictions]] = []
         for network in networks:
             if chosen not in network.codings:
@@ -85,7 +85,7 @@ class SavedModel:
             return self.sources[0]
         if source not in self.sources:
             remedy = f"Say which of {', '.join(self.sources)} the inputs are like (source=)"
-            raise ConfigError("inputs of several sources are normalised differently", where="source", found=repr(source), remedy=remedy)
+            raise ConfigError("inputs of several sources are normalized differently", where="source", found=repr(source), remedy=remedy)
         return source
 
 

@@ -62,7 +62,7 @@ class SavedTableModel:
     @property
     def reading(self) -> ReadingOptions:
         """How tables like those of training are read."""
-        return ReadingOptions() if self.options is None else self.options.reading
+        return ReadingOptions() if self.options is None else self.options.reading_options
 
     @property
     def _words(self) -> tuple[str, ...]:
@@ -135,16 +135,16 @@ class SavedTableModel:
         self._check_names(table)
         tasks = [task for task in self.model.tasks if task.name in self.options.targets]
         words = [task.name for task in tasks if any(isinstance(label, str) for label in getattr(task, "classes", ()))]
-        opened = LabeledTable(self.source, replace(self.options.of(str(table), [*self._words, *words]), unit=None))
+        opened = LabeledTable(self.source, replace(self.options.for_file(str(table), [*self._words, *words]), unit=None))
         opened.check(tasks)
         with error_location(table):
             answers = [{task.name: found for task, found in self.model.answers(chunk, self.source)} for chunk in opened.chunks()]
         rows = []
         for task in tasks:
             labels, parts = opened.labels[task.name], [part[task.name] for part in answers]
-            there = task.units(labels)
+            there = task.labeled_rows(labels)
             values = np.concatenate([part.values for part in parts])[there]
-            outcome = Outcome(task.values(labels[there]), values, _stack_probabilities([part.probabilities for part in parts], there))
+            outcome = Outcome(task.metric_targets(labels[there]), values, _stack_probabilities([part.probabilities for part in parts], there))
             metrics = compute_metrics(outcome, task.measures)
             rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])

@@ -16,7 +16,7 @@ class Representation:
     Attributes:
         names: The tasks that look at it, t of them.
         values: (N, ...) the features of N rows, without graph.
-        gradients: (t, N, ...) ∂L_t/∂z of each of these tasks, where L_t is the mean over the task's labelled units.
+        gradients: (t, N, ...) ∂L_t/∂z of each of these tasks, where L_t is the mean over the task's labeled units.
         total: Sums a tensor over all processes that hold rows of this step; with one process it gives the tensor itself.
     """
 

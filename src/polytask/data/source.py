@@ -23,11 +23,11 @@ class Source:
     Attributes:
         name: How batches, splits and messages call it.
         inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), or what
-            `coding` made of texts or of a table.
+            `preprocessor` made of texts or of a table.
         labels: Per task (N,) original labels: numbers, words; NaN or None where a row has none. Where inputs are tokens, codes
             (N, L) of which 0 is padding, a task may label every token: (N, L).
         units: (N,) what each row is called in predictions; by default its number.
-        coding: What made the inputs, if they are texts or a table: it comes with the trained model.
+        preprocessor: What made the inputs, if they are texts or a table: it comes with the trained model.
         held_out: (N,) True for the rows on which models are to be chosen; nothing where they are to be drawn.
         groups: (N,) what rows belong together (a customer, a patient): rows of one group stay in one part when rows are divided.
         weights: Per task (N,) what a row's loss is multiplied with, from 0 up; tasks that are not named weigh all rows alike.
@@ -45,7 +45,7 @@ class Source:
     inputs: Array
     labels: Mapping[str, Array]
     units: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    coding: Preprocessor | None = None
+    preprocessor: Preprocessor | None = None
     held_out: NDArray[np.bool_] | None = None
     groups: Array | None = None
     weights: Mapping[str, Array] | None = None
@@ -86,7 +86,7 @@ class Source:
         labels = {task: labels[rows] for task, labels in self.labels.items()}
         held_out, groups = (None if entries is None else np.asarray(entries)[rows] for entries in (self.held_out, self.groups))
         weights = None if self.weights is None else {task: np.asarray(own)[rows] for task, own in self.weights.items()}
-        return Source(self.name, take_rows(self.inputs, rows), labels, self.units[rows], self.coding, held_out, groups, weights)
+        return Source(self.name, take_rows(self.inputs, rows), labels, self.units[rows], self.preprocessor, held_out, groups, weights)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _source(
             found = f"{len(own)} for {len(sentence.split())} words"
             raise DataError("every word needs a tag", where=f"atis, sentence {row}", found=found)
         tags[row, : len(own)] = own
-    return Source("questions", codes, {"intent": np.array(intents, dtype=object), "slots": tags}, coding=coding, held_out=held_out)
+    return Source("questions", codes, {"intent": np.array(intents, dtype=object), "slots": tags}, preprocessor=coding, held_out=held_out)
 
 
 @cache

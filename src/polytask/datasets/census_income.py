@@ -78,7 +78,7 @@ class CensusIncome(Dataset):
             "married": np.where(table["marital-status"] == "Never married", _MARRIED[True], _MARRIED[False]).astype(object),
         }
         coding = _preprocessor()
-        return Source("people", coding.encode(table), labels, coding=coding)
+        return Source("people", coding.encode(table), labels, preprocessor=coding)
 
 
 @cache

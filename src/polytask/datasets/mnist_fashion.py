@@ -23,7 +23,7 @@ CLASSES: dict[str, tuple[int, ...] | tuple[str, ...]] = {"digit": DIGITS, "garme
 
 @final
 class MnistFashion(Dataset):
-    """Two sources of 28x28 grey images: `mnist` labels the task `digit`, `fashion-mnist` the task `garment`.
+    """Two sources of 28x28 gray images: `mnist` labels the task `digit`, `fashion-mnist` the task `garment`.
 
     No row carries both labels. The sample has 2,000 training and 4,000 test images of each, as many of every class; the
     full size 60,000 and 10,000. Units are the images' numbers in their publishers' files.
@@ -53,7 +53,7 @@ class MnistFashion(Dataset):
     def describe(self) -> dict[str, Any]:
         """What it is, as plain data."""
         training, test = (2_000, 4_000) if self.size == SAMPLE else (60_000, 10_000)
-        rows = dict.fromkeys(TASK_OF_SOURCE, f"{training:,} training and {test:,} test images, 28x28, grey")
+        rows = dict.fromkeys(TASK_OF_SOURCE, f"{training:,} training and {test:,} test images, 28x28, gray")
         tasks = {f"task {task}": f"{len(classes)} classes: {', '.join(map(str, classes))}" for task, classes in CLASSES.items()}
         return {
             "name": self.name,

@@ -39,9 +39,9 @@ class Conv(Encoder):
             )
         if len(channels) != 2 or min(channels) < 1:
             raise ConfigError("two numbers of channels from 1 up are needed", where="encoder 'conv', channels", found=tuple(channels))
-        colours, height, width = input_shape
-        self.input_shape, (first, second) = (colours, height, width), channels
-        self.first = nn.Sequential(nn.Conv2d(colours, first, kernel_size=3), nn.MaxPool2d(2), nn.ReLU())
+        colors, height, width = input_shape
+        self.input_shape, (first, second) = (colors, height, width), channels
+        self.first = nn.Sequential(nn.Conv2d(colors, first, kernel_size=3), nn.MaxPool2d(2), nn.ReLU())
         self.second = nn.Sequential(nn.Conv2d(first, second, kernel_size=3), nn.MaxPool2d(2), nn.ReLU())
         self.flatten = nn.Flatten()
         self.features = second * _side_after_pooling(height) * _side_after_pooling(width)

@@ -38,10 +38,10 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
 
     Modules that say `has_own_initialization` start as their own `reset_parameters` says under all of them, and those that say `keeps_pretrained_weights`
     (pretrained ones) stay as they are. Under `glorot` and `he`, vectors that
-    are no biases (scales of normalisation layers) start as the framework does.
+    are no biases (scales of normalization layers) start as the framework does.
 
     Raises:
-        ConfigError: There is no such initialisation.
+        ConfigError: There is no such initialization.
 
     Example:
         >>> layer = nn.Linear(2, 2)
@@ -50,7 +50,7 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
         [0.0, 0.0]
     """
     if scheme not in INITIALIZATIONS:
-        raise ConfigError("unknown initialisation", where=scheme, remedy=f"Choose from: {', '.join(INITIALIZATIONS)}")
+        raise ConfigError("unknown initialization", where=scheme, remedy=f"Choose from: {', '.join(INITIALIZATIONS)}")
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device, and nothing restores those
         for layer in _modules_to_initialize(module):

@@ -39,9 +39,9 @@ class LeNet(Encoder):
         if features < 1 or len(channels) != 2 or min(channels) < 1:
             sizes = f"features={features}, channels={tuple(channels)}"
             raise ConfigError("at least one unit and two numbers of channels are needed", where="encoder 'lenet'", found=sizes)
-        colours, height, width = input_shape
-        self.input_shape, self.features, (first, second) = (colours, height, width), features, channels
-        self.first = nn.Sequential(nn.Conv2d(colours, first, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
+        colors, height, width = input_shape
+        self.input_shape, self.features, (first, second) = (colors, height, width), features, channels
+        self.first = nn.Sequential(nn.Conv2d(colors, first, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
         self.second = nn.Sequential(nn.Conv2d(first, second, kernel_size=5), nn.MaxPool2d(2), nn.ReLU())
         self.third = nn.Sequential(
             nn.Flatten(), nn.Linear(second * _side_after_pooling(height) * _side_after_pooling(width), features), nn.ReLU()

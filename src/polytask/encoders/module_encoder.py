@@ -17,7 +17,7 @@ from polytask.errors import ConfigError
 class ModuleEncoder(Encoder):
     """A module of your own, pretrained or not, as an encoder: its output, flattened, is the features.
 
-    `MultiTaskModel` keeps the module's numbers unless an initialisation is named.
+    `MultiTaskModel` keeps the module's numbers unless an initialization is named.
 
     Args:
         module: Turns inputs `(N, *input_shape)` into a tensor (N, ...).

@@ -25,9 +25,9 @@ class SubwordEmbedding(nn.Module):
 
     has_own_initialization = True
 
-    def __init__(self, table: nn.Embedding, around: Sequence[int]) -> None:
+    def __init__(self, table: nn.Embedding, special_tokens: Sequence[int]) -> None:
         super().__init__()
-        self.table, self.around = table, tuple(around)
+        self.table, self.around = table, tuple(special_tokens)
 
     def reset_parameters(self) -> None:
         """The table's numbers come with the encoder."""
@@ -71,12 +71,12 @@ class PretrainedTextEncoder(SequenceEncoder):
     """A Hugging Face text encoder, with the numbers of a local folder or, without one, at random. It needs the extra `text`.
 
     Inputs are word pieces (N, L, K) as `polytask.data.SubwordTokenizer` makes them: nothing is downloaded. Features are (N, 1 + L, width): of the
-    piece before the sentence, then of the first piece of each word. An initialisation leaves the numbers of the folder as they are.
+    piece before the sentence, then of the first piece of each word. An initialization leaves the numbers of the folder as they are.
 
     Args:
         input_shape: (L, K) of one input; inputs of other lengths are taken too.
         config: The encoder's configuration.
-        around: The pieces before and after a sentence.
+        special_tokens: The pieces before and after a sentence.
         folder: With `model.safetensors`.
 
     Raises:
@@ -87,7 +87,7 @@ class PretrainedTextEncoder(SequenceEncoder):
     initialization_options: ClassVar[tuple[str, ...]] = ("folder",)
     """Options that a network which is loaded with its numbers does without."""
 
-    def __init__(self, input_shape: tuple[int, ...], config: Mapping[str, Any], around: Sequence[int], folder: str | None = None) -> None:
+    def __init__(self, input_shape: tuple[int, ...], config: Mapping[str, Any], special_tokens: Sequence[int], folder: str | None = None) -> None:
         super().__init__()
         if len(input_shape) != 2:
             found = f"inputs of shape {tuple(input_shape)}"
@@ -98,7 +98,7 @@ class PretrainedTextEncoder(SequenceEncoder):
         self.input_shape, self.features = tuple(input_shape), int(network.config.hidden_size)
         table = cast("nn.Embedding", network.get_input_embeddings())
         network.set_input_embeddings(nn.Identity())  # the stem has the table
-        self.whole = nn.Sequential(SubwordEmbedding(table, around), SubwordTransformer(network))
+        self.whole = nn.Sequential(SubwordEmbedding(table, special_tokens), SubwordTransformer(network))
         if folder is not None:
             for module in self.whole.modules():
                 module.keeps_pretrained_weights = True  # type: ignore[assignment]

@@ -29,7 +29,7 @@ class ResidualMLP(Encoder):
 
         x ← W x,    then per block x ← x + W₂ ReLU(W₁ norm(x)),    z = ReLU(norm(x))
 
-    Deviations: layer normalisation in place of batch normalisation, so that no row depends on another.
+    Deviations: layer normalization in place of batch normalization, so that no row depends on another.
 
     Args:
         input_shape: (features,) of one input.
@@ -63,5 +63,5 @@ class ResidualMLP(Encoder):
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
-        """The first layer, the blocks, and the last normalisation."""
+        """The first layer, the blocks, and the last normalization."""
         return (self.first, *self.blocks, self.last)

@@ -42,11 +42,11 @@ class ResNet(Encoder):
     The `small` form begins with a 3×3 convolution and no pooling, as the paper's networks for images of 32×32 do. Widths double
     from group to group, and sides are halved; the features are the means over all places.
 
-    Batch normalisation mixes the rows of a source while training: an update then depends on who else is in the batch.
+    Batch normalization mixes the rows of a source while training: an update then depends on who else is in the batch.
 
     Args:
         input_shape: (channels, height, width) of one image, at least 8×8.
-        form: `small` or `full`.
+        variant: `small` or `full`.
         width: Channels of the first group: by default 16 in the small form, 64 in the full one (the paper's).
         blocks: Per group, how many.
 
@@ -59,19 +59,19 @@ class ResNet(Encoder):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], form: ResNetVariant = "small", width: int | None = None, blocks: Sequence[int] = (2, 2, 2, 2)
+        self, input_shape: tuple[int, ...], variant: ResNetVariant = "small", width: int | None = None, blocks: Sequence[int] = (2, 2, 2, 2)
     ) -> None:
         super().__init__()
         if len(input_shape) != 3 or min(input_shape[1:]) < 8 or input_shape[0] < 1:
             found = tuple(input_shape)
             raise ConfigError("images of at least 8x8, (channels, height, width), are needed", where="encoder 'resnet'", found=found)
-        if form not in get_args(ResNetVariant):
-            raise ConfigError("unknown form", where="encoder 'resnet', form", found=form, remedy="Choose from: small, full")
-        width = {"small": 16, "full": 64}[form] if width is None else width
+        if variant not in get_args(ResNetVariant):
+            raise ConfigError("unknown form", where="encoder 'resnet', form", found=variant, remedy="Choose from: small, full")
+        width = {"small": 16, "full": 64}[variant] if width is None else width
         if width < 1 or not blocks or min(blocks) < 1:
             raise ConfigError("sizes from 1 up are needed", where="encoder 'resnet'", found=f"width={width}, blocks={tuple(blocks)}")
         self.input_shape = tuple(input_shape)
-        self.first = _stem(input_shape[0], width, form)
+        self.first = _stem(input_shape[0], width, variant)
         self.groups, channels = nn.ModuleList(), width
         for number, count in enumerate(blocks):
             wider = width * 2**number

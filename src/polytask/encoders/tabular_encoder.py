@@ -104,23 +104,23 @@ class RowEmbedding(nn.Module):
     width: int
 
     def __init__(
-        self, cardinalities: Sequence[int], gaps: Sequence[bool], numbers: NumberEncoding, size: int, sigma: float, embedding: int
+        self, cardinalities: Sequence[int], missing_indicators: Sequence[bool], number_encoding: NumberEncoding, number_width: int, sigma: float, embedding: int
     ) -> None:
         super().__init__()
         self.number_columns = [place for place, count in enumerate(cardinalities) if not count]
         self.feature_columns = [place for place, count in enumerate(cardinalities) if count < 0]
         self.category_columns = [place for place, count in enumerate(cardinalities) if count > 0]
-        self.gaps = [number for number, place in enumerate(self.number_columns) if gaps[place]]
+        self.gaps = [number for number, place in enumerate(self.number_columns) if missing_indicators[place]]
         self.only_numbers = len(self.number_columns) == len(cardinalities)
         counts = [cardinalities[place] for place in self.category_columns]
         columns = len(self.number_columns)
-        self.numbers = _NUMBER_ENCODINGS[numbers](columns, size, sigma)
+        self.numbers = _NUMBER_ENCODINGS[number_encoding](columns, number_width, sigma)
         self.table = nn.Embedding(sum(counts), embedding) if counts else None
         self.register_buffer("offsets", torch.tensor([sum(counts[:place]) for place in range(len(counts))], dtype=torch.int64))
         known = torch.ones(sum(counts), dtype=torch.bool)
         known[self.offsets] = False
         self.register_buffer("seen", known)
-        widths = (columns * (1 if numbers == "plain" else size), len(self.gaps), len(self.feature_columns), embedding * len(counts))
+        widths = (columns * (1 if number_encoding == "plain" else number_width), len(self.gaps), len(self.feature_columns), embedding * len(counts))
         self.width = sum(widths)
 
     def adapt(self, inputs: Tensor) -> None:
@@ -160,19 +160,19 @@ class DenseLayer(nn.Sequential):
 class TabularEncoder(Encoder):
     """Numbers with indicators of what is missing, vectors for categories, then fully connected layers.
 
-    Inputs are rows (N, F) as `polytask.data.TablePreprocessor` makes them: numbers, normalised, NaN where there is none; codes of categories, 0
+    Inputs are rows (N, F) as `polytask.data.TablePreprocessor` makes them: numbers, normalized, NaN where there is none; codes of categories, 0
     where it is missing or unknown. The cells' vectors are the stem; experts are copies of the layers.
 
     Args:
         input_shape: (F,) of one row.
         cardinalities: Per column how many codes it has; 0 for a number, -1 for a feature that is to be taken as it is. By default all
             columns are numbers.
-        gaps: Per column whether its numbers get an indicator of what is missing. By default all do.
+        missing_indicators: Per column whether its numbers get an indicator of what is missing. By default all do.
         hidden: The widths of the layers.
         dropout: Share of units that are dropped after each.
         embedding: Width of a category's vector.
-        numbers: `plain` as they are, `piecewise` linear between quantiles, or `periodic` in sines.
-        size: Numbers per number, of the latter two.
+        number_encoding: `plain` as they are, `piecewise` linear between quantiles, or `periodic` in sines.
+        number_width: Numbers per number, of the latter two.
         sigma: σ of the frequencies of periodic numbers: the larger, the finer what can be told apart.
 
     Raises:
@@ -188,12 +188,12 @@ class TabularEncoder(Encoder):
         self,
         input_shape: tuple[int, ...],
         cardinalities: Sequence[int] | None = None,
-        gaps: Sequence[bool] | None = None,
+        missing_indicators: Sequence[bool] | None = None,
         hidden: Sequence[int] = (256, 128),
         dropout: float = 0.0,
         embedding: int = 8,
-        numbers: NumberEncoding = "plain",
-        size: int = 8,
+        number_encoding: NumberEncoding = "plain",
+        number_width: int = 8,
         sigma: float = 1.0,
     ) -> None:
         super().__init__()
@@ -201,19 +201,19 @@ class TabularEncoder(Encoder):
         if len(input_shape) != 1 or input_shape[0] < 1:
             raise ConfigError("inputs must be rows of at least one column", where=where, found=f"inputs of shape {tuple(input_shape)}")
         counts = [0] * input_shape[0] if cardinalities is None else list(cardinalities)
-        indicated = [True] * input_shape[0] if gaps is None else list(gaps)
+        indicated = [True] * input_shape[0] if missing_indicators is None else list(missing_indicators)
         if not len(counts) == len(indicated) == input_shape[0] or min(counts) < -1:
             found = f"{len(counts)} and {len(indicated)} for {input_shape[0]} columns, and {min(counts)} at least"
             what = "one number of codes per column (0 for a number, -1 for a feature), and one answer to gaps, are needed"
             raise ConfigError(what, where=f"{where}, cardinalities", found=found)
-        if numbers not in get_args(NumberEncoding):
+        if number_encoding not in get_args(NumberEncoding):
             remedy = f"Choose from: {', '.join(get_args(NumberEncoding))}"
-            raise ConfigError("unknown way with numbers", where=f"{where}, numbers", found=numbers, remedy=remedy)
-        if not hidden or min(*hidden, embedding, size) < 1 or not 0 <= dropout < 1 or not sigma > 0:
-            found = f"hidden={tuple(hidden)}, embedding={embedding}, size={size}, dropout={dropout}, sigma={sigma}"
+            raise ConfigError("unknown way with numbers", where=f"{where}, numbers", found=number_encoding, remedy=remedy)
+        if not hidden or min(*hidden, embedding, number_width) < 1 or not 0 <= dropout < 1 or not sigma > 0:
+            found = f"hidden={tuple(hidden)}, embedding={embedding}, size={number_width}, dropout={dropout}, sigma={sigma}"
             raise ConfigError("sizes from 1 up, a dropout from 0 up and below 1, and a sigma above 0 are needed", where=where, found=found)
         self.input_shape, self.features = tuple(input_shape), hidden[-1]
-        self.cells = RowEmbedding(counts, indicated, numbers, size, sigma, embedding)
+        self.cells = RowEmbedding(counts, indicated, number_encoding, number_width, sigma, embedding)
         widths = (self.cells.width, *hidden)
         self.layers = nn.Sequential(*(DenseLayer(a, b, dropout) for a, b in pairwise(widths)))
 

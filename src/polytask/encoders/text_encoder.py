@@ -23,10 +23,10 @@ class WordEmbedding(nn.Module):
     While training, every word is taken for an unknown one with a small probability, so that unknown words have a vector too.
     """
 
-    def __init__(self, words: int, width: int, forgotten: float, dropout: float) -> None:
+    def __init__(self, words: int, width: int, word_dropout: float, dropout: float) -> None:
         super().__init__()
         self.table = nn.Embedding(words, width, padding_idx=0)
-        self.forgotten, self.dropout = forgotten, nn.Dropout(dropout)
+        self.forgotten, self.dropout = word_dropout, nn.Dropout(dropout)
 
     def forward(self, codes: Tensor) -> Tensor:
         """(N, L, width + 1)."""
@@ -72,7 +72,7 @@ class RecurrentContext(nn.Module):
 
 
 class TransformerContext(nn.Module):
-    """A small transformer encoder (Vaswani et al., NeurIPS 2017) with normalisation first and sines for positions."""
+    """A small transformer encoder (Vaswani et al., NeurIPS 2017) with normalization first and sines for positions."""
 
     def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -112,12 +112,12 @@ class TextEncoder(SequenceEncoder):
     Args:
         input_shape: (L,) of one input; inputs of other lengths are taken too.
         words: How many codes there are.
-        form: `gru` or `transformer`.
+        variant: `gru` or `transformer`.
         embedding: Width of a word's vector.
         width: Of the features, both directions together.
         layers: How many.
         dropout: Share of numbers that are dropped, of vectors and of features.
-        forgotten: Share of words that are taken for unknown ones while training.
+        word_dropout: Share of words that are taken for unknown ones while training.
 
     Raises:
         ConfigError: Inputs are no sequences of codes; an unknown form; a number out of its range.
@@ -132,30 +132,30 @@ class TextEncoder(SequenceEncoder):
         self,
         input_shape: tuple[int, ...],
         words: int,
-        form: TextVariant = "gru",
+        variant: TextVariant = "gru",
         embedding: int = 128,
         width: int = 256,
         layers: int = 1,
         dropout: float = 0.3,
-        forgotten: float = 0.02,
+        word_dropout: float = 0.02,
     ) -> None:
         super().__init__()
         where = "encoder 'text'"
         if len(input_shape) != 1:
             found = f"inputs of shape {tuple(input_shape)}"
             raise ConfigError("inputs must be codes of words, (N, L)", where=where, found=found)
-        if form not in get_args(TextVariant):
-            raise ConfigError("unknown form", where=f"{where}, form", found=form, remedy=f"Choose from: {', '.join(get_args(TextVariant))}")
-        multiple = {"gru": 2, "transformer": ATTENTION_HEADS}[form]
+        if variant not in get_args(TextVariant):
+            raise ConfigError("unknown form", where=f"{where}, form", found=variant, remedy=f"Choose from: {', '.join(get_args(TextVariant))}")
+        multiple = {"gru": 2, "transformer": ATTENTION_HEADS}[variant]
         if min(words - 1, embedding, layers) < 1 or width < 1 or width % multiple:
             found = f"words={words}, embedding={embedding}, width={width}, layers={layers}"
             raise ConfigError(f"sizes from 1 up, and a width divisible by {multiple}, are needed", where=where, found=found)
-        for name, share in {"dropout": dropout, "forgotten": forgotten}.items():
+        for name, share in {"dropout": dropout, "forgotten": word_dropout}.items():
             if not 0 <= share < 1:
                 raise ConfigError("a share from 0 up and below 1 is needed", where=f"{where}, {name}", found=share)
         self.input_shape, self.features, self.words = tuple(input_shape), width, words
-        reader = SentenceEncoder(_CONTEXTS[form](embedding, width, layers, dropout), dropout)
-        self.whole = nn.Sequential(WordEmbedding(words, embedding, forgotten, dropout), reader)
+        reader = SentenceEncoder(_CONTEXTS[variant](embedding, width, layers, dropout), dropout)
+        self.whole = nn.Sequential(WordEmbedding(words, embedding, word_dropout, dropout), reader)
 
     @property
     def pieces(self) -> tuple[nn.Module, ...]:

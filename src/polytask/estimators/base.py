@@ -88,7 +88,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         """Train a network on checked inputs (`_inputs`) and labels."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         coding = TablePreprocessor.fit(X, tuple(self.categories))
-        source = Source(SOURCE, coding.encode(X), labels, coding=coding, weights=weights)
+        source = Source(SOURCE, coding.encode(X), labels, preprocessor=coding, weights=weights)
         choices = self._choices(len(source))
         plan = plan_network([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
         balancer = default_balancer({task.name: task.weight for task in tasks}, self.balancer)
@@ -99,7 +99,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         self.history_ = run.history
         self.n_iter_ = run.epochs
         self.validation_metrics_ = run.validation
-        self._truths = {task.name: task.values(labels[task.name][task.units(labels[task.name])]) for task in run.tasks}
+        self._truths = {task.name: task.metric_targets(labels[task.name][task.labeled_rows(labels[task.name])]) for task in run.tasks}
         _log.info("targets: %s", ", ".join(f"{name} ({kind})" for name, kind in self.kinds_.items()))
         return self
 
@@ -146,7 +146,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
     def _predictions(self, X: Any) -> dict[str, Predictions]:  # noqa: ANN401 - as `_inputs`
         check_is_fitted(self)
         frame = self._inputs(X, reset=False)
-        new = self._coding.unknown(frame)
+        new = self._coding.unknown_warning(frame)
         if new:
             warnings.warn(new, UserWarning, stacklevel=3)
         outputs = self.network_.outputs_for(SOURCE, frame)
@@ -157,9 +157,9 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         found = {}
         for name, predictions in self._predictions(X).items():
             task = self._task(name)
-            there = task.units(labels[name])
+            there = task.labeled_rows(labels[name])
             probabilities = None if predictions.probabilities is None else predictions.probabilities[there]
-            found[name] = Outcome(task.values(labels[name][there]), predictions.values[there], probabilities)
+            found[name] = Outcome(task.metric_targets(labels[name][there]), predictions.values[there], probabilities)
         return found
 
     def _task(self, name: str) -> Task:

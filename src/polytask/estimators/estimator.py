@@ -44,7 +44,7 @@ def _has_classes(estimator: MultiTaskEstimator) -> bool:
 class MultiTaskEstimator(BaseTableEstimator):
     """One network for targets of any kinds, with gaps in the labels in any pattern.
 
-    Minimises L = Σₜ αₜ Lₜ, where Lₜ is the mean loss over the rows that have a label of target t; a row without a label of t has no part
+    Minimizes L = Σₜ αₜ Lₜ, where Lₜ is the mean loss over the rows that have a label of target t; a row without a label of t has no part
     in Lₜ and every part in the others. Training is in float32, prediction in float64.
 
     Args:
@@ -156,7 +156,7 @@ class MultiTaskEstimator(BaseTableEstimator):
     def predict(self, X: Any) -> Any:  # noqa: ANN401 - a frame, or an array where Y was one
         """(N, T) original labels and units: a frame with a column per target, or an array where Y was an array."""
         answers = self._predictions(X).items()
-        found = {column: own for name, answer in answers for column, own in self._task(name).columns(answer.values).items()}
+        found = {column: own for name, answer in answers for column, own in self._task(name).prediction_columns(answer.values).items()}
         if self._named:
             return pd.DataFrame(found, index=X.index if isinstance(X, pd.DataFrame) else None)
         columns = list(found.values())

@@ -70,7 +70,7 @@ class StepContext:
         return self.jacobians[batch]
 
     def stack(self, feature: int, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Return uninitialised memory of that shape for the gradients of a representation."""
+        """Return uninitialized memory of that shape for the gradients of a representation."""
         kept = self.stacks.get(feature)
         if kept is None or kept.shape != torch.Size(shape) or kept.dtype != like.dtype or kept.device != like.device:
             self.stacks[feature] = torch.empty(*shape, dtype=like.dtype, device=like.device)

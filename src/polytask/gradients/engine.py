@@ -36,7 +36,7 @@ class Backward:
     It stands where `loss.backward()` stood: losses in, `.grad` out, and gradients add up as PyTorch's do. Clipping, the
     optimizer and the schedule stay ordinary PyTorch.
 
-    A step may come in micro-batches. Then `counts` says how many labelled units the whole step has per task: a task's
+    A step may come in micro-batches. Then `counts` says how many labeled units the whole step has per task: a task's
     loss is the sum over its micro-batches divided by that count, and the balancer is asked once, when all units have been
     seen. (The mean of the micro-batches' means is wrong as soon as their counts differ.)
 
@@ -199,7 +199,7 @@ class Backward:
     def _take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None) -> Report:
         """Give losses to the step under way, or to a new one."""
         if self._current is None and not losses and any((counts or {}).values()):
-            return self._take_unlabelled(penalty)
+            return self._take_unlabeled(penalty)
         # Mixed precision is for forwards: what is computed from gradients keeps its own precision.
         with autocast_as(NO_AUTOCAST):
             current = self._current or Step(self._context, self.balancer, self.step, self._policy)
@@ -214,7 +214,7 @@ class Backward:
             self._replayable = []
         return report
 
-    def _take_unlabelled(self, penalty: Tensor | None) -> Report:
+    def _take_unlabeled(self, penalty: Tensor | None) -> Report:
         """Take a micro-batch without any label, before the step's first or after its last one."""
         communicator = self._context.communicator
         if penalty is not None and communicator.distributed:

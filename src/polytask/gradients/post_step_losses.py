@@ -56,7 +56,7 @@ class LookaheadEvaluator:
         context: Where gradients come from.
         batches: The batches.
         losses: Per batch the tasks' mean losses with their graphs, at offset 0.
-        counts: Per batch the labelled units of the step in all processes; None where losses are means.
+        counts: Per batch the labeled units of the step in all processes; None where losses are means.
         trained: θ: all trained parameters, by name.
 
     Attributes:
@@ -162,7 +162,7 @@ def united_losses(
 
     Args:
         batches: The batches.
-        counts: Per batch the labelled units in all processes, where there are several: a task of a batch may be here, or elsewhere.
+        counts: Per batch the labeled units in all processes, where there are several: a task of a batch may be here, or elsewhere.
         which: The losses of the last batch alone, or of all.
     """
     has = [
@@ -176,7 +176,7 @@ def united_losses(
 
 
 def _joined(losses: Sequence[Tensor | Loss]) -> Tensor | Loss:
-    """Return the loss over all labelled units; of means without counts, their mean."""
+    """Return the loss over all labeled units; of means without counts, their mean."""
     first, *others = losses
     for other in others:
         first = first + other if isinstance(first, Loss) and isinstance(other, Loss) else _mean(first) + _mean(other)

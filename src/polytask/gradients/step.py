@@ -48,8 +48,8 @@ class Step:
         policy: What the user decided.
 
     Attributes:
-        complete: Whether all labelled units have been seen.
-        seen: The losses so far, and the labelled units of the whole step.
+        complete: Whether all labeled units have been seen.
+        seen: The losses so far, and the labeled units of the whole step.
     """
 
     def __init__(self, context: StepContext, balancer: Balancer, number: int, policy: StepPolicy) -> None:

@@ -18,12 +18,12 @@ Counts = Mapping[str, int]
 
 @dataclass
 class StepLosses:
-    """Losses and labelled units that have been seen of one step.
+    """Losses and labeled units that have been seen of one step.
 
     Attributes:
-        means: Per task Σ of the losses seen here / labelled units of the whole step, without graph.
-        seen: Per task the labelled units seen here.
-        whole: Per task the labelled units of the whole step, in all processes; None where losses are means already.
+        means: Per task Σ of the losses seen here / labeled units of the whole step, without graph.
+        seen: Per task the labeled units seen here.
+        whole: Per task the labeled units of the whole step, in all processes; None where losses are means already.
     """
 
     means: dict[str, Tensor] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class StepLosses:
             counts: Labelled units per task of the whole step in this process, if it comes in parts.
 
         Raises:
-            ConfigError: A mean without a count in a micro-batch; more labelled units than announced.
+            ConfigError: A mean without a count in a micro-batch; more labeled units than announced.
         """
         return {task: self._part_of(task, losses[task], counts) for task in tasks if task in losses}
 
@@ -62,14 +62,14 @@ class StepLosses:
         self.seen[task] = self.seen.get(task, 0) + count
         if self.seen[task] > counts.get(task, 0):
             found = f"{self.seen[task]} of {counts.get(task, 0)}"
-            raise ConfigError("a micro-batch brings more labelled units than the step announced", where=f"task {task!r}", found=found)
+            raise ConfigError("a micro-batch brings more labeled units than the step announced", where=f"task {task!r}", found=found)
 
     def complete(self, counts: Counts | None) -> bool:
-        """Return whether all labelled units of the step have been seen here."""
+        """Return whether all labeled units of the step have been seen here."""
         return counts is None or all(self.seen.get(task, 0) == count for task, count in counts.items())
 
     def present(self, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the tasks with a labelled unit in this step, wherever it may be, in their order."""
+        """Return the tasks with a labeled unit in this step, wherever it may be, in their order."""
         return tuple(task for task in tasks if (task in self.means if self.whole is None else self.whole.get(task, 0)))
 
     def values(self, names: tuple[str, ...], communicator: Communicator | None) -> Tensor:
@@ -92,7 +92,7 @@ class AgreedCounts:
     """What all processes know of a step before they walk its graphs.
 
     Attributes:
-        counts: Per task the labelled units of the step in all processes.
+        counts: Per task the labeled units of the step in all processes.
         in_parts: Whether the step comes in micro-batches in any of them.
     """
 

@@ -58,7 +58,7 @@ def entity_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, F
 
 
 def token_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats]:
-    """Per row (N,) how many of its labelled tokens got the right tag, and how many there are.
+    """Per row (N,) how many of its labeled tokens got the right tag, and how many there are.
 
     Example:
         >>> [counts.tolist() for counts in token_counts(["O B-a -"], ["O O O"])]
@@ -78,14 +78,14 @@ def _aligned(target: str, prediction: str) -> tuple[list[str], list[str]]:
 
 
 def token_accuracy(outcome: Outcome) -> float:
-    """The share of labelled tokens whose tag is right."""
+    """The share of labeled tokens whose tag is right."""
     return ratio_of_sums(*token_counts(outcome.targets, outcome.predictions))
 
 
 def _token_accuracy_influence(targets: Array, runs: Runs) -> Floats:
-    right, labelled = np.stack([token_counts(targets, row) for row in runs.predictions], axis=1)
-    refuse_nothing(labelled, "tokens")
-    return ratio_influence(right, labelled)
+    right, labeled = np.stack([token_counts(targets, row) for row in runs.predictions], axis=1)
+    refuse_nothing(labeled, "tokens")
+    return ratio_influence(right, labeled)
 
 
 ENTITY_METRICS = (

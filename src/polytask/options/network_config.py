@@ -51,7 +51,7 @@ class NetworkConfig(OptionModel):
     hidden: Annotated[
         tuple[int, ...], Field(description="Widths of the hidden layers of every head."), Flag(NETWORK, separator=",", example="64,32")
     ] = (64,)
-    initialisation: Annotated[
+    initialization: Annotated[
         Literal["framework", "glorot", "he"],
         Field(description="How parameters are initialized; framework is PyTorch's way."),
         Flag(NETWORK),

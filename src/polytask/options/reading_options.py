@@ -17,11 +17,11 @@ class ReadingOptions:
     Attributes:
         delimiter: The character between two cells; by default a tab in a .tsv file and a comma elsewhere.
         encoding: Of the text, as Python names it.
-        missing: Texts that mean "no value", beside the empty cell; blanks around them do not count.
-        categories: Columns that hold categories, even if every cell looks like a number or a date.
-        most_columns: A table of more columns is refused.
-        most_bytes: A table of more bytes, once decompressed, is refused.
-        longest_field: A cell of more bytes is refused.
+        na_values: Texts that mean "no value", beside the empty cell; blanks around them do not count.
+        categorical: Columns that hold categories, even if every cell looks like a number or a date.
+        max_columns: A table of more columns is refused.
+        max_bytes: A table of more bytes, once decompressed, is refused.
+        max_field_bytes: A cell of more bytes is refused.
 
     Raises:
         ConfigError: An option that cannot be.
@@ -33,11 +33,11 @@ class ReadingOptions:
 
     delimiter: str | None = None
     encoding: str = "utf-8"
-    missing: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    most_columns: int = 10_000
-    most_bytes: int = 4 * 2**30
-    longest_field: int = 100_000
+    na_values: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    max_columns: int = 10_000
+    max_bytes: int = 4 * 2**30
+    max_field_bytes: int = 100_000
 
     def __post_init__(self) -> None:
         self._check_delimiter()

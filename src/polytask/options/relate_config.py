@@ -39,7 +39,7 @@ class RelateConfig(NetworkConfig):
         Field(description="Number of repetitions, each with another split, start and order."),
         Flag(_MEASURING, default="3", counted=True),
     ] = (0, 1, 2)
-    groups: Annotated[
+    max_groups: Annotated[
         int | None,
         Field(ge=1, description="Largest number of networks to propose."),
         Flag(_MEASURING, default="2 up to 6 tasks, 3 up to 12, then a quarter of the tasks"),
@@ -49,12 +49,12 @@ class RelateConfig(NetworkConfig):
         Field(description="Balancer of the joint network (polytask methods balancer)."),
         Flag(NETWORK, example="'cagrad(c=0.4)'"),
     ] = "equal"
-    every: Annotated[
+    measure_every: Annotated[
         int | None,
         Field(ge=1, description="Measure at one of so many steps of the joint network."),
         Flag(_MEASURING, default="5 (tasks + 1)"),
     ] = None
-    rows: Annotated[
+    measured_rows: Annotated[
         int | None,
         Field(ge=1, description="Number of training rows at which a measured step looks."),
         Flag(_MEASURING, default="those of the step, or 256 where a row costs little"),

@@ -44,10 +44,10 @@ class TableOptions:
         Field(description="Columns to predict, each with its kind or null, which infers the kind."),
         Flag(_COLUMNS, example="churn value"),
     ]
-    test: Annotated[
+    test_file: Annotated[
         str | None, Field(description="File with the test rows."), Flag(_ROWS, default="a fifth of the rows of a study is held out")
     ] = None
-    test_share: Annotated[
+    test_fraction: Annotated[
         float | None, Field(description="Fraction of the rows that is held out for testing: a fifth in a study, nothing in training.")
     ] = None
     group: Annotated[
@@ -61,23 +61,23 @@ class TableOptions:
         Flag(_ROWS),
     ] = None
     split: Annotated[str | None, Field(description="Column that holds train, validation or test for every row."), Flag(_ROWS)] = None
-    unit: Annotated[
+    id_column: Annotated[
         str | None, Field(description="Column with row identifiers, copied to the predictions."), Flag(_COLUMNS, default="row numbers")
     ] = None
-    without: Annotated[tuple[str, ...], Field(description="Columns to leave out."), Flag(_COLUMNS)] = ()
-    categories: Annotated[
+    drop: Annotated[tuple[str, ...], Field(description="Columns to leave out."), Flag(_COLUMNS)] = ()
+    categorical: Annotated[
         tuple[str, ...], Field(description="Columns to read as categories, whatever they look like."), Flag(_COLUMNS, name="category")
     ] = ()
-    missing: Annotated[
+    na_values: Annotated[
         tuple[str, ...], Field(description="Values to treat as missing, besides the empty cell."), Flag(_READING, example="NA")
     ] = ()
     delimiter: Annotated[
         str | None, Field(description="Character between two cells."), Flag(_READING, default="a tab in .tsv files, else a comma")
     ] = None
     encoding: Annotated[str, Field(description="Encoding of the text."), Flag(_READING)] = "utf-8"
-    most_bytes: Annotated[int, Field(description="Refuse a file with more bytes than this, once decompressed.")] = ReadingOptions.most_bytes
-    most_columns: Annotated[int, Field(description="Refuse a table with more columns than this.")] = ReadingOptions.most_columns
-    longest_field: Annotated[int, Field(description="Refuse a cell with more bytes than this.")] = ReadingOptions.longest_field
+    max_bytes: Annotated[int, Field(description="Refuse a file with more bytes than this, once decompressed.")] = ReadingOptions.max_bytes
+    max_columns: Annotated[int, Field(description="Refuse a table with more columns than this.")] = ReadingOptions.max_columns
+    max_field_bytes: Annotated[int, Field(description="Refuse a cell with more bytes than this.")] = ReadingOptions.max_field_bytes
     weights: Annotated[
         Mapping[str, float],
         Field(description="Weight αₜ of each target's loss."),
@@ -93,21 +93,21 @@ class TableOptions:
                 remedy = nearest(name, tuple(self.targets))
                 raise ConfigError("a weight for a column that is no target", where=where, found=repr(name), remedy=remedy)
         self._check_roles(where)
-        if self.test_share is not None and not 0 <= self.test_share < 1:
-            raise ConfigError("a share lies from 0 up and below 1", where=f"{where}, test_share", found=self.test_share)
+        if self.test_fraction is not None and not 0 <= self.test_fraction < 1:
+            raise ConfigError("a share lies from 0 up and below 1", where=f"{where}, test_share", found=self.test_fraction)
         ways = [name for name in ("split", "time") if getattr(self, name)]
-        if len(ways) > 1 or (self.split and (self.group or self.test)):
+        if len(ways) > 1 or (self.split and (self.group or self.test_file)):
             found = ", ".join(name for name in ("split", "time", "group", "test") if getattr(self, name))
             raise ConfigError("rows are divided in one way", where=where, found=found, remedy="A split column needs no other way")
 
     def _check_roles(self, where: str) -> None:
         """A target is to be predicted, and nothing else."""
-        for role, names in (*((role, (getattr(self, role),)) for role in ("group", "time", "split", "unit")), ("without", self.without)):
+        for role, names in (*((role, (getattr(self, role),)) for role in ("group", "time", "split", "unit")), ("without", self.drop)):
             for name in names:
                 if name in self.targets:
                     raise ConfigError("a target is nothing else", where=f"{where}, {role}", found=repr(name), remedy="Name another column")
 
-    def of(self, file: str, words: Sequence[str]) -> TableOptions:
+    def for_file(self, file: str, words: Sequence[str]) -> TableOptions:
         """What is to be said of another file with the same inputs and targets, all of whose rows are meant.
 
         Args:
@@ -117,13 +117,13 @@ class TableOptions:
         return replace(self, file=file, test=None, group=None, time=None, split=None, without=(), categories=tuple(words))
 
     @property
-    def reading(self) -> ReadingOptions:
+    def reading_options(self) -> ReadingOptions:
         """How the file is read."""
         return ReadingOptions(**{option.name: getattr(self, option.name) for option in fields(ReadingOptions)})
 
     @property
-    def aside(self) -> tuple[str, ...]:
+    def non_feature_columns(self) -> tuple[str, ...]:
         """Columns that are no inputs and no targets."""
-        special = (self.time, self.group, self.split, self.unit)
+        special = (self.time, self.group, self.split, self.id_column)
         # The time of a row may well tell something; what belongs together, and what it is called, must not.
-        return tuple(dict.fromkeys([*self.without, *(name for name in special[1:] if name is not None)]))
+        return tuple(dict.fromkeys([*self.drop, *(name for name in special[1:] if name is not None)]))

@@ -63,7 +63,7 @@ def feature_similarities(networks: Mapping[str, TrainedNetwork], sources: Sequen
         (task, source.name): head_inputs(network, source.take(np.arange(0, len(source), -(-len(source) // MAX_COMPARED_ROWS))), task)
         for task, network in networks.items()
         for source in sources
-        if source.name in network.normalisations
+        if source.name in network.normalizations
     }
     found = np.full((len(networks), len(networks)), np.nan)
     for row, one in enumerate(networks):
@@ -80,12 +80,12 @@ def head_inputs(network: TrainedNetwork, source: Source, task: str) -> Floats:
     """(N, width) what the task's head looks at for every row of a source, or (tokens, width) for its tokens and summaries."""
     rows = network.prepared(source).rows
     with torch.inference_mode():
-        chunks = [_batch_head_inputs(network, rows.part(part), task) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
+        chunks = [_batch_head_inputs(network, rows.slice_rows(part), task) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
     return np.concatenate(chunks)
 
 
 def _batch_head_inputs(network: TrainedNetwork, batch: Batch, task: str) -> Floats:
-    inputs = network.precision.format_inputs(batch.normalisation(batch.inputs))
+    inputs = network.precision.format_inputs(batch.normalization(batch.inputs))
     with network.precision.autocast():
         values = network.model.features(inputs, (task,), batch.source)[task]
     if values.dim() == 3:

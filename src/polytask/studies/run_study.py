@@ -107,7 +107,7 @@ class Study:
             StorageError: The folder is used, another run is at work in it, or it cannot be written to.
             ConfigError: An unknown name or option; the interrupted study had other data or tasks.
             NonFiniteError: A loss is no longer a number.
-            DataError: A task has no labelled test row that its networks can predict.
+            DataError: A task has no labeled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
         with use_cluster(self.asked.cluster), folder.alone():
@@ -169,7 +169,7 @@ class Study:
 
 def arms_to_test(arms: Sequence[Arm], raced: RaceResult) -> tuple[Arm, ...]:
     """The arms that are put to the test: single-task training, trees, and of joint arms the winner of the race, or all."""
-    return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.joint or raced.winner in (None, arm.name))
+    return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.is_joint or raced.winner in (None, arm.name))
 
 
 def _check_comparable(arms: Sequence[Arm], groups: ArmGroups) -> None:
@@ -178,7 +178,7 @@ def _check_comparable(arms: Sequence[Arm], groups: ArmGroups) -> None:
     Raises:
         ConfigError: The only joint arm is one of groups, and these are each alone, or all in one.
     """
-    if not any(arm.joint for arm in arms):
+    if not any(arm.is_joint for arm in arms):
         what, remedy = "the groups that were found are no arm of their own", "Add an arm such as 'equal'"
         raise ConfigError(what, where="arms", found=", ".join(groups), remedy=remedy)
 

@@ -62,11 +62,11 @@ class Targets(NamedTuple):
     Attributes:
         values: (N,) class codes (int64) or numbers (float32), of sets of labels (N, C), of kinds that label tokens (N, L); anything
             where there is no label.
-        labelled: (N,) or (N, L), True where there is a label.
+        labeled: (N,) or (N, L), True where there is a label.
     """
 
     values: Array
-    labelled: NDArray[np.bool_]
+    labeled: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class Task(Component, ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """How many numbers the head gives for one labelled unit."""
+        """How many numbers the head gives for one labeled unit."""
 
     def fitted(self, labels: Array) -> Self:
         """This task with whatever it learns from the training labels (units of measurement, for instance); here itself."""
@@ -155,22 +155,22 @@ class Task(Component, ABC):
     def decode(self, values: Array) -> Array:
         """The `values` of predictions (N,) as original labels."""
 
-    def columns(self, values: Array) -> dict[str, Array]:
+    def prediction_columns(self, values: Array) -> dict[str, Array]:
         """The `values` of predictions (N,) as columns of a table: by default one, of original labels, under the task's name."""
         return {self.name: self.decode(values)}
 
     @abstractmethod
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """Original labels (N,), all there, in the coding of predictions."""
 
-    def units(self, labels: Array) -> NDArray[np.bool_]:
+    def labeled_rows(self, labels: Array) -> NDArray[np.bool_]:
         """(N,) True for rows that have a label, if only of one of their tokens."""
         there = has_label(labels)
         return np.asarray(there.any(axis=1) if self.per_token else there, dtype=np.bool_)
 
     @abstractmethod
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every labelled unit: outputs (n, `self.outputs`), targets (n,) or (n, C) -> (n,)."""
+        """The loss of every labeled unit: outputs (n, `self.outputs`), targets (n,) or (n, C) -> (n,)."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Predictions:

@@ -76,7 +76,7 @@ class Binary(ClassTask):
         if self.positive_weight != BALANCED:
             return self
         targets = self.encode(labels)
-        negatives, positives = np.bincount(targets.values[targets.labelled], minlength=2).tolist()
+        negatives, positives = np.bincount(targets.values[targets.labeled], minlength=2).tolist()
         if not negatives or not positives:
             where, found = f"task {self.name!r}, positive_weight", f"{negatives} negatives and {positives} positives"
             raise DataError("a balanced weight needs labels of both classes", where=where, found=found)

@@ -45,7 +45,7 @@ class ClassTask(Task, ABC):
         """Original labels of class codes."""
         return decode_classes(self.classes, values)
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """Class codes."""
         return self.encode(labels).values
 
@@ -118,10 +118,10 @@ def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targ
         DataError: A label is none of the classes; the message names the row.
     """
     labels = np.asarray(labels)
-    labelled = has_label(labels)
+    labeled = has_label(labels)
     # As objects, labels compare as in Python (1 == 1.0 == True), whether or not a gap made the column another type.
     codes = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(labels, dtype=object))
-    foreign = np.flatnonzero(labelled & (codes < 0))
+    foreign = np.flatnonzero(labeled & (codes < 0))
     if len(foreign):
         raise DataError(
             f"a label is none of the {len(classes)} classes",
@@ -129,7 +129,7 @@ def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targ
             found=repr(labels[foreign[0]].item() if isinstance(labels[foreign[0]], np.generic) else labels[foreign[0]]),
             remedy=f"Known classes: {', '.join(map(str, classes[:12]))}{' …' if len(classes) > 12 else ''}",
         )
-    return Targets(np.where(labelled, codes, 0).astype(np.int64), labelled)
+    return Targets(np.where(labeled, codes, 0).astype(np.int64), labeled)
 
 
 def decode_classes(classes: tuple[Label, ...], codes: Array) -> Array:

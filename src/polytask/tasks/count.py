@@ -67,7 +67,7 @@ class Count(Task):
         Raises:
             DataError: There is no label, none is above 0, or one is no count.
         """
-        counts = self.values(labels)[has_label(labels)]
+        counts = self.metric_targets(labels)[has_label(labels)]
         if not counts.any():
             found = f"{len(counts)} labels" + (", all 0" if len(counts) else "")
             raise DataError("at least one count above 0 is needed", where=f"task {self.name!r}", found=found)
@@ -79,13 +79,13 @@ class Count(Task):
         Raises:
             DataError: A label is no whole number from 0 up; the message names the row.
         """
-        return Targets(self.values(labels).astype(np.float32), has_label(labels))
+        return Targets(self.metric_targets(labels).astype(np.float32), has_label(labels))
 
     def decode(self, values: Array) -> Array:
         """Predictions are rates already."""
         return np.asarray(values, dtype=np.float64)
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """The counts themselves, float64.
 
         Raises:

@@ -32,7 +32,7 @@ FUNCTIONS = ("loss", "metric", "trivial")
 class Custom(Task):
     """A task whose loss and metric are functions: labels are numbers, and predictions are the head's outputs as they are.
 
-    The network that is trained minimises the mean over units of `loss(outputs, targets)`, from tensors (n, outputs) and (n,), or
+    The network that is trained minimizes the mean over units of `loss(outputs, targets)`, from tensors (n, outputs) and (n,), or
     (n, label_size) of labels that are several numbers each (tuples), to one loss per unit (n,). The verdict is about
     `metric(targets, predictions)`, from arrays (n,) or (n, label_size) and (n,) or (n, outputs) to a number; a metric that polytask
     knows is given by its name. Beside it there is the metric "mean-loss", which `selection_metric` may name.
@@ -121,11 +121,11 @@ class Custom(Task):
         """Predictions are as they are."""
         return np.asarray(values)
 
-    def columns(self, values: Array) -> dict[str, Array]:
+    def prediction_columns(self, values: Array) -> dict[str, Array]:
         """One column, or one for every output under a name with its number: `price_0`."""
         return columns_of(self.name, read_rows(values) if len(values) else np.zeros((0, self.outputs)))
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """The numbers, float64; of labels of several numbers a row's as one text."""
         return write_rows(self._numbers(labels))
 

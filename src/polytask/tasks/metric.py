@@ -27,7 +27,7 @@ class Predictions(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was true and what was predicted, for the labelled units of one task.
+    """What was true and what was predicted, for the labeled units of one task.
 
     Attributes:
         targets: (N,) class codes from 0 as int64, values as float64, or a row's tags, labels or numbers as one text.

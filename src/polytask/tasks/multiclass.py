@@ -42,7 +42,7 @@ class Multiclass(ClassTask):
     Example:
         >>> task = Multiclass(name="garment", classes=("shirt", "shoe", "bag"))
         >>> task.encode(["bag", None, "shirt"])
-        Targets(values=array([2, 0, 0]), labelled=array([ True, False,  True]))
+        Targets(values=array([2, 0, 0]), labeled=array([ True, False,  True]))
         >>> task.decode([1, 0])
         array(['shoe', 'shirt'], dtype='<U5')
         >>> Multiclass(name="size", classes=("s", "l"), class_weights="balanced").fitted(["s", "s", "s", "l"]).class_weights
@@ -76,7 +76,7 @@ class Multiclass(ClassTask):
         if self.class_weights != BALANCED:
             return self
         targets = self.encode(labels)
-        counts = np.bincount(targets.values[targets.labelled], minlength=len(self.classes))
+        counts = np.bincount(targets.values[targets.labeled], minlength=len(self.classes))
         weights = np.where(counts > 0, counts.sum() / (len(self.classes) * np.maximum(counts, 1)), 1.0)
         return replace(self, class_weights=tuple(weights.tolist()))
 

@@ -30,7 +30,7 @@ NO_LABELS = "-"
 class Multilabel(Task):
     """Any number of C labels, none included, with the logistic loss of one output for each.
 
-    The loss of a unit with outputs z (C,) and truths y in {0, 1}ᶜ is ℓ = Σ_c log(1 + exp(z_c)) − y_c z_c; the labelled unit is
+    The loss of a unit with outputs z (C,) and truths y in {0, 1}ᶜ is ℓ = Σ_c log(1 + exp(z_c)) − y_c z_c; the labeled unit is
     the row, with all its labels. A row's labels are one text with a separator between them, or a tuple, list or set in an array of
     objects (a source takes texts and tuples, and `labels` makes such texts of anything); the text `-`, like an empty tuple, says
     that none applies. Predictions and truths are a row's labels as one text, in the order of the classes and with `|` between them:
@@ -46,7 +46,7 @@ class Multilabel(Task):
     Example:
         >>> task = Multilabel(name="topics", classes=("sport", "politics", "music"), separator=", ")
         >>> labels = np.array(["music, sport", None, "-"], dtype=object)
-        >>> task.encode(labels).values.tolist(), task.encode(labels).labelled.tolist()
+        >>> task.encode(labels).values.tolist(), task.encode(labels).labeled.tolist()
         ([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [True, False, True])
         >>> task.values(labels[[0, 2]]).tolist()
         ['sport|music', '-']
@@ -90,23 +90,23 @@ class Multilabel(Task):
         Raises:
             DataError: A label is none of the classes, or no set of labels; the message names the row.
         """
-        labelled = has_label(labels)
-        values = np.zeros((len(labelled), len(self.classes)), dtype=np.float32)
+        labeled = has_label(labels)
+        values = np.zeros((len(labeled), len(self.classes)), dtype=np.float32)
         codes = {text: code for code, text in enumerate(self.classes)}
-        for row in np.flatnonzero(labelled).tolist():
+        for row in np.flatnonzero(labeled).tolist():
             for text in self._texts(labels[row], row):
                 if text not in codes:
                     where, remedy = f"task {self.name!r}, row {row + 1}", f"Known classes: {', '.join(map(str, self.classes[:12]))}"
                     what = f"a label is none of the {len(self.classes)} classes"
                     raise DataError(what, where=where, found=repr(text), remedy=remedy + " …" * (len(self.classes) > 12))
                 values[row, codes[text]] = 1.0
-        return Targets(values, labelled)
+        return Targets(values, labeled)
 
     def decode(self, values: Array) -> Array:
         """Predictions are texts of labels already."""
         return np.asarray(values, dtype=object)
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """(N,) every row's labels as one text, in the order of the classes."""
         return self._joined(self.encode(labels).values > 0)
 

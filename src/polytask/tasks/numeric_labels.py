@@ -26,11 +26,11 @@ def labels_as_floats(task: str, labels: Array) -> NDArray[np.float64]:
     given = np.asarray(labels)
     if given.dtype.kind in "SUT":
         given = given.astype(object)  # numpy finds no common type of text and numbers
-    labelled = has_label(given)
+    labeled = has_label(given)
     try:
-        numbers = np.where(labelled, given, 0.0).astype(np.float64)
+        numbers = np.where(labeled, given, 0.0).astype(np.float64)
     except (TypeError, ValueError):
-        row = next((row for row in np.flatnonzero(labelled) if not _is_number(given[row])), int(labelled.argmax()))
+        row = next((row for row in np.flatnonzero(labeled) if not _is_number(given[row])), int(labeled.argmax()))
         raise DataError("a label is not a number", where=f"task {task!r}, row {row + 1}", found=repr(given[row])) from None
     infinite = np.flatnonzero(~np.isfinite(numbers))
     if len(infinite):
@@ -89,15 +89,15 @@ def standardize(task: str, labels: Array, mean: float, deviation: float) -> Targ
         >>> standardize("price", np.array([4.0]), mean=2.0, deviation=1.0).values
         array([2.], dtype=float32)
     """
-    labelled = has_label(labels)
+    labeled = has_label(labels)
     numbers = labels_as_floats(task, labels)
     with np.errstate(over="ignore"):  # refused below, in words
-        scaled = np.where(labelled, (numbers - mean) / deviation, 0.0).astype(np.float32)
+        scaled = np.where(labeled, (numbers - mean) / deviation, 0.0).astype(np.float32)
     beyond = np.flatnonzero(np.isinf(scaled))
     if len(beyond):
         found = f"{numbers[beyond[0]]:g}, with mean {mean:g} and deviation {deviation:g} in training"
         raise DataError("a label is too far from the training labels", where=f"task {task!r}, row {beyond[0] + 1}", found=found)
-    return Targets(scaled, labelled)
+    return Targets(scaled, labeled)
 
 
 def _is_number(label: object) -> bool:

@@ -87,14 +87,14 @@ class Quantile(Task):
         """Predictions are texts of quantiles in the original unit already, and truths are numbers."""
         return np.asarray(values)
 
-    def columns(self, values: Array) -> dict[str, Array]:
+    def prediction_columns(self, values: Array) -> dict[str, Array]:
         """The quantile nearest to the median under the task's name, and every one under a name with its level: `price_q0.9`."""
         quantiles = self.quantiles(values)
         middle = int(np.argmin(np.abs(np.asarray(self.levels) - 0.5)))
         every = {f"{self.name}_q{level:g}": quantiles[:, place] for place, level in enumerate(self.levels)}
         return {self.name: quantiles[:, middle], **every}
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """The numbers themselves, float64."""
         return labels_as_floats(self.name, labels)
 

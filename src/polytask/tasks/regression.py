@@ -78,7 +78,7 @@ class Regression(Task):
         """Predictions are in the original unit already."""
         return np.asarray(values, dtype=np.float64)
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """The numbers themselves, float64."""
         return labels_as_floats(self.name, labels)
 

@@ -129,7 +129,7 @@ class Survival(Task):
         """
         if self.edges:
             return self
-        times = self.values(labels)
+        times = self.metric_targets(labels)
         times = np.sort(times[times > 0])
         different = np.unique(times)
         if len(different) < self.intervals:
@@ -145,7 +145,7 @@ class Survival(Task):
             ConfigError: The edges are not learned yet.
             DataError: A label is 0 or no number; the message names the row.
         """
-        times = self.values(labels)
+        times = self.metric_targets(labels)
         edges, K = self._edges()[1:], self.intervals
         until_event = np.searchsorted(edges, times)
         until_gap = np.searchsorted((edges + self._edges()[:-1]) / 2, -times, side="right")
@@ -156,7 +156,7 @@ class Survival(Task):
         """Predictions are times already."""
         return np.asarray(values, dtype=np.float64)
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """The labels themselves, float64.
 
         Raises:

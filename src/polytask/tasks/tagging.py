@@ -26,7 +26,7 @@ NO_TAG, OUTSIDE = "-", "O"
 class Tagging(Task):
     """One of C tags for every token of a row, with the cross-entropy of the softmax: the slots of a sentence, say.
 
-    The loss of a token with outputs z (C,) and tag y is ℓ = log Σ_c exp(z_c) − z_y; the labelled unit is the token. Predictions and
+    The loss of a token with outputs z (C,) and tag y is ℓ = log Σ_c exp(z_c) − z_y; the labeled unit is the token. Predictions and
     truths are a row's tags as one text, with spaces between. Tags that begin with B- and I- mark where entities begin and go on, and
     all others are outside: the first metric counts entities, found from their first to their last token with the right name.
 
@@ -71,13 +71,13 @@ class Tagging(Task):
         """
         found = encode_classes(self.name, self.classes, np.asarray(labels).ravel())
         shape = np.shape(labels)
-        return Targets(found.values.reshape(shape), found.labelled.reshape(shape))
+        return Targets(found.values.reshape(shape), found.labeled.reshape(shape))
 
     def decode(self, values: Array) -> Array:
         """Predictions are texts of tags already."""
         return np.asarray(values, dtype=object)
 
-    def values(self, labels: Array) -> Array:
+    def metric_targets(self, labels: Array) -> Array:
         """(N,) every row's tags as one text, `-` for a token without a label that others follow."""
         there = has_label(labels)
         ends = there.shape[1] - there[:, ::-1].argmax(axis=1)

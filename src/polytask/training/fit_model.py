@@ -108,7 +108,7 @@ def fit(
         >>> x = np.linspace(-1, 1, 200, dtype="float32").reshape(-1, 1)
         >>> source = Source("line", x, {"double": 2 * x[:, 0], "square": x[:, 0] ** 2})
         >>> tasks = (Regression(name="double"), Regression(name="square"))
-        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), tasks, initialisation="framework")
+        >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), tasks, initialization="framework")
         >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
         >>> run.validation["double"]["r2"] > 0.9
         True
@@ -166,7 +166,7 @@ def build_loop(
     data = prepare_data(sources, model.tasks, validation_fraction=chosen.validation_fraction, seed=seed)
     model.tasks = data.tasks
     matched = None if chosen.initial_weights is None else load_weights(model, chosen.initial_weights)
-    model.labelled = {name: source.rows.tasks for name, source in data.training.items()}
+    model.labeled = {name: source.rows.tasks for name, source in data.training.items()}
     adapt_to_inputs(model, data)
     freeze(model, chosen.freeze)
     precision = choose_precision(model, chosen.precision)
@@ -224,7 +224,7 @@ def _adapt_module(module: nn.Module | None, data: PreparedData, sources: Sequenc
 
 def _evenly_spaced_inputs(source: PreparedSource) -> Tensor:
     """Inputs of rows that are evenly spread, as many as are enough."""
-    return source.rows.normalisation(source.rows.take(torch.arange(0, len(source), -(-len(source) // MAX_ADAPT_ROWS))).inputs)
+    return source.rows.normalization(source.rows.take(torch.arange(0, len(source), -(-len(source) // MAX_ADAPT_ROWS))).inputs)
 
 
 def resolve_hardware_options(
@@ -326,11 +326,11 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
     return FitResult(
         model=state.model,
         tasks=loop.data.tasks,
-        normalisations={name: source.rows.normalisation for name, source in loop.data.training.items()},
+        normalizations={name: source.rows.normalization for name, source in loop.data.training.items()},
         precision=loop.precision,
         options=loop.options,
         validation=validation,
-        relative=state.stopping.best_mean or 0.0,
+        relative_score=state.stopping.best_mean or 0.0,
         history=pd.DataFrame(state.history, columns=list(HistoryRow._fields)),
         epochs=state.epoch,
         best_epoch=state.best_epoch,
@@ -340,7 +340,7 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         peak_memory=state.peak_memory,
         timeline=tuple(state.timeline),
         finished=state.finished,
-        matched=matched,
-        codings={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
-        observed={name: callback.found() for name, callback in by_name(state.callbacks).items()},
+        loaded_weights=matched,
+        preprocessors={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
+        callback_results={name: callback.found() for name, callback in by_name(state.callbacks).items()},
     )

@@ -23,11 +23,11 @@ class FitResult:
     Attributes:
         model: With the weights of the best epoch.
         tasks: With what they learned from the training labels.
-        normalisations: Per source.
+        normalizations: Per source.
         precision: Of the forward pass.
         options: Resolved: every measured choice is in them.
         validation: Per task every metric on the validation part.
-        relative: The mean relative validation metric of the best epoch, by which models are chosen.
+        relative_score: The mean relative validation metric of the best epoch, by which models are chosen.
         history: A tidy table: epoch, step, task, split, name, value.
         epochs: How many were trained.
         best_epoch: Whose weights these are.
@@ -37,18 +37,18 @@ class FitResult:
         peak_memory: Bytes of the process, sampled; the largest of all sessions.
         timeline: Per epoch the seconds spent, and the mean relative validation metric that it reached.
         finished: Whether it has converged or used its budget; a run that was paused has not.
-        codings: Per source of texts or tables, what made its inputs.
-        matched: What a weights file and the network had in common, if one was given.
-        observed: Per callback, by its name, what it has found.
+        preprocessors: Per source of texts or tables, what made its inputs.
+        loaded_weights: What a weights file and the network had in common, if one was given.
+        callback_results: Per callback, by its name, what it has found.
     """
 
     model: MultiTaskModel
     tasks: tuple[Task, ...]
-    normalisations: Mapping[str, Normalization]
+    normalizations: Mapping[str, Normalization]
     precision: Precision
     options: TrainingOptions
     validation: Mapping[str, Mapping[str, float]]
-    relative: float
+    relative_score: float
     history: pd.DataFrame
     epochs: int
     best_epoch: int
@@ -58,9 +58,9 @@ class FitResult:
     peak_memory: int
     timeline: tuple[tuple[float, float], ...] = ()
     finished: bool = True
-    matched: LoadedWeights | None = None
-    codings: Mapping[str, Preprocessor] = field(default_factory=dict)
-    observed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    loaded_weights: LoadedWeights | None = None
+    preprocessors: Mapping[str, Preprocessor] = field(default_factory=dict)
+    callback_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Run of {self.epochs} epochs on {', '.join(self.validation)}>"

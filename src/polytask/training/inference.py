@@ -24,7 +24,7 @@ INFERENCE_BATCH_SIZE = 1_000
 
 def forward_batch(model: MultiTaskModel, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Outputs (N, task.outputs) per task that the source labels, from one batch of it."""
-    inputs = precision.format_inputs(batch.normalisation(batch.inputs))
+    inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
     return outputs
@@ -33,7 +33,7 @@ def forward_batch(model: MultiTaskModel, batch: Batch, precision: Precision, tas
 def compute_losses(
     model: MultiTaskModel, tasks: Mapping[str, Task], batch: Batch, precision: Precision, head_inputs: list[Tensor] | None = None
 ) -> dict[str, Loss]:
-    """Per task the loss over the labelled units of one batch; tasks without any are absent.
+    """Per task the loss over the labeled units of one batch; tasks without any are absent.
 
     Args:
         model: Whose outputs.
@@ -42,14 +42,14 @@ def compute_losses(
         precision: Of the forward pass.
         head_inputs: Takes in what the heads look at, each tensor once.
     """
-    inputs = precision.format_inputs(batch.normalisation(batch.inputs))
+    inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         features = model.features(inputs, batch.tasks, batch.source)
         outputs = model.outputs(features)
     if head_inputs is not None:
         head_inputs.extend({id(values): values for values in features.values()}.values())
     losses = {
-        name: masked_loss(tasks[name], outputs[name], batch.targets[name], batch.labelled[name], batch.weights.get(name))
+        name: masked_loss(tasks[name], outputs[name], batch.targets[name], batch.labeled[name], batch.weights.get(name))
         for name in batch.tasks
     }
     return {name: loss for name, loss in losses.items() if loss is not None}
@@ -58,7 +58,7 @@ def compute_losses(
 def predict_outputs(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Outputs (N, task.outputs) per task for any number of rows, in chunks, without dropout and graph: float32, or float64."""
     with eval_mode(model), torch.inference_mode():
-        chunks = [_predict_batch(model, rows.part(part), precision, tasks) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
+        chunks = [_predict_batch(model, rows.slice_rows(part), precision, tasks) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
     return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
 
 

@@ -29,7 +29,7 @@ class TrainedNetwork:
     Attributes:
         plan: What it is made of.
         model: With its weights.
-        normalisations: Per source that it knows.
+        normalizations: Per source that it knows.
         precision: Of the forward pass.
         facts: What else was stored with it.
         codings: Per source of texts or tables, what turns them into inputs.
@@ -37,7 +37,7 @@ class TrainedNetwork:
 
     plan: NetworkPlan
     model: MultiTaskModel
-    normalisations: Mapping[str, Normalization]
+    normalizations: Mapping[str, Normalization]
     precision: Precision
     facts: Mapping[str, Any]
     codings: Mapping[str, Preprocessor] = field(default_factory=dict)
@@ -48,8 +48,8 @@ class TrainedNetwork:
     @classmethod
     def of(cls, plan: NetworkPlan, run: FitResult) -> TrainedNetwork:
         """A network that has just been trained, as it would come back from a file."""
-        precision = exact_precision(run.precision, run.model, run.codings)
-        return cls(plan, run.model.eval(), run.normalisations, precision, {}, run.codings)
+        precision = exact_precision(run.precision, run.model, run.preprocessors)
+        return cls(plan, run.model.eval(), run.normalizations, precision, {}, run.preprocessors)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -58,7 +58,7 @@ class TrainedNetwork:
 
     def prepared(self, source: Source) -> PreparedSource:
         """A source's rows, with the statistics that the network was trained with."""
-        return prepare_source(source, self.tasks, self.normalisations[source.name])
+        return prepare_source(source, self.tasks, self.normalizations[source.name])
 
     def outputs(self, source: PreparedSource, tasks: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """Outputs (N, task.outputs) per task, for all rows of a source."""
@@ -70,12 +70,12 @@ class TrainedNetwork:
         Raises:
             ConfigError: A source that the network was not trained on.
         """
-        if source not in self.normalisations:
-            known = ", ".join(self.normalisations)
+        if source not in self.normalizations:
+            known = ", ".join(self.normalizations)
             raise ConfigError("the network was not trained on this source", where=repr(source), remedy=f"It knows {known}")
         coding = self.codings.get(source)
         coded = np.asarray(inputs) if coding is None else coding.encode(inputs)
-        prepared = prepare_source(Source(source, coded, {}, coding=coding), (), self.normalisations[source])
+        prepared = prepare_source(Source(source, coded, {}, preprocessor=coding), (), self.normalizations[source])
         return self.outputs(prepared, tuple(task.name for task in self.tasks))
 
 
@@ -87,10 +87,10 @@ def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping
             "weights": run.model.state_dict(),
             "plan": {**plan.without_initialization().to_dict(), "architecture": run.model.spelled},
             "tasks": [task.to_dict() for task in run.tasks],
-            "normalisations": {name: normalisation.to_dict() for name, normalisation in run.normalisations.items()},
+            "normalizations": {name: normalization.to_dict() for name, normalization in run.normalizations.items()},
             "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},
             "facts": facts,
-            "codings": {name: coding.to_dict() for name, coding in run.codings.items()},
+            "codings": {name: coding.to_dict() for name, coding in run.preprocessors.items()},
         },
     )
 
@@ -114,9 +114,9 @@ def load_network(folder: Path, components: Collection[type] | None = ()) -> Trai
     model.load_state_dict(state["weights"])
     precision = Precision(**state["precision"])
     precision.format_model(model)
-    normalisations = {name: Normalization.from_dict(values) for name, values in state["normalisations"].items()}
+    normalizations = {name: Normalization.from_dict(values) for name, values in state["normalizations"].items()}
     codings = {name: preprocessor_from_dict(values) for name, values in state["codings"].items()}
-    return TrainedNetwork(plan, model.eval(), normalisations, exact_precision(precision, model, codings), state["facts"], codings)
+    return TrainedNetwork(plan, model.eval(), normalizations, exact_precision(precision, model, codings), state["facts"], codings)
 
 
 def exact_precision(precision: Precision, model: MultiTaskModel, codings: Mapping[str, Preprocessor]) -> Precision:

@@ -42,7 +42,7 @@ class Decision:
     """What is said about one difference.
 
     Attributes:
-        word: helps, hurts, same or unclear.
+        claim: helps, hurts, same or unclear.
         interval: The interval that the word is read from.
         p: Two-sided p value, not adjusted.
         p_adjusted: After Holm, over the family.
@@ -50,12 +50,12 @@ class Decision:
         power_analysis: What would settle it, where it is unclear.
     """
 
-    word: str
+    claim: str
     interval: tuple[float, float]
     p: float
     p_adjusted: float
     p_same: float
-    settle: PowerAnalysis | None
+    power: PowerAnalysis | None
 
 
 def step_down(excludes: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -132,12 +132,12 @@ def _decide(study: DifferenceEstimate, margin: float, level: float, near_level: 
 
 def decision_to_dict(decision: Decision) -> dict[str, Any]:
     """The entries of verdict.json that come from a decision."""
-    remedy = decision.settle
+    remedy = decision.power
     return {
         "ci95": list(decision.interval),
-        "verdict": decision.word,
+        "verdict": decision.claim,
         "p": decision.p,
         "p_adjusted": decision.p_adjusted,
         "p_same": decision.p_same,
-        "settle": None if remedy is None else {"seeds": remedy.seeds, "rows": remedy.rows, "smallest_effect": remedy.smallest_effect},
+        "settle": None if remedy is None else {"seeds": remedy.seeds, "rows": remedy.rows, "smallest_effect": remedy.smallest_detectable},
     }

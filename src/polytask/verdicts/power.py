@@ -24,12 +24,12 @@ class PowerAnalysis:
     Attributes:
         seeds: Seeds (or splits) needed with these test rows; None if no number up to 1,000 is enough.
         rows: Test rows needed with these seeds; None if no number up to 100 million is enough, and always for splits.
-        smallest_effect: The smallest difference that this study would have called helps or hurts four times in five.
+        smallest_detectable: The smallest difference that this study would have called helps or hurts four times in five.
     """
 
     seeds: int | None
     rows: int | None
-    smallest_effect: float
+    smallest_detectable: float
 
 
 def power_analysis(study: DifferenceEstimate, margin: float, level: float) -> PowerAnalysis:

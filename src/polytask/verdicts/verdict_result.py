@@ -38,13 +38,13 @@ class ArmVerdict:
     decision: Decision
 
     @property
-    def word(self) -> str:
+    def claim(self) -> str:
         """helps, hurts, same or unclear."""
-        return self.decision.word
+        return self.decision.claim
 
     def __repr__(self) -> str:
         low, high = self.decision.interval
-        return f"{self.word}, {self.difference:+.4g} [{low:+.4g}, {high:+.4g}]"
+        return f"{self.claim}, {self.difference:+.4g} [{low:+.4g}, {high:+.4g}]"
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of verdict.json."""

@@ -63,7 +63,7 @@ def test_an_own_layer_belongs_to_one_task_and_the_rest_to_all(encoder: str) -> N
         assert sharing.tasks_reaching(name) == (("b",) if name.startswith("copies") else ("a",) if inside else ("a", "b"))
 
 
-def test_statistics_of_a_split_normalisation_are_each_task_s_own() -> None:
+def test_statistics_of_a_split_normalization_are_each_task_s_own() -> None:
     model = network(ENCODERS["resnet"](), "layers(own=[first.0, first.1])")
     model.train()(torch.randn(6, 1, 8, 8))
     sharing = cast("TaskLayers", model.architecture)
@@ -113,7 +113,7 @@ def slow_count(model: MultiTaskModel, conflict_threshold: float, lr: float) -> d
     counts, steps = dict.fromkeys(layers, 0), 0
     for step in ProportionalSampler({"table": len(rows)}, {"table": 20}).epoch(0, seed=0):
         batch = rows.take(step["table"])
-        outputs = model(batch.normalisation(batch.inputs))
+        outputs = model(batch.normalization(batch.inputs))
         losses = [(outputs[task].squeeze(1) - batch.targets[task]).square().mean() for task in ("a", "b")]
         for path, layer in layers.items():
             first, second = (

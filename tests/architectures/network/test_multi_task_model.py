@@ -96,7 +96,7 @@ def test_a_plan_is_plain_data_and_builds_the_same_network() -> None:
     assert [layer.out_features for layer in first.head("digit").modules() if isinstance(layer, nn.Linear)] == [10]
 
 
-def test_an_encoder_stays_as_it_is_given_unless_an_initialisation_is_named() -> None:
+def test_an_encoder_stays_as_it_is_given_unless_an_initialization_is_named() -> None:
     encoder = MLP((4,))
     pretrained = {name: torch.full_like(p, 0.5) for name, p in encoder.state_dict().items()}
     encoder.load_state_dict(pretrained)

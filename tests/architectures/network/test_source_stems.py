@@ -27,7 +27,7 @@ LABELLED = {"pictures": ("light", "dark"), "people": ("size",)}
 def network(architecture: str = "hard") -> MultiTaskModel:
     stems = {"pictures": Stem(Conv((1, 12, 12)), (6,)), "people": Stem(MLP((4,), hidden=(5,)), (6,))}
     model = MultiTaskModel(MLP((6,), hidden=(8, 8)), TASKS, architecture=architecture, stems=stems, initialization="framework")
-    model.labelled = LABELLED
+    model.labeled = LABELLED
     return model
 
 

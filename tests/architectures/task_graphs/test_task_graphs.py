@@ -74,11 +74,11 @@ def test_balancers_go_with_it(spelled: str, balancer: str) -> None:
     bought = entire_space_labels((x[:, 1] > 0).astype(object), clicked)
     bought[::6] = None
     source = Source("shop", x, {"click": clicked, "buy": bought, "spent": x[:, 2].astype(float)})
-    run = fit(network(spelled, tasks=(Binary(name="click", classes=(False, True)), *TASKS[1:])), [relabelled(source)], balancer, **QUICK)
+    run = fit(network(spelled, tasks=(Binary(name="click", classes=(False, True)), *TASKS[1:])), [relabeled(source)], balancer, **QUICK)
     assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
 
 
-def relabelled(source: Source) -> Source:
+def relabeled(source: Source) -> Source:
     labels = dict(source.labels) | {"buy": np.array([None if v is None else int(v) for v in source.labels["buy"]], dtype=object)}
     return Source(source.name, source.inputs, labels)
 

@@ -80,11 +80,11 @@ def test_a_table_that_does_not_fit_is_one_line(table: pd.DataFrame, text: str) -
     assert pd.Series([str(caught.value)]).str.contains(text).all()
 
 
-def test_numbers_are_normalised_and_codes_are_not() -> None:
+def test_numbers_are_normalized_and_codes_are_not() -> None:
     columns = TablePreprocessor.fit(TABLE)
     source = Source("table", columns.encode(TABLE), {}, coding=columns)
-    normalisation = Normalization.of(source)
-    inputs = normalisation(torch.from_numpy(source.inputs))
+    normalization = Normalization.of(source)
+    inputs = normalization(torch.from_numpy(source.inputs))
     assert inputs[:, 1].tolist() == [2.0, 1.0, 0.0]
     assert inputs[[0, 2], 0].tolist() == pytest.approx([1.0, -1.0])
     assert torch.isnan(inputs[1, 0])

@@ -38,7 +38,7 @@ def test_buffers_are_the_same_objects_with_the_same_numbers() -> None:
     assert float(counts.heat) == 10.0
 
 
-def test_graphs_of_batch_normalisation_outlive_the_look() -> None:
+def test_graphs_of_batch_normalization_outlive_the_look() -> None:
     """One that was made before, and one that was made inside: running means are saved in both."""
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     x = torch.randn(5, 3)

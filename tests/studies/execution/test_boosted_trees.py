@@ -52,9 +52,9 @@ TASKS: tuple[Task, ...] = (
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
 def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
     grown = fit_trees(task, [source()], validation_fraction=0.2, seed=0)
-    test = prepare_source(source(seed=1), [grown.trees.task], grown.normalisations["table"])
+    test = prepare_source(source(seed=1), [grown.trees.task], grown.normalizations["table"])
     outcome = grown.trees.outcome(test)
-    truths = prepare_source(source(), [grown.trees.task], grown.normalisations["table"]).truths[task.name]
+    truths = prepare_source(source(), [grown.trees.task], grown.normalizations["table"]).truths[task.name]
     blind = trivial_predictions(task, truths, outcome.targets)
     metric = metric_of(task)
     ours, theirs = metric.function(outcome), metric.function(blind)
@@ -66,7 +66,7 @@ def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
 def test_trees_that_are_grown_again_are_the_same() -> None:
     first = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=3)
     again = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=3, iterations=first.iterations)
-    test = prepare_source(source(seed=1), [first.trees.task], first.normalisations["table"])
+    test = prepare_source(source(seed=1), [first.trees.task], first.normalizations["table"])
     assert np.array_equal(first.trees.outcome(test).predictions, again.trees.outcome(test).predictions)
 
 
@@ -83,7 +83,7 @@ def test_trees_are_scikit_learn_s_on_the_training_part_alone() -> None:
     assert len(y) < 0.85 * len(source())
     oracle = HistGradientBoostingRegressor(max_iter=20, early_stopping=False).fit(X, y)
     test = source(seed=1)
-    ours = grown.trees.outcome(prepare_source(test, [grown.trees.task], grown.normalisations["table"])).predictions
+    ours = grown.trees.outcome(prepare_source(test, [grown.trees.task], grown.normalizations["table"])).predictions
     there = ~np.isnan(test.labels["price"])
     assert np.allclose(ours, oracle.predict(test.inputs[there].astype(np.float64)))
 

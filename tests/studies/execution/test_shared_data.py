@@ -32,7 +32,7 @@ def no_array_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SMALL", 1)
 
 
-def travelled(common: SharedSources) -> SharedSources:
+def traveled(common: SharedSources) -> SharedSources:
     """What arrives in another process."""
     again: SharedSources = reduction.loads(reduction.dumps(common))
     return again
@@ -62,7 +62,7 @@ def test_sources_come_back_as_they_were(
     images = Source("images", np.arange(4_800).astype(np.uint8).reshape(120, 1, 8, 5), plain.labels)
     texts = Source("texts", np.arange(480).reshape(120, 4), {"tag": np.where(np.arange(480) % 3, "B", None).reshape(120, 4)})
     with share_sources([full, images, texts], tmp_path, place) as common:
-        for before, after in zip((full, images, texts), travelled(common).sources(), strict=True):
+        for before, after in zip((full, images, texts), traveled(common).sources(), strict=True):
             assert fingerprint(before) == fingerprint(after)
             assert before.tasks == after.tasks
             assert after.inputs.dtype == before.inputs.dtype
@@ -88,7 +88,7 @@ def test_labels_come_back_as_what_they_were(tmp_path_factory: pytest.TempPathFac
     source = Source("toy", np.zeros((len(array), 1)), {"kind": array})
     with share_sources([source], tmp_path_factory.mktemp("shared"), LOCAL) as common:
         assert isinstance(common.contents[0]["labels"]["kind"], module.DictionaryArray)
-        (again,) = travelled(common).sources()
+        (again,) = traveled(common).sources()
     assert [(type(label), repr(label)) for label in again.labels["kind"]] == [(type(label), repr(label)) for label in array]
 
 
@@ -103,7 +103,7 @@ def test_objects_that_are_all_different_travel_as_they_are(tmp_path: Path) -> No
     names = np.array([f"customer {row}" for row in range(20_000)], dtype=object)
     with share_sources([dataclasses.replace(crowd(20_000), units=names)], tmp_path, LOCAL) as common:
         assert common.contents[0]["units"] is names
-        assert travelled(common).sources()[0].units.tolist() == names.tolist()
+        assert traveled(common).sources()[0].units.tolist() == names.tolist()
 
 
 def test_a_mapped_array_is_taken_by_tensors_as_it_is(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_what_lies_in_a_file_is_copied_for_a_cluster_alone(tmp_path: Path, place
 def test_permission_ends_with_the_run(tmp_path: Path) -> None:
     with share_sources([crowd(100)], tmp_path, LOCAL) as common:
         common.check()
-        travelled(common).check()
+        traveled(common).check()
     with pytest.raises(
         StorageError, match=r"does not see the run folder, or the run has ended\. Choose .* that all workers share"
     ) as caught:

@@ -48,7 +48,7 @@ def _without_churn(source: Source) -> Source:
     return replace(source, labels={task: labels for task, labels in source.labels.items() if task != "churn"})
 
 
-def _churn_unlabelled(source: Source) -> Source:
+def _churn_unlabeled(source: Source) -> Source:
     return replace(source, labels={**source.labels, "churn": np.full(len(source), None, dtype=object)})
 
 
@@ -57,7 +57,7 @@ def _churn_unlabelled(source: Source) -> Source:
     [
         (_renamed, "task 'price': no test row .* .found labels in 'test table'.. Call the test source as in training: 'table'"),
         (_without_churn, r"task 'churn': no test row .* \(found no label\)"),
-        (_churn_unlabelled, r"task 'churn': no test row .* \(found no label\)"),
+        (_churn_unlabeled, r"task 'churn': no test row .* \(found no label\)"),
     ],
 )
 def test_test_rows_that_no_network_can_predict_are_named(

@@ -54,7 +54,7 @@ class Angle(Task):
         """Degrees, as they are."""
         return values
 
-    def values(self, labels: Any) -> np.ndarray:
+    def metric_targets(self, labels: Any) -> np.ndarray:
         """Degrees."""
         return np.asarray(labels, dtype=np.float64)
 

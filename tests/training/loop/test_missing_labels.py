@@ -147,9 +147,9 @@ def toy(rows: int = 80) -> Source:
 
 
 def without(batch: Batch, task: str) -> Batch:
-    """The batch as if the task were not labelled there at all."""
-    targets, labelled = ({name: own for name, own in each.items() if name != task} for each in (batch.targets, batch.labelled))
-    return Batch(batch.source, batch.inputs, targets, labelled, batch.normalisation)
+    """The batch as if the task were not labeled there at all."""
+    targets, labeled = ({name: own for name, own in each.items() if name != task} for each in (batch.targets, batch.labeled))
+    return Batch(batch.source, batch.inputs, targets, labeled, batch.normalization)
 
 
 @pytest.mark.parametrize("balancer", ["equal", "fixed"])
@@ -180,10 +180,10 @@ def test_an_absent_task_moves_nothing_and_stays_where_it_is(balancer: str, optim
 def test_whoever_has_labels_elsewhere_learns_the_same(balancer: str) -> None:
     """What a third task predicts of which rows is nothing to the heads of the others in one step from the same weights."""
     updates = []
-    for labelled in (slice(0, 30), slice(30, 60)):
+    for labeled in (slice(0, 30), slice(30, 60)):
         source = toy()
         plan = source.labels["plan"].copy()
-        plan[20:][[row for row in range(60) if row not in range(*labelled.indices(60))]] = None
+        plan[20:][[row for row in range(60) if row not in range(*labeled.indices(60))]] = None
         labels = {**source.labels, "plan": plan}
         loop, _ = build_loop(
             network((SIZE, LEAVES, PLAN)), [Source("toy", source.inputs, labels, held_out=source.held_out)], balancer, threads=1

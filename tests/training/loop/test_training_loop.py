@@ -157,7 +157,7 @@ def test_one_step_is_the_optimizers_own(table: Table, three_tasks: tuple[Task, .
     loop, _ = build_loop(model, [table()], **CHOICES)
     batch = loop.data.training["table"].rows.take(torch.arange(16))
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3, fused=True)
-    outputs = plain(batch.normalisation(batch.inputs))
+    outputs = plain(batch.normalization(batch.inputs))
     means = [task.loss_per_unit(outputs[task.name], batch.targets[task.name]).mean() for task in loop.data.tasks]
     torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()

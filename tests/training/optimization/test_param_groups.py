@@ -117,7 +117,7 @@ def first_losses(model: MultiTaskModel) -> dict[str, torch.Tensor]:
 
     data = prepare_data([source()], TASKS, validation_fraction=None, seed=0)
     rows = data.training["table"].rows
-    outputs = model(rows.normalisation(rows.inputs))
+    outputs = model(rows.normalization(rows.inputs))
     return {task: (outputs[task].squeeze(1) - rows.targets[task]).square().mean() for task in ("a", "b")}
 
 

@@ -31,7 +31,7 @@ def test_parts_are_those_of_the_split_row_by_row(table: Table, three_tasks: tupl
     first, second = train_validation_split(source, 0.2, derive_seed(3, "split", "table"))
     for part, own in ((data.training["table"], first), (data.validation["table"], second)):
         alone = prepare_source(own, data.tasks, Normalization.of(first)).rows
-        assert part.rows.normalisation == alone.normalisation
+        assert part.rows.normalization == alone.normalization
         rows = torch.tensor([0, 7, 3])
         for ours, theirs in (
             (part.rows, alone),

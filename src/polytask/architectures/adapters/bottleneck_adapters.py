@@ -76,7 +76,7 @@ class _AdaptedTrunk(Architecture):
         del task
         return self.encoder.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing, and a stream per task."""
         yield ("architecture",), self.encoder
         for task in self.tasks:
@@ -91,7 +91,7 @@ class _AdaptedTrunk(Architecture):
             values = change(stage(values))
         return values
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """The length of what each task has for itself."""
         return {"length of its own part": {task: _length(self.own[module_key(task)]) for task in self.tasks}}
 

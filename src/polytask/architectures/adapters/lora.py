@@ -87,7 +87,7 @@ class LoRA(Architecture):
         del task
         return self.encoder.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing, and a stream per task."""
         yield ("architecture",), self.encoder
         for task in self.tasks:
@@ -103,7 +103,7 @@ class LoRA(Architecture):
             found[task] = cast("Tensor", functional_call(self.encoder, changed, (inputs,)))
         return found
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How long each task's update is, relative to the weights that it changes."""
         plain = dict(self.encoder.named_parameters())
         whole = sum(float(plain[name].detach().double().square().sum()) for name in self.names) ** 0.5

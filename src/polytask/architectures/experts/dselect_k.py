@@ -33,13 +33,13 @@ class StaticGate(nn.Module):
 
     has_own_initialization = True
 
-    def __init__(self, experts: int, chosen: int, width: float) -> None:
+    def __init__(self, experts: int, top_k: int, width: float) -> None:
         super().__init__()
         bits = max(ceil(log2(experts)), 1)
         self.experts, self.step_width = experts, width
         codes = (torch.arange(2**bits)[:, None] >> torch.arange(bits)) & 1
         self.register_buffer("codes", codes.float(), persistent=False)
-        self.z, self.alpha = nn.Parameter(torch.empty(chosen, bits)), nn.Parameter(torch.empty(chosen))
+        self.z, self.alpha = nn.Parameter(torch.empty(top_k, bits)), nn.Parameter(torch.empty(top_k))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -84,7 +84,7 @@ class DSelectK(Architecture):
         encoder: The first expert; the others get copies, which start differently.
         tasks: The names of the tasks.
         experts: How many.
-        chosen: k.
+        top_k: k.
         width: γ.
         entropy: Strength of the penalty, from 0 up.
 
@@ -98,25 +98,25 @@ class DSelectK(Architecture):
     """
 
     def __init__(
-        self, encoder: Encoder, tasks: Sequence[str], experts: int = 4, chosen: int = 2, width: float = 1.0, entropy: float = 0.01
+        self, encoder: Encoder, tasks: Sequence[str], experts: int = 4, top_k: int = 2, width: float = 1.0, entropy: float = 0.01
     ) -> None:
         super().__init__(tasks, encoder)
-        if not 1 <= chosen <= experts:
-            raise ConfigError("a task chooses from one to all experts", where="dselect-k, chosen", found=f"{chosen} of {experts}")
+        if not 1 <= top_k <= experts:
+            raise ConfigError("a task chooses from one to all experts", where="dselect-k, chosen", found=f"{top_k} of {experts}")
         if not width > 0:
             raise ConfigError("a width above 0 is needed", where="dselect-k, width", found=width)
         if not 0 <= entropy < float("inf"):
             raise ConfigError("a strength from 0 up is needed", where="dselect-k, entropy", found=entropy)
         self.features, self.entropy = encoder.features, entropy
         self.experts = Experts(encoder, experts)
-        self.gates = nn.ModuleDict({module_key(task): StaticGate(experts, chosen, width) for task in self.tasks})
+        self.gates = nn.ModuleDict({module_key(task): StaticGate(experts, top_k, width) for task in self.tasks})
 
     def width(self, task: str) -> int:
         """The experts' features."""
         del task
         return self.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert and gate."""
         yield from self.experts.starts()
         for task in self.tasks:
@@ -133,7 +133,7 @@ class DSelectK(Architecture):
             return None
         return self.entropy * torch.stack([self._gate(task).entropy() for task in self.tasks]).sum()
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per expert how much each task listens to it."""
         with torch.no_grad():
             gates = {task: self._gate(task)().tolist() for task in self.tasks}

@@ -56,7 +56,7 @@ class MMoE(Architecture):
         del task
         return self.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert and per gate; the first expert starts as the encoder of hard sharing does."""
         yield from self.experts.starts()
         for task in self.tasks:
@@ -67,7 +67,7 @@ class MMoE(Architecture):
         seen, features = self.experts(inputs)
         return {task: mix_experts(self.gates[module_key(task)](seen).to(features.dtype), features) for task in tasks}
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per expert how much each task listens to it, averaged over the rows of its last batch."""
         gates = {task: cast("SoftmaxGate", self.gates[module_key(task)]).last.tolist() for task in self.tasks}
         return {f"gate, expert {e + 1}": {task: gate[e] for task, gate in gates.items()} for e in range(len(self.experts))}

@@ -105,7 +105,7 @@ class PLE(Architecture):
         del task
         return self.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert and gate; with one level, the first expert starts as the encoder of hard sharing does."""
         levels = cast("Sequence[ExtractionNetwork]", self.levels)
         first = levels[0].shared[0] if len(levels) == 1 and len(levels[0].shared) else None
@@ -129,7 +129,7 @@ class PLE(Architecture):
             seen = {name: features.flatten(1) for name, features in values.items()}
         return {task: values[task] for task in tasks}
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per level how much each task listens to shared experts, in the rows of its last batch."""
         found = {}
         for number, level in enumerate(cast("Sequence[ExtractionNetwork]", self.levels), start=1):

@@ -26,9 +26,9 @@ class NoisyTopKGate(nn.Module):
 
     has_own_initialization = True
 
-    def __init__(self, inputs: int, experts: int, top: int) -> None:
+    def __init__(self, inputs: int, experts: int, top_k: int) -> None:
         super().__init__()
-        self.top = top
+        self.top = top_k
         self.clean, self.noise = nn.Linear(inputs, experts, bias=False), nn.Linear(inputs, experts, bias=False)
         self.last = torch.full((experts,), 1.0 / experts)
         self.importance: list[Tensor] = []
@@ -71,7 +71,7 @@ class SparseExperts(Architecture):
         encoder: The first expert; the others get copies, which start differently.
         tasks: The names of the tasks.
         experts: How many.
-        top: k.
+        top_k: k.
         balance: b, from 0 up.
 
     Raises:
@@ -83,22 +83,22 @@ class SparseExperts(Architecture):
         8
     """
 
-    def __init__(self, encoder: Encoder, tasks: Sequence[str], experts: int = 4, top: int = 2, balance: float = 0.01) -> None:
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], experts: int = 4, top_k: int = 2, balance: float = 0.01) -> None:
         super().__init__(tasks, encoder)
-        if not 1 <= top <= experts:
-            raise ConfigError("a row uses from one to all experts", where="sparse-experts, top", found=f"{top} of {experts}")
+        if not 1 <= top_k <= experts:
+            raise ConfigError("a row uses from one to all experts", where="sparse-experts, top", found=f"{top_k} of {experts}")
         if not 0 <= balance < float("inf"):
             raise ConfigError("a strength from 0 up is needed", where="sparse-experts, balance", found=balance)
         self.features, self.balance = encoder.features, balance
         self.experts = Experts(encoder, experts)
-        self.gates = nn.ModuleDict({module_key(task): NoisyTopKGate(self.experts.seen, experts, top) for task in self.tasks})
+        self.gates = nn.ModuleDict({module_key(task): NoisyTopKGate(self.experts.seen, experts, top_k) for task in self.tasks})
 
     def width(self, task: str) -> int:
         """The experts' features."""
         del task
         return self.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert; gates start at zero."""
         yield from self.experts.starts()
         yield ("architecture", "gates"), self.gates
@@ -111,18 +111,18 @@ class SparseExperts(Architecture):
     def penalty(self) -> Tensor | None:
         """b CV² of the experts' importance in the forwards since the last call."""
         seen = [load for gate in self._gates() for load in gate.importance]
-        self.forget()
+        self.discard_penalty()
         if not seen or not self.balance or len(self.experts) < 2:
             return None
         importance = torch.stack(seen).sum(0)
         return self.balance * importance.var() / importance.mean().square()
 
-    def forget(self) -> None:
+    def discard_penalty(self) -> None:
         """Drop the experts' importance."""
         for gate in self._gates():
             gate.importance.clear()
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per expert how much each task listens to it, averaged over the rows of its last batch."""
         gates = {task: gate.last.tolist() for task, gate in zip(self.tasks, self._gates(), strict=True)}
         return {f"gate, expert {e + 1}": {task: gate[e] for task, gate in gates.items()} for e in range(len(self.experts))}

@@ -87,7 +87,7 @@ class LearnedBranching(Architecture):
         del task
         return self.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing, and a stream per further node; choices start at their own values."""
         yield ("architecture",), self.first
         for number, copies in enumerate(self.more):
@@ -112,7 +112,7 @@ class LearnedBranching(Architecture):
             self.temperature = (self.temperature * self.decay).clamp(min=0.5)
         return {task: chosen[self.tasks.index(task)] for task in tasks}
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How likely each task's leaf is, per node of the last stage."""
         shares = torch.softmax(self.leaves.logits.detach(), dim=1)
         return {f"leaf, node {n + 1}": dict(zip(self.tasks, shares[:, n].tolist(), strict=True)) for n in range(shares.shape[1])}

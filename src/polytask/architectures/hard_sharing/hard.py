@@ -53,7 +53,7 @@ class HardSharing(Architecture):
         del task
         return self.encoder.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder, and a stream per branch."""
         yield ("architecture",), self.encoder
         for task, branch in zip(self.tasks[1:], self.branches, strict=False):

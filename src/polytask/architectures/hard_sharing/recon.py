@@ -33,9 +33,9 @@ class Recon(Architecture):
         encoder: The trunk.
         tasks: The names of the tasks.
         conflict_threshold: S, from −1 to 0.
-        share: Of the layers that may become task-specific, above 0 and up to 1; one layer at least.
+        split_fraction: Of the layers that may become task-specific, above 0 and up to 1; one layer at least.
         epochs: Of the first phase.
-        own: The layers, once they are chosen: then there is no first phase.
+        chosen_layers: The layers, once they are chosen: then there is no first phase.
 
     Raises:
         ConfigError: A number out of its range; the encoder has a single layer, or none of that name.
@@ -53,24 +53,24 @@ class Recon(Architecture):
         encoder: Encoder,
         tasks: Sequence[str],
         conflict_threshold: float = -0.02,
-        share: float = 0.25,
+        split_fraction: float = 0.25,
         epochs: int = 1,
-        own: Sequence[str] | None = None,
+        chosen_layers: Sequence[str] | None = None,
     ) -> None:
         super().__init__(tasks, encoder)
         if not -1 <= conflict_threshold <= 0:
             raise ConfigError("a cosine from -1 to 0 is needed", where="recon, severity", found=conflict_threshold)
-        if not 0 < share <= 1:
-            raise ConfigError("a share above 0 and up to 1 is needed", where="recon, share", found=share)
+        if not 0 < split_fraction <= 1:
+            raise ConfigError("a share above 0 and up to 1 is needed", where="recon, share", found=split_fraction)
         if epochs < 1:
             raise ConfigError("at least one epoch is needed", where="recon, epochs", found=epochs)
         if len(parametrized_layers(encoder)) < 2:
             found = f"{type(encoder).__name__} with one layer"
             raise ConfigError("this way of sharing chooses among layers", where="architecture 'recon'", found=found)
-        self.conflict_threshold, self.share, self.epochs = conflict_threshold, share, epochs
+        self.conflict_threshold, self.share, self.epochs = conflict_threshold, split_fraction, epochs
         self.scores: Mapping[str, float] = {}
-        self.own = None if own is None else tuple(own)
-        self.layers = TaskLayers(encoder, tasks, own or ())
+        self.own = None if chosen_layers is None else tuple(chosen_layers)
+        self.layers = TaskLayers(encoder, tasks, chosen_layers or ())
 
     def wants_gradient_conflicts(self) -> ConflictCount | None:
         """Conflicts in all layers of the trunk, as long as it is still to be chosen which of them are split."""
@@ -99,7 +99,7 @@ class Recon(Architecture):
         """The encoder's features."""
         return self.layers.width(task)
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing."""
         yield from self.layers.starts()
 
@@ -108,7 +108,7 @@ class Recon(Architecture):
         found: dict[str, Tensor] = self.layers(inputs, tasks)
         return found
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How often gradients were in conflict in each layer, and how far own layers have gone."""
         conflicts = {f"conflicts, {layer}": dict.fromkeys(self.tasks, score) for layer, score in self.scores.items()}
         return {**conflicts, **self.layers.sharing()}

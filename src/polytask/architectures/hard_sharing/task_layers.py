@@ -47,7 +47,7 @@ class TaskLayers(Architecture):
     Args:
         encoder: The trunk; its own layers are those of the first task.
         tasks: The names of the tasks.
-        own: Paths of layers in the encoder, such as `first.0`.
+        paths: Paths of layers in the encoder, such as `first.0`.
 
     Raises:
         ConfigError: The encoder has no layer of that name.
@@ -59,13 +59,13 @@ class TaskLayers(Architecture):
         (('a', 'b'), ('a',))
     """
 
-    def __init__(self, encoder: Encoder, tasks: Sequence[str], own: Sequence[str] = ()) -> None:
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], paths: Sequence[str] = ()) -> None:
         super().__init__(tasks, encoder)
         layers = parametrized_layers(encoder)
-        for path in own:
+        for path in paths:
             if path not in layers:
                 raise ConfigError("the encoder has no such layer", where=f"layers, own {path!r}", remedy=nearest(path, tuple(layers)))
-        self.encoder, self.own = encoder, tuple(path for path in layers if path in own)
+        self.encoder, self.own = encoder, tuple(path for path in layers if path in paths)
         chosen = [layers[path] for path in self.own]
         self.copies = nn.ModuleDict({module_key(task): nn.ModuleList(map(_copy_without_children, chosen)) for task in self.tasks[1:]})
         self._places = [list(_places(stage, chosen)) for stage in encoder.stages]
@@ -76,7 +76,7 @@ class TaskLayers(Architecture):
         del task
         return self.encoder.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing; copies start as what they are copies of."""
         yield ("architecture",), self.encoder
         # Here the encoder has its start.
@@ -102,7 +102,7 @@ class TaskLayers(Architecture):
             values = functional_call(stage, changed, (values,)) if changed else stage(values)
         return values
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How far each task's own layers are from the mean over tasks, relative to their length."""
         if not self.own:
             return {}

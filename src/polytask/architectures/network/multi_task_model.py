@@ -29,7 +29,7 @@ class MultiTaskModel(nn.Module):
 
     Parameters start from streams of their own: one for the architecture, one per head, keyed by the task's name. So a
     task more or less changes nobody else's start. The encoder stays as it is given, pretrained or not, unless an
-    initialisation is named.
+    initialization is named.
 
     Args:
         encoder: Turns inputs into features; a part of the network from now on.
@@ -38,7 +38,7 @@ class MultiTaskModel(nn.Module):
             a class; or an object, of which another one is made for this encoder and these tasks.
         hidden: Widths of the heads' hidden layers.
         stems: Per source whose inputs have a form of their own, what brings them into the form that the encoder takes.
-        initialisation: `framework`, `glorot` or `he` draw all parameters from the seed, those of the encoder too; None
+        initialization: `framework`, `glorot` or `he` draw all parameters from the seed, those of the encoder too; None
             keeps the encoder, and heads start as under `framework`.
         seed: Root of the random streams.
 
@@ -62,7 +62,7 @@ class MultiTaskModel(nn.Module):
         architecture: str | type[Architecture] | Architecture | Resolved = "hard",
         hidden: Sequence[int] = (64,),
         stems: Mapping[str, Stem] | None = None,
-        initialisation: str | None = None,
+        initialization: str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -72,19 +72,19 @@ class MultiTaskModel(nn.Module):
         self.tasks = tuple(tasks)
         number_layer_groups(encoder)
         found = resolve("architecture", architecture)
-        self.spelled = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
+        self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
         self.architecture: Architecture = found.build(encoder, names)
         self.architecture.check_tasks(tasks)
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
-        self.labelled: Mapping[str, Sequence[str]] = dict.fromkeys(stems or {}, names)
-        if initialisation is not None:
+        self.labeled: Mapping[str, Sequence[str]] = dict.fromkeys(stems or {}, names)
+        if initialization is not None:
             for source, stem in (stems or {}).items():
-                initialize(stem, initialisation, derive_seed(seed, "initialisation", "stem", source))
+                initialize(stem, initialization, derive_seed(seed, "initialisation", "stem", source))
             for stream, module in self.architecture.starts():
-                initialize(module, initialisation, derive_seed(seed, "initialisation", *stream))
+                initialize(module, initialization, derive_seed(seed, "initialisation", *stream))
         for name in names:
-            initialize(self.head(name), initialisation or "framework", derive_seed(seed, "initialisation", "head", name))
+            initialize(self.head(name), initialization or "framework", derive_seed(seed, "initialisation", "head", name))
 
     def _new_head(self, task: Task, encoder: Encoder, hidden: Sequence[int]) -> nn.Module:
         if task.per_token and not encoder.tokens:
@@ -113,7 +113,7 @@ class MultiTaskModel(nn.Module):
             if len(self.tasks_reaching_head(task.name)) > 1:
                 named = self.shared_part_of_head(task.name).named_parameters()
                 found |= {f"head of {task.name}, {name}": p for name, p in named}
-        for source, tasks in self.labelled.items():
+        for source, tasks in self.labeled.items():
             stem = self.stem(source)
             if stem is not None and len(tasks) > 1:
                 found |= {f"stem of {source}, {name}": p for name, p in stem.named_parameters()}

@@ -58,7 +58,7 @@ class NetworkPlan:
         facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
         architecture: Registry name or import path of the way of sharing, with its options.
         hidden: Widths of the heads' hidden layers.
-        initialisation: `framework`, `glorot` or `he`.
+        initialization: `framework`, `glorot` or `he`.
         stems: Per source with inputs of another form, the encoder that comes before the common one.
 
     Example:
@@ -75,7 +75,7 @@ class NetworkPlan:
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     architecture: str = "hard"
     hidden: tuple[int, ...] = (64,)
-    initialisation: str = "framework"
+    initialization: str = "framework"
     facts: Mapping[str, Any] = field(default_factory=dict)
     stems: Mapping[str, EncoderPlan] = field(default_factory=dict)
 
@@ -98,7 +98,7 @@ class NetworkPlan:
             architecture=architecture,
             hidden=self.hidden,
             stems={source: Stem(plan.build(components), self.input_shape) for source, plan in self.stems.items()},
-            initialization=self.initialisation,
+            initialization=self.initialization,
             seed=seed,
         )
 
@@ -107,11 +107,11 @@ class NetworkPlan:
         started = getattr(resolve("encoder", self.encoder).cls, "only_for_the_start", ())
         return replace(self, encoder_options={name: value for name, value in self.encoder_options.items() if name not in started})
 
-    def among(self, sources: Sequence[str]) -> NetworkPlan:
+    def for_sources(self, sources: Sequence[str]) -> NetworkPlan:
         """The same for a network that sees these sources alone."""
         return replace(self, stems={source: plan for source, plan in self.stems.items() if source in sources})
 
-    def without(self, absent_tasks: Collection[str]) -> NetworkPlan:
+    def without_tasks(self, absent_tasks: Collection[str]) -> NetworkPlan:
         """The same for a network that has not these tasks: edges to them are none.
 
         Example:

@@ -41,8 +41,8 @@ def network_parts(model: MultiTaskModel) -> tuple[NetworkPart, ...]:
         >>> [(part.name, part.tasks, part.parameters) for part in network_parts(model)]
         [('encoder', ('a', 'b'), 40), ('head of a', ('a',), 9), ('head of b', ('b',), 9)]
     """
-    stems = {source: stem for source in model.labelled if (stem := model.stem(source)) is not None}
-    found = [NetworkPart(f"stem of {source}", tuple(model.labelled[source]), count_parameters(stem)) for source, stem in stems.items()]
+    stems = {source: stem for source in model.labeled if (stem := model.stem(source)) is not None}
+    found = [NetworkPart(f"stem of {source}", tuple(model.labeled[source]), count_parameters(stem)) for source, stem in stems.items()]
     found += _pieces(model.architecture, "", model)
     for task in model.tasks:
         count, shared = (
@@ -85,12 +85,12 @@ def draw_sharing(parts: Sequence[NetworkPart]) -> str:
     ]
     middles = {task: _middle(number, len(tasks), height) for number, task in enumerate(tasks)}
     for number, part in enumerate(parts):
-        y, colour = _middle(number, len(parts), height), SHARED if len(part.tasks) > 1 else PRIVATE
+        y, color = _middle(number, len(parts), height), SHARED if len(part.tasks) > 1 else PRIVATE
         for task in part.tasks:
             x, end = GAP + BOX, GAP + BOX + BETWEEN
             curve = f"M{x},{y:.0f} C{x + 70},{y:.0f} {end - 70},{middles[task]:.0f} {end},{middles[task]:.0f}"
-            lines.append(f'<path d="{curve}" fill="none" stroke="{colour}" stroke-opacity="0.6"/>')
-        lines.append(_box(GAP, y, BOX, part.name, f"{part.parameters:,}", colour))
+            lines.append(f'<path d="{curve}" fill="none" stroke="{color}" stroke-opacity="0.6"/>')
+        lines.append(_box(GAP, y, BOX, part.name, f"{part.parameters:,}", color))
     lines += [_box(GAP + BOX + BETWEEN, y, TASK, task, "", INK) for task, y in middles.items()]
     return "\n".join([*lines, "</svg>"])
 
@@ -100,11 +100,11 @@ def _middle(number: int, count: int, height: int) -> float:
     return height * (number + 0.5) / count
 
 
-def _box(x: int, y: float, width: int, name: str, note: str, colour: str) -> str:
+def _box(x: int, y: float, width: int, name: str, note: str, color: str) -> str:
     top = y - ROW / 2
     short = name if len(name) <= 26 else f"{name[:25]}…"
     return (
-        f'<rect x="{x}" y="{top:.0f}" width="{width}" height="{ROW}" rx="5" fill="#ffffff" stroke="{colour}"/>'
+        f'<rect x="{x}" y="{top:.0f}" width="{width}" height="{ROW}" rx="5" fill="#ffffff" stroke="{color}"/>'
         f'<text x="{x + 8}" y="{y + 4:.0f}" fill="{INK}">{escape(short)}</text>'
         f'<text x="{x + width - 8}" y="{y + 4:.0f}" fill="{FAINT}" text-anchor="end">{escape(note)}</text>'
     )

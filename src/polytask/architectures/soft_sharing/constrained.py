@@ -18,7 +18,7 @@ ParameterDistance = Literal["l2", "trace-norm"]
 
 @final
 class Constrained(Architecture):
-    """Soft sharing by regularisation: an encoder per task, whose corresponding parameters are to be alike.
+    """Soft sharing by regularization: an encoder per task, whose corresponding parameters are to be alike.
 
     `l2` (Duong et al., ACL 2015, section 3.1), with θ̄ the tasks' mean:
 
@@ -64,7 +64,7 @@ class Constrained(Architecture):
         """The encoder's features."""
         return self.separate.width(task)
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder."""
         yield from self.separate.starts()
 
@@ -80,7 +80,7 @@ class Constrained(Architecture):
         measure = {"l2": _spread, "trace-norm": _trace_norm}[self.distance]
         return self.strength * torch.stack([measure(layer) for layer in self._layers()]).sum()
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How far each task's encoder is from their mean, relative to its length."""
         with torch.no_grad():
             flat = torch.cat(list(self._layers()), dim=1)

@@ -16,13 +16,13 @@ from polytask.errors import ConfigError
 
 
 class CrossStitchUnit(nn.Module):
-    """α (T, T, C): x_t ← Σ_s α_ts x_s, channel by channel. It starts at its own values under every initialisation."""
+    """α (T, T, C): x_t ← Σ_s α_ts x_s, channel by channel. It starts at its own values under every initialization."""
 
     has_own_initialization = True
 
-    def __init__(self, tasks: int, channels: int, same: float) -> None:
+    def __init__(self, tasks: int, channels: int, self_weight: float) -> None:
         super().__init__()
-        self.same = same
+        self.same = self_weight
         self.weight = nn.Parameter(torch.empty(tasks, tasks, channels))
         self.reset_parameters()
 
@@ -61,10 +61,10 @@ class CrossStitch(Architecture):
     Args:
         encoder: The first task's; the others get copies.
         tasks: The names of the tasks.
-        same: The diagonal of α at the start.
+        self_weight: The diagonal of α at the start.
 
     Raises:
-        ConfigError: The encoder has a single stage; `same` is not a number from 0 to 1.
+        ConfigError: The encoder has a single stage; `self_weight` is not a number from 0 to 1.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -73,23 +73,23 @@ class CrossStitch(Architecture):
         {'a': 0.9..., 'b': 0.9...}
     """
 
-    def __init__(self, encoder: Encoder, tasks: Sequence[str], same: float = 0.9) -> None:
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], self_weight: float = 0.9) -> None:
         super().__init__(tasks, encoder)
-        if not 0 <= same <= 1:
-            raise ConfigError("a number from 0 to 1 is needed", where="cross-stitch, same", found=same)
+        if not 0 <= self_weight <= 1:
+            raise ConfigError("a number from 0 to 1 is needed", where="cross-stitch, same", found=self_weight)
         stages = require_stages("cross-stitch", encoder)
         shapes = stage_shapes(encoder)
         self.separate = Separate(encoder, tasks)
         learned = [any(True for _ in stage.parameters()) for stage in stages]
         self.stitches = nn.ModuleList(
-            CrossStitchUnit(len(self.tasks), shape[0], same) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True)
+            CrossStitchUnit(len(self.tasks), shape[0], self_weight) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True)
         )
 
     def width(self, task: str) -> int:
         """The encoder's features."""
         return self.separate.width(task)
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder; the stitches start at their own values."""
         yield from self.separate.starts()
         yield ("architecture", "stitches"), self.stitches
@@ -103,7 +103,7 @@ class CrossStitch(Architecture):
             features = stitch(features) if isinstance(stitch, CrossStitchUnit) else features
         return {task: features[self.tasks.index(task)] for task in tasks}
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage the share of each task's own features, averaged over channels."""
         found: dict[str, dict[str, float]] = {}
         stitches = [stitch for stitch in self.stitches if isinstance(stitch, CrossStitchUnit)]

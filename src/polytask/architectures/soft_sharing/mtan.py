@@ -53,7 +53,7 @@ class MTAN(Architecture):
 
     Deviations: the mask of a stage sees the stage's own output, since stages of any encoder are not looked into, where the paper's sees
     the first layer of a block of two; f is a linear map of channels and a mean over places, in place of a convolution and pooling; no
-    batch normalisation, so that no row depends on another.
+    batch normalization, so that no row depends on another.
 
     Args:
         encoder: The trunk.
@@ -83,7 +83,7 @@ class MTAN(Architecture):
         del task
         return self.encoder.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing, and a stream per task."""
         yield ("architecture",), self.encoder
         for task in self.tasks:
@@ -109,7 +109,7 @@ class MTAN(Architecture):
             found[task] = rest
         return found
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage the mean of each task's mask in its last batch."""
         masks = {task: cast("Sequence[TaskAttention]", self.masks[module_key(task)]) for task in self.tasks}
         count = len(next(iter(masks.values())))

@@ -16,13 +16,13 @@ from polytask.errors import ConfigError
 
 
 class NDDRLayer(nn.Module):
-    """Per task a linear map of all tasks' channels, which starts at `same` for its own and the rest for the others'."""
+    """Per task a linear map of all tasks' channels, which starts at `self_weight` for its own and the rest for the others'."""
 
     has_own_initialization = True
 
-    def __init__(self, tasks: int, shape: tuple[int, ...], same: float) -> None:
+    def __init__(self, tasks: int, shape: tuple[int, ...], self_weight: float) -> None:
         super().__init__()
-        self.channels, self.same = shape[0], same
+        self.channels, self.same = shape[0], self_weight
         self.maps = nn.ModuleList(pointwise_layer(tasks * shape[0], shape[0], shape, bias=False) for _ in range(tasks))
         self.reset_parameters()
 
@@ -64,15 +64,15 @@ class NDDR(Architecture):
 
     Defaults: 0.9 times the identity for a task's own channels at the start, the rest divided among the others (paper, section 4.3).
 
-    Deviations: no batch normalisation after the fusion, so that no row depends on another; no shortcut to the last layer.
+    Deviations: no batch normalization after the fusion, so that no row depends on another; no shortcut to the last layer.
 
     Args:
         encoder: The first task's; the others get copies.
         tasks: The names of the tasks.
-        same: What a task's own channels are multiplied with at the start.
+        self_weight: What a task's own channels are multiplied with at the start.
 
     Raises:
-        ConfigError: The encoder has a single stage; `same` is not a number from 0 to 1.
+        ConfigError: The encoder has a single stage; `self_weight` is not a number from 0 to 1.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -80,22 +80,22 @@ class NDDR(Architecture):
         8
     """
 
-    def __init__(self, encoder: Encoder, tasks: Sequence[str], same: float = 0.9) -> None:
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], self_weight: float = 0.9) -> None:
         super().__init__(tasks, encoder)
-        if not 0 <= same <= 1:
-            raise ConfigError("a number from 0 to 1 is needed", where="nddr, same", found=same)
+        if not 0 <= self_weight <= 1:
+            raise ConfigError("a number from 0 to 1 is needed", where="nddr, same", found=self_weight)
         learned = [any(True for _ in stage.parameters()) for stage in require_stages("nddr", encoder)]
         shapes = stage_shapes(encoder)
         self.separate = Separate(encoder, tasks)
         self.fusions = nn.ModuleList(
-            NDDRLayer(len(self.tasks), shape, same) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True)
+            NDDRLayer(len(self.tasks), shape, self_weight) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True)
         )
 
     def width(self, task: str) -> int:
         """The encoder's features."""
         return self.separate.width(task)
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder; the fusions start at their own values."""
         yield from self.separate.starts()
         yield ("architecture", "fusions"), self.fusions
@@ -109,7 +109,7 @@ class NDDR(Architecture):
             features = fusion(features) if isinstance(fusion, NDDRLayer) else features
         return {task: features[self.tasks.index(task)] for task in tasks}
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage the share of each task's own channels."""
         fusions = [fusion for fusion in self.fusions if isinstance(fusion, NDDRLayer)]
         return {

@@ -38,7 +38,7 @@ class Separate(Architecture):
         del task
         return self.features
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder."""
         for encoder in self.encoders:
             yield ("architecture",), encoder

@@ -20,9 +20,9 @@ class SubspaceMix(nn.Module):
 
     has_own_initialization = True
 
-    def __init__(self, tasks: int, same: float) -> None:
+    def __init__(self, tasks: int, self_weight: float) -> None:
         super().__init__()
-        self.same = same
+        self.same = self_weight
         self.weight = nn.Parameter(torch.empty(2 * tasks, 2 * tasks))
         self.reset_parameters()
 
@@ -58,8 +58,8 @@ class Sluice(Architecture):
     Args:
         encoder: The first task's; the others get copies.
         tasks: The names of the tasks.
-        same: The diagonal of α at the start.
-        apart: c, from 0 up.
+        self_weight: The diagonal of α at the start.
+        orthogonality: c, from 0 up.
 
     Raises:
         ConfigError: The encoder has a single stage, or one with an odd number of channels; a number out of its range.
@@ -70,21 +70,21 @@ class Sluice(Architecture):
         8
     """
 
-    def __init__(self, encoder: Encoder, tasks: Sequence[str], same: float = 0.9, apart: float = 0.01) -> None:
+    def __init__(self, encoder: Encoder, tasks: Sequence[str], self_weight: float = 0.9, orthogonality: float = 0.01) -> None:
         super().__init__(tasks, encoder)
-        if not 0 <= same <= 1:
-            raise ConfigError("a number from 0 to 1 is needed", where="sluice, same", found=same)
-        if not 0 <= apart < float("inf"):
-            raise ConfigError("a strength from 0 up is needed", where="sluice, apart", found=apart)
+        if not 0 <= self_weight <= 1:
+            raise ConfigError("a number from 0 to 1 is needed", where="sluice, same", found=self_weight)
+        if not 0 <= orthogonality < float("inf"):
+            raise ConfigError("a strength from 0 up is needed", where="sluice, apart", found=orthogonality)
         stages = require_stages("sluice", encoder)
         self._learned = [any(True for _ in stage.parameters()) for stage in stages]
         widths = [shape[0] for shape, some in zip(stage_shapes(encoder), self._learned, strict=True) if some]
         if any(width % 2 for width in widths):
             remedy = "Take an encoder with even widths"
             raise ConfigError("two subspaces need an even number of channels", where="architecture 'sluice'", found=widths, remedy=remedy)
-        self.apart = apart
+        self.apart = orthogonality
         self.separate = Separate(encoder, tasks)
-        self.mixes = nn.ModuleList(SubspaceMix(len(self.tasks), same) for _ in widths)
+        self.mixes = nn.ModuleList(SubspaceMix(len(self.tasks), self_weight) for _ in widths)
         alike = len(set(stage_shapes(encoder))) == 1 and all(self._learned)
         self.depths = nn.Parameter(_last_of(len(self.tasks), len(stages))) if alike else None
 
@@ -92,7 +92,7 @@ class Sluice(Architecture):
         """The encoder's features."""
         return self.separate.width(task)
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder; mixtures start at their own values."""
         yield from self.separate.starts()
         yield ("architecture", "mixes"), self.mixes
@@ -120,7 +120,7 @@ class Sluice(Architecture):
         halves = [weight.flatten(1).chunk(2) for weight in weights if weight is not None]
         return self.apart * torch.stack([(first @ second.T).square().sum() for first, second in halves]).sum()
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Per stage the share of each task's own subspaces."""
         found = {}
         for number, mix in enumerate(self.mixes, start=1):

@@ -98,7 +98,7 @@ class AITM(Architecture):
         del task
         return self.size
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing, and a stream for everything of a task's own."""
         yield ("architecture",), self.hard
         for task in self.tasks:
@@ -139,11 +139,11 @@ class AITM(Architecture):
         excess, self._excess = self._excess, []
         return self.calibration * torch.stack(excess).sum() if excess else None
 
-    def forget(self) -> None:
+    def discard_penalty(self) -> None:
         """Drop the excess."""
         self._excess = []
 
-    def sharing(self) -> Mapping[str, Mapping[str, float]]:
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How much each task listens to the one before it, in its last batch."""
         heard = {task: float(self.transfers[module_key(task)].last) for task in self.before}  # type: ignore[arg-type]
         return {"heard from the task before": heard} if heard else {}

@@ -20,7 +20,7 @@ from polytask.tasks import Task
 def logit_of_product(logits: Sequence[Tensor]) -> Tensor:
     """log p − log(1 − p) for p = Π σ(a_i), finite wherever the logits a_i are.
 
-    1 − p = Σ_i σ(−a_i) Π_{j<i} σ(a_j): a sum of what is positive, so that nothing is cancelled.
+    1 − p = Σ_i σ(−a_i) Π_{j<i} σ(a_j): a sum of what is positive, so that nothing is canceled.
 
     Example:
         >>> logit_of_product([torch.tensor(0.0), torch.tensor(0.0)])  # log(1/4) - log(3/4)

@@ -26,7 +26,7 @@ class AutoLambda(Balancer):
     h_t approaches ∇L_t(A; θ) · g', so that −η h_t is the slope of the primary losses along λ_t; λ is stepped along it by Adam. Heads are
     weighted too. Cost: four forwards and two backwards more, no copy of the network.
 
-    Scale: the paper's own: λ starts at `start` and is not normalised; with its 0.1 a step is a tenth of the plain sum's. λ may become
+    Scale: the paper's own: λ starts at `initial_weight` and is not normalized; with its 0.1 a step is a tenth of the plain sum's. λ may become
     negative, as in the authors' code: a task that harms the primary ones is then unlearned. Gradients that are zero change nothing.
 
     Defaults: λ = 0.1 at the start, 1e-4 as its learning rate (the authors' code); all tasks are primary (the paper's multi-task
@@ -41,7 +41,7 @@ class AutoLambda(Balancer):
         primary: The tasks that count; all by default. The others are auxiliary: they help or lose their weight.
         lr: Learning rate of λ.
         inner_lr: η, best that of the network's optimizer.
-        start: λ of a task that is seen for the first time.
+        initial_weight: λ of a task that is seen for the first time.
 
     Raises:
         ConfigError: A number is not above 0.
@@ -54,10 +54,10 @@ class AutoLambda(Balancer):
     batches = 2
     step_batches: Literal["last", "all"] = "all"
 
-    def __init__(self, primary: Sequence[str] | None = None, lr: float = 1e-4, inner_lr: float = 1e-3, start: float = 0.1) -> None:
+    def __init__(self, primary: Sequence[str] | None = None, lr: float = 1e-4, inner_lr: float = 1e-3, initial_weight: float = 0.1) -> None:
         self.primary = None if primary is None else tuple(primary)
         self.lr, self.inner_lr = check_positive(lr, "auto-lambda, lr"), check_positive(inner_lr, "auto-lambda, inner_lr")
-        self.start = check_positive(start, "auto-lambda, start")
+        self.start = check_positive(initial_weight, "auto-lambda, start")
         self._weights: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:

@@ -17,7 +17,7 @@ from polytask.errors import ConfigError
 class FairGrad(Balancer):
     """The α-fair share of progress among tasks (Ban & Ji, ICML 2024, eq. 6).
 
-    The d within a ball that maximises Σ_t (g_t · d)^(1−α) / (1 − α) is a multiple of Jᵀ w, where w > 0 solves
+    The d within a ball that maximizes Σ_t (g_t · d)^(1−α) / (1 − α) is a multiple of Jᵀ w, where w > 0 solves
 
         G w = w^(−1/α)    (elementwise),    d = Jᵀ w
 

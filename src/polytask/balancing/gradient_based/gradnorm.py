@@ -43,7 +43,7 @@ class GradNorm(Balancer):
     Args:
         alpha: α, from 0 up: how much tasks that lag are preferred.
         lr: Learning rate of w.
-        of: Whose gradients are measured: the `last` shared layer, or all `shared` parameters.
+        parameters: Whose gradients are measured: the `last` shared layer, or all `shared` parameters.
 
     Raises:
         ConfigError: α is negative, or the learning rate not above 0.
@@ -53,14 +53,14 @@ class GradNorm(Balancer):
         tensor([1., 1.])
     """
 
-    def __init__(self, alpha: float = 1.5, lr: float = 0.025, of: Literal["last", "shared"] = "last") -> None:
+    def __init__(self, alpha: float = 1.5, lr: float = 0.025, parameters: Literal["last", "shared"] = "last") -> None:
         if not 0 <= alpha < float("inf"):
             raise ConfigError("a number from 0 up is needed", where="gradnorm, alpha", found=alpha)
         if not 0 < lr < float("inf"):
             raise ConfigError("a learning rate above 0 is needed", where="gradnorm, lr", found=lr)
-        if of not in ("last", "shared"):
-            raise ConfigError("unknown parameters", where="gradnorm, of", found=of, remedy="Choose from: last, shared")
-        self.alpha, self.lr, self.of = alpha, lr, of
+        if parameters not in ("last", "shared"):
+            raise ConfigError("unknown parameters", where="gradnorm, of", found=parameters, remedy="Choose from: last, shared")
+        self.alpha, self.lr, self.of = alpha, lr, parameters
         self._weights: dict[str, AdamScalar] = {}
         self._first: dict[str, float] = {}
 

@@ -24,14 +24,14 @@ class MGDA(Balancer):
 
     d does not oppose any task: g_t · d ≥ ‖d‖² / T. The minimum is exact (Wolfe's method), not a few steps of Frank-Wolfe.
 
-    With a normalisation, w is the minimum for c_t g_t, and d still combines the gradients as they are: c_t = 1 / ‖g_t‖ (`l2`),
+    With a normalization, w is the minimum for c_t g_t, and d still combines the gradients as they are: c_t = 1 / ‖g_t‖ (`l2`),
     1 / L_t (`loss`) or 1 / (L_t ‖g_t‖) (`loss+`), as in the authors' code.
 
     Scale: the paper's weights sum to 1; they are multiplied by T. A zero row gets all the weight, so that d = 0: nothing
     improves a task that is at its optimum without leaving it. With `drop_zero` such a task has no say. Heads get the plain
     gradient of their own task.
 
-    Defaults: no normalisation, as in the papers' equations.
+    Defaults: no normalization, as in the papers' equations.
 
     Deviations: none in the problem; the authors solve it approximately.
 
@@ -39,22 +39,22 @@ class MGDA(Balancer):
     converged all but stops the others.
 
     Args:
-        normalisation: `none`, `l2`, `loss` or `loss+`.
+        normalization: `none`, `l2`, `loss` or `loss+`.
         drop_zero: Whether zero rows are left out.
 
     Raises:
-        ConfigError: An unknown normalisation.
+        ConfigError: An unknown normalization.
 
     Example:
         >>> MGDA().aggregate(torch.tensor([[2.0, 0.0], [0.0, 1.0]])) / 2
         tensor([0.4000, 0.8000])
     """
 
-    def __init__(self, normalisation: GradientNormalization = "none", *, drop_zero: bool = False) -> None:
-        if normalisation not in get_args(GradientNormalization):
+    def __init__(self, normalization: GradientNormalization = "none", *, drop_zero: bool = False) -> None:
+        if normalization not in get_args(GradientNormalization):
             remedy = f"Choose from: {', '.join(get_args(GradientNormalization))}"
-            raise ConfigError("unknown normalisation", where="mgda, normalisation", found=normalisation, remedy=remedy)
-        self.normalisation, self.drop_zero = normalisation, drop_zero
+            raise ConfigError("unknown normalization", where="mgda, normalization", found=normalization, remedy=remedy)
+        self.normalization, self.drop_zero = normalization, drop_zero
 
     def needs(self) -> Needs:
         """The Gramian."""
@@ -64,7 +64,7 @@ class MGDA(Balancer):
         """T argmin wᵀ G w.
 
         Raises:
-            ConfigError: The normalisation divides by a loss that is not above 0.
+            ConfigError: The normalization divides by a loss that is not above 0.
         """
         G = statistic.gramian().numpy()
         weights = np.zeros(len(G))
@@ -76,14 +76,14 @@ class MGDA(Balancer):
 
     def _factors(self, statistic: Statistic, G: np.ndarray) -> np.ndarray:
         factors = np.ones(len(G))
-        if self.normalisation in ("l2", "loss+"):
+        if self.normalization in ("l2", "loss+"):
             lengths = np.sqrt(G.diagonal())
             factors /= np.where(lengths > 0.0, lengths, 1.0)
-        if self.normalisation in ("loss", "loss+"):
+        if self.normalization in ("loss", "loss+"):
             losses = statistic.losses.numpy()
             if not (losses > 0.0).all():
                 worst = int(np.argmin(losses))
                 where = f"mgda, task {statistic.names[worst]!r}"
-                raise ConfigError("this normalisation divides by losses", where=where, found=losses[worst], remedy="Take none or l2")
+                raise ConfigError("this normalization divides by losses", where=where, found=losses[worst], remedy="Take none or l2")
             factors /= losses
         return factors

@@ -18,7 +18,7 @@ from polytask.errors import ConfigError
 class NashMTL(Balancer):
     """The Nash bargaining solution of the tasks (Navon et al., ICML 2022, claim 3.1).
 
-    The d within a ball that maximises Σ_t log(g_t · d) is a multiple of Jᵀ a, where a > 0 solves
+    The d within a ball that maximizes Σ_t log(g_t · d) is a multiple of Jᵀ a, where a > 0 solves
 
         G a = 1 / a    (elementwise),    d = Jᵀ a
 

@@ -61,8 +61,8 @@ class TorchJD(Balancer):
     are still yours to call.
 
     Args:
-        inside: An object of `torchjd.aggregation` or `torchjd.scalarization`.
-        of: What a weighting looks at, if that cannot be told from what it is (one of your own).
+        wrapped: An object of `torchjd.aggregation` or `torchjd.scalarization`.
+        statistic: What a weighting looks at, if that cannot be told from what it is (one of your own).
         multiply_by_tasks: Multiply by the number of tasks present.
 
     Raises:
@@ -75,20 +75,20 @@ class TorchJD(Balancer):
         tensor([2., 3.])
     """
 
-    def __init__(self, inside: nn.Module, *, of: StatisticKind | None = None, multiply_by_tasks: bool = False) -> None:
-        if of is not None and of not in NEEDS_BY_STATISTIC:
+    def __init__(self, wrapped: nn.Module, *, statistic: StatisticKind | None = None, multiply_by_tasks: bool = False) -> None:
+        if statistic is not None and statistic not in NEEDS_BY_STATISTIC:
             raise ConfigError(
-                "it cannot look at that", where="torchjd, of", found=of, remedy=f"Choose from: {', '.join(NEEDS_BY_STATISTIC)}"
+                "it cannot look at that", where="torchjd, of", found=statistic, remedy=f"Choose from: {', '.join(NEEDS_BY_STATISTIC)}"
             )
-        self.inside, self.multiply_by_tasks = inside, multiply_by_tasks
-        self._weighting, found = _find_weighting(inside)
-        if of is not None and self._weighting is not inside:
-            raise ConfigError("only a weighting may look at something else", where="torchjd, of", found=type(inside).__name__)
-        self.of: StatisticKind = of or found
+        self.inside, self.multiply_by_tasks = wrapped, multiply_by_tasks
+        self._weighting, found = _find_weighting(wrapped)
+        if statistic is not None and self._weighting is not wrapped:
+            raise ConfigError("only a weighting may look at something else", where="torchjd, of", found=type(wrapped).__name__)
+        self.of: StatisticKind = statistic or found
         if self.of == "cross-gramian":
             self.batches = 3
-        self._dtype = floating_dtype(inside)
-        self._at_first = unserializable_attributes(inside)
+        self._dtype = floating_dtype(wrapped)
+        self._at_first = unserializable_attributes(wrapped)
         self._stream = RandomStream()
 
     def needs(self) -> Needs:

@@ -39,7 +39,7 @@ class IMTLL(Balancer):
 
     Args:
         lr: Learning rate of s.
-        start: s_t at the start.
+        initial_value: s_t at the start.
 
     Raises:
         ConfigError: The learning rate is not above 0, or the start not finite.
@@ -49,12 +49,12 @@ class IMTLL(Balancer):
         tensor([1., 1.])
     """
 
-    def __init__(self, lr: float = 0.01, start: float = 0.0) -> None:
+    def __init__(self, lr: float = 0.01, initial_value: float = 0.0) -> None:
         if not 0 < lr < float("inf"):
             raise ConfigError("a learning rate above 0 is needed", where="imtl-l, lr", found=lr)
-        if not abs(start) < float("inf"):
-            raise ConfigError("a finite number is needed", where="imtl-l, start", found=start)
-        self.lr, self.start = lr, start
+        if not abs(initial_value) < float("inf"):
+            raise ConfigError("a finite number is needed", where="imtl-l, start", found=initial_value)
+        self.lr, self.start = lr, initial_value
         self._logarithms: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:

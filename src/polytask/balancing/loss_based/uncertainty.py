@@ -38,7 +38,7 @@ class Uncertainty(Balancer):
 
     Args:
         lr: Learning rate of s. 0.01 by default: ours, since the paper names none.
-        start: s_t at the start: 0, so σ_t² = 1.
+        initial_value: s_t at the start: 0, so σ_t² = 1.
 
     Raises:
         ConfigError: The learning rate is not above 0, or the start not finite.
@@ -48,12 +48,12 @@ class Uncertainty(Balancer):
         tensor([0.5000, 0.5000])
     """
 
-    def __init__(self, lr: float = 0.01, start: float = 0.0) -> None:
+    def __init__(self, lr: float = 0.01, initial_value: float = 0.0) -> None:
         if not 0 < lr < float("inf"):
             raise ConfigError("a learning rate above 0 is needed", where="uncertainty, lr", found=lr)
-        if not abs(start) < float("inf"):
-            raise ConfigError("a finite number is needed", where="uncertainty, start", found=start)
-        self.lr, self.start = lr, start
+        if not abs(initial_value) < float("inf"):
+            raise ConfigError("a finite number is needed", where="uncertainty, start", found=initial_value)
+        self.lr, self.start = lr, initial_value
         self._log_variances: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:

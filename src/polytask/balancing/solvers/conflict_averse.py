@@ -74,7 +74,7 @@ def _search(G: Matrix, pull: Vector, c: float, phi: float, start: Vector | None)
     tau = min(max(tau, TOLERANCE * high), high)
     w = start
     for _ in range(100):
-        # The Gramian of the vertices, all shifted by τ times the centre.
+        # The Gramian of the vertices, all shifted by τ times the center.
         w = minimum_norm(G + tau * (pull[:, None] + pull) + (tau * phi / c) ** 2, w)
         if sqrt(max(float(w @ G @ w), 0.0)) > phi * tau:
             low = tau

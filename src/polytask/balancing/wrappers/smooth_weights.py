@@ -36,7 +36,7 @@ class SmoothWeights(Wrapper):
 
     Args:
         balancer: The one inside.
-        a: Share of the past, from 0 (none) to below 1.
+        decay: Share of the past, from 0 (none) to below 1.
 
     Raises:
         ConfigError: a is not in [0, 1).
@@ -47,11 +47,11 @@ class SmoothWeights(Wrapper):
         tensor([1., 1.])
     """
 
-    def __init__(self, balancer: Balancer, a: float = 0.9) -> None:
-        if not 0 <= a < 1:
-            raise ConfigError("the share of the past is from 0 to below 1", where="smoothed, a", found=a)
+    def __init__(self, balancer: Balancer, decay: float = 0.9) -> None:
+        if not 0 <= decay < 1:
+            raise ConfigError("the share of the past is from 0 to below 1", where="smoothed, a", found=decay)
         super().__init__(balancer)
-        self.a = a
+        self.a = decay
         self._past: dict[str, Tensor] = {}
         self._present: dict[str, Tensor] = {}  # of the step that is under way
 

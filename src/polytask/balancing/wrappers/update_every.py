@@ -36,7 +36,7 @@ class UpdateEvery(Wrapper):
 
     Args:
         balancer: The one inside.
-        every: k, at least 1.
+        steps: k, at least 1.
 
     Raises:
         ConfigError: k is below 1.
@@ -47,11 +47,11 @@ class UpdateEvery(Wrapper):
         tensor([1., 1.])
     """
 
-    def __init__(self, balancer: Balancer, every: int = 10) -> None:
-        if every < 1:
-            raise ConfigError("weights are refreshed every 1 step or more", where="refreshed, every", found=every)
+    def __init__(self, balancer: Balancer, steps: int = 10) -> None:
+        if steps < 1:
+            raise ConfigError("weights are refreshed every 1 step or more", where="refreshed, every", found=steps)
         super().__init__(balancer)
-        self.every = every
+        self.every = steps
         self._age: int | None = None  # steps since the last refresh; None before the first
         self._heads = False
         self._last: dict[str, Tensor] = {}

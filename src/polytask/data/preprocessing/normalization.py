@@ -1,4 +1,4 @@
-"""Scaling and normalisation with statistics of the training rows."""
+"""Scaling and normalization with statistics of the training rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WIDE_DTYPES = (torch.float64, torch.int64, torch.int32)
 class Normalization:
     """x' = (x − mean) / deviation per channel or feature, in the units of the raw inputs.
 
-    Statistics come from the training rows of one source. Images stay uint8 in memory and are normalised batch by batch.
+    Statistics come from the training rows of one source. Images stay uint8 in memory and are normalized batch by batch.
 
     Attributes:
         mean: One per channel (images) or feature (vectors); none where inputs are codes, which stay as they are.
@@ -44,9 +44,9 @@ class Normalization:
         Raises:
             DataError: There is no row, no feature, or a number is not finite.
         """
-        if source.coding is None:
+        if source.preprocessor is None:
             return cls.fit(source.inputs, rows)
-        numbers = source.coding.numbers(source.inputs)
+        numbers = source.preprocessor.numeric_columns(source.inputs)
         if numbers is None:
             return cls((), ())
         mean, deviation = np.zeros(source.inputs.shape[1]), np.ones(source.inputs.shape[1])
@@ -122,10 +122,10 @@ def _statistics_of_all(inputs: NDArray[Any], rows: IntArray | None) -> tuple[Vec
         total += block.sum(axis=others, dtype=np.float64)
         least, most = np.minimum(least, block.min(axis=others)), np.maximum(most, block.max(axis=others))
     mean = total / count
-    centre = mean.reshape(1, -1, *(1,) * (inputs.ndim - 2))
+    center = mean.reshape(1, -1, *(1,) * (inputs.ndim - 2))
     squares = np.zeros(width)
     for block in iter_blocks(inputs, rows):
-        away = block - centre
+        away = block - center
         squares += np.multiply(away, away, out=away).sum(axis=others)
     return mean, np.sqrt(squares / count), least == most
 

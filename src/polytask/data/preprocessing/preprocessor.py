@@ -25,18 +25,18 @@ class Preprocessor(ABC):
     def encode(self, raw: Any) -> Array:  # noqa: ANN401 - texts, or a table
         """Raw inputs as an array with a row per input."""
 
-    def unknown(self, raw: Any) -> str:  # noqa: ANN401 - texts, or a table
+    def unknown_warning(self, raw: Any) -> str:  # noqa: ANN401 - texts, or a table
         """One line on what of the raw inputs training had not; by default nothing is said."""
         del raw
         return ""
 
     @abstractmethod
-    def facts(self) -> Mapping[str, Any]:
+    def input_spec(self) -> Mapping[str, Any]:
         """What an encoder may ask to be told, by the names of its arguments."""
 
     @abstractmethod
-    def numbers(self, inputs: Array) -> tuple[int, ...] | None:
-        """The columns of encoded inputs that are numbers, to be normalised; None where there is none at all."""
+    def numeric_columns(self, inputs: Array) -> tuple[int, ...] | None:
+        """The columns of encoded inputs that are numbers, to be normalized; None where there is none at all."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:

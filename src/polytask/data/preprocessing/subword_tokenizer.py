@@ -94,11 +94,11 @@ class SubwordTokenizer(Preprocessor):
     def _read(self) -> Any:  # noqa: ANN401 - of a library that need not be there
         return _load_tokenizer(self.tokenizer)
 
-    def facts(self) -> Mapping[str, Any]:
+    def input_spec(self) -> Mapping[str, Any]:
         """The configuration of the encoder, and its pieces before and after a sentence."""
         return {"config": json.loads(self.config), "around": (self.begin, self.end)}
 
-    def numbers(self, inputs: Array) -> None:
+    def numeric_columns(self, inputs: Array) -> None:
         """None: codes are no numbers."""
         del inputs
 

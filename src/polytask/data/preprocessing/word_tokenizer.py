@@ -57,11 +57,11 @@ class WordTokenizer(Preprocessor):
             row[: len(words)] = [numbers.get(word, UNKNOWN) for word in words]
         return codes
 
-    def facts(self) -> Mapping[str, Any]:
+    def input_spec(self) -> Mapping[str, Any]:
         """How many codes there are."""
         return {"words": 2 + len(self.known)}
 
-    def numbers(self, inputs: Array) -> None:
+    def numeric_columns(self, inputs: Array) -> None:
         """None: codes are no numbers."""
         del inputs
 

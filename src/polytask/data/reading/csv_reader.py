@@ -40,7 +40,7 @@ class CsvReader:
 
     def columns(self) -> dict[str, CsvTypeInference]:
         """What is to be learnt of each column."""
-        return {name: CsvTypeInference(name, forced=name in self.options.categories) for name in self.names}
+        return {name: CsvTypeInference(name, forced=name in self.options.categorical) for name in self.names}
 
     def raw(self) -> Iterator[Any]:
         """The cells as texts, looked over for everything that a CSV file must not have."""
@@ -53,12 +53,12 @@ class CsvReader:
         yield from map(self._without_padded, self._blocks(types, lenient=True))
 
     def _without_padded(self, block: Any) -> Any:  # noqa: ANN401
-        if not self.options.missing:
+        if not self.options.na_values:
             return block
         arrays = []
         for name, column in zip(self.names, block.columns, strict=True):
             if pa.types.is_string(column.type):
-                absent = pc.is_in(pc.utf8_trim(column, characters=" \t"), value_set=pa.array(self.options.missing))
+                absent = pc.is_in(pc.utf8_trim(column, characters=" \t"), value_set=pa.array(self.options.na_values))
                 if pc.any(absent).as_py():
                     self._padded.add(name)
                     column = pc.if_else(absent, pa.scalar(None, pa.string()), column)
@@ -95,7 +95,7 @@ class CsvReader:
             csv.ConvertOptions(
                 check_utf8=False,
                 strings_can_be_null=True,
-                null_values=["", *self.options.missing],
+                null_values=["", *self.options.na_values],
                 column_types={name: types.get(name, pa.string()) for name in names},
             ),
         )

@@ -164,7 +164,7 @@ class CsvTypeInference:
             why = "larger than 2^53, which would be rounded" if self.large else "that begin with 0, which would be lost"
             return (
                 "category",
-                f"column {shown(self.name)} is read as categories: it holds integers {why} ({shown(self.large or self.zero_first)})",
+                f"column {shown(self.name)} is read as categories: it holds integers {why} ({shown(self.large or self.leading_zero)})",
             )
         return "number", ""
 

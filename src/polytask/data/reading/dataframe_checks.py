@@ -34,7 +34,7 @@ def check_frame(frame: object, where: str = "table") -> None:
     """Refuse a data frame that is no table of numbers, booleans, texts and dates.
 
     Args:
-        frame: One row per labelled unit.
+        frame: One row per labeled unit.
         where: What it is called in messages; its rows are counted from 1.
 
     Raises:
@@ -72,7 +72,7 @@ def _check_columns(frame: pd.DataFrame, where: str) -> None:
             raise DataError(
                 "a name that is no text", where=location(where), found=found, remedy="Set frame.columns = frame.columns.map(str)"
             )
-    check_column_names(tuple(names), location(where), ReadingOptions().most_columns)
+    check_column_names(tuple(names), location(where), ReadingOptions().max_columns)
 
 
 def _check_column(column: pd.Series[Any], where: str) -> None:

@@ -50,7 +50,7 @@ def check_features(frame: pd.DataFrame, targets: Sequence[str], where: str) -> l
     have one label each, or its correlation with the target is beyond 0.9999.
 
     Args:
-        frame: One row per labelled unit.
+        frame: One row per labeled unit.
         targets: Names of columns; those that are not there are passed over.
         where: What the table is called in messages.
 

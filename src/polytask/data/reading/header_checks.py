@@ -30,7 +30,7 @@ def parse_header(cells: list[str], path: Path, options: ReadingOptions) -> tuple
                     found=f"{spoken} in {shown(names[0])}",
                     remedy=f"Read it with delimiter={mark!r} (--delimiter)",
                 )
-    check_column_names(names, where, options.most_columns)
+    check_column_names(names, where, options.max_columns)
     return names
 
 

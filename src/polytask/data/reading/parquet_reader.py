@@ -132,22 +132,22 @@ class ParquetReader:
         self.names = tuple(field.name for field in own)
         if not self.names:
             raise DataError("no column", where=location(path))
-        check_column_names(self.names, location(path), options.most_columns)
+        check_column_names(self.names, location(path), options.max_columns)
         self._types = {field.name: _value_type(field.type) for field in own}
         self._kinds = {name: _kind_of_type(kind, location(path, column=name)) for name, kind in self._types.items()}
         # A column of one value may be stored in a few bytes: what counts is what it becomes.
         size = max(sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups)), 8 * metadata.num_rows * len(own))
-        if size > options.most_bytes:
+        if size > options.max_bytes:
             raise DataError(
                 "the file is larger than is allowed",
                 where=location(path),
                 found=f"{size} bytes",
-                remedy=f"Raise most_bytes above {options.most_bytes} (--set tables.NAME.most_bytes=…) if it is meant",
+                remedy=f"Raise most_bytes above {options.max_bytes} (--set tables.NAME.most_bytes=…) if it is meant",
             )
 
     def columns(self) -> dict[str, ParquetTypeInference]:
         """What is to be learnt of each column."""
-        forced = self.options.categories
+        forced = self.options.categorical
         return {
             name: ParquetTypeInference(name, kind, name in forced, pa.types.is_integer(self._types[name]))
             for name, kind in self._kinds.items()
@@ -171,7 +171,7 @@ class ParquetReader:
             return column
         column = pc.cast(column, pa.string())
         column.validate(full=True)
-        absent = pc.is_in(column, value_set=pa.array(["", *self.options.missing], pa.string()))
+        absent = pc.is_in(column, value_set=pa.array(["", *self.options.na_values], pa.string()))
         return pc.if_else(absent, pa.scalar(None, pa.string()), column)
 
     def _guarded(self, work: Any) -> Any:  # noqa: ANN401

@@ -35,11 +35,11 @@ class TableFile:
     """
 
     def __init__(self, path: Path, options: ReadingOptions) -> None:
-        self.path, self._longest = path, options.longest_field
+        self.path, self._longest = path, options.max_field_bytes
         self._stamp = _size_and_mtime(path)
         self._file: Any = _reader(path)(path, options)
         self.columns: tuple[str, ...] = self._file.names
-        for name in options.categories:
+        for name in options.categorical:
             if name not in self.columns:
                 raise ConfigError("no such column", where=f"categories={shown(name)}", remedy=nearest(name, self.columns))
         self._known = self._file.columns()

@@ -23,7 +23,7 @@ def check_targets(frame: pd.DataFrame, targets: Sequence[str], kinds: Mapping[st
     """Refuse targets that nothing can be learnt of.
 
     Args:
-        frame: One row per labelled unit.
+        frame: One row per labeled unit.
         targets: Names of columns.
         kinds: What columns hold, as `TableFile.kinds`; a target of kind "category" is one of classes whatever its type, and
             one that has no entry is judged by its type.
@@ -54,8 +54,8 @@ def check_targets(frame: pd.DataFrame, targets: Sequence[str], kinds: Mapping[st
 
 def _check_target(column: pd.Series[Any], kind: str | None, where: str) -> list[str]:
     name = location(where, column=column.name)
-    labelled = column.notna().to_numpy()
-    rows = np.flatnonzero(labelled)
+    labeled = column.notna().to_numpy()
+    rows = np.flatnonzero(labeled)
     if not len(rows):
         raise DataError("a target without a label", where=name, remedy="Leave it out, or add labels")
     if kind == "date" or pd.api.types.is_datetime64_any_dtype(column.dtype):

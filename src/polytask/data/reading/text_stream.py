@@ -102,11 +102,11 @@ class TextStream(io.RawIOBase):
     def _next_block(self, size: int) -> bytes | None:
         raw = self._bytes(size)
         self._taken += len(raw)
-        if self._taken > self.options.most_bytes:
+        if self._taken > self.options.max_bytes:
             raise DataError(
                 "the file is larger than is allowed",
                 where=location(self.path),
-                found=f"more than {self.options.most_bytes} bytes",
+                found=f"more than {self.options.max_bytes} bytes",
                 remedy="Raise most_bytes (--set tables.NAME.most_bytes=…) if it is meant",
             )
         if self._taken == len(raw) and not self._lenient:

@@ -137,7 +137,7 @@ def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: 
     """
     _check_labels(name, labels)
     if isinstance(kind, Task):
-        kind.values(labels)
+        kind.metric_targets(labels)
         return kind
     where = f"target {name!r}"
     if kind is None:
@@ -155,7 +155,7 @@ def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: 
         raise misfit(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
     if target.label_type is LabelType.NUMBER:
         _check_numbers(name, labels, chosen)
-    task.values(labels)  # what this kind cannot have is refused now, by the row of the whole table
+    task.metric_targets(labels)  # what this kind cannot have is refused now, by the row of the whole table
     return task
 
 

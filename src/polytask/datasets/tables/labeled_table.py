@@ -42,19 +42,19 @@ class LabeledTable:
 
     def __init__(self, name: str, options: TableOptions, *, on_disk: bool | None = None) -> None:
         self.name, self.options = name, options
-        self.file = open_table(options.file, options.reading)
+        self.file = open_table(options.file, options.reading_options)
         self.large = self.file.rows * len(self.file.columns) > MAX_CELLS_IN_MEMORY if on_disk is None else on_disk
         self.events = {target: event_column(kind) for target, kind in options.targets.items()}
         events = [event for event in self.events.values() if event]
         for event in events:
             if event in options.targets:
                 raise ConfigError("an event has a column of its own, and is no target", where=f"{self.file.path}, {event!r}")
-        special = [*options.targets, *events, *options.aside, *([options.time] if options.time else [])]
+        special = [*options.targets, *events, *options.non_feature_columns, *([options.time] if options.time else [])]
         for column in special:
             if column not in self.file.columns:
                 remedy = nearest(column, self.file.columns)
                 raise ConfigError("there is no such column", where=f"{self.file.path}, {column!r}", remedy=remedy)
-        kept = {*options.targets, *options.aside, *events}
+        kept = {*options.targets, *options.non_feature_columns, *events}
         self.features = tuple(column for column in self.file.columns if column not in kept)
         self._special = list(dict.fromkeys(special))
 
@@ -88,7 +88,7 @@ class LabeledTable:
         with error_location(self.file.path):
             for task in tasks:
                 if task.name in self.labels:
-                    task.values(self.labels[task.name])
+                    task.metric_targets(self.labels[task.name])
             if coding is not None:
                 for chunk in self.chunks():
                     coding.encode(chunk)
@@ -105,7 +105,7 @@ class LabeledTable:
         return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *check_features(sample, plain, where)]
 
     @property
-    def labelled(self) -> Rows:
+    def labeled(self) -> Rows:
         """The rows that have a label of any target."""
         return np.flatnonzero(np.any([pd.notna(own) for own in self.labels.values()], axis=0))
 
@@ -115,8 +115,8 @@ class LabeledTable:
         Raises:
             DataError: A word in the split column that is no part; rows without a group or a time; too few rows.
         """
-        options, there = self.options, self.labelled
-        share = 0.0 if options.test else test_share if options.test_share is None else options.test_share
+        options, there = self.options, self.labeled
+        share = 0.0 if options.test_file else test_share if options.test_fraction is None else options.test_fraction
         if options.split:
             with error_location(f"{self.file.path}, column {options.split!r}"):
                 found = split_by_column(self.special[options.split].to_numpy(dtype=object))
@@ -164,14 +164,14 @@ class LabeledTable:
             rows: Their numbers, ascending.
             held_out: Those on which models are to be chosen; none where they are to be drawn.
         """
-        inputs = allocate_array((len(rows), len(coding.facts()["cardinalities"])), on_disk=self.large)
+        inputs = allocate_array((len(rows), len(coding.input_spec()["cardinalities"])), on_disk=self.large)
         filled = start = 0
         for chunk in self.chunks():
             own = rows[(rows >= start) & (rows < start + len(chunk))] - start
             with error_location(self.file.path):
                 inputs[filled : filled + len(own)] = coding.encode(chunk.iloc[own])
             filled, start = filled + len(own), start + len(chunk)
-        units = rows + 1 if self.options.unit is None else self.special[self.options.unit].astype(str).to_numpy(dtype=object)[rows]
+        units = rows + 1 if self.options.id_column is None else self.special[self.options.id_column].astype(str).to_numpy(dtype=object)[rows]
         mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)
         labels = {target: own[rows] for target, own in self.labels.items()}
         return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows))
@@ -179,7 +179,7 @@ class LabeledTable:
     def test(self) -> LabeledTable:
         """The file of the test rows: what is a category here is one there, whatever it looks like."""
         words = [name for name in (*self.features, *self.options.targets) if self.file.kinds[name] == "category"]
-        return LabeledTable(self.name, self.options.of(str(self.options.test), words))
+        return LabeledTable(self.name, self.options.for_file(str(self.options.test_file), words))
 
     def inputs_of(self, rows: Rows) -> Iterator[pd.DataFrame]:
         """The inputs of these rows, chunk by chunk."""

@@ -59,7 +59,7 @@ def source_from_table(
     tasks = tuple(make_task(target, labels[target], kind, (weights or {}).get(target, 1.0)) for target, kind in kinds.items())
     inputs = table.drop(columns=list({*targets, *events, *drop}))
     coding = TablePreprocessor.fit(inputs, categorical)
-    return Source(name, coding.encode(inputs), labels, np.asarray(table.index), coding=coding), tasks
+    return Source(name, coding.encode(inputs), labels, np.asarray(table.index), preprocessor=coding), tasks
 
 
 def check_columns_exist(table: pd.DataFrame, names: Sequence[str]) -> None:

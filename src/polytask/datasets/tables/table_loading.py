@@ -75,7 +75,7 @@ def load_tables(
             raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
     codings = _fit_preprocessors(opened, parts)
     if test_fraction:
-        tests = {name: _test_labels(table, tasks, codings[name]) for name, table in opened.items() if table.options.test}
+        tests = {name: _test_labels(table, tasks, codings[name]) for name, table in opened.items() if table.options.test_file}
         _check_test_rows(tasks, opened, parts, tests)
     training = tuple(
         table.source(codings[name], _training_and_validation(parts[name]), parts[name]["validation"]) for name, table in opened.items()
@@ -157,7 +157,7 @@ def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, M
         alike.setdefault(tuple(sorted(table.features)), []).append(name)
     found = {}
     for names in alike.values():
-        categories = [column for name in names for column in opened[name].options.categories]
+        categories = [column for name in names for column in opened[name].options.categorical]
         with error_location(", ".join(str(opened[name].file.path) for name in names)):
             coding = TablePreprocessor.learn(
                 chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories
@@ -174,12 +174,12 @@ def _test_sources(
 
 
 def _test_source(table: LabeledTable, rows: Rows, coding: TablePreprocessor) -> Source:
-    if table.options.test is None:
+    if table.options.test_file is None:
         return table.source(coding, rows)
     other = table.test()
-    return other.source(coding, other.labelled)
+    return other.source(coding, other.labeled)
 
 
 def paths_of(tables: Mapping[str, TableOptions]) -> Sequence[str]:
     """The files of tables."""
-    return [path for options in tables.values() for path in (options.file, options.test) if path is not None]
+    return [path for options in tables.values() for path in (options.file, options.test_file) if path is not None]

@@ -33,7 +33,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "architecture",
         "constrained",
         "polytask.architectures.soft_sharing.constrained:Constrained",
-        "soft sharing by regularisation: an encoder per task, drawn together by an L2 or trace-norm penalty",
+        "soft sharing by regularization: an encoder per task, drawn together by an L2 or trace-norm penalty",
         display="soft parameter sharing",
         paper="Duong et al., ACL 2015; Yang & Hospedales, ICLR workshop 2017",
         needs="any encoder",

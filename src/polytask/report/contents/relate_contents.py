@@ -17,7 +17,7 @@ from polytask.storage import read_json, read_yaml
 
 RELATE_FILE = "relate.json"
 RELATE_RUN_FILES = ("run.yaml", "environment.json", RELATE_FILE, "cost.json", "history.csv")
-MAX_CURVES = 8  # colours that can be told apart
+MAX_CURVES = 8  # colors that can be told apart
 MAX_NUMBER_LENGTH = 7  # characters of a number in a matrix
 
 MEASURE_LABELS = {

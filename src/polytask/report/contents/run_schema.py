@@ -92,7 +92,7 @@ class VerdictFile(FileSection):
         tasks: Per task what is said.
         arms: Per arm the mean relative change.
         transfer: Per arm and task how it fares beside its single-task twin.
-        notes: What was not tuned, and whom the budget favours.
+        notes: What was not tuned, and whom the budget favors.
     """
 
     study: str = ""

@@ -21,7 +21,7 @@ INSTALL_CHARTS = "pip install 'polytask[charts]'"
 VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
 TEXT_COLOR, MUTED_COLOR, GRID_COLOR = "#24292f", "#57606a", "#e4e8ec"
-# Okabe and Ito's colours, told apart by all eyes; the baseline is ink.
+# Okabe and Ito's colors, told apart by all eyes; the baseline is ink.
 ARM_COLORS = (TEXT_COLOR, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b4ea3")
 CLAIM_COLORS = {"helps": "#1a7f37", "hurts": "#cf222e", "same": "#0a7ea4", "unclear": "#9a6700"}
 MAX_LABEL_LENGTH = 24
@@ -97,15 +97,15 @@ def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
     across = {"type": "quantitative", "axis": {"title": title, "tickCount": 5, "labelSeparation": 8, "grid": True}}
     calm = {"title": None, "labelColor": TEXT_COLOR, "labelFontSize": 12, "labelPadding": 8, "domain": False, "ticks": False}
     down = {"field": "arm", "type": "nominal", "sort": None, "axis": calm}
-    colour = {"field": "word", "type": "nominal", "legend": None, "scale": _color_scale(CLAIM_COLORS)}
-    spread = {"x": {"field": "low", **across}, "x2": {"field": "high"}, "y": down, "color": colour}
-    centre = {"x": {"field": "difference", **across}, "y": down, "color": colour}
+    color = {"field": "word", "type": "nominal", "legend": None, "scale": _color_scale(CLAIM_COLORS)}
+    spread = {"x": {"field": "low", **across}, "x2": {"field": "high"}, "y": down, "color": color}
+    center = {"x": {"field": "difference", **across}, "y": down, "color": color}
     layers = [
         *_margin_band(task_record.margin, scale, across),
         {"data": {"values": [{"zero": 0}]}, "mark": {"type": "rule", "color": MUTED_COLOR}, "encoding": {"x": {"field": "zero", **across}}},
         {"mark": {"type": "rule", "strokeWidth": 2.5, "strokeCap": "round"}, "encoding": spread},
-        {"mark": {"type": "point", "filled": True, "size": 90, "opacity": 1}, "encoding": centre},
-        {"mark": {"type": "text", "dy": -13, "fontSize": 11, "fontWeight": "bold"}, "encoding": {**centre, "text": {"field": "word"}}},
+        {"mark": {"type": "point", "filled": True, "size": 90, "opacity": 1}, "encoding": center},
+        {"mark": {"type": "text", "dy": -13, "fontSize": 11, "fontWeight": "bold"}, "encoding": {**center, "text": {"field": "word"}}},
     ]
     return {
         "$schema": VEGA_LITE_SCHEMA,
@@ -131,15 +131,15 @@ def learning_curve_chart(curve: LearningCurve, arms: Sequence[str]) -> VegaSpec:
 
     Args:
         curve: What to draw.
-        arms: All arms of the study in order, so that colours are the same on all panels.
+        arms: All arms of the study in order, so that colors are the same on all panels.
     """
     scale = formatting.display_factor(curve.name)
     labels = {arm: arm_label(arm) for arm in arms}
-    colours = {label: ARM_COLORS[place % len(ARM_COLORS)] for place, label in enumerate(labels.values())}
+    colors = {label: ARM_COLORS[place % len(ARM_COLORS)] for place, label in enumerate(labels.values())}
     epochs = {"field": "epoch", "type": "quantitative", "axis": {"title": "epoch", "tickMinStep": 1, "tickCount": 7, "grid": False}}
     value = {"field": "value", "type": "quantitative", "scale": {"zero": False, "nice": True}, "axis": {"title": None, "tickCount": 6}}
-    colour = {"field": "arm", "type": "nominal", "scale": _color_scale(colours)}
-    encoding = {"x": epochs, "y": value, "color": colour}
+    color = {"field": "arm", "type": "nominal", "scale": _color_scale(colors)}
+    encoding = {"x": epochs, "y": value, "color": color}
     own, means = _point_values(curve.points, scale, labels), _point_values([mean for mean in curve.means if mean.complete], scale, labels)
     faint, strong = {"type": "line", "opacity": 0.25, "strokeWidth": 1}, {"type": "line", "strokeWidth": 2.5}
     layers = [
@@ -155,5 +155,5 @@ def _point_values(points: Sequence[CurvePoint], scale: float, labels: Mapping[st
     ]
 
 
-def _color_scale(colours: Mapping[str, str]) -> VegaSpec:
-    return {"domain": list(colours), "range": list(colours.values())}
+def _color_scale(colors: Mapping[str, str]) -> VegaSpec:
+    return {"domain": list(colors), "range": list(colors.values())}

@@ -145,7 +145,7 @@ def _panels_by_task(contents: RunContents, curves: Sequence[LearningCurve]) -> d
 
 
 def make_panel(curve: LearningCurve, arms: Sequence[str]) -> CurvePanel:
-    """A curve as an image and as a table, a colour and a column for each of `arms`."""
+    """A curve as an image and as a table, a color and a column for each of `arms`."""
     split = "" if curve.split in ("sharing", "observed") else curve.split
     title = f"{split} {formatting.metric_label(curve.name)}{', %' if formatting.display_unit(curve.name) else ''}".strip()
     title = title[0].upper() + title[1:]

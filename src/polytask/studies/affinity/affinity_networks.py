@@ -91,7 +91,7 @@ def train_relate_networks(
     """
     measures = [measure for measure in config.measures if measure in IN_THE_JOINT_RUN]
     options = context.options.model_copy(update={"patience": None}) if whole else context.options
-    observed = replace(context, options=options, observe={"measures": measures, "every": config.every, "rows": config.rows})
+    observed = replace(context, options=options, observe={"measures": measures, "every": config.measure_every, "rows": config.measured_rows})
     done, total = 0, len(networks.all)
     for jobs, assignment in ((networks.joint, observed), (networks.single, context), (networks.transfer, context)):
         if jobs:
@@ -140,20 +140,20 @@ def resolve_relate_config(config: RelateConfig, sources: Sequence[Source], tasks
         sources: Training sources.
         tasks: All tasks.
     """
-    every = config.every or default_interval(len(tasks), bfloat16=config.training.precision == "bfloat16")
-    rows = config.rows or default_measured_rows(config, sources, tasks)
-    return config.model_copy(update={"every": every, "rows": rows, "groups": config.groups or default_group_count(len(tasks))})
+    every = config.measure_every or default_interval(len(tasks), bfloat16=config.training.precision == "bfloat16")
+    rows = config.measured_rows or default_measured_rows(config, sources, tasks)
+    return config.model_copy(update={"every": every, "rows": rows, "groups": config.max_groups or default_group_count(len(tasks))})
 
 
 def default_measured_rows(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> int | None:
     """256 where steps have fewer rows and these cost little, as those of tables do; else none: the rows of the step."""
     if config.training.batch_size >= MEASURED_ROWS:
         return None
-    labelled = {source.name: [task.name for task in tasks if task.name in source.labels] for source in sources}
-    shapes = {source.name: source.inputs.shape[1:] for source in sources if labelled[source.name]}
+    labeled = {source.name: [task.name for task in tasks if task.name in source.labels] for source in sources}
+    shapes = {source.name: source.inputs.shape[1:] for source in sources if labeled[source.name]}
     return (
         MEASURED_ROWS
-        if measure_cost(_build_joint_model(config, sources, tasks), shapes, labelled).multiply_adds <= CHEAP_MULTIPLY_ADDS
+        if measure_cost(_build_joint_model(config, sources, tasks), shapes, labeled).multiply_adds <= CHEAP_MULTIPLY_ADDS
         else None
     )
 

@@ -35,28 +35,28 @@ def measure_arm_groups(
         folder: Where it goes.
         progress: Is told how far it is.
     """
-    wanted = [arm for arm in arms if arm.most_groups]
+    wanted = [arm for arm in arms if arm.max_groups]
     if not wanted:
         return {}
     plain = {name: getattr(config, name) for name in NetworkConfig.model_fields}
     asked = RelateConfig(**plain, measures=(MEASURE,), seeds=(seed,))
     usual = resolve_relate_config(asked, context.sources, context.tasks)
-    relate = usual.model_copy(update={"every": max(1, (usual.every or 1) // MEASURE_MORE_OFTEN)})
+    relate = usual.model_copy(update={"every": max(1, (usual.measure_every or 1) // MEASURE_MORE_OFTEN)})
     names = [task.name for task in context.tasks]
     networks = make_relate_networks(relate, names, folder)
     train_relate_networks(networks, relate, context, progress, whole=False)
     facts = {job.label: (job, load_job_facts(job)) for job in networks.all}
     affinity = collect_affinities(relate, networks, facts, context).relations[MEASURE].mean
     return {
-        arm.name: group_by_affinity(affinity, names, arm.most_groups, affinity_alone=AFFINITY_ALONE, overlap=False).networks
+        arm.name: group_by_affinity(affinity, names, arm.max_groups, affinity_alone=AFFINITY_ALONE, overlap=False).networks
         for arm in wanted
     }
 
 
 def resolve_grouped_arms(arms: Sequence[Arm], groups: ArmGroups) -> tuple[Arm, ...]:
     """The arms with their groups; those whose groups are all tasks, or each alone, are another arm already and are left out."""
-    known = [replace(arm, groups=groups[arm.name]) if arm.most_groups else arm for arm in arms]
-    return tuple(arm for arm in known if not arm.most_groups or 1 < len(arm.groups) < sum(map(len, arm.groups)))
+    known = [replace(arm, groups=groups[arm.name]) if arm.max_groups else arm for arm in arms]
+    return tuple(arm for arm in known if not arm.max_groups or 1 < len(arm.groups) < sum(map(len, arm.groups)))
 
 
 def describe_groups(groups: ArmGroups, arms: Sequence[Arm]) -> Iterator[str]:

@@ -118,7 +118,7 @@ def relate(
 
 def _write_relate_results(folder: RunFolder, config: RelateConfig, found: AffinityResults, facts: Facts) -> RelateResult:
     """Write everything that the run folder holds, the file that says that it is finished last."""
-    by, grouping = propose_grouping(found.relations, config.groups or 1)
+    by, grouping = propose_grouping(found.relations, config.max_groups or 1)
     summary = _relate_content(config, found.relations, (by, grouping), facts)
     write_dataframe(folder.path / "relations.csv", affinity_rows(found.relations))
     write_dataframe(folder.path / "history.csv", history_table(list(facts.values())))
@@ -143,7 +143,7 @@ def _relate_content(
         "tasks": list(first.names),
         "measures": {measure: own.to_dict() for measure, own in relations.items()},
         "measured_steps": min(steps, default=0),
-        "grouping": None if grouping is None else {"by": by, "at_most": config.groups, **grouping.to_dict()},
+        "grouping": None if grouping is None else {"by": by, "at_most": config.max_groups, **grouping.to_dict()},
         "notes": _relate_notes(config, relations, by, min(steps, default=0)),
     }
 
@@ -152,8 +152,8 @@ def _relate_notes(config: RelateConfig, relations: Mapping[str, RelatednessMatri
     """What the numbers rest on."""
     notes = []
     if set(relations) & set(IN_THE_JOINT_RUN):
-        rows = "the step's rows" if config.rows is None else f"{config.rows} training rows"
-        notes.append(f"Measured in the joint run at one of {config.every} steps, {steps} in all, on {rows}.")
+        rows = "the step's rows" if config.measured_rows is None else f"{config.measured_rows} training rows"
+        notes.append(f"Measured in the joint run at one of {config.measure_every} steps, {steps} in all, on {rows}.")
     if len(config.seeds) < 3:
         notes.append(f"{len(config.seeds)} seed{'s say' if len(config.seeds) > 1 else ' says'} little about how sure the numbers are.")
     missing = [measure for measure, own in relations.items() if own.has_missing_pairs]

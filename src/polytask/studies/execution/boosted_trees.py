@@ -100,13 +100,13 @@ class TreeFit:
         trees: The trees.
         iterations: How many steps of boosting were best on the validation rows.
         facts: What a study's files need to know.
-        normalisations: Of the sources, as a network would have them.
+        normalizations: Of the sources, as a network would have them.
     """
 
     trees: BoostedTrees
     iterations: int
     facts: Mapping[str, Any]
-    normalisations: Mapping[str, Normalization]
+    normalizations: Mapping[str, Normalization]
 
 
 def fit_trees(
@@ -138,7 +138,7 @@ def fit_trees(
         "used": {"epochs": best, "best_epoch": best, "steps": best, "rows": best * sum(map(len, training))},
         "measured": {"seconds": time.monotonic() - started, "peak_memory": memory.bytes, "timeline": []},
     }
-    return TreeFit(trees, best, facts, {name: source.rows.normalisation for name, source in data.training.items()})
+    return TreeFit(trees, best, facts, {name: source.rows.normalization for name, source in data.training.items()})
 
 
 def _fit_estimators(task: Task, sources: Sequence[PreparedSource], iterations: int, seed: int) -> tuple[Any, ...]:
@@ -176,7 +176,7 @@ def _sample_weights(source: PreparedSource, task: Task) -> Array:
 
 def _categorical(source: PreparedSource) -> NDArray[np.bool_]:
     """(F,) True for columns of categories, if they are few enough."""
-    counts = {} if source.coding is None else source.coding.facts()
+    counts = {} if source.coding is None else source.coding.input_spec()
     cardinalities = np.asarray(counts.get("cardinalities", np.zeros(source.rows.inputs.shape[1])))
     return np.asarray((cardinalities > 0) & (cardinalities <= MOST_CATEGORIES))
 

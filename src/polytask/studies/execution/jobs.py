@@ -141,13 +141,13 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     if job.finished or (stop_after_epoch is not None and job.reached is not None and job.reached.epoch >= stop_after_epoch):
         return
     make_folder(job.folder)
-    if job.arm.trees:
+    if job.arm.is_trees:
         _train_trees(job, context)
         return
     arm, options = apply_settings(job.arm, context.options, job.settings)
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     absent = {task.name for task in context.tasks} - set(job.tasks)
-    plan = arm.plan(context.plan, absent).among([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
+    plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
     if job.start is not None:
         copy_shared_weights(model, load_network(job.start, components_of(job, context)).model)
@@ -222,18 +222,18 @@ def load_job_facts(job: Job) -> Mapping[str, Any]:
 
 def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:
     """What the study's files need to know of a run."""
-    used = {source.name: source for source in sources if source.name in run.normalisations}
-    labelled = {name: [task.name for task in tasks if task.name in source.labels] for name, source in used.items()}
-    cost = measure_cost(run.model, {name: source.inputs.shape[1:] for name, source in used.items()}, labelled)
+    used = {source.name: source for source in sources if source.name in run.normalizations}
+    labeled = {name: [task.name for task in tasks if task.name in source.labels] for name, source in used.items()}
+    cost = measure_cost(run.model, {name: source.inputs.shape[1:] for name, source in used.items()}, labeled)
     return {
         "validation": {task: dict(metrics) for task, metrics in run.validation.items()},
-        "relative": run.relative,
+        "relative": run.relative_score,
         "cost": asdict(cost),
         "parts": [asdict(part) for part in network_parts(run.model)],
         "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
-        "matched": None if run.matched is None else str(run.matched),
-        "observed": dict(run.observed.get(AFFINITY, {})),
+        "matched": None if run.loaded_weights is None else str(run.loaded_weights),
+        "observed": dict(run.callback_results.get(AFFINITY, {})),
         "history": run.history.to_dict(orient="split", index=False),
     }
 

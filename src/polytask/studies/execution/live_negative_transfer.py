@@ -31,7 +31,7 @@ class NegativeTransferMonitor:
 
     def said(self, job: Job, progress: TrainingProgress) -> Iterator[str]:
         """A phrase for each task of a network that is behind."""
-        for task, value in progress.metrics.items() if job.arm.joint else ():
+        for task, value in progress.metrics.items() if job.arm.is_joint else ():
             twin = self._single_curve(job.seed, task)
             epoch = min(progress.epoch - 1, len(twin)) - 1
             if epoch >= 0:

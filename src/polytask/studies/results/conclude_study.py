@@ -86,7 +86,7 @@ class TestedStudy:
 
     def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> Arm:
         """The joint arm that the verdict is about: the winner of the race, or the best on validation data over seeds."""
-        joint = {arm.name: arm for arm in self.arms if arm.joint}
+        joint = {arm.name: arm for arm in self.arms if arm.is_joint}
         if self.raced.winner is not None:
             return joint[self.raced.winner]
         return joint[max(joint, key=lambda name: sum(fact["relative"] * len(job.tasks) for job, fact in facts[name]))]
@@ -105,7 +105,7 @@ class TestedStudy:
 
 def has_unclear_task(said: Verdict) -> bool:
     """Whether a further look could tell more of the arm that the verdict is about."""
-    return any(task.arms[str(said.chosen)].word == "unclear" for task in said.tasks.values())
+    return any(task.arms[str(said.chosen)].claim == "unclear" for task in said.tasks.values())
 
 
 def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:

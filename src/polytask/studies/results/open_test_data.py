@@ -90,14 +90,14 @@ def open_test_data(
         workers: Processes side by side.
 
     Raises:
-        DataError: A task has no labelled test row that its networks can predict.
+        DataError: A task has no labeled test row that its networks can predict.
     """
     write_json(openings_file, {"openings": count_openings(openings_file) + 1})
     sources = load_test()
     _check_every_task_has_test_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
     place, bare = choose_backend(len(jobs), workers), replace(context, sources=())
-    training = context.sources if any(job.arm.trees for job in jobs) else ()  # trees are grown again
+    training = context.sources if any(job.arm.is_trees for job in jobs) else ()  # trees are grown again
     with share_sources([*training, *sources], openings_file.parent, place) as common:
         parts = run_calls(place, _evaluate_job, [(job, common, bare, len(training)) for job in jobs])
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
@@ -115,9 +115,9 @@ def _check_every_task_has_test_rows(sources: Sequence[Source], context: JobConte
     """Networks know the sources that label their tasks in training: of others they have no statistics."""
     for task in context.tasks:
         known = [source.name for source in context.sources if task.name in source.labels]
-        labelled = [source.name for source in sources if task.name in source.labels and has_label(source.labels[task.name]).any()]
-        if not set(known) & set(labelled):
-            found = f"labels in {', '.join(map(repr, labelled))}" if labelled else "no label"
+        labeled = [source.name for source in sources if task.name in source.labels and has_label(source.labels[task.name]).any()]
+        if not set(known) & set(labeled):
+            found = f"labels in {', '.join(map(repr, labeled))}" if labeled else "no label"
             remedy = f"Call the test source as in training: {', '.join(map(repr, known))}"
             raise DataError("no test row that its networks can predict", where=f"task {task.name!r}", found=found, remedy=remedy)
 
@@ -135,7 +135,7 @@ def _evaluate_job(job: Job, common: SharedSources, context: JobContext, training
 def _predict_job(job: Job, sources: Sequence[Source], context: JobContext) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
     """Per source and task that it labels the predictions as rows of a table, and as an outcome."""
     rows, outcomes = [], []
-    for source, prepared, task, outcome in (_tree_outcomes if job.arm.trees else _network_outcomes)(job, sources, context):
+    for source, prepared, task, outcome in (_tree_outcomes if job.arm.is_trees else _network_outcomes)(job, sources, context):
         mask = prepared.rows.labeled_rows(task.name)
         rows.append(_prediction_rows(job, task, outcome, *_unit_names(source, None if mask is None else mask.numpy())))
         outcomes.append((task, outcome))
@@ -145,7 +145,7 @@ def _predict_job(job: Job, sources: Sequence[Source], context: JobContext) -> tu
 def _network_outcomes(job: Job, sources: Sequence[Source], assigned: JobContext) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
     network, originals = load_job_network(job, assigned), {task.name: task for task in assigned.tasks}
     for source in sources:
-        if source.name in network.normalisations:
+        if source.name in network.normalizations:
             prepared = network.prepared(source)
             outputs = network.outputs(prepared)
             for task in network.tasks:
@@ -158,8 +158,8 @@ def _tree_outcomes(job: Job, sources: Sequence[Source], context: JobContext) -> 
     grown = fit_job_trees(job, context, iterations=load_job_facts(job)["iterations"])
     task = grown.trees.task
     for source in sources:
-        if source.name in grown.normalisations and task.name in source.labels:
-            prepared = prepare_source(source, [task], grown.normalisations[source.name])
+        if source.name in grown.normalizations and task.name in source.labels:
+            prepared = prepare_source(source, [task], grown.normalizations[source.name])
             yield source, prepared, task, grown.trees.outcome(prepared)
 
 
@@ -192,7 +192,7 @@ def _true_label_probability(outcome: Outcome) -> NDArray[np.float64]:
 
 
 def _unit_names(source: Source, mask: NDArray[np.bool_] | None) -> tuple[list[str], list[str]]:
-    """What the labelled rows are called, source/unit, which is unique over all sources; and what belongs together: by default nothing."""
+    """What the labeled rows are called, source/unit, which is unique over all sources; and what belongs together: by default nothing."""
     rows = np.arange(len(source)) if mask is None else np.flatnonzero(mask)
     units = [f"{source.name}/{unit}" for unit in source.units[rows].tolist()]
     return units, units if source.groups is None else [str(group) for group in np.asarray(source.groups)[rows].tolist()]

@@ -50,7 +50,7 @@ class RecommendationCase:
 
     def those(self, claim: str, among: Sequence[str] | None = None) -> list[str]:
         """The tasks of which this is said."""
-        return [task for task in among or self.tasks if self.verdict.tasks[task].arms[self.arm.name].word == claim]
+        return [task for task in among or self.tasks if self.verdict.tasks[task].arms[self.arm.name].claim == claim]
 
     @property
     def protected(self) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def _effect_size(metric: str, difference: float) -> str:
 
 
 def _seeds_needed(case: RecommendationCase, tasks: Sequence[str]) -> str:
-    found = [case.verdict.tasks[task].arms[case.arm.name].decision.settle for task in tasks]
+    found = [case.verdict.tasks[task].arms[case.arm.name].decision.power for task in tasks]
     seeds = [settle.seeds for settle in found if settle is not None]
     known = [number for number in seeds if number is not None]
     return f"; about {max(known)} seeds would tell" if known and len(known) == len(tasks) else ""

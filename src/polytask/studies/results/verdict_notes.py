@@ -1,4 +1,4 @@
-"""What is said under every verdict: what was tuned and what was not, how the arm was chosen, and whom the budget favours."""
+"""What is said under every verdict: what was tuned and what was not, how the arm was chosen, and whom the budget favors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _tuning_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -
         return
     what = " and ".join([TUNABLE_NAMES[name] for name in config.tune] + ["fixed weights" for arm in arms if arm.tunes_weights][:1])
     yield f"Tuned on validation data, {config.trials} trials per arm, single-task networks each on their own: {what}."
-    tested = [arm.name for arm in arms if not arm.joint or raced.winner in (None, arm.name)]
+    tested = [arm.name for arm in arms if not arm.is_joint or raced.winner in (None, arm.name)]
     for (arm, tasks), settings in raced.chosen.items():
         if arm in tested:
             yield _chosen_settings_note(arm, tasks, settings, raced)
@@ -51,7 +51,7 @@ def _chosen_settings_note(arm: str, tasks: Sequence[str], settings: Settings, ra
 
 
 def _race_note(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> Iterator[str]:
-    others = [arm.name for arm in arms if arm.joint and arm.name != raced.winner]
+    others = [arm.name for arm in arms if arm.is_joint and arm.name != raced.winner]
     if config.race and others:
         yield f"{raced.winner} won a race on validation data; not put to the test: {', '.join(others)}."
 
@@ -66,5 +66,5 @@ def _budget_notes(config: StudyConfig) -> Iterator[str]:
 
 
 def _tree_notes(arms: Sequence[Arm]) -> Iterator[str]:
-    if any(arm.trees for arm in arms):
+    if any(arm.is_trees for arm in arms):
         yield "Trees are shown to compare with; they are no network to share, and never recommended."

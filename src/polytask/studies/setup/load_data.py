@@ -86,7 +86,7 @@ def _with_preset(config: Config, sources: Sources, tasks: Sequence[Task]) -> Con
     choices = {choice: value for choice, value in preset_training_options(name, rows).items() if choice not in given}
     update: dict[str, Any] = {"preset": name, "training": config.training.model_copy(update=choices), **_tabular_heads(config)}
     if isinstance(config, StudyConfig):
-        tables = all(isinstance(source.coding, TablePreprocessor) for source in sources)
+        tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
         asked = config.trials if "trials" in config.model_fields_set else None
         of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=asked)}
         update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
@@ -108,7 +108,7 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
         return config
     arms = config.arms if "arms" in given else tuple(WEIGHTED_BALANCER if arm == USUAL_BALANCER else arm for arm in config.arms)
     if not any(
-        uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if not arm.trees
+        uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if not arm.is_trees
     ):
         remedy = f"Leave the weights out, or add the arm {WEIGHTED_BALANCER!r}"
         raise ConfigError("no arm uses the tasks' weights", where=f"arms {', '.join(arms)}", found=format_weights(weights), remedy=remedy)

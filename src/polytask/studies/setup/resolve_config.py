@@ -68,10 +68,10 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
         StorageError: The weights file cannot be read.
     """
     plan, options = network_plan(asked, sources), asked.training
-    if any(arm.trees for arm in arms):
+    if any(arm.is_trees for arm in arms):
         check_tree_tasks(tasks, sources)
     for arm in arms:
-        for group in () if arm.trees else arm.groups:
+        for group in () if arm.is_trees else arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
             model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
             if options.initial_weights is not None:
@@ -88,7 +88,7 @@ def make_job_context(config: NetworkConfig, sources: Sequence[Source], tasks: Se
 
 def network_plan(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
     """What the networks are made of."""
-    return plan_network(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialisation)
+    return plan_network(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialization)
 
 
 def _batch_sizes(sources: Sequence[Source], options: TrainingOptions) -> dict[str, int] | None:

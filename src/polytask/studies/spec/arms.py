@@ -38,8 +38,8 @@ class Arm:
         architecture: The way of sharing, as users write it; that of the study where there is none.
         encoder: An encoder as users write it, or options beside those of the study's encoder.
         tunes_weights: Whether its fixed weights are looked for.
-        most_groups: How many groups there may be at most, where they are made from the tasks' affinities.
-        trees: Whether it is boosted trees, a model for every task, and no network.
+        max_groups: How many groups there may be at most, where they are made from the tasks' affinities.
+        is_trees: Whether it is boosted trees, a model for every task, and no network.
 
     Raises:
         ConfigError: An unknown name or option, something of another group, or what cannot be written down or sent to other processes.
@@ -58,8 +58,8 @@ class Arm:
     architecture: Any = ""
     encoder: Any = field(default_factory=dict)
     tunes_weights: bool = False
-    most_groups: int = 0
-    trees: bool = False
+    max_groups: int = 0
+    is_trees: bool = False
 
     def __post_init__(self) -> None:
         where = f"arm {self.name!r}"
@@ -72,18 +72,18 @@ class Arm:
             object.__setattr__(self, "encoder", written("encoder", self.encoder, f"{where}, encoder"))
 
     @property
-    def joint(self) -> bool:
+    def is_joint(self) -> bool:
         """Whether it is a way to train tasks together, and so one that may be chosen."""
-        return self.name != SINGLE and not self.trees
+        return self.name != SINGLE and not self.is_trees
 
     def plan(self, common: NetworkPlan, absent: Collection[str] = ()) -> NetworkPlan:
         """What a network of this arm that has not these tasks is made of, given what those of the study are."""
         plan = replace(common, architecture=self.architecture or common.architecture)
         if isinstance(self.encoder, str):
             found = resolve("encoder", self.encoder)
-            return replace(plan, encoder=found.name, encoder_options=dict(found.options)).without(absent)
+            return replace(plan, encoder=found.name, encoder_options=dict(found.options)).without_tasks(absent)
         options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.encoder.items()}
-        return replace(plan, encoder_options={**common.encoder_options, **options}).without(absent)
+        return replace(plan, encoder_options={**common.encoder_options, **options}).without_tasks(absent)
 
     @property
     def written(self) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def parse_arm(given: Written, tasks: Sequence[str]) -> Arm:
     if text == SINGLE:
         return Arm(text, tuple((task,) for task in tasks))
     if text == TREES:
-        return Arm(text, tuple((task,) for task in tasks), trees=True)
+        return Arm(text, tuple((task,) for task in tasks), is_trees=True)
     if text.partition("(")[0] == GROUPED:
-        return Arm(text, (), most_groups=_max_groups(text, len(tasks)))
+        return Arm(text, (), max_groups=_max_groups(text, len(tasks)))
     if text == f"{WEIGHTS}{TUNED_WEIGHTS}":
         return Arm(text, together, "fixed", {"weights": dict.fromkeys(tasks, 1.0)}, tunes_weights=True)
     if text.startswith(WEIGHTS):
@@ -161,7 +161,7 @@ def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[Arm, ...
     for name in listed:
         if listed.count(name) > 1:
             raise ConfigError("an arm stands once in the list", where=f"arms, {name!r}", found=f"{listed.count(name)} times")
-    if SINGLE not in listed or not any(arm.joint for arm in arms):
+    if SINGLE not in listed or not any(arm.is_joint for arm in arms):
         remedy = f"Add {SINGLE!r}" if SINGLE not in listed else "Add an arm such as 'equal'"
         raise ConfigError("a study compares single-task training with joint training", where="arms", found=", ".join(listed), remedy=remedy)
     return arms

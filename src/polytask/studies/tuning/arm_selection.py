@@ -60,8 +60,8 @@ def run_race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions,
     best = _best_trials(tried)
     finals = _run_finals(best, options.epochs, race_seed(config, 1), run_trials) if races else []
     chosen = {(one.candidate.arm.name, group): one.candidate.settings for one in best for group in one.candidate.groups}
-    winner = _find_winner([arm for arm in arms if arm.joint], best, finals, options.epochs) if races else None
-    groups = {arm.name: arm.groups for arm in arms if arm.most_groups}
+    winner = _find_winner([arm for arm in arms if arm.is_joint], best, finals, options.epochs) if races else None
+    groups = {arm.name: arm.groups for arm in arms if arm.max_groups}
     return RaceResult(winner, groups, chosen, tuple(one.to_dict() for one in (*tried, *finals)))
 
 
@@ -72,11 +72,11 @@ def race_seed(config: StudyConfig, number: int) -> int:
 
 def _brackets(arms: Sequence[Arm], *, races: bool) -> dict[str, tuple[TuningKey, ...]]:
     """By name what stands against each other: trials of one network each; or, in a race, all joint arms."""
-    alone = [arm for arm in arms if not arm.trees and not (races and arm.joint)]
+    alone = [arm for arm in arms if not arm.is_trees and not (races and arm.is_joint)]
     brackets: dict[str, tuple[TuningKey, ...]] = {
         f"{arm.name}: {' + '.join(group)}": ((arm.name, (group,)),) for arm in alone for group in arm.groups
     }
-    return {**brackets, JOINT_BRACKET: tuple((arm.name, arm.groups) for arm in arms if arm.joint)} if races else brackets
+    return {**brackets, JOINT_BRACKET: tuple((arm.name, arm.groups) for arm in arms if arm.is_joint)} if races else brackets
 
 
 def _run_brackets(

@@ -22,7 +22,7 @@ def plan_network(
     encoder_options: Mapping[str, Any] | None = None,
     architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
     hidden: Sequence[int] = (64,),
-    initialisation: str = "framework",
+    initialization: str = "framework",
 ) -> NetworkPlan:
     """What a network is made of: one encoder where the inputs of all sources have one form, and else a stem for each before it.
 
@@ -33,7 +33,7 @@ def plan_network(
         encoder_options: The encoder's arguments.
         architecture: The way of sharing, with its options.
         hidden: Widths of the heads' hidden layers.
-        initialisation: `framework`, `glorot` or `he`.
+        initialization: `framework`, `glorot` or `he`.
 
     Example:
         >>> import numpy as np
@@ -49,14 +49,14 @@ def plan_network(
     if not isinstance(sharing, str):
         found = resolve("architecture", sharing)
         sharing = spelled_as(found.name, found.options)
-    rest = (options, sharing, tuple(hidden), initialisation, common.facts)
+    rest = (options, sharing, tuple(hidden), initialization, common.facts)
     return NetworkPlan(chosen.name, common.input_shape, *rest, {} if alike else plans)
 
 
 def _encoder_plan(source: Source) -> EncoderPlan:
     """The usual encoder of a source's inputs."""
     shape = tuple(int(side) for side in source.inputs.shape[1:])
-    facts = {} if source.coding is None else dict(source.coding.facts())
+    facts = {} if source.preprocessor is None else dict(source.preprocessor.input_spec())
     return EncoderPlan(_default_encoder(shape, facts), shape, facts=facts)
 
 

@@ -36,7 +36,7 @@ def check_labels(tasks: Sequence[Task], part: str, truths: Mapping[str, NDArray[
         found = truths.get(task.name, np.empty(0))
         where = f"task {task.name!r}, {part} part"
         if not len(found):
-            raise DataError("no row has a label", where=where, remedy="Give more labelled rows")
+            raise DataError("no row has a label", where=where, remedy="Give more labeled rows")
         if _needs_two_classes(task, part) and (found == found[0]).all():
             count = f"{len(found)} labels, all" if len(found) > 1 else "1 label,"
             only = task.decode(found[:1]).tolist()[0]

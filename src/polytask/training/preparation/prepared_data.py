@@ -25,62 +25,62 @@ LARGE_SOURCE_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one source as tensors; inputs are normalised when a network is about to see them.
+    """Rows of one source as tensors; inputs are normalized when a network is about to see them.
 
     Attributes:
         source: Its name.
-        stored: (M, ...) inputs as they came, those of its rows among them: many batches may look at one array.
+        all_inputs: (M, ...) inputs as they came, those of its rows among them: many batches may look at one array.
         targets: Per task (N,), (N, C) of sets of labels, or (N, L) of tokens, as `Task.encode` gives them.
-        labelled: Per task (N,), or (N, L) of tokens, True where there is a label; None where all rows have one, never of tokens.
-        normalisation: With the statistics of the source's training rows.
+        labeled: Per task (N,), or (N, L) of tokens, True where there is a label; None where all rows have one, never of tokens.
+        normalization: With the statistics of the source's training rows.
         weights: Per task that has any (N,) what a row's loss is multiplied with.
-        places: (N,) which of the stored inputs are those of its rows; None where all are, in this order.
+        row_indices: (N,) which of the stored inputs are those of its rows; None where all are, in this order.
     """
 
     source: str
-    stored: Tensor
+    all_inputs: Tensor
     targets: Mapping[str, Tensor]
-    labelled: Mapping[str, Tensor | None]
-    normalisation: Normalization
+    labeled: Mapping[str, Tensor | None]
+    normalization: Normalization
     weights: Mapping[str, Tensor] = field(default_factory=dict)
-    places: Tensor | None = None
+    row_indices: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.stored if self.places is None else self.places)
+        return len(self.all_inputs if self.row_indices is None else self.row_indices)
 
     @property
     def inputs(self) -> Tensor:
         """(N, ...) the inputs of its rows: picked out where they are some of many, which takes memory for them."""
-        return self.stored if self.places is None else self.stored.index_select(0, self.places)
+        return self.all_inputs if self.row_indices is None else self.all_inputs.index_select(0, self.row_indices)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that are labelled here, at least in part."""
+        """The tasks that are labeled here, at least in part."""
         return tuple(self.targets)
 
     def take(self, rows: Tensor) -> Batch:
         """These rows of it."""
         targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
-        labelled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labelled.items()}
+        labeled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labeled.items()}
         weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
-        inputs = self.stored.index_select(0, rows if self.places is None else self.places.index_select(0, rows))
-        return Batch(self.source, inputs, targets, labelled, self.normalisation, weights)
+        inputs = self.all_inputs.index_select(0, rows if self.row_indices is None else self.row_indices.index_select(0, rows))
+        return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
 
-    def part(self, rows: slice) -> Batch:
+    def slice_rows(self, rows: slice) -> Batch:
         """Consecutive rows of it: without a copy, but of inputs that are some of many."""
         targets = {task: values[rows] for task, values in self.targets.items()}
-        labelled = {task: None if mask is None else mask[rows] for task, mask in self.labelled.items()}
+        labeled = {task: None if mask is None else mask[rows] for task, mask in self.labeled.items()}
         weights = {task: own[rows] for task, own in self.weights.items()}
-        inputs = self.stored[rows] if self.places is None else self.stored.index_select(0, self.places[rows])
-        return Batch(self.source, inputs, targets, labelled, self.normalisation, weights)
+        inputs = self.all_inputs[rows] if self.row_indices is None else self.all_inputs.index_select(0, self.row_indices[rows])
+        return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
 
     def counts(self) -> dict[str, int]:
-        """How many labelled units each task has here."""
-        return {task: len(self.targets[task]) if mask is None else int(mask.sum()) for task, mask in self.labelled.items()}
+        """How many labeled units each task has here."""
+        return {task: len(self.targets[task]) if mask is None else int(mask.sum()) for task, mask in self.labeled.items()}
 
     def labeled_rows(self, task: str) -> Tensor | None:
         """(N,) True for rows that have a label of the task, if only of one of their tokens; None where all have one."""
-        mask = self.labelled[task]
+        mask = self.labeled[task]
         return mask.any(dim=1) if mask is not None and mask.dim() == 2 else mask
 
 
@@ -158,9 +158,9 @@ def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation
     training, held_out = {}, {}
     for source in used:
         first, second = parts[source.name]
-        normalisation = Normalization.of(source, first)
-        training[source.name] = _encode_source(source, fitted, normalisation, first)
-        held_out[source.name] = _encode_source(source, fitted, normalisation, second)
+        normalization = Normalization.of(source, first)
+        training[source.name] = _encode_source(source, fitted, normalization, first)
+        held_out[source.name] = _encode_source(source, fitted, normalization, second)
     for part, prepared in (("training", training), ("validation", held_out)):
         check_labels(fitted, part, _labels_by_task(wanted, prepared))
     return PreparedData(fitted, training, held_out)
@@ -171,32 +171,32 @@ def split_source(source: Source, share: float, seed: int) -> tuple[Rows, Rows]:
     return train_validation_rows(source, share, derive_seed(seed, "split", source.name))
 
 
-def prepare_source(source: Source, tasks: Sequence[Task], normalisation: Normalization) -> PreparedSource:
+def prepare_source(source: Source, tasks: Sequence[Task], normalization: Normalization) -> PreparedSource:
     """One source's rows as tensors, with the targets of those of the tasks that it labels.
 
     Raises:
         DataError: An input is not finite, or a label cannot be encoded.
     """
     _check_inputs(source)
-    return _encode_source(source, tasks, normalisation)
+    return _encode_source(source, tasks, normalization)
 
 
-def _encode_source(source: Source, tasks: Sequence[Task], normalisation: Normalization, part: Rows | None = None) -> PreparedSource:
+def _encode_source(source: Source, tasks: Sequence[Task], normalization: Normalization, part: Rows | None = None) -> PreparedSource:
     """All rows of a source, or those of a part of it, whose inputs are looked at where they are."""
     targets: dict[str, Tensor] = {}
-    labelled: dict[str, Tensor | None] = {}
+    labeled: dict[str, Tensor | None] = {}
     truths: dict[str, NDArray[Any]] = {}
     for task in tasks:
         if task.name in source.labels:
             labels = _take_part(source.labels[task.name], part)
             values, mask = task.encode(labels)
             targets[task.name] = _as_tensor(values)
-            labelled[task.name] = None if mask.all() and not task.per_token else _as_tensor(mask)
-            truths[task.name] = task.values(labels[task.units(labels)])
-    weights = {task: _loss_weights(source, task, labelled[task], part) for task in source.weights or {} if task in targets}
+            labeled[task.name] = None if mask.all() and not task.per_token else _as_tensor(mask)
+            truths[task.name] = task.metric_targets(labels[task.labeled_rows(labels)])
+    weights = {task: _loss_weights(source, task, labeled[task], part) for task in source.weights or {} if task in targets}
     places = None if part is None else torch.from_numpy(part)
-    rows = Batch(source.name, _as_tensor(source.inputs), targets, labelled, normalisation, weights, places)
-    return PreparedSource(rows, truths, source.coding, is_memmap(source.inputs))
+    rows = Batch(source.name, _as_tensor(source.inputs), targets, labeled, normalization, weights, places)
+    return PreparedSource(rows, truths, source.preprocessor, is_memmap(source.inputs))
 
 
 def _take_part(entries: object, part: Rows | None) -> NDArray[Any]:
@@ -220,7 +220,7 @@ def _labels_of(task: str, sources: Sequence[Source], parts: Mapping[str, tuple[R
     return np.concatenate([np.asarray(source.labels[task])[parts[source.name][0]].ravel() for source in known])
 
 
-def _loss_weights(source: Source, task: str, labelled: Tensor | None, part: Rows | None) -> Tensor:
+def _loss_weights(source: Source, task: str, labeled: Tensor | None, part: Rows | None) -> Tensor:
     """(N,) float32, with mean 1 over the rows that have a label: so that weights change what counts, and not how long a step is.
 
     Raises:
@@ -232,7 +232,7 @@ def _loss_weights(source: Source, task: str, labelled: Tensor | None, part: Rows
     if len(bad):
         where = f"{where}, row {_take_part(source.units, part)[bad[0]]}"
         raise DataError("a row's weight is a number from 0 up", where=where, found=weights[bad[0]])
-    mean = weights.mean() if labelled is None else weights[labelled.numpy()].mean() if labelled.any() else 1.0
+    mean = weights.mean() if labeled is None else weights[labeled.numpy()].mean() if labeled.any() else 1.0
     if not mean:
         raise DataError("all rows with a label have the weight 0", where=where, remedy="Leave the target out, or weigh some rows")
     return torch.from_numpy((weights / mean).astype(np.float32))
@@ -248,7 +248,7 @@ def _as_tensor(array: NDArray[Any]) -> Tensor:
 def _check_inputs(source: Source) -> None:
     if source.inputs.dtype.kind not in "fiub":
         raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
-    if source.inputs.dtype.kind == "f" and source.coding is None:  # a coding has looked at them, and gaps of a table are no fault
+    if source.inputs.dtype.kind == "f" and source.preprocessor is None:  # a coding has looked at them, and gaps of a table are no fault
         finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(source.inputs)]
         bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
         if len(bad):

@@ -283,8 +283,8 @@ def test_all_kinds_come_back_from_json() -> None:
 
 
 def test_a_kind_of_column_that_is_not_known_is_one_line() -> None:
-    with pytest.raises(StorageError, match=r"not known.*colour"):
-        preprocessor_from_dict({"kind": "columns", "columns": [{"kind": "colour", "name": "x"}]})
+    with pytest.raises(StorageError, match=r"not known.*color"):
+        preprocessor_from_dict({"kind": "columns", "columns": [{"kind": "color", "name": "x"}]})
 
 
 @given(cuts=st.lists(st.integers(0, 60), max_size=6))
@@ -303,7 +303,7 @@ def test_types_of_text_are_one_and_the_same(dtype: str) -> None:
     assert plain.unknown(typed) == ""
 
 
-def normalised(values: np.ndarray) -> Normalization:
+def normalized(values: np.ndarray) -> Normalization:
     """Of a table of numbers as a coded source, its last column codes of a category."""
     table = {f"x{place}": values[:, place] for place in range(values.shape[1])}
     columns = TablePreprocessor.fit(pd.DataFrame({**table, "town": np.resize(["Rome", "Oslo", "Bern"], len(values))}))
@@ -321,14 +321,14 @@ def test_statistics_in_pieces_are_those_of_the_whole(monkeypatch: pytest.MonkeyP
     values[:, 4] = np.nan
     values[1:, 5] = np.nan
     values[0, 5] = 7.0
-    found = normalised(values)
+    found = normalized(values)
     assert found.mean[:3] == pytest.approx(np.nanmean(values[:, :3], axis=0), rel=1e-12)
     assert found.deviation[:3] == pytest.approx(np.nanstd(values[:, :3], axis=0), rel=1e-12)
     assert found.mean[3:] == pytest.approx((0.1, 0.0, 7.0, 0.0), rel=1e-12)
     assert found.deviation[3:] == (1.0, 1.0, 1.0, 1.0), "constant, empty, a single number, and codes"
 
 
-def test_a_table_of_numbers_alone_is_normalised_as_a_matrix_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_of_numbers_alone_is_normalized_as_a_matrix_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(normalization, "ROWS", 10)
     values = np.random.default_rng(1).normal(5, 2, size=(95, 3)).astype(np.float32)
     columns = TablePreprocessor.fit(pd.DataFrame(values, columns=list("abc")))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 NUMERIC, PASSTHROUGH = 0, -1
-"""In place of a number of codes: a number, to be normalised; a number that is a feature already."""
+"""In place of a number of codes: a number, to be normalized; a number that is a feature already."""
 
 FILE_ROW_INDEX = "row of the file"
 """The name of an index that counts the rows of a file from 0: with it, a part of a table knows where its rows come from."""

@@ -15,7 +15,7 @@ from polytask.errors import DataError
 @final
 @dataclass(frozen=True)
 class NumericColumn(Column):
-    """Numbers as they are, NaN where there is none; they are normalised with statistics of the training part.
+    """Numbers as they are, NaN where there is none; they are normalized with statistics of the training part.
 
     Example:
         >>> NumericColumn("age").encode(pd.Series([31, None])).tolist()

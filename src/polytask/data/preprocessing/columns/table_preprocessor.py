@@ -23,7 +23,7 @@ class TablePreprocessor(Preprocessor):
     """The columns of a table as one matrix (N, F) of float32, each in as many places as it needs.
 
     It learns in one pass which columns are numbers, booleans, dates, categories or texts, which categories there are, and which
-    columns have gaps; numbers stay as they are, and are normalised with statistics of the training part alone.
+    columns have gaps; numbers stay as they are, and are normalized with statistics of the training part alone.
 
     Attributes:
         columns: In the order of the matrix.
@@ -92,19 +92,19 @@ class TablePreprocessor(Preprocessor):
             place += width
         return matrix
 
-    def unknown(self, raw: pd.DataFrame) -> str:
+    def unknown_warning(self, raw: pd.DataFrame) -> str:
         """One line on the categories of a table that training had not, or nothing: they all count as unknown."""
         new = UnknownCategories(self.columns)
         new.update(raw)
         return new.line()
 
-    def facts(self) -> Mapping[str, Any]:
+    def input_spec(self) -> Mapping[str, Any]:
         """How many codes each place of the matrix has, and which numbers had gaps."""
         gaps = tuple(column.gaps for column in self.columns for _ in column.cardinalities)
         return {"cardinalities": self._cardinalities, "gaps": gaps}
 
-    def numbers(self, inputs: Array) -> tuple[int, ...]:
-        """The places that hold numbers to be normalised."""
+    def numeric_columns(self, inputs: Array) -> tuple[int, ...]:
+        """The places that hold numbers to be normalized."""
         del inputs
         return tuple(place for place, count in enumerate(self._cardinalities) if count == NUMERIC)
 
