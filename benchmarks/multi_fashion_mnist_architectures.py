@@ -19,8 +19,8 @@ from polytask.datasets import get_dataset
 from polytask.tasks import Task
 
 SHAPE, HIDDEN, EPOCHS = (1, 28, 28), (50,), 40
-SHARINGS = ("hard", "cross-stitch", "mmoe(experts=3)", "ple", "adapters", "recon(share=0.34)")
-SIZED_AS = {"recon(share=0.34)": "layers(own=[third.1])"}
+SHARINGS = ("hard", "cross-stitch", "mmoe(experts=3)", "ple", "adapters", "recon(split_fraction=0.34)")
+SIZED_AS = {"recon(split_fraction=0.34)": "task-layers(paths=[third.1])"}
 
 
 def options_of(width: float) -> dict[str, Any]:

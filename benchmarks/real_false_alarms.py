@@ -167,7 +167,7 @@ def words(problem: Problem, networks: Sequence[Array], study: tuple[Array, Array
     """What the verdict says of every task."""
     kinds = {task.name: task.kind for task in problem.tasks}
     found = pt.verdict(frame(problem, networks, study), kinds=kinds, metrics=dict(problem.metrics))
-    return [task.arms[ARMS[1]].word for task in found.tasks.values()]
+    return [task.arms[ARMS[1]].claim for task in found.tasks.values()]
 
 
 def judged(name: str, folder: Path, pairs: int, number: int) -> Iterator[tuple[int, list[list[str]], str]]:

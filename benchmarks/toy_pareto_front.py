@@ -18,7 +18,7 @@ import torch
 from joblib import Parallel, delayed
 
 REACHING = ("mgda", "imtl-g", "nash-mtl", "famo(min_losses={first: -2.1, second: -21}, gamma=0)")
-OTHERS = ("pcgrad", "cagrad(c=0.4)", "upgrad", "aligned-mtl", "fairgrad", "conflict-free", "dual-proj", "log")
+OTHERS = ("pcgrad", "cagrad(c=0.4)", "upgrad", "aligned-mtl", "fairgrad", "conflict-free", "dual-proj", "scale-invariant")
 UNSCALED_STARTS = ((-8.5, 7.5), (-8.5, -5.0), (9.0, 9.0), (-8.5, 5.0), (0.0, 0.0), (10.0, -8.0))
 
 

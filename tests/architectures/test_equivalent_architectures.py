@@ -60,7 +60,7 @@ def outputs(model: MultiTaskModel) -> dict[str, Tensor]:
         ("lora(rank=0)", "hard"),
         ("constrained(strength=0)", "separate"),
         ("rotated", "hard"),
-        ("sparse-experts(experts=1, top=1)", "hard"),
+        ("sparse-experts(experts=1, top_k=1)", "hard"),
         ("branching(nodes=1)", "hard"),
     ],
 )
@@ -85,7 +85,7 @@ def test_separate_is_single_networks_in_one_object() -> None:
 
 
 def distance(model: MultiTaskModel) -> float:
-    return max(cast("Constrained", model.architecture).sharing()["distance from the mean"].values())
+    return max(cast("Constrained", model.architecture).describe_sharing()["distance from the mean"].values())
 
 
 def test_a_strong_constraint_keeps_encoders_alike() -> None:
@@ -150,7 +150,7 @@ def test_penalties_reach_the_gradient_beside_the_balancer() -> None:
 
 
 def test_a_settled_gate_of_dselect_k_is_one_expert() -> None:
-    model = network("dselect-k(experts=4, chosen=1)")
+    model = network("dselect-k(experts=4, top_k=1)")
     sharing = cast("DSelectK", model.architecture)
     with torch.no_grad():
         sharing._gate("a").z.copy_(torch.tensor([[1.0, -1.0]]))  # bits 1, 0: the expert of number 1
@@ -160,7 +160,7 @@ def test_a_settled_gate_of_dselect_k_is_one_expert() -> None:
 
 
 def test_gates_of_dselect_k_are_shares_where_experts_are_a_power_of_two() -> None:
-    sharing = cast("DSelectK", network("dselect-k(experts=8, chosen=3)").architecture)
+    sharing = cast("DSelectK", network("dselect-k(experts=8, top_k=3)").architecture)
     gate = sharing._gate("b")().detach()
     assert float(gate.sum()) == pytest.approx(1.0)
     assert bool((gate >= 0).all())
@@ -176,7 +176,7 @@ def test_the_smooth_step_is_smooth() -> None:
 
 
 def test_sparse_experts_use_as_many_as_they_say_and_all_of_them_at_first() -> None:
-    sharing = cast("SparseExperts", network("sparse-experts(experts=4, top=2)").architecture)
+    sharing = cast("SparseExperts", network("sparse-experts(experts=4, top_k=2)").architecture)
     sharing.train()
     gate = sharing._gates()[0](torch.randn(200, 4))
     assert bool(((gate > 0).sum(1) == 2).all())
@@ -184,13 +184,13 @@ def test_sparse_experts_use_as_many_as_they_say_and_all_of_them_at_first() -> No
     assert float((gate > 0).float().mean(0).min()) > 0.3  # the noise alone decides, so that all are busy
     sharing.eval()
     x = torch.randn(5, 4)
-    everything = cast("SparseExperts", network("sparse-experts(experts=4, top=4)").architecture).eval()
+    everything = cast("SparseExperts", network("sparse-experts(experts=4, top_k=4)").architecture).eval()
     mean = everything.experts(x)[1].mean(0)
     assert torch.allclose(everything(x, ("a",))["a"], mean, rtol=1e-5, atol=1e-6)
 
 
 def test_the_balance_penalty_is_zero_for_equal_loads() -> None:
-    sharing = cast("SparseExperts", network("sparse-experts(experts=4, top=4, balance=1.0)").architecture)
+    sharing = cast("SparseExperts", network("sparse-experts(experts=4, top_k=4, balance=1.0)").architecture)
     sharing.train()
     gate = sharing._gates()[0]
     gate.importance.append(torch.full((4,), 3.0))
@@ -232,7 +232,7 @@ def test_a_learned_tree_has_one_parent_per_node_in_the_end() -> None:
 
 def test_subspaces_are_kept_apart() -> None:
     """‖W₁ W₂ᵀ‖² of the halves of every layer, by hand."""
-    model = network("sluice(apart=2.0)")
+    model = network("sluice(orthogonality=2.0)")
     encoders = cast("Sluice", model.architecture).separate.encoders
     matrices = [p.detach().numpy() for encoder in encoders for p in encoder.parameters() if p.dim() == 2]
     expected = 2.0 * sum(float(np.square(W[: len(W) // 2] @ W[len(W) // 2 :].T).sum()) for W in matrices)

@@ -40,7 +40,7 @@ def source(encoder: str, inputs: Any, encoders: Any, rows: int = 60, gaps: float
     price = level.copy()
     for number, labels in enumerate((price, churn, plan)):
         labels[random.random(rows) < gaps * (number + 1) / 3] = np.nan if labels.dtype == float else None
-    return Source("table", drawn, {"price": price, "churn": churn, "plan": plan}, coding=encoders.coding(encoder))
+    return Source("table", drawn, {"price": price, "churn": churn, "plan": plan}, preprocessor=encoders.preprocessor(encoder))
 
 
 def features_of(model: Any, encoder: str, inputs: Any, tasks: tuple[str, ...] = ("price", "churn", "plan")) -> dict[str, Tensor]:
@@ -141,7 +141,7 @@ def test_it_trains_with_gaps_and_goes_on_as_if_nothing_had_happened(
     assert all(bool(torch.isfinite(value).all()) for value in whole.model.state_dict().values())
     shared = whole.history[whole.history["split"] == "sharing"]
     assert shared["value"].between(-1e6, 1e6).all()
-    assert set(shared["name"]) == set(whole.model.architecture.sharing())
+    assert set(shared["name"]) == set(whole.model.architecture.describe_sharing())
 
 
 def test_it_can_be_built_again_from_plain_data(row: Any, build: Any) -> None:
@@ -192,13 +192,13 @@ def test_several_sources_go_with_it(row: Any, build: Any, inputs: Any) -> None:
         ("adapters(size=0)", "at least one unit"),
         ("constrained(strength=-1)", "strength from 0 up"),
         ("constrained(distance=cosine)", "unknown distance"),
-        ("cross-stitch(same=2)", "from 0 to 1"),
-        ("nddr(same=-1)", "from 0 to 1"),
-        ("sluice(apart=-1)", "strength from 0 up"),
+        ("cross-stitch(self_weight=2)", "from 0 to 1"),
+        ("nddr(self_weight=-1)", "from 0 to 1"),
+        ("sluice(orthogonality=-1)", "strength from 0 up"),
         ("branching(nodes=0)", "at least one node"),
         ("branching(decay=0)", "above 0 and up to 1"),
-        ("dselect-k(chosen=9)", "from one to all experts"),
-        ("sparse-experts(top=9)", "from one to all experts"),
+        ("dselect-k(top_k=9)", "from one to all experts"),
+        ("sparse-experts(top_k=9)", "from one to all experts"),
         ("crossstitch", "Did you mean 'cross-stitch'"),
     ],
 )
@@ -233,7 +233,7 @@ def test_words_and_sentences_are_learned_together(row: Any, build: Any, tmp_path
     mood = np.where((codes == 2).any(1), "good", "bad").astype(object)
     mood[::7] = None
     tasks = (Binary(name="mood", classes=("bad", "good")), Tagging(name="slots", classes=("O", "B-even")))
-    source = Source("notes", codes, {"mood": mood, "slots": tags}, coding=encoders.coding("text"))
+    source = Source("notes", codes, {"mood": mood, "slots": tags}, preprocessor=encoders.preprocessor("text"))
     run = fit(build(row.spelled, "text", tasks=tasks), [source], "pcgrad" if row.shares else "equal", **QUICK)
     assert set(run.validation) == {"mood", "slots"}
     assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())

@@ -60,7 +60,7 @@ def test_a_step_together(sharing: str, part: int, encoders: Any, inputs: Any) ->
         turned = names_of_encoders[names_of_encoders.index(first) :] + names_of_encoders[: names_of_encoders.index(first)]
         encoder = next(name for name in turned if encoders.fits(sharing, name))
         model = MultiTaskModel(encoders[encoder](), TASKS, architecture=sharing, hidden=(4,), initialization="framework")
-        run = fit(model, sources(inputs(encoder), encoders.coding(encoder), count), balancer, **STEP)
+        run = fit(model, sources(inputs(encoder), encoders.preprocessor(encoder), count), balancer, **STEP)
         finite = all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
         assert finite, (sharing, encoder, balancer)
 
@@ -75,4 +75,4 @@ def sources(inputs: np.ndarray[Any, Any], coding: Any, count: int) -> list[Sourc
     }
     labels["price"][3], labels["churn"][5], labels["plan"][7] = np.nan, None, None
     parts = [list(labels)] if count == 1 else [["price", "churn"], ["plan"]]
-    return [Source(f"table {part[0]}", inputs, {name: labels[name] for name in part}, coding=coding) for part in parts]
+    return [Source(f"table {part[0]}", inputs, {name: labels[name] for name in part}, preprocessor=coding) for part in parts]

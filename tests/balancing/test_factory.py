@@ -20,23 +20,23 @@ def test_a_plain_name() -> None:
 
 
 def test_wrappers_stand_before_it_from_the_outermost_on() -> None:
-    options = {"every": 3, "balancer": {"a": 0.5, "balancer": {"lr": 0.1}}}
-    outer = balancer_named("refreshed:smoothed:imtl-l", options)
+    options = {"every": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}
+    outer = balancer_named("update-every:smooth-weights:imtl-l", options)
     assert isinstance(outer, UpdateEvery)
     assert outer.every == 3
     assert isinstance(outer.balancer, SmoothWeights)
     assert outer.balancer.a == 0.5
     assert isinstance(outer.balancer.balancer, IMTLL)
     assert outer.balancer.balancer.lr == 0.1
-    assert options == {"every": 3, "balancer": {"a": 0.5, "balancer": {"lr": 0.1}}}, "left as it was"
+    assert options == {"every": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}, "left as it was"
 
 
 def test_task_weights_reach_whoever_uses_them() -> None:
-    fixed = balancer_named("clipped:fixed", None, WEIGHTS)
+    fixed = balancer_named("clip-weights:fixed", None, WEIGHTS)
     assert isinstance(fixed, ClipWeights)
     assert isinstance(fixed.balancer, Fixed)
     assert fixed.balancer.weights == WEIGHTS
-    preferred = balancer_named("preferred:equal", {}, WEIGHTS)
+    preferred = balancer_named("preference:equal", {}, WEIGHTS)
     assert isinstance(preferred, Preference)
     assert preferred.preference == WEIGHTS
 
@@ -59,11 +59,11 @@ def test_every_wrapper_is_found_and_is_one(wrapper: str) -> None:
     ("name", "message"),
     [
         ("equl", "equl: unknown balancer. Did you mean 'equal'"),
-        ("smoothed:equl", "equl: unknown balancer. Did you mean 'equal'"),
+        ("smooth-weights:equl", "equl: unknown balancer. Did you mean 'equal'"),
         ("smothed:equal", "smothed: unknown balancer wrapper. Did you mean 'smoothed'"),
-        ("smoothed:", "a component is a name, .* or smoothed:upgrad"),
+        ("smooth-weights:", "a component is a name, .* or smooth-weights:upgrad"),
         ("equal:smoothed", "equal: unknown balancer wrapper"),
-        ("smoothed", r"balancer 'smoothed': a wrapper needs a balancer to wrap\. For example smoothed:equal"),
+        ("smooth-weights", r"balancer 'smooth-weights': a wrapper needs a balancer to wrap\. For example smooth-weights:equal"),
     ],
 )
 def test_what_is_not_there_is_said(name: str, message: str) -> None:
@@ -72,7 +72,8 @@ def test_what_is_not_there_is_said(name: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("dwa", {"windows": 3}), ("smoothed:dwa", {"windows": 3}), ("smoothed:dwa", {"balancer": {"windows": 3}})]
+    ("name", "options"),
+    [("dwa", {"windows": 3}), ("smooth-weights:dwa", {"windows": 3}), ("smooth-weights:dwa", {"balancer": {"windows": 3}})],
 )
 def test_options_that_do_not_fit_are_one_line(name: str, options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"these options do not fit \(found .*windows") as caught:

@@ -21,7 +21,7 @@ situations: Any = importlib.util.module_from_spec(_spec)
 sys.modules[_spec.name] = situations  # where dataclasses look their module up
 _spec.loader.exec_module(situations)
 
-SAID = {"missing": "--na-values", "categories": "--categorical", "delimiter": "--delimiter", "encoding": "--encoding"}
+SAID = {"na_values": "--na-values", "categorical": "--categorical", "delimiter": "--delimiter", "encoding": "--encoding"}
 
 
 def flags(options: dict[str, Any]) -> list[str] | None:

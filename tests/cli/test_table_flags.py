@@ -166,7 +166,7 @@ def test_a_study_file_that_cannot_be_is_one_line(call: object, sales: Path, caps
 
 
 def test_weights_of_a_study_file_are_used_or_refused(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table = {"file": str(sales), "targets": ["churn", "value"], "weights": {"churn": 2}, "without": ["part", "customer"]}
+    table = {"file": str(sales), "targets": ["churn", "value"], "weights": {"churn": 2}, "drop": ["part", "customer"]}
     content = {"tables": {"sales": table}, "preset": "quick", "seeds": 2, "workers": 1, "training": {"epochs": 1, "threads": 1}}
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump({**content, "arms": ["single", "equal"]}))
@@ -257,7 +257,7 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--set", "epochs=3"), "Write it under training: training.epochs"),
         (("--targets", "churn", "--set", "presset=quick"), "Did you mean 'preset'"),
         (("--targets", "churn", "--set", "tables.sales.grup=town"), "Did you mean 'group'"),
-        (("--targets", "churn", "--set", "tables.sales.test_share=2"), "test_share: a share lies from 0 up and below 1 (found 2.0)"),
+        (("--targets", "churn", "--set", "tables.sales.test_fraction=2"), "test_fraction: a share lies from 0 up and below 1 (found 2.0)"),
         (("--targets", "churn", "--encoding", "utf-9"), "utf-9"),
     ],
 )

@@ -80,7 +80,7 @@ def test_sentences_take_another_coding(files: Path) -> None:
     del files
     words = WordTokenizer.fit(["boston"])
     (source,) = atis.Atis(preprocessor=words).training()
-    assert source.coding is words
+    assert source.preprocessor is words
     assert source.inputs.tolist() == words.encode(["flights to boston", "fares to new york", "to boston"]).tolist()
 
 
@@ -94,8 +94,8 @@ def test_rows_of_the_census_leave_both_answers_out(files: Path) -> None:
     del files
     sources, tasks = load_dataset("census-income")
     (source,) = sources
-    assert source.coding is not None
-    columns = source.coding.names  # type: ignore[attr-defined]
+    assert source.preprocessor is not None
+    columns = source.preprocessor.names  # type: ignore[attr-defined]
     assert len(columns) == 39
     assert not {"income", "marital-status", "weight"} & set(columns)
     assert source.labels["income"].tolist() == ["above 50,000", "up to 50,000"]

@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def encoder(coded: Path, **options: Any) -> PretrainedTextEncoder:
-    return PretrainedTextEncoder((5, 2), **({**SubwordTokenizer.of(coded).facts(), "folder": str(coded)} | options))
+    return PretrainedTextEncoder((5, 2), **({**SubwordTokenizer.of(coded).input_spec(), "folder": str(coded)} | options))
 
 
 def test_words_become_their_pieces(folder: Path) -> None:
@@ -92,8 +92,8 @@ def test_it_learns_and_is_loaded_without_its_folder(folder: Path, tmp_path: Path
     for row, text in enumerate(texts):
         tags[row, : len(text.split())] = ["B-city" if word in ("boston", "dallas") else "O" for word in text.split()]
     long = np.array(["yes" if len(text.split()) > 3 else "no" for text in texts])
-    source = Source("notes", pieces.encode(texts), {"long": long, "slots": tags}, coding=pieces)
-    plan = NetworkPlan("pretrained", (5, 2), {"folder": str(folder)}, hidden=(), facts=pieces.facts())
+    source = Source("notes", pieces.encode(texts), {"long": long, "slots": tags}, preprocessor=pieces)
+    plan = NetworkPlan("pretrained", (5, 2), {"folder": str(folder)}, hidden=(), facts=pieces.input_spec())
     run = fit(plan.build(TASKS, 0), [source], epochs=12, batch_size=6, lr=0.01, threads=1)
     assert run.validation["slots"]["entity-f1"] == 1.0
     save_network(tmp_path / "network", plan, run, {})
@@ -118,7 +118,7 @@ def test_what_is_missing_is_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no known encoder"):
         encoder(folder, config={"model_type": "nothing"})
     with pytest.raises(ConfigError, match="word pieces"):
-        PretrainedTextEncoder((5,), **SubwordTokenizer.of(folder).facts())
+        PretrainedTextEncoder((5,), **SubwordTokenizer.of(folder).input_spec())
 
 
 def test_weights_of_another_size_or_only_some_of_them_are_one_line(folder: Path, tmp_path: Path) -> None:

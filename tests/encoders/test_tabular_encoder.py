@@ -60,8 +60,8 @@ def test_what_is_learned_of_the_inputs_comes_from_the_training_part_and_is_kept(
     inputs[held_out, 0] += 1_000
     inputs[~held_out & (inputs[:, 1] == 3), 1] = 2
     coding = TablePreprocessor((NumericColumn("size", gaps=True), CategoricalColumn("town", levels=("a", "b", "c"))))
-    source = Source("table", inputs, {"price": inputs[:, 0].astype(float)}, coding=coding, held_out=held_out)
-    encoder = TabularEncoder((2,), **coding.facts(), number_encoding="piecewise", hidden=(4,))
+    source = Source("table", inputs, {"price": inputs[:, 0].astype(float)}, preprocessor=coding, held_out=held_out)
+    encoder = TabularEncoder((2,), **coding.input_spec(), number_encoding="piecewise", hidden=(4,))
     run = fit(MultiTaskModel(encoder, (Regression(name="price"),)), [source], epochs=1, threads=1)
     cells = run.model.architecture.encoder.cells  # type: ignore[union-attr]
     assert run.normalizations["table"].mean[0] == pytest.approx(float(inputs[:150, 0].mean()), rel=1e-5)

@@ -39,13 +39,13 @@ FURTHER = (
     "random(distribution=dirichlet)",
     "mgda(normalization=loss+)",
     "gradvac(groups=layer)",
-    "gradnorm(of=shared)",
+    "gradnorm(parameters=shared)",
     "graddrop(at=parameters)",
     "db-mtl(beta=0)",
-    "smoothed:cagrad",
-    "refreshed(every=2):upgrad",
+    "smooth-weights:cagrad",
+    "update-every(steps=2):upgrad",
     "per-group:pcgrad",
-    "preferred(preference={a: 2, b: 1, c: 1}):mgda",
+    "preference(preference={a: 2, b: 1, c: 1}):mgda",
 )
 
 

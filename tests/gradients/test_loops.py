@@ -25,7 +25,7 @@ TASKS = ("a", "b", "c")
 BY_NEED = {
     "nothing": "uncertainty",
     "losses": "gls",
-    "norms": "gradnorm(of=shared)",
+    "norms": "gradnorm(parameters=shared)",
     "last norms": "gradnorm",
     "gramian": "upgrad",
     "gramians": "gradvac(groups=layer)",
@@ -386,7 +386,7 @@ def test_explain_says_what_happens() -> None:
     for route, words in (("sequential", "3 backwards"), ("batched", "one batched backward"), ("representation", "approximate")):
         backward = Backward(balancer_of("upgrad"), tasks=TASKS, shared=net.trunk, route=route)  # type: ignore[arg-type]
         assert words in backward.explain()
-    for spelled, words in (("gradnorm", "one more of every head"), ("gradnorm(of=shared)", "3 backwards")):
+    for spelled, words in (("gradnorm", "one more of every head"), ("gradnorm(parameters=shared)", "3 backwards")):
         assert words in Backward(balancer_of(spelled), tasks=TASKS, shared=net.trunk).explain()
     assert "for a, and the heads" in Backward(balancer_of("momentum-conflict-free"), tasks=TASKS).explain()
     assert "65 numbers in 4 tensors: 0.weight, 0.bias, 2.weight, 2.bias" in backward.explain()

@@ -27,7 +27,7 @@ from polytask.registry.resolve import resolve
 from polytask.tasks import Multiclass, Regression
 
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
-    ("balancer", "fixed"): {"weights": {"a": 0.5, "b": 2.0}},
+    ("balancer", "fixed"): {"weights": {"decay": 0.5, "b": 2.0}},
     ("balancer", "momentum-conflict-free"): {"tasks": ("a", "b")},
     ("balancer", "metabalance"): {"target": "a"},
     ("task kind", "multiclass"): {"classes": ("x", "y")},
@@ -99,9 +99,9 @@ def test_object_to_text_to_object(spec: ComponentSpec, data: st.DataObject) -> N
 def test_wrapped_balancers_too(wrapper: str, name: str, data: st.DataObject) -> None:
     inner = load(find("balancer", name))(**options_for(find("balancer", name), data.draw))
     kind = load(find("balancer wrapper", wrapper))
-    extra = {"preference": {"a": 1.0}} if wrapper == "preferred" else {}
+    extra = {"preference": {"a": 1.0}} if wrapper == "preference" else {}
     made = SmoothWeights(kind(inner, **extra), decay=data.draw(st.floats(0, 0.99)))
-    assert str(made).startswith(f"smoothed(a={made.a!r}):{wrapper}")
+    assert str(made).startswith(f"smooth-weights(decay={made.a!r}):{wrapper}")
     for text in (str(made), repr(made)):
         again = resolve("balancer", text).build()
         assert (str(again), repr(again)) == (str(made), repr(made))
@@ -128,8 +128,8 @@ def test_plain_data_is_read_back_as_it_was(value: Any) -> None:
         (CAGrad(0.3), "CAGrad(0.3)", "cagrad(c=0.3)"),
         (Equal(), "Equal()", "equal"),
         (Fixed({"a": 1}), "Fixed({'a': 1})", "fixed(weights={a: 1})"),
-        (SmoothWeights(CAGrad(c=0.4), decay=0.5), "Smoothed(CAGrad(c=0.4), a=0.5)", "smoothed(a=0.5):cagrad(c=0.4)"),
-        (UpdateEvery(balancer=SmoothWeights(Equal())), "Refreshed(balancer=Smoothed(Equal()))", "refreshed:smoothed:equal"),
+        (SmoothWeights(CAGrad(c=0.4), decay=0.5), "SmoothWeights(CAGrad(c=0.4), decay=0.5)", "smooth-weights(decay=0.5):cagrad(c=0.4)"),
+        (UpdateEvery(balancer=SmoothWeights(Equal())), "UpdateEvery(balancer=SmoothWeights(Equal()))", "update-every:smooth-weights:equal"),
         (MLP((4,), hidden=(8, 6)), "MLP((4,), hidden=(8, 6))", "mlp(hidden=(8, 6))"),
         (MMoE(MLP((4,)), ("a", "b"), experts=3), "MMoE(MLP((4,)), ('a', 'b'), experts=3)", "mmoe(experts=3)"),
         (Regression(name="a"), "Regression(name='a')", "regression"),
@@ -149,7 +149,7 @@ def test_copies_and_changes_keep_the_call() -> None:
     for again in (copy.deepcopy(encoder), copy.copy(encoder)):
         assert repr(again) == repr(encoder)
     balancer = copy.deepcopy(SmoothWeights(CAGrad(c=0.3)))
-    assert str(balancer) == "smoothed:cagrad(c=0.3)"
+    assert str(balancer) == "smooth-weights:cagrad(c=0.3)"
     task = replace(Regression(name="a"), mean=1.0)
     assert repr(task) == "Regression(name='a', mean=1.0)"
 

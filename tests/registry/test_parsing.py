@@ -12,13 +12,13 @@ from polytask.registry.parsing import parse_balancer, split_outside
     ("text", "name", "options"),
     [
         ("equal", "equal", {}),
-        ("fixed(weights={a: 0.5, b: 2})", "fixed", {"weights": {"a": 0.5, "b": 2}}),
-        ("uncertainty(lr=1e-3, start=0)", "uncertainty", {"lr": 1e-3, "start": 0}),
+        ("fixed(weights={a: 0.5, b: 2})", "fixed", {"weights": {"decay": 0.5, "b": 2}}),
+        ("uncertainty(lr=1e-3, initial_value=0)", "uncertainty", {"lr": 1e-3, "initial_value": 0}),
         ("uncertainty( lr = 0.5 )", "uncertainty", {"lr": 0.5}),
-        ("smoothed:uncertainty", "smoothed:uncertainty", {}),
-        ("smoothed(a=0.5):uncertainty(lr=0.1)", "smoothed:uncertainty", {"a": 0.5, "balancer": {"lr": 0.1}}),
-        ("refreshed(every=3):smoothed:equal", "refreshed:smoothed:equal", {"every": 3}),
-        ("refreshed:smoothed:uncertainty(lr=2)", "refreshed:smoothed:uncertainty", {"balancer": {"balancer": {"lr": 2}}}),
+        ("smooth-weights:uncertainty", "smooth-weights:uncertainty", {}),
+        ("smooth-weights(decay=0.5):uncertainty(lr=0.1)", "smooth-weights:uncertainty", {"decay": 0.5, "balancer": {"lr": 0.1}}),
+        ("update-every(steps=3):smooth-weights:equal", "update-every:smooth-weights:equal", {"steps": 3}),
+        ("update-every:smooth-weights:uncertainty(lr=2)", "update-every:smooth-weights:uncertainty", {"balancer": {"balancer": {"lr": 2}}}),
     ],
 )
 def test_what_users_write_is_read(text: str, name: str, options: dict[str, object]) -> None:
@@ -44,4 +44,8 @@ def test_what_cannot_be_read_is_said_in_one_line(text: str, what: str) -> None:
 
 
 def test_a_list_is_split_between_its_parts_only() -> None:
-    assert split_outside("single,smoothed(a=0.5, b=1):equal,weights=1/2") == ["single", "smoothed(a=0.5, b=1):equal", "weights=1/2"]
+    assert split_outside("single,smooth-weights(decay=0.5, b=1):equal,weights=1/2") == [
+        "single",
+        "smooth-weights(decay=0.5, b=1):equal",
+        "weights=1/2",
+    ]

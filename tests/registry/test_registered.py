@@ -36,7 +36,7 @@ def test_a_class_is_registered_as_it_is(clean: None) -> None:
     ("group", "name", "component", "text"),
     [
         ("balancer", "equal", "mypkg.mod:Mine", "this name is taken"),
-        ("balancer", "smoothed", "mypkg.mod:Mine", "this name is taken"),
+        ("balancer", "smooth-weights", "mypkg.mod:Mine", "this name is taken"),
         ("balancer wrapper", "equal", "mypkg.mod:Mine", "this name is taken"),
         ("balancer", "mine", "mypkg.mod", "neither a class nor an import path"),
         ("balancer", "mine", 3, "neither a class nor an import path"),

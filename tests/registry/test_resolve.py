@@ -44,11 +44,13 @@ def test_a_class_is_itself_with_its_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["smoothed(a=0.5):cagrad(c=0.3)", "Smoothed(CAGrad(c=0.3), a=0.5)", SmoothWeights(CAGrad(c=0.3), decay=0.5)], ids=str
+    "given",
+    ["smooth-weights(decay=0.5):cagrad(c=0.3)", "SmoothWeights(CAGrad(c=0.3), decay=0.5)", SmoothWeights(CAGrad(c=0.3), decay=0.5)],
+    ids=str,
 )
 def test_wrappers_hold_what_they_wrap(given: Any) -> None:
     found = resolve("balancer", given)
-    assert (found.name, found.nested) == ("smoothed:cagrad", {"a": 0.5, "balancer": {"c": 0.3}})
+    assert (found.name, found.nested) == ("smooth-weights:cagrad", {"decay": 0.5, "balancer": {"c": 0.3}})
     assert found.innermost.cls is CAGrad
     assert found.build().balancer.c == 0.3
 
@@ -57,8 +59,8 @@ def test_classes_of_users_by_import_path(theirs: str) -> None:
     found = resolve("balancer", f"{theirs}:Mine(weight=2)")
     assert (found.spec.title, found.spec.ranges[0].high, found.name) == ("my weights", 2.0, f"{theirs}:Mine")
     assert found.build().aggregate(torch.eye(2)).tolist() == [2.0, 2.0]
-    wrapped = balancer_named(f"smoothed(a=0.5):{theirs}:Mine(weight=2)")
-    assert str(wrapped) == f"smoothed(a=0.5):{theirs}:Mine(weight=2)"
+    wrapped = balancer_named(f"smooth-weights(decay=0.5):{theirs}:Mine(weight=2)")
+    assert str(wrapped) == f"smooth-weights(decay=0.5):{theirs}:Mine(weight=2)"
     twice = balancer_named(f"{theirs}:Twice:{theirs}:Mine(3)")
     assert isinstance(twice, Wrapper)
     assert twice.aggregate(torch.eye(2)).tolist() == [6.0, 6.0]
@@ -84,13 +86,13 @@ def test_components_within_options_are_made(theirs: str) -> None:
 
 def test_names_that_were_registered_resolve_with_what_the_class_declares(theirs: str) -> None:
     register("balancer", "theirs", f"{theirs}:Mine")
-    found = resolve("balancer", "smoothed:theirs(weight=2)")
+    found = resolve("balancer", "smooth-weights:theirs(weight=2)")
     assert found.innermost.spec.ranges
-    assert found.text == "smoothed:theirs(weight=2)"
+    assert found.text == "smooth-weights:theirs(weight=2)"
     assert str(found.innermost.cls(weight=2)) == "theirs(weight=2)"
 
 
-@pytest.mark.parametrize("text", ["{0}:Mine", "smoothed:{0}:Mine", "{0}:Twice:equal", "preferred(preference={0}:Mine()):equal"])
+@pytest.mark.parametrize("text", ["{0}:Mine", "smooth-weights:{0}:Mine", "{0}:Twice:equal", "preference(preference={0}:Mine()):equal"])
 def test_import_paths_may_be_forbidden(theirs: str, text: str) -> None:
     given = text.format(theirs)
     with pytest.raises(ConfigError, match=rf"import paths are not followed here \(found {theirs}:.*--allow-imports.*components=") as caught:
@@ -136,8 +138,8 @@ class Incomplete(Equal.__mro__[1]):  # type: ignore[misc] # Balancer, which Equa
         ("balancer", "CAGrd(c=1)", "Did you mean 'cagrad'"),
         ("balancer", "cagrad(d=1)", "these options do not fit (found 'd')"),
         ("balancer", "CAGrad(0.1, 1, 2)", "these arguments do not fit"),
-        ("balancer", "smoothed", "a wrapper needs a balancer to wrap"),
-        ("balancer", "Smoothed()", "a wrapper needs a balancer to wrap"),
+        ("balancer", "smooth-weights", "a wrapper needs a balancer to wrap"),
+        ("balancer", "SmoothWeights()", "a wrapper needs a balancer to wrap"),
         ("balancer", Incomplete, "this class is not complete (found the class Incomplete, a balancer). It must define needs, weigh"),
         ("architecture", "mlp", "unknown architecture"),
         ("callback", "affinty", "Did you mean 'affinity'"),

@@ -30,7 +30,7 @@ from polytask.training.fit_model import build_loop
 Table = Callable[..., Source]
 CHOICES: dict[str, Any] = {"epochs": 2, "batch_size": 24, "threads": 1, "patience": None, "checkpoint_seconds": 0, "lr": 0.01}
 NAMES = ("price", "churn", "plan")
-BALANCERS = ("equal", "uncertainty", "upgrad", "gradnorm", "famo", "modo", "pcgrad", "smoothed:cagrad", "random")
+BALANCERS = ("equal", "uncertainty", "upgrad", "gradnorm", "famo", "modo", "pcgrad", "smooth-weights:cagrad", "random")
 
 
 class Dropped(Encoder):
@@ -200,9 +200,9 @@ def test_parts_that_join_later_are_seen_from_then_on(table: Table, three_tasks: 
     model = MultiTaskModel(MLP((4,), hidden=(8,)), three_tasks, initialization="framework")
     frozen = {"freeze": ("architecture",), "unfreeze": {2: ("architecture",)}}
     run = fit(model, [table()], callbacks=[watched(three_tasks)], **(CHOICES | frozen))
-    cosine = run.observed["affinity"]["means"]["cosine"]
+    cosine = run.callback_results["affinity"]["means"]["cosine"]
     assert cosine["steps"][0][1] == run.steps // 2
-    assert run.observed["affinity"]["means"]["lookahead"]["steps"][0][1] == run.steps
+    assert run.callback_results["affinity"]["means"]["lookahead"]["steps"][0][1] == run.steps
 
 
 @pytest.mark.parametrize("stopped_in", [1, 2, 3])
@@ -261,7 +261,7 @@ def test_means_per_epoch_stand_in_the_history(table: Table, three_tasks: tuple[T
         ("affinity onto price", "plan", 2, 0, "lookahead"),
     ]:
         epochs = seen[(seen["name"] == name) & (seen["task"] == task)]["value"]
-        assert epochs.mean() == pytest.approx(run.observed["affinity"]["means"][measure]["mean"][row][column], rel=1e-12)
+        assert epochs.mean() == pytest.approx(run.callback_results["affinity"]["means"][measure]["mean"][row][column], rel=1e-12)
     assert set(seen[seen["name"].str.startswith("cosine")]["task"]) == {"price", "churn"}, "once for every pair"
 
 
@@ -278,7 +278,7 @@ def test_the_middle_of_every_stretch_is_measured(table: Table, three_tasks: tupl
 
 def test_nothing_to_measure_takes_no_look(table: Table, three_tasks: tuple[Task, ...]) -> None:
     run = fit(MultiTaskModel(MLP((4,)), three_tasks), [table()], callbacks=[watched(three_tasks, measures=())], **CHOICES)
-    assert run.observed["affinity"]["steps"] == 0
+    assert run.callback_results["affinity"]["steps"] == 0
     assert not (run.history["split"] == "observed").any()
 
 

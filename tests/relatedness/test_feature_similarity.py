@@ -95,7 +95,7 @@ def test_padding_is_no_token() -> None:
     codes[np.arange(5) >= random.integers(1, 6, (40, 1))] = 0
     tags = np.where(codes > 4, "B-x", "O").astype(object)
     tags[codes == 0] = None
-    source = Source("text", codes.astype(np.int64), {"tags": tags}, coding=WordTokenizer(tuple("abcdefg")))
+    source = Source("text", codes.astype(np.int64), {"tags": tags}, preprocessor=WordTokenizer(tuple("abcdefg")))
     plan = NetworkPlan("text", (5,), {"words": 9, "embedding": 4, "width": 6}, hidden=())
     network = TrainedNetwork.of(plan, fit(plan.build((Tagging(name="tags", classes=("B-x", "O")),), 0), [source], **CHOICES))
     features = head_inputs(network, source, "tags")

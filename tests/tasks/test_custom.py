@@ -124,7 +124,7 @@ def test_without_a_best_value_the_relative_score_is_in_units_of_the_trivial_pred
 def test_it_trains_and_predicts(price: Custom, place: Custom) -> None:
     torch.manual_seed(0)
     run = pt.fit(pt.MultiTaskModel(pt.encoders.MLP((4,), hidden=(32,)), (price, place)), [table()], epochs=20, lr=0.01, threads=1)
-    assert run.relative > 0.5
+    assert run.relative_score > 0.5
     assert run.validation["price"]["median_error"] < 0.3
 
 

@@ -43,7 +43,7 @@ def test_it_trains_and_is_stored_and_loaded(angle: ModuleType) -> None:
     task = angle.Angle(name="wind")
     run = pt.fit(pt.MultiTaskModel(pt.encoders.MLP((3,), hidden=(32,)), (task,)), [table(300, 0)], epochs=20, lr=0.01, threads=1)
     assert run.validation["wind"]["angular-error"] < 40
-    assert run.relative > 0.5
+    assert run.relative_score > 0.5
     assert task_from_dict(task.to_dict()) == task
 
 

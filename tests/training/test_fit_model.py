@@ -80,7 +80,7 @@ def test_it_learns_three_kinds_with_gaps(table: Table, three_tasks: tuple[Task, 
     assert run.validation["price"]["r2"] > 0.9
     assert run.validation["churn"]["auc"] > 0.95
     assert run.validation["plan"]["accuracy"] > 0.8
-    assert 0 < run.relative < 1
+    assert 0 < run.relative_score < 1
     assert set(run.history["name"]) == {"loss", "weight", "rmse", "accuracy"}
 
 
@@ -152,7 +152,7 @@ def test_a_run_may_be_paused_and_goes_on_as_if_it_had_not_been(
         assert (run.epochs, run.finished, len(run.timeline)) == (epoch, epoch == 4, epoch)
     assert same(whole, run)
     assert [point[1] for point in whole.timeline] == [point[1] for point in run.timeline]
-    assert max(point[1] for point in run.timeline) == run.relative
+    assert max(point[1] for point in run.timeline) == run.relative_score
 
 
 def test_a_finished_run_is_not_trained_again(
@@ -294,9 +294,9 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
     choices = CHOICES | {"weights": str(tmp_path / "start.safetensors"), "freeze": ("architecture.encoder.layers.0",)}
     run = fit(network(three_tasks), [table()], **choices)
     assert bool((run.model.state_dict()["architecture.encoder.layers.0.weight"] == 0.25).all())
-    assert run.matched is not None
-    assert run.matched.loaded == ("architecture.encoder.layers.0.weight",)
-    assert run.matched.unexpected == ("elsewhere",)
+    assert run.loaded_weights is not None
+    assert run.loaded_weights.loaded == ("architecture.encoder.layers.0.weight",)
+    assert run.loaded_weights.unexpected == ("elsewhere",)
 
 
 @pytest.mark.parametrize(

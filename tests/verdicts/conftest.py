@@ -35,19 +35,19 @@ def benchmark(name: str) -> ModuleType:
 @pytest.fixture(scope="session")
 def simulation() -> ModuleType:
     """The benchmark that publishes the calibration table."""
-    return benchmark("verdict")
+    return benchmark("simulated_false_alarms")
 
 
 @pytest.fixture(scope="session")
 def pool_of_networks() -> ModuleType:
     """The benchmark of studies in which both arms are the same."""
-    return benchmark("false_alarms")
+    return benchmark("real_false_alarms")
 
 
 @pytest.fixture(scope="session")
 def known_truths() -> ModuleType:
     """The benchmark of families of tasks whose truth is known."""
-    return benchmark("power")
+    return benchmark("verdict_power")
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,6 @@ def test_words_are_those_of_the_verdict(known_truths: ModuleType, gain: float, o
             for t in range(2)
         ]
         found = verdict(pd.concat(parts), kinds={"t0": "regression", "t1": "regression"})
-        assert said[study].tolist() == [task.arms["joint"].word for task in found.tasks.values()]
+        assert said[study].tolist() == [task.arms["joint"].claim for task in found.tasks.values()]
         assert squares.mean[study] == pytest.approx([task.arms["joint"].difference for task in found.tasks.values()])
         assert margins[study] == pytest.approx([task.margin for task in found.tasks.values()])

@@ -92,7 +92,7 @@ def test_swapping_the_arms_mirrors_the_words(make_frame: MakeFrame) -> None:
     one, other = verdict(frame, margins=margins), verdict(frame, baseline="equal", margins=margins)
     for name in margins:
         mine, theirs = one.tasks[name].arms["equal"], other.tasks[name].arms["single"]
-        assert (mine.word, theirs.word) == ("helps", "hurts")
+        assert (mine.claim, theirs.claim) == ("helps", "hurts")
         assert mine.difference == pytest.approx(-theirs.difference, rel=1e-12)
 
 
@@ -100,7 +100,7 @@ def test_an_arm_that_predicts_the_same_is_the_same(make_frame: MakeFrame) -> Non
     single = make_frame(arms=("single",))
     for task in verdict(pd.concat([single, single.assign(arm="copy")])).tasks.values():
         copy = task.arms["copy"]
-        assert (copy.word, copy.decision.interval, copy.decision.p) == ("same", (0.0, 0.0), 1.0)
+        assert (copy.claim, copy.decision.interval, copy.decision.p) == ("same", (0.0, 0.0), 1.0)
 
 
 def test_family_and_the_arms_outside_it(make_frame: MakeFrame) -> None:

@@ -76,19 +76,19 @@ def test_equal_gains_are_no_certainty() -> None:
     """One hit more in each of three splits of 20: the spread between them is 0 by accident, that of sampling is not."""
     study = corrected_resampled_estimate([np.eye(20)[row] for row in range(3)], 0.5)
     assert study.spread == pytest.approx(np.var(np.eye(20)[0], ddof=1) / 20)
-    assert decide([study], [0.0])[0].word == "unclear"
+    assert decide([study], [0.0])[0].claim == "unclear"
     copies = corrected_resampled_estimate([np.zeros(5), np.zeros(4), np.zeros(5)], 0.5)
     assert (copies.interval(), copies.p, copies.p_equivalence(0.0)) == ((0.0, 0.0), 1.0, 0.0)
-    assert (copies.units, decide([copies], [0.0])[0].word) == (5, "same")
+    assert (copies.units, decide([copies], [0.0])[0].claim) == (5, "same")
     constant = corrected_resampled_estimate([np.full(7, 0.1), np.full(5, 0.1)], 0.5)
-    assert (constant.variance, constant.p, decide([constant], [0.0])[0].word) == (0.0, 0.0, "helps")
+    assert (constant.variance, constant.p, decide([constant], [0.0])[0].claim) == (0.0, 0.0, "helps")
 
 
 def test_more_splits_settle_it_or_nothing_does() -> None:
     """With ever more splits the standard error falls to s (n_test / n_train)^.5 and no further; test rows cannot be had."""
     means = np.array([1.0, 3.0, 2.0, 0.5, 3.5])
     study = of_means(means, 1 / 4)
-    assert decide([study], [0.0])[0].word == "unclear"
+    assert decide([study], [0.0])[0].claim == "unclear"
     answer = power_analysis(study, 0.0, FAMILYWISE_LEVEL)
     assert answer.rows is None
     spread = means.var(ddof=1)
@@ -96,7 +96,7 @@ def test_more_splits_settle_it_or_nothing_does() -> None:
     assert answer.seeds == first
     assert power_analysis(of_means(means, 1.0), 0.0, FAMILYWISE_LEVEL).seeds is None
     lines = stats.t.ppf([0.975, 0.8], 4) * ((1 / 5 + 1 / 4) * spread) ** 0.5
-    assert answer.smallest_effect == pytest.approx(lines.sum())
+    assert answer.smallest_detectable == pytest.approx(lines.sum())
 
 
 def false_alarms(splits: int, share: float, correct: bool, data_sets: int = 4_000, rows: int = 60) -> float:

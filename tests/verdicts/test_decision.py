@@ -71,15 +71,15 @@ def test_words_and_intervals_agree(family: list[tuple[CrossedEstimate, float]]) 
     for (study, margin), decision in zip(family, decide(*zip(*family, strict=True)), strict=True):
         low, high = decision.interval
         assert low <= study.difference <= high
-        assert (decision.word == "helps") == (low > 0)
-        assert (decision.word == "hurts") == (high < 0)
+        assert (decision.claim == "helps") == (low > 0)
+        assert (decision.claim == "hurts") == (high < 0)
         fits = abs(study.difference) + study.half_width(2 * FAMILYWISE_LEVEL / tasks) <= margin
-        assert (decision.word == "same") == (fits and low <= 0 <= high)
-        assert (decision.settle is None) == (decision.word != "unclear")
+        assert (decision.claim == "same") == (fits and low <= 0 <= high)
+        assert (decision.settle is None) == (decision.claim != "unclear")
         if abs(decision.p_adjusted - FAMILYWISE_LEVEL) > 1e-9:
-            assert (decision.p_adjusted < FAMILYWISE_LEVEL) == (decision.word in ("helps", "hurts"))
-        if abs(decision.p_same - FAMILYWISE_LEVEL / tasks) > 1e-9 and decision.word not in ("helps", "hurts"):
-            assert (decision.p_same < FAMILYWISE_LEVEL / tasks) == (decision.word == "same")
+            assert (decision.p_adjusted < FAMILYWISE_LEVEL) == (decision.claim in ("helps", "hurts"))
+        if abs(decision.p_same - FAMILYWISE_LEVEL / tasks) > 1e-9 and decision.claim not in ("helps", "hurts"):
+            assert (decision.p_same < FAMILYWISE_LEVEL / tasks) == (decision.claim == "same")
         # Never narrower than the interval of the task alone, nor wider than the simultaneous one.
         alone, together = study.half_width(FAMILYWISE_LEVEL), study.half_width(FAMILYWISE_LEVEL / tasks)
         for half in (study.difference - low, high - study.difference):
@@ -92,7 +92,7 @@ def test_flipping_the_sign_mirrors_everything(family: list[tuple[CrossedEstimate
     mirrored = [(replace(study, difference=-study.difference), margin) for study, margin in family]
     swap = {"helps": "hurts", "hurts": "helps"}
     for one, other in zip(decide(*zip(*family, strict=True)), decide(*zip(*mirrored, strict=True)), strict=True):
-        assert other.word == swap.get(one.word, one.word)
+        assert other.claim == swap.get(one.claim, one.claim)
         assert other.interval == (-one.interval[1], -one.interval[0])
         assert (other.p, other.p_adjusted, other.p_same) == (one.p, one.p_adjusted, one.p_same)
 
@@ -110,15 +110,15 @@ def test_the_second_step_needs_less() -> None:
         decide([spread(2.1, 1.0), spread(0.0, 1.0)], [0.0, 0.0])[0],
         decide([spread(2.1, 1.0), spread(9.0, 1.0)], [0.0, 0.0])[0],
     )
-    assert [alone.word, beside_unclear.word, beside_clear.word] == ["helps", "unclear", "helps"]
+    assert [alone.claim, beside_unclear.claim, beside_clear.claim] == ["helps", "unclear", "helps"]
     assert beside_clear.interval == (pytest.approx(alone.interval[0]), pytest.approx(beside_unclear.interval[1]))
 
 
 def test_same_and_its_margin() -> None:
     half = spread(0.0, 1.0).half_width(2 * FAMILYWISE_LEVEL)
-    assert decide([spread(0.5, 1.0)], [0.5 + half * 1.001])[0].word == "same"
-    assert decide([spread(0.5, 1.0)], [0.5 + half * 0.999])[0].word == "unclear"
-    assert decide([spread(0.5, 0.1)], [9.0])[0].word == "helps"  # real, though smaller than the margin
+    assert decide([spread(0.5, 1.0)], [0.5 + half * 1.001])[0].claim == "same"
+    assert decide([spread(0.5, 1.0)], [0.5 + half * 0.999])[0].claim == "unclear"
+    assert decide([spread(0.5, 0.1)], [9.0])[0].claim == "helps"  # real, though smaller than the margin
 
 
 def test_settling_is_what_it_takes() -> None:
@@ -127,7 +127,7 @@ def test_settling_is_what_it_takes() -> None:
     assert decision.settle is not None
     assert decision.settle.seeds is None  # seeds are not the problem
     assert decision.settle.rows == pytest.approx(1.96**2 * 1_000, rel=0.02)
-    assert decision.settle.smallest_effect == pytest.approx(1.96 + 0.84, rel=0.01)
+    assert decision.settle.smallest_detectable == pytest.approx(1.96 + 0.84, rel=0.01)
 
 
 def test_settling_by_seeds_where_seeds_rule() -> None:
@@ -153,6 +153,6 @@ def test_smallest_effect_is_seen_four_times_in_five() -> None:
         + generator.normal(size=(arrays, 1, units))
         + generator.normal(size=(arrays, seeds, units))
     )
-    effect = float(np.mean([power_analysis(crossed_estimate(one), 0.0, FAMILYWISE_LEVEL).smallest_effect for one in D[:300]]))
+    effect = float(np.mean([power_analysis(crossed_estimate(one), 0.0, FAMILYWISE_LEVEL).smallest_detectable for one in D[:300]]))
     seen = np.mean([crossed_estimate(one + effect).interval()[0] > 0 for one in D])
     assert seen == pytest.approx(0.8, abs=0.05)

@@ -53,7 +53,7 @@ def fit(problem: Problem, encoder: str, architecture: str, balancer: str, traini
     model = pt.MultiTaskModel(network, tasks, architecture=architecture, hidden=(4,), initialization="framework", seed=0)
     options = {"threads": 1, "precision": "float32", "patience": None, **parse_options(f"training({training})")}
     run = pt.fit(model, sources, balancer, seed=0, **options)
-    counted = {"relative": run.relative, "best_epoch": run.best_epoch, "epochs": run.epochs, "steps": run.steps, "rows": run.rows}
+    counted = {"relative": run.relative_score, "best_epoch": run.best_epoch, "epochs": run.epochs, "steps": run.steps, "rows": run.rows}
     return Fitted(run.model.state_dict(), run.history, {"validation": run.validation, **counted})
 
 

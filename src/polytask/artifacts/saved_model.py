@@ -51,7 +51,9 @@ class SavedModel:
         Raises:
             ConfigError: An unknown source, none where several are known, or inputs of another shape.
         """
-        return pd.DataFrame({name: own for task, found in self.answers(inputs, source) for name, own in task.prediction_columns(found.values).items()})
+        return pd.DataFrame(
+            {name: own for task, found in self.answers(inputs, source) for name, own in task.prediction_columns(found.values).items()}
+        )
 
     def predict_proba(self, inputs: Any, source: str | None = None) -> dict[str, pd.DataFrame]:  # noqa: ANN401 - as `predict`
         """Per task that has classes a frame (N, C) with a column per class."""

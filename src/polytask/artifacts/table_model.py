@@ -48,7 +48,7 @@ class SavedTableModel:
         coding = networks[0].codings[self.source] if networks else None
         if not isinstance(coding, TablePreprocessor):
             raise ConfigError("this model was not trained on a table", where=str(run), remedy="Use polytask.load(run).predict(inputs)")
-        self.coding, self.options = coding, _table_options(run, self.source)
+        self.preprocessor, self.options = coding, _table_options(run, self.source)
 
     def _checked(self, source: str | None) -> str | None:
         known = tuple(dict.fromkeys(name for network in self.model.networks for name in network.codings))
@@ -67,18 +67,18 @@ class SavedTableModel:
     @property
     def _words(self) -> tuple[str, ...]:
         """The inputs that held words in training."""
-        return tuple(column.name for column in self.coding.columns if isinstance(column, CategoricalColumn | TextColumn))
+        return tuple(column.name for column in self.preprocessor.columns if isinstance(column, CategoricalColumn | TextColumn))
 
     def _check_names(self, table: Path) -> None:
         there = read_column_names(table, self.reading)
-        for name in self.coding.names:
+        for name in self.preprocessor.names:
             if name not in there:
                 raise ConfigError("a column is missing that the model was trained on", where=f"{table}, column {name!r}")
 
     def opened(self, table: Path) -> TableFile:
         """A table whose categories are read as categories, whatever they look like."""
         self._check_names(table)
-        return open_table(table, replace(self.reading, categories=self._words))
+        return open_table(table, replace(self.reading, categorical=self._words))
 
     def predict(self, table: Path, out: Path, *, probabilities: bool = False) -> list[str]:
         """Write a row of predictions for every row of a table, in its order, chunk by chunk.
@@ -98,7 +98,7 @@ class SavedTableModel:
         """
         if out.suffix not in {".csv", ".parquet"}:
             raise ConfigError("predictions are written as .csv or .parquet", where=str(out))
-        unknown = UnknownCategories(self.coding.columns)
+        unknown = UnknownCategories(self.preprocessor.columns)
         frames = list(self._frames(self.opened(table), probabilities, unknown))
         whole = pd.concat(frames, ignore_index=True)
         buffer = io.BytesIO()
@@ -135,7 +135,7 @@ class SavedTableModel:
         self._check_names(table)
         tasks = [task for task in self.model.tasks if task.name in self.options.targets]
         words = [task.name for task in tasks if any(isinstance(label, str) for label in getattr(task, "classes", ()))]
-        opened = LabeledTable(self.source, replace(self.options.for_file(str(table), [*self._words, *words]), unit=None))
+        opened = LabeledTable(self.source, replace(self.options.for_file(str(table), [*self._words, *words]), id_column=None))
         opened.check(tasks)
         with error_location(table):
             answers = [{task.name: found for task, found in self.model.answers(chunk, self.source)} for chunk in opened.chunks()]
@@ -144,7 +144,9 @@ class SavedTableModel:
             labels, parts = opened.labels[task.name], [part[task.name] for part in answers]
             there = task.labeled_rows(labels)
             values = np.concatenate([part.values for part in parts])[there]
-            outcome = Outcome(task.metric_targets(labels[there]), values, _stack_probabilities([part.probabilities for part in parts], there))
+            outcome = Outcome(
+                task.metric_targets(labels[there]), values, _stack_probabilities([part.probabilities for part in parts], there)
+            )
             metrics = compute_metrics(outcome, task.measures)
             rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])

@@ -1,4 +1,4 @@
-"""Balancers from what users give: `upgrad`, with wrappers before it `smoothed:upgrad`, an import path, a class or an object."""
+"""Balancers from what users give: `upgrad`, with wrappers before it `smooth-weights:upgrad`, an import path, a class or an object."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytask.registry.resolve import resolve
 def balancer_named(
     given: str | type[Balancer] | Balancer, options: Mapping[str, Any] | None = None, task_weights: Mapping[str, float] | None = None
 ) -> Balancer:
-    """Make a balancer by its registry name, or by wrappers' names and its own, from the outermost on: `refreshed:smoothed:upgrad`.
+    """Make a balancer by its registry name, or by wrappers' names and its own, from the outermost on: `update-every:smooth-weights:upgrad`.
 
     What is not among the options is taken from the task weights where the balancer says so, and is its default otherwise.
 
@@ -28,7 +28,7 @@ def balancer_named(
         ConfigError: An unknown name (the message suggests the nearest), options that do not fit, or something that is no balancer.
 
     Example:
-        >>> smoothed = balancer_named("smoothed:fixed", {"a": 0.5, "balancer": {"weights": {"digit": 2.0}}})
+        >>> smoothed = balancer_named("smooth-weights:fixed", {"decay": 0.5, "balancer": {"weights": {"digit": 2.0}}})
         >>> smoothed.a, smoothed.balancer.weights
         (0.5, {'digit': 2.0})
         >>> balancer_named("CAGrad(c=0.3)")
@@ -59,7 +59,7 @@ def uses_task_weights(given: str | type[Balancer] | Balancer) -> bool:
     """Return whether a balancer, or what it wraps, takes its weights from the tasks where it is given none.
 
     Example:
-        >>> uses_task_weights("fixed"), uses_task_weights("smoothed:fixed"), uses_task_weights("equal")
+        >>> uses_task_weights("fixed"), uses_task_weights("smooth-weights:fixed"), uses_task_weights("equal")
         (True, True, False)
     """
     found: Resolved | None = resolve("balancer", given)

@@ -85,7 +85,9 @@ def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
 
 
 def _from(folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: str(folder / str(value)) if name in ("file", "test") and value is not None else value for name, value in table.items()}
+    return {
+        name: str(folder / str(value)) if name in ("file", "test_file") and value is not None else value for name, value in table.items()
+    }
 
 
 def _assign(config: dict[str, Any], assignment: str) -> None:

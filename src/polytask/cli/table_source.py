@@ -62,8 +62,8 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
     table |= {"file": str(path.resolve()), "targets": {name: kinds.get(name) for name in targets}}
     if table.get("delimiter") in ("\\t", "tab"):  # as a shell passes it on
         table["delimiter"] = "\t"
-    if table.get("test"):
-        table["test"] = str(Path(table["test"]).resolve())
+    if table.get("test_file"):
+        table["test_file"] = str(Path(table["test_file"]).resolve())
     name = path.name
     return {"tables": {name[: name.index(".")] or name: table}}
 

@@ -87,7 +87,9 @@ class PretrainedTextEncoder(SequenceEncoder):
     initialization_options: ClassVar[tuple[str, ...]] = ("folder",)
     """Options that a network which is loaded with its numbers does without."""
 
-    def __init__(self, input_shape: tuple[int, ...], config: Mapping[str, Any], special_tokens: Sequence[int], folder: str | None = None) -> None:
+    def __init__(
+        self, input_shape: tuple[int, ...], config: Mapping[str, Any], special_tokens: Sequence[int], folder: str | None = None
+    ) -> None:
         super().__init__()
         if len(input_shape) != 2:
             found = f"inputs of shape {tuple(input_shape)}"

@@ -54,7 +54,7 @@ class ResNet(Encoder):
         ConfigError: The shape is not that of an image, or it is too small; an unknown form, or sizes below 1.
 
     Example:
-        >>> sum(parameter.numel() for parameter in ResNet((3, 224, 224), form="full").parameters())  # ResNet-18
+        >>> sum(parameter.numel() for parameter in ResNet((3, 224, 224), variant="full").parameters())  # ResNet-18
         11176512
     """
 

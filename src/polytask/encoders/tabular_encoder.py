@@ -104,7 +104,13 @@ class RowEmbedding(nn.Module):
     width: int
 
     def __init__(
-        self, cardinalities: Sequence[int], missing_indicators: Sequence[bool], number_encoding: NumberEncoding, number_width: int, sigma: float, embedding: int
+        self,
+        cardinalities: Sequence[int],
+        missing_indicators: Sequence[bool],
+        number_encoding: NumberEncoding,
+        number_width: int,
+        sigma: float,
+        embedding: int,
     ) -> None:
         super().__init__()
         self.number_columns = [place for place, count in enumerate(cardinalities) if not count]
@@ -120,7 +126,12 @@ class RowEmbedding(nn.Module):
         known = torch.ones(sum(counts), dtype=torch.bool)
         known[self.offsets] = False
         self.register_buffer("seen", known)
-        widths = (columns * (1 if number_encoding == "plain" else number_width), len(self.gaps), len(self.feature_columns), embedding * len(counts))
+        widths = (
+            columns * (1 if number_encoding == "plain" else number_width),
+            len(self.gaps),
+            len(self.feature_columns),
+            embedding * len(counts),
+        )
         self.width = sum(widths)
 
     def adapt(self, inputs: Tensor) -> None:

@@ -145,7 +145,9 @@ class TextEncoder(SequenceEncoder):
             found = f"inputs of shape {tuple(input_shape)}"
             raise ConfigError("inputs must be codes of words, (N, L)", where=where, found=found)
         if variant not in get_args(TextVariant):
-            raise ConfigError("unknown form", where=f"{where}, form", found=variant, remedy=f"Choose from: {', '.join(get_args(TextVariant))}")
+            raise ConfigError(
+                "unknown form", where=f"{where}, form", found=variant, remedy=f"Choose from: {', '.join(get_args(TextVariant))}"
+            )
         multiple = {"gru": 2, "transformer": ATTENTION_HEADS}[variant]
         if min(words - 1, embedding, layers) < 1 or width < 1 or width % multiple:
             found = f"words={words}, embedding={embedding}, width={width}, layers={layers}"

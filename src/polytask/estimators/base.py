@@ -71,9 +71,9 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.patience = patience
-        self.validation = validation_fraction
+        self.validation_fraction = validation_fraction
         self.training = training
-        self.categories = categorical_features
+        self.categorical_features = categorical_features
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's Tags
@@ -87,7 +87,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
     def _fit(self, X: pd.DataFrame, labels: Mapping[str, Array], tasks: Sequence[Task], weights: Mapping[str, Array] | None) -> Self:
         """Train a network on checked inputs (`_inputs`) and labels."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        coding = TablePreprocessor.fit(X, tuple(self.categories))
+        coding = TablePreprocessor.fit(X, tuple(self.categorical_features))
         source = Source(SOURCE, coding.encode(X), labels, preprocessor=coding, weights=weights)
         choices = self._choices(len(source))
         plan = plan_network([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
@@ -106,7 +106,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
     def _choices(self, rows: int) -> dict[str, Any]:
         """Options of training: the preset's, then the estimator's own, then those of `training`."""
         own = {"epochs": self.epochs, "batch_size": self.batch_size, "lr": self.learning_rate, "patience": self.patience}
-        given = {name: value for name, value in {**own, "validation": self.validation}.items() if value is not None}
+        given = {name: value for name, value in {**own, "validation_fraction": self.validation_fraction}.items() if value is not None}
         return {"threads": 1, **preset_training_options(self.preset, rows), **given, **dict(self.training or {})}
 
     def _inputs(self, X: Any, *, reset: bool) -> pd.DataFrame:  # noqa: ANN401 - a table of any library, or an array
@@ -123,7 +123,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         if reset:
             self._check_categories(frame)
         # In prediction columns look themselves for what they cannot hold; only a column of objects may hold what is no cell at all.
-        names = [name for name in frame if name not in self.categories and (reset or frame[name].dtype == object)]
+        names = [name for name in frame if name not in self.categorical_features and (reset or frame[name].dtype == object)]
         if names:
             check_frame(frame[names], "X")
         return frame
@@ -138,7 +138,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         return [f"x{number}" for number in range(count)] if reset else list(self._coding.names)
 
     def _check_categories(self, frame: pd.DataFrame) -> None:
-        for name in self.categories:
+        for name in self.categorical_features:
             if name not in frame:
                 remedy = nearest(str(name), tuple(frame.columns))
                 raise ConfigError("there is no such column", where=f"categories, {name!r}", remedy=remedy)

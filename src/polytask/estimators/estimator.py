@@ -121,9 +121,9 @@ class MultiTaskEstimator(BaseTableEstimator):
             batch_size=batch_size,
             learning_rate=learning_rate,
             patience=patience,
-            validation=validation_fraction,
+            validation_fraction=validation_fraction,
             training=training,
-            categories=categorical_features,
+            categorical_features=categorical_features,
             random_state=random_state,
         )
 

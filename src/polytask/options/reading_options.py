@@ -41,7 +41,7 @@ class ReadingOptions:
 
     def __post_init__(self) -> None:
         self._check_delimiter()
-        for name in ("missing", "categories"):
+        for name in ("na_values", "categorical"):
             texts = getattr(self, name)
             if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
                 raise ConfigError("a tuple of texts is needed", where=name, found=shown(texts), remedy=f'Write {name}=("NA",)')

@@ -66,7 +66,7 @@ class TableOptions:
     ] = None
     drop: Annotated[tuple[str, ...], Field(description="Columns to leave out."), Flag(_COLUMNS)] = ()
     categorical: Annotated[
-        tuple[str, ...], Field(description="Columns to read as categories, whatever they look like."), Flag(_COLUMNS, name="category")
+        tuple[str, ...], Field(description="Columns to read as categories, whatever they look like."), Flag(_COLUMNS)
     ] = ()
     na_values: Annotated[
         tuple[str, ...], Field(description="Values to treat as missing, besides the empty cell."), Flag(_READING, example="NA")
@@ -94,27 +94,27 @@ class TableOptions:
                 raise ConfigError("a weight for a column that is no target", where=where, found=repr(name), remedy=remedy)
         self._check_roles(where)
         if self.test_fraction is not None and not 0 <= self.test_fraction < 1:
-            raise ConfigError("a share lies from 0 up and below 1", where=f"{where}, test_share", found=self.test_fraction)
+            raise ConfigError("a share lies from 0 up and below 1", where=f"{where}, test_fraction", found=self.test_fraction)
         ways = [name for name in ("split", "time") if getattr(self, name)]
         if len(ways) > 1 or (self.split and (self.group or self.test_file)):
-            found = ", ".join(name for name in ("split", "time", "group", "test") if getattr(self, name))
+            found = ", ".join(name for name in ("split", "time", "group", "test_file") if getattr(self, name))
             raise ConfigError("rows are divided in one way", where=where, found=found, remedy="A split column needs no other way")
 
     def _check_roles(self, where: str) -> None:
         """A target is to be predicted, and nothing else."""
-        for role, names in (*((role, (getattr(self, role),)) for role in ("group", "time", "split", "unit")), ("without", self.drop)):
+        for role, names in (*((role, (getattr(self, role),)) for role in ("group", "time", "split", "id_column")), ("drop", self.drop)):
             for name in names:
                 if name in self.targets:
                     raise ConfigError("a target is nothing else", where=f"{where}, {role}", found=repr(name), remedy="Name another column")
 
     def for_file(self, file: str, words: Sequence[str]) -> TableOptions:
-        """What is to be said of another file with the same inputs and targets, all of whose rows are meant.
+        """Return the options of another file with the same inputs and targets, all of whose rows are meant.
 
         Args:
             file: Its path.
             words: Columns that held categories: they do there too, whatever they look like.
         """
-        return replace(self, file=file, test=None, group=None, time=None, split=None, without=(), categories=tuple(words))
+        return replace(self, file=file, test_file=None, group=None, time=None, split=None, drop=(), categorical=tuple(words))
 
     @property
     def reading_options(self) -> ReadingOptions:

@@ -173,7 +173,7 @@ def python_text(value: Any) -> str:  # noqa: ANN401
 
 
 def spelled(call: Call) -> str:
-    """Return a call as users spell it: `smoothed(a=0.5):cagrad(c=0.4)`.
+    """Return a call as users spell it: `smooth-weights(decay=0.5):cagrad(c=0.4)`.
 
     Args:
         call: Of a component whose class is known.
@@ -197,8 +197,8 @@ def spelled_as(name: str, options: Mapping[str, Any]) -> str:
     """Return a name with options as users spell it.
 
     Example:
-        >>> spelled_as("graph", {"edges": [["click", "buy"]]})
-        'graph(edges=[[click, buy]])'
+        >>> spelled_as("task-graph", {"edges": [["click", "buy"]]})
+        'task-graph(edges=[[click, buy]])'
     """
     given = ", ".join(f"{option}={_spelled_value(value, f'{name}, {option}')}" for option, value in options.items())
     return f"{name}({given})" if given else name

@@ -78,7 +78,7 @@ def is_import_path(text: str) -> bool:
     """Return whether a text has the form `package.module:Name`.
 
     Example:
-        >>> is_import_path("mypkg.balancers:Mine"), is_import_path("smoothed:equal")
+        >>> is_import_path("mypkg.balancers:Mine"), is_import_path("smooth-weights:equal")
         (True, False)
     """
     module, colon, name = text.partition(":")

@@ -1,4 +1,4 @@
-"""Components as users write them: `upgrad`, `cagrad(c=0.4)`, `smoothed(a=0.5):cagrad(c=0.4)`, `mypkg.mod:Mine(k=3)`, `CAGrad(c=0.4)`."""
+"""Components as users write them: `upgrad`, `cagrad(c=0.4)`, `smooth-weights(decay=0.5):cagrad(c=0.4)`, `mypkg.mod:Mine(k=3)`, `CAGrad(c=0.4)`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polytask.registry.importing import is_import_path, path_of
 from polytask.registry.registered import all_specs, class_at, load, names, specs_of
 from polytask.registry.suggestion import nearest
 
-EXAMPLE = "For example cagrad(c=0.4), or smoothed:upgrad"
+EXAMPLE = "For example cagrad(c=0.4), or smooth-weights:upgrad"
 OPENING, CLOSING, QUOTES = "([{", ")]}", "'\""
 _SEGMENT = re.compile(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NESTED = re.compile(r"(?:[A-Za-z_][\w.]*:)?[A-Z]\w*\(.*\)", re.DOTALL)
@@ -30,8 +30,8 @@ def parse_call(text: str) -> Call:
         ConfigError: It has not that form, or an option cannot be read.
 
     Example:
-        >>> parse_call("smoothed(a=0.5):cagrad(c=0.4)")
-        Call(name='smoothed', arguments=(Call(name='cagrad', arguments=(), options={'c': 0.4}),), options={'a': 0.5})
+        >>> parse_call("smooth-weights(decay=0.5):cagrad(c=0.4)")
+        Call(name='smoothed', arguments=(Call(name='cagrad', arguments=(), options={'c': 0.4}),), options={'decay': 0.5})
         >>> parse_call("mypkg.mod:Mine(widths=[8, 16])")
         Call(name='mypkg.mod:Mine', arguments=(), options={'widths': [8, 16]})
     """
@@ -54,8 +54,8 @@ def parse_balancer(text: str) -> tuple[str, dict[str, Any]]:
         ConfigError: An unknown name (the message suggests the nearest), or options that cannot be read.
 
     Example:
-        >>> parse_balancer("smoothed(a=0.5):cagrad(c=0.4, rescale=0)")
-        ('smoothed:cagrad', {'a': 0.5, 'balancer': {'c': 0.4, 'rescale': 0}})
+        >>> parse_balancer("smooth-weights(decay=0.5):cagrad(c=0.4, rescale=0)")
+        ('smooth-weights:cagrad', {'decay': 0.5, 'balancer': {'c': 0.4, 'rescale': 0}})
     """
     return _balancer(parse_call(text))
 
@@ -134,7 +134,7 @@ def chain_of(name: str) -> list[str]:
     """Return the names of wrappers and of what they wrap, of names with colons between.
 
     Example:
-        >>> chain_of("smoothed:mypkg.mod:Mine")
+        >>> chain_of("smooth-weights:mypkg.mod:Mine")
         ['smoothed', 'mypkg.mod:Mine']
     """
     return [part.strip() for part in _chain(name)]
@@ -159,7 +159,7 @@ def import_paths_in(text: str) -> tuple[str, ...]:
     """Return the import paths that a written component names; those of components that have a registry name are none.
 
     Example:
-        >>> import_paths_in("smoothed:mypkg.mod:Mine(other=mypkg.mod:Other())"), import_paths_in("cagrad(c=0.4)")
+        >>> import_paths_in("smooth-weights:mypkg.mod:Mine(other=mypkg.mod:Other())"), import_paths_in("cagrad(c=0.4)")
         (('mypkg.mod:Other', 'mypkg.mod:Mine'), ())
     """
     return paths_in(parse_call(text))
@@ -253,7 +253,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401
 
     Example:
         >>> parse_value("1e-3"), parse_value("(8, 16)"), parse_value("[low, high]"), parse_value("{a: 0.5}")
-        (0.001, (8, 16), ['low', 'high'], {'a': 0.5})
+        (0.001, (8, 16), ['low', 'high'], {'decay': 0.5})
     """
     text = text.strip()
     with contextlib.suppress(ValueError):

@@ -112,9 +112,9 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
             of another group.
 
     Example:
-        >>> found = resolve("balancer", "smoothed(a=0.5):CAGrad(c=0.4)")
+        >>> found = resolve("balancer", "smooth-weights(decay=0.5):CAGrad(c=0.4)")
         >>> found.name, found.text, found.build is not None
-        ('smoothed:cagrad', 'smoothed(a=0.5):cagrad(c=0.4)', True)
+        ('smooth-weights:cagrad', 'smooth-weights(decay=0.5):cagrad(c=0.4)', True)
     """
     if isinstance(given, Resolved):
         return given

@@ -85,7 +85,7 @@ class AffinityCallback(Callback):
         >>> tasks = (Regression(name="up"), Regression(name="down"))
         >>> observer = AffinityCallback(["up", "down"], every=1)
         >>> run = fit(MultiTaskModel(MLP((2,)), tasks), [source], callbacks=[observer], epochs=2, batch_size=16)
-        >>> run.observed["affinity"]["steps"], run.observed["affinity"]["tasks"]
+        >>> run.callback_results["affinity"]["steps"], run.callback_results["affinity"]["tasks"]
         (8, ['up', 'down'])
     """
 

@@ -341,6 +341,6 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         timeline=tuple(state.timeline),
         finished=state.finished,
         loaded_weights=matched,
-        preprocessors={name: source.coding for name, source in loop.data.training.items() if source.coding is not None},
+        preprocessors={name: source.preprocessor for name, source in loop.data.training.items() if source.preprocessor is not None},
         callback_results={name: callback.found() for name, callback in by_name(state.callbacks).items()},
     )

@@ -85,7 +85,7 @@ def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping
         folder,
         {
             "weights": run.model.state_dict(),
-            "plan": {**plan.without_initialization().to_dict(), "architecture": run.model.spelled},
+            "plan": {**plan.without_initialization().to_dict(), "architecture": run.model.architecture_spec},
             "tasks": [task.to_dict() for task in run.tasks],
             "normalizations": {name: normalization.to_dict() for name, normalization in run.normalizations.items()},
             "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},

@@ -123,7 +123,7 @@ def verdict(
         >>> rows = [("single", s, "t", u, u % 2, 0) for s in range(5) for u in range(40)]
         >>> rows += [("equal", s, "t", u, u % 2, u % 2) for s in range(5) for u in range(40)]
         >>> frame = pd.DataFrame(rows, columns=["arm", "seed", "task", "unit", "target", "prediction"])
-        >>> verdict(frame).tasks["t"].arms["equal"].word
+        >>> verdict(frame).tasks["t"].arms["equal"].claim
         'helps'
     """
     predictions = read_predictions(frame, kinds, classes, resampled=train_units is not None)

@@ -106,7 +106,7 @@ def decide(family: Sequence[DifferenceEstimate], margins: Sequence[float], level
     Example:
         >>> from polytask.verdicts.crossed_anova import cross
         >>> same, better = cross([[0.0, 0.0], [0.0, 0.0]]), cross([[0.5, 0.5], [0.5, 0.5]])
-        >>> [decision.word for decision in decide([same, better], [0.01, 0.01])]
+        >>> [decision.claim for decision in decide([same, better], [0.01, 0.01])]
         ['same', 'helps']
     """
     tasks = len(family)

@@ -43,7 +43,7 @@ def opposed(rows: int = 80) -> Source:
 def test_all_layers_of_one_s_own_are_separate_networks(encoder: str) -> None:
     """To round-off, in features and in gradients."""
     paths = ", ".join(parametrized_layers(ENCODERS[encoder]()))
-    own, separate = network(ENCODERS[encoder](), f"layers(own=[{paths}])").eval(), network(ENCODERS[encoder](), "separate").eval()
+    own, separate = network(ENCODERS[encoder](), f"task-layers(paths=[{paths}])").eval(), network(ENCODERS[encoder](), "separate").eval()
     x = own.architecture.example
     assert all(torch.equal(own(x)[task], separate(x)[task]) for task in ("a", "b"))
     assert own.shared_parameters() == {}
@@ -57,14 +57,14 @@ def test_all_layers_of_one_s_own_are_separate_networks(encoder: str) -> None:
 @every
 def test_an_own_layer_belongs_to_one_task_and_the_rest_to_all(encoder: str) -> None:
     last = list(parametrized_layers(ENCODERS[encoder]()))[-1]
-    sharing = cast("TaskLayers", network(ENCODERS[encoder](), f"layers(own=[{last}])").architecture)
+    sharing = cast("TaskLayers", network(ENCODERS[encoder](), f"task-layers(paths=[{last}])").architecture)
     for name, _ in sharing.named_parameters():
         inside = name.startswith(f"encoder.{last}.")
         assert sharing.tasks_reaching(name) == (("b",) if name.startswith("copies") else ("a",) if inside else ("a", "b"))
 
 
 def test_statistics_of_a_split_normalization_are_each_task_s_own() -> None:
-    model = network(ENCODERS["resnet"](), "layers(own=[first.0, first.1])")
+    model = network(ENCODERS["resnet"](), "task-layers(paths=[first.0, first.1])")
     model.train()(torch.randn(6, 1, 8, 8))
     sharing = cast("TaskLayers", model.architecture)
     with torch.no_grad():
@@ -77,9 +77,9 @@ def test_statistics_of_a_split_normalization_are_each_task_s_own() -> None:
 @pytest.mark.parametrize(
     ("spelled", "text"),
     [
-        ("layers(own=[layers.0.1])", "no such layer.*Did you mean"),
-        ("recon(severity=0.1)", "a cosine from -1 to 0"),
-        ("recon(share=0)", "a share above 0"),
+        ("task-layers(paths=[layers.0.1])", "no such layer.*Did you mean"),
+        ("recon(conflict_threshold=0.1)", "a cosine from -1 to 0"),
+        ("recon(split_fraction=0)", "a share above 0"),
         ("recon(epochs=0)", "at least one epoch"),
     ],
 )
@@ -95,7 +95,10 @@ def test_a_single_layer_leaves_nothing_to_choose() -> None:
 
 def test_scores_are_those_of_a_slow_count() -> None:
     """One epoch of plain SGD, gradients per task and layer by autograd, on the batches that the loop draws."""
-    model, seen = network(MLP((4,), hidden=(8, 6)), "recon(severity=-0.3, share=1.0)"), network(MLP((4,), hidden=(8, 6)), "hard")
+    model, seen = (
+        network(MLP((4,), hidden=(8, 6)), "recon(conflict_threshold=-0.3, split_fraction=1.0)"),
+        network(MLP((4,), hidden=(8, 6)), "hard"),
+    )
     run = fit(model, [opposed()], optimizer="SGD", lr=0.05, **QUICK)
     scores = cast("Recon", run.model.architecture).scores
     counted = slow_count(seen, conflict_threshold=-0.3, lr=0.05)
@@ -131,16 +134,16 @@ def slow_count(model: MultiTaskModel, conflict_threshold: float, lr: float) -> d
 
 def test_the_second_phase_begins_where_the_first_did() -> None:
     """The first phase leaves no trace in the numbers: the network is that which has these layers from the beginning."""
-    run = fit(network(MLP((4,), hidden=(8, 6)), "recon(severity=0.0)"), [opposed()], **QUICK)
+    run = fit(network(MLP((4,), hidden=(8, 6)), "recon(conflict_threshold=0.0)"), [opposed()], **QUICK)
     own = cast("Recon", run.model.architecture).own
     assert own
-    assert run.model.spelled == f"recon(own=[{', '.join(own)}])"
-    again = fit(network(MLP((4,), hidden=(8, 6)), run.model.spelled), [opposed()], **QUICK)
+    assert run.model.architecture_spec == f"recon(chosen_layers=[{', '.join(own)}])"
+    again = fit(network(MLP((4,), hidden=(8, 6)), run.model.architecture_spec), [opposed()], **QUICK)
     assert all(torch.equal(a, b) for a, b in zip(run.model.state_dict().values(), again.model.state_dict().values(), strict=True))
 
 
 def test_a_trained_network_has_its_layers_when_it_is_loaded(tmp_path: Path) -> None:
-    plan = NetworkPlan("mlp", (4,), {"hidden": (8, 6)}, architecture="recon(severity=0.0)", hidden=(3,))
+    plan = NetworkPlan("mlp", (4,), {"hidden": (8, 6)}, architecture="recon(conflict_threshold=0.0)", hidden=(3,))
     run = fit(plan.build(TASKS, 1), [opposed()], **QUICK)
     save_network(tmp_path / "network", plan, run, {})
     loaded = load_network(tmp_path / "network")
@@ -154,18 +157,18 @@ def test_an_interrupted_run_keeps_its_choice(tmp_path: Path, monkeypatch: pytest
             raise KeyboardInterrupt
 
     choices = QUICK | {"checkpoint_seconds": 0}
-    spelled = "recon(severity=0.0)"
+    spelled = "recon(conflict_threshold=0.0)"
     whole = fit(network(MLP((4,), hidden=(8, 6)), spelled), [opposed()], **choices)
     with pytest.raises(KeyboardInterrupt):
         fit(network(MLP((4,), hidden=(8, 6)), spelled), [opposed()], checkpoint=tmp_path / "state", progress=stopped, **choices)
     monkeypatch.setattr("polytask.training.optimization.layer_conflicts.layer_conflict_rates", lambda *_: pytest.fail("chosen twice"))
     again = fit(network(MLP((4,), hidden=(8, 6)), spelled), [opposed()], checkpoint=tmp_path / "state", **choices)
-    assert whole.model.spelled == again.model.spelled
+    assert whole.model.architecture_spec == again.model.architecture_spec
     assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True))
 
 
 def test_agreeing_tasks_split_nothing() -> None:
     source = opposed()
     agreeing = Source("table", source.inputs, {"a": source.labels["a"], "b": source.labels["a"]})
-    model = network(MLP((4,), hidden=(8, 6)), "recon(severity=-0.99)")
+    model = network(MLP((4,), hidden=(8, 6)), "recon(conflict_threshold=-0.99)")
     assert cast("Recon", fit(model, [agreeing], **QUICK).model.architecture).own == ()

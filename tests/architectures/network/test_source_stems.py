@@ -40,7 +40,7 @@ def sources(rows: int = 40) -> list[Source]:
     columns = TablePreprocessor.fit(table)
     return [
         Source("pictures", images, {"light": light, "dark": dark}),
-        Source("people", columns.encode(table), {"size": table["age"].to_numpy() * 2 + 1}, coding=columns),
+        Source("people", columns.encode(table), {"size": table["age"].to_numpy() * 2 + 1}, preprocessor=columns),
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_study_of_pictures_texts_and_tables(tmp_path: Path) -> None:
     texts = [" ".join(random.choice(["good", "bad", "old", "new"], 4)) for _ in range(40)]
     words = WordTokenizer.fit(texts)
     good = np.array(["yes" if text.count("good") > text.count("bad") else "no" for text in texts])
-    everything = [*sources(), Source("notes", words.encode(texts), {"praise": good}, coding=words)]
+    everything = [*sources(), Source("notes", words.encode(texts), {"praise": good}, preprocessor=words)]
     tasks = (*TASKS, Binary(name="praise", classes=("no", "yes")))
     options: dict[str, Any] = {"epochs": 1, "batch_size": 30, "threads": 1, "precision": "float32"}
     study = Study(everything, tasks, test=lambda: tuple(everything), arms=("single", "equal"), seeds=2, training=options, workers=1)

@@ -20,7 +20,7 @@ from polytask.tasks import Binary, Multiclass, Regression, Tagging, Task
 
 TASKS: tuple[Task, ...] = (Binary(name="click"), Binary(name="buy"), Regression(name="spent"))
 NAMES = ("click", "buy", "spent")
-EDGES = "graph(edges=[[click, buy], [buy, spent], [click, spent]])"
+EDGES = "task-graph(edges=[[click, buy], [buy, spent], [click, spent]])"
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 20, "threads": 1, "precision": "float32", "patience": None}
 
 
@@ -46,7 +46,7 @@ def test_an_edge_is_the_hidden_state_beside_the_features() -> None:
 
 
 def test_without_hidden_layers_features_go_on() -> None:
-    model = network("graph(edges=[[click, buy]])", hidden=())
+    model = network("task-graph(edges=[[click, buy]])", hidden=())
     assert model.head("buy")[0].in_features == 12  # type: ignore[index, union-attr]
     assert model(torch.zeros(2, 4))["buy"].shape == (2, 1)
 
@@ -95,11 +95,11 @@ def test_methods_of_representations_are_told_that_heads_are_shared() -> None:
 @pytest.mark.parametrize(
     ("spelled", "text"),
     [
-        ("graph(edges=[[click, sell]])", "there is no such task"),
-        ("graph(edges=[[click, buy], [buy, click]])", "go round in a circle"),
-        ("graph(edges=[[click, click]])", "go round in a circle"),
-        ("graph(edges=[click])", "an edge is a pair"),
-        ("graph(edges=[[click, buy, spent]])", "an edge is a pair"),
+        ("task-graph(edges=[[click, sell]])", "there is no such task"),
+        ("task-graph(edges=[[click, buy], [buy, click]])", "go round in a circle"),
+        ("task-graph(edges=[[click, click]])", "go round in a circle"),
+        ("task-graph(edges=[click])", "an edge is a pair"),
+        ("task-graph(edges=[[click, buy, spent]])", "an edge is a pair"),
         ("esmm(chain=[click, sell])", "there is no such task"),
         ("esmm(chain=[click, click])", "stands in a chain once"),
         ("esmm(chain=[click, spent])", "a chain is of binary tasks.*regression"),
@@ -116,13 +116,13 @@ def test_what_cannot_be_is_one_line(spelled: str, text: str) -> None:
 def test_of_a_sentence_and_its_words() -> None:
     tasks = (Multiclass(name="intent", classes=("a", "b")), Tagging(name="slots", classes=("O", "B-x")))
     text = TextEncoder((5,), words=9, embedding=4, width=4)
-    model = MultiTaskModel(text, tasks, architecture="graph(edges=[[intent, slots]])", hidden=(3,))
+    model = MultiTaskModel(text, tasks, architecture="task-graph(edges=[[intent, slots]])", hidden=(3,))
     assert {task: tuple(y.shape) for task, y in model(torch.ones(2, 5, dtype=torch.int64)).items()} == {
         "intent": (2, 2),
         "slots": (2, 5, 2),
     }
     with pytest.raises(ConfigError, match="tokens cannot feed"):
-        MultiTaskModel(text, tasks, architecture="graph(edges=[[slots, intent]])", hidden=(3,))
+        MultiTaskModel(text, tasks, architecture="task-graph(edges=[[slots, intent]])", hidden=(3,))
 
 
 def test_an_esmm_chain_is_the_product_of_its_heads() -> None:
@@ -199,7 +199,9 @@ def test_conditional_labels_there_and_back() -> None:
         conditional_labels(bought[:2], clicked)
 
 
-@pytest.mark.parametrize("spelled", ["mtan", "adapters", "mmoe", "ple", "lora", "film", "aitm", "layers(own=[layers.1.0])", "separate"])
+@pytest.mark.parametrize(
+    "spelled", ["mtan", "adapters", "mmoe", "ple", "lora", "film", "aitm", "task-layers(paths=[layers.1.0])", "separate"]
+)
 def test_what_lies_below_representations_and_is_one_task_s_own_is_trained(spelled: str) -> None:
     """Masks, gates, adapters: through the representations they get the plain gradient of their task."""
     model = network(spelled).eval()
@@ -216,12 +218,12 @@ def test_what_lies_below_representations_and_is_one_task_s_own_is_trained(spelle
 @pytest.mark.parametrize(
     ("spelled", "left"),
     [
-        ("graph(edges=[[a, b], [b, c]])", "graph(edges=[['b', 'c']])"),
+        ("task-graph(edges=[[a, b], [b, c]])", "task-graph(edges=[['b', 'c']])"),
         ("esmm(chain=[a, b, c])", "esmm(chain=['b', 'c'])"),
         ("aitm(chain=[a, c])", "aitm(chain=['c'])"),
         ("esmm", "esmm"),
         ("mmoe(experts=3)", "mmoe(experts=3)"),
-        ("graph(edges=[[b, c]])", "graph(edges=[[b, c]])"),
+        ("task-graph(edges=[[b, c]])", "task-graph(edges=[[b, c]])"),
     ],
 )
 def test_a_network_without_a_task_has_no_edges_to_it(spelled: str, left: str) -> None:
@@ -230,7 +232,7 @@ def test_a_network_without_a_task_has_no_edges_to_it(spelled: str, left: str) ->
     plan.build([Binary(name="b"), Binary(name="c")], seed=0)
 
 
-@pytest.mark.parametrize("spelled", ["graph(edges=[[a, b]])", "esmm(chain=[a, b])", "aitm(chain=[a, b])"])
+@pytest.mark.parametrize("spelled", ["task-graph(edges=[[a, b]])", "esmm(chain=[a, b])", "aitm(chain=[a, b])"])
 def test_studies_compare_graphs_with_single_tasks(spelled: str) -> None:
     x = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
     labels = {"a": (x[:, 0] > 0).astype(int), "b": ((x[:, 0] > 0) & (x[:, 1] > 0)).astype(int)}

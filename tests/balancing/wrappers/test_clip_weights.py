@@ -63,10 +63,10 @@ def test_the_state_is_that_of_the_balancer_inside() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(2.0, 1.0), (float("nan"), 1.0), (float("inf"), float("inf"))])
 def test_bounds_that_cannot_be(low: float, high: float) -> None:
-    with pytest.raises(ConfigError, match="clipped"):
+    with pytest.raises(ConfigError, match="clip-weights"):
         ClipWeights(Equal(), low, high)
 
 
 def test_a_direction_is_refused(unit: Callable[[], Balancer], step: Callable[..., MatrixStatistic]) -> None:
-    with pytest.raises(ConfigError, match="clipped: this wrapper"):
+    with pytest.raises(ConfigError, match="clip-weights: this wrapper"):
         ClipWeights(unit()).weigh(step(0))

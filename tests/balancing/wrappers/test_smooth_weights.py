@@ -112,11 +112,11 @@ def test_what_it_gave_away_may_be_changed(inverse: Make, step: Step) -> None:
 
 
 def test_a_direction_is_refused(unit: Make, step: Step) -> None:
-    with pytest.raises(ConfigError, match="smoothed: this wrapper is for balancers that give weights"):
+    with pytest.raises(ConfigError, match="smooth-weights: this wrapper is for balancers that give weights"):
         SmoothWeights(unit()).weigh(step(0))
 
 
 @pytest.mark.parametrize("a", [-0.1, 1.0, float("nan")])
 def test_a_share_that_cannot_be(a: float) -> None:
-    with pytest.raises(ConfigError, match="smoothed, a"):
+    with pytest.raises(ConfigError, match="smooth-weights, decay"):
         SmoothWeights(Equal(), a)

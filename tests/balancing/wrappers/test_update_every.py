@@ -124,10 +124,10 @@ def test_before_its_first_step_it_survives_the_disk_too(inverse: Make, step: Ste
 
 
 def test_a_direction_is_refused(unit: Make, step: Step) -> None:
-    with pytest.raises(ConfigError, match="refreshed: this wrapper"):
+    with pytest.raises(ConfigError, match="update-every: this wrapper"):
         UpdateEvery(unit()).weigh(step(0))
 
 
 def test_less_than_every_step_cannot_be() -> None:
-    with pytest.raises(ConfigError, match="refreshed, every"):
+    with pytest.raises(ConfigError, match="update-every, steps"):
         UpdateEvery(Equal(), 0)

@@ -53,7 +53,7 @@ def test_a_number_is_no_text() -> None:
 
 def test_columns_are_found_by_name_whatever_their_order() -> None:
     columns = TablePreprocessor.fit(TABLE)
-    assert columns.facts() == {"cardinalities": (0, 3, 0), "gaps": (True, True, False)}
+    assert columns.input_spec() == {"cardinalities": (0, 3, 0), "gaps": (True, True, False)}
     again = columns.encode(TABLE.iloc[:, ::-1].assign(more=1))
     assert np.array_equal(again, columns.encode(TABLE), equal_nan=True)
     assert columns.encode(TABLE)[:, 1].tolist() == [2.0, 1.0, 0.0]
@@ -82,13 +82,13 @@ def test_a_table_that_does_not_fit_is_one_line(table: pd.DataFrame, text: str) -
 
 def test_numbers_are_normalized_and_codes_are_not() -> None:
     columns = TablePreprocessor.fit(TABLE)
-    source = Source("table", columns.encode(TABLE), {}, coding=columns)
+    source = Source("table", columns.encode(TABLE), {}, preprocessor=columns)
     normalization = Normalization.of(source)
     inputs = normalization(torch.from_numpy(source.inputs))
     assert inputs[:, 1].tolist() == [2.0, 1.0, 0.0]
     assert inputs[[0, 2], 0].tolist() == pytest.approx([1.0, -1.0])
     assert torch.isnan(inputs[1, 0])
-    text = Source("text", np.array([[2, 0]]), {}, coding=WordTokenizer(("a",)))
+    text = Source("text", np.array([[2, 0]]), {}, preprocessor=WordTokenizer(("a",)))
     assert Normalization.of(text)(torch.from_numpy(text.inputs)).dtype == torch.int64
 
 

@@ -102,17 +102,17 @@ CELLS = (
         "t.csv, row 2, column 'b'",
         "no number",
         "found 'x'",
-        "missing=('x',)",
-        "categories=('b',)",
+        "na_values=('x',)",
+        "categorical=('b',)",
     ),
-    csv("NA is a text", b"a,b\n1,2\nNA,3\n4,5\n", "row 2, column 'a'", "found 'NA'", "missing=('NA',)"),
-    csv("None is a text", b"a,b\n1,2\nNone,3\n4,5\n", "row 2, column 'a'", "missing=('None',)"),
-    csv("null is a text", b"a,b\n1,2\nnull,3\n4,5\n", "row 2, column 'a'", "missing=('null',)"),
-    csv("NaN is a text", b"a,b\n1,2\nNaN,3\n4,5\n", "row 2, column 'a'", "missing=('NaN',)"),
-    csv("a question mark is a text", b"a,b\n?,2\n1,3\n4,5\n", "row 1, column 'a'", "missing=('?',)"),
+    csv("NA is a text", b"a,b\n1,2\nNA,3\n4,5\n", "row 2, column 'a'", "found 'NA'", "na_values=('NA',)"),
+    csv("None is a text", b"a,b\n1,2\nNone,3\n4,5\n", "row 2, column 'a'", "na_values=('None',)"),
+    csv("null is a text", b"a,b\n1,2\nnull,3\n4,5\n", "row 2, column 'a'", "na_values=('null',)"),
+    csv("NaN is a text", b"a,b\n1,2\nNaN,3\n4,5\n", "row 2, column 'a'", "na_values=('NaN',)"),
+    csv("a question mark is a text", b"a,b\n?,2\n1,3\n4,5\n", "row 1, column 'a'", "na_values=('?',)"),
     csv("a blank is a text", b"a,b\n 1,2\n ,3\n4,5\n", "row 2, column 'a'", "no number", "found ' '"),
     csv("exactly half are numbers", b"a\n1\nx\n2\ny\n", "row 2, column 'a'", "found 'x'"),
-    csv("another text is missing", b"a,b\n1,2\n?,3\nNA,5\n4,5\n", "row 3", "found 'NA'", missing=("?",)),
+    csv("another text is missing", b"a,b\n1,2\n?,3\nNA,5\n4,5\n", "row 3", "found 'NA'", na_values=("?",)),
     csv("a hexadecimal number", b"a\n1\n2\n0x1F\n", "row 3, column 'a'", "no number", "0x1F"),
     csv("Arabic digits", "a\n1\n2\n٣\n".encode(), "row 3, column 'a'", "found '٣'"),
     csv("two dots", b"a\n1\n2\n1.2.3\n", "row 3", "found '1.2.3'"),
@@ -126,7 +126,7 @@ CELLS = (
         "separators",
         "found '1,000'",
         "plainly",
-        "categories=('a',)",
+        "categorical=('a',)",
     ),
     csv("one number with a comma", b'a\n1\n2\n"3,000"\n', "row 3", "separators", "found '3,000'"),
     csv("a decimal comma", b"a;b\n1;1,5\n2;2,25\n", "row 1, column 'b'", "separators", "found '1,5'", delimiter=";"),
@@ -151,11 +151,11 @@ CELLS = (
         "row 2, column 'b'",
         "too long",
         "101 bytes",
-        "longest_field",
-        longest_field=100,
+        "max_field_bytes",
+        max_field_bytes=100,
     ),
-    csv("a long text is shown short", b"a\n1\n2\n" + LONG + b"\n", "row 3", "x" * 39 + "…'", "missing=(that text,)"),
-    csv("control characters are not shown", b"a\n1\n2\n\x1b[31mred\x07\n", "row 3", "found '[31mred'", "missing=(that text,)"),
+    csv("a long text is shown short", b"a\n1\n2\n" + LONG + b"\n", "row 3", "x" * 39 + "…'", "na_values=(that text,)"),
+    csv("control characters are not shown", b"a\n1\n2\n\x1b[31mred\x07\n", "row 3", "found '[31mred'", "na_values=(that text,)"),
     csv("far down", b"a,b\n" + MANY + b"1,x\n" + MANY, "row 30001, column 'b'", "found 'x'"),
     csv("in the next block", b"a,b\n" + b"1,2\n" * 1_500_000 + b"1,x\n", "row 1500001, column 'b'", "found 'x'"),
 )
@@ -183,14 +183,14 @@ ROWS = (
     csv("UTF-16 without saying so", "a,b\n1,2\n".encode("utf-16"), "header", "no utf-8 text", "0xFF"),
     csv("UTF-16 without a mark", "a,b\n1,2\n".encode("utf-16-le"), "NUL byte", "encoding"),
     csv("ASCII asked for", "a,b\n1,é\n".encode(), "row 1", "no ascii text", encoding="ascii"),
-    csv("too many bytes", b"a,b\n" + MANY, "larger than is allowed", "1000 bytes", "most_bytes", most_bytes=1_000),
+    csv("too many bytes", b"a,b\n" + MANY, "larger than is allowed", "1000 bytes", "max_bytes", max_bytes=1_000),
     csv(
         "a bomb",
         gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000),
         "larger than is allowed",
-        "most_bytes",
+        "max_bytes",
         file="t.csv.gz",
-        most_bytes=100_000,
+        max_bytes=100_000,
     ),
     csv("gzip that is cut off", gzip.compress(b"a,b\n" + MANY)[:-20], "t.csv.gz", "damaged gzip", file="t.csv.gz"),
     csv("gzip with another byte", gzip.compress(b"a,b\n1,2\n")[:-8] + b"\0" * 8, "damaged gzip", "again", file="t.csv.gz"),
@@ -219,7 +219,7 @@ HEADERS = (
     csv("bars", b"a|b\n1|2\n", "another delimiter", "delimiter='|'"),
     csv("commas in a .tsv file", b"a,b\n1,2\n", "another delimiter", "delimiter=','", file="t.tsv"),
     csv(
-        "too many columns", b",".join(b"%d" % n for n in range(11)) + b"\n", "too many columns", "found 11", "most_columns", most_columns=10
+        "too many columns", b",".join(b"%d" % n for n in range(11)) + b"\n", "too many columns", "found 11", "max_columns", max_columns=10
     ),
     csv("an open quote in the header", b'a,"b\n1,2\n', "header", "not closed"),
     csv("a first line of megabytes", b"a" * 5_000_000, "header", "does not end"),
@@ -239,16 +239,18 @@ WRONG_FILES = (
 )
 
 OPTIONS = (
-    csv("categories of no column", b"age,town\n1,2\n", "categories='tonw'", "Did you mean 'town'", error=ConfigError, categories=("tonw",)),
-    csv("missing is a text", b"a\n1\n", "missing", "tuple", error=ConfigError, missing="NA"),
-    csv("categories are a list", b"a\n1\n", "categories", "tuple", error=ConfigError, categories=["a"]),
+    csv(
+        "categories of no column", b"age,town\n1,2\n", "categorical='tonw'", "Did you mean 'town'", error=ConfigError, categorical=("tonw",)
+    ),
+    csv("missing is a text", b"a\n1\n", "missing", "tuple", error=ConfigError, na_values="NA"),
+    csv("categories are a list", b"a\n1\n", "categories", "tuple", error=ConfigError, categorical=["a"]),
     csv("a delimiter of two", b"a\n1\n", "delimiter", "'::'", error=ConfigError, delimiter="::"),
     csv("a delimiter that is a quote", b"a\n1\n", "delimiter", error=ConfigError, delimiter='"'),
     csv("a delimiter that is in numbers", b"a\n1\n", "delimiter", error=ConfigError, delimiter="."),
     csv("no such encoding", b"a\n1\n", "encoding", "'utf-9'", error=ConfigError, encoding="utf-9"),
     csv("an encoding of bytes", b"a\n1\n", "encoding", "'zlib'", error=ConfigError, encoding="zlib"),
-    csv("no bytes at most", b"a\n1\n", "most_bytes", "positive", error=ConfigError, most_bytes=0),
-    csv("half a column at most", b"a\n1\n", "most_columns", "positive", error=ConfigError, most_columns=0.5),
+    csv("no bytes at most", b"a\n1\n", "max_bytes", "positive", error=ConfigError, max_bytes=0),
+    csv("half a column at most", b"a\n1\n", "max_columns", "positive", error=ConfigError, max_columns=0.5),
 )
 
 PARQUET = (
@@ -270,9 +272,11 @@ PARQUET = (
     stored_parquet("no rows", columns(a=pa.array([], pa.int64())), "without rows"),
     stored_parquet("infinity", columns(a=[1.0, 2.0], b=[1.0, float("inf")]), "row 2, column 'b'", "infinite"),
     stored_parquet("infinity in the next batch", columns(b=[1.0] * 70_000 + [float("-inf")]), "row 70001, column 'b'", "infinite"),
-    stored_parquet("too many columns", columns(a=[1], b=[2], c=[3]), "too many columns", "found 3", most_columns=2),
-    stored_parquet("a cell that is too long", columns(a=["x", "y" * 101]), "row 2, column 'a'", "too long", "101 bytes", longest_field=100),
-    stored_parquet("too large", columns(a=[0] * 1_000_000), "larger than is allowed", "8000000 bytes", most_bytes=1_000_000),
+    stored_parquet("too many columns", columns(a=[1], b=[2], c=[3]), "too many columns", "found 3", max_columns=2),
+    stored_parquet(
+        "a cell that is too long", columns(a=["x", "y" * 101]), "row 2, column 'a'", "too long", "101 bytes", max_field_bytes=100
+    ),
+    stored_parquet("too large", columns(a=[0] * 1_000_000), "larger than is allowed", "8000000 bytes", max_bytes=1_000_000),
 )
 
 FILES = (*CELLS, *ROWS, *HEADERS, *WRONG_FILES, *OPTIONS, *PARQUET)

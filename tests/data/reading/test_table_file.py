@@ -88,7 +88,7 @@ def test_what_a_column_is(name: str) -> None:
     else:
         assert str(column.dtype) == dtype
     assert listed(column) == ([None if value is None else pd.Timestamp(value) for value in values] if kind == "date" else values)
-    forced = open_table(path, ReadingOptions(categories=("a",)))
+    forced = open_table(path, ReadingOptions(categorical=("a",)))
     assert dict(forced.kinds) == {"a": "category"}
     assert listed(forced.read()["a"]) == [row[0] if row and row[0] else None for row in csv.reader(io.StringIO(cells))]
 
@@ -106,7 +106,7 @@ def test_what_is_read_otherwise_than_it_seems_is_warned_of() -> None:
 
 
 def test_texts_that_mean_no_value() -> None:
-    frame = read("a,b,c,d\n1,NA,NA,2024-01-01\n?,x,true,NA\n3,y,false,?\n", missing=("NA", "?"))
+    frame = read("a,b,c,d\n1,NA,NA,2024-01-01\n?,x,true,NA\n3,y,false,?\n", na_values=("NA", "?"))
     assert listed(frame["a"]) == [1.0, None, 3.0]
     assert listed(frame["b"]) == [None, "x", "y"]
     assert listed(frame["c"]) == [None, True, False]
@@ -114,7 +114,7 @@ def test_texts_that_mean_no_value() -> None:
 
 
 def test_blanks_around_hide_no_missing_value() -> None:
-    frame = read("a,b,c,d\n -999,NA ,1,NA\n5,x,\tNA,NA\n6, y,2.5,NA\n", missing=("NA", "-999"))
+    frame = read("a,b,c,d\n -999,NA ,1,NA\n5,x,\tNA,NA\n6, y,2.5,NA\n", na_values=("NA", "-999"))
     assert {name: listed(frame[name]) for name in frame} == {
         "a": [None, 5.0, 6.0],
         "b": [None, "x", " y"],
@@ -219,7 +219,7 @@ def test_what_is_written_is_read(drawn: tuple[pd.DataFrame, dict[str, str]], end
             frame.to_parquet(path)
         else:
             frame.to_csv(path, index=False, lineterminator=ending, sep="\t" if "tsv" in file else ",")
-        table = open_table(path, ReadingOptions(categories=tuple(name for name, kind in kinds.items() if kind == "category")))
+        table = open_table(path, ReadingOptions(categorical=tuple(name for name, kind in kinds.items() if kind == "category")))
         assert dict(table.kinds) == {name: {"integer": "number", "float": "number"}.get(kind, kind) for name, kind in kinds.items()}
         assert table.rows == len(frame)
         assert_frame_equal(table.read(), frame)
@@ -313,7 +313,7 @@ def test_types_of_parquet(tmp_path: Path) -> None:
     }
     path = tmp_path / "t.parquet"
     parquet.write_table(pa.table({name: array for name, (array, _, _) in table.items()}), path)
-    read = open_table(path, ReadingOptions(missing=("NA",), categories=("forced",)))
+    read = open_table(path, ReadingOptions(na_values=("NA",), categorical=("forced",)))
     assert dict(read.kinds) == {name: kind for name, (_, kind, _) in table.items()}
     frame = read.read()
     assert {name: listed(frame[name]) for name in frame} == {name: values for name, (_, _, values) in table.items()}
@@ -381,7 +381,7 @@ def test_what_is_accepted_is_cut_as_the_standard_library_cuts_it(body: bytes, he
     names = tuple(header.strip().split(","))
     path = written(header.encode() + body)
     try:
-        frame = read_table(path, ReadingOptions(categories=names))
+        frame = read_table(path, ReadingOptions(categorical=names))
     except PolytaskError as error:
         assert len(lines_of(error)) == 1
         return

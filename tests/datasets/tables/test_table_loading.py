@@ -39,7 +39,7 @@ def sales(rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
         {
             "row": [f"r{number}" for number in range(rows)],
             "customer": random.integers(0, rows // 4, rows),
-            "day": (pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 60, rows), unit="D")).strftime("%Y-%m-%d"),
+            "day": (pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 60, rows), id_column="D")).strftime("%Y-%m-%d"),
             "age": age,
             "town": random.choice(["Oslo", "Rome", "Bern"], rows),
             "value": (age + random.normal(size=rows)).round(3),
@@ -85,7 +85,7 @@ INFERRED: dict[str, tuple[list[Any], str | None, str]] = {
     "true and false": ([True, False], None, "binary"),
     "pandas' true and false": ([True, None], "boolean", "binary"),
     "three words": (["a", "b", "c"], "string", "multiclass"),
-    "categories": (["a", "b", "c"], "category", "multiclass"),
+    "categorical": (["a", "b", "c"], "category", "multiclass"),
     "few whole numbers": ([1, 2, 3, 4, 5] * 20, None, "multiclass"),
     "the same beside gaps": ([1, 2, 3, 4, 5] * 20 + [None], "Int64", "multiclass"),
     "whole numbers that are many for so few rows": ([1, 2, 3, 4, 5] * 19, None, "regression"),
@@ -201,9 +201,9 @@ def test_a_frame_is_a_source_of_all_its_rows() -> None:
         table, {"churn": None, "value": "quantile"}, weights={"churn": 2}, drop=["customer"], categorical=["age"]
     )
     assert (len(source), source.units[0]) == (ROWS, "r0")
-    assert isinstance(source.coding, TablePreprocessor)
-    assert source.coding.names == ("day", "age", "town", "plan")
-    assert isinstance(source.coding.columns[1], CategoricalColumn)
+    assert isinstance(source.preprocessor, TablePreprocessor)
+    assert source.preprocessor.names == ("day", "age", "town", "plan")
+    assert isinstance(source.preprocessor.columns[1], CategoricalColumn)
     assert [(task.kind, task.weight) for task in tasks] == [("binary", 2), ("quantile", 1.0)]
     assert np.array_equal(pd.isna(source.labels["churn"]), table["churn"].isna())
 
@@ -214,18 +214,18 @@ def test_a_frame_has_times_with_events_and_sets_of_labels() -> None:
     source, tasks = source_from_table(table, {"months": "survival(event=left, intervals=3)", "tags": None}, drop=["row", "day", "customer"])
     assert [task.kind for task in tasks] == ["survival", "multilabel"]
     assert source.labels["months"][:4].tolist() == [1, -2, 3, -4]
-    assert isinstance(source.coding, TablePreprocessor)
-    assert "left" not in source.coding.names
+    assert isinstance(source.preprocessor, TablePreprocessor)
+    assert "left" not in source.preprocessor.names
 
 
 @pytest.mark.parametrize(
     ("targets", "options", "text"),
     [
         (["chrun"], {}, "Did you mean 'churn'"),
-        (["churn"], {"without": ["tonw"]}, "Did you mean 'town'"),
-        (["churn"], {"categories": ["tonw"]}, "Did you mean 'town'"),
+        (["churn"], {"drop": ["tonw"]}, "Did you mean 'town'"),
+        (["churn"], {"categorical": ["tonw"]}, "Did you mean 'town'"),
         (["churn"], {"weights": {"value": 2}}, "a weight for a target that does not exist"),
-        (["day", "churn"], {"without": [name for name in sales() if name not in ("day", "churn")]}, "at least one column"),
+        (["day", "churn"], {"drop": [name for name in sales() if name not in ("day", "churn")]}, "at least one column"),
     ],
 )
 def test_columns_that_are_not_there_are_one_line(targets: list[str], options: dict[str, Any], text: str) -> None:
@@ -280,7 +280,7 @@ def test_rows_are_drawn_by_lot_and_in_proportion(write: Write) -> None:
     shares = table["plan"].iloc[[unit - 1 for unit in test]].value_counts() - 0.2 * table["plan"].value_counts()
     assert shares.abs().max() <= 2
     assert units(load(write(table), ["churn", "plan"])) == (training, validation, test)
-    assert len(units(load(write(table), ["churn", "plan"], test_share=0.5))[2]) == 100
+    assert len(units(load(write(table), ["churn", "plan"], test_fraction=0.5))[2]) == 100
 
 
 def test_another_seed_draws_other_rows(write: Write) -> None:
@@ -304,7 +304,7 @@ def test_groups_are_never_torn(write: Write) -> None:
     parts = [{table["customer"].iloc[unit - 1] for unit in part} for part in units(loaded)]
     assert all(parts)
     assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
-    assert "customer" not in loaded.sources[0].coding.names  # type: ignore[union-attr]
+    assert "customer" not in loaded.sources[0].preprocessor.names  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("group", [{}, {"group": "customer"}])
@@ -319,7 +319,7 @@ def test_the_latest_rows_are_held_out(write: Write, group: dict[str, str]) -> No
         assert abs(len(test) - 40) <= 5
     earliest, between, latest = ([days[unit - 1] for unit in part] for part in (training, validation, test))
     assert max(earliest) < min(between) <= max(between) < min(latest)
-    assert "day" in loaded.sources[0].coding.names, "when it is may well tell something"  # type: ignore[union-attr]
+    assert "day" in loaded.sources[0].preprocessor.names, "when it is may well tell something"  # type: ignore[union-attr]
 
 
 def test_training_keeps_no_test_rows_and_is_chosen_on_the_latest(write: Write) -> None:
@@ -346,7 +346,7 @@ def test_a_file_of_test_rows_is_checked_and_then_closed_until_the_door_opens(wri
     write(table.iloc[:30].assign(town="Lima"), "test.csv")
     (test,) = loaded.sources.open_test()
     assert len(test) == table["churn"].iloc[:30].notna().sum()
-    assert test.coding == loaded.sources[0].coding
+    assert test.preprocessor == loaded.sources[0].preprocessor
     Path(path).unlink()
     assert load(write(table), ["churn"], test=path, share=0.0), "where nothing is tested, it stays closed"
 
@@ -367,14 +367,14 @@ def test_a_file_of_test_rows_that_cannot_be_used_is_known_before_training(write:
     spoil, text = UNUSABLE[case]
     path = write(spoil(sales(seed=1)), "test.csv")
     with pytest.raises(PolytaskError, match=text) as caught:
-        load(write(sales()), ["churn", "value"], test=path, without=("row",))
+        load(write(sales()), ["churn", "value"], test=path, drop=("row",))
     assert len(str(caught.value).splitlines()) == 1
     assert "test.csv" in str(caught.value) or case == "no labels"
 
 
 def town_codes(source: Any) -> set[float]:
     place = 0
-    for column in source.coding.columns:
+    for column in source.preprocessor.columns:
         if column.name == "town":
             return set(source.inputs[:, place].tolist())
         place += len(column.cardinalities)
@@ -389,7 +389,7 @@ def test_what_only_test_rows_have_is_unknown(write: Write) -> None:
     mixed = table.assign(part=parts, town=table["town"].where(parts == "train", "Lima").astype("category"))
     mixed.to_parquet(Path(test).with_name("mixed.parquet"))
     for loaded in (
-        load(write(table), ["plan"], test=test),
+        load(write(table), ["plan"], test_file=test),
         load(write(mixed), ["plan"], split="part"),
         load(str(Path(test).with_name("mixed.parquet")), ["plan"], split="part"),
     ):
@@ -402,7 +402,7 @@ def test_codes_that_look_like_numbers_are_the_same_in_a_file_of_test_rows(write:
     """007 is a category in the first file, for its zeros; where a file has none of them, it still is."""
     table = sales().assign(town=np.resize(["007", "10", "12"], ROWS), plan=np.resize(["01", "2", "3"], ROWS))
     test = write(table.assign(town="10", plan=np.resize(["2", "3"], ROWS)), "test.csv")
-    loaded = load(write(table), ["plan"], test=test)
+    loaded = load(write(table), ["plan"], test_file=test)
     assert loaded.sources.open_test is not None
     (opened,) = loaded.sources.open_test()
     assert town_codes(opened) == {2.0}
@@ -410,13 +410,13 @@ def test_codes_that_look_like_numbers_are_the_same_in_a_file_of_test_rows(write:
 
 
 def test_rows_can_be_called_by_a_column(write: Write) -> None:
-    loaded = load(write(sales()), ["plan"], unit="row")
+    loaded = load(write(sales()), ["plan"], id_column="row")
     assert set.union(*units(loaded)) == {f"r{number}" for number in range(ROWS)}
-    assert "row" not in loaded.sources[0].coding.names  # type: ignore[union-attr]
+    assert "row" not in loaded.sources[0].preprocessor.names  # type: ignore[union-attr]
 
 
 def test_columns_left_out_and_columns_of_categories(write: Write) -> None:
-    coding = load(write(sales()), ["plan"], without=("row", "day"), categories=("customer",)).sources[0].coding
+    coding = load(write(sales()), ["plan"], drop=("row", "day"), categorical=("customer",)).sources[0].preprocessor
     assert isinstance(coding, TablePreprocessor)
     assert coding.names == ("customer", "age", "town", "value", "churn")
     assert coding.columns[0].kind == "category"
@@ -440,10 +440,10 @@ def test_kinds_of_targets(write: Write) -> None:
         "visits": "count",
         "value": "quantile(levels=[0.1, 0.9])",
     }
-    loaded = load(write(table), kinds, without=("row",))
+    loaded = load(write(table), kinds, drop=("row",))
     assert [task.kind for task in loaded.tasks] == ["survival", "ordinal", "multilabel", "count", "quantile"]
     source = loaded.sources[0]
-    assert source.coding.names == ("customer", "day", "age", "town", "churn", "plan")  # type: ignore[union-attr]
+    assert source.preprocessor.names == ("customer", "day", "age", "town", "churn", "plan")  # type: ignore[union-attr]
     rows = source.units - 1
     signs = np.where(table["left"] == "true", 1, -1)
     assert source.labels["months"].tolist() == (table["months"] * signs)[rows].tolist()
@@ -457,14 +457,14 @@ def test_tables_share_a_target_and_their_columns(write: Write) -> None:
     second["town"] = np.resize(["Lima", "Rome"], ROWS)
     loaded = load_tables(
         {
-            "one": TableOptions(write(first, "one.csv"), {"value": None, "churn": None}, without=("row",)),
-            "two": TableOptions(write(second[list(first)[::-1]], "two.csv"), {"churn": None, "value": None}, without=("row",)),
-            "three": TableOptions(write(first, "three.csv"), {"plan": None}, without=("value", "churn", "day", "row", "customer")),
+            "one": TableOptions(write(first, "one.csv"), {"value": None, "churn": None}, drop=("row",)),
+            "two": TableOptions(write(second[list(first)[::-1]], "two.csv"), {"churn": None, "value": None}, drop=("row",)),
+            "three": TableOptions(write(first, "three.csv"), {"plan": None}, drop=("value", "churn", "day", "row", "customer")),
         }
     )
     assert [(task.name, task.kind) for task in loaded.tasks] == [("value", "regression"), ("churn", "binary"), ("plan", "multiclass")]
     one, two, three = loaded.sources
-    assert one.coding == two.coding != three.coding
+    assert one.preprocessor == two.preprocessor != three.preprocessor
     assert town_codes(one) == {1.0, 3.0, 4.0}
     assert town_codes(two) == {2.0, 4.0}
     assert three.tasks == ("plan",)
@@ -519,23 +519,23 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no target": ({"targets": {}}, "at least one target column"),
     "an unknown target": ({"targets": {"chrun": None}}, "Did you mean 'churn'"),
     "an unknown group": ({"group": "custmer"}, "Did you mean 'customer'"),
-    "an unknown column left out": ({"without": ("tonw",)}, "Did you mean 'town'"),
-    "an unknown category": ({"categories": ("tonw",)}, "Did you mean 'town'"),
+    "an unknown column left out": ({"drop": ("tonw",)}, "Did you mean 'town'"),
+    "an unknown category": ({"categorical": ("tonw",)}, "Did you mean 'town'"),
     "an unknown event": ({"targets": {"age": "survival(event=dead)"}}, "'dead'"),
     "a weight of no target": ({"weights": {"plan": 2.0}}, "a weight for a column that is no target"),
     "a negative weight": ({"weights": {"churn": -1.0}}, "a task's weight"),
-    "a target left out": ({"without": ("churn",)}, "without: a target is nothing else .found 'churn'"),
+    "a target left out": ({"drop": ("churn",)}, "without: a target is nothing else .found 'churn'"),
     "a target as group": ({"group": "churn"}, "group: a target is nothing else"),
     "a target as time": ({"time": "churn"}, "time: a target is nothing else"),
     "a target as split": ({"split": "churn"}, "split: a target is nothing else"),
-    "a target as unit": ({"unit": "churn"}, "unit: a target is nothing else"),
+    "a target as unit": ({"id_column": "churn"}, "unit: a target is nothing else"),
     "an event that is the time": ({"targets": {"age": "survival(event=age)"}}, "an event has a column of its own"),
-    "too many bytes": ({"most_bytes": 100}, "larger than is allowed"),
-    "too many columns": ({"most_columns": 3}, "too many columns"),
-    "a cell that is too long": ({"longest_field": 2}, "a cell that is too long"),
+    "too many bytes": ({"max_bytes": 100}, "larger than is allowed"),
+    "too many columns": ({"max_columns": 3}, "too many columns"),
+    "a cell that is too long": ({"max_field_bytes": 2}, "a cell that is too long"),
     "two ways to divide": ({"split": "plan", "group": "customer"}, "divided in one way"),
     "split and time": ({"split": "plan", "time": "day"}, "divided in one way"),
-    "a share of everything": ({"test_share": 1.0}, "a share lies from 0"),
+    "a share of everything": ({"test_fraction": 1.0}, "a share lies from 0"),
     "a split column of other words": ({"split": "plan"}, "names no part"),
     "a time that is none": ({"time": "town"}, "a time is a number or a date"),
     "rows without a time": ({"time": "age", "targets": {"plan": None}}, "a row has no time"),
@@ -582,7 +582,7 @@ def test_what_is_odd_is_noted(write: Write) -> None:
     assert "'row'" in notes
 
 
-@pytest.mark.parametrize("way", [{}, {"group": "customer"}, {"time": "day"}, {"unit": "row", "categories": ("age",)}])
+@pytest.mark.parametrize("way", [{}, {"group": "customer"}, {"time": "day"}, {"id_column": "row", "categorical": ("age",)}])
 def test_a_large_table_is_the_same_table(write: Write, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]) -> None:
     path = write(sales().assign(note=[f"a text of its own, {row}" for row in range(ROWS)]))
     plain = load(path, large=False, **way)
@@ -592,7 +592,7 @@ def test_a_large_table_is_the_same_table(write: Write, monkeypatch: pytest.Monke
     for own, other in zip(_all(large), _all(plain), strict=True):
         assert is_memmap(own.inputs)
         assert not is_memmap(other.inputs)
-        assert own.coding == other.coding
+        assert own.preprocessor == other.preprocessor
         assert own.inputs.tobytes() == other.inputs.tobytes()
         assert own.units.tolist() == other.units.tolist()
         assert (own.held_out is None) == (other.held_out is None)
@@ -614,7 +614,7 @@ def test_training_on_a_large_table_gives_the_same_weights(write: Write, tmp_path
         sales().to_parquet(path, row_group_size=37)
     weights = []
     for large in (False, True):
-        loaded = load(path, large=large, without=("row",))
+        loaded = load(path, large=large, drop=("row",))
         plan = plan_network(list(loaded.sources), None, {}, "hard", (8,))
         model = plan.build(loaded.tasks, seed=3)
         fit(model, list(loaded.sources), seed=3, epochs=3, batch_size=16, threads=1)

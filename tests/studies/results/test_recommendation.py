@@ -66,7 +66,7 @@ def test_the_words_the_cost_and_what_is_protected_decide(words: str, cost: ArmCo
 
 
 def test_groups_are_recommended_as_they_were_made() -> None:
-    arm = Arm("grouped", (("a", "c"), ("b",)), most_groups=2)
+    arm = Arm("grouped", (("a", "c"), ("b",)), max_groups=2)
     found = recommended("helps same helps", arm=arm)
     assert found.groups == (("a", "c"), ("b",))
     assert found.reason.startswith("Train a with c and b in groups (grouped)")

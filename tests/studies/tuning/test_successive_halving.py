@@ -172,5 +172,5 @@ def test_groups_that_cannot_be_are_refused(text: str, tasks: list[str], says: st
 
 
 def test_arms_know_what_may_be_chosen() -> None:
-    joint = {name: parse_arm(name, ["a", "b", "c"]).joint for name in ("single", "trees", "equal", "grouped", "weights=tuned")}
+    joint = {name: parse_arm(name, ["a", "b", "c"]).is_joint for name in ("single", "trees", "equal", "grouped", "weights=tuned")}
     assert joint == {"single": False, "trees": False, "equal": True, "grouped": True, "weights=tuned": True}

@@ -164,7 +164,7 @@ def test_schedules_work_on_all_groups() -> None:
         ({"lr_multipliers": {"task:c": 1.0}}, "no such task"),
         ({"unfreeze": {2: ("nothing",)}}, "nothing: no parameter has that name"),
         ({"freeze": ("architecture",), "unfreeze": {2: ("architecture",)}, "balancer": "moco"}, "remembers the gradients"),
-        ({"freeze": ("architecture",), "unfreeze": {2: ("architecture",)}, "balancer": "smoothed:moco"}, "remembers the gradients"),
+        ({"freeze": ("architecture",), "unfreeze": {2: ("architecture",)}, "balancer": "smooth-weights:moco"}, "remembers the gradients"),
         ({"layer_decay": 0.0}, "layer_decay"),
         ({"lr_multipliers": {"trunk": -1.0}}, "lr_multipliers"),
         ({"unfreeze": {0: ("architecture",)}}, "unfreeze"),

@@ -118,7 +118,7 @@ class DSelectK(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert and gate."""
-        yield from self.experts.starts()
+        yield from self.experts.initialization_streams()
         for task in self.tasks:
             yield ("architecture", "gate", task), self.gates[module_key(task)]
 

@@ -29,7 +29,7 @@ class Experts(nn.Module):
     def __len__(self) -> int:
         return 1 + len(self.others)
 
-    def starts(self) -> Iterator[tuple[StreamName, nn.Module]]:
+    def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert; the first starts as the encoder of hard sharing does."""
         yield ("architecture",), self.encoder
         for number, expert in enumerate(self.others, start=1):

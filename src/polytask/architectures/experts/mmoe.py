@@ -58,7 +58,7 @@ class MMoE(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert and per gate; the first expert starts as the encoder of hard sharing does."""
-        yield from self.experts.starts()
+        yield from self.experts.initialization_streams()
         for task in self.tasks:
             yield ("architecture", "gate", task), self.gates[module_key(task)]
 

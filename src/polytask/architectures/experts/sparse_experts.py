@@ -100,7 +100,7 @@ class SparseExperts(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """A stream per expert; gates start at zero."""
-        yield from self.experts.starts()
+        yield from self.experts.initialization_streams()
         yield ("architecture", "gates"), self.gates
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:

@@ -93,7 +93,7 @@ class Recon(Architecture):
 
     def _adopt(self, scores: Mapping[str, float]) -> str:
         self.split(scores)
-        return f"recon(own=[{', '.join(self.own or ())}])"
+        return f"recon(chosen_layers=[{', '.join(self.own or ())}])"
 
     def width(self, task: str) -> int:
         """The encoder's features."""
@@ -101,7 +101,7 @@ class Recon(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The encoder as under hard sharing."""
-        yield from self.layers.starts()
+        yield from self.layers.initialization_streams()
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """Features of the trunk, or of each task's way through it."""
@@ -111,4 +111,4 @@ class Recon(Architecture):
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """How often gradients were in conflict in each layer, and how far own layers have gone."""
         conflicts = {f"conflicts, {layer}": dict.fromkeys(self.tasks, score) for layer, score in self.scores.items()}
-        return {**conflicts, **self.layers.sharing()}
+        return {**conflicts, **self.layers.describe_sharing()}

@@ -81,7 +81,7 @@ class MultiTaskModel(nn.Module):
         if initialization is not None:
             for source, stem in (stems or {}).items():
                 initialize(stem, initialization, derive_seed(seed, "initialisation", "stem", source))
-            for stream, module in self.architecture.starts():
+            for stream, module in self.architecture.initialization_streams():
                 initialize(module, initialization, derive_seed(seed, "initialisation", *stream))
         for name in names:
             initialize(self.head(name), initialization or "framework", derive_seed(seed, "initialisation", "head", name))

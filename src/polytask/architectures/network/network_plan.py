@@ -115,8 +115,8 @@ class NetworkPlan:
         """The same for a network that has not these tasks: edges to them are none.
 
         Example:
-            >>> NetworkPlan("mlp", (4,), architecture="graph(edges=[[click, buy]])").without(["click"]).architecture
-            'graph(edges=[])'
+            >>> NetworkPlan("mlp", (4,), architecture="task-graph(edges=[[click, buy]])").without(["click"]).architecture
+            'task-graph(edges=[])'
         """
         found = resolve("architecture", self.architecture)
         left = found.cls.options_without_tasks(found.options, absent_tasks)

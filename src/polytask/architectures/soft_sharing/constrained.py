@@ -66,7 +66,7 @@ class Constrained(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder."""
-        yield from self.separate.starts()
+        yield from self.separate.initialization_streams()
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """Every task's own features."""

@@ -69,7 +69,7 @@ class CrossStitch(Architecture):
     Example:
         >>> from polytask.encoders import MLP
         >>> sharing = CrossStitch(MLP((4,), hidden=(8, 8)), ("a", "b"))
-        >>> sharing.sharing()["own part, stage 1"]
+        >>> sharing.describe_sharing()["own part, stage 1"]
         {'a': 0.9..., 'b': 0.9...}
     """
 
@@ -82,7 +82,8 @@ class CrossStitch(Architecture):
         self.separate = Separate(encoder, tasks)
         learned = [any(True for _ in stage.parameters()) for stage in stages]
         self.stitches = nn.ModuleList(
-            CrossStitchUnit(len(self.tasks), shape[0], self_weight) if some else nn.Identity() for shape, some in zip(shapes, learned, strict=True)
+            CrossStitchUnit(len(self.tasks), shape[0], self_weight) if some else nn.Identity()
+            for shape, some in zip(shapes, learned, strict=True)
         )
 
     def width(self, task: str) -> int:
@@ -91,7 +92,7 @@ class CrossStitch(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder; the stitches start at their own values."""
-        yield from self.separate.starts()
+        yield from self.separate.initialization_streams()
         yield ("architecture", "stitches"), self.stitches
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:

@@ -97,7 +97,7 @@ class NDDR(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder; the fusions start at their own values."""
-        yield from self.separate.starts()
+        yield from self.separate.initialization_streams()
         yield ("architecture", "fusions"), self.fusions
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:

@@ -94,7 +94,7 @@ class Sluice(Architecture):
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
         """The same stream for every encoder; mixtures start at their own values."""
-        yield from self.separate.starts()
+        yield from self.separate.initialization_streams()
         yield ("architecture", "mixes"), self.mixes
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ class TaskGraph(Architecture):
         >>> from polytask.encoders import MLP
         >>> from polytask.tasks import Binary
         >>> tasks = (Binary(name="click"), Binary(name="buy"))
-        >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), tasks, architecture="graph(edges=[[click, buy]])", hidden=(3,))
+        >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), tasks, architecture="task-graph(edges=[[click, buy]])", hidden=(3,))
         >>> model.head("buy")[0].in_features
         11
     """

@@ -46,5 +46,5 @@ class ScaleInvariant(Balancer):
         Raises:
             ConfigError: A loss is negative.
         """
-        losses = non_negative_losses(statistic, "log")
+        losses = non_negative_losses(statistic, "scale-invariant")
         return Weights(torch.tensor([1 / loss if loss else 0.0 for loss in losses], dtype=torch.float64), heads=True)

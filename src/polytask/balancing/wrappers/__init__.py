@@ -1,4 +1,4 @@
-"""Variations that hold another balancer: by name `smoothed:upgrad`, and so on inwards (`polytask.balancing.factory`).
+"""Variations that hold another balancer: by name `smooth-weights:upgrad`, and so on inwards (`polytask.balancing.factory`).
 
 What a wrapper does not change goes through it: what is needed, how many batches a step takes, second looks, seeds, and
 the state of the balancer inside, which is part of its own.

@@ -41,7 +41,7 @@ class ClipWeights(Wrapper):
 
     def __init__(self, balancer: Balancer, low: float = 0.0, high: float = float("inf")) -> None:
         if not (low <= high and low < float("inf") and high > float("-inf")):
-            raise ConfigError("the least weight is not above the largest", where="clipped", found=f"low {low}, high {high}")
+            raise ConfigError("the least weight is not above the largest", where="clip-weights", found=f"low {low}, high {high}")
         super().__init__(balancer)
         self.low, self.high = low, high
 
@@ -51,7 +51,7 @@ class ClipWeights(Wrapper):
         Raises:
             ConfigError: It gives a direction.
         """
-        answer = require_weights(self.balancer.weigh(statistic), "clipped")
+        answer = require_weights(self.balancer.weigh(statistic), "clip-weights")
         if not is_solved(answer):
             return answer
         return replace(answer, values=answer.values.clamp(self.low, self.high))

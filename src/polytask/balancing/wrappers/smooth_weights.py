@@ -49,7 +49,7 @@ class SmoothWeights(Wrapper):
 
     def __init__(self, balancer: Balancer, decay: float = 0.9) -> None:
         if not 0 <= decay < 1:
-            raise ConfigError("the share of the past is from 0 to below 1", where="smoothed, a", found=decay)
+            raise ConfigError("the share of the past is from 0 to below 1", where="smooth-weights, decay", found=decay)
         super().__init__(balancer)
         self.a = decay
         self._past: dict[str, Tensor] = {}
@@ -61,7 +61,7 @@ class SmoothWeights(Wrapper):
         Raises:
             ConfigError: The balancer inside gives a direction.
         """
-        answer = require_weights(self.balancer.weigh(statistic), "smoothed")
+        answer = require_weights(self.balancer.weigh(statistic), "smooth-weights")
         self._present = {}
         if not is_solved(answer):
             return answer

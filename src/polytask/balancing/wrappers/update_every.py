@@ -43,13 +43,13 @@ class UpdateEvery(Wrapper):
 
     Example:
         >>> from polytask.balancing import Gramian, IMTLL
-        >>> UpdateEvery(IMTLL(), every=5).aggregate(torch.eye(2))
+        >>> UpdateEvery(IMTLL(), steps=5).aggregate(torch.eye(2))
         tensor([1., 1.])
     """
 
     def __init__(self, balancer: Balancer, steps: int = 10) -> None:
         if steps < 1:
-            raise ConfigError("weights are refreshed every 1 step or more", where="refreshed, every", found=steps)
+            raise ConfigError("weights are refreshed every 1 step or more", where="update-every, steps", found=steps)
         super().__init__(balancer)
         self.every = steps
         self._age: int | None = None  # steps since the last refresh; None before the first
@@ -69,7 +69,7 @@ class UpdateEvery(Wrapper):
         """
         if not self._due:
             return self._remembered(statistic.names)
-        self._fresh = require_weights(self.balancer.weigh(statistic), "refreshed")
+        self._fresh = require_weights(self.balancer.weigh(statistic), "update-every")
         return self._fresh
 
     def update_state(self, statistic: Statistic) -> None:

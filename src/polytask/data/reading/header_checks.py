@@ -41,7 +41,7 @@ def check_column_names(names: tuple[str, ...], where: str, max_columns: int) -> 
             "too many columns",
             where=where,
             found=len(names),
-            remedy=f"Raise most_columns above {max_columns} (--set tables.NAME.most_columns=…) if all are meant",
+            remedy=f"Raise max_columns above {max_columns} (--set tables.NAME.max_columns=…) if all are meant",
         )
     if "" in names:
         remedy = "Name it; the index of a data frame is left out with index=False"

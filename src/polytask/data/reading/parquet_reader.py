@@ -142,7 +142,7 @@ class ParquetReader:
                 "the file is larger than is allowed",
                 where=location(path),
                 found=f"{size} bytes",
-                remedy=f"Raise most_bytes above {options.max_bytes} (--set tables.NAME.most_bytes=…) if it is meant",
+                remedy=f"Raise max_bytes above {options.max_bytes} (--set tables.NAME.max_bytes=…) if it is meant",
             )
 
     def columns(self) -> dict[str, ParquetTypeInference]:

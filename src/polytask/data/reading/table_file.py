@@ -67,7 +67,7 @@ class TableFile:
         lengths = pc.binary_length(cells)
         if (pc.max(lengths).as_py() or 0) > self._longest:
             row = int(pc.index(pc.greater(lengths, self._longest), True).as_py())
-            remedy = f"Raise longest_field above {self._longest} (--set tables.NAME.longest_field=…) if it is meant"
+            remedy = f"Raise max_field_bytes above {self._longest} (--set tables.NAME.max_field_bytes=…) if it is meant"
             raise DataError(
                 "a cell that is too long", where=location(self.path, rows + row + 1, name), found=f"{lengths[row]} bytes", remedy=remedy
             )

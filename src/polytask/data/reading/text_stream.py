@@ -107,7 +107,7 @@ class TextStream(io.RawIOBase):
                 "the file is larger than is allowed",
                 where=location(self.path),
                 found=f"more than {self.options.max_bytes} bytes",
-                remedy="Raise most_bytes (--set tables.NAME.most_bytes=…) if it is meant",
+                remedy="Raise max_bytes (--set tables.NAME.max_bytes=…) if it is meant",
             )
         if self._taken == len(raw) and not self._lenient:
             self._check_beginning(raw)

@@ -171,7 +171,9 @@ class LabeledTable:
             with error_location(self.file.path):
                 inputs[filled : filled + len(own)] = coding.encode(chunk.iloc[own])
             filled, start = filled + len(own), start + len(chunk)
-        units = rows + 1 if self.options.id_column is None else self.special[self.options.id_column].astype(str).to_numpy(dtype=object)[rows]
+        units = (
+            rows + 1 if self.options.id_column is None else self.special[self.options.id_column].astype(str).to_numpy(dtype=object)[rows]
+        )
         mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)
         labels = {target: own[rows] for target, own in self.labels.items()}
         return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows))

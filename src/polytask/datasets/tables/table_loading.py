@@ -111,7 +111,7 @@ def _check_test_rows(
         wanted = 1 if task.label_type is LabelType.NUMBER else 2
         if labels.nunique() < wanted:
             found = f"{len(labels)} labels" + (f", all {labels.iloc[0]!r}" if len(labels) else "")
-            remedy = "Give more rows with labels, or a larger test_share"
+            remedy = "Give more rows with labels, or a larger test_fraction"
             raise DataError(
                 "the test rows can say nothing about this task", where=f"task {task.name!r}, test part", found=found, remedy=remedy
             )

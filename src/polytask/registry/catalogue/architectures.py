@@ -157,7 +157,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ),
     ComponentSpec(
         "architecture",
-        "layers",
+        "task-layers",
         "polytask.architectures.hard_sharing.task_layers:TaskLayers",
         "one trunk, of which every task has named layers for itself",
         display="task-specific layers",
@@ -174,7 +174,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ),
     ComponentSpec(
         "architecture",
-        "graph",
+        "task-graph",
         "polytask.architectures.task_graphs.task_graph:TaskGraph",
         "one encoder, and heads that feed heads",
         display="task graph",

@@ -1,11 +1,11 @@
-"""Variations that wrap any balancer: `wrapper:balancer`, such as `smoothed:upgrad`."""
+"""Variations that wrap any balancer: `wrapper:balancer`, such as `smooth-weights:upgrad`."""
 
 from polytask.registry.component import ComponentSpec
 
 SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "balancer wrapper",
-        "smoothed",
+        "smooth-weights",
         "polytask.balancing.wrappers.smooth_weights:SmoothWeights",
         "weights averaged over time (CR-MOGM)",
         display="smoothed weights",
@@ -16,7 +16,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ),
     ComponentSpec(
         "balancer wrapper",
-        "clipped",
+        "clip-weights",
         "polytask.balancing.wrappers.clip_weights:ClipWeights",
         "weights cut to a range; by default no negative ones",
         display="clipped weights",
@@ -26,7 +26,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ),
     ComponentSpec(
         "balancer wrapper",
-        "refreshed",
+        "update-every",
         "polytask.balancing.wrappers.update_every:UpdateEvery",
         "weights computed every k steps, and used in between",
         display="weights updated every k steps",
@@ -37,7 +37,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ),
     ComponentSpec(
         "balancer wrapper",
-        "preferred",
+        "preference",
         "polytask.balancing.wrappers.preference:Preference",
         "a preference per task for balancers that have none",
         display="task preferences",

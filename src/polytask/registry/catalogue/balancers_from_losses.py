@@ -83,7 +83,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ),
     ComponentSpec(
         "balancer",
-        "log",
+        "scale-invariant",
         "polytask.balancing.loss_based.scale_invariant:ScaleInvariant",
         "the sum of the losses' logarithms: units do not matter",
         display="sum of log losses",

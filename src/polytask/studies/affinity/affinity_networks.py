@@ -91,7 +91,9 @@ def train_relate_networks(
     """
     measures = [measure for measure in config.measures if measure in IN_THE_JOINT_RUN]
     options = context.options.model_copy(update={"patience": None}) if whole else context.options
-    observed = replace(context, options=options, observe={"measures": measures, "every": config.measure_every, "rows": config.measured_rows})
+    observed = replace(
+        context, options=options, observe={"measures": measures, "every": config.measure_every, "rows": config.measured_rows}
+    )
     done, total = 0, len(networks.all)
     for jobs, assignment in ((networks.joint, observed), (networks.single, context), (networks.transfer, context)):
         if jobs:

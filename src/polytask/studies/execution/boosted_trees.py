@@ -176,7 +176,7 @@ def _sample_weights(source: PreparedSource, task: Task) -> Array:
 
 def _categorical(source: PreparedSource) -> NDArray[np.bool_]:
     """(F,) True for columns of categories, if they are few enough."""
-    counts = {} if source.coding is None else source.coding.input_spec()
+    counts = {} if source.preprocessor is None else source.preprocessor.input_spec()
     cardinalities = np.asarray(counts.get("cardinalities", np.zeros(source.rows.inputs.shape[1])))
     return np.asarray((cardinalities > 0) & (cardinalities <= MOST_CATEGORIES))
 

@@ -56,7 +56,7 @@ def apply_settings(arm: Arm, options: TrainingOptions, settings: Settings) -> tu
 
     Example:
         >>> from polytask.studies.spec.arms import parse_arm
-        >>> arm, options = apply_settings(parse_arm("smoothed:cagrad", ["a", "b"]), TrainingOptions(), {"lr": 0.1, "balancer.c": 0.3})
+        >>> arm, options = apply_settings(parse_arm("smooth-weights:cagrad", ["a", "b"]), TrainingOptions(), {"lr": 0.1, "balancer.c": 0.3})
         >>> options.lr, arm.options
         (0.1, {'balancer': {'c': 0.3}})
     """

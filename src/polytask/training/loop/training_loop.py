@@ -154,7 +154,7 @@ class TrainingLoop:
         self, batches: StepBatches, part: int = 0, head_inputs: list[Tensor] | None = None, precision: Precision | None = None
     ) -> dict[str, Loss]:
         """Per task present its loss; every source draws its dropout from a stream of its own, the same whenever a step is asked again."""
-        self.state.model.architecture.forget()
+        self.state.model.architecture.discard_penalty()
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
             torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK)
@@ -202,7 +202,7 @@ class TrainingLoop:
         state, means_of = self.state, totals.means()
         for name, means in means_of.items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
-        for name, values in state.model.architecture.sharing().items():
+        for name, values in state.model.architecture.describe_sharing().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
         observed = {name: values for callback in state.callbacks for name, values in callback.after_epoch().items()}
         for name, values in observed.items():

@@ -31,7 +31,7 @@ def split_conflicting_layers(
     if wanted is None:
         return None
     scores = stored["split"] if "split" in stored else layer_conflict_rates(loop_of(copy.deepcopy(model)))
-    model.spelled = wanted.adopt(scores)
+    model.architecture_spec = wanted.adopt(scores)
     return dict(scores)
 
 

@@ -91,13 +91,13 @@ class PreparedSource:
     Attributes:
         rows: As one batch, from which others are taken.
         truths: Per task the labels that are there, in the coding of predictions: what metrics compare with.
-        coding: What made the inputs, if they are texts or a table.
+        preprocessor: What made the inputs, if they are texts or a table.
         filed: Whether the inputs lie in a file.
     """
 
     rows: Batch
     truths: Mapping[str, NDArray[Any]]
-    coding: Preprocessor | None = None
+    preprocessor: Preprocessor | None = None
     filed: bool = False
 
     def __len__(self) -> int:

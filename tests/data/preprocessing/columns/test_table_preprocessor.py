@@ -278,7 +278,7 @@ def test_all_kinds_come_back_from_json() -> None:
     assert again == columns
     assert np.array_equal(again.encode(EVERY), columns.encode(EVERY), equal_nan=True)
     assert columns.encode(EVERY).shape == (60, 1 + 1 + 1 + 5 + 256)
-    assert columns.facts()["cardinalities"] == (0, 0, 3, 0, 0, 13, 8, 0, *[-1] * 256)
+    assert columns.input_spec()["cardinalities"] == (0, 0, 3, 0, 0, 13, 8, 0, *[-1] * 256)
     assert columns.numbers(columns.encode(EVERY)) == (0, 1, 3, 4, 7)
 
 
@@ -308,7 +308,7 @@ def normalized(values: np.ndarray) -> Normalization:
     table = {f"x{place}": values[:, place] for place in range(values.shape[1])}
     columns = TablePreprocessor.fit(pd.DataFrame({**table, "town": np.resize(["Rome", "Oslo", "Bern"], len(values))}))
     inputs = np.column_stack([values, np.resize([3, 2, 1], len(values))])
-    return Normalization.of(Source("table", inputs, {}, coding=columns))
+    return Normalization.of(Source("table", inputs, {}, preprocessor=columns))
 
 
 @pytest.mark.parametrize("size", [1, 3, 64, 1_000])
@@ -332,7 +332,7 @@ def test_a_table_of_numbers_alone_is_normalized_as_a_matrix_is(monkeypatch: pyte
     monkeypatch.setattr(normalization, "ROWS", 10)
     values = np.random.default_rng(1).normal(5, 2, size=(95, 3)).astype(np.float32)
     columns = TablePreprocessor.fit(pd.DataFrame(values, columns=list("abc")))
-    found, plain = Normalization.of(Source("table", values, {}, coding=columns)), Normalization.fit(values)
+    found, plain = Normalization.of(Source("table", values, {}, preprocessor=columns)), Normalization.fit(values)
     assert found.mean == pytest.approx(plain.mean, rel=1e-12)
     assert found.deviation == pytest.approx(plain.deviation, rel=1e-12)
     scaled = found(torch.from_numpy(values)).numpy()

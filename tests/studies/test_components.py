@@ -55,10 +55,10 @@ def parts(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def arms(parts: Any) -> list[Any]:
     """One of every way to give an arm."""
     mine = pt.Arm("theirs", balancer=parts.Mine(power=0.25), architecture=parts.Scaled, encoder=parts.Narrow((9,), width=4))
-    return ["single", mine, parts.Mine, "smoothed:users_parts:Mine(power=0.75)", CAGrad(c=0.2)]
+    return ["single", mine, parts.Mine, "smooth-weights:users_parts:Mine(power=0.75)", CAGrad(c=0.2)]
 
 
-NAMES = ["single", "theirs", "users_parts:Mine", "smoothed:users_parts:Mine(power=0.75)", "cagrad(c=0.2)"]
+NAMES = ["single", "theirs", "users_parts:Mine", "smooth-weights:users_parts:Mine(power=0.75)", "cagrad(c=0.2)"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -116,7 +116,7 @@ def test_a_callback_goes_on_where_a_run_was_interrupted(parts: Any, tmp_path: Pa
 
 def test_two_callbacks_look_on_side_by_side(parts: Any) -> None:
     run = pt.fit(TASKS, [table()], callbacks=["affinity(every=1)", parts.Counting()], epochs=1, batch_size=32)
-    assert run.observed["affinity"]["steps"] == run.observed["counting"]["steps"] == run.steps
+    assert run.callback_results["affinity"]["steps"] == run.callback_results["counting"]["steps"] == run.steps
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_what_is_no_callback(callbacks: Any, text: str) -> None:
 
 def test_any_training_loop_takes_a_balancer_by_name(parts: Any) -> None:
     trunk = torch.tensor([1.0, 2.0], requires_grad=True)
-    for balancer in ("users_parts:Mine(power=0.0)", parts.Mine(power=0.0), "equal", "smoothed:equal", CAGrad(c=0.0, rescale=0)):
+    for balancer in ("users_parts:Mine(power=0.0)", parts.Mine(power=0.0), "equal", "smooth-weights:equal", CAGrad(c=0.0, rescale=0)):
         trunk.grad = None
         pt.Backward(balancer, tasks=("a", "b"))({"a": (trunk**2).sum(), "b": trunk.sum()})
         assert trunk.grad is not None

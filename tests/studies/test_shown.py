@@ -38,7 +38,7 @@ def test_a_verdict_says_each_word_with_its_interval(result: Any) -> None:
     for task, own in verdict.tasks.items():
         assert f"{task}: rmse" in str(verdict)
         for arm, said in own.arms.items():
-            assert f"  {arm}: {said.word}, {said.difference:+.4g} [" in str(verdict)
+            assert f"  {arm}: {said.claim}, {said.difference:+.4g} [" in str(verdict)
         assert short(repr(own))
 
 

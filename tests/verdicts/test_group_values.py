@@ -105,7 +105,7 @@ def test_the_verdict_is_that_of_the_groups() -> None:
     assert said.units == study.units == GROUPS
     assert said.arms["equal"].difference == study.difference > 0
     assert said.arms["equal"].decision.interval == study.interval()
-    assert (said.metric, said.arms["equal"].word) == ("median-error", "helps")
+    assert (said.metric, said.arms["equal"].claim) == ("median-error", "helps")
 
 
 def test_units_of_one_group_of_the_table_stay_together() -> None:
@@ -114,7 +114,7 @@ def test_units_of_one_group_of_the_table_stay_together() -> None:
     frame = frame_of(targets, {"single": single.predictions, "equal": single.predictions})
     said = pt.verdict(frame.assign(group=frame["unit"] // 20), kinds={"t": "regression"}, metrics={"t": MEDIAN}).tasks["t"]
     assert said.units == 10
-    assert said.arms["equal"].word == "same"
+    assert said.arms["equal"].claim == "same"
 
 
 def test_the_mean_over_tasks_takes_groups_too_where_one_task_needs_them() -> None:
