@@ -39,7 +39,7 @@ def main() -> int:
     sys.path.insert(0, str(SOURCE))
     here, found = machine(), record(chosen.only)
     if chosen.out is not None:
-        content = {"machine": here, "values": {job: by_input(own) for job, own in found.items()}}
+        content = {"machine": here, "values": {job: nested(own) for job, own in found.items()}}
         chosen.out.write_text(json.dumps(content, indent=0, sort_keys=True) + "\n", encoding="utf-8")
         return 0
     stored = json.loads(chosen.check.read_text(encoding="utf-8"))
@@ -85,18 +85,24 @@ def record(only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     return found
 
 
-def by_input(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the values of a job by the first part of their names, which is not written with every one of them."""
-    found: dict[str, dict[str, Any]] = {}
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the parts of their names, so that no part is written with every one of them."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
-        first, _, rest = name.partition("/")
-        found.setdefault(first, {})[rest] = value
+        *parts, last = name.split("/")
+        place = found
+        for part in parts:
+            place = place.setdefault(part, {})
+        place[last] = value
     return found
 
 
-def flat(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the values of a job under their whole names again."""
-    return {f"{first}/{name}": value for first, own in values.items() for name, value in own.items()}
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return nested values under their whole names again."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{before}{name}/") if isinstance(value, Mapping) else {f"{before}{name}": value}
+    return found
 
 
 def report(stored: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]], only: Sequence[str] = ()) -> int:

@@ -89,7 +89,7 @@ def test_another_number_in_the_last_bit_is_seen_where_it_is(names: ModuleType, v
 def test_what_is_not_as_recorded_is_named(names: ModuleType, capsys: pytest.CaptureFixture[str], found: dict[str, int], said: str) -> None:
     del names
     program = importlib.import_module("record_values")
-    stored = program.flat(program.by_input({"a/x": 1, "b/y": 2}))
+    stored = program.flat(program.nested({"a/x": 1, "b/y": 2}))
     assert program.report({"job": stored}, {"job": found}) == bool(said)
     assert capsys.readouterr().out.startswith(f"{said}: job/" if said else "2 values, all as recorded")
 

@@ -33,7 +33,7 @@ TIDY = "value"
 """A table with this column has one number per row: every group of its rows is recorded as one hash."""
 
 SKIPPED_FILES = ("environment.json", "log.txt", "run.yaml", "report.html", "model.json", "manifest.json", "values.json")
-SKIPPED_KEYS = ("seconds", "equal_seconds", "peak_memory_bytes", "version", "study")
+SKIPPED_KEYS = ("seconds", "equal_seconds", "share_of_joint_training", "peak_memory_bytes", "version", "study")
 """What differs from run to run, from version to version, or says where something lies; old names."""
 
 
