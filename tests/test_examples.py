@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -18,7 +19,6 @@ def said_by(*command: str, seconds: int = 900) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_several_processes_end_with_the_same_weights() -> None:
     """What they print is the proof: gloo's threads sometimes abort an interpreter that shuts down, whatever it has run."""
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(EXAMPLES / "several_processes.py")]
@@ -26,7 +26,6 @@ def test_several_processes_end_with_the_same_weights() -> None:
     assert done.stdout.count("same weights as process 0: True") == 2, done.stderr[-2000:]
 
 
-@pytest.mark.slow
 def test_the_toy_problem_is_drawn(tmp_path: Path) -> None:
     said = said_by(str(EXAMPLES / "two_task_toy.py"), "--steps", "3", "--out", str(tmp_path / "toy.png"))
     assert said.count("does not arrive") == 30

@@ -13,6 +13,7 @@ from polytask.errors import StorageError
 from polytask.report import write_report
 from polytask.report.text import clean_text
 
+pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
 VOID = {"meta", "img"}
 
 

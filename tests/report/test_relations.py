@@ -21,6 +21,7 @@ from polytask.report.relations import Measure, as_relatedness, groups_sentence, 
 from polytask.report.relations_terminal import relations_table
 from polytask.report.text import clean_text
 
+pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
 MEASURES = ("cosine", "lookahead", "transfer", "similarity")
 VOID = {"meta", "img"}
 
