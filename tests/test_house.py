@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from copy import copy
+from functools import cache
 from graphlib import TopologicalSorter
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -41,6 +42,12 @@ LEVEL = {package: number for number, packages in enumerate(LEVELS) for package i
 LONGEST_FUNCTION, LONGEST_FILE = 50, 350
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """What a file says, parsed once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def package_of(path: Path) -> str:
     """The package (or top-level module) that a file belongs to."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
@@ -48,7 +55,7 @@ def package_of(path: Path) -> str:
 
 def imports_of(path: Path) -> Iterator[str]:
     """The packages of polytask that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "polytask" else [node.module]
@@ -70,7 +77,7 @@ def test_imports_point_one_way(path: Path) -> None:
 def test_no_import_is_relative() -> None:
     """The directions above are read from absolute names."""
     for path in FILES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level], path
 
 
@@ -88,7 +95,7 @@ def test_files_import_each_other_in_no_circle() -> None:
     of: dict[str, set[str]] = {}
     for module, path in modules.items():
         of[module] = set()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in tree_of(path).body:
             if isinstance(node, ast.ImportFrom) and node.module and node.module != "polytask":
                 inner = {f"{node.module}.{alias.name}" for alias in node.names} & modules.keys()
                 of[module] |= inner or ({node.module} & modules.keys())
@@ -117,7 +124,7 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
 def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= LONGEST_FILE
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef):
             documented = isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
             docstring = (node.body[0].end_lineno or 0) - node.body[0].lineno + 1 if documented else 0
@@ -126,7 +133,7 @@ def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_nothing_unsafe_and_nothing_printed(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert not {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib.load", "joblib.dump"} & {
@@ -142,7 +149,7 @@ def test_nothing_unsafe_and_nothing_printed(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_what_is_public_says_what_it_is(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert ast.get_docstring(tree), "the module"
     public = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")]
     methods = [

@@ -48,7 +48,7 @@ def test_it_arrives_at_the_front_and_stays(method: str) -> None:
     assert TOY.has_arrived(way[-3])
 
 
-@pytest.mark.sampled(len(REACHING))
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REACHING)
 def test_it_leaves_the_ridge_where_the_plain_sum_is_caught(method: str) -> None:
     """From (9, −1): the larger loss alone pulls along the ridge x₂ = 0."""

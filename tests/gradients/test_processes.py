@@ -60,7 +60,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     yield {rank: np.load(folder / f"{rank}.npz") for rank in running}
 
 
-@pytest.mark.parametrize("case", some(SHORT, 10), ids=str)
+@pytest.mark.parametrize("case", some(SHORT, 20), ids=str)
 def test_the_gradients_are_those_of_one_process(case: Any, results: Mapping[str, Any]) -> None:
     """At every step: unequal counts, a task that is absent in one process or in all, nothing at all in one of them."""
     alone, first = results["alone"][f"{case.name}|gradients"], results["0"][f"{case.name}|gradients"]
@@ -69,7 +69,7 @@ def test_the_gradients_are_those_of_one_process(case: Any, results: Mapping[str,
     assert np.array_equal(results["alone"][f"{case.name}|met"], results["0"][f"{case.name}|met"])
 
 
-@pytest.mark.parametrize("case", [*some(SHORT, 10), *(pytest.param(case, marks=pytest.mark.slow) for case in LONG)], ids=str)
+@pytest.mark.parametrize("case", [*some(SHORT, 20), *(pytest.param(case, marks=pytest.mark.slow) for case in LONG)], ids=str)
 def test_all_processes_hold_the_same_bits(case: Any, results: Mapping[str, Any]) -> None:
     for what in ("gradients", "end", "met"):
         first, second = (results[rank][f"{case.name}|{what}"] for rank in "01")

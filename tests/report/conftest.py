@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +199,21 @@ def verdict_content() -> Callable[[Run], dict[str, Any]]:
 def cost_content() -> Callable[[Run], dict[str, Any]]:
     """cost.json's content of a run."""
     return cost_of
+
+
+@pytest.fixture(scope="session")
+def drawing() -> Callable[..., str] | None:
+    """Draw a chart once in a session: it is a function of its specification, as `test_charts.py` shows."""
+    return cache(importlib.import_module("vl_convert").vegalite_to_svg) if importlib.util.find_spec("vl_convert") else None
+
+
+@pytest.fixture(scope="module")
+def same_charts_are_drawn_once(drawing: Callable[..., str] | None) -> Iterator[None]:
+    """For pages that show the same charts again and again."""
+    with pytest.MonkeyPatch.context() as patch:
+        if drawing is not None:
+            patch.setattr("vl_convert.vegalite_to_svg", drawing)
+        yield
 
 
 @pytest.fixture

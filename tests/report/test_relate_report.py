@@ -21,6 +21,7 @@ from polytask.report.contents.relate_contents import MeasureRecord, affinity_cur
 from polytask.report.sanitize import clean_text
 from polytask.report.terminal.relate_terminal import relate_summary
 
+pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
 MEASURES = ("cosine", "lookahead", "transfer", "similarity")
 VOID = {"meta", "img"}
 

@@ -14,6 +14,8 @@ from polytask.report import write_report
 from polytask.report.contents.run_contents import STUDY_FILES, read_contents
 from polytask.report.contents.run_tables import MetricRow
 
+pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
+
 
 def test_the_folder_is_read_as_it_was_written(make_run: Any) -> None:
     contents = read_contents(make_run())

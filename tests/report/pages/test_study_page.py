@@ -13,6 +13,7 @@ from polytask.errors import StorageError
 from polytask.report import write_report
 from polytask.report.sanitize import clean_text
 
+pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
 VOID = {"meta", "img"}
 
 
@@ -136,7 +137,7 @@ def test_many_classes_become_a_list_of_confusions(make_run: Any, run_kind: Any) 
 
 
 @pytest.mark.usefixtures("no_charts")
-@pytest.mark.parametrize("place", ["tasks", "arms", "labels", "files"])
+@pytest.mark.parametrize("place", [pytest.param("tasks", marks=pytest.mark.slow), "arms", "labels", "files"])
 def test_fifty_hostile_names_are_only_text(make_run: Any, run_kind: Any, payloads: tuple[str, ...], place: str) -> None:
     assert len(payloads) == len(set(payloads)) == 50
     if place == "files":
@@ -152,6 +153,7 @@ def test_fifty_hostile_names_are_only_text(make_run: Any, run_kind: Any, payload
             assert clean_text(payload) in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_charts")
 def test_hostile_sentences_and_settings_are_only_text(make_run: Any, run_kind: Any, payloads: tuple[str, ...]) -> None:
     tame = page_of(make_run(run_kind(text="tame", tasks=("digit",), arms=("equal",), labels=("0", "1"))))

@@ -35,6 +35,7 @@ def _wait_for(paths: list[Path]) -> list[int]:
     return [int(path.read_text()) for path in paths]
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     program = PARENT.replace("sys.argv[1]", repr(str(tmp_path)))  # workers have other arguments
     with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as parent:
@@ -52,6 +53,7 @@ def test_workers_ignore_ctrl_c_and_a_call_in_this_process_does_not() -> None:
     assert run_in_parallel(signal.getsignal, [(signal.SIGINT,)] * 2, 1) == [before, before]
 
 
+@pytest.mark.slow
 def test_a_worker_that_the_system_has_ended_is_one_line() -> None:
     text = r"workers: the system has ended a process, .* \(found 2\)\. Use fewer --workers; finished networks are kept"
     with pytest.raises(PolytaskError, match=text) as caught:

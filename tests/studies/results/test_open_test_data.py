@@ -17,7 +17,7 @@ from polytask.errors import DataError
 from polytask.studies import Study
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_test_rows_are_predicted_on_the_threads_of_training(
     make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int

@@ -117,7 +117,7 @@ def test_a_race_repeats_byte_by_byte_also_from_its_configuration(whole: StudyRes
         assert (whole.folder / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_in", [1, 2, 3])
 def test_a_race_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     whole: StudyResult, make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_in: int
