@@ -132,9 +132,9 @@ def verdict(
     _refuse_unknown_tasks(predictions, asked._asdict())
     if not 1 <= looks <= MOST_LOOKS:
         raise ConfigError(f"between 1 and {MOST_LOOKS} looks at the test data can be planned", where="looks", found=looks)
-    metrics = [_metric(task, asked.metrics.get(task.name)) for task in predictions.tasks]
-    groups = _groups_of_units(predictions) if any(metric.influence is None for metric in metrics) else None
-    compared = [_compare(task, metric, baseline, asked, groups) for task, metric in zip(predictions.tasks, metrics, strict=True)]
+    deciding = [_metric(task, asked.metrics.get(task.name)) for task in predictions.tasks]
+    groups = _groups_of_units(predictions) if any(metric.influence is None for metric in deciding) else None
+    compared = [_compare(task, metric, baseline, asked, groups) for task, metric in zip(predictions.tasks, deciding, strict=True)]
     family = arms if chosen is None else (chosen,)
     decisions = _decisions(compared, arms, family, LEVEL / looks)
     return Verdict(
