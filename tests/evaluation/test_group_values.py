@@ -181,5 +181,5 @@ def test_false_alarms_of_400_studies_of_the_same_arm_are_five_in_a_hundred(metri
 @pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "limit"), [(3, 0.085), (5, 0.07), (10, 0.06)])
 def test_arms_that_differ_unit_by_unit_and_not_on_average_are_kept_to_the_limits_of_every_metric(seeds: int, limit: float) -> None:
-    """Those of `test_calibration`: what each arm finds hard is another half of the units."""
+    """The limits are those of `test_calibration`: which units an arm finds hard tells nothing of which ones the other does."""
     assert false_alarms(MEDIAN, seeds, studies=400, alike=0.0) <= limit

@@ -143,7 +143,7 @@ class TableModel:
             there = task.units(labels)
             values = np.concatenate([part.values for part in parts])[there]
             outcome = Outcome(task.values(labels[there]), values, _chances([part.probabilities for part in parts], there))
-            metrics = measure(outcome, task.measures)
+            metrics = measure(outcome, task.available_metrics)
             rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
 

@@ -230,7 +230,7 @@ def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
     kind = task.kind
     if given is None and isinstance(kind, Task):
         return metric_of(kind)
-    known = {name_of(metric): metric for metric in (kind.measures if isinstance(kind, Task) else kind.metrics)}
+    known = {name_of(metric): metric for metric in (kind.available_metrics if isinstance(kind, Task) else kind.metrics)}
     if given is not None and given not in known:
         found = find_metric(given).name
         raise ConfigError(f"this metric does not fit a {kind.kind} task", where=f"task {task.name}", found=found)

@@ -184,7 +184,7 @@ class MultiTaskEstimator(TableEstimator):
         rows = [
             {"target": name, "metric": metric, "value": value, "rows": len(outcome.targets)}
             for name, outcome in self._scored(X, y).items()
-            for metric, value in measure(outcome, self._task(name).measures).items()
+            for metric, value in measure(outcome, self._task(name).available_metrics).items()
         ]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
 

@@ -100,7 +100,7 @@ def outcomes_of(
 
 def measured(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
     """Per task every metric that it has."""
-    return {task.name: measure(outcomes[task.name], task.measures) for task in tasks}
+    return {task.name: measure(outcomes[task.name], task.available_metrics) for task in tasks}
 
 
 class Yardstick:
