@@ -81,14 +81,14 @@ def test_labels_and_predictions_of_several_numbers_are_rows_of_one_text(place: C
 
 def test_metrics_are_the_function_and_the_mean_loss(place: Custom, own: ModuleType) -> None:
     outcome = Outcome(np.array(["0.0 0.0", "1.0 0.0"], dtype=object), np.array(["3.0 4.0", "1.0 1.0"], dtype=object))
-    assert compute_metrics(outcome, place.measures) == {"median_distance": 3.0, "mean-loss": 13.0}
-    mean_loss = find_metric(place.measures[1])
+    assert compute_metrics(outcome, place.available_metrics) == {"median_distance": 3.0, "mean-loss": 13.0}
+    mean_loss = find_metric(place.available_metrics[1])
     assert unit_contributions(mean_loss, outcome.targets, Runs(outcome.predictions[None])).tolist() == [[25.0, 1.0]]
 
 
 def test_a_metric_that_polytask_knows_goes_by_its_name(own: ModuleType) -> None:
     task = Custom(name="price", loss=own.huber, metric="mae", selection_metric="mean-loss")
-    assert [getattr(metric, "name", metric) for metric in task.measures] == ["mae", "mean-loss"]
+    assert [getattr(metric, "name", metric) for metric in task.available_metrics] == ["mae", "mean-loss"]
     run = pt.fit(pt.MultiTaskModel(pt.encoders.MLP((4,)), (task,)), [table()], epochs=2, threads=1)
     assert set(run.validation["price"]) == {"mae", "mean-loss"}
 
@@ -98,8 +98,8 @@ def test_no_other_constant_has_a_smaller_loss_on_the_training_targets(price: Cus
     targets = np.random.default_rng(seed).exponential(3, size=40)
     found = trivial_predictions(price, targets, targets)
     assert len(set(found.predictions.tolist())) == 1
-    ours = compute_metrics(found, price.measures)["mean-loss"]
-    others = [compute_metrics(Outcome(targets, np.full(40, other)), price.measures)["mean-loss"] for other in np.linspace(0, 12, 200)]
+    ours = compute_metrics(found, price.available_metrics)["mean-loss"]
+    others = [compute_metrics(Outcome(targets, np.full(40, other)), price.available_metrics)["mean-loss"] for other in np.linspace(0, 12, 200)]
     assert ours <= min(others) + 1e-9
 
 
@@ -115,7 +115,7 @@ def test_a_search_that_leads_nowhere_ends_where_it_began() -> None:
 
 
 def test_without_a_best_value_the_relative_score_is_in_units_of_the_trivial_predictor(price: Custom, place: Custom) -> None:
-    known, unknown = find_metric(price.measures[0]), find_metric(place.measures[0])
+    known, unknown = find_metric(price.available_metrics[0]), find_metric(place.available_metrics[0])
     assert relative_score(known, 1.0, 4.0) == relative_score(unknown, 1.0, 4.0) == 0.75
     assert relative_score(unknown, -2.0, -1.0) == 1.0
     assert relative_score(unknown, 3.0, 0.0) == -3.0
@@ -183,11 +183,11 @@ def test_plain_data_have_the_paths_and_what_comes_from_them_imports_nothing(pric
     assert (plain["loss"], plain["metric"]) == ("own_functions:huber", "own_functions:median_error")
     loaded = task_from_dict(plain)
     assert loaded.predict(torch.tensor([[2.5]])).values.tolist() == [2.5]
-    assert [getattr(metric, "name", metric) for metric in loaded.measures] == ["median_error", "mean-loss"]
+    assert [getattr(metric, "name", metric) for metric in loaded.available_metrics] == ["median_error", "mean-loss"]
     assert loaded.to_dict() == plain
     for use in (
         lambda: masked_loss(loaded, torch.zeros(1, 1), torch.zeros(1), None),
-        lambda: compute_metrics(Outcome(np.zeros(1), np.zeros(1)), loaded.measures),
+        lambda: compute_metrics(Outcome(np.zeros(1), np.zeros(1)), loaded.available_metrics),
     ):
         with pytest.raises(ConfigError, match="what comes from a file imports no function"):
             use()

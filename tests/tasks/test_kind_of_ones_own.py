@@ -78,7 +78,7 @@ def test_its_trivial_predictor_and_its_metric_are_its_own(angle: ModuleType) -> 
     blind = trivial_predictions(task, np.array([350.0, 50.0]), np.array([290.0]))
     assert blind.predictions == pytest.approx([20.0])
     assert metric_of(task) is angle.ANGULAR_ERROR
-    assert compute_metrics(blind, task.measures) == pytest.approx({"angular-error": 90.0})
+    assert compute_metrics(blind, task.available_metrics) == pytest.approx({"angular-error": 90.0})
 
 
 def test_nobody_takes_a_column_for_it(angle: ModuleType) -> None:

@@ -17,8 +17,8 @@ from recorded.values import Values, of_document, of_folder, of_table, of_tensors
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
 
-ELSEWHERE = {"encoder": {"pretrained"}}
-"""Components that need an extra with files of its own, and are not recorded."""
+ELSEWHERE = {"encoder": {"pretrained"}, "kind": {"custom"}}
+"""Components that need an extra with files of its own, or functions, and are not recorded."""
 
 Job = Callable[[Names], Values]
 

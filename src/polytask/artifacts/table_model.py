@@ -147,7 +147,7 @@ class SavedTableModel:
             outcome = Outcome(
                 task.metric_targets(labels[there]), values, _stack_probabilities([part.probabilities for part in parts], there)
             )
-            metrics = compute_metrics(outcome, task.measures)
+            metrics = compute_metrics(outcome, task.available_metrics)
             rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
 

@@ -188,7 +188,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         rows = [
             {"target": name, "metric": metric, "value": value, "rows": len(outcome.targets)}
             for name, outcome in self._scored(X, y).items()
-            for metric, value in compute_metrics(outcome, self._task(name).measures).items()
+            for metric, value in compute_metrics(outcome, self._task(name).available_metrics).items()
         ]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
 

@@ -111,22 +111,22 @@ class Task(Component, ABC):
         if not (isinstance(weight, int | float | np.integer | np.floating) and 0 <= weight < float("inf")):
             raise ConfigError("a task's weight is a number from 0 up", where=f"task {self.name!r}", found=self.weight)
         if not self.metric:
-            object.__setattr__(self, "metric", name_of(self.measures[0]))
+            object.__setattr__(self, "metric", name_of(self.available_metrics[0]))
         self.metric_called(self.metric)
         self.metric_called(self.selection_metric or self.metric)
 
     @property
-    def measures(self) -> tuple[str | Metric, ...]:
+    def available_metrics(self) -> tuple[str | Metric, ...]:
         """All metrics of the task: those of its kind."""
         return self.metrics
 
     def metric_called(self, name: str) -> str | Metric:
-        """The entry of `measures` that has this name.
+        """The entry of `available_metrics` that has this name.
 
         Raises:
             ConfigError: There is none.
         """
-        known = {name_of(metric): metric for metric in self.measures}
+        known = {name_of(metric): metric for metric in self.available_metrics}
         if name not in known:
             where, remedy = f"task {self.name!r}, metric", nearest(str(name), tuple(known))
             raise ConfigError(f"a {self.kind} task has no such metric", where=where, found=repr(name), remedy=remedy)

@@ -51,7 +51,7 @@ class ClassTask(Task, ABC):
 
     def chosen(self, probabilities: Array) -> Array:
         """(n,) the class that is predicted where classes have these probabilities (n, C): the most probable."""
-        return probabilities.argmax(axis=1)
+        return np.asarray(probabilities.argmax(axis=1))
 
     def best_constant(self, counts: NDArray[np.int64]) -> int:
         """The class that is predicted where each is met so often, and nothing else is known: the most frequent, the first of several."""

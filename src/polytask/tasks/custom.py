@@ -65,7 +65,7 @@ class Custom(Task):
         >>> def worst(targets, predictions):
         ...     return float(abs(targets - predictions).max())
         >>> task = Custom(name="price", loss=huber, metric=worst, higher_is_better=False, perfect=0.0)
-        >>> [metric.name for metric in task.measures], task.predict(torch.tensor([[2.5]])).values
+        >>> [metric.name for metric in task.available_metrics], task.predict(torch.tensor([[2.5]])).values
         (['worst', 'mean-loss'], array([2.5]))
     """
 
@@ -96,7 +96,7 @@ class Custom(Task):
         Task.__post_init__(self)
 
     @property
-    def measures(self) -> tuple[str | Metric, ...]:
+    def available_metrics(self) -> tuple[str | Metric, ...]:
         """The metric, and the mean of the loss."""
         loss = Metric(LOSS, self._mean_loss, higher_is_better=False, influence=self._loss_influence)
         if not _is_function(self.metric):
@@ -106,7 +106,7 @@ class Custom(Task):
 
     def metric_called(self, name: str) -> str | Metric:
         """The metric, by its function or its name, or the mean of the loss."""
-        return self.measures[0] if name == self.metric else Task.metric_called(self, name)
+        return self.available_metrics[0] if name == self.metric else Task.metric_called(self, name)
 
     def encode(self, labels: Array) -> Targets:
         """Numbers, float32: (N,), or (N, label_size).

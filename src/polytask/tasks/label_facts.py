@@ -16,14 +16,14 @@ class LabelFacts(NamedTuple):
 
     Attributes:
         distinct: How many different labels there are.
-        count: How many labels there are.
+        labels: How many labels there are.
         numeric: Whether they are numbers.
         whole: Whether they are whole numbers.
         sets: Whether every label is a list or a set of labels.
     """
 
     distinct: int
-    count: int = 0
+    labels: int = 0
     numeric: bool = False
     whole: bool = False
     sets: bool = False
@@ -34,7 +34,7 @@ class LabelFacts(NamedTuple):
 
         Example:
             >>> LabelFacts.of(np.array([0.0, 1.0, 1.0, np.nan]))
-            LabelFacts(distinct=2, count=3, numeric=True, whole=True, sets=False)
+            LabelFacts(distinct=2, labels=3, numeric=True, whole=True, sets=False)
         """
         there = pd.Series(labels).dropna()
         numeric = there.dtype.kind in "iuf"
@@ -48,7 +48,7 @@ def suggested_kind(facts: LabelFacts) -> str:
     changes what a column is taken for.
 
     Example:
-        >>> suggested_kind(LabelFacts(distinct=2)), suggested_kind(LabelFacts(distinct=30, count=30, numeric=True))
+        >>> suggested_kind(LabelFacts(distinct=2)), suggested_kind(LabelFacts(distinct=30, labels=30, numeric=True))
         ('binary', 'regression')
     """
     return next(row.name for row in specs_of("task kind") if load(row).suggested_by(facts))

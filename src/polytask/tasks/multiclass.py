@@ -105,7 +105,7 @@ class Multiclass(ClassTask):
     @classmethod
     def suggested_by(cls, facts: LabelFacts) -> bool:
         """More than two words, or more than two whole numbers of which there are few."""
-        few = facts.whole and facts.distinct <= min(FEW_CLASSES, SHARE_OF_CLASSES * facts.count)
+        few = facts.whole and facts.distinct <= min(FEW_CLASSES, SHARE_OF_CLASSES * facts.labels)
         return facts.distinct > 2 and not facts.sets and (few or not facts.numeric)
 
     def _checked_weights(self) -> tuple[float, ...] | str | None:

@@ -100,7 +100,7 @@ def predict_outcomes(
 
 def compute_task_metrics(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
     """Per task every metric that it has."""
-    return {task.name: compute_metrics(outcomes[task.name], task.measures) for task in tasks}
+    return {task.name: compute_metrics(outcomes[task.name], task.available_metrics) for task in tasks}
 
 
 class RelativeMetrics:

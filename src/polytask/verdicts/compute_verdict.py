@@ -132,9 +132,9 @@ def verdict(
     _reject_unknown_tasks(predictions, asked._asdict())
     if not 1 <= looks <= MOST_LOOKS:
         raise ConfigError(f"between 1 and {MOST_LOOKS} looks at the test data can be planned", where="looks", found=looks)
-    metrics = [_metric(task, asked.metrics.get(task.name)) for task in predictions.tasks]
-    groups = _groups_of_units(predictions) if any(metric.influence is None for metric in metrics) else None
-    compared = [_compare(task, metric, baseline, asked, groups) for task, metric in zip(predictions.tasks, metrics, strict=True)]
+    deciding = [_metric(task, asked.metrics.get(task.name)) for task in predictions.tasks]
+    groups = _groups_of_units(predictions) if any(metric.influence is None for metric in deciding) else None
+    compared = [_compare(task, metric, baseline, asked, groups) for task, metric in zip(predictions.tasks, deciding, strict=True)]
     family = arms if chosen is None else (chosen,)
     decisions = _decisions(compared, arms, family, FAMILYWISE_LEVEL / looks)
     return Verdict(
@@ -230,7 +230,7 @@ def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
     kind = task.kind
     if given is None and isinstance(kind, Task):
         return metric_of(kind)
-    known = {name_of(metric): metric for metric in (kind.measures if isinstance(kind, Task) else kind.metrics)}
+    known = {name_of(metric): metric for metric in (kind.available_metrics if isinstance(kind, Task) else kind.metrics)}
     if given is not None and given not in known:
         found = find_metric(given).name
         raise ConfigError(f"this metric does not fit a {kind.kind} task", where=f"task {task.name}", found=found)

@@ -178,7 +178,7 @@ def test_labels_that_a_kind_cannot_have_are_named_by_their_row(labels: list[Any]
     [
         ("ordinal", r"Write size=ordinal\(classes=\[high, low, mid\]\)"),
         ("multiklass", "Did you mean 'multiclass'"),
-        ("regression(speed=3)", "these options do not fit .found 'speed'.*Choose from: metric, mean"),
+        ("regression(speed=3)", "these options do not fit .found 'speed'.*Choose from: metric, selection_metric, mean"),
         ("tagging", "a cell of a table has no tokens"),
         ("binary", "two classes"),
         ("regression(metric=auc)", "no such metric"),
