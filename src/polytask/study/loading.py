@@ -108,7 +108,7 @@ def _weighed(config: Config, given: Collection[str], tasks: Sequence[Task]) -> C
         uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if not arm.trees
     ):
         remedy = f"Leave the weights out, or add the arm {WEIGHING!r}"
-        raise ConfigError("no arm uses the tasks' weights", where=f"arms {', '.join(arms)}", found=spoken(weights), remedy=remedy)
+        raise ConfigError("no arm uses the tasks' weights", where=f"arms {', '.join(map(str, arms))}", found=spoken(weights), remedy=remedy)
     return config.model_copy(update={"arms": arms})
 
 
