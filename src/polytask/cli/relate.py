@@ -9,7 +9,7 @@ import typer
 
 from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
-from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+from polytask.cli.imports import AllowImports, ImportPaths
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, merged, name_of
 
@@ -62,7 +62,6 @@ def relate(
     """Measure how tasks stand to each other, and propose which to train together. Test data stay closed."""
     given = {tables.FIELDS.get(name, name): value for name, value in locals().items() if name not in OWN}
     given["measures"] = listed(measures)
-    use_import_paths(import_path)
     config = merged(source, given, assign or [], imports=allow_imports)
     if weight and balancer is None:
         config["balancer"] = "fixed"  # weights are there to be used

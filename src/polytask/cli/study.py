@@ -9,10 +9,11 @@ import typer
 
 from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
-from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+from polytask.cli.imports import AllowImports, ImportPaths
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import listed, looks_of, margins_of, merged, name_of
 
+PLANS = {None: None, True: "race", False: "grid"}
 OWN = ("source", "out", "arms", "margin", "protect", "looks", "race", "assign", "import_path", "allow_imports", "quiet")
 """Options that are no choices of a study as they stand."""
 
@@ -35,9 +36,7 @@ def study(
         bool | None, typer.Option("--race/--grid", help="Race on validation data, and test the winner alone; or test every arm.")
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Settings that every arm may try; with one, nothing is tuned.")] = None,
-    looks: Annotated[
-        str | None, typer.Option(help="Seeds at each look at the test data, with commas: 5,8,12. By default one look.")
-    ] = None,
+    looks: Annotated[str | None, typer.Option(help="Seeds at each look at the test data: 5,8,12. By default one look.")] = None,
     protect: Annotated[list[str] | None, typer.Option(help="A task that must not lose; by default none may. Repeatable.")] = None,
     margin: Annotated[list[str] | None, typer.Option(help="task=number: a difference that counts as the same. Repeatable.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes side by side.")] = None,
@@ -66,9 +65,8 @@ def study(
 ) -> None:
     """Train the arms, compare them with single-task training, and say what to ship."""
     given = {tables.FIELDS.get(name, name): value for name, value in locals().items() if name not in OWN}
-    given |= {"arms": listed(arms), "margins": margins_of(margin or []), "protect": tuple(protect or ()) or None, **looks_of(looks, seeds)}
-    given["plan"] = None if race is None else "race" if race else "grid"
-    use_import_paths(import_path)
+    given |= {"arms": listed(arms), "margins": margins_of(margin or []), "protect": tuple(protect or ()) or None, "plan": PLANS[race]}
+    given |= looks_of(looks, seeds)
     config = merged(source, given, assign or [], imports=allow_imports)
     _run(config, out or Path("runs") / name_of(config), quiet=quiet)
 

@@ -9,7 +9,7 @@ import typer
 
 from polytask.cli import tables
 from polytask.cli.fetching import fetching_display
-from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+from polytask.cli.imports import AllowImports, ImportPaths
 from polytask.cli.interrupt import says_what_is_kept
 from polytask.cli.options import merged, name_of
 
@@ -58,7 +58,6 @@ def train(
         "targets": targets, "kinds": kind, "weights": weight, "group": group, "time": time, "split": split, "unit": unit,
         "without": without, "categories": category, "missing": missing, "delimiter": delimiter, "encoding": encoding,
     }  # fmt: skip
-    use_import_paths(import_path)
     config = merged(source, given, assign or [], imports=allow_imports)
     _run(config, out or Path("runs") / f"train-{name_of(config)}", quiet=quiet)
 
