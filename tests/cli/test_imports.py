@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
+from polytask.cli import main
+from polytask.registry import importing
 
 PARTS = Path(__file__).parents[1] / "study" / "their_parts.py"
 EVIL = """
@@ -76,33 +80,50 @@ def test_nothing_beside_the_data_is_imported(folder: Path, how: str) -> None:
     assert (folder / "out" / "verdict.json").exists()
 
 
-def test_components_of_users_on_the_command_line(folder: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """The command in this process, in that folder: what it says where it is refused, and nothing where it is done."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(importing, "_folders", [])
+
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["polytask", *arguments])
+        try:
+            main()
+        except SystemExit as end:
+            said = capsys.readouterr().err
+            assert end.code in (0, None, 2), said
+            return said if end.code == 2 else ""
+        return ""
+
+    yield call
+    sys.modules.pop("parts_on_the_line", None)
+
+
+def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..., str], tmp_path: Path) -> None:
     """From a folder that is named, in workers, in a run.yaml that is allowed, and in a model that is allowed."""
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     shutil.copy(PARTS, theirs / "parts_on_the_line.py")
     (theirs / "json.py").write_text(EVIL, encoding="utf-8")
     named = ("--import-path", str(theirs))
-    program = (sys.executable, "-m", "polytask")
-    study = (*program, "study", "table.csv", *OPTIONS, "--workers", "2", "--encoder", "tabular(hidden=[4])")
+    study = ("study", "table.csv", *OPTIONS, "--workers", "2", "--encoder", "tabular(hidden=[4])")
     arms = ("--arms", "single,parts_on_the_line:Mine(power=0.25)@parts_on_the_line:Scaled")
-    refused = run(folder, *study, *arms, "--out", "refused")
-    assert (refused.returncode, "--import-path" in refused.stderr, len(refused.stderr.splitlines())) == (2, True, 1), refused.stderr
-    done = run(folder, *study, *arms, *named, "--out", "out")
-    assert done.returncode == 0, done.stderr
+    refused = call(*study, *arms, "--out", "refused")
+    assert "--import-path" in refused
+    assert len(refused.splitlines()) == 1
+    assert not call(*study, *arms, *named, "--out", "out")
 
-    again = (*program, "study", "out/run.yaml", "-q", "--out", "again")
-    refused = run(folder, *again, *named)
-    assert (refused.returncode, "--allow-imports" in refused.stderr) == (2, True), refused.stderr
-    assert run(folder, *again, *named, "--allow-imports").returncode == 0
+    again = ("study", "out/run.yaml", "-q", "--out", "again")
+    assert "--allow-imports" in call(*again)
+    assert not call(*again, "--allow-imports")
     assert (folder / "out" / "verdict.json").read_bytes() == (folder / "again" / "verdict.json").read_bytes()
 
-    train = (*program, "train", "table.csv", *OPTIONS[:6], "--epochs", "1", "-q", "--architecture", "parts_on_the_line:Scaled")
-    done = run(folder, *train, "--balancer", "parts_on_the_line:Mine", *named, "--out", "trained")
-    assert done.returncode == 0, done.stderr
-    assert yaml.safe_load((folder / "trained" / "run.yaml").read_text())["balancer"] == "parts_on_the_line:Mine"
-    predict = (*program, "predict", "trained", "table.csv", "--out", "predicted.csv")
-    refused = run(folder, *predict, *named)
-    assert (refused.returncode, "import paths are not followed here" in refused.stderr) == (2, True), refused.stderr
-    assert run(folder, *predict, *named, "--allow-imports").returncode == 0
+    train = ("train", "table.csv", *OPTIONS[:7], "--epochs", "1", "-q", "--architecture", "parts_on_the_line:Scaled", "--out", "trained")
+    assert not call(*train, "--balancer", "parts_on_the_line:Mine")
+    assert yaml.safe_load((folder / "trained" / "run.yaml").read_text(encoding="utf-8"))["balancer"] == "parts_on_the_line:Mine"
+    predict = ("predict", "trained", "table.csv", "--out", "predicted.csv")
+    assert "import paths are not followed here" in call(*predict)
+    assert not call(*predict, "--allow-imports")
     assert len(pd.read_csv(folder / "predicted.csv")) == 120

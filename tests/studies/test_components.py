@@ -82,7 +82,9 @@ def test_a_study_of_what_users_have_written(parts: Any, arms: list[Any], tmp_pat
 def _fed_back(parts: Any, tmp_path: Path, result: StudyResult) -> None:
     """A run.yaml repeats the study where its import paths are allowed; its bytes are the same."""
     written = read_yaml(tmp_path / "run" / "run.yaml")
-    with pytest.raises(ConfigError, match=r"run.yaml, arms: import paths .* not followed \(found users_parts:Mine\).*--allow-imports"):
+    with pytest.raises(
+        ConfigError, match=r"run.yaml, arms, encoder: import paths .* not followed \(found users_parts:Narrow\).*--allow-imports"
+    ):
         checked(StudyConfig, written, where="run.yaml")
     config = checked(StudyConfig, written, where="run.yaml", imports=True)
     again = Study([table()], TASKS, test=lambda: (table(60, 1),), config=config).run(tmp_path / "again")
@@ -184,7 +186,7 @@ Fails.__module__ = "__main__"
 @pytest.mark.parametrize(
     ("choices", "text"),
     [
-        ({"encoder": Fails}, "study, encoder 'fails': a class of the main program cannot be stored"),
+        ({"encoder": Fails}, "study, encoder '__main__:Fails': a class of the main program cannot be stored"),
         ({"encoder": nn.Linear(3, 2)}, "study, encoder: an encoder is needed (found the PyTorch module Linear). Wrap it"),
         ({"encoder": "lenat"}, "Did you mean 'lenet'"),
         ({"architecture": MLP}, "study, architecture: an architecture is needed (found the class MLP, an encoder)"),
@@ -224,8 +226,10 @@ def test_an_arm_refuses_what_cannot_travel(parts: Any) -> None:
 
 def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Path) -> None:
     """A run goes on from its run.yaml: who can write there could have it import anything."""
-    with pytest.raises(KeyboardInterrupt):
-        study(arms=["single", "equal"], workers=1).run(tmp_path / "run", progress=_stop)
+    stopped = study(arms=["single", "equal"], workers=1)
+    stopped._load_test = _closed
+    with pytest.raises(RuntimeError, match="closed"):
+        stopped.run(tmp_path / "run")
     config = tmp_path / "run" / "run.yaml"
     content = read_yaml(config)
     content["encoder"] = "users_parts:Narrow"
@@ -236,9 +240,8 @@ def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Pat
         study(arms=["single", "equal"], encoder="users_parts:Narrow(width=2)", workers=1).run(tmp_path / "run")
 
 
-def _stop(progress: Any) -> None:
-    if progress.done:
-        raise KeyboardInterrupt
+def _closed() -> tuple[pt.Source, ...]:
+    raise RuntimeError("closed")
 
 
 def test_errors_and_bases_stand_at_the_top() -> None:

@@ -99,7 +99,9 @@ def test_no_other_constant_has_a_smaller_loss_on_the_training_targets(price: Cus
     found = trivial_predictions(price, targets, targets)
     assert len(set(found.predictions.tolist())) == 1
     ours = compute_metrics(found, price.available_metrics)["mean-loss"]
-    others = [compute_metrics(Outcome(targets, np.full(40, other)), price.available_metrics)["mean-loss"] for other in np.linspace(0, 12, 200)]
+    others = [
+        compute_metrics(Outcome(targets, np.full(40, other)), price.available_metrics)["mean-loss"] for other in np.linspace(0, 12, 200)
+    ]
     assert ours <= min(others) + 1e-9
 
 

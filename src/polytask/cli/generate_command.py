@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from polytask.cli.build_config import TABLE, TRAINING, merged
-from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+from polytask.cli.imports import AllowImports, ImportPaths
 from polytask.cli.table_source import KIND
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, TableOptions, TrainingOptions, fields_of
@@ -40,7 +40,6 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
         for section, field in offered:
             if (value := given[f"{section}_{field.name}"]) is not None and value != []:
                 sections[section][field.name] = _read(field, value)
-        use_import_paths(given["import_path"])
         config = merged(given["source"], sections, given["assign"] or (), imports=given["allow_imports"])
         body(config, given["out"], given["quiet"])
 

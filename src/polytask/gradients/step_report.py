@@ -107,12 +107,9 @@ class Report:
 
     def __repr__(self) -> str:
         parts = [f"{task} {float(loss):.4g}{self._weight(task)}" for task, loss in self.losses.items()]
-        notes = [
-            f"dropped {', '.join(self.dropped)}" if self.dropped else "",
-            "skipped" if self.skipped else "",
-            "" if self.solved else "unsolved",
-        ]
-        return f"<Report: {'; '.join([*parts, *filter(None, notes)]) or 'no losses'}>"
+        marks = {f"dropped {', '.join(self.dropped)}": bool(self.dropped), "skipped": self.skipped, "unsolved": not self.solved}
+        notes = [mark for mark, holds in marks.items() if holds]
+        return f"<Report: {'; '.join([*parts, *notes]) or 'no losses'}>"
 
     def _weight(self, task: str) -> str:
         return f" (weight {self.weights[task]:.4g})" if task in self.weights else ""

@@ -112,7 +112,7 @@ def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
     training = config.get("training")
     yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)
     for arm in _listed(config.get("arms")):
-        yield from import_paths_of(arm) if isinstance(arm, Mapping) else _paths("arms", arm)
+        yield from ((f"arms, {place}", path) for place, path in import_paths_of(arm)) if isinstance(arm, Mapping) else _paths("arms", arm)
     tables = config.get("tables")
     for name, table in tables.items() if isinstance(tables, Mapping) else ():
         targets = table.get("targets") if isinstance(table, Mapping) else None

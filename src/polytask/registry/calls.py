@@ -84,8 +84,9 @@ class Component:
 
     def changed_fields(self) -> dict[str, Any]:
         """Return the fields of a dataclass whose values are not their defaults: its constructor keeps no arguments."""
-        changed = {}
-        for own in fields(self) if is_dataclass(self) else ():
+        changed: dict[str, Any] = {}
+        data: Any = self
+        for own in fields(data) if is_dataclass(data) else ():
             value = getattr(self, own.name)
             default = own.default_factory() if own.default_factory is not MISSING else own.default
             if own.init and (type(value) is not type(default) or value != default):

@@ -161,7 +161,8 @@ def spec_of(cls: type, group: str) -> ComponentSpec:
     if not isinstance(own, ComponentSpec):
         summary = (cls.__doc__ or cls.__name__).strip().splitlines()[0]
         own = ComponentSpec(group, kebab(cls.__name__), path, summary)
-    return replace(own, target=path, **({} if known is None else {"group": known.group, "name": known.name}))
+    named = own if known is None else known
+    return replace(own, target=path, group=named.group, name=named.name)
 
 
 def written_name(spec: ComponentSpec) -> str:

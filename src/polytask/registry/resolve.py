@@ -211,7 +211,7 @@ def _made(value: Any) -> Any:  # noqa: ANN401
         return {name: _made(inner) for name, inner in value.items()}
     if not isinstance(value, Call):
         return value
-    cls = value.cls or class_written(value.name)
+    cls: Any = value.cls or class_written(value.name)
     return _of_call(cls.component_group, replace(value, cls=cls), value.name).build()
 
 

@@ -218,9 +218,7 @@ HEADERS = (
     csv("tabs", b"a\tb\n1\t2\n", "another delimiter", "a tab in", "delimiter='\\t'"),
     csv("bars", b"a|b\n1|2\n", "another delimiter", "delimiter='|'"),
     csv("commas in a .tsv file", b"a,b\n1,2\n", "another delimiter", "delimiter=','", file="t.tsv"),
-    csv(
-        "too many columns", b",".join(b"%d" % n for n in range(11)) + b"\n", "too many columns", "found 11", "max_columns", max_columns=10
-    ),
+    csv("too many columns", b",".join(b"%d" % n for n in range(11)) + b"\n", "too many columns", "found 11", "max_columns", max_columns=10),
     csv("an open quote in the header", b'a,"b\n1,2\n', "header", "not closed"),
     csv("a first line of megabytes", b"a" * 5_000_000, "header", "does not end"),
 )

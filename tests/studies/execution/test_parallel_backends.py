@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -44,6 +45,18 @@ def test_processes_of_this_computer_are_the_default() -> None:
     assert choose_backend(1, workers=2).runs_in_process
     with joblib.parallel_config(n_jobs=7):
         assert choose_backend(5, workers=2).workers == 2
+
+
+def test_no_worker_has_the_working_folder_on_its_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nor where this process has it, as in a notebook; it keeps its own path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
+    own = list(sys.path)
+    for path in side_by_side(getattr, [(sys, "path")] * 2, workers=2):
+        assert path == [entry for entry in own if entry not in ("", str(tmp_path))]
+    assert sys.path == own
+    assert "PYTHONSAFEPATH" not in os.environ
 
 
 def test_one_after_the_other_is_this_process() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+from polytask.cli.imports import AllowImports, ImportPaths
 
 
 def evaluate_command(
@@ -28,7 +28,6 @@ def evaluate_command(
     from polytask.report.sanitize import clean_text
     from polytask.storage import write_text
 
-    use_import_paths(import_path)
     if out is not None and out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
     found = SavedTableModel(run, source, None if allow_imports else ()).evaluate(table)

@@ -11,11 +11,9 @@ from polytask.registry import GROUPS, nearest, specs_of
 
 
 def methods_command(
-    group: Annotated[
-        str | None, typer.Argument(help="Only these: task kind, encoder, architecture, balancer, balancer wrapper, data set.")
-    ] = None,
+    group: Annotated[str | None, typer.Argument(help=f"Only these: {', '.join(GROUPS)}.")] = None,
 ) -> None:
-    """Print every task kind, encoder, architecture, balancer and data set."""
+    """Print every component that can be named: what it does, what it needs, and who published it."""
     from rich.console import Console
 
     if group is not None and group not in GROUPS:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from polytask.cli.imports import AllowImports, ImportPaths, use_import_paths
+from polytask.cli.imports import AllowImports, ImportPaths
 
 
 def predict_command(
@@ -23,7 +23,6 @@ def predict_command(
     from polytask.artifacts.table_model import SavedTableModel
     from polytask.errors import StorageError
 
-    use_import_paths(import_path)
     if out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
     for note in SavedTableModel(run, source, None if allow_imports else ()).predict(table, out, probabilities=proba):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from joblib._parallel_backends import LokyBackend
 from joblib.parallel import BACKENDS, get_active_backend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
-from polytask.registry.importing import forget_working_folder
+from polytask.registry.importing import forget_working_folder, safe_path
 
 THREADS, SEQUENTIAL = "threading", "sequential"
 LOKY = "loky"
@@ -33,12 +34,17 @@ class Careful(LokyBackend):  # type: ignore[misc] # joblib has no types
 
 @contextmanager
 def no_working_folder() -> Iterator[None]:
-    """Within, a Python that is started has not the working folder on its path, where a module would take the place of another."""
-    before = os.environ.get(SAFE_PATH)
+    """Within, a Python that is started has not the working folder on its path, where a module would take the place of another.
+
+    It may inherit its path from the environment, and loky's processes are told that of this process.
+    """
+    before, paths = os.environ.get(SAFE_PATH), list(sys.path)
     os.environ[SAFE_PATH] = "1"
+    sys.path[:] = safe_path()
     try:
         yield
     finally:
+        sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
         if before is None:
             del os.environ[SAFE_PATH]
         else:

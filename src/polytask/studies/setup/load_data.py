@@ -111,7 +111,8 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
         uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if not arm.is_trees
     ):
         remedy = f"Leave the weights out, or add the arm {WEIGHTED_BALANCER!r}"
-        raise ConfigError("no arm uses the tasks' weights", where=f"arms {', '.join(arms)}", found=format_weights(weights), remedy=remedy)
+        where = f"arms {', '.join(map(str, arms))}"
+        raise ConfigError("no arm uses the tasks' weights", where=where, found=format_weights(weights), remedy=remedy)
     return config.model_copy(update={"arms": arms})
 
 
