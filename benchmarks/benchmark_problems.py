@@ -14,7 +14,7 @@ import pandas as pd
 
 from polytask import datasets
 from polytask.data import Source, Sources, TablePreprocessor, random_split
-from polytask.options import StudyConfig, training_options
+from polytask.options import StudyConfig, make_training_options
 from polytask.options.training_presets import preset_training_options
 from polytask.studies.spec.study_presets import preset_study_options
 from polytask.tasks import Binary, Regression, Task
@@ -61,7 +61,7 @@ def table(name: str, load: Callable[[], Data], seed: int) -> Problem:
         return Source(name, coding.encode(data.X.iloc[units]), own, units, coding)
 
     tasks = tuple(_task(target, values, binary=target in data.binary) for target, values in labels.items())
-    training = training_options(**preset_training_options("standard", len(parts["training"])))
+    training = make_training_options(**preset_training_options("standard", len(parts["training"])))
     choices = {"hidden": (), "training": training, **preset_study_options("standard", tasks, tables=True)}
     return Problem(name, Sources((part("training"),), lambda: (part("test"),)), tasks, (part("fresh"),), choices)
 
@@ -95,7 +95,7 @@ def census(seed: int) -> Problem:
     random = np.random.default_rng(seed)
     chosen = random.choice(len(rows), CENSUS_ROWS, replace=False)
     order = random.permutation(len(others))[: 2 * CENSUS_ROWS]
-    training = training_options(**preset_training_options("standard", CENSUS_ROWS))
+    training = make_training_options(**preset_training_options("standard", CENSUS_ROWS))
     choices = {"hidden": (), "training": training, **preset_study_options("standard", tasks, tables=True)}
     test, fresh = others.take(order[:CENSUS_ROWS]), others.take(order[CENSUS_ROWS:])
     return Problem("census", Sources((rows.take(chosen),), lambda: (test,)), tasks, (fresh,), choices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import subprocess
@@ -31,10 +32,10 @@ LEVELS = (
     {"errors", "registry", "seeds"},
     {"options"},
     {"storage", "data", "tasks", "encoders", "balancing"},
-    {"datasets", "architectures", "gradients", "evaluation"},
-    {"training"},
-    {"relatedness", "tabular"},
-    {"study"},
+    {"datasets", "architectures", "gradients", "metrics"},
+    {"training", "verdicts"},
+    {"relatedness", "estimators"},
+    {"studies"},
     {"report", "artifacts"},
     {"cli"},
 )
@@ -46,6 +47,32 @@ LONGEST_FUNCTION, LONGEST_FILE = 50, 350
 def tree_of(path: Path) -> ast.Module:
     """What a file says, parsed once."""
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+MOST_SIBLINGS, CATALOGS = 13, {"balancing/gradient_based": 25, "encoders": 25, "tasks": 25}
+"""A folder has some twelve files and folders; one with a component per file may have more."""
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda folder: str(folder.relative_to(SOURCE)))
+def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
+    siblings = {path.relative_to(folder).parts[0] for path in FILES if path.is_relative_to(folder)} - {"__init__.py", "__main__.py"}
+    most = CATALOGS.get(str(folder.relative_to(SOURCE)), MOST_SIBLINGS)
+    assert folder == SOURCE or len(siblings) <= most, sorted(siblings)
+
+
+def test_no_file_name_stands_twice() -> None:
+    """But for the base of a package; a file of a command has the command's name."""
+    names = [path.name for path in FILES if package_of(path) != "cli" and path.name not in ("__init__.py", "base.py")]
+    assert not {name for name in names if names.count(name) > 1}
+
+
+@pytest.mark.parametrize("package", sorted({path.parent for path in FILES}), ids=lambda folder: str(folder.relative_to(SOURCE)))
+def test_no_public_name_is_also_a_module(package: Path) -> None:
+    """Whatever was imported before, the name means the same."""
+    module = importlib.import_module(".".join(["polytask", *package.relative_to(SOURCE).parts]))
+    inside = {path.stem if path.suffix else path.name for path in package.iterdir()}
+    lazy = set(getattr(module, "_MODULES", ()))
+    assert not (set(getattr(module, "__all__", ())) - lazy) & inside
 
 
 def package_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from polytask.architectures import MultiTaskModel, NetworkPlan
 from polytask.data import Source, SubwordTokenizer, preprocessor_from_dict
 from polytask.encoders import PretrainedTextEncoder
 from polytask.errors import ConfigError, StorageError
-from polytask.options import training_options
+from polytask.options import make_training_options
 from polytask.tasks import Binary, Tagging
 from polytask.training.optimization.param_groups import make_param_groups
 from polytask.training.trained_network import load_network, save_network
@@ -142,7 +142,7 @@ def test_the_name_of_a_larger_model_is_left_out(folder: Path, tmp_path: Path, be
 
 def test_rates_decay_block_by_block(folder: Path) -> None:
     model = MultiTaskModel(encoder(folder), TASKS, hidden=(), initialization="framework")
-    groups = make_param_groups(model, training_options(lr=1.0, layer_decay=0.5))
+    groups = make_param_groups(model, make_training_options(lr=1.0, layer_decay=0.5))
     rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
     for part, expected in {"word_embeddings": 0.25, "position_embeddings": 0.25, "layer.0.": 0.5, "layer.1.": 1.0, "heads": 1.0}.items():

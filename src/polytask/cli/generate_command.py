@@ -52,7 +52,8 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
 
 def offered_fields(config: type[NetworkConfig]) -> Iterator[Offered]:
     """Yield the fields that are options of a command, with their sections: those of tables, its own, and those of training."""
-    for section, model in {TABLE: TableOptions, "": config, TRAINING: TrainingOptions}.items():
+    models: dict[str, type] = {TABLE: TableOptions, "": config, TRAINING: TrainingOptions}
+    for section, model in models.items():
         yield from ((section, field) for field in fields_of(model) if not field.flag.hidden)
         yield from [(TABLE, KIND)] if section == TABLE else []
 

@@ -27,7 +27,7 @@ from polytask.datasets.tables.infer_task import infer_multilabel
 from polytask.datasets.tables.survival_targets import labels_of_columns
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError, DataError
-from polytask.options import training_options
+from polytask.options import make_training_options
 from polytask.options.training_presets import preset_training_options
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Outcome, Predictions, Task
@@ -92,7 +92,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         choices = self._choices(len(source))
         plan = plan_network([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
         balancer = default_balancer({task.name: task.weight for task in tasks}, self.balancer)
-        run = fit(plan.build(tasks, seed), [source], balancer, seed=seed, options=training_options(**choices))
+        run = fit(plan.build(tasks, seed), [source], balancer, seed=seed, options=make_training_options(**choices))
         self.network_ = TrainedNetwork.of(plan, run)
         self.tasks_ = run.tasks
         self.kinds_ = {task.name: task.kind for task in run.tasks}

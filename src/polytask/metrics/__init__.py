@@ -1,11 +1,6 @@
-"""What predictions are worth, and whether a difference between two ways of training is real.
+"""Metrics by name, their influence functions, and the trivial predictors that relative scores start from.
 
-`verdict` is the whole of it; the files beside it hold one step each: `metrics` (defined, with their influences, in `class_metrics`,
-`number_metrics`, `find_entities`, `label_sets`, `ranks`, `quantiles` and `concordance`), `trivial` (predictors), `predictions` (reading a
-frame), `influence` (of each test unit),
-`crossed` (one test set) and `resampled` (splits), two analyses that can be asked the same (`analysis`), `words` (helps, hurts, same,
-unclear), `settle`, `results`.
-Only the metrics are re-exported here: `polytask.verdicts.compute_verdict.verdict` needs pandas, which workers should not pay for.
+A file holds one family of metrics, each metric with the influence of a unit on it; `metric_functions` is the catalog.
 """
 
 from polytask.metrics.metric_functions import METRICS, compute_metrics, find_metric, metric_of, relative_score, selection_metric_of

@@ -11,7 +11,7 @@ from polytask.options.reading_options import ReadingOptions
 from polytask.options.relate_config import RelateConfig
 from polytask.options.study_config import StudyConfig
 from polytask.options.table_options import TableOptions
-from polytask.options.training_options import TrainingOptions, training_options
+from polytask.options.training_options import TrainingOptions, make_training_options
 from polytask.options.validation_errors import checked
 
 for _model in (NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions):
@@ -30,5 +30,5 @@ __all__ = [
     "checked",
     "differences",
     "fields_of",
-    "training_options",
+    "make_training_options",
 ]

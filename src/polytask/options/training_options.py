@@ -135,14 +135,14 @@ class TrainingOptions(OptionModel):
     checkpoint_seconds: Annotated[float, Field(ge=0, description="Save the training state every so many seconds."), Flag(_MACHINE)] = 10.0
 
 
-def training_options(**given: Any) -> TrainingOptions:  # noqa: ANN401 - pydantic checks them
+def make_training_options(**given: Any) -> TrainingOptions:  # noqa: ANN401 - pydantic checks them
     """Return the training options.
 
     Raises:
         ConfigError: An unknown option, or a value outside its limits.
 
     Example:
-        >>> training_options(lr=0.1).lr
+        >>> make_training_options(lr=0.1).lr
         0.1
     """
     return checked(TrainingOptions, given, where="training")

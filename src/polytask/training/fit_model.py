@@ -20,7 +20,7 @@ from polytask.encoders import Encoder, SupportsAdapt
 from polytask.encoders.initialization import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
-from polytask.options import TrainingOptions, training_options
+from polytask.options import TrainingOptions, make_training_options
 from polytask.seeds import derive_seed
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
@@ -159,7 +159,7 @@ def build_loop(
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> tuple[TrainingLoop, LoadedWeights | None]:
     """Everything that `fit` does before the first step: the loop, and what a weights file had in common with the network."""
-    chosen = (options or TrainingOptions()).model_copy(update=training_options(**choices).model_dump(include=set(choices)))
+    chosen = (options or TrainingOptions()).model_copy(update=make_training_options(**choices).model_dump(include=set(choices)))
     found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
     known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
     chosen = chosen if found is None else restore_measured_options(chosen, known)

@@ -53,7 +53,7 @@ def test_no_worker_has_the_working_folder_on_its_path(monkeypatch: pytest.Monkey
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
     own = list(sys.path)
-    for path in side_by_side(getattr, [(sys, "path")] * 2, workers=2):
+    for path in run_in_parallel(getattr, [(sys, "path")] * 2, workers=2):
         assert path == [entry for entry in own if entry not in ("", str(tmp_path))]
     assert sys.path == own
     assert "PYTHONSAFEPATH" not in os.environ

@@ -14,7 +14,7 @@ import polytask.studies.run_study as study_module
 import polytask.studies.setup.environment as environment_module
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
-from polytask.options import StudyConfig, TrainConfig, differences, training_options
+from polytask.options import StudyConfig, TrainConfig, differences, make_training_options
 from polytask.studies import Study, train_network
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.tasks import Binary, Task
@@ -163,17 +163,17 @@ CHOSEN: dict[str, Any] = {"max_grad_norm": 1.0, "scheduler": "ExponentialLR", "p
 
 @pytest.mark.parametrize("name", CHOSEN)
 def test_nothing_is_a_choice_too(name: str) -> None:
-    begun = StudyConfig(training=training_options(**{name: CHOSEN[name]}))
-    asked = StudyConfig(training=training_options(**{name: None}))
+    begun = StudyConfig(training=make_training_options(**{name: CHOSEN[name]}))
+    asked = StudyConfig(training=make_training_options(**{name: None}))
     assert differences(asked, begun) == differences(begun, asked) == f"training.{name}"
 
 
 def test_what_was_left_open_agrees_with_what_was_filled_in() -> None:
-    filled = training_options(validation_fraction=0.2, threads=2, precision="bfloat16")
+    filled = make_training_options(validation_fraction=0.2, threads=2, precision="bfloat16")
     begun = StudyConfig(encoder="mlp", workers=2, training=filled, version="0.1.0")
     assert differences(StudyConfig(), begun) == ""
     assert differences(begun, begun) == ""
-    other = StudyConfig(encoder="conv", workers=1, training=training_options(validation_fraction=0.1, threads=1, precision="float32"))
+    other = StudyConfig(encoder="conv", workers=1, training=make_training_options(validation_fraction=0.1, threads=1, precision="float32"))
     assert differences(other, begun) == "encoder, training.validation_fraction, training.precision, training.threads"
     assert differences(StudyConfig(size="auto"), begun) == "size"
 

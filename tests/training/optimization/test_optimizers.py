@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from polytask.options import training_options
+from polytask.options import make_training_options
 from polytask.training.optimization.optimizers import make_optimizer, make_scheduler, step_scheduler
 
 OPTIMIZERS = sorted(
@@ -24,7 +24,7 @@ OPTIMIZERS = sorted(
 def test_every_optimizer_steps(name: str) -> None:
     layer = nn.Linear(3, 2, bias=False)
     before = layer.weight.detach().clone()
-    optimizer = make_optimizer(list(layer.parameters()), training_options(optimizer=name.lower(), lr=0.1))
+    optimizer = make_optimizer(list(layer.parameters()), make_training_options(optimizer=name.lower(), lr=0.1))
     layer(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     assert type(optimizer).__name__ == name
@@ -42,7 +42,7 @@ def test_every_optimizer_steps(name: str) -> None:
 )
 def test_schedules_move_the_learning_rate(name: str, options: dict[str, Any]) -> None:
     layer = nn.Linear(1, 1)
-    chosen = training_options(optimizer="SGD", lr=0.1, scheduler=name, scheduler_options=options)
+    chosen = make_training_options(optimizer="SGD", lr=0.1, scheduler=name, scheduler_options=options)
     optimizer = make_optimizer(list(layer.parameters()), chosen)
     schedule = make_scheduler(optimizer, chosen)
     rates = []

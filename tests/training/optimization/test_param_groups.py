@@ -15,7 +15,7 @@ from polytask.data import Source
 from polytask.encoders import MLP, Encoder, TabularEncoder, TextEncoder
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
-from polytask.options import training_options
+from polytask.options import make_training_options
 from polytask.registry import names
 from polytask.tasks import Regression
 from polytask.training import TrainingProgress
@@ -37,7 +37,7 @@ def source() -> Source:
 
 
 def rates(model: MultiTaskModel, **options: Any) -> dict[str, float]:
-    groups = make_param_groups(model, training_options(lr=1.0, **options))
+    groups = make_param_groups(model, make_training_options(lr=1.0, **options))
     by_id = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     return {name: by_id[id(parameter)] for name, parameter in model.named_parameters() if id(parameter) in by_id}
 
