@@ -1,6 +1,7 @@
 """Ways of sharing on Multi-(Fashion+MNIST), with equal parameters and equal budget, against single-task training.
 
-    python benchmarks/multi_fashion_mnist_architectures.py [--seeds 5] [--epochs 40] [--size sample] [--out runs/benchmark-multi-fashion-mnist]
+    python benchmarks/multi_fashion_mnist_architectures.py [--seeds 5] [--epochs 40] [--size sample] [--out
+    runs/benchmark-multi-fashion-mnist]
 
 A LeNet with its head for every task (10 and 20 channels, 50 units: twice 24,390 parameters) is what single-task training has. Every other
 arm has as many parameters in all: its encoder is made wider or narrower until it has. Recon's layers are chosen in its first phase, so

@@ -1,6 +1,7 @@
 """What studies advise on real problems: whether anybody would regret it, and what the race saves against testing every arm.
 
-    POLYTASK_DATA=… python benchmarks/recommendation_regret.py [--problems enb jura …] [--seeds 10] [--replicates 1] [--grids [enb …]] [--write]
+    POLYTASK_DATA=… python benchmarks/recommendation_regret.py [--problems enb jura …] [--seeds 10] [--replicates 1] [--grids [enb …]]
+    [--write]
 
 **Regret.** A study races its arms, tests the winner, and recommends something. The networks that it recommends and the single-task ones of
 the same seeds then predict fresh rows, which nothing before had read. An arm is worse where it is worse on a task at 5 % over all tasks of

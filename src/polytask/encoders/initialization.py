@@ -36,7 +36,8 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
     * `glorot`: weights uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio, AISTATS 2010, eq. 16), biases 0.
     * `he`: weights normal with variance 2 / fan_in (He et al., ICCV 2015, eq. 10), biases 0.
 
-    Modules that say `has_own_initialization` start as their own `reset_parameters` says under all of them, and those that say `keeps_pretrained_weights`
+    Modules that say `has_own_initialization` start as their own `reset_parameters` says under all of them, and those that say
+    `keeps_pretrained_weights`
     (pretrained ones) stay as they are. Under `glorot` and `he`, vectors that
     are no biases (scales of normalization layers) start as the framework does.
 

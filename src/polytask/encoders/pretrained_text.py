@@ -70,7 +70,8 @@ class SubwordTransformer(nn.Module):
 class PretrainedTextEncoder(SequenceEncoder):
     """A Hugging Face text encoder, with the numbers of a local folder or, without one, at random. It needs the extra `text`.
 
-    Inputs are word pieces (N, L, K) as `polytask.data.SubwordTokenizer` makes them: nothing is downloaded. Features are (N, 1 + L, width): of the
+    Inputs are word pieces (N, L, K) as `polytask.data.SubwordTokenizer` makes them: nothing is downloaded. Features are (N, 1 + L,
+    width): of the
     piece before the sentence, then of the first piece of each word. An initialization leaves the numbers of the folder as they are.
 
     Args:

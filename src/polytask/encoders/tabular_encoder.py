@@ -171,7 +171,8 @@ class DenseLayer(nn.Sequential):
 class TabularEncoder(Encoder):
     """Numbers with indicators of what is missing, vectors for categories, then fully connected layers.
 
-    Inputs are rows (N, F) as `polytask.data.TablePreprocessor` makes them: numbers, normalized, NaN where there is none; codes of categories, 0
+    Inputs are rows (N, F) as `polytask.data.TablePreprocessor` makes them: numbers, normalized, NaN where there is none; codes of
+    categories, 0
     where it is missing or unknown. The cells' vectors are the stem; experts are copies of the layers.
 
     Args:

@@ -105,7 +105,8 @@ _CONTEXTS = {"gru": RecurrentContext, "transformer": TransformerContext}
 class TextEncoder(SequenceEncoder):
     """Word vectors, then a bidirectional GRU or a small transformer.
 
-    Inputs are codes of words (N, L), 0 for padding, as `polytask.data.WordTokenizer` makes them. Features are (N, 1 + L, width): a summary of
+    Inputs are codes of words (N, L), 0 for padding, as `polytask.data.WordTokenizer` makes them. Features are (N, 1 + L, width): a
+    summary of
     the sentence, which is the maximum over its words, and then each word in its context: what labels sentences, and what labels words.
     More padding changes nothing.
 

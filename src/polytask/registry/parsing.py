@@ -1,4 +1,4 @@
-"""Components as users write them: `upgrad`, `cagrad(c=0.4)`, `smooth-weights(decay=0.5):cagrad(c=0.4)`, `mypkg.mod:Mine(k=3)`, `CAGrad(c=0.4)`."""
+"""Parse components as users write them: `cagrad(c=0.4)`, `smooth-weights(decay=0.5):cagrad(c=0.4)`, `mypkg.mod:Mine(k=3)`."""
 
 from __future__ import annotations
 

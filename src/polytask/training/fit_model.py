@@ -184,10 +184,7 @@ def build_loop(
     unfreeze_due(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = initial_state(model, make_balancer(balancer, data.tasks, seed), chosen)
     state.callbacks = make_callbacks(callbacks, [task.name for task in data.tasks])
-    _check_unfreeze(state.backward.balancer, chosen)
-    if chosen.micro_batches > 1 and isinstance(state.backward.balancer.needs(), Representations):
-        remedy = "Leave micro_batches at 1, or take another balancer"
-        raise ConfigError("this balancer looks at a whole step at once", where="micro_batches", found=chosen.micro_batches, remedy=remedy)
+    _check_balancer(state.backward.balancer, chosen)
     if checkpoint is not None:
         used = [source for source in sources if source.name in data.training]
         sizes = sampler.batch_sizes if isinstance(sampler, ProportionalSampler) else {}
@@ -199,11 +196,14 @@ def build_loop(
     return TrainingLoop(state, data, sampler, chosen, precision, seed, checkpoint, progress), matched
 
 
-def _check_unfreeze(balancer: Balancer, options: TrainingOptions) -> None:
-    """A memory of gradients is of certain parameters: it makes no sense of others."""
+def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
+    """Refuse a balancer that cannot work with gradually unfrozen parameters, or with batches that are cut into parts."""
     if options.unfreeze and balancer.remembers_gradients:
         remedy, found = "Take another balancer, or unfreeze nothing", type(balancer).__name__
         raise ConfigError("this balancer remembers the gradients of all parameters", where="unfreeze", found=found, remedy=remedy)
+    if options.micro_batches > 1 and isinstance(balancer.needs(), Representations):
+        remedy = "Leave micro_batches at 1, or take another balancer"
+        raise ConfigError("this balancer looks at a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
 
 
 def adapt_to_inputs(model: MultiTaskModel, data: PreparedData) -> None:

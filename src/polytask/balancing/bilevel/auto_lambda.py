@@ -26,7 +26,8 @@ class AutoLambda(Balancer):
     h_t approaches ∇L_t(A; θ) · g', so that −η h_t is the slope of the primary losses along λ_t; λ is stepped along it by Adam. Heads are
     weighted too. Cost: four forwards and two backwards more, no copy of the network.
 
-    Scale: the paper's own: λ starts at `initial_weight` and is not normalized; with its 0.1 a step is a tenth of the plain sum's. λ may become
+    Scale: the paper's own: λ starts at `initial_weight` and is not normalized; with its 0.1 a step is a tenth of the plain sum's. λ may
+    become
     negative, as in the authors' code: a task that harms the primary ones is then unlearned. Gradients that are zero change nothing.
 
     Defaults: λ = 0.1 at the start, 1e-4 as its learning rate (the authors' code); all tasks are primary (the paper's multi-task

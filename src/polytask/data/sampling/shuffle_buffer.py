@@ -23,7 +23,8 @@ class ShuffleBufferSampler(Sampler):
 
     The blocks of a source are read in shuffled order, as many at a time as the buffer holds, and the buffer is emptied in shuffled
     order before it is filled again: so rows are read in runs of a block, and a step's rows come from as many places of the file as there
-    are blocks in the buffer. Every row comes exactly once in an epoch; a buffer for all rows is a plain shuffle, that of `ProportionalSampler`.
+    are blocks in the buffer. Every row comes exactly once in an epoch; a buffer for all rows is a plain shuffle, that of
+    `ProportionalSampler`.
 
     Attributes:
         rows: How many rows each source has.

@@ -34,7 +34,8 @@ class TemperatureSampler(Sampler):
         rows: How many rows each source has.
         batch_size: Rows of a step, over all sources.
         temperature: T, above 0.
-        steps_per_epoch: How many steps an epoch has; none: until the largest source is through once. Only then the last step may be smaller.
+        steps_per_epoch: Number of steps per epoch. By default an epoch ends when the largest source is through; only then the last
+            step may be smaller.
 
     Raises:
         ConfigError: The temperature is not above 0, or there is no step.

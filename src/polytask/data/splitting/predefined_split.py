@@ -29,7 +29,8 @@ PART_NAMES = {
 def split_by_time(times: Source | Array, fraction: float, groups: Array | None = None) -> NDArray[np.bool_]:
     """(N,) True for the latest rows: what is known only later is held out, as in use. It serves as `Source.held_out`.
 
-    Rows of one time stay together on one side, so the number of rows held out is the nearest to `fraction` of them that there is. Rows of one
+    Rows of one time stay together on one side, so the number of rows held out is the nearest to `fraction` of them that there is. Rows
+    of one
     group stay together too: a group is as late as its latest row.
 
     Args:

@@ -18,7 +18,8 @@ def train_validation_split(source: Source, fraction: float, seed: int) -> tuple[
     """Training and validation part of a source: seeded, and stratified over all its labels.
 
     Rows that agree in every task (in the class, the fifth of the range of ranks for numbers, or in having no label) form
-    a stratum. Every stratum gives `fraction` of its rows to validation, rounded so that the total is right to one row; where most strata have
+    a stratum. Every stratum gives `fraction` of its rows to validation, rounded so that the total is right to one row; where most strata
+    have
     few rows, which of them are rounded up is decided by iterative stratification over the labels of each task. Labels of tokens
     have no part in it. Where the source says which rows are held out, it is those and no others; where it says what rows belong together,
     whole groups are held out, and the total is right to one group.
@@ -96,7 +97,7 @@ def random_split(source: Source, fractions: Mapping[str, float], seed: int) -> d
 
 
 def k_fold_split(source: Source, folds: int, seed: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """Cross-validation: as many ways to divide the rows into training and test rows, drawn as `train_validation_split` draws; every row is in one test part.
+    """Divide the rows for cross-validation, drawn as `train_validation_split` draws; every row is in one test part.
 
     The test parts differ by no more than one row in size and in every stratum, unless there are groups.
 

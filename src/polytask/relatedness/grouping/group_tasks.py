@@ -39,7 +39,8 @@ def choose_networks(candidates: Sequence[CandidateNetwork], budget: float, *, ov
         ConfigError: No choice within the budget predicts all tasks.
 
     Example:
-        >>> networks = [CandidateNetwork({"a": 1.0, "b": 4.0, "c": 3.0}), CandidateNetwork({"a": 2.0, "b": 1.0}), CandidateNetwork({"c": 1.0}, cost=0.5)]
+        >>> pair, rest = CandidateNetwork({"a": 2.0, "b": 1.0}), CandidateNetwork({"c": 1.0}, cost=0.5)
+        >>> networks = [CandidateNetwork({"a": 1.0, "b": 4.0, "c": 3.0}), pair, rest]
         >>> choose_networks(networks, budget=1.5).groups
         (('a', 'b'), ('c',))
     """

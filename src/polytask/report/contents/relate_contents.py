@@ -186,7 +186,8 @@ def matrix_exponent(measure: MeasureRecord) -> int:
     """The power of ten in which a matrix is shown: 0 where its largest number off the diagonal has a digit among the first two.
 
     Example:
-        >>> matrix_exponent(MeasureRecord(mean=((1.0, 0.00042), (-0.0001, 1.0)))), matrix_exponent(MeasureRecord(mean=((1.0, 0.3), (0.1, 1.0))))
+        >>> small = MeasureRecord(mean=((1.0, 0.00042), (-0.0001, 1.0)))
+        >>> matrix_exponent(small), matrix_exponent(MeasureRecord(mean=((1.0, 0.3), (0.1, 1.0))))
         (-4, 0)
     """
     off = [abs(v) for i, row in enumerate(measure.mean) for j, v in enumerate(row) if i != j and v is not None and math.isfinite(v)]

@@ -63,7 +63,8 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {
-        "formatting": formatting, "sample_size_lines": sample_size_lines, "openings_sentence": openings_sentence, "chosen_arm_sentence": chosen_arm_sentence,
+        "formatting": formatting, "sample_size_lines": sample_size_lines, "openings_sentence": openings_sentence,
+        "chosen_arm_sentence": chosen_arm_sentence,
         "word_class": _claim_class, "no_cost": ArmCostRecord(), "ratio": _ratio_text,
     }  # fmt: skip
     environment.filters["minus"] = _typographic_minus

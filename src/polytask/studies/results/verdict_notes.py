@@ -62,7 +62,8 @@ def _budget_notes(config: StudyConfig) -> Iterator[str]:
     yield f"Same offered budget for every arm: {epochs}, " + (
         f"patience {training.patience}." if training.patience else "no early stopping."
     )
-    yield f"Single-task networks stop on their own task, joint ones on a policy ({training.monitor!r}): an advantage for single-task training."
+    policy = repr(training.monitor)
+    yield f"Single-task networks stop on their own task, joint ones on a policy ({policy}): an advantage for single-task training."
 
 
 def _tree_notes(arms: Sequence[Arm]) -> Iterator[str]:

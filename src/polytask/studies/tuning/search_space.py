@@ -34,7 +34,8 @@ def search_space(arm: Arm, tasks: Sequence[str], options: TrainingOptions, tune:
 
     Example:
         >>> from polytask.studies.spec.arms import parse_arm
-        >>> [(r.name, r.low, r.high) for r in search_space(parse_arm("cagrad", ["a", "b"]), ["a", "b"], TrainingOptions(), ["lr", "balancer"])]
+        >>> arm = parse_arm("cagrad", ["a", "b"])
+        >>> [(r.name, r.low, r.high) for r in search_space(arm, ["a", "b"], TrainingOptions(), ["lr", "balancer"])]
         [('lr', 0.0001, 0.01), ('balancer.c', 0.1, 0.9)]
     """
     ranges = [Range(LR, options.lr / SEARCH_FACTOR, options.lr * SEARCH_FACTOR, log=True)] if "lr" in tune else []

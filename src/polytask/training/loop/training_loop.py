@@ -70,7 +70,7 @@ class TrainingLoop:
         """Train, and restore the best weights at the end.
 
         Args:
-            stop_after_epoch: An epoch after which to pause: the state is saved, and a loop that loads it goes on as if there had been no pause.
+            stop_after_epoch: Epoch after which to pause: the state is saved, and a loop that loads it continues as if without a pause.
         """
         self.state.optimizer.zero_grad()  # what an earlier backward left belongs to no step of this run
         with torch.random.fork_rng(devices=()):
