@@ -98,7 +98,7 @@ def fit_step() -> list[Call]:
     model = MultiTaskModel(MLP((4,), hidden=(8,)), [Regression(name=task) for task in TASKS], initialization="framework")
     loop, _ = build_loop(model, [source], "upgrad", batch_size=32, threads=1)
     calls = calls_of(loop.train_epoch)
-    starts = [number for number, call in enumerate(calls) if call.function == "Loop.step"]
+    starts = [number for number, call in enumerate(calls) if call.function == "TrainingLoop.step"]
     return calls[starts[3] : starts[4]]
 
 

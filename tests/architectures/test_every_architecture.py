@@ -40,7 +40,7 @@ def source(encoder: str, inputs: Any, encoders: Any, rows: int = 60, gaps: float
     price = level.copy()
     for number, labels in enumerate((price, churn, plan)):
         labels[random.random(rows) < gaps * (number + 1) / 3] = np.nan if labels.dtype == float else None
-    return Source("table", drawn, {"price": price, "churn": churn, "plan": plan}, preprocessor=encoders.preprocessor(encoder))
+    return Source("table", drawn, {"price": price, "churn": churn, "plan": plan}, preprocessor=encoders.coding(encoder))
 
 
 def features_of(model: Any, encoder: str, inputs: Any, tasks: tuple[str, ...] = ("price", "churn", "plan")) -> dict[str, Tensor]:
@@ -233,7 +233,7 @@ def test_words_and_sentences_are_learned_together(row: Any, build: Any, tmp_path
     mood = np.where((codes == 2).any(1), "good", "bad").astype(object)
     mood[::7] = None
     tasks = (Binary(name="mood", classes=("bad", "good")), Tagging(name="slots", classes=("O", "B-even")))
-    source = Source("notes", codes, {"mood": mood, "slots": tags}, preprocessor=encoders.preprocessor("text"))
+    source = Source("notes", codes, {"mood": mood, "slots": tags}, preprocessor=encoders.coding("text"))
     run = fit(build(row.spelled, "text", tasks=tasks), [source], "pcgrad" if row.shares else "equal", **QUICK)
     assert set(run.validation) == {"mood", "slots"}
     assert all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())

@@ -60,7 +60,7 @@ def test_a_step_together(sharing: str, part: int, encoders: Any, inputs: Any) ->
         turned = names_of_encoders[names_of_encoders.index(first) :] + names_of_encoders[: names_of_encoders.index(first)]
         encoder = next(name for name in turned if encoders.fits(sharing, name))
         model = MultiTaskModel(encoders[encoder](), TASKS, architecture=sharing, hidden=(4,), initialization="framework")
-        run = fit(model, sources(inputs(encoder), encoders.preprocessor(encoder), count), balancer, **STEP)
+        run = fit(model, sources(inputs(encoder), encoders.coding(encoder), count), balancer, **STEP)
         finite = all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values())
         assert finite, (sharing, encoder, balancer)
 

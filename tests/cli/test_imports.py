@@ -17,7 +17,7 @@ import yaml
 from polytask.cli import main
 from polytask.registry import importing
 
-PARTS = Path(__file__).parents[1] / "study" / "their_parts.py"
+PARTS = Path(__file__).parents[1] / "studies" / "their_parts.py"
 EVIL = """
 import os, sys
 with open(os.environ["MARKER"], "a") as file:
@@ -27,10 +27,11 @@ raise RuntimeError("somebody else's program")
 OPTIONS = ("--targets", "sum", "first", "--kind", "sum=regression", "--kind", "first=regression", "--seeds", "2", "--epochs", "1", "-q")
 API = """
 import polytask as pt
-from polytask.studies import StudyConfig, checked, opened
+from polytask.options import StudyConfig, checked
+from polytask.studies import load_data
 config = checked(StudyConfig, {"tables": {"t": {"file": "table.csv", "targets": ["sum", "first"]}}, "arms": ["single", "equal"],
                                "seeds": 2, "workers": 2, "training": {"epochs": 1}}, where="study")
-data = opened(config)
+data = load_data(config)
 pt.Study(data.sources, data.tasks, config=data.config).run("out")
 """
 

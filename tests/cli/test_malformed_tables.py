@@ -13,7 +13,7 @@ import pytest
 from polytask.cli import app
 from polytask.cli.table_source import ENDINGS
 
-_path = Path(__file__).parents[1] / "data" / "reading" / "situations.py"
+_path = Path(__file__).parents[1] / "data" / "reading" / "malformed_tables.py"
 _spec = importlib.util.spec_from_file_location("broken_tables", _path)
 assert _spec
 assert _spec.loader

@@ -69,7 +69,7 @@ def test_statistics_of_one_piece_are_those_of_numpy_to_the_last_bit(shape: tuple
 def test_statistics_in_pieces_are_those_of_the_rows(shape: tuple[int, ...], cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     array, rows = array_of(shape, np.float32), np.arange(0, 57, 3)
     whole = Normalization.fit(array[rows])
-    monkeypatch.setattr(memmap, "CELLS", cells)
+    monkeypatch.setattr(memmap, "NUMBERS_PER_BLOCK", cells)
     found = Normalization.of(Source("toy", array, {}), rows)
     assert found.mean == pytest.approx(whole.mean, rel=1e-13)
     assert found.deviation == pytest.approx(whole.deviation, rel=1e-13)

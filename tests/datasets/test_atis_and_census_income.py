@@ -45,12 +45,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "census-income-train.csv").write_text(rich + poor)
     (tmp_path / "census-income-test.csv").write_text(PERSON.format(married="Divorced", gains=1, country="Peru", income="- 50000."))
     for module in (atis, census_income):
-        monkeypatch.setattr(module, "fetch", found)
-        module._coding.cache_clear()
+        monkeypatch.setattr(module, "fetch_dataset_files", found)
+        module._default_tokenizer.cache_clear()
     monkeypatch.setattr(Dataset, "fetch", lambda *_: None)
     yield tmp_path
     for module in (atis, census_income):
-        module._coding.cache_clear()
+        module._default_tokenizer.cache_clear()
 
 
 def test_sentences_have_an_intent_and_a_slot_per_word(files: Path) -> None:

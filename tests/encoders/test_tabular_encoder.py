@@ -75,7 +75,7 @@ def test_what_is_learned_of_the_inputs_comes_from_the_training_part_and_is_kept(
     [
         ({"cardinalities": (0,)}, "one number of codes per column"),
         ({"cardinalities": (0, -2)}, "one number of codes per column"),
-        ({"numbers": "fourier"}, "unknown way with numbers"),
+        ({"number_encoding": "fourier"}, "unknown way with numbers"),
         ({"hidden": ()}, "sizes from 1 up"),
         ({"embedding": 0}, "sizes from 1 up"),
         ({"dropout": 1.0}, "dropout"),

@@ -50,7 +50,7 @@ def test_words_see_their_context_on_both_sides(form: str) -> None:
 
 
 def test_unknown_words_are_learned_from_forgotten_ones() -> None:
-    text = encoder("gru", forgotten=0.5, dropout=0.0).train()
+    text = encoder("gru", word_dropout=0.5, dropout=0.0).train()
     text(torch.full((50, 6), 7)).sum().backward()
     gradient = text.stem.table.weight.grad  # type: ignore[union-attr]
     assert gradient[1].any()
@@ -67,12 +67,12 @@ def test_gates_see_the_mean_over_words() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"form": "lstm"}, "unknown form"),
+        ({"variant": "lstm"}, "unknown form"),
         ({"words": 1}, "sizes from 1 up"),
         ({"width": 7}, "divisible by 2"),
-        ({"form": "transformer", "width": 6}, "divisible by 4"),
+        ({"variant": "transformer", "width": 6}, "divisible by 4"),
         ({"dropout": 1.0}, "a share"),
-        ({"forgotten": -0.1}, "a share"),
+        ({"word_dropout": -0.1}, "a share"),
     ],
 )
 def test_what_cannot_be_is_one_line(options: dict[str, object], text: str) -> None:

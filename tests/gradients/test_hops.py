@@ -39,5 +39,5 @@ def test_a_step_of_backward_stays_within_few_files(program: ModuleType) -> None:
 
 def test_a_step_of_fit_stays_within_few_files(program: ModuleType) -> None:
     calls = program.fit_step()
-    assert {"Loop.step", "Backward.__call__", "Loop._tell"} <= {call.function for call in calls}
+    assert {"TrainingLoop.step", "Backward.__call__", "TrainingLoop._tell"} <= {call.function for call in calls}
     assert program.hops(calls) <= 80

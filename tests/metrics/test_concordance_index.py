@@ -34,7 +34,7 @@ def one_by_one(times: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, 
 def test_pairs_are_those_of_two_loops(units: list[tuple[int, int]], cells: int) -> None:
     times, predictions = (np.array([unit[k] for unit in units], dtype=np.float64) for k in (0, 1))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(concordance, "CELLS", cells)
+        patched.setattr(concordance, "PAIRS_PER_BLOCK", cells)
         found = concordant_pairs(times, predictions)
     expected = one_by_one(times, predictions)
     assert [part.tolist() for part in found] == [part.tolist() for part in expected]

@@ -18,9 +18,10 @@ import polytask as pt
 from polytask.balancing import CAGrad
 from polytask.encoders import MLP
 from polytask.errors import ConfigError, StorageError
+from polytask.options import StudyConfig, checked
 from polytask.registry import importing, registered
 from polytask.storage import read_yaml
-from polytask.studies import Study, StudyConfig, StudyResult, checked
+from polytask.studies import Study, StudyResult
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 FEW: dict[str, Any] = {"seeds": 2, "training": {"epochs": 2, "patience": None}}

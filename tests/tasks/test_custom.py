@@ -72,7 +72,7 @@ def test_the_loss_is_the_mean_of_the_function_over_labeled_units(place: Custom, 
 
 def test_labels_and_predictions_of_several_numbers_are_rows_of_one_text(place: Custom) -> None:
     labels = points(3)[[0, 2]]
-    assert place.values(labels).tolist() == ["0.0 0.5", "2.0 -1.5"]
+    assert place.metric_targets(labels).tolist() == ["0.0 0.5", "2.0 -1.5"]
     predictions = place.predict(torch.tensor([[0.25, -1.0]])).values
     assert predictions.tolist() == ["0.25 -1.0"]
     assert {name: own.tolist() for name, own in place.columns(predictions).items()} == {"place_0": [0.25], "place_1": [-1.0]}

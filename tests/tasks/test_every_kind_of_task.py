@@ -153,7 +153,7 @@ def test_half_precision_outputs_are_judged_in_full(row: Row) -> None:
 @every
 def test_labels_there_and_back(row: Row) -> None:
     known = [label for label in row.labels if label is not None and label == label]
-    values = row.task.values(np.array(known, dtype=object))
+    values = row.task.metric_targets(np.array(known, dtype=object))
     assert row.task.decode(values).tolist() == known
 
 

@@ -30,19 +30,19 @@ def test_every_way_to_write_a_set(labels: set[str], write: Any) -> None:
     assert values[0].tolist() == [float(text in labels) for text in ("a", "b", "c")]
     assert values.dtype == np.float32
     assert labeled.tolist() == [True, False, False]
-    assert TASK.values(column(written)).tolist() == ["|".join(sorted(labels)) or "-"]
+    assert TASK.metric_targets(column(written)).tolist() == ["|".join(sorted(labels)) or "-"]
 
 
 @pytest.mark.parametrize("separator", ["|", ", ", ";", "-"])
 def test_labels_may_have_any_separator_and_predictions_have_one(separator: str) -> None:
     task = Multilabel(name="topics", classes=("a", "b", "c"), separator=separator)
-    assert task.values(column(f"c{separator}a", "-", "b")).tolist() == ["a|c", "-", "b"]
+    assert task.metric_targets(column(f"c{separator}a", "-", "b")).tolist() == ["a|c", "-", "b"]
 
 
 def test_numbers_among_the_classes_are_texts() -> None:
     task = Multilabel(name="topics", classes=(1, 2, 30))
     assert task.classes == ("1", "2", "30")
-    assert task.values(column((30, 1), "2")).tolist() == ["1|30", "2"]
+    assert task.metric_targets(column((30, 1), "2")).tolist() == ["1|30", "2"]
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ def test_targets_are_codes_in_the_shape_of_the_labels() -> None:
     values, labeled = TASK.encode(LABELS)
     assert values.tolist() == [[0, 1, 2], [1, 0, 0], [0, 0, 0]]
     assert labeled.tolist() == [[True] * 3, [True, False, True], [False] * 3]
-    assert TASK.units(LABELS).tolist() == [True, True, False]
+    assert TASK.labeled_rows(LABELS).tolist() == [True, True, False]
 
 
 def test_a_row_s_tags_are_one_text_with_dashes_for_gaps() -> None:
-    assert TASK.values(LABELS[:2]).tolist() == ["O B-a I-a", "B-a - O"]
+    assert TASK.metric_targets(LABELS[:2]).tolist() == ["O B-a I-a", "B-a - O"]
 
 
 def test_the_loss_is_the_mean_over_labeled_tokens() -> None:

@@ -24,7 +24,7 @@ class MatrixStatistic:
         others: (T, P) the Jacobians of further independent batches; the same matrix again where there are none.
         sizes: Parameters per group, P in all; one group where there are none.
         features: What heads look at; a single row of the P parameters themselves where there is nothing.
-        ahead: What looks somewhere else, if anything does.
+        oracle: What looks somewhere else, if anything does.
     """
 
     matrix: Tensor
@@ -34,7 +34,7 @@ class MatrixStatistic:
     others: tuple[Tensor, ...] = ()
     sizes: tuple[int, ...] = ()
     features: tuple[Representation, ...] = ()
-    ahead: LookaheadOracle | None = None
+    oracle: LookaheadOracle | None = None
 
     @cached_property
     def _gramian(self) -> Tensor:
@@ -87,9 +87,9 @@ class MatrixStatistic:
         Raises:
             ConfigError: A matrix alone knows no losses elsewhere.
         """
-        if self.ahead is None:
+        if self.oracle is None:
             raise ConfigError("a Jacobian alone says nothing about losses elsewhere", where="look", remedy="Use Backward, with closures")
-        return self.ahead
+        return self.oracle
 
 
 def statistic_from_jacobian(jacobian: Tensor, losses: Tensor | None = None) -> MatrixStatistic:

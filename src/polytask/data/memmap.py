@@ -24,8 +24,8 @@ def allocate_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32, *, on_
     """An array in memory, or in a file of its own that goes when the array does.
 
     Example:
-        >>> array = allocate_array((2, 3), filed=True)
-        >>> is_memmap(array), is_memmap(array[1:]), is_memmap(allocate_array((2, 3), filed=False))
+        >>> array = allocate_array((2, 3), on_disk=True)
+        >>> is_memmap(array), is_memmap(array[1:]), is_memmap(allocate_array((2, 3), on_disk=False))
         (True, True, False)
     """
     if not on_disk or 0 in shape:

@@ -65,7 +65,7 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
 
 def _modules_to_initialize(module: nn.Module) -> list[nn.Module]:
     """The modules whose numbers are drawn."""
-    return [layer for layer in module.modules() if not getattr(layer, "keeps_numbers", False)]
+    return [layer for layer in module.modules() if not getattr(layer, "keeps_pretrained_weights", False)]
 
 
 def _reset_self_initialized(module: nn.Module, seed: int) -> None:
@@ -73,7 +73,7 @@ def _reset_self_initialized(module: nn.Module, seed: int) -> None:
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
         for part in _modules_to_initialize(module):
-            if getattr(part, "keeps_start", False):
+            if getattr(part, "has_own_initialization", False):
                 cast("Callable[[], None]", part.reset_parameters)()
 
 

@@ -89,7 +89,7 @@ def test_every_way_of_sharing_trains_behind_stems(architecture: str, balancer: s
 def test_a_task_more_changes_nobody_s_start() -> None:
     plans = {"pictures": EncoderPlan("conv", (1, 12, 12)), "people": EncoderPlan("mlp", (2,))}
     plan = NetworkPlan("mlp", (6,), {"hidden": (8,)}, stems=plans)
-    whole, part = plan.build(TASKS, 3), plan.among(["pictures"]).build(TASKS[:2], 3)
+    whole, part = plan.build(TASKS, 3), plan.for_sources(["pictures"]).build(TASKS[:2], 3)
     kept = part.state_dict()
     assert all(torch.equal(whole.state_dict()[name], value) for name, value in kept.items())
     assert not any("people" in name for name in kept)

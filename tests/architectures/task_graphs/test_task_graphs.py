@@ -227,7 +227,7 @@ def test_what_lies_below_representations_and_is_one_task_s_own_is_trained(spelle
     ],
 )
 def test_a_network_without_a_task_has_no_edges_to_it(spelled: str, left: str) -> None:
-    plan = NetworkPlan("mlp", (3,), architecture=spelled).without(["a"])
+    plan = NetworkPlan("mlp", (3,), architecture=spelled).without_tasks(["a"])
     assert plan.architecture.replace('"', "'") == left
     plan.build([Binary(name="b"), Binary(name="c")], seed=0)
 

@@ -53,7 +53,7 @@ def test_a_number_is_no_text() -> None:
 
 def test_columns_are_found_by_name_whatever_their_order() -> None:
     columns = TablePreprocessor.fit(TABLE)
-    assert columns.input_spec() == {"cardinalities": (0, 3, 0), "gaps": (True, True, False)}
+    assert columns.input_spec() == {"cardinalities": (0, 3, 0), "missing_indicators": (True, True, False)}
     again = columns.encode(TABLE.iloc[:, ::-1].assign(more=1))
     assert np.array_equal(again, columns.encode(TABLE), equal_nan=True)
     assert columns.encode(TABLE)[:, 1].tolist() == [2.0, 1.0, 0.0]

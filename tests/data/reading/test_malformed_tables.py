@@ -14,7 +14,7 @@ import pytest
 from polytask.data.reading import check_features, check_frame, check_targets, open_table, read_table
 from polytask.errors import PolytaskError, StorageError
 
-_spec = importlib.util.spec_from_file_location("reading_situations", Path(__file__).with_name("situations.py"))
+_spec = importlib.util.spec_from_file_location("reading_situations", Path(__file__).with_name("malformed_tables.py"))
 assert _spec
 assert _spec.loader
 situations: Any = importlib.util.module_from_spec(_spec)

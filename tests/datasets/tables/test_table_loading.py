@@ -39,7 +39,7 @@ def sales(rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
         {
             "row": [f"r{number}" for number in range(rows)],
             "customer": random.integers(0, rows // 4, rows),
-            "day": (pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 60, rows), id_column="D")).strftime("%Y-%m-%d"),
+            "day": (pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 60, rows), unit="D")).strftime("%Y-%m-%d"),
             "age": age,
             "town": random.choice(["Oslo", "Rome", "Bern"], rows),
             "value": (age + random.normal(size=rows)).round(3),

@@ -16,7 +16,7 @@ from polytask.errors import ConfigError
 from polytask.tasks import Binary, Task
 from polytask.training import FitResult, fit
 
-fit_module = import_module("polytask.training.fit")  # `polytask.training.fit` is the function
+fit_module = import_module("polytask.training.fit_model")
 Table = Callable[..., Source]
 Trainer = Callable[..., FitResult]
 CHOICES: dict[str, Any] = {"epochs": 2, "batch_size": 16, "threads": 1, "checkpoint_seconds": 0}

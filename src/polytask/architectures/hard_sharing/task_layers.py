@@ -117,7 +117,7 @@ class TaskLayers(Architecture):
 def _copy_without_children(layer: nn.Module) -> nn.Module:
     """A copy of a layer without its children: layers within are layers by themselves."""
     alone = nn.Module()
-    if hasattr(layer, "pieces_after"):
+    if hasattr(layer, "groups_after"):
         alone.groups_after = layer.groups_after
     for name, parameter in layer.named_parameters(recurse=False):
         alone.register_parameter(name, deepcopy(parameter))

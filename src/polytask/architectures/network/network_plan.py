@@ -104,7 +104,7 @@ class NetworkPlan:
 
     def without_initialization(self) -> NetworkPlan:
         """The same for a network whose numbers come from elsewhere: without the options that only say where it starts."""
-        started = getattr(resolve("encoder", self.encoder).cls, "only_for_the_start", ())
+        started = getattr(resolve("encoder", self.encoder).cls, "initialization_options", ())
         return replace(self, encoder_options={name: value for name, value in self.encoder_options.items() if name not in started})
 
     def for_sources(self, sources: Sequence[str]) -> NetworkPlan:
@@ -115,7 +115,7 @@ class NetworkPlan:
         """The same for a network that has not these tasks: edges to them are none.
 
         Example:
-            >>> NetworkPlan("mlp", (4,), architecture="task-graph(edges=[[click, buy]])").without(["click"]).architecture
+            >>> NetworkPlan("mlp", (4,), architecture="task-graph(edges=[[click, buy]])").without_tasks(["click"]).architecture
             'task-graph(edges=[])'
         """
         found = resolve("architecture", self.architecture)

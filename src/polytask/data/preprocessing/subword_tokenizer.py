@@ -96,7 +96,7 @@ class SubwordTokenizer(Preprocessor):
 
     def input_spec(self) -> Mapping[str, Any]:
         """The configuration of the encoder, and its pieces before and after a sentence."""
-        return {"config": json.loads(self.config), "around": (self.begin, self.end)}
+        return {"config": json.loads(self.config), "special_tokens": (self.begin, self.end)}
 
     def numeric_columns(self, inputs: Array) -> None:
         """None: codes are no numbers."""

@@ -34,7 +34,7 @@ class CsvTypeInference:
         forced: Whether it holds categories whatever its cells look like.
         filled: How many cells hold a value.
         gaps: Whether some hold none.
-        numbers, infinite, dressed, booleans, dates, zoned: How many cells are that.
+        numbers, infinite, formatted, booleans, dates, zoned: How many cells are that.
         whole: Whether every number is an integer.
         simple: Whether every cell was read as a number without blanks taken away.
         large: The first integer that float64 would round.
@@ -110,14 +110,14 @@ class CsvTypeInference:
         masks = {
             "numbers": number,
             "infinite": infinite,
-            "dressed": pc.and_(pc.match_substring_regex(texts, FORMATTED), pc.invert(number)),
+            "formatted": pc.and_(pc.match_substring_regex(texts, FORMATTED), pc.invert(number)),
             "booleans": pc.is_in(texts, value_set=BOOLEANS),
             "dates": date,
             "zoned": pc.and_(date, pc.match_substring_regex(texts, WITH_TIMEZONE)),
         }
         for name, mask in masks.items():
             setattr(self, name, getattr(self, name) + (pc.sum(times.filter(mask)).as_py() or 0))
-        wanted = {name: masks[name] for name in ("infinite", "dressed", "booleans", "zoned")}
+        wanted = {name: masks[name] for name in ("infinite", "formatted", "booleans", "zoned")}
         wanted |= {"text": pc.invert(number), "unzoned": pc.and_(date, pc.invert(masks["zoned"]))}
         wanted |= {"impossible": _impossible_dates(texts, date)} if self.dates == self.filled else {}
         for name, mask in wanted.items():
@@ -139,7 +139,7 @@ class CsvTypeInference:
         if 2 * (self.numbers + self.formatted) >= self.filled and self.formatted:
             self._refuse(
                 where,
-                "dressed",
+                "formatted",
                 "a number with separators, a decimal comma, a currency or %",
                 f"Write it plainly, as in 1234.5, or read with categories=({shown(self.name)},) (--categorical)",
             )

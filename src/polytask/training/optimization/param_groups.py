@@ -74,6 +74,6 @@ def _layers_above(model: MultiTaskModel) -> dict[int, int]:
     return {
         id(parameter): after
         for module in model.architecture.modules()
-        if (after := getattr(module, "pieces_after", None)) is not None
+        if (after := getattr(module, "groups_after", None)) is not None
         for parameter in module.parameters(recurse=False)
     }

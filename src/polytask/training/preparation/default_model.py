@@ -63,7 +63,7 @@ def _encoder_plan(source: Source) -> EncoderPlan:
 def _default_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:
     if "words" in facts:
         return "text"
-    if "around" in facts:
+    if "special_tokens" in facts:
         return "pretrained"
     if "cardinalities" in facts:
         return "tabular"

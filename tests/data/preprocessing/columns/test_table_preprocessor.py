@@ -205,15 +205,15 @@ def test_levels_that_no_row_has_are_not_learned() -> None:
     whole = series(["a", "b", "a"], "category")
     part = whole[whole == "a"]
     assert only(part) == CategoricalColumn("x", levels=("a",))
-    assert TablePreprocessor.fit(part.to_frame("x")).unknown(whole.to_frame("x")).count("'b'") == 1
-    assert TablePreprocessor((CategoricalColumn("x", levels=("b",)),)).unknown(whole[whole == "b"].to_frame("x")) == ""
+    assert TablePreprocessor.fit(part.to_frame("x")).unknown_warning(whole.to_frame("x")).count("'b'") == 1
+    assert TablePreprocessor((CategoricalColumn("x", levels=("b",)),)).unknown_warning(whole[whole == "b"].to_frame("x")) == ""
 
 
 def test_unknown_categories_are_one_line_for_all_columns() -> None:
     columns = TablePreprocessor.fit(pd.DataFrame({"town": ["Oslo", "Rome"], "age": [1, 2], "code": ["a", "b"]}))
-    assert columns.unknown(pd.DataFrame({"town": ["Rome", None], "age": [9, 9], "code": ["a", "a"]})) == ""
+    assert columns.unknown_warning(pd.DataFrame({"town": ["Rome", None], "age": [9, 9], "code": ["a", "a"]})) == ""
     towns = ["Oslo", "Paris", "Paris", "Bern", "Lima", "Kyiv", None]
-    said = columns.unknown(pd.DataFrame({"town": towns, "age": [1] * 7, "code": ["c"] + ["a"] * 6}))
+    said = columns.unknown_warning(pd.DataFrame({"town": towns, "age": [1] * 7, "code": ["c"] + ["a"] * 6}))
     assert said == (
         "categories that training had not count as unknown: "
         "column 'town': 5 of 7 rows ('Paris', 'Bern', 'Lima', …); column 'code': 1 of 7 rows ('c')"
@@ -224,7 +224,7 @@ def test_unknown_categories_are_one_line_for_all_columns() -> None:
 def test_unknown_categories_are_counted_whatever_they_look_like(cells: list[Any]) -> None:
     columns = TablePreprocessor((CategoricalColumn("x", levels=("yes", "no")),))
     there = sum(cell is not None for cell in cells)
-    assert f"column 'x': {there} of 3 rows" in columns.unknown(pd.DataFrame({"x": cells}))
+    assert f"column 'x': {there} of 3 rows" in columns.unknown_warning(pd.DataFrame({"x": cells}))
 
 
 TEXT = TextColumn("x", size=64)
@@ -300,7 +300,7 @@ def test_types_of_text_are_one_and_the_same(dtype: str) -> None:
     typed = EVERY[["category"]].astype(dtype)
     assert TablePreprocessor.fit(typed) == plain
     assert np.array_equal(plain.encode(typed), plain.encode(EVERY))
-    assert plain.unknown(typed) == ""
+    assert plain.unknown_warning(typed) == ""
 
 
 def normalized(values: np.ndarray) -> Normalization:
@@ -313,7 +313,7 @@ def normalized(values: np.ndarray) -> Normalization:
 
 @pytest.mark.parametrize("size", [1, 3, 64, 1_000])
 def test_statistics_in_pieces_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(normalization, "ROWS", size)
+    monkeypatch.setattr(normalization, "ROWS_PER_BLOCK", size)
     random = np.random.default_rng(0)
     values = random.normal(size=(257, 6)) * [1, 1e-3, 1e5, 1, 1, 1] + [0, 5, 1e7, 3, 0, 0]
     values[random.random(values.shape) < 0.3] = np.nan
@@ -329,7 +329,7 @@ def test_statistics_in_pieces_are_those_of_the_whole(monkeypatch: pytest.MonkeyP
 
 
 def test_a_table_of_numbers_alone_is_normalized_as_a_matrix_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(normalization, "ROWS", 10)
+    monkeypatch.setattr(normalization, "ROWS_PER_BLOCK", 10)
     values = np.random.default_rng(1).normal(5, 2, size=(95, 3)).astype(np.float32)
     columns = TablePreprocessor.fit(pd.DataFrame(values, columns=list("abc")))
     found, plain = Normalization.of(Source("table", values, {}, preprocessor=columns)), Normalization.fit(values)

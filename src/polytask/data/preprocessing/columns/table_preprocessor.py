@@ -101,7 +101,7 @@ class TablePreprocessor(Preprocessor):
     def input_spec(self) -> Mapping[str, Any]:
         """How many codes each place of the matrix has, and which numbers had gaps."""
         gaps = tuple(column.gaps for column in self.columns for _ in column.cardinalities)
-        return {"cardinalities": self._cardinalities, "gaps": gaps}
+        return {"cardinalities": self._cardinalities, "missing_indicators": gaps}
 
     def numeric_columns(self, inputs: Array) -> tuple[int, ...]:
         """The places that hold numbers to be normalized."""
