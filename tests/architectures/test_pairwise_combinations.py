@@ -18,7 +18,7 @@ from polytask.tasks import Binary, Multiclass, Regression, Task
 BALANCERS = tuple(name for name in names("balancer") if name != "torchjd")
 ARCHITECTURES = names("architecture")
 TASKS: tuple[Task, ...] = (Regression(name="price"), Binary(name="churn"), Multiclass(name="plan", classes=("a", "b")))
-STEP: dict[str, Any] = {"epochs": 1, "batch_size": 8, "threads": 1, "precision": "float32", "validation": 0.25}
+STEP: dict[str, Any] = {"epochs": 1, "batch_size": 8, "threads": 1, "precision": "float32", "validation_fraction": 0.25}
 NEEDS_ROTATIONS = "rotograd"
 PARTS = 10
 

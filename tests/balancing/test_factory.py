@@ -20,7 +20,7 @@ def test_a_plain_name() -> None:
 
 
 def test_wrappers_stand_before_it_from_the_outermost_on() -> None:
-    options = {"every": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}
+    options = {"steps": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}
     outer = balancer_named("update-every:smooth-weights:imtl-l", options)
     assert isinstance(outer, UpdateEvery)
     assert outer.every == 3
@@ -28,7 +28,7 @@ def test_wrappers_stand_before_it_from_the_outermost_on() -> None:
     assert outer.balancer.a == 0.5
     assert isinstance(outer.balancer.balancer, IMTLL)
     assert outer.balancer.balancer.lr == 0.1
-    assert options == {"every": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}, "left as it was"
+    assert options == {"steps": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}, "left as it was"
 
 
 def test_task_weights_reach_whoever_uses_them() -> None:
@@ -60,7 +60,7 @@ def test_every_wrapper_is_found_and_is_one(wrapper: str) -> None:
     [
         ("equl", "equl: unknown balancer. Did you mean 'equal'"),
         ("smooth-weights:equl", "equl: unknown balancer. Did you mean 'equal'"),
-        ("smothed:equal", "smothed: unknown balancer wrapper. Did you mean 'smoothed'"),
+        ("smothed:equal", "smothed: unknown balancer wrapper. Did you mean 'smooth-weights'"),
         ("smooth-weights:", "a component is a name, .* or smooth-weights:upgrad"),
         ("equal:smoothed", "equal: unknown balancer wrapper"),
         ("smooth-weights", r"balancer 'smooth-weights': a wrapper needs a balancer to wrap\. For example smooth-weights:equal"),

@@ -28,7 +28,7 @@ def flags(options: dict[str, Any]) -> list[str] | None:
     """What is said of how a file is read, in the words of the command line; None where it cannot be said there."""
     found: list[str] = []
     for name, value in options.items():
-        if name in ("missing", "categories"):
+        if name in ("na_values", "categorical"):
             if not isinstance(value, tuple):
                 return None
             found += [SAID[name], *value]

@@ -138,7 +138,7 @@ WRONG_FILES: dict[str, tuple[str, str]] = {
     "a target twice": ("tables: {s: {file: sales.csv, targets: [churn, churn]}}", "a target is named twice"),
     "a kind that is a number": ("tables: {s: {file: sales.csv, targets: {churn: 3}}}", "targets.churn: a text is needed (found 3)"),
     "a word for a list": (
-        "tables: {s: {file: sales.csv, targets: [churn], without: part}}",
+        "tables: {s: {file: sales.csv, targets: [churn], drop: part}}",
         "a list is needed (found 'part'). Write it as [part]",
     ),
     "an arm for a list": ("tables: {s: {file: sales.csv, targets: [churn]}}\narms: single", "arms: a list is needed"),
@@ -236,7 +236,7 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--kind", "churn=regression"), "no number"),
         (("--targets", "value", "--kind", "value=regression(speed=3)"), "speed"),
         (("--targets", "churn", "--weight", "value=2"), "value"),
-        (("--targets", "churn", "--weight", "churn=two"), "a weight is a number"),
+        (("--targets", "churn", "--weight", "churn=two"), "input should be a valid number"),
         (("--targets", "churn", "--group", "custmer"), "Did you mean 'customer'"),
         (("--targets", "churn", "--time", "when"), "'when'"),
         (("--targets", "churn", "--split", "town"), "names no part"),

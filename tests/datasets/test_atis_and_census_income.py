@@ -20,7 +20,7 @@ SENTENCES = {
         "atis_flight\natis_airfare\n",
     ),
     "dev": ("to boston\n", "O B-toloc.city_name\n", "atis_flight\n"),
-    "test": ("denver please\n", "B-toloc.city_name O\n", "atis_flight\n"),
+    "test_file": ("denver please\n", "B-toloc.city_name O\n", "atis_flight\n"),
 }  # fmt: skip
 PERSON = (
     "73, Not in universe, 0, 0, High school graduate, 0, Not in universe, {married}, Not in universe or children, Not in universe, White, "
@@ -44,13 +44,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     poor = PERSON.format(married="Widowed", gains=0, country="Italy", income="- 50000.")
     (tmp_path / "census-income-train.csv").write_text(rich + poor)
     (tmp_path / "census-income-test.csv").write_text(PERSON.format(married="Divorced", gains=1, country="Peru", income="- 50000."))
-    for module in (atis, census_income):
+    caches = (atis._default_tokenizer, census_income._preprocessor)
+    for module, cache in zip((atis, census_income), caches, strict=True):
         monkeypatch.setattr(module, "fetch_dataset_files", found)
-        module._default_tokenizer.cache_clear()
+        cache.cache_clear()
     monkeypatch.setattr(Dataset, "fetch", lambda *_: None)
     yield tmp_path
-    for module in (atis, census_income):
-        module._default_tokenizer.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def test_sentences_have_an_intent_and_a_slot_per_word(files: Path) -> None:

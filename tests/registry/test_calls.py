@@ -27,7 +27,7 @@ from polytask.registry.resolve import resolve
 from polytask.tasks import Multiclass, Regression
 
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
-    ("balancer", "fixed"): {"weights": {"decay": 0.5, "b": 2.0}},
+    ("balancer", "fixed"): {"weights": {"a": 0.5, "b": 2.0}},
     ("balancer", "momentum-conflict-free"): {"tasks": ("a", "b")},
     ("balancer", "metabalance"): {"target": "a"},
     ("task kind", "multiclass"): {"classes": ("x", "y")},
@@ -36,7 +36,8 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("task kind", "ordinal"): {"classes": (1, 2, 3)},
     ("task kind", "tagging"): {"classes": ("O", "B-x")},
     ("encoder", "text"): {"words": 9},
-    ("encoder", "tabular"): {"cardinalities": (0, 3), "gaps": (True, False)},
+    ("encoder", "tabular"): {"cardinalities": (0, 3), "missing_indicators": (True, False)},
+    ("task kind", "custom"): {"loss": "torch.nn.functional:mse_loss", "metric": "rmse"},
     ("callback", "affinity"): {"measures": ("cosine",)},
     ("data set", "mnist-fashion"): {"size": "sample"},
     ("data set", "multi-fashion-mnist"): {"size": "sample"},
@@ -166,7 +167,7 @@ def test_a_call_keeps_nothing_alive_and_adds_nothing_to_the_state() -> None:
     wrapped = ModuleEncoder(nn.Sequential(nn.Linear(4, 2)), (4,))
     assert vars(wrapped)["_made_with"][0][0] is not wrapped.module
     assert all("made" not in name for name in {**encoder.state_dict(), **dict(wrapped.named_modules())})
-    assert repr(wrapped) == "Wrapped(<Sequential>, (4,))"
+    assert repr(wrapped) == "ModuleEncoder(<Sequential>, (4,))"
     assert str(wrapped) == repr(wrapped), "what cannot be spelled is shown"
 
 

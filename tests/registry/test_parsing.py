@@ -12,7 +12,7 @@ from polytask.registry.parsing import parse_balancer, split_outside
     ("text", "name", "options"),
     [
         ("equal", "equal", {}),
-        ("fixed(weights={a: 0.5, b: 2})", "fixed", {"weights": {"decay": 0.5, "b": 2}}),
+        ("fixed(weights={a: 0.5, b: 2})", "fixed", {"weights": {"a": 0.5, "b": 2}}),
         ("uncertainty(lr=1e-3, initial_value=0)", "uncertainty", {"lr": 1e-3, "initial_value": 0}),
         ("uncertainty( lr = 0.5 )", "uncertainty", {"lr": 0.5}),
         ("smooth-weights:uncertainty", "smooth-weights:uncertainty", {}),
@@ -29,7 +29,7 @@ def test_what_users_write_is_read(text: str, name: str, options: dict[str, objec
     ("text", "what"),
     [
         ("equa", "Did you mean 'equal'"),
-        ("smothed:equal", "Did you mean 'smoothed'"),
+        ("smothed:equal", "Did you mean 'smooth-weights'"),
         ("equal:smoothed", "unknown balancer"),
         ("equal(", "options in parentheses"),
         ("", "options in parentheses"),

@@ -83,7 +83,7 @@ def test_an_observed_run_is_the_same_to_the_last_bit(
     ]  # fmt: skip
     assert same(runs[0], runs[1])
     assert same(runs[0], runs[2])
-    assert runs[1].observed["affinity"]["steps"] == runs[0].steps
+    assert runs[1].callback_results["affinity"]["steps"] == runs[0].steps
 
 
 @pytest.mark.parametrize("architecture", [name for name in names("architecture") if name not in ("separate", "constrained")])
@@ -94,7 +94,7 @@ def test_whatever_the_way_of_sharing(table: Table, three_tasks: tuple[Task, ...]
         for callbacks in ([], [watched(three_tasks, every=2)])
     ]  # fmt: skip
     assert same(*runs)
-    assert runs[1].observed["affinity"]["means"]["lookahead"]["steps"][0][0] == runs[0].steps // 2
+    assert runs[1].callback_results["affinity"]["means"]["lookahead"]["steps"][0][0] == runs[0].steps // 2
 
 
 def test_a_residual_network_of_images_knows_nothing_of_it() -> None:
@@ -172,11 +172,11 @@ def test_tasks_that_are_absent_do_not_count(three_tasks: tuple[Task, ...], table
     tasks = (*three_tasks, Regression(name="size"))
     choices = CHOICES | {"sampling": "round-robin"}
     models = [MultiTaskModel(MLP((4,)), tasks, initialization="framework") for _ in range(2)]
-    turns = fit(models[0], [table(), beside()], callbacks=[watched(tasks)], **choices).observed["affinity"]["means"]["lookahead"]
+    turns = fit(models[0], [table(), beside()], callbacks=[watched(tasks)], **choices).callback_results["affinity"]["means"]["lookahead"]
     assert turns["mean"][0][3] is None
     assert turns["steps"][0][3] == 0 < turns["steps"][3][3]
     assert turns["steps"][0][0] > 0
-    anew = fit(models[1], [table(), beside()], callbacks=[watched(tasks, rows=40)], **choices).observed["affinity"]["means"]["lookahead"]
+    anew = fit(models[1], [table(), beside()], callbacks=[watched(tasks, rows=40)], **choices).callback_results["affinity"]["means"]["lookahead"]
     assert anew["steps"][0][3] == anew["steps"][3][3] > 0
 
 
@@ -231,10 +231,10 @@ def test_a_stopped_run_goes_on_with_what_it_had_seen(
     again = trained(tmp_path / "state")
     assert same(whole, again)
     assert again.history.equals(whole.history)
-    assert {name: value for name, value in again.observed["affinity"].items() if name != "seconds"} == {
-        name: value for name, value in whole.observed["affinity"].items() if name != "seconds"
+    assert {name: value for name, value in again.callback_results["affinity"].items() if name != "seconds"} == {
+        name: value for name, value in whole.callback_results["affinity"].items() if name != "seconds"
     }
-    assert trained(tmp_path / "state").observed["affinity"]["means"] == whole.observed["affinity"]["means"], (
+    assert trained(tmp_path / "state").callback_results["affinity"]["means"] == whole.callback_results["affinity"]["means"], (
         "a finished run keeps what it had seen"
     )
 

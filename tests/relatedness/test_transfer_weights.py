@@ -36,7 +36,7 @@ def test_a_network_that_has_learned_nothing_gives_nothing(table: Callable[..., S
     model, fresh = PLAN.build((churn,), 2), PLAN.build((churn,), 2)
     copy_shared_weights(model, PLAN.build((price,), 2))
     first, second = (fit(network, [table()], seed=2, **CHOICES) for network in (model, fresh))
-    assert first.relative == second.relative
+    assert first.relative_score == second.relative_score
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), fresh.state_dict().values(), strict=True))
 
 
@@ -51,7 +51,7 @@ def test_a_task_gives_itself_a_good_start(table: Callable[..., Source], three_ta
     donor.eval(), model.eval()
     assert torch.equal(model.features(inputs, ("price",))["price"], donor.features(inputs, ("price",))["price"])
     first, second = (fit(network, [source], **(CHOICES | {"epochs": 1})) for network in (model, fresh))
-    assert first.relative > second.relative
+    assert first.relative_score > second.relative_score
 
 
 def test_stems_of_other_sources_are_left_aside(three_tasks: tuple[Task, ...]) -> None:

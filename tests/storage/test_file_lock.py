@@ -28,7 +28,7 @@ with alone(Path(sys.argv[1])):
 
 @pytest.mark.parametrize("remains", [None, "999999999", "not a number", "", "1"])
 def test_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remains: str | None) -> None:
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0.0005)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.0005)
     inside: list[int] = []
     most: list[int] = []
 

@@ -114,7 +114,7 @@ def test_a_callback_goes_on_where_a_run_was_interrupted(parts: Any, tmp_path: Pa
 
     half = trained("users_parts:Counting", pause_after=2)
     whole = trained(parts.Counting)
-    assert half.observed["counting"]["steps"] * 2 == whole.observed["counting"]["steps"] == whole.steps
+    assert half.callback_results["counting"]["steps"] * 2 == whole.callback_results["counting"]["steps"] == whole.steps
 
 
 def test_two_callbacks_look_on_side_by_side(parts: Any) -> None:

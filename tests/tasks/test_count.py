@@ -76,7 +76,7 @@ def test_rates_are_above_0_however_low_the_output() -> None:
 
 @pytest.mark.parametrize("label", [-1, 0.5, -0.5, float("inf"), "many"])
 def test_what_is_no_count_is_named_with_its_row(label: Any) -> None:
-    for use in (TASK.encode, TASK.values, TASK.fitted):
+    for use in (TASK.encode, TASK.metric_targets, TASK.fitted):
         with pytest.raises(DataError, match="task 'claims', row 3") as caught:
             use(np.array([1, None, label], dtype=object))
         assert "\n" not in str(caught.value)

@@ -75,8 +75,8 @@ def test_labels_and_predictions_of_several_numbers_are_rows_of_one_text(place: C
     assert place.metric_targets(labels).tolist() == ["0.0 0.5", "2.0 -1.5"]
     predictions = place.predict(torch.tensor([[0.25, -1.0]])).values
     assert predictions.tolist() == ["0.25 -1.0"]
-    assert {name: own.tolist() for name, own in place.columns(predictions).items()} == {"place_0": [0.25], "place_1": [-1.0]}
-    assert list(place.columns(predictions[:0])) == ["place_0", "place_1"]
+    assert {name: own.tolist() for name, own in place.prediction_columns(predictions).items()} == {"place_0": [0.25], "place_1": [-1.0]}
+    assert list(place.prediction_columns(predictions[:0])) == ["place_0", "place_1"]
 
 
 def test_metrics_are_the_function_and_the_mean_loss(place: Custom, own: ModuleType) -> None:

@@ -124,7 +124,7 @@ def test_times_and_events_that_cannot_be(time: Any, event: Any) -> None:
 
 @pytest.mark.parametrize("label", [0, 0.0, "soon", float("inf")])
 def test_what_is_no_time_is_named_with_its_row(label: Any) -> None:
-    for use in (TASK.encode, TASK.values, Survival(name="stay", intervals=1).fitted):
+    for use in (TASK.encode, TASK.metric_targets, Survival(name="stay", intervals=1).fitted):
         with pytest.raises(DataError, match="task 'stay', row 3"):
             use(np.array([1.0, None, label], dtype=object))
 

@@ -168,7 +168,7 @@ def test_the_peak_memory_of_earlier_sessions_is_remembered(
 ) -> None:
     def sampled(size: int, epochs: int) -> int:
         monkeypatch.setattr(loop_module.PeakMemory, "sample", lambda self: setattr(self, "bytes", size))
-        stop = {"watch": interrupted} if epochs < CHOICES["epochs"] else {}
+        stop = {"progress": interrupted} if epochs < CHOICES["epochs"] else {}
         return fit(network(three_tasks), [table()], checkpoint=tmp_path / "state", **(CHOICES | stop)).peak_memory
 
     def interrupted(progress: TrainingProgress) -> None:
@@ -291,7 +291,7 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
 
     start = {"architecture.encoder.layers.0.weight": torch.full((8, 4), 0.25), "elsewhere": torch.zeros(1)}
     save_file(start, tmp_path / "start.safetensors")
-    choices = CHOICES | {"weights": str(tmp_path / "start.safetensors"), "freeze": ("architecture.encoder.layers.0",)}
+    choices = CHOICES | {"initial_weights": str(tmp_path / "start.safetensors"), "freeze": ("architecture.encoder.layers.0",)}
     run = fit(network(three_tasks), [table()], **choices)
     assert bool((run.model.state_dict()["architecture.encoder.layers.0.weight"] == 0.25).all())
     assert run.loaded_weights is not None
@@ -309,7 +309,7 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"scheduler": "StepLR"}, "schedule 'StepLR'"),
         ({"freeze": ("trunk",)}, "no parameter has that name"),
         ({"freeze": ("architecture", "heads")}, "nothing is left to train"),
-        ({"weights": "nowhere.safetensors"}, "nowhere.safetensors"),
+        ({"initial_weights": "nowhere.safetensors"}, "nowhere.safetensors"),
         ({"epochs": 0}, "training, epochs"),
         ({"lr": float("nan")}, "training, lr"),
         ({"learning_rate": 0.1}, "there is no such choice"),

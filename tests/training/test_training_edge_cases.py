@@ -54,7 +54,7 @@ def same(first: FitResult, second: FitResult) -> bool:
 @pytest.fixture
 def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads are measured, whatever the machine has."""
-    monkeypatch.setattr(hardware, "cores", lambda: 2)
+    monkeypatch.setattr(hardware, "available_cores", lambda: 2)
 
 
 @pytest.mark.usefixtures("several_cores")

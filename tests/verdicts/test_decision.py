@@ -75,7 +75,7 @@ def test_words_and_intervals_agree(family: list[tuple[CrossedEstimate, float]]) 
         assert (decision.claim == "hurts") == (high < 0)
         fits = abs(study.difference) + study.half_width(2 * FAMILYWISE_LEVEL / tasks) <= margin
         assert (decision.claim == "same") == (fits and low <= 0 <= high)
-        assert (decision.settle is None) == (decision.claim != "unclear")
+        assert (decision.power is None) == (decision.claim != "unclear")
         if abs(decision.p_adjusted - FAMILYWISE_LEVEL) > 1e-9:
             assert (decision.p_adjusted < FAMILYWISE_LEVEL) == (decision.claim in ("helps", "hurts"))
         if abs(decision.p_same - FAMILYWISE_LEVEL / tasks) > 1e-9 and decision.claim not in ("helps", "hurts"):
@@ -124,10 +124,10 @@ def test_same_and_its_margin() -> None:
 def test_settling_is_what_it_takes() -> None:
     """A difference of 1 standard error over 1,000 units needs (t / 1)^2 times as many: about 3,850."""
     decision = decide([spread(1.0, 1.0)], [0.0])[0]
-    assert decision.settle is not None
-    assert decision.settle.seeds is None  # seeds are not the problem
-    assert decision.settle.rows == pytest.approx(1.96**2 * 1_000, rel=0.02)
-    assert decision.settle.smallest_detectable == pytest.approx(1.96 + 0.84, rel=0.01)
+    assert decision.power is not None
+    assert decision.power.seeds is None  # seeds are not the problem
+    assert decision.power.rows == pytest.approx(1.96**2 * 1_000, rel=0.02)
+    assert decision.power.smallest_detectable == pytest.approx(1.96 + 0.84, rel=0.01)
 
 
 def test_settling_by_seeds_where_seeds_rule() -> None:

@@ -293,6 +293,12 @@ def cases(request: pytest.FixtureRequest) -> tuple[Case, ...]:
 
 
 @pytest.fixture(scope="session")
+def case_of_ten() -> Case:
+    """A random step of ten tasks: enough for draws of two seeds to differ."""
+    return next(case for case in CASES if case.kind == "random" and case.tasks == 10 and case.scale == 1.0)
+
+
+@pytest.fixture(scope="session")
 def plain_cases(cases: Sequence[Case]) -> tuple[Case, ...]:
     """Those of scale 1."""
     return tuple(case for case in cases if case.scale == 1.0)

@@ -180,8 +180,8 @@ def test_weights_are_what_the_direction_is_made_of(row: Any, plain_cases: Any, a
             assert torch.allclose(direction, case.matrix.T @ answer.values, rtol=1e-12, atol=1e-12 * case.size)
 
 
-def test_seeds_decide_what_is_drawn_and_nothing_else(row: Any, plain_cases: Any, asked: Any) -> None:
-    case = next(case for case in plain_cases if case.kind == "random" and case.tasks == 10)
+def test_seeds_decide_what_is_drawn_and_nothing_else(row: Any, case_of_ten: Any, asked: Any) -> None:
+    case = case_of_ten
 
     def drawn(seed: int) -> torch.Tensor:
         balancer = row.make(case.statistic.names)

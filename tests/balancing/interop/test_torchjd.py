@@ -58,7 +58,7 @@ SCALARS: list[Callable[[], Any]] = [
 
 
 @pytest.mark.parametrize("make", [*BY_GRAMIAN, *BY_ROWS, *DIRECTIONS])
-@pytest.mark.parametrize("times_tasks", [False, True])
+@pytest.mark.parametrize("multiply_by_tasks", [False, True])
 def test_an_aggregators_direction_is_its_own(make: Callable[[], Any], multiply_by_tasks: bool) -> None:
     seen = step(0)
     ours = TorchJD(make(), multiply_by_tasks=multiply_by_tasks).aggregate(seen.matrix)

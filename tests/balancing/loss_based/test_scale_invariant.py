@@ -42,5 +42,5 @@ def test_a_loss_of_0_has_no_weight_and_does_not_touch_the_others() -> None:
 
 
 def test_a_negative_loss_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="log, task '0'"):
+    with pytest.raises(ConfigError, match="scale-invariant, task '0'"):
         weights(-1.0)

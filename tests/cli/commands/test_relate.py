@@ -14,7 +14,7 @@ import yaml
 from polytask.cli import app, main
 from polytask.storage import read_yaml
 
-FEW = ["--seeds", "2", "--epochs", "2", "--every", "2", "--workers", "1", "--set", "training.threads=1"]
+FEW = ["--seeds", "2", "--epochs", "2", "--measure-every", "2", "--workers", "1", "--set", "training.threads=1"]
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -43,7 +43,7 @@ def test_a_table_is_related_and_its_configuration_repeats_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
 ) -> None:
     targets = ["--targets", "value", "profit", "[bold]other"]
-    assert call(monkeypatch, "relate", str(sales), *targets, *FEW, "--groups", "2", "--out", str(tmp_path / "a"), "-q") == 0
+    assert call(monkeypatch, "relate", str(sales), *targets, *FEW, "--max-groups", "2", "--out", str(tmp_path / "a"), "-q") == 0
     said = capsys.readouterr().out
     for text in ("Gradient cosine", "Look-ahead affinity", "[bold]other", "Proposed:", "of joint training", "rank"):
         assert text in said
@@ -95,9 +95,9 @@ def test_a_file_for_studies_says_what_it_says_and_no_more(
         (["mnist-fashon"], "Did you mean 'mnist-fashion'"),
         (["mnist-fashion", "--measures", "cosines"], "measures"),
         (["mnist-fashion", "--measures", "similarity"], "no two tasks have a source in common"),
-        (["mnist-fashion", "--groups", "0"], "groups"),
+        (["mnist-fashion", "--max-groups", "0"], "max_groups"),
         (["mnist-fashion", "--seeds", "0"], "one at least is needed"),
-        (["mnist-fashion", "--every", "0"], "every"),
+        (["mnist-fashion", "--measure-every", "0"], "measure_every"),
         (["mnist-fashion", "--balancer", "single"], "learns all tasks"),
         (["mnist-fashion", "--architecture", "separate"], "nothing is shared"),
         (["nowhere.yaml"], "nowhere.yaml"),

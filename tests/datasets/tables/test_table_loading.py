@@ -293,7 +293,7 @@ def test_rows_without_any_label_are_in_no_part(write: Write) -> None:
     table = sales()
     bare = set((np.flatnonzero(table["churn"].isna() & table["value"].isna()) + 1).tolist())
     assert bare
-    for options in ({}, {"group": "customer"}, {"time": "day"}, {"test": write(table.assign(town="Oslo"), "test.csv")}):
+    for options in ({}, {"group": "customer"}, {"time": "day"}, {"test_file": write(table.assign(town="Oslo"), "test.csv")}):
         training, validation, test = units(load(write(table), **options))
         assert not bare & (training | validation | test)
 
@@ -337,7 +337,7 @@ def test_a_column_says_what_rows_are_for(write: Write) -> None:
 def test_a_file_of_test_rows_is_checked_and_then_closed_until_the_door_opens(write: Write) -> None:
     table = sales()
     path = write(table, "test.csv")
-    loaded = load(write(table), ["churn"], test=path)
+    loaded = load(write(table), ["churn"], test_file=path)
     assert len(loaded.sources[0]) == table["churn"].notna().sum(), "no row of the first file is kept"
     assert loaded.sources.open_test is not None
     Path(path).unlink()
@@ -348,7 +348,7 @@ def test_a_file_of_test_rows_is_checked_and_then_closed_until_the_door_opens(wri
     assert len(test) == table["churn"].iloc[:30].notna().sum()
     assert test.preprocessor == loaded.sources[0].preprocessor
     Path(path).unlink()
-    assert load(write(table), ["churn"], test=path, share=0.0), "where nothing is tested, it stays closed"
+    assert load(write(table), ["churn"], test_file=path, share=0.0), "where nothing is tested, it stays closed"
 
 
 UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
@@ -367,7 +367,7 @@ def test_a_file_of_test_rows_that_cannot_be_used_is_known_before_training(write:
     spoil, text = UNUSABLE[case]
     path = write(spoil(sales(seed=1)), "test.csv")
     with pytest.raises(PolytaskError, match=text) as caught:
-        load(write(sales()), ["churn", "value"], test=path, drop=("row",))
+        load(write(sales()), ["churn", "value"], test_file=path, drop=("row",))
     assert len(str(caught.value).splitlines()) == 1
     assert "test.csv" in str(caught.value) or case == "no labels"
 

@@ -30,7 +30,7 @@ REPEATED = ("run.yaml", "relate.json", "relations.csv", "history.csv")
 FEW: dict[str, Any] = {
     "seeds": 2,
     "workers": 1,
-    "every": 2,
+    "measure_every": 2,
     "training": {"epochs": 2, "batch_size": 32, "threads": 1, "checkpoint_seconds": 0},
 }
 
@@ -105,18 +105,18 @@ def test_what_is_measured_is_what_an_observer_sees() -> None:
 
     def seen(seed: int) -> FitResult:
         model = plan_network([source]).build(tasks, seed)
-        observer = AffinityCallback([task.name for task in tasks], every=2, rows=50)
+        observer = AffinityCallback([task.name for task in tasks], measure_every=2, rows=50)
         return fit(model, [source], seed=seed, callbacks=[observer], patience=None, **FEW["training"])
 
     for place, seed in enumerate((0, 1)):
-        for name, own in seen(seed).observed["affinity"]["means"].items():
+        for name, own in seen(seed).callback_results["affinity"]["means"].items():
             assert related.relations[name].values[place].tolist() == own["mean"]
 
 
 def test_repeats_and_the_configuration_fed_back_give_the_same_bytes(whole: Path, tmp_path: Path) -> None:
     measure(tmp_path / "second", measures=EVERYTHING)
     fed_back = checked(RelateConfig, read_yaml(whole / "run.yaml"), where="run.yaml")
-    assert (fed_back.every, fed_back.rows, fed_back.groups) == (2, 256, 2)
+    assert (fed_back.measure_every, fed_back.measured_rows, fed_back.max_groups) == (2, 256, 2)
     measure(tmp_path / "third", config=fed_back)
     for name in REPEATED:
         assert (whole / name).read_bytes() == (tmp_path / "second" / name).read_bytes() == (tmp_path / "third" / name).read_bytes(), name
@@ -183,7 +183,7 @@ def test_no_run_is_overwritten(tmp_path: Path) -> None:
         ({"measures": ("cosine", "cosine")}, "each of them once"),
         ({"seeds": 0}, "one at least is needed"),
         ({"groups": 0}, "groups"),
-        ({"every": 0}, "every"),
+        ({"measure_every": 0}, "every"),
         ({"balancer": "single"}, "in a network that learns all tasks"),
         ({"balancer": "uncertanty"}, "Did you mean 'uncertainty'"),
         ({"architecture": "separate"}, "nothing is shared"),
@@ -225,7 +225,7 @@ def test_pairs_that_are_never_measured_stay_gaps(table: Callable[..., Source], t
     tasks = (*three_tasks[:2], Regression(name="size"))
     training = FEW["training"] | {"sampling": "round-robin", "batch_size": 256}
     related = relate(
-        [table(rows=1000), beside()], tasks, **(FEW | {"training": training, "every": 1, "measures": ("lookahead", "similarity")})
+        [table(rows=1000), beside()], tasks, **(FEW | {"training": training, "measure_every": 1, "measures": ("lookahead", "similarity")})
     )
     affinity = related.relations["lookahead"]
     assert np.isnan(affinity.mean[0, 2])

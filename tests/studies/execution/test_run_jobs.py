@@ -94,7 +94,7 @@ def test_what_does_not_see_the_folder_makes_none(assigned: JobContext, job: Job,
 
 
 def test_files_of_another_computer_may_be_seen_late(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_jobs, "SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(run_jobs, "STATUS_INTERVAL", 0.001)
     looks = iter([False, False, True])
     run_jobs._wait_for_files([job], lambda _: next(looks))
     assert not list(looks)

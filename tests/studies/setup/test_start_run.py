@@ -186,7 +186,7 @@ TYPOS: dict[str, dict[str, Any]] = {
     "freeze": {"training": {"freeze": ["trunk"]}},
     "freeze what one arm's networks have not": {"training": {"freeze": ["heads.head_price"]}},
     "freeze everything": {"training": {"freeze": ["architecture", "heads"]}},
-    "weights file": {"training": {"weights": "nowhere.safetensors"}},
+    "weights file": {"training": {"initial_weights": "nowhere.safetensors"}},
     "weights": {"arms": ["single", "weights=1/-1/1"]},
     "encoder": {"encoder": "mlp", "encoder_options": {"width": 3}},
     "architecture": {"architecture": "hrd"},

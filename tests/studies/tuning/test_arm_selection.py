@@ -71,11 +71,11 @@ def test_what_was_best_is_what_every_seed_is_trained_with(
     make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[Job] = []
-    train_all = __import__("polytask.studies.run_study", fromlist=["train_all"]).train_all
+    train_jobs = __import__("polytask.studies.run_study", fromlist=["train_jobs"]).train_jobs
 
     def watched(jobs: tuple[Job, ...], *rest: Any) -> None:
         trained.extend(jobs)
-        train_all(jobs, *rest)
+        train_jobs(jobs, *rest)
 
     monkeypatch.setattr("polytask.studies.run_study.train_jobs", watched)
     make(**RACE).run(tmp_path / "run")
@@ -224,13 +224,13 @@ def test_a_study_killed_between_looks_goes_on_without_opening_again(
 ) -> None:
     margins = dict.fromkeys(("price", "churn", "plan"), 1e-12)
     choices = {"arms": ["single", "equal"], "seeds": 4, "looks": (2, 4), "margins": margins, "training": TRAINING | {"epochs": 2}}
-    train_all, calls = __import__("polytask.studies.run_study", fromlist=["train_all"]).train_all, [0]
+    train_jobs, calls = __import__("polytask.studies.run_study", fromlist=["train_jobs"]).train_jobs, [0]
 
     def killed(*values: Any) -> None:
         calls[0] += 1
         if calls[0] == 2:
             raise KeyboardInterrupt
-        train_all(*values)
+        train_jobs(*values)
 
     make(**choices).run(tmp_path / "whole")
     with monkeypatch.context() as context:

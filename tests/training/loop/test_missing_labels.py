@@ -81,7 +81,7 @@ def expected(model: MultiTaskModel, source: Source, tasks: Mapping[str, Task], w
     """Of Σ αₜ (the mean over the rows with a label of task t), those rows alone having been seen."""
     total = torch.zeros((), dtype=torch.float64)
     for name, task in tasks.items():
-        rows = np.flatnonzero(task.units(source.labels[name]))
+        rows = np.flatnonzero(task.labeled_rows(source.labels[name]))
         if len(rows):
             values = task.encode(source.labels[name][rows]).values
             outputs = model(torch.from_numpy(source.inputs[rows]).double(), (name,), "toy")[name]

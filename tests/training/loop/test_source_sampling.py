@@ -49,7 +49,7 @@ def test_a_run_goes_on_where_it_stopped(
     choices = {"sampling": sampling, "steps_per_epoch": steps}
     whole = trained(table, three_tasks, **choices)
     with pytest.raises(KeyboardInterrupt):
-        trained(table, three_tasks, checkpoint=tmp_path / "state", watch=stop, **choices)
+        trained(table, three_tasks, checkpoint=tmp_path / "state", progress=stop, **choices)
     again = trained(table, three_tasks, checkpoint=tmp_path / "state", **choices)
     assert again.history.equals(whole.history)
     assert (again.steps, again.rows) == (whole.steps, whole.rows)

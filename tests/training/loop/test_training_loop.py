@@ -67,7 +67,7 @@ def test_the_engine_knows_no_method_by_name() -> None:
     folder = Path(polytask.__file__).parent
     files = [*(folder / "training").rglob("*.py"), *(folder / "gradients").rglob("*.py")]
     found = {str(path.relative_to(folder)): strings_of(path) & set(names("balancer")) for path in files}
-    assert found.pop("training/fit.py") == {"equal"}
+    assert found.pop("training/fit_model.py") == {"equal"}
     assert not any(found.values())
 
 

@@ -22,7 +22,7 @@ def test_both_parts_look_at_the_sources_own_inputs(table: Table, three_tasks: tu
     source = table(gaps=0.3)
     data = prepare_data([source], three_tasks, validation_fraction=0.2, seed=3)
     for part in (data.training, data.validation):
-        assert part["table"].rows.stored.data_ptr() == source.inputs.ctypes.data
+        assert part["table"].rows.all_inputs.data_ptr() == source.inputs.ctypes.data
 
 
 def test_parts_are_those_of_the_split_row_by_row(table: Table, three_tasks: tuple[Task, ...]) -> None:
@@ -36,7 +36,7 @@ def test_parts_are_those_of_the_split_row_by_row(table: Table, three_tasks: tupl
         for ours, theirs in (
             (part.rows, alone),
             (part.rows.take(rows), alone.take(rows)),
-            (part.rows.part(slice(2, 9)), alone.part(slice(2, 9))),
+            (part.rows.slice_rows(slice(2, 9)), alone.slice_rows(slice(2, 9))),
         ):
             assert len(ours) == len(theirs)
             assert torch.equal(ours.inputs, theirs.inputs)
@@ -50,7 +50,7 @@ def test_what_is_mapped_read_only_is_trained_on_where_it_is(table: Table, three_
     inputs = np.load(tmp_path / "inputs.npy", mmap_mode="r")
     mapped = Source("table", inputs, source.labels)
     assert (
-        prepare_data([mapped], three_tasks, validation_fraction=0.2, seed=0).training["table"].rows.stored.data_ptr() == inputs.ctypes.data
+        prepare_data([mapped], three_tasks, validation_fraction=0.2, seed=0).training["table"].rows.all_inputs.data_ptr() == inputs.ctypes.data
     )
     runs = []
     for one in (source, mapped):

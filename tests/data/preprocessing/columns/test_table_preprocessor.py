@@ -279,7 +279,7 @@ def test_all_kinds_come_back_from_json() -> None:
     assert np.array_equal(again.encode(EVERY), columns.encode(EVERY), equal_nan=True)
     assert columns.encode(EVERY).shape == (60, 1 + 1 + 1 + 5 + 256)
     assert columns.input_spec()["cardinalities"] == (0, 0, 3, 0, 0, 13, 8, 0, *[-1] * 256)
-    assert columns.numbers(columns.encode(EVERY)) == (0, 1, 3, 4, 7)
+    assert columns.numeric_columns(columns.encode(EVERY)) == (0, 1, 3, 4, 7)
 
 
 def test_a_kind_of_column_that_is_not_known_is_one_line() -> None:
