@@ -100,12 +100,12 @@ def test_gains_are_differences_of_what_networks_reach(whole: Path) -> None:
 
 
 def test_what_is_measured_is_what_an_observer_sees() -> None:
-    related = measure(rows=50)
+    related = measure(measured_rows=50)
     source, tasks = small()
 
     def seen(seed: int) -> FitResult:
         model = plan_network([source]).build(tasks, seed)
-        observer = AffinityCallback([task.name for task in tasks], measure_every=2, rows=50)
+        observer = AffinityCallback([task.name for task in tasks], every=2, rows=50)
         return fit(model, [source], seed=seed, callbacks=[observer], patience=None, **FEW["training"])
 
     for place, seed in enumerate((0, 1)):
@@ -182,7 +182,7 @@ def test_no_run_is_overwritten(tmp_path: Path) -> None:
         ({"measures": ()}, "one at least is needed"),
         ({"measures": ("cosine", "cosine")}, "each of them once"),
         ({"seeds": 0}, "one at least is needed"),
-        ({"groups": 0}, "groups"),
+        ({"max_groups": 0}, "max_groups"),
         ({"measure_every": 0}, "every"),
         ({"balancer": "single"}, "in a network that learns all tasks"),
         ({"balancer": "uncertanty"}, "Did you mean 'uncertainty'"),
