@@ -106,7 +106,7 @@ def made(megabytes: int, tasks: int) -> tuple[Source, tuple[Multiclass, ...]]:
 
 def seconds(source: Source, tasks: Sequence[Multiclass], jobs: int, workers: int) -> float:
     """How long so many networks take."""
-    training = {"epochs": 1, "batch_size": 2048, "threads": 1, "precision": "float32", "validation": 0.1}
+    training = {"epochs": 1, "batch_size": 2048, "threads": 1, "precision": "float32", "validation_fraction": 0.1}
     config = StudyConfig(encoder="mlp", encoder_options={"hidden": (32,)}, training=training)
     with tempfile.TemporaryDirectory() as folder:
         wanted = make_jobs([parse_arm("equal", [task.name for task in tasks])], range(jobs), Path(folder))

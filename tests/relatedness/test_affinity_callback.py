@@ -176,7 +176,8 @@ def test_tasks_that_are_absent_do_not_count(three_tasks: tuple[Task, ...], table
     assert turns["mean"][0][3] is None
     assert turns["steps"][0][3] == 0 < turns["steps"][3][3]
     assert turns["steps"][0][0] > 0
-    anew = fit(models[1], [table(), beside()], callbacks=[watched(tasks, rows=40)], **choices).callback_results["affinity"]["means"]["lookahead"]
+    again = fit(models[1], [table(), beside()], callbacks=[watched(tasks, rows=40)], **choices)
+    anew = again.callback_results["affinity"]["means"]["lookahead"]
     assert anew["steps"][0][3] == anew["steps"][3][3] > 0
 
 

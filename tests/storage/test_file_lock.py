@@ -19,8 +19,8 @@ from polytask.storage.file_lock import exclusive_lock
 HOLD = """
 import sys, time
 from pathlib import Path
-from polytask.storage.file_lock import alone
-with alone(Path(sys.argv[1])):
+from polytask.storage.file_lock import exclusive_lock
+with exclusive_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """

@@ -242,7 +242,7 @@ def test_a_finished_folder_and_another_study_are_refused(
 ) -> None:
     with pytest.raises(StorageError, match="finished run"):
         make().run(whole.folder)
-    monkeypatch.setattr(study_module, "train_all", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(study_module, "train_jobs", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         make().run(tmp_path / "begun")
     with pytest.raises(StorageError, match=r"training\.epochs"):

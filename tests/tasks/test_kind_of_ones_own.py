@@ -13,8 +13,7 @@ import pytest
 import polytask as pt
 from polytask.data import Source
 from polytask.metrics import compute_metrics, metric_of, trivial_predictions
-from polytask.registry import ComponentSpec
-from polytask.registry.catalogue import task_kinds
+from polytask.registry import register, registered
 from polytask.report.contents.run_contents import read_contents
 from polytask.tasks import task_from_dict
 
@@ -25,8 +24,8 @@ OWN = Path(__file__).parent / "own"
 def angle(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module of the new kind, which has a row in the registry."""
     monkeypatch.syspath_prepend(OWN)
-    row = ComponentSpec("task kind", "angle", "angle:Angle", "a direction; one minus the cosine of the error")
-    monkeypatch.setattr(task_kinds, "SPECS", (*task_kinds.SPECS, row))
+    monkeypatch.setattr(registered, "_registered", dict(registered._registered))
+    register("task kind", "angle", "angle:Angle")
     import angle
 
     return angle

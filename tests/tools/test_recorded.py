@@ -54,7 +54,7 @@ def test_keys_of_tensors_are_mapped_by_their_longest_runs_of_parts(names: Module
 
 def test_keys_of_json_may_be_words_too_and_words_are_no_keys(names: ModuleType) -> None:
     table = names.Names.of(ROWS)
-    assert (table.key("effect"), table.key("scale-invariant"), table.claim("effect")) == ("difference", "log", "effect")
+    assert (table.key("effect"), table.key("scale-invariant"), table.word("effect")) == ("difference", "log", "effect")
 
 
 @pytest.mark.parametrize("row", [("nonsense", "a", "b"), ("key", "difference", "gap"), ("key", "gap", "effect")])

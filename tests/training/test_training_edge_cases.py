@@ -175,7 +175,7 @@ def test_a_checkpoint_of_another_network_is_one_line(table: Table, three_tasks: 
         ({"batch_sizes": {"table": 0}}, "source 'table'"),
         ({"optimizer_options": {"differentiable": True}}, "optimizer 'Adam'"),
         ({"max_grad_norm": 0.0}, "training, max_grad_norm"),
-        ({"validation": 1.0}, "training, validation_fraction"),
+        ({"validation_fraction": 1.0}, "training, validation_fraction"),
         ({"patience": 0}, "training, patience"),
         ({"micro_batches": 0}, "training, micro_batches"),
         ({"threads": 0}, "training, threads"),

@@ -102,9 +102,9 @@ Config = TypeVar("Config", bound=NetworkConfig)
 FILLED_IN: Mapping[str, str | None] = {
     "size": None,
     "encoder": None,
-    "every": None,
-    "rows": None,
-    "groups": None,
+    "measure_every": None,
+    "measured_rows": None,
+    "max_groups": None,
     **{f"training.{name}": value for name, value in LEFT_OPEN.items()},
 }
 """Choices that are filled in when a run begins, with the value that stands for "not chosen yet"."""

@@ -135,7 +135,7 @@ class Task(Component, ABC):
     def changed_fields(self) -> dict[str, Any]:
         """Return the fields that are not as they are by default: the first metric decides if none is named."""
         changed = super().changed_fields()
-        return {name: value for name, value in changed.items() if (name, value) != ("metric", self.metrics[0])}
+        return {name: value for name, value in changed.items() if name != "metric" or (value,) != self.metrics[:1]}
 
     @property
     @abstractmethod

@@ -67,7 +67,7 @@ def test_measures_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert call(monkeypatch, "relate", str(sales), *arguments) == 0
     said = json.loads((tmp_path / "run" / "relate.json").read_text())
     assert list(said["measures"]) == ["similarity", "lookahead"]
-    assert read_yaml(tmp_path / "run" / "run.yaml")["rows"] == 256
+    assert read_yaml(tmp_path / "run" / "run.yaml")["measured_rows"] == 256
 
 
 def test_a_file_for_studies_says_what_it_says_and_no_more(

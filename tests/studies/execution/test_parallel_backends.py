@@ -112,7 +112,7 @@ def test_a_study_goes_on_with_fewer_workers(make: Callable[..., Study], tmp_path
 
     few = {"arms": ["single", "equal"], "training": {"epochs": 1, "threads": 1}}
     with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
-        context.setattr(study_module, "train_all", interrupted)
+        context.setattr(study_module, "train_jobs", interrupted)
         make(**few, workers=2).run(tmp_path / "run")
     make(**few, workers=1).run(tmp_path / "run")
     assert read_yaml(tmp_path / "run" / "run.yaml")["workers"] == 2, "what it was begun with"

@@ -28,7 +28,7 @@ def begun(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
-        context.setattr(study_module, "train_all", interrupted)
+        context.setattr(study_module, "train_jobs", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make().run(tmp_path / "run")
     return tmp_path / "run"
@@ -119,7 +119,7 @@ def test_what_killed_writers_left_is_removed(make: Callable[..., Study], begun: 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")
     (begun / "mine.part").write_text("whole")
-    monkeypatch.setattr(study_module, "train_all", lambda *_: pytest.fail("enough"))
+    monkeypatch.setattr(study_module, "train_jobs", lambda *_: pytest.fail("enough"))
     with pytest.raises(pytest.fail.Exception, match="enough"):
         make().run(begun)
     assert not list(begun.rglob(".*.part"))

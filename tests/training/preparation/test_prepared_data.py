@@ -41,7 +41,7 @@ def test_parts_are_those_of_the_split_row_by_row(table: Table, three_tasks: tupl
             assert len(ours) == len(theirs)
             assert torch.equal(ours.inputs, theirs.inputs)
             assert all(torch.equal(ours.targets[task], theirs.targets[task]) for task in theirs.tasks)
-        assert part.rows.take(rows).places is None
+        assert part.rows.take(rows).row_indices is None
 
 
 def test_what_is_mapped_read_only_is_trained_on_where_it_is(table: Table, three_tasks: tuple[Task, ...], tmp_path: Path) -> None:
@@ -49,9 +49,8 @@ def test_what_is_mapped_read_only_is_trained_on_where_it_is(table: Table, three_
     np.save(tmp_path / "inputs.npy", source.inputs)
     inputs = np.load(tmp_path / "inputs.npy", mmap_mode="r")
     mapped = Source("table", inputs, source.labels)
-    assert (
-        prepare_data([mapped], three_tasks, validation_fraction=0.2, seed=0).training["table"].rows.all_inputs.data_ptr() == inputs.ctypes.data
-    )
+    prepared = prepare_data([mapped], three_tasks, validation_fraction=0.2, seed=0)
+    assert prepared.training["table"].rows.all_inputs.data_ptr() == inputs.ctypes.data
     runs = []
     for one in (source, mapped):
         torch.manual_seed(0)

@@ -144,7 +144,8 @@ def resolve_relate_config(config: RelateConfig, sources: Sequence[Source], tasks
     """
     every = config.measure_every or default_interval(len(tasks), bfloat16=config.training.precision == "bfloat16")
     rows = config.measured_rows or default_measured_rows(config, sources, tasks)
-    return config.model_copy(update={"every": every, "rows": rows, "groups": config.max_groups or default_group_count(len(tasks))})
+    groups = config.max_groups or default_group_count(len(tasks))
+    return config.model_copy(update={"measure_every": every, "measured_rows": rows, "max_groups": groups})
 
 
 def default_measured_rows(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> int | None:

@@ -41,7 +41,7 @@ def measure_arm_groups(
     plain = {name: getattr(config, name) for name in NetworkConfig.model_fields}
     asked = RelateConfig(**plain, measures=(MEASURE,), seeds=(seed,))
     usual = resolve_relate_config(asked, context.sources, context.tasks)
-    relate = usual.model_copy(update={"every": max(1, (usual.measure_every or 1) // MEASURE_MORE_OFTEN)})
+    relate = usual.model_copy(update={"measure_every": max(1, (usual.measure_every or 1) // MEASURE_MORE_OFTEN)})
     names = [task.name for task in context.tasks]
     networks = make_relate_networks(relate, names, folder)
     train_relate_networks(networks, relate, context, progress, whole=False)

@@ -34,7 +34,7 @@ def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Tas
         networks: How many will be trained.
     """
     share = default_validation_fraction(sources) if asked.training.validation_fraction is None else asked.training.validation_fraction
-    options = asked.training.model_copy(update={"validation": share})
+    options = asked.training.model_copy(update={"validation_fraction": share})
     plan = network_plan(asked, sources)
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
