@@ -27,7 +27,7 @@ class ReadingOptions:
         ConfigError: An option that cannot be.
 
     Example:
-        >>> ReadingOptions(missing=("NA", "?")).delimiter is None
+        >>> ReadingOptions(na_values=("NA", "?")).delimiter is None
         True
     """
 

@@ -41,12 +41,12 @@ def test_a_job_that_two_workers_have_got_is_done_by_one_after_the_other(assigned
     at_work, most, done = [0], [0], tmp_path / "done"
     trained: list[int] = []
 
-    def train(job: Job, assignment: JobContext, watch: Callable[[TrainingProgress], None]) -> None:
+    def train(job: Job, assignment: JobContext, progress: Callable[[TrainingProgress], None]) -> None:
         assert len(assignment.sources) == 1
         if not done.exists():
             at_work[0] += 1
             most[0] = max(most[0], at_work[0])
-            watch(PROGRESS)
+            progress(PROGRESS)
             time.sleep(0.1)
             trained.append(job.seed)
             done.touch()
@@ -65,9 +65,9 @@ def test_a_job_that_two_workers_have_got_is_done_by_one_after_the_other(assigned
 def test_training_stops_between_two_steps_when_the_run_has_ended(assigned: JobContext, job: Job, tmp_path: Path) -> None:
     started, said = threading.Event(), []
 
-    def train(job: Job, assignment: JobContext, watch: Callable[[TrainingProgress], None]) -> None:
+    def train(job: Job, assignment: JobContext, progress: Callable[[TrainingProgress], None]) -> None:
         while True:
-            watch(PROGRESS)
+            progress(PROGRESS)
             started.set()
 
     def work(*arguments: Any) -> None:

@@ -151,7 +151,7 @@ class CsvTypeInference:
             text = self.first["text"][1]
             # A text that is shown otherwise than it is cannot be copied.
             spoken = f"({shown(text)},)" if plain(text) == text and "  " not in text else "(that text,)"
-            remedy = f"If it means no value, read with missing={spoken}"
+            remedy = f"If it means no value, read with na_values={spoken}"
             remedy += f" (--na-values); if the column holds categories, with categories=({shown(self.name)},) (--categorical)"
             self._refuse(where, "text", "no number, in a column of numbers", remedy)
         if self.dates == self.filled:

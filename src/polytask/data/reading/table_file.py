@@ -152,7 +152,7 @@ def read_table(path: str | Path, options: ReadingOptions | None = None) -> pd.Da
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.csv"
         >>> _ = path.write_text("age,town\\n31,Rome\\nNA,Oslo\\n")
-        >>> read_table(path, ReadingOptions(missing=("NA",)))["age"].tolist()
+        >>> read_table(path, ReadingOptions(na_values=("NA",)))["age"].tolist()
         [31.0, nan]
     """
     return open_table(path, options).read()
