@@ -104,7 +104,7 @@ def fixed_groups(membership: NDArray[np.bool_]) -> NDArray[np.int64]:
         Codes from 0 to 49, or to U − 1 where there are fewer units.
 
     Example:
-        >>> np.bincount(fixed_groups(np.ones((120, 1), dtype=bool))).max()
+        >>> int(np.bincount(fixed_groups(np.ones((120, 1), dtype=bool))).max())
         3
     """
     units = len(membership)

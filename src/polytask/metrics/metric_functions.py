@@ -107,7 +107,7 @@ def relative_score(metric: Metric, value: float, trivial_value: float) -> float:
     improvement on the trivial predictor in units of |trivial|, which is the same if the best value is 0.
 
     Example:
-        >>> relative_score(find_metric("rmse"), value=1.0, trivial=4.0)
+        >>> relative_score(find_metric("rmse"), value=1.0, trivial_value=4.0)
         0.75
     """
     if metric.perfect is None:

@@ -33,7 +33,7 @@ class TableOptions:
         ConfigError: No target, a weight of a column that is none, or several ways to divide the rows.
 
     Example:
-        >>> TableOptions("sales.csv", {"churn": "binary", "value": None}, group="customer").reading.encoding
+        >>> TableOptions("sales.csv", {"churn": "binary", "value": None}, group="customer").reading_options.encoding
         'utf-8'
     """
 

@@ -31,7 +31,7 @@ def parse_call(text: str) -> Call:
 
     Example:
         >>> parse_call("smooth-weights(decay=0.5):cagrad(c=0.4)")
-        Call(name='smoothed', arguments=(Call(name='cagrad', arguments=(), options={'c': 0.4}),), options={'decay': 0.5})
+        Call(name='smooth-weights', arguments=(Call(name='cagrad', arguments=(), options={'c': 0.4}),), options={'decay': 0.5})
         >>> parse_call("mypkg.mod:Mine(widths=[8, 16])")
         Call(name='mypkg.mod:Mine', arguments=(), options={'widths': [8, 16]})
     """
@@ -135,7 +135,7 @@ def chain_of(name: str) -> list[str]:
 
     Example:
         >>> chain_of("smooth-weights:mypkg.mod:Mine")
-        ['smoothed', 'mypkg.mod:Mine']
+        ['smooth-weights', 'mypkg.mod:Mine']
     """
     return [part.strip() for part in _chain(name)]
 
@@ -253,7 +253,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401
 
     Example:
         >>> parse_value("1e-3"), parse_value("(8, 16)"), parse_value("[low, high]"), parse_value("{a: 0.5}")
-        (0.001, (8, 16), ['low', 'high'], {'decay': 0.5})
+        (0.001, (8, 16), ['low', 'high'], {'a': 0.5})
     """
     text = text.strip()
     with contextlib.suppress(ValueError):

@@ -48,7 +48,7 @@ class Multilabel(Task):
         >>> labels = np.array(["music, sport", None, "-"], dtype=object)
         >>> task.encode(labels).values.tolist(), task.encode(labels).labeled.tolist()
         ([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [True, False, True])
-        >>> task.values(labels[[0, 2]]).tolist()
+        >>> task.metric_targets(labels[[0, 2]]).tolist()
         ['sport|music', '-']
         >>> Multilabel.labels([{"sport", "music"}, [], None]).tolist()
         ['music|sport', '-', None]

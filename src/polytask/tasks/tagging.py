@@ -39,7 +39,7 @@ class Tagging(Task):
     Example:
         >>> task = Tagging(name="slots", classes=("O", "B-city", "I-city"))
         >>> labels = np.array([["O", "B-city", "I-city"], ["B-city", None, None]], dtype=object)
-        >>> task.encode(labels).values.tolist(), task.values(labels).tolist()
+        >>> task.encode(labels).values.tolist(), task.metric_targets(labels).tolist()
         ([[0, 1, 2], [1, 0, 0]], ['O B-city I-city', 'B-city'])
     """
 

@@ -38,7 +38,7 @@ class Callback(Component):
         >>> import polytask as pt
         >>> source = pt.Source("toy", np.ones((40, 2), "float32"), {"y": np.arange(40.0)})
         >>> model = pt.MultiTaskModel(pt.encoders.MLP((2,)), (pt.tasks.Regression(name="y"),))
-        >>> pt.fit(model, [source], epochs=2, batch_size=16, callbacks=[Count()]).observed
+        >>> pt.fit(model, [source], epochs=2, batch_size=16, callbacks=[Count()]).callback_results
         {'count': {'steps': 4}}
     """
 

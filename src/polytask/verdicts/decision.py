@@ -104,8 +104,8 @@ def decide(family: Sequence[DifferenceEstimate], margins: Sequence[float], level
         level: The familywise share of false alarms.
 
     Example:
-        >>> from polytask.verdicts.crossed_anova import cross
-        >>> same, better = cross([[0.0, 0.0], [0.0, 0.0]]), cross([[0.5, 0.5], [0.5, 0.5]])
+        >>> from polytask.verdicts.crossed_anova import crossed_estimate
+        >>> same, better = crossed_estimate([[0.0, 0.0], [0.0, 0.0]]), crossed_estimate([[0.5, 0.5], [0.5, 0.5]])
         >>> [decision.claim for decision in decide([same, better], [0.01, 0.01])]
         ['same', 'helps']
     """

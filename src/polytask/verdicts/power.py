@@ -44,8 +44,8 @@ def power_analysis(study: DifferenceEstimate, margin: float, level: float) -> Po
         level: The two-sided level of the interval; `same` is tested at this level on either side.
 
     Example:
-        >>> from polytask.verdicts.crossed_anova import cross
-        >>> power_analysis(cross([[0.1, 0.2, 0.1, 0.2], [0.3, 0.4, 0.3, 0.4]]), margin=0.0, level=0.05).seeds
+        >>> from polytask.verdicts.crossed_anova import crossed_estimate
+        >>> power_analysis(crossed_estimate([[0.1, 0.2, 0.1, 0.2], [0.3, 0.4, 0.3, 0.4]]), margin=0.0, level=0.05).seeds
         4
     """
     more_seeds = np.arange(study.seeds + 1, MAX_SEEDS + 1)

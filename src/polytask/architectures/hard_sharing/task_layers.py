@@ -54,7 +54,7 @@ class TaskLayers(Architecture):
 
     Example:
         >>> from polytask.encoders import MLP
-        >>> sharing = TaskLayers(MLP((4,), hidden=(8, 6)), ("a", "b"), own=("layers.1.0",))
+        >>> sharing = TaskLayers(MLP((4,), hidden=(8, 6)), ("a", "b"), paths=("layers.1.0",))
         >>> sharing.tasks_reaching("encoder.layers.0.0.weight"), sharing.tasks_reaching("encoder.layers.1.0.weight")
         (('a', 'b'), ('a',))
     """

@@ -141,7 +141,7 @@ class CsvTypeInference:
                 where,
                 "formatted",
                 "a number with separators, a decimal comma, a currency or %",
-                f"Write it plainly, as in 1234.5, or read with categories=({shown(self.name)},) (--categorical)",
+                f"Write it plainly, as in 1234.5, or read with categorical=({shown(self.name)},) (--categorical)",
             )
         if self.booleans == self.filled:
             return "boolean", ""
@@ -152,7 +152,7 @@ class CsvTypeInference:
             # A text that is shown otherwise than it is cannot be copied.
             spoken = f"({shown(text)},)" if plain(text) == text and "  " not in text else "(that text,)"
             remedy = f"If it means no value, read with na_values={spoken}"
-            remedy += f" (--na-values); if the column holds categories, with categories=({shown(self.name)},) (--categorical)"
+            remedy += f" (--na-values); if the column holds categories, with categorical=({shown(self.name)},) (--categorical)"
             self._refuse(where, "text", "no number, in a column of numbers", remedy)
         if self.dates == self.filled:
             self._check_dates(where)
@@ -174,7 +174,7 @@ class CsvTypeInference:
                 where,
                 "impossible",
                 "a date that does not exist",
-                f"Correct it, or read with categories=({shown(self.name)},) (--categorical)",
+                f"Correct it, or read with categorical=({shown(self.name)},) (--categorical)",
             )
         if 0 < self.zoned < self.dates:
             late = max("zoned", "unzoned", key=lambda name: self.first[name])

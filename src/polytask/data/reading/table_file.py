@@ -41,7 +41,7 @@ class TableFile:
         self.columns: tuple[str, ...] = self._file.names
         for name in options.categorical:
             if name not in self.columns:
-                raise ConfigError("no such column", where=f"categories={shown(name)}", remedy=nearest(name, self.columns))
+                raise ConfigError("no such column", where=f"categorical={shown(name)}", remedy=nearest(name, self.columns))
         self._known = self._file.columns()
         self.rows = self._learn()
         if not self.rows:

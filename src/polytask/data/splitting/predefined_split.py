@@ -43,7 +43,7 @@ def split_by_time(times: Source | Array, fraction: float, groups: Array | None =
         DataError: A row has no time, a text is no date, or all rows are of one time.
 
     Example:
-        >>> split_by_time(np.array(["2024-03-01", "2023-05-01", "2024-02-01", "2024-03-01"]), share=0.4).tolist()
+        >>> split_by_time(np.array(["2024-03-01", "2023-05-01", "2024-02-01", "2024-03-01"]), fraction=0.4).tolist()
         [True, False, False, True]
     """
     if not 0 < fraction < 1:

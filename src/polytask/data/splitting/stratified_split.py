@@ -38,7 +38,7 @@ def train_validation_split(source: Source, fraction: float, seed: int) -> tuple[
 
     Example:
         >>> source = Source("toy", np.zeros((10, 1), "float32"), {"kind": np.array(["a", "b"] * 5)})
-        >>> training, validation = train_validation_split(source, share=0.2, seed=0)
+        >>> training, validation = train_validation_split(source, fraction=0.2, seed=0)
         >>> len(training), sorted(validation.labels["kind"].tolist())
         (8, ['a', 'b'])
     """
@@ -51,7 +51,7 @@ def train_validation_rows(source: Source, fraction: float, seed: int) -> tuple[I
 
     Example:
         >>> source = Source("toy", np.zeros((4, 1), "float32"), {}, held_out=np.array([False, True, False, False]))
-        >>> [rows.tolist() for rows in train_validation_rows(source, share=0.25, seed=0)]
+        >>> [rows.tolist() for rows in train_validation_rows(source, fraction=0.25, seed=0)]
         [[0, 2, 3], [1]]
     """
     if not 0 < fraction < 1:

@@ -75,7 +75,7 @@ def group_by_affinity(
 
     Example:
         >>> Z = np.array([[0.0, 0.3, -0.1], [0.2, 0.0, -0.2], [0.1, -0.1, 0.0]])
-        >>> group_by_affinity(Z, ("a", "b", "c"), groups=2).networks
+        >>> group_by_affinity(Z, ("a", "b", "c"), max_groups=2).networks
         (('a', 'b'), ('a', 'c'))
     """
     matrix = _check_affinity(affinity, names)

@@ -229,7 +229,7 @@ def confidence_sentence(measure: MeasureRecord, relatedness: RelateFile) -> str:
 
     Example:
         >>> confidence_sentence(MeasureRecord(agreement=0.91, told_apart=2), RelateFile(tasks=("a", "b"), seeds=(0, 1)))
-        'StatisticKind 2 numbers 2 are told from 0 by their intervals; seeds agree with a rank correlation of 0.91.'
+        'Of 2 numbers 2 are told from 0 by their intervals; seeds agree with a rank correlation of 0.91.'
     """
     if len(relatedness.seeds) < 2:
         return "One seed: no intervals."

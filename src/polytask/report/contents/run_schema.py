@@ -241,7 +241,7 @@ def sample_size_lines(metric: str, said: ArmRecord) -> tuple[str, ...]:
 
     Example:
         >>> sample_size_lines("accuracy", ArmRecord(verdict="unclear", settle=SettleRecord(seeds=9, rows=12000, smallest_effect=0.004)))
-        ('format_rounded_up 9 seeds or 12,000 test rows would settle it', 'could have seen ± 0.40 points')
+        ('about 9 seeds or 12,000 test rows would settle it', 'could have seen ± 0.40 points')
     """
     if said.verdict != "unclear" or said.settle is None:
         return ()

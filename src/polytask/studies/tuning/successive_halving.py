@@ -86,7 +86,7 @@ def rungs(candidates: int, usual_epochs: int, max_epochs: int) -> tuple[tuple[in
         max_epochs: The whole budget, which the last round may use.
 
     Example:
-        >>> rungs(18, 90, most=200)
+        >>> rungs(18, 90, max_epochs=200)
         ((18, 10), (6, 30), (2, 200))
         >>> rungs(2, 90, most=200)
         ((2, 200),)

@@ -141,7 +141,7 @@ def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation
     Example:
         >>> from polytask.tasks import Regression
         >>> source = Source("toy", np.arange(10.0).reshape(-1, 1), {"size": np.arange(10.0)})
-        >>> data = prepare_data([source], [Regression(name="size")], validation=0.2, seed=0)
+        >>> data = prepare_data([source], [Regression(name="size")], validation_fraction=0.2, seed=0)
         >>> len(data.training["toy"]), len(data.validation["toy"])
         (8, 2)
     """
