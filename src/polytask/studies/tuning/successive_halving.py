@@ -88,7 +88,7 @@ def rungs(candidates: int, usual_epochs: int, max_epochs: int) -> tuple[tuple[in
     Example:
         >>> rungs(18, 90, max_epochs=200)
         ((18, 10), (6, 30), (2, 200))
-        >>> rungs(2, 90, most=200)
+        >>> rungs(2, 90, max_epochs=200)
         ((2, 200),)
     """
     counts = [candidates]
