@@ -57,7 +57,7 @@ def test_a_task_gives_itself_a_good_start(table: Callable[..., Source], three_ta
 def test_stems_of_other_sources_are_left_aside(three_tasks: tuple[Task, ...]) -> None:
     stems = {name: EncoderPlan("mlp", (width,)) for name, width in (("one", 3), ("other", 5))}
     both = NetworkPlan("mlp", (4,), {"hidden": (8,)}, stems=stems)
-    donor, model = both.among(["one"]).build(three_tasks[:1], 0), both.among(["other"]).build(three_tasks[1:2], 1)
+    donor, model = both.for_sources(["one"]).build(three_tasks[:1], 0), both.for_sources(["other"]).build(three_tasks[1:2], 1)
     assert all(name.startswith("architecture.") for name in copy_shared_weights(model, donor))
 
 
