@@ -112,7 +112,7 @@ def test_a_callback_goes_on_where_a_run_was_interrupted(parts: Any, tmp_path: Pa
             TASKS, [table()], callbacks=[callback], epochs=4, patience=None, batch_size=32, checkpoint=tmp_path / "state", **choices
         )
 
-    half = trained("users_parts:Counting", pause_after=2)
+    half = trained("users_parts:Counting", stop_after_epoch=2)
     whole = trained(parts.Counting)
     assert half.callback_results["counting"]["steps"] * 2 == whole.callback_results["counting"]["steps"] == whole.steps
 

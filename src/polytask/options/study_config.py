@@ -14,7 +14,7 @@ SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "
 """Seeds in study files: their number, or a list."""
 MOST_LOOKS = 3
 """Largest number of planned looks at the test data."""
-Tuned = Literal["lr", "decay", "own"]
+Tuned = Literal["lr", "decay", "balancer"]
 
 _COMPARISON, _TUNING, _VERDICT = "Comparison", "Tuning", "Verdict"
 
@@ -60,7 +60,7 @@ class StudyConfig(NetworkConfig):
     ] = 1
     tune: Annotated[
         tuple[Tuned, ...],
-        Field(description="What is tuned: the learning rate (lr), the weight decay (decay), the balancer's own numbers (own)."),
+        Field(description="What is tuned: the learning rate (lr), the weight decay (decay), the numbers of the balancer (balancer)."),
         Flag(_TUNING, separator=",", example="lr,decay"),
     ] = ("lr",)
     search: Annotated[

@@ -94,7 +94,7 @@ def test_one_network_goes_on_with_the_data_of_its_beginning(
 
 def test_other_versions_are_written_down(make: Callable[..., Study], begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = json.loads((begun / "environment.json").read_text())["torch"]
-    monkeypatch.setattr(environment_module, "_version", lambda package: "0.0.1" if package == "torch" else "1")
+    monkeypatch.setattr(environment_module, "_package_version", lambda package: "0.0.1" if package == "torch" else "1")
     make().run(begun)
     assert f"run goes on; polytask 1, before 0.1.0; torch 0.0.1, before {now}; numpy 1, before" in (begun / "log.txt").read_text()
 
