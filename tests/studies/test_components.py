@@ -173,7 +173,7 @@ def test_registered_names_reach_workers_and_files(parts: Any, tmp_path: Path) ->
 
 
 def test_tuning_looks_where_a_class_says(parts: Any, tmp_path: Path) -> None:
-    result = study(arms=["single", parts.Mine], tune=("own",), trials=2, workers=1).run(tmp_path / "run")
+    result = study(arms=["single", parts.Mine], tune=("balancer",), trials=2, workers=1).run(tmp_path / "run")
     assert "balancer.power" in (result.folder / "race.json").read_text(encoding="utf-8")
 
 
