@@ -141,7 +141,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         for name in self.categorical_features:
             if name not in frame:
                 remedy = nearest(str(name), tuple(frame.columns))
-                raise ConfigError("there is no such column", where=f"categories, {name!r}", remedy=remedy)
+                raise ConfigError("there is no such column", where=f"categorical_features, {name!r}", remedy=remedy)
 
     def _predictions(self, X: Any) -> dict[str, Predictions]:  # noqa: ANN401 - as `_inputs`
         check_is_fitted(self)
