@@ -210,7 +210,7 @@ def test_a_full_disk_loses_nothing(make: Callable[..., Study], whole: StudyResul
         return result
 
     with monkeypatch.context() as context:
-        context.setattr(study_module, "open_test", then_the_disk_is_full)
+        context.setattr(study_module, "open_test_data", then_the_disk_is_full)
         with pytest.raises(StorageError, match="the disk is full"):
             make().run(tmp_path / "run")
     monkeypatch.undo()

@@ -218,9 +218,9 @@ def test_what_lies_below_representations_and_is_one_task_s_own_is_trained(spelle
 @pytest.mark.parametrize(
     ("spelled", "left"),
     [
-        ("task-graph(edges=[[a, b], [b, c]])", "task-graph(edges=[['b', 'c']])"),
-        ("esmm(chain=[a, b, c])", "esmm(chain=['b', 'c'])"),
-        ("aitm(chain=[a, c])", "aitm(chain=['c'])"),
+        ("task-graph(edges=[[a, b], [b, c]])", "task-graph(edges=[[b, c]])"),
+        ("esmm(chain=[a, b, c])", "esmm(chain=[b, c])"),
+        ("aitm(chain=[a, c])", "aitm(chain=[c])"),
         ("esmm", "esmm"),
         ("mmoe(experts=3)", "mmoe(experts=3)"),
         ("task-graph(edges=[[b, c]])", "task-graph(edges=[[b, c]])"),
@@ -228,7 +228,7 @@ def test_what_lies_below_representations_and_is_one_task_s_own_is_trained(spelle
 )
 def test_a_network_without_a_task_has_no_edges_to_it(spelled: str, left: str) -> None:
     plan = NetworkPlan("mlp", (3,), architecture=spelled).without_tasks(["a"])
-    assert plan.architecture.replace('"', "'") == left
+    assert plan.architecture == left
     plan.build([Binary(name="b"), Binary(name="c")], seed=0)
 
 

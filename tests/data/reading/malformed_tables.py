@@ -240,8 +240,8 @@ OPTIONS = (
     csv(
         "categories of no column", b"age,town\n1,2\n", "categorical='tonw'", "Did you mean 'town'", error=ConfigError, categorical=("tonw",)
     ),
-    csv("missing is a text", b"a\n1\n", "missing", "tuple", error=ConfigError, na_values="NA"),
-    csv("categories are a list", b"a\n1\n", "categories", "tuple", error=ConfigError, categorical=["a"]),
+    csv("missing is a text", b"a\n1\n", "na_values", "tuple", error=ConfigError, na_values="NA"),
+    csv("categories are a list", b"a\n1\n", "categorical", "tuple", error=ConfigError, categorical=["a"]),
     csv("a delimiter of two", b"a\n1\n", "delimiter", "'::'", error=ConfigError, delimiter="::"),
     csv("a delimiter that is a quote", b"a\n1\n", "delimiter", error=ConfigError, delimiter='"'),
     csv("a delimiter that is in numbers", b"a\n1\n", "delimiter", error=ConfigError, delimiter="."),

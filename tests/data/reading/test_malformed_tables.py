@@ -103,7 +103,7 @@ def test_a_file_that_may_not_be_read(name: str, tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setattr("gzip.open", refuse)
-    monkeypatch.setattr("pyarrow.parquet.ParquetReader", refuse)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", refuse)
     with pytest.raises(PolytaskError, match=r"Permission denied"):
         read_table(path)
 

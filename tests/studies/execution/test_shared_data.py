@@ -29,7 +29,7 @@ HERE, LOCAL, CLUSTER = ParallelBackend("loky", 1), ParallelBackend("loky", 2), P
 @pytest.fixture
 def no_array_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever has a number goes to a file."""
-    monkeypatch.setattr(module, "SMALL", 1)
+    monkeypatch.setattr(module, "MAX_INLINE_BYTES", 1)
 
 
 def traveled(common: SharedSources) -> SharedSources:
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
     def full(*_: object) -> Iterator[np.ndarray]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "blocks", full)
+    monkeypatch.setattr(module, "iter_blocks", full)
     with pytest.raises(StorageError, match="the disk is full"), share_sources([crowd()], tmp_path, LOCAL):
         pass
     assert not list(tmp_path.iterdir())

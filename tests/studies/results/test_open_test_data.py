@@ -29,7 +29,7 @@ def test_test_rows_are_predicted_on_the_threads_of_training(
         seen.add(torch.get_num_threads())
         return outcome_of(*values)
 
-    monkeypatch.setattr(opening, "outcome_of", watched)
+    monkeypatch.setattr(opening, "task_outcome", watched)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

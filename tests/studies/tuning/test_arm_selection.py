@@ -132,7 +132,7 @@ def test_a_race_that_was_killed_goes_on_and_ends_with_the_same_bytes(
         try_all(*values)
 
     with monkeypatch.context() as context:
-        context.setattr(trying_module, "try_all", killed)
+        context.setattr(trying_module, "train_jobs_until", killed)
         with pytest.raises(KeyboardInterrupt):
             make(**RACE).run(tmp_path / "broken")
     make(**RACE).run(tmp_path / "broken")
