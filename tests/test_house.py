@@ -32,7 +32,7 @@ LEVELS = (
     {"errors", "registry", "seeds"},
     {"options"},
     {"storage", "data", "tasks", "encoders", "balancing"},
-    {"datasets", "architectures", "gradients", "metrics"},
+    {"datasets", "run_files", "architectures", "gradients", "metrics"},
     {"training", "verdicts"},
     {"relatedness", "estimators"},
     {"studies"},

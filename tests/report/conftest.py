@@ -82,7 +82,7 @@ def cost_of(run: Run) -> dict[str, Any]:
     """The content of cost.json."""
     single = {
         "networks": 2, "parameters": 243_860, "multiply_adds": 5_056_000, "seconds": 15.6, "steps": 481.0, "rows": 59_200.0,
-        "epochs": 18.5, "peak_memory_bytes": 503_468_032,
+        "epochs": 18.5, "peak_memory_bytes": 503_468_032, "shared_parameters": None, "saved_multiply_adds": None,
     }  # fmt: skip
     joint = single | {"networks": 1, "parameters": 121_930}
     views = {"equal_updates": dict.fromkeys(run.arms, 0.61), "equal_seconds": {"seconds": 12.5, "arms": dict.fromkeys(run.arms, 0.52)}}

@@ -17,9 +17,10 @@ from rich.console import Console
 
 from polytask.errors import DataError, StorageError
 from polytask.report import write_report
-from polytask.report.contents.relate_contents import MeasureRecord, affinity_curves, as_relate_file, grouping_sentence, matrix_exponent
+from polytask.report.contents.relate_contents import affinity_curves, grouping_sentence, matrix_exponent
 from polytask.report.sanitize import clean_text
 from polytask.report.terminal.relate_terminal import relate_summary
+from polytask.run_files import MeasureRecord, RelateFile
 
 pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
 MEASURES = ("cosine", "lookahead", "transfer", "similarity")
@@ -88,7 +89,10 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
     def made(tasks: Sequence[str] = ("digit", "garment", "price"), text: str = "toy", name: str = "run") -> Path:
         path = tmp_path / name
         path.mkdir()
-        arm = {"networks": 1, "parameters": 12_000, "seconds": 3.5, "steps": 300}
+        arm = {
+            "networks": 1, "parameters": 12_000, "multiply_adds": None, "shared_parameters": None, "saved_multiply_adds": None,
+            "seconds": 3.5, "steps": 300, "rows": 900, "epochs": 3, "peak_memory_bytes": 1_000,
+        }  # fmt: skip
         costs = {
             "arms": {"equal": arm, f"transfer from {tasks[0]}": arm},
             "measures": {
@@ -191,7 +195,7 @@ def test_a_matrix_of_another_size_is_refused(folder: Callable[..., Path]) -> Non
     path = folder()
     content = content_of(("a", "b"))
     (path / "relate.json").write_text(json.dumps({**content, "tasks": ["a"]}))
-    with pytest.raises(DataError, match=r"measures.cosine: a row and a column for every task"):
+    with pytest.raises(DataError, match=r"measures.cosine: a row and a column for each of the 1 tasks"):
         write_report(path)
     (path / "relate.json").write_text(json.dumps({**content, "measures": {"cosine": {"mean": "much"}}}))
     with pytest.raises(DataError, match=r"relate\.json"):
@@ -232,7 +236,10 @@ def test_markup_and_escapes_are_only_text_on_a_terminal(payloads: tuple[str, ...
 
 def test_groups_are_told_in_a_sentence() -> None:
     assert grouping_sentence(None) == "No groups are proposed."
-    assert grouping_sentence(as_relate_file(content_of(("a", "b", "c", "d"))).grouping) == "Proposed: a + b together; c + d together."
+    assert (
+        grouping_sentence(RelateFile.parse(content_of(("a", "b", "c", "d")), "relate.json").grouping)
+        == "Proposed: a + b together; c + d together."
+    )
 
 
 def test_cosines_are_curves_of_both_tasks() -> None:

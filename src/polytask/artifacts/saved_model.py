@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.errors import ConfigError, StorageError
-from polytask.storage import read_json
+from polytask.errors import ConfigError, DataError, StorageError
+from polytask.run_files import ModelIndex
 from polytask.studies.setup.run_folder import MODEL_INDEX
 from polytask.tasks import Predictions, Task
 from polytask.training.trained_network import TrainedNetwork, load_network
@@ -108,17 +108,12 @@ def load(run: str | Path, *, components: Collection[type] | None = ()) -> SavedM
     folder = folder / "model" if (folder / "model" / MODEL_INDEX).exists() else folder
     if not (folder / MODEL_INDEX).exists():
         raise StorageError("there is no model here", where=str(run), remedy="Give the folder of a finished run")
-    networks = [folder / _plain_name(entry["folder"]) for entry in _entries(folder / MODEL_INDEX)]
-    return SavedModel(tuple(load_network(network, components) for network in networks))
-
-
-def _entries(index: Path) -> Sequence[Mapping[str, Any]]:
-    content = read_json(index)
     try:
-        entries = [{"folder": str(entry["folder"])} for entry in content["networks"]]
-    except (TypeError, KeyError):
-        raise StorageError("this is no model index", where=str(index)) from None
-    return entries
+        index = ModelIndex.read(folder / MODEL_INDEX)
+    except DataError as error:
+        raise StorageError("this is no model index", where=str(folder / MODEL_INDEX), found=error.found) from None
+    networks = [folder / _plain_name(entry.folder) for entry in index.networks]
+    return SavedModel(tuple(load_network(network, components) for network in networks))
 
 
 def _plain_name(name: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from polytask.report.contents.run_schema import VerdictFile, parse_section
 from polytask.report.contents.run_tables import CurvePoint, LearningCurve
 from polytask.report.pages import charts
+from polytask.run_files import VerdictFile
 
 pytest.importorskip("vl_convert")
 
@@ -30,7 +30,7 @@ def curve_of(arms: tuple[str, ...], name: str = "accuracy") -> LearningCurve:
 
 
 def test_intervals_are_drawn_in_points_with_words(run_kind: Any, verdict_content: Any) -> None:
-    task = parse_section(VerdictFile, verdict_content(run_kind()), "").tasks["digit"]
+    task = VerdictFile.parse(verdict_content(run_kind()), "").tasks["digit"]
     spec = charts.interval_chart(task)
     assert spec is not None
     assert spec["data"]["values"][0] == {
@@ -48,7 +48,7 @@ def test_intervals_are_drawn_in_points_with_words(run_kind: Any, verdict_content
 def test_an_arm_without_an_interval_is_not_drawn(run_kind: Any, verdict_content: Any) -> None:
     content = verdict_content(run_kind())
     content["tasks"]["digit"]["arms"]["equal"]["ci95"] = [None, 1.0]
-    spec = charts.interval_chart(parse_section(VerdictFile, content, "").tasks["digit"])
+    spec = charts.interval_chart(VerdictFile.parse(content, "").tasks["digit"])
     assert spec is not None
     assert [row["arm"] for row in spec["data"]["values"]] == ["uncertainty"]
 
@@ -75,7 +75,7 @@ def test_long_names_are_cut() -> None:
 
 
 def test_names_do_nothing_in_a_drawing(payloads: tuple[str, ...], run_kind: Any, verdict_content: Any) -> None:
-    task = parse_section(VerdictFile, verdict_content(run_kind(arms=payloads, metric=payloads[0])), "").tasks["digit"]
+    task = VerdictFile.parse(verdict_content(run_kind(arms=payloads, metric=payloads[0])), "").tasks["digit"]
     specs = [charts.interval_chart(task), charts.learning_curve_chart(curve_of(payloads, payloads[0]), payloads)]
     for spec in specs:
         assert spec is not None

@@ -7,14 +7,20 @@ from typing import Any, cast
 
 import pytest
 
-from polytask.studies.results.arm_cost import ArmCost
-from polytask.studies.results.recommendation import Recommendation, recommend
+from polytask.run_files import ArmCost, Recommendation
+from polytask.studies.results.recommendation import recommend
 from polytask.studies.spec.arms import Arm, parse_arm
 from polytask.verdicts.verdict_result import Verdict
 
-SINGLE = ArmCost(3, 3_000, 600, 0, 0, 3.0, 30.0, 300.0, 10.0, 0)
-SMALL = ArmCost(1, 1_200, 250, 1_000, 350, 1.0, 10.0, 100.0, 10.0, 0)
-LARGE = ArmCost(1, 9_000, 900, 8_000, 0, 4.0, 10.0, 100.0, 10.0, 0)
+
+def arm_cost(*figures: float) -> ArmCost:
+    """Figures in the order of the file."""
+    return ArmCost.model_validate(dict(zip(ArmCost.model_fields, figures, strict=True)))
+
+
+SINGLE = arm_cost(3, 3_000, 600, 0, 0, 3.0, 30.0, 300.0, 10.0, 0)
+SMALL = arm_cost(1, 1_200, 250, 1_000, 350, 1.0, 10.0, 100.0, 10.0, 0)
+LARGE = arm_cost(1, 9_000, 900, 8_000, 0, 4.0, 10.0, 100.0, 10.0, 0)
 SIZE = {"helps": 0.02, "hurts": -0.03, "same": 0.0001, "unclear": 0.004}
 
 
@@ -22,8 +28,8 @@ def said(words: dict[str, str], arm: str = "equal") -> Verdict:
     """A verdict with these words."""
 
     def of(word: str) -> Any:
-        decision = SimpleNamespace(settle=SimpleNamespace(seeds=9) if word == "unclear" else None)
-        return SimpleNamespace(word=word, difference=SIZE[word], decision=decision)
+        decision = SimpleNamespace(power=SimpleNamespace(seeds=9) if word == "unclear" else None)
+        return SimpleNamespace(claim=word, difference=SIZE[word], decision=decision)
 
     tasks = {task: SimpleNamespace(metric="accuracy", arms={arm: of(word)}) for task, word in words.items()}
     return cast("Verdict", SimpleNamespace(tasks=tasks))

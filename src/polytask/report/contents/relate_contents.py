@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from pydantic import Field
 
-from polytask.errors import DataError, StorageError
+from polytask.errors import StorageError
 from polytask.report.contents.run_contents import Entries, flatten_entries, list_files
-from polytask.report.contents.run_schema import ArmCostRecord, FileSection, OptionalNumber, parse_section
 from polytask.report.contents.run_tables import HISTORY_COLUMNS, LearningCurve, make_curve, read_run_table
+from polytask.run_files import CostFile, GroupingRecord, MeasureRecord, RelateFile
 from polytask.storage import read_json, read_yaml
 
 RELATE_FILE = "relate.json"
@@ -36,54 +35,6 @@ MEASURE_MEANINGS = {
 }
 HISTORY_PREFIXES = ("cosine with", "affinity onto")
 
-OptionalMatrix = tuple[tuple[OptionalNumber, ...], ...]
-
-
-class MeasureRecord(FileSection):
-    """One measure: means over seeds and half-widths of their intervals, from the row's task to the column's."""
-
-    mean: OptionalMatrix = ()
-    half_width: OptionalMatrix = ()
-    agreement: OptionalNumber = None
-    told_apart: int | None = None
-
-
-class GroupingRecord(FileSection):
-    """The networks that are proposed."""
-
-    by: str = ""
-    at_most: int | None = None
-    networks: tuple[tuple[str, ...], ...] = ()
-    groups: tuple[tuple[str, ...], ...] = ()
-    gap: OptionalNumber = None
-
-
-class RelateFile(FileSection):
-    """The content of relate.json."""
-
-    source: str = ""
-    version: str | None = None
-    seeds: tuple[int | str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    measures: dict[str, MeasureRecord] = Field(default_factory=dict)
-    grouping: GroupingRecord | None = None
-    notes: tuple[str, ...] = ()
-
-
-class MeasureCostRecord(FileSection):
-    """What a measure cost."""
-
-    seconds: OptionalNumber = None
-    share_of_joint_training: OptionalNumber = None
-
-
-class RelateCostFile(FileSection):
-    """The content of cost.json."""
-
-    arms: dict[str, ArmCostRecord] = Field(default_factory=dict)
-    measures: dict[str, MeasureCostRecord] = Field(default_factory=dict)
-    note: str = ""
-
 
 @dataclass(frozen=True)
 class RelateContents:
@@ -99,7 +50,7 @@ class RelateContents:
     """
 
     relatedness: RelateFile
-    costs: RelateCostFile
+    costs: CostFile
     curves: tuple[LearningCurve, ...]
     configuration: Entries
     environment: Entries
@@ -116,30 +67,15 @@ def read_relate_contents(folder: Path) -> RelateContents:
     for name in RELATE_RUN_FILES:
         if not (folder / name).is_file():
             raise StorageError("this file is missing", where=str(folder / name), remedy="Give the folder of a finished run")
-    relatedness = as_relate_file(read_json(folder / RELATE_FILE), str(folder / RELATE_FILE))
+    relatedness = RelateFile.read(folder / RELATE_FILE)
     return RelateContents(
         relatedness=relatedness,
-        costs=parse_section(RelateCostFile, read_json(folder / "cost.json"), str(folder / "cost.json")),
+        costs=CostFile.read(folder / "cost.json"),
         curves=affinity_curves(read_run_table(folder / "history.csv", HISTORY_COLUMNS), relatedness.tasks),
         configuration=flatten_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
         environment=flatten_entries(read_json(folder / "environment.json"), folder / "environment.json"),
         files=list_files(folder),
     )
-
-
-def as_relate_file(content: object, where: str = RELATE_FILE) -> RelateFile:
-    """The content of relate.json, checked: its matrices are square.
-
-    Raises:
-        DataError: An entry of the wrong kind, or a matrix of another size than there are tasks.
-    """
-    found = content if isinstance(content, RelateFile) else parse_section(RelateFile, content, where)
-    size = len(found.tasks)
-    for name, measure in found.measures.items():
-        for matrix in (measure.mean, measure.half_width):
-            if len(matrix) != size or any(len(row) != size for row in matrix):
-                raise DataError("a row and a column for every task are needed", where=f"{where}, measures.{name}", found=f"{size} tasks")
-    return found
 
 
 def affinity_curves(history: pd.DataFrame, tasks: tuple[str, ...]) -> tuple[LearningCurve, ...]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from polytask.errors import DataError, StorageError
 from polytask.registry import find, load, names
-from polytask.report.contents.run_schema import CostFile, RaceFile, VerdictFile, parse_section
 from polytask.report.contents.run_tables import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
@@ -24,6 +23,7 @@ from polytask.report.contents.run_tables import (
     sharing_curves,
     transfer_curves,
 )
+from polytask.run_files import CostFile, RaceFile, VerdictFile
 from polytask.storage import read_json, read_yaml, storage_errors
 from polytask.tasks.base import ReportView
 
@@ -96,13 +96,13 @@ def read_contents(folder: Path) -> RunContents:
         if not (folder / name).is_file():
             remedy = "Give the folder of a finished study; an unfinished one goes on with the command that began it"
             raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
-    outcome = parse_section(VerdictFile, read_json(folder / "verdict.json"), str(folder / "verdict.json"))
+    outcome = VerdictFile.read(folder / "verdict.json")
     classified = [name for name, task in outcome.tasks.items() if _view_of(task.kind) is ReportView.CONFUSION]
     metrics = {name: task.metric for name, task in outcome.tasks.items()}
     history = read_run_table(folder / "history.csv", HISTORY_COLUMNS)
     return RunContents(
         outcome=outcome,
-        costs=parse_section(CostFile, read_json(folder / "cost.json"), str(folder / "cost.json")),
+        costs=CostFile.read(folder / "cost.json"),
         race=_read_race(folder / "race.json"),
         metrics=metric_rows(read_run_table(folder / "results.csv", RESULT_COLUMNS)),
         curves=learning_curves(history, metrics),
@@ -122,7 +122,7 @@ def _view_of(kind: str) -> ReportView:
 
 
 def _read_race(path: Path) -> RaceFile:
-    return parse_section(RaceFile, read_json(path), str(path)) if path.exists() else RaceFile()
+    return RaceFile.read(path) if path.exists() else RaceFile()
 
 
 def flatten_entries(content: object, path: Path) -> Entries:

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polytask.report import formatting
-from polytask.report.contents.run_schema import TaskRecord
 from polytask.report.contents.run_tables import CurvePoint, LearningCurve
 from polytask.report.sanitize import clean_text
+from polytask.run_files import TaskRecord
 
 INSTALL_CHARTS = "pip install 'polytask[charts]'"
 VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from polytask.report.contents.relate_contents import (
-    MeasureRecord,
     RelateContents,
-    RelateFile,
     confidence_sentence,
     format_diagonal,
     format_scaled,
@@ -20,6 +18,7 @@ from polytask.report.contents.relate_contents import (
 )
 from polytask.report.pages import charts
 from polytask.report.pages.study_page import SHADES, CurvePanel, make_panel, style_hash, template_environment
+from polytask.run_files import MeasureRecord, RelateFile
 
 MAX_TASKS_WITH_INTERVALS = 8
 

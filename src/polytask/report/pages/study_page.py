@@ -12,10 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from polytask.report import formatting
 from polytask.report.contents.run_contents import RunContents
-from polytask.report.contents.run_schema import ArmCostRecord, NetworkPartRecord, chosen_arm_sentence, openings_sentence, sample_size_lines
 from polytask.report.contents.run_tables import ConfusionMatrix, LearningCurve, MetricRow
+from polytask.report.contents.verdict_sentences import chosen_arm_sentence, openings_sentence, sample_size_lines
 from polytask.report.pages import charts
 from polytask.report.sanitize import clean_text
+from polytask.run_files import UNKNOWN_COST, NetworkPartRecord
 
 MAX_MATRIX_CLASSES = 30
 MAX_LISTED_CONFUSIONS = 15
@@ -65,7 +66,7 @@ def template_environment() -> Environment:
     environment.globals |= {
         "formatting": formatting, "sample_size_lines": sample_size_lines, "openings_sentence": openings_sentence,
         "chosen_arm_sentence": chosen_arm_sentence,
-        "word_class": _claim_class, "no_cost": ArmCostRecord(), "ratio": _ratio_text,
+        "word_class": _claim_class, "no_cost": UNKNOWN_COST, "ratio": _ratio_text,
     }  # fmt: skip
     environment.filters["minus"] = _typographic_minus
     return environment

@@ -11,10 +11,6 @@ from rich.text import Text
 
 from polytask.report import formatting
 from polytask.report.contents.relate_contents import (
-    MeasureRecord,
-    RelateCostFile,
-    RelateFile,
-    as_relate_file,
     confidence_sentence,
     format_diagonal,
     format_scaled,
@@ -23,8 +19,8 @@ from polytask.report.contents.relate_contents import (
     matrix_exponent,
     measure_label,
 )
-from polytask.report.contents.run_schema import parse_section
 from polytask.report.terminal.study_terminal import make_table, safe_text
+from polytask.run_files import CostFile, MeasureRecord, RelateFile
 
 MAX_TASKS_WITH_INTERVALS = 3
 """Up to so many tasks intervals fit beside the numbers."""
@@ -35,7 +31,7 @@ MATRIX_COLUMNS = 9
 NAME_WIDTH = 20
 
 
-def relate_summary(content: Mapping[str, Any] | RelateFile, costs: Mapping[str, Any] | RelateCostFile | None = None) -> RenderableType:
+def relate_summary(content: Mapping[str, Any] | RelateFile, costs: Mapping[str, Any] | CostFile | None = None) -> RenderableType:
     """The matrices, what they cost, and the groups that are proposed, as something that Rich can print.
 
     Args:
@@ -54,12 +50,12 @@ def relate_summary(content: Mapping[str, Any] | RelateFile, costs: Mapping[str, 
         >>> "-0.25 ± 0.10 *" in shown.get()
         True
     """
-    relatedness = as_relate_file(content)
+    relatedness = RelateFile.parse(content, "relate.json")
     parts: list[RenderableType] = []
     for name, measure in relatedness.measures.items():
         parts += [*_matrix_tables(name, measure, relatedness), safe_text(confidence_sentence(measure, relatedness), "dim"), Text("")]
     if costs is not None:
-        parts += [_cost_table(costs if isinstance(costs, RelateCostFile) else parse_section(RelateCostFile, costs, "cost.json")), Text("")]
+        parts += [_cost_table(CostFile.parse(costs, "cost.json")), Text("")]
     sentence = safe_text(grouping_sentence(relatedness.grouping), "bold")
     notes = [safe_text(note, "dim") for note in ("Rows act on columns. * The interval of 95 % excludes 0.", *relatedness.notes)]
     return Group(*parts, sentence, Text(""), *notes)
@@ -95,7 +91,7 @@ def _matrix_cell(measure: MeasureRecord, place: tuple[int, int], unit: int, *, w
     return Text(f"{text} *" if clear and wide else f"{text}{'*' if clear else ' '}", style=style)
 
 
-def _cost_table(costs: RelateCostFile) -> Table:
+def _cost_table(costs: CostFile) -> Table:
     table = make_table("What measuring cost, per seed")
     for title in ("measure", "seconds", "of joint training"):
         table.add_column(title, justify="left" if title == "measure" else "right")

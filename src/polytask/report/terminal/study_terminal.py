@@ -11,19 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from polytask.report import formatting
-from polytask.report.contents.run_schema import (
-    ArmCostRecord,
-    ArmRecord,
-    CostFile,
-    TaskRecord,
-    VerdictFile,
-    as_verdict_file,
-    chosen_arm_sentence,
-    openings_sentence,
-    parse_section,
-    sample_size_lines,
-)
+from polytask.report.contents.verdict_sentences import chosen_arm_sentence, openings_sentence, sample_size_lines
 from polytask.report.sanitize import clean_text
+from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, TaskRecord, VerdictFile
 
 CLAIM_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
 # Together with the numbers and the word these fit into 80 columns.
@@ -55,10 +45,10 @@ def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str
         >>> "+0.40 [+0.10, +0.70] points" in shown.get()
         True
     """
-    outcome = as_verdict_file(verdict)
+    outcome = VerdictFile.parse(verdict, "verdict.json")
     parts: list[RenderableType] = [_verdict_table(outcome)]
     if costs is not None:
-        parts.append(_cost_table(outcome.baseline, costs if isinstance(costs, CostFile) else parse_section(CostFile, costs, "cost.json")))
+        parts.append(_cost_table(outcome.baseline, CostFile.parse(costs, "cost.json")))
     return Group(*(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
 
 
@@ -114,7 +104,7 @@ def _cost_table(baseline: str, costs: CostFile) -> Table:
     table.add_column("arm", overflow="fold", max_width=NAME_WIDTH)
     for name in ("networks", *(title for title, _, _ in COST_COLUMNS)):
         table.add_column(name, justify="right")
-    reference = costs.arms.get(baseline, ArmCostRecord())
+    reference = costs.arms.get(baseline, UNKNOWN_COST)
     for arm, cost in costs.arms.items():
         cells = [_cost_cell(getattr(cost, key), getattr(reference, key), shown, arm != baseline) for _, key, shown in COST_COLUMNS]
         table.add_row(safe_text(arm), formatting.format_count(cost.networks), *cells)
@@ -129,7 +119,7 @@ def _cost_cell(number: float | None, reference: float | None, shown: Callable[[f
 
 def _sentences(outcome: VerdictFile) -> list[Text]:
     """The recommendation, warnings, notes, and how often the test data were opened."""
-    reason = [safe_text(outcome.recommendation.reason, "bold"), Text("")] if outcome.recommendation.reason else []
+    reason = [] if outcome.recommendation is None else [safe_text(outcome.recommendation.reason, "bold"), Text("")]
     warnings = [safe_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
     chosen = [safe_text(f"* {chosen_arm_sentence(outcome)}", "dim")] if chosen_arm_sentence(outcome) else []
     notes = [safe_text(line, "dim") for line in ("A difference with + is better.", *outcome.notes, openings_sentence(outcome))]

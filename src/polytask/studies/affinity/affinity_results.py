@@ -17,6 +17,7 @@ from polytask.relatedness.affinity_callback import GRADIENTS_KEY
 from polytask.relatedness.feature_similarity import feature_similarities
 from polytask.relatedness.grouping import Grouping, group_by_affinity
 from polytask.relatedness.relatedness_matrix import RelatednessMatrix, matrix_from_lists
+from polytask.run_files import CostFile, MeasureCost
 from polytask.studies.affinity.affinity_networks import RelateNetworks
 from polytask.studies.execution.jobs import Job, JobContext, load_job_network
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
@@ -129,13 +130,13 @@ def affinity_rows(relations: Mapping[str, RelatednessMatrix]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RELATION_COLUMNS)
 
 
-def relate_cost_content(found: AffinityResults, facts: Facts) -> dict[str, Any]:
+def relate_cost_file(found: AffinityResults, facts: Facts) -> CostFile:
     """The content of cost.json: per kind of network, and per measure."""
     of_arm: dict[str, list[tuple[Job, Mapping[str, Any]]]] = {}
     for job, fact in facts.values():
         of_arm.setdefault(job.arm.name, []).append((job, fact))
     measures = {
-        name: {"seconds": round(own, 3), "share_of_joint_training": round(found.shares[name], 4) if name in found.shares else None}
+        name: MeasureCost(seconds=round(own, 3), share_of_joint_training=round(found.shares[name], 4) if name in found.shares else None)
         for name, own in found.seconds.items()
     }
     note = (
@@ -143,9 +144,9 @@ def relate_cost_content(found: AffinityResults, facts: Facts) -> dict[str, Any]:
         "gradients, which count for both), for transfer and similarity those of all networks that they need. The share is of the joint "
         "training without looks."
     )
-    return {
-        "arms": {arm: arm_cost(own).to_dict() for arm, own in of_arm.items()},
-        "measures": measures,
-        "share_of_joint_training": None if found.looking is None else round(found.looking, 4),
-        "note": f"{note} {COST_NOTE}",
-    }
+    return CostFile(
+        arms={arm: arm_cost(own) for arm, own in of_arm.items()},
+        measures=measures,
+        share_of_joint_training=None if found.looking is None else round(found.looking, 4),
+        note=f"{note} {COST_NOTE}",
+    )

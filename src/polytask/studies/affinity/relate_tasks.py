@@ -14,7 +14,7 @@ from polytask.options import RelateConfig, checked
 from polytask.options.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.grouping import Grouping
 from polytask.relatedness.relatedness_matrix import RelatednessMatrix
-from polytask.storage import write_json
+from polytask.run_files import RelateFile
 from polytask.studies.affinity.affinity_networks import (
     check_relate_config,
     make_relate_networks,
@@ -27,7 +27,7 @@ from polytask.studies.affinity.affinity_results import (
     affinity_rows,
     collect_affinities,
     propose_grouping,
-    relate_cost_content,
+    relate_cost_file,
 )
 from polytask.studies.execution.jobs import load_job_facts
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
@@ -119,24 +119,24 @@ def relate(
 def _write_relate_results(folder: RunFolder, config: RelateConfig, found: AffinityResults, facts: Facts) -> RelateResult:
     """Write everything that the run folder holds, the file that says that it is finished last."""
     by, grouping = propose_grouping(found.relations, config.max_groups or 1)
-    summary = _relate_content(config, found.relations, (by, grouping), facts)
+    summary = _relate_file(config, found.relations, (by, grouping), facts)
     write_dataframe(folder.path / "relations.csv", affinity_rows(found.relations))
     write_dataframe(folder.path / "history.csv", history_table(list(facts.values())))
-    write_json(folder.path / "cost.json", relate_cost_content(found, facts))
-    write_json(folder.relations, summary)
+    relate_cost_file(found, facts).write(folder.costs)
+    summary.write(folder.relations)
     folder.log("run ends")
     folder.delete_checkpoints()
-    return RelateResult(found.relations, grouping, folder.path, summary)
+    return RelateResult(found.relations, grouping, folder.path, summary.to_dict())
 
 
-def _relate_content(
+def _relate_file(
     config: RelateConfig, relations: Mapping[str, RelatednessMatrix], groups: tuple[str | None, Grouping | None], facts: Facts
-) -> dict[str, Any]:
-    """The content of relate.json. No time in it: a repeat gives the same bytes."""
+) -> RelateFile:
+    """Return the content of relate.json. It holds no time, so that a repeated run writes the same bytes."""
     by, grouping = groups
     first = next(iter(relations.values()))
     steps = [fact["observed"]["steps"] for _, fact in facts.values() if fact["observed"]]
-    return {
+    content = {
         "source": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,
         "seeds": list(config.seeds),
@@ -146,6 +146,7 @@ def _relate_content(
         "grouping": None if grouping is None else {"by": by, "at_most": config.max_groups, **grouping.to_dict()},
         "notes": _relate_notes(config, relations, by, min(steps, default=0)),
     }
+    return RelateFile.from_content(content)
 
 
 def _relate_notes(config: RelateConfig, relations: Mapping[str, RelatednessMatrix], by: str | None, steps: int) -> list[str]:

@@ -19,7 +19,8 @@ from polytask.options import TrainingOptions
 from polytask.registry.resolve import classes_in
 from polytask.relatedness import AffinityCallback, copy_shared_weights
 from polytask.relatedness.affinity_callback import AFFINITY
-from polytask.storage import has_state, load_state, make_folder, read_json, save_state, write_json
+from polytask.run_files import JobProgress
+from polytask.storage import has_state, load_state, make_folder, save_state
 from polytask.studies.execution.boosted_trees import TreeFit, fit_trees, openmp_threads
 from polytask.studies.execution.study_progress import write_status
 from polytask.studies.spec.arms import Arm
@@ -28,25 +29,6 @@ from polytask.tasks import Task
 from polytask.training import ProgressHook, fit
 from polytask.training.fit_result import FitResult
 from polytask.training.trained_network import TrainedNetwork, load_network, save_network
-
-
-@dataclass(frozen=True)
-class JobProgress:
-    """How far a network has been trained.
-
-    Attributes:
-        epoch: After which it paused, or more if it had converged before.
-        scores: Per epoch the best mean relative validation metric so far; none if its loss or its gradient was no number.
-        seconds: Spent so far.
-        steps: Taken so far.
-        rows: Seen so far.
-    """
-
-    epoch: int
-    scores: Sequence[float] | None
-    seconds: float = 0.0
-    steps: int = 0
-    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +73,7 @@ class Job:
     def reached(self) -> JobProgress | None:
         """How far it was when it last paused or ended."""
         path = self.folder / _PROGRESS_FILE
-        return JobProgress(**read_json(path)) if path.exists() else None
+        return JobProgress.read(path) if path.exists() else None
 
 
 @dataclass(frozen=True)
@@ -165,9 +147,13 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     )
     if run.finished:
         save_network(job.result, plan, run, _network_facts(run, context.sources, tasks))
-    scores = list(accumulate((relative for _, relative in run.timeline), max))
-    reached = JobProgress(context.options.epochs if run.finished else run.epochs, scores, run.seconds, run.steps, run.rows)
-    write_json(job.folder / _PROGRESS_FILE, asdict(reached))
+    JobProgress(
+        epoch=context.options.epochs if run.finished else run.epochs,
+        scores=tuple(accumulate((relative for _, relative in run.timeline), max)),
+        seconds=run.seconds,
+        steps=run.steps,
+        rows=run.rows,
+    ).write(job.folder / _PROGRESS_FILE)
     if run.finished:
         shutil.rmtree(job.folder / "state", ignore_errors=True)
 
@@ -192,7 +178,8 @@ def train_job_until(job: Job, context: JobContext, stop_after_epoch: int, progre
     try:
         train_job(job, context, progress, stop_after_epoch=stop_after_epoch)
     except NonFiniteError:
-        write_json(job.folder / _PROGRESS_FILE, asdict(JobProgress(context.options.epochs, None)))
+        diverged = JobProgress(epoch=context.options.epochs, scores=None, seconds=0.0, steps=0, rows=0)
+        diverged.write(job.folder / _PROGRESS_FILE)
 
 
 def _callbacks(assignment: JobContext, model: MultiTaskModel) -> tuple[AffinityCallback, ...]:

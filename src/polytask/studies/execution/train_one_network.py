@@ -10,7 +10,7 @@ from typing import Any
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import TrainConfig
-from polytask.storage import write_json
+from polytask.run_files import CostFile
 from polytask.studies.execution.jobs import Job, load_job_facts, make_jobs, train_job
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
 from polytask.studies.results.export_model import export_model
@@ -74,7 +74,7 @@ def _write_results(folder: RunFolder, job: Job) -> TrainResult:
     facts = load_job_facts(job)
     write_dataframe(folder.path / "results.csv", validation_rows([(job, facts)]))
     write_dataframe(folder.path / "history.csv", history_table([(job, facts)]))
-    write_json(folder.path / "cost.json", {"arms": {job.arm.name: arm_cost([(job, facts)]).to_dict()}, "note": COST_NOTE})
+    CostFile(arms={job.arm.name: arm_cost([(job, facts)])}, note=COST_NOTE).write(folder.costs)
     export_model(folder.model, [(job, facts)])
     folder.log("run ends")
     folder.delete_checkpoints()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
+from polytask.run_files import ArmCost
 from polytask.studies.execution.jobs import Job
 
 COST_NOTE = (
@@ -15,39 +15,6 @@ COST_NOTE = (
     "Seconds, steps, rows and epochs are what one seed used, averaged over seeds; seconds and memory were taken while other "
     "networks trained side by side on the same machine. Peak memory is that of the largest process, sampled."
 )
-
-
-@dataclass(frozen=True)
-class ArmCost:
-    """The cost of one arm.
-
-    Attributes:
-        networks: How many it takes to predict every task.
-        parameters: Of all of them; none of trees, and neither are there multiply-adds.
-        multiply_adds: For one prediction of every task.
-        shared_parameters: Those that several tasks reach.
-        saved_multiply_adds: How many more it would take to predict the tasks one by one.
-        seconds: Of training, per seed.
-        steps: Per seed.
-        rows: Seen while training, per seed.
-        epochs: Used per network.
-        peak_memory_bytes: Of the largest training process.
-    """
-
-    networks: int
-    parameters: int | None
-    multiply_adds: int | None
-    shared_parameters: int | None
-    saved_multiply_adds: int | None
-    seconds: float
-    steps: float
-    rows: float
-    epochs: float
-    peak_memory_bytes: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:

@@ -10,14 +10,14 @@ from typing import Any
 import pandas as pd
 
 from polytask.options import StudyConfig
-from polytask.storage import write_json
+from polytask.run_files import ArmCost, CostFile, Recommendation, TaskTransfer, VerdictFile
 from polytask.studies.execution.jobs import Job, load_job_facts
-from polytask.studies.results.arm_cost import COST_NOTE, ArmCost, arm_cost, arm_network_parts
+from polytask.studies.results.arm_cost import COST_NOTE, arm_cost, arm_network_parts
 from polytask.studies.results.equal_time import equal_time_comparison
 from polytask.studies.results.export_model import export_model
-from polytask.studies.results.negative_transfer import TaskTransfer, add_leads, summarize_transfer
+from polytask.studies.results.negative_transfer import add_leads, summarize_transfer
 from polytask.studies.results.open_test_data import HeldOutResults, count_openings
-from polytask.studies.results.recommendation import Recommendation, recommend
+from polytask.studies.results.recommendation import recommend
 from polytask.studies.results.result_tables import history_table, validation_rows
 from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
@@ -121,46 +121,42 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     write_dataframe(folder.predictions, study.tested.predictions)
     history = add_leads(history_table(every), study.tasks)
     write_dataframe(folder.path / "history.csv", history)
-    write_json(folder.path / "cost.json", _cost_content(folder, facts, costs))
-    summary = _verdict_content(study, said, recommendation, summarize_transfer(history))
-    write_json(folder.verdict, summary)
+    _cost_file(folder, facts, costs).write(folder.costs)
+    summary = _verdict_file(study, said, recommendation, summarize_transfer(history))
+    summary.write(folder.verdict)
     folder.log(recommendation.reason)
     export_model(folder.model, facts[recommendation.arm])
-    return StudyResult(said, recommendation, costs, study.tested.predictions, folder.path, summary)
+    return StudyResult(said, recommendation, costs, study.tested.predictions, folder.path, summary.to_dict())
 
 
-def _cost_content(
-    folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]], costs: Mapping[str, ArmCost]
-) -> dict[str, Any]:
-    parts = {arm: found for arm, own in facts.items() if (found := arm_network_parts(own))}
-    tried = {"race": race_cost(folder.trial_networks)} if folder.trial_networks.exists() else {}
-    return {
-        "arms": {arm: cost.to_dict() for arm, cost in costs.items()},
-        **tried,
+def _cost_file(folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]], costs: Mapping[str, ArmCost]) -> CostFile:
+    raced = {"race": race_cost(folder.trial_networks)} if folder.trial_networks.exists() else {}
+    content = {
+        "arms": dict(costs),
+        **raced,
         "views": equal_time_comparison(facts),
-        "parts": parts,
+        "parts": {arm: found for arm, own in facts.items() if (found := arm_network_parts(own))},
         "note": COST_NOTE,
     }
+    return CostFile.from_content(content)
 
 
-def _verdict_content(
+def _verdict_file(
     study: TestedStudy, said: Verdict, recommendation: Recommendation, transfer: Mapping[str, Mapping[str, TaskTransfer]]
-) -> dict[str, Any]:
-    """The content of verdict.json. No time in it: a repeat gives the same bytes."""
+) -> VerdictFile:
+    """Return the content of verdict.json. It holds no time, so that a repeated study writes the same bytes."""
     config = study.config
-    head = {"study": config.source or " + ".join(config.tables) or "sources given in Python", "version": config.version}
     notes = verdict_notes(config, study.all_arms, study.raced)
-    plain = {arm: {task: one.to_dict() for task, one in own.items()} for arm, own in transfer.items()}
-    return (
-        head
-        | said.to_dict()
-        | {
-            "transfer": plain,
-            "protect": list(config.protect),
-            "recommendation": recommendation.to_dict(),
-            "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(arm, own))],
-        }
-    )
+    content = {
+        "study": config.source or " + ".join(config.tables) or "sources given in Python",
+        "version": config.version,
+        **said.to_dict(),
+        "transfer": {arm: dict(own) for arm, own in transfer.items()},
+        "protect": list(config.protect),
+        "recommendation": recommendation,
+        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(arm, own))],
+    }
+    return VerdictFile.from_content(content)
 
 
 def _negative_transfer_notes(arm: str, transfer: Mapping[str, TaskTransfer]) -> Iterator[str]:

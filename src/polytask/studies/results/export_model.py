@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polytask.storage import make_folder, storage_errors, write_json
+from polytask.run_files import ModelIndex, ModelNetwork
+from polytask.storage import make_folder, storage_errors
 from polytask.studies.execution.jobs import Job
 from polytask.studies.setup.run_folder import MODEL_INDEX
 
@@ -29,5 +30,5 @@ def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]]) -
         name = f"network-{number}"
         with storage_errors(folder / name):
             shutil.copytree(job.result, folder / name, dirs_exist_ok=True)
-        networks.append({"folder": name, "tasks": list(tasks), "arm": job.arm.name, "seed": job.seed})
-    write_json(folder / MODEL_INDEX, {"networks": networks})
+        networks.append(ModelNetwork(folder=name, tasks=tasks, arm=job.arm.name, seed=job.seed))
+    ModelIndex(networks=tuple(networks)).write(folder / MODEL_INDEX)

@@ -6,7 +6,6 @@ A twin is the single-task network of the same seed: it had the same rows, the sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
 
@@ -14,33 +13,13 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from polytask.metrics.metric_functions import metric_of
+from polytask.run_files import TaskTransfer
 from polytask.studies.spec.arms import SINGLE
 from polytask.tasks import Task
 from polytask.training.loop.training_progress import COSINE_PREFIX
 
 LEAD_NAME = "lead over single"
 LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class TaskTransfer:
-    """How a task fares in joint training, on validation data.
-
-    Attributes:
-        lead: Over its single-task twin, in the metric's unit, when training ended; positive is better. The mean over seeds.
-        seeds_behind: In how many seeds it was behind.
-        behind: Whether it falls behind: the mean lead is below 0 by a one-sided t test at 5 %, for this task alone.
-        opposed_by: The tasks whose gradients of shared parameters point away from its own on average, with the mean cosine; worst first.
-    """
-
-    lead: float
-    seeds_behind: int
-    behind: bool
-    opposed_by: Mapping[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def add_leads(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
@@ -101,10 +80,10 @@ def _task_transfer(ends: Sequence[float], opposed: Mapping[str, float]) -> TaskT
     seeds = len(ends)
     mean, behind = sum(ends) / seeds, sum(end < 0 for end in ends)
     if seeds < 2:
-        return TaskTransfer(mean, behind, behind=False, opposed_by=opposed)
+        return TaskTransfer(lead=mean, seeds_behind=behind, behind=False, opposed_by=dict(opposed))
     deviation = sqrt(sum((end - mean) ** 2 for end in ends) / (seeds - 1))
     highest = mean + float(stdtrit(seeds - 1, 1 - LEVEL)) * deviation / sqrt(seeds)
-    return TaskTransfer(mean, behind, behind=highest < 0, opposed_by=opposed)
+    return TaskTransfer(lead=mean, seeds_behind=behind, behind=highest < 0, opposed_by=dict(opposed))
 
 
 def _opposing_tasks(task: str, cosines: Mapping[tuple[str, str], float]) -> dict[str, float]:

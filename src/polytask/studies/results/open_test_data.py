@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from polytask.data import Source
 from polytask.errors import DataError, StorageError
-from polytask.storage import make_folder, read_json, write_json
+from polytask.run_files import OpeningCount
+from polytask.storage import make_folder
 from polytask.studies.execution.jobs import Job, JobContext, fit_job_trees, load_job_facts, load_job_network
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import run_calls
@@ -92,7 +93,7 @@ def open_test_data(
     Raises:
         DataError: A task has no labeled test row that its networks can predict.
     """
-    write_json(openings_file, {"openings": count_openings(openings_file) + 1})
+    OpeningCount(openings=count_openings(openings_file) + 1).write(openings_file)
     sources = load_test()
     _check_every_task_has_test_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
@@ -108,7 +109,7 @@ def open_test_data(
 
 def count_openings(openings_file: Path) -> int:
     """How often the test data were opened."""
-    return int(read_json(openings_file)["openings"]) if openings_file.exists() else 0
+    return OpeningCount.read(openings_file).openings if openings_file.exists() else 0
 
 
 def _check_every_task_has_test_rows(sources: Sequence[Source], context: JobContext) -> None:

@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from polytask.studies.results.arm_cost import ArmCost
+from polytask.run_files import ArmCost, Recommendation
 from polytask.studies.spec.arms import SINGLE, Arm
 from polytask.verdicts.verdict_result import Verdict
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """Which arm to ship.
-
-    Attributes:
-        arm: Its name.
-        groups: The tasks of each network.
-        reason: One sentence.
-    """
-
-    arm: str
-    groups: tuple[tuple[str, ...], ...]
-    reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self) | {"groups": [list(group) for group in self.groups]}
 
 
 @dataclass(frozen=True)
@@ -85,8 +65,10 @@ def recommend(
     case = RecommendationCase(verdict, chosen, tuple(tasks), tuple(protect), costs)
     against = _if_hurt(case) or _if_unclear(case) or _if_no_gain(case)
     if against:
-        return Recommendation(SINGLE, tuple((task,) for task in tasks), f"Train {_join_names(tasks)} separately{against}.")
-    return Recommendation(chosen.name, chosen.groups, _joint_reason(case))
+        return Recommendation(
+            arm=SINGLE, groups=tuple((task,) for task in tasks), reason=f"Train {_join_names(tasks)} separately{against}."
+        )
+    return Recommendation(arm=chosen.name, groups=chosen.groups, reason=_joint_reason(case))
 
 
 def _if_hurt(case: RecommendationCase) -> str:

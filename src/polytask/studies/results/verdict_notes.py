@@ -44,7 +44,7 @@ def _chosen_settings_note(arm: str, tasks: Sequence[str], settings: Settings, ra
     """What was found, and whether the learning rate lies at an end of those that were tried: a wider search may find a better one."""
     of = f"{arm}, {' + '.join(tasks)}" if sum(other == arm for other, _ in raced.chosen) > 1 else arm
     values = ", ".join(f"{name} {value:.2g}" for name, value in settings.items()) or "as it was"
-    rates = [one["settings"][LR] for one in raced.tried if one["arm"] == arm and list(tasks) in one["tasks"] and LR in one["settings"]]
+    rates = [one.settings[LR] for one in raced.tried if one.arm == arm and tuple(tasks) in one.tasks and LR in one.settings]
     ends = {min(rates, default=0.0): "lowest", max(rates, default=0.0): "highest"}
     at_end = f" (the {ends[settings[LR]]} learning rate that was tried)" if settings.get(LR) in ends else ""
     return f"Found for {of}: {values}{at_end}."

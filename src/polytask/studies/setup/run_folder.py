@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "verdict.json"
 
     @property
+    def costs(self) -> Path:
+        """Cost of every arm."""
+        return self.path / "cost.json"
+
+    @property
     def predictions(self) -> Path:
         """What the verdict is computed from."""
         return self.path / "predictions.parquet"

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from polytask.options import StudyConfig, TrainingOptions
+from polytask.run_files import RaceFile, TrialRecord, TunedArm
 from polytask.seeds import derive_seed
-from polytask.storage import read_json, write_json
 from polytask.studies.affinity.grouped_arms import ArmGroups
 from polytask.studies.execution.jobs import ChosenSettings
 from polytask.studies.spec.arms import Arm
@@ -39,7 +38,7 @@ class RaceResult:
     winner: str | None = None
     groups: ArmGroups = field(default_factory=dict)
     chosen: ChosenSettings = field(default_factory=dict)
-    tried: tuple[Mapping[str, Any], ...] = ()
+    tried: tuple[TrialRecord, ...] = ()
 
 
 def run_race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run_trials: RunTrials) -> RaceResult:
@@ -62,7 +61,7 @@ def run_race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions,
     chosen = {(one.candidate.arm.name, group): one.candidate.settings for one in best for group in one.candidate.groups}
     winner = _find_winner([arm for arm in arms if arm.is_joint], best, finals, options.epochs) if races else None
     groups = {arm.name: arm.groups for arm in arms if arm.max_groups}
-    return RaceResult(winner, groups, chosen, tuple(one.to_dict() for one in (*tried, *finals)))
+    return RaceResult(winner, groups, chosen, tuple(one.record for one in (*tried, *finals)))
 
 
 def race_seed(config: StudyConfig, number: int) -> int:
@@ -160,9 +159,8 @@ def _find_winner(joint: Sequence[Arm], best: Sequence[TrialResult], finals: Sequ
 def write_race_result(path: Path, raced: RaceResult) -> None:
     """Keep what came of it, if anything was tried or grouped."""
     if raced.tried or raced.groups:
-        chosen = [{"arm": arm, "tasks": list(tasks), "settings": dict(settings)} for (arm, tasks), settings in raced.chosen.items()]
-        groups = {arm: [list(group) for group in own] for arm, own in raced.groups.items()}
-        write_json(path, {"winner": raced.winner, "groups": groups, "chosen": chosen, "tried": list(raced.tried)})
+        chosen = tuple(TunedArm(arm=arm, tasks=tasks, settings=dict(settings)) for (arm, tasks), settings in raced.chosen.items())
+        RaceFile(winner=raced.winner, groups=dict(raced.groups), chosen=chosen, tried=raced.tried).write(path)
 
 
 def read_race_result(path: Path) -> RaceResult | None:
@@ -173,7 +171,6 @@ def read_race_result(path: Path) -> RaceResult | None:
     """
     if not path.exists():
         return None
-    content = read_json(path)
-    groups = {arm: tuple(map(tuple, own)) for arm, own in content["groups"].items()}
-    chosen = {(one["arm"], tuple(one["tasks"])): one["settings"] for one in content["chosen"]}
-    return RaceResult(content["winner"], groups, chosen, tuple(content["tried"]))
+    found = RaceFile.read(path)
+    chosen = {(one.arm, one.tasks): one.settings for one in found.chosen}
+    return RaceResult(found.winner, found.groups, chosen, found.tried)

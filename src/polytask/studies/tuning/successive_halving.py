@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
-from typing import Any
 
+from polytask.run_files import TrialRecord
 from polytask.studies.spec.arms import Arm
 from polytask.studies.tuning.search_space import Settings
 
@@ -62,19 +62,19 @@ class TrialResult:
     epochs: int
     score: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        one = self.candidate
-        return {
-            "bracket": self.bracket,
-            "arm": one.arm.name,
-            "tasks": [list(group) for group in one.groups],
-            "trial": one.trial,
-            "seed": one.seed,
-            "settings": dict(one.settings),
-            "epochs": self.epochs,
-            "score": self.score if isfinite(self.score) else None,
-        }
+    @property
+    def record(self) -> TrialRecord:
+        """The entry of race.json."""
+        return TrialRecord(
+            bracket=self.bracket,
+            arm=self.candidate.arm.name,
+            tasks=self.candidate.groups,
+            trial=self.candidate.trial,
+            seed=self.candidate.seed,
+            settings=dict(self.candidate.settings),
+            epochs=self.epochs,
+            score=self.score if isfinite(self.score) else None,
+        )
 
 
 def rungs(candidates: int, usual_epochs: int, max_epochs: int) -> tuple[tuple[int, int], ...]:

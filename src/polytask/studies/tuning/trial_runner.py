@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polytask.storage import read_json
+from polytask.run_files import JobProgress, RaceCost
 from polytask.studies.execution.jobs import Job, JobContext
 from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs_until
 from polytask.studies.tuning.successive_halving import DIVERGED, EpochScores, Trial
@@ -47,10 +47,15 @@ class TrialRunner:
         return Job(one.arm, one.seed, group, self.folder / name, one.settings, one.trial)
 
 
-def race_cost(folder: Path) -> dict[str, float]:
+def race_cost(folder: Path) -> RaceCost:
     """How many networks were tried, and the seconds, steps and rows that it took."""
-    reached = [read_json(path) for path in sorted(folder.rglob("progress.json"))]
-    return {"networks": len(reached), **{name: sum(one[name] for one in reached) for name in ("seconds", "steps", "rows")}}
+    reached = [JobProgress.read(path) for path in sorted(folder.rglob("progress.json"))]
+    return RaceCost(
+        networks=len(reached),
+        seconds=sum(one.seconds for one in reached),
+        steps=sum(one.steps for one in reached),
+        rows=sum(one.rows for one in reached),
+    )
 
 
 def _mean_scores(jobs: Sequence[Job]) -> EpochScores:

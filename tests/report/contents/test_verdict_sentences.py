@@ -5,25 +5,17 @@ from typing import Any
 import pytest
 
 from polytask.errors import DataError
-from polytask.report.contents.run_schema import (
-    ArmRecord,
-    CostFile,
-    SettleRecord,
-    VerdictFile,
-    chosen_arm_sentence,
-    openings_sentence,
-    parse_section,
-    sample_size_lines,
-)
+from polytask.report.contents.verdict_sentences import chosen_arm_sentence, openings_sentence, sample_size_lines
+from polytask.run_files import ArmRecord, CostFile, PowerRecord, VerdictFile
 
 
 def test_every_key_may_be_missing() -> None:
-    assert parse_section(VerdictFile, {}, "verdict.json").arm_names == ("single",)
-    assert parse_section(CostFile, {}, "cost.json").arms == {}
+    assert VerdictFile.parse({}, "verdict.json").arm_names == ("single",)
+    assert CostFile.parse({}, "cost.json").arms == {}
 
 
 def test_arms_are_listed_from_the_baseline_on(run_kind: Any, verdict_content: Any) -> None:
-    assert parse_section(VerdictFile, verdict_content(run_kind()), "verdict.json").arm_names == ("single", "equal", "uncertainty")
+    assert VerdictFile.parse(verdict_content(run_kind()), "verdict.json").arm_names == ("single", "equal", "uncertainty")
 
 
 @pytest.mark.parametrize(
@@ -33,16 +25,16 @@ def test_arms_are_listed_from_the_baseline_on(run_kind: Any, verdict_content: An
 )  # fmt: skip
 def test_a_wrong_kind_of_entry_is_one_line(content: Any) -> None:
     with pytest.raises(DataError) as caught:
-        parse_section(VerdictFile, content, "verdict.json")
+        VerdictFile.parse(content, "verdict.json")
     assert str(caught.value).startswith("verdict.json")
     assert "\n" not in str(caught.value)
 
 
 def test_what_would_settle_it_is_said_only_where_it_is_unclear() -> None:
-    settle = SettleRecord(seeds=9, rows=12_000, smallest_effect=0.004)
+    settle = PowerRecord(seeds=9, rows=12_000, smallest_effect=0.004)
     assert sample_size_lines("accuracy", ArmRecord(verdict="helps", settle=settle)) == ()
     assert sample_size_lines("accuracy", ArmRecord(verdict="unclear")) == ()
-    assert sample_size_lines("rmse", ArmRecord(verdict="unclear", settle=SettleRecord(smallest_effect=0.5))) == (
+    assert sample_size_lines("rmse", ArmRecord(verdict="unclear", settle=PowerRecord(smallest_effect=0.5))) == (
         "neither more seeds nor more test rows would settle it", "could have seen ± 0.50",
     )  # fmt: skip
 
@@ -53,7 +45,5 @@ def test_openings_are_said(times: int | None, said: str) -> None:
 
 
 def test_a_choice_is_explained_where_other_arms_stand_alone(run_kind: Any, verdict_content: Any) -> None:
-    assert chosen_arm_sentence(parse_section(VerdictFile, verdict_content(run_kind()), "")).startswith(
-        "uncertainty was chosen on validation data"
-    )
-    assert chosen_arm_sentence(parse_section(VerdictFile, verdict_content(run_kind(arms=("equal",))), "")) == ""
+    assert chosen_arm_sentence(VerdictFile.parse(verdict_content(run_kind()), "")).startswith("uncertainty was chosen on validation data")
+    assert chosen_arm_sentence(VerdictFile.parse(verdict_content(run_kind(arms=("equal",))), "")) == ""

@@ -1,0 +1,42 @@
+"""Sentences about a verdict that the page and the terminal share."""
+
+from __future__ import annotations
+
+from polytask.report import formatting
+from polytask.run_files import ArmRecord, VerdictFile
+
+
+def openings_sentence(outcome: VerdictFile) -> str:
+    """On how many seeds the verdict rests, and how often the test data were opened.
+
+    Example:
+        >>> openings_sentence(VerdictFile(seeds=(0, 1, 2), test_openings=1))
+        'Seeds: 3. The test data were opened once.'
+    """
+    times = {None: "an unknown number of times", 1: "once"}.get(outcome.test_openings, f"{outcome.test_openings} times")
+    return f"Seeds: {len(outcome.seeds)}. The test data were opened {times}."
+
+
+def chosen_arm_sentence(outcome: VerdictFile) -> str:
+    """What it means that one of several arms was chosen; empty where there is nothing to choose from."""
+    alone = any(not said.adjusted for task in outcome.tasks.values() for said in task.arms.values())
+    if not (alone and outcome.chosen):
+        return ""
+    return f"{outcome.chosen} was chosen on validation data: its verdicts hold for all tasks together; those of other arms stand alone."
+
+
+def sample_size_lines(metric: str, said: ArmRecord) -> tuple[str, ...]:
+    """For an unclear difference: what would settle it, and the smallest effect that this study could have seen.
+
+    Example:
+        >>> from polytask.run_files import PowerRecord
+        >>> sample_size_lines("accuracy", ArmRecord(verdict="unclear", settle=PowerRecord(seeds=9, rows=12000, smallest_effect=0.004)))
+        ('about 9 seeds or 12,000 test rows would settle it', 'could have seen ± 0.40 points')
+    """
+    if said.verdict != "unclear" or said.settle is None:
+        return ()
+    needed = ((said.settle.seeds, "seeds"), (said.settle.rows, "test rows"))
+    ways = " or ".join(f"{formatting.format_rounded_up(number)} {name}" for number, name in needed if number)
+    named = f"about {ways} would settle it" if ways else "neither more seeds nor more test rows would settle it"
+    seen = said.settle.smallest_effect
+    return (named, *([] if seen is None else [f"could have seen ± {formatting.format_magnitude(metric, seen)}"]))

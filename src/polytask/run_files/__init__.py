@@ -1,0 +1,44 @@
+"""The JSON files of a run folder: their schema, through which they are written and read."""
+
+from polytask.run_files.checkpoint_files import JobProgress, ModelIndex, ModelNetwork, OpeningCount
+from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
+from polytask.run_files.race_file import RaceFile, TrialRecord, TunedArm
+from polytask.run_files.relate_file import GroupingRecord, MeasureRecord, RelateFile
+from polytask.run_files.verdict_file import (
+    ArmRecord,
+    BaselineRecord,
+    PowerRecord,
+    Recommendation,
+    SummaryRecord,
+    TaskRecord,
+    TaskTransfer,
+    VerdictFile,
+)
+
+__all__ = [
+    "UNKNOWN_COST",
+    "ArmCost",
+    "ArmRecord",
+    "BaselineRecord",
+    "CostFile",
+    "EqualTime",
+    "GroupingRecord",
+    "JobProgress",
+    "MeasureCost",
+    "MeasureRecord",
+    "ModelIndex",
+    "ModelNetwork",
+    "NetworkPartRecord",
+    "OpeningCount",
+    "PowerRecord",
+    "RaceCost",
+    "RaceFile",
+    "Recommendation",
+    "RelateFile",
+    "SummaryRecord",
+    "TaskRecord",
+    "TaskTransfer",
+    "TrialRecord",
+    "TunedArm",
+    "VerdictFile",
+]

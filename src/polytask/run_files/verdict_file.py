@@ -1,0 +1,164 @@
+"""Schema of verdict.json: the verdict per task and arm, negative transfer, and the recommendation."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from polytask.run_files.base import FileSection, Interval, OptionalNumber, RunFile
+
+
+class PowerRecord(FileSection):
+    """How much more data would turn an unclear difference into a clear one.
+
+    Attributes:
+        seeds: Number of seeds that would be needed.
+        rows: Number of test rows that would be needed.
+        smallest_effect: Smallest difference that this study could have detected, in the metric's unit.
+    """
+
+    seeds: int | None = None
+    rows: int | None = None
+    smallest_effect: OptionalNumber = None
+
+
+class ArmRecord(FileSection):
+    """Verdict about one arm on one task.
+
+    Attributes:
+        mean: Mean of the metric over seeds.
+        difference: Difference from the baseline, in the metric's unit; positive is better.
+        relative_percent: The difference in percent of the baseline.
+        ci95: 95 % confidence interval of the difference.
+        verdict: The claim: helps, hurts, same or unclear.
+        p: p value of the difference.
+        p_adjusted: The p value, adjusted for the number of tasks and arms.
+        p_same: p value of the test that the difference is within the margin.
+        settle: What would settle an unclear difference.
+        df: Degrees of freedom.
+        adjusted: Whether the claim holds for all tasks of the chosen arm together.
+    """
+
+    mean: OptionalNumber = None
+    difference: OptionalNumber = None
+    relative_percent: OptionalNumber = None
+    ci95: Interval | None = None
+    verdict: str = ""
+    p: OptionalNumber = None
+    p_adjusted: OptionalNumber = None
+    p_same: OptionalNumber = None
+    settle: PowerRecord | None = None
+    df: OptionalNumber = None
+    adjusted: bool = True
+
+
+class BaselineRecord(FileSection):
+    """Metric of the baseline on one task: mean and standard deviation over seeds."""
+
+    mean: OptionalNumber = None
+    sd: OptionalNumber = None
+
+
+class TaskRecord(FileSection):
+    """One task: its metric, its baseline, and the verdict about every other arm.
+
+    Attributes:
+        kind: Registry name of the kind of task.
+        metric: Name of the metric that decides.
+        higher_is_better: Direction of the metric.
+        margin: Largest difference that counts as the same, in the metric's unit.
+        units: Number of test units.
+        train_units: Number of training units per split; None where seeds are not splits.
+        single: The baseline.
+        arms: Verdict per arm.
+    """
+
+    kind: str = ""
+    metric: str = ""
+    higher_is_better: bool = True
+    margin: OptionalNumber = None
+    units: int | None = None
+    train_units: int | None = None
+    single: BaselineRecord = BaselineRecord()
+    arms: dict[str, ArmRecord] = Field(default_factory=dict)
+
+
+class SummaryRecord(FileSection):
+    """Mean relative change Δm of one arm over all tasks, in percent, with its 95 % confidence interval."""
+
+    delta_m_percent: OptionalNumber = None
+    ci95: Interval | None = None
+
+
+class Recommendation(FileSection):
+    """The arm to ship.
+
+    Attributes:
+        arm: Its name.
+        groups: The tasks of each of its networks.
+        reason: One sentence with the figures that the recommendation rests on.
+    """
+
+    arm: str
+    groups: tuple[tuple[str, ...], ...]
+    reason: str
+
+
+class TaskTransfer(FileSection):
+    """Negative transfer of one task in joint training, on validation data.
+
+    Attributes:
+        lead: Lead over the single-task network of the same seed at the end of training, in the metric's unit, averaged over seeds;
+            positive is better.
+        seeds_behind: Number of seeds in which the task was behind.
+        behind: Whether the task falls behind: the mean lead is below 0 by a one-sided t test at 5 %, for this task alone.
+        opposed_by: Tasks whose gradients of the shared parameters oppose this task's on average, with the mean cosine; lowest first.
+    """
+
+    lead: float
+    seeds_behind: int
+    behind: bool
+    opposed_by: dict[str, float]
+
+
+class VerdictFile(RunFile):
+    """Content of verdict.json.
+
+    Attributes:
+        study: The data set or the files of the study.
+        version: Version of polytask.
+        baseline: The arm that the others are compared with.
+        chosen: The joint arm that validation data chose.
+        seeds: Names of the seeds.
+        level: Familywise error rate of this look.
+        looks: Number of planned looks at the test data.
+        test_openings: How often the test data were opened.
+        tasks: Verdicts per task.
+        arms: Mean relative change per arm.
+        warnings: What limits the verdict.
+        transfer: Negative transfer per arm and task.
+        protect: Tasks that must not lose.
+        recommendation: The arm to ship.
+        notes: What was not tuned, and which arms the budget favors.
+    """
+
+    study: str = ""
+    version: str = ""
+    baseline: str = "single"
+    chosen: str | None = None
+    seeds: tuple[int | str, ...] = ()
+    level: OptionalNumber = None
+    looks: int | None = None
+    test_openings: int | None = None
+    tasks: dict[str, TaskRecord] = Field(default_factory=dict)
+    arms: dict[str, SummaryRecord] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    transfer: dict[str, dict[str, TaskTransfer]] = Field(default_factory=dict)
+    protect: tuple[str, ...] = ()
+    recommendation: Recommendation | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The baseline, then every other arm in the order of the file."""
+        others = [arm for task in self.tasks.values() for arm in task.arms]
+        return tuple(dict.fromkeys([self.baseline, *others, *self.arms]))
