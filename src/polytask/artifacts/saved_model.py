@@ -45,7 +45,7 @@ class SavedModel:
         """Predict original labels or numbers, with one column per task whose network was trained on the source.
 
         Args:
-            inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, or texts or a table if the model was trained on such.
+            inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, or texts or a table if it was trained on such.
             source: Name of the source that the inputs are like; `None` is allowed if the model knows a single source.
 
         Raises:
