@@ -182,23 +182,23 @@ def test_several_sources_go_with_it(row: Any, build: Any, inputs: Any) -> None:
 @pytest.mark.parametrize(
     ("spelled", "text"),
     [
-        ("mmoe(experts=0)", "at least one expert"),
+        ("mmoe(experts=0)", "`experts` must be at least 1"),
         ("mmoe(expert=3)", "these options do not fit"),
-        ("ple(shared=0, private=0)", "an expert to listen to"),
-        ("ple(levels=3)", "a level needs a stage of the encoder"),
+        ("ple(shared=0, private=0)", "every task needs at least one expert"),
+        ("ple(levels=3)", "each level needs a stage of the encoder"),
         ("ple(levels=2, shared=0)", "several levels need shared experts"),
-        ("hard(split=9)", "there is no such split"),
-        ("lora(rank=-1)", "rank from 0 up"),
-        ("adapters(size=0)", "at least one unit"),
-        ("constrained(strength=-1)", "strength from 0 up"),
+        ("hard(split=9)", "`split` must be between 0 and the number of stages .found 9.. Choose from 0 to 2"),
+        ("lora(rank=-1)", "`rank` must be at least 0"),
+        ("adapters(size=0)", "`size` must be at least 1"),
+        ("constrained(strength=-1)", "`strength` must be finite and at least 0"),
         ("constrained(distance=cosine)", "unknown distance"),
-        ("cross-stitch(self_weight=2)", "from 0 to 1"),
-        ("nddr(self_weight=-1)", "from 0 to 1"),
-        ("sluice(orthogonality=-1)", "strength from 0 up"),
-        ("branching(nodes=0)", "at least one node"),
-        ("branching(decay=0)", "above 0 and up to 1"),
-        ("dselect-k(top_k=9)", "from one to all experts"),
-        ("sparse-experts(top_k=9)", "from one to all experts"),
+        ("cross-stitch(self_weight=2)", "`self_weight` must be between 0 and 1"),
+        ("nddr(self_weight=-1)", "`self_weight` must be between 0 and 1"),
+        ("sluice(orthogonality=-1)", "`orthogonality` must be finite and at least 0"),
+        ("branching(nodes=0)", "`nodes` must be at least 1"),
+        ("branching(decay=0)", "`decay` must be above 0 and at most 1"),
+        ("dselect-k(top_k=9)", "`top_k` must be between 1 and `experts`"),
+        ("sparse-experts(top_k=9)", "`top_k` must be between 1 and `experts`"),
         ("crossstitch", "Did you mean 'cross-stitch'"),
     ],
 )
@@ -217,7 +217,7 @@ def test_an_encoder_without_stages_is_told_what_it_lacks(spelled: str, build: An
 
 
 def test_what_does_not_fit_is_told_what_the_encoder_lacks(misfit: tuple[str, str], build: Any) -> None:
-    with pytest.raises(ConfigError, match=r"works between the stages|a level needs a stage of the encoder") as caught:
+    with pytest.raises(ConfigError, match=r"works between the stages|each level needs a stage of the encoder") as caught:
         build(*misfit)
     assert "\n" not in str(caught.value)
 

@@ -50,7 +50,7 @@ def test_what_cannot_be_is_refused(run: Path, tmp_path: Path, table: Callable[..
         model.predict(np.zeros((3, 5), dtype=np.float32))
     with pytest.raises(ConfigError, match="table"):
         model.predict(table().inputs, source="chair")
-    with pytest.raises(StorageError, match="no model here"):
+    with pytest.raises(StorageError, match="this folder has no model"):
         pt.load(tmp_path / "nothing")
 
 
@@ -63,8 +63,8 @@ def test_a_damaged_or_hostile_model_is_refused(run: Path) -> None:
     with pytest.raises(StorageError, match="damaged"):
         pt.load(run)
     index.write_text(json.dumps({"networks": [{"folder": "../../elsewhere"}]}))
-    with pytest.raises(StorageError, match="beside its index"):
+    with pytest.raises(StorageError, match="must lie next to its index"):
         pt.load(run)
     index.write_text("[]")
-    with pytest.raises(StorageError, match="no model index"):
+    with pytest.raises(StorageError, match="not a valid model index"):
         pt.load(run)

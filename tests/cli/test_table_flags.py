@@ -124,7 +124,7 @@ def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path, capsys
     new = ("predict", str(tmp_path / "run"), str(tmp_path / "left.csv"), "-o", str(tmp_path / "new.csv"))
     capsys.readouterr()
     assert call(*new) == app.EXIT_USER_ERROR  # type: ignore[operator]
-    assert "the run has several tables (found left, right). Say which of them this table is like: --source" in capsys.readouterr().err
+    assert "the run has several tables (found left, right). Name the one that this table is like: --source" in capsys.readouterr().err
     assert call(*new, "--source", "left") == 0  # type: ignore[operator]
     assert set(verdict["tasks"]) == {"churn", "value"}
 

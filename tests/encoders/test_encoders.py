@@ -177,7 +177,7 @@ def test_a_block_without_its_body_is_relu() -> None:
 @pytest.mark.parametrize(
     ("module", "shape", "text"),
     [
-        (nn.Linear(3, 2), (4,), "does not take these inputs"),
+        (nn.Linear(3, 2), (4,), "does not accept inputs of this shape"),
         (nn.LSTM(3, 2), (5, 3), "one tensor with a row per input"),
         (nn.Flatten(0), (3,), "one tensor with a row per input"),
     ],
@@ -190,6 +190,6 @@ def test_a_module_that_is_no_encoder(module: nn.Module, shape: tuple[int, ...], 
 
 def test_stages_that_are_not_the_module() -> None:
     first, second = nn.Linear(3, 3), nn.Linear(3, 3)
-    with pytest.raises(ConfigError, match="not its stages"):
+    with pytest.raises(ConfigError, match="must give the output of the module"):
         ModuleEncoder(nn.Sequential(first, second), (3,), stages=(second, first))
     assert len(ModuleEncoder(nn.Sequential(first, second), (3,), stages=(first, second)).stages) == 3

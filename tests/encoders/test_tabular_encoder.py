@@ -73,11 +73,11 @@ def test_what_is_learned_of_the_inputs_comes_from_the_training_part_and_is_kept(
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"cardinalities": (0,)}, "one number of codes per column"),
-        ({"cardinalities": (0, -2)}, "one number of codes per column"),
-        ({"number_encoding": "fourier"}, "unknown way with numbers"),
-        ({"hidden": ()}, "sizes from 1 up"),
-        ({"embedding": 0}, "sizes from 1 up"),
+        ({"cardinalities": (0,)}, "one cardinality of at least -1 and one missing indicator per column"),
+        ({"cardinalities": (0, -2)}, "one cardinality of at least -1 and one missing indicator per column"),
+        ({"number_encoding": "fourier"}, "unknown number encoding"),
+        ({"hidden": ()}, "sizes must be at least 1"),
+        ({"embedding": 0}, "sizes must be at least 1"),
         ({"dropout": 1.0}, "dropout"),
     ],
 )

@@ -67,12 +67,12 @@ def test_gates_see_the_mean_over_words() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"variant": "lstm"}, "unknown form"),
-        ({"words": 1}, "sizes from 1 up"),
+        ({"variant": "lstm"}, "unknown variant"),
+        ({"words": 1}, "sizes must be at least 1, `words` at least 2"),
         ({"width": 7}, "divisible by 2"),
         ({"variant": "transformer", "width": 6}, "divisible by 4"),
-        ({"dropout": 1.0}, "a share"),
-        ({"word_dropout": -0.1}, "a share"),
+        ({"dropout": 1.0}, "', dropout: a rate must be at least 0 and below 1"),
+        ({"word_dropout": -0.1}, "', word_dropout: a rate must be at least 0 and below 1"),
     ],
 )
 def test_what_cannot_be_is_one_line(options: dict[str, object], text: str) -> None:

@@ -141,26 +141,32 @@ def test_a_target_without_labels_has_no_score() -> None:
 
 late = Y.iloc[::-1]
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "a target among the inputs": ({"X": X.assign(value=1.0)}, "X, column 'value': a target is among the inputs"),
-    "targets in another order": ({"y": late}, r"y, index: the rows of y are those of X in another order.*y\.loc"),
-    "weights in another order": ({"sample_weight": late["value"].fillna(1)}, "sample_weight, index: .* in another order"),
+    "a target among the inputs": ({"X": X.assign(value=1.0)}, "X, column 'value': inputs must not contain a target"),
+    "targets in another order": ({"y": late}, r"y, index: y has the rows of X in another order.*y\.loc"),
+    "weights in another order": (
+        {"sample_weight": late["value"].fillna(1)},
+        "sample_weight, index: sample_weight has the rows of X in another order",
+    ),
     "weights of another target": ({"sample_weight": pd.DataFrame({"value": np.ones(ROWS)})}, "sample_weight, 'churn': .* missing"),
     "three weights a row": ({"sample_weight": np.ones((ROWS, 3))}, "3 columns for 2 targets"),
-    "a negative weight": ({"sample_weight": np.r_[1.0, -2.0, np.ones(ROWS - 2)]}, "'churn', row 2: a row's weight .*-2"),
+    "a negative weight": (
+        {"sample_weight": np.r_[1.0, -2.0, np.ones(ROWS - 2)]},
+        "'churn', row 2: weights of rows must be at least 0 .*-2",
+    ),
     "a weight of no task": ({"task_weights": {"chrun": 2}}, "Did you mean 'churn'"),
-    "a list of weights": ({"task_weights": [1, 2]}, "weights go by the names of tasks"),
+    "a list of weights": ({"task_weights": [1, 2]}, "weights must be a mapping from names of tasks"),
     "all weights 0": ({"task_weights": {"churn": 0, "value": 0}}, "at least one task needs a weight above 0"),
     "a weight that is none": ({"task_weights": {"churn": float("nan")}}, "a task's weight is a number from 0 up"),
     "weights that are not used": ({"task_weights": {"churn": 2}, "balancer": "equal"}, "'equal': .* does not use the tasks' weights"),
-    "the name of a target": ({"targets": "churn"}, "several targets are a list"),
+    "the name of a target": ({"targets": "churn"}, "targets must be a list of names"),
     "an unknown target": ({"targets": ["chrun"]}, "Did you mean 'churn'"),
-    "an unknown event": ({"targets": {"value": "survival(event=left)"}}, "'left': no such column in Y"),
+    "an unknown event": ({"targets": {"value": "survival(event=left)"}}, "'left': there is no such column in Y"),
     "an unknown category": ({"categorical_features": ["twon"]}, "categorical_features, 'twon': .*Did you mean 'town'"),
     "spans of time": ({"X": X.assign(age=pd.to_timedelta(range(ROWS), "D"))}, "column 'age': a type that no cell has"),
     "words among numbers": ({"X": X.assign(age=pd.Series([*range(ROWS - 1), "x"], dtype=object))}, "X, row 120, column 'age': text"),
     "infinity": ({"X": X.assign(age=np.r_[1.0, np.inf, np.ones(ROWS - 2)])}, "X, row 2, column 'age': an infinite number"),
     "a plan of a table": ({"X": pl.from_pandas(X).lazy()}, r"X: a query is no table yet .*\.collect\(\)"),
-    "one name twice": ({"X": pd.concat([X, X], axis=1)}, "stands there twice"),
+    "one name twice": ({"X": pd.concat([X, X], axis=1)}, "column names must be unique"),
 }
 
 

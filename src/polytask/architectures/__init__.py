@@ -1,4 +1,4 @@
-"""Architectures: how tasks share encoders. One file per way of sharing; a row each in the registry."""
+"""Architectures: how tasks share encoders. Each architecture is one file and one entry of the registry."""
 
 from polytask.architectures.adapters.bottleneck_adapters import Adapters, FiLM
 from polytask.architectures.adapters.lora import LoRA

@@ -1,4 +1,4 @@
-"""What every way of sharing has in common."""
+"""Base class of architectures, which define how tasks share encoders."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ StreamName = tuple[str | int, ...]
 
 
 class ConflictCount(NamedTuple):
-    """A first phase of training, in which a way of sharing has conflicts between tasks' gradients counted on a copy of the network.
+    """Request for a first training phase that counts conflicts between tasks' gradients on a copy of the network.
 
     Attributes:
-        layers: Per layer its parameters.
-        conflict_threshold: Two gradients conflict in a layer where their cosine is below this.
-        epochs: How long the copy is trained.
-        adopt: Takes per layer the share of conflicts, changes the network accordingly, and says how it is spelled from then on.
+        layers: Parameters of each layer, by name of the layer.
+        conflict_threshold: Two gradients conflict in a layer if their cosine is below this value.
+        epochs: Number of epochs for which the copy is trained.
+        adopt: Function that takes the share of conflicts of each layer, changes the network accordingly, and returns the specification
+            (registry name with options) of the changed architecture.
     """
 
     layers: Mapping[str, Sequence[nn.Parameter]]
@@ -35,15 +36,15 @@ class ConflictCount(NamedTuple):
 
 
 class Architecture(Component, nn.Module, ABC):
-    """How tasks share encoders: inputs of one source in, features per task out.
+    """Base class for architectures, which map the inputs of one source to features per task.
 
-    A way of sharing implements `width` and `forward`, and the hooks `initialization_streams`, `penalty` and `describe_sharing` if it has
-    several
-    encoders, a penalty, or weights that say how much is shared; `outputs`, `reachable_heads` and `head_width` if heads depend on heads.
+    A subclass implements `width` and `forward`. It overrides `initialization_streams` if it has several encoders, `penalty` and
+    `discard_penalty` if it adds a penalty to the losses, `describe_sharing` if it has weights that say how much is shared, and
+    `outputs`, `reachable_heads` and `head_width` if heads depend on other heads.
 
     Args:
-        tasks: The names of the tasks.
-        encoder: What is shared; its `example` shows what inputs look like.
+        tasks: Names of the tasks.
+        encoder: Encoder to share; its `example` shows the shape and the type of inputs.
     """
 
     component_group = "architecture"
@@ -57,72 +58,79 @@ class Architecture(Component, nn.Module, ABC):
 
     @classmethod
     def options_without_tasks(cls, options: Mapping[str, Any], absent_tasks: Collection[str]) -> dict[str, Any]:
-        """The options of a network that has not these tasks: those that name tasks leave them out.
+        """Return the options for a network without some tasks: options that name tasks leave them out.
 
         Args:
-            options: Of a network that has them.
-            absent_tasks: Names of tasks.
+            options: Options of the network with all tasks.
+            absent_tasks: Names of the tasks to leave out.
         """
         del absent_tasks
         return dict(options)
 
     @abstractmethod
     def width(self, task: str) -> int:
-        """The width of the features that the task's head gets."""
+        """Return the width of the features of a task."""
 
     @abstractmethod
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Features (N, width) for each of `tasks`, from the inputs (N, ...) of one source."""
+        """Compute features (N, width) for each of `tasks` from the inputs (N, ...) of one source."""
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
-        """Refuse kinds of tasks that it is not made for, or take note of them."""
+        """Check that the architecture supports these tasks, and store what it needs to know of them; by default, all are accepted."""
         del tasks
 
     def head_width(self, task: str, hidden: Sequence[int]) -> int:
-        """How much the task's head sees, where heads have hidden layers of these widths."""
+        """Return the width of the input of a task's head, if heads have hidden layers of these widths."""
         del hidden
         return self.width(task)
 
     def outputs(self, features: Mapping[str, Tensor], heads: Mapping[str, nn.Sequential]) -> dict[str, Tensor]:
-        """Outputs (N, task.outputs) per task that features are given for: here every head's own."""
+        """Compute outputs (N, task.outputs) of each task in `features`: by default, its head applied to its features."""
         return {task: heads[task](values) for task, values in features.items()}
 
     def reachable_heads(self, task: str) -> tuple[str, ...]:
-        """The tasks whose heads this task's loss can reach: here its own alone."""
+        """Return the tasks whose heads this task's loss can reach: by default, only its own."""
         return (task,)
 
     heads_fully_shared: ClassVar[bool] = True
-    """Whether other tasks reach all of a head, or all but its last layer."""
+    """Whether tasks that reach another task's head reach all of it (`True`), or all but its last layer (`False`)."""
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """Modules with the name of the random stream from which each starts. The same name is the same start."""
+        """Yield the name of a random stream and the module that it initializes; equal names give equal initial values."""
         yield ("architecture",), self
 
     def wants_gradient_conflicts(self) -> ConflictCount | None:
-        """What is to be counted on a copy of the network before it is trained; None where nothing is."""
+        """Return the request to count gradient conflicts before training, or `None` if there is nothing to count."""
         return None
 
     def penalty(self) -> Tensor | None:
-        """() what is added beside the tasks' losses, for the forwards since the last call; None where there is nothing."""
+        """Return the scalar penalty of the forward passes since the last call, or `None` if there is none.
+
+        It is added to the tasks' losses outside the balancer.
+        """
         return None
 
     def discard_penalty(self) -> None:
-        """Drop what forwards have left for the penalty: they were looks elsewhere, and no part of the step that comes."""
+        """Discard what forward passes have recorded for the penalty.
+
+        Called after forward passes that are not part of a training step, such as evaluations of losses at other points.
+        """
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """What it has learned about sharing, by name and task: gates, stitches, distances."""
+        """Return what was learned about sharing, such as gates, stitches or distances, by name and task."""
         return {}
 
     def tasks_reaching(self, parameter_name: str) -> tuple[str, ...]:
-        """Which tasks' losses can reach the parameter of that name."""
+        """Return the tasks whose losses can reach a parameter."""
         return self._reach.get(parameter_name, ())
 
     @cached_property
     def _reach(self) -> dict[str, tuple[str, ...]]:
-        """Per parameter the tasks whose features depend on it, read off the graph of one forward."""
+        """Tasks whose features depend on each parameter, by parameter name, read from the graph of one forward pass."""
         names = {id(parameter): name for name, parameter in self.named_parameters()}
         frozen = [parameter for parameter in self.parameters() if not parameter.requires_grad]
         with eval_mode(self), torch.random.fork_rng(devices=()), torch.enable_grad():
+            # Frozen parameters are no leaves of the graph: they require gradients during this forward pass only.
             for parameter in frozen:
                 parameter.requires_grad = True
             features = self(self.example, self.tasks)
@@ -138,7 +146,7 @@ class Architecture(Component, nn.Module, ABC):
 
 
 def autograd_leaf_ids(output: Tensor) -> set[int]:
-    """The ids of the leaves of a graph."""
+    """Return the ids of the leaf tensors in the graph of an output."""
     seen: set[object] = set()
     leaves: set[int] = set()
     waiting = [output.grad_fn]

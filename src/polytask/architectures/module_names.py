@@ -1,4 +1,4 @@
-"""Tasks' names as PyTorch accepts names of modules, and the name of the usual way of sharing."""
+"""Module names derived from task names, and the name of the default architecture."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from urllib.parse import quote
 USUAL_ARCHITECTURE = "hard"
 
 
-@cache  # asked for several times a step
+@cache  # called several times per step
 def module_key(task: str) -> str:
-    """A task's name as PyTorch accepts names of modules: no dots, and none of the words that a ModuleDict reserves.
+    """Return a task's name as a valid module name: without dots, and none of the names that `ModuleDict` reserves.
 
     Example:
         >>> module_key("a.b")

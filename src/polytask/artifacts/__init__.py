@@ -1,4 +1,4 @@
-"""What is shipped: the model folder, and using it."""
+"""Saved models: loading a model folder and predicting with it."""
 
 from polytask.artifacts.saved_model import SavedModel, load
 

@@ -1,4 +1,4 @@
-"""The shipped model: one network or several, with their preprocessing, that predict in original labels and units."""
+"""Saved models: one or several networks with their preprocessing, which predict in original labels and units."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from polytask.training.trained_network import TrainedNetwork, load_network
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A trained model.
+    """Trained model, consisting of one or several networks.
 
     Attributes:
-        networks: One for all tasks, or one per group of tasks.
+        networks: One network for all tasks, or one per group of tasks.
     """
 
     networks: tuple[TrainedNetwork, ...]
@@ -33,30 +33,30 @@ class SavedModel:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What it predicts."""
+        """Tasks that the model predicts."""
         return tuple(task for network in self.networks for task in network.tasks)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The sources that its inputs may come from: their normalization differs."""
+        """Names of the sources from which inputs may come; each has its own normalization."""
         return tuple(dict.fromkeys(source for network in self.networks for source in network.normalizations))
 
     def predict(self, inputs: Any, source: str | None = None) -> pd.DataFrame:  # noqa: ANN401 - an array, texts, or a table
-        """Original labels or numbers, one column per task that the source's inputs carry.
+        """Predict original labels or numbers, with one column per task whose network was trained on the source.
 
         Args:
-            inputs: (N, ...) as the source has them: uint8 images, or vectors; texts or a table where it was trained on such.
-            source: Which source they are like; needed where the model knows several.
+            inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, or texts or a table if it was trained on such.
+            source: Name of the source that the inputs are like; `None` is allowed if the model knows a single source.
 
         Raises:
-            ConfigError: An unknown source, none where several are known, or inputs of another shape.
+            ConfigError: The source is unknown, none is given although several are known, or inputs have another shape.
         """
         return pd.DataFrame(
             {name: own for task, found in self.answers(inputs, source) for name, own in task.prediction_columns(found.values).items()}
         )
 
     def predict_proba(self, inputs: Any, source: str | None = None) -> dict[str, pd.DataFrame]:  # noqa: ANN401 - as `predict`
-        """Per task that has classes a frame (N, C) with a column per class."""
+        """Predict the probabilities of classes: a frame (N, C) with one column per class, for each task that has classes."""
         found = {task: answer.probabilities for task, answer in self.answers(inputs, source)}
         classes = {task.name: getattr(task, "classes", ()) for task in found}
         return {
@@ -66,7 +66,7 @@ class SavedModel:
         }
 
     def answers(self, inputs: Any, source: str | None = None) -> list[tuple[Task, Predictions]]:  # noqa: ANN401 - as `predict`
-        """Per task that the source's inputs carry its predictions, in the coding that metrics take."""
+        """Return each task whose network was trained on the source, with its predictions in the coding that metrics take."""
         chosen = self.resolve_source(source)
         networks = [network for network in self.networks if chosen in network.normalizations]
         found: list[tuple[Task, Predictions]] = []
@@ -78,52 +78,59 @@ class SavedModel:
         return found
 
     def resolve_source(self, source: str | None) -> str:
-        """The source of that name; of a model that knows one source, that.
+        """Return the source after checking that the model knows it; `None` gives the only source of the model.
 
         Raises:
-            ConfigError: An unknown source, or none where several are known.
+            ConfigError: The source is unknown, or none is given although several are known.
         """
         if source is None and len(self.sources) == 1:
             return self.sources[0]
         if source not in self.sources:
-            remedy = f"Say which of {', '.join(self.sources)} the inputs are like (source=)"
-            raise ConfigError("inputs of several sources are normalized differently", where="source", found=repr(source), remedy=remedy)
+            remedy = f"Give the one that the inputs are like as source=, one of: {', '.join(self.sources)}"
+            raise ConfigError(
+                "a known source is required, since each has its own normalization", where="source", found=repr(source), remedy=remedy
+            )
         return source
 
 
 def load(run: str | Path, *, components: Collection[type] | None = ()) -> SavedModel:
-    """The model of a run folder, or of its `model` folder.
+    """Load the model of a run folder, or of its `model` folder.
 
-    A model folder imports nothing: parts of your own are registered (`polytask.register`), or handed in as classes.
+    Loading does not import code that a model folder names: custom components must be registered (`polytask.register`) or given as
+    classes.
 
     Args:
-        run: The folder.
-        components: Classes of parts that are not registered. None follows every import path in the folder: only for folders of your own.
+        run: Path of the folder.
+        components: Classes of components that are not registered. `None` follows every import path in the folder; use it only for
+            folders that you trust.
 
     Raises:
-        StorageError: There is none, or a file is damaged.
-        ConfigError: A part that is neither registered nor among the components.
+        StorageError: The folder has no model, or a file is damaged.
+        ConfigError: A component is neither registered nor among `components`.
     """
     folder = Path(run)
     folder = folder / "model" if (folder / "model" / MODEL_INDEX).exists() else folder
     if not (folder / MODEL_INDEX).exists():
-        raise StorageError("there is no model here", where=str(run), remedy="Give the folder of a finished run")
+        raise StorageError("this folder has no model", where=str(run), remedy="Give the folder of a finished run")
     try:
         index = ModelIndex.read(folder / MODEL_INDEX)
     except DataError as error:
-        raise StorageError("this is no model index", where=str(folder / MODEL_INDEX), found=error.found) from None
+        raise StorageError("this file is not a valid model index", where=str(folder / MODEL_INDEX), found=error.found) from None
     networks = [folder / _plain_name(entry.folder) for entry in index.networks]
     return SavedModel(tuple(load_network(network, components) for network in networks))
 
 
 def _plain_name(name: str) -> str:
-    """A folder beside the index, and nowhere else."""
+    """Return the name of a network's folder after checking that it lies next to the index.
+
+    A path to another place could read files outside the model folder.
+    """
     if Path(name).name != name:
-        raise StorageError("a model's networks lie beside its index", where=MODEL_INDEX, found=repr(name))
+        raise StorageError("the folders of a model's networks must lie next to its index", where=MODEL_INDEX, found=repr(name))
     return name
 
 
 def _check_shape(shape: tuple[int, ...], inputs: NDArray[Any]) -> None:
     if np.shape(inputs)[1:] != shape:
         found = f"{np.shape(inputs)}"
-        raise ConfigError(f"inputs have the shape (N, {', '.join(map(str, shape))})", where="inputs", found=found)
+        raise ConfigError(f"inputs must have the shape (N, {', '.join(map(str, shape))})", where="inputs", found=found)

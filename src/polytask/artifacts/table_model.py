@@ -1,4 +1,4 @@
-"""A trained model and tables in files: predictions into a file, and what they are worth."""
+"""Prediction and evaluation of a trained model on tables in files."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ RUN_FILE = "run.yaml"
 
 
 class SavedTableModel:
-    """The model of a run that was trained on tables.
+    """Model of a run that was trained on tables.
 
     Args:
-        run: The run's folder.
-        source: Which of its tables others are like; needed where there are several.
-        components: As `polytask.load` takes them.
+        run: Folder of the run.
+        source: Name of the training table that other tables are like; `None` is allowed if there was a single one.
+        components: Classes of components that are not registered, as in `polytask.load`.
 
     Raises:
-        StorageError: There is no model.
-        ConfigError: It was trained on something else than tables, or several are known and none is named.
+        StorageError: The folder has no model.
+        ConfigError: The model was not trained on tables, or on several and `source` names none of them.
     """
 
     def __init__(self, run: Path, source: str | None = None, components: Collection[type] | None = ()) -> None:
@@ -51,9 +51,14 @@ class SavedTableModel:
         self.preprocessor, self.options = coding, _table_options(run, self.source)
 
     def _checked(self, source: str | None) -> str | None:
+        """Return the source after checking that it is one of the run's tables.
+
+        Raises:
+            ConfigError: The run has no such table, or none is named although there are several.
+        """
         known = tuple(dict.fromkeys(name for network in self.model.networks for name in network.codings))
         if source is None and len(known) > 1:
-            remedy = f"Say which of them this table is like: --source {known[0]}"
+            remedy = f"Name the one that this table is like: --source {known[0]}"
             raise ConfigError("the run has several tables", where="source", found=", ".join(known), remedy=remedy)
         if source is not None and known and source not in known:
             raise ConfigError("the run has no such table", where="source", found=repr(source), remedy=nearest(source, known))
@@ -61,43 +66,48 @@ class SavedTableModel:
 
     @property
     def reading(self) -> ReadingOptions:
-        """How tables like those of training are read."""
+        """Options for reading tables like those of training."""
         return ReadingOptions() if self.options is None else self.options.reading_options
 
     @property
     def _words(self) -> tuple[str, ...]:
-        """The inputs that held words in training."""
+        """Names of the input columns that held categories or texts in training."""
         return tuple(column.name for column in self.preprocessor.columns if isinstance(column, CategoricalColumn | TextColumn))
 
     def _check_names(self, table: Path) -> None:
+        """Check that a table has all input columns.
+
+        Raises:
+            ConfigError: A column is missing.
+        """
         there = read_column_names(table, self.reading)
         for name in self.preprocessor.names:
             if name not in there:
-                raise ConfigError("a column is missing that the model was trained on", where=f"{table}, column {name!r}")
+                raise ConfigError("a column on which the model was trained is missing", where=f"{table}, column {name!r}")
 
     def opened(self, table: Path) -> TableFile:
-        """A table whose categories are read as categories, whatever they look like."""
+        """Open a table; columns that held categories in training are read as such, even if their cells look like numbers."""
         self._check_names(table)
         return open_table(table, replace(self.reading, categorical=self._words))
 
     def predict(self, table: Path, out: Path, *, probabilities: bool = False) -> list[str]:
-        """Write a row of predictions for every row of a table, in its order, chunk by chunk.
+        """Write one row of predictions for each row of a table, in the same order; the table is read chunk by chunk.
 
         Args:
-            table: A CSV or Parquet file with the columns of training, in any order and among others.
-            out: Where they go: a name that ends in .csv or .parquet.
-            probabilities: Whether to add a column per class with its probability.
+            table: CSV or Parquet file with the columns of training, in any order; further columns are ignored.
+            out: Path of the file to write, which ends in .csv or .parquet.
+            probabilities: Whether to add one column per class with its probability.
 
         Returns:
-            What is odd, a line each.
+            Warnings about the table, one line each.
 
         Raises:
-            ConfigError: Another ending; a column that is missing.
-            DataError: A cell that cannot be read.
+            ConfigError: `out` has another ending, or a column is missing.
+            DataError: A cell cannot be read.
             StorageError: The file cannot be written.
         """
         if out.suffix not in {".csv", ".parquet"}:
-            raise ConfigError("predictions are written as .csv or .parquet", where=str(out))
+            raise ConfigError("the file of predictions must end in .csv or .parquet", where=str(out))
         unknown = UnknownCategories(self.preprocessor.columns)
         frames = list(self._frames(self.opened(table), probabilities, unknown))
         whole = pd.concat(frames, ignore_index=True)
@@ -111,6 +121,7 @@ class SavedTableModel:
         return [unknown.line()] if unknown.found else []
 
     def _frames(self, file: TableFile, proba: bool, unknown: UnknownCategories) -> Iterator[pd.DataFrame]:
+        """Yield the predictions for each chunk of a table, and record unknown categories."""
         for frame in file.chunks():
             chunk = frame.rename_axis(index=FILE_ROW_INDEX)
             unknown.update(chunk)
@@ -122,15 +133,20 @@ class SavedTableModel:
             yield found
 
     def evaluate(self, table: Path) -> pd.DataFrame:
-        """Every metric of every target on the rows of a table that have its label: columns target, metric, value, rows.
+        """Compute all metrics of each target on the rows of a table that have its label.
+
+        Returns:
+            Frame with the columns target, metric, value and rows (the number of labeled rows).
 
         Raises:
-            ConfigError: A column that is missing.
-            DataError: A cell that cannot be read, or a label that training had not.
+            ConfigError: A column is missing, or the run does not store its targets.
+            DataError: A cell cannot be read, or a label did not occur in training.
         """
         if self.options is None:
             raise ConfigError(
-                "the run does not say what its targets are", where=RUN_FILE, remedy="Give the run's folder, and not its model's"
+                "the targets of the run are not stored here",
+                where=RUN_FILE,
+                remedy="Give the folder of the run instead of its model folder",
             )
         self._check_names(table)
         tasks = [task for task in self.model.tasks if task.name in self.options.targets]
@@ -153,11 +169,12 @@ class SavedTableModel:
 
 
 def _stack_probabilities(parts: list[Any], there: Any) -> Any:  # noqa: ANN401 - arrays, or nothing
+    """Concatenate the probabilities of chunks for the selected rows; return `None` for tasks without probabilities."""
     return None if parts[0] is None else np.concatenate(parts)[there]
 
 
 def _table_options(run: Path, source: str) -> TableOptions | None:
-    """What the run was told of its table."""
+    """Read the options of a table from the run's configuration; return `None` if there are none."""
     path = run / RUN_FILE
     if not path.exists():
         return None
@@ -167,7 +184,7 @@ def _table_options(run: Path, source: str) -> TableOptions | None:
 
 
 def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Texts that a spreadsheet would take for a formula, with an apostrophe in front.
+    """Prefix texts that a spreadsheet would evaluate as formulas with an apostrophe.
 
     Example:
         >>> escape_formulas(pd.DataFrame({"name": ["=1+1", "plain"]}))["name"].tolist()

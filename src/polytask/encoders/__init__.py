@@ -1,4 +1,4 @@
-"""Encoders: what turns inputs into features."""
+"""Encoders: modules that map inputs to features."""
 
 from polytask.encoders.conv import Conv
 from polytask.encoders.encoder import Encoder, SupportsAdapt

@@ -1,4 +1,4 @@
-"""The reference network's trunk."""
+"""Convolutional trunk of the reference network."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from polytask.errors import ConfigError
 
 @final
 class Conv(Encoder):
-    """3×3 convolution with 32 channels, pool, 3×3 convolution with 64 channels, pool, flatten: the reference network's trunk.
+    """Trunk of the reference network: two 3×3 convolutions with 32 and 64 channels, each with pooling, then flattening.
 
-    Convolutions are not padded; each is followed by ReLU and 2×2 max-pooling. An image of 28×28 becomes 1,600 features.
-    Pooling stands before ReLU, which gives the same numbers, since both are monotone, and costs less: ReLU then sees a
-    quarter of the values.
+    Convolutions are not padded; each is followed by ReLU and 2×2 max-pooling. An image of 28×28 becomes 1,600 features. Pooling is
+    computed before ReLU, which gives the same values, since both are monotone, and costs less: ReLU then has a quarter of the inputs.
 
     Args:
-        input_shape: (channels, height, width) of one image, at least 10×10.
-        channels: Of the two convolutions.
+        input_shape: Shape (channels, height, width) of one image, at least 10×10.
+        channels: Numbers of channels of the two convolutions.
 
     Raises:
-        ConfigError: The shape is not that of an image, or it is too small; not two numbers of channels.
+        ConfigError: The shape is not that of an image, the image is too small, or there are not two numbers of channels.
 
     Example:
         >>> Conv((1, 28, 28)).features
@@ -35,10 +34,10 @@ class Conv(Encoder):
         super().__init__()
         if len(input_shape) != 3 or min(input_shape[1:]) < 10 or input_shape[0] < 1:
             raise ConfigError(
-                "images of at least 10x10, (channels, height, width), are needed", where="encoder 'conv'", found=tuple(input_shape)
+                "inputs must be images of at least 10x10, (channels, height, width)", where="encoder 'conv'", found=tuple(input_shape)
             )
         if len(channels) != 2 or min(channels) < 1:
-            raise ConfigError("two numbers of channels from 1 up are needed", where="encoder 'conv', channels", found=tuple(channels))
+            raise ConfigError("`channels` must be two numbers of at least 1", where="encoder 'conv'", found=tuple(channels))
         colors, height, width = input_shape
         self.input_shape, (first, second) = (colors, height, width), channels
         self.first = nn.Sequential(nn.Conv2d(colors, first, kernel_size=3), nn.MaxPool2d(2), nn.ReLU())
@@ -48,10 +47,10 @@ class Conv(Encoder):
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
-        """Two convolutional stages and the flattening."""
+        """Two convolutional stages, then the flattening."""
         return (self.first, self.second, self.flatten)
 
 
 def _side_after_pooling(side: int) -> int:
-    """What two rounds of 3×3 convolution and pooling leave of an image's side."""
+    """Return the length of an image's side after two rounds of 3×3 convolution and pooling."""
     return ((side - 2) // 2 - 2) // 2

@@ -1,4 +1,4 @@
-"""What every encoder has in common."""
+"""Base class of encoders."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ _NOTHING = nn.Identity()
 
 @runtime_checkable
 class SupportsAdapt(Protocol):
-    """A part of a network that is told the training rows once, before the first step: quantiles, which categories there are."""
+    """Part of a network that adapts to the training rows once, before the first step, for example to their quantiles."""
 
     def adapt(self, inputs: Tensor) -> None:
-        """The training rows (N, ...) as the network will see them. What is learned is kept in buffers."""
+        """Adapt to the training rows (N, ...), given in the form that the network sees; store the result in buffers."""
 
 
 class Encoder(Component, nn.Module, ABC):
-    """Turns inputs into features: a stem, if inputs are no vectors or images yet, and a body that goes on from there.
+    """Base class for encoders, which map inputs to features.
+
+    An encoder has a body and, if inputs are not vectors or images yet, a stem before it that maps them to vectors.
 
     Attributes:
-        input_shape: The shape of one input.
-        features: The width of the features.
-        tokens: Whether features are (N, 1 + L, features), a summary of the row and then each of its L tokens, and not (N, features).
+        input_shape: Shape of one input.
+        features: Width of the features.
+        tokens: Whether features have the shape (N, 1 + L, features), a summary of the row and then its L tokens, instead of (N, features).
     """
 
     component_group = "encoder"
@@ -40,35 +42,35 @@ class Encoder(Component, nn.Module, ABC):
     @property
     @abstractmethod
     def stages(self) -> tuple[nn.Module, ...]:
-        """The encoder in pieces, first to last: for architectures that share or mix between layers."""
+        """Consecutive pieces of the encoder, for architectures that share or mix between layers."""
 
     @property
     def stem(self) -> nn.Module:
-        """What turns codes of words or categories into vectors: experts share it. By default nothing."""
+        """Module that maps codes of words or categories to vectors, shared by experts; the identity by default."""
         return _NOTHING
 
     @property
     def body(self) -> tuple[nn.Module, ...]:
-        """What comes after the stem, in pieces: of this, experts are copies."""
+        """Consecutive pieces behind the stem, of which experts are copies."""
         return self.stages
 
     @property
     def pieces(self) -> tuple[nn.Module, ...]:
-        """What has a learning rate of its own where rates decay with depth; a module inside an earlier piece is a piece by itself."""
+        """Pieces with separate learning rates if rates decay with depth; a piece may lie inside an earlier one, and counts by itself."""
         has_stem = any(True for _ in self.stem.parameters())
         return (self.stem, *self.body) if has_stem else self.stages
 
     @staticmethod
     def summary(stemmed: Tensor) -> Tensor:
-        """What gates look at: (N, width), from what the stem gives."""
+        """Compute the inputs of gates (N, width) from the output of the stem."""
         return stemmed.flatten(1)
 
     def example(self, rows: int) -> Tensor:
-        """Inputs (rows, *input_shape) such as it takes, all alike."""
+        """Return example inputs (rows, *input_shape), with all rows equal."""
         return torch.zeros(rows, *self.input_shape)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Inputs (N, *input_shape) -> features (N, features), or (N, 1 + L, features) with tokens."""
+        """Map inputs (N, *input_shape) to features (N, features), or (N, 1 + L, features) with tokens."""
         values = inputs
         for stage in self.stages:
             values = stage(values)
@@ -76,13 +78,14 @@ class Encoder(Component, nn.Module, ABC):
 
 
 def layer_groups_from_blocks(whole: nn.Module, blocks: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
-    """A stack of blocks in pieces: what comes before them, every block, and with the last one what comes after them.
+    """Divide a stack of blocks into pieces: modules before the blocks, each block, and modules after them with the last block.
 
     Example:
         >>> stack = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 3), nn.LayerNorm(3))
         >>> [sum(1 for _ in piece.modules()) for piece in layer_groups_from_blocks(stack, stack[1:3])[1:]]
         [1, 3]
     """
+    # `whole` itself comes first: of its modules, those that lie in no later piece are the ones before the blocks.
     inside = {id(module) for block in blocks for module in block.modules()}
     modules = list(whole.modules())
     last = max(place for place, module in enumerate(modules) if id(module) in inside)

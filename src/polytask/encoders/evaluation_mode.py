@@ -1,4 +1,4 @@
-"""A module looks at something without dropout, and is then as it was."""
+"""Context manager for running a module in evaluation mode."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import nn
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Inside, the module is in evaluation mode; afterwards, also after an error, in the mode that it came in.
+    """Put a module into evaluation mode, and restore its previous mode on exit, also after an error.
 
     Args:
-        module: Its parts take its mode, both inside and afterwards.
+        module: Module to run; its submodules take the same mode as the module, both inside and afterwards.
 
     Example:
         >>> module = nn.Dropout()

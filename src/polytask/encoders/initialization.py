@@ -1,4 +1,4 @@
-"""How the numbers of a network start: at random, or from a file."""
+"""Initial values of a network: random, or loaded from a file."""
 
 from __future__ import annotations
 
@@ -30,19 +30,17 @@ INITIALIZATIONS = ("framework", *INITIALIZERS)
 
 
 def initialize(module: nn.Module, scheme: str, seed: int) -> None:
-    """Fill a module's parameters from a random stream of its own.
+    """Initialize the parameters of a module from a random stream with a given seed.
 
-    * `framework`: what PyTorch's layers do by themselves (He uniform with a = √5).
+    * `framework`: the defaults of PyTorch's layers (He uniform with a = √5).
     * `glorot`: weights uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio, AISTATS 2010, eq. 16), biases 0.
     * `he`: weights normal with variance 2 / fan_in (He et al., ICCV 2015, eq. 10), biases 0.
 
-    Modules that say `has_own_initialization` start as their own `reset_parameters` says under all of them, and those that say
-    `keeps_pretrained_weights`
-    (pretrained ones) stay as they are. Under `glorot` and `he`, vectors that
-    are no biases (scales of normalization layers) start as the framework does.
+    Modules with `has_own_initialization` use their `reset_parameters` under every scheme, and modules with `keeps_pretrained_weights`
+    keep their values. Under `glorot` and `he`, vectors other than biases (scales of normalization layers) start as under `framework`.
 
     Raises:
-        ConfigError: There is no such initialization.
+        ConfigError: The scheme is unknown.
 
     Example:
         >>> layer = nn.Linear(2, 2)
@@ -53,7 +51,7 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
     if scheme not in INITIALIZATIONS:
         raise ConfigError("unknown initialization", where=scheme, remedy=f"Choose from: {', '.join(INITIALIZATIONS)}")
     with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device, and nothing restores those
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed all devices, which this fork does not restore
         for layer in _modules_to_initialize(module):
             reset = getattr(layer, "reset_parameters", None)
             if callable(reset):
@@ -64,12 +62,12 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
 
 
 def _modules_to_initialize(module: nn.Module) -> list[nn.Module]:
-    """The modules whose numbers are drawn."""
+    """Return the modules to initialize: all except those with pretrained weights."""
     return [layer for layer in module.modules() if not getattr(layer, "keeps_pretrained_weights", False)]
 
 
 def _reset_self_initialized(module: nn.Module, seed: int) -> None:
-    """Modules whose start is part of what they are (`has_own_initialization`): an identity, a zero."""
+    """Reset modules whose initial values are part of their definition (`has_own_initialization`), such as an identity or zeros."""
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
         for part in _modules_to_initialize(module):
@@ -78,6 +76,7 @@ def _reset_self_initialized(module: nn.Module, seed: int) -> None:
 
 
 def _initialize_parameters(module: nn.Module, filler: Initializer, generator: torch.Generator) -> None:
+    """Fill matrices and kernels with `filler`, and biases with zeros."""
     drawn = {id(parameter) for layer in _modules_to_initialize(module) for parameter in layer.parameters(recurse=False)}
     for name, parameter in module.named_parameters():
         if id(parameter) not in drawn:
@@ -90,12 +89,12 @@ def _initialize_parameters(module: nn.Module, filler: Initializer, generator: to
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """What a weights file and a module had in common.
+    """Result of loading a weights file into a module.
 
     Attributes:
-        loaded: Names of parameters and buffers that were loaded.
-        missing: Names in the module that the file has not.
-        unexpected: Names in the file that the module has not.
+        loaded: Names of the parameters and buffers that were loaded.
+        missing: Names in the module that are not in the file.
+        unexpected: Names in the file that are not in the module.
         mismatched: Names in both with different shapes, as `name: file's shape, module's shape`.
     """
 
@@ -111,21 +110,22 @@ class LoadedWeights:
 
 
 MAX_NAMES_SHOWN = 5
-"""So many names are read in one line; the others are counted."""
+"""Number of names that a message lists; the others are only counted."""
 
 
 def _first(names: Sequence[str]) -> str:
+    """List the first names, and the number of the others."""
     return ", ".join(names[:MAX_NAMES_SHOWN]) + (f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else "")
 
 
 def load_weights(module: nn.Module, path: str | Path) -> LoadedWeights:
     """Load what matches by name and shape from a safetensors file, and report what did not.
 
-    Names in the file may all begin with the name of a larger model (`bert.`, `module.`), which is left out.
+    Names in the file may begin with the name of a larger model (`bert.`, `module.`); this prefix is removed.
 
     Raises:
-        StorageError: The file is not there, or is no safetensors file.
-        ConfigError: Nothing in it matches.
+        StorageError: The file does not exist, or is not a safetensors file.
+        ConfigError: No tensor in the file matches.
     """
     try:
         found = load_file(path)
@@ -147,17 +147,17 @@ def load_weights(module: nn.Module, path: str | Path) -> LoadedWeights:
 
 
 def _strip_common_prefix(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors without the beginning of their names with whose omission most of them are known."""
+    """Remove the prefix from the names of tensors without which most of them match names in the module."""
     beginnings = {name.removesuffix(known) for name in found for known in own if name.endswith(f".{known}")}
     best = max(["", *sorted(beginnings)], key=lambda beginning: sum(f"{beginning}{known}" in found for known in own))
     return {name.removeprefix(best): tensor for name, tensor in found.items()}
 
 
 def match_parameters(module: nn.Module, prefixes: Sequence[str]) -> list[str]:
-    """Names of the parameters that begin with one of the parts.
+    """Return the names of the parameters that equal one of the prefixes, or lie in the module of that name.
 
     Raises:
-        ConfigError: A part names no parameter.
+        ConfigError: A prefix matches no parameter.
     """
     names = [name for name, _ in module.named_parameters()]
     found: list[str] = []
@@ -174,7 +174,7 @@ def freeze(module: nn.Module, prefixes: tuple[str, ...]) -> tuple[str, ...]:
     """Freeze the parameters whose names begin with one of `prefixes`, and return their names.
 
     Raises:
-        ConfigError: A part names no parameter.
+        ConfigError: A prefix matches no parameter.
 
     Example:
         >>> freeze(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), ("0",))
@@ -183,5 +183,5 @@ def freeze(module: nn.Module, prefixes: tuple[str, ...]) -> tuple[str, ...]:
     frozen = match_parameters(module, prefixes)
     for name, parameter in module.named_parameters():
         if name in frozen:
-            parameter.requires_grad_(False)  # noqa: FBT003 - that is its signature
+            parameter.requires_grad_(False)  # noqa: FBT003 - PyTorch's signature
     return tuple(dict.fromkeys(frozen))

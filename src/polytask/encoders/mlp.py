@@ -1,4 +1,4 @@
-"""Fully connected layers."""
+"""Encoder with fully connected layers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from polytask.errors import ConfigError
 
 @final
 class MLP(Encoder):
-    """Fully connected layers, each followed by ReLU.
+    """Encoder of vectors with fully connected layers, each followed by ReLU.
 
     Args:
-        input_shape: (features,) of one input.
-        hidden: The widths of the layers.
+        input_shape: Shape (features,) of one input.
+        hidden: Widths of the layers, each at least 1; the last one is the width of the features.
 
     Raises:
-        ConfigError: Inputs are not vectors, or there is no layer.
+        ConfigError: Inputs are not vectors, there is no layer, or a width is below 1.
 
     Example:
         >>> MLP((8,), hidden=(32, 16)).features
@@ -35,7 +35,7 @@ class MLP(Encoder):
                 "inputs must be vectors of at least one feature", where="encoder 'mlp'", found=f"inputs of shape {tuple(input_shape)}"
             )
         if not hidden or min(hidden) < 1:
-            raise ConfigError("at least one layer of at least one unit is needed", where="encoder 'mlp', hidden", found=tuple(hidden))
+            raise ConfigError("`hidden` must have at least one width, and widths of at least 1", where="encoder 'mlp'", found=tuple(hidden))
         self.input_shape = tuple(input_shape)
         widths = (*input_shape, *hidden)
         layers = (nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths))
@@ -44,5 +44,5 @@ class MLP(Encoder):
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
-        """One stage per layer."""
+        """Fully connected layers, one stage per layer."""
         return tuple(self.layers)

@@ -14,13 +14,13 @@ from polytask.encoders.initialization import load_weights
 from polytask.encoders.sequence_encoder import SequenceEncoder
 from polytask.errors import ConfigError, StorageError
 
-REMEDY = "Give a folder whose config.json and model.safetensors are of one encoder"
+REMEDY = "Give a folder whose config.json and model.safetensors belong to the same encoder"
 
 
 class SubwordEmbedding(nn.Module):
-    """Codes of pieces (N, L, K) as vectors (N, L + 2, K, width + 1), with the pieces before and after the sentence around them.
+    """Embedding of codes of word pieces (N, L, K) as vectors (N, L + 2, K, width + 1).
 
-    The last number is 1 where there is a piece.
+    The special tokens before and after the sentence are added. The last number of a vector is 1 for a piece, and 0 for padding.
     """
 
     has_own_initialization = True
@@ -30,10 +30,10 @@ class SubwordEmbedding(nn.Module):
         self.table, self.around = table, tuple(special_tokens)
 
     def reset_parameters(self) -> None:
-        """The table's numbers come with the encoder."""
+        """Keep the table, which is initialized with the encoder."""
 
     def forward(self, codes: Tensor) -> Tensor:
-        """(N, L + 2, K, width + 1)."""
+        """Embed codes (N, L, K) as vectors (N, L + 2, K, width + 1)."""
         begin, end = (torch.zeros_like(codes[:, :1]) for _ in range(2))
         begin[:, :, 0], end[:, :, 0] = self.around[0] + 1, self.around[1] + 1
         whole = torch.cat([begin, codes, end], dim=1)
@@ -43,18 +43,21 @@ class SubwordEmbedding(nn.Module):
 
 
 class SubwordTransformer(nn.Module):
-    """Vectors of pieces (N, L + 2, K, width + 1) as features (N, 1 + L, width): of the sentence's first piece, then of each word's."""
+    """Transformer that maps vectors of word pieces (N, L + 2, K, width + 1) to features (N, 1 + L, width).
+
+    The first features are those of the special token before the sentence, the others those of each word's first piece.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, stemmed: Tensor) -> Tensor:
-        """(N, 1 + L, width), zeros at padding."""
+        """Compute features (N, 1 + L, width), which are zero at padding."""
         rows, words, pieces, _ = stemmed.shape
         flat = stemmed.flatten(1, 2)
         there = flat[..., -1] > 0.5
-        # What is there comes first, in its order; only as many places as the longest sentence has are read.
+        # Pieces are moved before padding, in order, so that only the length of the longest sentence is computed.
         order = there.int().argsort(dim=1, descending=True, stable=True)[:, : int(there.sum(1).max())]
         close = flat[..., :-1].gather(1, order.unsqueeze(2).expand(-1, -1, flat.shape[2] - 1))
         read = self.network(inputs_embeds=close, attention_mask=there.gather(1, order).to(close.dtype)).last_hidden_state
@@ -68,25 +71,25 @@ class SubwordTransformer(nn.Module):
 
 @final
 class PretrainedTextEncoder(SequenceEncoder):
-    """A Hugging Face text encoder, with the numbers of a local folder or, without one, at random. It needs the extra `text`.
+    """Hugging Face text encoder with the weights of a local folder or, without one, random weights. It needs the extra `text`.
 
-    Inputs are word pieces (N, L, K) as `polytask.data.SubwordTokenizer` makes them: nothing is downloaded. Features are (N, 1 + L,
-    width): of the
-    piece before the sentence, then of the first piece of each word. An initialization leaves the numbers of the folder as they are.
+    Inputs are word pieces (N, L, K) as `polytask.data.SubwordTokenizer` produces them; nothing is downloaded. Features are (N, 1 + L,
+    width): those of the special token before the sentence, then those of each word's first piece. An initialization does not change
+    weights that come from the folder.
 
     Args:
-        input_shape: (L, K) of one input; inputs of other lengths are taken too.
-        config: The encoder's configuration.
-        special_tokens: The pieces before and after a sentence.
-        folder: With `model.safetensors`.
+        input_shape: Shape (L, K) of one input, with K pieces per word; inputs of other lengths are accepted too.
+        config: Configuration of the encoder, as in its `config.json`.
+        special_tokens: Codes of the tokens before and after a sentence.
+        folder: Folder with `model.safetensors`; `None` leaves the weights random.
 
     Raises:
-        ConfigError: Inputs are no word pieces; the extra is not installed; the configuration is of no known encoder.
-        StorageError: The folder has no weights, or others than the configuration asks for.
+        ConfigError: Inputs are not word pieces, the extra is not installed, or the configuration belongs to no known encoder.
+        StorageError: The folder has no weights, or weights that do not fit the configuration.
     """
 
     initialization_options: ClassVar[tuple[str, ...]] = ("folder",)
-    """Options that a network which is loaded with its numbers does without."""
+    """Options that only set initial values; a plan for a network whose weights are loaded leaves them out."""
 
     def __init__(
         self, input_shape: tuple[int, ...], config: Mapping[str, Any], special_tokens: Sequence[int], folder: str | None = None
@@ -94,7 +97,7 @@ class PretrainedTextEncoder(SequenceEncoder):
         super().__init__()
         if len(input_shape) != 2:
             found = f"inputs of shape {tuple(input_shape)}"
-            raise ConfigError("inputs must be word pieces, (N, L, K)", where="encoder 'pretrained'", found=found)
+            raise ConfigError("inputs must be word pieces with shape (N, L, K)", where="encoder 'pretrained'", found=found)
         network = _network(dict(config))
         if folder is not None:
             _load(network, Path(folder))
@@ -108,34 +111,44 @@ class PretrainedTextEncoder(SequenceEncoder):
 
     @property
     def pieces(self) -> tuple[nn.Module, ...]:
-        """What makes vectors of pieces and places, then every block."""
+        """Embedding of pieces and positions, then each block."""
         network: Any = cast("SubwordTransformer", self.whole[1]).network
         stacks = (module for module in network.modules() if isinstance(module, nn.ModuleList))
         blocks = next((stack for stack in stacks if len(stack) == network.config.num_hidden_layers), None)
         return super().pieces if blocks is None else layer_groups_from_blocks(self.whole, tuple(blocks))
 
     def example(self, rows: int) -> Tensor:
-        """One piece in every word."""
+        """Return sentences in which each word has one piece."""
         codes = torch.zeros(rows, *self.input_shape, dtype=torch.int64)
         codes[..., 0] = 1
         return codes
 
 
-def _network(config: dict[str, Any]) -> Any:  # noqa: ANN401 - of a library that need not be there
+def _network(config: dict[str, Any]) -> Any:  # noqa: ANN401 - class of an optional library
+    """Create a Hugging Face encoder with random weights from its configuration.
+
+    Raises:
+        ConfigError: The library is not installed, or the configuration belongs to no known encoder.
+    """
     try:
         from transformers import AutoConfig, AutoModel
     except ImportError:
         raise ConfigError(
-            "pretrained text encoders need another package", where="transformers", remedy="pip install 'polytask[text]'"
+            "pretrained text encoders need the package transformers", where="transformers", remedy="pip install 'polytask[text]'"
         ) from None
     try:
         return AutoModel.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]
     except (KeyError, ValueError, TypeError) as error:
         found = str(error).partition("\n")[0]
-        raise ConfigError("the configuration is of no known encoder", where="encoder 'pretrained', config", found=found) from None
+        raise ConfigError("the configuration belongs to no known encoder", where="encoder 'pretrained', config", found=found) from None
 
 
 def _load(network: nn.Module, folder: Path) -> None:
+    """Load the weights of a folder into an encoder.
+
+    Raises:
+        StorageError: The folder has no weights, or weights of another encoder.
+    """
     path = folder / "model.safetensors"
     if not path.is_file():
         raise StorageError("this file is missing", where=str(path), remedy="Give a folder with model.safetensors")
@@ -143,7 +156,7 @@ def _load(network: nn.Module, folder: Path) -> None:
         matched = load_weights(network, path)
     except ConfigError as error:
         raise StorageError(error.what, where=error.where, found=error.found, remedy=REMEDY) from None
-    # Nothing reads the pooled output, and files of other models than a BERT for sentence pairs have no numbers for it.
+    # The pooled output is not used, and only files of a BERT for sentence pairs have weights for it.
     missing = tuple(name for name in matched.missing if not name.startswith("pooler."))
     if missing or matched.mismatched:
         raise StorageError("these are not the encoder's weights", where=str(path), found=str(matched), remedy=REMEDY)

@@ -1,4 +1,4 @@
-"""A residual network for vectors."""
+"""Residual network for vectors."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from polytask.errors import ConfigError
 
 
 class ResidualMLPBlock(nn.Module):
-    """x + W₂ ReLU(W₁ norm(x)), with dropout after ReLU."""
+    """Residual block x + W₂ ReLU(W₁ norm(x)), with dropout after ReLU."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(N, width) in the same shape."""
+        """Apply the block to inputs (N, width)."""
         changed: Tensor = inputs + self.body(inputs)
         return changed
 
 
 @final
 class ResidualMLP(Encoder):
-    """A residual network of fully connected layers (Gorishniy et al., NeurIPS 2021, section 3.2).
+    """Encoder of vectors with residual blocks of fully connected layers (Gorishniy et al., NeurIPS 2021, section 3.2).
 
         x ← W x,    then per block x ← x + W₂ ReLU(W₁ norm(x)),    z = ReLU(norm(x))
 
-    Deviations: layer normalization in place of batch normalization, so that no row depends on another.
+    Deviations: layer normalization instead of batch normalization, so that no row depends on another.
 
     Args:
-        input_shape: (features,) of one input.
-        width: Of the representation.
-        blocks: How many.
-        factor: How much wider the hidden layer of a block is.
-        dropout: Share of hidden units that are dropped.
+        input_shape: Shape (features,) of one input.
+        width: Width of the representation, and so of the features.
+        blocks: Number of residual blocks.
+        factor: Width of a block's hidden layer, as a multiple of `width`.
+        dropout: Dropout rate of hidden units, at least 0 and below 1.
 
     Raises:
-        ConfigError: Inputs are not vectors, or a size is below 1.
+        ConfigError: Inputs are not vectors, a size is below 1, or the dropout rate is out of its range.
 
     Example:
         >>> ResidualMLP((8,), width=32).features
@@ -53,9 +53,9 @@ class ResidualMLP(Encoder):
             raise ConfigError("inputs must be vectors of at least one feature", where="encoder 'residual-mlp'", found=found)
         if width < 1 or blocks < 1 or int(width * factor) < 1:
             found = f"width={width}, blocks={blocks}, factor={factor}"
-            raise ConfigError("sizes from 1 up are needed", where="encoder 'residual-mlp'", found=found)
+            raise ConfigError("sizes must be at least 1", where="encoder 'residual-mlp'", found=found)
         if not 0 <= dropout < 1:
-            raise ConfigError("a share from 0 up and below 1 is needed", where="encoder 'residual-mlp', dropout", found=dropout)
+            raise ConfigError("`dropout` must be at least 0 and below 1", where="encoder 'residual-mlp'", found=dropout)
         self.input_shape, self.features = tuple(input_shape), width
         self.first = nn.Linear(input_shape[0], width)
         self.blocks = nn.ModuleList(ResidualMLPBlock(width, int(width * factor), dropout) for _ in range(blocks))
@@ -63,5 +63,5 @@ class ResidualMLP(Encoder):
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
-        """The first layer, the blocks, and the last normalization."""
+        """First layer, residual blocks, and last normalization."""
         return (self.first, *self.blocks, self.last)

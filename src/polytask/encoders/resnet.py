@@ -15,7 +15,7 @@ ResNetVariant = Literal["small", "full"]
 
 
 class BasicBlock(nn.Module):
-    """ReLU(x + F(x)) with two 3×3 convolutions in F; where sizes change, x goes through a 1×1 convolution."""
+    """Basic block ReLU(x + F(x)) with two 3×3 convolutions in F; if sizes change, a 1×1 convolution is applied to x."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -31,27 +31,27 @@ class BasicBlock(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(N, inputs, height, width) to (N, outputs, …)."""
+        """Map inputs (N, inputs, height, width) to (N, outputs, …)."""
         return torch.relu(self.shortcut(inputs) + self.body(inputs))
 
 
 @final
 class ResNet(Encoder):
-    """A residual network of basic blocks (He et al., CVPR 2016): with its defaults of the `full` form, ResNet-18 without its classifier.
+    """Residual network of basic blocks (He et al., CVPR 2016); with `variant="full"`, it is ResNet-18 without its classifier.
 
-    The `small` form begins with a 3×3 convolution and no pooling, as the paper's networks for images of 32×32 do. Widths double
-    from group to group, and sides are halved; the features are the means over all places.
+    The variant `small` begins with a 3×3 convolution without pooling, as the paper's networks for images of 32×32 do. From group to
+    group, widths double and sides are halved; the features are the means over all positions.
 
-    Batch normalization mixes the rows of a source while training: an update then depends on who else is in the batch.
+    Batch normalization mixes the rows of a source in training: an update then depends on the other rows of the batch.
 
     Args:
-        input_shape: (channels, height, width) of one image, at least 8×8.
-        variant: `small` or `full`.
-        width: Channels of the first group: by default 16 in the small form, 64 in the full one (the paper's).
-        blocks: Per group, how many.
+        input_shape: Shape (channels, height, width) of one image, at least 8×8.
+        variant: First layers of the network, `small` or `full`.
+        width: Number of channels of the first group; `None` means 16 for `small`, and 64 for `full` as in the paper.
+        blocks: Number of blocks of each group.
 
     Raises:
-        ConfigError: The shape is not that of an image, or it is too small; an unknown form, or sizes below 1.
+        ConfigError: The shape is not that of an image, the image is too small, the variant is unknown, or a size is below 1.
 
     Example:
         >>> sum(parameter.numel() for parameter in ResNet((3, 224, 224), variant="full").parameters())  # ResNet-18
@@ -64,12 +64,12 @@ class ResNet(Encoder):
         super().__init__()
         if len(input_shape) != 3 or min(input_shape[1:]) < 8 or input_shape[0] < 1:
             found = tuple(input_shape)
-            raise ConfigError("images of at least 8x8, (channels, height, width), are needed", where="encoder 'resnet'", found=found)
+            raise ConfigError("inputs must be images of at least 8x8, (channels, height, width)", where="encoder 'resnet'", found=found)
         if variant not in get_args(ResNetVariant):
-            raise ConfigError("unknown form", where="encoder 'resnet', form", found=variant, remedy="Choose from: small, full")
+            raise ConfigError("unknown variant", where="encoder 'resnet', variant", found=variant, remedy="Choose from: small, full")
         width = {"small": 16, "full": 64}[variant] if width is None else width
         if width < 1 or not blocks or min(blocks) < 1:
-            raise ConfigError("sizes from 1 up are needed", where="encoder 'resnet'", found=f"width={width}, blocks={tuple(blocks)}")
+            raise ConfigError("sizes must be at least 1", where="encoder 'resnet'", found=f"width={width}, blocks={tuple(blocks)}")
         self.input_shape = tuple(input_shape)
         self.first = _stem(input_shape[0], width, variant)
         self.groups, channels = nn.ModuleList(), width
@@ -85,11 +85,12 @@ class ResNet(Encoder):
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
-        """The stem, the groups, and the mean over places."""
+        """First layers, groups of blocks, and the mean over positions."""
         return (self.first, *self.groups, self.pool)
 
 
 def _stem(channels: int, width: int, variant: ResNetVariant) -> nn.Sequential:
+    """Build the first layers of a variant."""
     if variant == "small":
         return nn.Sequential(nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
     convolution = nn.Conv2d(channels, width, kernel_size=7, stride=2, padding=3, bias=False)

@@ -1,4 +1,4 @@
-"""What encoders of sequences have in common."""
+"""Base class of encoders of sequences."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from polytask.encoders.encoder import Encoder
 
 
 class SequenceEncoder(Encoder):
-    """A stem that gives vectors, and one body that reads them all.
+    """Base class for encoders of sequences: a stem that gives one vector per word or word piece, and a body over all of them.
 
-    The last number of a vector is 1 where there is a word, or a piece of one, and 0 at padding.
+    The last number of a vector is 1 for a word or word piece, and 0 for padding.
 
     Attributes:
-        whole: The stem, then the body.
+        whole: Stem, then body.
     """
 
     tokens: ClassVar[bool] = True
@@ -23,22 +23,22 @@ class SequenceEncoder(Encoder):
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
-        """One: between words and their context there is nothing to mix."""
+        """Stem and body as a single stage: there is nothing to mix between words and their context."""
         return (self.whole,)
 
     @property
     def stem(self) -> nn.Module:
-        """The vectors."""
+        """Module that maps codes to vectors."""
         return self.whole[0]
 
     @property
     def body(self) -> tuple[nn.Module, ...]:
-        """What reads them."""
+        """Single module that maps the vectors to features."""
         return (self.whole[1],)
 
     @staticmethod
     def summary(stemmed: Tensor) -> Tensor:
-        """The mean over the vectors."""
+        """Compute the mean over the vectors of words, without padding."""
         there, places = stemmed[..., -1:], tuple(range(1, stemmed.dim() - 1))
         mean: Tensor = (stemmed[..., :-1] * there).sum(places) / there.sum(places).clamp(min=1)
         return mean

@@ -1,4 +1,4 @@
-"""Rows of a table: numbers with gaps, and categories."""
+"""Encoder of table rows: numbers with missing values, and categories."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ NumberEncoding = Literal["plain", "piecewise", "periodic"]
 
 
 class PlainNumbers(nn.Module):
-    """Every number as it is: (N, F) -> (N, F)."""
+    """Numbers (N, F) without any encoding."""
 
     def __init__(self, columns: int, size: int, sigma: float) -> None:
         super().__init__()
         del columns, size, sigma
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """As they are."""
+        """Return the numbers unchanged."""
         return numbers
 
 
 class PiecewiseLinearEncoding(nn.Module):
     """Piecewise-linear encoding (Gorishniy, Rubachev & Babenko, NeurIPS 2022, eq. 1): (N, F) -> (N, F · size).
 
-    Between the quantiles b_0 < … < b_size of the training rows, e_j = (x − b_{j−1}) / (b_j − b_{j−1}), cut to [0, 1] but for the first
-    and the last, which go on below and above.
+    Between the quantiles b_0 < … < b_size of the training rows, e_j = (x − b_{j−1}) / (b_j − b_{j−1}), clipped to [0, 1] except that the
+    first continues below 0 and the last above 1.
     """
 
     bins: Tensor
@@ -39,11 +39,11 @@ class PiecewiseLinearEncoding(nn.Module):
     def __init__(self, columns: int, size: int, sigma: float) -> None:
         super().__init__()
         del sigma
-        # Until training rows have been seen: as if numbers were spread evenly from -2 to 2 deviations.
+        # Before `fit_quantiles`, bins are those of numbers spread evenly from -2 to 2 standard deviations.
         self.register_buffer("bins", torch.linspace(-2.0, 2.0, size + 1).repeat(columns, 1))
 
     def fit_quantiles(self, numbers: Tensor) -> None:
-        """Quantiles of every column; where several are one, the interval is empty and stays 0 or 1."""
+        """Set the bins to the quantiles of each column; if several quantiles are equal, their interval is empty and gives 0 or 1."""
         shares = torch.linspace(0.0, 1.0, self.bins.shape[1], dtype=torch.float64)
         for column, values in zip(self.bins, numbers.double().unbind(1), strict=True):
             distinct = torch.unique(values[~values.isnan()])
@@ -51,19 +51,19 @@ class PiecewiseLinearEncoding(nn.Module):
                 column.copy_(torch.quantile(distinct[:: max(1, len(distinct) // 100_000)], shares))
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """(N, F · size)."""
+        """Encode numbers (N, F) as (N, F · size)."""
         low, high = self.bins[:, :-1], self.bins[:, 1:]
         shares = (numbers.unsqueeze(2) - low) / (high - low).clamp(min=1e-6)
         count = shares.shape[2]
         lowest, highest = torch.zeros(count).to(shares), torch.ones(count).to(shares)
-        lowest[0], highest[-1] = -10.0, 10.0  # far outliers are cut too: a single row must not rule a step
+        lowest[0], highest[-1] = -10.0, 10.0  # far outliers are clipped too: a single row must not dominate a step
         return torch.minimum(torch.maximum(shares, lowest), highest).flatten(1)
 
 
 class PeriodicEmbedding(nn.Module):
-    """Periodic embedding (Gorishniy, Rubachev & Babenko, NeurIPS 2022, eq. 3): [sin 2πcx, cos 2πcx], then a linear map and ReLU per column.
+    """Periodic embedding (Gorishniy, Rubachev & Babenko, NeurIPS 2022, eq. 3): (N, F) -> (N, F · size).
 
-    (N, F) -> (N, F · size), with c learned from N(0, σ²).
+    [sin 2πcx, cos 2πcx], then a linear map and ReLU per column; c is learned and starts from N(0, σ²).
     """
 
     def __init__(self, columns: int, size: int, sigma: float) -> None:
@@ -76,14 +76,14 @@ class PeriodicEmbedding(nn.Module):
     has_own_initialization = True
 
     def reset_parameters(self) -> None:
-        """c from N(0, σ²); the maps as linear layers start."""
+        """Draw c from N(0, σ²), and initialize the maps like linear layers."""
         bound = self.weight.shape[1] ** -0.5
         nn.init.normal_(self.frequencies, std=self.sigma)
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """(N, F · size)."""
+        """Embed numbers (N, F) as (N, F · size)."""
         angles = 2 * torch.pi * self.frequencies * numbers.unsqueeze(2)
         waves = torch.cat([angles.sin(), angles.cos()], dim=2)
         return torch.relu(torch.einsum("nfw,fws->nfs", waves, self.weight) + self.bias).flatten(1)
@@ -93,10 +93,15 @@ _NUMBER_ENCODINGS = {"plain": PlainNumbers, "piecewise": PiecewiseLinearEncoding
 
 
 class RowEmbedding(nn.Module):
-    """A row (N, F) as one vector: numbers, whether they are missing, features as they are, and a vector per category.
+    """Embedding of rows (N, F) as one vector each: numbers, indicators of missing numbers, unchanged features, and category vectors.
 
-    A missing number is 0, which is its mean, beside an indicator of 1 if the column had gaps in training. A category that is missing,
+    A missing number becomes 0, which is its mean, with an indicator of 1 if the column had gaps in training. A category that is missing,
     unknown, or not among the training rows has the vector 0.
+
+    Attributes:
+        offsets: Row of each categorical column's first code in the table of vectors.
+        seen: Whether each row of the table of vectors belongs to a category among the training rows.
+        width: Width of the vectors.
     """
 
     offsets: Tensor
@@ -135,7 +140,7 @@ class RowEmbedding(nn.Module):
         self.width = sum(widths)
 
     def adapt(self, inputs: Tensor) -> None:
-        """What numbers need to know of the training rows, and which categories are among them."""
+        """Fit quantiles to the training rows if numbers need them, and record which categories occur."""
         if isinstance(self.numbers, PiecewiseLinearEncoding):
             self.numbers.fit_quantiles(inputs[:, self.number_columns])
         if self.category_columns:
@@ -146,7 +151,7 @@ class RowEmbedding(nn.Module):
             self.seen[self.offsets] = False
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(N, width)."""
+        """Embed rows (N, F) as vectors (N, width)."""
         numbers = inputs if self.only_numbers else inputs[:, self.number_columns]
         parts = [self.numbers(numbers.nan_to_num(0.0, torch.inf, -torch.inf))]
         if self.gaps:
@@ -161,7 +166,7 @@ class RowEmbedding(nn.Module):
 
 
 class DenseLayer(nn.Sequential):
-    """Fully connected, ReLU, and dropout if there is any."""
+    """Fully connected layer with ReLU, and dropout unless its rate is 0."""
 
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
         super().__init__(nn.Linear(inputs, outputs), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else []))
@@ -169,26 +174,25 @@ class DenseLayer(nn.Sequential):
 
 @final
 class TabularEncoder(Encoder):
-    """Numbers with indicators of what is missing, vectors for categories, then fully connected layers.
+    """Encoder of table rows: numbers with indicators of missing values, vectors for categories, then fully connected layers.
 
-    Inputs are rows (N, F) as `polytask.data.TablePreprocessor` makes them: numbers, normalized, NaN where there is none; codes of
-    categories, 0
-    where it is missing or unknown. The cells' vectors are the stem; experts are copies of the layers.
+    Inputs are rows (N, F) as `polytask.data.TablePreprocessor` produces them: normalized numbers, NaN if missing, and codes of
+    categories, 0 if missing or unknown. The embedding of cells is the stem; experts are copies of the layers.
 
     Args:
-        input_shape: (F,) of one row.
-        cardinalities: Per column how many codes it has; 0 for a number, -1 for a feature that is to be taken as it is. By default all
+        input_shape: Shape (F,) of one row.
+        cardinalities: Number of codes of each column; 0 for numbers, -1 for features that are used unchanged. `None` means that all
             columns are numbers.
-        missing_indicators: Per column whether its numbers get an indicator of what is missing. By default all do.
-        hidden: The widths of the layers.
-        dropout: Share of units that are dropped after each.
+        missing_indicators: Whether each column, if it holds numbers, gets an indicator of missing values; `None` means that all do.
+        hidden: Widths of the layers; the last one is the width of the features.
+        dropout: Dropout rate after each layer, at least 0 and below 1.
         embedding: Width of a category's vector.
-        number_encoding: `plain` as they are, `piecewise` linear between quantiles, or `periodic` in sines.
-        number_width: Numbers per number, of the latter two.
-        sigma: σ of the frequencies of periodic numbers: the larger, the finer what can be told apart.
+        number_encoding: Encoding of numbers: `plain` (none), `piecewise` (linear between quantiles) or `periodic` (sines and cosines).
+        number_width: Width of the encoding of one number; not used by `plain`.
+        sigma: Standard deviation σ of the initial frequencies of `periodic`; a larger one separates closer numbers.
 
     Raises:
-        ConfigError: Inputs are not vectors; cardinalities do not fit; an unknown way with numbers; a size below 1.
+        ConfigError: Inputs are not vectors, cardinalities do not fit, the number encoding is unknown, or a number is out of its range.
 
     Example:
         >>> encoder = TabularEncoder((2,), cardinalities=(0, 3), hidden=(8,))
@@ -215,15 +219,15 @@ class TabularEncoder(Encoder):
         counts = [0] * input_shape[0] if cardinalities is None else list(cardinalities)
         indicated = [True] * input_shape[0] if missing_indicators is None else list(missing_indicators)
         if not len(counts) == len(indicated) == input_shape[0] or min(counts) < -1:
-            found = f"{len(counts)} and {len(indicated)} for {input_shape[0]} columns, and {min(counts)} at least"
-            what = "one number of codes per column (0 for a number, -1 for a feature), and one answer to gaps, are needed"
+            found = f"{len(counts)} and {len(indicated)} for {input_shape[0]} columns, with cardinalities from {min(counts)}"
+            what = "one cardinality of at least -1 and one missing indicator per column are required"
             raise ConfigError(what, where=f"{where}, cardinalities", found=found)
         if number_encoding not in get_args(NumberEncoding):
             remedy = f"Choose from: {', '.join(get_args(NumberEncoding))}"
-            raise ConfigError("unknown way with numbers", where=f"{where}, numbers", found=number_encoding, remedy=remedy)
+            raise ConfigError("unknown number encoding", where=f"{where}, number_encoding", found=number_encoding, remedy=remedy)
         if not hidden or min(*hidden, embedding, number_width) < 1 or not 0 <= dropout < 1 or not sigma > 0:
-            found = f"hidden={tuple(hidden)}, embedding={embedding}, size={number_width}, dropout={dropout}, sigma={sigma}"
-            raise ConfigError("sizes from 1 up, a dropout from 0 up and below 1, and a sigma above 0 are needed", where=where, found=found)
+            found = f"hidden={tuple(hidden)}, embedding={embedding}, number_width={number_width}, dropout={dropout}, sigma={sigma}"
+            raise ConfigError("sizes must be at least 1, `dropout` at least 0 and below 1, and `sigma` above 0", where=where, found=found)
         self.input_shape, self.features = tuple(input_shape), hidden[-1]
         self.cells = RowEmbedding(counts, indicated, number_encoding, number_width, sigma, embedding)
         widths = (self.cells.width, *hidden)
@@ -231,15 +235,15 @@ class TabularEncoder(Encoder):
 
     @property
     def stages(self) -> tuple[nn.Module, ...]:
-        """The cells' vectors, and a stage per layer."""
+        """Embedding of cells, then one stage per layer."""
         return (self.cells, *self.layers)
 
     @property
     def stem(self) -> nn.Module:
-        """The cells' vectors."""
+        """Embedding of cells."""
         return self.cells
 
     @property
     def body(self) -> tuple[nn.Module, ...]:
-        """The layers."""
+        """Fully connected layers."""
         return tuple(self.layers)

@@ -1,4 +1,4 @@
-"""Sentences as sequences of words."""
+"""Encoders of sentences as sequences of words."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ATTENTION_HEADS = 4
 
 
 class WordEmbedding(nn.Module):
-    """Codes (N, L) as vectors (N, L, width + 1): the last number is 1 where there is a word, and 0 at padding.
+    """Embedding of word codes (N, L) as vectors (N, L, width + 1), whose last number is 1 for a word and 0 for padding.
 
-    While training, every word is taken for an unknown one with a small probability, so that unknown words have a vector too.
+    In training, each word is replaced with the unknown word with a small probability, so that the unknown word gets a vector too.
     """
 
     def __init__(self, words: int, width: int, word_dropout: float, dropout: float) -> None:
@@ -29,7 +29,7 @@ class WordEmbedding(nn.Module):
         self.forgotten, self.dropout = word_dropout, nn.Dropout(dropout)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """(N, L, width + 1)."""
+        """Embed codes (N, L) as vectors (N, L, width + 1)."""
         there = codes != 0
         if self.training and self.forgotten:
             lost = there & (torch.rand(codes.shape, device=codes.device) < self.forgotten)
@@ -39,14 +39,17 @@ class WordEmbedding(nn.Module):
 
 
 class SentenceEncoder(nn.Module):
-    """Vectors of words (N, L, inputs + 1) as features (N, 1 + L, outputs): the maximum over the sentence, then each word in its context."""
+    """Module that maps vectors of words (N, L, inputs + 1) to features (N, 1 + L, outputs).
+
+    The first features are the maximum over the sentence, the others those of each word in its context.
+    """
 
     def __init__(self, context: nn.Module, dropout: float) -> None:
         super().__init__()
         self.context, self.dropout = context, nn.Dropout(dropout)
 
     def forward(self, stemmed: Tensor) -> Tensor:
-        """(N, 1 + L, outputs), zeros at padding."""
+        """Compute features (N, 1 + L, outputs), which are zero at padding."""
         vectors, there = stemmed[..., :-1], stemmed[..., -1:] > 0.5
         words = self.context(vectors, there.squeeze(2))
         lowest = torch.finfo(words.dtype).min
@@ -57,14 +60,14 @@ class SentenceEncoder(nn.Module):
 
 
 class RecurrentContext(nn.Module):
-    """A bidirectional GRU (Cho et al., EMNLP 2014) that ends where the sentence does."""
+    """Bidirectional GRU (Cho et al., EMNLP 2014) that skips padding."""
 
     def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.gru = nn.GRU(inputs, width // 2, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0)
 
     def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
-        """(N, L, width)."""
+        """Compute the features (N, L, width) of each word in its context."""
         lengths = there.sum(dim=1).clamp(min=1).cpu()
         packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
         words, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=vectors.shape[1])
@@ -72,7 +75,7 @@ class RecurrentContext(nn.Module):
 
 
 class TransformerContext(nn.Module):
-    """A small transformer encoder (Vaswani et al., NeurIPS 2017) with normalization first and sines for positions."""
+    """Small transformer encoder (Vaswani et al., NeurIPS 2017) with normalization first and sinusoidal positions."""
 
     def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -81,10 +84,10 @@ class TransformerContext(nn.Module):
         self.layers = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
-        """(N, L, width)."""
+        """Compute the features (N, L, width) of each word in its context."""
         values = self.first(vectors)
         values = values + _positional_encoding(values.shape[1], values.shape[2]).to(values)
-        # A sentence without a word may look at its first place: a softmax over nothing is NaN.
+        # In a sentence without words, the first position is not masked: a softmax over nothing is NaN.
         hidden = ~there
         hidden = hidden & ~(hidden.all(dim=1, keepdim=True) & (torch.arange(there.shape[1], device=there.device) == 0))
         words: Tensor = self.layers(values, src_key_padding_mask=hidden)
@@ -92,7 +95,7 @@ class TransformerContext(nn.Module):
 
 
 def _positional_encoding(length: int, width: int) -> Tensor:
-    """(length, width) sines and cosines of rising wave lengths (Vaswani et al., section 3.5)."""
+    """Compute sines and cosines (length, width) of increasing wavelengths (Vaswani et al., section 3.5)."""
     places = torch.arange(length).unsqueeze(1)
     angles = places / 10_000 ** (torch.arange(0, width, 2) / width)
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
@@ -103,25 +106,24 @@ _CONTEXTS = {"gru": RecurrentContext, "transformer": TransformerContext}
 
 @final
 class TextEncoder(SequenceEncoder):
-    """Word vectors, then a bidirectional GRU or a small transformer.
+    """Encoder of texts with word vectors, followed by a bidirectional GRU or a small transformer.
 
-    Inputs are codes of words (N, L), 0 for padding, as `polytask.data.WordTokenizer` makes them. Features are (N, 1 + L, width): a
-    summary of
-    the sentence, which is the maximum over its words, and then each word in its context: what labels sentences, and what labels words.
-    More padding changes nothing.
+    Inputs are codes of words (N, L), 0 for padding, as `polytask.data.WordTokenizer` produces them. Features are (N, 1 + L, width): a
+    summary of the sentence, which is the maximum over its words, for tasks per sentence, and then each word in its context, for tasks
+    per word. Additional padding does not change the features.
 
     Args:
-        input_shape: (L,) of one input; inputs of other lengths are taken too.
-        words: How many codes there are.
-        variant: `gru` or `transformer`.
+        input_shape: Shape (L,) of one input; inputs of other lengths are accepted too.
+        words: Number of codes, including those of padding and unknown words.
+        variant: Kind of the context layers, `gru` or `transformer`.
         embedding: Width of a word's vector.
-        width: Of the features, both directions together.
-        layers: How many.
-        dropout: Share of numbers that are dropped, of vectors and of features.
-        word_dropout: Share of words that are taken for unknown ones while training.
+        width: Width of the features; a GRU's two directions have half of it each.
+        layers: Number of layers of the GRU or transformer.
+        dropout: Dropout rate of word vectors, layers and features, at least 0 and below 1.
+        word_dropout: Share of words that are replaced with the unknown word in training, at least 0 and below 1.
 
     Raises:
-        ConfigError: Inputs are no sequences of codes; an unknown form; a number out of its range.
+        ConfigError: Inputs are not sequences of codes, the variant is unknown, or a number is out of its range.
 
     Example:
         >>> encoder = TextEncoder((6,), words=20, width=8)
@@ -144,30 +146,32 @@ class TextEncoder(SequenceEncoder):
         where = "encoder 'text'"
         if len(input_shape) != 1:
             found = f"inputs of shape {tuple(input_shape)}"
-            raise ConfigError("inputs must be codes of words, (N, L)", where=where, found=found)
+            raise ConfigError("inputs must be codes of words with shape (N, L)", where=where, found=found)
         if variant not in get_args(TextVariant):
             raise ConfigError(
-                "unknown form", where=f"{where}, form", found=variant, remedy=f"Choose from: {', '.join(get_args(TextVariant))}"
+                "unknown variant", where=f"{where}, variant", found=variant, remedy=f"Choose from: {', '.join(get_args(TextVariant))}"
             )
         multiple = {"gru": 2, "transformer": ATTENTION_HEADS}[variant]
         if min(words - 1, embedding, layers) < 1 or width < 1 or width % multiple:
             found = f"words={words}, embedding={embedding}, width={width}, layers={layers}"
-            raise ConfigError(f"sizes from 1 up, and a width divisible by {multiple}, are needed", where=where, found=found)
-        for name, share in {"dropout": dropout, "forgotten": word_dropout}.items():
+            raise ConfigError(
+                f"sizes must be at least 1, `words` at least 2, and `width` divisible by {multiple}", where=where, found=found
+            )
+        for name, share in {"dropout": dropout, "word_dropout": word_dropout}.items():
             if not 0 <= share < 1:
-                raise ConfigError("a share from 0 up and below 1 is needed", where=f"{where}, {name}", found=share)
+                raise ConfigError("a rate must be at least 0 and below 1", where=f"{where}, {name}", found=share)
         self.input_shape, self.features, self.words = tuple(input_shape), width, words
         reader = SentenceEncoder(_CONTEXTS[variant](embedding, width, layers, dropout), dropout)
         self.whole = nn.Sequential(WordEmbedding(words, embedding, word_dropout, dropout), reader)
 
     @property
     def pieces(self) -> tuple[nn.Module, ...]:
-        """The stem, and every layer of a transformer."""
+        """Stem, and each layer of a transformer."""
         context = cast("SentenceEncoder", self.whole[1]).context
         if not isinstance(context, TransformerContext):
             return super().pieces
         return (self.stem, *layer_groups_from_blocks(self.whole[1], tuple(context.layers.layers)))
 
     def example(self, rows: int) -> Tensor:
-        """Unknown words."""
+        """Return sentences of unknown words."""
         return torch.full((rows, *self.input_shape), UNKNOWN_WORD, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Estimators as scikit-learn has them, for several targets at once: façades, no logic of their own."""
+"""Estimators with the scikit-learn interface for several targets at once: thin facades over `polytask.fit`."""
 
 from polytask.errors import MissingExtraError
 
@@ -6,7 +6,7 @@ try:
     import sklearn as _sklearn  # noqa: F401
 except ImportError as error:
     raise MissingExtraError(
-        "estimators need scikit-learn", where="polytask.estimators", remedy="pip install 'polytask[sklearn]'"
+        "estimators need the package scikit-learn", where="polytask.estimators", remedy="pip install 'polytask[sklearn]'"
     ) from error
 
 from polytask.estimators.classifier import MultiTaskClassifier

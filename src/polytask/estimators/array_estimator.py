@@ -1,4 +1,4 @@
-"""Targets as scikit-learn's own conventions have them: arrays, all of one sort."""
+"""Base class of estimators for arrays of targets of the same type, as in scikit-learn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 
 class ArrayEstimator(BaseTableEstimator):
-    """(N, F) and (N,) or (N, T) in; predictions in the shape of the targets out."""
+    """Base class for estimators that take targets (N,) or (N, T) and return predictions of the same shape."""
 
     def fit(
         self,
@@ -36,10 +36,17 @@ class ArrayEstimator(BaseTableEstimator):
         """Train on rows X and their targets y.
 
         Args:
-            X: (N, F) numbers, or a table of any types; gaps are allowed.
-            y: (N,) or (N, T); NaN means that there is no label. Columns without names are called "0", "1", ….
-            sample_weight: (N,) what each row's losses are multiplied with, or (N, T) per target.
-            task_weights: Per target its αₜ.
+            X: Inputs (N, F), as an array of numbers or a table with columns of any types; missing values are allowed.
+            y: Targets (N,) or (N, T); NaN marks a missing label. Columns without names are called "0", "1", ….
+            sample_weight: Factors of the losses of each row (N,), or of each row and target (N, T); `None` weighs all rows equally.
+            task_weights: Weights αₜ of tasks, by target; others keep their weight. `None` changes no weight.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            DataError: X, y or weights are invalid, or do not fit each other.
+            ConfigError: A name or an option does not exist.
         """
         frame = self._inputs(X, reset=True)
         targets, named, self._flat = to_target_frame(y)
@@ -53,17 +60,18 @@ class ArrayEstimator(BaseTableEstimator):
         return self._fit(frame, labels, tasks, sample_weights_by_task(sample_weight, frame, tasks))
 
     def predict(self, X: Any) -> Array:  # noqa: ANN401
-        """(N,) or (N, T), as the targets were."""
+        """Predict targets (N,) or (N, T), in the shape of those of training."""
         found = [self._task(name).decode(predictions.values) for name, predictions in self._predictions(X).items()]
         return found[0] if self._flat else np.column_stack(found)
 
     def _ordered(self, y: Any) -> pd.DataFrame:  # noqa: ANN401
-        """Targets in the order of training, where they have the names that they had there."""
+        """Return targets as a frame, with columns in the order of training if they have the same names."""
         targets, names = to_target_frame(y)[0], [task.name for task in self.tasks_]
         return targets[names] if set(targets) == set(names) else targets
 
     def _kind(self, column: pd.Series[Any]) -> str:
+        """Return the task kind of a target column."""
         raise NotImplementedError
 
     def _note(self, tasks: Any) -> None:  # noqa: ANN401
-        """Whatever else is kept of the tasks."""
+        """Store attributes of the fitted tasks; by default, none."""

@@ -1,4 +1,4 @@
-"""What the estimators have in common: from a table and its targets to a trained network."""
+"""Base class of the estimators, which train a network on a table and its targets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _log = logging.getLogger("polytask")
 
 
 class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """A table in, a network for all targets out. Subclasses say how targets come and how predictions go."""
+    """Base class for estimators; subclasses define the forms of targets and predictions."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         validation_fraction: float | None = None,
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
-        random_state: Any = None,  # noqa: ANN401 - as scikit-learn has it: a number, a generator, or nothing
+        random_state: Any = None,  # noqa: ANN401 - as in scikit-learn: a number, a generator or None
     ) -> None:
         self.preset = preset
         self.architecture = architecture
@@ -77,7 +77,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's Tags
-        """Several targets at once, and gaps in the inputs."""
+        """Declare that targets are required and may be several, and that inputs may have missing values."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
@@ -85,7 +85,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         return tags
 
     def _fit(self, X: pd.DataFrame, labels: Mapping[str, Array], tasks: Sequence[Task], weights: Mapping[str, Array] | None) -> Self:
-        """Train a network on checked inputs (`_inputs`) and labels."""
+        """Train a network on inputs checked by `_inputs`, and labels."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         coding = TablePreprocessor.fit(X, tuple(self.categorical_features))
         source = Source(SOURCE, coding.encode(X), labels, preprocessor=coding, weights=weights)
@@ -104,13 +104,13 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         return self
 
     def _choices(self, rows: int) -> dict[str, Any]:
-        """Options of training: the preset's, then the estimator's own, then those of `training`."""
+        """Return training options: those of the preset, overridden by arguments of the estimator, overridden by `training`."""
         own = {"epochs": self.epochs, "batch_size": self.batch_size, "lr": self.learning_rate, "patience": self.patience}
         given = {name: value for name, value in {**own, "validation_fraction": self.validation_fraction}.items() if value is not None}
         return {"threads": 1, **preset_training_options(self.preset, rows), **given, **dict(self.training or {})}
 
     def _inputs(self, X: Any, *, reset: bool) -> pd.DataFrame:  # noqa: ANN401 - a table of any library, or an array
-        """Inputs as a frame with the columns that it had in training."""
+        """Check inputs, and return them as a frame with the column names of training; `reset` is set in training."""
         if not has_column_names(X):
             values = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=1 + reset)
             return pd.DataFrame(values, columns=self._names(values.shape[1], reset=reset))
@@ -118,11 +118,11 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         check_unique_names(frame, "X")
         validate_data(self, frame, reset=reset, skip_check_array=True)
         if len(frame) < 1 + reset:
-            raise DataError("too few rows", where="X", found=f"{len(frame)} sample(s), at least {1 + reset} are needed")
+            raise DataError("too few rows", where="X", found=f"{len(frame)} sample(s), at least {1 + reset} required")
         frame = frame.set_axis(frame.columns.map(str) if reset else self._names(frame.shape[1], reset=False), axis=1)
         if reset:
             self._check_categories(frame)
-        # In prediction columns look themselves for what they cannot hold; only a column of objects may hold what is no cell at all.
+        # In prediction, encoding checks the cells of each column; only columns of objects may hold values that are not cells at all.
         names = [name for name in frame if name not in self.categorical_features and (reset or frame[name].dtype == object)]
         if names:
             check_frame(frame[names], "X")
@@ -134,16 +134,22 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         return coding if isinstance(coding, TablePreprocessor) else TablePreprocessor(())
 
     def _names(self, count: int, *, reset: bool) -> list[str]:
-        """Of the inputs; in prediction those of training, which scikit-learn has compared with what there is."""
+        """Return the names of the inputs; in prediction those of training, which scikit-learn has compared with the given ones."""
         return [f"x{number}" for number in range(count)] if reset else list(self._coding.names)
 
     def _check_categories(self, frame: pd.DataFrame) -> None:
+        """Check that all categorical features are columns of the inputs.
+
+        Raises:
+            ConfigError: A column does not exist.
+        """
         for name in self.categorical_features:
             if name not in frame:
                 remedy = nearest(str(name), tuple(frame.columns))
                 raise ConfigError("there is no such column", where=f"categorical_features, {name!r}", remedy=remedy)
 
     def _predictions(self, X: Any) -> dict[str, Predictions]:  # noqa: ANN401 - as `_inputs`
+        """Predict each task; warn of categories that did not occur in training."""
         check_is_fitted(self)
         frame = self._inputs(X, reset=False)
         new = self._coding.unknown_warning(frame)
@@ -153,7 +159,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         return {task.name: task.predict(outputs[task.name]) for task in self.tasks_}
 
     def _outcomes(self, X: Any, labels: Mapping[str, Array]) -> dict[str, Outcome]:  # noqa: ANN401 - as `_inputs`
-        """Per task what was true and what is predicted, for rows that have a label."""
+        """Return the true and the predicted values of each task, for rows that have its label."""
         found = {}
         for name, predictions in self._predictions(X).items():
             task = self._task(name)
@@ -167,39 +173,43 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
 
 
 def labels_and_tasks(Y: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> tuple[dict[str, Array], tuple[Task, ...]]:
-    """Labels and tasks of the columns of a frame."""
+    """Return the labels and the tasks of the columns of a frame, by name; kinds that are not given are inferred."""
     labels = labels_of_columns(Y, kinds)
     return labels, tuple(make_task(name, own, kinds.get(name) or infer_multilabel(Y[name])) for name, own in labels.items())
 
 
 def check_unique_names(frame: pd.DataFrame, where: str) -> None:
-    """Refuse two columns of one name: nobody knows which is meant.
+    """Refuse several columns with the same name, which would be ambiguous.
 
     Raises:
-        DataError: A name stands there twice.
+        DataError: A name occurs more than once.
     """
     doubled = frame.columns[frame.columns.duplicated()]
     if len(doubled):
-        raise DataError("a column's name stands there twice", where=where, found=repr(doubled[0]), remedy="Rename or drop one of them")
+        raise DataError("column names must be unique", where=where, found=repr(doubled[0]), remedy="Rename or drop one of them")
 
 
 def check_same_order(X: Any, y: Any, name: str = "y") -> None:  # noqa: ANN401 - of any types
-    """Refuse pandas objects whose rows are the same in another order: matched by place, labels would go to the wrong rows.
+    """Refuse pandas objects with the same index in another order: matched by position, rows would get wrong labels.
 
     Raises:
-        DataError: The indices differ in their order alone.
+        DataError: The indices differ only in their order.
     """
     if not (isinstance(X, pd.DataFrame) and isinstance(y, pd.DataFrame | pd.Series)) or len(X) != len(y) or X.index.equals(y.index):
         return
     if X.index.is_unique and y.index.is_unique and X.index.isin(y.index).all():
-        remedy = f"Sort them alike: {name}.loc[X.index]"
-        raise DataError(f"the rows of {name} are those of X in another order", where=f"{name}, index", remedy=remedy)
+        remedy = f"Sort them in the same order: {name}.loc[X.index]"
+        raise DataError(f"{name} has the rows of X in another order", where=f"{name}, index", remedy=remedy)
 
 
 def to_target_frame(y: Any) -> tuple[pd.DataFrame, bool, bool]:  # noqa: ANN401 - a table of any library, or an array
-    """Targets as a frame, whether their columns have names, and whether they came as (N,).
+    """Convert targets to a frame; also return whether their columns have names, and whether they had the shape (N,).
 
-    A single column without a name is called `target`, several "0", "1", ….
+    A single column without a name is called `target`; several are called "0", "1", ….
+
+    Raises:
+        ValueError: There are no targets, with the message that scikit-learn's checks expect.
+        DataError: A name occurs more than once.
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
@@ -212,39 +222,41 @@ def to_target_frame(y: Any) -> tuple[pd.DataFrame, bool, bool]:  # noqa: ANN401 
 
 
 def check_no_target_leak(X: Any, frame: pd.DataFrame, targets: pd.DataFrame) -> None:  # noqa: ANN401 - the inputs as they were given
-    """Refuse a target among the inputs: it would be predicted from itself.
+    """Refuse inputs that contain a target, which would be predicted from itself.
 
     Raises:
         DataError: A column of X has the name of a target.
     """
     both = [name for name in frame if has_column_names(X) and name in targets]
     if both:
-        raise DataError("a target is among the inputs", where=f"X, column {both[0]!r}", remedy="Drop it: X.drop(columns=Y.columns)")
+        raise DataError("inputs must not contain a target", where=f"X, column {both[0]!r}", remedy="Drop it: X.drop(columns=Y.columns)")
 
 
 def with_task_weights(tasks: Sequence[Task], weights: object) -> tuple[Task, ...]:
-    """The tasks with their αₜ.
+    """Return the tasks with their weights αₜ replaced.
 
     Raises:
-        ConfigError: A weight of a task that does not exist, or weights without names.
+        ConfigError: A weight belongs to no task, or weights are not a mapping.
     """
     names = [task.name for task in tasks]
     given = {} if weights is None else weights
     if not isinstance(given, Mapping):
-        remedy = f"Write {{{names[0]!r}: 2.0}}"
-        raise ConfigError("weights go by the names of tasks", where="task_weights", found=repr(weights), remedy=remedy)
+        remedy = f"Write, for example, {{{names[0]!r}: 2.0}}"
+        raise ConfigError(
+            "weights must be a mapping from names of tasks to numbers", where="task_weights", found=repr(weights), remedy=remedy
+        )
     for name in given:
         if name not in names:
             remedy = nearest(str(name), tuple(names))
-            raise ConfigError("a weight for a task that does not exist", where=f"task_weights, {name!r}", remedy=remedy)
+            raise ConfigError("there is no such task", where=f"task_weights, {name!r}", remedy=remedy)
     return tuple(replace(task, weight=given.get(task.name, task.weight)) for task in tasks)
 
 
 def sample_weights_by_task(weights: Any, X: pd.DataFrame, tasks: Sequence[Task]) -> dict[str, Array] | None:  # noqa: ANN401 - anything array-like
-    """Per task the weights of rows: one per row for all tasks, or one per row and task, which go by names where they have any.
+    """Return the weights of rows for each task, from one weight per row, or one per row and task, matched by name if they have names.
 
     Raises:
-        DataError: Columns of other names, or of another number, than there are tasks; rows in another order than those of X.
+        DataError: Columns do not match the tasks in name or number, rows are in another order than those of X, or a weight is negative.
     """
     if weights is None:
         return None
@@ -255,8 +267,8 @@ def sample_weights_by_task(weights: Any, X: pd.DataFrame, tasks: Sequence[Task])
         columns = {name: table[name] for name in names if name in table}
         if len(columns) < len(names):
             missing = next(name for name in names if name not in columns)
-            found, remedy = ", ".join(map(str, table.columns)), "Name its columns as the targets are"
-            raise DataError("weights for a target are missing", where=f"sample_weight, {missing!r}", found=found, remedy=remedy)
+            found, remedy = ", ".join(map(str, table.columns)), "Name the columns like the targets"
+            raise DataError("weights of a target are missing", where=f"sample_weight, {missing!r}", found=found, remedy=remedy)
     else:
         columns = _weights_by_task(weights, names)
     checked = {name: _check_sample_weight(own, X, dtype=np.float64) for name, own in columns.items()}
@@ -264,11 +276,12 @@ def sample_weights_by_task(weights: Any, X: pd.DataFrame, tasks: Sequence[Task])
         if (own < 0).any():
             row = int((own < 0).argmax())
             where = f"sample_weight, target {name!r}, row {row + 1}"
-            raise DataError("a row's weight is a number from 0 up", where=where, found=f"{own[row]:g}")
+            raise DataError("weights of rows must be at least 0", where=where, found=f"{own[row]:g}")
     return checked
 
 
 def _weights_by_task(weights: Any, names: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - anything array-like
+    """Return the weights of rows for each task, matched by position."""
     if isinstance(weights, int | float):
         return dict.fromkeys(names, weights)
     array = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
@@ -276,5 +289,5 @@ def _weights_by_task(weights: Any, names: Sequence[str]) -> dict[str, Any]:  # n
         return dict.fromkeys(names, array)
     if array.shape[1] != len(names):
         found = f"{array.shape[1]} columns for {len(names)} targets"
-        raise DataError("a weight per row, or per row and target, is needed", where="sample_weight", found=found)
+        raise DataError("weights must be given per row, or per row and target", where="sample_weight", found=found)
     return {name: array[:, place] for place, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""Several classes at once."""
+"""Estimator for several classification targets at once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Array = NDArray[Any]
 
 @final
 class MultiTaskClassifier(ClassifierMixin, ArrayEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """One network for several classifications, or for several labels to a row, with scikit-learn's conventions and gaps in y.
+    """Classifier with one network for several targets, or several labels per row; labels may be missing.
 
-    Takes the arguments of `MultiTaskEstimator` but for `targets`.
+    It follows scikit-learn's conventions and takes the arguments of `MultiTaskEstimator` except `targets`.
 
     Attributes:
-        classes_: (C,) of a single target; a list of such for several.
+        classes_: Classes (C,) of a single target, or a list of them for several targets.
 
     Example:
         >>> X = np.random.default_rng(0).normal(size=(200, 2))
@@ -37,18 +37,18 @@ class MultiTaskClassifier(ClassifierMixin, ArrayEstimator):  # type: ignore[misc
     """
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's Tags
-        """Several labels to a row, too."""
+        """Declare that rows may have several labels."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
     def predict_proba(self, X: Any) -> Array | list[Array]:  # noqa: ANN401
-        """(N, C) of a single target; a list of such for several."""
+        """Predict the probabilities (N, C) of a single target, or a list of them for several targets."""
         found = [np.asarray(predictions.probabilities) for predictions in self._predictions(X).values()]
         return found[0] if self._flat else found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401
-        """The mean over targets of the accuracy, on the rows that have a label."""
+        """Return the accuracy on rows that have a label, averaged over targets."""
         found = np.asarray(self.predict(X))
         targets = self._ordered(y)
         found = found.reshape(len(targets), -1)

@@ -1,4 +1,4 @@
-"""Targets of any kinds at once."""
+"""Estimator for several targets of any kinds at once."""
 
 from __future__ import annotations
 
@@ -36,49 +36,51 @@ Array = NDArray[Any]
 
 
 def _has_classes(estimator: MultiTaskEstimator) -> bool:
-    """Whether there is a target with classes, as far as is known."""
+    """Return whether a target has classes; before fitting, assume that one has."""
     return not hasattr(estimator, "tasks_") or any(task.label_type is not LabelType.NUMBER for task in estimator.tasks_)
 
 
 @final
 class MultiTaskEstimator(BaseTableEstimator):
-    """One network for targets of any kinds, with gaps in the labels in any pattern.
+    """Estimator with one network for targets of any kinds; labels may be missing in any pattern.
 
-    Minimizes L = Σₜ αₜ Lₜ, where Lₜ is the mean loss over the rows that have a label of target t; a row without a label of t has no part
-    in Lₜ and every part in the others. Training is in float32, prediction in float64.
+    Minimizes L = Σₜ αₜ Lₜ, where Lₜ is the mean loss over the rows that have a label of target t; a row without a label of t does not
+    contribute to Lₜ, but to the losses of its other targets. Training is in float32, prediction in float64.
 
     Args:
-        targets: Per target its kind, with options if it has any (`binary(positive_weight=balanced)`), or a task; None infers it. By
-            default every column of Y is a target whose kind is inferred.
-        preset: The budget: `quick`, `standard` or `thorough`.
-        architecture: A way of sharing: a name, `hard` or `mmoe(experts=4)`; a class; or an object, of which another one is made.
-        balancer: How the losses become one update: a name, a class or an object; by default `fixed` where tasks have weights, and else
-            `equal`.
-        encoder: What turns rows into features, given as the architecture is.
-        encoder_options: Its arguments.
+        targets: Mapping from targets to their kinds, with options if any (`binary(positive_weight=balanced)`), to tasks, or to `None`,
+            which infers the kind; or a sequence of targets with inferred kinds. `None` makes every column of Y a target with an
+            inferred kind.
+        preset: Training budget: `quick`, `standard` or `thorough`.
+        architecture: Architecture, which defines how targets share the encoder: a name such as `hard` or `mmoe(experts=4)`, a class, or an
+            object that serves as a template.
+        balancer: Balancer, which combines the losses into one update: a name, a class or an object; `None` means `fixed` if tasks have
+            weights, and `equal` otherwise.
+        encoder: Encoder, which maps rows to features: a name, a class, or an object that serves as a template.
+        encoder_options: Further arguments of the encoder.
         head_layers: Widths of the heads' hidden layers.
-        epochs: At most so many; by default the preset's.
-        batch_size: Rows of a step; by default the preset's.
-        learning_rate: Of the optimizer.
-        patience: Epochs without improvement of the mean validation metric; by default the preset's.
-        validation: Share of rows on which the best epoch is chosen.
-        training: Any other options of `polytask.training.TrainingOptions`.
-        categories: Columns that hold categories, whatever they look like.
-        random_state: A seed for everything that is drawn.
+        epochs: Maximum number of epochs; `None` uses the preset's.
+        batch_size: Number of rows per training step; `None` uses the preset's.
+        learning_rate: Learning rate of the optimizer.
+        patience: Stop after this many epochs without improvement of the mean validation metric; `None` uses the preset's.
+        validation_fraction: Fraction of the rows on which the best epoch is chosen; `None` uses the default of `TrainingOptions`.
+        training: Further options of `polytask.options.TrainingOptions`, by name; they override the arguments above.
+        categorical_features: Names of columns to treat as categories, whatever their values.
+        random_state: Seed or generator for all random numbers; `None` draws a new seed from NumPy's global state.
 
     Attributes:
-        kinds_: Per target its kind, as given or inferred.
-        tasks_: The tasks, with what they learned of the labels.
-        network_: The trained network.
-        history_: Losses, weights and validation metrics over the epochs.
-        validation_metrics_: Per target every metric on the validation part.
-        n_iter_: Epochs trained.
-        n_features_in_: Columns of X.
-        feature_names_in_: Their names, if they have any.
+        kinds_: Kind of each target, as given or inferred.
+        tasks_: Fitted tasks.
+        network_: Trained network.
+        history_: Losses, weights and validation metrics by epoch.
+        validation_metrics_: All metrics of each target on the validation part.
+        n_iter_: Number of epochs trained.
+        n_features_in_: Number of columns of X.
+        feature_names_in_: Names of the columns of X, if they have names.
 
     Raises:
-        DataError: What a table holds is not what it must be.
-        ConfigError: A name or an option that does not exist.
+        DataError: A table has invalid content.
+        ConfigError: A name or an option does not exist.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -107,7 +109,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         validation_fraction: float | None = None,
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
-        random_state: Any = None,  # noqa: ANN401 - as scikit-learn has it
+        random_state: Any = None,  # noqa: ANN401 - as in scikit-learn
     ) -> None:
         self.targets = targets
         super().__init__(
@@ -137,10 +139,13 @@ class MultiTaskEstimator(BaseTableEstimator):
         """Train on rows X and their targets y.
 
         Args:
-            X: (N, F) a table of pandas, polars or Arrow, or an array of numbers; gaps are allowed.
-            y: (N, T) likewise, or (N,); NaN, None and NA mean that there is no label.
-            sample_weight: (N,) what each row's losses are multiplied with, or (N, T) per target.
-            task_weights: Per target its αₜ.
+            X: Inputs (N, F), as a table of pandas, polars or Arrow, or an array of numbers; missing values are allowed.
+            y: Targets (N, T) in the same forms, or (N,); NaN, None and NA mark missing labels.
+            sample_weight: Factors of the losses of each row (N,), or of each row and target (N, T); `None` weighs all rows equally.
+            task_weights: Weights αₜ of tasks, by target; others keep their weight. `None` changes no weight.
+
+        Returns:
+            The fitted estimator.
         """
         frame = self._inputs(X, reset=True)
         targets, self._named, self._flat = to_target_frame(y)
@@ -154,7 +159,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         return self._fit(frame, labels, tasks, sample_weights_by_task(sample_weight, frame, tasks))
 
     def predict(self, X: Any) -> Any:  # noqa: ANN401 - a frame, or an array where Y was one
-        """(N, T) original labels and units: a frame with a column per target, or an array where Y was an array."""
+        """Predict targets (N, T) in their original labels and units: a frame, or an array if Y was an array."""
         answers = self._predictions(X).items()
         found = {column: own for name, answer in answers for column, own in self._task(name).prediction_columns(answer.values).items()}
         if self._named:
@@ -164,7 +169,7 @@ class MultiTaskEstimator(BaseTableEstimator):
 
     @available_if(_has_classes)  # type: ignore[untyped-decorator] # scikit-learn has no types
     def predict_proba(self, X: Any) -> Any:  # noqa: ANN401 - frames by target, or arrays where Y was one
-        """Per target that has classes a frame (N, C) with a column per class; where Y was an array, arrays."""
+        """Predict probabilities (N, C) of each target that has classes: frames by target, or arrays if Y was an array."""
         index = X.index if isinstance(X, pd.DataFrame) else None
         found = {name: own.probabilities for name, own in self._predictions(X).items() if own.probabilities is not None}
         if self._named:
@@ -172,7 +177,10 @@ class MultiTaskEstimator(BaseTableEstimator):
         return next(iter(found.values())) if self._flat else list(found.values())
 
     def score(self, X: Any, y: Any) -> float:  # noqa: ANN401
-        """The mean over targets with labels of (metric − trivial) / (perfect − trivial): 0 never looks at X, 1 is perfect."""
+        """Return the mean of (metric − trivial) / (perfect − trivial) over targets with labels.
+
+        The trivial value is that of a predictor that ignores X: 0 is no better than it, and 1 is perfect.
+        """
         scores = []
         for name, outcome in self._scored(X, y).items():
             if not len(outcome.targets):
@@ -184,7 +192,11 @@ class MultiTaskEstimator(BaseTableEstimator):
         return float(np.mean(scores)) if scores else float("nan")
 
     def evaluate(self, X: Any, y: Any) -> pd.DataFrame:  # noqa: ANN401
-        """Every metric of every target, on the rows that have a label: columns target, metric, value, rows."""
+        """Compute all metrics of each target on the rows that have its label.
+
+        Returns:
+            Frame with the columns target, metric, value and rows (the number of labeled rows).
+        """
         rows = [
             {"target": name, "metric": metric, "value": value, "rows": len(outcome.targets)}
             for name, outcome in self._scored(X, y).items()
@@ -193,18 +205,24 @@ class MultiTaskEstimator(BaseTableEstimator):
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
 
     def _scored(self, X: Any, y: Any) -> dict[str, Outcome]:  # noqa: ANN401
+        """Return the true and the predicted values of each target."""
         check_is_fitted(self)
         return self._outcomes(X, labels_of_columns(self._chosen(to_target_frame(y)[0], list(self.kinds_)), self._kinds()))
 
     def _kinds(self) -> Mapping[str, str | Task | None]:
+        """Return the kinds that were given, by target."""
         return self.targets if isinstance(self.targets, Mapping) else {}
 
     def _chosen(self, targets: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-        """The columns of these targets, and those that say whether their events have happened."""
+        """Select the columns of targets, and the event columns of survival targets.
+
+        Raises:
+            ConfigError: `names` is a single text, or a column does not exist.
+        """
         if isinstance(names, str):
-            raise ConfigError("several targets are a list, or a mapping to their kinds", where="targets", found=repr(names))
+            raise ConfigError("targets must be a list of names, or a mapping from names to kinds", where="targets", found=repr(names))
         wanted = list(map(str, names))
         for name in dict.fromkeys([*wanted, *event_columns(self._kinds()).values()]):
             if name not in targets:
-                raise ConfigError("no such column in Y", where=repr(name), remedy=nearest(name, tuple(targets.columns)))
+                raise ConfigError("there is no such column in Y", where=repr(name), remedy=nearest(name, tuple(targets.columns)))
         return targets[list(dict.fromkeys([*wanted, *event_columns(self._kinds()).values()]))]

@@ -1,4 +1,4 @@
-"""Several numbers at once."""
+"""Estimator for several numeric targets at once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from polytask.tasks.label_facts import LabelFacts, suggested_kind
 
 @final
 class MultiTaskRegressor(RegressorMixin, ArrayEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """One network for several numbers, with scikit-learn's conventions and gaps in y.
+    """Regressor with one network for several targets; labels may be missing.
 
-    Takes the arguments of `MultiTaskEstimator` but for `targets`.
+    It follows scikit-learn's conventions and takes the arguments of `MultiTaskEstimator` except `targets`.
 
     Example:
         >>> X = np.random.default_rng(0).normal(size=(200, 2))
@@ -28,7 +28,7 @@ class MultiTaskRegressor(RegressorMixin, ArrayEstimator):  # type: ignore[misc] 
     """
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401
-        """The mean over targets of R², on the rows that have a label."""
+        """Return R² on rows that have a label, averaged over targets."""
         found = np.asarray(self.predict(X))
         targets = self._ordered(y)
         found = found.reshape(len(targets), -1)

@@ -78,9 +78,9 @@ def test_statistics_of_a_split_normalization_are_each_task_s_own() -> None:
     ("spelled", "text"),
     [
         ("task-layers(paths=[layers.0.1])", "no such layer.*Did you mean"),
-        ("recon(conflict_threshold=0.1)", "a cosine from -1 to 0"),
-        ("recon(split_fraction=0)", "a share above 0"),
-        ("recon(epochs=0)", "at least one epoch"),
+        ("recon(conflict_threshold=0.1)", "`conflict_threshold` must be a cosine from -1 to 0"),
+        ("recon(split_fraction=0)", "`split_fraction` must be above 0"),
+        ("recon(epochs=0)", "`epochs` must be at least 1"),
     ],
 )
 def test_what_cannot_be_is_one_line(spelled: str, text: str) -> None:

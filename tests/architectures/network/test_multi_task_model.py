@@ -78,7 +78,7 @@ def test_names_that_look_alike_stay_apart() -> None:
     ("make", "text"),
     [
         (lambda: MultiTaskModel(MLP((4,)), ()), "at least one task"),
-        (lambda: MultiTaskModel(MLP((4,)), (DIGIT, DIGIT)), "each name once"),
+        (lambda: MultiTaskModel(MLP((4,)), (DIGIT, DIGIT)), "each name only once"),
         (lambda: MultiTaskModel(MLP((4,)), (DIGIT,), architecture="hrd"), "Did you mean 'hard'"),
         (lambda: build_head(4, 2, (0,)), "at least one unit"),
         (lambda: NetworkPlan("mlp", (4,), {"depth": 3}).build((DIGIT,), 0), "encoder 'mlp'"),

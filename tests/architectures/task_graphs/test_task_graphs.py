@@ -96,15 +96,15 @@ def test_methods_of_representations_are_told_that_heads_are_shared() -> None:
     ("spelled", "text"),
     [
         ("task-graph(edges=[[click, sell]])", "there is no such task"),
-        ("task-graph(edges=[[click, buy], [buy, click]])", "go round in a circle"),
-        ("task-graph(edges=[[click, click]])", "go round in a circle"),
-        ("task-graph(edges=[click])", "an edge is a pair"),
-        ("task-graph(edges=[[click, buy, spent]])", "an edge is a pair"),
+        ("task-graph(edges=[[click, buy], [buy, click]])", "edges must not form a cycle"),
+        ("task-graph(edges=[[click, click]])", "edges must not form a cycle"),
+        ("task-graph(edges=[click])", "an edge must be a pair"),
+        ("task-graph(edges=[[click, buy, spent]])", "an edge must be a pair"),
         ("esmm(chain=[click, sell])", "there is no such task"),
-        ("esmm(chain=[click, click])", "stands in a chain once"),
-        ("esmm(chain=[click, spent])", "a chain is of binary tasks.*regression"),
-        ("aitm(size=0)", "a size from 1"),
-        ("aitm(calibration=-1)", "a strength from 0"),
+        ("esmm(chain=[click, click])", "each task may occur once"),
+        ("esmm(chain=[click, spent])", "only binary tasks can be part of a chain.*regression"),
+        ("aitm(size=0)", "`size` must be at least 1"),
+        ("aitm(calibration=-1)", "`calibration` finite and at least 0"),
     ],
 )
 def test_what_cannot_be_is_one_line(spelled: str, text: str) -> None:

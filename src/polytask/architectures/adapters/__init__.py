@@ -1,1 +1,1 @@
-"""One trunk with small task-specific parts."""
+"""Architectures with one trunk and small task-specific parts."""

@@ -1,4 +1,4 @@
-"""One trunk for all tasks, and something small of each task's own after every stage."""
+"""One trunk for all tasks, with a small task-specific module after each stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytask.errors import ConfigError
 
 
 class BottleneckAdapter(nn.Module):
-    """x + U ReLU(D x), channel by channel, with U = 0 at the start (Houlsby et al., ICML 2019, section 2.1)."""
+    """Bottleneck x + U ReLU(D x) on the channels, with U = 0 at the start (Houlsby et al., ICML 2019, section 2.1)."""
 
     has_own_initialization = True
 
@@ -26,18 +26,18 @@ class BottleneckAdapter(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """U = 0."""
+        """Set U to 0."""
         for parameter in self.up.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, C), (N, C, height, width) or (N, 1 + L, C) in the same shape."""
+        """Adapt features (N, C), (N, C, height, width) or (N, 1 + L, C)."""
         changed: Tensor = features + self.up(torch.relu(self.down(features)))
         return changed
 
 
 class FeatureModulation(nn.Module):
-    """(1 + γ) x + β, channel by channel, with γ = β = 0 at the start (Perez et al., AAAI 2018, eq. 2, conditioned on the task)."""
+    """Modulation (1 + γ) x + β per channel, with γ = β = 0 at the start (Perez et al., AAAI 2018, eq. 2, conditioned on the task)."""
 
     has_own_initialization = True
 
@@ -47,17 +47,17 @@ class FeatureModulation(nn.Module):
         self.over = (-1, *(1,) * (len(shape) - 1))
 
     def reset_parameters(self) -> None:
-        """γ = β = 0."""
+        """Set γ and β to 0."""
         nn.init.zeros_(self.scale)
         nn.init.zeros_(self.shift)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (N, C), (N, C, height, width) or (N, 1 + L, C) in the same shape."""
+        """Modulate features (N, C), (N, C, height, width) or (N, 1 + L, C)."""
         return features * (1 + self.scale.view(self.over)) + self.shift.view(self.over)
 
 
 class _AdaptedTrunk(Architecture):
-    """A trunk whose stages every task goes through by itself, with a module of its own after each stage that has parameters."""
+    """Trunk that runs separately for each task, with a task-specific module after each stage that has parameters."""
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], make: Callable[[tuple[int, ...]], nn.Module]) -> None:
         super().__init__(tasks, encoder)
@@ -72,51 +72,53 @@ class _AdaptedTrunk(Architecture):
         )
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         del task
         return self.encoder.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder as under hard sharing, and a stream per task."""
+        """Yield the encoder with the stream of hard sharing, and one stream per task."""
         yield ("architecture",), self.encoder
         for task in self.tasks:
             yield ("architecture", "own", task), self.own[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """One way through the trunk per task."""
+        """Run the trunk once per task, with the task's own modules."""
         return {task: self._way(inputs, self.own[module_key(task)]) for task in tasks}
 
     def _way(self, values: Tensor, own: nn.Module) -> Tensor:
+        """Run the trunk with one module of a task after each stage."""
         for stage, change in zip(self.encoder.stages, own.children(), strict=True):
             values = change(stage(values))
         return values
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """The length of what each task has for itself."""
+        """Return the norm of each task's own parameters."""
         return {"length of its own part": {task: _length(self.own[module_key(task)]) for task in self.tasks}}
 
 
 def _length(module: nn.Module) -> float:
+    """Compute the Euclidean norm of a module's parameters."""
     return float(sum(float(parameter.detach().double().square().sum()) for parameter in module.parameters()) ** 0.5)
 
 
 @final
 class Adapters(_AdaptedTrunk):
-    """A bottleneck per task after every stage of one trunk (Houlsby et al., ICML 2019; Rebuffi et al., NeurIPS 2017).
+    """Bottleneck adapters per task after each stage of one trunk (Houlsby et al., ICML 2019; Rebuffi et al., NeurIPS 2017).
 
         x ← x + U_t ReLU(D_t x)
 
-    with U_t = 0 at the start, where it is hard sharing. The trunk may be frozen (`freeze`) or trained.
+    with U_t = 0 at the start, where it equals hard sharing. The trunk may be frozen (`freeze`) or trained.
 
     Deviations: the papers adapt transformers and residual networks; here the stages of any encoder are adapted.
 
     Args:
-        encoder: The trunk.
-        tasks: The names of the tasks.
-        size: Width of the bottleneck.
+        encoder: Encoder that serves as the trunk.
+        tasks: Names of the tasks.
+        size: Width of the bottleneck, at least 1.
 
     Raises:
-        ConfigError: The width is below 1; features between stages are neither vectors, maps nor tokens.
+        ConfigError: The width is below 1, or features between stages are neither vectors, maps nor tokens.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -126,23 +128,23 @@ class Adapters(_AdaptedTrunk):
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], size: int = 8) -> None:
         if size < 1:
-            raise ConfigError("a bottleneck has at least one unit", where="adapters, size", found=size)
+            raise ConfigError("`size` must be at least 1", where="architecture 'adapters'", found=size)
         super().__init__(encoder, tasks, lambda shape: BottleneckAdapter(shape, size))
 
 
 @final
 class FiLM(_AdaptedTrunk):
-    """Features scaled and shifted per task after every stage of one trunk (Perez et al., AAAI 2018, eq. 2).
+    """Feature-wise linear modulation per task after each stage of one trunk (Perez et al., AAAI 2018, eq. 2).
 
         x ← (1 + γ_t) x + β_t, channel by channel
 
-    with γ_t = β_t = 0 at the start, where it is hard sharing.
+    with γ_t = β_t = 0 at the start, where it equals hard sharing.
 
-    Deviations: the paper's γ and β are functions of a question; here of the task, so that they are parameters.
+    Deviations: in the paper, γ and β are functions of a question; here they depend on the task only, so that they are parameters.
 
     Args:
-        encoder: The trunk.
-        tasks: The names of the tasks.
+        encoder: Encoder that serves as the trunk.
+        tasks: Names of the tasks.
 
     Example:
         >>> from polytask.encoders import MLP

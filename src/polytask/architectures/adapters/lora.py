@@ -1,4 +1,4 @@
-"""One trunk for all tasks, and an update of low rank per task to its weights."""
+"""One trunk for all tasks, with a low-rank update of its weights per task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytask.errors import ConfigError
 
 
 class LowRankUpdate(nn.Module):
-    """Δ = (s / r) B A in the shape of a weight, with B = 0 at the start; A (r, inputs), B (outputs, r)."""
+    """Update Δ = (s / r) B A in the shape of a weight, with A (r, inputs), B (outputs, r), and B = 0 at the start."""
 
     has_own_initialization = True
 
@@ -28,13 +28,13 @@ class LowRankUpdate(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """A as a linear layer, B = 0."""
+        """Initialize A like a linear layer, and set B to 0."""
         if self.rank:
             nn.init.kaiming_uniform_(self.a, a=5**0.5)
         nn.init.zeros_(self.b)
 
     def forward(self) -> Tensor:
-        """Δ."""
+        """Compute Δ."""
         return (self.b @ self.a).view(self.shape) * (self.scale / max(self.rank, 1))
 
 
@@ -46,21 +46,21 @@ class LoRA(Architecture):
 
         W + (s / r) B_t A_t
 
-    with B_t = 0 at the start, where it is hard sharing; a rank of 0 stays so. The trunk may be frozen (`freeze`) or trained.
+    with B_t = 0 at the start, where it equals hard sharing; with a rank of 0 it stays so. The trunk may be frozen (`freeze`) or trained.
 
     Defaults: r = 4, s = r (paper, section 4.1: s is a constant in r).
 
     Deviations: the paper adapts the attention of transformers; here every weight with two dimensions or more is adapted, kernels of
-    convolutions as matrices of one row per output channel.
+    convolutions as matrices with one row per output channel.
 
     Args:
-        encoder: The trunk.
-        tasks: The names of the tasks.
-        rank: r, from 0 up.
-        scale: s; r by default.
+        encoder: Encoder that serves as the trunk.
+        tasks: Names of the tasks.
+        rank: Rank r of the updates, at least 0.
+        scale: Scale s of the updates; `None` means r.
 
     Raises:
-        ConfigError: The rank is negative; the encoder has no such weight.
+        ConfigError: The rank is negative, or the encoder has no weight to adapt.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -71,10 +71,10 @@ class LoRA(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], rank: int = 4, scale: float | None = None) -> None:
         super().__init__(tasks, encoder)
         if rank < 0:
-            raise ConfigError("a rank from 0 up is needed", where="lora, rank", found=rank)
+            raise ConfigError("`rank` must be at least 0", where="architecture 'lora'", found=rank)
         weights = {name: p.shape for name, p in encoder.named_parameters() if p.dim() >= 2}
         if not weights:
-            raise ConfigError("the encoder has no weight to adapt", where="lora", found=type(encoder).__name__)
+            raise ConfigError("the encoder has no weight to adapt", where="architecture 'lora'", found=type(encoder).__name__)
         self.encoder = encoder
         self.names = tuple(weights)
         size = float(rank if scale is None else scale)
@@ -83,18 +83,18 @@ class LoRA(Architecture):
         )
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         del task
         return self.encoder.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder as under hard sharing, and a stream per task."""
+        """Yield the encoder with the stream of hard sharing, and one stream per task."""
         yield ("architecture",), self.encoder
         for task in self.tasks:
             yield ("architecture", "own", task), self.updates[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """One way through the trunk per task, with its own weights."""
+        """Run the trunk once per task, with the task's own weights."""
         plain = dict(self.encoder.named_parameters())
         found = {}
         for task in tasks:
@@ -104,7 +104,7 @@ class LoRA(Architecture):
         return found
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """How long each task's update is, relative to the weights that it changes."""
+        """Return the norm of each task's update, relative to that of the weights that it changes."""
         plain = dict(self.encoder.named_parameters())
         whole = sum(float(plain[name].detach().double().square().sum()) for name in self.names) ** 0.5
         found = {}

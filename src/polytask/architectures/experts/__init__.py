@@ -1,1 +1,1 @@
-"""Experts that tasks share through gates."""
+"""Architectures with experts that tasks share through gates."""

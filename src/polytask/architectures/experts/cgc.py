@@ -1,4 +1,4 @@
-"""Experts that tasks share beside experts of their own, in one level."""
+"""Shared and private experts, combined by gates in one level."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class CGC(PLE):
     Deviations: experts are copies of any encoder, where the paper has fully connected layers.
 
     Args:
-        encoder: What experts are copies of.
-        tasks: The names of the tasks.
-        shared: Shared experts.
-        private: Experts per task.
+        encoder: Encoder of which the experts are copies.
+        tasks: Names of the tasks.
+        shared: Number of shared experts.
+        private: Number of private experts per task.
 
     Raises:
-        ConfigError: No experts.
+        ConfigError: There are no experts.
 
     Example:
         >>> from polytask.encoders import MLP

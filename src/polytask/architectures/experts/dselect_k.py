@@ -1,4 +1,4 @@
-"""Experts of which every task chooses a few, by a gate that can be differentiated."""
+"""Experts of which each task selects a few, by a differentiable gate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from polytask.errors import ConfigError
 
 
 def smooth_step(values: Tensor, width: float) -> Tensor:
-    """S(v): 0 below −γ/2, 1 above γ/2, and −2 v³ / γ³ + 3 v / 2γ + ½ between (eq. 2).
+    """Compute S(v): 0 below −γ/2, 1 above γ/2, and −2 v³ / γ³ + 3 v / 2γ + ½ between (eq. 2), with γ the width.
 
     Example:
         >>> smooth_step(torch.tensor([-1.0, 0.0, 0.25, 1.0]), width=1.0)
@@ -29,7 +29,10 @@ def smooth_step(values: Tensor, width: float) -> Tensor:
 
 
 class StaticGate(nn.Module):
-    """q(α, Z) = Σ_i softmax(α)_i r(z_i), where r(z) is a product of smooth steps: one of the experts once all steps are 0 or 1."""
+    """Gate q(α, Z) = Σ_i softmax(α)_i r(z_i), which does not depend on the inputs.
+
+    r(z) is a product of smooth steps; it selects a single expert once all steps are 0 or 1.
+    """
 
     has_own_initialization = True
 
@@ -43,23 +46,26 @@ class StaticGate(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """z uniform within a hundredth of the steps' width, as in the authors' code; α = 0."""
+        """Draw z uniformly within ± a hundredth of the steps' width, as in the authors' code, and set α to 0."""
         nn.init.uniform_(self.z, -self.step_width / 100, self.step_width / 100)
         nn.init.zeros_(self.alpha)
 
     def selectors(self) -> Tensor:
-        """(k, 2^bits) r(z_i)."""
+        """Compute r(z_i) for every code, (k, 2^bits)."""
         codes = cast("Tensor", self.codes)
         steps = smooth_step(self.z, self.step_width)[:, None, :]
         return (steps * codes + (1 - steps) * (1 - codes)).prod(2)
 
     def forward(self) -> Tensor:
-        """(experts,) weights from 0 up; they sum to 1 where the experts are a power of 2."""
+        """Compute the nonnegative weights (experts,), which sum to 1 if the number of experts is a power of 2."""
         selected = torch.softmax(self.alpha, dim=0) @ self.selectors()
         return selected[: self.experts]
 
     def entropy(self) -> Tensor:
-        """Σ_i the entropy of r(z_i) and, beside it, 1 / Σ of what lies on experts that exist (paper, section 4.2)."""
+        """Compute the sum over i of the entropy of r(z_i) (paper, section 4.2).
+
+        If codes without an expert exist, 1 / (sum of r(z_i) over codes with an expert) is added for each i.
+        """
         selected = self.selectors()
         entropy = -(selected * (selected + 1e-6).log()).sum()
         if self.experts == selected.shape[1]:
@@ -73,20 +79,20 @@ class DSelectK(Architecture):
 
         z_t = Σ_e g_te f_e(x),    g_t = Σ_{i ≤ k} softmax(α_t)_i r(z_ti)
 
-    where r(z) selects an expert by the bits S(z) of its number. An entropy penalty on every gate, beside the balancer, drives all r to a
-    single expert each: at most k experts per task in the end.
+    where r(z) selects an expert by the bits S(z) of its number. An entropy penalty on each gate, added outside the balancer, drives each r
+    to a single expert: in the end, a task uses at most k experts.
 
-    Defaults: 4 experts, k = 2, γ = 1 (paper, section 5), entropy 0.01: ours; the paper tunes it.
+    Defaults: 4 experts, k = 2, γ = 1 (paper, section 5), entropy 0.01 (our choice; the paper tunes it).
 
-    Deviations: none for static gates. Gates that depend on the input are not offered.
+    Deviations: none for static gates. Gates that depend on the input are not implemented.
 
     Args:
-        encoder: The first expert; the others get copies, which start differently.
-        tasks: The names of the tasks.
-        experts: How many.
-        top_k: k.
-        width: γ.
-        entropy: Strength of the penalty, from 0 up.
+        encoder: First expert; the other experts are copies of its body with other initial values.
+        tasks: Names of the tasks.
+        experts: Number of experts.
+        top_k: Largest number k of experts per task, from 1 to `experts`.
+        width: Width γ of the smooth steps, above 0.
+        entropy: Strength of the entropy penalty, at least 0.
 
     Raises:
         ConfigError: A number is out of its range.
@@ -102,39 +108,39 @@ class DSelectK(Architecture):
     ) -> None:
         super().__init__(tasks, encoder)
         if not 1 <= top_k <= experts:
-            raise ConfigError("a task chooses from one to all experts", where="dselect-k, chosen", found=f"{top_k} of {experts}")
+            raise ConfigError("`top_k` must be between 1 and `experts`", where="architecture 'dselect-k'", found=f"{top_k} of {experts}")
         if not width > 0:
-            raise ConfigError("a width above 0 is needed", where="dselect-k, width", found=width)
+            raise ConfigError("`width` must be above 0", where="architecture 'dselect-k'", found=width)
         if not 0 <= entropy < float("inf"):
-            raise ConfigError("a strength from 0 up is needed", where="dselect-k, entropy", found=entropy)
+            raise ConfigError("`entropy` must be finite and at least 0", where="architecture 'dselect-k'", found=entropy)
         self.features, self.entropy = encoder.features, entropy
         self.experts = Experts(encoder, experts)
         self.gates = nn.ModuleDict({module_key(task): StaticGate(experts, top_k, width) for task in self.tasks})
 
     def width(self, task: str) -> int:
-        """The experts' features."""
+        """Return the width of the experts' features."""
         del task
         return self.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """A stream per expert and gate."""
+        """Yield one stream per expert and gate."""
         yield from self.experts.initialization_streams()
         for task in self.tasks:
             yield ("architecture", "gate", task), self.gates[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """The experts once, mixed for every task."""
+        """Run the experts once, and mix their features for each task."""
         _, features = self.experts(inputs)
         return {task: mix_experts(self._gate(task)().to(features.dtype).expand(len(inputs), -1), features) for task in tasks}
 
     def penalty(self) -> Tensor | None:
-        """The entropies of all gates."""
+        """Return the sum of the gates' entropies times its strength, or `None` if the strength is 0."""
         if not self.entropy:
             return None
         return self.entropy * torch.stack([self._gate(task).entropy() for task in self.tasks]).sum()
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """Per expert how much each task listens to it."""
+        """Return the weight that each task gives to each expert."""
         with torch.no_grad():
             gates = {task: self._gate(task)().tolist() for task in self.tasks}
         return {f"gate, expert {e + 1}": {task: gate[e] for task, gate in gates.items()} for e in range(len(self.experts))}

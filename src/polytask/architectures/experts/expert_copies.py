@@ -1,4 +1,4 @@
-"""Experts: bodies of one form behind a stem that all of them share."""
+"""Experts: bodies of the same form behind a shared stem."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from polytask.encoders import Encoder
 
 
 class Experts(nn.Module):
-    """The encoder as the first expert, and copies of its body, which start differently.
+    """Encoder that serves as the first expert, and copies of its body with other initial values.
 
     Attributes:
-        seen: The width of what gates look at.
+        seen: Width of the inputs of gates.
     """
 
     def __init__(self, encoder: Encoder, count: int) -> None:
@@ -30,19 +30,19 @@ class Experts(nn.Module):
         return 1 + len(self.others)
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """A stream per expert; the first starts as the encoder of hard sharing does."""
+        """Yield one stream per expert; the first is that of the encoder under hard sharing."""
         yield ("architecture",), self.encoder
         for number, expert in enumerate(self.others, start=1):
             yield ("architecture", "expert", number), expert
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """What gates look at (N, seen), and the experts' features (experts, N, ...)."""
+        """Return the inputs of gates (N, seen), and the experts' features (experts, N, ...)."""
         stemmed = self.encoder.stem(inputs)
         bodies = [self.encoder.body, *self.others]
         return self.encoder.summary(stemmed), torch.stack([apply_stages(body, stemmed) for body in bodies])
 
 
 def gate_input_width(encoder: Encoder) -> int:
-    """The width of what gates look at."""
+    """Return the width of the inputs of gates."""
     with torch.no_grad():
         return encoder.summary(encoder.stem(encoder.example(2))).shape[1]

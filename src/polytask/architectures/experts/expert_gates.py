@@ -1,4 +1,4 @@
-"""Gates: which experts a task listens to."""
+"""Gates: weights with which a task combines experts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class SoftmaxGate(nn.Module):
-    """g(x) = softmax(W x) over the experts, from what it sees of every row.
+    """Gate g(x) = softmax(W x) over the experts, for each row.
 
     Attributes:
-        last: (experts,) the mean over the rows of the last forward.
+        last: Mean weights (experts,) over the rows of the last forward pass.
     """
 
     def __init__(self, inputs: int, experts: int) -> None:
@@ -19,12 +19,12 @@ class SoftmaxGate(nn.Module):
         self.last = torch.full((experts,), 1.0 / experts)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(N, experts)."""
+        """Compute the weights (N, experts) of each row."""
         weights = torch.softmax(self.linear(inputs), dim=1)
         self.last = weights.detach().mean(0)
         return weights
 
 
 def mix_experts(weights: Tensor, features: Tensor) -> Tensor:
-    """Σ_e g_e f_e: weights (N, experts) and features (experts, N, ...) to (N, ...)."""
+    """Compute Σ_e g_e f_e (N, ...) from weights (N, experts) and features (experts, N, ...)."""
     return torch.einsum("ne,en...->n...", weights, features)

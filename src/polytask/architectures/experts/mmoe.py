@@ -1,4 +1,4 @@
-"""Experts that all tasks share, and a gate per task."""
+"""Experts that all tasks share, with one gate per task."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from polytask.errors import ConfigError
 class MMoE(Architecture):
     """Multi-gate mixture of experts (Ma et al., KDD 2018, eq. 5 to 7).
 
-    With experts f_e (encoders of one form) and a gate per task,
+    With experts f_e (encoders of the same form) and one gate per task,
 
         z_t = Σ_e g_te(x) f_e(x),    g_t(x) = softmax(W_t x)
 
-    on the flattened inputs x, or on what the encoder's stem makes of them, which all experts share. With one expert it is hard sharing.
+    where x are the flattened inputs or, if the encoder has a stem, a summary of its output; experts share the stem. With one expert it is
+    hard sharing.
 
     Defaults: 4 experts; the paper has 8 for Census-Income.
 
     Deviations: none.
 
     Args:
-        encoder: The first expert; the others get copies, which start differently.
-        tasks: The names of the tasks.
-        experts: How many.
+        encoder: First expert; the other experts are copies of its body with other initial values.
+        tasks: Names of the tasks.
+        experts: Number of experts, at least 1.
 
     Raises:
         ConfigError: There is no expert.
@@ -46,28 +47,28 @@ class MMoE(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], experts: int = 4) -> None:
         super().__init__(tasks, encoder)
         if experts < 1:
-            raise ConfigError("at least one expert is needed", where="mmoe, experts", found=experts)
+            raise ConfigError("`experts` must be at least 1", where="architecture 'mmoe'", found=experts)
         self.features = encoder.features
         self.experts = Experts(encoder, experts)
         self.gates = nn.ModuleDict({module_key(task): SoftmaxGate(self.experts.seen, experts) for task in self.tasks})
 
     def width(self, task: str) -> int:
-        """The experts' features."""
+        """Return the width of the experts' features."""
         del task
         return self.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """A stream per expert and per gate; the first expert starts as the encoder of hard sharing does."""
+        """Yield one stream per expert and gate; the first expert has that of the encoder under hard sharing."""
         yield from self.experts.initialization_streams()
         for task in self.tasks:
             yield ("architecture", "gate", task), self.gates[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """The experts once, mixed for every task."""
+        """Run the experts once, and mix their features for each task."""
         seen, features = self.experts(inputs)
         return {task: mix_experts(self.gates[module_key(task)](seen).to(features.dtype), features) for task in tasks}
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """Per expert how much each task listens to it, averaged over the rows of its last batch."""
+        """Return the weight that each task gives to each expert, averaged over the rows of its last batch."""
         gates = {task: cast("SoftmaxGate", self.gates[module_key(task)]).last.tolist() for task in self.tasks}
         return {f"gate, expert {e + 1}": {task: gate[e] for task, gate in gates.items()} for e in range(len(self.experts))}

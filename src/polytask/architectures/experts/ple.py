@@ -1,4 +1,4 @@
-"""Experts that tasks share beside experts of their own, level by level."""
+"""Shared and private experts, combined by gates level by level."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _SHARED = "shared"
 
 
 class ExtractionNetwork(nn.Module):
-    """One extraction network: shared and private experts, and a gate per task (and, but for the last level, one that sees all experts)."""
+    """One level of experts: shared and private ones, with one gate per task.
+
+    Unless it is the last level, another gate mixes all experts for the shared experts of the next level.
+    """
 
     def __init__(self, expert: nn.Sequential, inputs: int, tasks: Sequence[str], shared: int, private: int, *, last: bool) -> None:
         super().__init__()
@@ -35,7 +38,7 @@ class ExtractionNetwork(nn.Module):
             self.gates[_SHARED] = SoftmaxGate(inputs, shared + private * len(self.names))
 
     def forward(self, values: dict[str, Tensor], seen: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Per task, and for `shared`, what goes on to the next level; gates look at what is `seen`."""
+        """Compute the features of each task, and of `shared`, for the next level; `seen` are the inputs of the gates."""
         common = [expert(values[_SHARED]) for expert in self.shared]
         own = {t: [expert(values[t]) for expert in self._private(t)] for t in self.names}
         found = {t: self._mixed(module_key(t), seen[t], [*common, *own[t]]) for t in self.names}
@@ -55,26 +58,27 @@ class ExtractionNetwork(nn.Module):
 class PLE(Architecture):
     """Progressive layered extraction (Tang et al., RecSys 2020, section 4); with one level, customized gate control (CGC).
 
-    In every level, task t mixes the shared experts and its own, by a gate on what it sees itself:
+    At each level, task t mixes the shared experts and its private ones, by a gate on its own features x_t of the previous level:
 
         z_t = Σ_e g_te(x_t) f_e(·),    e over shared experts (of x_shared) and those of task t (of x_t)
 
-    and, but for the last level, x_shared becomes a mixture of all experts. The encoder's stages are divided among the levels, as
-    evenly as can be: the experts of a level are copies of its stages. Without private experts, one level is MMoE.
+    and, except at the last level, x_shared becomes a mixture of all experts. The encoder's stages are divided among the levels as
+    evenly as possible: the experts of a level are copies of its stages. Without private experts, one level is MMoE.
 
     Defaults: one level (CGC), 2 shared and 1 private expert.
 
     Deviations: experts are stages of any encoder, where the paper has fully connected layers.
 
     Args:
-        encoder: What experts are copies of.
-        tasks: The names of the tasks.
-        levels: How many; at most as many as the encoder has stages with parameters.
-        shared: Shared experts per level.
-        private: Experts per task and level.
+        encoder: Encoder of whose stages the experts are copies.
+        tasks: Names of the tasks.
+        levels: Number of levels, at most the number of the encoder's stages with parameters.
+        shared: Number of shared experts per level.
+        private: Number of private experts per task and level.
 
     Raises:
-        ConfigError: A level without experts; more levels than stages.
+        ConfigError: A level has no experts, several levels have no shared experts, there are more levels than stages, or a task is
+            called "shared".
 
     Example:
         >>> from polytask.encoders import MLP
@@ -85,11 +89,13 @@ class PLE(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], levels: int = 1, shared: int = 2, private: int = 1) -> None:
         super().__init__(tasks, encoder)
         if shared < 0 or private < 0 or shared + private < 1:
-            raise ConfigError("every task needs an expert to listen to", where="ple", found=f"shared={shared}, private={private}")
+            raise ConfigError(
+                "every task needs at least one expert", where="architecture 'ple'", found=f"shared={shared}, private={private}"
+            )
         if _SHARED in self.tasks:
-            raise ConfigError("this name is taken by what tasks share", where=f"task {_SHARED!r}", remedy="Call the task otherwise")
+            raise ConfigError("this name is reserved for the shared experts", where=f"task {_SHARED!r}", remedy="Rename the task")
         if levels > 1 and not shared:
-            raise ConfigError("several levels need shared experts", where="ple, shared", found=shared)
+            raise ConfigError("several levels need shared experts", where="architecture 'ple', shared", found=shared)
         parts = _split_into_levels(encoder, levels)
         shapes = stage_shapes(encoder, encoder.body)
         self.features, self.stem, self._summary = encoder.features, encoder.stem, encoder.summary
@@ -101,12 +107,12 @@ class PLE(Architecture):
             start += len(part)
 
     def width(self, task: str) -> int:
-        """The experts' features."""
+        """Return the width of the experts' features."""
         del task
         return self.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """A stream per expert and gate; with one level, the first expert starts as the encoder of hard sharing does."""
+        """Yield one stream per expert and gate; with one level, the first expert has that of the encoder under hard sharing."""
         levels = cast("Sequence[ExtractionNetwork]", self.levels)
         first = levels[0].shared[0] if len(levels) == 1 and len(levels[0].shared) else None
         yield (("architecture",), self.stem) if first is None else (("architecture",), nn.ModuleList([self.stem, first]))
@@ -121,7 +127,7 @@ class PLE(Architecture):
                 yield ("architecture", "gate", name) if len(levels) == 1 else ("architecture", "gate", number, name), gate
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Level by level for all tasks."""
+        """Run the levels one after the other for all tasks."""
         stemmed = self.stem(inputs)
         values, seen = (dict.fromkeys((*self.tasks, _SHARED), found) for found in (stemmed, self._summary(stemmed)))
         for level in self.levels:
@@ -130,7 +136,7 @@ class PLE(Architecture):
         return {task: values[task] for task in tasks}
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """Per level how much each task listens to shared experts, in the rows of its last batch."""
+        """Return the weight that each task gives to the shared experts of each level, averaged over the rows of its last batch."""
         found = {}
         for number, level in enumerate(cast("Sequence[ExtractionNetwork]", self.levels), start=1):
             gates = {task: cast("SoftmaxGate", level.gates[module_key(task)]).last for task in self.tasks}
@@ -139,7 +145,7 @@ class PLE(Architecture):
 
 
 def _split_into_levels(encoder: Encoder, levels: int) -> list[list[nn.Module]]:
-    """The encoder's stages in consecutive groups; stages without parameters stay with those before them."""
+    """Divide the encoder's stages into consecutive levels; stages without parameters stay with those before them."""
     groups: list[list[nn.Module]] = []
     for stage in encoder.body:
         if any(True for _ in stage.parameters()) or not groups:
@@ -148,6 +154,6 @@ def _split_into_levels(encoder: Encoder, levels: int) -> list[list[nn.Module]]:
             groups[-1].append(stage)
     if not 1 <= levels <= len(groups):
         remedy = f"Choose from 1 to {len(groups)} levels, or an encoder with more stages"
-        raise ConfigError("a level needs a stage of the encoder", where="ple, levels", found=levels, remedy=remedy)
+        raise ConfigError("each level needs a stage of the encoder", where="architecture 'ple', levels", found=levels, remedy=remedy)
     bounds = [len(groups) * number // levels for number in range(levels + 1)]
     return [[stage for group in groups[a:b] for stage in group] for a, b in pairwise(bounds)]

@@ -1,1 +1,1 @@
-"""One trunk for all tasks, in whole or in part."""
+"""Architectures with one trunk that tasks share, in whole or in part."""

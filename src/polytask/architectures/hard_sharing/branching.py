@@ -1,4 +1,4 @@
-"""A tree of stages whose branches are learned."""
+"""Tree of encoder stages with learned branches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytask.errors import ConfigError
 
 
 class ParentChoice(nn.Module):
-    """Which parent each child has: one-hot in evaluation, Gumbel-softmax of its logits while training."""
+    """Choice of a parent for each child: Gumbel-softmax of learned logits in training, one-hot in evaluation."""
 
     has_own_initialization = True
 
@@ -25,12 +25,13 @@ class ParentChoice(nn.Module):
         self.logits = nn.Parameter(torch.zeros(children, parents))
 
     def reset_parameters(self) -> None:
-        """All parents alike."""
+        """Make all parents equally likely."""
         nn.init.zeros_(self.logits)
 
     def forward(self, temperature: float) -> Tensor:
-        """(children, parents)."""
+        """Compute the weights (children, parents) of the parents of each child."""
         if not self.training:
+            # Adding 0 · logits keeps the parameter in the graph, so that `tasks_reaching` finds it.
             return nn.functional.one_hot(self.logits.argmax(1), self.logits.shape[1]).to(self.logits) + 0.0 * self.logits
         noise = -torch.empty_like(self.logits).exponential_().log()
         return torch.softmax((torch.log_softmax(self.logits, dim=1) + noise) / temperature, dim=1)
@@ -40,25 +41,26 @@ class ParentChoice(nn.Module):
 class LearnedBranching(Architecture):
     """Learning to branch (Guo, Lee & Ulbricht, ICML 2020, eq. 2 to 4).
 
-    Every stage of the encoder exists several times: its nodes. A node i of stage l takes the outputs y of stage l − 1 in a mixture
+    Each stage of the encoder exists several times, as nodes. Node i of stage l takes a mixture of the outputs y of stage l − 1,
 
         x_i = Σ_j d_ij y_j,    d_i = softmax((log softmax(θ_i) + g) / τ),    g ~ Gumbel(0, 1)
 
-    which in evaluation is its most likely parent; tasks choose among the nodes of the last stage in the same way. τ falls from step to
-    step, so that a tree emerges. With one node per stage it is hard sharing.
+    which in evaluation is the output of its most likely parent. Tasks choose among the nodes of the last stage in the same way. τ
+    decreases from step to step, so that a tree emerges. With one node per stage it is hard sharing.
 
-    Defaults: 2 nodes per stage; τ from 10 (paper, section 4.1) down by 1 % per forward to 0.5: ours.
+    Defaults: 2 nodes per stage; τ starts at 10 (paper, section 4.1) and decreases by 1 % per forward pass to 0.5 (our choice).
 
-    Deviations: θ is trained with everything else from the first step; the paper warms the network up first, and trains the final tree anew.
+    Deviations: θ is trained with all other parameters from the first step; the paper warms the network up first, and trains the final
+    tree from scratch.
 
     Args:
-        encoder: Its stages are the first nodes; the others are copies, which start differently.
-        tasks: The names of the tasks.
-        nodes: Per stage with parameters.
-        decay: Share of τ that is left after a forward.
+        encoder: Encoder whose stages are the first nodes; the other nodes are copies with other initial values.
+        tasks: Names of the tasks.
+        nodes: Number of nodes per stage, at least 1.
+        decay: Factor by which τ is multiplied after each forward pass in training, above 0 and at most 1.
 
     Raises:
-        ConfigError: The encoder has a single stage; there is no node; the decay is not a number above 0 and up to 1.
+        ConfigError: The encoder has a single stage, there is no node, or the decay is not above 0 and at most 1.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -69,9 +71,9 @@ class LearnedBranching(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], nodes: int = 2, decay: float = 0.99) -> None:
         super().__init__(tasks, encoder)
         if nodes < 1:
-            raise ConfigError("at least one node per stage is needed", where="branching, nodes", found=nodes)
+            raise ConfigError("`nodes` must be at least 1", where="architecture 'branching'", found=nodes)
         if not 0 < decay <= 1:
-            raise ConfigError("a number above 0 and up to 1 is needed", where="branching, decay", found=decay)
+            raise ConfigError("`decay` must be above 0 and at most 1", where="architecture 'branching'", found=decay)
         stages = require_stages("branching", encoder)
         self.decay, self.features = decay, encoder.features
         self.first = encoder
@@ -83,12 +85,12 @@ class LearnedBranching(Architecture):
         self.register_buffer("temperature", torch.tensor(10.0))
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         del task
         return self.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder as under hard sharing, and a stream per further node; choices start at their own values."""
+        """Yield the encoder with the stream of hard sharing, one stream per further set of nodes, and the choices."""
         yield ("architecture",), self.first
         for number, copies in enumerate(self.more):
             yield ("architecture", "node", number + 1), copies
@@ -96,7 +98,7 @@ class LearnedBranching(Architecture):
         yield ("architecture", "leaves"), self.leaves
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """All nodes stage by stage, then every task's leaf."""
+        """Run all nodes stage by stage, then mix the last nodes for each task."""
         hot = float(self.temperature)
         outputs = inputs.unsqueeze(0)
         for number, (stage, choice) in enumerate(zip(self.first.stages, self.choices, strict=True)):
@@ -113,6 +115,6 @@ class LearnedBranching(Architecture):
         return {task: chosen[self.tasks.index(task)] for task in tasks}
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """How likely each task's leaf is, per node of the last stage."""
+        """Return the probability that each task chooses each node of the last stage."""
         shares = torch.softmax(self.leaves.logits.detach(), dim=1)
         return {f"leaf, node {n + 1}": dict(zip(self.tasks, shares[:, n].tolist(), strict=True)) for n in range(shares.shape[1])}

@@ -1,4 +1,4 @@
-"""Hard sharing."""
+"""Hard parameter sharing."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from polytask.errors import ConfigError
 
 @final
 class HardSharing(Architecture):
-    """One encoder for all tasks, down to a split; everything before it is shared (Caruana, Machine Learning 28:41, 1997).
+    """One encoder for all tasks, up to a split; everything before the split is shared (Caruana, Machine Learning 28:41, 1997).
 
-    z = f(x; θ), and task t's outputs are h_t(z; φ_t): the encoder's θ is reached by every task, φ_t by one. With a split, the first
-    stages of the encoder are shared, and every task has the later ones for itself; with a split of 0, nothing is.
+    Features are z = f(x; θ), and the outputs of task t are h_t(z; φ_t): every task reaches the encoder's θ, only task t reaches φ_t. With
+    a split, the first stages of the encoder are shared, and each task has its own copy of the later ones; with a split of 0, nothing is
+    shared.
 
     Args:
-        encoder: f.
-        tasks: The names of the tasks.
-        split: How many of the encoder's stages are shared; all by default.
+        encoder: Shared encoder f.
+        tasks: Names of the tasks.
+        split: Number of the encoder's stages that are shared; `None` shares all.
 
     Raises:
-        ConfigError: The encoder has fewer stages.
+        ConfigError: The split is negative, or the encoder has fewer stages.
 
     Example:
         >>> import torch
@@ -42,31 +43,37 @@ class HardSharing(Architecture):
         super().__init__(tasks, encoder)
         count = len(encoder.stages)
         if split is not None and not 0 <= split <= count:
-            raise ConfigError("there is no such split", where="hard, split", found=split, remedy=f"Choose from 0 to {count} stages")
+            raise ConfigError(
+                "`split` must be between 0 and the number of stages",
+                where="architecture 'hard'",
+                found=split,
+                remedy=f"Choose from 0 to {count}",
+            )
         self.encoder, self.split = encoder, count if split is None else split
         own = encoder.stages[self.split :]
-        # The first task goes on in the encoder itself, the others in copies of its later stages.
+        # The first task uses the later stages of the encoder itself, the other tasks use copies of them.
         self.branches = nn.ModuleList(nn.ModuleList(deepcopy(stage) for stage in own) for _ in self.tasks[1:] if own)
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         del task
         return self.encoder.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder, and a stream per branch."""
+        """Yield the encoder, and one stream per branch."""
         yield ("architecture",), self.encoder
         for task, branch in zip(self.tasks[1:], self.branches, strict=False):
             yield ("architecture", "branch", task), branch
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """The same features for every task, or those of its branch."""
+        """Compute the shared features, or those of each task's branch."""
         if not self.branches:
             return dict.fromkeys(tasks, self.encoder(inputs))
         shared = apply_stages(self.encoder.stages[: self.split], inputs)
         return {task: apply_stages(self._own(task), shared) for task in tasks}
 
     def _own(self, task: str) -> Sequence[nn.Module]:
+        """Return the stages behind the split of a task."""
         number = self.tasks.index(task)
         branch: Sequence[nn.Module] = self.encoder.stages[self.split :] if number == 0 else tuple(self.branches[number - 1])  # type: ignore[arg-type]
         return branch

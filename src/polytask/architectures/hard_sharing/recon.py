@@ -1,4 +1,4 @@
-"""Layers that become task-specific where gradients conflict."""
+"""Trunk whose layers become task-specific where gradients conflict."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from polytask.errors import ConfigError
 
 @final
 class Recon(Architecture):
-    """Reducing conflicts from the root (Shi et al., ICLR 2023, algorithm 1).
+    """Recon, which reduces conflicting gradients from the root (Shi et al., ICLR 2023, algorithm 1).
 
-    Training has two phases. In the first, a copy of the network is trained with all layers shared, and for every layer k of the encoder
+    Training has two phases. In the first, a copy of the network is trained with all layers shared, and for each layer k of the encoder
 
         s_k = share of steps and pairs of tasks with cos(g_i^k, g_j^k) < S
 
-    is counted, where g_i^k is the gradient of task i's loss in that layer. The layers with the largest s_k, a share of all that are
-    shared, become task-specific; then the network is trained from its start, from which the first phase has taken nothing. The choice
-    looks at training rows alone, and is kept with the run: one that is resumed, or a trained network that is loaded, has the same layers.
+    is counted, where g_i^k is the gradient of task i's loss in that layer. A fraction of the layers, those with the largest s_k, become
+    task-specific. Then the network is trained from its initial values, which the first phase does not change. The choice uses training
+    rows only and is stored with the run: a resumed run or a loaded network has the same task-specific layers.
 
-    Defaults: S = −0.02, a quarter of the layers, one epoch for the first phase: ours; the paper tunes them per data set.
+    Defaults: S = −0.02, a quarter of the layers, one epoch for the first phase (our choice; the paper tunes them per data set).
 
-    Deviations: the first phase's length is counted in epochs; a layer that was never in conflict is not split, whatever its rank.
+    Deviations: the length of the first phase is counted in epochs; a layer that was never in conflict is not split, whatever its rank.
 
     Args:
-        encoder: The trunk.
-        tasks: The names of the tasks.
-        conflict_threshold: S, from −1 to 0.
-        split_fraction: Of the layers that may become task-specific, above 0 and up to 1; one layer at least.
-        epochs: Of the first phase.
-        chosen_layers: The layers, once they are chosen: then there is no first phase.
+        encoder: Encoder that serves as the trunk.
+        tasks: Names of the tasks.
+        conflict_threshold: Threshold S of the cosine, from −1 to 0.
+        split_fraction: Fraction of the layers that may become task-specific, above 0 and at most 1; at least one layer may.
+        epochs: Epochs of the first phase, at least 1.
+        chosen_layers: Names of the task-specific layers, which skips the first phase; `None` chooses them in the first phase.
 
     Raises:
-        ConfigError: A number out of its range; the encoder has a single layer, or none of that name.
+        ConfigError: A number is out of its range, the encoder has a single layer, or a chosen layer does not exist.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -59,56 +59,57 @@ class Recon(Architecture):
     ) -> None:
         super().__init__(tasks, encoder)
         if not -1 <= conflict_threshold <= 0:
-            raise ConfigError("a cosine from -1 to 0 is needed", where="recon, severity", found=conflict_threshold)
+            raise ConfigError("`conflict_threshold` must be a cosine from -1 to 0", where="architecture 'recon'", found=conflict_threshold)
         if not 0 < split_fraction <= 1:
-            raise ConfigError("a share above 0 and up to 1 is needed", where="recon, share", found=split_fraction)
+            raise ConfigError("`split_fraction` must be above 0 and at most 1", where="architecture 'recon'", found=split_fraction)
         if epochs < 1:
-            raise ConfigError("at least one epoch is needed", where="recon, epochs", found=epochs)
+            raise ConfigError("`epochs` must be at least 1", where="architecture 'recon'", found=epochs)
         if len(parametrized_layers(encoder)) < 2:
             found = f"{type(encoder).__name__} with one layer"
-            raise ConfigError("this way of sharing chooses among layers", where="architecture 'recon'", found=found)
+            raise ConfigError("this architecture chooses among layers and needs at least two", where="architecture 'recon'", found=found)
         self.conflict_threshold, self.share, self.epochs = conflict_threshold, split_fraction, epochs
         self.scores: Mapping[str, float] = {}
         self.own = None if chosen_layers is None else tuple(chosen_layers)
         self.layers = TaskLayers(encoder, tasks, chosen_layers or ())
 
     def wants_gradient_conflicts(self) -> ConflictCount | None:
-        """Conflicts in all layers of the trunk, as long as it is still to be chosen which of them are split."""
+        """Return the request to count conflicts in all layers of the trunk, or `None` if there is nothing left to choose."""
         if self.own is not None or len(self.tasks) < 2:
             return None
         layers = {path: list(layer.parameters(recurse=False)) for path, layer in parametrized_layers(self.layers.encoder).items()}
         return ConflictCount(layers, self.conflict_threshold, self.epochs, self._adopt)
 
     def chosen(self, scores: Mapping[str, float]) -> tuple[str, ...]:
-        """The layers with the largest scores, of those that have any; in the order of the network where scores are equal."""
+        """Return the layers with the largest scores above 0; equal scores keep the order of the network."""
         most = max(1, round(self.share * len(scores)))
         ranked = sorted(scores, key=lambda layer: -scores[layer])
         return tuple(layer for layer in ranked[:most] if scores[layer] > 0)
 
     def split(self, scores: Mapping[str, float]) -> None:
-        """Give every task copies of the layers in conflict, as they are now."""
+        """Choose layers by their scores, and give each task its own copies of them with their present values."""
         self.scores, self.own = dict(scores), self.chosen(scores)
         self.layers = TaskLayers(self.layers.encoder, self.tasks, self.own)
-        self.__dict__.pop("_reach", None)  # other tasks reach the parameters now
+        self.__dict__.pop("_reach", None)  # cached before the split: now other tasks reach the parameters
 
     def _adopt(self, scores: Mapping[str, float]) -> str:
+        """Split the layers in conflict, and return the specification of the resulting architecture."""
         self.split(scores)
         return f"recon(chosen_layers=[{', '.join(self.own or ())}])"
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         return self.layers.width(task)
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder as under hard sharing."""
+        """Yield the encoder with the stream of hard sharing."""
         yield from self.layers.initialization_streams()
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Features of the trunk, or of each task's way through it."""
+        """Compute the trunk's features, with each task's own layers where it has them."""
         found: dict[str, Tensor] = self.layers(inputs, tasks)
         return found
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """How often gradients were in conflict in each layer, and how far own layers have gone."""
+        """Return the share of conflicts in each layer, and how far each task's own layers are from the mean over tasks."""
         conflicts = {f"conflicts, {layer}": dict.fromkeys(self.tasks, score) for layer, score in self.scores.items()}
         return {**conflicts, **self.layers.describe_sharing()}

@@ -1,4 +1,4 @@
-"""Hard sharing with a rotation of the features per task."""
+"""Hard sharing with one rotation of the features per task."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _MAX_ROTATED_FEATURES = 64
 
 @final
 class RotatedSharing(Architecture):
-    """Hard sharing, and every task sees R_t z in place of z (Javaloy & Valera, ICLR 2022).
+    """Hard sharing in which the head of task t takes R_t z instead of z (Javaloy & Valera, ICLR 2022).
 
-    The rotations are turned by the balancer `rotograd`; without it they stay at the identity, and this is hard sharing.
+    The rotations are trained by the balancer `rotograd`; without it they stay at the identity, and this is hard sharing.
 
     Args:
-        encoder: Gives z.
-        tasks: The names of the tasks.
-        size: How many features are turned: the first 64 by default, or all if there are fewer (the paper turns a part of
-            wide representations too: exponentials of matrices grow with the third power).
+        encoder: Encoder that gives z.
+        tasks: Names of the tasks.
+        size: Number of features that are rotated; `None` rotates the first 64, or all if there are fewer. The paper also rotates only a
+            part of wide representations, because the cost of matrix exponentials grows with the third power of the size.
 
     Example:
         >>> import torch
@@ -42,9 +42,9 @@ class RotatedSharing(Architecture):
         self.rotations = FeatureRotations(tasks, min(size or _MAX_ROTATED_FEATURES, encoder.features))
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         return self.hard.width(task)
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """R_t z for every task."""
+        """Compute R_t z for each task."""
         return {task: self.rotations(task, features) for task, features in self.hard(inputs, tasks).items()}

@@ -1,4 +1,4 @@
-"""One trunk, of which every task has some layers for itself."""
+"""One trunk in which some layers exist once per task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from polytask.registry.suggestion import nearest
 
 
 def parametrized_layers(encoder: Encoder) -> dict[str, nn.Module]:
-    """The modules of an encoder that have parameters of their own, by path.
+    """Return the modules of an encoder that hold parameters directly, by path.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -30,7 +30,13 @@ def parametrized_layers(encoder: Encoder) -> dict[str, nn.Module]:
 
 
 class _Place(NamedTuple):
-    """Where a parameter or buffer of a layer stands within a stage."""
+    """Location of a parameter or buffer of a task-specific layer within a stage.
+
+    Attributes:
+        within: Path of the parameter or buffer in the stage.
+        layer: Index of its layer among the task-specific ones.
+        name: Name of the parameter or buffer in its layer.
+    """
 
     within: str
     layer: int
@@ -41,16 +47,16 @@ class _Place(NamedTuple):
 class TaskLayers(Architecture):
     """Layer-wise task-specific parameters: named layers of one trunk exist once per task, all others once.
 
-    With no layer of its own for a task it is hard sharing, with all of them separate networks. All copies of a layer start alike. What
-    comes before the first such layer is walked once for all tasks.
+    Without task-specific layers it is hard sharing; with all layers it is separate networks. All copies of a layer start alike. The
+    stages before the first task-specific layer run once for all tasks.
 
     Args:
-        encoder: The trunk; its own layers are those of the first task.
-        tasks: The names of the tasks.
-        paths: Paths of layers in the encoder, such as `first.0`.
+        encoder: Encoder that serves as the trunk; its own layers are those of the first task.
+        tasks: Names of the tasks.
+        paths: Paths of the task-specific layers in the encoder, such as `first.0`.
 
     Raises:
-        ConfigError: The encoder has no layer of that name.
+        ConfigError: The encoder has no layer with one of these paths.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -64,7 +70,7 @@ class TaskLayers(Architecture):
         layers = parametrized_layers(encoder)
         for path in paths:
             if path not in layers:
-                raise ConfigError("the encoder has no such layer", where=f"layers, own {path!r}", remedy=nearest(path, tuple(layers)))
+                raise ConfigError("the encoder has no such layer", where=f"task-layers, {path!r}", remedy=nearest(path, tuple(layers)))
         self.encoder, self.own = encoder, tuple(path for path in layers if path in paths)
         chosen = [layers[path] for path in self.own]
         self.copies = nn.ModuleDict({module_key(task): nn.ModuleList(map(_copy_without_children, chosen)) for task in self.tasks[1:]})
@@ -72,27 +78,28 @@ class TaskLayers(Architecture):
         self._split = next((number for number, places in enumerate(self._places) if places), len(self._places))
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         del task
         return self.encoder.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder as under hard sharing; copies start as what they are copies of."""
+        """Yield the encoder with the stream of hard sharing, then copy its initial values to the tasks' layers."""
         yield ("architecture",), self.encoder
-        # Here the encoder has its start.
+        # When the generator resumes, the caller has initialized the encoder.
         layers = parametrized_layers(self.encoder)
         for copies in self.copies.values():
             for path, copy in zip(self.own, cast("nn.ModuleList", copies), strict=True):
                 copy.load_state_dict(_copy_without_children(layers[path]).state_dict())
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """What is shared from the beginning once, the rest for every task."""
+        """Run the shared stages at the beginning once, and the remaining stages for each task."""
         common = apply_stages(self.encoder.stages[: self._split], inputs)
         if self._split == len(self._places):
             return dict.fromkeys(tasks, common)
         return {task: self._rest(task, common) for task in tasks}
 
     def _rest(self, task: str, values: Tensor) -> Tensor:
+        """Run the remaining stages with the parameters and buffers of a task's own layers."""
         stages = self.encoder.stages[self._split :]
         if task == self.tasks[0]:
             return apply_stages(stages, values)
@@ -103,7 +110,7 @@ class TaskLayers(Architecture):
         return values
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """How far each task's own layers are from the mean over tasks, relative to their length."""
+        """Return how far each task's own layers are from the mean over tasks, relative to their norm."""
         if not self.own:
             return {}
         layers = parametrized_layers(self.encoder)
@@ -115,7 +122,7 @@ class TaskLayers(Architecture):
 
 
 def _copy_without_children(layer: nn.Module) -> nn.Module:
-    """A copy of a layer without its children: layers within are layers by themselves."""
+    """Return a copy of a layer without its children, which are layers themselves."""
     alone = nn.Module()
     if hasattr(layer, "groups_after"):
         alone.groups_after = layer.groups_after
@@ -127,11 +134,12 @@ def _copy_without_children(layer: nn.Module) -> nn.Module:
 
 
 def _named(layer: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers that a layer holds directly, by name."""
     return {**dict(layer.named_parameters(recurse=False)), **dict(layer.named_buffers(recurse=False))}
 
 
 def _places(stage: nn.Module, chosen: Sequence[nn.Module]) -> Iterator[_Place]:
-    """Every parameter and buffer of the chosen layers that is in a stage."""
+    """Yield the location of each parameter and buffer of the chosen layers in a stage."""
     numbers = {id(layer): number for number, layer in enumerate(chosen)}
     for path, module in stage.named_modules():
         if id(module) in numbers:

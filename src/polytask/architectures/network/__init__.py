@@ -1,1 +1,1 @@
-"""The whole network: stems, encoder, sharing and heads; its plan, cost and diagram."""
+"""Complete networks of stems, encoder, architecture and heads, with their plan, cost and diagram."""

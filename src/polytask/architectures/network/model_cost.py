@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds."""
+"""Cost of a network: parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from polytask.encoders.evaluation_mode import eval_mode
 
 @dataclass(frozen=True)
 class ModelCost:
-    """The cost of one or of several networks.
+    """Cost of one or several networks.
 
     Attributes:
-        networks: How many.
-        parameters: Numbers that are stored.
-        multiply_adds: For one prediction of every task: one input per source, all of the source's tasks at once.
-        shared_parameters: Those of them that several tasks reach; what is left is each task's own.
-        saved_multiply_adds: How many more it would take to predict the tasks one by one: work that is shared.
+        networks: Number of networks.
+        parameters: Number of parameters.
+        multiply_adds: Multiply-adds of one prediction of every task: one input per source, with all of the source's tasks at once.
+        shared_parameters: Number of parameters that several tasks reach; all others are private to a task.
+        saved_multiply_adds: Additional multiply-adds that predicting the tasks one by one would take: the work that is shared.
     """
 
     networks: int
@@ -38,17 +38,17 @@ class ModelCost:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers the module stores as parameters."""
+    """Return the number of parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def measure_cost(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], tasks: Mapping[str, Sequence[str]]) -> ModelCost:
-    """The cost of one network.
+    """Measure the cost of one network.
 
     Args:
-        model: The network.
-        shapes: Per source the shape of one input.
-        tasks: Per source the tasks that are predicted from its inputs.
+        model: Network to measure.
+        shapes: Shape of one input, by source.
+        tasks: Tasks that are predicted from the inputs of each source, by source.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -64,17 +64,17 @@ def measure_cost(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], t
 
 
 def _count_multiply_adds(model: MultiTaskModel, source: str, shape: tuple[int, ...], tasks: tuple[str, ...]) -> int:
-    """Multiply-adds of one input's predictions."""
+    """Count the multiply-adds of the predictions for one input."""
     example = model.example(source)
     with eval_mode(model), torch.no_grad(), _unfused_attention(), FlopCounterMode(display=False) as counter:
         model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tasks, source)
-    # The counter takes a multiplication and an addition as two operations.
+    # The counter counts a multiplication and an addition as two operations.
     return int(counter.get_total_flops()) // 2
 
 
 @contextmanager
 def _unfused_attention() -> Iterator[None]:
-    """Attention in single products: the counter does not know what is fused, and would take it for nothing."""
+    """Compute attention without fused kernels, which the counter does not know and would count as zero."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

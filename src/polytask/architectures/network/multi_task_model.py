@@ -1,4 +1,4 @@
-"""A whole multi-task network: an architecture and a head per task."""
+"""Complete multi-task network: an architecture and one head per task."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from polytask.tasks import Task
 
 
 class MultiTaskModel(nn.Module):
-    """Encoder, a way of sharing it, and a head per task.
+    """Multi-task network of an encoder, an architecture that shares it, and one head per task.
 
-    It takes the inputs of one source at a time: an absent source then changes no bit of the other tasks' update, and the
-    cost is that of one concatenated forward.
+    A forward pass takes the inputs of one source: an absent source then does not change the other tasks' update by a single bit, and
+    the cost is that of one forward pass over all sources concatenated.
 
-    Parameters start from streams of their own: one for the architecture, one per head, keyed by the task's name. So a
-    task more or less changes nobody else's start. The encoder stays as it is given, pretrained or not, unless an
-    initialization is named.
+    Parameters are initialized from separate random streams: one for the architecture and one per head, keyed by the task's name. So
+    adding or removing a task does not change the initial values of the others. The encoder keeps its parameters, pretrained or not,
+    unless an initialization is named.
 
     Args:
-        encoder: Turns inputs into features; a part of the network from now on.
-        tasks: What to predict.
-        architecture: A way of sharing: its registry name, with options in parentheses if it has any, as `mmoe(experts=8)`; its import path;
-            a class; or an object, of which another one is made for this encoder and these tasks.
+        encoder: Encoder that maps inputs to features; it becomes part of the network and is not copied.
+        tasks: Tasks to predict.
+        architecture: Architecture as a registry name, with options in parentheses if it has any, such as `mmoe(experts=8)`; as an import
+            path; as a class; or as an object, which serves as the template of a new one for this encoder and these tasks.
         hidden: Widths of the heads' hidden layers.
-        stems: Per source whose inputs have a form of their own, what brings them into the form that the encoder takes.
-        initialization: `framework`, `glorot` or `he` draw all parameters from the seed, those of the encoder too; None
-            keeps the encoder, and heads start as under `framework`.
-        seed: Root of the random streams.
+        stems: Stems of sources whose inputs have another form, by source; they map inputs to the form that the encoder takes.
+        initialization: `framework`, `glorot` or `he` initialize all parameters from the seed, including those of the encoder; `None`
+            keeps the encoder and initializes heads as under `framework`.
+        seed: Root seed of the random streams.
 
     Raises:
-        ConfigError: No task, one twice, or an unknown name.
+        ConfigError: There is no task, a name occurs twice, or a name is unknown.
 
     Example:
         >>> import torch
@@ -68,7 +68,7 @@ class MultiTaskModel(nn.Module):
         super().__init__()
         names = tuple(task.name for task in tasks)
         if not names or len(set(names)) < len(names):
-            raise ConfigError("at least one task, each name once, is needed", where="tasks", found=names)
+            raise ConfigError("at least one task is required, and each name only once", where="tasks", found=names)
         self.tasks = tuple(tasks)
         number_layer_groups(encoder)
         found = resolve("architecture", architecture)
@@ -88,14 +88,14 @@ class MultiTaskModel(nn.Module):
 
     def _new_head(self, task: Task, encoder: Encoder, hidden: Sequence[int]) -> nn.Module:
         if task.per_token and not encoder.tokens:
-            found = f"{type(encoder).__name__}, which gives none"
-            remedy = "Take an encoder of sequences, such as text"
+            found = f"{type(encoder).__name__}, which has none"
+            remedy = "Choose an encoder of sequences, such as text"
             raise ConfigError("this task needs features of every token", where=f"task {task.name!r}", found=found, remedy=remedy)
         looks_at = (SelectTokens() if task.per_token else SelectSummary()) if encoder.tokens else None
         return build_head(self.architecture.head_width(task.name, hidden), task.outputs, hidden, looks_at)
 
     def head(self, task: str) -> nn.Module:
-        """The head of that task.
+        """Return the head of a task.
 
         Raises:
             ConfigError: The network has no such task.
@@ -106,7 +106,7 @@ class MultiTaskModel(nn.Module):
         return self.heads[module_key(task)]
 
     def shared_parameters(self, *, trainable_only: bool = True) -> dict[str, nn.Parameter]:
-        """The trainable parameters that more than one task's loss can reach, by name; with `trained=False` the frozen ones too."""
+        """Return the parameters that more than one task's loss can reach, by name; frozen ones only with `trainable_only=False`."""
         named = self.architecture.named_parameters()
         found = {name: p for name, p in named if len(self.architecture.tasks_reaching(name)) > 1}
         for task in self.tasks:
@@ -120,52 +120,52 @@ class MultiTaskModel(nn.Module):
         return {name: p for name, p in found.items() if p.requires_grad or not trainable_only}
 
     def tasks_reaching_head(self, task: str) -> tuple[str, ...]:
-        """Which tasks' losses can reach the head of that task."""
+        """Return the tasks whose losses can reach the head of a task."""
         return tuple(other.name for other in self.tasks if task in self.architecture.reachable_heads(other.name))
 
     def shared_part_of_head(self, task: str) -> nn.Module:
-        """The part of a head that other tasks reach, if any does: all of it, or all but its last layer."""
+        """Return the part of a head that other tasks reach, if any does: all of it, or all but its last layer."""
         head = cast("nn.Sequential", self.head(task))
         return head if self.architecture.heads_fully_shared else head[:-1]
 
     def stem(self, source: str) -> Stem | None:
-        """The stem of that source, if it has one."""
+        """Return the stem of a source, or `None` if it has none."""
         return cast("Stem", self.stems[module_key(source)]) if module_key(source) in self.stems else None
 
     def example(self, source: str) -> Tensor:
-        """One input (1, ...) such as that source has."""
+        """Return an example of one input (1, ...) of a source."""
         stem = self.stem(source)
         return self.architecture.example[:1] if stem is None else stem.encoder.example(1)
 
     def features(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> dict[str, Tensor]:
-        """What heads look at, for each of `tasks`: the first half of `forward`."""
+        """Compute the inputs of the heads, for each of `tasks`: the first half of `forward`."""
         stem = self.stem(source)
         found: dict[str, Tensor] = self.architecture(inputs if stem is None else stem(inputs), tasks)
         return found
 
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
-        """Outputs (N, task.outputs), of tokens (N, L, task.outputs), per task, from the inputs (N, ...) of one source.
+        """Compute outputs (N, task.outputs), or (N, L, task.outputs) for tokens, of each task from the inputs of one source.
 
         Args:
-            inputs: As the encoder takes them.
-            tasks: The tasks wanted; all by default.
-            source: Whose inputs they are, where sources have stems.
+            inputs: Inputs (N, ...) in the form that the source's stem or, without one, the encoder takes.
+            tasks: Names of the tasks to predict; `None` predicts all.
+            source: Name of the source of the inputs; only needed if sources have stems.
         """
         wanted = tuple(task.name for task in self.tasks) if tasks is None else tasks
         return self.outputs(self.features(inputs, wanted, source))
 
     def outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Outputs per task from what the architecture gives for each: the second half of `forward`."""
+        """Compute the outputs of each task from its features: the second half of `forward`."""
         for task in features:
-            self.head(task)  # refuses what is no task
+            self.head(task)  # raises if there is no such task
         return self.architecture.outputs(features, {task.name: cast("nn.Sequential", self.head(task.name)) for task in self.tasks})
 
 
 def build_architecture(given: str | type[Architecture] | Architecture | Resolved, encoder: Encoder, tasks: Sequence[str]) -> Architecture:
-    """A way of sharing as users give it.
+    """Build an architecture from a name, an import path, a class or an object.
 
     Raises:
-        ConfigError: An unknown name, options that do not fit, or an encoder that lacks what it needs.
+        ConfigError: The name is unknown, options do not fit, or the encoder lacks what the architecture needs.
 
     Example:
         >>> from polytask.encoders import MLP

@@ -1,4 +1,4 @@
-"""What a network is made of, as plain data: from it the same network can be built again."""
+"""Plans of networks: plain data from which the same network can be built again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from polytask.tasks import Task
 
 @dataclass(frozen=True)
 class EncoderPlan:
-    """An encoder by name.
+    """Plan of an encoder.
 
     Attributes:
-        encoder: Its name, or its import path.
-        input_shape: The shape of one input.
-        options: Its other arguments.
-        facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
+        encoder: Registry name or import path of the encoder.
+        input_shape: Shape of one input.
+        options: Other arguments of the encoder.
+        facts: Facts about the preprocessed inputs, by name of the argument; an encoder gets those that it has an argument for.
     """
 
     encoder: str
@@ -32,13 +32,13 @@ class EncoderPlan:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, components: Collection[type] | None = None) -> Encoder:
-        """A new encoder.
+        """Build a new encoder.
 
         Args:
-            components: Import paths may name these classes alone; None follows them all.
+            components: Only classes that import paths may name; `None` allows all import paths.
 
         Raises:
-            ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
+            ConfigError: A name or an option does not exist, or the encoder does not support the inputs.
         """
         found = resolve("encoder", self.encoder, imports=components is None, components=components or ())
         asked_for = inspect.signature(found.cls).parameters
@@ -49,17 +49,17 @@ class EncoderPlan:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """The parts of a network, by name.
+    """Plan of a network.
 
     Attributes:
         encoder: Registry name or import path of the encoder.
-        input_shape: The shape of one input.
-        encoder_options: The encoder's other arguments.
-        facts: What the coding of the inputs tells encoders that ask for it, by the names of their arguments.
-        architecture: Registry name or import path of the way of sharing, with its options.
+        input_shape: Shape of one input of the encoder.
+        encoder_options: Other arguments of the encoder.
+        architecture: Registry name or import path of the architecture, with its options.
         hidden: Widths of the heads' hidden layers.
-        initialization: `framework`, `glorot` or `he`.
-        stems: Per source with inputs of another form, the encoder that comes before the common one.
+        initialization: Initialization scheme, `framework`, `glorot` or `he`.
+        facts: Facts about the preprocessed inputs, by name of the argument; the encoder gets those that it has an argument for.
+        stems: Plans of the encoders that precede the common one, by source, for sources with inputs of another form.
 
     Example:
         >>> from polytask.tasks import Binary
@@ -80,15 +80,15 @@ class NetworkPlan:
     stems: Mapping[str, EncoderPlan] = field(default_factory=dict)
 
     def build(self, tasks: Sequence[Task], seed: int, components: Collection[type] | None = None) -> MultiTaskModel:
-        """A new network.
+        """Build a new network.
 
         Args:
-            tasks: What it predicts.
-            seed: Root of the random streams.
-            components: Import paths may name these classes alone, as where the plan comes from a file; None follows them all.
+            tasks: Tasks that the network predicts.
+            seed: Root seed of the random streams.
+            components: Only classes that import paths may name, for plans that come from a file; `None` allows all import paths.
 
         Raises:
-            ConfigError: A name or an option that does not exist, or inputs that the encoder does not take.
+            ConfigError: A name or an option does not exist, or the encoder does not support the inputs.
         """
         encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(components)
         architecture = resolve("architecture", self.architecture, imports=components is None, components=components or ())
@@ -103,16 +103,16 @@ class NetworkPlan:
         )
 
     def without_initialization(self) -> NetworkPlan:
-        """The same for a network whose numbers come from elsewhere: without the options that only say where it starts."""
+        """Return the plan without options that only set initial values, for a network whose parameters are loaded afterwards."""
         started = getattr(resolve("encoder", self.encoder).cls, "initialization_options", ())
         return replace(self, encoder_options={name: value for name, value in self.encoder_options.items() if name not in started})
 
     def for_sources(self, sources: Sequence[str]) -> NetworkPlan:
-        """The same for a network that sees these sources alone."""
+        """Return the plan of a network for these sources only."""
         return replace(self, stems={source: plan for source, plan in self.stems.items() if source in sources})
 
     def without_tasks(self, absent_tasks: Collection[str]) -> NetworkPlan:
-        """The same for a network that has not these tasks: edges to them are none.
+        """Return the plan of a network without some tasks: options that name tasks, such as edges, leave them out.
 
         Example:
             >>> NetworkPlan("mlp", (4,), architecture="task-graph(edges=[[click, buy]])").without_tasks(["click"]).architecture
@@ -123,23 +123,23 @@ class NetworkPlan:
         return self if left == found.options else replace(self, architecture=spelled_as(found.name, left))
 
     def input_shape_of(self, source: str) -> tuple[int, ...]:
-        """The shape of one input of that source."""
+        """Return the shape of one input of a source."""
         return self.stems[source].input_shape if source in self.stems else self.input_shape
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Convert the plan to plain data."""
         return {name: _to_lists(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NetworkPlan:
-        """What `to_dict` described."""
+        """Create a plan from the result of `to_dict`."""
         plain = _to_tuples(data)
         stems = {source: EncoderPlan(**_to_tuples(stem)) for source, stem in data["stems"].items()}
         return cls(**{**plain, "stems": stems})
 
 
 def _to_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists as tuples, two levels deep: JSON knows lists alone."""
+    """Convert lists to tuples, two levels deep: JSON has only lists."""
     return {
         name: {inner: _to_tuple(one) for inner, one in value.items()} if isinstance(value, Mapping) else _to_tuple(value)
         for name, value in data.items()

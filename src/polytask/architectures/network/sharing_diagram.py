@@ -1,4 +1,4 @@
-"""Who shares what, as a list and as a picture."""
+"""Which tasks share which parts of a network, as a list and as a diagram."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ INK, FAINT, SHARED, PRIVATE = "#24292f", "#57606a", "#0072b2", "#9aa4ae"
 
 @dataclass(frozen=True)
 class NetworkPart:
-    """A piece of a network that the same tasks reach throughout.
+    """Part of a network whose parameters are all reached by the same tasks.
 
     Attributes:
-        name: Of the module.
-        tasks: Whose losses reach it.
-        parameters: How many numbers it has.
+        name: Name of the part.
+        tasks: Names of the tasks whose losses reach the part.
+        parameters: Number of parameters.
     """
 
     name: str
@@ -32,7 +32,7 @@ class NetworkPart:
 
 
 def network_parts(model: MultiTaskModel) -> tuple[NetworkPart, ...]:
-    """The largest pieces of a network that the same tasks reach throughout, in the order of the network.
+    """Return the largest parts of a network whose parameters are all reached by the same tasks, in network order.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -58,6 +58,7 @@ def network_parts(model: MultiTaskModel) -> tuple[NetworkPart, ...]:
 
 
 def _pieces(module: nn.Module, prefix: str, model: MultiTaskModel) -> Iterator[NetworkPart]:
+    """Yield the largest modules that the same tasks reach throughout, descending into those that different tasks reach."""
     for name, child in module.named_children():
         path = f"{prefix}{name}"
         named = list(child.named_parameters())
@@ -71,7 +72,7 @@ def _pieces(module: nn.Module, prefix: str, model: MultiTaskModel) -> Iterator[N
 
 
 def draw_sharing(parts: Sequence[NetworkPart]) -> str:
-    """The parts on the left, the tasks on the right, a line from every part to every task that reaches it, as SVG.
+    """Draw parts on the left, tasks on the right, and a line from each part to each task that reaches it, as SVG.
 
     Example:
         >>> draw_sharing([NetworkPart("trunk", ("a", "b"), 40)]).startswith("<svg")
@@ -96,7 +97,7 @@ def draw_sharing(parts: Sequence[NetworkPart]) -> str:
 
 
 def _middle(number: int, count: int, height: int) -> float:
-    """Where the middle of the box of that number is, when so many share the height."""
+    """Return the vertical center of box `number` if `count` boxes share the height."""
     return height * (number + 0.5) / count
 
 

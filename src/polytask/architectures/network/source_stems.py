@@ -1,4 +1,4 @@
-"""Stems: what sources of different forms go through before they share anything."""
+"""Stems: modules that map sources with inputs of different forms to the inputs of a common encoder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from polytask.encoders import Encoder
 
 @final
 class Stem(nn.Module):
-    """An encoder of one source's own, and a linear map with ReLU to what the common encoder takes.
+    """Encoder of a single source, followed by a linear map with ReLU to the inputs of the common encoder.
 
     The parameters of a stem are shared by the tasks that its source labels, and by no others.
 
     Args:
-        encoder: Takes the source's inputs; of an encoder of sequences, the summary goes on.
-        shape: Of one input of the common encoder.
+        encoder: Encoder of the source's inputs; of an encoder of sequences, only the summary is used.
+        shape: Shape of one input of the common encoder.
 
     Example:
         >>> import torch
@@ -36,10 +36,10 @@ class Stem(nn.Module):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one input of the source."""
+        """Shape of one input of the source."""
         return self.encoder.input_shape
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The source's inputs (N, ...) as inputs (N, *shape) of the common encoder."""
+        """Map the source's inputs (N, ...) to inputs (N, *shape) of the common encoder."""
         values: Tensor = self.last(self.summary(self.encoder(inputs)))
         return values

@@ -1,4 +1,4 @@
-"""Heads: what turns features into one task's outputs."""
+"""Heads: modules that map features to the outputs of one task."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from polytask.errors import ConfigError
 
 
 class SelectSummary(nn.Module):
-    """Of features (N, 1 + L, F) the summary of the row (N, F)."""
+    """Module that selects the summary of the row (N, F) from features (N, 1 + L, F)."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, F)."""
+        """Return the summary of the row (N, F)."""
         return features[:, 0]
 
 
 class SelectTokens(nn.Module):
-    """Of features (N, 1 + L, F) those of the tokens (N, L, F)."""
+    """Module that selects the features of the tokens (N, L, F) from features (N, 1 + L, F)."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, L, F)."""
+        """Return the features of the tokens (N, L, F)."""
         return features[:, 1:]
 
 
 def build_head(features: int, outputs: int, hidden: Sequence[int] = (64,), selector: nn.Module | None = None) -> nn.Sequential:
-    """Fully connected layers with ReLU between them: features -> hidden … -> outputs.
+    """Build a head of fully connected layers with ReLU between them: features -> hidden … -> outputs.
 
     Args:
-        features: Width of what comes in.
-        outputs: Width of what goes out.
-        hidden: Widths in between; the reference network has one layer of 64.
-        selector: What picks the head's part of the features, where they are of a row and of its tokens.
+        features: Number of input features.
+        outputs: Number of outputs.
+        hidden: Widths of the hidden layers; the reference network has one layer of 64 units.
+        selector: First module of the head, which selects the summary or the tokens; `None` if features have no tokens.
 
     Raises:
         ConfigError: A width is below 1.
@@ -43,7 +43,7 @@ def build_head(features: int, outputs: int, hidden: Sequence[int] = (64,), selec
         [64, 10]
     """
     if hidden and min(hidden) < 1:
-        raise ConfigError("hidden layers have at least one unit", where="head, hidden", found=tuple(hidden))
+        raise ConfigError("hidden layers must have at least one unit", where="head, hidden", found=tuple(hidden))
     widths = (features, *hidden)
     layers: list[nn.Module] = [] if selector is None else [selector]
     for a, b in pairwise(widths):

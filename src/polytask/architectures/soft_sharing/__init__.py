@@ -1,1 +1,1 @@
-"""An encoder per task, coupled by penalties or by exchanged features."""
+"""Architectures with one encoder per task, coupled by penalties or exchanged features."""

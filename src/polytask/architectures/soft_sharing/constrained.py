@@ -1,4 +1,4 @@
-"""An encoder per task, drawn together by a penalty on their parameters."""
+"""One encoder per task, with a penalty on differences between their parameters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ParameterDistance = Literal["l2", "trace-norm"]
 
 @final
 class Constrained(Architecture):
-    """Soft sharing by regularization: an encoder per task, whose corresponding parameters are to be alike.
+    """Soft sharing by regularization: one encoder per task, with a penalty that keeps corresponding parameters close.
 
-    `l2` (Duong et al., ACL 2015, section 3.1), with θ̄ the tasks' mean:
+    `l2` (Duong et al., ACL 2015, section 3.1), with θ̄ the mean over tasks:
 
         λ Σ_layers Σ_t ‖θ_t − θ̄‖²
 
@@ -28,20 +28,20 @@ class Constrained(Architecture):
 
         λ Σ_layers ‖(vec θ_1, …, vec θ_T)‖_*
 
-    the sum of singular values of the T × P matrix of a layer's parameters: a convex stand-in for its rank. With λ = 0 these are
-    separate networks; under `l2` encoders that start alike stay the more alike the larger λ is. The penalty stands beside the
+    which is the sum of the singular values of the T × P matrix of a layer's parameters, a convex surrogate for its rank. With λ = 0
+    these are separate networks; under `l2`, encoders that start alike stay closer the larger λ is. The penalty is added outside the
     balancer, which sees no shared parameters at all.
 
-    Deviations: Duong et al. constrain some of the layers of two parsers; here all layers of the encoder are.
+    Deviations: Duong et al. constrain some of the layers of two parsers; here all layers of the encoder are constrained.
 
     Args:
-        encoder: The first task's; the others get copies.
-        tasks: The names of the tasks.
-        strength: λ, from 0 up.
-        distance: `l2` or `trace-norm`.
+        encoder: Encoder of the first task; the other tasks get copies.
+        tasks: Names of the tasks.
+        strength: Strength λ of the penalty, at least 0.
+        distance: Distance that is penalized, `l2` or `trace-norm`.
 
     Raises:
-        ConfigError: λ is negative, or an unknown distance.
+        ConfigError: λ is negative or infinite, or the distance is unknown.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -53,55 +53,55 @@ class Constrained(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], strength: float = 1e-2, distance: ParameterDistance = "l2") -> None:
         super().__init__(tasks, encoder)
         if not 0 <= strength < float("inf"):
-            raise ConfigError("a strength from 0 up is needed", where="constrained, strength", found=strength)
+            raise ConfigError("`strength` must be finite and at least 0", where="architecture 'constrained'", found=strength)
         if distance not in get_args(ParameterDistance):
             remedy = f"Choose from: {', '.join(get_args(ParameterDistance))}"
-            raise ConfigError("unknown distance", where="constrained, distance", found=distance, remedy=remedy)
+            raise ConfigError("unknown distance", where="architecture 'constrained'", found=distance, remedy=remedy)
         self.strength, self.distance = strength, distance
         self.separate = Separate(encoder, tasks)
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         return self.separate.width(task)
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The same stream for every encoder."""
+        """Yield every encoder with the same stream, so that all start alike."""
         yield from self.separate.initialization_streams()
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Every task's own features."""
+        """Compute the features of each task with its own encoder."""
         found: dict[str, Tensor] = self.separate(inputs, tasks)
         return found
 
     def penalty(self) -> Tensor | None:
-        """λ times the distance."""
+        """Return λ times the distance, or `None` if λ is 0."""
         if not self.strength:
             return None
         measure = {"l2": _spread, "trace-norm": _trace_norm}[self.distance]
         return self.strength * torch.stack([measure(layer) for layer in self._layers()]).sum()
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """How far each task's encoder is from their mean, relative to its length."""
+        """Return how far each task's encoder is from the mean over tasks, relative to its norm."""
         with torch.no_grad():
             flat = torch.cat(list(self._layers()), dim=1)
             far = (flat - flat.mean(0)).norm(dim=1) / flat.norm(dim=1).clamp(min=1e-30)
         return {"distance from the mean": dict(zip(self.tasks, far.tolist(), strict=True))}
 
     def _layers(self) -> Iterator[Tensor]:
-        """Per parameter tensor the tasks' values (T, P)."""
+        """Yield the tasks' values (T, P) of each parameter tensor."""
         for group in zip(*(encoder.parameters() for encoder in self.separate.encoders), strict=True):
             yield torch.stack([parameter.flatten() for parameter in group])
 
 
 def _spread(layer: Tensor) -> Tensor:
-    """Σ_t ‖θ_t − θ̄‖²."""
+    """Compute Σ_t ‖θ_t − θ̄‖² of one layer (T, P)."""
     return (layer - layer.mean(0)).square().sum()
 
 
 def _trace_norm(layer: Tensor) -> Tensor:
-    """The sum of the singular values, with its shortest subgradient U Vᵀ over those that are not 0.
+    """Compute the sum of the singular values, with the minimum-norm subgradient U Vᵀ over the nonzero ones.
 
-    Plain differentiation adds directions of chance for those that are: encoders that start alike would be driven apart.
+    Plain differentiation adds arbitrary directions for the zero ones: encoders that start alike would be driven apart.
     """
     with torch.no_grad():
         u, s, v = torch.linalg.svd(layer, full_matrices=False)

@@ -1,4 +1,4 @@
-"""An encoder per task, whose features are mixed between stages."""
+"""One encoder per task, with features mixed between stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from polytask.errors import ConfigError
 
 
 class CrossStitchUnit(nn.Module):
-    """α (T, T, C): x_t ← Σ_s α_ts x_s, channel by channel. It starts at its own values under every initialization."""
+    """Learned mixture x_t ← Σ_s α_ts x_s, channel by channel, with α of shape (T, T, C).
+
+    Its initial values are the same under every initialization scheme.
+    """
 
     has_own_initialization = True
 
@@ -27,7 +30,7 @@ class CrossStitchUnit(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """`same` on the diagonal, the rest divided among the others."""
+        """Set α to `self_weight` on the diagonal, with the rest divided among the other tasks."""
         tasks = len(self.weight)
         other = (1.0 - self.same) / max(tasks - 1, 1)
         start = torch.full((tasks, tasks), other).fill_diagonal_(self.same if tasks > 1 else 1.0)
@@ -35,7 +38,7 @@ class CrossStitchUnit(nn.Module):
             self.weight.copy_(start[:, :, None].expand_as(self.weight))
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """The tasks' features (N, C, ...), mixed."""
+        """Mix the tasks' features (N, C, ...)."""
         mixed = []
         for row in self.weight:
             terms = [broadcast_channels(weight, values) * values for weight, values in zip(row, features, strict=True)]
@@ -47,24 +50,24 @@ class CrossStitchUnit(nn.Module):
 class CrossStitch(Architecture):
     """Cross-stitch networks (Misra et al., CVPR 2016, eq. 1).
 
-    An encoder per task; after every stage with parameters, channel by channel,
+    One encoder per task. After each stage with parameters, features are mixed channel by channel,
 
         x_t ← Σ_s α_ts x_s
 
-    with α learned. The identity keeps the networks separate; equal entries make them one.
+    with α learned. If α is the identity, the networks are separate; if all entries are equal, they are one network.
 
-    Defaults: 0.9 on the diagonal, the rest divided among the others (paper, section 5.2), an α per channel (section 3.3).
+    Defaults: 0.9 on the diagonal, with the rest divided among the other tasks (paper, section 5.2); one α per channel (section 3.3).
 
-    Deviations: the paper gives α a learning rate of its own, 10 to 1000 times that of the network, and starts from separately trained
-    networks; here one learning rate serves all, and the encoders start alike.
+    Deviations: the paper trains α with a separate learning rate, 10 to 1000 times that of the network, and starts from separately
+    trained networks; here all parameters have one learning rate, and the encoders start alike.
 
     Args:
-        encoder: The first task's; the others get copies.
-        tasks: The names of the tasks.
-        self_weight: The diagonal of α at the start.
+        encoder: Encoder of the first task; the other tasks get copies.
+        tasks: Names of the tasks.
+        self_weight: Initial diagonal of α, from 0 to 1.
 
     Raises:
-        ConfigError: The encoder has a single stage; `self_weight` is not a number from 0 to 1.
+        ConfigError: The encoder has a single stage, or `self_weight` is not between 0 and 1.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -76,7 +79,7 @@ class CrossStitch(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], self_weight: float = 0.9) -> None:
         super().__init__(tasks, encoder)
         if not 0 <= self_weight <= 1:
-            raise ConfigError("a number from 0 to 1 is needed", where="cross-stitch, same", found=self_weight)
+            raise ConfigError("`self_weight` must be between 0 and 1", where="architecture 'cross-stitch'", found=self_weight)
         stages = require_stages("cross-stitch", encoder)
         shapes = stage_shapes(encoder)
         self.separate = Separate(encoder, tasks)
@@ -87,16 +90,16 @@ class CrossStitch(Architecture):
         )
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         return self.separate.width(task)
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The same stream for every encoder; the stitches start at their own values."""
+        """Yield every encoder with the same stream, and the stitches, whose initial values are fixed."""
         yield from self.separate.initialization_streams()
         yield ("architecture", "stitches"), self.stitches
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Features of all encoders, mixed on their way."""
+        """Run all encoders stage by stage, and mix their features after each stage."""
         features: list[Tensor] = [inputs] * len(self.tasks)
         columns = zip(*(encoder.stages for encoder in self.separate.encoders), strict=True)
         for column, stitch in zip(columns, self.stitches, strict=True):
@@ -105,7 +108,7 @@ class CrossStitch(Architecture):
         return {task: features[self.tasks.index(task)] for task in tasks}
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """Per stage the share of each task's own features, averaged over channels."""
+        """Return the share of each task's own features at each stage, averaged over channels."""
         found: dict[str, dict[str, float]] = {}
         stitches = [stitch for stitch in self.stitches if isinstance(stitch, CrossStitchUnit)]
         for number, stitch in enumerate(stitches, start=1):

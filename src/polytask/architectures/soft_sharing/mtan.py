@@ -1,4 +1,4 @@
-"""One trunk, and masks per task on its features."""
+"""One trunk, with masks per task on its features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from polytask.encoders import Encoder
 
 
 class TaskAttention(nn.Module):
-    """σ(h(ReLU(g([p; f(â)])))) with pointwise g and h: a mask of a stage's features p, from them and from what was masked before."""
+    """Mask σ(h(ReLU(g([p; f(â)])))) of the features p of a stage, with pointwise g and h.
+
+    It depends on p and on the masked features â of the previous stage, if there is one.
+
+    Attributes:
+        last: Mean of the mask in the last forward pass.
+    """
 
     def __init__(self, shape: tuple[int, ...], before: tuple[int, ...] | None) -> None:
         super().__init__()
@@ -26,13 +32,13 @@ class TaskAttention(nn.Module):
         self.last = 0.5
 
     def forward(self, features: Tensor, before: Tensor | None) -> Tensor:
-        """p masked."""
+        """Return the masked features of the stage."""
         seen = features
         if self.fitted is not None and before is not None:
             fitted = self.fitted(before)
             if features.dim() == 4:
                 fitted = nn.functional.adaptive_avg_pool2d(fitted, cast("tuple[int, int]", tuple(features.shape[2:])))
-            elif fitted.dim() == 4:  # maps have become a vector
+            elif fitted.dim() == 4:  # the previous stage gave maps, this one gives vectors
                 fitted = fitted.mean((2, 3))
             seen = torch.cat([features, fitted], dim=1)
         mask = torch.sigmoid(self.second(torch.relu(self.first(seen))))
@@ -44,23 +50,23 @@ class TaskAttention(nn.Module):
 class MTAN(Architecture):
     """Multi-task attention network (Liu, Johns & Davison, CVPR 2019, eq. 1 and 2).
 
-    One trunk; after every stage j with parameters, with its features p_j, task t masks them by
+    One trunk. After each stage j with parameters, task t masks the features p_j of the stage:
 
         a_tj = σ(h_tj(ReLU(g_tj([p_j; f_tj(â_t,j−1)])))),    â_tj = a_tj ∘ p_j
 
-    where g and h are linear maps of the channels at every place. The last masked features are the task's. With masks of 1 it is hard
-    sharing.
+    where g and h are linear maps of the channels at each position. The masked features of the last stage are those of the task. With
+    masks of 1 it is hard sharing.
 
-    Deviations: the mask of a stage sees the stage's own output, since stages of any encoder are not looked into, where the paper's sees
-    the first layer of a block of two; f is a linear map of channels and a mean over places, in place of a convolution and pooling; no
-    batch normalization, so that no row depends on another.
+    Deviations: the mask of a stage depends on the stage's output, since the inside of an arbitrary encoder's stage is not known, where
+    that of the paper depends on the first layer of a block of two; f is a linear map of channels and a mean over positions, instead of
+    a convolution and pooling; no batch normalization, so that no row depends on another.
 
     Args:
-        encoder: The trunk.
-        tasks: The names of the tasks.
+        encoder: Encoder that serves as the trunk.
+        tasks: Names of the tasks.
 
     Raises:
-        ConfigError: The encoder has a single stage, or features between stages are neither vectors nor maps.
+        ConfigError: The encoder has a single stage, or its features between stages are neither vectors nor maps.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -79,18 +85,18 @@ class MTAN(Architecture):
         )
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         del task
         return self.encoder.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder as under hard sharing, and a stream per task."""
+        """Yield the encoder with the stream of hard sharing, and one stream per task."""
         yield ("architecture",), self.encoder
         for task in self.tasks:
             yield ("architecture", "own", task), self.masks[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """The trunk once, masked for every task; what comes after the last mask has no parameters."""
+        """Run the trunk once and mask its features for each task; stages after the last mask have no parameters."""
         stages = self.encoder.stages
         last = max(number for number, some in enumerate(self._learned) if some)
         features, values = [], inputs
@@ -110,7 +116,7 @@ class MTAN(Architecture):
         return found
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """Per stage the mean of each task's mask in its last batch."""
+        """Return the mean of each task's mask at each stage, in its last batch."""
         masks = {task: cast("Sequence[TaskAttention]", self.masks[module_key(task)]) for task in self.tasks}
         count = len(next(iter(masks.values())))
         return {f"mask, stage {n + 1}": {task: own[n].last for task, own in masks.items()} for n in range(count)}

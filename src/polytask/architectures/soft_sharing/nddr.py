@@ -1,4 +1,4 @@
-"""An encoder per task, whose features are fused by small convolutions between stages."""
+"""One encoder per task, with features fused by 1×1 convolutions between stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from polytask.errors import ConfigError
 
 
 class NDDRLayer(nn.Module):
-    """Per task a linear map of all tasks' channels, which starts at `self_weight` for its own and the rest for the others'."""
+    """One linear map per task of the concatenated channels of all tasks.
+
+    Each map starts at `self_weight` times the identity for the task's own channels; the rest is divided among the other tasks.
+    """
 
     has_own_initialization = True
 
@@ -27,7 +30,7 @@ class NDDRLayer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Multiples of the identity."""
+        """Set the blocks of every map to multiples of the identity."""
         tasks = len(self.maps)
         other = (1.0 - self.same) / max(tasks - 1, 1)
         with torch.no_grad():
@@ -39,12 +42,12 @@ class NDDRLayer(nn.Module):
                     block.fill_diagonal_((self.same if tasks > 1 else 1.0) if place == task else other)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """The tasks' features (N, C, ...), fused."""
+        """Fuse the tasks' features (N, C, ...)."""
         together = torch.cat(list(features), dim=1)
         return [one(together) for one in self.maps]
 
     def own(self) -> list[float]:
-        """Per task the share of its map's size that its own channels have."""
+        """Return the share of each task's own channels in the absolute weights of its map."""
         shares = []
         for task, one in enumerate(self.maps):
             sizes = cast("Tensor", one.weight).detach().flatten(1).abs().sum(0).view(len(self.maps), -1).sum(1)
@@ -56,23 +59,23 @@ class NDDRLayer(nn.Module):
 class NDDR(Architecture):
     """Neural discriminative dimensionality reduction (Gao et al., CVPR 2019, section 3.2).
 
-    An encoder per task; after every stage with parameters, with [x_1; …; x_T] the tasks' channels one after the other,
+    One encoder per task. After each stage with parameters, with [x_1; …; x_T] the concatenated channels of the tasks,
 
         x_t ← W_t [x_1; …; x_T]
 
-    at every place (a 1×1 convolution). Cross-stitch is the special case of diagonal blocks.
+    at each position (a 1×1 convolution). Cross-stitch is the special case of diagonal blocks.
 
-    Defaults: 0.9 times the identity for a task's own channels at the start, the rest divided among the others (paper, section 4.3).
+    Defaults: initially 0.9 times the identity for a task's own channels, with the rest divided among the others (paper, section 4.3).
 
     Deviations: no batch normalization after the fusion, so that no row depends on another; no shortcut to the last layer.
 
     Args:
-        encoder: The first task's; the others get copies.
-        tasks: The names of the tasks.
-        self_weight: What a task's own channels are multiplied with at the start.
+        encoder: Encoder of the first task; the other tasks get copies.
+        tasks: Names of the tasks.
+        self_weight: Initial factor of a task's own channels, from 0 to 1.
 
     Raises:
-        ConfigError: The encoder has a single stage; `self_weight` is not a number from 0 to 1.
+        ConfigError: The encoder has a single stage, or `self_weight` is not between 0 and 1.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -83,7 +86,7 @@ class NDDR(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], self_weight: float = 0.9) -> None:
         super().__init__(tasks, encoder)
         if not 0 <= self_weight <= 1:
-            raise ConfigError("a number from 0 to 1 is needed", where="nddr, same", found=self_weight)
+            raise ConfigError("`self_weight` must be between 0 and 1", where="architecture 'nddr'", found=self_weight)
         learned = [any(True for _ in stage.parameters()) for stage in require_stages("nddr", encoder)]
         shapes = stage_shapes(encoder)
         self.separate = Separate(encoder, tasks)
@@ -92,16 +95,16 @@ class NDDR(Architecture):
         )
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         return self.separate.width(task)
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The same stream for every encoder; the fusions start at their own values."""
+        """Yield every encoder with the same stream, and the fusions, whose initial values are fixed."""
         yield from self.separate.initialization_streams()
         yield ("architecture", "fusions"), self.fusions
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Features of all encoders, fused on their way."""
+        """Run all encoders stage by stage, and fuse their features after each stage."""
         features: list[Tensor] = [inputs] * len(self.tasks)
         columns = zip(*(encoder.stages for encoder in self.separate.encoders), strict=True)
         for column, fusion in zip(columns, self.fusions, strict=True):
@@ -110,7 +113,7 @@ class NDDR(Architecture):
         return {task: features[self.tasks.index(task)] for task in tasks}
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """Per stage the share of each task's own channels."""
+        """Return the share of each task's own channels at each stage."""
         fusions = [fusion for fusion in self.fusions if isinstance(fusion, NDDRLayer)]
         return {
             f"own part, stage {number}": dict(zip(self.tasks, fusion.own(), strict=True)) for number, fusion in enumerate(fusions, start=1)

@@ -1,4 +1,4 @@
-"""No sharing: the baseline, in one object."""
+"""One encoder per task without sharing: the single-task baseline as one module."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from polytask.encoders import Encoder
 
 @final
 class Separate(Architecture):
-    """An encoder per task: z_t = f(x; θ_t). Nothing is shared.
+    """One encoder per task, with nothing shared: z_t = f(x; θ_t).
 
-    All encoders start alike, as the encoders of single-task networks of one seed do.
+    All encoders start alike, as the encoders of single-task networks with the same seed do.
 
     Args:
-        encoder: The first task's; the others get copies.
-        tasks: The names of the tasks.
+        encoder: Encoder of the first task; the other tasks get copies.
+        tasks: Names of the tasks.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -34,15 +34,15 @@ class Separate(Architecture):
         self.encoders = encoder_copies(encoder, len(self.tasks))
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         del task
         return self.features
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The same stream for every encoder."""
+        """Yield every encoder with the same stream, so that all start alike."""
         for encoder in self.encoders:
             yield ("architecture",), encoder
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Every task's own features."""
+        """Compute the features of each task with its own encoder."""
         return {task: self.encoders[self.tasks.index(task)](inputs) for task in tasks}

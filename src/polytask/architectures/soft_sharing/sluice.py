@@ -1,4 +1,4 @@
-"""An encoder per task, whose subspaces are mixed between stages."""
+"""One encoder per task, with subspaces of features mixed between stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytask.errors import ConfigError
 
 
 class SubspaceMix(nn.Module):
-    """α (2 T, 2 T): every half of a task's channels becomes a mixture of all halves."""
+    """Learned mixture α (2 T, 2 T): each half of a task's channels becomes a combination of all halves."""
 
     has_own_initialization = True
 
@@ -27,13 +27,13 @@ class SubspaceMix(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """`same` on the diagonal, the rest divided among the others."""
+        """Set α to `self_weight` on the diagonal, with the rest divided among the other halves."""
         count = len(self.weight)
         with torch.no_grad():
             self.weight.fill_((1.0 - self.same) / (count - 1)).fill_diagonal_(self.same)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """The tasks' features (N, C, ...), mixed."""
+        """Mix the tasks' features (N, C, ...)."""
         halves = torch.stack([half for values in features for half in values.chunk(2, dim=1)])
         mixed = torch.einsum("ij,j...->i...", self.weight.to(halves.dtype), halves)
         return [torch.cat([mixed[2 * task], mixed[2 * task + 1]], dim=1) for task in range(len(features))]
@@ -43,26 +43,26 @@ class SubspaceMix(nn.Module):
 class Sluice(Architecture):
     """Sluice networks (Ruder et al., AAAI 2019, eq. 1 to 3).
 
-    An encoder per task, whose channels are two subspaces at every stage with parameters: x_t1 and x_t2. After the stage, with α learned,
+    One encoder per task. At each stage with parameters, its channels form two subspaces x_t1 and x_t2. After the stage, with α learned,
 
         (x_11, x_12, …, x_T1, x_T2) ← α (x_11, x_12, …, x_T1, x_T2)
 
-    and, beside the balancer, the penalty c Σ ‖W_t1 W_t2ᵀ‖²_F keeps the subspaces apart, where W_t1 and W_t2 are the rows of a stage's last
-    weight that make the halves. Where all stages have one width, the features are Σ_stages β_ts x_t of that stage, with β learned as a
-    softmax.
+    and the penalty c Σ ‖W_t1 W_t2ᵀ‖²_F, added outside the balancer, keeps the subspaces apart, where W_t1 and W_t2 are the rows of a
+    stage's last weight that produce the halves. If all stages have the same width, the features are Σ_stages β_ts x_t of that stage,
+    with β learned as a softmax.
 
-    Defaults: 0.9 on the diagonal of α, the rest divided among the others; c = 0.01: ours, the paper tunes both.
+    Defaults: 0.9 on the diagonal of α, with the rest divided among the others; c = 0.01 (our choice; the paper tunes both).
 
-    Deviations: stages of any encoder, where the paper has recurrent layers of one width; β only where widths are equal.
+    Deviations: stages of any encoder, where the paper has recurrent layers of one width; β only if all widths are equal.
 
     Args:
-        encoder: The first task's; the others get copies.
-        tasks: The names of the tasks.
-        self_weight: The diagonal of α at the start.
-        orthogonality: c, from 0 up.
+        encoder: Encoder of the first task; the other tasks get copies.
+        tasks: Names of the tasks.
+        self_weight: Initial diagonal of α, from 0 to 1.
+        orthogonality: Strength c of the penalty, at least 0.
 
     Raises:
-        ConfigError: The encoder has a single stage, or one with an odd number of channels; a number out of its range.
+        ConfigError: The encoder has a single stage or a stage with an odd number of channels, or a number is out of its range.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -73,14 +73,14 @@ class Sluice(Architecture):
     def __init__(self, encoder: Encoder, tasks: Sequence[str], self_weight: float = 0.9, orthogonality: float = 0.01) -> None:
         super().__init__(tasks, encoder)
         if not 0 <= self_weight <= 1:
-            raise ConfigError("a number from 0 to 1 is needed", where="sluice, same", found=self_weight)
+            raise ConfigError("`self_weight` must be between 0 and 1", where="architecture 'sluice'", found=self_weight)
         if not 0 <= orthogonality < float("inf"):
-            raise ConfigError("a strength from 0 up is needed", where="sluice, apart", found=orthogonality)
+            raise ConfigError("`orthogonality` must be finite and at least 0", where="architecture 'sluice'", found=orthogonality)
         stages = require_stages("sluice", encoder)
         self._learned = [any(True for _ in stage.parameters()) for stage in stages]
         widths = [shape[0] for shape, some in zip(stage_shapes(encoder), self._learned, strict=True) if some]
         if any(width % 2 for width in widths):
-            remedy = "Take an encoder with even widths"
+            remedy = "Choose an encoder with even widths"
             raise ConfigError("two subspaces need an even number of channels", where="architecture 'sluice'", found=widths, remedy=remedy)
         self.apart = orthogonality
         self.separate = Separate(encoder, tasks)
@@ -89,16 +89,16 @@ class Sluice(Architecture):
         self.depths = nn.Parameter(_last_of(len(self.tasks), len(stages))) if alike else None
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         return self.separate.width(task)
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The same stream for every encoder; mixtures start at their own values."""
+        """Yield every encoder with the same stream, and the mixtures, whose initial values are fixed."""
         yield from self.separate.initialization_streams()
         yield ("architecture", "mixes"), self.mixes
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Features of all encoders, mixed on their way."""
+        """Run all encoders stage by stage, and mix their features after each stage."""
         features: list[Tensor] = [inputs] * len(self.tasks)
         seen: list[list[Tensor]] = []
         mixes = iter(self.mixes)
@@ -112,7 +112,7 @@ class Sluice(Architecture):
         return {task: features[self.tasks.index(task)] for task in tasks}
 
     def penalty(self) -> Tensor | None:
-        """c Σ ‖W_t1 W_t2ᵀ‖²_F."""
+        """Return c Σ ‖W_t1 W_t2ᵀ‖²_F, or `None` if c is 0."""
         if not self.apart:
             return None
         encoders = cast("Sequence[Encoder]", self.separate.encoders)
@@ -121,7 +121,7 @@ class Sluice(Architecture):
         return self.apart * torch.stack([(first @ second.T).square().sum() for first, second in halves]).sum()
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """Per stage the share of each task's own subspaces."""
+        """Return the share of each task's own subspaces at each stage."""
         found = {}
         for number, mix in enumerate(self.mixes, start=1):
             weight = cast("SubspaceMix", mix).weight.detach().abs()
@@ -132,13 +132,13 @@ class Sluice(Architecture):
 
 
 def _last_of(tasks: int, stages: int) -> Tensor:
-    """Logits that give nearly all to the last stage at the start."""
+    """Return logits (tasks, stages) whose softmax gives nearly all weight to the last stage."""
     logits = torch.zeros(tasks, stages)
     logits[:, -1] = 5.0
     return logits
 
 
 def _last_weight(stage: nn.Module) -> Tensor | None:
-    """The last parameter of a stage that is a matrix or a kernel."""
+    """Return the last parameter of a stage that is a matrix or a kernel, or `None` if there is none."""
     matrices = [parameter for parameter in stage.parameters() if parameter.dim() >= 2]
     return matrices[-1] if matrices else None

@@ -1,1 +1,1 @@
-"""Tasks that feed other tasks."""
+"""Architectures in which tasks feed other tasks."""

@@ -1,4 +1,4 @@
-"""What one task has found out goes on to the next."""
+"""Transfer of information from each task to the next along a chain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from polytask.tasks import Task
 
 
 class InformationTransfer(nn.Module):
-    """z = Σ_u w_u h₃(u) over u in {p, q}, with w = softmax(⟨h₁(u), h₂(u)⟩ / √k) (eq. 5 to 7)."""
+    """Attention over p, from the previous task, and q, the task's own information (eq. 5 to 7).
+
+        z = Σ_u w_u h₃(u) over u in {p, q},    w = softmax(⟨h₁(u), h₂(u)⟩ / √k)
+
+    Attributes:
+        last: Mean weight of p in the last forward pass.
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -27,7 +33,7 @@ class InformationTransfer(nn.Module):
         self.last = torch.tensor(0.5)
 
     def forward(self, before: Tensor, own: Tensor) -> Tensor:
-        """(N, ..., size) of both."""
+        """Combine p and q, both (N, ..., size), into z of the same shape."""
         both = torch.stack([before, own])
         first, second, third = (linear(both) for linear in self.maps)
         weights = torch.softmax((first * second).sum(-1, keepdim=True) / both.shape[-1] ** 0.5, dim=0)
@@ -40,26 +46,26 @@ class InformationTransfer(nn.Module):
 class AITM(Architecture):
     """Adaptive information transfer (Xi et al., KDD 2021, section 3.2 and 3.3) along a chain of tasks.
 
-    One encoder gives z; task t has q_t = ReLU(V_t z) and, but for the first of the chain, hears from the one before it
+    One encoder gives z. Task t computes q_t = ReLU(V_t z) and, unless it is the first of the chain, receives p from the task before it:
 
         p = ReLU(G_t z_{t−1}),    z_t = Σ_{u ∈ {p, q_t}} w_u h₃(u),    w_u = softmax(⟨h₁(u), h₂(u)⟩ / √k)
 
-    and heads look at z_t. Beside the balancer, between binary tasks that follow each other, the penalty α · mean(max(ŷ_t − ŷ_{t−1}, 0))
-    says that what comes later is not more probable.
+    The head of task t takes z_t. Between consecutive binary tasks, the penalty α · mean(max(ŷ_t − ŷ_{t−1}, 0)), added outside the
+    balancer, discourages a later event from being more probable than an earlier one.
 
-    Defaults: α = 0.6 (paper, section 4.3), k = 32: ours.
+    Defaults: α = 0.6 (paper, section 4.3), k = 32 (our choice).
 
-    Deviations: towers share one encoder, where the paper's share embeddings alone.
+    Deviations: towers share one encoder, where those of the paper share only embeddings.
 
     Args:
-        encoder: Gives z.
-        tasks: The names of the tasks.
-        chain: Names, first to last; by default all tasks in their order. Others hear from nobody.
-        size: k.
-        calibration: α, from 0 up.
+        encoder: Encoder that gives z.
+        tasks: Names of the tasks.
+        chain: Names of tasks, first to last; `None` takes all tasks in their order. Tasks outside the chain receive nothing.
+        size: Width k of a task's features, at least 1.
+        calibration: Strength α of the penalty, at least 0.
 
     Raises:
-        ConfigError: A task of the chain does not exist or stands there twice; a number out of its range.
+        ConfigError: A task of the chain does not exist or occurs twice, or a number is out of its range.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -73,7 +79,9 @@ class AITM(Architecture):
         super().__init__(tasks, encoder)
         if size < 1 or not 0 <= calibration < float("inf"):
             raise ConfigError(
-                "a size from 1 and a strength from 0 up are needed", where="aitm", found=f"size={size}, calibration={calibration}"
+                "`size` must be at least 1, and `calibration` finite and at least 0",
+                where="architecture 'aitm'",
+                found=f"size={size}, calibration={calibration}",
             )
         self.hard, self.size, self.calibration = HardSharing(encoder, tasks), size, calibration
         self.before = {second: first for first, second in pairwise(validate_chain("aitm", chain, self.tasks))}
@@ -85,21 +93,21 @@ class AITM(Architecture):
 
     @classmethod
     def options_without_tasks(cls, options: Mapping[str, Any], absent_tasks: Collection[str]) -> dict[str, Any]:
-        """The chain of the tasks that are there."""
+        """Return the options with the absent tasks removed from the chain."""
         return {name: [task for task in value if task not in absent_tasks] for name, value in options.items()}
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
-        """Between binary tasks there is a calibration."""
+        """Find the pairs of consecutive binary tasks, to which the penalty applies."""
         of_events = {task.name for task in tasks if task.probability_of_event}
         self._calibrated = [(first, second) for second, first in self.before.items() if {first, second} <= of_events]
 
     def width(self, task: str) -> int:
-        """k."""
+        """Return the width k of the features."""
         del task
         return self.size
 
     def initialization_streams(self) -> Iterator[tuple[StreamName, nn.Module]]:
-        """The encoder as under hard sharing, and a stream for everything of a task's own."""
+        """Yield the encoder with the stream of hard sharing, and one stream per private module of each task."""
         yield ("architecture",), self.hard
         for task in self.tasks:
             yield ("architecture", "tower", task), self.towers[module_key(task)]
@@ -108,7 +116,7 @@ class AITM(Architecture):
             yield ("architecture", "transfer", task), self.transfers[module_key(task)]
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """Towers along the chain, as far as they are asked for."""
+        """Compute the features of `tasks`, and of the tasks before them in the chain."""
         z = next(iter(self.hard(inputs, self.tasks[:1]).values()))
         found: dict[str, Tensor] = {}
         for task in tasks:
@@ -116,6 +124,7 @@ class AITM(Architecture):
         return {task: found[task] for task in tasks}
 
     def _fill(self, task: str, z: Tensor, found: dict[str, Tensor]) -> None:
+        """Add the features of a task to `found`, after those of the tasks before it."""
         if task in found:
             return
         own = torch.relu(self.towers[module_key(task)](z))
@@ -126,7 +135,7 @@ class AITM(Architecture):
         found[task] = own
 
     def outputs(self, features: Mapping[str, Tensor], heads: Mapping[str, nn.Sequential]) -> dict[str, Tensor]:
-        """Every head's own; by how much later tasks are more probable is kept for the penalty."""
+        """Apply each task's head, and record for the penalty by how much later events are more probable than earlier ones."""
         found = {task: heads[task](values) for task, values in features.items()}
         if self.training and self.calibration:
             for first, second in self._calibrated:
@@ -135,15 +144,15 @@ class AITM(Architecture):
         return found
 
     def penalty(self) -> Tensor | None:
-        """α times the excess of the forwards since the last call."""
+        """Return α times the excess probability of the forward passes since the last call, or `None` if there is none."""
         excess, self._excess = self._excess, []
         return self.calibration * torch.stack(excess).sum() if excess else None
 
     def discard_penalty(self) -> None:
-        """Drop the excess."""
+        """Discard the recorded excess probability."""
         self._excess = []
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
-        """How much each task listens to the one before it, in its last batch."""
+        """Return the mean weight that each task gives to the task before it, in its last batch."""
         heard = {task: float(self.transfers[module_key(task)].last) for task in self.before}  # type: ignore[arg-type]
         return {"heard from the task before": heard} if heard else {}

@@ -1,4 +1,4 @@
-"""Tasks that happen one after the other: the entire space."""
+"""Entire-space model of events that happen one after the other."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from polytask.tasks import Task
 
 
 def logit_of_product(logits: Sequence[Tensor]) -> Tensor:
-    """log p − log(1 − p) for p = Π σ(a_i), finite wherever the logits a_i are.
+    """Compute the logit log p − log(1 − p) of p = Π σ(a_i), which is finite if all logits a_i are.
 
-    1 − p = Σ_i σ(−a_i) Π_{j<i} σ(a_j): a sum of what is positive, so that nothing is canceled.
+    1 − p = Σ_i σ(−a_i) Π_{j<i} σ(a_j) is a sum of positive terms, so that there is no cancellation.
 
     Example:
         >>> logit_of_product([torch.tensor(0.0), torch.tensor(0.0)])  # log(1/4) - log(3/4)
@@ -35,22 +35,24 @@ def logit_of_product(logits: Sequence[Tensor]) -> Tensor:
 
 @final
 class ESMM(Architecture):
-    """Entire-space multi-task model (Ma et al., SIGIR 2018, eq. 1 and 3): of binary tasks along a chain, each needs all before it.
+    """Entire-space multi-task model (Ma et al., SIGIR 2018, eq. 1 and 3): along a chain of binary tasks, each requires all before it.
 
         p(buy) = p(click) · p(buy | click),    each factor the sigmoid of a head
 
-    Outputs stay logits. Labels are of the whole space: who did not click did not buy (`polytask.data.entire_space_labels`). The conditional
-    probability is the sigmoid of the head's own output: `model.head("buy")(model.features(x, ("buy",))["buy"])`.
+    Outputs remain logits. Labels cover the entire space: a row without a click is a row without a purchase
+    (`polytask.data.entire_space_labels`). The conditional probability is the sigmoid of the head's output before the product:
+    `model.head("buy")(model.features(x, ("buy",))["buy"])`.
 
-    Deviations: heads share one encoder, where the paper's share embeddings alone.
+    Deviations: heads share one encoder, where those of the paper share only embeddings.
 
     Args:
-        encoder: Gives the features.
-        tasks: The names of the tasks.
-        chain: Names of binary tasks, first to last; by default all binary tasks in their order. Others have heads as under hard sharing.
+        encoder: Encoder that gives the features.
+        tasks: Names of the tasks.
+        chain: Names of binary tasks, first to last; `None` takes all binary tasks in their order. Other tasks have heads as under hard
+            sharing.
 
     Raises:
-        ConfigError: A task of the chain does not exist, stands there twice, or is not binary.
+        ConfigError: A task of the chain does not exist, occurs twice, or is not binary.
 
     Example:
         >>> from polytask.architectures.network.multi_task_model import MultiTaskModel
@@ -69,28 +71,32 @@ class ESMM(Architecture):
 
     @classmethod
     def options_without_tasks(cls, options: Mapping[str, Any], absent_tasks: Collection[str]) -> dict[str, Any]:
-        """The chain of the tasks that are there."""
+        """Return the options with the absent tasks removed from the chain."""
         return {name: [task for task in value if task not in absent_tasks] for name, value in options.items()}
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
-        """Binary tasks alone have a place in the chain."""
+        """Restrict the default chain to binary tasks.
+
+        Raises:
+            ConfigError: A task of a chain that was given is not binary.
+        """
         of_events = {task.name for task in tasks if task.probability_of_event}
         for task in tasks if self._given else ():
             if task.name in self.chain and task.name not in of_events:
-                raise ConfigError("a chain is of binary tasks", where=f"esmm, chain, {task.name!r}", found=task.kind)
+                raise ConfigError("only binary tasks can be part of a chain", where=f"esmm, chain, {task.name!r}", found=task.kind)
         self.chain = tuple(task for task in self.chain if task in of_events)
 
     def width(self, task: str) -> int:
-        """The encoder's features."""
+        """Return the width of the encoder's features."""
         return self.hard.width(task)
 
     def forward(self, inputs: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """The same features for every task."""
+        """Compute the encoder's features, which are the same for every task."""
         found: dict[str, Tensor] = self.hard(inputs, tasks)
         return found
 
     def outputs(self, features: Mapping[str, Tensor], heads: Mapping[str, nn.Sequential]) -> dict[str, Tensor]:
-        """Logits of the products along the chain."""
+        """Compute the logits of the products of probabilities along the chain."""
         z = next(iter(features.values()))
         needed = dict.fromkeys(head for task in features for head in self.reachable_heads(task))
         own = {task: heads[task](z) for task in needed}
@@ -100,20 +106,20 @@ class ESMM(Architecture):
         }
 
     def reachable_heads(self, task: str) -> tuple[str, ...]:
-        """The task's own head and, in the chain, all before it."""
+        """Return the task itself and, within the chain, all tasks before it."""
         return self.chain[: self.chain.index(task) + 1] if task in self.chain else (task,)
 
 
 def validate_chain(where: str, chain: Sequence[str] | None, tasks: Sequence[str]) -> tuple[str, ...]:
-    """The tasks of a chain; all by default.
+    """Return the tasks of a chain after checking them; `None` gives all tasks.
 
     Raises:
-        ConfigError: One does not exist, or stands there twice.
+        ConfigError: A task does not exist, or occurs twice.
     """
     chosen = tuple(tasks) if chain is None else tuple(chain)
     for task in chosen:
         if task not in tasks:
             raise ConfigError("there is no such task", where=f"{where}, chain, {task!r}", remedy=nearest(task, tuple(tasks)))
         if chosen.count(task) > 1:
-            raise ConfigError("a task stands in a chain once", where=f"{where}, chain, {task!r}", found=f"{chosen.count(task)} times")
+            raise ConfigError("each task may occur once", where=f"{where}, chain, {task!r}", found=f"{chosen.count(task)} times")
     return chosen
