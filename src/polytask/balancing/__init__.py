@@ -1,7 +1,7 @@
-"""Balancers: how the losses of several tasks become one update. One file per method; a row each in the registry.
+"""Balancers, which turn the losses of several tasks into one update. Each method has one file and one row in the registry.
 
-A method declares what it `needs`, gets a `Statistic`, and answers with weights or a direction. Methods are found by name
-through the registry (`polytask.registry`), or imported from here.
+A method declares what it `needs`, receives a `Statistic`, and returns weights or a direction. Look up methods by name in
+the registry (`polytask.registry`), or import them from here.
 """
 
 from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights, answer_to_direction

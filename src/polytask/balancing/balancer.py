@@ -1,4 +1,4 @@
-"""What every balancer has in common, and the answers that it may give."""
+"""Base class of all balancers, and the types of the answers that they return."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from polytask.registry import Component
 
 @dataclass(frozen=True)
 class Weights:
-    """A weight per task: the direction of the shared parameters is d = Jᵀ w.
+    """One weight per task: the direction of the shared parameters is d = Jᵀ w.
 
     Attributes:
-        values: (T,) in the order of `Statistic.names`.
-        heads: Whether private parameters get w_t g_t too, as they do where the method defines a scalar loss
-            L = Σ w_t L_t, or the plain gradient of their own task.
-        solved: Whether the method's own condition has a solution here; without one, the weights are 0.
-        private: (T,) weights of private parameters, where they are others than 1 and w_t.
+        values: (T,) weights w, in the order of `Statistic.names`.
+        heads: Whether private parameters get w_t g_t too, as in methods that define a scalar loss L = Σ w_t L_t. If false,
+            they get the plain gradient of their task.
+        solved: Whether the method's condition has a solution in this step. If false, all weights are 0.
+        private: (T,) weights of the private parameters, if they are neither 1 nor w_t; `None` leaves the choice to `heads`.
     """
 
     values: Tensor
@@ -36,10 +36,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class GroupWeights:
-    """A weight per task and group of parameters. Private parameters get the plain gradient of their own task.
+    """One weight per task and group of shared parameters. Private parameters get the plain gradient of their task.
 
     Attributes:
-        values: (K, T) groups as in `Statistic.gramians()`, tasks as in `Statistic.names`.
+        values: (K, T) weights: groups in the order of `Statistic.gramians()`, tasks in the order of `Statistic.names`.
     """
 
     values: Tensor
@@ -47,11 +47,11 @@ class GroupWeights:
 
 @dataclass(frozen=True)
 class Direction:
-    """The direction of the shared parameters itself. Private parameters get the plain gradient of their own task.
+    """A direction of the shared parameters. Private parameters get the plain gradient of their task.
 
     Attributes:
-        values: (P,) what is written into `.grad`, in the order of `Statistic.jacobian()`.
-        private: (T,) weights of private parameters, where they are others than 1.
+        values: (P,) values to write into `.grad`, in the order of the columns of `Statistic.jacobian()`.
+        private: (T,) weights of the private parameters; `None` means 1.
     """
 
     values: Tensor
@@ -60,10 +60,10 @@ class Direction:
 
 @dataclass(frozen=True)
 class RepresentationGradients:
-    """A gradient of every representation, which goes on to the shared parameters.
+    """One gradient per representation, to be backpropagated to the shared parameters.
 
     Attributes:
-        values: One per entry of `Statistic.representations()`, in the shape of its `values`.
+        values: One tensor per entry of `Statistic.representations()`, in the shape of that entry's `values`.
     """
 
     values: tuple[Tensor, ...]
@@ -73,60 +73,74 @@ Answer = Weights | GroupWeights | Direction | RepresentationGradients
 
 
 class Balancer(Component, ABC):
-    """Turns what it asked for into task weights, or into one direction for the shared parameters.
+    """Base class of methods that turn a statistic of the step into task weights, or into one direction of the shared parameters.
 
-    The scale is that of the plain sum: with T tasks, "equal" gives d = Σ g_t. Whatever a balancer remembers is keyed by
-    the task's name; tasks that are absent in a step are neither weighed nor remembered.
+    The scale is that of the plain sum: with T tasks, `equal` gives d = Σ g_t. All state is keyed by the task's name; tasks
+    that are absent in a step get no weight, and their state does not change.
 
-    A method implements `needs` and `weigh`, and the hooks `defaults`, `bind`, `update_state`, `after_step`, `seed`, `state_dict` and
-    `load_state_dict` if it learns, draws random numbers or remembers something.
+    A method implements `needs` and `weigh`. If it learns, draws random numbers or keeps state, it also implements the hooks
+    `defaults`, `bind`, `update_state`, `after_step`, `seed`, `state_dict` and `load_state_dict`, as far as they apply.
     """
 
     component_group = "balancer"
     batches: int = 1
-    """How many independent batches a step takes."""
+    """Number of independent batches per step."""
     remembers_gradients: bool = False
-    """Whether its state is of certain parameters, and means nothing for others."""
+    """Whether the state belongs to particular parameters, and is meaningless for any others."""
     step_batches: Literal["last", "all"] = "last"
-    """Of several batches, whose gradients are combined: those of the last, or of all together."""
+    """Which of several batches provide the gradients that are combined: the last one, or all of them together."""
     uses_after_step: bool = False
-    """Whether the losses of the same batches are wanted once more, after the optimizer's step."""
+    """Whether `after_step` needs the losses of the same batches again after the optimizer's step."""
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
-        """The options of a balancer that was asked for by name alone, given the weight αₜ of every task."""
+        """Return default options that depend on the tasks, for a balancer built by name.
+
+        Args:
+            task_weights: Weight αₜ of every task, by name.
+        """
         del task_weights
         return {}
 
     def bind(self, network: nn.Module) -> None:
-        """Called once with the network, if it is known: the place of methods that own a part of it."""
+        """Attach the balancer to the network. Called once, if the network is known; for methods that own a part of it."""
 
     @abstractmethod
     def needs(self) -> Needs:
-        """What `weigh` will look at in this step; asked anew at every step."""
+        """Return what `weigh` needs in this step. Evaluated anew at every step."""
 
     @abstractmethod
     def weigh(self, statistic: Statistic) -> Answer:
-        """The answer for this step. It changes no state when `needs` is `Nothing`."""
+        """Return the answer for this step. Must not change any state when `needs` returns `Nothing`."""
 
     def update_state(self, statistic: Statistic) -> None:
-        """Called once at the end of every step with the losses of the whole step."""
+        """Update the state from the losses of the whole step. Called once at the end of every step."""
 
     def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
-        """Called after the optimizer's step with the losses (T,) of the same batches before and after it."""
+        """Update the state from the losses of the same batches before and after the optimizer's step.
+
+        Args:
+            names: Tasks present, in the order of the losses.
+            before: (T,) losses before the step.
+            after: (T,) losses after the step.
+        """
 
     def seed(self, seed: int) -> None:
-        """Seed the balancer's own generator."""
+        """Seed the balancer's random generator."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the balancer remembers: nested dictionaries of tensors and numbers."""
+        """Return the balancer's state as nested dictionaries of tensors and numbers."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Remember what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
 
     def aggregate(self, jacobian: Tensor, losses: Tensor | None = None) -> Tensor:
-        """The direction (P,) for a Jacobian (T, P), for study and tests.
+        """Return the direction (P,) for a Jacobian (T, P), for experiments and tests.
+
+        Args:
+            jacobian: (T, P) gradients, one row per task.
+            losses: (T,) losses of the tasks; `None` means 1 each.
 
         Example:
             >>> import torch
@@ -139,9 +153,9 @@ class Balancer(Component, ABC):
 
 
 def answer_to_direction(answer: Answer, statistic: Statistic) -> Tensor:
-    """The direction (P,) that an answer makes of a Jacobian that is at hand.
+    """Return the direction (P,) of an answer, given a statistic that has the Jacobian.
 
-    A representation is taken for the parameters themselves, as in `MatrixStatistic`.
+    Representations are treated as the parameters themselves, as in `MatrixStatistic`.
     """
     if isinstance(answer, Direction):
         return answer.values

@@ -1,4 +1,4 @@
-"""Balancers from what users give: `upgrad`, with wrappers before it `smooth-weights:upgrad`, an import path, a class or an object."""
+"""Builds balancers from a name (`upgrad`, or with wrappers `smooth-weights:upgrad`), an import path, a class or an object."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from polytask.registry.resolve import resolve
 def balancer_named(
     given: str | type[Balancer] | Balancer, options: Mapping[str, Any] | None = None, task_weights: Mapping[str, float] | None = None
 ) -> Balancer:
-    """Make a balancer by its registry name, or by wrappers' names and its own, from the outermost on: `update-every:smooth-weights:upgrad`.
+    """Build a balancer from its registry name, optionally preceded by wrappers, outermost first: `update-every:smooth-weights:upgrad`.
 
-    What is not among the options is taken from the task weights where the balancer says so, and is its default otherwise.
+    Options that are not given are taken from the task weights if the balancer's `defaults` say so; otherwise the
+    constructor's defaults apply.
 
     Args:
-        given: Registry names or import paths with colons between, with options in parentheses if they have any; or a class. An object is
-            returned as it is.
-        options: More options of the outermost; those of what it wraps are its option `balancer`, and so on inwards.
-        task_weights: αₜ per task.
+        given: Registry names or import paths, separated by colons, each with its options in parentheses if it has any; or a
+            class. An object is returned unchanged.
+        options: Additional options of the outermost component. Options of the component that it wraps are nested under the
+            key `balancer`, and so on inwards.
+        task_weights: Weight αₜ per task name.
 
     Raises:
-        ConfigError: An unknown name (the message suggests the nearest), options that do not fit, or something that is no balancer.
+        ConfigError: A name is unknown (the message suggests the nearest one), options do not fit, or the object is not a balancer.
 
     Example:
         >>> smoothed = balancer_named("smooth-weights:fixed", {"decay": 0.5, "balancer": {"weights": {"digit": 2.0}}})
@@ -39,10 +41,10 @@ def balancer_named(
 
 
 def with_options(found: Resolved, options: Mapping[str, Any]) -> Resolved:
-    """Return a balancer that has been found with more options; those of what it wraps are the option `balancer`.
+    """Return a resolved balancer with additional options; options of the component that it wraps are nested under `balancer`.
 
     Raises:
-        ConfigError: An option that it has not.
+        ConfigError: The component has no such option.
     """
     given = dict(options)
     inner = found.inner if found.inner is None else with_options(found.inner, given.pop("balancer", {}))
@@ -56,7 +58,7 @@ def _built(found: Resolved, task_weights: Mapping[str, float]) -> Balancer:
 
 
 def uses_task_weights(given: str | type[Balancer] | Balancer) -> bool:
-    """Return whether a balancer, or what it wraps, takes its weights from the tasks where it is given none.
+    """Return whether a balancer, or one that it wraps, takes its weights from the tasks by default.
 
     Example:
         >>> uses_task_weights("fixed"), uses_task_weights("smooth-weights:fixed"), uses_task_weights("equal")

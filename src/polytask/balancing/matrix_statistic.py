@@ -1,4 +1,4 @@
-"""The statistic of a Jacobian that is given as a matrix: for study, for tests, and for one group of parameters."""
+"""Statistic of a Jacobian that is given as a matrix, for experiments and tests."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from polytask.errors import ConfigError
 
 @dataclass(frozen=True)
 class MatrixStatistic:
-    """One step whose gradients are known.
+    """`Statistic` of one step whose gradients are given.
 
     Attributes:
-        matrix: (T, P) one row per task.
-        losses: (T,) the tasks' losses.
-        names: The tasks' names.
-        step: How many steps came before.
-        others: (T, P) the Jacobians of further independent batches; the same matrix again where there are none.
-        sizes: Parameters per group, P in all; one group where there are none.
-        features: What heads look at; a single row of the P parameters themselves where there is nothing.
-        oracle: What looks somewhere else, if anything does.
+        matrix: (T, P) Jacobian, one row per task.
+        losses: (T,) losses of the tasks.
+        names: Names of the tasks.
+        step: Number of earlier steps.
+        others: Jacobians (T, P) of further independent batches. If empty, `matrix` is used for every batch.
+        sizes: Number of parameters per group, P in total. If empty, all parameters form one group.
+        features: Inputs of the heads with their gradients. If empty, the P parameters are treated as the features of one row.
+        oracle: Source of losses and gradients at other parameters; `None` if there is none.
     """
 
     matrix: Tensor
@@ -43,37 +43,37 @@ class MatrixStatistic:
         return gramian
 
     def norms(self) -> Tensor:
-        """(T,) float64 the lengths of the rows."""
+        """Return the lengths of the rows: (T,) float64."""
         lengths: Tensor = torch.linalg.vector_norm(self.matrix.double(), dim=1)
         return lengths
 
     def gramian(self) -> Tensor:
-        """(T, T) float64 G = J Jᵀ."""
+        """Return G = J Jᵀ: (T, T) float64."""
         return self._gramian
 
     def gramians(self) -> Tensor:
-        """(K, T, T) float64 a Gramian per group."""
+        """Return one Gramian per group: (K, T, T) float64."""
         blocks = [self.matrix[:, part].double() for part, *_ in self.columns]
         return torch.stack([block @ block.T for block in blocks])
 
     def jacobian(self) -> Tensor:
-        """(T, P) the matrix itself."""
+        """Return the matrix itself: (T, P)."""
         return self.matrix
 
     @property
     def columns(self) -> tuple[tuple[slice, ...], ...]:
-        """One range of columns per group."""
+        """One range of columns of the Jacobian per group."""
         sizes = self.sizes or (self.matrix.shape[1],)
         starts = [sum(sizes[:group]) for group in range(len(sizes))]
         return tuple((slice(start, start + size),) for start, size in zip(starts, sizes, strict=True))
 
     def representations(self) -> tuple[Representation, ...]:
-        """The features that were given, or the parameters as the features of a single row."""
+        """Return the given features, or the parameters as the features of one row."""
         values = torch.ones(1, self.matrix.shape[1], dtype=self.matrix.dtype)
         return self.features or (Representation(self.names, values, self.matrix.unsqueeze(1)),)
 
     def cross_gramian(self, first: int, second: int) -> Tensor:
-        """(T, T) float64 J₁ J₂ᵀ."""
+        """Return J₁ J₂ᵀ of two batches, given by their numbers: (T, T) float64."""
         gramian: Tensor = self._of_batch(first).double() @ self._of_batch(second).double().T
         return gramian
 
@@ -82,18 +82,18 @@ class MatrixStatistic:
 
     @property
     def look(self) -> LookaheadOracle:
-        """What looks somewhere else.
+        """Source of losses and gradients at other parameters.
 
         Raises:
-            ConfigError: A matrix alone knows no losses elsewhere.
+            ConfigError: No `oracle` was given.
         """
         if self.oracle is None:
-            raise ConfigError("a Jacobian alone says nothing about losses elsewhere", where="look", remedy="Use Backward, with closures")
+            raise ConfigError("a lookahead needs more than a Jacobian", where="look", remedy="Use Backward, with closures")
         return self.oracle
 
 
 def statistic_from_jacobian(jacobian: Tensor, losses: Tensor | None = None) -> MatrixStatistic:
-    """The statistic of a Jacobian (T, P), with losses of 1 and the names "0", "1", … where nothing else is said."""
+    """Return the statistic of a Jacobian (T, P) whose tasks are named "0", "1", …; losses are 1 if not given."""
     tasks = len(jacobian)
     given = torch.ones(tasks) if losses is None else losses
     return MatrixStatistic(jacobian, given.double(), tuple(str(task) for task in range(tasks)))

@@ -1,4 +1,4 @@
-"""What a balancer may ask for. The cheapest answer is obtained, and nothing else."""
+"""Declarations of what a balancer needs. Only what is declared is computed, in the cheapest way."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 ParameterGrouping = Literal["whole", "layer", "matrix"]
-"""How shared parameters are cut into groups: all of them in one, a group per layer, or one per parameter tensor."""
+"""Grouping of the shared parameters: all in one group, one group per layer, or one group per parameter tensor."""
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """The weights are known before the losses of this step."""
+    """No statistic: the weights are known before the losses of this step."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """`Statistic.losses`: the weights depend on the losses of this step."""
+    """`Statistic.losses`: the losses of this step."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Norms:
     """`Statistic.norms()`: the lengths of the tasks' gradients.
 
     Attributes:
-        of: All shared parameters, or the last shared layer alone, which costs next to nothing.
+        of: Parameters of these gradients: all `shared` parameters, or only the `last` shared layer, which costs almost nothing.
     """
 
     of: Literal["last", "shared"] = "last"
@@ -35,7 +35,7 @@ class Gramian:
     """`Statistic.gramian()` or `gramians()`: inner products of the tasks' gradients of the shared parameters.
 
     Attributes:
-        groups: Of which parameters: one matrix for all, or one per group.
+        groups: Grouping of the parameters: one Gramian for all of them (`whole`), or one per `layer` or `matrix`.
     """
 
     groups: ParameterGrouping = "whole"
@@ -46,8 +46,8 @@ class Jacobian:
     """`Statistic.jacobian()`: the tasks' gradients of the shared parameters themselves.
 
     Attributes:
-        tasks: The only tasks whose rows are wanted (those of them that are present), or all.
-        groups: What `Statistic.columns` marks.
+        tasks: Tasks whose rows are needed; those that are absent in the step are skipped. `None` means all tasks.
+        groups: Grouping of the columns in `Statistic.columns`.
     """
 
     tasks: tuple[str, ...] | None = None
@@ -56,17 +56,17 @@ class Jacobian:
 
 @dataclass(frozen=True)
 class Representations:
-    """`Statistic.representations()`: what the heads look at, and every task's gradient of it."""
+    """`Statistic.representations()`: the inputs of the heads, and every task's gradient with respect to them."""
 
 
 @dataclass(frozen=True)
 class CrossGramian:
-    """`Statistic.cross_gramian(i, j)`: inner products between gradients of several independent batches."""
+    """`Statistic.cross_gramian(i, j)`: inner products between the gradients of independent batches."""
 
 
 @dataclass(frozen=True)
 class Lookahead:
-    """`Statistic.look`: losses and gradients at other values of the parameters."""
+    """`Statistic.look`: losses and gradients at other parameters."""
 
 
 Needs = Nothing | Losses | Norms | Gramian | Jacobian | Representations | CrossGramian | Lookahead

@@ -1,4 +1,4 @@
-"""What a balancer sees of a step."""
+"""Interfaces through which a balancer sees one training step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Representation:
-    """What the heads of some tasks look at, with their gradients of it.
+    """Input z of the heads of some tasks, with the gradients of these tasks with respect to it.
 
     Attributes:
-        names: The tasks that look at it, t of them.
-        values: (N, ...) the features of N rows, without graph.
+        names: Names of the t tasks whose heads use this representation.
+        values: (N, ...) features of N rows, detached from the graph.
         gradients: (t, N, ...) ∂L_t/∂z of each of these tasks, where L_t is the mean over the task's labeled units.
-        total: Sums a tensor over all processes that hold rows of this step; with one process it gives the tensor itself.
+        total: Function that sums a tensor over all processes that hold rows of this step; the identity with one process.
     """
 
     names: tuple[str, ...]
@@ -27,61 +27,61 @@ class Representation:
 
 
 class LookaheadOracle(Protocol):
-    """Losses and gradients somewhere else: at θ + offset, where θ are all trained parameters, Q numbers in one vector.
+    """Losses and gradients at θ + offset, where θ is the vector of all Q trained parameters. No offset means θ itself.
 
-    Parameters, buffers and random generators are put back after every look.
+    Parameters, buffers and random generators are restored after every evaluation.
     """
 
     def losses(self, batch: int, offset: Tensor | None = None) -> Tensor:
-        """(T,) float64 the tasks' mean losses of that batch at θ + offset."""
+        """Return the tasks' mean losses on a batch at θ + offset: (T,) float64."""
 
     def gradient(self, batch: int, weights: Tensor, offset: Tensor | None = None) -> Tensor:
-        """(Q,) the gradient of Σ w_t L_t of that batch at θ + offset."""
+        """Return the gradient of Σ w_t L_t on a batch at θ + offset: (Q,)."""
 
     def jacobian(self, batch: int, offset: Tensor | None = None) -> Tensor:
-        """(T, Q) every task's gradient of that batch at θ + offset."""
+        """Return every task's gradient on a batch at θ + offset: (T, Q)."""
 
 
 class Statistic(Protocol):
-    """One step, as far as the balancer asked for it. T tasks are present, P is the number of shared parameters.
+    """One step with T tasks present and P shared parameters. Only what the balancer's `needs` declared is available.
 
-    Tensors are valid until the step ends: a balancer that remembers one clones it.
+    Tensors are valid until the step ends: a balancer that keeps one must clone it.
     """
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The tasks present, in the order of every tensor here."""
+        """Names of the tasks present, in the order of all tensors of this statistic."""
 
     @property
     def step(self) -> int:
-        """How many steps came before."""
+        """Number of earlier steps."""
 
     @property
     def losses(self) -> Tensor:
-        """(T,) float64 the tasks' mean losses."""
+        """Mean losses of the tasks: (T,) float64."""
 
     def norms(self) -> Tensor:
-        """(T,) float64 the lengths of the tasks' gradients."""
+        """Return the lengths of the tasks' gradients: (T,) float64."""
 
     def gramian(self) -> Tensor:
-        """(T, T) float64 G = J Jᵀ."""
+        """Return G = J Jᵀ: (T, T) float64."""
 
     def gramians(self) -> Tensor:
-        """(K, T, T) float64 a Gramian per group of parameters; their sum is G."""
+        """Return one Gramian per group of parameters: (K, T, T) float64. Their sum is G."""
 
     def jacobian(self) -> Tensor:
-        """(T, P) the tasks' gradients of the shared parameters, one row each; (R, P) where R tasks were asked for."""
+        """Return the tasks' gradients of the shared parameters, one row each: (T, P), or (R, P) if only R tasks were requested."""
 
     @property
     def columns(self) -> tuple[tuple[slice, ...], ...]:
-        """Per group of parameters its columns of the Jacobian."""
+        """Columns of the Jacobian that belong to each group of parameters."""
 
     def representations(self) -> tuple[Representation, ...]:
-        """What heads look at: one for all tasks, or one per source, or several where experts are mixed."""
+        """Return the inputs of the heads: one for all tasks, one per source, or several if experts are mixed."""
 
     def cross_gramian(self, first: int, second: int) -> Tensor:
-        """(T, T) float64 J₁ J₂ᵀ of two independent batches."""
+        """Return J₁ J₂ᵀ of two independent batches, given by their numbers: (T, T) float64."""
 
     @property
     def look(self) -> LookaheadOracle:
-        """Losses and gradients at other values of the parameters."""
+        """Source of losses and gradients at other parameters."""

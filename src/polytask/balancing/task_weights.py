@@ -1,4 +1,4 @@
-"""Which balancer uses the weights that tasks were given."""
+"""Choice of the balancer that uses the weights given to tasks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ DEFAULT_BALANCER, WEIGHTED_BALANCER, WEIGHTS_PREFIX = "equal", "fixed", "weights
 
 
 Given = str | type[Balancer] | Balancer
-"""A balancer as users give it."""
+"""Balancer as given by users: a name, a class or an object."""
 
 
 def default_balancer(weights: Mapping[str, float], requested: Given | None = None) -> Given:
-    """The balancer that was asked for; else `fixed` where tasks have weights αₜ, and `equal` where none has.
+    """Return the requested balancer, or by default `fixed` if any task has a weight other than 1 and `equal` otherwise.
 
-    A task without a weight has 1; one of weight 0 has a head that is not trained.
+    A task whose weight is not given has weight 1. The head of a task with weight 0 is not trained.
 
     Raises:
-        ConfigError: Weights that the balancer does not use, or all of them 0.
+        ConfigError: The balancer does not use the weights, or all weights are 0.
 
     Example:
         >>> default_balancer({"price": 1.0}), default_balancer({"price": 2.0})
@@ -31,7 +31,7 @@ def default_balancer(weights: Mapping[str, float], requested: Given | None = Non
     if all(weight == 1 for weight in weights.values()):
         return requested or DEFAULT_BALANCER
     if requested is not None and not accepts_task_weights(requested):
-        remedy = f"Leave the weights out, or take {WEIGHTED_BALANCER!r}"
+        remedy = f"Leave the weights out, or choose {WEIGHTED_BALANCER!r}"
         raise ConfigError(
             "this balancer does not use the tasks' weights",
             where=f"balancer {str(requested)!r}",
@@ -42,22 +42,22 @@ def default_balancer(weights: Mapping[str, float], requested: Given | None = Non
 
 
 def check_task_weights(weights: Mapping[str, float]) -> None:
-    """Refuse weights of which nothing is learned.
+    """Check that at least one task has a weight above 0.
 
     Raises:
-        ConfigError: All are 0.
+        ConfigError: All weights are 0.
     """
     if not any(weights.values()):
         raise ConfigError("at least one task needs a weight above 0", where="weights", found=format_weights(weights))
 
 
 def accepts_task_weights(balancer: Given) -> bool:
-    """Whether a balancer as users write it takes its weights from the tasks."""
+    """Return whether a balancer as given by users takes its weights from the tasks."""
     return not (isinstance(balancer, str) and balancer.startswith(WEIGHTS_PREFIX)) and uses_task_weights(balancer)
 
 
 def format_weights(weights: Mapping[str, float]) -> str:
-    """The weights in words.
+    """Return the weights as text.
 
     Example:
         >>> format_weights({"price": 2.0})

@@ -140,5 +140,5 @@ def test_what_it_cannot_do_is_one_line() -> None:
         RotoGrad().weigh(statistic_from_jacobian(torch.eye(2)))
     sources = [Source(name, np.random.default_rng(0).normal(size=(60, 4)).astype("float32"), {name: np.arange(60.0)}) for name in "ab"]
     model = MultiTaskModel(MLP((4,), hidden=(6,)), [Regression(name=name) for name in "ab"], architecture="rotated")
-    with pytest.raises(ConfigError, match="tasks must look at the same rows"):
+    with pytest.raises(ConfigError, match="all tasks must have the same rows"):
         fit(model, sources, "rotograd", epochs=1, batch_sizes={"a": 20, "b": 10}, threads=1, precision="float32")

@@ -259,14 +259,14 @@ def test_after_a_refused_step_pytorchs_generator_is_as_it_was() -> None:
 
 @pytest.mark.parametrize("thing", [nn.Linear(2, 2), aggregation.Mean])
 def test_what_is_no_object_of_torchjd(thing: Any) -> None:
-    with pytest.raises(ConfigError, match="torchjd: this is no object of TorchJD that combines tasks"):
+    with pytest.raises(ConfigError, match="torchjd: an aggregator, a weighting or a scalarizer of TorchJD is needed"):
         TorchJD(thing)
 
 
 def test_only_a_weighting_may_look_at_something_else() -> None:
-    with pytest.raises(ConfigError, match="torchjd, of: only a weighting"):
+    with pytest.raises(ConfigError, match="torchjd, statistic: only a weighting accepts a statistic"):
         TorchJD(aggregation.TrimmedMean(1), statistic="gramian")
-    with pytest.raises(ConfigError, match=r"torchjd, of.*found norms\)\. Choose from: losses"):
+    with pytest.raises(ConfigError, match=r"torchjd, statistic.*found norms\)\. Choose from: losses"):
         TorchJD(aggregation.MGDAWeighting(), statistic="norms")  # type: ignore[arg-type]
 
 

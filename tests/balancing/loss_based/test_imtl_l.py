@@ -59,7 +59,7 @@ def test_a_learning_rate_that_cannot_be(lr: float) -> None:
 
 
 def test_a_start_that_is_no_number() -> None:
-    with pytest.raises(ConfigError, match="imtl-l, start"):
+    with pytest.raises(ConfigError, match="imtl-l, initial_value: a finite number is needed"):
         IMTLL(initial_value=math.nan)
 
 

@@ -72,5 +72,5 @@ def test_asking_for_the_state_lends_nothing() -> None:
 
 @pytest.mark.parametrize("start", [float("nan"), float("inf"), float("-inf")])
 def test_a_start_that_cannot_be(start: float) -> None:
-    with pytest.raises(ConfigError, match="uncertainty, start"):
+    with pytest.raises(ConfigError, match="uncertainty, initial_value"):
         Uncertainty(initial_value=start)

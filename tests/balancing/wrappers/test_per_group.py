@@ -117,7 +117,7 @@ def test_all_copies_learn_and_look_again(inverse: Make, step: Step) -> None:
 
 @pytest.mark.parametrize("balancer", [Equal(), UpdateEvery(Equal())], ids=lambda balancer: type(balancer).__name__)
 def test_what_has_no_groups_is_refused(balancer: Any) -> None:
-    with pytest.raises(ConfigError, match="per-group: what this balancer needs has no groups"):
+    with pytest.raises(ConfigError, match="per-group: this balancer's statistic cannot be split into groups"):
         PerGroup(balancer).needs()
 
 

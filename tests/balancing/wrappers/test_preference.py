@@ -193,5 +193,5 @@ def test_a_task_without_preference_is_named(step: Step) -> None:
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_preference_that_cannot_be(value: float) -> None:
-    with pytest.raises(ConfigError, match="preferred, task 'a'"):
+    with pytest.raises(ConfigError, match="preference, task 'a'"):
         Preference(Equal(), {"a": value})

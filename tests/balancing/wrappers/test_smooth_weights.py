@@ -112,7 +112,7 @@ def test_what_it_gave_away_may_be_changed(inverse: Make, step: Step) -> None:
 
 
 def test_a_direction_is_refused(unit: Make, step: Step) -> None:
-    with pytest.raises(ConfigError, match="smooth-weights: this wrapper is for balancers that give weights"):
+    with pytest.raises(ConfigError, match="smooth-weights: this wrapper needs a balancer that returns weights"):
         SmoothWeights(unit()).weigh(step(0))
 
 

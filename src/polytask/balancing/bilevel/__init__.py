@@ -1,1 +1,1 @@
-"""Balancers that optimize task weights by looking ahead on other batches."""
+"""Balancers that optimize task weights by a lookahead on other batches."""

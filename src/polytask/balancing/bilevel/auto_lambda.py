@@ -1,4 +1,4 @@
-"""Weights that lower the primary tasks' losses one step ahead."""
+"""Weights that lower the losses of the primary tasks one step ahead."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from polytask.balancing.statistic import Statistic
 class AutoLambda(Balancer):
     """Auto-Lambda (Liu, James, Davison & Johns, TMLR 2022, eq. 4 to 6).
 
-    The weights λ are moved so that a step with them on batch A lowers the primary tasks' losses on batch B:
+    The weights λ are updated so that a step with them on batch A lowers the primary tasks' losses on batch B:
 
         θ' = θ − η ∇ Σ λ_t L_t(A; θ),    g' = ∇ Σ_primary L_t(B; θ')
         h_t = (L_t(A; θ + ε g') − L_t(A; θ − ε g')) / 2 ε,    ε = 0.01 / ‖g'‖
 
-    h_t approaches ∇L_t(A; θ) · g', so that −η h_t is the slope of the primary losses along λ_t; λ is stepped along it by Adam. Heads are
-    weighted too. Cost: four forwards and two backwards more, no copy of the network.
+    h_t approximates ∇L_t(A; θ) · g', so that −η h_t is the slope of the primary losses along λ_t, which Adam descends. Heads are
+    weighted too. Cost: four additional forward and two additional backward passes, but no copy of the network.
 
-    Scale: the paper's own: λ starts at `initial_weight` and is not normalized; with its 0.1 a step is a tenth of the plain sum's. λ may
-    become
-    negative, as in the authors' code: a task that harms the primary ones is then unlearned. Gradients that are zero change nothing.
+    Scale: as in the paper: λ starts at `initial_weight` and is not normalized; with 0.1, a step is a tenth of that of the plain sum.
+    λ may become negative, as in the authors' code: a task that harms the primary ones is then unlearned. Zero gradients change
+    nothing.
 
-    Defaults: λ = 0.1 at the start, 1e-4 as its learning rate (the authors' code); all tasks are primary (the paper's multi-task
-    setting); η = 1e-3, the usual rate of Adam.
+    Defaults: λ = 0.1 at the start, with learning rate 1e-4 (the authors' code); all tasks are primary (the paper's multi-task
+    setting); η = 1e-3, the usual learning rate of Adam.
 
-    Deviations: θ' is a step of plain gradient descent, without the momentum and weight decay of the network's optimizer; the network's step
-    is on both batches, so that no row is wasted.
+    Deviations: θ' is a step of plain gradient descent, without the momentum and weight decay of the network's optimizer. The network
+    is trained on both batches, so that no row is wasted.
 
-    Fails: finite differences of losses that are noisy themselves: dropout is repeated alike, batch statistics move.
+    Fails: finite differences of noisy losses: dropout masks are repeated, but batch statistics change.
 
     Args:
-        primary: The tasks that count; all by default. The others are auxiliary: they help or lose their weight.
-        lr: Learning rate of λ.
-        inner_lr: η, best that of the network's optimizer.
-        initial_weight: λ of a task that is seen for the first time.
+        primary: Names of the primary tasks, whose losses are to be lowered; `None` means all tasks. The others are auxiliary: they
+            lose their weight unless they help.
+        lr: Learning rate of λ, above 0.
+        inner_lr: Learning rate η of the step ahead, above 0; ideally that of the network's optimizer.
+        initial_weight: Initial λ of every task, above 0.
 
     Raises:
         ConfigError: A number is not above 0.
@@ -58,15 +59,15 @@ class AutoLambda(Balancer):
     def __init__(self, primary: Sequence[str] | None = None, lr: float = 1e-4, inner_lr: float = 1e-3, initial_weight: float = 0.1) -> None:
         self.primary = None if primary is None else tuple(primary)
         self.lr, self.inner_lr = check_positive(lr, "auto-lambda, lr"), check_positive(inner_lr, "auto-lambda, inner_lr")
-        self.start = check_positive(initial_weight, "auto-lambda, start")
+        self.start = check_positive(initial_weight, "auto-lambda, initial_weight")
         self._weights: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:
-        """A look one step ahead."""
+        """Request a lookahead."""
         return Lookahead()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """λ, after its step."""
+        """Update λ and return it."""
         names, look = statistic.names, statistic.look
         known = [self._weights.get(name, AdamScalar(self.start)) for name in names]
         weights = torch.tensor([scalar.value for scalar in known], dtype=torch.float64)
@@ -82,9 +83,9 @@ class AutoLambda(Balancer):
         return Weights(torch.tensor(found, dtype=torch.float64), heads=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Per task λ with its moments."""
+        """Return λ with its moments for every task."""
         return {task: scalar.to_dict() for task, scalar in self._weights.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._weights = {task: AdamScalar(**values) for task, values in state.items()}

@@ -1,4 +1,4 @@
-"""Weights that lower all tasks' losses one step ahead, none at the cost of another."""
+"""Weights that lower the losses of all tasks one step ahead, without raising any."""
 
 from __future__ import annotations
 
@@ -21,26 +21,28 @@ from polytask.balancing.statistic import Statistic
 class MOML(Balancer):
     """Multi-objective meta learning of task weights (Ye et al., NeurIPS 2021, eq. 2 and algorithm 1).
 
-    With z = softmax(α), and a step with these weights on batch A, θ' = θ − η ∇ Σ z_t L_t(A; θ), every task's loss on batch B has a
-    slope along α (the rows of M, T × T):
+    With z = softmax(α), and a step with these weights on batch A, θ' = θ − η ∇ Σ z_t L_t(A; θ), the slopes of the tasks' losses on
+    batch B along α are the rows of M (T × T):
 
         M = −η J_B(θ') J_A(θ)ᵀ (diag z − z zᵀ)
 
-    α is stepped by Adam along γᵀ U, where U are the rows of M brought to length 1 and γ = argmin ‖γᵀ U‖ over the simplex: a direction that
-    opposes no task. w = T z. Heads are weighted too. Cost: 2 T backwards of the whole network, and memory for 2 T × all parameters.
+    Adam descends α along γᵀ U, where U are the rows of M scaled to length 1 and γ = argmin ‖γᵀ U‖ over the simplex: a direction
+    that opposes no task. The weights are w = T z. Heads are weighted too. Cost: 2 T backward passes of the whole network, and
+    memory for 2 T × all parameters.
 
-    Scale: the paper's weights sum to 1; they are multiplied by T. Multiplying all losses by a constant changes nothing but θ'. Zero
-    rows of M have no say.
+    Scale: the paper's weights sum to 1; they are multiplied by T. Multiplying all losses by a constant changes only θ'. Zero rows
+    of M are ignored.
 
-    Defaults: η = 0.1 and 1e-3 as the learning rate of α, those of LibMTL's implementation, which the authors maintain.
+    Defaults: η = 0.1 and learning rate 1e-3 of α, as in LibMTL's implementation, which the authors maintain.
 
-    Deviations: one inner step, whose slope along α is exact; the network's step is on both batches, so that no row is wasted.
+    Deviations: one inner step, whose slope along α is exact. The network is trained on both batches, so that no row is wasted.
 
-    Fails: where all tasks cannot improve together, γᵀ U is 0 and α stays; large networks, whose Jacobian over all parameters is kept twice.
+    Fails: if the tasks cannot all improve together, γᵀ U is 0 and α does not change. Large networks need much memory, since their
+    Jacobian over all parameters is stored twice.
 
     Args:
-        lr: Learning rate of α.
-        inner_lr: η.
+        lr: Learning rate of α, above 0.
+        inner_lr: Learning rate η of the step ahead, above 0.
 
     Raises:
         ConfigError: A number is not above 0.
@@ -58,11 +60,11 @@ class MOML(Balancer):
         self._logits: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:
-        """A look one step ahead."""
+        """Request a lookahead."""
         return Lookahead()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T z, after the step of α."""
+        """Update α and return w = T z."""
         names = statistic.names
         known = [self._logits.get(name, AdamScalar(0.0)) for name in names]
         slopes = common_descent_slope(self._slopes(statistic, np.array(softmax([scalar.value for scalar in known]))))
@@ -72,15 +74,15 @@ class MOML(Balancer):
         return Weights(torch.tensor(shares, dtype=torch.float64) * len(names), heads=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Per task α with its moments."""
+        """Return α with its moments for every task."""
         return {task: scalar.to_dict() for task, scalar in self._logits.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._logits = {task: AdamScalar(**values) for task, values in state.items()}
 
     def _slopes(self, statistic: Statistic, z: np.ndarray) -> np.ndarray:
-        """(T, T) M."""
+        """Return M: (T, T)."""
         now = statistic.look.jacobian(0)
         step = (torch.from_numpy(z).to(now) @ now).mul_(-self.inner_lr)
         ahead = statistic.look.jacobian(1, offset=step)
@@ -90,7 +92,7 @@ class MOML(Balancer):
 
 
 def common_descent_slope(M: np.ndarray) -> np.ndarray:
-    """(T,) γᵀ U: the shortest convex combination of the rows of M, each brought to length 1; 0 where there is no other than zero rows.
+    """Return γᵀ U, the shortest convex combination of the rows of M scaled to length 1: (T,), 0 if all rows are 0.
 
     Example:
         >>> common_descent_slope(np.array([[3.0, 0.0], [0.0, 0.1]]))

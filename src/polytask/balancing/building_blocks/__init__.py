@@ -1,1 +1,1 @@
-"""Small parts that several balancers share."""
+"""Small components shared by several balancers."""

@@ -1,8 +1,7 @@
-"""Adam on single numbers: what balancers step their learned weights with.
+"""Adam on single numbers, which balancers use to learn their weights.
 
-`torch.optim.Adam` steps every parameter that has a gradient with one shared list of states, keyed by position. Here
-every number has a state of its own, keyed by its task's name, so that absent tasks are left exactly as they were, and
-a step costs microseconds.
+`torch.optim.Adam` keys its states by the position of a parameter. Here every number carries its own state, keyed by its
+task's name, so that absent tasks do not change at all, and a step costs microseconds.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from math import sqrt
 
 @dataclass(frozen=True)
 class AdamScalar:
-    """A number that is learned by Adam (Kingma & Ba, ICLR 2015, algorithm 1), with β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    """Number that is learned by Adam (Kingma & Ba, ICLR 2015, algorithm 1), with β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
 
     Attributes:
-        value: The number.
+        value: Current value of the number.
         first: Running mean of the gradient.
-        second: Running mean of its square.
-        steps: How many steps were taken.
+        second: Running mean of the squared gradient.
+        steps: Number of steps taken.
 
     Example:
         >>> round(AdamScalar(0.0).stepped(gradient=3.0, lr=0.1).value, 6)
@@ -32,7 +31,7 @@ class AdamScalar:
     steps: int = 0
 
     def stepped(self, gradient: float, lr: float) -> AdamScalar:
-        """The number after one step down the gradient."""
+        """Return the number after one descent step along the gradient."""
         steps = self.steps + 1
         first = 0.9 * self.first + 0.1 * gradient
         second = 0.999 * self.second + 0.001 * gradient**2
@@ -40,5 +39,5 @@ class AdamScalar:
         return AdamScalar(self.value - lr * mean / (scale + 1e-8), first, second, steps)
 
     def to_dict(self) -> dict[str, float]:
-        """The fields by name."""
+        """Return the fields by name."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""A rotation of the features per task: what `RotoGrad` turns."""
+"""One rotation of the features per task, learned by `RotoGrad`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from polytask.errors import ConfigError
 
 
 class FeatureRotations(nn.Module):
-    """An orthogonal matrix R_t per task, R_t = exp(A_t − A_tᵀ), which starts at the identity.
+    """One orthogonal matrix R_t = exp(A_t − A_tᵀ) per task, initialized to the identity.
 
-    They are buffers, not parameters: the network's optimizer does not move them, and a saved network has them. R_t turns the
-    first m features; the others pass as they are.
+    The matrices are buffers, not parameters: the network's optimizer does not change them, and they are saved with the
+    network. R_t rotates the first m features; the others pass unchanged.
 
     Args:
-        tasks: The names of the tasks.
-        size: m, from 1 up.
+        tasks: Names of the tasks.
+        size: Number m of rotated features, at least 1.
 
     Raises:
         ConfigError: m is below 1.
@@ -34,28 +34,28 @@ class FeatureRotations(nn.Module):
     def __init__(self, tasks: Sequence[str], size: int) -> None:
         super().__init__()
         if size < 1:
-            raise ConfigError("at least one feature is turned", where="rotations, size", found=size)
+            raise ConfigError("an integer of at least 1 is needed", where="rotations, size", found=size)
         self.tasks, self.size = tuple(tasks), size
         for task in self.tasks:
             self.register_buffer(f"generator {_key(task)}", torch.zeros(size, size))
             self.register_buffer(f"matrix {_key(task)}", torch.eye(size))
 
     def forward(self, task: str, features: Tensor) -> Tensor:
-        """(N, width) R_t z for every row of the features (N, width)."""
+        """Return R_t z for every row z of the features: (N, width) from (N, width)."""
         turned = features[:, : self.size] @ self.matrix(task).to(features.dtype).T
         return turned if features.shape[1] == self.size else torch.cat([turned, features[:, self.size :]], dim=1)
 
     def matrix(self, task: str) -> Tensor:
-        """(m, m) R_t."""
+        """Return R_t: (m, m)."""
         return self.get_buffer(f"matrix {_key(task)}")
 
     def generator(self, task: str) -> Tensor:
-        """(m, m) A_t."""
+        """Return A_t: (m, m)."""
         return self.get_buffer(f"generator {_key(task)}")
 
     @torch.no_grad()
     def turn(self, task: str, generator: Tensor) -> None:
-        """Set A_t, and R_t with it; graphs of earlier forwards keep the rotation that they were built with."""
+        """Set A_t, and R_t accordingly. Graphs of earlier forward passes keep the rotation that they were built with."""
         exact = generator.double()
         matrix = torch.linalg.matrix_exp(exact - exact.T)
         for name, value in (("generator", exact), ("matrix", matrix)):
@@ -64,5 +64,5 @@ class FeatureRotations(nn.Module):
 
 
 def _key(task: str) -> str:
-    """A task's name without dots, which names of buffers must not have."""
+    """Return a task's name with dots escaped, since names of buffers must not contain any."""
     return quote(task, safe=" ").replace(".", "%2E")

@@ -1,4 +1,4 @@
-"""The losses of methods that take logarithms."""
+"""Checks of losses for methods that take their logarithm."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from polytask.errors import ConfigError
 
 
 def non_negative_losses(statistic: Statistic, method: str) -> list[float]:
-    """The losses of the tasks present.
+    """Return the losses of the tasks present, after checking that none is negative.
 
     Args:
-        statistic: The step.
-        method: The balancer's registry name.
+        statistic: Statistic of the step.
+        method: Registry name of the balancer, for the error message.
 
     Raises:
         ConfigError: A loss is negative.
@@ -19,6 +19,6 @@ def non_negative_losses(statistic: Statistic, method: str) -> list[float]:
     losses: list[float] = statistic.losses.tolist()
     for task, loss in zip(statistic.names, losses, strict=True):
         if loss < 0:
-            remedy = "Take a balancer without logarithm, or a loss that is bounded below by 0"
-            raise ConfigError("this balancer takes the logarithm of losses", where=f"{method}, task {task!r}", found=loss, remedy=remedy)
+            remedy = "Choose a balancer without logarithms, or a loss that is bounded below by 0"
+            raise ConfigError("this balancer needs non-negative losses", where=f"{method}, task {task!r}", found=loss, remedy=remedy)
     return losses

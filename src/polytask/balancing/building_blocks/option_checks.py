@@ -1,4 +1,4 @@
-"""What the options of balancers have to be."""
+"""Checks of balancers' options."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from polytask.errors import ConfigError
 
 
 def check_positive(value: float, where: str) -> float:
-    """A finite number above 0.
+    """Return a number after checking that it is finite and above 0.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: The number is outside this range.
 
     Example:
         >>> check_positive(0.5, "moco, gamma")
@@ -21,10 +21,10 @@ def check_positive(value: float, where: str) -> float:
 
 
 def check_non_negative(value: float, where: str) -> float:
-    """A finite number from 0 up.
+    """Return a number after checking that it is finite and at least 0.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: The number is outside this range.
     """
     if not 0 <= value < float("inf"):
         raise ConfigError("a number from 0 up is needed", where=where, found=value)
@@ -32,10 +32,10 @@ def check_non_negative(value: float, where: str) -> float:
 
 
 def check_fraction(value: float, where: str) -> float:
-    """A number from 0 to 1.
+    """Return a number after checking that it lies in [0, 1].
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: The number is outside this range.
     """
     if not 0 <= value <= 1:
         raise ConfigError("a number from 0 to 1 is needed", where=where, found=value)
@@ -43,10 +43,10 @@ def check_fraction(value: float, where: str) -> float:
 
 
 def check_below_one(value: float, where: str) -> float:
-    """A number from 0 up and below 1, as the factor of a running mean.
+    """Return a number after checking that it lies in [0, 1), as the decay of a running mean must.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: The number is outside this range.
     """
     if not 0 <= value < 1:
         raise ConfigError("a number from 0 up and below 1 is needed", where=where, found=value)

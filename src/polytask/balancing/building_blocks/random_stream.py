@@ -1,4 +1,4 @@
-"""The random numbers of a balancer: a stream of its own, seeded, and part of its state."""
+"""Seeded stream of random numbers that is part of a balancer's state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.errors import ConfigError
 
 
 class RandomStream:
-    """A generator that does not touch PyTorch's own, is identical on all processes, and survives the disk.
+    """Random generator that is independent of PyTorch's global one, identical on all processes, and serializable.
 
     Example:
         >>> stream, other = RandomStream(), RandomStream()
@@ -26,36 +26,36 @@ class RandomStream:
         self._generator = torch.Generator().manual_seed(seed)
 
     def seed(self, seed: int) -> None:
-        """Start anew from this seed."""
+        """Restart the stream from this seed."""
         self._generator.manual_seed(seed & ((1 << 63) - 1))
 
     def uniform(self, *shape: int) -> Tensor:
-        """float64 numbers in [0, 1)."""
+        """Draw float64 numbers uniformly from [0, 1)."""
         return torch.rand(*shape, generator=self._generator, dtype=torch.float64)
 
     def normal(self, *shape: int) -> Tensor:
-        """float64 numbers of N(0, 1)."""
+        """Draw float64 numbers from N(0, 1)."""
         return torch.randn(*shape, generator=self._generator, dtype=torch.float64)
 
     def exponential(self, *shape: int) -> Tensor:
-        """float64 numbers of Exp(1)."""
+        """Draw float64 numbers from Exp(1)."""
         return torch.empty(*shape, dtype=torch.float64).exponential_(generator=self._generator)
 
     def order(self, count: int) -> list[int]:
-        """A random order of 0 … count − 1."""
+        """Draw a random permutation of 0 … count − 1."""
         return torch.randperm(count, generator=self._generator).tolist()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The generator's state."""
+        """Return the generator's state."""
         return {"generator": self._generator.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave.
+        """Restore the state returned by `state_dict`.
 
         Raises:
-            ConfigError: It is not the state of a generator.
+            ConfigError: The state is not that of a generator.
         """
         try:
             self._generator.set_state(state["generator"])
         except (KeyError, TypeError, RuntimeError) as error:
-            raise ConfigError("this is not the state of a generator", where="generator", found=error) from None
+            raise ConfigError("the state of a random generator is needed", where="generator", found=error) from None

@@ -1,4 +1,4 @@
-"""The softmax of a handful of plain numbers: a tenth of what the same costs on tensors."""
+"""Softmax of a few plain numbers, at a tenth of the cost of the same on tensors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import exp
 
 
 def softmax(logits: Sequence[float]) -> list[float]:
-    """exp(x_t) / Σ_s exp(x_s), with the largest taken off first, so that nothing overflows.
+    """Return exp(x_t) / Σ_s exp(x_s), with the largest x subtracted first so that nothing overflows.
 
     Example:
         >>> softmax([0.0, 0.0])

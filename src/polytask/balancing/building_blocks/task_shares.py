@@ -1,4 +1,4 @@
-"""Shares of a whole that balancers remember per task."""
+"""Shares of a whole, kept per task."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 
 class TaskShares:
-    """A number from 0 up per task, of which only the proportions count. Tasks that are not known yet have as much as one share.
+    """One non-negative number per task, of which only the proportions matter. Tasks that are not known yet start at 1.
 
-    The tasks of a step divide among themselves what they had together, so that an absent task keeps its number.
+    The tasks of a step redistribute their total among themselves, so that an absent task keeps its number.
 
     Example:
         >>> shares = TaskShares()
@@ -26,22 +26,22 @@ class TaskShares:
         self._values: dict[str, float] = {}
 
     def of(self, names: tuple[str, ...]) -> NDArray[np.float64]:
-        """(T,) what these tasks have, scaled to a sum of 1; equal parts where they have nothing."""
+        """Return the shares of these tasks, scaled to a sum of 1: (T,). Equal shares if all of them are 0."""
         values = self._known(names)
         total = values.sum()
         return values / total if total > 0.0 else np.full(len(names), 1.0 / len(names))
 
     def put(self, names: tuple[str, ...], values: NDArray[np.float64]) -> None:
-        """These tasks divide what they have together in these proportions (T,), which sum to 1."""
+        """Redistribute the total of these tasks in the given proportions (T,), which sum to 1."""
         total = self._known(names).sum()
         self._values |= dict(zip(names, (values * (total if total > 0.0 else len(names))).tolist(), strict=True))
 
     def state_dict(self) -> dict[str, float]:
-        """A number per task."""
+        """Return the number of every known task."""
         return dict(self._values)
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._values = dict(state)
 
     def _known(self, names: tuple[str, ...]) -> NDArray[np.float64]:

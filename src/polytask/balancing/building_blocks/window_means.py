@@ -1,4 +1,4 @@
-"""A task's losses, averaged over windows of its own steps: what stands for epochs where there are none."""
+"""Losses of a task, averaged over windows of its steps, which replace epochs in loops that have none."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class WindowMeans:
-    """The means of the last two complete windows, and what the current one has so far.
+    """Means of the last two complete windows, and the running sum of the current one.
 
     Attributes:
-        newer: Mean of the last complete window; None before there is one.
-        older: Mean of the window before that.
-        total: Sum of the current window's losses.
-        count: How many they are.
-        complete: How many windows are complete.
+        newer: Mean of the last complete window; `None` before the first is complete.
+        older: Mean of the window before the last complete one; `None` before two are complete.
+        total: Sum of the losses in the current window.
+        count: Number of losses in the current window.
+        complete: Number of complete windows.
 
     Example:
         >>> means = WindowMeans()
@@ -32,12 +32,12 @@ class WindowMeans:
     complete: int = 0
 
     def added(self, loss: float, window: int) -> WindowMeans:
-        """After one more loss; a window has `window` of them."""
+        """Return the means after one more loss, with `window` losses per window."""
         total, count = self.total + loss, self.count + 1
         if count < window:
             return WindowMeans(self.newer, self.older, total, count, self.complete)
         return WindowMeans(total / count, self.newer, 0.0, 0, self.complete + 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Return the fields by name."""
         return asdict(self)

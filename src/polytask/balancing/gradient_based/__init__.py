@@ -1,1 +1,1 @@
-"""Balancers that look at the gradients of the tasks."""
+"""Balancers that use the gradients of the tasks."""

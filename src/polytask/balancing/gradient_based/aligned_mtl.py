@@ -18,31 +18,31 @@ ScaleMode = Literal["min", "median", "rmse"]
 
 @final
 class AlignedMTL(Balancer):
-    """The sum of the gradients after their principal components have been made equally long (Senushkin et al., CVPR 2023, eq. 10).
+    """Sum of the gradients after their principal components have been scaled to equal length (Senushkin et al., CVPR 2023, eq. 10).
 
-    With the spectrum G = V Λ Vᵀ, without the eigenvalues that are 0 up to round-off:
+    With the spectrum G = V Λ Vᵀ, without eigenvalues that are 0 up to round-off:
 
         w = √s V Λ^(−½) Vᵀ p,    d = Jᵀ w
 
     Jᵀ √s V Λ^(−½) Vᵀ is the matrix with orthogonal columns of length √s that is nearest to a multiple of Jᵀ. s is the smallest
-    eigenvalue (`min`, the paper's), their median, or their mean (`rmse`).
+    eigenvalue (`min`, as in the paper), the median of the eigenvalues (`median`), or their mean (`rmse`).
 
-    Scale: the paper's own, that of the weighted sum with weights p_t. A zero row gets no weight. Heads get the plain gradient of
-    their own task.
+    Scale: as in the paper, that of the weighted sum with weights p_t. A zero row gets no weight. Heads get the plain gradient of
+    their task.
 
-    Defaults: `min` of the paper; p_t = 1, so that orthogonal gradients of one length give their plain sum.
+    Defaults: `min`, as in the paper; p_t = 1, so that orthogonal gradients of equal length give their plain sum.
 
     Deviations: none.
 
-    Fails: where an eigenvalue reaches 0, the next larger one becomes the smallest: d jumps. With `min`, nearly parallel gradients
-    give a direction as short as their difference.
+    Fails: when an eigenvalue reaches 0, the next larger one becomes the smallest and d jumps. With `min`, nearly parallel
+    gradients give a direction as short as their difference.
 
     Args:
-        scale_mode: `min`, `median` or `rmse`.
-        preference: p_t per task; 1 for tasks that are not in it.
+        scale_mode: Common length of the components: `min`, `median` or `rmse`.
+        preference: Preference p_t per task, above 0; 1 for tasks that are not listed. `None` means 1 for all tasks.
 
     Raises:
-        ConfigError: An unknown mode, or a preference that is not above 0.
+        ConfigError: The mode is unknown, or a preference is not above 0.
 
     Example:
         >>> AlignedMTL().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])) / 2
@@ -56,10 +56,10 @@ class AlignedMTL(Balancer):
         self.scale_mode, self.preference = scale_mode, validate_preferences(preference, "aligned-mtl")
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """√s V Λ^(−½) Vᵀ p."""
+        """Return w = √s V Λ^(−½) Vᵀ p."""
         root = symmetric_root(statistic.gramian().numpy(), self.scale_mode)
         return Weights(torch.from_numpy(root @ preference_vector(self.preference, statistic.names)), heads=False)

@@ -14,36 +14,36 @@ from polytask.balancing.solvers import solve_conflict_averse
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
 
-_VANISHING = 1e-7  # of a combination, relative to the longest gradient: what round-off leaves of a zero
+_VANISHING = 1e-7  # length of a combination that counts as 0 up to round-off, relative to the longest gradient
 
 
 @final
 class CAGrad(Balancer):
-    """The direction near the mean gradient that helps the worst task most (Liu et al., NeurIPS 2021, eq. 3 and algorithm 1).
+    """Direction near the mean gradient that helps the worst task most (Liu et al., NeurIPS 2021, eq. 3 and algorithm 1).
 
         max over d of min_t g_t · d,    subject to ‖d − g₀‖ ≤ c ‖g₀‖,    with g₀ = Jᵀ 1 / T
 
-    By its dual, with φ = c ‖g₀‖ and w = argmin wᵀ G 1 / T + φ √(wᵀ G w) over the simplex: d = g₀ + φ Jᵀ w / ‖Jᵀ w‖. For c = 0 it is
-    the mean, for c → ∞ it has MGDA's direction; for c ≥ 1 it opposes no task. The minimum is exact.
+    The dual problem, with φ = c ‖g₀‖ and w = argmin wᵀ G 1 / T + φ √(wᵀ G w) over the simplex, gives d = g₀ + φ Jᵀ w / ‖Jᵀ w‖.
+    For c = 0 this is the mean; for c → ∞ it has MGDA's direction; for c ≥ 1 it opposes no task. The minimum is exact.
 
-    Rescaling divides d by 1 (0), 1 + c² (1) or 1 + c (2), as the authors' code offers.
+    Rescaling divides d by 1 (`rescale=0`), 1 + c² (1) or 1 + c (2), as in the authors' code.
 
-    Scale: the paper's is that of the mean; it is multiplied by T. Where a convex combination of the gradients vanishes (a
-    Pareto-stationary point) and w finds it, d is not determined by w: the answer is 0, marked as unsolved. A zero row is such
-    a combination. Heads get the plain gradient of their own task.
+    Scale: the paper's scale is that of the mean; it is multiplied by T. If a convex combination of the gradients vanishes (a
+    Pareto-stationary point) and w is that combination, w does not determine d: the answer is 0, marked as unsolved. A zero row
+    is such a combination. Heads get the plain gradient of their task.
 
-    Defaults: c = 0.4 and rescaling 1, from the authors' code for NYUv2 (the paper's toy problem has c = 0.5, without rescaling).
+    Defaults: c = 0.4 and rescaling 1, from the authors' code for NYUv2 (the paper's toy problem uses c = 0.5 without rescaling).
 
     Deviations: none.
 
-    Fails: for c < 1 the direction may still oppose a task; near a Pareto-stationary point it turns fast.
+    Fails: for c < 1 the direction may still oppose a task; near a Pareto-stationary point it changes rapidly.
 
     Args:
-        c: From 0 up.
-        rescale: 0, 1 or 2.
+        c: Radius of the ball around the mean gradient, relative to its length; at least 0.
+        rescale: Rescaling of d: 0, 1 or 2.
 
     Raises:
-        ConfigError: c or the rescaling is out of its range.
+        ConfigError: c or the rescaling is outside its range.
 
     Example:
         >>> CAGrad(c=0.5, rescale=0).aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])) / 2
@@ -54,15 +54,15 @@ class CAGrad(Balancer):
         if not 0 <= c < float("inf"):
             raise ConfigError("a number from 0 up is needed", where="cagrad, c", found=c)
         if rescale not in (0, 1, 2):
-            raise ConfigError("the rescaling is 0, 1 or 2", where="cagrad, rescale", found=rescale)
+            raise ConfigError("0, 1 or 2 is needed", where="cagrad, rescale", found=rescale)
         self.c, self.rescale = float(c), rescale
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """1 + T φ w / ‖Jᵀ w‖, rescaled."""
+        """Return 1 + T φ w / ‖Jᵀ w‖, rescaled."""
         G = statistic.gramian().numpy()
         tasks, weights = len(G), np.ones(len(G))
         phi = self.c * sqrt(max(float(G.sum()), 0.0)) / tasks

@@ -16,27 +16,27 @@ from polytask.balancing.statistic import Statistic
 
 @final
 class ConFIG(Balancer):
-    """The direction with the same cosine to all gradients, as long as their projections on it together (Liu, Chu & Thuerey,
-    ICLR 2025, eq. 2 and 3).
+    """Direction with equal cosines to all gradients (Liu, Chu & Thuerey, ICLR 2025, eq. 2 and 3).
 
-    With unit rows U = D⁻¹ J:
+    Its length is the sum of the gradients' projections on it. With unit rows U = D⁻¹ J:
 
         x = U⁺ p,    d = (Σ_t g_t · x / ‖x‖) x / ‖x‖
 
-    Since U⁺ p = Uᵀ (U Uᵀ)⁺ p, the Gramian is enough: with y = (D⁻¹ G D⁻¹)⁺ p and c = D⁻¹ y, the weights are
-    c (1ᵀ G c) / (cᵀ G c). d opposes no task where the unit rows are linearly independent.
+    Since U⁺ p = Uᵀ (U Uᵀ)⁺ p, the Gramian suffices: with y = (D⁻¹ G D⁻¹)⁺ p and c = D⁻¹ y, the weights are
+    c (1ᵀ G c) / (cᵀ G c). d opposes no task if the unit rows are linearly independent.
 
-    Scale: the paper's own, a sum. A zero row gets no weight. Gradients that oppose each other leave no such direction: d = 0,
-    marked as unsolved. Heads get the plain gradient of their own task.
+    Scale: as in the paper, a sum. A zero row gets no weight. For directly opposed gradients no such direction exists: d = 0,
+    marked as unsolved. Heads get the plain gradient of their task.
 
-    Defaults: p_t = 1 for all tasks, the same cosine for all.
+    Defaults: p_t = 1 for all tasks, so that all cosines are equal.
 
     Deviations: none.
 
-    Fails: more tasks than independent gradients: the cosines are then equal only in the sense of least squares.
+    Fails: with more tasks than linearly independent gradients, the cosines are equal only in the least-squares sense.
 
     Args:
-        preference: p_t per task, to which the cosines are proportional; 1 for tasks that are not in it.
+        preference: Preference p_t per task, above 0, to which its cosine is proportional; 1 for tasks that are not listed.
+            `None` means 1 for all tasks.
 
     Raises:
         ConfigError: A preference is not above 0.
@@ -50,11 +50,11 @@ class ConFIG(Balancer):
         self.preference = validate_preferences(preference, "conflict-free")
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """c (1ᵀ G c) / (cᵀ G c)."""
+        """Return w = c (1ᵀ G c) / (cᵀ G c)."""
         weights = equal_cosines(statistic.gramian().numpy(), preference_vector(self.preference, statistic.names))
         if weights is None:
             return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=False, solved=False)
@@ -62,14 +62,14 @@ class ConFIG(Balancer):
 
 
 def equal_cosines(G: np.ndarray, preference: np.ndarray) -> np.ndarray | None:
-    """(T,) the weights of the rows; None where no direction has these cosines."""
+    """Return the weights of the rows: (T,), or `None` if no direction has cosines proportional to the preferences."""
     lengths = np.sqrt(G.diagonal())
     inverse = np.where(lengths > 0.0, 1.0 / np.where(lengths > 0.0, lengths, 1.0), 0.0)
     if not inverse.any():
         return np.zeros(len(G))
     cosines = G * inverse[:, None] * inverse
     y = pseudo_inverse_times(cosines, np.where(inverse > 0.0, preference, 0.0))
-    square = float(y @ cosines @ y)
+    square = float(y @ cosines @ y)  # ‖x‖², which vanishes where the unit rows oppose each other
     if square <= 1e-20 * float(preference.max()) ** 2:
         return None
     weights: np.ndarray = inverse * y * (float((lengths * (cosines @ y)).sum()) / square)

@@ -1,4 +1,4 @@
-"""Logarithms of losses, and gradients made equally long."""
+"""Logarithms of losses, and gradients scaled to equal length."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ from polytask.errors import ConfigError
 class DBMTL(Balancer):
     """Dual-balancing multi-task learning (Lin et al., arXiv 2308.12029, algorithm 1).
 
-    Losses are balanced by their logarithm, gradients by bringing each to the length of the longest:
+    Losses are balanced by taking their logarithm, gradients by scaling each to the length of the longest:
 
         h_t = ∇ log L_t = g_t / L_t,    y_t ← β_k y_t + (1 − β_k) h_t,    d = Σ_t (max_s ‖y_s‖ / ‖y_t‖) y_t
 
-    with β_k = β / k^σ. Heads get ∇ log L_t of their own task. With β = 0 nothing is remembered, and lengths are all that is needed.
-    Memory: T × P numbers, none with β = 0.
+    with β_k = β / k^σ in step k = 1, 2, …. Heads get ∇ log L_t of their task. With β = 0 nothing is stored, and only the lengths of
+    the gradients are needed. Memory: T × P numbers, or none with β = 0.
 
-    Scale: the paper's own, T times the longest ‖∇ log L_t‖ at most. Multiplying a task's loss by a constant changes nothing. A zero row
-    gets no weight.
+    Scale: as in the paper, at most T times the longest ‖∇ log L_t‖. Multiplying a task's loss by a constant changes nothing. A zero
+    row gets no weight.
 
-    Defaults: β = 0.9 and σ = 0, those of LibMTL's implementation (by the authors); y starts at 0.
+    Defaults: β = 0.9 and σ = 0, as in LibMTL's implementation (by the authors); y starts at 0.
 
     Deviations: the authors' code adds 1e-8 to losses; here a task whose loss is 0 is left out of the step.
 
-    Fails: losses below 0 have no logarithm: refused. A task that is nearly solved is brought to the length of the others, noise and all.
+    Fails: negative losses have no logarithm and are refused. The gradient of a nearly solved task is scaled to the length of the
+    others, including its noise.
 
     Args:
-        beta: β, from 0 up and below 1.
-        beta_sigma: σ, from 0 up.
+        beta: Decay β of the running mean of the gradients, in [0, 1).
+        beta_sigma: Exponent σ with which β decreases over the steps, at least 0.
 
     Raises:
-        ConfigError: A number is outside its range.
+        ConfigError: An option is outside its range.
 
     Example:
         >>> DBMTL(beta=0).aggregate(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
@@ -55,11 +56,11 @@ class DBMTL(Balancer):
         self._tracked: dict[str, Tensor] = {}
 
     def needs(self) -> Needs:
-        """The Jacobian; with β = 0 the lengths of its rows."""
+        """Request the Jacobian, or only the lengths of its rows if β = 0."""
         return Jacobian() if self.beta else Norms("shared")
 
     def weigh(self, statistic: Statistic) -> Direction | Weights:
-        """Σ_t (max_s ‖y_s‖ / ‖y_t‖) y_t.
+        """Return d = Σ_t (max_s ‖y_s‖ / ‖y_t‖) y_t, or its weights if β = 0.
 
         Raises:
             ConfigError: A loss is negative.
@@ -78,24 +79,26 @@ class DBMTL(Balancer):
         return Direction(_equally_long(lengths).to(tracked) @ tracked, private=slopes)
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps, and y per task."""
+        """Return the number of steps, and y of every task."""
         return {"steps": self._steps, "tracked": {task: row.clone() for task, row in self._tracked.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._steps = int(state["steps"])
         self._tracked = {task: row.clone() for task, row in state["tracked"].items()}
 
 
 def _slopes(statistic: Statistic) -> Tensor:
-    """(T,) the slope 1 / L of log L; 0 where L is 0."""
+    """Return the slope 1 / L of log L for every task: (T,), 0 where L is 0."""
     losses = statistic.losses
     if bool((losses < 0).any()):
         worst = int(losses.argmin())
-        raise ConfigError("the logarithm of a loss below 0", where=f"db-mtl, task {statistic.names[worst]!r}", found=float(losses[worst]))
+        raise ConfigError(
+            "this balancer needs non-negative losses", where=f"db-mtl, task {statistic.names[worst]!r}", found=float(losses[worst])
+        )
     return torch.where(losses > 0, 1.0 / torch.where(losses > 0, losses, 1.0), 0.0)
 
 
 def _equally_long(lengths: Tensor) -> Tensor:
-    """(T,) what brings each to the longest; 0 for zero rows."""
+    """Return the factors that scale all rows to the longest length: (T,), 0 for zero rows."""
     return torch.where(lengths > 0, lengths.max() / torch.where(lengths > 0, lengths, 1.0), 0.0)

@@ -1,4 +1,4 @@
-"""The projection of the mean gradient on the directions that oppose no task."""
+"""Projection of the mean gradient onto the directions that oppose no task."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from polytask.balancing.statistic import Statistic
 
 @final
 class DualProj(Balancer):
-    """The direction that opposes no task and is nearest to the sum of the gradients (Lopez-Paz & Ranzato, NeurIPS 2017, eq. 8 to 11).
+    """Direction nearest to the sum of the gradients that opposes no task (Lopez-Paz & Ranzato, NeurIPS 2017, eq. 8 to 11).
 
         d = Π_C(Jᵀ p) = Jᵀ v,    v = argmin vᵀ G v over v ≥ p,    C = {x: J x ≥ 0}
 
-    It is the projection of gradient episodic memory, with the mean of all tasks in place of the present one. Without conflict
-    it is the plain sum. Exact, without a regulariser.
+    This is the projection of gradient episodic memory, with the mean of all tasks in place of the current one. Without
+    conflict it is the plain sum. The solution is exact, without a regularizer.
 
-    Scale: that of the sum, with p_t = 1. A zero row opposes nobody. Heads get the plain gradient of their own task.
+    Scale: that of the sum, with p_t = 1. A zero row opposes no task. Heads get the plain gradient of their task.
 
     Defaults: p_t = 1 for all tasks.
 
-    Deviations: the paper projects the gradient of the present task under the constraints of the earlier ones.
+    Deviations: the paper projects the gradient of the current task under the constraints of the earlier ones.
 
-    Fails: long gradients rule the sum that is projected; UPGrad projects each gradient on its own.
+    Fails: long gradients dominate the sum that is projected; UPGrad projects each gradient separately.
 
     Args:
-        preference: p_t per task; 1 for tasks that are not in it.
+        preference: Preference p_t per task, above 0; 1 for tasks that are not listed. `None` means 1 for all tasks.
 
     Raises:
         ConfigError: A preference is not above 0.
@@ -45,10 +45,10 @@ class DualProj(Balancer):
         self.preference = validate_preferences(preference, "dual-proj")
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """v."""
+        """Return w = v."""
         bounds = preference_vector(self.preference, statistic.names)[None]
         return Weights(torch.from_numpy(project_on_dual_cone(statistic.gramian().numpy(), bounds)[0]), heads=False)

@@ -1,4 +1,4 @@
-"""Weights that follow how much of each loss can still be removed."""
+"""Weights that grow with how much each loss can still be reduced."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ from polytask.balancing.statistic import Statistic
 class ExcessMTL(Balancer):
     """Robust multi-task learning with excess risks (He, Zhou, Chen & Zhao, ICML 2024, algorithm 1).
 
-    The excess risk of a task (what its loss is above the least that can be) is estimated from a second-order expansion with
-    AdaGrad's diagonal in place of the Hessian, relative to its first estimate, and weights grow with it:
+    The excess risk of a task (the difference between its loss and the smallest possible loss) is estimated from a second-order
+    expansion with AdaGrad's diagonal in place of the Hessian. Weights grow with this estimate, relative to its first value:
 
         S_t ← S_t + g_t ∘ g_t,    e_t = Σ_p g_tp² / √S_tp,    w_t ∝ w_t exp(η e_t / e_t⁰)
 
-    so that label noise, which no training removes, gives a task no weight. Heads are weighted too. Memory: T × P numbers.
+    so that label noise, which training cannot remove, does not increase a task's weight. Heads are weighted too. Memory:
+    T × P numbers.
 
     Scale: the paper's weights sum to 1; they are multiplied by T. Multiplying a task's loss by a constant changes no weight.
-    A zero row leaves its task's weight to the growth of the others.
+    A task with a zero row loses weight as the weights of the others grow.
 
-    Defaults: η = 0.01, that of LibMTL's implementation; w starts uniform.
+    Defaults: η = 0.01, as in LibMTL's implementation; w starts uniform.
 
-    Deviations: no 1e-7 is added to S: where S is 0, nothing has moved. e_t⁰ is the first estimate that is above 0.
+    Deviations: no 1e-7 is added to S; where S is 0, the terms are 0. e_t⁰ is the first estimate that is above 0.
 
-    Fails: S only grows, so that late changes of a task are seen less and less; e_t⁰ from an unusual first batch stays for good.
+    Fails: S only grows, so that late changes of a task have less and less effect; e_t⁰ from an unusual first batch is kept
+    throughout training.
 
     Args:
-        lr: η, above 0.
+        lr: Learning rate η of the weights, above 0.
 
     Raises:
         ConfigError: η is not above 0.
@@ -56,11 +58,11 @@ class ExcessMTL(Balancer):
         self._first: dict[str, float] = {}
 
     def needs(self) -> Needs:
-        """The Jacobian."""
+        """Request the Jacobian."""
         return Jacobian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T w."""
+        """Return T w."""
         names = statistic.names
         exponents = np.array([self.lr * self._relative(name, row) for name, row in zip(names, statistic.jacobian(), strict=True)])
         grown = self._shares.of(names) * np.exp(exponents - exponents.max())
@@ -69,19 +71,19 @@ class ExcessMTL(Balancer):
         return Weights(torch.from_numpy(shares * len(names)), heads=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """w, S and the first estimate, per task."""
+        """Return w, S and the first estimate of every task."""
         squares = {task: row.clone() for task, row in self._squares.items()}
         return {"shares": self._shares.state_dict(), "squares": squares, "first": dict(self._first)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._shares.load_state_dict(state["shares"])
         self._squares = {task: row.clone() for task, row in state["squares"].items()}
         self._first = dict(state["first"])
 
     def _relative(self, name: str, row: Tensor) -> float:
-        """e_t / e_t⁰, after the task's row has been taken into S."""
-        # Squares of float32 gradients vanish below 1e-22 and overflow above 1e19; in float64 neither happens to gradients of any use.
+        """Return e_t / e_t⁰, after adding the task's row to S."""
+        # Squares of float32 gradients underflow below 1e-22 and overflow above 1e19; in float64 the squares of useful gradients do neither.
         squares = row.double().square()
         total = self._squares[name] = self._squares[name] + squares if name in self._squares else squares
         excess = float((squares / torch.where(total > 0, total, 1).sqrt()).sum())

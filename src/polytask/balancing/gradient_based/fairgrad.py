@@ -15,27 +15,27 @@ from polytask.errors import ConfigError
 
 @final
 class FairGrad(Balancer):
-    """The α-fair share of progress among tasks (Ban & Ji, ICML 2024, eq. 6).
+    """Direction with α-fair progress among the tasks (Ban & Ji, ICML 2024, eq. 6).
 
     The d within a ball that maximizes Σ_t (g_t · d)^(1−α) / (1 − α) is a multiple of Jᵀ w, where w > 0 solves
 
         G w = w^(−1/α)    (elementwise),    d = Jᵀ w
 
-    α → 0 is the plain sum's direction, α = 1 is Nash-MTL, α = 2 has the least total delay, α → ∞ helps the worst task most. It is
-    solved exactly by Newton's method. d opposes no task.
+    α → 0 gives the direction of the plain sum, α = 1 is Nash-MTL, α = 2 minimizes the total delay, α → ∞ helps the worst task
+    most. The equation is solved exactly by Newton's method. d opposes no task.
 
-    Scale: the paper's own: d is homogeneous of degree (1 − α) / (1 + α) in the gradients, which is 0 for α = 1. A zero row, or
-    gradients of which a convex combination vanishes, leave no solution: d = 0, marked as unsolved. Heads get the plain
-    gradient of their own task.
+    Scale: as in the paper; d is homogeneous of degree (1 − α) / (1 + α) in the gradients, which is 0 for α = 1. If a row is zero,
+    or a convex combination of the gradients vanishes, there is no solution: d = 0, marked as unsolved. Heads get the plain
+    gradient of their task.
 
-    Defaults: α = 1, of the authors' code.
+    Defaults: α = 1, from the authors' code.
 
-    Deviations: heads are not weighted (the authors weigh them with w_t, too).
+    Deviations: heads are not weighted (the authors weight them with w_t, too).
 
-    Fails: as Nash-MTL near a Pareto-stationary point; the larger α, the more a short gradient is enlarged.
+    Fails: like Nash-MTL near a Pareto-stationary point; the larger α is, the more a short gradient is enlarged.
 
     Args:
-        alpha: α, above 0.
+        alpha: Fairness α, above 0.
 
     Raises:
         ConfigError: α is not above 0.
@@ -51,11 +51,11 @@ class FairGrad(Balancer):
         self.alpha = float(alpha)
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """w."""
+        """Return w."""
         G = statistic.gramian().numpy()
         weights = solve_alpha_fair(G, self.alpha)
         if weights is None:

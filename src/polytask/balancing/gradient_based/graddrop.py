@@ -1,4 +1,4 @@
-"""Gradients whose signs disagree are dropped at random."""
+"""Random dropout of gradients whose signs disagree."""
 
 from __future__ import annotations
 
@@ -22,29 +22,31 @@ DropLocation = Literal["representation", "parameters"]
 class GradDrop(Balancer):
     """Gradient sign dropout (Chen et al., NeurIPS 2020, algorithm 1).
 
-    At the representation z (N, …) of N rows, whose features are f, with ∇_t = ∂L_t/∂z:
+    At the representation z (N, …) of N rows, with ∇_t = ∂L_t/∂z, for every feature:
 
         G_t = Σ_rows sgn(z) ∘ ∇_t,    P = ½ (1 + Σ_t G_t / Σ_t abs(G_t)),    U ~ uniform(0, 1) per feature
         M_t = [G_t > 0] [P > U] + [G_t < 0] [P < U],    ∇ = Σ_t (ℓ_t + (1 − ℓ_t) M_t) ∘ ∇_t
 
-    so that of every feature either those tasks are heard that push it up, or those that push it down. With
-    `at="parameters"` the same is done to the gradients of every shared parameter, G_t = g_t. Where no task pushes, nothing
-    is left. Heads get the plain gradient of their own task.
+    so that for every feature either the gradients of the tasks with positive G_t are kept, or those of the tasks with negative
+    G_t. With `at="parameters"` the same is done to the gradients of every shared parameter, G_t = g_t. Where all G_t are 0, the
+    result is 0. Heads get the plain gradient of their task.
 
-    Scale: the paper's own, a sum. A zero row changes nothing.
+    Scale: as in the paper, a sum. A zero row changes nothing.
 
     Defaults: the representation, no leak (ℓ = 0), P itself as the probability, all as in the paper.
 
-    Deviations: `at="parameters"` is not in the paper; it is what other libraries offer under the same name.
+    Deviations: `at="parameters"` is not in the paper; other libraries offer it under the same name.
 
-    Fails: it is noise by construction: two tasks that oppose each other everywhere take turns.
+    Fails: the method is noisy by construction: of two tasks that oppose each other, a random one
+    decides every feature.
 
     Args:
-        at: `representation` or `parameters`.
-        leak: ℓ per task, from 0 (signs rule) to 1 (all of the task's gradient passes); 0 for tasks that are not in it.
+        at: Gradients to drop: those of the `representation` or of the `parameters`.
+        leak: Leak ℓ per task, from 0 (only the signs decide) to 1 (the task's whole gradient passes); 0 for tasks that are not
+            listed. `None` means 0 for all tasks.
 
     Raises:
-        ConfigError: Another place, or a leak outside [0, 1].
+        ConfigError: The location is unknown, or a leak is outside [0, 1].
 
     Example:
         >>> GradDrop(at="parameters").aggregate(torch.tensor([[1.0, 2.0, 0.0], [3.0, 0.5, 0.0]]))
@@ -53,32 +55,34 @@ class GradDrop(Balancer):
 
     def __init__(self, at: DropLocation = "representation", leak: Mapping[str, float] | None = None) -> None:
         if at not in get_args(DropLocation):
-            raise ConfigError("unknown place", where="graddrop, at", found=at, remedy=f"Choose from: {', '.join(get_args(DropLocation))}")
+            raise ConfigError(
+                "unknown location", where="graddrop, at", found=at, remedy=f"Choose from: {', '.join(get_args(DropLocation))}"
+            )
         self.at = at
         self.leak = {task: check_fraction(value, f"graddrop, leak of task {task!r}") for task, value in (leak or {}).items()}
         self._stream = RandomStream()
 
     def needs(self) -> Needs:
-        """The representations, or the Jacobian."""
+        """Request the representations or the Jacobian, depending on `at`."""
         return Representations() if self.at == "representation" else Jacobian()
 
     def weigh(self, statistic: Statistic) -> RepresentationGradients | Direction:
-        """Σ_t (ℓ_t + (1 − ℓ_t) M_t) ∘ ∇_t."""
+        """Return Σ_t (ℓ_t + (1 − ℓ_t) M_t) ∘ ∇_t."""
         if self.at == "parameters":
             rows = statistic.jacobian()
             return Direction(self._kept(statistic.names, rows, rows))
         return RepresentationGradients(tuple(self._at(representation) for representation in statistic.representations()))
 
     def seed(self, seed: int) -> None:
-        """Seed U."""
+        """Seed the random numbers U."""
         self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The generator's state."""
+        """Return the generator's state."""
         return self._stream.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._stream.load_state_dict(state)
 
     def _at(self, representation: Representation) -> Tensor:
@@ -87,11 +91,11 @@ class GradDrop(Balancer):
         return self._kept(representation.names, pushes, gradients)
 
     def _kept(self, names: tuple[str, ...], pushes: Tensor, gradients: Tensor) -> Tensor:
-        """Σ_t of what is left of gradients (t, …, features), given how each task pushes every feature (t, features)."""
+        """Return the sum over tasks of the gradients (t, …, features) that are kept, given G (t, features)."""
         total = pushes.abs().sum(0)
         probability = 0.5 * (1 + pushes.sum(0) / torch.where(total > 0, total, 1))
         heard = torch.where(probability > self._stream.uniform(*probability.shape).to(probability), 1.0, -1.0).to(pushes)
-        # Task by task, so that no second tensor of the size of all gradients is needed.
+        # Loop over tasks, so that no second tensor of the size of all gradients is needed.
         kept = torch.zeros_like(gradients[0])
         for name, push, gradient in zip(names, pushes, gradients, strict=True):
             mask, leak = (push * heard > 0).to(gradient), self.leak.get(name, 0.0)

@@ -20,33 +20,33 @@ _SMALLEST = 1e-3
 
 @final
 class GradNorm(Balancer):
-    """Weights learned so that gradients are about equally long, and longer for tasks that lag (Chen et al., ICML 2018, eq. 1 and 2).
+    """Weights learned to give gradients similar lengths, longer for tasks that lag behind (Chen et al., ICML 2018, eq. 1 and 2).
 
-    With n_t = w_t ‖∂L_t/∂W‖ for W the last shared layer, and relative inverse training rates r_t = (L_t / L_t(0)) / mean of all of these,
-    w descends along the gradient of
+    With n_t = w_t ‖∂L_t/∂W‖, where W is the last shared layer, and relative inverse training rates r_t, which are L_t / L_t(0)
+    divided by the mean of these ratios over all tasks, Adam updates w by descent along the gradient of
 
         Σ_t abs(n_t − n̄ r_t^α),    n̄ = mean of n, and n̄ r_t^α held fixed
 
-    which is sign(n_t − n̄ r_t^α) ‖∂L_t/∂W‖, by Adam; then w is scaled so that Σ w_t = T. The network gets Σ w_t g_t, heads w_t g_t, with the
-    weights from before that step.
+    which is sign(n_t − n̄ r_t^α) ‖∂L_t/∂W‖; then w is scaled so that Σ w_t = T. The trunk gets Σ w_t g_t and the heads w_t g_t, with
+    the weights from before that update.
 
-    Scale: the paper's own, Σ w_t = T. A task with a zero gradient has n_t = 0, and its weight does not change.
+    Scale: as in the paper, Σ w_t = T. A task with a zero gradient has n_t = 0, and its weight does not change.
 
     Defaults: α = 1.5 (paper, sections 5.1 and 5.2), the last shared layer (paper, section 3.1), learning rate 0.025 of w (paper,
     section 5.2).
 
-    Deviations: w is kept from 1e-3 up before it is scaled: the paper leaves open what a negative weight would mean. L_t(0) is the
-    loss of the task's first step. Losses of 0 at the first step make a task's rate 1.
+    Deviations: w is kept at or above 1e-3 before it is scaled, since the paper does not say what a negative weight would mean.
+    L_t(0) is the loss of the task's first step. If that loss is 0, the ratio of the task is 1.
 
-    Fails: losses below 0, whose rates mean nothing: refused; a first loss that is unusually small.
+    Fails: negative losses have no meaningful rates and are refused; an unusually small first loss distorts the rates.
 
     Args:
-        alpha: α, from 0 up: how much tasks that lag are preferred.
-        lr: Learning rate of w.
-        parameters: Whose gradients are measured: the `last` shared layer, or all `shared` parameters.
+        alpha: Strength α with which tasks that lag behind are preferred, at least 0.
+        lr: Learning rate of w, above 0.
+        parameters: Parameters whose gradients are measured: the `last` shared layer, or all `shared` parameters.
 
     Raises:
-        ConfigError: α is negative, or the learning rate not above 0.
+        ConfigError: α is negative, the learning rate is not above 0, or the parameters are unknown.
 
     Example:
         >>> GradNorm().aggregate(torch.eye(2))
@@ -59,17 +59,17 @@ class GradNorm(Balancer):
         if not 0 < lr < float("inf"):
             raise ConfigError("a learning rate above 0 is needed", where="gradnorm, lr", found=lr)
         if parameters not in ("last", "shared"):
-            raise ConfigError("unknown parameters", where="gradnorm, of", found=parameters, remedy="Choose from: last, shared")
+            raise ConfigError("unknown parameters", where="gradnorm, parameters", found=parameters, remedy="Choose from: last, shared")
         self.alpha, self.lr, self.of = alpha, lr, parameters
         self._weights: dict[str, AdamScalar] = {}
         self._first: dict[str, float] = {}
 
     def needs(self) -> Needs:
-        """The lengths of the gradients of the last shared layer, or of all shared parameters."""
+        """Request the lengths of the gradients of the last shared layer, or of all shared parameters."""
         return Norms(self.of)
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """w, which sums to T; then it is stepped.
+        """Return w, which sums to T, and update w for the next step.
 
         Raises:
             ConfigError: A loss is negative.
@@ -87,20 +87,20 @@ class GradNorm(Balancer):
         return Weights(torch.from_numpy(weights), heads=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Per task w with its moments, and the first loss."""
+        """Return w with its moments, and the first loss, of every task."""
         return {"weights": {task: scalar.to_dict() for task, scalar in self._weights.items()}, "first": dict(self._first)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._weights = {task: AdamScalar(**values) for task, values in state["weights"].items()}
         self._first = dict(state["first"])
 
     def _rates(self, statistic: Statistic) -> np.ndarray:
-        """(T,) the relative inverse training rates."""
+        """Return the relative inverse training rates: (T,)."""
         losses = dict(zip(statistic.names, statistic.losses.tolist(), strict=True))
         for name, loss in losses.items():
             if loss < 0.0:
-                raise ConfigError("training rates are ratios of losses from 0 up", where=f"gradnorm, task {name!r}", found=loss)
+                raise ConfigError("this balancer needs non-negative losses", where=f"gradnorm, task {name!r}", found=loss)
             self._first.setdefault(name, loss)
         ratios = np.array([loss / self._first[name] if self._first[name] > 0.0 else 1.0 for name, loss in losses.items()])
         mean = ratios.mean()
@@ -108,5 +108,5 @@ class GradNorm(Balancer):
 
 
 def _with_values(scalars: list[AdamScalar], values: np.ndarray) -> list[AdamScalar]:
-    """The same moments at other values."""
+    """Return the scalars with their moments unchanged and new values."""
     return [replace(scalar, value=float(value)) for scalar, value in zip(scalars, values, strict=True)]

@@ -20,31 +20,31 @@ _LARGEST_COSINE = 1.0 - 1e-9  # no finite multiple of g_j makes v parallel to it
 
 @final
 class GradVac(Balancer):
-    """Gradients are turned towards each other until their cosines are what they usually are (Wang et al., ICLR 2021, eq. 3).
+    """Gradients rotated towards each other until their cosines reach their usual values (Wang et al., ICLR 2021, eq. 3).
 
-    φ_ij is a moving average of cos(g_i, g_j), from 0. For each task i, v = g_i; for the other tasks j in a random order, with
-    c = cos(v, g_j): if c < φ_ij,
+    φ_ij is a moving average of cos(g_i, g_j) that starts at 0. For each task i, start with v = g_i; for the other tasks j in a
+    random order, with c = cos(v, g_j): if c < φ_ij,
 
         v ← v + ‖v‖ (φ_ij √(1 − c²) − c √(1 − φ_ij²)) / (‖g_j‖ √(1 − φ_ij²)) · g_j
 
-    which makes that cosine φ_ij; then φ_ij ← (1 − β) φ_ij + β c. And d = Σ_i v. At φ = 0, as in the first step, it is PCGrad. As
-    there, all of it happens on the Gramian; here for each group of parameters on its own.
+    which makes that cosine φ_ij; then φ_ij ← (1 − β) φ_ij + β c. The direction is d = Σ_i v. With φ = 0, as in the first step,
+    this is PCGrad. As there, only the Gramian is needed; here for each group of parameters separately.
 
-    Scale: the paper's own, a sum. A zero row has no angle: it turns nobody, is not turned, and teaches nothing. Heads get
-    the plain gradient of their own task.
+    Scale: as in the paper, a sum. A zero row has no angle: it rotates no gradient, is not rotated, and does not change φ. Heads get
+    the plain gradient of their task.
 
-    Defaults: β = 0.01 (paper, section 4); groups `whole` (the paper also takes layers and single matrices).
+    Defaults: β = 0.01 (paper, section 4); groups `whole` (the paper also uses layers and single matrices).
 
-    Deviations: none. The orders are the same for all groups, and come from the balancer's own generator.
+    Deviations: none. The random orders are the same for all groups, and come from the balancer's random generator.
 
-    Fails: where φ is near 1, small differences of direction are enlarged; as with PCGrad, d may oppose a task.
+    Fails: if φ is near 1, small differences in direction are enlarged; as with PCGrad, d may oppose a task.
 
     Args:
-        beta: β, how fast φ follows, in (0, 1].
-        groups: `whole`, `layer` or `matrix`.
+        beta: Rate β with which φ follows the cosines, in (0, 1].
+        groups: Grouping of the parameters: `whole`, `layer` or `matrix`.
 
     Raises:
-        ConfigError: β is out of its range.
+        ConfigError: β is outside its range, or the grouping is unknown.
 
     Example:
         >>> GradVac().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
@@ -63,11 +63,11 @@ class GradVac(Balancer):
         self._usual: dict[str, dict[str, list[float]]] = {}
 
     def needs(self) -> Needs:
-        """The Gramian of every group."""
+        """Request the Gramian of every group."""
         return Gramian(self.groups)
 
     def weigh(self, statistic: Statistic) -> Weights | GroupWeights:
-        """Σ_i of the coefficients of v, per group."""
+        """Return the sum over i of the coefficients of v, per group."""
         G = statistic.gramians().numpy()
         usual = self._recalled(statistic.names, len(G))
         weights = self._turned(G, usual).sum(1)
@@ -76,21 +76,22 @@ class GradVac(Balancer):
         return Weights(values[0], heads=False) if self.groups == "whole" else GroupWeights(values)
 
     def seed(self, seed: int) -> None:
-        """Seed the orders."""
+        """Seed the random orders."""
         self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The generator's state, and per pair of tasks φ of every group."""
+        """Return the generator's state, and φ of every pair of tasks and every group."""
         return {**self._stream.state_dict(), "usual": {first: dict(others) for first, others in self._usual.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._stream.load_state_dict(state)
         self._usual = {first: {second: list(v) for second, v in others.items()} for first, others in state["usual"].items()}
 
     def _turned(self, G: np.ndarray, usual: np.ndarray) -> np.ndarray:
-        """(K, T, T) the coefficients of every v; φ (K, T, T) is changed in place."""
+        """Return the coefficients of every v: (K, T, T). Updates φ (K, T, T), given as `usual`, in place."""
         tasks = np.arange(G.shape[1])
+        # Each v is represented by its coefficients C, its products with all g_j and its squared length, all tasks at once.
         C, products = np.broadcast_to(np.eye(len(tasks)), G.shape).copy(), G.copy()
         squares = np.diagonal(G, axis1=1, axis2=2).copy()
         for others in random_orders(self._stream, len(tasks)).T:
@@ -123,5 +124,5 @@ class GradVac(Balancer):
 
 
 def group_squared_norms(G: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(K, T) the squared lengths of these rows in every group."""
+    """Return the squared lengths of these rows in every group: (K, T)."""
     return G[:, rows, rows]

@@ -1,4 +1,4 @@
-"""Impartial multi-task learning, both parts."""
+"""Impartial multi-task learning: loss balance and gradient balance together."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from polytask.balancing.statistic import Statistic
 
 @final
 class IMTL(Balancer):
-    """IMTL-L's losses through IMTL-G (Liu et al., ICLR 2021, section 3.3, algorithm 1).
+    """IMTL-G applied to the losses of IMTL-L (Liu et al., ICLR 2021, section 3.3, algorithm 1).
 
-    With IMTL-L's scalars s_t, the losses are exp(s_t) L_t − s_t: private parameters get exp(s_t) g_t; the gradients of the shared
-    parameters, exp(s_t) g_t, are combined so that the update's projections on them are equal, which is IMTL-G:
+    With IMTL-L's scalars s_t, the losses are exp(s_t) L_t − s_t. Private parameters get exp(s_t) g_t. The gradients of the shared
+    parameters, exp(s_t) g_t, are combined by IMTL-G, so that the update has equal projections on all of them:
 
         d = T Jᵀ diag(exp(s)) w,    w ∝ G_s⁺ √diag(G_s),    G_s = diag(exp(s)) G diag(exp(s)),    Σ w_t = 1
 
-    Scale: as IMTL-G's, multiplied by T. A zero row gets no weight.
+    Scale: as for IMTL-G, multiplied by T. A zero row gets no weight.
 
     Defaults: those of IMTL-L.
 
-    Deviations: those of IMTL-L (s has an optimizer of its own) and of IMTL-G (the pseudo-inverse).
+    Deviations: those of IMTL-L (a separate optimizer for s) and of IMTL-G (the pseudo-inverse).
 
-    Fails: as both of its parts do.
+    Fails: wherever IMTL-L or IMTL-G fails.
 
     Args:
-        lr: Learning rate of s.
+        lr: Learning rate of s, above 0.
 
     Raises:
         ConfigError: The learning rate is not above 0.
@@ -47,11 +47,11 @@ class IMTL(Balancer):
         self.lr = lr
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """exp(s_t) for private parameters, and times IMTL-G's weights for the shared ones."""
+        """Return exp(s_t) for private parameters, and exp(s_t) times IMTL-G's weights for shared ones."""
         scales = self._of_losses.weigh(statistic).values
         weights = equal_projections((statistic.gramian() * scales[:, None] * scales).numpy())
         if weights is None:
@@ -59,13 +59,13 @@ class IMTL(Balancer):
         return Weights(torch.from_numpy(weights) * scales, heads=False, private=scales)
 
     def update_state(self, statistic: Statistic) -> None:
-        """Step the s_t of the tasks present."""
+        """Update s_t of the tasks present."""
         self._of_losses.update_state(statistic)
 
     def state_dict(self) -> dict[str, Any]:
-        """That of IMTL-L."""
+        """Return the state of IMTL-L."""
         return self._of_losses.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._of_losses.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Impartial multi-task learning, the part that looks at gradients."""
+"""Gradient balance of impartial multi-task learning."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from polytask.balancing.statistic import Statistic
 
 @final
 class IMTLG(Balancer):
-    """An update whose projections on all tasks' unit gradients are equal (Liu et al., ICLR 2021, section 3.1, eq. 6).
+    """Update with equal projections on the unit gradients of all tasks (Liu et al., ICLR 2021, section 3.1, eq. 6).
 
-    With u_t = g_t / ‖g_t‖, the weights w with Σ w_t = 1 are those for which dᵀ u_t is the same number for every task.
+    With u_t = g_t / ‖g_t‖, the weights w with Σ w_t = 1 are those for which dᵀ u_t is the same for every task.
     In terms of the Gramian G, with D = diag(‖g_1‖, …, ‖g_T‖):
 
         v = D⁻¹ (D⁻¹ G D⁻¹)⁺ 1,    w = v / Σ v_t,    d = T Jᵀ w
 
     Scale: the paper's weights sum to 1; they are multiplied by T, so that T equal gradients give their plain sum.
-    A zero row gets no weight. Heads get the plain gradient of their own task.
+    A zero row gets no weight. Heads get the plain gradient of their task.
 
-    Deviations: the pseudo-inverse of the matrix of cosines stands for the paper's (T−1)×(T−1) inverse, which does not exist when two tasks
-    are parallel; where both exist they agree. Weights may be negative, as in the paper.
+    Deviations: the pseudo-inverse of the matrix of cosines replaces the paper's (T−1)×(T−1) inverse, which does not exist when two
+    tasks are parallel; where both exist, they agree. Weights may be negative, as in the paper.
 
-    Defaults: there is nothing to choose.
+    Defaults: the method has no options.
 
-    Fails: the sum Σ v_t passes through 0 where tasks nearly oppose each other, and the weights are then as large as the
-    gradients are opposed; at 0 itself no such update exists and d = 0.
+    Fails: the sum Σ v_t passes through 0 where tasks nearly oppose each other, and the weights grow without bound near it; at 0
+    no such update exists and d = 0.
 
     Example:
         >>> IMTLG().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]], dtype=torch.float64)) / 2
@@ -39,11 +39,11 @@ class IMTLG(Balancer):
     """
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T v / Σ v_t."""
+        """Return w = T v / Σ v_t."""
         weights = equal_projections(statistic.gramian().numpy())
         if weights is None:
             return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=False, solved=False)
@@ -51,12 +51,12 @@ class IMTLG(Balancer):
 
 
 def equal_projections(G: np.ndarray) -> np.ndarray | None:
-    """(T,) weights that sum to T, of rows with this Gramian; None where no such combination exists."""
+    """Return the weights of rows with this Gramian: (T,), with sum T, or `None` if no such combination exists."""
     lengths = np.sqrt(G.diagonal())
     inverse = np.where(lengths > 0.0, 1.0 / np.where(lengths > 0.0, lengths, 1.0), 0.0)
     if not inverse.any():
         return np.zeros(len(G))
-    # Cosines, not G itself: rows of very different lengths do not hide each other.
+    # Invert cosines, not G itself, so that long rows do not hide short ones.
     weights: np.ndarray = inverse * pseudo_inverse_times(G * inverse[:, None] * inverse, np.sign(inverse))
     total = float(weights.sum())
     if abs(total) <= 1e-12 * float(np.abs(weights).sum()):

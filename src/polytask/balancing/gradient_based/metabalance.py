@@ -1,4 +1,4 @@
-"""Auxiliary tasks' gradients brought near the length of the target task's, tensor by tensor."""
+"""Scaling of auxiliary tasks' gradients towards the length of the target task's gradient, per parameter tensor."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ RescaleStrategy = Literal["reduce", "enlarge", "both"]
 class MetaBalance(Balancer):
     """MetaBalance (He et al., WWW 2022, algorithm 1).
 
-    For every parameter tensor k, with running means m_t of ‖g_t‖ on it, and 0 the target task, the others are
+    For every parameter tensor, with running means m_t of ‖g_t‖ on it, and 0 the target task, the other gradients become
 
         m_t ← β m_t + (1 − β) ‖g_t‖,    g_t ← r (m_0 / m_t) g_t + (1 − r) g_t
 
     where m_t > m_0 (`reduce`), where m_t < m_0 (`enlarge`), or everywhere (`both`); d = Σ_t g_t. Heads get the plain gradient of
-    their own task.
+    their task.
 
-    Scale: the paper's own, a sum. d is homogeneous in J from the first step on if all steps are scaled alike. A zero row stays zero.
+    Scale: as in the paper, a sum. d is homogeneous in J if all steps from the first on are scaled alike. A zero row stays zero.
 
-    Defaults: strategy `both` (the paper's C, its best on average), r = 0.7 and β = 0.9 (the authors' code).
+    Defaults: strategy `both` (strategy C of the paper, its best on average), r = 0.7 and β = 0.9 (the authors' code).
 
-    Deviations: none. In a step without the target task, gradients stay as they are.
+    Deviations: none. In a step without the target task, gradients are not changed.
 
-    Fails: the target decides all: a target whose gradient vanishes takes the others with it when r is near 1.
+    Fails: everything depends on the target: if its gradient vanishes and r is near 1, the other gradients vanish with it.
 
     Args:
-        target: The task that the others are to help.
-        strategy: `reduce`, `enlarge` or `both`.
-        relax: r, from 0 (plain sum) to 1.
-        beta: β, from 0 up and below 1.
+        target: Name of the task that the others are meant to help.
+        strategy: Gradients to scale: `reduce` longer ones, `enlarge` shorter ones, or `both`.
+        relax: Strength r of the scaling, from 0 (plain sum) to 1.
+        beta: Decay β of the running means, in [0, 1).
 
     Raises:
-        ConfigError: An unknown strategy, or a number outside its range.
+        ConfigError: The strategy is unknown, or a number is outside its range.
 
     Example:
         >>> MetaBalance(target="0", relax=1.0).aggregate(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
@@ -60,15 +60,15 @@ class MetaBalance(Balancer):
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
-        """The first task is the target."""
+        """Return the first task as `target`."""
         return {"target": next(iter(task_weights), "")}
 
     def needs(self) -> Needs:
-        """The lengths on every parameter tensor."""
+        """Request one Gramian per parameter tensor, for the lengths of the gradients."""
         return Gramian("matrix")
 
     def weigh(self, statistic: Statistic) -> GroupWeights:
-        """(K, T) r m_0 / m_t + 1 − r, and 1 for the target."""
+        """Return r m_0 / m_t + 1 − r, and 1 for the target: (K, T)."""
         lengths = statistic.gramians().diagonal(dim1=1, dim2=2).sqrt()
         for name, length in zip(statistic.names, lengths.unbind(1), strict=True):
             self._means[name] = self.beta * self._means.get(name, torch.zeros_like(length)) + (1 - self.beta) * length
@@ -78,15 +78,15 @@ class MetaBalance(Balancer):
         return GroupWeights(torch.stack([self._factors(self._means[name], target) for name in statistic.names], dim=1))
 
     def state_dict(self) -> dict[str, Any]:
-        """m per task."""
+        """Return m of every task."""
         return {"means": {task: mean.clone() for task, mean in self._means.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._means = {task: mean.clone() for task, mean in state["means"].items()}
 
     def _factors(self, mean: Tensor, target: Tensor) -> Tensor:
-        """(K,) what a task's gradient is multiplied with."""
+        """Return the factors by which a task's gradient is multiplied: (K,)."""
         wanted = {"reduce": mean > target, "enlarge": mean < target, "both": mean > 0}[self.strategy] & (mean > 0)
         ratio = target / torch.where(mean > 0, mean, 1.0)
         return torch.where(wanted, self.relax * ratio + (1 - self.relax), 1.0)

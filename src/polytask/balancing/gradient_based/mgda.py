@@ -1,4 +1,4 @@
-"""The shortest convex combination of the tasks' gradients."""
+"""Shortest convex combination of the tasks' gradients."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class MGDA(Balancer):
 
     d does not oppose any task: g_t · d ≥ ‖d‖² / T. The minimum is exact (Wolfe's method), not a few steps of Frank-Wolfe.
 
-    With a normalization, w is the minimum for c_t g_t, and d still combines the gradients as they are: c_t = 1 / ‖g_t‖ (`l2`),
-    1 / L_t (`loss`) or 1 / (L_t ‖g_t‖) (`loss+`), as in the authors' code.
+    With a normalization, w is the minimum for c_t g_t, but d combines the gradients without these factors: c_t = 1 / ‖g_t‖
+    (`l2`), 1 / L_t (`loss`) or 1 / (L_t ‖g_t‖) (`loss+`), as in the authors' code.
 
-    Scale: the paper's weights sum to 1; they are multiplied by T. A zero row gets all the weight, so that d = 0: nothing
-    improves a task that is at its optimum without leaving it. With `drop_zero` such a task has no say. Heads get the plain
-    gradient of their own task.
+    Scale: the paper's weights sum to 1; they are multiplied by T. A zero row gets all the weight, so that d = 0: a task at its
+    optimum cannot be improved, and any step would leave the optimum. With `drop_zero` such a task is ignored. Heads get the
+    plain gradient of their task.
 
     Defaults: no normalization, as in the papers' equations.
 
     Deviations: none in the problem; the authors solve it approximately.
 
-    Fails: short gradients rule: the direction is at most as long as T times the shortest one, so that a task that has
-    converged all but stops the others.
+    Fails: short gradients dominate: the direction is at most T times as long as the shortest one, so that a converged task
+    almost stops the others.
 
     Args:
-        normalization: `none`, `l2`, `loss` or `loss+`.
-        drop_zero: Whether zero rows are left out.
+        normalization: Normalization of the gradients: `none`, `l2`, `loss` or `loss+`.
+        drop_zero: Whether to leave out zero rows.
 
     Raises:
-        ConfigError: An unknown normalization.
+        ConfigError: The normalization is unknown.
 
     Example:
         >>> MGDA().aggregate(torch.tensor([[2.0, 0.0], [0.0, 1.0]])) / 2
@@ -57,11 +57,11 @@ class MGDA(Balancer):
         self.normalization, self.drop_zero = normalization, drop_zero
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T argmin wᵀ G w.
+        """Return T argmin wᵀ G w.
 
         Raises:
             ConfigError: The normalization divides by a loss that is not above 0.
@@ -84,6 +84,6 @@ class MGDA(Balancer):
             if not (losses > 0.0).all():
                 worst = int(np.argmin(losses))
                 where = f"mgda, task {statistic.names[worst]!r}"
-                raise ConfigError("this normalization divides by losses", where=where, found=losses[worst], remedy="Take none or l2")
+                raise ConfigError("this normalization needs losses above 0", where=where, found=losses[worst], remedy="Choose none or l2")
             factors /= losses
         return factors

@@ -1,4 +1,4 @@
-"""Descent along tracked gradients, with weights that move slowly."""
+"""Descent along tracked gradients, with weights that change slowly."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from polytask.balancing.statistic import Statistic
 class MoCo(Balancer):
     """Multi-objective gradient correction (Fernando et al., ICLR 2023, algorithm 1).
 
-    In step k = 1, 2, … every task's gradient is tracked, and the weights take one step towards those of the shortest convex
-    combination of what is tracked, Y (T, P):
+    In step k = 1, 2, … the gradient of every task is tracked, and the weights take one step towards those of the shortest convex
+    combination of the tracked gradients, Y (T, P):
 
         y_t ← y_t − β_k (y_t − g_t),    λ ← Π(λ − γ_k (Y Yᵀ + ρ I) λ),    d = T Yᵀ λ
 
-    with β_k = β / k^σ_β, γ_k = γ / k^σ_γ, and Π the projection on the simplex. Stochastic gradients bias the solution of the
-    min-norm problem; tracking removes that bias in the limit. Heads get the plain gradient of their own task. Memory: T × P numbers.
+    with β_k = β / k^σ_β, γ_k = γ / k^σ_γ, and Π the projection onto the simplex. Stochastic gradients bias the solution of the
+    min-norm problem; tracking removes that bias in the limit. Heads get the plain gradient of their task. Memory: T × P numbers.
 
     Scale: the paper's λ sums to 1; it is multiplied by T. d is not homogeneous in J: γ is a step along G, whose size depends
     on the losses' scale. A zero row is tracked like any other.
 
-    Defaults: β = 0.5, σ_β = 0.5, γ = 0.1, σ_γ = 0.5, ρ = 0, those of LibMTL's implementation; λ starts uniform.
+    Defaults: β = 0.5, σ_β = 0.5, γ = 0.1, σ_γ = 0.5, ρ = 0, as in LibMTL's implementation; λ starts uniform.
 
-    Deviations: y_t starts at the task's first gradient, and is not projected on a ball (the paper needs that for its proof);
-    d is made of the new Y and λ, not of those of the step before. k counts the steps of the balancer.
+    Deviations: y_t starts at the task's first gradient, and is not projected onto a ball (which the paper needs for its proof);
+    d uses the new Y and λ, not those of the previous step. k counts the steps of the balancer.
 
-    Fails: gradients that are long make the weights jump from corner to corner: take a smaller γ.
+    Fails: long gradients make the weights jump between the corners of the simplex; choose a smaller γ.
 
     Args:
-        beta: β, from 0 to 1.
-        beta_sigma: σ_β, from 0 up.
-        gamma: γ, above 0.
-        gamma_sigma: σ_γ, from 0 up.
-        rho: ρ, from 0 up: how strongly λ is drawn to the uniform weights.
+        beta: Rate β with which Y follows the gradients, from 0 to 1.
+        beta_sigma: Exponent σ_β with which β decreases over the steps, at least 0.
+        gamma: Learning rate γ of λ, above 0.
+        gamma_sigma: Exponent σ_γ with which γ decreases over the steps, at least 0.
+        rho: Strength ρ with which λ is pulled towards uniform weights, at least 0.
 
     Raises:
         ConfigError: A number is outside its range.
@@ -65,11 +65,11 @@ class MoCo(Balancer):
         self._tracked: dict[str, Tensor] = {}
 
     def needs(self) -> Needs:
-        """The Jacobian."""
+        """Request the Jacobian."""
         return Jacobian()
 
     def weigh(self, statistic: Statistic) -> Direction:
-        """T Yᵀ λ."""
+        """Return d = T Yᵀ λ."""
         self._steps += 1
         names, rows = statistic.names, statistic.jacobian()
         for name, row in zip(names, rows, strict=True):
@@ -83,12 +83,12 @@ class MoCo(Balancer):
         return Direction(len(names) * (torch.from_numpy(shares).to(tracked) @ tracked))
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps, λ and Y per task."""
+        """Return the number of steps, and λ and Y of every task."""
         tracked = {task: row.clone() for task, row in self._tracked.items()}
         return {"steps": self._steps, "shares": self._shares.state_dict(), "tracked": tracked}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._steps = int(state["steps"])
         self._shares.load_state_dict(state["shares"])
         self._tracked = {task: row.clone() for task, row in state["tracked"].items()}

@@ -1,4 +1,4 @@
-"""Weights from the product of two independent batches' gradients."""
+"""Weights based on the product of the gradients of two independent batches."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from polytask.balancing.statistic import Statistic
 class MoDo(Balancer):
     """Multi-objective gradient with double sampling (Chen, Fernando, Ying & Chen, NeurIPS 2023, algorithm 2).
 
-    Of three independent batches, with Jacobians J₁, J₂, J₃,
+    With Jacobians J₁, J₂, J₃ of three independent batches,
 
         λ ← Π(λ − γ (J₁ J₂ᵀ λ + ρ λ)),    d = T J₃ᵀ λ
 
-    E[J₁ J₂ᵀ] is the product of the expected Jacobians; a single batch's Gramian is not, since its noise is squared. Heads get the
-    plain gradient of their own task on the third batch. Cost: three forwards, 2 T backwards of the trunk and one more.
+    where Π is the projection onto the simplex. E[J₁ J₂ᵀ] is the product of the expected Jacobians; the expected Gramian of a single
+    batch is not, since its noise is squared. Heads get the plain gradient of their task on the third batch. Cost: three forward
+    passes, and 2 T + 1 backward passes of the trunk.
 
     Scale: the paper's λ sums to 1; it is multiplied by T. d is not homogeneous in J: γ is a step along J₁ J₂ᵀ.
 
-    Defaults: γ = 1e-3 and ρ = 0.1, those of LibMTL's implementation; λ starts uniform.
+    Defaults: γ = 1e-3 and ρ = 0.1, as in LibMTL's implementation; λ starts uniform.
 
     Deviations: none.
 
-    Fails: losses of very different sizes need another γ.
+    Fails: γ has to be adapted to the size of the losses.
 
     Args:
-        gamma: γ, above 0.
-        rho: ρ, from 0 up.
+        gamma: Learning rate γ of λ, above 0.
+        rho: Strength ρ with which λ is pulled towards uniform weights, at least 0.
 
     Raises:
         ConfigError: A number is outside its range.
@@ -53,11 +54,11 @@ class MoDo(Balancer):
         self._shares = TaskShares()
 
     def needs(self) -> Needs:
-        """J₁ J₂ᵀ."""
+        """Request J₁ J₂ᵀ."""
         return CrossGramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T λ."""
+        """Return T λ."""
         shares = self._shares.of(statistic.names)
         slope = statistic.cross_gramian(0, 1).numpy() @ shares + self.rho * shares
         shares = project_simplex(shares - self.gamma * slope)
@@ -65,9 +66,9 @@ class MoDo(Balancer):
         return Weights(torch.from_numpy(shares * len(shares)), heads=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """λ per task."""
+        """Return λ of every task."""
         return {"shares": self._shares.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._shares.load_state_dict(state["shares"])

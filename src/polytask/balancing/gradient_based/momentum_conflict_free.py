@@ -1,4 +1,4 @@
-"""Conflict-free inverse gradients from one task's gradient per step."""
+"""Conflict-free inverse gradients with one task's gradient per step."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from polytask.errors import ConfigError
 class MomentumConFIG(Balancer):
     """Momentum ConFIG (Liu, Chu & Thuerey, ICLR 2025, algorithm 1).
 
-    Step by step one task after the other has its gradient taken. With m_t its running mean, m̂_t without the bias of its start, and
-    C(m̂) the ConFIG direction of these:
+    Each step computes the gradient of one task, in turn. With m_t the running mean of its gradient, m̂_t the same without the bias of
+    its start at 0, and C(m̂) the ConFIG direction of the m̂_t:
 
         m_t ← β₁ m_t + (1 − β₁) g_t,    p = (1 − β₁^k) C(m̂),    q = (p − β₁ p₋) / (1 − β₁)
         s ← β₂ s + (1 − β₂) q ∘ q,      d = C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)
 
-    q is the gradient whose running mean would be p; p₋ is the p of the step before. k counts the steps since all tasks have been
-    seen; before that, d = 0. The trunk's backwards cost as much as those of a single task. Memory: (T + 2) × P numbers.
+    q is the gradient whose running mean would be p; p₋ is the p of the previous step. k counts the steps since every task has had
+    a turn; before that, d = 0. The backward pass of the trunk costs as much as for a single task. Memory: (T + 2) × P numbers.
 
-    Scale: that of Adam, whose place it takes: use plain gradient descent with it, with Adam's learning rates. d is homogeneous of degree
-    0, up to the 1e-8. A zero row is a gradient like any other.
+    Scale: that of Adam, which it replaces: combine it with plain gradient descent and Adam's learning rates. d is homogeneous of
+    degree 0, up to the 1e-8. A zero row is treated like any other gradient.
 
     Defaults: β₁ = 0.9, β₂ = 0.999 (paper, appendix).
 
-    Deviations: heads get the plain gradient of their own task in every step, since that costs next to nothing; the paper's own loop moves
-    only the head whose turn it is. Where m̂ leaves no conflict-free direction, C = 0. A task that is absent when it is its turn is
-    passed over: d = 0 in that step, and nothing is learned.
+    Deviations: heads get the plain gradient of their task in every step, since that costs almost nothing; the loop of the paper
+    updates only the head of the task whose turn it is. If m̂ has no conflict-free direction, C = 0. A task that is absent in its
+    turn is skipped: d = 0 in that step, and no mean changes.
 
-    Fails: with an adaptive optimizer behind it, steps are adapted twice; T steps pass between two looks at a task.
+    Fails: with an adaptive optimizer, steps are adapted twice; T steps pass between two gradients of the same task.
 
     Args:
-        tasks: All tasks, in the order of their turns.
-        betas: β₁ and β₂, each from 0 up and below 1.
+        tasks: Names of all tasks, in the order of their turns.
+        betas: Decay rates β₁ and β₂ of the running means, each in [0, 1).
 
     Raises:
-        ConfigError: No task, or a β outside its range.
+        ConfigError: The tasks are empty or repeated, or the betas are not two numbers in their range.
 
     Example:
         >>> MomentumConFIG(["0"]).aggregate(torch.tensor([[3.0, -4.0]]))
@@ -56,7 +56,7 @@ class MomentumConFIG(Balancer):
 
     def __init__(self, tasks: Sequence[str], betas: tuple[float, float] = (0.9, 0.999)) -> None:
         if not tasks or len(set(tasks)) < len(tasks):
-            raise ConfigError("at least one task, each once, is needed", where="momentum-conflict-free, tasks", found=tuple(tasks))
+            raise ConfigError("`tasks` must be non-empty and unique", where="momentum-conflict-free, tasks", found=tuple(tasks))
         self.tasks = tuple(tasks)
         self.betas = tuple(check_below_one(beta, "momentum-conflict-free, betas") for beta in betas)
         if len(self.betas) != 2:
@@ -68,15 +68,15 @@ class MomentumConFIG(Balancer):
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
-        """All tasks take turns."""
+        """Return the names of all tasks as `tasks`."""
         return {"tasks": tuple(task_weights)}
 
     def needs(self) -> Needs:
-        """The gradient of the task whose turn it is."""
+        """Request the gradient of the task whose turn it is."""
         return Jacobian(tasks=(self._whose,))
 
     def weigh(self, statistic: Statistic) -> Direction:
-        """C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)."""
+        """Return d = C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)."""
         task, rows = self._whose, statistic.jacobian()
         self._turn += 1
         if task not in statistic.names:
@@ -90,7 +90,7 @@ class MomentumConFIG(Balancer):
         return Direction(self._adapted(self._conflict_free()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Whose turn it is, the number of steps, and per task m with the number of its own steps; p and s."""
+        """Return the number of turns and of steps, m and the number of updates of every task, and p and s."""
         return {
             "turn": self._turn,
             "steps": self._steps,
@@ -100,7 +100,7 @@ class MomentumConFIG(Balancer):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._turn, self._steps, self._counts = int(state["turn"]), int(state["steps"]), dict(state["counts"])
         self._means = {task: mean.clone() for task, mean in state["means"].items()}
         self._vectors = {name: vector.clone() for name, vector in state["vectors"].items()}
@@ -110,14 +110,14 @@ class MomentumConFIG(Balancer):
         return self.tasks[self._turn % len(self.tasks)]
 
     def _conflict_free(self) -> Tensor:
-        """C(m̂)."""
+        """Return C(m̂)."""
         means = torch.stack([self._means[task] / (1 - self.betas[0] ** self._counts[task]) for task in self.tasks])
         exact = means.double()
         weights = equal_cosines((exact @ exact.T).cpu().numpy(), torch.ones(len(means), dtype=torch.float64).numpy())
         return torch.zeros_like(means[0]) if weights is None else torch.from_numpy(weights).to(means) @ means
 
     def _adapted(self, direction: Tensor) -> Tensor:
-        """The direction over the root of its second moment."""
+        """Return the direction divided by the root of its second moment."""
         first, second = self.betas
         self._steps += 1
         pseudo = direction * (1 - first**self._steps)

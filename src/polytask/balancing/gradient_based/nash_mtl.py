@@ -16,32 +16,32 @@ from polytask.errors import ConfigError
 
 @final
 class NashMTL(Balancer):
-    """The Nash bargaining solution of the tasks (Navon et al., ICML 2022, claim 3.1).
+    """Nash bargaining solution of the tasks (Navon et al., ICML 2022, claim 3.1).
 
     The d within a ball that maximizes Σ_t log(g_t · d) is a multiple of Jᵀ a, where a > 0 solves
 
         G a = 1 / a    (elementwise),    d = Jᵀ a
 
-    so that every task contributes alike: a_t g_t · d = 1. It is solved exactly by Newton's method on a convex problem. d does not
-    change when a task's loss is multiplied by a constant, and opposes no task.
+    so that every task contributes equally: a_t g_t · d = 1. The equation is solved exactly, as a convex problem, by Newton's
+    method. d does not change when a task's loss is multiplied by a constant, and opposes no task.
 
-    Scale: the paper's own. ‖d‖² = aᵀ G a = T whatever the gradients are, so the learning rate alone decides how far a step
-    goes. A zero row, or gradients of which a convex combination vanishes, leave no bargain: d = 0, marked as unsolved. Heads get
-    the plain gradient of their own task.
+    Scale: as in the paper. ‖d‖² = aᵀ G a = T for any gradients, so the learning rate alone determines the length of a step. If
+    a row is zero, or a convex combination of the gradients vanishes, there is no solution: d = 0, marked as unsolved. Heads get
+    the plain gradient of their task.
 
     Defaults: no largest norm; the authors' code scales d to at most `max_norm` = 1, which is a constant factor 1 / √T.
 
-    Deviations: heads are not weighted (the authors weigh them with a_t, too); weights are solved for in every step: wrap it in
-    `UpdateEvery` for the authors' `update_weights_every`.
+    Deviations: heads are not weighted (the authors weight them with a_t, too). Weights are solved for in every step; wrap the
+    balancer in `UpdateEvery` for the authors' `update_weights_every`.
 
-    Fails: near a Pareto-stationary point a grows while ‖d‖ stays √T: the step does not become shorter as the gradients vanish, so
-    the learning rate has to.
+    Fails: near a Pareto-stationary point a grows while ‖d‖ stays √T: steps do not shrink as the gradients vanish, so the learning
+    rate has to decrease.
 
     Args:
-        max_norm: The largest ‖d‖, or none.
+        max_norm: Largest ‖d‖, above 0; `None` means no limit.
 
     Raises:
-        ConfigError: The largest norm is not above 0.
+        ConfigError: `max_norm` is not above 0.
 
     Example:
         >>> NashMTL(max_norm=1).aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
@@ -54,11 +54,11 @@ class NashMTL(Balancer):
         self.max_norm = max_norm
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """a, scaled to the largest norm."""
+        """Return a, scaled to at most the largest norm."""
         G = statistic.gramian().numpy()
         weights = solve_alpha_fair(G)
         if weights is None:

@@ -1,4 +1,4 @@
-"""Projecting conflicting gradients."""
+"""Projection of conflicting gradients."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from polytask.balancing.statistic import Statistic
 
 @final
 class PCGrad(Balancer):
-    """Gradient surgery: every gradient loses what opposes the others (Yu et al., NeurIPS 2020, algorithm 1).
+    """Gradient surgery, which removes from every gradient what opposes the others (Yu et al., NeurIPS 2020, algorithm 1).
 
-    For each task i, v = g_i; for the other tasks j in a random order: if v · g_j < 0,
+    For each task i, start with v = g_i; for the other tasks j in a random order: if v · g_j < 0,
 
         v ← v − (v · g_j / ‖g_j‖²) g_j
 
-    and d = Σ_i v. Without conflict it is the plain sum. All of it happens in the coefficients of v, on the Gramian, for all
-    tasks at once: no vector of P numbers is touched. A zero row opposes nobody. Heads get the plain gradient of their own task.
+    The direction is d = Σ_i v. Without conflict it is the plain sum. The computation updates the coefficients of v for all tasks
+    at once; it needs only the Gramian, and no vector of P numbers. A zero row opposes no task. Heads get the plain gradient of their task.
 
-    Scale: the paper's own, a sum.
+    Scale: as in the paper, a sum.
 
-    Defaults: there is nothing to choose.
+    Defaults: the method has no options.
 
-    Deviations: none. The orders come from the balancer's own generator.
+    Deviations: none. The orders come from the balancer's random generator.
 
-    Fails: with three tasks and more the result depends on the orders, and may oppose a task (it does not with two).
+    Fails: with three or more tasks the result depends on the orders, and may oppose a task (with two it does not).
 
     Example:
         >>> PCGrad().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
@@ -42,14 +42,14 @@ class PCGrad(Balancer):
         self._stream = RandomStream()
 
     def needs(self) -> Needs:
-        """The Gramian."""
+        """Request the Gramian."""
         return Gramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """Σ_i of the coefficients of v."""
+        """Return the sum over i of the coefficients of v."""
         G = statistic.gramian().numpy()
         tasks = np.arange(len(G))
-        C, products = np.eye(len(G)), G.copy()
+        C, products = np.eye(len(G)), G.copy()  # the coefficients of every v, and its inner products with every g_j
         for others in random_orders(self._stream, len(G)).T:
             cosines = products[tasks, others]
             squares = G[others, others]
@@ -59,20 +59,21 @@ class PCGrad(Balancer):
         return Weights(torch.from_numpy(C.sum(0)), heads=False)
 
     def seed(self, seed: int) -> None:
-        """Seed the orders."""
+        """Seed the random orders."""
         self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The generator's state."""
+        """Return the generator's state."""
         return self._stream.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._stream.load_state_dict(state)
 
 
 def random_orders(stream: RandomStream, tasks: int) -> np.ndarray:
-    """(T, T − 1) per task the other tasks in an order of its own."""
+    """Return a random order of the other tasks for every task: (T, T − 1)."""
+    # Sorting random keys shuffles each row; the largest key puts the task itself last, where it is cut off.
     keys = stream.uniform(tasks, tasks).numpy()
     np.fill_diagonal(keys, 2.0)
     return keys.argsort(axis=1)[:, : tasks - 1]

@@ -1,4 +1,4 @@
-"""Gradients at the representation, equally long, with features turned until their directions agree."""
+"""Gradients of equal length at the representation, with features rotated until their directions agree."""
 
 from __future__ import annotations
 
@@ -21,36 +21,37 @@ from polytask.errors import ConfigError
 class RotoGrad(Balancer):
     """Gradient homogenization (Javaloy & Valera, ICLR 2022, sections 3.1 and 3.2).
 
-    Every task t sees the features through a rotation of its own, R_t z (architecture `rotated`). With g̃_t = ∂L_t/∂(R_t z) of all N
-    rows and G_t = g̃_t R_t the same at z:
+    Every task t gets the features through a separate rotation, R_t z (architecture `rotated`). With g̃_t = ∂L_t/∂(R_t z) of all N
+    rows and G_t = g̃_t R_t, the same gradient at z:
 
         U_t = G_t / ‖G_t‖,    α_t ∝ ‖G_t‖ / ‖G_t⁰‖,  Σ α_t = 1,    C = Σ α_t ‖G_t‖,    ∂L/∂z = C Σ_t U_t
 
-    so that all tasks pull equally hard at the trunk, as hard as those that lag behind. The rotations go down, by Adam, along
+    so that the gradients of all tasks at the trunk are equally long, with a length dominated by tasks that lag behind. Adam updates the
+    rotations by descent along
 
         (1/N) Σ_rows ‖R_t V − g̃_t‖²,    V = mean_t of ‖mean_s G_s‖ U_t
 
-    so that directions come to agree. G_t⁰ is taken in the first step, and again after `burn_in` steps. Heads get the plain gradient of
-    their own task.
+    so that directions come to agree. G_t⁰ is recorded in the first step, and again after `burn_in` steps. Heads get the plain gradient
+    of their task.
 
-    Scale: the paper's own, C times the sum of unit gradients. A zero row has no say. Multiplying all losses by a constant multiplies the
-    direction by it.
+    Scale: as in the paper, C times the sum of unit gradients. A zero row is ignored. Multiplying all losses by a constant multiplies
+    the direction by it.
 
-    Defaults: burn-in of 20 steps (the authors' code); 1e-4 as the rotations' learning rate, a tenth of Adam's usual one: ours, the paper
-    asks for one below the network's.
+    Defaults: a burn-in of 20 steps (the authors' code). The rotations' learning rate 1e-4, a tenth of Adam's usual one, is ours; the
+    paper requires one below the network's.
 
-    Deviations: no decay of the rotations' learning rate, whose schedule the paper leaves open; a rotation is kept as an exponential of a
-    skew matrix and stepped in its entries, as in the authors' code.
+    Deviations: no decay of the rotations' learning rate, since the paper does not specify its schedule. A rotation is stored as the
+    exponential of a skew-symmetric matrix and updated in the entries of that matrix, as in the authors' code.
 
-    Fails: tasks on different rows, whose gradients have no common mean: refused. A rotation's learning rate above the network's lets
-    heads chase their own features.
+    Fails: tasks with different rows are refused, since their gradients have no common mean. If the rotations' learning rate is above
+    the network's, the heads cannot follow their features.
 
     Args:
-        lr: Learning rate of the rotations.
-        burn_in: After how many steps G⁰ is taken again.
+        lr: Learning rate of the rotations, above 0.
+        burn_in: Number of steps after which G⁰ is recorded again.
 
     Raises:
-        ConfigError: The learning rate is not above 0; the network has no rotations.
+        ConfigError: The learning rate is not above 0, or the network has no rotations.
 
     Example:
         >>> balancer = RotoGrad()
@@ -70,7 +71,7 @@ class RotoGrad(Balancer):
         """Find the network's rotations.
 
         Raises:
-            ConfigError: It has none.
+            ConfigError: The network has no rotations.
         """
         found = [module for module in network.modules() if isinstance(module, FeatureRotations)]
         if not found:
@@ -78,14 +79,14 @@ class RotoGrad(Balancer):
         self._rotations = found[0]
 
     def needs(self) -> Needs:
-        """The representations."""
+        """Request the representations."""
         return Representations()
 
     def weigh(self, statistic: Statistic) -> RepresentationGradients:
-        """C g̃_t / ‖g̃_t‖ where a task looks, and one step of every rotation.
+        """Return Σ_t C g̃_t / ‖g̃_t‖ at every representation, and update the rotations.
 
         Raises:
-            ConfigError: There are no rotations; tasks look at different rows.
+            ConfigError: No network is bound, or tasks have different rows.
         """
         rotations = self._rotations
         if rotations is None:
@@ -93,8 +94,8 @@ class RotoGrad(Balancer):
         seen = statistic.representations()
         turned = {task: gradient for part in seen for task, gradient in zip(part.names, part.gradients, strict=True)}
         if len({gradient.shape for gradient in turned.values()}) > 1 or len(turned) < len(statistic.names):
-            remedy = "Take another balancer for tasks on several sources"
-            raise ConfigError("tasks must look at the same rows", where="rotograd", remedy=remedy)
+            remedy = "Choose another balancer for tasks with different sources"
+            raise ConfigError("all tasks must have the same rows", where="rotograd", remedy=remedy)
         lengths = {task: _length(gradient, seen[0]) for task, gradient in turned.items()}
         factors = self._factors(lengths)
         self._steps += 1
@@ -102,17 +103,17 @@ class RotoGrad(Balancer):
         return RepresentationGradients(tuple(_weighted_sum(part, factors) for part in seen))
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps, the first lengths, and the moments of the rotations, which are the network's own."""
+        """Return the number of steps, the first lengths, and the moments of the rotations; the rotations belong to the network."""
         moments = {task: {name: _clone_state(value) for name, value in moment.items()} for task, moment in self._moments.items()}
         return {"steps": self._steps, "first": dict(self._first), "moments": moments}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._steps, self._first = int(state["steps"]), dict(state["first"])
         self._moments = {task: {name: _clone_state(value) for name, value in moment.items()} for task, moment in state["moments"].items()}
 
     def _factors(self, lengths: Mapping[str, float]) -> dict[str, float]:
-        """C / ‖G_t‖ per task; 0 for zero rows."""
+        """Return C / ‖G_t‖ per task; 0 for zero rows."""
         if self._steps == self.burn_in:
             self._first |= {task: length for task, length in lengths.items() if length > 0.0}
         for task, length in lengths.items():
@@ -124,7 +125,7 @@ class RotoGrad(Balancer):
         return {task: common / length if length > 0.0 else 0.0 for task, length in lengths.items()}
 
     def _turn(self, rotations: FeatureRotations, turned: Mapping[str, Tensor], lengths: Mapping[str, float], seen: Representation) -> None:
-        """One step of Adam down Σ_t (1/N) Σ_rows ‖R_t V − g̃_t‖²."""
+        """Take one step of Adam that lowers Σ_t (1/N) Σ_rows ‖R_t V − g̃_t‖²."""
         size = rotations.size
         back = {task: _unrotate(gradient, rotations.matrix(task)) for task, gradient in turned.items() if lengths[task] > 0.0}
         if not back:
@@ -139,7 +140,7 @@ class RotoGrad(Balancer):
             rotations.turn(task, self._stepped(task, rotations.generator(task), slope))
 
     def _stepped(self, task: str, generator: Tensor, slope: Tensor) -> Tensor:
-        """A_t after one step of Adam, given the slope along R_t."""
+        """Return A_t after one step of Adam, given the gradient with respect to R_t."""
         variable = generator.double().requires_grad_()
         with torch.enable_grad():
             matrix = torch.linalg.matrix_exp(variable - variable.T)
@@ -155,18 +156,18 @@ class RotoGrad(Balancer):
 
 
 def _length(gradient: Tensor, seen: Representation) -> float:
-    """‖∂L/∂z‖ over the rows of all processes."""
+    """Return ‖∂L/∂z‖ over the rows of all processes."""
     return sqrt(float(seen.total(gradient.double().square().sum().cpu())))
 
 
 def _unrotate(gradient: Tensor, matrix: Tensor) -> Tensor:
-    """g̃ R: the gradient before the rotation."""
+    """Return g̃ R, the gradient with respect to the features before the rotation."""
     size = len(matrix)
     return torch.cat([gradient[:, :size] @ matrix.to(gradient), gradient[:, size:]], dim=1)
 
 
 def _weighted_sum(part: Representation, factors: Mapping[str, float]) -> Tensor:
-    """Σ of the gradients of the tasks that look at one representation, each with its factor."""
+    """Return the sum of the gradients of the tasks that use a representation, each multiplied by its factor."""
     weights = torch.tensor([factors[task] for task in part.names], dtype=part.gradients.dtype, device=part.gradients.device)
     joined: Tensor = torch.tensordot(weights, part.gradients, dims=1)
     return joined

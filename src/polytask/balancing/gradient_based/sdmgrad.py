@@ -1,4 +1,4 @@
-"""A direction near a preferred one, with weights from two independent batches."""
+"""Direction near a preferred one, with weights based on two independent batches."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ from polytask.errors import ConfigError
 class SDMGrad(Balancer):
     """Stochastic direction-oriented multi-objective gradient descent (Xiao, Ban & Ji, NeurIPS 2023, algorithm 1).
 
-    Of three independent batches, with Jacobians J₁, J₂, J₃ and uniform w̃ = 1/T, A = J₁ J₂ᵀ / s², `steps` times
+    With Jacobians J₁, J₂, J₃ of three independent batches, uniform weights w̃ = 1/T, and A = J₁ J₂ᵀ / s², repeat `steps` times
 
         v ← μ v + A w + λ A w̃,    w ← Π(w − η v)
 
-    and d = T J₃ᵀ (w + λ w̃) / (1 + λ): λ → ∞ is the plain sum, λ = 0 the min-norm direction. s is the mean of √A_tt (of J₁ J₂ᵀ, 0
-    where that is negative), so that one η serves losses of all sizes. Heads get the plain gradient of their own task on the third batch.
+    where Π is the projection onto the simplex. Then d = T J₃ᵀ (w + λ w̃) / (1 + λ): λ → ∞ gives the plain sum, λ = 0 the min-norm
+    direction. s is the mean of √(J₁ J₂ᵀ)_tt (0 where negative), so that one η suits losses of any size. Heads get the plain gradient of
+    their task on the third batch.
 
-    Scale: the paper's weights sum to 1; they are multiplied by T. d is homogeneous in J. A zero row leaves its task's weight to
-    the others' descent.
+    Scale: the paper's weights sum to 1; they are multiplied by T. d is homogeneous in J. The weight of a task with a zero row
+    depends on the descent of the others.
 
-    Defaults: λ = 0.3, 20 steps, η = 5, μ = 0.5, those of the authors' code as LibMTL carries it; w starts uniform, and goes on
-    from step to step, as does v.
+    Defaults: λ = 0.3, 20 steps, η = 5, μ = 0.5, as in the authors' code included in LibMTL; w starts uniform. w and v are kept
+    from one training step to the next.
 
     Deviations: the authors add 1e-4 to √A_tt; here nothing is added.
 
-    Fails: the descent is not run to its end: w lags behind a problem that changes fast.
+    Fails: the descent does not run to convergence: w lags behind a problem that changes quickly.
 
     Args:
-        lambda_: λ, from 0 up.
-        steps: Of the descent, from 1 up.
-        lr: η, above 0.
-        momentum: μ, from 0 up and below 1.
+        lambda_: Strength λ of the pull towards the uniform weights, at least 0.
+        steps: Number of descent steps per training step, at least 1.
+        lr: Learning rate η of w, above 0.
+        momentum: Momentum μ of the descent, in [0, 1).
 
     Raises:
         ConfigError: A number is outside its range.
@@ -58,17 +59,17 @@ class SDMGrad(Balancer):
         self.lambda_, self.lr = check_non_negative(lambda_, "sdmgrad, lambda_"), check_positive(lr, "sdmgrad, lr")
         self.momentum = check_below_one(momentum, "sdmgrad, momentum")
         if steps < 1:
-            raise ConfigError("at least one step is needed", where="sdmgrad, steps", found=steps)
+            raise ConfigError("an integer of at least 1 is needed", where="sdmgrad, steps", found=steps)
         self.steps = steps
         self._shares = TaskShares()
         self._velocities: dict[str, float] = {}
 
     def needs(self) -> Needs:
-        """J₁ J₂ᵀ."""
+        """Request J₁ J₂ᵀ."""
         return CrossGramian()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T (w + λ w̃) / (1 + λ)."""
+        """Return T (w + λ w̃) / (1 + λ)."""
         names = statistic.names
         A = _scaled(statistic.cross_gramian(0, 1).numpy())
         preferred = np.full(len(names), 1.0 / len(names))
@@ -81,16 +82,16 @@ class SDMGrad(Balancer):
         return Weights(torch.from_numpy((w + self.lambda_ * preferred) * (len(names) / (1.0 + self.lambda_))), heads=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """w and v per task."""
+        """Return w and v of every task."""
         return {"shares": self._shares.state_dict(), "velocities": dict(self._velocities)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._shares.load_state_dict(state["shares"])
         self._velocities = dict(state["velocities"])
 
 
 def _scaled(A: np.ndarray) -> np.ndarray:
-    """A / s²."""
+    """Return A / s²; 0 if s is 0."""
     scale = float(np.sqrt(np.maximum(A.diagonal(), 0.0)).mean())
     return A / scale / scale if scale > 0.0 else np.zeros_like(A)

@@ -1,1 +1,1 @@
-"""Balancers of other libraries."""
+"""Adapters for balancers of other libraries."""

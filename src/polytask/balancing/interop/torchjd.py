@@ -1,4 +1,4 @@
-"""Objects of TorchJD as balancers: its aggregators, weightings and scalarizers."""
+"""Adapter that turns TorchJD's aggregators, weightings and scalarizers into balancers."""
 
 from __future__ import annotations
 
@@ -29,45 +29,47 @@ STATISTIC_BY_WEIGHTING: Mapping[str, StatisticKind] = {
     "MoDoWeighting": "cross-gramian",
     "SDMGradWeighting": "cross-gramian",
 }
-"""What the weightings look at that look at something else than the Gramian."""
+"""Statistic of the weightings that use something other than the Gramian."""
 
 
 @final
 class TorchJD(Balancer):
-    """An aggregator, weighting or scalarizer of TorchJD (Quinton & Rey, arXiv 2406.16232; torchjd.org) as a balancer.
+    """Balancer that wraps an aggregator, weighting or scalarizer of TorchJD (Quinton & Rey, arXiv 2406.16232; torchjd.org).
 
-    What it looks at follows from what it is:
+    The type of the wrapped object determines which statistic it gets:
 
-    - a scalarizer f: the losses. The weights are ∂f/∂L_t, heads included, since f is one scalar loss. Parameters of its
-      own (of its UW, say) get their gradient in `.grad`: give them to your optimizer.
-    - an aggregator that weighs by the Gramian, or a weighting: the Gramian G = J Jᵀ, which answers weights.
-    - any other aggregator: the Jacobian; weights if it has any, otherwise a direction. `TrimmedMean` is one of these.
-    - `MoDoWeighting` and `SDMGradWeighting`: G = J₁ J₂ᵀ of two batches; the weights are those of a third one.
+    - A scalarizer f gets the losses. The weights are ∂f/∂L_t, including the heads, since f is one scalar loss. If the
+      scalarizer has parameters (as UW does), their gradient is added to `.grad`; pass them to the optimizer.
+    - An aggregator with a Gramian weighting, or a weighting, gets the Gramian G = J Jᵀ and returns weights.
+    - Any other aggregator gets the Jacobian, and returns weights if it has a weighting, otherwise a direction. `TrimmedMean`
+      is one of these.
+    - `MoDoWeighting` and `SDMGradWeighting` get J₁ J₂ᵀ of two batches; their weights apply to a third one.
 
-    This is also how Krum, TrimmedMean, COSMOS and PBI are used here, which have no balancer of their own.
+    Use it also for Krum, TrimmedMean, COSMOS and PBI, for which this library has no balancers.
 
-    Scale: TorchJD's own, in which most aggregators answer a mean; `multiply_by_tasks=True` multiplies by T, as this library
-    does with its own methods. Heads get the plain gradient of their own task, except with scalarizers.
+    Scale: that of TorchJD, where most aggregators return a mean; `multiply_by_tasks=True` multiplies by T, as in this
+    library's methods. Heads get the plain gradient of their task, except with scalarizers.
 
-    Random numbers, which TorchJD takes from PyTorch's own generator, are here drawn from the balancer's seed; PyTorch's
-    generator is left as it was.
+    Random numbers: TorchJD uses PyTorch's global generator. Here they follow from the balancer's seed, and PyTorch's
+    generator is left unchanged.
 
-    State: tensors, arrays and numbers in the object are saved and put back, its options among them. An object that has
-    come to hold an optimizer or a solver's problem (TorchJD's FAMO after `update`, its NashMTL) does not resume: it starts
-    afresh. TorchJD knows tasks by their position, not by name: several of its objects start afresh when the number of
-    tasks present changes, and those with a number per task refuse such a step.
+    State: tensors, arrays and numbers in the object, including its options, are saved and restored. An object that has
+    acquired an optimizer or a solver's problem (TorchJD's FAMO after `update`, its NashMTL) cannot be resumed: it restarts
+    from its initial state. TorchJD identifies tasks by position, not by name: several of its objects restart when the number
+    of tasks present changes, and those with one number per task refuse such a step.
 
-    Deviations: none; methods of its objects that a training loop has to call (`step` of its DWA, `update` of its FAMO)
-    are still yours to call.
+    Deviations: none. Methods that TorchJD expects a training loop to call (`step` of its DWA, `update` of its FAMO) are not
+    called automatically.
 
     Args:
-        wrapped: An object of `torchjd.aggregation` or `torchjd.scalarization`.
-        statistic: What a weighting looks at, if that cannot be told from what it is (one of your own).
-        multiply_by_tasks: Multiply by the number of tasks present.
+        wrapped: Object from `torchjd.aggregation` or `torchjd.scalarization`.
+        statistic: Statistic of a custom weighting: `losses`, `gramian`, `jacobian` or `cross-gramian`. `None` derives it from
+            the type of the object, with `gramian` for custom weightings.
+        multiply_by_tasks: Whether to multiply the result by the number of tasks present.
 
     Raises:
         MissingExtraError: TorchJD is not installed.
-        ConfigError: The object is neither aggregator, weighting nor scalarizer.
+        ConfigError: The object is not an aggregator, a weighting or a scalarizer, or the statistic does not fit it.
 
     Example:
         >>> from torchjd.aggregation import TrimmedMean
@@ -78,12 +80,12 @@ class TorchJD(Balancer):
     def __init__(self, wrapped: nn.Module, *, statistic: StatisticKind | None = None, multiply_by_tasks: bool = False) -> None:
         if statistic is not None and statistic not in NEEDS_BY_STATISTIC:
             raise ConfigError(
-                "it cannot look at that", where="torchjd, of", found=statistic, remedy=f"Choose from: {', '.join(NEEDS_BY_STATISTIC)}"
+                "unknown statistic", where="torchjd, statistic", found=statistic, remedy=f"Choose from: {', '.join(NEEDS_BY_STATISTIC)}"
             )
         self.inside, self.multiply_by_tasks = wrapped, multiply_by_tasks
         self._weighting, found = _find_weighting(wrapped)
         if statistic is not None and self._weighting is not wrapped:
-            raise ConfigError("only a weighting may look at something else", where="torchjd, of", found=type(wrapped).__name__)
+            raise ConfigError("only a weighting accepts a statistic", where="torchjd, statistic", found=type(wrapped).__name__)
         self.of: StatisticKind = statistic or found
         if self.of == "cross-gramian":
             self.batches = 3
@@ -92,14 +94,14 @@ class TorchJD(Balancer):
         self._stream = RandomStream()
 
     def needs(self) -> Needs:
-        """Losses, Gramian, Jacobian or the Gramian of two batches."""
+        """Request the losses, the Gramian, the Jacobian or the Gramian of two batches."""
         return NEEDS_BY_STATISTIC[self.of]
 
     def weigh(self, statistic: Statistic) -> Answer:
-        """What the object answers.
+        """Return the answer of the wrapped object.
 
         Raises:
-            ConfigError: The object refuses this step, for its number of tasks for instance.
+            ConfigError: The object refuses this step, for instance because of its number of tasks.
         """
         factor = len(statistic.names) if self.multiply_by_tasks else 1
         with _torchjd_errors(self.inside), self._own_random_numbers(statistic):
@@ -112,15 +114,15 @@ class TorchJD(Balancer):
                 return Weights(factor * self._weighting(seen).double().cpu(), heads=False)
 
     def seed(self, seed: int) -> None:
-        """Seed the random numbers that the object draws."""
+        """Seed the random numbers of the wrapped object."""
         self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The generator, and what the object remembers; nothing of an object that does not resume."""
+        """Return the states of the generator and of the object; the latter is empty if the object cannot be resumed."""
         return {"object": extract_state(self.inside, self._at_first), **self._stream.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._stream.load_state_dict(state)
         restore_state(self.inside, state["object"])
 
@@ -130,7 +132,7 @@ class TorchJD(Balancer):
         return (statistic.gramian() if self.of == "gramian" else statistic.cross_gramian(0, 1)).to(self._dtype)
 
     def _derivative(self, losses: Tensor) -> Tensor:
-        """∂f/∂L; ∂f/∂p is added to `.grad` of the scalarizer's own parameters."""
+        """Return ∂f/∂L, and add ∂f/∂p to `.grad` of the scalarizer's parameters p."""
         own = [parameter for parameter in self.inside.parameters() if parameter.requires_grad]
         with torch.enable_grad():
             values = losses.detach().clone().requires_grad_()
@@ -142,7 +144,7 @@ class TorchJD(Balancer):
 
     @contextmanager
     def _own_random_numbers(self, statistic: Statistic) -> Iterator[None]:
-        """PyTorch's generator goes on from where the balancer's own stands, and is put back."""
+        """Let PyTorch's generator continue the balancer's stream inside the context, and restore it afterwards."""
         before = torch.get_rng_state()
         torch.set_rng_state(self._stream.state_dict()["generator"])
         try:
@@ -155,7 +157,7 @@ class TorchJD(Balancer):
 
 @contextmanager
 def _seeded_cuda(device: torch.device) -> Iterator[None]:
-    """A graphics card's generator is seeded from the processor's, and put back."""
+    """Seed the GPU's generator from the CPU's inside the context, and restore it afterwards."""
     if device.type != "cuda":
         yield
         return
@@ -166,7 +168,7 @@ def _seeded_cuda(device: torch.device) -> Iterator[None]:
 
 
 def _find_weighting(wrapped: object) -> tuple[nn.Module | None, StatisticKind]:
-    """The part of an object that gives weights, if it has one, and what that looks at."""
+    """Return the part of an object that computes weights, or `None` if it has none, and the statistic that it uses."""
     try:
         from torchjd.aggregation import Aggregator, GramianWeightedAggregator, WeightedAggregator, Weighting
         from torchjd.scalarization import Scalarizer
@@ -182,12 +184,14 @@ def _find_weighting(wrapped: object) -> tuple[nn.Module | None, StatisticKind]:
         return None, "jacobian"
     if isinstance(wrapped, Weighting):
         return wrapped, _statistic_kind_of(wrapped)
-    remedy = "Pass an aggregator, a weighting or a scalarizer, made: TorchJD(Krum(n_byzantine=1))"
-    raise ConfigError("this is no object of TorchJD that combines tasks", where="torchjd", found=type(wrapped).__name__, remedy=remedy)
+    remedy = "Pass an instance, for example TorchJD(Krum(n_byzantine=1))"
+    raise ConfigError(
+        "an aggregator, a weighting or a scalarizer of TorchJD is needed", where="torchjd", found=type(wrapped).__name__, remedy=remedy
+    )
 
 
 def _statistic_kind_of(weighting: nn.Module) -> StatisticKind:
-    """What a weighting looks at; of one that wraps another, what that one looks at."""
+    """Return the statistic that a weighting uses; for a weighting that wraps another, that of the wrapped one."""
     name, wrapped = type(weighting).__name__, getattr(weighting, "weighting", None)
     if name == "CRMOGMWeighting" and isinstance(wrapped, nn.Module):
         return _statistic_kind_of(wrapped)

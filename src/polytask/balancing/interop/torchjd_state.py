@@ -1,9 +1,9 @@
-"""What an object of TorchJD remembers, as a state that survives the disk.
+"""Serializable state of TorchJD's objects.
 
-Its objects are modules, but keep much of their memory in ordinary attributes: numbers, tensors, arrays, types. All of
-these are taken, under the path of the part of the module that has them. What is neither (an optimizer, a solver's
-problem) cannot be taken; if such a thing came about since the object was made, a part of its memory alone would be
-inconsistent, and none of it is taken.
+These objects are modules, but keep much of their state in ordinary attributes: numbers, tensors, arrays, types. All of
+these are extracted, keyed by the path of the submodule that has them. Other attributes (an optimizer, a solver's problem)
+cannot be extracted. If such an attribute appeared after the object was created, a partial state would be inconsistent, and
+the extracted state is empty.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from torch import Tensor, nn
 _BOOKKEEPING = frozenset(vars(nn.Module()))
 _ROOT = "."
 AttributePath = tuple[str, str]
-"""The path of a part of the module, and the attribute's name."""
+"""Path of a submodule and name of one of its attributes."""
 
 
 class UnserializableError(TypeError):
-    """A value that is neither number, text, tensor, array, type, device, nor a sequence of these."""
+    """Raised for a value that is not a number, text, tensor, array, type, device, or a sequence of these."""
 
 
 def unserializable_attributes(module: nn.Module) -> dict[AttributePath, object]:
-    """The attributes that cannot be taken."""
+    """Return the attributes that cannot be extracted."""
     return {place: value for place, value in _attributes(module) if not _is_plain(value)}
 
 
 def extract_state(module: nn.Module, at_first: Mapping[AttributePath, object]) -> dict[str, Any]:
-    """The memory of a module; empty if a part of it cannot be taken.
+    """Return the state of a module; empty if a part of it cannot be extracted.
 
     Args:
-        module: The object.
-        at_first: What could not be taken from it when it was new, and still is there.
+        module: Module to read.
+        at_first: Attributes that could not be extracted when the module was new. They are ignored while they are unchanged.
     """
     others = unserializable_attributes(module)
     if any(place not in at_first or at_first[place] is not value for place, value in others.items()):
@@ -48,21 +48,21 @@ def extract_state(module: nn.Module, at_first: Mapping[AttributePath, object]) -
 
 
 def restore_state(module: nn.Module, state: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give a module the memory that was taken from one like it."""
+    """Restore a state that was extracted from a module of the same kind."""
     parts = dict(module.named_modules())
     for path, attributes in state.items():
         part = parts["" if path == _ROOT else path]
         for name, encoded in attributes.items():
             value, present = _decoded(encoded), getattr(part, name, None)
             if isinstance(present, nn.Parameter):
-                with torch.no_grad():  # in place: an optimizer may hold it
+                with torch.no_grad():  # in place, since an optimizer may hold the parameter
                     present.copy_(value)
             else:
                 setattr(part, name, value)
 
 
 def floating_dtype(module: nn.Module) -> torch.dtype:
-    """The type of the floating-point tensors in a module, or float64 if it has none."""
+    """Return the dtype of the floating-point tensors in a module, or float64 if it has none."""
     tensors = (value for _, value in _attributes(module) if isinstance(value, Tensor) and value.is_floating_point())
     return next((tensor.dtype for tensor in tensors), torch.float64)
 
@@ -100,7 +100,7 @@ def _encoded(value: object) -> dict[str, Any]:
             raise UnserializableError(type(value).__name__)
 
 
-def _decoded(encoded: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever was encoded
+def _decoded(encoded: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value that can be encoded
     ((kind, value),) = encoded.items()
     match kind:
         case "tensor":

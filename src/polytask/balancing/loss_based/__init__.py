@@ -1,1 +1,1 @@
-"""Balancers that weigh tasks by their losses alone."""
+"""Balancers that weight tasks by their losses alone."""

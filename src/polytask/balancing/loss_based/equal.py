@@ -13,14 +13,14 @@ from polytask.balancing.statistic import Statistic
 
 @final
 class Equal(Balancer):
-    """The plain sum of the losses: L = Σ L_t over the tasks present, so d = Σ g_t.
+    """Plain sum of the losses: L = Σ L_t over the tasks present, so d = Σ g_t.
 
     It is the common reference of all balancers, and hard to beat when the learning rate is tuned (Kurin et al., NeurIPS
-    2022; Xin et al., NeurIPS 2022). Heads get the gradient of their own task, which is the same.
+    2022; Xin et al., NeurIPS 2022). Heads get the gradient of their task, which is the gradient of the sum.
 
-    Scale: the project's own: every other method is compared with this sum.
+    Scale: the reference of this library: every other method is compared with this sum.
 
-    Fails: losses of very different sizes: the largest decides the shared parameters.
+    Fails: if losses differ greatly in size, the largest one determines the shared parameters.
 
     Example:
         >>> Equal().aggregate(torch.eye(2))
@@ -28,9 +28,9 @@ class Equal(Balancer):
     """
 
     def needs(self) -> Needs:
-        """Nothing."""
+        """Request nothing."""
         return Nothing()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """One per task."""
+        """Return a weight of 1 per task."""
         return Weights(torch.ones(len(statistic.names), dtype=torch.float64), heads=True)

@@ -1,4 +1,4 @@
-"""Weights that let all losses fall at the same rate, from losses alone."""
+"""Weights that make all losses fall at the same rate, computed from losses alone."""
 
 from __future__ import annotations
 
@@ -21,36 +21,37 @@ from polytask.errors import ConfigError
 class FAMO(Balancer):
     """Fast adaptive multitask optimization (Liu, Feng, Stone & Liu, NeurIPS 2023).
 
-    With a logit ξ_t per task, z = softmax(ξ) over the tasks present, and D_t = L_t − b_t (b_t: the least loss that can be),
+    With a logit ξ_t per task, z = softmax(ξ) over the tasks present, and D_t = L_t − b_t (b_t: the smallest possible loss),
 
         w_t = T c z_t / D_t,    c = 1 / Σ z_s / D_s
 
-    so that L = c Σ z_t log D_t with c held fixed. After the optimizer's step the losses of the same batch are looked at again:
-    δ_t = log D_t(before) − log D_t(after) is how far each one fell, and ξ descends, by Adam, along
+    so that L = c Σ z_t log D_t with c held fixed. After the optimizer's step the losses of the same batch are computed again:
+    δ_t = log D_t(before) − log D_t(after) is how far each one fell. Adam updates ξ by descent along
 
         Σ_s δ_s ∂z_s / ∂ξ_t + γ ξ_t = z_t (δ_t − Σ z_s δ_s) + γ ξ_t
 
-    so that tasks that fell more than the others get less. Heads are weighted too. Cost: one further forward pass.
+    so that tasks whose losses fell more than the others get smaller weights. Heads are weighted too. Cost: one additional
+    forward pass.
 
     Scale: the paper's weights c z_t / D_t sum to 1; they are multiplied by T. Multiplying a task's loss and b_t by a
     constant changes no δ.
 
     Defaults: lr 0.025 and γ 0.01 from `famo.py` of the authors' code, whose scripts use them too; b = 0.
 
-    Deviations: the authors add 1e-8 to D; here nothing is added, so that losses of any size are treated alike, and a task
-    that is at or below its b_t (before or after the step) is left out of that step. Clipping the gradient's norm, which
-    the authors' code does along the way, is left to the training loop.
+    Deviations: the authors add 1e-8 to D. Here nothing is added, so that losses of any size are treated alike, and a task
+    whose loss is at or below its b_t (before or after the step) is left out of that step. The authors' code also clips the
+    gradient's norm; here this is left to the training loop.
 
-    Fails: losses below their b_t; a second forward pass that differs from the first for other reasons than the step
-    (dropout, batch statistics) is noise in δ.
+    Fails: losses below their b_t. If the second forward pass differs from the first for reasons other than the step
+    (dropout, batch statistics), the difference is noise in δ.
 
     Args:
-        lr: Learning rate of ξ.
-        gamma: γ, the decay of ξ towards equal logits.
-        min_losses: b_t per task; 0 for tasks that are not in it.
+        lr: Learning rate of ξ, above 0.
+        gamma: Decay γ of ξ towards equal logits, at least 0.
+        min_losses: Smallest possible loss b_t per task; 0 for tasks that are not listed. `None` means 0 for all tasks.
 
     Raises:
-        ConfigError: The learning rate is not above 0, γ is negative, or a least loss is not finite.
+        ConfigError: The learning rate is not above 0, γ is negative, or a smallest loss is not finite.
 
     Example:
         >>> from polytask.balancing import statistic_from_jacobian
@@ -64,19 +65,19 @@ class FAMO(Balancer):
         if not 0 < lr < float("inf"):
             raise ConfigError("a learning rate above 0 is needed", where="famo, lr", found=lr)
         if not 0 <= gamma < float("inf"):
-            raise ConfigError("a decay from 0 up is needed", where="famo, gamma", found=gamma)
+            raise ConfigError("a number from 0 up is needed", where="famo, gamma", found=gamma)
         for task, value in (min_losses or {}).items():
             if not abs(value) < float("inf"):
-                raise ConfigError("a least loss is a finite number", where=f"famo, task {task!r}", found=value)
+                raise ConfigError("a finite number is needed", where=f"famo, min_losses, task {task!r}", found=value)
         self.lr, self.gamma, self.min_losses = lr, gamma, dict(min_losses or {})
         self._logits: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:
-        """The losses."""
+        """Request the losses."""
         return Losses()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T c z_t / D_t; 0 for a task at or below its least loss."""
+        """Return w_t = T c z_t / D_t; 0 for a task at or below its smallest possible loss."""
         above = self._above(statistic.names, statistic.losses)
         if not above:
             return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=True, solved=False)
@@ -85,7 +86,7 @@ class FAMO(Balancer):
         return Weights(torch.tensor([parts.get(task, 0.0) * scale for task in statistic.names], dtype=torch.float64), heads=True)
 
     def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
-        """Step the logits of the tasks whose losses were above their least before the step, and are after it."""
+        """Update the logits of the tasks whose losses are above their smallest possible value both before and after the step."""
         first, second = self._above(names, before), self._above(names, after)
         fallen = {task: log(first[task]) - log(second[task]) for task in first if task in second}
         shares = self._shares(fallen)
@@ -95,20 +96,20 @@ class FAMO(Balancer):
             self._logits[task] = logit.stepped(share * (fallen[task] - mean) + self.gamma * logit.value, self.lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Per task: ξ, the two moments and the number of steps."""
+        """Return ξ, its two moments and its number of steps for every task."""
         return {task: logit.to_dict() for task, logit in self._logits.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._logits = {task: AdamScalar(**values) for task, values in state.items()}
 
     def _above(self, names: tuple[str, ...], losses: Tensor) -> dict[str, float]:
-        """D_t of the tasks where it is above 0 and finite."""
+        """Return D_t of the tasks where it is above 0 and finite."""
         distances = {task: loss - self.min_losses.get(task, 0.0) for task, loss in zip(names, losses.tolist(), strict=True)}
         return {task: distance for task, distance in distances.items() if 0 < distance < float("inf")}
 
     def _shares(self, tasks: Mapping[str, float]) -> dict[str, float]:
-        """z over these tasks."""
+        """Return z over these tasks."""
         return dict(zip(tasks, softmax([self._logit(task).value for task in tasks]), strict=True)) if tasks else {}
 
     def _logit(self, task: str) -> AdamScalar:

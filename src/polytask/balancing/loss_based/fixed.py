@@ -1,4 +1,4 @@
-"""Weights that you choose."""
+"""Fixed weights."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from polytask.errors import ConfigError
 
 @final
 class Fixed(Balancer):
-    """L = Σ αₜ L_t over the tasks present, with weights αₜ that never change.
+    """Weighted sum of the losses, L = Σ αₜ L_t over the tasks present, with constant weights αₜ.
 
-    Weights are used as they are: they need not sum to anything. A task that is absent in a step changes no other
-    task's part of the update. Heads are weighted too.
+    Weights are used as given: they need not have a particular sum. A task that is absent in a step does not change the
+    contributions of the others. Heads are weighted too.
 
     Scale: that of the weights.
 
-    Fails: weights that were right at the start and are wrong later; they have to be searched for, on validation data.
+    Fails: weights that suit the start of training may not suit its end; they have to be tuned on validation data.
 
     Args:
-        weights: αₜ per task name, from 0 up.
+        weights: Weight αₜ per task name, at least 0.
 
     Raises:
         ConfigError: A weight is negative or not finite, or a task has none.
@@ -43,15 +43,15 @@ class Fixed(Balancer):
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
-        """The tasks' own weights."""
+        """Return the weights of the tasks as `weights`."""
         return {"weights": dict(task_weights)}
 
     def needs(self) -> Needs:
-        """Nothing."""
+        """Request nothing."""
         return Nothing()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """αₜ per task present.
+        """Return αₜ per task present.
 
         Raises:
             ConfigError: A task has no weight.

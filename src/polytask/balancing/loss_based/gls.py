@@ -1,4 +1,4 @@
-"""The geometric mean of the losses."""
+"""Geometric mean of the losses."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class GLS(Balancer):
 
     computed through logarithms, so that the product neither underflows nor overflows. Heads are weighted too.
 
-    Scale: the paper's own. With equal losses every weight is 1/T; multiplying one task's loss by c multiplies the whole
-    update by c^(1/T), so that no task's unit matters to the direction.
+    Scale: as in the paper. With equal losses every weight is 1/T. Multiplying one task's loss by c multiplies the whole
+    update by c^(1/T), so the direction does not depend on the units of the losses.
 
-    Defaults: there is nothing to choose.
+    Defaults: the method has no options.
 
-    Deviations: none. The paper's focussed variant, which counts some losses twice, is not offered.
+    Deviations: none. The paper's focused variant, which counts some losses twice, is not offered.
 
-    Fails: where a loss is exactly 0 the mean is 0 and has no derivative; the weights are then 0, and flagged.
+    Fails: if a loss is exactly 0, the mean is 0 and has no derivative; the weights are then 0 and marked as unsolved.
 
     Example:
         >>> from polytask.balancing import statistic_from_jacobian
@@ -37,11 +37,11 @@ class GLS(Balancer):
     """
 
     def needs(self) -> Needs:
-        """The losses."""
+        """Request the losses."""
         return Losses()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """L / (T L_t).
+        """Return w_t = L / (T L_t).
 
         Raises:
             ConfigError: A loss is negative.

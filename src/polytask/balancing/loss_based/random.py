@@ -14,12 +14,12 @@ from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
 
 WeightDistribution = Literal["normal", "dirichlet"]
-"""softmax of independent N(0, 1), or Dirichlet(1, …, 1): uniform on the simplex."""
+"""Softmax of independent N(0, 1) numbers, or Dirichlet(1, …, 1), the uniform distribution on the simplex."""
 
 
 @final
 class Random(Balancer):
-    """Weights that are drawn anew at every step (Lin et al., TMLR 2022, algorithm 2: random loss weighting).
+    """Random weights, drawn at every step (Lin et al., TMLR 2022, algorithm 2: random loss weighting).
 
     With z_t ~ N(0, 1), independent,
 
@@ -30,20 +30,20 @@ class Random(Balancer):
     It is the litmus test of the paper: a method that is not better than this has not been shown to balance anything.
 
     Scale: the paper's weights sum to 1; they are multiplied by T, so that on average they are those of the plain sum.
-    The draw belongs to the task's name: the order in which tasks stand changes nothing.
+    Weights are assigned by task name, so they do not depend on the order of the tasks.
 
-    Defaults: the normal distribution, as in the authors' code. The paper's random *gradient* weighting, which leaves the
-    heads alone, is the same with `heads` false; it is not offered.
+    Defaults: the normal distribution, as in the authors' code. The paper's random *gradient* weighting, which does not
+    weight the heads, would be the same with `heads` false; it is not offered.
 
     Deviations: the scale.
 
-    Fails: never; but the larger T and the smaller the batch, the noisier the update.
+    Fails: never; but the update becomes noisier with more tasks and smaller batches.
 
     Args:
-        distribution: "normal" or "dirichlet".
+        distribution: Distribution of the weights, `normal` or `dirichlet`.
 
     Raises:
-        ConfigError: There is no such distribution.
+        ConfigError: The distribution is unknown.
 
     Example:
         >>> weights = Random().aggregate(torch.eye(2, dtype=torch.float64))
@@ -59,30 +59,30 @@ class Random(Balancer):
         self._stream = RandomStream()
 
     def needs(self) -> Needs:
-        """Nothing."""
+        """Request nothing."""
         return Nothing()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """This step's draw: the same however often it is asked for, until `update_state` ends the step."""
+        """Return the weights of this step; repeated calls return the same until `update_state` ends the step."""
         before = self._stream.state_dict()
         weights = self._draw(statistic.names)
         self._stream.load_state_dict(before)
         return Weights(weights, heads=True)
 
     def update_state(self, statistic: Statistic) -> None:
-        """Leave this step's draw behind."""
+        """Advance the generator past the weights of this step."""
         self._draw(statistic.names)
 
     def seed(self, seed: int) -> None:
-        """Seed the draws."""
+        """Seed the random weights."""
         self._stream.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The generator."""
+        """Return the generator's state."""
         return self._stream.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._stream.load_state_dict(state)
 
     def _draw(self, names: tuple[str, ...]) -> torch.Tensor:
@@ -92,6 +92,7 @@ class Random(Balancer):
         else:
             parts = self._stream.exponential(count)
             parts /= parts.sum()
+        # Assign in alphabetical order of the names, so that the order of the tasks does not matter.
         ranks = sorted(range(count), key=names.__getitem__)
         weights = torch.empty_like(parts)
         weights[ranks] = count * parts

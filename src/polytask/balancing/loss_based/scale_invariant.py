@@ -1,4 +1,4 @@
-"""The sum of the logarithms of the losses."""
+"""Sum of the logarithms of the losses."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from polytask.balancing.statistic import Statistic
 
 @final
 class ScaleInvariant(Balancer):
-    """Scale-invariant linear scalarization: the sum of the losses' logarithms (Navon et al., ICML 2022: their baseline SI).
+    """Scale-invariant linear scalarization: the sum of the losses' logarithms (Navon et al., ICML 2022: the baseline SI).
 
         L = Σ log L_t,    so    w_t = 1 / L_t
 
     Heads are weighted too.
 
-    Scale: the paper's own. Multiplying a task's loss by a constant changes nothing at all, so the
-    tasks' units do not matter, and the update does not become small as the losses do.
+    Scale: as in the paper. Multiplying a task's loss by a constant changes nothing, so the units of the losses do not
+    matter, and the update does not shrink as the losses do.
 
-    Defaults: there is nothing to choose.
+    Defaults: the method has no options.
 
     Deviations: none.
 
-    Fails: near a loss of 0 its weight has no bound. At exactly 0 it is set to 0: a loss that cannot be negative has no
-    slope there, so that any weight gives the same update.
+    Fails: as a loss approaches 0, its weight grows without bound. At exactly 0 the weight is set to 0: the gradient of a
+    non-negative loss is 0 there, so that any weight gives the same update.
 
     Example:
         >>> from polytask.balancing import statistic_from_jacobian
@@ -37,11 +37,11 @@ class ScaleInvariant(Balancer):
     """
 
     def needs(self) -> Needs:
-        """The losses."""
+        """Request the losses."""
         return Losses()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """1 / L_t.
+        """Return w_t = 1 / L_t.
 
         Raises:
             ConfigError: A loss is negative.

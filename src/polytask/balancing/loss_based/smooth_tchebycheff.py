@@ -16,31 +16,31 @@ from polytask.errors import ConfigError
 
 @final
 class SmoothTchebycheff(Balancer):
-    """A smooth maximum of the preferred distances to a reference point (Lin et al., ICML 2024, the definition of STCH).
+    """Smooth maximum of the weighted distances to a reference point (Lin et al., ICML 2024, the definition of STCH).
 
-    With preferences λ_t > 0, Σ λ_t = 1 over the tasks present, and a reference point z (the losses that one could wish for),
+    With preferences λ_t > 0, Σ λ_t = 1 over the tasks present, and a reference point z (the ideal losses),
 
         L = μ log Σ exp(λ_t (L_t − z_t) / μ),    so    w_t = T² λ_t softmax(λ (L − z) / μ)_t
 
-    As μ falls it becomes max λ_t (L_t − z_t), whose minimum is the Pareto point on the ray that λ names: unlike weighted
-    sums, this reaches every part of a front that is not convex. Heads are weighted too. `STCH` is what the authors train
-    networks with.
+    As μ approaches 0, L becomes max λ_t (L_t − z_t), whose minimum is the Pareto point on the ray defined by λ: unlike
+    weighted sums, it reaches every part of a non-convex front. Heads are weighted too. `STCH` is the variant with which the
+    authors train networks.
 
-    Scale: in the paper both λ and the softmax sum to 1; d is multiplied by T for each of them, so that T tasks of equal
+    Scale: in the paper both λ and the softmax sum to 1; d is multiplied by T for each of them, so that T tasks with equal
     losses and preferences give their plain sum.
 
-    Defaults: all preferences alike, z = 0; μ = 1 as in the authors' multi-task code. By name, the preferences are the
-    tasks' own weights.
+    Defaults: equal preferences, z = 0; μ = 1 as in the authors' multi-task code. If the balancer is built by name, the
+    preferences are the weights of the tasks.
 
     Deviations: the scale.
 
-    Fails: μ is in the units of the losses: where these are far larger, only the worst task is trained; where they are far
-    smaller, it is a weighted sum.
+    Fails: μ is in the units of the losses: if these are much larger than μ, only the worst task is trained; if they are much
+    smaller, the method is a weighted sum.
 
     Args:
-        mu: Above 0: the smaller, the closer to the maximum.
-        preference: λ_t per task, above 0, in any unit; all alike by default.
-        reference: z_t per task; 0 for tasks that are not in it.
+        mu: Smoothing μ, above 0. The smaller it is, the closer L is to the maximum.
+        preference: Preference λ_t per task, above 0; only the proportions matter. `None` means equal preferences.
+        reference: Reference z_t per task; 0 for tasks that are not listed. `None` means 0 for all tasks.
 
     Raises:
         ConfigError: μ or a preference is not above 0, or a number is not finite.
@@ -55,28 +55,28 @@ class SmoothTchebycheff(Balancer):
         self, mu: float = 1.0, preference: Mapping[str, float] | None = None, reference: Mapping[str, float] | None = None
     ) -> None:
         if not 0 < mu < float("inf"):
-            raise ConfigError("a smoothing above 0 is needed", where="smooth-tchebycheff, mu", found=mu)
+            raise ConfigError("a number above 0 is needed", where="smooth-tchebycheff, mu", found=mu)
         for task, value in (preference or {}).items():
             if not 0 < value < float("inf"):
-                raise ConfigError("a preference is a number above 0", where=f"smooth-tchebycheff, task {task!r}", found=value)
+                raise ConfigError("a number above 0 is needed", where=f"smooth-tchebycheff, preference of task {task!r}", found=value)
         for task, value in (reference or {}).items():
             if not abs(value) < float("inf"):
-                raise ConfigError("a reference is a finite number", where=f"smooth-tchebycheff, task {task!r}", found=value)
+                raise ConfigError("a finite number is needed", where=f"smooth-tchebycheff, reference of task {task!r}", found=value)
         self.mu = mu
         self.preference = None if preference is None else dict(preference)
         self.reference = dict(reference or {})
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
-        """The tasks' own weights as preferences."""
+        """Return the weights of the tasks as `preference`."""
         return {"preference": dict(task_weights)}
 
     def needs(self) -> Needs:
-        """The losses."""
+        """Request the losses."""
         return Losses()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """T² λ_t softmax(λ (L − z) / μ)_t.
+        """Return w_t = T² λ_t softmax(λ (L − z) / μ)_t.
 
         Raises:
             ConfigError: A task has no preference, although others have one.

@@ -1,4 +1,4 @@
-"""Smooth Tchebycheff scalarization of losses in proportion to what they were after a warm-up."""
+"""Smooth Tchebycheff scalarization of losses relative to their values after a warm-up."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from polytask.errors import ConfigError
 
 @final
 class STCH(Balancer):
-    """Smooth Tchebycheff scalarization as its authors train networks with it (Lin et al., ICML 2024, multi-task experiments).
+    """Smooth Tchebycheff scalarization as the authors use it to train networks (Lin et al., ICML 2024, multi-task experiments).
 
-    First a warm-up on Σ log L_t. The mean loss of its last window is the task's nadir N_t. From then on, with
+    Training starts with a warm-up on Σ log L_t. The mean loss of its last window is the task's nadir N_t. From then on, with
     f_t = log(L_t / N_t),
 
         L = T μ log Σ exp(f_t / μ),    so    w_t = T softmax(f / μ)_t / L_t
 
-    a smooth T max f: the task that has come down least weighs most. During the warm-up w_t = 1 / L_t. Heads are weighted
-    too. Multiplying a task's loss by a constant changes nothing. `SmoothTchebycheff` is the scalarization itself, of
-    losses as they are, with preferences.
+    which is a smooth form of T max f: the task whose loss has fallen least gets the most weight. During the warm-up
+    w_t = 1 / L_t. Heads are weighted too. Multiplying a task's loss by a constant changes nothing. `SmoothTchebycheff` is the
+    plain scalarization, of unscaled losses, with preferences.
 
-    Scale: the authors' own, who multiply by T; the two phases meet where all losses are at their nadirs.
+    Scale: as in the authors' code, which multiplies by T; the two phases agree where all losses are at their nadirs.
 
-    Defaults: μ = 1 and five windows of warm-up, as in the authors' code, where a window is an epoch; here it is 100 steps
-    (ours), since a loop of your own may have no epoch.
+    Defaults: μ = 1 and a warm-up of five windows, as in the authors' code, where a window is an epoch. Here a window has 100
+    steps (ours), since a custom training loop may have no epochs.
 
-    Deviations: windows are a task's own steps. While some tasks are still warming up, these keep their 1 / L_t and the
-    others share the second form among them.
+    Deviations: windows count the steps in which the task is present. While some tasks are still warming up, these keep the
+    weight 1 / L_t, and the second form applies to the others.
 
-    Fails: near a loss of 0 a weight has no bound in the warm-up, nor after it if μ > 1. At exactly 0 it is set to 0: a
-    loss that cannot be negative has no slope there.
+    Fails: as a loss approaches 0, its weight grows without bound during the warm-up, and after it if μ > 1. At exactly 0 the
+    weight is set to 0: the gradient of a non-negative loss is 0 there.
 
     Args:
-        mu: Above 0: the smaller, the closer to the maximum.
-        window: Steps over which losses are averaged.
-        warm_up: How many windows the warm-up has, at least one.
+        mu: Smoothing μ, above 0. The smaller it is, the closer L is to the maximum.
+        window: Number of steps over which losses are averaged, at least 1.
+        warm_up: Number of windows of the warm-up, at least 1.
 
     Raises:
-        ConfigError: μ is not above 0, or there is no window or no step in it.
+        ConfigError: μ is not above 0, or `window` or `warm_up` is below 1.
 
     Example:
         >>> from polytask.balancing import statistic_from_jacobian
@@ -61,19 +61,19 @@ class STCH(Balancer):
 
     def __init__(self, mu: float = 1.0, window: int = 100, warm_up: int = 5) -> None:
         if not 0 < mu < float("inf"):
-            raise ConfigError("a smoothing above 0 is needed", where="stch, mu", found=mu)
+            raise ConfigError("a number above 0 is needed", where="stch, mu", found=mu)
         for name, value in (("window", window), ("warm_up", warm_up)):
             if value < 1:
-                raise ConfigError("at least 1 is needed", where=f"stch, {name}", found=value)
+                raise ConfigError("an integer of at least 1 is needed", where=f"stch, {name}", found=value)
         self.mu, self.window, self.warm_up = mu, window, warm_up
         self._means: dict[str, WindowMeans] = {}
 
     def needs(self) -> Needs:
-        """The losses."""
+        """Request the losses."""
         return Losses()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """1 / L_t in the warm-up, T softmax(f / μ)_t / L_t after it.
+        """Return w_t = 1 / L_t during the warm-up, and T softmax(f / μ)_t / L_t after it.
 
         Raises:
             ConfigError: A loss is negative.
@@ -94,14 +94,14 @@ class STCH(Balancer):
                 self._means[task] = self._means.get(task, WindowMeans()).added(loss, self.window)
 
     def state_dict(self) -> dict[str, Any]:
-        """Per task the means of its last windows; that of the last one is its nadir once the warm-up is over."""
+        """Return the means of the last windows of every task; after the warm-up the newest mean is the nadir."""
         return {task: means.to_dict() for task, means in self._means.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._means = {task: WindowMeans(**values) for task, values in state.items()}
 
     def _nadir(self, task: str) -> float:
-        """The task's nadir; 0 while it is warming up, and as long as its mean loss is 0."""
+        """Return the task's nadir; 0 during its warm-up, and as long as its mean loss is 0."""
         means = self._means.get(task, WindowMeans())
         return 0.0 if means.newer is None or means.complete < self.warm_up else means.newer

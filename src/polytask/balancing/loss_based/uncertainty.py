@@ -26,22 +26,22 @@ class Uncertainty(Balancer):
     so the weights are w_t = ½ exp(−s_t), and s_t descends along ∂L/∂s_t = ½ (1 − exp(−s_t) L_t), whose zero is
     s_t = log L_t. Heads are weighted too.
 
-    Scale: the paper's own: at the start every weight is ½, later about 1 / 2 L_t.
+    Scale: as in the paper: at the start every weight is ½, later about 1 / 2 L_t.
 
-    Defaults: s_t = 0, so σ_t² = 1; 0.01 as the learning rate of s: ours, since the paper names none.
+    Defaults: s_t = 0, so σ_t² = 1. The learning rate 0.01 of s is ours, since the paper does not state one.
 
-    Fails: a loss that stays at exactly 0 lets s fall, and its weight grow, without end: that is the formula's own. A task that is
-    learned fast gets ever more weight.
+    Fails: if a loss stays at exactly 0, s falls and the weight grows without bound, as the formula implies. A task that is
+    learned quickly gets more and more weight.
 
-    Deviations: s is stepped by the balancer's own Adam, not by the model's optimizer, so that the model's optimizer may
-    be anything; the factor ½ stands before every kind of loss (in the paper, eq. 10, a classification has none).
+    Deviations: the balancer updates s with a separate Adam instead of the model's optimizer, so that the latter can be any
+    optimizer. The factor ½ applies to every kind of loss (in the paper, eq. 10, a classification has none).
 
     Args:
-        lr: Learning rate of s. 0.01 by default: ours, since the paper names none.
-        initial_value: s_t at the start: 0, so σ_t² = 1.
+        lr: Learning rate of s, above 0.
+        initial_value: Initial value of s_t.
 
     Raises:
-        ConfigError: The learning rate is not above 0, or the start not finite.
+        ConfigError: The learning rate is not above 0, or the initial value is not finite.
 
     Example:
         >>> Uncertainty().aggregate(torch.eye(2))
@@ -52,30 +52,30 @@ class Uncertainty(Balancer):
         if not 0 < lr < float("inf"):
             raise ConfigError("a learning rate above 0 is needed", where="uncertainty, lr", found=lr)
         if not abs(initial_value) < float("inf"):
-            raise ConfigError("a finite number is needed", where="uncertainty, start", found=initial_value)
+            raise ConfigError("a finite number is needed", where="uncertainty, initial_value", found=initial_value)
         self.lr, self.start = lr, initial_value
         self._log_variances: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:
-        """Nothing: the weights follow from what earlier steps taught."""
+        """Request nothing: the weights follow from earlier steps."""
         return Nothing()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """½ exp(−s_t) per task present."""
+        """Return w_t = ½ exp(−s_t) per task present."""
         return Weights(0.5 * torch.exp(-self._log_variance_of(statistic.names)), heads=True)
 
     def update_state(self, statistic: Statistic) -> None:
-        """Step the s_t of the tasks present."""
+        """Update s_t of the tasks present."""
         gradient = 0.5 * (1 - torch.exp(-self._log_variance_of(statistic.names)) * statistic.losses)
         for task, slope in zip(statistic.names, gradient.tolist(), strict=True):
             self._log_variances[task] = self._scalar(task).stepped(slope, self.lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Per task: s, the two moments and the number of steps."""
+        """Return s, its two moments and its number of steps for every task."""
         return {task: scalar.to_dict() for task, scalar in self._log_variances.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._log_variances = {task: AdamScalar(**values) for task, values in state.items()}
 
     def _scalar(self, task: str) -> AdamScalar:

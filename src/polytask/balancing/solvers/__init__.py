@@ -1,7 +1,7 @@
-"""Small convex problems on the Gramian G = J Jᵀ of a few long rows: pure mathematics, in float64.
+"""Solvers of small convex problems on the Gramian G = J Jᵀ of a few long rows, in float64.
 
-Everything here takes NumPy arrays, is homogeneous (c² G gives the same decision as G, at any scale), and has closed forms
-for two rows.
+All functions take NumPy arrays, are homogeneous (c² G leads to the same decisions as G, at any scale), and use closed forms
+or scalar root finding for two rows.
 """
 
 from polytask.balancing.solvers.alpha_fair import solve_alpha_fair

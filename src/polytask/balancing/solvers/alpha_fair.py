@@ -9,31 +9,31 @@ import numpy as np
 from polytask.balancing.solvers.simplex import Matrix, Vector, minimum_norm
 
 STEPS = 200
-TOLERANCE = 1e-12  # of the equation, relative to its right side, beside what round-off leaves of sums that cancel
-ROUND_OFF = 1e-14
-MAX_LOG_STEP = 2.0  # of the logarithms
-MAX_LOG_RATIO = 300.0  # logarithm of the ratio of two solutions
-LARGEST = 1e7  # beyond, rows are suspected to cancel each other
+TOLERANCE = 1e-12  # error of the equation, relative to its right side
+ROUND_OFF = 1e-14  # error of C z, relative to |C| z, that remains where sums cancel
+MAX_LOG_STEP = 2.0  # largest change of a logarithm in one step
+MAX_LOG_RATIO = 300.0  # largest logarithm of the ratio of two solutions
+LARGEST = 1e7  # solutions beyond this suggest that rows cancel each other
 
 
 def solve_alpha_fair(G: Matrix, alpha: float = 1.0, start: Vector | None = None) -> Vector | None:
-    """The a > 0 with G a = a^(−1/α), elementwise.
+    """Return the a > 0 that solves G a = a^(−1/α), elementwise.
 
-    It is the minimum of ½ aᵀ G a − Σ φ(a_i), where φ′(x) = x^(−1/α): strictly convex on a > 0, for α = 1 self-concordant
-    (φ = log). Newton's method in the relative change of a, with steps that keep a positive and lower the objective (Nesterov &
-    Nemirovskii, Interior-Point Polynomial Algorithms in Convex Programming, SIAM 1994, section 2.2). Lengths are taken out first:
-    for α = 1 the problem depends on the rows' angles alone.
+    It is the minimum of ½ aᵀ G a − Σ φ(a_i), where φ′(x) = x^(−1/α). This objective is strictly convex on a > 0, and
+    self-concordant for α = 1 (φ = log). It is found by Newton's method in the relative change of a, with steps that keep a
+    positive and lower the objective (Nesterov & Nemirovskii, Interior-Point Polynomial Algorithms in Convex Programming, SIAM
+    1994, section 2.2). The lengths of the rows are factored out first: for α = 1 the problem depends only on their angles.
 
-    No solution exists where a row is zero, or where a combination of rows with weights a ≥ 0 vanishes, as for rows that oppose
-    each other: then a grows without end. None is given where unit rows have a convex combination shorter than 1e-7.
+    No solution exists if a row is zero, or if a combination of rows with weights a ≥ 0 vanishes, as for directly opposed rows:
+    a would grow without bound. This is assumed if a convex combination of the unit rows is shorter than 1e-7.
 
     Args:
-        G: (n, n) symmetric, positive semi-definite.
-        alpha: Above 0.
-        start: (n,) an a to start from; it changes no more than round-off.
+        G: (n, n) Gramian, symmetric and positive semi-definite.
+        alpha: Fairness α, above 0.
+        start: (n,) starting point for a. It changes the result by no more than round-off; `None` means the default.
 
     Returns:
-        (n,) a, or None.
+        (n,) solution a, or `None` if there is none.
 
     Example:
         >>> a = solve_alpha_fair(np.array([[18.0, -22.0], [-22.0, 38.0]]))
@@ -55,11 +55,13 @@ def solve_alpha_fair(G: Matrix, alpha: float = 1.0, start: Vector | None = None)
 
 
 def _pair(C: Matrix, gains: Vector, power: float) -> Vector | None:
-    """Two rows. With the ratio r = z₂ / z₁ = eˢ, the quotient of both equations is increasing in s:
+    """Solve the problem for two rows.
+
+    With the ratio r = z₂ / z₁ = eˢ, the quotient of both equations is increasing in s:
 
         log(c₁₂ + c₂₂ r) − log(c₁₁ + c₁₂ r) + power · s = log(gain₂ / gain₁)
 
-    so that Newton's method within a bracket finds its root, in plain numbers; for α = 1 it is z = 1 / √(1 + cos).
+    so that Newton's method within a bracket finds its root, in plain numbers. For α = 1, z = 1 / √(1 + cos).
     """
     c11, c12, c22 = float(C[0, 0]), float(C[0, 1]), float(C[1, 1])
     angle = 1.0 + c12 / sqrt(c11 * c22)
@@ -85,12 +87,12 @@ def _pair(C: Matrix, gains: Vector, power: float) -> Vector | None:
     z = (float(gains[0]) / max(c11 + c12 * r, 1e-300)) ** (1.0 / (1.0 + power))
     found = np.array([z, r * z])
     right = gains * found**-power
-    # Between rows that all but oppose each other, s is not held by its 53 bits.
+    # For almost opposed rows, 53 bits do not determine s precisely enough.
     return found if (np.abs(C @ found - right) <= TOLERANCE * right).all() else _newton(C, gains, power, None)
 
 
 def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vector | None:
-    """z > 0 with C z = gains · z^(−power), both sides as unknowns: C z = y and y = gains · z^(−power)."""
+    """Solve C z = gains · z^(−power) for z > 0, with both sides as unknowns: C z = y and y = gains · z^(−power)."""
     z = _scaled(C, gains, power, np.ones(len(C)) if start is None else start)
     y = gains * z**-power
     diagonal = np.diag_indices(len(z))
@@ -107,7 +109,7 @@ def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vec
                 return None
             doubtful = False
         log_rest = np.log(y / right)
-        # Relative changes of z and y. Not made symmetric: a z may be smaller than another by a hundred orders of magnitude.
+        # Solve for the relative changes of z and y. Symmetrizing would lose entries of z that are many orders of magnitude smaller.
         system = C * z
         system[diagonal] += power * y
         try:
@@ -125,7 +127,7 @@ def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vec
 
 
 def has_vanishing_combination(C: Matrix) -> bool:
-    """Whether some combination of the rows with weights from 0 up vanishes, whatever the rows' lengths."""
+    """Return whether a combination of the unit rows with non-negative weights vanishes up to round-off."""
     lengths = np.sqrt(C.diagonal())
     angles = C / lengths[:, None] / lengths
     weights = minimum_norm(angles)
@@ -133,6 +135,6 @@ def has_vanishing_combination(C: Matrix) -> bool:
 
 
 def _scaled(C: Matrix, gains: Vector, power: float, z: Vector) -> Vector:
-    """The multiple of z for which zᵀ C z = Σ gains · z^(1−power): the minimum along the ray."""
+    """Return the multiple of z with zᵀ C z = Σ gains · z^(1−power), which is the minimum along the ray."""
     square, gain = float(z @ C @ z), float((gains * z ** (1.0 - power)).sum())
     return z * (gain / square) ** (1.0 / (1.0 + power)) if square > 0.0 else z

@@ -1,4 +1,4 @@
-"""A linear term and a norm on the simplex."""
+"""Minimum of a linear term plus a norm over the simplex."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ TOLERANCE = 1e-12
 
 
 def solve_conflict_averse(G: Matrix, c: float, start: Vector | None = None, center: Vector | None = None) -> Vector:
-    """argmin wᵀ G b + φ √(wᵀ G w) over the simplex, with φ = c √(bᵀ G b).
+    """Return argmin wᵀ G b + φ √(wᵀ G w) over the simplex, with φ = c √(bᵀ G b).
 
-    Since √q = min over τ > 0 of (q / τ + φ² τ) / 2φ, it is a path of quadratic problems, w(τ) = argmin ½ wᵀ G w + τ bᵀ G w, and
-    the point on it where √(wᵀ G w) = φ τ. On a fixed support w(τ) = v₀ + τ v₁ and wᵀ G w = α + γ τ², so that
-    τ² = α / (φ² − γ): once the support is found, so is the exact minimum.
+    Since √q = min over τ > 0 of (q / τ + φ² τ) / 2φ, the minimum lies on the path of solutions of the quadratic problems
+    w(τ) = argmin ½ wᵀ G w + τ bᵀ G w, at the point where √(wᵀ G w) = φ τ. On a fixed support w(τ) = v₀ + τ v₁ and
+    wᵀ G w = α + γ τ², so that τ² = α / (φ² − γ): the support determines the exact minimum.
 
     Args:
-        G: (n, n) symmetric, positive semi-definite.
-        c: From 0 up.
-        start: (n,) a w to start from; it changes no more than round-off.
-        center: (n,) b; 1/n each by default.
+        G: (n, n) Gramian, symmetric and positive semi-definite.
+        c: Factor c of the norm, at least 0.
+        start: (n,) starting point for w. It changes the result by no more than round-off; `None` means the default.
+        center: (n,) weights b of the linear term; `None` means 1/n each.
 
     Returns:
-        (n,) w. Where wᵀ G w is zero against G, the origin is the minimum.
+        (n,) minimum w. If wᵀ G w is negligible relative to G, the minimum is at the origin.
 
     Example:
         >>> solve_conflict_averse(np.array([[18.0, -22.0], [-22.0, 38.0]]), 0.5).round(4)
@@ -53,7 +53,7 @@ def solve_conflict_averse(G: Matrix, c: float, start: Vector | None = None, cent
 
 
 def _pair(G: Matrix, pull: Vector, phi: float) -> Vector:
-    """On a line segment w = (x, 1 − x): the stationary point of a line plus the root of a parabola, in closed form."""
+    """Solve the problem for two rows, w = (x, 1 − x): a linear function plus the root of a parabola, in closed form."""
     a, b, c = float(G[0, 0] + G[1, 1] - 2.0 * G[0, 1]), float(G[0, 1] - G[1, 1]), float(G[1, 1])
     slope = float(pull[0] - pull[1])
     rest = a * phi * phi - slope * slope
@@ -68,13 +68,13 @@ def _pair(G: Matrix, pull: Vector, phi: float) -> Vector:
 
 
 def _search(G: Matrix, pull: Vector, c: float, phi: float, start: Vector | None) -> Vector:
-    """The root of √(wᵀ G w) = φ τ, with w(τ) = argmin ½ wᵀ G w + τ pullᵀ w: Newton from piece to piece, within a bracket."""
+    """Solve √(wᵀ G w) = φ τ, with w(τ) = argmin ½ wᵀ G w + τ pullᵀ w, by Newton's method from support to support within a bracket."""
     low, high = 0.0, sqrt(float(G.diagonal().max())) / phi
     tau = high if start is None or start.shape != (len(G),) else sqrt(max(float(start @ G @ start), 0.0)) / phi
     tau = min(max(tau, TOLERANCE * high), high)
     w = start
     for _ in range(100):
-        # The Gramian of the vertices, all shifted by τ times the center.
+        # Gramian of the vertices after a shift by τ times the center, whose min-norm point is w(τ).
         w = minimum_norm(G + tau * (pull[:, None] + pull) + (tau * phi / c) ** 2, w)
         if sqrt(max(float(w @ G @ w), 0.0)) > phi * tau:
             low = tau
@@ -90,7 +90,7 @@ def _search(G: Matrix, pull: Vector, c: float, phi: float, start: Vector | None)
 
 
 def _on_support(G: Matrix, pull: Vector, phi: float, support: NDArray[np.bool_]) -> tuple[float, Vector] | None:
-    """τ and w of the minimum over the affine hull of the support; None where there is none."""
+    """Return τ and w of the minimum over the affine hull of the support, or `None` if there is none."""
     places = np.flatnonzero(support)
     own = G[np.ix_(places, places)]
     v0, v1 = _line(own, pull[places])
@@ -104,7 +104,7 @@ def _on_support(G: Matrix, pull: Vector, phi: float, support: NDArray[np.bool_])
 
 
 def _is_minimum(G: Matrix, pull: Vector, exact: tuple[float, Vector]) -> bool:
-    """Whether no vertex outside of the support would lower the objective."""
+    """Return whether no vertex outside the support would lower the objective."""
     tau, w = exact
     slopes = G @ w + tau * pull
     level = float(w @ slopes)
@@ -112,7 +112,7 @@ def _is_minimum(G: Matrix, pull: Vector, exact: tuple[float, Vector]) -> bool:
 
 
 def _line(G: Matrix, pull: Vector) -> tuple[Vector, Vector]:
-    """v₀ = argmin vᵀ G v over {Σ v = 1}, and v₁ = argmin ½ vᵀ G v + pullᵀ v over {Σ v = 0}."""
+    """Return v₀ = argmin vᵀ G v over {Σ v = 1}, and v₁ = argmin ½ vᵀ G v + pullᵀ v over {Σ v = 0}."""
     n = len(G)
     bordered = np.ones((n + 1, n + 1))
     bordered[:n, :n] = G

@@ -1,4 +1,4 @@
-"""Quadratic problems with lower bounds: projections on the cone of directions that no row opposes."""
+"""Quadratic problems with lower bounds: projections onto the cone of directions that no row opposes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from polytask.balancing.solvers.simplex import Matrix, solve_or_least_squares
 BoolVector = NDArray[np.bool_]
 
 STEPS = 30
-TOLERANCE = 1e-12  # of the optimality conditions, relative to the lengths of what is multiplied
-RIDGE = 1e-14
+TOLERANCE = 1e-12  # error of the optimality conditions, relative to the lengths of the vectors
+RIDGE = 1e-14  # added to the diagonal, so that batched systems are regular
 
 
 def project_on_dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> Matrix:
-    """Per row u of U: argmin vᵀ G v over v ≥ u.
+    """Return argmin vᵀ G v over v ≥ u for every row u of U.
 
-    Jᵀ v is then the projection of Jᵀ u on the dual cone {x: J x ≥ 0}. With v = u + x this is: x ≥ 0, G v ≥ 0, xᵀ G v = 0. All
-    rows at once by the primal-dual active-set method (Hintermüller, Ito & Kunisch, SIAM J. Optim. 13:865, 2002), which
-    needs a handful of steps and can cycle; rows that it does not settle, by an active-set method that cannot (Lawson &
-    Hanson, Solving Least Squares Problems, 1974, chapter 23, on the Gramian).
+    Jᵀ v is then the projection of Jᵀ u onto the dual cone {x: J x ≥ 0}. With v = u + x the optimality conditions are x ≥ 0,
+    G v ≥ 0 and xᵀ G v = 0. All rows are solved at once by the primal-dual active-set method (Hintermüller, Ito & Kunisch, SIAM
+    J. Optim. 13:865, 2002), which needs few steps but can cycle. Rows that it does not solve are solved by an active-set method
+    that cannot cycle (Lawson & Hanson, Solving Least Squares Problems, 1974, chapter 23, on the Gramian).
 
     Args:
-        G: (n, n) symmetric, positive semi-definite.
-        U: (k, n).
-        start: (k, n) a V to start from; it changes no more than round-off.
+        G: (n, n) Gramian, symmetric and positive semi-definite.
+        U: (k, n) lower bounds, one problem per row.
+        start: (k, n) starting point for V. It changes the result by no more than round-off; `None` means the default.
 
     Returns:
-        (k, n) V.
+        (k, n) solutions V, one per row of U.
 
     Example:
         >>> project_on_dual_cone(np.array([[18.0, -22.0], [-22.0, 38.0]]), np.eye(2)).round(4)
@@ -38,7 +38,7 @@ def project_on_dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> M
     size = float(np.trace(G))
     if size <= 0.0:
         return U.copy()
-    # Rows of the same length: their lengths are put into the bounds.
+    # Scale the rows to equal length, and move their lengths into the bounds.
     lengths = np.sqrt(np.maximum(G.diagonal(), 0.0))
     lengths = np.where(lengths > 0.0, lengths, np.sqrt(size))
     C = G / lengths[:, None] / lengths
@@ -56,7 +56,7 @@ def project_on_dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> M
 
 
 def _pair(C: Matrix, pulls: Matrix) -> tuple[Matrix, BoolVector]:
-    """Two rows: at most one bound is left, unless the rows oppose each other so that both may be."""
+    """Solve the problem for two rows, where at most one bound is inactive unless the rows are directly opposed."""
     X = np.zeros_like(pulls)
     settled = np.ones(len(pulls), dtype=bool)
     angle, first, second = float(C[0, 1]), float(C[0, 0]), float(C[1, 1])
@@ -71,7 +71,7 @@ def _pair(C: Matrix, pulls: Matrix) -> tuple[Matrix, BoolVector]:
 
 
 def _active_sets(C: Matrix, pulls: Matrix, free: BoolVector) -> tuple[Matrix, BoolVector]:
-    """Guess which bounds are left, solve, and correct the guess where a sign is wrong."""
+    """Guess which bounds are inactive, solve, and correct the guess where a sign is wrong, until nothing changes."""
     X = np.zeros_like(pulls)
     settled = np.zeros(len(pulls), dtype=bool)
     open_rows = np.arange(len(pulls))
@@ -90,7 +90,7 @@ def _active_sets(C: Matrix, pulls: Matrix, free: BoolVector) -> tuple[Matrix, Bo
 
 
 def _on_free(C: Matrix, pulls: Matrix, free: BoolVector) -> Matrix:
-    """Per row the solution of C_FF x_F = −pull_F, zero elsewhere; systems are padded to the same size."""
+    """Solve C_FF x_F = −pull_F for every row, with x zero elsewhere; systems are padded to the same size."""
     widest = int(free.sum(1).max())
     X = np.zeros_like(pulls)
     if not widest:
@@ -110,7 +110,7 @@ def _on_free(C: Matrix, pulls: Matrix, free: BoolVector) -> Matrix:
 
 
 def _one_by_one(C: Matrix, pull: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leave one bound at a time, the steepest first; come back to those that would be crossed."""
+    """Release one bound at a time, the steepest first, and reactivate bounds that would be crossed."""
     n = len(C)
     x, free = np.zeros(n), np.zeros(n, dtype=bool)
     for _ in range(30 * n):

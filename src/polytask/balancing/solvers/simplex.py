@@ -8,22 +8,23 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-LARGEST = 1e10  # numbers that come from a regular system of entries of about 1
-TOLERANCE = 1e-13  # of inner products, relative to the lengths of what is multiplied
+LARGEST = 1e10  # largest solution of a regular system with entries of about 1
+TOLERANCE = 1e-13  # error of inner products, relative to the lengths of the vectors
 
 
 def minimum_norm(G: Matrix, start: Vector | None = None) -> Vector:
-    """argmin wᵀ G w over the simplex: the point of a polytope that is nearest to the origin, given its vertices' Gramian.
+    """Return argmin wᵀ G w over the simplex: the weights of the point of a polytope that is nearest to the origin.
 
-    Wolfe's active-set method (Mathematical Programming 11:128, 1976) on the Gramian: exact up to round-off after finitely
-    many steps. Where several w give the same point, one of them; all vertices at the origin: the uniform one.
+    Wolfe's active-set method (Mathematical Programming 11:128, 1976) on the Gramian of the vertices, which is exact up to
+    round-off after finitely many steps. If several w give the same point, one of them is returned; if all vertices are at the
+    origin, the uniform one.
 
     Args:
-        G: (n, n) symmetric, positive semi-definite.
-        start: (n,) a w to start from; it changes no more than round-off.
+        G: (n, n) Gramian, symmetric and positive semi-definite.
+        start: (n,) starting point for w. It changes the result by no more than round-off; `None` means the default.
 
     Returns:
-        (n,) w.
+        (n,) minimum w.
 
     Example:
         >>> minimum_norm(np.array([[18.0, -22.0], [-22.0, 38.0]])).round(4)
@@ -42,14 +43,14 @@ def minimum_norm(G: Matrix, start: Vector | None = None) -> Vector:
 
 
 def simplex_quadratic(Q: Matrix, p: Vector, start: Vector | None = None) -> Vector:
-    """argmin ½ wᵀ Q w + pᵀ w over the simplex.
+    """Return argmin ½ wᵀ Q w + pᵀ w over the simplex.
 
-    Since Σ w = 1, it is ½ wᵀ (Q + 1 pᵀ + p 1ᵀ) w, and the same active-set method solves it.
+    Since Σ w = 1, the objective is ½ wᵀ (Q + 1 pᵀ + p 1ᵀ) w, which the same active-set method minimizes.
 
     Args:
-        Q: (n, n) symmetric, positive semi-definite.
-        p: (n,).
-        start: (n,) a w to start from.
+        Q: (n, n) matrix of the quadratic term, symmetric and positive semi-definite.
+        p: (n,) vector of the linear term.
+        start: (n,) starting point for w; `None` means the default.
 
     Example:
         >>> simplex_quadratic(np.eye(2), np.array([0.0, -0.5])).round(4)
@@ -65,13 +66,13 @@ def simplex_quadratic(Q: Matrix, p: Vector, start: Vector | None = None) -> Vect
 
 
 def project_simplex(v: Vector) -> Vector:
-    """The point of the simplex that is nearest to v (Held, Wolfe & Crowder, Mathematical Programming 6:62, 1974).
+    """Return the point of the simplex that is nearest to v (Held, Wolfe & Crowder, Mathematical Programming 6:62, 1974).
 
     Example:
         >>> project_simplex(np.array([1.0, 0.5, -3.0]))
         array([0.75, 0.25, 0.  ])
     """
-    v = v - v.max()  # which changes no point of the simplex, and keeps the 1 beside numbers of any size
+    v = v - v.max()  # does not change the result, and keeps the 1 below from being lost to round-off next to large numbers
     falling = np.sort(v)[::-1]
     thresholds = (np.cumsum(falling) - 1.0) / np.arange(1, len(v) + 1)
     nearest: Vector = np.maximum(v - thresholds[np.nonzero(falling > thresholds)[0][-1]], 0.0)
@@ -79,7 +80,7 @@ def project_simplex(v: Vector) -> Vector:
 
 
 def _pair(first: float, cross: float, second: float) -> Vector:
-    """The nearest point of a line segment."""
+    """Return the weights of the point of a line segment that is nearest to the origin."""
     length = first + second - 2.0 * cross
     if length <= 0.0:
         return np.array([0.5, 0.5])
@@ -88,10 +89,10 @@ def _pair(first: float, cross: float, second: float) -> Vector:
 
 
 def _nearest(G: Matrix, lengths: Vector, start: Vector | None) -> Vector:
-    """The active-set method, for any G that is convex on {Σ w = 1}, with entries of at most 1.
+    """Run the active-set method for any G that is convex on {Σ w = 1}, with entries of at most 1.
 
-    Optimality is judged by what round-off leaves of the inner products, given the rows' lengths: rows of very different
-    lengths do not hide each other.
+    The tolerance of the optimality test is the round-off of the inner products, given the lengths of the rows, so that long
+    rows do not hide short ones.
     """
     n = len(G)
     w = np.zeros(n)
@@ -104,7 +105,7 @@ def _nearest(G: Matrix, lengths: Vector, start: Vector | None) -> Vector:
         if step or start is not None:
             moved, support = _to_affine_minimum(G, w, support)
             value = float(moved @ G @ moved)
-            if value >= lowest:  # every step goes down, until round-off is all that is left
+            if value >= lowest:  # in exact arithmetic every step descends; only round-off is left
                 break
             w, lowest = moved, value
         slopes = G @ w
@@ -117,7 +118,7 @@ def _nearest(G: Matrix, lengths: Vector, start: Vector | None) -> Vector:
 
 
 def _to_affine_minimum(G: Matrix, w: Vector, support: NDArray[np.bool_]) -> tuple[Vector, NDArray[np.bool_]]:
-    """Go to the minimum over the affine hull of the support, dropping whoever would become negative on the way."""
+    """Move to the minimum over the affine hull of the support, dropping weights that would become negative on the way."""
     while True:
         places = np.flatnonzero(support)
         target = affine_minimum(G[np.ix_(places, places)])
@@ -141,7 +142,7 @@ def _to_affine_minimum(G: Matrix, w: Vector, support: NDArray[np.bool_]) -> tupl
 
 
 def affine_minimum(G: Matrix) -> Vector:
-    """argmin vᵀ G v over {Σ v = 1}, of any sign; a short one where there are several."""
+    """Return argmin vᵀ G v over {Σ v = 1}, with entries of any sign; a short one if there are several."""
     n = len(G)
     bordered = np.ones((n + 1, n + 1))
     bordered[:n, :n] = G
@@ -152,7 +153,7 @@ def affine_minimum(G: Matrix) -> Vector:
 
 
 def solve_or_least_squares(A: Matrix, y: Matrix) -> Matrix:
-    """A⁻¹ y, or the shortest least-squares solution where A is singular up to round-off."""
+    """Return A⁻¹ y, or the shortest least-squares solution if A is singular up to round-off."""
     try:
         x: Matrix = np.asarray(np.linalg.solve(A, y), dtype=np.float64)
     except np.linalg.LinAlgError:

@@ -12,18 +12,18 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 
 def _spectrum(G: Matrix) -> tuple[Vector, Matrix]:
-    """The eigenvalues that are not zero up to round-off, and their eigenvectors as columns."""
+    """Return the eigenvalues that are not zero up to round-off, and their eigenvectors as columns."""
     values, vectors = np.linalg.eigh(G)
     kept = values > max(float(values[-1]), 0.0) * len(G) * EPSILON
     return values[kept], vectors[:, kept]
 
 
 def pseudo_inverse_times(G: Matrix, y: Vector) -> Vector:
-    """G⁺ y, the shortest x with the smallest ‖G x − y‖; eigenvalues below λ_max n ε count as zero.
+    """Return G⁺ y, the shortest x with the smallest ‖G x − y‖; eigenvalues up to λ_max n ε count as zero.
 
     Args:
-        G: (n, n) symmetric, positive semi-definite.
-        y: (n,).
+        G: (n, n) Gramian, symmetric and positive semi-definite.
+        y: (n,) right side.
 
     Example:
         >>> pseudo_inverse_times(np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([1.0, 1.0])).round(4)
@@ -34,14 +34,14 @@ def pseudo_inverse_times(G: Matrix, y: Vector) -> Vector:
 
 
 def symmetric_root(G: Matrix, mode: Literal["min", "median", "rmse"] = "min") -> Matrix:
-    """B = √s V Λ^(−½) Vᵀ, with the spectrum (Λ, V) of G without its zeros.
+    """Return B = √s V Λ^(−½) Vᵀ, with the spectrum (Λ, V) of G without its zeros.
 
-    Bᵀ G B is s times the projection on the range of G: the principal components of a matrix with this Gramian get the same
-    length. s is their smallest eigenvalue, their median (the lower one of an even number), or their mean.
+    Bᵀ G B is s times the projection onto the range of G: the principal components of a matrix with this Gramian get the same
+    length. s is the smallest of the eigenvalues, their median (the lower one of an even number), or their mean.
 
     Args:
-        G: (n, n) symmetric, positive semi-definite; the identity is given for a zero matrix.
-        mode: `min`, `median` or `rmse`.
+        G: (n, n) Gramian, symmetric and positive semi-definite. For a zero matrix the identity is returned.
+        mode: Choice of s: `min`, `median` or `rmse` (the mean).
 
     Example:
         >>> symmetric_root(np.diag([4.0, 1.0])).round(4)

@@ -1,7 +1,7 @@
-"""Variations that hold another balancer: by name `smooth-weights:upgrad`, and so on inwards (`polytask.balancing.factory`).
+"""Wrappers, which modify another balancer. Their names precede its name, as in `smooth-weights:upgrad` (`polytask.balancing.factory`).
 
-What a wrapper does not change goes through it: what is needed, how many batches a step takes, second looks, seeds, and
-the state of the balancer inside, which is part of its own.
+Everything that a wrapper does not change is passed through: the needs, the number of batches per step, the losses after the
+optimizer's step, seeds, and the state of the wrapped balancer, which is part of the wrapper's state.
 """
 
 from polytask.balancing.wrappers.clip_weights import ClipWeights

@@ -1,4 +1,4 @@
-"""Weights within bounds."""
+"""Weights clipped to bounds."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from polytask.errors import ConfigError
 
 @final
 class ClipWeights(Wrapper):
-    """Weights cut to [low, high], each for itself: w_t ← min(max(w_t, low), high).
+    """Weights clipped to [low, high], each separately: w_t ← min(max(w_t, low), high).
 
-    For methods whose weights may be negative or without bound, such as IMTL-G where gradients nearly oppose each other. The
-    sum of the weights is not restored: bounds and a given sum exclude each other where T low or T high lies on the wrong
-    side of it, and a task's weight would depend on what was cut from others. Scale and heads are those of the balancer
-    inside. Where that one finds no solution, its answer goes through as it is.
+    Use it for methods whose weights may be negative or unbounded, such as IMTL-G if gradients nearly oppose each other. The
+    sum of the weights is not restored: bounds and a fixed sum contradict each other if T low or T high lies on the wrong
+    side of it, and a task's weight would depend on how much the others were clipped. Scale and heads are those of the wrapped
+    balancer. If it finds no solution, its answer is passed through unchanged.
 
-    Defaults: low = 0 and no upper bound (ours): no task is ever trained to become worse.
+    Defaults: low = 0 and no upper bound (ours), so that no task is trained to become worse.
 
-    Fails: balancers that give a direction have no weights; they are refused.
+    Fails: balancers that return a direction have no weights; they are refused.
 
     Args:
-        balancer: The one inside.
-        low: Least weight.
+        balancer: Wrapped balancer, which must return weights.
+        low: Smallest weight.
         high: Largest weight.
 
     Raises:
-        ConfigError: There is nothing from low to high.
+        ConfigError: The interval [low, high] contains no finite weight.
 
     Example:
         >>> import torch
@@ -41,15 +41,15 @@ class ClipWeights(Wrapper):
 
     def __init__(self, balancer: Balancer, low: float = 0.0, high: float = float("inf")) -> None:
         if not (low <= high and low < float("inf") and high > float("-inf")):
-            raise ConfigError("the least weight is not above the largest", where="clip-weights", found=f"low {low}, high {high}")
+            raise ConfigError("[low, high] must contain a finite weight", where="clip-weights", found=f"low {low}, high {high}")
         super().__init__(balancer)
         self.low, self.high = low, high
 
     def weigh(self, statistic: Statistic) -> Answer:
-        """The weights of the balancer inside, cut.
+        """Return the clipped weights of the wrapped balancer.
 
         Raises:
-            ConfigError: It gives a direction.
+            ConfigError: The wrapped balancer returns a direction.
         """
         answer = require_weights(self.balancer.weigh(statistic), "clip-weights")
         if not is_solved(answer):

@@ -1,4 +1,4 @@
-"""A balancer for every layer, or for every parameter tensor."""
+"""Separate balancers for every layer or every parameter tensor."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from polytask.seeds import derive_seed
 
 @final
 class PerGroup(Wrapper):
-    """One copy of a balancer for every group of shared parameters; each sees the gradients of its own group alone.
+    """One copy of a balancer per group of shared parameters, each applied to the gradients of its group only.
 
-    With J_k (T, P_k) the columns of group k, the direction is d_k = A(J_k): tasks that conflict in one layer are left
-    alone in the others (the parameter granularity of Gradient Vaccine: Wang et al., ICLR 2021). Copies have states and
-    generators of their own. Private parameters get the plain gradient of their own task.
+    With J_k (T, P_k) the columns of group k and A the balancer, the direction of the group is d_k = A(J_k): tasks that conflict
+    in one layer are not modified in the others (the parameter granularity of Gradient Vaccine: Wang et al., ICLR 2021). Every
+    copy has a separate state and random generator. Private parameters get the plain gradient of their task.
 
-    Defaults: per layer.
+    Defaults: one group per layer.
 
-    Deviations: methods that weigh heads do not here, since a head would have as many weights as there are groups.
+    Deviations: methods that weight heads do not do so here, since a head would have one weight per group.
 
-    Fails: balancers that look at no gradients, at representations, at several batches or elsewhere have no groups; they
-    are refused. Guarantees about the whole update (no task is made worse, equal projections) hold in every group, which
-    implies some of them for the whole and not others.
+    Fails: balancers that use no gradients, representations, several batches or a lookahead have no groups; they are refused.
+    Guarantees about the whole update (no task is made worse, equal projections) hold within every group, which implies some of
+    them for the whole update and not others.
 
     Args:
-        balancer: What is copied; it is not used itself.
-        groups: "layer" or "matrix" (one parameter tensor each).
+        balancer: Balancer to copy; it is not used itself.
+        groups: Grouping of the parameters: one group per `layer`, or per parameter tensor (`matrix`).
 
     Raises:
-        ConfigError: There is no such way of grouping.
+        ConfigError: The grouping is unknown.
     """
 
     remembers_gradients = True
@@ -53,21 +53,23 @@ class PerGroup(Wrapper):
         self._seed = 0
 
     def needs(self) -> Needs:
-        """The Gramian or the Jacobian, in groups.
+        """Request the Gramian or the Jacobian in groups.
 
         Raises:
-            ConfigError: The balancer inside needs something that has no groups.
+            ConfigError: The wrapped balancer needs a statistic that cannot be split into groups.
         """
         needs = (self._copies or [self.balancer])[0].needs()
         if isinstance(needs, Gramian) or (isinstance(needs, Norms) and needs.of == "shared"):
             return Gramian(self.groups)
         if isinstance(needs, Jacobian):
             return Jacobian(needs.tasks, self.groups)
-        remedy = "Put the wrapper before a balancer that looks at gradients of the shared parameters, such as per-group:pcgrad"
-        raise ConfigError("what this balancer needs has no groups", where="per-group", found=type(needs).__name__.lower(), remedy=remedy)
+        remedy = "Wrap a balancer that uses the gradients of the shared parameters, for example per-group:pcgrad"
+        raise ConfigError(
+            "this balancer's statistic cannot be split into groups", where="per-group", found=type(needs).__name__.lower(), remedy=remedy
+        )
 
     def weigh(self, statistic: Statistic) -> Answer:
-        """Every copy's answer for its own group."""
+        """Return the combined answers of all copies, each for its group."""
         count = len(statistic.columns)
         self._copies += [self._copy(number) for number in range(len(self._copies), count)]
         answers = [copy.weigh(_GroupStatistic(statistic, number)) for number, copy in enumerate(self._copies)]
@@ -77,27 +79,27 @@ class PerGroup(Wrapper):
         return _join_group_directions(answers, statistic)
 
     def update_state(self, statistic: Statistic) -> None:
-        """Every copy learns."""
+        """Update the state of every copy."""
         for copy in self._copies:
             copy.update_state(statistic)
 
     def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
-        """Every copy looks again."""
+        """Pass the losses before and after the optimizer's step to every copy."""
         for copy in self._copies:
             copy.after_step(names, before, after)
 
     def seed(self, seed: int) -> None:
-        """Seed every copy, each with a seed of its own."""
+        """Seed every copy with a different seed."""
         self._seed = seed
         for number, copy in enumerate(self._copies):
             copy.seed(derive_seed(seed, "group", number))
 
     def state_dict(self) -> dict[str, Any]:
-        """What every copy remembers."""
+        """Return the seed and the state of every copy."""
         return {"seed": self._seed, "copies": {str(number): copy.state_dict() for number, copy in enumerate(self._copies)}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self._seed = int(state["seed"])
         self._copies = [self._copy(number) for number in range(len(state["copies"]))]
         for number, copy in enumerate(self._copies):
@@ -111,11 +113,11 @@ class PerGroup(Wrapper):
 
 @dataclass(frozen=True)
 class _GroupStatistic:
-    """A step as one group of parameters sees it.
+    """`Statistic` restricted to one group of parameters.
 
     Attributes:
-        whole: The step.
-        number: Of the group.
+        whole: Statistic of all parameters.
+        number: Index of the group.
     """
 
     whole: Statistic
@@ -159,7 +161,7 @@ class _GroupStatistic:
 
     @property
     def look(self) -> LookaheadOracle:
-        _no_groups_error("look elsewhere")
+        _no_groups_error("lookahead")
 
 
 def _no_groups_error(what: str) -> NoReturn:
@@ -167,12 +169,12 @@ def _no_groups_error(what: str) -> NoReturn:
 
 
 def _join_group_directions(answers: list[Answer], statistic: Statistic) -> Direction:
-    """One direction of the groups' own, whatever each of them answered."""
+    """Join the answers of all groups, weights or directions, into one direction."""
     rows = statistic.jacobian()
     joined = torch.empty_like(rows[0])
     for number, answer in enumerate(answers):
         if isinstance(answer, RepresentationGradients | GroupWeights):
-            _no_groups_error("representations or groups of its own")
+            _no_groups_error("representations or nested groups")
         part = answer.values if isinstance(answer, Direction) else answer.values.to(rows) @ _GroupStatistic(statistic, number).jacobian()
         start = 0
         for columns in statistic.columns[number]:

@@ -1,4 +1,4 @@
-"""Preferences among tasks, for balancers that have none."""
+"""Preferences among tasks, for balancers without such an option."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from polytask.errors import ConfigError
 
 @final
 class Preference(Wrapper):
-    """Lets the balancer inside see p_t L_t and p_t g_t for every task, with a preference p_t > 0.
+    """Preferences p_t > 0: the wrapped balancer gets p_t L_t and p_t g_t instead of the loss and gradient of every task.
 
-    Its weights w′ for these are weights w_t = p_t w′_t for the losses as they are; a direction that it gives stands. So a
-    method that treats tasks alike can be told that they are not: UPGrad, say, then weighs its projections by p.
+    Its weights w′ for these correspond to weights w_t = p_t w′_t of the original losses; a direction is not changed. This adds
+    preferences to methods that treat all tasks equally: UPGrad, for instance, then weights its projections by p.
 
-    Methods that undo a task's scale (IMTL-G, Nash-MTL, FAMO, the sum of logarithms) undo a preference too: it changes
-    nothing for these. Preferences are used as they are: they need not sum to anything, and all of them times c is c times
-    the losses. Private parameters get what the balancer inside decides: w_t g_t where it weighs heads, otherwise their
-    plain gradient, without p_t.
+    Methods that are invariant to a task's scale (IMTL-G, Nash-MTL, FAMO, the sum of logarithms) are not changed by preferences.
+    Preferences are used as given: they need not have a particular sum, and multiplying all of them by c multiplies the losses by
+    c. The wrapped balancer determines the gradient of private parameters: w_t g_t if it weights heads, otherwise the plain
+    gradient, without p_t.
 
-    Defaults: by name, the tasks' own weights.
+    Defaults: if built by name, the weights of the tasks.
 
-    Cost: a copy of the Jacobian, for balancers that ask for it.
+    Cost: a copy of the Jacobian, for balancers that need it.
 
     Args:
-        balancer: The one inside.
-        preference: p_t per task, above 0.
+        balancer: Wrapped balancer.
+        preference: Preference p_t per task, above 0.
 
     Raises:
         ConfigError: A preference is not above 0.
@@ -48,17 +48,17 @@ class Preference(Wrapper):
     def __init__(self, balancer: Balancer, preference: Mapping[str, float]) -> None:
         for task, value in preference.items():
             if not 0 < value < float("inf"):
-                raise ConfigError("a preference is a number above 0", where=f"preferred, task {task!r}", found=value)
+                raise ConfigError("a number above 0 is needed", where=f"preference, task {task!r}", found=value)
         super().__init__(balancer)
         self.preference = {task: float(value) for task, value in preference.items()}
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
-        """The tasks' own weights."""
+        """Return the weights of the tasks as `preference`."""
         return {"preference": dict(task_weights)}
 
     def weigh(self, statistic: Statistic) -> Answer:
-        """p_t w′_t, or the direction of the balancer inside.
+        """Return p_t w′_t, or the direction of the wrapped balancer.
 
         Raises:
             ConfigError: A task has no preference.
@@ -71,11 +71,11 @@ class Preference(Wrapper):
         return answer
 
     def update_state(self, statistic: Statistic) -> None:
-        """The balancer inside learns from p_t L_t."""
+        """Update the state of the wrapped balancer from p_t L_t."""
         self.balancer.update_state(self._seen(statistic))
 
     def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
-        """The balancer inside sees p_t L_t before and after."""
+        """Pass p_t L_t before and after the optimizer's step to the wrapped balancer."""
         factors = self._factors(names)
         self.balancer.after_step(names, before * factors, after * factors)
 
@@ -93,13 +93,13 @@ class Preference(Wrapper):
 
 @dataclass(frozen=True)
 class _ScaledStatistic:
-    """A step whose losses and gradients are multiplied by p_t.
+    """`Statistic` whose losses and gradients are multiplied by p_t.
 
     Attributes:
-        plain: The step.
-        preference: p_t per task.
-        factors: (T,) the same for the tasks present.
-        of_rows: (R,) of the tasks whose rows the Jacobian has.
+        plain: Statistic before the multiplication.
+        preference: Preference p_t per task.
+        factors: (T,) preferences of the tasks present.
+        of_rows: (R,) preferences of the tasks that have a row in the Jacobian.
     """
 
     plain: Statistic
@@ -151,7 +151,7 @@ class _ScaledStatistic:
 
 @dataclass(frozen=True)
 class _ScaledOracle:
-    """A look elsewhere at losses that are multiplied by p_t."""
+    """`LookaheadOracle` whose losses are multiplied by p_t."""
 
     plain: LookaheadOracle
     factors: Tensor

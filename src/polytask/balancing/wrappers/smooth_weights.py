@@ -1,4 +1,4 @@
-"""Weights that are averaged over time."""
+"""Weights averaged over time."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from polytask.errors import ConfigError
 
 @final
 class SmoothWeights(Wrapper):
-    """CR-MOGM: weights that are averaged over time, so that one batch's noise does not decide (Zhou et al., NeurIPS 2022).
+    """CR-MOGM: weights averaged over time, to reduce the noise of single batches (Zhou et al., NeurIPS 2022).
 
-    With λ̂_k the weights of the balancer inside at step k, and λ_k those that are used,
+    With λ̂_k the weights of the wrapped balancer in step k, and λ_k the weights that are used,
 
         λ_k = a λ_{k−1} + (1 − a) λ̂_k
 
-    for every task (and, if there are groups of parameters, in every group). A task's first weight is λ̂ itself. The average
-    belongs to the task: it pauses while the task is absent. Scale and heads are those of the balancer inside. Where that
-    one finds no solution, its answer goes through and is not averaged.
+    for every task (and, if there are groups of parameters, in every group). A task's first weight is λ̂ itself. Averages are
+    kept per task, and do not change while the task is absent. Scale and heads are those of the wrapped balancer. If it finds no
+    solution, its answer is passed through and not averaged.
 
-    Defaults: a = 0.9 (ours). The paper wants a to grow towards 1 as the learning rate falls: `smoothed.a` may be changed
+    Defaults: a = 0.9 (ours). The paper lets a grow towards 1 as the learning rate falls; for this, change the attribute `a`
     between steps.
 
     Deviations: none.
 
-    Fails: balancers that give a direction have no weights; they are refused.
+    Fails: balancers that return a direction have no weights; they are refused.
 
     Args:
-        balancer: The one inside.
-        decay: Share of the past, from 0 (none) to below 1.
+        balancer: Wrapped balancer, which must return weights.
+        decay: Factor a of the previous weights, in [0, 1); 0 means no averaging.
 
     Raises:
         ConfigError: a is not in [0, 1).
@@ -49,17 +49,17 @@ class SmoothWeights(Wrapper):
 
     def __init__(self, balancer: Balancer, decay: float = 0.9) -> None:
         if not 0 <= decay < 1:
-            raise ConfigError("the share of the past is from 0 to below 1", where="smooth-weights, decay", found=decay)
+            raise ConfigError("a number from 0 up and below 1 is needed", where="smooth-weights, decay", found=decay)
         super().__init__(balancer)
         self.a = decay
         self._past: dict[str, Tensor] = {}
-        self._present: dict[str, Tensor] = {}  # of the step that is under way
+        self._present: dict[str, Tensor] = {}  # weights of the current step
 
     def weigh(self, statistic: Statistic) -> Answer:
-        """λ_k; the step's end makes it the past.
+        """Return λ_k, which `update_state` makes the previous weights of the next step.
 
         Raises:
-            ConfigError: The balancer inside gives a direction.
+            ConfigError: The wrapped balancer returns a direction.
         """
         answer = require_weights(self.balancer.weigh(statistic), "smooth-weights")
         self._present = {}
@@ -72,17 +72,17 @@ class SmoothWeights(Wrapper):
         return replace(answer, values=values)
 
     def update_state(self, statistic: Statistic) -> None:
-        """The step is over: remember its weights, and let the balancer inside learn."""
+        """Store the weights of the step, and update the state of the wrapped balancer."""
         self._past |= self._present
         self._present = {}
         super().update_state(statistic)
 
     def state_dict(self) -> dict[str, Any]:
-        """Per task λ, and what the balancer inside remembers."""
+        """Return λ of every task, and the state of the wrapped balancer."""
         return {"weights": {task: past.clone() for task, past in self._past.items()}, **super().state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         super().load_state_dict(state)
         self._past = {task: past.clone() for task, past in state["weights"].items()}
         self._present = {}

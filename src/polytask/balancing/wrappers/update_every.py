@@ -1,4 +1,4 @@
-"""Weights that are computed every k steps."""
+"""Weights computed every k steps."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from polytask.errors import ConfigError
 
 @final
 class UpdateEvery(Wrapper):
-    """Asks the balancer inside every k steps, and uses its last weights in between.
+    """Weights of the wrapped balancer, recomputed every k steps and reused in between.
 
-    In between nothing is needed, so that a step costs what the plain weighted sum costs. It is the `update_weights_every` of
-    Nash-MTL (Navon et al., ICML 2022), for any balancer that gives weights. The balancer inside goes on
-    learning from losses at every step. Scale and heads are its own.
+    In between, no statistic is needed, so that a step costs as much as a plain weighted sum. This is the `update_weights_every`
+    of Nash-MTL (Navon et al., ICML 2022), for any balancer that returns weights. The wrapped balancer still updates its state
+    from the losses of every step. Scale and heads are those of the wrapped balancer.
 
-    A step with other tasks than the last refresh had makes the next one refresh. In that step itself gradients are
-    not at hand any more: tasks that were there keep their weights, and a new one gets the mean of the others'.
+    If the tasks of a step differ from those of the last update, the next step recomputes the weights. In the step itself the
+    gradients are not available: known tasks keep their weights, and a new task gets the mean weight of the known ones.
 
-    Weights per group of parameters cannot be used without every task's gradient, so that these are still walked in
-    between; what is saved is the balancer's own work.
+    Weights per group of parameters cannot be applied without the gradient of every task, so that these gradients are still
+    computed in between; only the work of the balancer is saved.
 
     Defaults: k = 10 (ours).
 
-    Fails: balancers that give a direction have no weights; they are refused. Weights of a method without a bound (such
-    as 1 / ‖g‖) may be stale when gradients change quickly.
+    Fails: balancers that return a direction have no weights; they are refused. Unbounded weights (such as 1 / ‖g‖) may be
+    outdated when gradients change quickly.
 
     Args:
-        balancer: The one inside.
-        steps: k, at least 1.
+        balancer: Wrapped balancer, which must return weights.
+        steps: Number of steps k between two computations of the weights, at least 1.
 
     Raises:
         ConfigError: k is below 1.
@@ -49,23 +49,23 @@ class UpdateEvery(Wrapper):
 
     def __init__(self, balancer: Balancer, steps: int = 10) -> None:
         if steps < 1:
-            raise ConfigError("weights are refreshed every 1 step or more", where="update-every, steps", found=steps)
+            raise ConfigError("an integer of at least 1 is needed", where="update-every, steps", found=steps)
         super().__init__(balancer)
         self.every = steps
-        self._age: int | None = None  # steps since the last refresh; None before the first
+        self._age: int | None = None  # steps since the weights were last computed; None before the first time
         self._heads = False
         self._last: dict[str, Tensor] = {}
-        self._fresh: Weights | GroupWeights | None = None  # of the step that is under way
+        self._fresh: Weights | GroupWeights | None = None  # weights of the current step
 
     def needs(self) -> Needs:
-        """What the balancer inside needs if it is time to ask it, otherwise nothing."""
+        """Return the needs of the wrapped balancer if the weights are due, otherwise nothing."""
         return self.balancer.needs() if self._due or self._grouped else Nothing()
 
     def weigh(self, statistic: Statistic) -> Answer:
-        """The balancer's weights, or its last ones.
+        """Return new weights if they are due, otherwise the last ones.
 
         Raises:
-            ConfigError: The balancer inside gives a direction.
+            ConfigError: The wrapped balancer returns a direction.
         """
         if not self._due:
             return self._remembered(statistic.names)
@@ -73,7 +73,7 @@ class UpdateEvery(Wrapper):
         return self._fresh
 
     def update_state(self, statistic: Statistic) -> None:
-        """The step is over: count it, remember its weights, and let the balancer inside learn."""
+        """Count the step, store its weights, and update the state of the wrapped balancer."""
         fresh, self._fresh = self._fresh, None
         if fresh is not None and is_solved(fresh):
             self._last = dict(zip(statistic.names, fresh.values.unbind(-1), strict=True))
@@ -84,12 +84,12 @@ class UpdateEvery(Wrapper):
         super().update_state(statistic)
 
     def state_dict(self) -> dict[str, Any]:
-        """The last weights, their age, and what the balancer inside remembers."""
+        """Return the last weights, their age, and the state of the wrapped balancer."""
         last = {task: values.clone() for task, values in self._last.items()}
         return {"age": self._age, "heads": self._heads, "weights": last, **super().state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         super().load_state_dict(state)
         self._age, self._heads, self._fresh = state["age"], bool(state["heads"]), None
         self._last = {task: values.clone() for task, values in state["weights"].items()}

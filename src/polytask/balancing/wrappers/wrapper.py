@@ -1,4 +1,4 @@
-"""What all wrappers have in common."""
+"""Base class of all wrappers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from polytask.errors import ConfigError
 
 
 class Wrapper(Balancer):
-    """A balancer that holds another one, and is that one in everything that it does not change.
+    """Balancer that wraps another one, and delegates everything to it that a subclass does not override.
 
     Args:
-        balancer: The one inside.
+        balancer: Wrapped balancer.
     """
 
     component_group = "balancer wrapper"
@@ -29,49 +29,53 @@ class Wrapper(Balancer):
         self.remembers_gradients = self.remembers_gradients or balancer.remembers_gradients
 
     def bind(self, network: nn.Module) -> None:
-        """The balancer inside is shown the network."""
+        """Attach the wrapped balancer to the network."""
         self.balancer.bind(network)
 
     def needs(self) -> Needs:
-        """What the balancer inside needs."""
+        """Return the needs of the wrapped balancer."""
         return self.balancer.needs()
 
     @abstractmethod
     def weigh(self, statistic: Statistic) -> Answer:
-        """What becomes of the answer of the balancer inside."""
+        """Return the modified answer of the wrapped balancer."""
 
     def update_state(self, statistic: Statistic) -> None:
-        """The balancer inside learns."""
+        """Update the state of the wrapped balancer."""
         self.balancer.update_state(statistic)
 
     def after_step(self, names: tuple[str, ...], before: Tensor, after: Tensor) -> None:
-        """The balancer inside looks again."""
+        """Pass the losses before and after the optimizer's step to the wrapped balancer."""
         self.balancer.after_step(names, before, after)
 
     def seed(self, seed: int) -> None:
-        """Seed the balancer inside."""
+        """Seed the wrapped balancer."""
         self.balancer.seed(seed)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the balancer inside remembers."""
+        """Return the state of the wrapped balancer."""
         return {"balancer": self.balancer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         self.balancer.load_state_dict(state["balancer"])
 
 
 def require_weights(answer: Answer, wrapper: str) -> Weights | GroupWeights:
-    """The answer, if it is weights.
+    """Return the answer, after checking that it consists of weights.
+
+    Args:
+        answer: Answer of the wrapped balancer.
+        wrapper: Registry name of the wrapper, for the error message.
 
     Raises:
-        ConfigError: It is a direction, which has none.
+        ConfigError: The answer is a direction.
     """
     if isinstance(answer, Weights | GroupWeights):
         return answer
-    raise ConfigError("this wrapper is for balancers that give weights", where=wrapper, found="one that gives a direction")
+    raise ConfigError("this wrapper needs a balancer that returns weights", where=wrapper, found="one that returns a direction")
 
 
 def is_solved(answer: Weights | GroupWeights) -> bool:
-    """Whether the method's own condition has a solution in this step."""
+    """Return whether the method's condition has a solution in this step."""
     return not isinstance(answer, Weights) or answer.solved
