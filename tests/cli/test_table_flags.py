@@ -239,7 +239,7 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--weight", "churn=two"), "input should be a valid number"),
         (("--targets", "churn", "--group", "custmer"), "Did you mean 'customer'"),
         (("--targets", "churn", "--time", "when"), "'when'"),
-        (("--targets", "churn", "--split", "town"), "names no part"),
+        (("--targets", "churn", "--split", "town"), "unknown name of a part"),
         (("--targets", "churn", "--split", "part", "--group", "customer"), "one way"),
         (("--targets", "churn", "--id-column", "name"), "'name'"),
         (("--targets", "churn", "--preset", "fast"), "unknown preset"),
