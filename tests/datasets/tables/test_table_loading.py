@@ -540,7 +540,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a time that is none": ({"time": "town"}, "a time must be a number or a date"),
     "rows without a time": ({"time": "age", "targets": {"plan": None}}, "a row has no time"),
     "rows without a group": ({"group": "age", "targets": {"plan": None}}, "a row has no group"),
-    "a date as target": ({"targets": {"day": None}}, "a target of dates"),
+    "a date as target": ({"targets": {"day": None}}, "a target that holds dates"),
     "a file that is not there": ({"file": "nowhere.csv"}, "no such file"),
     "no table": ({"file": "sales.xlsx"}, "the name must end|no such file"),
 }
