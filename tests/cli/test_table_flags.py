@@ -91,7 +91,7 @@ def test_unknown_categories_are_one_line_over_all_chunks(
     capsys.readouterr()
     assert call("predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), "-o", str(tmp_path / "o.csv")) == 0  # type: ignore[operator]
     notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")]
-    assert notes == ["note: categories that training had not count as unknown: column 'town': 100 of 160 rows ('Ulm', 'Bern')"]
+    assert notes == ["note: categories not seen in training are treated as unknown: column 'town': 100 of 160 rows ('Ulm', 'Bern')"]
 
 
 def test_a_study_repeats_itself_from_its_own_file(call: object, sales: Path, tmp_path: Path) -> None:
