@@ -233,7 +233,7 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--kind", "churn=binray"), "Did you mean 'binary'"),
         (("--targets", "churn", "--kind", "value=regression"), "value"),
         (("--targets", "churn", "--kind", "churn"), "--kind"),
-        (("--targets", "churn", "--kind", "churn=regression"), "no number"),
+        (("--targets", "churn", "--kind", "churn=regression"), "not a number"),
         (("--targets", "value", "--kind", "value=regression(speed=3)"), "speed"),
         (("--targets", "churn", "--weight", "value=2"), "value"),
         (("--targets", "churn", "--weight", "churn=two"), "input should be a valid number"),

@@ -159,7 +159,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "spans of time": ({"X": X.assign(age=pd.to_timedelta(range(ROWS), "D"))}, "column 'age': an unsupported type"),
     "words among numbers": ({"X": X.assign(age=pd.Series([*range(ROWS - 1), "x"], dtype=object))}, "X, row 120, column 'age': text"),
     "infinity": ({"X": X.assign(age=np.r_[1.0, np.inf, np.ones(ROWS - 2)])}, "X, row 2, column 'age': an infinite number"),
-    "a plan of a table": ({"X": pl.from_pandas(X).lazy()}, r"X: a query is no table yet .*\.collect\(\)"),
+    "a plan of a table": ({"X": pl.from_pandas(X).lazy()}, r"X: a table is needed, not a lazy query .*\.collect\(\)"),
     "one name twice": ({"X": pd.concat([X, X], axis=1)}, "stands there twice"),
 }
 
