@@ -490,7 +490,7 @@ def test_a_large_number_is_named_by_the_row_of_its_file(write: Write) -> None:
 
 AT_A_ROW: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "no time": ("day", None, {"time": "day"}, "row 8, column 'day': a row has no time"),
-    "a time that is none": ("day", "soon", {"time": "day"}, "row 8, column 'day': a time is .*'soon'"),
+    "a time that is none": ("day", "soon", {"time": "day"}, "row 8, column 'day': a time must be .*'soon'"),
     "no group": ("customer", None, {"group": "customer"}, "row 8, column 'customer': a row has no group"),
     "a group of times": ("customer", None, {"group": "customer", "time": "day"}, "row 8, column 'customer': a row has no group"),
     "no part": ("part", "tset", {"split": "part"}, "column 'part', split column, row 8: unknown name of a part"),

@@ -103,7 +103,7 @@ def _check_against_target(feature: _FeatureColumn, target: _FeatureColumn) -> st
     if labels < 2 or groups < 2:
         return ""
     if feature.numbers is not None and target.numbers is not None:
-        with np.errstate(all="ignore"):  # if squares overflow, the correlation is NaN and passes
+        with np.errstate(all="ignore"):  # if squares overflow, the correlation is NaN, which exceeds no threshold
             likeness = abs(float(np.corrcoef(feature.numbers[both], target.numbers[both])[0, 1]))
         if likeness > NEAR_PERFECT_CORRELATION:
             return f"nearly the target {shown(target.name)} itself: their correlation is {likeness:.6f}; leave it out"

@@ -80,9 +80,8 @@ def iterative_sample(keys: IntArray, shares: FloatArray, wanted: int, generator:
     """
     labels, count = flat_key_ids(keys)
     frequency = np.bincount(labels[labels >= 0], minlength=count)
-    labels = (
-        np.where((labels >= 0) & (frequency[labels] > 1), labels, count) if count else labels
-    )  # a label of a single row cannot be shared
+    # A label of a single row cannot be shared: treat it as no label.
+    labels = np.where((labels >= 0) & (frequency[labels] > 1), labels, count) if count else labels
     weights = np.append(1 / np.maximum(frequency, 1), 0.0)
     surplus = np.zeros(count + 1)  # per label: chosen rows minus the shares of all decided rows
     chosen = np.zeros(len(labels), dtype=np.bool_)

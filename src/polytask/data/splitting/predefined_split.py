@@ -71,9 +71,8 @@ def _parse_times(times: Array) -> pd.Series[Any]:
         raise DataError("a row has no time", where=f"times, row {missing[0] + 1}", remedy="Give every row a time, or leave the row out")
     if given.dtype.kind in "iufMm":
         return given
-    dates = given.astype(object).where(
-        given.map(lambda time: not isinstance(time, int | float)), given.astype(str)
-    )  # the number 2024 among strings is a year
+    # A number among strings, such as 2024, is a year.
+    dates = given.astype(object).where(given.map(lambda time: not isinstance(time, int | float)), given.astype(str))
     moments = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
     wrong = np.flatnonzero(moments.isna())
     if len(wrong):
