@@ -91,7 +91,7 @@ def test_unknown_categories_are_one_line_over_all_chunks(
     capsys.readouterr()
     assert call("predict", str(tmp_path / "run"), str(tmp_path / "new.csv"), "-o", str(tmp_path / "o.csv")) == 0  # type: ignore[operator]
     notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")]
-    assert notes == ["note: categories that training had not count as unknown: column 'town': 100 of 160 rows ('Ulm', 'Bern')"]
+    assert notes == ["note: categories not seen in training are treated as unknown: column 'town': 100 of 160 rows ('Ulm', 'Bern')"]
 
 
 def test_a_study_repeats_itself_from_its_own_file(call: object, sales: Path, tmp_path: Path) -> None:
@@ -233,13 +233,13 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--kind", "churn=binray"), "Did you mean 'binary'"),
         (("--targets", "churn", "--kind", "value=regression"), "value"),
         (("--targets", "churn", "--kind", "churn"), "--kind"),
-        (("--targets", "churn", "--kind", "churn=regression"), "no number"),
+        (("--targets", "churn", "--kind", "churn=regression"), "not a number"),
         (("--targets", "value", "--kind", "value=regression(speed=3)"), "speed"),
         (("--targets", "churn", "--weight", "value=2"), "value"),
         (("--targets", "churn", "--weight", "churn=two"), "input should be a valid number"),
         (("--targets", "churn", "--group", "custmer"), "Did you mean 'customer'"),
         (("--targets", "churn", "--time", "when"), "'when'"),
-        (("--targets", "churn", "--split", "town"), "names no part"),
+        (("--targets", "churn", "--split", "town"), "unknown name of a part"),
         (("--targets", "churn", "--split", "part", "--group", "customer"), "one way"),
         (("--targets", "churn", "--id-column", "name"), "'name'"),
         (("--targets", "churn", "--preset", "fast"), "unknown preset"),

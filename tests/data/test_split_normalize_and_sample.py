@@ -121,7 +121,7 @@ def test_orders_are_a_sources_own() -> None:
 def test_batches_are_shared_in_proportion() -> None:
     assert proportional_batch_sizes({"big": 9_000, "small": 1_000}, 100) == {"big": 90, "small": 10}
     assert proportional_batch_sizes({"big": 1_000_000, "small": 1}, 100)["small"] == 1
-    with pytest.raises(ConfigError, match="a row of every source"):
+    with pytest.raises(ConfigError, match="at least one row of every source"):
         proportional_batch_sizes({"a": 1, "b": 1}, 1)
 
 

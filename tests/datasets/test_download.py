@@ -235,10 +235,10 @@ def test_data_are_looked_for_in_the_named_folder_then_in_the_cache(
     monkeypatch.setenv("POLYTASK_DATA", str(tmp_path / "named"))
     assert find_local_file(file) == tmp_path / "named" / "toy" / "bytes"
     (tmp_path / "named" / "toy" / "bytes").write_bytes(UNPACKED[:-1])
-    with pytest.raises(DataError, match="not the file that its publisher gave out"):
+    with pytest.raises(DataError, match="the content is not that of the publisher's file"):
         fetch_dataset_files([file])
     monkeypatch.setenv("POLYTASK_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(StorageError, match="names no folder"):
+    with pytest.raises(StorageError, match="must be an existing folder"):
         fetch_dataset_files([file])
 
 

@@ -65,8 +65,8 @@ def test_packed_or_not(tmp_path: Path, packed: bool) -> None:
         (idx(IMAGES.reshape(6, 4)) + bytes(8), "wrong magic number"),
         (idx(IMAGES)[:-1], "need 40 bytes"),
         (idx(IMAGES) + b"\0", "need 40 bytes"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "sizes that no array has"),
-        (b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, "sizes that no array has"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "dimensions too large for an array"),
+        (b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, "dimensions too large for an array"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, content: bytes, text: str) -> None:

@@ -162,10 +162,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown target": ({"targets": ["chrun"]}, "Did you mean 'churn'"),
     "an unknown event": ({"targets": {"value": "survival(event=left)"}}, "'left': there is no such column in Y"),
     "an unknown category": ({"categorical_features": ["twon"]}, "categorical_features, 'twon': .*Did you mean 'town'"),
-    "spans of time": ({"X": X.assign(age=pd.to_timedelta(range(ROWS), "D"))}, "column 'age': a type that no cell has"),
+    "spans of time": ({"X": X.assign(age=pd.to_timedelta(range(ROWS), "D"))}, "column 'age': an unsupported type"),
     "words among numbers": ({"X": X.assign(age=pd.Series([*range(ROWS - 1), "x"], dtype=object))}, "X, row 120, column 'age': text"),
     "infinity": ({"X": X.assign(age=np.r_[1.0, np.inf, np.ones(ROWS - 2)])}, "X, row 2, column 'age': an infinite number"),
-    "a plan of a table": ({"X": pl.from_pandas(X).lazy()}, r"X: a query is no table yet .*\.collect\(\)"),
+    "a plan of a table": ({"X": pl.from_pandas(X).lazy()}, r"X: a table is needed, not a lazy query .*\.collect\(\)"),
     "one name twice": ({"X": pd.concat([X, X], axis=1)}, "column names must be unique"),
 }
 

@@ -1,4 +1,4 @@
-"""Data of several tasks: sources, splits, normalization, and which rows a step sees."""
+"""Data for multi-task learning: sources, splits, preprocessing, normalization, and samplers."""
 
 from polytask.data.funnel_labels import conditional_labels, entire_space_labels
 from polytask.data.preprocessing.columns import TablePreprocessor

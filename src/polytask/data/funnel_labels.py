@@ -1,4 +1,4 @@
-"""Labels of tasks that happen one after the other."""
+"""Labels of tasks that depend on each other in a funnel, such as click and purchase."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ Array = NDArray[Any]
 
 
 def conditional_labels(labels: Array, condition: Array, *, positive: object = 1) -> Array:
-    """Labels where the condition is met, and none elsewhere: "bought, given clicked".
+    """Return labels restricted to rows that meet a condition, such as "bought, given clicked"; other rows get no label.
 
     Args:
-        labels: (N,) None or NaN where a row has none.
-        condition: (N,) labels of the task that comes before; None or NaN where a row has none.
-        positive: The condition's label where it is met.
+        labels: (N,) labels; None or NaN where a row has none.
+        condition: (N,) labels of the preceding task; None or NaN where a row has none.
+        positive: Label of the preceding task that meets the condition.
+
+    Returns:
+        (N,) labels; None where the condition is not met or unknown.
+
+    Raises:
+        DataError: `labels` and `condition` differ in shape.
 
     Example:
         >>> conditional_labels(np.array([1, 0, 0]), np.array([1, 1, 0])).tolist()
@@ -31,13 +37,19 @@ def conditional_labels(labels: Array, condition: Array, *, positive: object = 1)
 
 
 def entire_space_labels(labels: Array, condition: Array, *, positive: object = 1, negative: object = 0) -> Array:
-    """Return labels of the whole space: `negative` where the condition is not met, the label where it is, none where that is unknown.
+    """Return labels over the entire space: `negative` where the condition is not met, and the label where it is.
 
     Args:
-        labels: (N,) None or NaN where a row has none.
-        condition: (N,) labels of the task that comes before; None or NaN where a row has none.
-        positive: The condition's label where it is met.
-        negative: The label of what cannot have happened.
+        labels: (N,) labels; None or NaN where a row has none.
+        condition: (N,) labels of the preceding task; None or NaN where a row has none.
+        positive: Label of the preceding task that meets the condition.
+        negative: Label for rows that do not meet the condition.
+
+    Returns:
+        (N,) labels; None where the condition is unknown.
+
+    Raises:
+        DataError: `labels` and `condition` differ in shape.
 
     Example:
         >>> entire_space_labels(np.array([1, None, None, 1]), np.array([1, 1, 0, None])).tolist()
@@ -45,6 +57,7 @@ def entire_space_labels(labels: Array, condition: Array, *, positive: object = 1
     """
     _check_lengths(labels, condition)
     before = np.asarray(condition, dtype=object)
+    # NaN and NaT are the only values that differ from themselves.
     unknown = np.array([value is None or value != value for value in before], dtype=np.bool_)
     found = np.asarray(labels, dtype=object).copy()
     found[before != positive] = negative
@@ -55,4 +68,4 @@ def entire_space_labels(labels: Array, condition: Array, *, positive: object = 1
 def _check_lengths(labels: Array, condition: Array) -> None:
     if np.shape(labels) != np.shape(condition):
         found = f"{np.shape(labels)} and {np.shape(condition)}"
-        raise DataError("labels and their condition belong to the same rows", where="labels, condition", found=found)
+        raise DataError("labels and condition must have the same shape", where="labels, condition", found=found)

@@ -1,4 +1,4 @@
-"""Arrays that lie in files, for tables that are larger than memory."""
+"""Memory-mapped arrays for tables that are larger than memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[Any]
 
 ROWS_PER_BLOCK = 65_536
-"""As many rows are looked at together."""
+"""Number of rows processed at a time."""
 
 NUMBERS_PER_BLOCK = 2**22
-"""As many numbers are looked at together, where rows may be long."""
+"""Number of array elements processed at a time, for rows that may be long."""
 
 
 def allocate_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32, *, on_disk: bool) -> Array:
-    """An array in memory, or in a file of its own that goes when the array does.
+    """Allocate an uninitialized array in memory, or in a temporary file that is deleted together with the array.
+
+    Args:
+        shape: Shape of the array.
+        dtype: Data type of the array.
+        on_disk: Whether to memory-map a temporary file; ignored for empty arrays.
 
     Example:
         >>> array = allocate_array((2, 3), on_disk=True)
@@ -38,7 +43,7 @@ def allocate_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32, *, on_
 
 
 def is_memmap(array: Array) -> bool:
-    """Whether the array, or what it is a part of, lies in a file."""
+    """Return whether the array, or an array of which it is a view, is memory-mapped."""
     base: Any = array
     while base is not None:
         if isinstance(base, np.memmap):
@@ -48,7 +53,7 @@ def is_memmap(array: Array) -> bool:
 
 
 def take_rows(array: Array, rows: NDArray[np.int64]) -> Array:
-    """These rows of an array; of one in a file another one in a file, filled piece by piece."""
+    """Return a copy of the given rows of an array; for a memory-mapped array it is memory-mapped too and filled in blocks."""
     if not is_memmap(array):
         taken: Array = array[rows]
         return taken
@@ -59,9 +64,14 @@ def take_rows(array: Array, rows: NDArray[np.int64]) -> Array:
 
 
 def iter_blocks(array: Array, rows: NDArray[np.int64] | None = None, size: int | None = None) -> Iterator[Array]:
-    """These rows of an array, or all, piece by piece: of so many rows, or of as many as make `NUMBERS_PER_BLOCK` numbers.
+    """Yield rows of an array in blocks.
 
-    What is made of a piece does not depend on how the array lies in memory: each is laid out row by row.
+    Every block is in C order, so results computed from it do not depend on the memory layout of the array.
+
+    Args:
+        array: Array to read.
+        rows: Numbers of the rows to yield, in this order; `None` yields all rows.
+        size: Number of rows per block; by default as many as hold `NUMBERS_PER_BLOCK` elements, at least one.
 
     Example:
         >>> [block.tolist() for block in iter_blocks(np.arange(6), np.array([5, 3, 1]), size=2)]
@@ -73,7 +83,7 @@ def iter_blocks(array: Array, rows: NDArray[np.int64] | None = None, size: int |
 
 
 def row_slices(rows: int, size: int = ROWS_PER_BLOCK) -> Iterator[slice]:
-    """Slices that cover so many rows.
+    """Return consecutive slices that cover `rows` rows, each of `size` rows except perhaps the last.
 
     Example:
         >>> list(row_slices(5, 2))

@@ -1,4 +1,4 @@
-"""Sources: inputs with the labels that came with them."""
+"""Sources: inputs and the labels that belong to them."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Source:
-    """Inputs, and per task the labels that came with them.
+    """Inputs with the labels of one or several tasks.
 
     Attributes:
-        name: How batches, splits and messages call it.
-        inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), or what
-            `preprocessor` made of texts or of a table.
-        labels: Per task (N,) original labels: numbers, words; NaN or None where a row has none. Where inputs are tokens, codes
-            (N, L) of which 0 is padding, a task may label every token: (N, L).
-        units: (N,) what each row is called in predictions; by default its number.
-        preprocessor: What made the inputs, if they are texts or a table: it comes with the trained model.
-        held_out: (N,) True for the rows on which models are to be chosen; nothing where they are to be drawn.
-        groups: (N,) what rows belong together (a customer, a patient): rows of one group stay in one part when rows are divided.
-        weights: Per task (N,) what a row's loss is multiplied with, from 0 up; tasks that are not named weigh all rows alike.
+        name: Name of the source in batches, splits and messages.
+        inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), or the output
+            of `preprocessor` for texts or a table.
+        labels: (N,) original labels of each task, such as numbers or strings; NaN or None where a row has none. If inputs are tokens, that
+            is, codes (N, L) with 0 as padding, a task may label every token: (N, L).
+        units: (N,) identifier of each row in predictions; by default its row number, from 0.
+        preprocessor: Preprocessor that produced the inputs from texts or a table, saved with the trained model; `None` if there is none.
+        held_out: (N,) True for the validation rows, on which models are selected; `None` draws them at random.
+        groups: (N,) group of each row, such as a customer or a patient; rows of one group stay together when rows are split. `None` means
+            no groups.
+        weights: (N,) nonnegative factor of each row's loss, for each task; tasks that are not named weight all rows equally.
 
     Raises:
-        DataError: A task has more or fewer labels than there are rows, or several to a row that is not made of tokens.
+        DataError: `inputs` is a scalar; or labels, units or another attribute do not have exactly one entry per row. Labels of shape
+            (N, L) are allowed for inputs of tokens only.
 
     Example:
         >>> source = Source("toy", np.zeros((3, 2), "float32"), {"size": np.array([1.0, 2.0, np.nan])})
@@ -53,7 +55,7 @@ class Source:
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
         if not self.inputs.ndim:
-            raise DataError("inputs are one row per input", where=f"source {self.name!r}", found=repr(self.inputs.item()))
+            raise DataError("inputs must have one row per input", where=f"source {self.name!r}", found=repr(self.inputs.item()))
         object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
         rows = len(self.inputs)
         object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
@@ -66,23 +68,27 @@ class Source:
             if entries.shape != (rows,) and not per_token:
                 found = f"{len(entries)} entries" if entries.ndim == 1 else f"entries of shape {entries.shape}"
                 where = f"source {self.name!r}, {name!r}"
-                raise DataError("every row needs an entry, if only an empty one", where=where, found=f"{found} for {rows} rows")
+                raise DataError("exactly one entry per row is needed", where=where, found=f"{found} for {rows} rows")
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that this source labels, at least in part."""
+        """Names of the tasks with labels in this source, possibly for some rows only."""
         return tuple(self.labels)
 
     @property
     def has_tokens(self) -> bool:
-        """Whether inputs are codes (N, L, ...) of tokens."""
+        """True if the inputs are integer codes (N, L, ...) of tokens."""
         return self.inputs.ndim > 1 and self.inputs.dtype == np.int64
 
     def take(self, rows: NDArray[np.int64]) -> Source:
-        """The source of these rows only."""
+        """Return a source with the given rows only, in the given order.
+
+        Args:
+            rows: Row numbers, from 0.
+        """
         labels = {task: labels[rows] for task, labels in self.labels.items()}
         held_out, groups = (None if entries is None else np.asarray(entries)[rows] for entries in (self.held_out, self.groups))
         weights = None if self.weights is None else {task: np.asarray(own)[rows] for task, own in self.weights.items()}
@@ -91,9 +97,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources(Sequence[Source]):
-    """Training sources, and a door to their test rows that is opened by nobody but the last step of a study.
+    """Sequence of training sources, with deferred access to their test rows.
 
-    It behaves as the sequence of the training sources; the test rows are not even read before `open_test` is called.
+    The test rows are not read before `open_test` is called, which only the last step of a study does.
+
+    Attributes:
+        training: Training sources; the sequence consists of these.
+        open_test: Function that returns the sources of test rows; `None` if there are no test rows.
     """
 
     training: tuple[Source, ...]

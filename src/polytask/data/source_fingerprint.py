@@ -1,4 +1,4 @@
-"""What data a run has seen, in one short text."""
+"""Fingerprint that identifies the data of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from polytask.data.source import Source
 
 
 def fingerprint(source: Source) -> str:
-    """SHA-256 over the inputs, the labels, the units and, where given, the groups of a source, with their names, types and shapes.
+    """Return the SHA-256 digest of a source as a hexadecimal string.
+
+    It covers inputs, labels and units, and, where given, `held_out`, `groups` and `weights`, with their names, dtypes and shapes.
 
     Example:
         >>> source = Source("toy", np.zeros((2, 1)), {"size": np.array([1.0, 2.0])})
@@ -21,13 +23,13 @@ def fingerprint(source: Source) -> str:
     digest = hashlib.sha256()
     given = [(name, array) for name, array in (("held_out", source.held_out), ("groups", source.groups)) if array is not None]
     given += [("weights", own) for own in (source.weights or {}).values()]
-    # A list, since a task may be called "inputs" or "units" too.
+    # A list rather than a mapping, since a task may be named "inputs" or "units".
     for name, array in [("inputs", source.inputs), ("units", source.units), *given, *source.labels.items()]:
         plain = np.asarray(array)
         digest.update(f"{name} {plain.dtype} {plain.shape} ".encode())
         if plain.dtype == object:
             digest.update(repr(plain.tolist()).encode())
         else:
-            for block in iter_blocks(plain):  # inputs may lie in a file, and be larger than memory
+            for block in iter_blocks(plain):  # inputs may be memory-mapped and larger than memory
                 digest.update(block.tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Real data by name, with checksums, and the small samples that ship in the wheel."""
+"""Built-in data sets with checksums; the wheel contains small samples of some."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ __all__ = ["Dataset", "get_dataset", "load_dataset"]
 
 
 def get_dataset(name: str, size: str | None = None) -> Dataset:
-    """The built-in data set of that name.
+    """Return the built-in data set with the given name.
+
+    Args:
+        name: Name of the data set.
+        size: "sample" or "full"; `None` means the first size that the data set has.
 
     Raises:
-        ConfigError: There is none, or not in that size.
+        ConfigError: There is no such data set, or it does not have this size.
     """
     found: Dataset = resolve("data set", name).build(size)
     return found
@@ -24,16 +28,20 @@ def get_dataset(name: str, size: str | None = None) -> Dataset:
 def load_dataset(
     name: str = "mnist-fashion", size: str | None = None, progress: DownloadProgress = no_download_progress
 ) -> tuple[Sources, tuple[Task, ...]]:
-    """Training sources and tasks of a built-in data set; the sources keep the door to the test rows shut.
+    """Load the training sources and the tasks of a built-in data set; test rows are not read before `Sources.open_test` is called.
 
     Args:
-        name: Of the data set.
-        size: `sample` ships with polytask; `full` is looked for, or fetched. By default the first that there is.
-        progress: Is told how far fetching is.
+        name: Name of the data set.
+        size: "sample" ships with polytask; "full" is searched for locally and downloaded if it is not found. `None` means the first size
+            that the data set has.
+        progress: Callback that reports the progress of downloads.
+
+    Returns:
+        Training sources and tasks.
 
     Raises:
         ConfigError: There is no such data set or size.
-        DownloadError: It is not there and cannot be fetched.
+        DownloadError: A file is not found locally and cannot be downloaded.
 
     Example:
         >>> sources, tasks = load_dataset("mnist-fashion")

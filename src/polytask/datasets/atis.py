@@ -1,4 +1,4 @@
-"""ATIS: what airline customers ask for, a label per sentence and a tag per word."""
+"""ATIS: queries of airline customers, with an intent per sentence and a slot tag per word."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ Texts = list[str]
 
 @final
 class Atis(Dataset):
-    """One source of 4,978 training and 893 test sentences: the intent of each sentence, and the slot of each of its words.
+    """Single source of 4,978 training and 893 test sentences, labeled with the intent of each sentence and the slot of each word.
 
-    The last 500 training sentences are the development set of the usual split: they are held out, and models are chosen on them.
-    Sentences that ask for two things have an intent of their own, as in the publisher's files.
+    The last 500 training sentences are the development set of the usual split; they are held out for model selection. Combinations of two
+    intents are separate classes, as in the publisher's files.
 
     Args:
-        size: As of every data set.
-        coding: Of the sentences: `SubwordTokenizer` of a pretrained encoder, say. By default the words of the training sentences.
+        size: "full", the only size; `None` means the same.
+        preprocessor: Tokenizer of the sentences, such as the `SubwordTokenizer` of a pretrained encoder; `None` means a `WordTokenizer`
+            with the words of the training sentences.
 
     Example:
         >>> intent, slots = Atis().tasks()
@@ -47,26 +48,26 @@ class Atis(Dataset):
 
     @property
     def coding(self) -> WordTokenizer | SubwordTokenizer:
-        """What makes codes of sentences."""
+        """Tokenizer that encodes the sentences."""
         return self._coding or _default_tokenizer()
 
     def tasks(self) -> tuple[Task, ...]:
-        """`intent` and `slots`."""
+        """Return the tasks `intent` and `slots`."""
         intents, slots = (resources("polytask.datasets") / "samples" / "atis-labels.txt").read_text(encoding="utf-8").splitlines()
         return (Multiclass(name="intent", classes=tuple(intents.split())), Tagging(name="slots", classes=tuple(slots.split())))
 
     def training(self) -> tuple[Source, ...]:
-        """The training sentences, and those that are held out."""
+        """Return the source of the training sentences, including those that are held out."""
         train, held_out = _read_part("train"), _read_part("dev")
         sentences, slots, intents = (first + second for first, second in zip(train, held_out, strict=True))
         return (_source(self.coding, sentences, slots, intents, np.arange(len(sentences)) >= len(train[0])),)
 
     def test(self) -> tuple[Source, ...]:
-        """The test sentences."""
+        """Return the source of the test sentences."""
         return (_source(self.coding, *_read_part("test")),)
 
     def describe(self) -> dict[str, Any]:
-        """What it is, as plain data."""
+        """Return a description of the data set as JSON-compatible data."""
         return {
             "name": self.name,
             "size": self.size,
@@ -93,12 +94,12 @@ def _source(
 
 @cache
 def _default_tokenizer() -> WordTokenizer:
-    """Of the sentences that are trained on."""
+    """Return a tokenizer with the words of the training sentences, without those that are held out."""
     return WordTokenizer.fit(_read_part("train")[0])
 
 
 def _read_part(part: str) -> tuple[Texts, Texts, Texts]:
-    """Sentences, their slots, and their intents."""
+    """Read sentences, their slots and their intents of the part "train", "dev" or "test"."""
     wanted = [find_remote_file("atis", f"{part}.{kind}") for kind in ("seq.in", "seq.out", "label")]
     paths = fetch_dataset_files(wanted)
     sentences, slots, intents = (read_decompressed(paths[file], file.bytes).decode().splitlines() for file in wanted)

@@ -1,4 +1,4 @@
-"""What every built-in data set has in common."""
+"""Base class of the built-in data sets."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ SIZES = (SAMPLE, FULL)
 
 
 class Dataset(Component, ABC):
-    """Real data by name.
+    """Base class of the built-in data sets.
 
     Args:
-        size: `sample` ships with polytask; `full` is looked for, or fetched. By default the first that there is.
+        size: "sample" ships with polytask; "full" is searched for locally and downloaded if it is not found. `None` means the first entry
+            of `sizes`.
+
+    Attributes:
+        name: Name of the data set.
+        files: Files of the full size.
 
     Raises:
-        ConfigError: There is no such size.
+        ConfigError: The data set does not have this size.
     """
 
     component_group = "data set"
     name: ClassVar[str]
     files: ClassVar[tuple[RemoteFile, ...]]
     sizes: ClassVar[tuple[str, ...]] = SIZES
-    """In which sizes there is this data set: the first is taken unless another is named."""
+    """Available sizes of the data set; the first is the default."""
 
     def __init__(self, size: str | None = None) -> None:
         if size is not None and size not in self.sizes:
@@ -39,13 +44,13 @@ class Dataset(Component, ABC):
         self.size = size or self.sizes[0]
 
     def fetch(self, progress: DownloadProgress = no_download_progress) -> None:
-        """Download what is not there of the files; the sample needs none.
+        """Download the files that are not found locally; the sample needs none.
 
         Args:
-            progress: Is told how far it is.
+            progress: Callback that reports the progress of downloads.
 
         Raises:
-            DownloadError: A file cannot be fetched.
+            DownloadError: A file cannot be downloaded.
             StorageError: The cache cannot be written to.
         """
         if self.size != SAMPLE:
@@ -53,16 +58,16 @@ class Dataset(Component, ABC):
 
     @abstractmethod
     def tasks(self) -> tuple[Task, ...]:
-        """What there is to predict."""
+        """Return the tasks."""
 
     @abstractmethod
     def training(self) -> tuple[Source, ...]:
-        """The training rows."""
+        """Return the sources of training rows."""
 
     @abstractmethod
     def test(self) -> tuple[Source, ...]:
-        """The test rows."""
+        """Return the sources of test rows."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What it is, as plain data."""
+        """Return a description of the data set as JSON-compatible data."""

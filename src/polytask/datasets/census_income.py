@@ -16,7 +16,7 @@ from polytask.datasets.idx_format import read_decompressed
 from polytask.datasets.remote_files import RemoteFile, find_remote_file, remote_files_in
 from polytask.tasks import Binary, Task
 
-# In the order of the publisher's description; what is neither a number nor left out is a category.
+# Column names in the order of the publisher's description; columns in neither _NUMBERS nor _DROPPED are categorical.
 _NAMES = (
     "age", "class-of-worker", "industry", "occupation", "education", "wage-per-hour", "enrolled", "marital-status", "major-industry",
     "major-occupation", "race", "hispanic-origin", "sex", "union-member", "reason-for-unemployment", "employment", "capital-gains",
@@ -33,10 +33,10 @@ _MARRIED = {True: "never", False: "once"}
 
 @final
 class CensusIncome(Dataset):
-    """One source of 199,523 training and 99,762 test rows: is the income above 50,000 dollars, and was the person ever married?
+    """Single source of 199,523 training and 99,762 test rows: is the income above 50,000 dollars, and was the person ever married?
 
-    39 columns, of which 7 are numbers. The columns of both answers are left out, and so is the publisher's instance weight, which is
-    no property of a person. `?` and gaps are missing categories.
+    There are 39 feature columns, of which 7 are numeric. The columns of both targets are excluded, as is the publisher's instance weight,
+    which is not a property of a person. `?` and empty cells are missing categories.
 
     Example:
         >>> [task.name for task in CensusIncome().tasks()]
@@ -48,20 +48,20 @@ class CensusIncome(Dataset):
     sizes: ClassVar[tuple[str, ...]] = (FULL,)
 
     def tasks(self) -> tuple[Task, ...]:
-        """`income` and `married`, by the area under the curve: one income in sixteen is above 50,000."""
+        """Return the tasks `income` and `married`, with ROC AUC as metric, since only one income in sixteen is above 50,000."""
         classes = {"income": tuple(_INCOME.values()), "married": (_MARRIED[False], _MARRIED[True])}
         return tuple(Binary(name=task, classes=own, metric="auc") for task, own in classes.items())
 
     def training(self) -> tuple[Source, ...]:
-        """The training rows."""
+        """Return the source of training rows."""
         return (self._source("train"),)
 
     def test(self) -> tuple[Source, ...]:
-        """The test rows, coded as the training rows are."""
+        """Return the source of test rows, encoded by the preprocessor of the training rows."""
         return (self._source("test"),)
 
     def describe(self) -> dict[str, Any]:
-        """What it is, as plain data."""
+        """Return a description of the data set as JSON-compatible data."""
         return {
             "name": self.name,
             "size": self.size,

@@ -1,4 +1,4 @@
-"""Finding the files of a data set: in $POLYTASK_DATA, in the user's cache, or from their publishers."""
+"""Search for the files of data sets in $POLYTASK_DATA and the user's cache, and download missing files from their publishers."""
 
 from __future__ import annotations
 
@@ -16,38 +16,44 @@ DATA_ENVIRONMENT_VARIABLE = "POLYTASK_DATA"
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept."""
+    """Return the folder of downloaded files."""
     return user_cache_path("polytask")
 
 
 def data_folders() -> list[Path]:
-    """Where data are looked for, in this order: the folder named in $POLYTASK_DATA, then the user's cache.
+    """Return the folders to search, in this order: $POLYTASK_DATA if it is set, then the user's cache.
 
     Raises:
-        StorageError: $POLYTASK_DATA names no folder.
+        StorageError: $POLYTASK_DATA is not an existing folder.
     """
     named = os.environ.get(DATA_ENVIRONMENT_VARIABLE)
     if named and not Path(named).is_dir():
         raise StorageError(
-            f"{DATA_ENVIRONMENT_VARIABLE} names no folder", where=named, remedy=f"Correct {DATA_ENVIRONMENT_VARIABLE}, or unset it"
+            f"{DATA_ENVIRONMENT_VARIABLE} must be an existing folder",
+            where=named,
+            remedy=f"Correct {DATA_ENVIRONMENT_VARIABLE}, or unset it",
         )
     return ([Path(named)] if named else []) + [cache_folder()]
 
 
 def find_local_file(file: RemoteFile) -> Path | None:
-    """Where a file lies, packed or not; None if it is not there."""
+    """Return the local path of a file, compressed or not; `None` if it is not found."""
     candidates = (folder / file.folder / name for folder in data_folders() for name in (file.name, file.packed))
     return next((path for path in candidates if path.is_file()), None)
 
 
 def fetch_dataset_files(files: Sequence[RemoteFile], progress: DownloadProgress = no_download_progress) -> dict[RemoteFile, Path]:
-    """Where the files are; what is not there is downloaded into the cache.
+    """Return the local paths of files, downloading missing files into the cache.
 
-    Files that are there already are checked too, and never silently replaced.
+    The checksums of files that are already there are verified too, and such files are never replaced.
+
+    Args:
+        files: Files to find.
+        progress: Callback that reports the progress of downloads.
 
     Raises:
-        DataError: A file that is there is not what its publisher gave out.
-        DownloadError: A file is not there and cannot be fetched.
+        DataError: The checksum of a local file does not match.
+        DownloadError: A file is not found locally and cannot be downloaded.
         StorageError: The cache cannot be written to.
     """
     found = {file: find_local_file(file) for file in files}

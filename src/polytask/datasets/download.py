@@ -1,4 +1,4 @@
-"""Fetching one file: resumed where it broke off, checked, and in its place only when it is right."""
+"""Resumable download of a single file, which gets its final name only after its checksum is verified."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytask.errors import DataError, DownloadError
 from polytask.storage import exclusive_lock, make_folder, storage_errors
 
 DownloadProgress = Callable[[str, int, int | None], None]
-"""Told the file's folder and name, the bytes there are, and the bytes there will be, if that is known."""
+"""Callback with the file's folder and name, the bytes downloaded so far, and the total number of bytes (`None` if unknown)."""
 
 CHUNK_BYTES = 1 << 16
 READ_TIMEOUT_SECONDS = 20.0
@@ -24,38 +24,41 @@ PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 
 
 def no_download_progress(name: str, done: int, total: int | None) -> None:
-    """Nobody watches."""
+    """Ignore the progress of downloads."""
     del name, done, total
 
 
 def download(
     file: RemoteFile, folder: Path, progress: DownloadProgress = no_download_progress, timeout: float = READ_TIMEOUT_SECONDS
 ) -> Path:
-    """Fetch a file from the first mirror that has it right, and return where it is.
+    """Download a file from the first mirror with the correct content.
 
-    The packed file grows under a temporary name, which keeps what has come when the connection breaks: the next mirror, or
-    the next call, goes on there. It gets its own name when its unpacked content has the right checksum. A second process
-    that wants the same file waits for the first.
+    The compressed file is written under a temporary name. If the connection breaks, the next mirror or the next call resumes the download.
+    The file is renamed once its decompressed content has the correct checksum. Another process that downloads the same file waits until
+    the first has finished.
 
     Args:
-        file: What to fetch.
-        folder: Where it goes.
-        progress: Is told how far it is.
-        timeout: Seconds without a byte after which a mirror is given up.
+        file: File to download.
+        folder: Folder in which to store the file.
+        progress: Callback that reports the progress.
+        timeout: Seconds without data after which to give up on a mirror.
+
+    Returns:
+        Path of the compressed file.
 
     Raises:
-        DownloadError: No mirror gave the right content; the message says which file to put where.
+        DownloadError: No mirror has the correct content; the message says which file to put where.
         StorageError: The folder cannot be written to.
     """
     if not file.mirrors:
         raise DownloadError(
-            "not given out by anybody in this form", where=f"{file.folder}/{file.name}", remedy=f"Put the file into {folder}"
+            "no download address is known for this file", where=f"{file.folder}/{file.name}", remedy=f"Put the file into {folder}"
         )
     make_folder(folder)
     target, partial = folder / file.packed, folder / f".{file.packed}.part"
     reasons: list[str] = []
     with exclusive_lock(folder / f".{file.packed}.lock"):
-        if target.exists():  # another process was first
+        if target.exists():  # another process has downloaded it in the meantime
             return target
         for mirror in file.mirrors:
             reason = _download_from(f"{mirror}{file.packed}", partial, file, progress, timeout)
@@ -72,8 +75,12 @@ def download(
 
 
 def _download_from(address: str, partial: Path, file: RemoteFile, progress: DownloadProgress, silence: float) -> str | None:
-    """Fetch from one mirror: None if the content is right, else why not. What a broken connection left stays for the next."""
-    for _ in range(2):  # once on what an earlier attempt left, and once afresh if that was no good
+    """Download from one mirror, keeping the partial file if the connection breaks.
+
+    Returns:
+        `None` if the content is correct, otherwise the reason of the failure.
+    """
+    for _ in range(2):  # first resume a partial file; if the result is wrong, start over once
         resumed = partial.exists() and partial.stat().st_size > 0
         try:
             _fetch(address, partial, file, progress, silence)
@@ -86,44 +93,48 @@ def _download_from(address: str, partial: Path, file: RemoteFile, progress: Down
             return str(error)
         else:
             return None
-    return "its content is wrong"
+    return "its checksum is wrong"
 
 
 def verify_checksum(path: Path, file: RemoteFile) -> None:
-    """Check the unpacked content.
+    """Verify size and SHA-256 of the decompressed content.
 
     Raises:
-        DataError: It is damaged, or not what its publisher gave out.
+        DataError: The file is damaged, or its content is not that of the publisher.
     """
     content = read_decompressed(path, file.bytes)
     if len(content) != file.bytes or hashlib.sha256(content).hexdigest() != file.sha256:
-        found = f"{len(content):,} bytes of another content"
-        what = "this is not the file that its publisher gave out"
-        raise DataError(what, where=str(path), found=found, remedy="Delete it and fetch it again")
+        found = f"{len(content):,} bytes with another checksum"
+        what = "the content is not that of the publisher's file"
+        raise DataError(what, where=str(path), found=found, remedy="Delete the file and download it again")
 
 
 def _fetch(address: str, partial: Path, file: RemoteFile, progress: DownloadProgress, silence: float) -> None:
-    """Add what is missing of the packed file."""
+    """Download the missing part of the compressed file.
+
+    Raises:
+        DataError: The server sends more bytes than the file can have.
+    """
     done = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})  # noqa: S310 - addresses are ours
+    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})  # noqa: S310 - addresses are constants of this package
     try:
         response = urllib.request.urlopen(request, timeout=silence)  # noqa: S310
     except urllib.error.HTTPError as error:
-        if error.code == RANGE_NOT_SATISFIABLE:  # all of it is there, or more than all: the checksum will tell
+        if error.code == RANGE_NOT_SATISFIABLE:  # the partial file is complete or too long: the checksum decides
             return
         raise _ConnectionLost(f"{error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         raise _ConnectionLost(str(getattr(error, "reason", None) or error or type(error).__name__)) from error
     with response:
         if response.status != PARTIAL_CONTENT:
-            done = 0  # the server does not resume: it starts again, and so do we
+            done = 0  # the server ignores the range and sends the whole file
         length = response.headers.get("Content-Length")
         total = done + int(length) if length and length.isdigit() else None
         with storage_errors(partial), partial.open("ab" if done else "wb") as out:
             while chunk := _read(response):
                 done += len(chunk)
-                if done > file.bytes:  # none of these files grows by being packed: somebody feeds us without end
-                    raise DataError("longer than the file can be", where=address)
+                if done > file.bytes:  # compression does not enlarge these files: stop an endless response
+                    raise DataError("larger than the expected file", where=address)
                 out.write(chunk)
                 progress(f"{file.folder}/{file.packed}", done, total)
             out.flush()
@@ -133,12 +144,12 @@ def _fetch(address: str, partial: Path, file: RemoteFile, progress: DownloadProg
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
-    """The next chunk. What the network does wrong must not look like a fault of the disk that is written to."""
+    """Read the next chunk, converting network errors so that they are not reported as errors of the disk written to."""
     try:
         return response.read1(CHUNK_BYTES)
     except (OSError, http.client.HTTPException) as error:
         raise _ConnectionLost(str(error) or type(error).__name__) from error
 
 
-class _ConnectionLost(Exception):  # noqa: N818 - it says what happened, and never leaves this file
-    """The connection could not be made, or broke."""
+class _ConnectionLost(Exception):  # noqa: N818 - internal to this module
+    """A connection failed or broke off."""

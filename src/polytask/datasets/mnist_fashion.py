@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST as two sources of one problem."""
+"""MNIST and Fashion-MNIST as two sources of one multi-task problem."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CLASSES: dict[str, tuple[int, ...] | tuple[str, ...]] = {"digit": DIGITS, "garme
 class MnistFashion(Dataset):
     """Two sources of 28x28 gray images: `mnist` labels the task `digit`, `fashion-mnist` the task `garment`.
 
-    No row carries both labels. The sample has 2,000 training and 4,000 test images of each, as many of every class; the
-    full size 60,000 and 10,000. Units are the images' numbers in their publishers' files.
+    No row has both labels. The sample has 2,000 training and 4,000 test images per source, balanced over the classes; the full size has
+    60,000 and 10,000. Units are the positions of the images in the publishers' files, from 0.
 
     Example:
         >>> mnist, fashion = MnistFashion().training()
@@ -38,20 +38,20 @@ class MnistFashion(Dataset):
     files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("mnist", "fashion-mnist")
 
     def tasks(self) -> tuple[Task, ...]:
-        """`digit` and `garment`."""
+        """Return the tasks `digit` and `garment`."""
         return tuple(Multiclass(name=task, classes=classes) for task, classes in CLASSES.items())
 
     def training(self) -> tuple[Source, ...]:
-        """The training rows of both sources. With the full size, what is missing of all files is fetched first."""
+        """Return both sources of training rows; for the full size, all missing files are downloaded first."""
         self.fetch()
         return tuple(self._source(source, "train") for source in TASK_OF_SOURCE)
 
     def test(self) -> tuple[Source, ...]:
-        """The test rows of both sources."""
+        """Return both sources of test rows."""
         return tuple(self._source(source, "t10k") for source in TASK_OF_SOURCE)
 
     def describe(self) -> dict[str, Any]:
-        """What it is, as plain data."""
+        """Return a description of the data set as JSON-compatible data."""
         training, test = (2_000, 4_000) if self.size == SAMPLE else (60_000, 10_000)
         rows = dict.fromkeys(TASK_OF_SOURCE, f"{training:,} training and {test:,} test images, 28x28, gray")
         tasks = {f"task {task}": f"{len(classes)} classes: {', '.join(map(str, classes))}" for task, classes in CLASSES.items()}
@@ -75,14 +75,14 @@ ImagePart = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
 
 
 def load_sample_part(source: str, part: str) -> ImagePart:
-    """Images (N, 28, 28), class codes (N,) and numbers (N,) from the sample that ships with polytask."""
+    """Load images (N, 28, 28), class codes (N,) and units (N,) from the sample that ships with polytask."""
     with (files("polytask.datasets") / "samples" / f"{source}.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         return arrays[f"{part}_images"], arrays[f"{part}_labels"], arrays[f"{part}_units"].astype(np.int64)
 
 
 def load_full_part(source: str, part: str) -> ImagePart:
-    """Images, class codes and numbers from the publishers' files, which are fetched if need be."""
+    """Load images (N, 28, 28), class codes (N,) and units (N,) from the publishers' files, downloading missing files."""
     image_file, label_file = (find_remote_file(source, f"{part}-{name}-ubyte") for name in ("images-idx3", "labels-idx1"))
     paths = fetch_dataset_files([image_file, label_file])
     images = read_idx(paths[image_file], 3, image_file.bytes)

@@ -1,4 +1,4 @@
-"""A digit and a garment in one image."""
+"""Multi-Fashion-MNIST: images that overlay a digit and a garment."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CANVAS, SIDE, SHIFT = 36, 28, 6
 
 @final
 class MultiFashionMnist(Dataset):
-    """One source whose every image shows a digit at the upper left and a garment at the lower right: two tasks on the same rows.
+    """Single source of images with a digit at the upper left and a garment at the lower right: two tasks on the same rows.
 
-    Image i: MNIST's image i lies at [0:28, 0:28] of a 36x36 canvas, a garment of the same part (training or test), drawn without
-    replacement from a fixed seed, at [6:34, 6:34]; where they overlap, the brighter pixel counts; the canvas is brought to 28x28 by
-    taking the nearest pixel. It is the recipe of Multi-MNIST (Sener & Koltun, NeurIPS 2018) with garments as second images.
+    For image i, image i of MNIST is placed at [0:28, 0:28] of a 36x36 canvas, and a garment of the same part (training or test), drawn
+    without replacement with a fixed seed, at [6:34, 6:34]. Where they overlap, the brighter pixel is used. The canvas is resized to 28x28
+    by nearest-neighbor sampling. This is the recipe of Multi-MNIST (Sener & Koltun, NeurIPS 2018) with garments as second images.
 
-    Sizes and units are those of `mnist-fashion`: 2,000 training and 4,000 test images in the sample, 60,000 and 10,000 in full.
+    Sizes and units are those of `mnist-fashion`: 2,000 training and 4,000 test images in the sample, 60,000 and 10,000 in the full size.
 
     Example:
         >>> (source,) = MultiFashionMnist().training()
@@ -37,20 +37,20 @@ class MultiFashionMnist(Dataset):
     files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("mnist", "fashion-mnist")
 
     def tasks(self) -> tuple[Task, ...]:
-        """`digit` and `garment`."""
+        """Return the tasks `digit` and `garment`."""
         return tuple(Multiclass(name=task, classes=classes) for task, classes in CLASSES.items())
 
     def training(self) -> tuple[Source, ...]:
-        """The training rows. With the full size, what is missing of all files is fetched first."""
+        """Return the source of training rows; for the full size, all missing files are downloaded first."""
         self.fetch()
         return (self._source("train"),)
 
     def test(self) -> tuple[Source, ...]:
-        """The test rows."""
+        """Return the source of test rows."""
         return (self._source("t10k"),)
 
     def describe(self) -> dict[str, Any]:
-        """What it is, as plain data."""
+        """Return a description of the data set as JSON-compatible data."""
         training, test = (2_000, 4_000) if self.size == SAMPLE else (60_000, 10_000)
         return {
             "name": self.name,
@@ -58,7 +58,7 @@ class MultiFashionMnist(Dataset):
             "source canvas": f"{training:,} training and {test:,} test images, 28x28, gray",
             **{f"task {task}": f"{len(classes)} classes: {', '.join(map(str, classes))}" for task, classes in CLASSES.items()},
             "licence": "MNIST: CC BY-SA 3.0; Fashion-MNIST: MIT",
-            "from": "made of mnist-fashion: a digit and a garment on one canvas (after Sener & Koltun, NeurIPS 2018)",
+            "from": "composed from mnist-fashion: a digit and a garment on one canvas (after Sener & Koltun, NeurIPS 2018)",
         }
 
     def _source(self, part: str) -> Source:
@@ -74,7 +74,14 @@ class MultiFashionMnist(Dataset):
 
 
 def overlay_images(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images (N, 28, 28) of two on one canvas each.
+    """Overlay pairs of images.
+
+    Args:
+        first: (N, 28, 28) images for the upper left.
+        second: (N, 28, 28) images for the lower right.
+
+    Returns:
+        (N, 28, 28) combined images.
 
     Example:
         >>> both = overlay_images(np.full((1, 28, 28), 3, np.uint8), np.full((1, 28, 28), 9, np.uint8))

@@ -1,6 +1,6 @@
-"""Where the full data come from, and how to know that they are the right ones.
+"""Addresses and checksums of the files of the full data sets.
 
-Checksums are of the unpacked content, since publishers pack the same content in different ways.
+Checksums are those of the decompressed content, since publishers compress the same content differently.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ FASHION_MIRRORS = (
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of a data set.
+    """Downloadable file of a data set.
 
     Attributes:
-        folder: Of the data set.
-        name: Of the unpacked file; packed it ends in .gz.
-        bytes: Of the unpacked content.
-        sha256: Of the unpacked content.
-        md5: Of the unpacked content: what publishers print.
-        mirrors: Addresses of folders that have the packed file, the first choice first.
+        folder: Folder of the data set.
+        name: Name of the decompressed file; the compressed file has the suffix .gz.
+        bytes: Size of the decompressed content in bytes.
+        sha256: SHA-256 of the decompressed content.
+        md5: MD5 of the decompressed content, as printed by publishers.
+        mirrors: Addresses of folders with the compressed file, in order of preference.
     """
 
     folder: str
@@ -36,7 +36,7 @@ class RemoteFile:
 
     @property
     def packed(self) -> str:
-        """The name under which mirrors and the cache keep it."""
+        """Name of the compressed file on mirrors and in the cache."""
         return f"{self.name}.gz"
 
 
@@ -63,7 +63,7 @@ atis           test.label                 11634 ce4bfe6590d9498e1078f30b4137d3e8
 """  # noqa: E501 - a table
 
 _MIRRORS = {"mnist": MNIST_MIRRORS, "fashion-mnist": FASHION_MIRRORS}
-"""Of other folders nobody gives out these very files: they are looked for, and not fetched."""
+"""Mirrors of each folder; files of other folders are not available in this form, so they are only searched for locally."""
 
 
 def _rows() -> tuple[RemoteFile, ...]:
@@ -75,7 +75,7 @@ REMOTE_FILES = _rows()
 
 
 def remote_files_in(*folders: str) -> tuple[RemoteFile, ...]:
-    """The files of these folders.
+    """Return the files of the given folders.
 
     Example:
         >>> len(remote_files_in("mnist"))
@@ -85,7 +85,7 @@ def remote_files_in(*folders: str) -> tuple[RemoteFile, ...]:
 
 
 def find_remote_file(folder: str, name: str) -> RemoteFile:
-    """The row of one file.
+    """Return the entry of one file.
 
     Example:
         >>> find_remote_file("mnist", "t10k-labels-idx1-ubyte").bytes

@@ -262,7 +262,7 @@ def test_chunks_may_be_read_again_and_side_by_side(tmp_path: Path) -> None:
     table = open_table(tmp_path / "t.csv")
     for one, other in zip(table.chunks(900), table.chunks(900), strict=True):
         assert_frame_equal(one, other)
-    with pytest.raises(ConfigError, match="a chunk needs a row"):
+    with pytest.raises(ConfigError, match="a chunk needs at least one row"):
         table.chunks(0)
 
 

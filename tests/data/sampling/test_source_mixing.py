@@ -195,9 +195,9 @@ def test_a_buffer_mixes_blocks_that_lie_apart() -> None:
         (lambda: TemperatureSampler({"a": 1}, 1, float("nan")), "temperature"),
         (lambda: UniformSampler({"a": 1}, 0), "batch_size"),
         (lambda: RoundRobinSampler({"a": 1}, 1, 0), "steps_per_epoch"),
-        (lambda: make_sampler("proportional", {"a": 1, "b": 1}, 1), "a row of every source"),
+        (lambda: make_sampler("proportional", {"a": 1, "b": 1}, 1), "at least one row of every source"),
         (lambda: make_sampler("proportional", {"a": 1}, 1, 0), "steps_per_epoch"),
-        (lambda: ShuffleBufferSampler({"a": 1}, {"a": 1}, block=4, buffer=3), "at least a block"),
+        (lambda: ShuffleBufferSampler({"a": 1}, {"a": 1}, block=4, buffer=3), "at least one block"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(make: Any, text: str) -> None:

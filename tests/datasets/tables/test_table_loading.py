@@ -108,7 +108,7 @@ def test_labels_stay_what_they_are() -> None:
     assert column_labels(pd.Series([True, None], dtype="boolean")).tolist() == [True, None]
     assert column_labels(pd.Series(["a", None], dtype="string")).tolist() == ["a", None]
     assert column_labels(pd.Series(["a", None], dtype="category")).tolist() == ["a", None]
-    with pytest.raises(DataError, match="a date is no target"):
+    with pytest.raises(DataError, match="a target cannot hold dates"):
         column_labels(pd.Series([pd.Timestamp("2024-01-01")]))
 
 
@@ -133,12 +133,12 @@ OBJECTS: dict[str, tuple[list[Any], str | list[Any]]] = {
     "true and false": ([True, np.nan, False], [True, None, False]),
     "words": (["a", pd.NaT, "nan"], ["a", None, "nan"]),
     "names that are large numbers": ([2**60 + 1, None, 3], [2**60 + 1, None, 3]),
-    "numbers and words": ([None, 1, 2.5, "x"], r"column 't', row 4: labels of a target are of one sort \(found 1 and 'x'\)"),
-    "a number and its text": ([1, "1"], "row 2: labels of a target are of one sort"),
-    "true and 1": ([True, 1], "row 2: labels of a target are of one sort"),
-    "bytes": ([b"a", b"b"], "row 1: labels of a target are of one sort"),
-    "days": ([date(2024, 1, 1), None], "a date is no target"),
-    "spans": ([timedelta(1), None], "a date is no target"),
+    "numbers and words": ([None, 1, 2.5, "x"], r"column 't', row 4: labels of a target must have one type \(found 1 and 'x'\)"),
+    "a number and its text": ([1, "1"], "row 2: labels of a target must have one type"),
+    "true and 1": ([True, 1], "row 2: labels of a target must have one type"),
+    "bytes": ([b"a", b"b"], "row 1: labels of a target must have one type"),
+    "days": ([date(2024, 1, 1), None], "a target cannot hold dates"),
+    "spans": ([timedelta(1), None], "a target cannot hold dates"),
 }
 
 
@@ -159,8 +159,8 @@ def test_what_a_column_of_objects_holds(case: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "kind", "text"),
     [
-        ([f"{number}.5" for number in range(60)], None, "too many words for classes .found 60 .* in 60 rows.*to_numeric"),
-        ([f"name {number}" for number in range(60)], None, "too many words for classes.*Leave it out"),
+        ([f"{number}.5" for number in range(60)], None, "too many different texts for classes .found 60 .* in 60 rows.*to_numeric"),
+        ([f"name {number}" for number in range(60)], None, "too many different texts for classes.*Leave the target out"),
         ([1, None, -2], "count", "task 't', row 3: a count is a whole number from 0 up"),
         (["low", None, "mid"], "ordinal(classes=[low, high])", "task 't', row 3: a label is none of the 2 classes .found 'mid'"),
         ([1.0, None, 0.0], "survival", "task 't', row 3: a time of 0"),
@@ -179,7 +179,7 @@ def test_labels_that_a_kind_cannot_have_are_named_by_their_row(labels: list[Any]
         ("ordinal", r"Write size=ordinal\(classes=\[high, low, mid\]\)"),
         ("multiklass", "Did you mean 'multiclass'"),
         ("regression(speed=3)", "these options do not fit .found 'speed'.*Choose from: metric, selection_metric, mean"),
-        ("tagging", "a cell of a table has no tokens"),
+        ("tagging", "a table column cannot hold labels of tokens"),
         ("binary", "two classes"),
         ("regression(metric=auc)", "no such metric"),
     ],
@@ -490,10 +490,10 @@ def test_a_large_number_is_named_by_the_row_of_its_file(write: Write) -> None:
 
 AT_A_ROW: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "no time": ("day", None, {"time": "day"}, "row 8, column 'day': a row has no time"),
-    "a time that is none": ("day", "soon", {"time": "day"}, "row 8, column 'day': a time is .*'soon'"),
+    "a time that is none": ("day", "soon", {"time": "day"}, "row 8, column 'day': a time must be .*'soon'"),
     "no group": ("customer", None, {"group": "customer"}, "row 8, column 'customer': a row has no group"),
     "a group of times": ("customer", None, {"group": "customer", "time": "day"}, "row 8, column 'customer': a row has no group"),
-    "no part": ("part", "tset", {"split": "part"}, "column 'part', split column, row 8: this names no part"),
+    "no part": ("part", "tset", {"split": "part"}, "column 'part', split column, row 8: unknown name of a part"),
     "no event": ("left", "no", {"targets": {"months": "survival(event=left)"}}, "column 'left', row 8: true or false is needed"),
     "an event that nobody tells": ("left", None, {"targets": {"months": "survival(event=left)"}}, "row 8, column 'left'"),
     "a time below 0": ("months", -1, {"targets": {"months": "survival(event=left)"}}, "'months', row 8: a time is above 0"),
@@ -529,18 +529,18 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a target as time": ({"time": "churn"}, "time: a target is nothing else"),
     "a target as split": ({"split": "churn"}, "split: a target is nothing else"),
     "a target as unit": ({"id_column": "churn"}, "unit: a target is nothing else"),
-    "an event that is the time": ({"targets": {"age": "survival(event=age)"}}, "an event has a column of its own"),
+    "an event that is the time": ({"targets": {"age": "survival(event=age)"}}, "an event column cannot be a target"),
     "too many bytes": ({"max_bytes": 100}, "larger than is allowed"),
     "too many columns": ({"max_columns": 3}, "too many columns"),
     "a cell that is too long": ({"max_field_bytes": 2}, "a cell that is too long"),
     "two ways to divide": ({"split": "plan", "group": "customer"}, "divided in one way"),
     "split and time": ({"split": "plan", "time": "day"}, "divided in one way"),
     "a share of everything": ({"test_fraction": 1.0}, "a share lies from 0"),
-    "a split column of other words": ({"split": "plan"}, "names no part"),
-    "a time that is none": ({"time": "town"}, "a time is a number or a date"),
+    "a split column of other words": ({"split": "plan"}, "unknown name of a part"),
+    "a time that is none": ({"time": "town"}, "a time must be a number or a date"),
     "rows without a time": ({"time": "age", "targets": {"plan": None}}, "a row has no time"),
     "rows without a group": ({"group": "age", "targets": {"plan": None}}, "a row has no group"),
-    "a date as target": ({"targets": {"day": None}}, "a target of dates"),
+    "a date as target": ({"targets": {"day": None}}, "a target that holds dates"),
     "a file that is not there": ({"file": "nowhere.csv"}, "no such file"),
     "no table": ({"file": "sales.xlsx"}, "the name must end|no such file"),
 }

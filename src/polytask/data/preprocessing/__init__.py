@@ -1,1 +1,1 @@
-"""Turn texts and tables into arrays, and normalize numbers with statistics of the training rows."""
+"""Convert texts and tables to arrays, and normalize numbers with statistics of the training rows."""

@@ -1,4 +1,4 @@
-"""Scaling and normalization with statistics of the training rows."""
+"""Normalization of inputs with statistics of the training rows."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from polytask.data.source import Source
 from polytask.data.splitting.label_keys import IntArray
 from polytask.errors import DataError
 
+# Data types with values that float32 may round; they are normalized in float64.
 _WIDE_DTYPES = (torch.float64, torch.int64, torch.int32)
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """x' = (x − mean) / deviation per channel or feature, in the units of the raw inputs.
+    """Normalization x' = (x − mean) / deviation per channel or feature.
 
     Statistics come from the training rows of one source. Images stay uint8 in memory and are normalized batch by batch.
 
     Attributes:
-        mean: One per channel (images) or feature (vectors); none where inputs are codes, which stay as they are.
-        deviation: Likewise; 1 where the training rows are constant.
+        mean: Mean of each channel (images) or feature (vectors), in the units of the raw inputs; empty if inputs are codes, which are
+            left unchanged.
+        deviation: Standard deviation of each channel or feature, in the same units; 1 where the training rows are constant.
     """
 
     mean: tuple[float, ...]
@@ -35,14 +37,17 @@ class Normalization:
 
     @classmethod
     def of(cls, source: Source, rows: IntArray | None = None) -> Normalization:
-        """Statistics of a source's training rows: of what its coding says are numbers, gaps left out, or of all inputs.
+        """Compute the normalization of a source.
+
+        With a preprocessor, only the columns that it declares numeric are normalized, and missing values are ignored. Without one, all
+        inputs are normalized.
 
         Args:
-            source: Whose.
-            rows: The numbers of its training rows; by default all.
+            source: Source of the inputs.
+            rows: Numbers of the training rows; `None` uses all rows.
 
         Raises:
-            DataError: There is no row, no feature, or a number is not finite.
+            DataError: There is no row or no feature, or a number is not finite.
         """
         if source.preprocessor is None:
             return cls.fit(source.inputs, rows)
@@ -56,14 +61,14 @@ class Normalization:
 
     @classmethod
     def fit(cls, inputs: NDArray[Any], rows: IntArray | None = None) -> Normalization:
-        """Statistics of the training rows (N, channels, height, width) or (N, features), read piece by piece, never copied as a whole.
+        """Compute the normalization of an array, in blocks and without copying the whole array.
 
         Args:
-            inputs: Their inputs, among others.
-            rows: Their numbers; by default all.
+            inputs: Array of shape (N, channels, height, width) or (N, features).
+            rows: Numbers of the training rows; `None` uses all rows.
 
         Raises:
-            DataError: There is no row, no feature, or a number is not finite.
+            DataError: There is no row or no feature, or a number is not finite.
 
         Example:
             >>> Normalization.fit(np.array([[0.0, 5.0], [2.0, 5.0]]))
@@ -74,35 +79,35 @@ class Normalization:
         if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
             found = f"{inputs.dtype} of shape {inputs.shape}"
             raise DataError("inputs must be numbers, one row per input: (N, features) or (N, channels, ...)", where="inputs", found=found)
-        with np.errstate(invalid="ignore"):  # what is not finite is refused below, in words
+        with np.errstate(invalid="ignore"):  # non-finite results raise an error below
             mean, deviation, constant = _statistics_of_all(inputs, rows)
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
             raise DataError("inputs must be finite numbers", where="inputs", found="NaN or infinity", remedy="Fill the gaps first")
-        # Not by the deviation alone: that of three times 0.1 is 1.4e-17.
+        # A zero deviation does not suffice to detect constants: rounding makes that of [0.1, 0.1, 0.1] 1.4e-17.
         deviation = np.where(constant | (deviation == 0), 1.0, deviation)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Raw inputs (N, channels or features, ...) -> float32 of the same shape; codes as they are."""
+        """Normalize raw inputs (N, channels or features, ...) to float32 of the same shape; codes are returned unchanged."""
         if not self.mean:
             return inputs
-        # What float32 would round (a time in seconds, say) is made small before it is made short.
+        # Values that float32 would round, such as a time in seconds, are normalized before they are cast.
         exact = torch.float64 if inputs.dtype in _WIDE_DTYPES else torch.float32
         scaled = inputs.to(exact, copy=True)
         if len(self.mean) == 1:
-            # Python floats: a tensor of another type would promote the result, and cost more.
+            # Python floats: a tensor of another dtype would promote the result and be slower.
             return scaled.sub_(self.mean[0]).mul_(1 / self.deviation[0]).float()
         shape = (1, -1) + (1,) * (inputs.dim() - 2)
         mean, deviation = (torch.tensor(values, dtype=exact).view(shape) for values in (self.mean, self.deviation))
         return scaled.sub_(mean).div_(deviation).float()
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Plain data."""
+        """Return the normalization as JSON-compatible data."""
         return {name: list(values) for name, values in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Normalization:
-        """What `to_dict` described."""
+        """Create the normalization from the output of `to_dict`."""
         return cls(tuple(map(float, data["mean"])), tuple(map(float, data["deviation"])))
 
 
@@ -110,9 +115,9 @@ Vector = NDArray[np.float64]
 
 
 def _statistics_of_all(inputs: NDArray[Any], rows: IntArray | None) -> tuple[Vector, Vector, NDArray[np.bool_]]:
-    """Per channel or feature the mean, the deviation, and whether all are the same, in two passes over pieces.
+    """Return mean, standard deviation, and whether all values are equal, for each channel or feature, in two passes over blocks.
 
-    Of one piece they are NumPy's own `mean` and `std` to the last bit.
+    If there is only one block, the results equal NumPy's `mean` and `std` bit for bit.
     """
     others = tuple(axis for axis in range(inputs.ndim) if axis != 1)
     count = (len(inputs) if rows is None else len(rows)) * int(np.prod(inputs.shape[2:]))
@@ -131,10 +136,10 @@ def _statistics_of_all(inputs: NDArray[Any], rows: IntArray | None) -> tuple[Vec
 
 
 def _statistics_of_columns(inputs: NDArray[Any], places: list[int], rows: IntArray | None) -> tuple[Vector, Vector]:
-    """Mean and deviation of columns, gaps left out, in one pass over pieces: inputs may lie in a file.
+    """Return mean and standard deviation of columns, ignoring missing values, in one pass over blocks of possibly memory-mapped inputs.
 
-    Of two sets with counts n and m, means a and b, and sums of squares P and Q about them, both together have the mean
-    a + (b − a) m / (n + m) and the sum P + Q + (b − a)² n m / (n + m) (Chan, Golub & LeVeque, 1979).
+    Two sets with counts n and m, means a and b, and sums of squared deviations P and Q have the joint mean a + (b − a) m / (n + m)
+    and the joint sum P + Q + (b − a)² n m / (n + m) (Chan, Golub & LeVeque, 1979).
     """
     count, mean, squares = np.zeros(len(places)), np.zeros(len(places)), np.zeros(len(places))
     least, most = np.full(len(places), np.inf), np.full(len(places), -np.inf)
@@ -149,5 +154,5 @@ def _statistics_of_columns(inputs: NDArray[Any], places: list[int], rows: IntArr
         least = np.minimum(least, np.where(there, values, np.inf).min(axis=0, initial=np.inf))
         most = np.maximum(most, np.where(there, values, -np.inf).max(axis=0, initial=-np.inf))
     deviation = np.sqrt(squares / np.maximum(count, 1))
-    # Not by the deviation alone: that of three times 0.1 is 1.4e-17.
+    # A zero deviation does not suffice to detect constants: rounding makes that of [0.1, 0.1, 0.1] 1.4e-17.
     return mean, np.where((least >= most) | (deviation == 0), 1.0, deviation)

@@ -1,4 +1,4 @@
-"""Codings: what turns texts and tables into arrays of numbers that an encoder takes."""
+"""Base class of preprocessors, which convert texts and tables to numeric arrays for an encoder."""
 
 from __future__ import annotations
 
@@ -14,47 +14,51 @@ Array = NDArray[Any]
 
 
 class Preprocessor(ABC):
-    """Learned once from the training source, kept with the model, and applied to whatever is to be predicted.
+    """Base class of preprocessors, which are fitted on the training source, saved with the model, and applied to new data.
 
-    It learns what there is, words and categories, and never a statistic of labels or numbers: those are of the training part alone.
+    A preprocessor learns vocabularies and categories. It never learns statistics of labels or numbers, since those must come from the
+    training part alone.
+
+    Attributes:
+        kind: Name of the class in saved files.
     """
 
     kind: ClassVar[str]
 
     @abstractmethod
     def encode(self, raw: Any) -> Array:  # noqa: ANN401 - texts, or a table
-        """Raw inputs as an array with a row per input."""
+        """Convert raw inputs to an array with one row per input."""
 
     def unknown_warning(self, raw: Any) -> str:  # noqa: ANN401 - texts, or a table
-        """One line on what of the raw inputs training had not; by default nothing is said."""
+        """Return a one-line warning about raw inputs that did not occur in training; empty if there are none, which is the default."""
         del raw
         return ""
 
     @abstractmethod
     def input_spec(self) -> Mapping[str, Any]:
-        """What an encoder may ask to be told, by the names of its arguments."""
+        """Return properties of the encoded inputs that an encoder may need, by the names of the encoder's arguments."""
 
     @abstractmethod
     def numeric_columns(self, inputs: Array) -> tuple[int, ...] | None:
-        """The columns of encoded inputs that are numbers, to be normalized; None where there is none at all."""
+        """Return the indices of the columns of encoded inputs that must be normalized; `None` if inputs are codes only."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, from which `preprocessor_from_dict` makes the same coding."""
+        """Return the preprocessor as JSON-compatible data, for `preprocessor_from_dict`."""
 
     @classmethod
     @abstractmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Preprocessor:
-        """What `to_dict` described, but for its kind."""
+        """Create a preprocessor from the output of `to_dict` without its entry `kind`."""
 
 
 def preprocessor_from_dict(data: Mapping[str, Any]) -> Preprocessor:
-    """The coding that `Preprocessor.to_dict` described.
+    """Create a preprocessor from the output of `Preprocessor.to_dict`.
 
     Raises:
-        StorageError: There is no such kind.
+        StorageError: The kind is not known.
     """
     kinds = {kind.kind: kind for kind in Preprocessor.__subclasses__()}
     if data.get("kind") not in kinds:
-        raise StorageError("inputs are coded in a way that is not known", where="coding", found=data.get("kind"))
+        raise StorageError("this kind of preprocessor is not known", where="preprocessor", found=data.get("kind"))
     return kinds[data["kind"]].from_dict({name: value for name, value in data.items() if name != "kind"})

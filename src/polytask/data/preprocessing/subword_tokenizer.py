@@ -1,4 +1,4 @@
-"""Texts as the word pieces of a pretrained encoder."""
+"""Tokenizer that encodes texts as the word pieces of a pretrained encoder."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ MAX_SUBWORDS_PER_WORD = 12
 @final
 @dataclass(frozen=True)
 class SubwordTokenizer(Preprocessor):
-    """Texts, split at white space, as pieces of words (N, L, K): L words of at most K pieces; 0 is nothing, else a piece's number + 1.
+    """Tokenizer that splits texts at white space and encodes each word as word pieces.
 
-    Everything that is needed lies in the coding itself: the tokenizer and the configuration of the encoder that it belongs to. It needs
-    the extra `text`.
+    Codes have shape (N, L, K): L words of at most K pieces each. Code 0 is padding, and other codes are piece ids plus 1. A word keeps
+    at most its first 12 pieces. The object contains the tokenizer and the configuration of its encoder, so it needs no other files. It
+    requires the extra `text`.
 
     Attributes:
-        tokenizer: The content of `tokenizer.json`.
-        config: The content of `config.json`.
-        begin: The piece before a sentence, such as [CLS].
-        end: The piece after it, such as [SEP].
+        tokenizer: Content of `tokenizer.json`.
+        config: Content of `config.json`.
+        begin: Piece id of the token before a sentence, such as [CLS].
+        end: Piece id of the token after a sentence, such as [SEP].
     """
 
     tokenizer: str
@@ -42,11 +43,14 @@ class SubwordTokenizer(Preprocessor):
 
     @classmethod
     def of(cls, folder: str | Path) -> SubwordTokenizer:
-        """The coding of a Hugging Face text encoder in a local folder.
+        """Load the tokenizer of a Hugging Face text encoder.
+
+        Args:
+            folder: Local folder with `tokenizer.json` and `config.json`.
 
         Raises:
             StorageError: A file is missing.
-            ConfigError: The extra `text` is not installed, or the tokenizer puts nothing before and after a sentence.
+            ConfigError: The extra `text` is not installed, or the tokenizer does not add exactly one token before and after a sentence.
         """
         texts = []
         for name in ("tokenizer.json", "config.json"):
@@ -58,14 +62,14 @@ class SubwordTokenizer(Preprocessor):
         alone = _load_tokenizer(texts[0]).encode("a").ids
         plain = _load_tokenizer(texts[0]).encode("a", add_special_tokens=False).ids
         if len(alone) != len(plain) + 2:
-            raise ConfigError("a tokenizer that puts one piece before and one after a sentence is needed", where=str(folder), found=alone)
+            raise ConfigError("a tokenizer that adds one token before and one after a sentence is needed", where=str(folder), found=alone)
         return cls(texts[0], texts[1], begin=alone[0], end=alone[-1])
 
     def encode(self, raw: Sequence[str]) -> NDArray[np.int64]:
-        """Texts as codes (N, L, K).
+        """Encode N texts as int64 codes (N, L, K), with L and K those of the longest text and word.
 
         Raises:
-            DataError: A text is no text.
+            DataError: An input is not a string.
         """
         rows = []
         for number, text in enumerate(raw):
@@ -91,28 +95,28 @@ class SubwordTokenizer(Preprocessor):
         return {}
 
     @cached_property
-    def _read(self) -> Any:  # noqa: ANN401 - of a library that need not be there
+    def _read(self) -> Any:  # noqa: ANN401 - type of an optional library
         return _load_tokenizer(self.tokenizer)
 
     def input_spec(self) -> Mapping[str, Any]:
-        """The configuration of the encoder, and its pieces before and after a sentence."""
+        """Return the configuration of the encoder, and the piece ids before and after a sentence."""
         return {"config": json.loads(self.config), "special_tokens": (self.begin, self.end)}
 
     def numeric_columns(self, inputs: Array) -> None:
-        """None: codes are no numbers."""
+        """Return `None`: there are codes only."""
         del inputs
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the tokenizer as JSON-compatible data."""
         return {"kind": self.kind, "tokenizer": self.tokenizer, "config": self.config, "begin": self.begin, "end": self.end}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SubwordTokenizer:
-        """What `to_dict` described."""
+        """Create a tokenizer from the output of `to_dict`."""
         return cls(str(data["tokenizer"]), str(data["config"]), int(data["begin"]), int(data["end"]))
 
 
-def _load_tokenizer(content: str) -> Any:  # noqa: ANN401 - of a library that need not be there
+def _load_tokenizer(content: str) -> Any:  # noqa: ANN401 - type of an optional library
     try:
         from tokenizers import Tokenizer
     except ImportError:

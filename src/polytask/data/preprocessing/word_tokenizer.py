@@ -1,4 +1,4 @@
-"""Texts as codes of their words."""
+"""Tokenizer that encodes texts as the codes of their words."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _DIGIT = re.compile(r"\d")
 @final
 @dataclass(frozen=True)
 class WordTokenizer(Preprocessor):
-    """Texts, split at white space, as codes (N, L): 0 is padding, 1 a word that is not known, the others follow.
+    """Tokenizer that splits texts at white space and encodes each word as an integer.
 
-    Words are compared in lower case, with every digit as 0: 1000 and 2500 are one word.
+    Codes have shape (N, L): 0 is padding, 1 an unknown word, and the vocabulary follows from 2 on. Words are compared in lower case with
+    every digit replaced by 0, so 1000 and 2500 are the same word.
 
     Attributes:
-        known: The words, from code 2 on: the most frequent first.
+        known: Words of the vocabulary, with codes from 2 on, the most frequent first.
 
     Example:
         >>> words = WordTokenizer.fit(["to Boston at 7", "to Dallas"])
@@ -40,15 +41,20 @@ class WordTokenizer(Preprocessor):
 
     @classmethod
     def fit(cls, texts: Iterable[str], min_count: int = 1) -> WordTokenizer:
-        """Every word that occurs so often."""
+        """Build the vocabulary from texts.
+
+        Args:
+            texts: Training texts.
+            min_count: Minimum number of occurrences of a word.
+        """
         counts = Counter(word for text in texts for word in _split_words(text))
         return cls(tuple(word for word, count in counts.most_common() if count >= min_count))
 
     def encode(self, raw: Sequence[str]) -> NDArray[np.int64]:
-        """Texts as codes (N, L), where L is the number of words of the longest.
+        """Encode N texts as int64 codes (N, L), where L is the number of words of the longest text.
 
         Raises:
-            DataError: A text is no text.
+            DataError: An input is not a string.
         """
         rows = [_split_words(text) for text in _check_texts(raw)]
         numbers = {word: code for code, word in enumerate(self.known, start=2)}
@@ -58,20 +64,20 @@ class WordTokenizer(Preprocessor):
         return codes
 
     def input_spec(self) -> Mapping[str, Any]:
-        """How many codes there are."""
+        """Return the number of codes."""
         return {"words": 2 + len(self.known)}
 
     def numeric_columns(self, inputs: Array) -> None:
-        """None: codes are no numbers."""
+        """Return `None`: there are codes only."""
         del inputs
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the tokenizer as JSON-compatible data."""
         return {"kind": self.kind, "known": list(self.known)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> WordTokenizer:
-        """What `to_dict` described."""
+        """Create a tokenizer from the output of `to_dict`."""
         return cls(tuple(data["known"]))
 
 

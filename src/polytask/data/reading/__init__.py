@@ -1,4 +1,4 @@
-"""Tables in files and frames, read so that what is wrong in them is said and never guessed."""
+"""Read tables from files and check data frames; malformed content raises an error and is never guessed."""
 
 from polytask.data.reading.dataframe_checks import check_frame
 from polytask.data.reading.feature_checks import check_features

@@ -1,4 +1,4 @@
-"""Quotes and rows in the bytes of a text file, block by block."""
+"""Quote checking and row detection in the bytes of a CSV file, block by block."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"\n\r'
 
 @final
 class QuoteTracker:
-    """Whether every quote opens a cell, closes one, or is doubled inside one (RFC 4180).
+    """Checker that every quote opens a cell, closes one, or is doubled inside one (RFC 4180).
 
-    In such a text quotes open and close in turn, a doubled one closes and opens again. So each that opens follows a
-    delimiter, a line end or a quote, and each that closes is followed by one of these.
+    In well-formed text, quotes alternately open and close, where a doubled quote closes and opens again. So an opening quote follows a
+    delimiter, a line end or a quote, and a closing quote is followed by one of these.
 
     Args:
-        delimiter: Between two cells.
+        delimiter: Character between two cells.
 
     Attributes:
-        open: Whether the text so far ends inside a quoted cell.
-        opened: Where the last quote opened, as the number of bytes before it.
+        open: Whether the text read so far ends inside a quoted cell.
+        opened: Offset of the last opening quote, in bytes from the beginning of the text.
 
     Example:
         >>> quotes = QuoteTracker(",")
@@ -38,10 +38,17 @@ class QuoteTracker:
         self._borders = np.zeros(256, dtype=np.bool_)
         self._borders[[ord(delimiter), LINE_FEED, CARRIAGE_RETURN, QUOTE]] = True
         self._seen, self._last = 0, LINE_FEED
-        self._closed = False  # the block ended just after a quote that closes
+        self._closed = False  # the last block ended with a closing quote, so the next byte must be checked
 
     def fault(self, block: bytes) -> int | None:
-        """Where the cell of the first misplaced quote begins, as the number of bytes before it; nothing if all are in place."""
+        """Check the next block of the text.
+
+        Args:
+            block: Next bytes of the text.
+
+        Returns:
+            Offset of the cell with the first misplaced quote, in bytes from the beginning of the text; `None` if all quotes are valid.
+        """
         if not block:
             return None
         found = self._first_fault(np.frombuffer(block, dtype=np.uint8)) if self._closed or b'"' in block else None
@@ -51,6 +58,7 @@ class QuoteTracker:
     def _first_fault(self, data: NDArray[np.uint8]) -> int | None:
         if self._closed and not self._borders[data[0]]:
             return self.opened
+        # Quotes alternate: from the first opening quote on, every second one opens and the others close.
         at = np.flatnonzero(data == QUOTE)
         opening, closing = at[int(self.open) :: 2], at[1 - int(self.open) :: 2]
         before = np.where(opening > 0, data[opening - 1], self._last)
@@ -69,16 +77,19 @@ class QuoteTracker:
 
 
 def row_ends(block: bytes, inside: bool = False, last: int = LINE_FEED, blank: bool = False) -> NDArray[np.intp]:
-    """Where the rows in a block end: line ends outside quotes.
+    r"""Return the positions in a block at which rows end, which are line ends outside quotes.
 
     Args:
         block: Bytes of the text.
         inside: Whether the block begins inside a quoted cell.
-        last: The byte before the block.
-        blank: Whether an empty line is a row.
+        last: Byte before the block.
+        blank: Whether empty lines count as rows.
+
+    Returns:
+        Ascending positions of the line ends in the block; of CR LF, that of CR.
 
     Example:
-        >>> row_ends(b'a\\r\\n\\r\\n"b\\nc"\\n').tolist()
+        >>> row_ends(b'a\r\n\r\n"b\nc"\n').tolist()
         [1, 10]
     """
     data = np.frombuffer(block, dtype=np.uint8)

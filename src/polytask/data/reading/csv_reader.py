@@ -1,4 +1,4 @@
-"""A CSV file as blocks of columns."""
+"""Reader of CSV files, block by block."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from polytask.options import ReadingOptions
 
 @final
 class CsvReader:
-    """A CSV file: its columns, and its rows block by block.
+    """Reader of a CSV file that yields its rows in blocks of columns.
 
     Args:
-        path: Of the file.
-        options: How it is read.
+        path: Path of the file.
+        options: Delimiter, encoding, missing values, categorical columns, and limits.
 
     Raises:
-        DataError: Its header is none.
-        StorageError: It cannot be read.
+        DataError: The header is malformed.
+        StorageError: The file cannot be read.
     """
 
     def __init__(self, path: Path, options: ReadingOptions) -> None:
@@ -36,18 +36,18 @@ class CsvReader:
         with TextStream(path, options) as text:
             self.names = parse_header(text.header(), path, options)
         self.warnings = _header_warnings(self.names)
-        self._padded: set[str] = set()  # columns in which a text that means no value has blanks around it
+        self._padded: set[str] = set()  # columns with missing-value strings surrounded by blanks
 
     def columns(self) -> dict[str, CsvTypeInference]:
-        """What is to be learnt of each column."""
+        """Return a new type inference for each column."""
         return {name: CsvTypeInference(name, forced=name in self.options.categorical) for name in self.names}
 
     def raw(self) -> Iterator[Any]:
-        """The cells as texts, looked over for everything that a CSV file must not have."""
+        """Yield the cells as strings, raising `DataError` if the file is malformed."""
         yield from map(self._without_padded, self._blocks({}, lenient=False))
 
     def known(self, kinds: Mapping[str, str], columns: Mapping[str, CsvTypeInference]) -> Iterator[Any]:
-        """The same cells once more, numbers as numbers where every cell is a plain one."""
+        """Yield the same cells again, parsing columns as numbers directly where every cell is a plain number."""
         plain_numbers = {name for name, kind in kinds.items() if kind == "number" and columns[name].simple}
         types = dict.fromkeys(plain_numbers - self._padded, pa.float64())
         yield from map(self._without_padded, self._blocks(types, lenient=True))
@@ -88,7 +88,7 @@ class CsvReader:
             csv.ParseOptions(
                 delimiter=text.quotes.delimiter,
                 newlines_in_values=True,
-                # In a table of one column an empty line is a cell without a value: no row is lost.
+                # In a table of one column, an empty line is a row whose cell is missing.
                 ignore_empty_lines=len(names) > 1,
                 invalid_row_handler=refuse,
             ),
@@ -102,7 +102,7 @@ class CsvReader:
 
     def _explain(self, error: Exception, ragged: list[Any], text: TextStream) -> None:
         if ragged and ragged[0].number is None:
-            # Which row it is only a reader of one thread counts.
+            # pyarrow reports row numbers only when it reads with a single thread.
             for _ in self._blocks({}, lenient=True, threads=False):
                 pass
         if ragged:
@@ -121,12 +121,12 @@ class CsvReader:
             raise DataError(
                 f"a row of more than {BLOCK_BYTES} bytes", where=location(self.path, row), remedy="Look for a quote that is not closed"
             ) from None
-        raise DataError("the text cannot be read as a table", where=location(self.path), found=plain(error, 200)) from None
+        raise DataError("the text cannot be parsed as a table", where=location(self.path), found=plain(error, 200)) from None
 
 
 def _header_warnings(names: tuple[str, ...]) -> list[str]:
     numbers = pc.match_substring_regex(pa.array(names), r"^[+-]?\d*\.?\d+$")
     counted = names == tuple(map(str, range(len(names))))
     if pc.all(numbers).as_py() and not counted:
-        return [f"the names of all columns are numbers ({shown(names[0])} first): the first line may be a row without a header"]
+        return [f"the names of all columns are numbers ({shown(names[0])} first): the first line may be data rather than a header"]
     return []

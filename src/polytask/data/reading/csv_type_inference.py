@@ -1,4 +1,4 @@
-"""What a column of texts holds: numbers, booleans, dates or categories, by the same rules for every cell."""
+"""Type inference for CSV columns: numbers, booleans, dates or categories, by the same rules for every cell."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from polytask.data.reading.error_locations import MAX_EXACT_INTEGER, location
 from polytask.errors import DataError, plain, shown
 
-# RE2: \d is an ASCII digit, $ the end of the text.
+# RE2 syntax: \d matches ASCII digits only, and $ the end of the text.
 NUMBER_PATTERN = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*$"
 INTEGER_PATTERN = r"^[ \t]*[+-]?\d+[ \t]*$"
 LEADING_ZERO = r"^[ \t]*[+-]?0\d+[ \t]*$"
 INFINITE_PATTERN = r"(?i)^[ \t]*[+-]?inf(inity)?[ \t]*$"
-# Thousands set apart, a decimal comma, a currency or a percent sign: numbers to a person.
+# Numbers with thousands separators, a decimal comma, a currency or a percent sign: readable to a person, but not parsed.
 FORMATTED = r"^[ \t]*[+-]?[$€£]?[ ]?[+-]?(\d{1,3}([,._' \x{a0}\x{202f}’]\d{3})+([.,]\d+)?|\d+,\d+|\d+(_\d+)+|\d+(\.\d+)?)[ ]?[%€$£]?[ \t]*$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$"
 WITH_TIMEZONE = r"^.{16,}(Z|[+-]\d{2}(:?\d{2})?)$"
@@ -27,19 +27,24 @@ MICROSECONDS = pa.timestamp("us")
 @final
 @dataclass
 class CsvTypeInference:
-    """What is known of a column of texts after some of its rows.
+    """Statistics of the cells of one column, updated block by block, from which its type is inferred.
 
     Attributes:
-        name: Of the column.
-        forced: Whether it holds categories whatever its cells look like.
-        filled: How many cells hold a value.
-        gaps: Whether some hold none.
-        numbers, infinite, formatted, booleans, dates, zoned: How many cells are that.
+        name: Name of the column.
+        forced: Whether to treat the column as categories regardless of its cells.
+        filled: Number of cells with a value.
+        gaps: Whether any cell is missing.
+        numbers: Number of cells that are finite numbers.
+        infinite: Number of cells that are infinite or overflow float64.
+        formatted: Number of cells that are numbers with separators, a decimal comma, a currency or a percent sign.
+        booleans: Number of cells that are booleans.
+        dates: Number of cells that look like dates or times.
+        zoned: Number of cells that are times with a time zone.
         whole: Whether every number is an integer.
-        simple: Whether every cell was read as a number without blanks taken away.
-        large: The first integer that float64 would round.
-        leading_zero: The first integer that begins with a needless zero.
-        first: Per thing that may be wrong the first cell with it: its row and text.
+        simple: Whether every cell parses as a number without stripping blanks.
+        large: First integer that float64 would round; empty if there is none.
+        leading_zero: First integer with a leading zero; empty if there is none.
+        first: Row (from 1) and text of the first cell of each category that an error message may have to name.
     """
 
     name: str
@@ -59,9 +64,15 @@ class CsvTypeInference:
     first: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def learn(self, column: Any, row: int) -> None:  # noqa: ANN401 - pyarrow has no types
-        """Look at the next cells; `row` is how many were before."""
+        """Update the statistics with the next cells.
+
+        Args:
+            column: pyarrow array of strings, null where a cell is missing.
+            row: Number of rows before these cells.
+        """
         filled = column.drop_null()
         self.gaps |= column.null_count > 0
+        # While all cells so far are numbers, try to cast the block at once before classifying distinct texts.
         fast = self.numbers == self.filled and not self.first
         self.filled += len(filled)
         if len(filled) and not self.forced and not (fast and self._only_numbers(filled)):
@@ -87,7 +98,7 @@ class CsvTypeInference:
         except pa.ArrowInvalid:
             self.whole = pc.all(pc.match_substring_regex(texts, INTEGER_PATTERN)).as_py()
         if not self.large:
-            # The next integer is rounded to this one: only its digits tell them apart.
+            # float64 rounds 2^53 + 1 to 2^53: only the digits tell them apart.
             some = texts.filter(pc.greater_equal(pc.abs(values), float(MAX_EXACT_INTEGER)))
             self.large = _first(some, pc.not_equal(pc.utf8_trim(some, characters=" \t+-"), str(MAX_EXACT_INTEGER)))
         if not self.leading_zero:
@@ -95,7 +106,7 @@ class CsvTypeInference:
             self.leading_zero = _first(some, pc.match_substring_regex(some, LEADING_ZERO))
 
     def _learn_texts(self, column: Any, filled: Any, row: int) -> None:  # noqa: ANN401
-        # Each text once: what it is does not depend on how often it is there.
+        # Classify each distinct text once, and weight it by its frequency.
         self.simple = False
         texts, times = filled.value_counts().flatten()
         number = pc.match_substring_regex(texts, NUMBER_PATTERN)
@@ -125,10 +136,16 @@ class CsvTypeInference:
                 self.first[name] = row + int(pc.index(column, text).as_py()) + 1, text
 
     def kind(self, where: str) -> tuple[str, str]:
-        """What the column holds, and a warning where it is not what it seems.
+        """Return the kind of the column, and a warning if it may be unexpected.
+
+        Args:
+            where: Name of the table in messages.
+
+        Returns:
+            "number", "boolean", "category", "date" or "empty"; and a warning, which is empty if there is none.
 
         Raises:
-            DataError: Its cells contradict each other.
+            DataError: The cells of the column contradict each other.
         """
         if self.forced or not self.filled:
             return ("category" if self.forced else "empty"), ""
@@ -146,14 +163,14 @@ class CsvTypeInference:
         if self.booleans == self.filled:
             return "boolean", ""
         if self.booleans and self.booleans + self.numbers == self.filled:
-            self._refuse(where, "booleans", "booleans and numbers in one column", "Write one of them only")
+            self._refuse(where, "booleans", "booleans and numbers in one column", "Use only one of the two")
         if 2 * self.numbers >= self.filled:
             text = self.first["text"][1]
-            # A text that is shown otherwise than it is cannot be copied.
+            # A text that is shortened or cleaned for display cannot be copied into an option.
             spoken = f"({shown(text)},)" if plain(text) == text and "  " not in text else "(that text,)"
             remedy = f"If it means no value, read with na_values={spoken}"
             remedy += f" (--na-values); if the column holds categories, with categorical=({shown(self.name)},) (--categorical)"
-            self._refuse(where, "text", "no number, in a column of numbers", remedy)
+            self._refuse(where, "text", "not a number, in a column of numbers", remedy)
         if self.dates == self.filled:
             self._check_dates(where)
             return "date", ""
@@ -178,14 +195,16 @@ class CsvTypeInference:
             )
         if 0 < self.zoned < self.dates:
             late = max("zoned", "unzoned", key=lambda name: self.first[name])
-            self._refuse(where, late, "times with and without a time zone in one column", "Write all of them in one way")
+            self._refuse(
+                where, late, "times with and without a time zone in one column", "Write all of them with a time zone, or all without"
+            )
 
     def _refuse(self, where: str, first: str, what: str, remedy: str) -> None:
         row, text = self.first[first]
         raise DataError(what, where=location(where, row, self.name), found=shown(text), remedy=remedy)
 
     def convert(self, column: Any, kind: str) -> Any:  # noqa: ANN401
-        """The texts as what they are, once the whole column is known."""
+        """Convert cells to the type of the column, once the whole column has been read."""
         if kind == "empty":
             return pa.nulls(len(column), pa.float64())
         if kind == "number":
@@ -199,11 +218,12 @@ class CsvTypeInference:
 
 
 def parse_numbers(texts: Any) -> Any:  # noqa: ANN401
-    """Texts that are numbers, with blanks around them or not, as float64."""
+    """Convert strings to float64, ignoring blanks around the number."""
     return pc.cast(pc.utf8_trim(texts, characters=" \t"), pa.float64())
 
 
 def _parse_dates(texts: Any, zoned: bool) -> Any:  # noqa: ANN401
+    # pyarrow refuses more than six digits of a second: cut the fraction to microseconds.
     short = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
     return pc.cast(pc.cast(short, pa.timestamp("us", "UTC") if zoned else MICROSECONDS), MICROSECONDS)
 
@@ -215,6 +235,7 @@ def _first(texts: Any, mask: Any) -> str:  # noqa: ANN401
 
 def _impossible_dates(texts: Any, dates: Any) -> Any:  # noqa: ANN401
     zoned = pc.match_substring_regex(texts, WITH_TIMEZONE)
+    # Parse all texts at once; only if that fails, find the invalid ones one by one.
     try:
         for mask, has_zone in ((pc.and_(dates, zoned), True), (pc.and_(dates, pc.invert(zoned)), False)):
             _parse_dates(texts.filter(mask), has_zone)

@@ -1,4 +1,4 @@
-"""A data frame given in Python: the rules that a table in a file has to keep."""
+"""Checks of pandas data frames, by the same rules as for tables in files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytask.data.reading.header_checks import check_column_names
 from polytask.errors import DataError, plain, shown
 from polytask.options import ReadingOptions
 
-# Kinds that pandas finds in a column of objects and that are one kind of cell.
+# Results of pandas.api.types.infer_dtype that mean that all cells of an object column have one type.
 SINGLE_KIND_DTYPES = {
     "string",
     "boolean",
@@ -31,15 +31,15 @@ SCALAR_TYPES = str | bytes | Number | pd.Timestamp | np.generic
 
 
 def check_frame(frame: object, where: str = "table") -> None:
-    """Refuse a data frame that is no table of numbers, booleans, texts and dates.
+    """Check that a data frame is a table of numbers, booleans, strings and dates.
 
     Args:
-        frame: One row per labeled unit.
-        where: What it is called in messages; its rows are counted from 1.
+        frame: Table with one row per labeled unit.
+        where: Name of the table in messages, which count rows from 1.
 
     Raises:
-        DataError: It has no rows or columns; a name that is no text, empty, or there twice; a cell that is infinite, nested,
-            of another type than the rest of its column, or an integer beyond 2^53.
+        DataError: There are no rows or columns; a column name is not a string, empty or duplicate; or a cell is infinite, nested, of
+            another type than the rest of its column, or an integer beyond 2^53.
 
     Example:
         >>> check_frame(pd.DataFrame({"age": [31.0, float("inf")]}))
@@ -58,10 +58,10 @@ def check_frame(frame: object, where: str = "table") -> None:
 def _check_columns(frame: pd.DataFrame, where: str) -> None:
     if isinstance(frame.columns, pd.MultiIndex):
         raise DataError(
-            "names of one level are needed",
+            "column names of one level are needed",
             where=location(where),
             found=f"{frame.columns.nlevels} levels",
-            remedy="Join them into one text",
+            remedy="Join the levels into one string",
         )
     if not len(frame.columns):
         raise DataError("no columns", where=location(where))
@@ -70,7 +70,10 @@ def _check_columns(frame: pd.DataFrame, where: str) -> None:
         if not isinstance(name, str):
             found = f"{shown(name)}, column {number}"
             raise DataError(
-                "a name that is no text", where=location(where), found=found, remedy="Set frame.columns = frame.columns.map(str)"
+                "a column name that is not a string",
+                where=location(where),
+                found=found,
+                remedy="Set frame.columns = frame.columns.map(str)",
             )
     check_column_names(tuple(names), location(where), ReadingOptions().max_columns)
 
@@ -80,7 +83,7 @@ def _check_column(column: pd.Series[Any], where: str) -> None:
     if values.dtype == object:
         _check_objects(values, column, where)
     elif isinstance(values.dtype, pd.SparseDtype) or not _is_plain(values):
-        _refuse(column, where, "a type that no cell has", str(values.dtype), "Turn it into numbers, texts or dates")
+        _refuse(column, where, "an unsupported type", str(values.dtype), "Convert it to numbers, strings or dates")
     if len(values) and _is_number(values):
         _check_numbers(values, column, where)
 
@@ -102,7 +105,7 @@ def _check_numbers(values: pd.Series[Any], column: pd.Series[Any], where: str) -
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     except (ArithmeticError, TypeError, ValueError):
         _refuse_value(
-            values, ~np.array([_is_float(value) for value in values]), column, where, "a number that float64 does not hold", "Correct it"
+            values, ~np.array([_is_float(value) for value in values]), column, where, "a number that float64 cannot represent", "Correct it"
         )
         return
     infinite = np.isinf(numbers)
@@ -113,7 +116,7 @@ def _check_numbers(values: pd.Series[Any], column: pd.Series[Any], where: str) -
         for at in np.flatnonzero(large):
             value = values.iloc[at]
             if isinstance(value, Integral) and abs(int(value)) > MAX_EXACT_INTEGER:
-                remedy = "If it is a name of something, give it as text"
+                remedy = "If it is an identifier, give it as text"
                 _refuse_value(values, np.arange(len(values)) == at, column, where, "an integer beyond 2^53, which would be rounded", remedy)
             if not isinstance(value, Integral):
                 return
@@ -127,19 +130,19 @@ def _is_float(value: Any) -> bool:  # noqa: ANN401
 
 
 def _check_objects(values: pd.Series[Any], column: pd.Series[Any], where: str) -> None:
-    # Within a pure kind pandas has looked at every cell; it takes a list, a dict or an array for "mixed".
+    # pandas has checked every cell of a column with a single type; it reports lists, dicts and arrays as "mixed".
     if pd.api.types.infer_dtype(values, skipna=True) in SINGLE_KIND_DTYPES:
         return
     first: tuple[int, str] | None = None
     for at, value in _values(values):
         if not isinstance(value, SCALAR_TYPES) and not hasattr(value, "isoformat"):
             nested = "a nested value", "Give each of its parts a column"
-            what, remedy = nested if hasattr(value, "__iter__") else ("a value that no cell has", "Turn it into numbers or texts")
+            what, remedy = nested if hasattr(value, "__iter__") else ("a value of an unsupported type", "Convert it to numbers or strings")
             _refuse_value(values, np.arange(len(values)) == at, column, where, what, remedy)
         kind = _type_name(value)
         if kind not in ("text", "a number", "a boolean", "a date"):
             _refuse_value(
-                values, np.arange(len(values)) == at, column, where, f"{kind}, which no cell has", "Turn it into numbers or texts"
+                values, np.arange(len(values)) == at, column, where, f"{kind}, which is not supported", "Convert it to numbers or strings"
             )
         first = first or (at, kind)
         if kind != first[1]:
@@ -167,7 +170,7 @@ def _type_name(value: Any) -> str:  # noqa: ANN401
 def _refuse_value(values: pd.Series[Any], mask: Any, column: pd.Series[Any], where: str, what: str, remedy: str) -> None:  # noqa: ANN401
     at = int(np.argmax(mask))
     value = values.iloc[at]
-    # The values of a categorical column are its categories: the row is the first that has this one.
+    # For a categorical column, `values` are its categories: report the first row with this category.
     rows = np.flatnonzero(column.cat.codes.to_numpy() == at) if values is not column else [at]
     raise DataError(
         what, where=location(where, int(rows[0]) + 1 if len(rows) else None, column.name), found=format_value(value), remedy=remedy
@@ -179,5 +182,5 @@ def _refuse(column: pd.Series[Any], where: str, what: str, found: str, remedy: s
 
 
 def format_value(value: object) -> str:
-    """A number as it is, anything else as a short text in quotes."""
+    """Return a number as text, and anything else as a short quoted text."""
     return plain(value) if isinstance(value, Number) else shown(value)

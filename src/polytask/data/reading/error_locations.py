@@ -1,23 +1,28 @@
-"""Limits of reading, and how places in a table are named."""
+"""Limits of reading, and the format of locations in error messages."""
 
 from __future__ import annotations
 
 from polytask.errors import plain, shown
 
-# What the reader holds of a text file at any moment, and the longest row it can understand.
+# Number of bytes of a text file held in memory at a time, and the maximum length of a row.
 BLOCK_BYTES = 2**22
-# The largest integer up to which every integer is a float64 of its own.
+# Largest integer up to which float64 represents every integer exactly.
 MAX_EXACT_INTEGER = 2**53
 
 
 def location(where: object, row: int | None = None, column: object = None) -> str:
-    """Where something was found; rows of data count from 1, and the header is row 0.
+    """Return the text that names a place in a table.
+
+    Args:
+        where: Path or name of the table.
+        row: Row number, counted from 1; 0 is the header, and `None` leaves the row out.
+        column: Column name; `None` leaves the column out.
 
     Example:
         >>> location("a.csv", 3, "age")
         "a.csv, row 3, column 'age'"
     """
-    # Of a long path the end says more than the beginning.
+    # The end of a long path is more informative than its beginning.
     parts = [plain(str(where)[-200:], 200)]
     parts += [] if row is None else [f"row {row}" if row else "header"]
     parts += [] if column is None else [f"column {shown(column)}"]

@@ -1,4 +1,4 @@
-"""The columns that are predicted from: those that tell too little, and those that tell too much."""
+"""Warnings about features that carry no information, and about features that leak a target."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from polytask.data.reading.error_locations import location
 from polytask.errors import shown
 
-# Among fewer rows that all differ, or are all determined, it may be chance.
+# With fewer rows, unique values or a perfect relation may be due to chance.
 MIN_ROWS = 10
-# A feature determines a target by its groups if they have so many rows on average.
+# Minimum mean number of rows per value of a feature for a claim that the feature determines a target.
 ROWS_PER_GROUP = 5
 NEAR_PERFECT_CORRELATION = 0.9999
 IDENTIFIER_NAME = re.compile(r"(^|[^a-z])(id|ids|key|uuid|guid|index|identifier|number|no|nr|code|row|unnamed)([^a-z]|$)|[a-z]I[dD]$")
@@ -26,10 +26,10 @@ IDENTIFIER_NAME = re.compile(r"(^|[^a-z])(id|ids|key|uuid|guid|index|identifier|
 @dataclass(frozen=True)
 class _FeatureColumn:
     name: str
-    codes: NDArray[np.int64]  # per row the number of its value, -1 for none
+    codes: NDArray[np.int64]  # (N,) number of each row's value, -1 if missing
     distinct: int
-    numbers: NDArray[np.float64] | None  # NaN for none
-    whole: bool  # integers, or no numbers at all
+    numbers: NDArray[np.float64] | None  # (N,) NaN if missing; None if the column is not numeric
+    whole: bool  # integers, or not numeric
     date: bool
 
     @classmethod
@@ -43,24 +43,24 @@ class _FeatureColumn:
 
 
 def check_features(frame: pd.DataFrame, targets: Sequence[str], where: str) -> list[str]:
-    """What is odd about the columns that are no targets, one line each.
+    """Return warnings about suspicious features, that is, columns that are not targets.
 
-    A feature is warned of if it is empty, always the same, an identifier (all values differ, and they are texts, or integers
-    that rise or fall or have such a name), or if it determines a target: it is the target under other names, its few groups
-    have one label each, or its correlation with the target is beyond 0.9999.
+    A feature is suspicious if it is empty or constant; if it is an identifier (all values differ, and they are strings, or integers that
+    increase, decrease, or have the name of an identifier); or if it determines a target: it is the target under other names, its few
+    values have one label each, or its correlation with the target exceeds 0.9999.
 
     Args:
-        frame: One row per labeled unit.
-        targets: Names of columns; those that are not there are passed over.
-        where: What the table is called in messages.
+        frame: Table with one row per labeled unit.
+        targets: Names of target columns; names that are not in the table are ignored.
+        where: Name of the table in messages.
 
     Returns:
-        Warnings, in the order of the columns.
+        Warnings of one line each, in the order of the columns.
 
     Example:
         >>> table = pd.DataFrame({"row": range(10), "price": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]})
         >>> check_features(table, ["price"], "homes.csv")
-        ["homes.csv, column 'row': an identifier, it seems: all 10 integers differ and they rise; leave it out"]
+        ["homes.csv, column 'row': probably an identifier: all 10 integers differ and they increase; leave it out"]
     """
     labels = [_FeatureColumn.of(frame[target]) for target in targets if target in frame]
     found = []
@@ -81,11 +81,11 @@ def _check_alone(feature: _FeatureColumn) -> str:
     if feature.distinct < rows or rows < MIN_ROWS or not feature.whole or feature.date:
         return ""
     if feature.numbers is None:
-        return f"an identifier, it seems: all {rows} texts differ; leave it out"
+        return f"probably an identifier: all {rows} texts differ; leave it out"
     steps = np.diff(feature.numbers)
-    way = "they rise" if (steps > 0).all() else "they fall" if (steps < 0).all() else ""
-    way = way or ("it has such a name" if _named_identifier(feature.name) else "")
-    return f"an identifier, it seems: all {rows} integers differ and {way}; leave it out" if way else ""
+    way = "they increase" if (steps > 0).all() else "they decrease" if (steps < 0).all() else ""
+    way = way or ("the name suggests it" if _named_identifier(feature.name) else "")
+    return f"probably an identifier: all {rows} integers differ and {way}; leave it out" if way else ""
 
 
 def _named_identifier(name: str) -> bool:
@@ -97,12 +97,13 @@ def _check_against_target(feature: _FeatureColumn, target: _FeatureColumn) -> st
     rows = int(both.sum())
     if rows < MIN_ROWS:
         return ""
+    # As many pairs (value, label) as values means that every value has a single label.
     pairs = feature.codes[both] * target.distinct + target.codes[both]
     groups, labels, cells = (len(np.unique(codes)) for codes in (feature.codes[both], target.codes[both], pairs))
     if labels < 2 or groups < 2:
         return ""
     if feature.numbers is not None and target.numbers is not None:
-        with np.errstate(all="ignore"):  # numbers whose squares overflow: no likeness is found
+        with np.errstate(all="ignore"):  # if squares overflow, the correlation is NaN, which exceeds no threshold
             likeness = abs(float(np.corrcoef(feature.numbers[both], target.numbers[both])[0, 1]))
         if likeness > NEAR_PERFECT_CORRELATION:
             return f"nearly the target {shown(target.name)} itself: their correlation is {likeness:.6f}; leave it out"

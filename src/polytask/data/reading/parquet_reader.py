@@ -1,4 +1,4 @@
-"""A Parquet file as blocks of columns."""
+"""Reader of Parquet files, block by block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polytask.errors import DataError, plain, shown
 from polytask.options import ReadingOptions
 
 BATCH_ROWS = 65_536
-# What pandas stores its index as.
+# Prefix of the columns in which pandas stores an unnamed index.
 PANDAS_INDEX_PREFIX = "__index_level_"
 KINDS = (
     (pa.types.is_boolean, "boolean"),
@@ -41,16 +41,17 @@ REMEDIES = (
 @final
 @dataclass
 class ParquetTypeInference:
-    """What is known of a column that has a type after some of its rows.
+    """Statistics of the cells of one typed column, updated block by block, from which its kind is inferred.
 
     Attributes:
-        name: Of the column.
-        kind_of_type: What its type says.
-        forced: Whether it holds categories whatever its type.
-        filled: How many cells hold a value.
-        gaps: Whether some hold none.
-        integers: Whether it is of integers.
-        large: The first integer that float64 would round.
+        name: Name of the column.
+        kind_of_type: Kind that the Parquet type implies: "number", "boolean", "category", "date" or "empty".
+        forced: Whether to treat the column as categories regardless of its type.
+        integers: Whether the type is an integer type.
+        filled: Number of cells with a value.
+        gaps: Whether any cell is missing.
+        large: First integer that float64 would round; empty if there is none.
+        infinite: Row (from 1) of the first infinite number; 0 if there is none.
     """
 
     name: str
@@ -63,7 +64,12 @@ class ParquetTypeInference:
     infinite: int = 0
 
     def learn(self, column: Any, row: int) -> None:  # noqa: ANN401 - pyarrow has no types
-        """Look at the next cells; `row` is how many were before."""
+        """Update the statistics with the next cells.
+
+        Args:
+            column: pyarrow array of the cells.
+            row: Number of rows before these cells.
+        """
         column = self._without_nan(column)
         self.gaps |= column.null_count > 0
         self.filled += len(column) - column.null_count
@@ -76,13 +82,23 @@ class ParquetTypeInference:
             self.infinite = row + at + 1
 
     def kind(self, where: str) -> tuple[str, str]:
-        """What the column holds, and a warning where it is not what it seems."""
+        """Return the kind of the column, and a warning if it may be unexpected.
+
+        Args:
+            where: Name of the table in messages.
+
+        Returns:
+            "number", "boolean", "category", "date" or "empty"; and a warning, which is empty if there is none.
+
+        Raises:
+            DataError: A number is infinite.
+        """
         if self.infinite:
             raise DataError(
                 "an infinite number",
                 where=location(where, self.infinite, self.name),
                 found="infinity",
-                remedy="Store a finite number or none",
+                remedy="Store a finite number or a missing value",
             )
         if self.forced:
             return "category", ""
@@ -94,7 +110,7 @@ class ParquetTypeInference:
         return self.kind_of_type, ""
 
     def convert(self, column: Any, kind: str) -> Any:  # noqa: ANN401
-        """The cells in the one type that their kind has."""
+        """Convert cells to the type of their kind."""
         if kind == "empty":
             return pa.nulls(len(column), pa.float64())
         column = self._without_nan(column)
@@ -112,14 +128,14 @@ class ParquetTypeInference:
 
 @final
 class ParquetReader:
-    """A Parquet file: its columns, and its rows block by block.
+    """Reader of a Parquet file that yields its rows in blocks of columns.
 
     Args:
-        path: Of the file.
-        options: How it is read.
+        path: Path of the file.
+        options: Missing values, categorical columns, and limits.
 
     Raises:
-        DataError: It is damaged, too large, or has columns that no table of cells has.
+        DataError: The file is damaged or too large, has no columns, or has columns of unsupported types.
     """
 
     def __init__(self, path: Path, options: ReadingOptions) -> None:
@@ -131,22 +147,22 @@ class ParquetReader:
             self.warnings.append("the index of the data frame is left out; give it a name to keep it")
         self.names = tuple(field.name for field in own)
         if not self.names:
-            raise DataError("no column", where=location(path))
+            raise DataError("no columns", where=location(path))
         check_column_names(self.names, location(path), options.max_columns)
         self._types = {field.name: _value_type(field.type) for field in own}
         self._kinds = {name: _kind_of_type(kind, location(path, column=name)) for name, kind in self._types.items()}
-        # A column of one value may be stored in a few bytes: what counts is what it becomes.
+        # A compressed column may take a few bytes in the file: count at least 8 bytes per cell, its size in memory.
         size = max(sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups)), 8 * metadata.num_rows * len(own))
         if size > options.max_bytes:
             raise DataError(
                 "the file is larger than is allowed",
                 where=location(path),
                 found=f"{size} bytes",
-                remedy=f"Raise max_bytes above {options.max_bytes} (--set tables.NAME.max_bytes=…) if it is meant",
+                remedy=f"Raise max_bytes above {options.max_bytes} (--set tables.NAME.max_bytes=…) if this size is intended",
             )
 
     def columns(self) -> dict[str, ParquetTypeInference]:
-        """What is to be learnt of each column."""
+        """Return a new type inference for each column."""
         forced = self.options.categorical
         return {
             name: ParquetTypeInference(name, kind, name in forced, pa.types.is_integer(self._types[name]))
@@ -154,14 +170,14 @@ class ParquetReader:
         }
 
     def raw(self) -> Iterator[Any]:
-        """The cells, categories as texts and the texts that mean no value as none."""
+        """Yield the cells, with categories as strings and missing-value strings as null."""
         batches = self._guarded(lambda: _batches(self.path, list(self.names)))
         while (batch := self._guarded(lambda: next(batches, None))) is not None:
-            # A batch has the columns in the order of the file.
+            # Select by name: a batch has the columns in the order of the file.
             yield self._guarded(lambda batch=batch: pa.table([self._plain(batch[name]) for name in self.names], names=list(self.names)))
 
     def known(self, kinds: Mapping[str, str], columns: Mapping[str, Any]) -> Iterator[Any]:
-        """The same cells once more."""
+        """Yield the same cells again; a Parquet file already has types."""
         del kinds, columns
         return self.raw()
 
@@ -179,7 +195,9 @@ class ParquetReader:
             return work()
         except (pa.ArrowException, OSError, UnicodeError) as error:
             found = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
-            raise DataError("damaged or no Parquet data", where=location(self.path), found=found, remedy="Write the file again") from None
+            raise DataError(
+                "damaged, or not a Parquet file", where=location(self.path), found=found, remedy="Write the file again"
+            ) from None
 
 
 def _schema_and_metadata(path: Path) -> tuple[Any, Any]:
@@ -200,8 +218,8 @@ def _kind_of_type(kind: Any, where: str) -> str:  # noqa: ANN401
     for matches, name in KINDS:
         if matches(kind):
             return name
-    remedy = next((remedy for matches, remedy in REMEDIES if matches(kind)), "Store it as numbers, texts or dates")
-    raise DataError("a column of a type that no cell has", where=where, found=plain(kind), remedy=remedy)
+    remedy = next((remedy for matches, remedy in REMEDIES if matches(kind)), "Store it as numbers, strings or dates")
+    raise DataError("a column of an unsupported type", where=where, found=plain(kind), remedy=remedy)
 
 
 def _is_large(column: Any) -> Any:  # noqa: ANN401

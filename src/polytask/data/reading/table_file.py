@@ -1,4 +1,4 @@
-"""Tables in files: CSV and Parquet, read twice, once to learn what the columns hold and once to hand them out."""
+"""Tables in CSV and Parquet files, read in two passes: one to infer the types of columns, one to return the rows."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from polytask.options import ReadingOptions
 from polytask.registry.suggestion import nearest
 
 READERS = {".csv": CsvReader, ".tsv": CsvReader, ".csv.gz": CsvReader, ".tsv.gz": CsvReader, ".parquet": ParquetReader}
-REMEDIES = {".zip": "Unpack it first", ".txt": "Let its name end in .csv, and name its delimiter"}
+REMEDIES = {".zip": "Unpack it first", ".txt": "Rename it to end in .csv, and set the delimiter"}
 
 
 @final
 class TableFile:
-    """A table in a file of which every column is known; see `open_table`.
+    """Table in a file, with the inferred kind of every column; see `open_table`.
 
     Attributes:
-        path: Of the file.
-        columns: Names, in the order of the file.
-        kinds: What each column holds: "number", "boolean", "category", "date" or "empty".
-        rows: How many; the header is none of them.
-        warnings: What was read otherwise than it may seem, one line each.
+        path: Path of the file.
+        columns: Names of the columns, in the order of the file.
+        kinds: Kind of each column: "number", "boolean", "category", "date" or "empty".
+        rows: Number of rows, without the header.
+        warnings: Warnings about columns that are read differently than they look, one line each.
     """
 
     def __init__(self, path: Path, options: ReadingOptions) -> None:
@@ -54,7 +54,7 @@ class TableFile:
         rows = 0
         for block in self._file.raw():
             for name, column in zip(self.columns, block.columns, strict=True):
-                # A table's column is in chunks, a batch's is not.
+                # Columns of a pyarrow table are chunked, those of a record batch are not.
                 cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
                 self._check_lengths(name, cells, rows)
                 self._known[name].learn(cells, rows)
@@ -67,23 +67,25 @@ class TableFile:
         lengths = pc.binary_length(cells)
         if (pc.max(lengths).as_py() or 0) > self._longest:
             row = int(pc.index(pc.greater(lengths, self._longest), True).as_py())
-            remedy = f"Raise max_field_bytes above {self._longest} (--set tables.NAME.max_field_bytes=…) if it is meant"
+            remedy = f"Raise max_field_bytes above {self._longest} (--set tables.NAME.max_field_bytes=…) if this length is intended"
             raise DataError(
                 "a cell that is too long", where=location(self.path, rows + row + 1, name), found=f"{lengths[row]} bytes", remedy=remedy
             )
 
     def chunks(self, rows: int = 65_536) -> Iterator[pd.DataFrame]:
-        """The rows in the order of the file, each chunk with the same columns, types and a part of one index.
+        """Return an iterator over the rows in chunks, in the order of the file.
+
+        All chunks have the same columns and types, and their indexes continue each other from 0.
 
         Args:
-            rows: Of a chunk; the last may have fewer.
+            rows: Number of rows per chunk, at least 1; the last chunk may have fewer.
 
         Raises:
-            ConfigError: Chunks of no row.
+            ConfigError: `rows` is less than 1.
             StorageError: The file changed since it was opened.
         """
         if rows < 1:
-            raise ConfigError("a chunk needs a row", where="rows", found=rows)
+            raise ConfigError("a chunk needs at least one row", where="rows", found=rows)
         return self._chunks(rows)
 
     def _chunks(self, rows: int) -> Iterator[pd.DataFrame]:
@@ -93,7 +95,11 @@ class TableFile:
             start += table.num_rows
 
     def read(self) -> pd.DataFrame:
-        """All rows at once."""
+        """Return all rows.
+
+        Raises:
+            StorageError: The file changed since it was opened.
+        """
         return _to_dataframe(pa.concat_tables(self._typed()), 0)
 
     def _typed(self) -> Iterator[Any]:
@@ -105,29 +111,29 @@ class TableFile:
 
 
 def open_table(path: str | Path, options: ReadingOptions | None = None) -> TableFile:
-    """Learn what each column of a table in a file holds, refusing what would be read wrongly.
+    r"""Open a table in a file and infer the kind of each column, raising an error for content that would be misread.
 
-    The file is read once, in blocks. A column holds numbers if every cell with a value is a plain number, booleans if
-    each is true or false (all in lower, upper or title case), dates if each is an ISO 8601 date or time, categories else.
-    A column of which at least half of the cells, but not all, are numbers is refused, unless `options.categories` names it.
-    Integers beyond 2^53, or with needless zeros in front, are categories, and a warning says so.
+    The file is read once, in blocks. A column holds numbers if every non-missing cell is a plain number, booleans if every cell is true or
+    false (each in lower, upper or title case), dates if every cell is an ISO 8601 date or time, and categories otherwise. A column in
+    which at least half of the cells, but not all, are numbers is an error unless `options.categorical` names it. Integers beyond 2^53 or
+    with leading zeros are read as categories, with a warning.
 
     Args:
-        path: Of a .csv, .tsv, .csv.gz, .tsv.gz or .parquet file. Its first line names the columns.
-        options: How it is read, and how much at most.
+        path: Path of a .csv, .tsv, .csv.gz, .tsv.gz or .parquet file. The first line of a text file names the columns.
+        options: Options of reading and limits; `None` means the defaults.
 
     Returns:
-        The table, to be read whole or in chunks. Times with a zone are in UTC.
+        The table, to be read whole or in chunks. Times with a time zone are converted to UTC.
 
     Raises:
-        DataError: What is wrong in the file, with its row (counted from 1 after the header) and column.
+        DataError: The content is malformed; the message names the row (counted from 1 after the header) and the column.
         StorageError: The file cannot be read.
-        ConfigError: An option names a column that is not there.
+        ConfigError: An option names a column that does not exist.
 
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = (folder / "a.csv").write_text("age,town,member\\n31,Rome,true\\n,Oslo,false\\n")
+        >>> _ = (folder / "a.csv").write_text("age,town,member\n31,Rome,true\n,Oslo,false\n")
         >>> dict(open_table(folder / "a.csv").kinds)
         {'age': 'number', 'town': 'category', 'member': 'boolean'}
     """
@@ -135,23 +141,23 @@ def open_table(path: str | Path, options: ReadingOptions | None = None) -> Table
 
 
 def read_column_names(path: str | Path, options: ReadingOptions | None = None) -> tuple[str, ...]:
-    """The names of a table's columns, from its head alone; see `open_table` for what is refused."""
+    """Return the column names of a table by reading its header only; see `open_table` for arguments and errors."""
     found = _existing_file(Path(path))
     names: tuple[str, ...] = _reader(found)(found, options or ReadingOptions()).names
     return names
 
 
 def read_table(path: str | Path, options: ReadingOptions | None = None) -> pd.DataFrame:
-    """All rows of a table in a file; see `open_table` for what is refused.
+    r"""Read all rows of a table in a file; see `open_table` for arguments and errors.
 
     Returns:
-        Numbers as float64 with NaN for none, or int64 if all are integers and none is missing; booleans as pandas'
-        "boolean"; categories as texts; dates as datetime64[us].
+        Data frame with numbers as float64 (NaN if missing), or int64 if all are integers and none is missing; booleans as the pandas
+        dtype "boolean"; categories as strings; dates as datetime64[us].
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.csv"
-        >>> _ = path.write_text("age,town\\n31,Rome\\nNA,Oslo\\n")
+        >>> _ = path.write_text("age,town\n31,Rome\nNA,Oslo\n")
         >>> read_table(path, ReadingOptions(na_values=("NA",)))["age"].tolist()
         [31.0, nan]
     """
@@ -166,7 +172,7 @@ def _existing_file(path: Path) -> Path:
     if not exists:
         raise StorageError("no such file", where=location(path), remedy="Check its folder and name")
     if not regular:
-        raise StorageError("a file is needed", where=location(path), found="a folder" if folder else "something else")
+        raise StorageError("a file is needed", where=location(path), found="a folder" if folder else "neither a file nor a folder")
     return path
 
 

@@ -1,4 +1,4 @@
-"""The columns that are to be predicted: each has labels, more than one, and none alone."""
+"""Checks that target columns can be learned: they have labels, at least two distinct ones, and no class of a single row."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from polytask.data.reading.error_locations import location
 from polytask.errors import ConfigError, DataError, shown
 from polytask.registry.suggestion import nearest
 
-# Fewer rows of a class, or a smaller share of labels, than this are warned of.
+# Thresholds below which a warning is given: rows of a class, and fraction of rows with a label.
 FEW_ROWS_PER_CLASS, FEW_LABELED_FRACTION = 5, 0.05
-# So many numbers at most, all integers, may be the codes of classes.
+# Maximum number of distinct integers that may be class codes.
 MAX_CLASS_CODES = 10
 
 
 def check_targets(frame: pd.DataFrame, targets: Sequence[str], kinds: Mapping[str, str], where: str) -> list[str]:
-    """Refuse targets that nothing can be learnt of.
+    """Check that targets can be learned.
 
     Args:
-        frame: One row per labeled unit.
-        targets: Names of columns.
-        kinds: What columns hold, as `TableFile.kinds`; a target of kind "category" is one of classes whatever its type, and
-            one that has no entry is judged by its type.
-        where: What the table is called in messages; its rows are counted from 1.
+        frame: Table with one row per labeled unit.
+        targets: Names of the target columns, at least one.
+        kinds: Kinds of columns as in `TableFile.kinds`. A target of kind "category" has classes regardless of its dtype; a target without
+            an entry is judged by its dtype.
+        where: Name of the table in messages, which count rows from 1.
 
     Returns:
         Warnings, one line each.
 
     Raises:
-        ConfigError: No target, one that is no column, or one that is named twice.
-        DataError: A target without labels, with one label only, of dates, with a class of one row, or an infinite number.
+        ConfigError: There is no target, a target is not a column, or it is named twice.
+        DataError: A target has no labels, a single distinct label, dates, a class of one row, or an infinite number.
 
     Example:
         >>> check_targets(pd.DataFrame({"price": [1.0, 2.5]}), ["prise"], {}, "homes.csv")
@@ -59,7 +59,7 @@ def _check_target(column: pd.Series[Any], kind: str | None, where: str) -> list[
     if not len(rows):
         raise DataError("a target without a label", where=name, remedy="Leave it out, or add labels")
     if kind == "date" or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        raise DataError("a target of dates", where=name, remedy="Give what is to be predicted as a number or a class")
+        raise DataError("a target that holds dates", where=name, remedy="Convert it to a number or a class")
     warnings = []
     if len(rows) < FEW_LABELED_FRACTION * len(column):
         warnings.append(f"{name}: only {len(rows)} of {len(column)} rows have a label")
@@ -76,7 +76,7 @@ def _check_numbers(column: pd.Series[Any], rows: Any, name: str, where: str) -> 
     try:
         values = column.iloc[rows].to_numpy(dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError("a target of numbers holds something else", where=name, found=shown(column.dtype)) from None
+        raise DataError("a numeric target holds values that are not numbers", where=name, found=shown(column.dtype)) from None
     infinite = rows[np.isinf(values)]
     if len(infinite):
         found = format_value(column.iloc[infinite[0]])
@@ -87,7 +87,7 @@ def _check_numbers(column: pd.Series[Any], rows: Any, name: str, where: str) -> 
     if len(distinct) == 1:
         raise DataError("a target that is always the same", where=name, found=f"{distinct[0]:g}", remedy="Leave it out")
     if len(distinct) <= MAX_CLASS_CODES < len(values) / 2 and (distinct == np.floor(distinct)).all():
-        return [f"{name}: only {len(distinct)} different numbers, all integers: if they are classes, name it as categories"]
+        return [f"{name}: only {len(distinct)} different numbers, all integers: if they are classes, name the column as categorical"]
     return []
 
 
@@ -101,9 +101,9 @@ def _check_classes(column: pd.Series[Any], rows: Any, name: str, where: str) -> 
         row = int(rows[np.argmax(codes == lone[0])]) + 1
         others = f", one of {len(lone)} such classes among {len(counts)}" if len(lone) > 1 else ""
         found = f"{shown(classes[lone[0]])}{others}"
-        remedy = "Add rows of it, join it with another class, or leave the label empty"
+        remedy = "Add rows of this class, merge it with another class, or leave the label empty"
         raise DataError(
-            "a class of one row cannot be learnt and tested", where=location(where, row, column.name), found=found, remedy=remedy
+            "a class of one row cannot be both learned and tested", where=location(where, row, column.name), found=found, remedy=remedy
         )
     rare = int(np.argmin(counts))
     if counts[rare] < FEW_ROWS_PER_CLASS:

@@ -1,4 +1,4 @@
-"""The bytes of a text file as UTF-8, decompressed, decoded and looked over as they stream by."""
+"""Stream of a text file as UTF-8 that decompresses, decodes and checks the bytes as they are read."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from polytask.data.reading.error_locations import BLOCK_BYTES, location
 from polytask.errors import DataError, StorageError
 from polytask.options import ReadingOptions
 
-# What a file begins with that is no text, and what to do with it.
+# First bytes of files that are not text, their format, and what to do.
 MAGIC_BYTES = (
     (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "Save it as CSV or Parquet"),
     (b"\xd0\xcf\x11\xe0", "an Excel file", "Save it as CSV or Parquet"),
-    (b"PAR1", "a Parquet file", "Let its name end in .parquet"),
+    (b"PAR1", "a Parquet file", "Rename it to end in .parquet"),
     (b"ARROW1", "an Arrow file", "Save it as CSV or Parquet"),
-    (b"\x1f\x8b", "a gzip file", "Let its name end in .csv.gz"),
+    (b"\x1f\x8b", "a gzip file", "Rename it to end in .csv.gz"),
     (b"%PDF", "a PDF file", "Save the table as CSV"),
-    (b"<!doctype", "a web page", "Fetch the file itself"),
-    (b"<html", "a web page", "Fetch the file itself"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "Fetch the file itself with git lfs pull"),
+    (b"<!doctype", "a web page", "Download the file itself"),
+    (b"<html", "a web page", "Download the file itself"),
+    (b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself with git lfs pull"),
 )
 
 
 def delimiter_of(path: Path, options: ReadingOptions) -> str:
-    """The character between two cells."""
+    """Return the delimiter: as set in the options, or by default a tab for .tsv files and a comma for others."""
     return options.delimiter or ("\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ",")
 
 
 @final
 class TextStream(io.RawIOBase):
-    """A text file as UTF-8 without a byte order mark, read once from its beginning.
+    """Stream of a text file as UTF-8 without a byte order mark, read once from its beginning.
 
     Args:
-        path: Of the file; one whose name ends in .gz is decompressed as it is read.
-        options: The encoding, the delimiter and the most bytes.
-        lenient: Whether to let pass what is no text, to count its rows.
+        path: Path of the file; if its name ends in .gz, it is decompressed while it is read.
+        options: Encoding, delimiter, and maximum number of bytes.
+        lenient: Whether to replace invalid bytes and skip the checks, in order to count rows.
 
     Raises:
-        DataError: Bytes that are no text, a quote out of place, too many bytes.
+        DataError: Bytes are not text, a quote is misplaced, or the file is too large.
         StorageError: The file cannot be read.
     """
 
@@ -56,20 +56,20 @@ class TextStream(io.RawIOBase):
         self._lenient = lenient
         self._decoder = codecs.getincrementaldecoder(options.encoding)("replace" if lenient else "strict")
         self._raw: IO[bytes] = _open_binary(path)
-        self._taken = self._seen = 0  # bytes of the file, decompressed; bytes as UTF-8
+        self._taken = self._seen = 0  # bytes read after decompression; bytes returned as UTF-8
         self._rest: bytes | None = b""
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._raw.close()
         super().close()
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True, as required by `io.RawIOBase`."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes as UTF-8, at most `size`; none at the end."""
+        """Return at most `size` of the next bytes as UTF-8; no bytes at the end of the file."""
         size = BLOCK_BYTES if size < 0 else size
         while self._rest == b"":
             self._rest = self._next_block(min(size, BLOCK_BYTES))
@@ -79,16 +79,20 @@ class TextStream(io.RawIOBase):
         return part
 
     def header(self) -> list[str]:
-        """The cells of the first row; to be asked for before anything is read."""
+        """Return the cells of the first row; call it once, before `read`.
+
+        Raises:
+            DataError: The file is empty, or its first row cannot be parsed.
+        """
         block = self.read(BLOCK_BYTES)
         if not block:
-            raise DataError("an empty file", where=location(self.path), remedy="The first line names the columns")
+            raise DataError("an empty file", where=location(self.path), remedy="Name the columns in the first line")
         ends = row_ends(block)
-        # Four bytes of the file are at least one of UTF-8: a shorter block is the whole text.
+        # Four bytes of any encoding yield at least one byte of UTF-8, so a shorter block is the whole text.
         if not len(ends) and len(block) >= BLOCK_BYTES // 4:
             raise DataError("the first line does not end", where=location(self.path, 0), found=f"{len(block)} bytes without a line end")
         if not len(ends):
-            self.read(1)  # to the end of the text, where an open quote is found
+            self.read(1)  # reach the end of the text, which raises an error for an unclosed quote
         end = int(ends[0]) if len(ends) else len(block)
         rest = block[end + 1 :]
         rest = rest[1:] if block[end : end + 1] == b"\r" and rest[:1] == b"\n" else rest
@@ -107,7 +111,7 @@ class TextStream(io.RawIOBase):
                 "the file is larger than is allowed",
                 where=location(self.path),
                 found=f"more than {self.options.max_bytes} bytes",
-                remedy="Raise max_bytes (--set tables.NAME.max_bytes=…) if it is meant",
+                remedy="Raise max_bytes (--set tables.NAME.max_bytes=…) if this size is intended",
             )
         if self._taken == len(raw) and not self._lenient:
             self._check_beginning(raw)
@@ -121,14 +125,14 @@ class TextStream(io.RawIOBase):
         try:
             return self._raw.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError("damaged gzip data", where=location(self.path), found=str(error), remedy="Fetch the file again") from None
+            raise DataError("damaged gzip data", where=location(self.path), found=str(error), remedy="Download the file again") from None
         except OSError as error:
             raise StorageError("the file cannot be read", where=location(self.path), found=error.strerror or str(error)) from None
 
     def _check_beginning(self, raw: bytes) -> None:
         for beginning, what, remedy in MAGIC_BYTES:
             if raw[: len(beginning)].lower() == beginning.lower():
-                raise DataError("this is no text", where=location(self.path), found=what, remedy=remedy)
+                raise DataError("not a text file", where=location(self.path), found=what, remedy=remedy)
 
     def _decoded(self, raw: bytes) -> bytes:
         try:
@@ -139,10 +143,10 @@ class TextStream(io.RawIOBase):
                 good = error.object[: error.start].decode(self.options.encoding, "replace").encode("utf-8", "replace")
                 bad = f"the byte 0x{error.object[error.start]:02X}"
             self._refuse(
-                f"this is no {self.options.encoding} text",
+                f"not valid {self.options.encoding} text",
                 self._seen + len(good),
                 bad,
-                'Name the encoding, as in encoding="cp1252" or "utf-16" (--encoding)',
+                'Set the encoding, as in encoding="cp1252" or "utf-16" (--encoding)',
             )
         if not self._seen:
             text = text.removeprefix("\ufeff")
@@ -151,10 +155,10 @@ class TextStream(io.RawIOBase):
     def _check(self, block: bytes, final: bool) -> None:
         nul = block.find(b"\0")
         if nul >= 0:
-            self._refuse("a NUL byte, which no text has", self._seen + nul, "", "Save the table as UTF-8 text, or name its encoding")
+            self._refuse("a NUL byte in the text", self._seen + nul, "", "Save the table as UTF-8 text, or set its encoding")
         bad = self.quotes.fault(block)
         if bad is not None:
-            self._refuse("a quote out of place", bad, "", "A cell is quoted as a whole, and a quote inside it is written twice")
+            self._refuse("a quote out of place", bad, "", "Quote the whole cell, and write a quote inside it twice")
         if final and self.quotes.open:
             self._refuse("a quote that is not closed", self.quotes.opened, "", "Close it")
 
@@ -162,7 +166,7 @@ class TextStream(io.RawIOBase):
         raise DataError(what, where=location(self.path, self.row_of(before)), found=found or None, remedy=remedy) from None
 
     def row_of(self, before: int) -> int:
-        """The row, counted from 1 after the header, that the byte after the first `before` of the text is in."""
+        """Return the row (counted from 1 after the header; 0 is the header) of the byte at offset `before` of the UTF-8 text."""
         rows, inside, last = 0, False, LINE_FEED
         with TextStream(self.path, self.options, lenient=True) as text:
             while before > 0 and (block := text.read(BLOCK_BYTES)[:before]):

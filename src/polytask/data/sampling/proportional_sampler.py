@@ -1,4 +1,4 @@
-"""Which rows of which sources the next step sees."""
+"""Base class of samplers, and the sampler that draws from sources in proportion to their rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from polytask.registry import Component
 
 
 class Sampler(Component, ABC):
-    """Draws an epoch's steps. It remembers nothing: the same seed and epoch give the same rows.
+    """Base class of samplers, which choose the rows of each step of an epoch.
 
-    A sampler takes `rows`, how many rows each source has, `batch_size` and `steps_per_epoch`, and its own options after these.
+    Samplers are stateless: the same seed and epoch give the same rows. A subclass takes `rows` (number of rows of each source),
+    `batch_size` and `steps_per_epoch`, followed by its own options.
     """
 
     component_group = "sampler"
@@ -25,38 +26,43 @@ class Sampler(Component, ABC):
 
     @classmethod
     def of(cls, rows: Mapping[str, int], batch_size: int, steps_per_epoch: int | None, **options: Any) -> Self:  # noqa: ANN401
-        """Make a sampler for sources with so many rows.
+        """Create a sampler.
 
         Args:
-            rows: Rows of each source.
-            batch_size: Rows of a step, over all sources.
-            steps_per_epoch: Steps of an epoch; None passes through the largest source once.
-            **options: The sampler's own.
+            rows: Number of rows of each source.
+            batch_size: Number of rows per step, over all sources.
+            steps_per_epoch: Number of steps per epoch; `None` ends an epoch after one pass through the largest source.
+            **options: Options of the subclass.
         """
         return cls(rows, batch_size, steps_per_epoch=steps_per_epoch, **options)  # type: ignore[call-arg]
 
     @property
     @abstractmethod
     def steps(self) -> int:
-        """How many steps an epoch has."""
+        """Number of steps per epoch."""
 
     @abstractmethod
     def epoch(self, epoch: int, seed: int) -> Iterator[dict[str, Tensor]]:
-        """Per step and source the row numbers (B,); a source that has none left is absent."""
+        """Yield for each step the row numbers (B,) by source; a source that has none left is absent.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            seed: Seed of the order of rows.
+        """
 
 
 @final
 @dataclass(frozen=True)
 class ProportionalSampler(Sampler):
-    """Every source gives a fixed number of rows to each step, and is passed through once in an epoch.
+    """Sampler that takes a fixed number of rows from every source in each step and passes through every source once per epoch.
 
-    Each source is shuffled by a stream of its own, so another source changes nothing of its order.
+    Every source has a separate random stream, so adding or removing a source does not change the order of another.
 
     Attributes:
-        rows: How many rows each source has.
-        batch_sizes: How many of them a step takes.
-        steps_per_epoch: How many steps an epoch has; none: until the last source is through. With a number, a source that is through begins
-            its next pass at once, and the next epoch goes on where this one stopped.
+        rows: Number of rows of each source.
+        batch_sizes: Number of rows that each step takes from each source.
+        steps_per_epoch: Number of steps per epoch; `None` ends an epoch when every source has been passed through once. With a number, an
+            exhausted source starts its next pass at once, and the next epoch continues where this one stopped.
 
     Example:
         >>> sampler = ProportionalSampler({"a": 5, "b": 2}, {"a": 2, "b": 1})
@@ -70,7 +76,7 @@ class ProportionalSampler(Sampler):
 
     @classmethod
     def of(cls, rows: Mapping[str, int], batch_size: int, steps_per_epoch: int | None, **options: Any) -> Self:  # noqa: ANN401
-        """Divide a step's rows among the sources in proportion to theirs.
+        """Create a sampler that divides each batch among the sources in proportion to their rows.
 
         Raises:
             ConfigError: The batch is smaller than the number of sources.
@@ -79,12 +85,12 @@ class ProportionalSampler(Sampler):
 
     @property
     def steps(self) -> int:
-        """As many as were asked for, or until the last source is through."""
+        """Number of steps per epoch: as set, or as many as the source with the most batches has."""
         through = max(-(-count // self.batch_sizes[source]) for source, count in self.rows.items())
         return through if self.steps_per_epoch is None else self.steps_per_epoch
 
     def epoch(self, epoch: int, seed: int) -> Iterator[dict[str, Tensor]]:
-        """Per step and source the row numbers (B,)."""
+        """Yield for each step the row numbers (B,) by source."""
         passes = {source: shuffled_passes(source, count, seed) for source, count in self.rows.items() if count}
         lengths = {source: found.batches(self.batch_sizes[source]) for source, found in passes.items()}
         for step in range(self.steps):
@@ -95,7 +101,14 @@ class ProportionalSampler(Sampler):
 
 
 def proportional_batch_sizes(rows: Mapping[str, int], batch_size: int) -> dict[str, int]:
-    """A batch divided among sources in proportion to their rows, at least one each: by largest remainders.
+    """Divide a batch among sources in proportion to their rows by largest remainders, with at least one row for each.
+
+    Args:
+        rows: Number of rows of each source.
+        batch_size: Number of rows to divide.
+
+    Returns:
+        Number of rows of each source in a batch; they sum to `batch_size`.
 
     Raises:
         ConfigError: The batch is smaller than the number of sources.
@@ -107,12 +120,14 @@ def proportional_batch_sizes(rows: Mapping[str, int], batch_size: int) -> dict[s
         {'a': 4, 'b': 3, 'c': 1}
     """
     if batch_size < len(rows):
-        raise ConfigError("a batch needs a row of every source", where="batch_size", found=f"{batch_size} for {len(rows)} sources")
+        raise ConfigError(
+            "a batch must have at least one row of every source", where="batch_size", found=f"{batch_size} for {len(rows)} sources"
+        )
     total = sum(rows.values())
     sizes = {source: max(1, batch_size * count // total) for source, count in rows.items()}
     while missing := batch_size - sum(sizes.values()):
-        one = 1 if missing > 0 else -1  # too many are given where small sources get their one row
+        one = 1 if missing > 0 else -1  # negative if the minimum of one row for small sources exceeds the batch
         free = [source for source, size in sizes.items() if size + one >= 1]
-        # Whose share is furthest from its rows, in whole numbers: batch_size * rows / total - size.
+        # Adjust the source whose size is furthest from batch_size * rows / total, compared in exact integers.
         sizes[max(free, key=lambda source: one * (batch_size * rows[source] - sizes[source] * total))] += one
     return sizes

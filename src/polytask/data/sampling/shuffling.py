@@ -1,4 +1,4 @@
-"""A source's rows in an endless shuffled sequence."""
+"""Endless sequence of a source's rows, shuffled anew in every pass."""
 
 from __future__ import annotations
 
@@ -12,18 +12,30 @@ from polytask.seeds import derive_seed
 
 
 def shuffled_order(source: str, rows: int, seed: int, number: int) -> Tensor:
-    """(rows,) the order of a source in its pass of that number, from a stream of its own: another source changes nothing of it."""
+    """Return the random order of a source's rows in one pass.
+
+    Every source has a separate random stream, so adding or removing a source does not change the order of another.
+
+    Args:
+        source: Name of the source.
+        rows: Number of its rows.
+        seed: Seed of the order.
+        number: Number of the pass, from 0.
+
+    Returns:
+        (rows,) permutation of the row numbers.
+    """
     generator = torch.Generator().manual_seed(derive_seed(seed, "shuffling", source, number))
     return torch.randperm(rows, generator=generator)
 
 
 @dataclass
 class ShuffledPasses:
-    """Pass after pass through a source, each in an order of its own: no row comes twice before all have come once more.
+    """Consecutive passes through a source, each with a new order: every row occurs exactly once per pass.
 
     Attributes:
-        rows: How many the source has.
-        order: (rows,) the order of the pass of a number, from 0.
+        rows: Number of rows of the source.
+        order: Function that returns the order (rows,) of the pass with a given number, counted from 0.
 
     Example:
         >>> passes = ShuffledPasses(3, order=lambda number: torch.arange(3))
@@ -36,16 +48,16 @@ class ShuffledPasses:
     _latest: dict[int, Tensor] = field(default_factory=dict)
 
     def batches(self, size: int) -> int:
-        """How many batches of that size a pass has; the last may be smaller."""
+        """Return the number of batches per pass for a batch size; the last batch of a pass may be smaller."""
         return -(-self.rows // size)
 
     def batch(self, number: int, size: int) -> Tensor:
-        """(B,) the batch of that number, counted through all passes; none goes over the end of a pass."""
+        """Return the row numbers (B,) of a batch, counted from 0 over all passes; no batch extends over the end of a pass."""
         passed, place = divmod(number, self.batches(size))
         return self._pass(passed)[place * size : (place + 1) * size]
 
     def drawn(self, first: int, count: int) -> Tensor:
-        """(count,) as many rows of the sequence from that place on."""
+        """Return `count` row numbers from position `first` of the sequence on, (count,)."""
         parts = []
         while count > 0:
             passed, place = divmod(first, self.rows)
@@ -60,5 +72,5 @@ class ShuffledPasses:
 
 
 def shuffled_passes(source: str, rows: int, seed: int) -> ShuffledPasses:
-    """The passes through a source in plain shuffled order."""
+    """Return the passes through a source in the orders of `shuffled_order`."""
     return ShuffledPasses(rows, lambda number: shuffled_order(source, rows, seed, number))

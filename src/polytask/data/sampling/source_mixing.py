@@ -1,4 +1,4 @@
-"""How often a step sees which source, where that is not in proportion to its rows."""
+"""Samplers that mix sources by temperature, uniformly, or in turn, and the function that creates a sampler by name."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from polytask.seeds import derive_seed
 @final
 @dataclass(frozen=True)
 class TemperatureSampler(Sampler):
-    """Every row of a step is of source s with probability p_s ∝ (rows of s)^(1/T).
+    """Sampler that draws each row of a step from source s with probability p_s ∝ (rows of s)^(1/T).
 
-    T = 1 is proportional to the rows, T → ∞ gives all sources the same chance (Arivazhagan et al., Massively Multilingual Neural Machine
-    Translation in the Wild, arXiv 1907.05019, 2019).
+    T = 1 is proportional to the rows, T → ∞ gives all sources the same probability (Arivazhagan et al., Massively Multilingual Neural
+    Machine Translation in the Wild, arXiv 1907.05019, 2019).
 
-    How many rows of each source an epoch holds is p_s of them all, rounded down or up with the expectation exact; their order among the
-    sources is drawn. A source that is through is shuffled anew, and the next epoch goes on in it where this one stopped.
+    The number of rows of source s in an epoch is p_s times the number of all rows of the epoch, rounded down or up at random such that its
+    expectation is exact. The order of the sources within an epoch is random. An exhausted source is shuffled anew, and the next epoch
+    continues where this one stopped.
 
     Attributes:
-        rows: How many rows each source has.
-        batch_size: Rows of a step, over all sources.
-        temperature: T, above 0.
-        steps_per_epoch: Number of steps per epoch. By default an epoch ends when the largest source is through; only then the last
+        rows: Number of rows of each source.
+        batch_size: Number of rows per step, over all sources.
+        temperature: Temperature T, positive; infinity is allowed.
+        steps_per_epoch: Number of steps per epoch; `None` ends an epoch after one pass through the largest source, and only then the last
             step may be smaller.
 
     Raises:
-        ConfigError: The temperature is not above 0, or there is no step.
+        ConfigError: The temperature is not positive, or `batch_size` or `steps_per_epoch` is less than 1.
 
     Example:
         >>> sampler = TemperatureSampler({"large": 90_000, "small": 10_000}, batch_size=100, temperature=2.0)
@@ -53,22 +54,22 @@ class TemperatureSampler(Sampler):
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
-            raise ConfigError("a temperature is above 0", where="temperature", found=self.temperature)
+            raise ConfigError("a number above 0 is needed", where="temperature", found=self.temperature)
         _check_steps(self.batch_size, self.steps_per_epoch)
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """Per source with rows how probable it is for a row of a step."""
+        """Probability of each source with rows."""
         relative = self._relative()
         return {source: float(share) for source, share in zip(self._present, relative / relative.sum(), strict=True)}
 
     @property
     def steps(self) -> int:
-        """As many as were asked for, or until the largest source is through."""
+        """Number of steps per epoch: as set, or as many as one pass through the largest source takes."""
         return -(-round(float(self._expected().sum())) // self.batch_size)
 
     def epoch(self, epoch: int, seed: int) -> Iterator[dict[str, Tensor]]:
-        """Per step and source the row numbers (B,); a source that is not drawn is absent."""
+        """Yield for each step the row numbers (B,) by source; a source that is not drawn is absent."""
         names = self._present
         counts = self._counts(epoch + 1, seed)
         position = dict(zip(names, counts[:epoch].sum(axis=0).tolist(), strict=True))
@@ -84,27 +85,30 @@ class TemperatureSampler(Sampler):
         return [source for source, count in self.rows.items() if count]
 
     def _relative(self) -> NDArray[np.float64]:
-        """(K,) how probable each source is, compared with the largest."""
+        """Return the probability of each of the K sources with rows, relative to the largest source, (K,)."""
         counts = np.array([self.rows[source] for source in self._present], dtype=np.float64)
         return np.asarray((counts / counts.max(initial=1.0)) ** (1 / self.temperature))
 
     def _expected(self) -> NDArray[np.float64]:
-        """(K,) how many rows of each source an epoch has on average: a whole number of them together."""
+        """Return the expected number of rows of each source per epoch, (K,); the total is an integer."""
         relative = self._relative()
         if self.steps_per_epoch is not None:
             return np.asarray(relative * (self.steps_per_epoch * self.batch_size / relative.sum()))
         largest = max(self.rows.values(), default=0)
-        # The largest source is through exactly once; a fraction of a row that the others have together is made a whole one.
+        # The largest source is used exactly once; the others are scaled up so that their total is an integer.
         others = float(relative.sum() - relative.max(initial=0.0)) * largest
         factor = np.where(np.arange(len(relative)) == np.argmax(relative), 1.0, math.ceil(others - 1e-6) / others) if others else 1.0
         found: NDArray[np.float64] = relative * largest * factor
         return found
 
     def _counts(self, epochs: int, seed: int) -> NDArray[np.int64]:
-        """(epochs, K) rows of each source in each of the first epochs: rounded by one offset for all sources (systematic sampling)."""
+        """Return the number of rows of each source in each of the first epochs, (epochs, K).
+
+        Expected numbers are rounded by systematic sampling: one random offset per epoch, shared by all sources.
+        """
         offsets = np.random.default_rng(derive_seed(seed, "sources")).random(epochs)
         ends = np.round(np.cumsum(self._expected()), 6)
-        # The last end is a whole number, so that an offset below 1 changes nothing of the sum.
+        # The last cumulative sum is an integer, so an offset below 1 does not change the total.
         below = np.floor(ends + offsets[:, np.newaxis]).astype(np.int64)
         return below - np.pad(below, ((0, 0), (1, 0)))[:, :-1]
 
@@ -112,12 +116,12 @@ class TemperatureSampler(Sampler):
 @final
 @dataclass(frozen=True)
 class UniformSampler(Sampler):
-    """Every row of a step is of each source with the same probability: `TemperatureSampler` with T → ∞.
+    """Sampler that draws each row of a step from all sources with equal probability: `TemperatureSampler` with T → ∞.
 
     Attributes:
-        rows: How many rows each source has.
-        batch_size: Rows of a step, over all sources.
-        steps_per_epoch: How many steps an epoch has; none: until the largest source is through once.
+        rows: Number of rows of each source.
+        batch_size: Number of rows per step, over all sources.
+        steps_per_epoch: Number of steps per epoch; `None` ends an epoch after one pass through the largest source.
 
     Example:
         >>> UniformSampler({"large": 900, "small": 100}, batch_size=100).steps
@@ -133,11 +137,11 @@ class UniformSampler(Sampler):
 
     @property
     def steps(self) -> int:
-        """As many as were asked for, or until the largest source is through."""
+        """Number of steps per epoch: as set, or as many as one pass through the largest source takes."""
         return self._limit.steps
 
     def epoch(self, epoch: int, seed: int) -> Iterator[dict[str, Tensor]]:
-        """Per step and source the row numbers (B,); a source that is not drawn is absent."""
+        """Yield for each step the row numbers (B,) by source; a source that is not drawn is absent."""
         return self._limit.epoch(epoch, seed)
 
     @property
@@ -148,15 +152,16 @@ class UniformSampler(Sampler):
 @final
 @dataclass(frozen=True)
 class RoundRobinSampler(Sampler):
-    """One source after the other: a step sees one of them, and all have as many steps.
+    """Sampler that takes each step from a single source, with the sources in turn.
 
-    A batch does not go over the end of a pass. A source that is through is shuffled anew, and the next epoch goes on where this one
+    A batch does not extend over the end of a pass. An exhausted source is shuffled anew, and the next epoch continues where this one
     stopped.
 
     Attributes:
-        rows: How many rows each source has.
-        batch_size: Rows of a step, all of one source; fewer at the end of a pass.
-        steps_per_epoch: How many steps an epoch has; none: until the largest source is through once and all have had as many turns.
+        rows: Number of rows of each source.
+        batch_size: Number of rows per step, all from one source; fewer at the end of a pass.
+        steps_per_epoch: Number of steps per epoch; `None` ends an epoch when the largest source has been passed through once and all
+            sources have had the same number of steps.
 
     Example:
         >>> sampler = RoundRobinSampler({"a": 5, "b": 2}, batch_size=2)
@@ -173,12 +178,12 @@ class RoundRobinSampler(Sampler):
 
     @property
     def steps(self) -> int:
-        """As many as were asked for, or until the largest source is through."""
+        """Number of steps per epoch: as set, or the number of sources times the batches of the largest one."""
         sources = sum(count > 0 for count in self.rows.values())
         return sources * -(-max(self.rows.values()) // self.batch_size) if self.steps_per_epoch is None else self.steps_per_epoch
 
     def epoch(self, epoch: int, seed: int) -> Iterator[dict[str, Tensor]]:
-        """Per step the row numbers (B,) of one source."""
+        """Yield for each step the row numbers (B,) of one source."""
         passes = {source: shuffled_passes(source, count, seed) for source, count in self.rows.items() if count}
         names = list(passes)
         for step in range(epoch * self.steps, (epoch + 1) * self.steps):
@@ -189,17 +194,17 @@ class RoundRobinSampler(Sampler):
 def make_sampler(
     name: str | type[Sampler], rows: Mapping[str, int], batch_size: int, steps_per_epoch: int | None = None, temperature: float = 2.0
 ) -> Sampler:
-    """The sampler of a mode: `proportional`, `temperature`, `uniform`, `round-robin`, or one of yours.
+    """Create a sampler by name: `proportional`, `temperature`, `uniform`, `round-robin`, or a custom one.
 
     Args:
-        name: Its name, its import path, or its class.
-        rows: How many rows each source has.
-        batch_size: Rows of a step.
-        steps_per_epoch: Steps of an epoch; none: until the largest source is through once.
-        temperature: T of `temperature`; others have none.
+        name: Name, import path, or class of the sampler.
+        rows: Number of rows of each source.
+        batch_size: Number of rows per step, over all sources.
+        steps_per_epoch: Number of steps per epoch; `None` ends an epoch after one pass through the largest source.
+        temperature: Temperature T of `temperature`; ignored by samplers without this option.
 
     Raises:
-        ConfigError: There is no such mode, or a number that cannot be.
+        ConfigError: There is no such sampler, or a number is out of range.
 
     Example:
         >>> make_sampler("uniform", {"a": 10, "b": 10}, batch_size=4).steps
@@ -215,4 +220,4 @@ def make_sampler(
 def _check_steps(batch_size: int, steps_per_epoch: int | None) -> None:
     for name, value in (("batch_size", batch_size), ("steps_per_epoch", 1 if steps_per_epoch is None else steps_per_epoch)):
         if value < 1:
-            raise ConfigError("at least 1 is needed", where=name, found=value)
+            raise ConfigError("a number of at least 1 is needed", where=name, found=value)

@@ -1,4 +1,4 @@
-"""Whole groups of rows dealt to parts."""
+"""Assign whole groups of rows to parts."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from polytask.errors import DataError
 
 
 def assign_groups(groups: NDArray[Any], label_keys: IntArray, sizes: Sequence[int], generator: np.random.Generator) -> IntArray:
-    """(N,) the part of every row: whole groups, so that sizes and labels come out as nearly right as groups allow.
+    """Assign every row to a part, keeping groups whole and matching sizes and label shares as closely as the groups allow.
 
-    Greedy, the largest group first and equal ones by lot: each goes to that of the parts with room for it for which the imbalance
+    Groups are assigned greedily, the largest first and equally large ones in random order. Each goes to the part, among those with room
+    for it, that minimizes the imbalance
 
-        Σ_parts Σ_labels (rows there − share · rows)² / (share · rows)
+        Σ_parts Σ_labels (rows in the part with the label − share · rows with the label)² / (share · rows with the label)
 
-    stays smallest, where every row has a label of its own kind besides: that it is a row. Where there is room for it nowhere, it goes to an
-    empty part, or to the one with most room. So no part has more than one group too many.
+    The sum includes one extra label that every row has, so that the sizes of parts count as well. A group that fits into no part goes to
+    an empty part, or else to the part with the most room. Hence no part exceeds its size by more than one group.
 
     Args:
-        groups: (N,) what rows belong together.
-        label_keys: (N, T) as `make_label_keys` gives them; −1 is no label.
-        sizes: How many rows each part is to have, all of them together.
-        generator: Of the lots.
+        groups: (N,) group of each row.
+        label_keys: (N, T) keys from `make_label_keys`; −1 means no label.
+        sizes: Number of rows of each part; they sum to N.
+        generator: Generator of the random order of equally large groups.
+
+    Returns:
+        (N,) index of each row's part.
 
     Raises:
         DataError: A row has no group.
@@ -41,12 +45,12 @@ def assign_groups(groups: NDArray[Any], label_keys: IntArray, sizes: Sequence[in
     """
     members, known = pd.factorize(np.asarray(groups))
     if (members < 0).any():
-        remedy = "Give every row a group, if only one of its own"
+        remedy = "Give every row a group; a unique value makes a group of one row"
         raise DataError("a row has no group", where=f"groups, row {int(np.argmin(members)) + 1}", remedy=remedy)
     counts = _GroupLabelCounts.of(members, len(known), label_keys)
     rows = np.bincount(members, minlength=len(known))
     share = np.asarray(sizes, dtype=np.float64) / len(members)
-    excess = -np.outer(share, counts.totals)  # per part and label: rows there less rows wanted
+    excess = -np.outer(share, counts.totals)  # per part and label: assigned rows minus wanted rows
     room = np.asarray(sizes, dtype=np.int64).copy()
     part_of = np.zeros(len(known), dtype=np.int64)
     lots = generator.permutation(len(known))
@@ -54,7 +58,7 @@ def assign_groups(groups: NDArray[Any], label_keys: IntArray, sizes: Sequence[in
         labels, many = counts.of_group(int(group))
         imbalance = ((2 * excess[:, labels] + many) * (many / counts.totals[labels])).sum(axis=1) / share
         fits = room >= rows[group]
-        # An empty part has as much room as it was given.
+        # Where the group fits nowhere, prefer a part that is still empty: adding N outranks every other part's room.
         empty = np.where(room == np.asarray(sizes), len(members) + room, room)
         part = int(np.argmin(np.where(fits, imbalance, np.inf)) if fits.any() else np.argmax(empty))
         part_of[group] = part
@@ -66,7 +70,14 @@ def assign_groups(groups: NDArray[Any], label_keys: IntArray, sizes: Sequence[in
 
 @dataclass(frozen=True)
 class _GroupLabelCounts:
-    """How many rows of every group have which labels: the labels that occur, group after group."""
+    """Sparse counts of rows per group and label, stored group after group (as in a CSR matrix).
+
+    Attributes:
+        first: (G + 1,) offset of each group's entries in `labels` and `many`.
+        labels: Labels that occur in each group.
+        many: Number of the group's rows with that label.
+        totals: (L + 1,) number of rows with each label; the last label is one that every row has.
+    """
 
     first: IntArray
     labels: IntArray
@@ -76,7 +87,7 @@ class _GroupLabelCounts:
     @classmethod
     def of(cls, members: IntArray, groups: int, keys: IntArray) -> _GroupLabelCounts:
         labels, count = flat_key_ids(keys)
-        labels = np.column_stack([labels, np.full(len(members), count)])  # the last label: that it is a row
+        labels = np.column_stack([labels, np.full(len(members), count)])  # one extra label that every row has
         there = labels >= 0
         pairs = (members[:, np.newaxis] * (count + 1) + labels)[there]
         known, many = np.unique(pairs, return_counts=True)

@@ -1,4 +1,4 @@
-"""Rows chosen so that every label gives its share."""
+"""Stratified sampling of rows over several labels."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from numpy.typing import NDArray
 from polytask.data.splitting.label_keys import IntArray, flat_key_ids, stratum_ids
 
 LARGE_STRATUM = 5
-"""Where strata have so many rows on average, each of them can give its share."""
+"""Mean number of rows per stratum from which sampling each stratum by itself is accurate enough."""
 DECISION_BATCH = 32
-"""How many strata are decided on at once: the labels' wants are looked up anew for every handful."""
+"""Number of rows decided on at once; the labels' surpluses are updated after each batch."""
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 
 
 def stratified_sample(keys: IntArray, wanted: int, generator: np.random.Generator) -> BoolArray:
-    """(N,) True for `wanted` rows: of every stratum its share, and of every label.
+    """Choose `wanted` rows so that every stratum and every label is represented in proportion.
 
-    Rows that agree in all keys form a stratum. A stratum of n rows gives the n · wanted / N that are its share, rounded down or up.
-    Which are rounded up is decided by largest remainders where strata are large or there is one task. With many tasks or gaps most
-    strata hold one row, and that would be a plain draw: there `iterative_sample` decides, so that the labels come out right.
+    Rows that agree in all keys form a stratum. A stratum of n rows contributes n · wanted / N rows, rounded down or up. Where strata are
+    large or there is one task, the largest remainders are rounded up. With many tasks or many missing labels most strata hold one row, and
+    largest remainders would amount to simple random sampling; then `iterative_sample` decides, so that each label gets its share.
 
     Args:
-        keys: (N, T) as `make_label_keys` gives them; −1 is no label.
-        wanted: How many rows.
-        generator: Of the draw.
+        keys: (N, T) keys from `make_label_keys`; −1 means no label.
+        wanted: Number of rows to choose.
+        generator: Generator of the random choices.
+
+    Returns:
+        (N,) mask, True for the chosen rows.
 
     Example:
         >>> keys = np.stack([np.arange(40) % 2, np.arange(40) % 20], axis=1)
@@ -48,7 +51,7 @@ def stratified_sample(keys: IntArray, wanted: int, generator: np.random.Generato
         one_row_of_each = np.unique(strata, return_index=True)[1]
         quota[iterative_sample(keys[one_row_of_each], exact - quota, more, generator)] += 1
     shuffled = generator.permutation(len(strata))
-    # The place of every row within its stratum, in shuffled order: the first `quota` of each are chosen.
+    # Position of every row within its stratum, in shuffled order: the first `quota` of each stratum are chosen.
     place = pd.Series(strata[shuffled]).groupby(strata[shuffled]).cumcount().to_numpy()
     chosen = np.zeros(len(strata), dtype=np.bool_)
     chosen[shuffled[place < quota[strata[shuffled]]]] = True
@@ -56,27 +59,31 @@ def stratified_sample(keys: IntArray, wanted: int, generator: np.random.Generato
 
 
 def iterative_sample(keys: IntArray, shares: FloatArray, wanted: int, generator: np.random.Generator) -> BoolArray:
-    """(S,) True for `wanted` rows: iterative stratification (Sechidis, Tsoumakas & Vlahavas, ECML PKDD 2011, algorithm 1), for two parts.
+    """Choose `wanted` rows by iterative stratification into two parts (Sechidis, Tsoumakas & Vlahavas, ECML PKDD 2011, algorithm 1).
 
-    A label is a task with one of its keys; a gap is no label. Labels are gone through from the rarest to the most frequent, and all
-    rows of a label that are undecided are decided on, so that rare labels get their share while there is a choice.
+    A label is a pair of a task and one of its keys; a missing label does not count. Labels are processed from the rarest to the most
+    frequent. For each, all of its undecided rows are decided on, so that rare labels get their share while there is still a choice.
 
-    Deviations: the paper counts anew after every label which is the rarest among the rows that are left; here they are counted once. And
-    it decides row by row, and looks at the other labels of a row only to break ties: where every row has a label of every task that leaves
-    most labels to chance. Here a label's rows are decided on in handfuls: how many of a handful are chosen follows from the label, and
-    which of them from all labels: those whose labels lack most, relative to how many rows have them.
+    Deviations: After every label, the paper determines anew which label is the rarest among the remaining rows; here frequencies are
+    counted once. The paper also decides row by row and uses the other labels of a row only to break ties, which leaves most labels to
+    chance where every row has a label of every task. Here a label's rows are decided on in batches: the label determines how many rows of
+    a batch are chosen, and all labels determine which ones, namely those whose labels fall short most, relative to their frequency.
 
     Args:
-        keys: (S, T) with −1 for a gap.
-        shares: (S,) how much of every row is to be chosen, on average.
-        wanted: How many rows, the sum of the shares.
-        generator: Of the draw.
+        keys: (S, T) keys; −1 means no label.
+        shares: (S,) probability with which each row is to be chosen, in [0, 1]; rows with share 0 are never chosen.
+        wanted: Number of rows to choose, equal to the sum of the shares.
+        generator: Generator of the random choices.
+
+    Returns:
+        (S,) mask, True for the chosen rows.
     """
     labels, count = flat_key_ids(keys)
     frequency = np.bincount(labels[labels >= 0], minlength=count)
-    labels = np.where((labels >= 0) & (frequency[labels] > 1), labels, count) if count else labels  # a label of one row has no share
+    # A label of a single row cannot be shared: treat it as no label.
+    labels = np.where((labels >= 0) & (frequency[labels] > 1), labels, count) if count else labels
     weights = np.append(1 / np.maximum(frequency, 1), 0.0)
-    surplus = np.zeros(count + 1)  # per label: how many are chosen, less the shares of those decided on
+    surplus = np.zeros(count + 1)  # per label: chosen rows minus the shares of all decided rows
     chosen = np.zeros(len(labels), dtype=np.bool_)
     total = 0.0
     for label, rows in _rarest_first(labels, frequency, shares > 0, generator):
@@ -93,7 +100,7 @@ def iterative_sample(keys: IntArray, shares: FloatArray, wanted: int, generator:
 
 
 def _rarest_first(labels: IntArray, frequency: IntArray, free: BoolArray, generator: np.random.Generator) -> Iterator[tuple[int, IntArray]]:
-    """Every label, the rarest first, with the rows that no rarer one has, in a drawn order; at last the rows without any."""
+    """Yield every label from the rarest on with the rows that have no rarer label, in random order; rows without a label come last."""
     by_rarity = np.append(np.argsort(frequency, kind="stable"), len(frequency))
     rarest = np.argsort(by_rarity)[labels].min(axis=1, initial=len(frequency))
     rows = generator.permutation(np.flatnonzero(free))
@@ -103,13 +110,13 @@ def _rarest_first(labels: IntArray, frequency: IntArray, free: BoolArray, genera
 
 
 def _rounded(number: float, surplus: float) -> int:
-    """A number rounded down or up, whichever brings the rows chosen nearer to what is wanted."""
+    """Round a number down or up, whichever brings `surplus` plus the result closer to zero."""
     low = int(np.floor(number + 1e-9))
     return low if number - low < 1e-9 or abs(surplus + low) <= abs(surplus + low + 1) else low + 1
 
 
 def _fix_total(chosen: BoolArray, wanted: int, surplus: FloatArray, free: BoolArray) -> BoolArray:
-    """The last rows that are too many or missing, where their labels suffer least."""
+    """Add or remove rows until `wanted` are chosen, starting with those whose labels are distorted least."""
     missing = wanted - int(chosen.sum())
     candidates = np.flatnonzero(free & (chosen if missing < 0 else ~chosen))
     order = candidates[np.argsort(surplus[candidates] * (-1 if missing < 0 else 1), kind="stable")]

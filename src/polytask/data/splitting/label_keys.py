@@ -1,4 +1,4 @@
-"""Labels of any kind as keys: what two rows must agree in to count as alike."""
+"""Integer keys for labels of any kind; rows with equal keys belong to the same stratum."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 NUM_BINS = 5
+"""Number of bins of equal frequency into which numeric labels are divided."""
 
 
 def make_label_keys(labels: Mapping[str, Array], rows: int) -> IntArray:
-    """(N, T) per row and task a class's code or a number's bin, the fifth of the range of ranks; −1 without label.
+    """Return one integer key per row and task: the class code, or the quintile of a number; −1 if there is no label.
 
-    Labels of tokens have no part in it.
+    Labels of tokens are ignored.
 
     Args:
-        labels: Per task (N,) original labels.
-        rows: N.
+        labels: Original labels of each task, (N,); those of shape (N, L) are ignored.
+        rows: Number of rows N.
+
+    Returns:
+        (N, T) keys, one column per task with one label per row.
 
     Example:
         >>> make_label_keys({"kind": np.array(["a", None, "b"], dtype=object), "size": np.array([2.0, 2.0, np.nan])}, rows=3).tolist()
@@ -34,7 +38,7 @@ def make_label_keys(labels: Mapping[str, Array], rows: int) -> IntArray:
 def _key_of_task(labels: Array) -> IntArray:
     values = pd.Series(labels).infer_objects()
     codes, known = pd.factorize(values, sort=False)
-    # Integers may be the codes of many classes; where most of them stand alone they are numbers.
+    # Number of distinct values from which a dtype is binned. Integers may be codes of many classes, unless most values are unique.
     many = {"f": 2 * NUM_BINS, "i": max(2 * NUM_BINS, len(values) // 2), "u": max(2 * NUM_BINS, len(values) // 2)}
     if len(known) > many.get(values.dtype.kind, len(values)):
         return (values.rank(pct=True) * NUM_BINS).apply(np.ceil).fillna(-1).to_numpy(dtype=np.int64)
@@ -42,7 +46,13 @@ def _key_of_task(labels: Array) -> IntArray:
 
 
 def stratum_ids(keys: IntArray) -> IntArray:
-    """(N,) the number of each row's stratum, the rows that agree in all keys: in the order of the keys.
+    """Return the stratum of each row, numbered in the lexicographic order of the keys; a stratum is all rows that agree in all keys.
+
+    Args:
+        keys: (N, T) keys from `make_label_keys`.
+
+    Returns:
+        (N,) stratum numbers from 0.
 
     Example:
         >>> stratum_ids(np.array([[1, 0], [0, 2], [1, 0], [-1, 2]])).tolist()
@@ -51,13 +61,19 @@ def stratum_ids(keys: IntArray) -> IntArray:
     strata = np.zeros(len(keys), dtype=np.int64)
     for column in keys.T:
         different = int(column.max(initial=-1)) + 2
-        # Place by place as in a number: the product stays small, since there are never more strata than rows.
+        # Mixed-radix number, renumbered after every column: it cannot overflow, since there are never more strata than rows.
         strata = np.unique(strata * different + column + 1, return_inverse=True)[1]
     return strata
 
 
 def flat_key_ids(keys: IntArray) -> tuple[IntArray, int]:
-    """(N, T) the (task, key) pairs numbered through all tasks, −1 for a gap; and how many numbers there are.
+    """Assign consecutive numbers to the (task, key) pairs of all tasks.
+
+    Args:
+        keys: (N, T) keys from `make_label_keys`.
+
+    Returns:
+        (N, T) number of each pair, −1 where there is no label, and how many numbers there are.
 
     Example:
         >>> flat_key_ids(np.array([[0, 1], [1, -1], [0, 0]]))

@@ -1,4 +1,4 @@
-"""Dividing a source's rows into parts."""
+"""Stratified random splits of a source."""
 
 from __future__ import annotations
 
@@ -15,26 +15,24 @@ from polytask.errors import ConfigError, DataError
 
 
 def train_validation_split(source: Source, fraction: float, seed: int) -> tuple[Source, Source]:
-    """Training and validation part of a source: seeded, and stratified over all its labels.
+    """Split a source into a training and a validation part, stratified over all labels.
 
-    Rows that agree in every task (in the class, the fifth of the range of ranks for numbers, or in having no label) form
-    a stratum. Every stratum gives `fraction` of its rows to validation, rounded so that the total is right to one row; where most strata
-    have
-    few rows, which of them are rounded up is decided by iterative stratification over the labels of each task. Labels of tokens
-    have no part in it. Where the source says which rows are held out, it is those and no others; where it says what rows belong together,
-    whole groups are held out, and the total is right to one group.
+    Rows that agree in every task (in the class, in the quintile of a number, or in having no label) form a stratum. Every stratum
+    contributes `fraction` of its rows to validation, rounded so that the total is exact to one row. Where most strata have few rows,
+    iterative stratification over the labels of each task decides which are rounded up. Labels of tokens are ignored. If the source has
+    `held_out`, exactly those rows are held out. If it has `groups`, whole groups are held out, and the total is exact to one group.
 
     Args:
-        source: The rows to divide.
-        fraction: The validation part's share of the rows, between 0 and 1.
-        seed: Of the draw.
+        source: Source to split.
+        fraction: Fraction of rows in the validation part, between 0 and 1 (exclusive); ignored if the source has `held_out`.
+        seed: Seed of the random choices.
 
     Returns:
-        The training part and the validation part, each in the original order of rows.
+        Training part and validation part, each with rows in their original order.
 
     Raises:
-        ConfigError: The share is not between 0 and 1.
-        DataError: A part would be empty, or a row has no group where others have.
+        ConfigError: `fraction` is not between 0 and 1.
+        DataError: A part would be empty, or only some rows have a group.
 
     Example:
         >>> source = Source("toy", np.zeros((10, 1), "float32"), {"kind": np.array(["a", "b"] * 5)})
@@ -47,7 +45,7 @@ def train_validation_split(source: Source, fraction: float, seed: int) -> tuple[
 
 
 def train_validation_rows(source: Source, fraction: float, seed: int) -> tuple[IntArray, IntArray]:
-    """The numbers of the rows that `train_validation_split` would take for training and for validation, each ascending.
+    """Return the row numbers of the training and the validation part of `train_validation_split`, each ascending.
 
     Example:
         >>> source = Source("toy", np.zeros((4, 1), "float32"), {}, held_out=np.array([False, True, False, False]))
@@ -55,7 +53,7 @@ def train_validation_rows(source: Source, fraction: float, seed: int) -> tuple[I
         [[0, 2, 3], [1]]
     """
     if not 0 < fraction < 1:
-        raise ConfigError("the validation share lies between 0 and 1", where="validation", found=fraction)
+        raise ConfigError("the validation fraction must be between 0 and 1 (exclusive)", where="validation", found=fraction)
     if source.held_out is not None:
         return _held_out_rows(source, np.asarray(source.held_out))
     wanted = round(fraction * len(source))
@@ -67,21 +65,21 @@ def train_validation_rows(source: Source, fraction: float, seed: int) -> tuple[I
 
 
 def random_split(source: Source, fractions: Mapping[str, float], seed: int) -> dict[str, Source]:
-    """A source in several parts at once (training, validation and test, say), drawn as `train_validation_split` draws two.
+    """Split a source into several parts, such as training, validation and test, stratified as in `train_validation_split`.
 
-    What the source says is held out goes along with the rows and has no part in it.
+    `held_out` of the source is copied to the parts and does not affect the split.
 
     Args:
-        source: The rows to divide.
-        fractions: Per part its share of the rows; 1 together.
-        seed: Of the draw.
+        source: Source to split.
+        fractions: Fraction of rows of each part, by the part's name; they sum to 1.
+        seed: Seed of the random choices.
 
     Returns:
-        The parts by name, each in the original order of rows; their sizes are right to one row, or to one group for each part.
+        Parts by name, each with rows in their original order; sizes are exact to one row, or to one group per part.
 
     Raises:
-        ConfigError: There are fewer than two parts, a share is not between 0 and 1, or they are not 1 together.
-        DataError: A part would be empty, or a row has no group where others have.
+        ConfigError: There are fewer than two parts, a fraction is not between 0 and 1, or they do not sum to 1.
+        DataError: A part would be empty, or only some rows have a group.
 
     Example:
         >>> source = Source("toy", np.zeros((50, 1), "float32"), {"kind": np.arange(50) % 5})
@@ -91,27 +89,27 @@ def random_split(source: Source, fractions: Mapping[str, float], seed: int) -> d
     """
     total = sum(fractions.values())
     if len(fractions) < 2 or not all(0 < share < 1 for share in fractions.values()) or not abs(total - 1) < 1e-9:
-        raise ConfigError("at least two shares between 0 and 1 are needed, 1 together", where="shares", found=dict(fractions))
+        raise ConfigError("two or more numbers between 0 and 1 with sum 1 are needed", where="fractions", found=dict(fractions))
     parts = _parts(source, _part_sizes(len(source), list(fractions.values())), seed)
     return {name: source.take(np.flatnonzero(parts == number)) for number, name in enumerate(fractions)}
 
 
 def k_fold_split(source: Source, folds: int, seed: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """Divide the rows for cross-validation, drawn as `train_validation_split` draws; every row is in one test part.
+    """Split rows for k-fold cross-validation, stratified as in `train_validation_split`; every row is in exactly one test part.
 
-    The test parts differ by no more than one row in size and in every stratum, unless there are groups.
+    Without groups, test parts differ by at most one row in size and in every stratum.
 
     Args:
-        source: The rows to divide.
-        k_fold_split: How many folds.
-        seed: Of the draw.
+        source: Source to split.
+        folds: Number of folds, at least 2.
+        seed: Seed of the random choices.
 
     Returns:
-        Per fold the numbers of the training rows and of the test rows, both ascending: for `Source.take`.
+        Iterator over folds with the numbers of the training rows and of the test rows, both ascending, for `Source.take`.
 
     Raises:
-        ConfigError: There are fewer than two folds.
-        DataError: There are fewer rows or groups than folds, or a row has no group where others have.
+        ConfigError: `folds` is less than 2.
+        DataError: There are fewer rows or groups than folds, or only some rows have a group.
 
     Example:
         >>> source = Source("toy", np.zeros((6, 1), "float32"), {"kind": np.array(["a", "b"] * 3)})
@@ -125,7 +123,10 @@ def k_fold_split(source: Source, folds: int, seed: int) -> Iterator[tuple[IntArr
 
 
 def _parts(source: Source, sizes: Sequence[int], seed: int) -> IntArray:
-    """(N,) the part of every row: groups are dealt whole, and rows are drawn part by part, so that the first gets what the others leave."""
+    """Return the part of every row, (N,).
+
+    Groups are assigned whole. Without groups, rows are drawn for one part after the other, and the first part gets the rest.
+    """
     keys, generator = make_label_keys(source.labels, len(source)), np.random.default_rng(seed)
     parts = np.zeros(len(source), dtype=np.int64)
     if min(sizes) > 0 and source.groups is not None:
@@ -140,12 +141,12 @@ def _parts(source: Source, sizes: Sequence[int], seed: int) -> IntArray:
     if not found.all():
         what, rows = ("rows", len(source)) if source.groups is None else ("groups", len(set(np.asarray(source.groups).tolist())))
         where = f"source {source.name!r}"
-        raise DataError(f"too few {what} for {len(sizes)} parts of these shares", where=where, found=f"{rows} {what}")
+        raise DataError(f"too few {what} for {len(sizes)} parts of these fractions", where=where, found=f"{rows} {what}")
     return parts
 
 
 def _part_sizes(rows: int, shares: Sequence[float]) -> list[int]:
-    """How many rows each part gets: largest remainders, the first of equal ones."""
+    """Return the number of rows of each part, rounded by largest remainders; ties go to the earlier part."""
     exact = np.round(np.asarray(shares) * rows, 6)
     sizes = np.floor(exact).astype(np.int64)
     sizes[np.argsort(-(exact - sizes), kind="stable")[: rows - int(sizes.sum())]] += 1
@@ -156,5 +157,7 @@ def _part_sizes(rows: int, shares: Sequence[float]) -> list[int]:
 def _held_out_rows(source: Source, held_out: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
     if held_out.dtype != np.bool_ or held_out.all() or not held_out.any():
         found = f"{int(held_out.sum())} of {len(source)} rows"
-        raise DataError("some rows are held out for validation, and some are not", where=f"source {source.name!r}, 'held_out'", found=found)
+        raise DataError(
+            "some rows, but not all, must be held out by a Boolean mask", where=f"source {source.name!r}, 'held_out'", found=found
+        )
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)

@@ -1,4 +1,4 @@
-"""A table of one's own as a data set: which columns are targets, of what kind, and everything else as inputs."""
+"""User tables as data sets: target columns become tasks, and all other columns become inputs."""
 
 from polytask.datasets.tables.dataframe_conversion import to_dataframe
 from polytask.datasets.tables.infer_task import column_labels, make_task

@@ -1,4 +1,4 @@
-"""Tables of any library as pandas frames."""
+"""Conversion of tables of other libraries to pandas."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from polytask.errors import DataError
 
 
-def to_dataframe(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN401 - whatever holds a table
-    """A pandas frame of a table of pandas, polars or Arrow, of a mapping from names to columns, or of an array.
+def to_dataframe(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN401 - any table-like object
+    """Convert a table to a pandas data frame.
+
+    Args:
+        table: Data frame or series of pandas or polars, Arrow table or column, mapping from names to columns, or array of one or two
+            dimensions. Columns without names are called "target" if there is one dimension, and "0", "1", … otherwise.
+        where: Name of the table in messages.
 
     Raises:
-        DataError: It is nothing of that.
+        DataError: The table has none of these types, is a lazy query, or has columns of different lengths.
 
     Example:
         >>> to_dataframe({"age": [31, 7]}).shape, to_dataframe(np.zeros((2, 3))).columns.tolist()
@@ -32,31 +37,31 @@ def to_dataframe(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN
     if hasattr(table, "__arrow_c_stream__"):  # polars, pyarrow, duckdb, and others
         return _from_arrow(table)
     if _is_lazy_frame(table):
-        raise DataError("a query is no table yet", where=where, found=type(table).__name__, remedy="Run it first: .collect()")
+        raise DataError("a table is needed, not a lazy query", where=where, found=type(table).__name__, remedy="Call .collect() first")
     values = np.asarray(table)
     if values.ndim == 1:
         return pd.DataFrame({"target": values})
     if values.ndim == 2:
         return pd.DataFrame(values, columns=[str(number) for number in range(values.shape[1])])
-    raise DataError("a table is needed: rows and columns", where=where, found=f"{type(table).__name__} of shape {values.shape}")
+    raise DataError("a table with rows and columns is needed", where=where, found=f"{type(table).__name__} of shape {values.shape}")
 
 
-def _from_arrow(table: Any) -> pd.DataFrame:  # noqa: ANN401 - of any library
-    """A table, or a single column, that comes as Arrow."""
+def _from_arrow(table: Any) -> pd.DataFrame:  # noqa: ANN401 - table of any library
+    """Convert a table or a single column with the Arrow interface."""
     try:
         columns = pa.table(table)
-    except pa.ArrowInvalid:  # no table, but a column: polars.Series, pyarrow.ChunkedArray
+    except pa.ArrowInvalid:  # a single column, such as polars.Series or pyarrow.ChunkedArray
         columns = pa.table({str(getattr(table, "name", "") or "target"): pa.chunked_array(table)})
     for place, kind in enumerate(columns.schema.types):
         is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        if is_list and pa.types.is_string_view(kind.value_type):  # as polars has them, and pandas gets none
+        if is_list and pa.types.is_string_view(kind.value_type):  # polars uses lists of string views, which pandas cannot convert
             name, column = columns.column_names[place], columns[place]
             columns = columns.set_column(place, name, column.cast(pa.large_list(pa.string())))
     return pd.DataFrame(columns.to_pandas())
 
 
 def _is_lazy_frame(table: object) -> bool:
-    """Whether it is a plan of a table, such as a LazyFrame of polars."""
+    """Return whether an object is a lazy query, such as a polars LazyFrame."""
     return hasattr(table, "collect") and hasattr(table, "collect_schema")
 
 
@@ -64,16 +69,16 @@ def _from_mapping(columns: Mapping[str, NDArray[Any]], where: str) -> pd.DataFra
     shapes = {name: values.shape for name, values in columns.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         found = ", ".join(f"{name}: {' x '.join(map(str, shape)) or 'no'} cells" for name, shape in list(shapes.items())[:4])
-        raise DataError("all columns have as many cells", where=where, found=found)
+        raise DataError("all columns must be one-dimensional and equally long", where=where, found=found)
     return pd.DataFrame(columns)
 
 
 def is_one_dimensional(values: object) -> bool:
-    """Whether it is one column of any library: (N,), and not (N, 1)."""
+    """Return whether values are a single column of shape (N,), rather than (N, 1), of any library."""
     return isinstance(values, pa.ChunkedArray | pa.Array) or len(getattr(values, "shape", ())) == 1
 
 
 def has_column_names(values: object) -> bool:
-    """Whether columns have names: a frame of any library, or a mapping."""
-    is_mapping = isinstance(values, Mapping) and not hasattr(values, "shape")  # a sparse matrix of SciPy may be a mapping too
+    """Return whether values have named columns, that is, whether they are a data frame of any library or a mapping."""
+    is_mapping = isinstance(values, Mapping) and not hasattr(values, "shape")  # SciPy sparse matrices may be mappings
     return isinstance(values, pd.DataFrame | pd.Series) or is_mapping or hasattr(values, "__arrow_c_stream__") or _is_lazy_frame(values)

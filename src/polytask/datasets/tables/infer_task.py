@@ -1,4 +1,4 @@
-"""From a target column to a task: its kind, its classes, its labels."""
+"""Inference of tasks from target columns: kinds, classes and labels."""
 
 from __future__ import annotations
 
@@ -20,23 +20,26 @@ from polytask.tasks.label_facts import LabelFacts, suggested_kind
 
 Array = NDArray[Any]
 MAX_TEXT_CLASSES = 50
-"""So many different words and more are no classes unless most of them are there more than once."""
+"""Maximum number of distinct strings that are always accepted as classes; more must occur twice on average."""
 COLLECTION_TYPES = (list, tuple, set, frozenset, np.ndarray)
 LABEL_TYPES = {
     "string": "words", "boolean": "words", "integer": "numbers", "floating": "numbers", "mixed-integer-float": "numbers",
     "decimal": "numbers",
 }  # fmt: skip
-"""What pandas finds in a column of objects, and what the labels are then."""
+"""Interpretation of the results of `pandas.api.types.infer_dtype` for columns of objects."""
 
 
 def column_labels(column: pd.Series[Any]) -> Array:
-    """(N,) a column's labels: numbers with NaN, or anything with None where there is no label.
+    """Return the labels of a column.
 
-    Lists and sets of labels become texts with `|` between them. Numbers are numbers whatever type their column has; only whole ones
-    that float64 would round stay as they are, and are names of classes.
+    Lists and sets of labels become strings separated by `|`. Numbers in a column of dtype object become float64, unless there are integers
+    that float64 would round; these are left unchanged and serve as class names.
+
+    Returns:
+        (N,) numbers with NaN, or other values with None, where a row has no label.
 
     Raises:
-        DataError: Dates and spans of time; labels of several sorts.
+        DataError: The column holds dates, durations, or labels of several types.
 
     Example:
         >>> column_labels(pd.Series([1, None, 2.5], dtype=object)).tolist()
@@ -60,7 +63,7 @@ def column_labels(column: pd.Series[Any]) -> Array:
 
 
 def _numbers_among(column: pd.Series[Any], labels: Array, there: NDArray[np.bool_]) -> Array:
-    """Labels of a column of objects: as numbers, where they are that."""
+    """Return the labels of a column of objects, converted to float64 if they are numbers."""
     inferred = pd.api.types.infer_dtype(labels[there], skipna=False)
     if inferred in {"datetime", "datetime64", "date", "time", "timedelta", "timedelta64", "period"}:
         raise _date_target_error(column)
@@ -72,7 +75,7 @@ def _numbers_among(column: pd.Series[Any], labels: Array, there: NDArray[np.bool
 
 
 def _date_target_error(column: pd.Series[Any]) -> DataError:
-    return DataError("a date is no target", where=f"column {column.name!r}", remedy="Make it a number of days, say")
+    return DataError("a target cannot hold dates", where=f"column {column.name!r}", remedy="Convert it to numbers, such as days")
 
 
 def _mixed_types_error(column: pd.Series[Any], labels: Array, there: NDArray[np.bool_]) -> DataError:
@@ -80,12 +83,12 @@ def _mixed_types_error(column: pd.Series[Any], labels: Array, there: NDArray[np.
     sorts = [_label_type(labels[place]) for place in places]
     other = next((number for number, sort in enumerate(sorts) if sort is not sorts[0]), 0)
     found = format_value(labels[places[0]]) + (f" and {format_value(labels[places[other]])}" if other else "")
-    where, remedy = f"column {column.name!r}, row {places[other] + 1}", "Make all of them numbers, or all of them text"
-    return DataError("labels of a target are of one sort", where=where, found=found, remedy=remedy)
+    where, remedy = f"column {column.name!r}, row {places[other] + 1}", "Convert all of them to numbers or to text"
+    return DataError("labels of a target must have one type", where=where, found=found, remedy=remedy)
 
 
 def _label_type(label: object) -> type:
-    """Numbers of all types are of one sort; true and false are none of them."""
+    """Return the type of a label for comparison; all numeric types except bool count as one."""
     return Number if isinstance(label, Number) and not isinstance(label, bool | np.bool_) else type(label)
 
 
@@ -96,13 +99,16 @@ def _numbers(column: pd.Series[Any], there: NDArray[np.bool_]) -> Array:
 
 
 def infer_multilabel(column: pd.Series[Any]) -> str | None:
-    """What lists of labels are taken for: none of the lists that there are is a class."""
+    """Return the kind of task for a column of lists or sets of labels; `None` for any other column."""
     there = column.dropna()
     return suggested_kind(LabelFacts(0, len(there), sets=True)) if len(there) and isinstance(there.iloc[0], COLLECTION_TYPES) else None
 
 
 def kind_called(spelled: str) -> type[Task]:
-    """The class of a kind, with options or without: `ordinal(classes=[low, high])`.
+    """Return the class of a kind of task.
+
+    Args:
+        spelled: Name of the kind, with or without options, such as `ordinal(classes=[low, high])`.
 
     Raises:
         ConfigError: There is no such kind, or its options cannot be read.
@@ -116,20 +122,21 @@ def kind_called(spelled: str) -> type[Task]:
 
 
 def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: float = 1.0) -> Task:
-    """The task of a target column.
+    """Create the task of a target column.
 
-    Where no kind is given, two different labels are `binary`; other words, and few whole numbers (up to 20, and up to a twentieth of
-    the labels), are `multiclass`; all else is `regression`.
+    If no kind is given, two distinct labels mean `binary`; other strings, and few distinct integers (up to 20, and up to a twentieth of
+    the labels), mean `multiclass`; anything else means `regression`.
 
     Args:
-        name: Of the column.
-        labels: (N,) as `column_labels` gives them.
-        kind: A kind with its options, as `ordinal(classes=[low, high])`; a task, which stays as it is; or nothing, to have it inferred.
-        weight: The task's weight αₜ.
+        name: Name of the column.
+        labels: (N,) labels from `column_labels`.
+        kind: Kind with its options, such as `ordinal(classes=[low, high])`; a task, which is returned unchanged; or `None` to infer the
+            kind from the labels.
+        weight: Weight αₜ of the task.
 
     Raises:
-        ConfigError: An unknown kind, or options that do not fit.
-        DataError: There is no label.
+        ConfigError: The kind is unknown, or its options do not fit.
+        DataError: There are no labels, all are equal, or a label is invalid for this kind of task.
 
     Example:
         >>> make_task("churn", np.array(["no", "yes", None], dtype=object), "binary(positive_weight=2)").classes
@@ -145,9 +152,9 @@ def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: 
     spelled = kind or suggested_kind(LabelFacts.of(labels))
     target, (chosen, options) = kind_called(spelled), parse_component("task kind", spelled)
     if target.per_token:
-        raise ConfigError("a cell of a table has no tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
+        raise ConfigError("a table column cannot hold labels of tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     if target.flag_column is not None:
-        options.pop(target.flag_column.option, None)  # a column of the table, which `labels` knows of
+        options.pop(target.flag_column.option, None)  # names a column that is already part of `labels`
     options |= target.options_from_labels(name, labels, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
@@ -155,32 +162,40 @@ def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: 
         raise misfit(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
     if target.label_type is LabelType.NUMBER:
         _check_numbers(name, labels, chosen)
-    task.metric_targets(labels)  # what this kind cannot have is refused now, by the row of the whole table
+    task.metric_targets(labels)  # raises an error for invalid labels while row numbers are those of the whole table
     return task
 
 
 def _check_labels(name: str, labels: Array) -> None:
-    """Refuse what no kind of task can learn; rows are counted from 1, as people do."""
+    """Check that there are finite labels of at least two distinct values; messages count rows from 1.
+
+    Raises:
+        DataError: A check fails.
+    """
     where, there = f"target {name!r}", pd.Series(labels).dropna()
     if not len(there):
-        raise DataError("no row has a label", where=where, remedy="Leave it out, or give labels")
+        raise DataError("no row has a label", where=where, remedy="Leave the target out, or add labels")
     if there.dtype.kind == "f" and np.isinf(there).any():
         row = int(there.index[np.isinf(there)][0]) + 1
-        raise DataError("a label is infinite", where=f"{where}, row {row}", remedy="Give a number, or nothing")
+        raise DataError("a label is infinite", where=f"{where}, row {row}", remedy="Give a finite number, or leave the label empty")
     if there.nunique() == 1:
         found = f"{len(there)} labels, all {there.iloc[0]}"
-        raise DataError("of a single class or number there is nothing to learn", where=where, found=found, remedy="Leave it out")
+        raise DataError("at least two different labels are needed", where=where, found=found, remedy="Leave the target out")
 
 
 def _check_text_classes(name: str, labels: Array) -> None:
-    """Refuse to take for classes what is another word nearly everywhere: numbers that were read as text, or names."""
+    """Check that strings repeat often enough to be classes, rather than names or numbers that were read as text.
+
+    Raises:
+        DataError: There are more distinct strings than `MAX_TEXT_CLASSES` and than half of the labels.
+    """
     there = pd.Series(labels).dropna()
     distinct = there.nunique()
     if there.dtype.kind in "biuf" or distinct <= max(MAX_TEXT_CLASSES, len(there) / 2):
         return
-    way_out = "Make it numbers (pandas.to_numeric)" if pd.to_numeric(there, errors="coerce").notna().all() else "Leave it out"
-    found, remedy = f"{distinct} different ones in {len(there)} rows", f"{way_out}, or say what kind of target it is"
-    raise DataError("too many words for classes", where=f"target {name!r}", found=found, remedy=remedy)
+    way_out = "Convert it to numbers (pandas.to_numeric)" if pd.to_numeric(there, errors="coerce").notna().all() else "Leave the target out"
+    found, remedy = f"{distinct} different ones in {len(there)} rows", f"{way_out}, or set the kind of the target"
+    raise DataError("too many different texts for classes", where=f"target {name!r}", found=found, remedy=remedy)
 
 
 def _check_numbers(name: str, labels: Array, kind: str) -> None:
@@ -189,5 +204,5 @@ def _check_numbers(name: str, labels: Array, kind: str) -> None:
     numbers = pd.to_numeric(pd.Series(labels), errors="coerce").to_numpy(dtype=np.float64)
     bad = np.flatnonzero(np.isnan(numbers) & pd.notna(labels))
     if len(bad):
-        remedy = f"Take another kind than {kind}, or mend the cell"
-        raise DataError("a label is no number", where=f"target {name!r}, row {bad[0] + 1}", found=repr(labels[bad[0]]), remedy=remedy)
+        remedy = f"Choose another kind than {kind}, or correct the cell"
+        raise DataError("a label is not a number", where=f"target {name!r}, row {bad[0] + 1}", found=repr(labels[bad[0]]), remedy=remedy)

@@ -1,4 +1,4 @@
-"""A table in a file, opened: its targets in memory, its inputs chunk by chunk."""
+"""Table in a file with its targets in memory and its inputs read in chunks."""
 
 from __future__ import annotations
 
@@ -27,17 +27,29 @@ from polytask.tasks import LabelType, Task
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
 MAX_CELLS_IN_MEMORY = 2**27
-"""A table of more cells than this, a gigabyte of numbers, is not held in memory."""
+"""Maximum number of cells of a table that is held in memory: one gigabyte of float64."""
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 
 
 class LabeledTable:
-    """A table in a file of which every column is known.
+    """Table in a file whose columns are divided into targets, features and others.
 
     Args:
-        name: What the source will be called.
-        options: What is said of it.
-        large: Whether it is read in chunks and its inputs are kept in a file; by default as its size demands.
+        name: Name of the source to create.
+        options: File, targets, splits and other options of the table.
+        on_disk: Whether to read the table in chunks and to memory-map its encoded inputs; `None` does so if the table has more than
+            `MAX_CELLS_IN_MEMORY` cells.
+
+    Attributes:
+        file: Opened table.
+        large: Whether the table is read in chunks.
+        events: Name of the event column of each target; `None` if the target has none.
+        features: Names of the feature columns.
+
+    Raises:
+        ConfigError: A named column does not exist, or an event column is also a target.
+        DataError: The file is malformed.
+        StorageError: The file cannot be read.
     """
 
     def __init__(self, name: str, options: TableOptions, *, on_disk: bool | None = None) -> None:
@@ -48,7 +60,7 @@ class LabeledTable:
         events = [event for event in self.events.values() if event]
         for event in events:
             if event in options.targets:
-                raise ConfigError("an event has a column of its own, and is no target", where=f"{self.file.path}, {event!r}")
+                raise ConfigError("an event column cannot be a target", where=f"{self.file.path}, {event!r}")
         special = [*options.targets, *events, *options.non_feature_columns, *([options.time] if options.time else [])]
         for column in special:
             if column not in self.file.columns:
@@ -63,27 +75,31 @@ class LabeledTable:
         return self.file.read()
 
     def chunks(self) -> Iterator[pd.DataFrame]:
-        """The rows in the order of the file; at once where there is room."""
+        """Return an iterator over the rows in the order of the file; a table that fits into memory is a single chunk."""
         frames = self.file.chunks() if self.large else iter([self._whole])
         return (frame.rename_axis(index=FILE_ROW_INDEX) for frame in frames)
 
     @cached_property
     def special(self) -> pd.DataFrame:
-        """The columns that are no inputs, and the time, of all rows."""
+        """Columns of all rows that are not inputs, and the time column."""
         return pd.concat([chunk[self._special] for chunk in self.chunks()], ignore_index=True)
 
     @cached_property
     def labels(self) -> dict[str, Array]:
-        """Per target (N,) its labels."""
+        """Labels (N,) of each target."""
         table = self.special
         with error_location(self.file.path):
             return {target: labels_of_target(table, target, kind) for target, kind in self.options.targets.items()}
 
     def check(self, tasks: Sequence[Task], coding: TablePreprocessor | None = None) -> None:
-        """Refuse labels that the tasks cannot have, and inputs that cannot be coded.
+        """Check that the labels are valid for the tasks, and that the inputs can be encoded.
+
+        Args:
+            tasks: Tasks whose labels to check; tasks without labels in this table are ignored.
+            coding: Preprocessor of the inputs; `None` skips the inputs.
 
         Raises:
-            DataError: The message names the file and the row.
+            DataError: A label or an input is invalid; the message names the file and the row.
         """
         with error_location(self.file.path):
             for task in tasks:
@@ -94,26 +110,37 @@ class LabeledTable:
                     coding.encode(chunk)
 
     def notes(self) -> list[str]:
-        """What is odd about the table, a line each; what cannot be is refused."""
+        """Return warnings about the table, one line each.
+
+        Raises:
+            DataError: A target cannot be learned.
+        """
         targets, where = list(self.options.targets), str(self.file.path)
         types = {target: kind_called(kind).label_type for target, kind in self.options.targets.items() if kind is not None}
         kinds = {target: "category" for target, label in types.items() if label is LabelType.CLASS}
-        # Sets of labels may well be there once only.
+        # Skip targets with event columns, and sets of labels, which may well occur only once.
         plain = [target for target in targets if not self.events[target] and types.get(target) is not LabelType.SET]
         found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
-        sample = next(self.chunks())[[*self.features, *plain]]  # a first chunk is enough to look odd
+        sample = next(self.chunks())[[*self.features, *plain]]  # the first chunk suffices for warnings
         return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *check_features(sample, plain, where)]
 
     @property
     def labeled(self) -> Rows:
-        """The rows that have a label of any target."""
+        """Row numbers (from 0) of the rows with a label of any target."""
         return np.flatnonzero(np.any([pd.notna(own) for own in self.labels.values()], axis=0))
 
     def parts(self, test_share: float, seed: int) -> dict[str, Rows]:
-        """The rows for training, validation (none where they are drawn later) and test; rows without any label are in no part.
+        """Return the row numbers of the parts "training", "validation" and "test"; rows without any label are in no part.
+
+        Args:
+            test_share: Fraction of rows for testing, unless the options set one or name a file of test rows.
+            seed: Seed of the random split.
+
+        Returns:
+            Row numbers of each part. The validation part is empty if it is to be drawn at random later.
 
         Raises:
-            DataError: A word in the split column that is no part; rows without a group or a time; too few rows.
+            DataError: The split column has an unknown value, a row has no group or time, or there are too few rows.
         """
         options, there = self.options, self.labeled
         share = 0.0 if options.test_file else test_share if options.test_fraction is None else options.test_fraction
@@ -140,7 +167,7 @@ class LabeledTable:
         groups = self._groups(rows)
         try:
             return rows[split_by_time(times, share, groups)]
-        except DataError as error:  # it counts the rows that have labels, and people those of the file
+        except DataError as error:  # the error counts labeled rows only: convert to the row of the file
             row = re.search(r"row (\d+)$", error.where)
             where = location(self.file.path, int(rows[int(row[1]) - 1]) + 1 if row else None, name)
             raise DataError(error.what, where=where, found=error.found, remedy=error.remedy) from None
@@ -148,7 +175,9 @@ class LabeledTable:
     def _groups(self, rows: Rows) -> Array | None:
         if self.options.group is None:
             return None
-        self._check_filled(self.options.group, rows, "a row has no group", "Give every row a group, if only one of its own")
+        self._check_filled(
+            self.options.group, rows, "a row has no group", "Give every row a group; a unique value makes a group of one row"
+        )
         return self.special[self.options.group].to_numpy(dtype=object)[rows]
 
     def _check_filled(self, name: str, rows: Rows, what: str, remedy: str) -> None:
@@ -157,12 +186,12 @@ class LabeledTable:
             raise DataError(what, where=location(self.file.path, int(empty[0]) + 1, name), found="an empty cell", remedy=remedy)
 
     def source(self, coding: TablePreprocessor, rows: Rows, held_out: Rows | None = None) -> Source:
-        """These rows as a source, its inputs coded.
+        """Create a source of the given rows with encoded inputs.
 
         Args:
-            coding: Of the inputs.
-            rows: Their numbers, ascending.
-            held_out: Those on which models are to be chosen; none where they are to be drawn.
+            coding: Preprocessor of the inputs.
+            rows: Row numbers, ascending.
+            held_out: Numbers of the validation rows among them; `None` or empty if they are to be drawn at random later.
         """
         inputs = allocate_array((len(rows), len(coding.input_spec()["cardinalities"])), on_disk=self.large)
         filled = start = 0
@@ -179,12 +208,12 @@ class LabeledTable:
         return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows))
 
     def test(self) -> LabeledTable:
-        """The file of the test rows: what is a category here is one there, whatever it looks like."""
+        """Open the file of test rows; columns that are categorical in this table are categorical there too."""
         words = [name for name in (*self.features, *self.options.targets) if self.file.kinds[name] == "category"]
         return LabeledTable(self.name, self.options.for_file(str(self.options.test_file), words))
 
     def inputs_of(self, rows: Rows) -> Iterator[pd.DataFrame]:
-        """The inputs of these rows, chunk by chunk."""
+        """Yield the feature columns of the given rows (ascending) chunk by chunk."""
         start = 0
         for chunk in self.chunks():
             own = rows[(rows >= start) & (rows < start + len(chunk))] - start
@@ -193,15 +222,17 @@ class LabeledTable:
 
 
 def declared_kinds(tables: Mapping[str, LabeledTable]) -> dict[str, str | None]:
-    """Per target its kind as given, over all tables.
+    """Return the declared kind of each target over all tables; `None` if no table declares one.
 
     Raises:
-        ConfigError: Two tables say different things of one target.
+        ConfigError: Two tables declare different kinds for the same target.
     """
     found: dict[str, str | None] = {}
     for table in tables.values():
         for target, kind in table.options.targets.items():
             if kind is not None and found.get(target) not in (None, kind):
-                raise ConfigError("a target has one kind", where=f"target {target!r}", found=f"{found[target]} and {kind}")
+                raise ConfigError(
+                    "a target must have the same kind in all tables", where=f"target {target!r}", found=f"{found[target]} and {kind}"
+                )
             found[target] = kind or found.get(target)
     return found

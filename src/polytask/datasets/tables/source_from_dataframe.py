@@ -1,4 +1,4 @@
-"""One source and its tasks from a table."""
+"""Creation of a source and its tasks from a data frame."""
 
 from __future__ import annotations
 
@@ -29,19 +29,22 @@ def source_from_table(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
 ) -> tuple[Source, tuple[Task, ...]]:
-    """One source of all rows, and a task per target; every other column is an input.
+    """Create a source of all rows of a table, and one task per target; all other columns are inputs.
 
     Args:
-        table: Of any types; gaps in a target are rows without its label.
-        targets: Per target column its kind, or nothing to have it inferred.
-        name: Of the source.
-        weights: Per task its weight αₜ, by default 1.
-        drop: Columns that are neither.
-        categorical: Columns that hold categories, whatever they look like.
+        table: Table with columns of any types; a missing cell of a target means that the row has no label of it.
+        targets: Kind or task of each target column; `None` infers the kind.
+        name: Name of the source.
+        weights: Weight αₜ of each task, 1 if not given.
+        drop: Columns that are neither targets nor inputs.
+        categorical: Columns to treat as categorical regardless of their cells.
+
+    Returns:
+        Source and tasks; the units of the source are the index of the table.
 
     Raises:
-        DataError: A column that is not there, or that cannot be used.
-        ConfigError: A kind that does not exist or does not fit.
+        DataError: A column does not exist or cannot be used.
+        ConfigError: A kind does not exist or does not fit, or a weight is given for a column that is not a target.
 
     Example:
         >>> table = pd.DataFrame({"age": [31, 7, 50], "churn": ["no", None, "yes"], "value": [1.5, 2.5, None]})
@@ -63,10 +66,10 @@ def source_from_table(
 
 
 def check_columns_exist(table: pd.DataFrame, names: Sequence[str]) -> None:
-    """Refuse names that the table has not.
+    """Check that a table has the given columns.
 
     Raises:
-        DataError: A column is not there; the message suggests the nearest.
+        DataError: A column does not exist; the message suggests the nearest name.
     """
     for name in names:
         if name not in table:

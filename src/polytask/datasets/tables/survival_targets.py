@@ -1,4 +1,4 @@
-"""Targets in two columns, as how long, and whether it has happened."""
+"""Survival targets in two columns: a time, and whether the event has happened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 def event_column(kind: str | None) -> str | None:
-    """The column that says whether the event has happened, of a kind such as `survival(event=died)`.
+    """Return the event column that a kind such as `survival(event=died)` names; `None` if it names none.
 
     Example:
         >>> event_column("survival(event=died)"), event_column("regression"), event_column(None)
@@ -30,10 +30,15 @@ def event_column(kind: str | None) -> str | None:
 
 
 def labels_of_target(table: pd.DataFrame, target: str, kind: str | None) -> Array:
-    """(N,) the labels of a column, made with a second one where its kind names it: `survival(event=died)`.
+    """Return the labels of a target (N,), combined with the event column if its kind names one, as in `survival(event=died)`.
+
+    Args:
+        table: Table with the target and event columns.
+        target: Name of the target column.
+        kind: Kind of the target with its options; `None` if it is to be inferred.
 
     Raises:
-        DataError: A column that cannot be one of labels, or two that do not go together.
+        DataError: A column cannot hold labels, or the two columns do not match.
     """
     column = event_column(kind)
     if kind is None or column is None:
@@ -45,7 +50,7 @@ def labels_of_target(table: pd.DataFrame, target: str, kind: str | None) -> Arra
 
 
 def event_columns(kinds: Mapping[str, str | Task | None]) -> dict[str, str]:
-    """Per target of times the column that says whether they are those of events.
+    """Return the event column of each target that has one.
 
     Example:
         >>> event_columns({"months": "survival(event=left)", "value": "regression"})
@@ -56,10 +61,14 @@ def event_columns(kinds: Mapping[str, str | Task | None]) -> dict[str, str]:
 
 
 def labels_of_columns(table: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> dict[str, Array]:
-    """Per column of a table of targets its labels; columns that say whether events have happened are no targets themselves.
+    """Return the labels (N,) of each target column of a table; event columns are not targets themselves.
+
+    Args:
+        table: Table with target and event columns only.
+        kinds: Kind or task of each target; `None` if it is to be inferred.
 
     Raises:
-        DataError: A column that cannot be one of labels.
+        DataError: A column cannot hold labels.
     """
     events = event_columns(kinds)
     return {

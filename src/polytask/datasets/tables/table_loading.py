@@ -1,4 +1,4 @@
-"""Tables in files as sources: several at once, which share their tasks by the names of targets."""
+"""Loading of tables in files as sources, where targets of the same name are one task."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class LoadedTables:
-    """What tables come to.
+    """Sources and tasks loaded from tables.
 
     Attributes:
-        sources: Training rows, and the door to the test rows.
-        tasks: One per target.
-        notes: What is odd about the tables, a line each.
+        sources: Training sources, with deferred access to the test rows.
+        tasks: Tasks, one per target.
+        notes: Warnings about the tables, one line each.
     """
 
     sources: Sources
@@ -42,26 +42,26 @@ class LoadedTables:
 def load_tables(
     tables: Mapping[str, TableOptions], *, test_fraction: float = TEST_SHARE, seed: int = 0, on_disk: bool | None = None
 ) -> LoadedTables:
-    """Sources and tasks of tables in files.
+    r"""Load tables in files as sources and tasks.
 
-    What inputs there are is learned from training rows alone; tables with the same columns learn it together, and then share their
-    encoder from the first layer on. A target that several tables have is one task.
+    Preprocessors are fitted on training rows only. Tables with the same feature columns share a preprocessor, and thereby their encoder
+    from the first layer on. A target that occurs in several tables is one task.
 
     Args:
-        tables: By the names that the sources will have.
-        test_fraction: The share of rows that are kept for testing, where a table does not say.
-        seed: Of that draw.
-        on_disk: Whether tables are read in chunks and their inputs are kept in files; by default as their size demands.
+        tables: Options of each table, by the name of its source.
+        test_fraction: Fraction of rows kept for testing, for tables that do not set one.
+        seed: Seed of the random split.
+        on_disk: Whether to read tables in chunks and to memory-map their encoded inputs; `None` decides for each table by its size.
 
     Raises:
-        DataError: What a table holds is not what it must be.
-        ConfigError: A column or a kind that does not exist.
+        DataError: The content of a table is invalid.
+        ConfigError: A column or a kind does not exist.
 
     Example:
         >>> import tempfile
         >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "toy.csv"
-        >>> _ = path.write_text("age,churn\\n" + "\\n".join(f"{age},{'yes' if age > 40 else 'no'}" for age in range(20, 70)))
+        >>> _ = path.write_text("age,churn\n" + "\n".join(f"{age},{'yes' if age > 40 else 'no'}" for age in range(20, 70)))
         >>> loaded = load_tables({"toy": TableOptions(str(path), {"churn": None})})
         >>> len(loaded.sources[0]), loaded.tasks[0].kind
         (40, 'binary')
@@ -85,9 +85,9 @@ def load_tables(
 
 
 def _test_labels(table: LabeledTable, tasks: Sequence[Task], coding: TablePreprocessor) -> dict[str, Array]:
-    """The labels of a file of test rows, once all of it is known to be usable: nobody trains for hours to hear of a missing column.
+    """Check a file of test rows before training starts, so that a missing column is not reported after hours, and return its labels.
 
-    Nothing of it is kept but whether there are labels; the door opens it once more.
+    The file is closed again and reopened when the test rows are needed; its labels serve only to check that each task can be evaluated.
     """
     other = table.test()
     other.check(tasks, coding)
@@ -100,7 +100,11 @@ def _check_test_rows(
     parts: Mapping[str, Mapping[str, Rows]],
     tests: Mapping[str, Mapping[str, Array]],
 ) -> None:
-    """Refuse, before anything is trained, a task that the test rows could say nothing about."""
+    """Check, before training starts, that the test rows have enough distinct labels to evaluate every task.
+
+    Raises:
+        DataError: A task has too few distinct labels among the test rows.
+    """
     for task in tasks:
         there = [
             tests[name][task.name] if name in tests else table.labels[task.name][parts[name]["test"]]
@@ -113,7 +117,7 @@ def _check_test_rows(
             found = f"{len(labels)} labels" + (f", all {labels.iloc[0]!r}" if len(labels) else "")
             remedy = "Give more rows with labels, or a larger test_fraction"
             raise DataError(
-                "the test rows can say nothing about this task", where=f"task {task.name!r}, test part", found=found, remedy=remedy
+                "too few different labels to evaluate this task", where=f"task {task.name!r}, test part", found=found, remedy=remedy
             )
 
 
@@ -135,7 +139,11 @@ def _make_tasks(opened: Mapping[str, LabeledTable]) -> tuple[Task, ...]:
 
 
 def _location_in_file(where: str, rows: Mapping[str, int]) -> str:
-    """A place in tables that were looked at one after the other: the file, and the row in it.
+    """Convert a location in concatenated tables to the file and the row in it.
+
+    Args:
+        where: Location that ends in "row N", with N counted from 1 over all tables; without a row, all files are named.
+        rows: Number of rows of each file, in the order of concatenation.
 
     Example:
         >>> _location_in_file("target 'value', row 7", {"a.csv": 4, "b.csv": 9})
@@ -151,7 +159,7 @@ def _location_in_file(where: str, rows: Mapping[str, int]) -> str:
 
 
 def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, Mapping[str, Rows]]) -> dict[str, TablePreprocessor]:
-    """Per table what codes its inputs: one and the same for tables that have the same columns."""
+    """Fit the preprocessors of tables on their training rows; tables with the same feature columns share one."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, table in opened.items():
         alike.setdefault(tuple(sorted(table.features)), []).append(name)
@@ -169,7 +177,7 @@ def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, M
 def _test_sources(
     opened: Mapping[str, LabeledTable], parts: Mapping[str, Mapping[str, Rows]], codings: Mapping[str, TablePreprocessor]
 ) -> tuple[Source, ...]:
-    """Only now are files of test rows read."""
+    """Return the sources of test rows; files of test rows are read only now."""
     return tuple(_test_source(table, parts[name]["test"], codings[name]) for name, table in opened.items())
 
 
@@ -181,5 +189,5 @@ def _test_source(table: LabeledTable, rows: Rows, coding: TablePreprocessor) -> 
 
 
 def paths_of(tables: Mapping[str, TableOptions]) -> Sequence[str]:
-    """The files of tables."""
+    """Return the paths of the files of tables, including those of test rows."""
     return [path for options in tables.values() for path in (options.file, options.test_file) if path is not None]

@@ -177,7 +177,7 @@ def test_a_cell_in_a_message_is_short_and_printable() -> None:
 
 
 def test_no_column_at_all_is_one_line() -> None:
-    with pytest.raises(DataError, match="at least one column"):
+    with pytest.raises(DataError, match="at least one column other than the targets"):
         TablePreprocessor.fit(pd.DataFrame(index=range(3)))
 
 
@@ -215,7 +215,7 @@ def test_unknown_categories_are_one_line_for_all_columns() -> None:
     towns = ["Oslo", "Paris", "Paris", "Bern", "Lima", "Kyiv", None]
     said = columns.unknown_warning(pd.DataFrame({"town": towns, "age": [1] * 7, "code": ["c"] + ["a"] * 6}))
     assert said == (
-        "categories that training had not count as unknown: "
+        "categories not seen in training are treated as unknown: "
         "column 'town': 5 of 7 rows ('Paris', 'Bern', 'Lima', …); column 'code': 1 of 7 rows ('c')"
     )
 

@@ -1,4 +1,4 @@
-"""A table's columns as numbers: one file per kind of column."""
+"""Encoding of table columns as numbers, with one module per kind of column."""
 
 from polytask.data.preprocessing.columns.base import FILE_ROW_INDEX, PASSTHROUGH, Column
 from polytask.data.preprocessing.columns.boolean_column import BooleanColumn

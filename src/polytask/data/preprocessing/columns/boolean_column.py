@@ -1,4 +1,4 @@
-"""Columns of yes and no."""
+"""Boolean columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VALUES = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0
 @final
 @dataclass(frozen=True)
 class BooleanColumn(Column):
-    """True is 1, False is 0, and NaN where neither is said.
+    """Column of booleans, encoded as 1 for true, 0 for false, and NaN for a missing cell.
 
     Example:
         >>> BooleanColumn("active").encode(pd.Series([True, "false", None])).tolist()
@@ -28,11 +28,11 @@ class BooleanColumn(Column):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """One number."""
+        """One number, to be normalized."""
         return (NUMERIC,)
 
     def encode(self, cells: pd.Series[Any]) -> Array:
-        """(N, 1).
+        """Encode cells (N,) as numbers (N, 1).
 
         Raises:
             DataError: A cell is neither true nor false.

@@ -1,4 +1,4 @@
-"""Columns of categories."""
+"""Categorical columns."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ UNKNOWN = 0
 @final
 @dataclass(frozen=True)
 class CategoricalColumn(Column):
-    """Codes of categories in the order of `levels`, from 1; 0 where it is missing or unknown.
+    """Column of categories, encoded by their position in `levels`, from 1; missing and unknown categories are 0.
 
     Attributes:
-        levels: The categories of the training rows, as text.
+        levels: Categories of the training rows, as text.
 
     Example:
         >>> CategoricalColumn("town", levels=("Oslo", "Rome")).encode(pd.Series(["Rome", "Paris", None])).tolist()
@@ -33,25 +33,27 @@ class CategoricalColumn(Column):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """A code per level, and 0."""
+        """One code per level, and code 0."""
         return (1 + len(self.levels),)
 
     def encode(self, cells: pd.Series[Any]) -> Array:
-        """(N, 1)."""
+        """Encode cells (N,) as int64 codes (N, 1)."""
         numbers = {level: code for code, level in enumerate(self.levels, start=1)}
-        # One look per distinct value, not per row; a gap is code -1, and the last entry.
+        # Look up each distinct value once; a missing cell has code -1, which selects the last entry.
         codes, distinct = pd.factorize(cells)
         table = np.array([*(numbers.get(category_name(value), UNKNOWN) for value in distinct), UNKNOWN], dtype=np.int64)
         return np.asarray(table[codes])[:, np.newaxis]
 
     def unknown(self, cells: pd.Series[Any]) -> Counter[str]:
-        """Categories that training had not, and how many cells hold them."""
+        """Count the cells of each category that did not occur in training."""
         known = set(self.levels)
         return Counter({level: count for level, count in category_counts(cells).items() if level not in known})
 
 
 def category_counts(cells: pd.Series[Any]) -> Counter[str]:
-    """How many cells there are of each category; of a part of a table no others than it has, whatever pandas knows of the whole.
+    """Count the cells of each category.
+
+    Only categories that occur are counted, even if the categorical dtype of `cells` has others.
 
     Example:
         >>> category_counts(pd.Series([7, None, 8, 7]))
@@ -65,7 +67,9 @@ def category_counts(cells: pd.Series[Any]) -> Counter[str]:
 
 
 def category_name(value: object) -> str:
-    """A category as text: 7 and 7.0 are the same, since a gap turns a column of the one into the other.
+    """Return a category as text.
+
+    The integer 7 and the float 7.0 are the same category, since pandas converts a column of integers to floats if a cell is missing.
 
     Example:
         >>> category_name(7.0), category_name("7.0"), category_name(True)

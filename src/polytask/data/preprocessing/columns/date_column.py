@@ -12,18 +12,18 @@ from polytask.data.preprocessing.columns.base import NUMERIC, Array, Column, fir
 from polytask.errors import DataError
 
 EPOCH = pd.Timestamp("2000-01-01")
-MONTHS, WEEKDAYS = 13, 8  # one code more: none
+MONTHS, WEEKDAYS = 13, 8  # including code 0 for a missing date
 
 
 @final
 @dataclass(frozen=True)
 class DateColumn(Column):
-    """A date as its age and its parts: days since 2000, day of the month, month and weekday as categories, and the hour if there is one.
+    """Column of dates, encoded as days since 2000, day of the month, month and weekday as categories, and the hour if there are times.
 
-    Times with a zone are taken to UTC.
+    Times with a time zone are converted to UTC.
 
     Attributes:
-        hours: Whether training had times of day.
+        hours: Whether the training rows had times of day.
 
     Example:
         >>> DateColumn("joined").encode(pd.Series(["2000-01-03", None])).tolist()
@@ -36,14 +36,14 @@ class DateColumn(Column):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Age, day, month, weekday, and perhaps the hour."""
+        """Days since 2000 and day of the month as numbers, month and weekday as codes, and the hour as a number if `hours`."""
         return (NUMERIC, NUMERIC, MONTHS, WEEKDAYS, *([NUMERIC] if self.hours else []))
 
     def encode(self, cells: pd.Series[Any]) -> Array:
-        """(N, 4), or (N, 5) with hours.
+        """Encode cells (N,) as numbers (N, 4), or (N, 5) with hours.
 
         Raises:
-            DataError: A cell is no date.
+            DataError: A cell is not a date.
         """
         times = parse_datetimes(cells)
         bad = (times.isna() & cells.notna()).to_numpy()
@@ -57,8 +57,8 @@ class DateColumn(Column):
 
 
 def parse_datetimes(cells: pd.Series[Any]) -> pd.Series[Any]:
-    """Cells as times without a zone; none where a cell cannot be read as one."""
-    if pd.api.types.is_numeric_dtype(cells):  # a number is no date: pandas would count nanoseconds
+    """Convert cells to times in UTC without a time zone; NaT where a cell is not a date."""
+    if pd.api.types.is_numeric_dtype(cells):  # pandas would read numbers as nanoseconds since 1970
         return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us]")
     times = cells if pd.api.types.is_datetime64_any_dtype(cells) else pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
     return times if times.dt.tz is None else times.dt.tz_convert(None)

@@ -1,4 +1,4 @@
-"""What one pass over a table's chunks tells of a column."""
+"""Inference of the kind of a column in one pass over the chunks of a table."""
 
 from __future__ import annotations
 
@@ -19,16 +19,23 @@ from polytask.data.preprocessing.columns.text_column import TextColumn
 from polytask.errors import DataError
 
 MAX_CATEGORIES = 1_000
+"""Maximum number of categories per column; rarer ones are treated as unknown."""
 MIN_DISTINCT_TEXTS = 50
+"""A column of strings with at most this many distinct values is categorical, however few rows there are."""
 
 
 @dataclass
 class ColumnKindInference:
-    """Counts that grow chunk by chunk; they say what kind of column it is, and what it holds.
+    """Statistics of the cells of one column, updated chunk by chunk, from which its kind is inferred.
 
     Attributes:
-        name: Of the column.
-        category: Whether it is one of categories, whatever it holds.
+        name: Name of the column.
+        category: Whether to treat the column as categorical regardless of its cells.
+        filled: Number of cells with a value.
+        gaps: Number of missing cells.
+        hours: Whether any date has a time of day.
+        kinds: Kinds of cells found so far.
+        words: Number of cells of each category or text.
     """
 
     name: str
@@ -40,7 +47,7 @@ class ColumnKindInference:
     words: Counter[str] = field(default_factory=Counter)
 
     def update(self, cells: pd.Series[Any]) -> None:
-        """The column's cells in the next chunk."""
+        """Update the statistics with the cells of the next chunk."""
         before, there = self.filled + self.gaps, cells.dropna()
         self.filled, self.gaps = self.filled + len(there), self.gaps + len(cells) - len(there)
         if not len(there):
@@ -54,14 +61,14 @@ class ColumnKindInference:
             self.hours = self.hours or bool((times != times.dt.normalize()).any())
 
     def column(self) -> Column:
-        """What kind of column that is.
+        """Return the encoder of the column.
 
         Raises:
-            DataError: It held several kinds of things.
+            DataError: The column has cells of several kinds.
         """
         if len(self.kinds) > 1 and self.kinds != {"category", "text"}:
             found = " and ".join(sorted(self.kinds))
-            raise DataError("a column holds one kind of thing", where=f"column {self.name!r}", found=found)
+            raise DataError("a column must hold values of one type", where=f"column {self.name!r}", found=found)
         kind, gaps = min(self.kinds, default="number"), self.gaps > 0
         if kind == "text" and len(self.words) > max(MIN_DISTINCT_TEXTS, self.filled / 2):
             return TextColumn(self.name, gaps)
@@ -74,7 +81,7 @@ class ColumnKindInference:
         )
 
     def _frequent(self) -> list[str]:
-        """The most frequent words, of equally frequent ones the first by letter: in which order they came does not matter."""
+        """Return the most frequent categories; ties are broken alphabetically, so the order of rows does not matter."""
         return sorted(self.words, key=lambda level: (-self.words[level], level))[:MAX_CATEGORIES]
 
 
@@ -94,10 +101,10 @@ def _column_kind(cells: pd.Series[Any], before: int) -> str:
 
 
 def _object_column_kind(cells: pd.Series[Any], before: int) -> str:
-    """Of cells of any type: numbers or booleans beside gaps, or words.
+    """Return the kind of a column of dtype object, such as numbers or booleans with missing cells, or strings.
 
     Raises:
-        DataError: A cell holds something else, or some are numbers and others words.
+        DataError: A cell has an unsupported type, or cells have different types.
     """
     inferred = pd.api.types.infer_dtype(cells, skipna=True)
     known = {
@@ -110,10 +117,10 @@ def _object_column_kind(cells: pd.Series[Any], before: int) -> str:
         at = next((place for place in places if _cell_type(cells.iloc[place]) is not _cell_type(first)), places[0])
         found = quoted_cell(first) if at == places[0] else f"{quoted_cell(first)} and {quoted_cell(cells.iloc[at])}"
         where = f"column {cells.name!r}, row {before + at + 1}"
-        raise DataError("a column holds one kind of thing", where=where, found=found, remedy="Make it numbers or text")
+        raise DataError("a column must hold values of one type", where=where, found=found, remedy="Convert all cells to numbers or to text")
     return known[inferred]
 
 
 def _cell_type(value: object) -> type:
-    """What a cell holds: numbers of all types are of one sort."""
+    """Return the type of a cell for comparison; all numeric types except bool count as one."""
     return NumericColumn if isinstance(value, numbers.Number) and not isinstance(value, bool | np.bool_) else type(value)

@@ -1,4 +1,4 @@
-"""Columns of numbers."""
+"""Numeric columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytask.errors import DataError
 @final
 @dataclass(frozen=True)
 class NumericColumn(Column):
-    """Numbers as they are, NaN where there is none; they are normalized with statistics of the training part.
+    """Column of numbers, encoded as they are, with NaN for a missing cell; `Normalization` normalizes them later.
 
     Example:
         >>> NumericColumn("age").encode(pd.Series([31, None])).tolist()
@@ -26,16 +26,16 @@ class NumericColumn(Column):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """One number."""
+        """One number, to be normalized."""
         return (NUMERIC,)
 
     def encode(self, cells: pd.Series[Any]) -> Array:
-        """(N, 1).
+        """Encode cells (N,) as numbers (N, 1).
 
         Raises:
-            DataError: A cell is no finite number.
+            DataError: A cell is not a finite number.
         """
-        if pd.api.types.is_bool_dtype(cells):  # which pandas would count
+        if pd.api.types.is_bool_dtype(cells):  # pandas would convert booleans to 0 and 1
             row, found = first_invalid_cell(cells, cells.notna().to_numpy())
             raise DataError("a number is needed", where=f"column {self.name!r}, row {row}", found=found)
         try:

@@ -1,4 +1,4 @@
-"""A table as one matrix."""
+"""Preprocessor that encodes a table as one matrix."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from polytask.errors import DataError, StorageError
 @final
 @dataclass(frozen=True)
 class TablePreprocessor(Preprocessor):
-    """The columns of a table as one matrix (N, F) of float32, each in as many places as it needs.
+    """Preprocessor that encodes the columns of a table as one float32 matrix (N, F), where each column takes one or several places.
 
-    It learns in one pass which columns are numbers, booleans, dates, categories or texts, which categories there are, and which
-    columns have gaps; numbers stay as they are, and are normalized with statistics of the training part alone.
+    Fitting takes one pass. It determines which columns are numbers, booleans, dates, categories or texts, which categories there are, and
+    which columns have missing cells. Numbers are left unchanged; `Normalization` normalizes them with statistics of the training part.
 
     Attributes:
-        columns: In the order of the matrix.
+        columns: Encoders of the columns, in the order of the matrix.
 
     Example:
         >>> table = pd.DataFrame({"age": [31.0, None], "town": ["Rome", "Oslo"]})
@@ -41,49 +41,56 @@ class TablePreprocessor(Preprocessor):
 
     @classmethod
     def fit(cls, table: pd.DataFrame, categorical: Sequence[str] = ()) -> TablePreprocessor:
-        """What a table holds.
+        """Fit a preprocessor on a table.
 
         Args:
-            table: The training rows.
-            categorical: Columns that hold categories, whatever they look like.
+            table: Training rows, with feature columns only.
+            categorical: Columns to treat as categorical regardless of their cells.
 
         Raises:
-            DataError: A column that holds several kinds of things.
+            DataError: A column holds values of several types, or there is no column.
         """
         return cls.learn([table], categorical)
 
     @classmethod
     def learn(cls, chunks: Iterable[pd.DataFrame], categorical: Sequence[str] = ()) -> TablePreprocessor:
-        """The same from the chunks of a table that need not fit into memory: each is looked at once.
+        """Fit a preprocessor on a table in chunks, which need not fit into memory together; each chunk is read once.
+
+        Args:
+            chunks: Chunks of the training rows, with feature columns only.
+            categorical: Columns to treat as categorical regardless of their cells.
 
         Raises:
-            DataError: A column that holds several kinds of things; no column.
+            DataError: A column holds values of several types, or there is no column.
         """
         seen: dict[str, ColumnKindInference] = {}
         for chunk in chunks:
             for name in chunk:
                 seen.setdefault(str(name), ColumnKindInference(str(name), str(name) in categorical)).update(chunk[name])
         if not seen:
-            raise DataError("at least one column beside the targets is needed", where="table", found="none")
+            raise DataError("at least one column other than the targets is needed", where="table", found="none")
         return cls(tuple(column.column() for column in seen.values()))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the columns."""
+        """Names of the columns."""
         return tuple(column.name for column in self.columns)
 
     def encode(self, raw: pd.DataFrame) -> NDArray[np.float32]:
-        """A table that has these columns, in any order and among others, as a matrix (N, F).
+        """Encode a table as a float32 matrix (N, F).
+
+        Args:
+            raw: Table with at least the columns of training, in any order.
 
         Raises:
-            DataError: A column is missing, or holds something that it did not hold in training.
+            DataError: A column is missing, or a cell is invalid for the kind that its column had in training.
         """
         self._check_names(raw)
         matrix = np.empty((len(raw), len(self._cardinalities)), dtype=np.float32)
         place = 0
         for column in self.columns:
             width = len(column.cardinalities)
-            with np.errstate(over="ignore"):  # refused below, in words
+            with np.errstate(over="ignore"):  # overflow raises an error below
                 matrix[:, place : place + width] = column.encode(raw[column.name])
             infinite = np.asarray(np.isinf(matrix[:, place : place + width]).any(axis=1))
             if infinite.any():
@@ -93,36 +100,36 @@ class TablePreprocessor(Preprocessor):
         return matrix
 
     def unknown_warning(self, raw: pd.DataFrame) -> str:
-        """One line on the categories of a table that training had not, or nothing: they all count as unknown."""
+        """Return a one-line warning about categories that did not occur in training, which are encoded as unknown; empty if none."""
         new = UnknownCategories(self.columns)
         new.update(raw)
         return new.line()
 
     def input_spec(self) -> Mapping[str, Any]:
-        """How many codes each place of the matrix has, and which numbers had gaps."""
+        """Return the cardinality of each place of the matrix, and which places belong to columns with missing cells in training."""
         gaps = tuple(column.gaps for column in self.columns for _ in column.cardinalities)
         return {"cardinalities": self._cardinalities, "missing_indicators": gaps}
 
     def numeric_columns(self, inputs: Array) -> tuple[int, ...]:
-        """The places that hold numbers to be normalized."""
+        """Return the places of the matrix that hold numbers to be normalized."""
         del inputs
         return tuple(place for place, count in enumerate(self._cardinalities) if count == NUMERIC)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the preprocessor as JSON-compatible data."""
         return {"kind": self.kind, "columns": [column.to_dict() for column in self.columns]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TablePreprocessor:
-        """What `to_dict` described.
+        """Create a preprocessor from the output of `to_dict`.
 
         Raises:
-            StorageError: A kind of column that is not known.
+            StorageError: The kind of a column is not known.
         """
         kinds = {kind.kind: kind for kind in Column.__subclasses__()}
         for column in data["columns"]:
             if column.get("kind") not in kinds:
-                raise StorageError("a column is of a kind that is not known", where="coding", found=column.get("kind"))
+                raise StorageError("this kind of column is not known", where="preprocessor", found=column.get("kind"))
         return cls(tuple(kinds[own["kind"]].from_dict({k: v for k, v in own.items() if k != "kind"}) for own in data["columns"]))
 
     @property

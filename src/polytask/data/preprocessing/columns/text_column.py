@@ -16,14 +16,15 @@ from polytask.data.preprocessing.columns.base import PASSTHROUGH, Array, Column
 @final
 @dataclass(frozen=True)
 class TextColumn(Column):
-    """Short texts as hashed n-grams of letters: x_j = √size · log(1 + n_j) / ‖log(1 + n)‖, with n_j how many n-grams fall into place j.
+    """Column of short texts, encoded as hashed character n-grams.
 
-    Similar texts come out similar, and no vocabulary is kept. Where word order matters, give texts to the encoder `text` instead.
+    The features are x_j = √size · log(1 + n_j) / ‖log(1 + n)‖, where n_j is the number of n-grams with hash j. Similar texts have similar
+    features, and no vocabulary is stored. Where word order matters, use the encoder `text` instead.
 
     Attributes:
-        size: How many places there are.
-        shortest: Letters of the shortest n-grams.
-        longest: Letters of the longest.
+        size: Number of features.
+        shortest: Number of characters of the shortest n-grams.
+        longest: Number of characters of the longest n-grams.
 
     Example:
         >>> vectors = TextColumn("name").encode(pd.Series(["blue chair", "blue chairs", "lamp"]))
@@ -39,13 +40,13 @@ class TextColumn(Column):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """As many features."""
+        """`size` features that are not normalized."""
         return (PASSTHROUGH,) * self.size
 
     def encode(self, cells: pd.Series[Any]) -> Array:
-        """(N, size) float32; zeros where there is no text."""
+        """Encode cells (N,) as float32 features (N, size); zeros where a cell is missing."""
         codes, distinct = pd.factorize(cells)
-        vectors = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)  # a gap is code -1, and the last row
+        vectors = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)  # a missing cell has code -1, which selects the last row
         for row, text in enumerate(distinct):
             counts = self._counts(str(text))
             vectors[row, list(counts)] = list(counts.values())
