@@ -156,7 +156,11 @@ def test_names_and_order_decide_nothing() -> None:
     [
         (lambda: choose_networks([], 1), DataError, "at least one network with a task"),
         (lambda: choose_networks([CandidateNetwork({"a": float("nan")})], 1), DataError, "network a: losses must be finite"),
-        (lambda: choose_networks([CandidateNetwork({"a": 1.0}, cost=0.0)], 1), DataError, "cost of a network must be a finite number above 0"),
+        (
+            lambda: choose_networks([CandidateNetwork({"a": 1.0}, cost=0.0)], 1),
+            DataError,
+            "cost of a network must be a finite number above 0",
+        ),
         (lambda: choose_networks([CandidateNetwork({"a": 1.0})], 0), ConfigError, "budget: no choice"),
         (lambda: choose_networks([CandidateNetwork({"a": 1.0}), CandidateNetwork({"b": 1.0})], 1), ConfigError, "budget: no choice"),
         (lambda: predict_from_pairs([CandidateNetwork({"a": 1.0, "b": 1.0})], "abc"), DataError, "no network of 'a' and 'c'"),
