@@ -173,7 +173,7 @@ def test_what_another_process_cannot_read_has_no_text() -> None:
 
 @pytest.mark.parametrize("name", ["Mine", "my_method", "", "a b"])
 def test_names_are_in_kebab_case(name: str) -> None:
-    with pytest.raises(ConfigError, match="no name of a balancer"):
+    with pytest.raises(ConfigError, match="the name of a balancer must be in kebab case"):
         ComponentSpec("balancer", name)
 
 

@@ -264,7 +264,7 @@ def resolve_hardware_options(
     if count is None:
         rows = next(_make_sampler(data, batch_sizes, options).epoch(0, seed=0))
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
-        with torch.random.fork_rng(devices=()):  # dropout draws
+        with torch.random.fork_rng(devices=()):  # dropout advances the random generator
             count = choose_thread_count(_step_to_time(copy.deepcopy(model), data, batches, precision), workers=workers)
     return options.model_copy(update={"precision": precision.name, "threads": count})
 
