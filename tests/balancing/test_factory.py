@@ -61,7 +61,7 @@ def test_every_wrapper_is_found_and_is_one(wrapper: str) -> None:
         ("equl", "equl: unknown balancer. Did you mean 'equal'"),
         ("smooth-weights:equl", "equl: unknown balancer. Did you mean 'equal'"),
         ("smothed:equal", "smothed: unknown balancer wrapper. Did you mean 'smooth-weights'"),
-        ("smooth-weights:", "a component is a name, .* or smooth-weights:upgrad"),
+        ("smooth-weights:", "a component must be a name, .* or smooth-weights:upgrad"),
         ("equal:smoothed", "equal: unknown balancer wrapper"),
         ("smooth-weights", r"balancer 'smooth-weights': a wrapper needs a balancer to wrap\. For example smooth-weights:equal"),
     ],

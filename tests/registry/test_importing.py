@@ -21,7 +21,7 @@ def test_a_folder_comes_last(clean: None, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(clean: None, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="this is no folder"):
+    with pytest.raises(ConfigError, match="this is not a folder"):
         add_import_path(tmp_path / "nowhere")
 
 
@@ -73,6 +73,6 @@ def test_what_another_process_cannot_import(clean: None, tmp_path: Path, monkeyp
 def test_a_module_that_fails_is_one_line(clean: None, tmp_path: Path) -> None:
     (tmp_path / "fails_at_once.py").write_text("raise RuntimeError('no\\nway')", encoding="utf-8")
     add_import_path(tmp_path)
-    with pytest.raises(ConfigError, match=r"importing it fails \(found fails_at_once:Mine: RuntimeError: no way\)") as caught:
+    with pytest.raises(ConfigError, match=r"importing the module fails \(found fails_at_once:Mine: RuntimeError: no way\)") as caught:
         import_class("fails_at_once:Mine", "balancer")
     assert "\n" not in str(caught.value)

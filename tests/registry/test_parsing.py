@@ -34,7 +34,7 @@ def test_what_users_write_is_read(text: str, name: str, options: dict[str, objec
         ("equal(", "options in parentheses"),
         ("", "options in parentheses"),
         ("equal(c)", "name=value"),
-        ("equal(c=[1)", "cannot be read"),
+        ("equal(c=[1)", "cannot be parsed"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(text: str, what: str) -> None:

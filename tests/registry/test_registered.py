@@ -17,7 +17,7 @@ from polytask.registry.resolve import resolve
 def test_by_import_path_nothing_is_imported_before_it_is_used(clean: None) -> None:
     register("balancer", "later", "nowhere.at.all:Later")
     assert "later" in names("balancer")
-    with pytest.raises(ConfigError, match="it cannot be imported"):
+    with pytest.raises(ConfigError, match="the class cannot be imported"):
         load(find("balancer", "later"))
 
 
@@ -38,9 +38,9 @@ def test_a_class_is_registered_as_it_is(clean: None) -> None:
         ("balancer", "equal", "mypkg.mod:Mine", "this name is taken"),
         ("balancer", "smooth-weights", "mypkg.mod:Mine", "this name is taken"),
         ("balancer wrapper", "equal", "mypkg.mod:Mine", "this name is taken"),
-        ("balancer", "mine", "mypkg.mod", "neither a class nor an import path"),
-        ("balancer", "mine", 3, "neither a class nor an import path"),
-        ("balancer", "mine", CAGrad(), "neither a class nor an import path"),
+        ("balancer", "mine", "mypkg.mod", "must be a class or an import path"),
+        ("balancer", "mine", 3, "must be a class or an import path"),
+        ("balancer", "mine", CAGrad(), "must be a class or an import path"),
         ("ballancer", "mine", "mypkg.mod:Mine", "unknown group"),
         ("balancer", "MyMethod", "mypkg.mod:Mine", "such as my-method"),
     ],
@@ -88,7 +88,7 @@ def test_a_broken_one_disturbs_nobody_before_it_is_used(offered: Any) -> None:
     offered(balancer__broken="nowhere.at.all:Broken", nonsense="x", balancer__Odd="y:Z")
     assert "broken" in names("balancer")
     assert resolve("balancer", "equal").name == "equal"
-    with pytest.raises(ConfigError, match=r"it cannot be imported \(found nowhere.at.all:Broken") as caught:
+    with pytest.raises(ConfigError, match=r"the class cannot be imported \(found nowhere.at.all:Broken") as caught:
         resolve("balancer", "broken")
     assert "\n" not in str(caught.value)
 

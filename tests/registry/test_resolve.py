@@ -140,7 +140,7 @@ class Incomplete(Equal.__mro__[1]):  # type: ignore[misc] # Balancer, which Equa
         ("balancer", "CAGrad(0.1, 1, 2)", "these arguments do not fit"),
         ("balancer", "smooth-weights", "a wrapper needs a balancer to wrap"),
         ("balancer", "SmoothWeights()", "a wrapper needs a balancer to wrap"),
-        ("balancer", Incomplete, "this class is not complete (found the class Incomplete, a balancer). It must define needs, weigh"),
+        ("balancer", Incomplete, "the class is abstract (found the class Incomplete, a balancer). Define needs, weigh"),
         ("architecture", "mlp", "unknown architecture"),
         ("callback", "affinty", "Did you mean 'affinity'"),
         ("callback", Callback.__mro__[1], "a callback is needed"),
@@ -173,7 +173,7 @@ def test_what_another_process_cannot_read_has_no_text() -> None:
 
 @pytest.mark.parametrize("name", ["Mine", "my_method", "", "a b"])
 def test_names_are_in_kebab_case(name: str) -> None:
-    with pytest.raises(ConfigError, match="no name of a balancer"):
+    with pytest.raises(ConfigError, match="the name of a balancer must be in kebab case"):
         ComponentSpec("balancer", name)
 
 

@@ -75,5 +75,5 @@ def test_a_single_seed_has_no_intervals() -> None:
 
 
 def test_another_shape_is_refused() -> None:
-    with pytest.raises(DataError, match="a matrix over the tasks"):
+    with pytest.raises(DataError, match=r"must have the shape \(1, 2, 2\)"):
         RelatednessMatrix(("a", "b"), (0,), np.ones((2, 2, 2)))

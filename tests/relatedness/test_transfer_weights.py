@@ -63,5 +63,5 @@ def test_stems_of_other_sources_are_left_aside(three_tasks: tuple[Task, ...]) ->
 
 def test_networks_without_anything_in_common(three_tasks: tuple[Task, ...]) -> None:
     one, other = (NetworkPlan("mlp", (width,), {"hidden": (width,)}).build(three_tasks[:1], 0) for width in (3, 5))
-    with pytest.raises(ConfigError, match="nothing in common but heads"):
+    with pytest.raises(ConfigError, match="same name and shape outside their heads"):
         copy_shared_weights(one, other)

@@ -125,10 +125,10 @@ def test_two_callbacks_look_on_side_by_side(parts: Any) -> None:
 @pytest.mark.parametrize(
     ("callbacks", "text"),
     [
-        ("affinity", "callbacks are a list"),
+        ("affinity", "a list of callbacks is needed"),
         (["affinty"], "Did you mean 'affinity'"),
         ([CAGrad()], r"a callback is needed \(found a balancer, CAGrad\)"),
-        (["affinity", "affinity(every=2)"], "callbacks have different names"),
+        (["affinity", "affinity(every=2)"], "callbacks must have different names"),
     ],
 )
 def test_what_is_no_callback(callbacks: Any, text: str) -> None:

@@ -137,7 +137,9 @@ def test_a_source_takes_tuples_and_says_so_of_what_has_no_one_way_to_be_written(
             found = prepare_data([one], [TASKS["multilabel"]], validation_fraction=0.2, seed=0).training["table"].truths["topics"]
             assert found.tolist() == expected.tolist()
         else:
-            with pytest.raises(DataError, match=r"source 'table', 'topics', row \d+: .* Make texts of sets: Multilabel\.labels") as caught:
+            with pytest.raises(
+                DataError, match=r"source 'table', 'topics', row \d+: .* Convert sets to texts: Multilabel\.labels"
+            ) as caught:
                 prepare_data([one], [TASKS["multilabel"]], validation_fraction=0.2, seed=0)
             assert "\n" not in str(caught.value)
 

@@ -271,7 +271,7 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"initialization": "zeros"}, "initialization"),
         ({"training": {"optimizer": "Adm"}}, "Did you mean 'Adam'"),
         ({"training": {"epochs": 0}}, "training.epochs"),
-        ({"training": {"scheduler": "Cosine"}}, "unknown schedule"),
+        ({"training": {"scheduler": "Cosine"}}, "unknown scheduler"),
         ({"training": {"batch_size": 0}}, "training.batch_size"),
         ({"training": {"freeze": ["heads.x"]}}, "no parameter has that name"),
         ({"color": "red"}, "there is no such choice"),

@@ -101,7 +101,7 @@ def test_two_runs_are_the_same(table: Table, three_tasks: tuple[Task, ...], bala
 
 
 def test_a_balancer_of_whole_steps_takes_no_parts(table: Table, three_tasks: tuple[Task, ...]) -> None:
-    with pytest.raises(ConfigError, match="micro_batches: this balancer looks at a whole step at once"):
+    with pytest.raises(ConfigError, match="micro_batches: this balancer needs a whole step at once"):
         fit(network(three_tasks), [table()], "graddrop", **(CHOICES | {"micro_batches": 2}))
 
 
@@ -306,7 +306,7 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"optimizer": "LBFGS"}, "unknown optimizer"),
         ({"optimizer_options": {"speed": 1}}, "optimizer 'Adam'"),
         ({"scheduler": "CosineAnnealing"}, "Did you mean 'CosineAnnealing"),
-        ({"scheduler": "StepLR"}, "schedule 'StepLR'"),
+        ({"scheduler": "StepLR"}, "scheduler 'StepLR'"),
         ({"freeze": ("trunk",)}, "no parameter has that name"),
         ({"freeze": ("architecture", "heads")}, "nothing is left to train"),
         ({"initial_weights": "nowhere.safetensors"}, "nowhere.safetensors"),

@@ -155,7 +155,7 @@ def test_every_optimizer_goes_on(table: Table, three_tasks: tuple[Task, ...], tm
 
 def test_a_schedule_that_has_no_more_steps_is_one_line(table: Table, three_tasks: tuple[Task, ...]) -> None:
     choices = CHOICES | {"scheduler": "OneCycleLR", "scheduler_options": {"max_lr": 0.1, "total_steps": 2}}
-    with pytest.raises(ConfigError, match="schedule 'OneCycleLR'") as caught:
+    with pytest.raises(ConfigError, match="scheduler 'OneCycleLR'") as caught:
         fit(network(three_tasks), [table()], **choices)
     assert "\n" not in str(caught.value)
 

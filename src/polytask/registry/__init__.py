@@ -1,7 +1,7 @@
-"""Components by name: what each declares about itself, and how a name, an import path, a class or an object becomes one.
+"""Registry of components: their specifications, and how a name, an import path, a class or an object is resolved to a component.
 
-Declarations hold dotted strings that are imported on use, so that `polytask methods` and the nearest-name hints need no torch. Help texts,
-tables in the docs and files that name a component are all printed from, or looked up in, these declarations.
+Specifications refer to classes by dotted strings that are imported on use, so that `polytask methods` and the nearest-name hints do not
+need torch. Help texts and tables in the docs are printed from these specifications; names of components in files are looked up in them.
 """
 
 from polytask.registry.calls import Call, Component, call_of, spelled, spelled_as

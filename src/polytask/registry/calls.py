@@ -1,7 +1,7 @@
-"""How components are made: the call of a constructor as data, as Python writes it and as users spell it.
+"""Constructor calls of components as data, with their Python form and the form that users write.
 
-Every component object knows its call. `repr` is that call in Python, `CAGrad(c=0.4)`, and `str` the spelled name, `cagrad(c=0.4)`; the
-resolver reads both.
+Every component object records its constructor call. `repr` is that call in Python, `CAGrad(c=0.4)`; `str` is the user's form,
+`cagrad(c=0.4)`. The resolver reads both.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from polytask.registry.importing import path_of
 from polytask.registry.registered import all_specs, spec_of, written_name
 
 WRAPPED = "balancer"
-"""The argument of a balancer wrapper that holds what it wraps."""
+"""Name of the argument of a balancer wrapper that holds the wrapped balancer."""
 WRAPPER = "balancer wrapper"
 
 
 @dataclass(frozen=True)
 class Call:
-    """The call of a component's constructor.
+    """Constructor call of a component.
 
     Attributes:
-        name: Registry name, class name, or `package.module:Name`.
-        arguments: Those without names. A component among them is its own call.
-        options: Those with names.
-        cls: The class, where it is known.
+        name: Registry name, class name, or import path `package.module:Name`.
+        arguments: Positional arguments. A component among them is stored as its own `Call`.
+        options: Keyword arguments.
+        cls: The class, or None if it is not known.
     """
 
     name: str
@@ -43,17 +43,17 @@ class Call:
     cls: type | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        """The call in Python."""
+        """Return the call as Python code."""
         given = [*map(python_text, self.arguments), *(f"{name}={python_text(value)}" for name, value in self.options.items())]
         return f"{re.split('[:.]', self.name)[-1]}({', '.join(given)})"
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """Stands for an argument that is no plain data: a module, an array, a function.
+    """Placeholder for an argument that is not plain data, such as a module, an array or a function.
 
     Attributes:
-        kind: What it is, in a word.
+        kind: Name of the argument's type; for a class, its own name.
     """
 
     kind: str
@@ -63,27 +63,27 @@ class Opaque:
 
 
 class Component:
-    """Base of what users name and make: its objects know the call that made them.
+    """Base class of components, whose objects record the constructor call that made them.
 
-    Arguments are kept as plain data, as they were when the object was made: what it holds is neither kept alive nor copied by it.
+    Arguments are recorded as plain data at the time of the call; the record neither keeps other objects alive nor copies them.
     """
 
     component_group: ClassVar[str] = ""
-    """The group of the registry that its subclasses belong to."""
+    """Registry group of the subclasses."""
     component_context: ClassVar[tuple[str, ...]] = ()
-    """Arguments that come from where it is used, as the shape of the inputs: a spelled name leaves them out."""
+    """Arguments that are supplied where the component is used, such as the shape of the inputs; the user's form omits them."""
     spec: ClassVar[Any]
-    """What a class of a user declares: a `ComponentSpec`."""
+    """Optional `ComponentSpec` of a user's class."""
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - whatever other bases take
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = _recorded(vars(cls)["__init__"])  # type: ignore[method-assign]
         if "__repr__" not in vars(cls):
-            cls.__repr__ = cls.__repr__  # type: ignore[method-assign] # a dataclass writes its own where its class has none
+            cls.__repr__ = cls.__repr__  # type: ignore[method-assign] # or `@dataclass` would add its own `__repr__`
 
     def changed_fields(self) -> dict[str, Any]:
-        """Return the fields of a dataclass whose values are not their defaults: its constructor keeps no arguments."""
+        """Return the fields of a dataclass whose values differ from their defaults, as its generated constructor records no call."""
         changed: dict[str, Any] = {}
         data: Any = self
         for own in fields(data) if is_dataclass(data) else ():
@@ -104,12 +104,15 @@ class Component:
 
 
 def _recorded(init: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that first keeps the arguments of the outermost call: a base's constructor is called from within it."""
+    """Wrap a constructor so that it first records its arguments.
+
+    Only the outermost call is recorded, not the calls of base class constructors within it.
+    """
 
     @wraps(init)
     def recorded(self: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         if "_made_with" not in vars(self):
-            # Past the own __setattr__ of modules and of frozen dataclasses.
+            # Modules and frozen dataclasses override __setattr__.
             object.__setattr__(self, "_made_with", (_plain(arguments), _plain(options)))
         init(self, *arguments, **options)
 
@@ -117,7 +120,7 @@ def _recorded(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def call_of(component: Component) -> Call:
-    """Return the call that made a component: of a dataclass, with the values that are not its defaults.
+    """Return the constructor call that made a component; for a dataclass, with the values that differ from the defaults.
 
     Example:
         >>> class Half(Component):
@@ -138,7 +141,7 @@ def call_of(component: Component) -> Call:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """A copy of a value as plain data, with calls for components, and a placeholder for anything else."""
+    """Return a copy of a value as plain data, with a `Call` for each component and an `Opaque` for anything else."""
     if isinstance(value, Component):
         return call_of(value)
     if value is None or isinstance(value, bool | str | Call | Opaque):
@@ -158,7 +161,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
 
 
 def python_text(value: Any) -> str:  # noqa: ANN401
-    """Return a value as Python writes it.
+    """Return a value as Python code.
 
     Example:
         >>> python_text({"a": [1.0, Call("mypkg.mod:Mine", (), {"b": None})]})
@@ -174,13 +177,13 @@ def python_text(value: Any) -> str:  # noqa: ANN401
 
 
 def spelled(call: Call) -> str:
-    """Return a call as users spell it: `smooth-weights(decay=0.5):cagrad(c=0.4)`.
+    """Return a call as users write it, e.g. `smooth-weights(decay=0.5):cagrad(c=0.4)`.
 
     Args:
-        call: Of a component whose class is known.
+        call: Call of a component whose class is known.
 
     Raises:
-        ConfigError: An argument is no plain data.
+        ConfigError: An argument is not plain data.
 
     Example:
         >>> from polytask.balancing import CAGrad
@@ -195,7 +198,7 @@ def spelled(call: Call) -> str:
 
 
 def spelled_as(name: str, options: Mapping[str, Any]) -> str:
-    """Return a name with options as users spell it.
+    """Return a name with options as users write them.
 
     Example:
         >>> spelled_as("task-graph", {"edges": [["click", "buy"]]})
@@ -206,10 +209,13 @@ def spelled_as(name: str, options: Mapping[str, Any]) -> str:
 
 
 def named_options(call: Call) -> dict[str, Any]:
-    """Return all arguments of a call by name, without those that come from where the component is used.
+    """Return all arguments of a call by name, except the context arguments, which are supplied where the component is used.
+
+    Args:
+        call: Call of a component whose class is known.
 
     Raises:
-        ConfigError: More arguments than the class takes.
+        ConfigError: The arguments do not fit the signature of the class.
     """
     cls: Any = call.cls
     context = getattr(cls, "component_context", ())
@@ -226,8 +232,8 @@ def named_options(call: Call) -> dict[str, Any]:
 
 def _spelled_value(value: Any, where: str) -> str:  # noqa: ANN401
     if isinstance(value, Opaque):
-        remedy = "Write a class that makes it itself, and name that class by its import path"
-        raise ConfigError("only numbers, texts, lists and mappings can be written down", where=where, found=value, remedy=remedy)
+        remedy = "Write a class that creates this object itself, and name that class by its import path"
+        raise ConfigError("only numbers, texts, lists and mappings can be stored", where=where, found=value, remedy=remedy)
     if isinstance(value, Call):
         return _nested(value, where)
     if isinstance(value, list | tuple):
@@ -241,7 +247,7 @@ def _spelled_value(value: Any, where: str) -> str:  # noqa: ANN401
 
 
 def _nested(call: Call, where: str) -> str:
-    """A component within the options of another: in Python's form, with its import path if it has no registry name."""
+    """Return a component within the options of another as Python code; a class without a registry name has its import path."""
     options = {name: _spelled_value(value, where) for name, value in named_options(call).items()}
     path = path_of(call.cls) if call.cls is not None else call.name
     known = any(spec.target == path for spec in all_specs())
@@ -250,7 +256,7 @@ def _nested(call: Call, where: str) -> str:
 
 
 def _reads_as_itself(text: str) -> bool:
-    """Whether a text needs no quotes: it is a word, and no number, truth value or nothing."""
+    """Return whether a text needs no quotes: it is a word that YAML does not read as a number, a Boolean or null."""
     if not re.fullmatch(r"[A-Za-z_][\w-]*(\.[\w-]+)*", text) or text.lower() in ("none", "true", "false", "nan", "inf", "infinity"):
         return False
     return isinstance(yaml.safe_load(text), str)

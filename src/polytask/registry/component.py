@@ -1,4 +1,4 @@
-"""What a component declares about itself, as data that can be read without importing torch."""
+"""Specification of a component, as data that can be read without importing torch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Range:
-    """Where a number is looked for when it is tuned.
+    """Search range of a numeric option that is tuned.
 
     Attributes:
-        name: Of the argument.
-        low: The smallest value.
-        high: The largest.
-        log: Whether equal ratios are equally far apart, instead of equal differences.
+        name: Name of the constructor argument.
+        low: Smallest value.
+        high: Largest value.
+        log: Whether the scale is logarithmic; otherwise it is linear.
 
     Example:
         >>> Range("lr", 0.01, 1.0, log=True).at(0.5)
@@ -33,7 +33,7 @@ class Range:
     log: bool = False
 
     def at(self, share: float) -> float:
-        """The value that far along, from 0 to 1."""
+        """Return the value at a fraction of the range, from 0 (`low`) to 1 (`high`)."""
         if self.log:
             return float(self.low * (self.high / self.low) ** share)
         return float(self.low + share * (self.high - self.low))
@@ -41,27 +41,27 @@ class Range:
 
 @dataclass(frozen=True)
 class ComponentSpec:
-    """What a component is called, where it is defined, and what it can do.
+    """Name, import path, description and requirements of a component.
 
-    The tables in `polytask.registry.catalogue` hold one for each component of polytask. A class of yours carries its own as the class
-    attribute `spec`; without one, a name and a summary are derived from the class.
+    The tables in `polytask.registry.catalogue` hold one specification for each component of polytask. A user's class can carry its
+    specification as the class attribute `spec`; without one, a name and a summary are derived from the class.
 
     Attributes:
-        group: One of `GROUPS`.
-        name: The registry name, in kebab case: what users and files write.
-        target: Where the component is defined, as `package.module:Name`; of a class attribute `spec` the class itself.
-        summary: What it does, in one line.
-        display: Its name in sentences and charts; by default the registry name.
-        paper: Who published it, as `authors, venue year`.
-        needs: What it asks of its surroundings.
-        kinds: The kinds of task that it fits; empty where it fits all.
-        cost: What it adds to one training step: backward passes first.
-        memory: What it adds to peak memory.
-        state: What it remembers between steps.
-        ranges: Its own numbers that a study may tune.
+        group: Group of the component, one of `GROUPS`.
+        name: Registry name in kebab case, as users and files write it.
+        target: Import path of the class, as `package.module:Name`; for a class attribute `spec` it is always the class itself.
+        summary: One-line description.
+        display: Name in sentences and charts; by default the registry name.
+        paper: Publication, as `authors, venue year`.
+        needs: What the component requires, such as statistics of the gradients or a kind of inputs.
+        kinds: Kinds of task that the component supports; empty if it supports all.
+        cost: What the component adds to one training step, backward passes first.
+        memory: What the component adds to peak memory.
+        state: What the component keeps between steps.
+        ranges: Search ranges of the component's options that a study may tune.
 
     Raises:
-        ConfigError: An unknown group, or a name that is not in kebab case.
+        ConfigError: The group is unknown, or the name is not in kebab case.
 
     Example:
         >>> ComponentSpec("balancer", "mine", summary="the sum of squares").title
@@ -87,20 +87,21 @@ class ComponentSpec:
             raise ConfigError("unknown group of components", where=repr(self.group), remedy=f"Choose from: {', '.join(GROUPS)}")
         if not KEBAB.fullmatch(self.name):
             remedy = f"Write it in lower case, with hyphens between words, such as {kebab(self.name) or 'my-method'}"
-            raise ConfigError(f"this is no name of a {self.group}", where=repr(self.name), remedy=remedy)
+            raise ConfigError(f"the name of a {self.group} must be in kebab case", where=repr(self.name), remedy=remedy)
 
     @property
     def title(self) -> str:
-        """Its name in sentences."""
+        """Name in sentences and charts: `display`, or the registry name."""
         return self.display or self.name
 
 
 def kebab(name: str) -> str:
-    """A class's name as registry names are written.
+    """Return a class name in kebab case, the form of registry names.
 
     Example:
         >>> kebab("MyMethod"), kebab("CAGrad"), kebab("IMTL_G")
         ('my-method', 'ca-grad', 'imtl-g')
     """
+    # Hyphens go between a lower-case and an upper-case letter, before the last capital of an acronym, and in place of other characters.
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+", "-", name)
     return re.sub(r"-+", "-", words).strip("-").lower()

@@ -1,7 +1,7 @@
-"""Classes of users: where they are defined, and how they are imported without opening the door to anything else.
+"""Import users' classes safely.
 
-Users' code comes from installed packages, and from folders that the user names. Such folders stand last on `sys.path`, so that nothing in
-them can take the place of another module.
+Users' code is imported from installed packages, and from folders that the user names. Such folders are appended to `sys.path`, so that
+nothing in them can shadow another module.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 
 LOCAL = "<locals>"
-"""Stands in the path of a class that is defined in a function."""
+"""Part of the qualified name of a class that is defined in a function."""
 
 _folders: list[str] = []
 
 
 def add_import_path(folder: str | Path) -> None:
-    """Let components be imported from a folder, here and in the worker processes of studies.
+    """Let components be imported from a folder, in this process and in the worker processes of studies.
 
-    It comes last on `sys.path`: a module in it never takes the place of another one.
+    The folder is appended to `sys.path`: a module in it never shadows another one.
+
+    Args:
+        folder: Folder that contains the modules or packages.
 
     Raises:
         ConfigError: There is no such folder.
     """
     path = os.path.realpath(folder)
     if not Path(path).is_dir():
-        raise ConfigError("this is no folder", where=f"import path {str(folder)!r}", remedy="Name the folder that the module lies in")
+        raise ConfigError("this is not a folder", where=f"import path {str(folder)!r}", remedy="Name the folder that contains the module")
     if path not in _folders:
         _folders.append(path)
     if path not in sys.path:
@@ -41,17 +44,19 @@ def add_import_path(folder: str | Path) -> None:
 
 
 def import_paths() -> tuple[str, ...]:
-    """The folders that were added."""
+    """Return the real paths of the folders that were added."""
     return tuple(_folders)
 
 
 def forget_working_folder() -> None:
-    """Take the working folder off `sys.path`, unless the user has put it there: what lies beside the data is no program."""
+    """Remove the working folder from `sys.path`, unless the user has put it there: files next to the data must not be imported as code."""
     sys.path[:] = safe_path()
 
 
 def safe_path() -> list[str]:
-    """Return `sys.path` without the working folder where Python itself has put it: before the standard library, and not in `PYTHONPATH`.
+    """Return `sys.path` without the working folder that Python itself has added.
+
+    Python puts it before the standard library. It is kept if the user has named it, in `PYTHONPATH` or by `add_import_path`.
 
     Example:
         >>> "" in safe_path()
@@ -65,7 +70,7 @@ def safe_path() -> list[str]:
 
 
 def path_of(cls: type) -> str:
-    """Return where a class is defined, as `package.module:Name`.
+    """Return the import path of a class, as `package.module:Name`.
 
     Example:
         >>> path_of(Path)
@@ -75,7 +80,9 @@ def path_of(cls: type) -> str:
 
 
 def is_import_path(text: str) -> bool:
-    """Return whether a text has the form `package.module:Name`.
+    """Return whether a text has the form of an import path, `package.module:Name`.
+
+    A module without a dot counts only if the name begins with a capital, so that `wrapper:balancer` is not taken for a path.
 
     Example:
         >>> is_import_path("mypkg.balancers:Mine"), is_import_path("smooth-weights:equal")
@@ -87,10 +94,14 @@ def is_import_path(text: str) -> bool:
 
 
 def import_class(path: str, where: str) -> Any:  # noqa: ANN401 - a class of any kind
-    """Import what stands at `package.module:Name`.
+    """Import the class at an import path.
+
+    Args:
+        path: Import path, as `package.module:Name`.
+        where: Location that an error message names.
 
     Raises:
-        ConfigError: There is no such module, no such class in it, or importing it fails.
+        ConfigError: There is no such module, the module has no such class, or importing the module fails.
 
     Example:
         >>> import_class("fractions:Fraction", "example").__name__
@@ -101,10 +112,10 @@ def import_class(path: str, where: str) -> Any:  # noqa: ANN401 - a class of any
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         remedy = "Install its package, or name its folder with --import-path (in Python: polytask.add_import_path)"
-        raise ConfigError("it cannot be imported", where=where, found=f"{path}: {error}", remedy=remedy) from error
+        raise ConfigError("the class cannot be imported", where=where, found=f"{path}: {error}", remedy=remedy) from error
     except Exception as error:
         found = f"{path}: {type(error).__name__}: {error}"
-        raise ConfigError("importing it fails", where=where, found=found, remedy="Import it in Python to see where") from error
+        raise ConfigError("importing the module fails", where=where, found=found, remedy="Import it in Python to see where") from error
     cls: Any = module
     for part in inside.split("."):
         cls = getattr(cls, part, None)
@@ -115,13 +126,17 @@ def import_class(path: str, where: str) -> Any:  # noqa: ANN401 - a class of any
 
 
 def check_importable(path: str, where: str) -> None:
-    """Refuse a class that another process could not import.
+    """Raise an error for a class that another process could not import.
+
+    Args:
+        path: Import path of the class.
+        where: Location that an error message names.
 
     Raises:
-        ConfigError: It stands inside a function, in the main program, or in a module that only the working folder has.
+        ConfigError: The class is defined inside a function, in the main program, or in a module that is only found in the working folder.
     """
     module, _, name = path.partition(":")
-    remedy = "Move it to a module of its own, and name that as 'package.module:Name'"
+    remedy = "Move it to a module, and name it as 'package.module:Name'"
     if LOCAL in name:
         raise ConfigError("a class inside a function cannot be stored or sent to other processes", where=where, found=path, remedy=remedy)
     if module == "__main__":

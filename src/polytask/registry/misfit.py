@@ -1,4 +1,4 @@
-"""What is said of options that a component does not take."""
+"""Error for options that a component does not accept."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from polytask.registry.suggestion import nearest
 
 
 def misfit(kind: Callable[..., Any], options: Iterable[str], where: str, error: TypeError, own: Collection[str] = ()) -> ConfigError:
-    """An error that names the first option that a component has not, and what may have been meant.
+    """Return an error that names the first unknown option and suggests the nearest known one.
 
     Args:
-        kind: The component's class.
-        options: That it was given by name.
-        where: What it is called in the message.
-        error: What Python said: told where every name is one that the component knows.
-        own: Parameters that are no options.
+        kind: Class of the component.
+        options: Names of the options that were given as keyword arguments.
+        where: Name of the component in the message.
+        error: The exception that Python raised; it is shown if every option name is known.
+        own: Parameters of the class that are not options, such as context arguments.
 
     Example:
         >>> def encoder(width: int, *, depth: int = 1) -> None: ...

@@ -24,10 +24,10 @@ _NESTED = re.compile(r"(?:[A-Za-z_][\w.]*:)?[A-Z]\w*\(.*\)", re.DOTALL)
 
 
 def parse_call(text: str) -> Call:
-    """Read a component with its options; what a wrapper wraps, after a colon, is its first argument.
+    """Parse a component with its options. A component after a colon becomes the first argument of the wrapper before the colon.
 
     Raises:
-        ConfigError: It has not that form, or an option cannot be read.
+        ConfigError: The text does not have this form, or an option cannot be parsed.
 
     Example:
         >>> parse_call("smooth-weights(decay=0.5):cagrad(c=0.4)")
@@ -42,16 +42,18 @@ def parse_call(text: str) -> Call:
 
 
 def parse_balancer(text: str) -> tuple[str, dict[str, Any]]:
-    """Return name and options of a balancer: wrappers from the outermost on, colons between, options in parentheses.
+    """Parse a balancer, with the wrappers around it, into its name and its options.
 
     Args:
-        text: What the user wrote.
+        text: Balancer as the user writes it: wrappers from the outermost inward, then the balancer, separated by colons, each with its
+            options in parentheses.
 
     Returns:
-        The names with colons between, and the options of the outermost; those of what it wraps are its option `balancer`.
+        The names joined by colons, and the options of the outermost component. The options of a wrapped balancer are the option
+        `balancer` of its wrapper.
 
     Raises:
-        ConfigError: An unknown name (the message suggests the nearest), or options that cannot be read.
+        ConfigError: A name is unknown (the message suggests the nearest), or an option cannot be parsed.
 
     Example:
         >>> parse_balancer("smooth-weights(decay=0.5):cagrad(c=0.4, rescale=0)")
@@ -72,10 +74,10 @@ def _balancer(call: Call) -> tuple[str, dict[str, Any]]:
 
 
 def parse_component(group: str, text: str) -> tuple[str, dict[str, Any]]:
-    """Return name and options of a component of any other group.
+    """Parse a component of any group that has no wrappers into its name and its options.
 
     Raises:
-        ConfigError: An unknown name (the message suggests the nearest), or options that cannot be read.
+        ConfigError: The name is unknown (the message suggests the nearest), or an option cannot be parsed.
 
     Example:
         >>> parse_component("architecture", "mmoe(experts=8)"), parse_component("architecture", "MMoE(experts=8)")
@@ -87,7 +89,7 @@ def parse_component(group: str, text: str) -> tuple[str, dict[str, Any]]:
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """Return the options in parentheses after any word.
+    """Return the options in the parentheses after a name, whatever the name is.
 
     Example:
         >>> parse_options("encoder(channels=[8, 16])")
@@ -97,12 +99,17 @@ def parse_options(text: str) -> dict[str, Any]:
 
 
 def find_written(group: str, name: str, where: str = "") -> tuple[ComponentSpec | None, str]:
-    """Return the component that a name, a class name or an import path stands for, and its own name.
+    """Return the specification of the component with a registry name, class name or import path, and its registry name.
 
-    Of an import path that no registered component has, nothing is known: the path is its name.
+    An import path of no registered component has no specification: the result is `None` and the path itself.
+
+    Args:
+        group: Group to search, one of `polytask.registry.component.GROUPS`.
+        name: Registry name, class name or import path.
+        where: Location that an error message names; by default the name.
 
     Raises:
-        ConfigError: There is none; the message suggests the nearest.
+        ConfigError: There is no such component (the message suggests the nearest), or a balancer is needed and a wrapper was named.
     """
     specs = specs_of(group)
     for spec in specs:
@@ -116,12 +123,12 @@ def find_written(group: str, name: str, where: str = "") -> tuple[ComponentSpec 
     if group == "balancer" and any(name in (spec.name, spec.target.rpartition(":")[2]) for spec in specs_of(WRAPPER)):
         raise ConfigError("a wrapper needs a balancer to wrap", where=f"balancer {name!r}", remedy=f"For example {name}:equal")
     known = names(group)
-    remedy = f"{nearest(name, known)}; one of yours is written package.module:Name" if name[:1].isupper() else nearest(name, known)
+    remedy = f"{nearest(name, known)}; write your own class as package.module:Name" if name[:1].isupper() else nearest(name, known)
     raise ConfigError(f"unknown {group}", where=where or name, found=repr(name) if where else None, remedy=remedy)
 
 
 def options_of(call: Call, spec: ComponentSpec | None) -> dict[str, Any]:
-    """Return the arguments of a written call by name: the class is imported only if some come without."""
+    """Return the arguments of a parsed call by name. The class is imported only if there are positional arguments."""
     if not call.arguments:
         return dict(call.options)
     if spec is not None and spec.group == WRAPPER and len(call.arguments) == 1:
@@ -131,7 +138,7 @@ def options_of(call: Call, spec: ComponentSpec | None) -> dict[str, Any]:
 
 
 def chain_of(name: str) -> list[str]:
-    """Return the names of wrappers and of what they wrap, of names with colons between.
+    """Split names joined by colons into the names of the wrappers and of the balancer.
 
     Example:
         >>> chain_of("smooth-weights:mypkg.mod:Mine")
@@ -141,10 +148,10 @@ def chain_of(name: str) -> list[str]:
 
 
 def class_written(name: str) -> Any:  # noqa: ANN401 - a component's class
-    """Return the class that a class name or an import path stands for, whatever its group.
+    """Return the class with a class name or an import path, whatever its group.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no such class.
     """
     if is_import_path(name):
         return class_at(name, name)
@@ -152,11 +159,11 @@ def class_written(name: str) -> Any:  # noqa: ANN401 - a component's class
         if name == spec.target.rpartition(":")[2]:
             return load(spec)
     known = tuple(spec.target.rpartition(":")[2] for spec in all_specs())
-    raise ConfigError("unknown component", where=name, remedy=f"{nearest(name, known)}; one of yours is written package.module:Name")
+    raise ConfigError("unknown component", where=name, remedy=f"{nearest(name, known)}; write your own class as package.module:Name")
 
 
 def import_paths_in(text: str) -> tuple[str, ...]:
-    """Return the import paths that a written component names; those of components that have a registry name are none.
+    """Return the import paths in the text of a component, except those of registered components.
 
     Example:
         >>> import_paths_in("smooth-weights:mypkg.mod:Mine(other=mypkg.mod:Other())"), import_paths_in("cagrad(c=0.4)")
@@ -166,7 +173,7 @@ def import_paths_in(text: str) -> tuple[str, ...]:
 
 
 def paths_in(call: Call) -> tuple[str, ...]:
-    """Return the import paths in a call, as `import_paths_in` does in a text."""
+    """Return the import paths in a call, except those of registered components."""
     known = {spec.target for spec in all_specs()}
     return tuple(dict.fromkeys(name for name in _names_in(call) if is_import_path(name) and name not in known))
 
@@ -183,7 +190,7 @@ def _names_in(value: Any) -> Iterator[str]:  # noqa: ANN401
 
 
 def split_outside(text: str, separator: str = ",") -> list[str]:
-    """Split a text at the separators that stand outside of brackets and quotes.
+    """Split a text at the separators outside brackets and quotes, and strip each part.
 
     Example:
         >>> split_outside("single, cagrad(c=0.4, rescale=0), equal")
@@ -198,7 +205,7 @@ def _split(text: str, separator: str) -> list[str]:
         if quote:
             quote = "" if letter == quote else quote
         elif letter in QUOTES and parts[-1].rstrip()[-1:] in ("", *"=,:([{"):
-            quote = letter
+            quote = letter  # only where a value can begin: an apostrophe within a word opens no quote
         depth = max(0, depth + (not quote) * ((letter in OPENING) - (letter in CLOSING)))
         if letter == separator and not depth and not quote:
             parts.append("")
@@ -208,7 +215,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _chain(text: str) -> list[str]:
-    """Split at colons, but for those between a module and a name in it."""
+    """Split at colons, except those between a module and a name in it."""
     parts, found = _split(text, ":"), []
     wrappers = names(WRAPPER)
     while parts:
@@ -223,7 +230,7 @@ def _chain(text: str) -> list[str]:
 def _segment(part: str, text: str) -> Call:
     found = _SEGMENT.fullmatch(part)
     if found is None:
-        raise ConfigError("a component is a name, with options in parentheses if it has any", where=text, remedy=EXAMPLE)
+        raise ConfigError("a component must be a name, optionally with options in parentheses", where=text, remedy=EXAMPLE)
     name, inside = found.groups()
     arguments: list[Any] = []
     options: dict[str, Any] = {}
@@ -240,16 +247,16 @@ def _segment(part: str, text: str) -> Call:
 def _option(pair: str, text: str, *, nameless: bool) -> tuple[str, Any]:
     found = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*=(.*)", pair, re.DOTALL)
     if found is None and not nameless:
-        raise ConfigError("an option is written name=value", where=text, found=pair.strip(), remedy=EXAMPLE)
+        raise ConfigError("an option must have the form name=value", where=text, found=pair.strip(), remedy=EXAMPLE)
     name, value = found.groups() if found else ("", pair)
     try:
         return name, parse_value(value)
-    except (yaml.YAMLError, ValueError):  # the latter: a thirteenth month
-        raise ConfigError("the value of an option cannot be read", where=text, found=pair.strip(), remedy=EXAMPLE) from None
+    except (yaml.YAMLError, ValueError):  # YAML raises ValueError for an impossible date, such as one in a thirteenth month
+        raise ConfigError("the value of an option cannot be parsed", where=text, found=pair.strip(), remedy=EXAMPLE) from None
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401
-    """Read the value of an option: a number, a component in Python's form, a literal of Python, or what it is in YAML.
+    """Parse the value of an option: a number, a component as Python code, a Python literal, or anything else as YAML.
 
     Example:
         >>> parse_value("1e-3"), parse_value("(8, 16)"), parse_value("[low, high]"), parse_value("{a: 0.5}")
@@ -257,7 +264,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401
     """
     text = text.strip()
     with contextlib.suppress(ValueError):
-        number = float(text)  # YAML takes 1e-3 for a word
+        number = float(text)  # YAML reads 1e-3 as a string
         return int(number) if text.lstrip("+-").isdecimal() else number
     if _NESTED.fullmatch(text):
         return parse_call(text)
@@ -275,7 +282,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401
 
 
 def _items(inside: str) -> list[str]:
-    """The parts of a list; a comma may stand at its end."""
+    """Split the inside of a list into its items; a trailing comma is allowed."""
     *items, last = _split(inside, ",")
     return [*items, last] if last.strip() else items
 

@@ -1,6 +1,7 @@
-"""Looking components up by name: those of polytask, those registered while the program runs, and those of installed packages.
+"""Look up components by name: those of polytask, those registered at run time, and those of installed packages.
 
-A package offers components by entry points of the group `polytask.components`, whose names say what they are and what they are called:
+A package offers components as entry points of the group `polytask.components`. The name of an entry point is `group.name`, with a hyphen
+for a space in the group:
 
     [project.entry-points."polytask.components"]
     "balancer.mine" = "mypkg.balancers:Mine"
@@ -35,23 +36,23 @@ TABLES = (
     "callbacks",
 )
 ONE_NAMESPACE = ("balancer", "balancer wrapper")
-"""Groups whose names stand in the same places, so that none may be in two of them."""
+"""Groups that share one namespace, because users write their names in the same places."""
 
 _registered: dict[tuple[str, str], ComponentSpec] = {}
 _classes: dict[str, type] = {}
-"""Classes that were given as such, by their import path: some cannot be imported, as those of a notebook."""
+"""Classes that were given as objects, by their import path; some of them cannot be imported, such as those of a notebook."""
 
 
 @cache
 def shipped() -> tuple[ComponentSpec, ...]:
-    """The components of polytask, group by group."""
+    """Return the specifications of polytask's own components, group by group."""
     modules = (importlib.import_module(f"polytask.registry.catalogue.{table}") for table in TABLES)
     return tuple(spec for module in modules for spec in module.SPECS)
 
 
 @cache
 def installed() -> tuple[ComponentSpec, ...]:
-    """The components that installed packages offer. Nothing of theirs is imported before it is used."""
+    """Return the specifications of the components that installed packages offer. None of their code is imported before it is used."""
     found = []
     for point in entry_points(group=ENTRY_POINTS):
         group, _, name = point.name.rpartition(".")
@@ -63,26 +64,30 @@ def installed() -> tuple[ComponentSpec, ...]:
 
 
 def all_specs() -> tuple[ComponentSpec, ...]:
-    """Every component that can be named."""
+    """Return the specifications of all components that can be named."""
     taken = {(spec.group, spec.name) for spec in (*shipped(), *_registered.values())}
     return (*shipped(), *_registered.values(), *(spec for spec in installed() if (spec.group, spec.name) not in taken))
 
 
 def specs_of(group: str) -> tuple[ComponentSpec, ...]:
-    """The components of one group."""
+    """Return the specifications of the components of one group."""
     return tuple(spec for spec in all_specs() if spec.group == group)
 
 
 def names(group: str) -> tuple[str, ...]:
-    """The registry names of one group."""
+    """Return the registry names of one group."""
     return tuple(dict.fromkeys(spec.name for spec in specs_of(group)))
 
 
 def find(group: str, name: str) -> ComponentSpec:
-    """Return the component of that name.
+    """Return the specification of the component with a registry name.
+
+    Args:
+        group: Group to search, one of `polytask.registry.component.GROUPS`.
+        name: Registry name.
 
     Raises:
-        ConfigError: There is none (the message suggests the nearest), or two packages offer different ones.
+        ConfigError: There is no such component (the message suggests the nearest), or two packages offer different ones.
 
     Example:
         >>> find("balancer", "equal").target
@@ -98,17 +103,18 @@ def find(group: str, name: str) -> ComponentSpec:
 
 
 def register(group: str, name: str, component: str | type) -> None:
-    """Make a component available by name, everywhere that components of its group are named.
+    """Register a component, so that it can be used by name wherever components of its group can.
 
-    The workers of studies are told of it. For these, and for results that are read later, it must be possible to import the class.
+    The worker processes of studies receive the registration as well. For these, and for results that are loaded later, it must be possible
+    to import the class.
 
     Args:
-        group: What it is: `balancer`, `encoder`, `architecture`, `task kind`, `balancer wrapper`, `sampler`, `data set` or `callback`.
-        name: In lower case, with hyphens between words.
+        group: `balancer`, `encoder`, `architecture`, `task kind`, `balancer wrapper`, `sampler`, `data set` or `callback`.
+        name: Registry name: lower case, with hyphens between words.
         component: The class, or its import path `package.module:Name`, which is imported on use.
 
     Raises:
-        ConfigError: The name is taken or not in that form; an unknown group; something that is neither a class nor an import path.
+        ConfigError: The name is taken or malformed, the group is unknown, or the component is neither a class nor an import path.
 
     Example:
         >>> register("balancer", "equal", "mypkg.balancers:Mine")  # doctest: +ELLIPSIS
@@ -122,7 +128,7 @@ def register(group: str, name: str, component: str | type) -> None:
         spec = ComponentSpec(group, name, component, component)
     else:
         remedy = "Give a class, or its import path as 'package.module:Name'"
-        raise ConfigError("this is neither a class nor an import path", where=where, found=repr(component), remedy=remedy)
+        raise ConfigError("the component must be a class or an import path", where=where, found=repr(component), remedy=remedy)
     groups = ONE_NAMESPACE if group in ONE_NAMESPACE else (group,)
     same = [other for other in all_specs() if other.group in groups and other.name == name]
     for other in same:
@@ -135,17 +141,19 @@ def register(group: str, name: str, component: str | type) -> None:
 
 
 def registrations() -> tuple[ComponentSpec, ...]:
-    """What has been registered while this program runs: a worker process is told of it."""
+    """Return the specifications that were registered at run time, for transfer to a worker process."""
     return tuple(_registered.values())
 
 
 def take_over(specs: Sequence[ComponentSpec]) -> None:
-    """Register what another process has registered."""
+    """Add the registrations of another process to those of this one."""
     _registered.update({(spec.group, spec.name): spec for spec in specs})
 
 
 def spec_of(cls: type, group: str) -> ComponentSpec:
-    """Return what a class declares: its row in a table, its attribute `spec`, or the least that can be said of it.
+    """Return the specification of a class: that of the catalogue, else its attribute `spec`, else one derived from its name and docstring.
+
+    Group and name of a registered class are those of its registration.
 
     Example:
         >>> class Mine:
@@ -166,7 +174,7 @@ def spec_of(cls: type, group: str) -> ComponentSpec:
 
 
 def written_name(spec: ComponentSpec) -> str:
-    """Return what a component is called where it is written: its registry name, or its import path if it is not registered.
+    """Return the name to write for a component: its registry name, or its import path if it is not registered.
 
     Example:
         >>> written_name(find("balancer", "equal")), written_name(ComponentSpec("balancer", "mine", "mypkg.mod:Mine"))
@@ -180,7 +188,7 @@ def load(spec: ComponentSpec) -> Any:  # noqa: ANN401 - a class of whichever kin
     """Import the class of a component.
 
     Raises:
-        ConfigError: Its module or its name in it does not exist, or importing it fails.
+        ConfigError: The module or its class does not exist, or importing the module fails.
 
     Example:
         >>> load(find("balancer", "equal")).__name__
@@ -190,15 +198,19 @@ def load(spec: ComponentSpec) -> Any:  # noqa: ANN401 - a class of whichever kin
 
 
 def class_at(path: str, where: str) -> Any:  # noqa: ANN401
-    """Return the class of an import path; one that was given as a class need not be importable.
+    """Return the class at an import path. A class that was given as an object before need not be importable.
+
+    Args:
+        path: Import path, as `package.module:Name`.
+        where: Location that an error message names.
 
     Raises:
-        ConfigError: It cannot be imported.
+        ConfigError: The class cannot be imported.
     """
     return _classes[path] if path in _classes else import_class(path, where)
 
 
 def remember(cls: type) -> None:
-    """Let a class be found by its path in this process, also where it cannot be imported, as one in a function."""
+    """Let a class that is defined in a function be found by its path in this process, although it cannot be imported."""
     if LOCAL in cls.__qualname__:
         _classes[path_of(cls)] = cls

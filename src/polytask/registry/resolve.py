@@ -1,4 +1,4 @@
-"""From what a user gives for a component, a name, an import path, a class or an object, to the component."""
+"""Resolve what users give for a component (a name, an import path, a class or an object) to the component."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ BASES: Mapping[str, str] = {
     "data set": "polytask.datasets.base:Dataset",
     "callback": "polytask.training.callback:Callback",
 }
-"""What the classes of a group derive from."""
+"""Import path of the base class of each group."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A component that has been found.
+    """A component that has been resolved.
 
     Attributes:
-        spec: What it declares.
-        cls: Its class.
-        options: The arguments that were given, by name.
-        object: The object itself, where one was given.
-        inner: What a wrapper wraps.
+        spec: Specification of the component.
+        cls: Class of the component.
+        options: Arguments that the user has given, by name.
+        object: The object, if the user has given an object; otherwise None.
+        inner: The wrapped balancer, if the component is a wrapper that has been given one; otherwise None.
     """
 
     spec: ComponentSpec
@@ -48,26 +48,26 @@ class Resolved:
 
     @property
     def name(self) -> str:
-        """Registry names, or import paths, with colons between a wrapper and what it wraps."""
+        """Registry name, or import path if there is none; names of wrappers and of the wrapped balancer are joined by colons."""
         return self._own_name if self.inner is None else f"{self._own_name}:{self.inner.name}"
 
     @property
     def innermost(self) -> Resolved:
-        """What stands within all wrappers: itself where it is none."""
+        """The component within all wrappers, or this component if it is not a wrapper."""
         return self if self.inner is None else self.inner.innermost
 
     @property
     def nested(self) -> dict[str, Any]:
-        """The options, with those of what is wrapped as the option `balancer`."""
+        """The options, with those of a wrapped balancer as the option `balancer`."""
         inside = {} if self.inner is None else self.inner.nested
         return {**self.options, WRAPPED: inside} if inside else dict(self.options)
 
     @property
     def text(self) -> str:
-        """As users write it, in a form that another process can read.
+        """The component as users write it, in a form that another process can resolve.
 
         Raises:
-            ConfigError: A class that cannot be imported, or an argument that is no plain data.
+            ConfigError: The class cannot be imported, or an argument is not plain data.
         """
         where = f"{self.spec.group} {self._own_name!r}"
         check_importable(self.spec.target, where)
@@ -75,14 +75,14 @@ class Resolved:
         return own if self.inner is None else f"{own}:{self.inner.text}"
 
     def build(self, *context: Any, **told: Any) -> Any:  # noqa: ANN401
-        """Make a new object from the given options.
+        """Create a new object from the options.
 
         Args:
-            *context: Arguments that come from where it is used, before all others.
-            **told: Likewise, by name; the options come before these.
+            *context: Positional arguments that the caller supplies, such as the shape of the inputs.
+            **told: Keyword arguments that the caller supplies; the options take precedence over these.
 
         Raises:
-            ConfigError: Options that do not fit.
+            ConfigError: The class does not accept the options.
         """
         options = {name: _made(value) for name, value in self.options.items()}
         context = context if self.inner is None else (self.inner.build(), *context)
@@ -98,18 +98,19 @@ class Resolved:
 
 
 def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, components: Collection[type] = ()) -> Resolved:  # noqa: ANN401
-    """Find the component that a user has named, or given as a class or an object.
+    """Resolve a component that a user has named, or given as a class or an object.
 
     Args:
-        group: What is expected: one of `polytask.registry.component.GROUPS`.
-        given: A name with options, `cagrad(c=0.4)`; an import path, `mypkg.mod:Mine(c=0.4)`; a class; an object; or what was found before.
-        where: The argument that it was given for; by default the group.
-        imports: Whether import paths may be followed: not for those that stand in files which the user has not written.
-        components: Classes that may be named by their import path or their registry name whatever `imports` says.
+        group: Group of the component, one of `polytask.registry.component.GROUPS`.
+        given: A name with options, `cagrad(c=0.4)`; an import path with options, `mypkg.mod:Mine(c=0.4)`; a class; an object; or a
+            component that is resolved already.
+        where: Argument that the component was given for, named in error messages; by default the group.
+        imports: Whether import paths may be followed. Disable this for text from files that the user may not have written.
+        components: Classes that may be named by their import path or registry name even if `imports` is false.
 
     Raises:
-        ConfigError: An unknown name (the message suggests the nearest), a forbidden import path, options that do not fit, or something
-            of another group.
+        ConfigError: The name is unknown (the message suggests the nearest), an import path is forbidden, the class does not accept the
+            options, or the component belongs to another group.
 
     Example:
         >>> found = resolve("balancer", "smooth-weights(decay=0.5):CAGrad(c=0.4)")
@@ -134,10 +135,10 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
 
 
 def written(group: str, given: Any, where: str = "") -> str:  # noqa: ANN401
-    """Return a component as it stands in a file, from which another process can make it: a text stays as it is.
+    """Return a component as text for a file, from which another process can create it. Text is checked and returned unchanged.
 
     Raises:
-        ConfigError: As `resolve`; a class that cannot be imported, or an argument that is no plain data.
+        ConfigError: `resolve` fails, the class cannot be imported, or an argument is not plain data.
 
     Example:
         >>> from polytask.balancing import CAGrad
@@ -149,10 +150,10 @@ def written(group: str, given: Any, where: str = "") -> str:  # noqa: ANN401
 
 
 def classes_in(*texts: str) -> tuple[type, ...]:
-    """Return the classes that written components name by import paths.
+    """Return the classes that the texts of components name by import paths.
 
     Raises:
-        ConfigError: One cannot be imported.
+        ConfigError: A class cannot be imported.
     """
     return tuple(class_at(path, path) for text in texts for path in import_paths_in(text))
 
@@ -182,7 +183,7 @@ def _of_call(group: str, call: Call, where: str, components: Collection[type] = 
 
 
 def _found(group: str, call: Call, where: str, components: Collection[type]) -> tuple[ComponentSpec, Any]:
-    """The declaration and the class that a call names."""
+    """Return the specification and the class that a call names."""
     if call.cls is not None:
         return spec_of(call.cls, group), call.cls
     for cls in components:
@@ -199,12 +200,12 @@ def _wraps(call: Call) -> bool:
     return WRAPPED in call.options or any(isinstance(value, Call) for value in call.arguments[:1])
 
 
-def _base(group: str) -> Any:  # noqa: ANN401 - the class that all of a group derive from
+def _base(group: str) -> Any:  # noqa: ANN401 - base class of the group
     return import_class(BASES[group], group)
 
 
 def _made(value: Any) -> Any:  # noqa: ANN401
-    """An option as it is passed on: components that stand in it are made."""
+    """Return the value of an option with an object for each component in it."""
     if isinstance(value, list | tuple):
         return type(value)(map(_made, value))
     if isinstance(value, Mapping):
@@ -218,11 +219,11 @@ def _made(value: Any) -> Any:  # noqa: ANN401
 def _check_concrete(cls: Any, where: str) -> None:  # noqa: ANN401
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(cls.__abstractmethods__))
-        raise ConfigError("this class is not complete", where=where, found=described(cls), remedy=f"It must define {missing}")
+        raise ConfigError("the class is abstract", where=where, found=described(cls), remedy=f"Define {missing}")
 
 
 def described(value: Any) -> str:  # noqa: ANN401
-    """Return what something is, in a few words.
+    """Return a short description of a value for an error message.
 
     Example:
         >>> from polytask.encoders import MLP

@@ -1,4 +1,4 @@
-"""What a user may have meant by a name that does not exist."""
+"""Suggestions for names that do not exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import difflib
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
-    """Return a sentence that names what the user may have meant; all of those that are equally near.
+    """Return a sentence that suggests the known names nearest to an unknown one, and lists all choices.
+
+    All equally near names are suggested; none is suggested if their similarity is below 0.5.
+
+    Args:
+        name: The unknown name.
+        known: The names to choose from.
 
     Example:
         >>> nearest("binray", ("binary", "ternary"))

@@ -1,7 +1,7 @@
-"""How tasks stand to each other, measured, and which of them to train together.
+"""Measures of how tasks are related, and choice of the tasks to train together.
 
-`observing` measures in the joint run (gradient cosines, look-ahead affinity); `transfer` and `similarity` compare single-task networks;
-`matrices` holds what came of it over seeds; `grouping` chooses networks under a budget.
+`affinity_callback` measures during a joint run (gradient cosines, look-ahead affinity); `transfer_weights` and `feature_similarity` compare
+single-task networks; `relatedness_matrix` holds the results over seeds; `grouping` chooses networks under a budget.
 """
 
 from polytask.relatedness.affinity_callback import AffinityCallback

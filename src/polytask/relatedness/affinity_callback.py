@@ -1,4 +1,4 @@
-"""Measuring in the joint run how its tasks stand to each other."""
+"""Callback that measures during a joint run how its tasks are related."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from polytask.training.loop.training_loop import TrainingLoop
 from polytask.training.preparation.prepared_data import Batch
 
 MEASURES: Mapping[str, Callable[[StepSnapshot], Tensor]] = MappingProxyType({"cosine": gradient_cosines, "lookahead": lookahead_affinity})
-"""What can be measured in a step: (t, t) numbers per pair of the tasks that are present."""
+"""Measures by name: each returns (t, t) numbers, one per pair of the t tasks that are present in a step."""
 
 HISTORY_NAMES = {"cosine": "cosine with", "lookahead": "affinity onto"}
-"""What the history calls the measures."""
+"""Prefix of the names of each measure in the training history."""
 
 GRADIENTS_KEY = "gradients"
 AFFINITY = "affinity"
-"""The callback's registry name."""
+"""Registry name of the callback."""
 
 TIME_BUDGET_DIVISOR = 5
-"""Measuring may take one part in so many of the time of training."""
+"""Measuring may take at most 1 / `TIME_BUDGET_DIVISOR` of the training time."""
 
 FLOAT32_SLOWDOWN = 3
-"""How many times longer float32 may take than bfloat16 where the processor multiplies the latter itself."""
+"""Assumed upper bound on the time of a float32 step relative to a bfloat16 step on processors with native bfloat16."""
 
 
 def default_interval(tasks: int, *, bfloat16: bool = False) -> int:
-    """Of how many steps one is measured: k = 5 (T + 1).
+    """Return the default interval k between measured steps: k = 5 (T + 1).
 
-    Measuring takes a forward, and per task a walk through the trunk and a forward. With a step of a forward and a walk that takes twice as
-    long, that is (1 + 3 T) / 3 steps, less than T + 1: a fifth of the time of training at most. What is measured in float32 while training
-    goes on in bfloat16 is measured at a third of the steps.
+    Measuring takes one forward, and per task a backward through the trunk and another forward. If a training step is a forward and a
+    backward that takes twice as long, this costs (1 + 3 T) / 3 steps, which is less than T + 1: at most a fifth of the training time.
+    Measurements are in float32, so that with training in bfloat16 the interval is three times as long.
 
     Args:
-        tasks: T.
-        bfloat16: Whether training goes on in it.
+        tasks: Number of tasks T.
+        bfloat16: Whether the network is trained in bfloat16.
 
     Example:
         >>> default_interval(2), default_interval(14)
@@ -59,19 +59,19 @@ def default_interval(tasks: int, *, bfloat16: bool = False) -> int:
 
 @final
 class AffinityCallback(Callback):
-    """Measures every k-th step of a joint run, with any balancer, and changes nothing in it (a `polytask.training.callback.Callback`).
+    """Callback that measures every k-th step of a joint run, with any balancer, and does not change the training.
 
-    Give it to `polytask.training.fit`; what it has found is in the run's `observed`, under `affinity`, and per epoch in its history.
+    Pass it to `polytask.training.fit`. Its results are in the result's `callback_results`, under `affinity`, and per epoch in the history.
 
     Args:
-        tasks: All tasks' names.
-        measures: Of `MEASURES`.
-        every: k; by default `default_interval`. The middle one of every k steps is measured.
-        rows: So many training rows are looked at, drawn anew each time from all sources in proportion to their rows; by default those of
-            the step. Small steps say little, and where a row costs next to nothing more of them say more in about the same time.
+        tasks: Names of all tasks.
+        measures: Names of the measures, from `MEASURES`; by default all of them.
+        every: Interval k between measured steps; by default `default_interval`. The middle one of every k steps is measured.
+        rows: Number of training rows to measure on, drawn anew each time from all sources in proportion to their size; by default the rows
+            of the step. Small batches give noisy measurements; where rows are cheap, more of them reduce the noise in about the same time.
 
     Raises:
-        ConfigError: An unknown measure, or k or the rows below 1.
+        ConfigError: A measure is unknown, or `every` or `rows` is below 1.
 
     Example:
         >>> import numpy as np
@@ -94,7 +94,7 @@ class AffinityCallback(Callback):
     ) -> None:
         for measure in measures:
             if measure not in MEASURES:
-                raise ConfigError("this cannot be measured in a joint run", where=measure, remedy=nearest(measure, tuple(MEASURES)))
+                raise ConfigError("unknown measure of a joint run", where=measure, remedy=nearest(measure, tuple(MEASURES)))
         self.tasks, self.measures = tuple(tasks), tuple(measures)
         self.every = default_interval(len(self.tasks)) if every is None else every
         self.rows = rows
@@ -106,7 +106,7 @@ class AffinityCallback(Callback):
         self._means = {measure: PairMeans.of(len(self.tasks)) for measure in self.measures}
 
     def before_step(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
-        """Measure, if it is this step's turn."""
+        """Measure before the step, if it is the middle one of `every` steps."""
         if not self.measures or loop.state.step % self.every != self.every // 2:
             return
         with self._timed(GRADIENTS_KEY):
@@ -124,7 +124,7 @@ class AffinityCallback(Callback):
         self.seconds[what] += time.perf_counter() - started
 
     def after_epoch(self) -> dict[str, dict[str, float]]:
-        """Means over the epoch's measured steps: `cosine with b` of task a, once for every pair, and `affinity onto b`."""
+        """Return means over the measured steps of the epoch: `cosine with b` of task a, once per pair, and `affinity onto b` of task a."""
         found: dict[str, dict[str, float]] = {}
         for measure, means in self._means.items():
             for (row, column), value in means.end_epoch().items():
@@ -133,31 +133,41 @@ class AffinityCallback(Callback):
         return found
 
     def found(self) -> dict[str, Any]:
-        """Per measure its mean per pair, from row to column, over how many steps that is, and in how many of them it was below 0.
+        """Return the results: per measure the mean per pair, from row to column, the number of steps, and the number of steps below 0.
 
-        The seconds of `gradients` are those of the losses and gradients that all measures look at.
+        The seconds of `gradients` are those of the losses and gradients that all measures share.
         """
         measures = {measure: means.to_dict() for measure, means in self._means.items()}
         return {**self.identity(), "steps": self.steps, "means": measures, "seconds": dict(self.seconds)}
 
     def identity(self) -> dict[str, Any]:
-        """What is measured, and how often."""
+        """Return the tasks, the measures, and how often and on how many rows they are measured."""
         return {"tasks": list(self.tasks), "measures": list(self.measures), "every": self.every, "rows": self.rows}
 
     def state_dict(self) -> dict[str, Any]:
-        """Sums and counts."""
+        """Return the sums and counts so far."""
         means = {measure: means.state_dict() for measure, means in self._means.items()}
         return {"means": means, "steps": self.steps, "seconds": dict(self.seconds)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the sums and counts from `state_dict`."""
         for measure, means in self._means.items():
             means.load_state_dict(state["means"][measure])
         self.steps, self.seconds = int(state["steps"]), dict(state["seconds"])
 
 
 def sample_rows(loop: TrainingLoop, rows: int) -> dict[str, Batch]:
-    """So many training rows, in proportion to the sources and at least one of each; which ones depends on the seed and the step alone."""
+    """Draw training rows of all sources in proportion to their size, at least one of each source.
+
+    The draw depends only on the seed and the step.
+
+    Args:
+        loop: Training loop, with the training rows, the seed and the step.
+        rows: Approximate number of rows over all sources.
+
+    Returns:
+        A batch per source.
+    """
     training = loop.data.training
     total = sum(len(source) for source in training.values())
     found = {}

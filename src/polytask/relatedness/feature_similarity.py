@@ -1,4 +1,4 @@
-"""How alike the features are that networks for different tasks have learned."""
+"""Similarity of the features that networks for different tasks have learned."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from polytask.training.trained_network import TrainedNetwork
 Floats = NDArray[np.float64]
 
 MAX_COMPARED_ROWS = 5_000
-"""So many rows of a source at most are looked at, evenly spread."""
+"""Maximum number of rows of a source that are compared; they are evenly spaced."""
 
 
 def linear_cka(first: Floats, second: Floats) -> float:
-    """The linear centered kernel alignment of two sets of features of the same rows (Kornblith et al., ICML 2019, section 3):
+    """Return the linear centered kernel alignment of two sets of features of the same rows (Kornblith et al., ICML 2019, section 3).
 
         CKA(X, Y) = ‖Yᵀ X‖²_F / (‖Xᵀ X‖_F ‖Yᵀ Y‖_F),    columns centered
 
-    1 for features that are alike up to a rotation and a scale, 0 for features without any linear relation. With few rows for many
-    features chance makes it large.
+    It is 1 for features that are equal up to a rotation and a scale, and 0 for features without any linear relation. With few rows and
+    many features it is large by chance.
 
     Args:
-        first: X (N, p).
-        second: Y (N, q).
+        first: Features X (N, p).
+        second: Features Y (N, q).
 
     Returns:
-        A number from 0 to 1; NaN where features do not vary.
+        A number from 0 to 1; NaN if the features of either set do not vary.
 
     Example:
         >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
@@ -42,7 +42,7 @@ def linear_cka(first: Floats, second: Floats) -> float:
     """
     X, Y = (np.asarray(own, dtype=np.float64) - np.mean(own, axis=0, dtype=np.float64) for own in (first, second))
     if max(X.shape[1], Y.shape[1]) > len(X):
-        K, L = X @ X.T, Y @ Y.T  # the same products, by rows where there are fewer of them
+        K, L = X @ X.T, Y @ Y.T  # the same norms from (N, N) matrices, which are smaller with fewer rows than features
         together, apart = float((K * L).sum()), float(np.linalg.norm(K) * np.linalg.norm(L))
     else:
         together, apart = float(np.linalg.norm(Y.T @ X) ** 2), float(np.linalg.norm(X.T @ X) * np.linalg.norm(Y.T @ Y))
@@ -50,14 +50,15 @@ def linear_cka(first: Floats, second: Floats) -> float:
 
 
 def feature_similarities(networks: Mapping[str, TrainedNetwork], sources: Sequence[Source]) -> Floats:
-    """(T, T) the linear CKA of single-task networks' features, on rows of sources that both networks know.
+    """Return the linear CKA of the features of single-task networks, on rows of the sources that both networks of a pair know.
 
     Args:
-        networks: Per task a network that was trained on it.
-        sources: Rows that none of them was trained on. Features of tokens are compared token by token, without padding.
+        networks: Per task, a network that was trained on it.
+        sources: Rows that none of the networks was trained on. Features of tokens are compared token by token, without padding.
 
     Returns:
-        Symmetric, with a diagonal of 1, to the last bit; NaN for tasks without a common source, and for features that do not vary.
+        Matrix (T, T), exactly symmetric with a diagonal of exactly 1; NaN for pairs without a common source, and for features that do not
+        vary.
     """
     seen = {
         (task, source.name): head_inputs(network, source.take(np.arange(0, len(source), -(-len(source) // MAX_COMPARED_ROWS))), task)
@@ -77,7 +78,7 @@ def feature_similarities(networks: Mapping[str, TrainedNetwork], sources: Sequen
 
 
 def head_inputs(network: TrainedNetwork, source: Source, task: str) -> Floats:
-    """(N, width) what the task's head looks at for every row of a source, or (tokens, width) for its tokens and summaries."""
+    """Return the inputs of the task's head, (N, width) for rows of a source or (tokens, width) for its tokens and row summaries."""
     rows = network.prepared(source).rows
     with torch.inference_mode():
         chunks = [_batch_head_inputs(network, rows.slice_rows(part), task) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
@@ -88,7 +89,7 @@ def _batch_head_inputs(network: TrainedNetwork, batch: Batch, task: str) -> Floa
     inputs = network.precision.format_inputs(batch.normalization(batch.inputs))
     with network.precision.autocast():
         values = network.model.features(inputs, (task,), batch.source)[task]
-    if values.dim() == 3:
+    if values.dim() == 3:  # a summary of the row, then its tokens: padding, whose codes are all 0, is dropped
         filled = batch.inputs.flatten(2).ne(0).any(dim=2) if batch.inputs.dim() > 2 else batch.inputs.ne(0)
         values = values[torch.cat([torch.ones(len(filled), 1, dtype=torch.bool), filled], dim=1)]
     return values.flatten(1).double().numpy(force=True)

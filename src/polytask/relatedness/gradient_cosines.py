@@ -1,4 +1,4 @@
-"""How the tasks' gradients stand to each other."""
+"""Cosines between the tasks' gradients."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from polytask.relatedness.step_snapshot import StepSnapshot
 
 
 def gradient_cosines(glance: StepSnapshot) -> Tensor:
-    """(t, t) float64 cos(g_i, g_j) = g_i · g_j / (‖g_i‖ ‖g_j‖) of the shared parameters; NaN where a gradient is zero.
+    """Return the cosines between the tasks' gradients of the shared parameters, (t, t) float64.
 
-    Below 0 the tasks oppose each other in this step (Yu et al., NeurIPS 2020, definition 1).
+        cos(g_i, g_j) = g_i · g_j / (‖g_i‖ ‖g_j‖)
+
+    NaN where a gradient is zero. Below 0, the tasks conflict in this step (Yu et al., NeurIPS 2020, definition 1).
     """
     return pairwise_cosines(glance.gradients)
 
 
 def pairwise_cosines(gradients: Tensor) -> Tensor:
-    """(t, t) float64 the cosines between rows (t, P): symmetric, with a diagonal of 1, to the last bit.
+    """Return the cosines between rows (t, P), (t, t) float64: exactly symmetric, with a diagonal of exactly 1.
 
     Example:
         >>> pairwise_cosines(torch.tensor([[3.0, 4.0], [0.0, -2.0]])).round(decimals=2).tolist()

@@ -1,4 +1,4 @@
-"""What a step on one task does for the loss of another."""
+"""Look-ahead affinity: the effect of a step on one task on the loss of another."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from polytask.relatedness.step_snapshot import StepSnapshot
 
 
 def lookahead_affinity(glance: StepSnapshot) -> Tensor:
-    """(t, t) float64 the look-ahead affinity of the row's task onto the column's (Fifty et al., NeurIPS 2021, section 3.1, eq. 2):
+    """Return the look-ahead affinity of the row's task onto the column's, (t, t) float64 (Fifty et al., NeurIPS 2021, section 3.1, eq. 2).
 
         Z_ij = 1 − L_j(θ_s − η g_i) / L_j(θ_s)
 
-    where θ_s are the shared parameters, g_i task i's gradient of them, η the learning rate at this step; heads stay as they are, and both
-    losses are of the same rows. Above 0 the step on i lowers j's loss; to first order Z_ij ≈ η g_i · g_j / L_j. NaN where L_j is 0.
+    where θ_s are the shared parameters, g_i is the gradient of task i, and η is the learning rate at this step; the heads are unchanged,
+    and both losses are of the same rows. Above 0, the step on i lowers the loss of j; to first order Z_ij ≈ η g_i · g_j / L_j. NaN where
+    L_j is 0.
 
-    The step is a plain one: without momentum, weight decay, or what else the optimizer does. The authors' program divides by η, which
-    changes no comparison while the learning rate stays; this does not.
+    The step is plain gradient descent, without momentum, weight decay or other features of the optimizer. The authors' code divides by η,
+    which does not change comparisons while the learning rate is constant; this function does not divide.
     """
     before = torch.where(glance.losses > 0, glance.losses, torch.nan)
     after = [glance.losses_at(glance.sgd_step(task)) for task in range(len(glance.names))]

@@ -1,4 +1,4 @@
-"""Means of a number per pair of tasks, over the steps in which there was one."""
+"""Means per pair of tasks, over the steps in which the pair was measured."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 
 @dataclass
 class PairMeans:
-    """Sums and counts over all steps, and over those of the epoch under way; numbers that are not finite do not count.
+    """Sums and counts per pair of tasks, over all steps and over those of the current epoch; non-finite values are ignored.
 
     Attributes:
-        total: (2, T, T) float64 sums: of the epochs that are over, and of the one under way.
-        count: (2, T, T) int64 in how many steps there was a number.
-        below: (T, T) int64 in how many it was below 0.
+        total: (2, T, T) float64 sums: over the completed epochs, and over the current one.
+        count: (2, T, T) int64 number of steps with a value: in the completed epochs, and in the current one.
+        below: (T, T) int64 number of steps with a value below 0.
 
     Example:
         >>> means = PairMeans.of(2)
@@ -32,7 +32,7 @@ class PairMeans:
 
     @classmethod
     def of(cls, tasks: int) -> PairMeans:
-        """Nothing yet."""
+        """Return empty sums and counts for this number of tasks."""
         return cls(
             torch.zeros(2, tasks, tasks, dtype=torch.float64),
             torch.zeros(2, tasks, tasks, dtype=torch.int64),
@@ -40,11 +40,11 @@ class PairMeans:
         )
 
     def add(self, places: Tensor, values: Tensor) -> None:
-        """Take in a step's numbers.
+        """Add the values of a step.
 
         Args:
-            places: (t,) which of the tasks were there.
-            values: (t, t) the numbers; NaN where there is none.
+            places: (t,) indices of the tasks that were present.
+            values: (t, t) values of their pairs; NaN where a pair has no value.
         """
         there = values.isfinite()
         rows, columns = torch.meshgrid(places, places, indexing="ij")
@@ -53,11 +53,11 @@ class PairMeans:
         self.below[rows, columns] += there & (values < 0)
 
     def mean(self) -> Tensor:
-        """(T, T) the means over all steps; NaN where there never was a number."""
+        """Return the means over all steps, (T, T); NaN for pairs without any value."""
         return self.total.sum(0) / self.count.sum(0)
 
     def end_epoch(self) -> dict[tuple[int, int], float]:
-        """Per pair that was measured in the epoch its mean there."""
+        """Return the mean over the current epoch of every pair that was measured in it, and start a new epoch."""
         rows, columns = self.count[1].nonzero(as_tuple=True)
         values = self.total[1, rows, columns] / self.count[1, rows, columns]
         for sums in (self.total, self.count):
@@ -66,14 +66,14 @@ class PairMeans:
         return dict(zip(zip(rows.tolist(), columns.tolist(), strict=True), values.tolist(), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; None for a mean that there is not."""
+        """Return the means, counts and counts below 0 as plain data, with None for an undefined mean."""
         means = [[value if value == value else None for value in row] for row in self.mean().tolist()]
         return {"mean": means, "steps": self.count.sum(0).tolist(), "below": self.below.tolist()}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The sums and counts."""
+        """Return the sums and counts."""
         return {"total": self.total, "count": self.count, "below": self.below}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the sums and counts from `state_dict`."""
         self.total, self.count, self.below = (state[name].clone() for name in ("total", "count", "below"))

@@ -1,4 +1,4 @@
-"""A measure of how tasks stand to each other: a matrix per seed, its mean, its intervals, and how far seeds agree."""
+"""Result of a relatedness measure: a matrix per seed, its mean, its intervals, and the agreement between seeds."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SIGNIFICANCE_LEVEL = 0.05
 
 @dataclass(frozen=True)
 class RelatednessMatrix:
-    """What one measure says, seed by seed.
+    """Values of one relatedness measure for all pairs of tasks and all seeds.
 
     Attributes:
-        names: The T tasks.
+        names: Names of the T tasks.
         seeds: The S seeds.
-        values: (S, T, T) from the row's task to the column's; NaN where nothing was measured.
+        values: (S, T, T) values from the row's task to the column's; NaN where nothing was measured.
 
     Raises:
         DataError: The values have another shape.
@@ -47,7 +47,7 @@ class RelatednessMatrix:
         object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
         wanted = (len(self.seeds), len(self.names), len(self.names))
         if self.values.shape != wanted:
-            raise DataError("a matrix over the tasks is needed for every seed", where="values", found=f"shape {self.values.shape}")
+            raise DataError(f"the values must have the shape {wanted}", where="values", found=f"shape {self.values.shape}")
 
     @cached_property
     def _counts(self) -> NDArray[np.int64]:
@@ -55,13 +55,13 @@ class RelatednessMatrix:
 
     @cached_property
     def mean(self) -> Floats:
-        """(T, T) over the seeds that have a number; NaN where none has."""
+        """(T, T) mean over the seeds that have a value; NaN where no seed has one."""
         totals = np.nan_to_num(self.values).sum(axis=0)
         return np.where(self._counts > 0, totals / np.maximum(self._counts, 1), np.nan)
 
     @cached_property
     def half_width(self) -> Floats:
-        """(T, T) half of the 95 % interval of the mean, t(n − 1) · s / √n over the n seeds that have a number; NaN below two."""
+        """(T, T) half-width of the 95 % interval of the mean, t(n − 1) · s / √n over the n seeds that have a value; NaN for n < 2."""
         n = np.maximum(self._counts, 2)
         squares = np.nan_to_num((self.values - self.mean) ** 2).sum(axis=0)
         halves = stdtrit(n - 1, 1 - SIGNIFICANCE_LEVEL / 2) * np.sqrt(squares / (n - 1) / n)
@@ -69,29 +69,29 @@ class RelatednessMatrix:
 
     @cached_property
     def agreement(self) -> float | None:
-        """The mean over pairs of seeds of the rank correlation of their matrices (Spearman; off the diagonal); None where there is none."""
+        """Spearman's rank correlation of the off-diagonal values, averaged over pairs of seeds; None if it is undefined for every pair."""
         found = [rho for one, other in combinations(self.values, 2) if (rho := rank_correlation(one, other)) is not None]
         return float(np.mean(found)) if found else None
 
     @property
     def told_apart(self) -> int:
-        """How many numbers off the diagonal have an interval that excludes 0."""
+        """Number of off-diagonal values whose interval excludes 0."""
         clear = np.abs(self.mean) > self.half_width
         return int(clear[~np.eye(len(self.names), dtype=bool)].sum())
 
     @property
     def has_missing_pairs(self) -> bool:
-        """Whether nothing is known of some pair of tasks."""
+        """Whether some pair of tasks has no value in any seed."""
         return bool(np.isnan(self.mean[~np.eye(len(self.names), dtype=bool)]).any())
 
     def rows(self) -> Iterator[tuple[int, str, str, float]]:
-        """Seed, source (the row's task), target (the column's) and value, of every number that there is."""
+        """Yield seed, source (the row's task), target (the column's task) and value, for every value that is not NaN."""
         for seed, matrix in zip(self.seeds, self.values.tolist(), strict=True):
             for source, row in zip(self.names, matrix, strict=True):
                 yield from ((seed, source, target, value) for target, value in zip(self.names, row, strict=True) if value == value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; None where there is no number."""
+        """Return the mean, the half-width, the agreement and `told_apart` as plain data, with None for NaN."""
         return {
             "mean": nan_to_none(self.mean),
             "half_width": nan_to_none(self.half_width),
@@ -101,12 +101,14 @@ class RelatednessMatrix:
 
 
 def nan_to_none(matrix: Floats) -> list[list[float | None]]:
-    """A matrix as lists, None for NaN."""
+    """Return a matrix as nested lists, with None for NaN."""
     return [[None if np.isnan(value) else float(value) for value in row] for row in matrix]
 
 
 def rank_correlation(first: Floats, second: Floats) -> float | None:
-    """Spearman's ρ of two matrices (T, T) over the numbers off the diagonal that both have; None where one of them has one value alone.
+    """Return Spearman's ρ of two matrices (T, T), over the off-diagonal values that both have; None if it is undefined.
+
+    It is undefined if the matrices have no value in common, or if all common values of one of them are equal.
 
     Example:
         >>> rank_correlation(np.array([[0, 1.0], [2.0, 0]]), np.array([[9, 5.0], [4.0, 9]]))
@@ -121,7 +123,7 @@ def rank_correlation(first: Floats, second: Floats) -> float | None:
 
 
 def matrix_from_lists(names: Sequence[str], matrices: dict[int, list[list[float | None]]]) -> RelatednessMatrix:
-    """From plain matrices by seed, as runs store them.
+    """Return a `RelatednessMatrix` from nested lists by seed, as runs store them, with None for missing values.
 
     Example:
         >>> matrix_from_lists(["a"], {0: [[None]]}).values.tolist()

@@ -1,4 +1,4 @@
-"""One look at the tasks of a step: their losses and gradients, and losses elsewhere, with everything put back."""
+"""Snapshot of the tasks' losses and gradients in a step, without side effects on the training."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from polytask.training.preparation.prepared_data import Batch
 
 @final
 class StepSnapshot:
-    """What the rows of a step say about its tasks, at the parameters as they are before it.
+    """Losses and gradients of the tasks on the rows of a step, at the parameters before the step.
 
-    Every forward draws the step's own dropout, with the buffers (running means, say) that the step will find. All is computed in float32,
-    whatever the training's precision: one step moves losses by less than bfloat16 can tell. Of a step in micro-batches the first is seen.
+    Every forward uses the same dropout masks and buffers (such as running means) as the step. Everything is computed in float32, whatever
+    the precision of training: a step changes losses by less than bfloat16 can resolve. Of a step in micro-batches, only the first
+    micro-batch is used.
 
     Args:
-        loop: Whose network.
-        batches: Per source the rows of the step.
+        loop: Training loop that holds the network.
+        batches: Per source, the rows of the step.
 
     Attributes:
-        names: The t tasks that have a label in it, in the order of all tasks.
-        losses: (t,) float64 their mean losses L.
-        gradients: (t, P) per task ∂L/∂θ_s, of the shared parameters that are trained.
+        names: Names of the t tasks that have a label in the rows, in the order of all tasks.
+        losses: (t,) float64 mean losses L.
+        gradients: (t, P) gradients ∂L/∂θ_s of the shared parameters that are trained, one row per task.
     """
 
     def __init__(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
@@ -46,7 +47,7 @@ class StepSnapshot:
             self.gradients = self._rows([means[name] for name in self.names])
 
     def sgd_step(self, task: int) -> Tensor:
-        """(P,) −η ∂L/∂θ_s: a plain gradient step on one task's loss, with the learning rate η that each parameter has now."""
+        """Return a plain gradient step on one task's loss, −η ∂L/∂θ_s (P,), with the current learning rate η of each parameter."""
         rates = {id(p): float(group["lr"]) for group in self._loop.state.optimizer.param_groups for p in group["params"]}
         offset = self.gradients[task].clone()
         for parameter, part in zip(self._flat_params.parameters, self._flat_params.views(offset), strict=True):
@@ -54,7 +55,7 @@ class StepSnapshot:
         return offset
 
     def losses_at(self, offset: Tensor) -> Tensor:
-        """(t,) float64 the mean losses at θ_s + offset, heads as they are."""
+        """Return the mean losses at θ_s + offset, (t,) float64, with unchanged heads."""
         with torch.no_grad(), shifted_parameters(self._flat_params, offset), self._side_effect_free():
             means = self._means()
             return _stack_losses([means[name] for name in self.names])
@@ -73,7 +74,7 @@ class StepSnapshot:
 
     @contextmanager
     def _side_effect_free(self) -> Iterator[None]:
-        """Neither generators nor buffers will know of a forward inside."""
+        """Restore random generators and buffers on exit, so that forwards inside have no side effects."""
         with torch.random.fork_rng(devices=()), preserved_buffers(self._loop.state.model):
             yield
 

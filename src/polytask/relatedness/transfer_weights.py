@@ -1,4 +1,4 @@
-"""What a trained network gives to another task: everything but its heads is where the other one starts."""
+"""Transfer of weights from a trained network to a network for another task: all but those of the heads."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ HEADS_PREFIX = "heads."
 
 
 def copy_shared_weights(model: MultiTaskModel, trained: MultiTaskModel) -> tuple[str, ...]:
-    """Let a network start from a trained one: what both have by name and shape is copied, but for heads.
+    """Initialize a network from a trained one: copy all weights and buffers with the same name and shape, except those of heads.
 
-    The gain of such a start on another task, against a fresh one with the same budget, is the transfer from one task to the other
-    (Zamir et al., CVPR 2018, section 3.2; there a transfer function is trained on a frozen encoder, here the whole network is).
+    The gain of this initialization on another task, relative to a fresh one with the same budget, is the transfer from one task to the
+    other (Zamir et al., CVPR 2018, section 3.2; there a transfer function is trained on a frozen encoder, here the whole network is
+    trained).
 
     Args:
-        model: Takes the numbers over; its heads stay as they are.
-        trained: Stays as it is.
+        model: Network that receives the weights, in place; its heads are unchanged.
+        trained: Trained network, which is unchanged.
 
     Returns:
-        The names of what was copied.
+        Names of the copied weights and buffers.
 
     Raises:
-        ConfigError: They have nothing in common.
+        ConfigError: The networks have no weight or buffer in common, except in heads.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -38,6 +39,8 @@ def copy_shared_weights(model: MultiTaskModel, trained: MultiTaskModel) -> tuple
         if not name.startswith(HEADS_PREFIX) and name in own and value.shape == own[name].shape
     }
     if not fits:
-        raise ConfigError("two networks have nothing in common but heads", where="transfer", remedy="Leave this measure out")
+        raise ConfigError(
+            "the networks must share a weight of the same name and shape outside their heads", where="transfer", remedy="Omit this measure"
+        )
     model.load_state_dict(fits, strict=False)
     return tuple(fits)

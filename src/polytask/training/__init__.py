@@ -1,4 +1,4 @@
-"""Training: the loop, its state, convergence, precision and progress."""
+"""Training: the loop, its state, early stopping, precision and progress."""
 
 from polytask.training.callback import Callback
 from polytask.training.fit_model import fit, make_balancer, resolve_hardware_options

@@ -1,4 +1,4 @@
-"""What is called while a network is trained."""
+"""Callbacks, which are called during training."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Callback(Component):
-    """Base of what looks at a network while it is trained. Every hook does nothing unless it is overridden.
+    """Base class of callbacks, which observe a network during training. Every hook does nothing unless it is overridden.
 
-    A callback leaves no trace in the network: not in weights, buffers, gradients or generators. What it remembers is part of the state of
-    the run, so that a run which was interrupted goes on as if it had not been.
+    A callback must not change weights, buffers, gradients or random generators. Its state is saved with that of the run, so that an
+    interrupted run continues as if it had not been interrupted.
 
     Example:
         >>> class Count(Callback):
@@ -46,36 +46,45 @@ class Callback(Component):
     component_context = ("tasks",)
 
     def before_step(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
-        """Look at the network before a step, and at the rows that the step will see, per source."""
+        """Run before every training step.
+
+        Args:
+            loop: Training loop, with the network and its state.
+            batches: Per source, the rows of the step.
+        """
 
     def after_epoch(self) -> Mapping[str, Mapping[str, float]]:
-        """Return what the history keeps of an epoch, by name and task."""
+        """Return values of an epoch for the history, by name and task."""
         return {}
 
     def found(self) -> Mapping[str, Any]:
-        """Return what has been found so far, as plain data: it stands in the run's `observed` under the callback's name."""
+        """Return the results so far, as plain data; the run's `callback_results` hold them under the callback's name."""
         return {}
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what it looks at, as plain data: a run goes on only with the callbacks that it was begun with."""
+        """Return the configuration as plain data. A checkpoint can only be continued with callbacks of the same configuration."""
         return {"call": repr(call_of(self))}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what it remembers: nested dictionaries of tensors and plain data."""
+        """Return the state as nested dictionaries of tensors and plain data."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state from `state_dict`."""
 
 
 def make_callbacks(given: Sequence[str | type[Callback] | Callback], tasks: Sequence[str]) -> tuple[Callback, ...]:
-    """Return the callbacks that were named, or given as classes or objects.
+    """Return callback objects for names, classes and objects.
+
+    Args:
+        given: Callbacks as the user gives them.
+        tasks: Names of all tasks, for callbacks with an argument `tasks`.
 
     Raises:
-        ConfigError: An unknown name, something that is no callback, or two of one name.
+        ConfigError: A name is unknown, a value is not a callback, or two callbacks have the same name.
     """
     if isinstance(given, str | type | Callback):
-        raise ConfigError("callbacks are a list", where="callbacks", found=described(given), remedy="Write callbacks=[...]")
+        raise ConfigError("a list of callbacks is needed", where="callbacks", found=described(given), remedy="Write callbacks=[...]")
     made = []
     for one in given:
         found = resolve("callback", one, where="callbacks")
@@ -86,13 +95,13 @@ def make_callbacks(given: Sequence[str | type[Callback] | Callback], tasks: Sequ
 
 
 def by_name(callbacks: Sequence[Callback]) -> dict[str, Callback]:
-    """Return callbacks by their names, under which their state and what they find are kept.
+    """Return callbacks by their names, under which their states and results are stored.
 
     Raises:
-        ConfigError: Two have one name.
+        ConfigError: Two callbacks have the same name.
     """
     named = {spec_of(type(callback), "callback").name: callback for callback in callbacks}
     if len(named) < len(callbacks):
         found = ", ".join(map(repr, callbacks))
-        raise ConfigError("callbacks have different names", where="callbacks", found=found, remedy="Give each a class of its own")
+        raise ConfigError("callbacks must have different names", where="callbacks", found=found, remedy="Use a different class for each")
     return named

@@ -1,4 +1,4 @@
-"""Training one network: the public door."""
+"""Train one network: the public entry point."""
 
 from __future__ import annotations
 
@@ -40,19 +40,25 @@ from polytask.training.preparation.default_model import plan_network
 from polytask.training.preparation.prepared_data import Batch, PreparedData, PreparedSource, prepare_data
 
 ROWS_PER_READ = 4_096
-"""So many consecutive rows are read at once where inputs lie in a file."""
+"""Number of consecutive rows that are read at once if the inputs are in a file."""
 
 MAX_ADAPT_ROWS = 200_000
-"""So many training rows at most, evenly spread, are shown to what learns from inputs: quantiles ask for no more."""
+"""Maximum number of training rows, evenly spaced, for modules that adapt to inputs; quantiles do not need more."""
 
 
 def make_balancer(
     balancer: str | type[Balancer] | Balancer, tasks: Sequence[Task], seed: int, options: Mapping[str, Any] | None = None
 ) -> Balancer:
-    """A balancer as users write it (`cagrad(c=0.4)`), seeded; `fixed` takes the tasks' own weights unless it is given others.
+    """Create a seeded balancer from what users give, such as `cagrad(c=0.4)`.
+
+    Args:
+        balancer: Registry name with options, import path, class or object.
+        tasks: Tasks to balance; `fixed` uses their weights unless its options give others.
+        seed: Seed from which the seed of the balancer is derived.
+        options: Arguments of the balancer by name; by default those in its name.
 
     Raises:
-        ConfigError: An unknown name or option.
+        ConfigError: The name or an option is unknown.
     """
     chosen = balancer_named(balancer, options, {task.name: task.weight for task in tasks})
     chosen.seed(derive_seed(seed, "balancer"))
@@ -77,29 +83,33 @@ def fit(
 ) -> FitResult:
     """Train a network on its tasks until it has converged or used its budget.
 
-    Models are chosen on a validation part of the sources; test data are not known here.
+    The best epoch is chosen on a validation part of the sources. Test data are not involved.
 
     Args:
-        model: What is trained, in place; or the tasks, for which a network is made.
+        model: Network to train, in place; or tasks, for which a network is created.
         sources: Training sources.
-        balancer: How the losses become one update: a registry name, an import path, a class, or an object.
-        encoder: Of a network that is made here: a name, a class or an object, of which another one is made from the call that made it; by
-            default the usual one for these inputs.
-        architecture: Of a network that is made here, likewise; hard sharing by default.
-        seed: Root of the split, shuffling, dropout and the balancer's draws, and of the start of a network that is made here.
-        batch_sizes: Rows per source and step, where sampling is proportional; by default `batch_size` in proportion to the sources.
-        checkpoint: A folder from which an interrupted run goes on, and to which it saves its state.
-        progress: Is told how far it is, a few times a second.
-        stop_after_epoch: An epoch, from 1, after which to stop for now: what is there so far is returned, and the same call with the
-            checkpoint goes on as if there had been no pause.
-        callbacks: Called before every step and after every epoch: names, classes or objects (`polytask.training.callback.Callback`).
-        options: All choices at once, or
-        **choices: any of them by name; see `TrainingOptions`.
+        balancer: Method that turns the tasks' losses into one update: a registry name, an import path, a class, or an object.
+        encoder: Encoder of a network that is created here: a name, a class, or an object, whose constructor call is repeated for the new
+            network; by default the usual one for the inputs.
+        architecture: Architecture of a network that is created here: a name, a class or an object; by default hard sharing.
+        seed: Root seed of the split, shuffling, dropout and the balancer, and of the initialization of a network that is created here.
+        batch_sizes: Rows per source and step for proportional sampling; by default `batch_size`, in proportion to the sources.
+        checkpoint: Folder to which the state is saved and from which an interrupted run continues; `None` saves nothing.
+        progress: Function that is called with the progress a few times per second.
+        stop_after_epoch: Epoch, from 1, after which to pause. The result so far is returned, and the same call with the checkpoint
+            continues as if there had been no pause. `None` does not pause.
+        callbacks: Callbacks, called before every step and after every epoch: names, classes or objects
+            (`polytask.training.callback.Callback`).
+        options: Training options; by default the defaults of `TrainingOptions`.
+        **choices: Fields of `TrainingOptions` by name; they take precedence over `options`.
+
+    Returns:
+        The trained network, with the history and metrics of its training.
 
     Raises:
-        ConfigError: An unknown name or option; a checkpoint of another run.
-        DataError: A task without labels in a part.
-        NonFiniteError: A loss is no longer a number.
+        ConfigError: A name or option is unknown, or the checkpoint belongs to another run.
+        DataError: A task has no labels in the training or validation part.
+        NonFiniteError: A loss, a gradient or a validation metric is not finite.
 
     Example:
         >>> import numpy as np
@@ -135,13 +145,13 @@ def fit(
 
 
 def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], seed: int, parts: Mapping[str, Any]) -> MultiTaskModel:
-    """The network that was given, or one for the tasks that were given."""
+    """Return the given network, or create one for the given tasks."""
     given = {name: part for name, part in parts.items() if part is not None}
     if not isinstance(model, MultiTaskModel):
         return plan_network(sources, **given).build(tuple(model), seed)
     if given:
         found = ", ".join(given)
-        raise ConfigError("a network has its parts already", where="fit", found=found, remedy="Give the tasks instead of a network")
+        raise ConfigError("a network already has these parts", where="fit", found=found, remedy="Give the tasks instead of a network")
     return model
 
 
@@ -158,7 +168,11 @@ def build_loop(
     options: TrainingOptions | None = None,
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> tuple[TrainingLoop, LoadedWeights | None]:
-    """Everything that `fit` does before the first step: the loop, and what a weights file had in common with the network."""
+    """Do everything that `fit` does before the first step; for the arguments see `fit`.
+
+    Returns:
+        The training loop, and the parameters that the weights file and the network have in common (None without a file).
+    """
     chosen = (options or TrainingOptions()).model_copy(update=make_training_options(**choices).model_dump(include=set(choices)))
     found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
     known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
@@ -175,7 +189,7 @@ def build_loop(
     sampler = _make_sampler(data, batch_sizes, chosen)
 
     def trial_loop(network: MultiTaskModel) -> TrainingLoop:
-        """Return a loop for a copy of the network, with a copy of the balancer: both keep what they are."""
+        """Return a loop for a copy of the network with a copy of the balancer, so that the originals are unchanged."""
         trial = make_balancer(copy.deepcopy(balancer), data.tasks, seed)
         return TrainingLoop(initial_state(network, trial, chosen), data, sampler, chosen, precision, seed)
 
@@ -197,17 +211,17 @@ def build_loop(
 
 
 def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
-    """Refuse a balancer that cannot work with gradually unfrozen parameters, or with batches that are cut into parts."""
+    """Raise an error for a balancer that does not support gradual unfreezing or micro-batches if the options use them."""
     if options.unfreeze and balancer.remembers_gradients:
-        remedy, found = "Take another balancer, or unfreeze nothing", type(balancer).__name__
+        remedy, found = "Use another balancer, or do not unfreeze parameters", type(balancer).__name__
         raise ConfigError("this balancer remembers the gradients of all parameters", where="unfreeze", found=found, remedy=remedy)
     if options.micro_batches > 1 and isinstance(balancer.needs(), Representations):
-        remedy = "Leave micro_batches at 1, or take another balancer"
-        raise ConfigError("this balancer looks at a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
+        remedy = "Leave micro_batches at 1, or use another balancer"
+        raise ConfigError("this balancer needs a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
 
 
 def adapt_to_inputs(model: MultiTaskModel, data: PreparedData) -> None:
-    """Show the training rows to those parts of a network that learn from inputs alone: they are read for these only."""
+    """Adapt the modules of a network that learn from inputs alone to the training rows, which are read only if there are such modules."""
     stems = {name: model.stem(name) for name in data.training}
     for name, stem in stems.items():
         _adapt_module(stem, data, [name])
@@ -223,7 +237,7 @@ def _adapt_module(module: nn.Module | None, data: PreparedData, sources: Sequenc
 
 
 def _evenly_spaced_inputs(source: PreparedSource) -> Tensor:
-    """Inputs of rows that are evenly spread, as many as are enough."""
+    """Return the normalized inputs of at most `MAX_ADAPT_ROWS` evenly spaced rows."""
     return source.rows.normalization(source.rows.take(torch.arange(0, len(source), -(-len(source) // MAX_ADAPT_ROWS))).inputs)
 
 
@@ -236,21 +250,21 @@ def resolve_hardware_options(
     *,
     workers: int,
 ) -> TrainingOptions:
-    """The options with the precision, and with the number of threads if none is given: measured where there is a choice.
+    """Return the options with the chosen precision, and with a number of threads, which is measured if none is given.
 
     Args:
-        options: As they were asked for.
-        model: The network; a copy of it is timed.
-        data: Whose batches it is timed on.
-        precision: That was chosen.
-        batch_sizes: Rows per source and step.
-        workers: How many processes will train side by side.
+        options: Options as the user has given them.
+        model: Network, of which a copy is timed.
+        data: Prepared data, whose batches are used for timing.
+        precision: Chosen precision.
+        batch_sizes: Rows per source and step; `None` follows the options.
+        workers: Number of processes that will train at the same time.
     """
     count = options.threads
     if count is None:
         rows = next(_make_sampler(data, batch_sizes, options).epoch(0, seed=0))
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
-        with torch.random.fork_rng(devices=()):  # dropout draws
+        with torch.random.fork_rng(devices=()):  # dropout advances the random generator
             count = choose_thread_count(_step_to_time(copy.deepcopy(model), data, batches, precision), workers=workers)
     return options.model_copy(update={"precision": precision.name, "threads": count})
 
@@ -261,17 +275,17 @@ def _step_to_time(model: MultiTaskModel, data: PreparedData, batches: Sequence[B
     def step() -> None:
         for batch in batches:
             total = sum((loss.mean for loss in compute_losses(model, tasks, batch, precision).values()), start=torch.zeros(()))
-            if total.requires_grad:  # not without a label, nor where all that is reached is frozen
+            if total.requires_grad:  # False without a label, or if all parameters involved are frozen
                 total.backward()  # type: ignore[no-untyped-call]
 
     return step
 
 
 def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
-    """What is trained and what it is trained with, before the first step.
+    """Return the state of a run before the first step: the network, the optimizer, the scheduler, the balancer and the stopping rule.
 
     Raises:
-        ConfigError: There is no such optimizer or schedule, it does not take its options, or nothing is left to train.
+        ConfigError: The optimizer or scheduler is unknown or does not accept its options, or all parameters are frozen.
     """
     optimizer = make_optimizer(make_param_groups(model, options), options)
     names = [task.name for task in model.tasks]
@@ -287,7 +301,11 @@ def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOp
 
 
 def _load_checkpoint(state: TrainingState, found: Mapping[str, Any] | None, checkpoint: Path) -> None:
-    """Load what a checkpoint held, if it is of this run."""
+    """Load the contents of a checkpoint, if there is one, into the state.
+
+    Raises:
+        ConfigError: The checkpoint belongs to another run.
+    """
     if found is None:
         return
     check_signature(state.identity, found.get("identity", {}), checkpoint)
@@ -295,7 +313,7 @@ def _load_checkpoint(state: TrainingState, found: Mapping[str, Any] | None, chec
         state.load_state_dict(found)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         text = str(error).splitlines()[-1].strip()
-        remedy = "Take another folder, or what it was started with"
+        remedy = "Use another folder, or the options and data that the run was started with"
         raise ConfigError("the state belongs to another run", where=str(checkpoint), found=text, remedy=remedy) from None
 
 
@@ -312,12 +330,12 @@ def _make_sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, opt
 
 def _checked_sizes(rows: Mapping[str, int], batch_sizes: Mapping[str, int], options: TrainingOptions) -> dict[str, int]:
     if options.sampling != "proportional":
-        what, remedy = "this sampling decides itself how many rows of a source a step has", "Leave them out, or take proportional sampling"
+        what, remedy = "batch sizes per source require proportional sampling", "Omit batch_sizes, or use proportional sampling"
         raise ConfigError(what, where="batch_sizes", found=options.sampling, remedy=remedy)
     for name in rows:
         if batch_sizes.get(name, 0) < 1:
             where = f"batch_sizes, source {name!r}"
-            raise ConfigError("every source gives at least one row to a step", where=where, found=batch_sizes.get(name))
+            raise ConfigError("every source must have a batch size of at least 1", where=where, found=batch_sizes.get(name))
     return {name: batch_sizes[name] for name in rows}
 
 

@@ -1,4 +1,4 @@
-"""A trained network, and how it came to be."""
+"""Result of training a network."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from polytask.training.hardware import Precision
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained network, and how it came to be.
+    """A trained network with the history, the metrics and the costs of its training.
 
     Attributes:
-        model: With the weights of the best epoch.
-        tasks: With what they learned from the training labels.
-        normalizations: Per source.
-        precision: Of the forward pass.
-        options: Resolved: every measured choice is in them.
-        validation: Per task every metric on the validation part.
-        relative_score: The mean relative validation metric of the best epoch, by which models are chosen.
-        history: A tidy table: epoch, step, task, split, name, value.
-        epochs: How many were trained.
-        best_epoch: Whose weights these are.
-        steps: How many were taken.
-        rows: How many were seen.
-        seconds: How long it took.
-        peak_memory: Bytes of the process, sampled; the largest of all sessions.
-        timeline: Per epoch the seconds spent, and the mean relative validation metric that it reached.
-        finished: Whether it has converged or used its budget; a run that was paused has not.
-        preprocessors: Per source of texts or tables, what made its inputs.
-        loaded_weights: What a weights file and the network had in common, if one was given.
-        callback_results: Per callback, by its name, what it has found.
+        model: Network with the weights of the best epoch.
+        tasks: Tasks with what they learned from the training labels, such as their classes.
+        normalizations: Per source, the normalization of its inputs.
+        precision: Precision of the forward pass.
+        options: Resolved options, including every choice that was measured.
+        validation: Per task, every metric on the validation part.
+        relative_score: Mean relative validation metric of the best epoch, by which models are chosen.
+        history: Tidy table with the columns epoch, step, task, split, name, value.
+        epochs: Number of epochs trained.
+        best_epoch: Epoch of the weights, from 1.
+        steps: Number of steps taken.
+        rows: Number of rows seen, counting repetitions.
+        seconds: Training time in seconds, over all sessions.
+        peak_memory: Largest sampled memory of the process in bytes, over all sessions.
+        timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
+        finished: Whether the run has converged or used its budget; False for a paused run.
+        loaded_weights: Parameters that a weights file and the network had in common; None if no file was given.
+        preprocessors: Per source of texts or tables, the preprocessor of its inputs.
+        callback_results: Results of each callback, by its name.
     """
 
     model: MultiTaskModel
@@ -66,7 +66,7 @@ class FitResult:
         return f"<Run of {self.epochs} epochs on {', '.join(self.validation)}>"
 
     def __str__(self) -> str:
-        """How long it took, and every metric on the validation part."""
+        """Return a summary: epochs, steps, seconds, and every metric on the validation part."""
         state = "" if self.finished else ", paused"
         head = f"{self.epochs} epochs, the best is {self.best_epoch}; {self.steps} steps in {self.seconds:.1f} s{state}"
         lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]

@@ -1,4 +1,4 @@
-"""What is measured, or depends on the machine: chosen once, recorded, and read back."""
+"""Precision, threads and memory: choices that depend on the machine, made once per run and recorded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NUMBERS_OF_A_REGISTER = 16
 
 @dataclass(frozen=True)
 class Precision:
-    """The type of the forward and backward pass; losses, metrics and balancers stay in float32 or better.
+    """Numeric type and memory layout of the forward and backward pass; losses, metrics and balancers use float32 or better.
 
     Attributes:
-        name: `float32` or `bfloat16`; `float64` is for predicting with networks of that type.
-        channels_last: Whether convolutions keep their images with channels last.
+        name: `float32` or `bfloat16`; `float64` is for prediction with networks of that type.
+        channels_last: Whether weights and images use the `channels_last` memory format.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Precision:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """The context of a forward pass."""
+        """Run the forward pass inside in this precision."""
         if self.name != "bfloat16":
             yield
         else:
@@ -39,24 +39,28 @@ class Precision:
                 yield
 
     def format_model(self, model: nn.Module) -> nn.Module:
-        """The network with its weights in the layout."""
+        """Return the network with its weights in the memory format."""
         return model.to(memory_format=torch.channels_last) if self.channels_last else model  # type: ignore[call-overload]
 
     def format_inputs(self, inputs: Tensor) -> Tensor:
-        """Images in the layout; one channel is in both layouts at once."""
+        """Return inputs in the memory format and type of the network. Images of one channel are already in both formats."""
         if self.channels_last and inputs.dim() == 4 and inputs.shape[1] > 1:
             return inputs.contiguous(memory_format=torch.channels_last)
         return inputs.double() if self.name == "float64" and inputs.is_floating_point() else inputs
 
 
 def has_native_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 by instructions of its own."""
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not tell
+    """Return whether the processor has native instructions for products of bfloat16 numbers."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch lack the function
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
 def choose_precision(model: nn.Module, asked: str) -> Precision:
-    """`auto`: bfloat16 for networks with convolutions where the processor has it; else float32.
+    """Choose the precision and memory layout for a network.
+
+    Args:
+        model: Network to train.
+        asked: Name of the precision. `auto` is bfloat16 for networks with convolutions on processors with native bfloat16, else float32.
 
     Example:
         >>> choose_precision(nn.Linear(1, 1), "auto")
@@ -69,9 +73,9 @@ def choose_precision(model: nn.Module, asked: str) -> Precision:
 
 
 def _needs_channels_first(layer: nn.Conv2d) -> bool:
-    """Whether oneDNN's gradient of the weights may write beyond its memory where channels are last.
+    """Return whether oneDNN's weight gradient of a convolution may write out of bounds with channels last.
 
-    It does so for strided 1×1 convolutions with fewer input channels than a register has numbers: up to 16
+    It does so for strided 1×1 convolutions with fewer input channels than a vector register has elements, which is up to 16
     (https://github.com/uxlfoundation/oneDNN/issues/6035).
     """
     pointwise = max(layer.kernel_size) == 1
@@ -79,15 +83,20 @@ def _needs_channels_first(layer: nn.Conv2d) -> bool:
 
 
 def available_cores() -> int:
-    """How many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_thread_count(run_step: Callable[[], object], *, workers: int, repeats: int = 5) -> int:
-    """How many threads each of so many equal workers should have: one, or its share of the cores.
+    """Choose the number of threads per worker process: one, or an equal share of the cores.
 
-    One worker on c threads is timed against one on a single thread. A single thread is taken unless more threads make
-    this very step faster by a tenth at least: steps too small to share, and busy machines, are faster alone.
+    A step on c threads is timed against one on a single thread. A single thread is chosen unless c threads make the step at least a tenth
+    faster: small steps, and steps on busy machines, run faster on one thread.
+
+    Args:
+        run_step: Function that runs one training step.
+        workers: Number of worker processes that train at the same time.
+        repeats: Number of timed steps per candidate; their median is compared.
     """
     share = max(1, available_cores() // workers)
     if share == 1:
@@ -98,7 +107,7 @@ def choose_thread_count(run_step: Callable[[], object], *, workers: int, repeats
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
-    """So many threads of the processor inside, and as many as before afterwards."""
+    """Set the number of PyTorch's CPU threads inside the context and restore it afterwards; `None` keeps the current number."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -119,9 +128,9 @@ def _median_seconds(step: Callable[[], object], count: int, repeats: int) -> flo
 
 
 class PeakMemory:
-    """The largest memory of this process at the moments when it was asked, in bytes.
+    """Largest resident memory of this process over all samples, in bytes.
 
-    The process's own high-water mark would hold what earlier jobs of the same worker needed.
+    The operating system's high-water mark of the process would include earlier jobs of the same worker.
     """
 
     def __init__(self) -> None:
@@ -129,5 +138,5 @@ class PeakMemory:
         self.bytes = 0
 
     def sample(self) -> None:
-        """Look now."""
+        """Take a sample of the memory."""
         self.bytes = max(self.bytes, int(self._process.memory_info().rss))

@@ -1,4 +1,4 @@
-"""From a network to outputs, and from outputs to what they are worth."""
+"""Forward passes of a network: losses, outputs, predictions and metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INFERENCE_BATCH_SIZE = 1_000
 
 
 def forward_batch(model: MultiTaskModel, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
-    """Outputs (N, task.outputs) per task that the source labels, from one batch of it."""
+    """Return the outputs (N, task.outputs) of one batch per task; by default of the tasks that its source labels."""
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
@@ -33,14 +33,14 @@ def forward_batch(model: MultiTaskModel, batch: Batch, precision: Precision, tas
 def compute_losses(
     model: MultiTaskModel, tasks: Mapping[str, Task], batch: Batch, precision: Precision, head_inputs: list[Tensor] | None = None
 ) -> dict[str, Loss]:
-    """Per task the loss over the labeled units of one batch; tasks without any are absent.
+    """Compute the loss of each task over the labeled units of one batch; tasks without a labeled unit are absent.
 
     Args:
-        model: Whose outputs.
-        tasks: The tasks by name.
+        model: Network to evaluate.
+        tasks: Tasks by name.
         batch: Rows of one source.
-        precision: Of the forward pass.
-        head_inputs: Takes in what the heads look at, each tensor once.
+        precision: Precision of the forward pass.
+        head_inputs: List to which the inputs of the heads are appended, each tensor once; `None` does not collect them.
     """
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
@@ -56,7 +56,16 @@ def compute_losses(
 
 
 def predict_outputs(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
-    """Outputs (N, task.outputs) per task for any number of rows, in chunks, without dropout and graph: float32, or float64."""
+    """Return the outputs (N, task.outputs) per task for any number of rows, in evaluation mode and without a graph.
+
+    Rows are processed in chunks. Outputs are float32, or float64 for a network of that type.
+
+    Args:
+        model: Network to evaluate.
+        rows: Rows of one source.
+        precision: Precision of the forward pass.
+        tasks: Names of the tasks; by default those that the source labels.
+    """
     with eval_mode(model), torch.inference_mode():
         chunks = [_predict_batch(model, rows.slice_rows(part), precision, tasks) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
     return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
@@ -71,7 +80,7 @@ def _at_least_float32(outputs: Tensor) -> Tensor:
 
 
 def _mask_padding(outputs: Tensor, rows: Batch) -> Tensor:
-    """Outputs of tokens (N, L, C) with NaN where the code is that of padding; others as they are."""
+    """Replace the outputs (N, L, C) of padding tokens, whose codes are 0, by NaN; other outputs are returned unchanged."""
     if outputs.dim() < 3:
         return outputs
     padding = rows.inputs.flatten(2).eq(0).all(dim=2) if rows.inputs.dim() > 2 else rows.inputs.eq(0)
@@ -79,7 +88,7 @@ def _mask_padding(outputs: Tensor, rows: Batch) -> Tensor:
 
 
 def task_outcome(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome:
-    """What was true and what was predicted, for the rows of a source that have a label."""
+    """Return the true and the predicted values for the labeled rows of a source."""
     mask = source.rows.labeled_rows(task.name)
     values, probabilities = task.predict(outputs if mask is None else outputs[mask])
     return Outcome(source.truths[task.name], values, probabilities)
@@ -88,7 +97,7 @@ def task_outcome(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome
 def predict_outcomes(
     model: MultiTaskModel, tasks: Sequence[Task], sources: Mapping[str, PreparedSource], precision: Precision
 ) -> dict[str, Outcome]:
-    """Per task the outcome over all sources that label it."""
+    """Return the true and the predicted values per task, over all sources that label it."""
     found: dict[str, list[Outcome]] = {task.name: [] for task in tasks}
     for source in sources.values():
         outputs = predict_outputs(model, source.rows, precision)
@@ -99,19 +108,19 @@ def predict_outcomes(
 
 
 def compute_task_metrics(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
-    """Per task every metric that it has."""
+    """Compute all available metrics of each task."""
     return {task.name: compute_metrics(outcomes[task.name], task.available_metrics) for task in tasks}
 
 
 class RelativeMetrics:
-    """Relative metrics: where the metric that selects stands between the trivial predictor (0) and a perfect one (1).
+    """Relative metrics: the selection metric on a scale from the trivial predictor (0) to a perfect one (1).
 
     The trivial predictor is fitted on training targets and applied to the validation part.
 
     Args:
-        tasks: What is predicted.
-        training: Per source its training part.
-        validation: Per source its validation part.
+        tasks: Tasks to evaluate.
+        training: Training part of each source.
+        validation: Validation part of each source.
     """
 
     def __init__(self, tasks: Sequence[Task], training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> None:
@@ -120,13 +129,13 @@ class RelativeMetrics:
         self._trivial = {task.name: self._trivial_value(task, training, validation) for task in tasks}
 
     def values(self, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, float]]:
-        """Per task by name the metric that decides, and after it the one that selects if that is another."""
+        """Compute, per task, the deciding metric, and after it the selection metric if that is a different one."""
         return {
             task: compute_metrics(outcomes[task], dict.fromkeys((metric, self._selecting[task]))) for task, metric in self._deciding.items()
         }
 
     def relative(self, values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-        """Per task the metric that selects as a relative metric."""
+        """Return the selection metric of each task as a relative metric."""
         return {task: relative_score(metric, values[task][metric.name], self._trivial[task]) for task, metric in self._selecting.items()}
 
     def _trivial_value(self, task: Task, training: Mapping[str, PreparedSource], validation: Mapping[str, PreparedSource]) -> float:
@@ -139,7 +148,7 @@ def _all_labels(task: str, sources: Mapping[str, PreparedSource]) -> NDArray[Any
 
 
 def join_outcomes(outcomes: Sequence[Outcome]) -> Outcome:
-    """The outcome over the units of several."""
+    """Concatenate outcomes over their units."""
     if len(outcomes) == 1:
         return outcomes[0]
     probabilities = [outcome.probabilities for outcome in outcomes if outcome.probabilities is not None]

@@ -1,4 +1,4 @@
-"""A trained network as a folder: weights, and all that is needed to use them."""
+"""A trained network as a folder: the weights, and everything that is needed to predict with them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from polytask.training.preparation.prepared_data import PreparedSource, prepare_
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network that predicts.
+    """A trained network, ready to predict.
 
     Attributes:
-        plan: What it is made of.
-        model: With its weights.
-        normalizations: Per source that it knows.
-        precision: Of the forward pass.
-        facts: What else was stored with it.
-        codings: Per source of texts or tables, what turns them into inputs.
+        plan: Specification of the network: its encoder, architecture, heads and stems.
+        model: Network with its weights, in evaluation mode.
+        normalizations: Per source that the network was trained on, the normalization of its inputs.
+        precision: Precision of the forward pass.
+        facts: Additional plain data that is stored with the network.
+        codings: Per source of texts or tables, the preprocessor that turns them into inputs.
     """
 
     plan: NetworkPlan
@@ -47,32 +47,36 @@ class TrainedNetwork:
 
     @classmethod
     def of(cls, plan: NetworkPlan, run: FitResult) -> TrainedNetwork:
-        """A network that has just been trained, as it would come back from a file."""
+        """Return the trained network of a run, in the state in which it would be loaded from a file."""
         precision = exact_precision(run.precision, run.model, run.preprocessors)
         return cls(plan, run.model.eval(), run.normalizations, precision, {}, run.preprocessors)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What it predicts."""
+        """Tasks that the network predicts."""
         return self.model.tasks
 
     def prepared(self, source: Source) -> PreparedSource:
-        """A source's rows, with the statistics that the network was trained with."""
+        """Prepare the rows of a source with the normalization that the network was trained with."""
         return prepare_source(source, self.tasks, self.normalizations[source.name])
 
     def outputs(self, source: PreparedSource, tasks: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-        """Outputs (N, task.outputs) per task, for all rows of a source."""
+        """Return the outputs (N, task.outputs) per task for all rows of a source; by default of the tasks that it labels."""
         return predict_outputs(self.model, source.rows, self.precision, tasks)
 
     def outputs_for(self, source: str, inputs: Any) -> dict[str, Tensor]:  # noqa: ANN401 - an array, texts, or a table
-        """Outputs (N, task.outputs) of every task, for inputs such as that source has: texts and tables as they are.
+        """Return the outputs (N, task.outputs) of every task for new inputs of a source.
+
+        Args:
+            source: Name of a source that the network was trained on.
+            inputs: Inputs in the form of that source: an array, or raw texts or a raw table.
 
         Raises:
-            ConfigError: A source that the network was not trained on.
+            ConfigError: The network was not trained on this source.
         """
         if source not in self.normalizations:
             known = ", ".join(self.normalizations)
-            raise ConfigError("the network was not trained on this source", where=repr(source), remedy=f"It knows {known}")
+            raise ConfigError("the network was not trained on this source", where=repr(source), remedy=f"Choose from: {known}")
         coding = self.codings.get(source)
         coded = np.asarray(inputs) if coding is None else coding.encode(inputs)
         prepared = prepare_source(Source(source, coded, {}, preprocessor=coding), (), self.normalizations[source])
@@ -80,7 +84,7 @@ class TrainedNetwork:
 
 
 def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping[str, Any]) -> None:
-    """Write a trained network, with facts (plain data) that shall stand beside it."""
+    """Save a trained network to a folder, together with additional facts (plain data)."""
     save_state(
         folder,
         {
@@ -96,16 +100,16 @@ def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping
 
 
 def load_network(folder: Path, components: Collection[type] | None = ()) -> TrainedNetwork:
-    """Read what `save_network` wrote.
+    """Load a network that `save_network` has saved.
 
     Args:
-        folder: That was written.
-        components: Classes of its parts that are not registered: import paths in the file name these alone. None follows all of them,
-            which lets whoever has written the file run any code that is installed.
+        folder: Folder of the network.
+        components: Classes of unregistered components. Import paths in the file may only name these. None follows every import path; this
+            lets the author of the file run any installed code.
 
     Raises:
         StorageError: A file is missing or damaged.
-        ConfigError: A part that is neither registered nor among the components.
+        ConfigError: A component is neither registered nor in `components`.
     """
     state = load_state(folder)
     plan = NetworkPlan.from_dict(state["plan"])
@@ -120,7 +124,10 @@ def load_network(folder: Path, components: Collection[type] | None = ()) -> Trai
 
 
 def exact_precision(precision: Precision, model: MultiTaskModel, codings: Mapping[str, Preprocessor]) -> Precision:
-    """Networks of tables predict in float64: a row's prediction then does not depend on which rows are predicted beside it."""
+    """Return the precision for prediction, and convert a network whose sources are all tables to float64.
+
+    In float64 the prediction for a row does not depend on the other rows of its batch.
+    """
     if not codings or not all(isinstance(coding, TablePreprocessor) for coding in codings.values()):
         return precision
     model.double()

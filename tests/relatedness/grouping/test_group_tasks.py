@@ -154,12 +154,16 @@ def test_names_and_order_decide_nothing() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: choose_networks([], 1), DataError, "nothing to group"),
-        (lambda: choose_networks([CandidateNetwork({"a": float("nan")})], 1), DataError, "network a: losses are finite"),
-        (lambda: choose_networks([CandidateNetwork({"a": 1.0}, cost=0.0)], 1), DataError, "costs more than nothing"),
+        (lambda: choose_networks([], 1), DataError, "at least one network with a task"),
+        (lambda: choose_networks([CandidateNetwork({"a": float("nan")})], 1), DataError, "network a: losses must be finite"),
+        (
+            lambda: choose_networks([CandidateNetwork({"a": 1.0}, cost=0.0)], 1),
+            DataError,
+            "cost of a network must be a finite number above 0",
+        ),
         (lambda: choose_networks([CandidateNetwork({"a": 1.0})], 0), ConfigError, "budget: no choice"),
         (lambda: choose_networks([CandidateNetwork({"a": 1.0}), CandidateNetwork({"b": 1.0})], 1), ConfigError, "budget: no choice"),
-        (lambda: predict_from_pairs([CandidateNetwork({"a": 1.0, "b": 1.0})], "abc"), DataError, "none of 'a' and 'c'"),
+        (lambda: predict_from_pairs([CandidateNetwork({"a": 1.0, "b": 1.0})], "abc"), DataError, "no network of 'a' and 'c'"),
         (lambda: group_by_affinity(np.zeros((2, 3)), "ab", 1), DataError, "shape"),
         (lambda: group_by_affinity(np.zeros((0, 0)), "", 1), DataError, "shape"),
         (lambda: group_by_affinity(np.full((2, 2), np.nan), "ab", 1), DataError, "affinity of 'a' onto 'b'"),

@@ -1,1 +1,1 @@
-"""What ships with polytask: one table per group of components, plain data that needs no torch."""
+"""Specifications of polytask's own components: one table per group, as plain data that does not need torch."""

@@ -1,4 +1,4 @@
-"""Variations that wrap any balancer: `wrapper:balancer`, such as `smooth-weights:upgrad`."""
+"""Balancer wrappers, written `wrapper:balancer`, such as `smooth-weights:upgrad`."""
 
 from polytask.registry.component import ComponentSpec
 
@@ -18,7 +18,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "balancer wrapper",
         "clip-weights",
         "polytask.balancing.wrappers.clip_weights:ClipWeights",
-        "weights cut to a range; by default no negative ones",
+        "weights clipped to a range; by default to non-negative values",
         display="clipped weights",
         needs="weights",
         cost="none",
@@ -28,29 +28,29 @@ SPECS: tuple[ComponentSpec, ...] = (
         "balancer wrapper",
         "update-every",
         "polytask.balancing.wrappers.update_every:UpdateEvery",
-        "weights computed every k steps, and used in between",
+        "weights computed every k steps and reused in between",
         display="weights updated every k steps",
         paper="Navon et al., ICML 2022",
         needs="weights",
-        cost="saves the balancer's own in k - 1 of k steps",
+        cost="saves the balancer's cost in k - 1 of k steps",
         state="a weight per task",
     ),
     ComponentSpec(
         "balancer wrapper",
         "preference",
         "polytask.balancing.wrappers.preference:Preference",
-        "a preference per task for balancers that have none",
+        "a preference per task, for balancers without preferences",
         display="task preferences",
         needs="anything",
         cost="none",
-        memory="a copy of the Jacobian, if that is needed",
+        memory="a copy of the Jacobian, if the balancer needs it",
         state="none",
     ),
     ComponentSpec(
         "balancer wrapper",
         "per-group",
         "polytask.balancing.wrappers.per_group:PerGroup",
-        "a copy of the balancer for every layer or parameter tensor",
+        "a copy of the balancer per layer or parameter tensor",
         display="balancing per layer",
         paper="Wang et al., ICLR 2021",
         needs="gradients of the shared parameters",

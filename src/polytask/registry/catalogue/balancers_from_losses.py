@@ -1,4 +1,4 @@
-"""Balancers that look at nothing, or at the losses alone: one backward pass for all tasks."""
+"""Balancers that use only the losses, or nothing: one backward pass for all tasks."""
 
 from polytask.registry.component import ComponentSpec, Range
 
@@ -39,7 +39,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "balancer",
         "random",
         "polytask.balancing.loss_based.random:Random",
-        "weights drawn anew at every step: the litmus test of all others",
+        "random weights at every step: a baseline for all other balancers",
         display="random weights",
         paper="Lin et al., TMLR 2022",
         needs="nothing",
@@ -62,7 +62,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "balancer",
         "imtl-l",
         "polytask.balancing.loss_based.imtl_l:IMTLL",
-        "weights learned so that all weighted losses are alike",
+        "weights learned so that all weighted losses have the same scale",
         display="IMTL-L",
         paper="Liu et al., ICLR 2021",
         needs="losses",
@@ -85,7 +85,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "balancer",
         "scale-invariant",
         "polytask.balancing.loss_based.scale_invariant:ScaleInvariant",
-        "the sum of the losses' logarithms: units do not matter",
+        "the sum of the logarithms of the losses, independent of their units",
         display="sum of log losses",
         paper="Navon et al., ICML 2022",
         needs="losses from 0 up",

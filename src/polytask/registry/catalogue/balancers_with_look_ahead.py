@@ -1,4 +1,4 @@
-"""Balancers that look at losses at other values of the parameters."""
+"""Balancers that evaluate losses at other values of the parameters."""
 
 from polytask.registry.component import ComponentSpec, Range
 

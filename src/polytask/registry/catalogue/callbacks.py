@@ -1,4 +1,4 @@
-"""The callbacks: what is measured while a network is trained."""
+"""Callbacks: measurements during training."""
 
 from polytask.registry.component import ComponentSpec
 
@@ -7,9 +7,9 @@ SPECS: tuple[ComponentSpec, ...] = (
         "callback",
         "affinity",
         "polytask.relatedness.affinity_callback:AffinityCallback",
-        "cosines of the tasks' gradients, and what a step for one task does to another's loss",
+        "cosines of the tasks' gradients, and the effect of a step for one task on the loss of another",
         display="task affinity",
         paper="Fifty et al., NeurIPS 2021",
-        needs="several tasks that share parameters",
+        needs="two or more tasks that share parameters",
     ),
 )

@@ -1,4 +1,4 @@
-"""The built-in data sets."""
+"""Built-in data sets."""
 
 from polytask.registry.component import ComponentSpec
 
@@ -22,7 +22,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "data set",
         "census-income",
         "polytask.datasets.census_income:CensusIncome",
-        "a table with two answers: income, and marriage",
+        "a table with two tasks: income, and marital status",
         display="Census-Income",
     ),
     ComponentSpec(

@@ -1,4 +1,4 @@
-"""The encoders."""
+"""Encoders: trunks of networks, by kind of inputs."""
 
 from polytask.registry.component import ComponentSpec
 
@@ -42,7 +42,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "encoder",
         "tabular",
         "polytask.encoders.tabular_encoder:TabularEncoder",
-        "numbers with gaps, vectors for categories, then fully connected layers",
+        "numbers with missing values, embeddings of categories, then fully connected layers",
         display="tabular network",
         paper="Gorishniy, Rubachev & Babenko, NeurIPS 2022",
         needs="rows of a table",
@@ -51,7 +51,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "encoder",
         "text",
         "polytask.encoders.text_encoder:TextEncoder",
-        "word vectors, then a bidirectional GRU or a transformer",
+        "word embeddings, then a bidirectional GRU or a transformer",
         display="text encoder",
         needs="codes of words",
     ),

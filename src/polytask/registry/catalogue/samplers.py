@@ -1,4 +1,4 @@
-"""The samplers: how often a step sees which source."""
+"""Samplers: how many rows of each source a step uses."""
 
 from polytask.registry.component import ComponentSpec
 
@@ -7,14 +7,14 @@ SPECS: tuple[ComponentSpec, ...] = (
         "sampler",
         "proportional",
         "polytask.data.sampling.proportional_sampler:ProportionalSampler",
-        "every source gives a fixed number of rows to each step, in proportion to its size",
+        "a fixed number of rows of every source per step, in proportion to its size",
         display="proportional sampling",
     ),
     ComponentSpec(
         "sampler",
         "temperature",
         "polytask.data.sampling.source_mixing:TemperatureSampler",
-        "every row is drawn from a source with a probability that grows with its size to the power 1/T",
+        "every row from a random source, with a probability proportional to its size to the power 1/T",
         display="temperature sampling",
         paper="Arivazhagan et al., arXiv 1907.05019",
     ),
@@ -22,14 +22,14 @@ SPECS: tuple[ComponentSpec, ...] = (
         "sampler",
         "uniform",
         "polytask.data.sampling.source_mixing:UniformSampler",
-        "every row is drawn from all sources with the same probability",
+        "every row from a random source, with equal probabilities",
         display="uniform sampling",
     ),
     ComponentSpec(
         "sampler",
         "round-robin",
         "polytask.data.sampling.source_mixing:RoundRobinSampler",
-        "one source after the other, a step each",
+        "one source per step, in turn",
         display="round-robin sampling",
     ),
 )

@@ -1,4 +1,4 @@
-"""The kinds of task."""
+"""Kinds of task, with their losses."""
 
 from polytask.registry.component import ComponentSpec
 
@@ -14,21 +14,21 @@ SPECS: tuple[ComponentSpec, ...] = (
         "task kind",
         "tagging",
         "polytask.tasks.tagging:Tagging",
-        "a tag for every token, and the entities that tags mark; cross-entropy",
+        "a tag per token, and the entities that the tags mark; cross-entropy",
         display="sequence tagging",
     ),
     ComponentSpec(
         "task kind",
         "multilabel",
         "polytask.tasks.multilabel:Multilabel",
-        "any number of classes at once; a logistic loss for each",
+        "any number of classes at once; a logistic loss per class",
         display="multilabel classification",
     ),
     ComponentSpec(
         "task kind",
         "ordinal",
         "polytask.tasks.ordinal:Ordinal",
-        "one of several classes in an order; cumulative logits",
+        "one of several ordered classes; cumulative logits",
         display="ordinal classification",
         paper="McCullagh, JRSS B 1980",
     ),
@@ -37,7 +37,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "task kind",
         "quantile",
         "polytask.tasks.quantile:Quantile",
-        "quantiles of a number, which never cross; pinball loss",
+        "non-crossing quantiles of a number; pinball loss",
         display="quantile regression",
         paper="Koenker & Bassett, Econometrica 1978",
     ),
@@ -45,7 +45,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "task kind",
         "survival",
         "polytask.tasks.survival:Survival",
-        "a time until an event that may be yet to come; hazard per interval",
+        "a time until an event, possibly censored; hazard per interval",
         display="survival analysis",
         paper="Gensheimer & Narasimhan, PeerJ 2019",
     ),
@@ -53,7 +53,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "task kind",
         "custom",
         "polytask.tasks.custom:Custom",
-        "numbers, with a loss and a metric of your own, given in Python",
+        "numbers, with a user-defined loss and metric, given in Python",
         display="task with its own loss and metric",
     ),
 )

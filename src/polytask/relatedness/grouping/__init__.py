@@ -1,7 +1,7 @@
-"""Which tasks to train together, under a budget: from measured losses, from pairs, or from affinities.
+"""Choice of the tasks to train together under a budget, from measured losses, from pairs, or from affinities.
 
-`grouping` holds the two questions, `candidates` what they are asked of; `exact` (the best choice for up to twelve tasks), `programming` (a
-mixed-integer program) and `search` (a local search with a bound) are three ways to an answer.
+`group_tasks` holds the two entry points and `candidate_networks` their inputs and result. The solvers are `dynamic_programming` (optimal,
+for up to twelve tasks), `mixed_integer_program`, and `local_search` (with a bound).
 """
 
 from polytask.relatedness.grouping.candidate_networks import CandidateNetwork, Grouping, predict_from_pairs

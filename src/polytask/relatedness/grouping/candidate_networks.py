@@ -1,4 +1,4 @@
-"""Networks that could be trained, and a choice among them."""
+"""Candidate networks, and a choice among them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class CandidateNetwork:
     """A network that could be trained on some of the tasks.
 
     Attributes:
-        losses: Per task that it learns what its loss is, or would be: less is better, on one scale for all tasks.
-        cost: In networks of the usual size.
+        losses: Measured or predicted loss per task of the network. Lower is better; all tasks must have the same scale.
+        cost: Cost of the network, relative to a network of the usual size.
     """
 
     losses: Mapping[str, float]
@@ -26,7 +26,7 @@ class CandidateNetwork:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What it learns."""
+        """Names of the tasks that the network learns."""
         return tuple(self.losses)
 
 
@@ -35,11 +35,11 @@ class Grouping:
     """Networks that together predict all tasks.
 
     Attributes:
-        networks: Of each the tasks that are trained in it; a task may be trained in several.
-        served_by: Per task the number of the network that predicts it.
-        total: The sum over the tasks of the loss in the network that predicts it.
-        bound: No choice within the budget has a smaller total; equal to it where the choice is known to be the best.
-        chosen: Of each network its number among those that there were to choose from; none where groups were made without a list.
+        networks: Tasks that are trained in each network; a task may be trained in several.
+        served_by: Per task, the index of the network that predicts it.
+        total: Sum over the tasks of the loss in the network that predicts the task.
+        bound: Lower bound on the total of any choice within the budget; equal to `total` if the choice is known to be optimal.
+        chosen: Index of each network among the candidates; empty if the groups were not chosen from a list.
     """
 
     networks: tuple[tuple[str, ...], ...]
@@ -50,16 +50,16 @@ class Grouping:
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Per network the tasks that it predicts."""
+        """Tasks that each network predicts."""
         return tuple(tuple(task for task, number in self.served_by.items() if number == network) for network in range(len(self.networks)))
 
     @property
     def gap(self) -> float:
-        """How far the total may be from the best one; 0 where it is the best."""
+        """Upper bound on the difference between the total and the optimum; 0 if the choice is known to be optimal."""
         return self.total - self.bound
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the networks, the groups, the total and the gap as plain data."""
         return {
             "networks": [list(network) for network in self.networks],
             "groups": [list(group) for group in self.groups],
@@ -69,13 +69,16 @@ class Grouping:
 
 
 def predict_from_pairs(measured: Sequence[CandidateNetwork], tasks: Sequence[str]) -> tuple[CandidateNetwork, ...]:
-    """Every network of up to all tasks, those of three and more predicted from the pairs (Standley et al., ICML 2020, section 4.4).
+    """Predict the losses of all networks of three or more tasks from those of pairs (Standley et al., ICML 2020, section 4.4).
 
         L_t(S) = mean over u ∈ S, u ≠ t, of L_t({t, u})
 
     Args:
-        measured: Networks of one and of two tasks; larger ones are left aside, since the point is to do without them.
-        tasks: All tasks; T of them make 2^T − 1 networks.
+        measured: Networks of one and of two tasks; larger ones are ignored, since the prediction replaces them.
+        tasks: All tasks; T tasks make 2^T − 1 networks.
+
+    Returns:
+        The measured networks of one and two tasks, and the predicted ones.
 
     Raises:
         DataError: A pair is missing.
@@ -89,7 +92,7 @@ def predict_from_pairs(measured: Sequence[CandidateNetwork], tasks: Sequence[str
     pairs = {frozenset(candidate.tasks): candidate.losses for candidate in small if len(candidate.losses) == 2}
     for first, second in combinations(tasks, 2):
         if frozenset((first, second)) not in pairs:
-            raise DataError("every pair of tasks is needed", where="pairs", found=f"none of {first!r} and {second!r}")
+            raise DataError("every pair of tasks must have a network", where="pairs", found=f"no network of {first!r} and {second!r}")
     predicted = [
         CandidateNetwork({task: fmean(pairs[frozenset((task, other))][task] for other in group if other != task) for task in group})
         for size in range(3, len(tasks) + 1)
@@ -99,18 +102,18 @@ def predict_from_pairs(measured: Sequence[CandidateNetwork], tasks: Sequence[str
 
 
 def check_candidates(candidates: Sequence[CandidateNetwork]) -> tuple[str, ...]:
-    """All tasks, in the order in which they first appear.
+    """Check the candidates and return all tasks, in the order in which they first appear.
 
     Raises:
-        DataError: There are none; a loss or a cost is no number, or a cost is not above 0.
+        DataError: There are no tasks, a loss is not finite, or a cost is not finite and above 0.
     """
     tasks = tuple(dict.fromkeys(task for candidate in candidates for task in candidate.losses))
     if not tasks:
-        raise DataError("there is nothing to group", where="candidates", found=f"{len(candidates)} networks without tasks")
+        raise DataError("at least one network with a task is needed", where="candidates", found=f"{len(candidates)} networks without tasks")
     for candidate in candidates:
         where = f"network {' + '.join(candidate.tasks)}"
         if not all(isfinite(loss) for loss in candidate.losses.values()):
-            raise DataError("losses are finite numbers", where=where, found=dict(candidate.losses))
+            raise DataError("losses must be finite numbers", where=where, found=dict(candidate.losses))
         if not (isfinite(candidate.cost) and candidate.cost > 0):
-            raise DataError("a network costs more than nothing", where=where, found=candidate.cost)
+            raise DataError("the cost of a network must be a finite number above 0", where=where, found=candidate.cost)
     return tasks

@@ -1,12 +1,12 @@
-"""The best networks within a budget, by dynamic programming over sets of tasks.
+"""Optimal choice of networks within a budget, by dynamic programming over sets of tasks.
 
-A set of tasks is a number whose bits are the tasks. Whatever networks are chosen, the tasks fall into parts, one for each network that
-predicts something; so the best choice is the best partition, each part predicted by the best of the networks that learn all of it:
+A set of tasks is an integer with one bit per task. Any choice of networks partitions the tasks by the network that predicts them, so the
+best choice is the best partition, with each part predicted by the best of the networks that learn all of it:
 
     h_c(A) = min over networks S ⊇ A of cost c of Σ_{t ∈ A} L_t(S)
     f_b(M) = min over c ≤ b and A ⊆ M with the first task of M of h_c(A) + f_{b − c}(M ∖ A),    f_b(∅) = 0
 
-Both take 3^T steps, in which it does not matter how many networks there are.
+h takes 3^T steps if every set of tasks is a candidate; f takes 3^T steps per budget and cost, whatever the number of candidates.
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 COST_RESOLUTION = 1_000
-"""Costs are taken as multiples of a common part that is no finer than a thousandth of a network."""
+"""Costs are rounded to fractions with denominators up to this number."""
 
 
 def best_partition(candidates: Sequence[CandidateNetwork], tasks: Sequence[str], budget: float, *, overlap: bool = True) -> Grouping | None:
-    """The networks with the smallest total loss within the budget; None where no choice predicts all tasks.
+    """Choose the networks with the smallest total loss within the budget.
 
     Args:
-        candidates: The networks to choose from.
-        tasks: All tasks, some twelve at most.
-        budget: What the chosen networks may cost together.
-        overlap: Whether a network may learn tasks that another one predicts.
+        candidates: Networks to choose from.
+        tasks: All tasks, at most about twelve.
+        budget: Maximum total cost of the chosen networks.
+        overlap: Whether a network may learn tasks that another network predicts.
+
+    Returns:
+        The optimal choice; None if no choice within the budget predicts all tasks.
     """
     part, units = _common_cost_unit([candidate.cost for candidate in candidates])
     affordable = min(floor(Fraction(budget).limit_denominator(COST_RESOLUTION) / part), len(tasks) * max(units))
@@ -48,7 +51,7 @@ def best_partition(candidates: Sequence[CandidateNetwork], tasks: Sequence[str],
 
 
 def _common_cost_unit(costs: Sequence[float]) -> tuple[Fraction, list[int]]:
-    """The largest cost of which all others are multiples, and how many times it each of them is."""
+    """Return the largest unit of which all costs are integer multiples, and each cost in this unit."""
     exact = [max(Fraction(cost).limit_denominator(COST_RESOLUTION), Fraction(1, COST_RESOLUTION)) for cost in costs]
     whole = reduce(lambda a, b: a * b // gcd(a, b), (cost.denominator for cost in exact))
     counts = [int(cost * whole) for cost in exact]
@@ -59,7 +62,7 @@ def _common_cost_unit(costs: Sequence[float]) -> tuple[Fraction, list[int]]:
 def _best_networks(
     candidates: Sequence[CandidateNetwork], units: Sequence[int], unit: int, places: Mapping[str, int], *, overlap: bool
 ) -> tuple[Floats, Ints]:
-    """Of networks of one cost h (2^T,) and, per part, which network it is; the first of several."""
+    """Return h (2^T,) for networks of one cost, and per part the index of the best network; the first one of several equally good."""
     best = np.full(1 << len(places), np.inf)
     which = np.full(len(best), -1, dtype=np.int64)
     for number, candidate in enumerate(candidates):
@@ -69,14 +72,14 @@ def _best_networks(
                 parts = np.concatenate([parts, parts | (1 << places[task])])
                 totals = np.concatenate([totals, totals + loss])
             if not overlap:
-                parts, totals = parts[-1:], totals[-1:]  # all of its tasks
+                parts, totals = parts[-1:], totals[-1:]  # the last subset is the whole network
             better = totals < best[parts]
             best[parts[better]], which[parts[better]] = totals[better], number
     return best, which
 
 
 def _solve_subsets(hosts: Mapping[int, tuple[Floats, Ints]], tasks: int, affordable: int) -> tuple[Floats, NDArray[np.int64]]:
-    """f (B + 1, 2^T), and per budget and set the cost and the part (B + 1, 2^T, 2) that are taken first."""
+    """Return f (B + 1, 2^T), and the cost and the part (B + 1, 2^T, 2) that are split off first for each budget and set."""
     sets = 1 << tasks
     found = np.full((affordable + 1, sets), np.inf)
     found[:, 0] = 0.0
@@ -94,7 +97,7 @@ def _solve_subsets(hosts: Mapping[int, tuple[Floats, Ints]], tasks: int, afforda
 
 
 def _subsets_with_first(whole: int) -> Ints:
-    """Every part of a set that has its first task."""
+    """Return all subsets of a set that contain its first task."""
     first = whole & -whole
     parts = np.array([first], dtype=np.int64)
     rest = whole ^ first
@@ -112,14 +115,14 @@ def _trace_back(
     tasks: Sequence[str],
     end: tuple[int, float],
 ) -> Grouping:
-    """The partition that was found, followed back from its end."""
+    """Reconstruct the optimal partition from the recorded decisions, starting from the set of all tasks."""
     (budget, total), whole = end, (1 << len(tasks)) - 1
     chosen: list[int] = []
     served_by: dict[str, int] = {}
     while whole:
         cost, part = (int(value) for value in taken[budget, whole])
         network = int(hosts[cost][1][part])
-        if network not in chosen:  # one network may be the best for two parts
+        if network not in chosen:  # a network may be the best for two parts
             chosen.append(network)
         served_by |= {task: chosen.index(network) for place, task in enumerate(tasks) if part >> place & 1}
         budget, whole = budget - cost, whole ^ part

@@ -1,4 +1,4 @@
-"""Which tasks to train together, under a budget."""
+"""Choice of the tasks to train together under a budget."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from polytask.relatedness.grouping.local_search import search_partition
 from polytask.relatedness.grouping.mixed_integer_program import best_selection
 
 MAX_EXACT_TASKS = 12
-"""Up to so many tasks every set of them is looked at."""
+"""Maximum number of tasks for which all sets of tasks are enumerated."""
 
 AFFINITY_NEVER_ALONE = -1e6
-"""What a task in a group by itself counts in the paper's own code: such groups are not chosen where another choice is left."""
+"""Affinity of a task in a group by itself, as in the authors' code: such groups are chosen only if there is no other choice."""
 
 
 def choose_networks(candidates: Sequence[CandidateNetwork], budget: float, *, overlap: bool = True) -> Grouping:
-    """Of networks whose losses are known, those within a budget that predict all tasks best.
+    """Choose the networks within a budget that together predict all tasks with the smallest total loss.
 
     Each task is predicted by the best of the chosen networks that learn it (Standley et al., ICML 2020, section 4). Up to 12 tasks the
-    choice is the best one; beyond, it is what a mixed-integer program finds in half a minute, with its gap.
+    choice is optimal; beyond, it is the best that a mixed-integer program finds in 30 seconds, with its gap.
 
     Args:
-        candidates: The networks to choose from: all sets of tasks, some of them, or those that `predict_from_pairs` predicts.
-        budget: What the chosen networks may cost together, in networks of the usual size. Since every task's head runs once in any choice,
-            a budget for the trunks is a budget for predicting.
-        overlap: Whether a network may also learn tasks that another one predicts better, for the good of its own.
+        candidates: Networks to choose from: all sets of tasks, some of them, or those that `predict_from_pairs` returns.
+        budget: Maximum total cost of the chosen networks, relative to networks of the usual size. Since every task's head runs once in
+            any choice, a budget for the trunks is a budget for inference.
+        overlap: Whether a network may also learn tasks that another network predicts, as auxiliary tasks.
 
     Raises:
-        DataError: There is nothing to choose from, or a loss is no number.
+        DataError: There are no candidates with tasks, a loss is not finite, or a cost is not finite and above 0.
         ConfigError: No choice within the budget predicts all tasks.
 
     Example:
@@ -55,23 +55,24 @@ def choose_networks(candidates: Sequence[CandidateNetwork], budget: float, *, ov
 def group_by_affinity(
     affinity: NDArray[Any], names: Sequence[str], max_groups: int, *, affinity_alone: float = AFFINITY_NEVER_ALONE, overlap: bool = True
 ) -> Grouping:
-    """Groups of tasks that do each other good, from an affinity matrix (Fifty et al., NeurIPS 2021, section 3.3).
+    """Group tasks that help each other, from an affinity matrix (Fifty et al., NeurIPS 2021, section 3.3).
 
         max Σ_t max over groups G ∋ t of  mean over u ∈ G, u ≠ t, of Z_ut
 
-    A task may be trained in several groups; it is predicted in the one where it is best. Up to 12 tasks it is the best choice among all
-    sets of tasks; beyond, a partition by local search, with how far from the best partition it may be.
+    A task may be trained in several groups; it is predicted in the one where it is best. Up to 12 tasks the grouping is optimal among all
+    sets of tasks; beyond, it is a partition found by local search, with a bound on its distance from the best partition.
 
     Args:
-        affinity: (T, T) Z_ut, what a step on the row's task does for the column's: positive is good. The diagonal does not count.
-        names: The T tasks.
-        max_groups: At most so many networks, from 1 up.
-        affinity_alone: What a task by itself counts: by default it is never left alone where another choice is left.
-        overlap: Whether a task may be trained in several groups; beyond 12 tasks it never is.
+        affinity: (T, T) affinities Z_ut: the effect of a step on the row's task on the column's task; positive values are beneficial. The
+            diagonal is ignored.
+        names: Names of the T tasks.
+        max_groups: Maximum number of networks, at least 1.
+        affinity_alone: Affinity of a task in a group by itself; by default so low that a task is alone only if there is no other choice.
+        overlap: Whether a task may be trained in several groups; it never is with more than 12 tasks.
 
     Raises:
-        DataError: The matrix is not square, has another size than the tasks, or numbers that are none.
-        ConfigError: Fewer than one group.
+        DataError: The shape of the matrix is not (T, T), there are no tasks, or an affinity is not finite.
+        ConfigError: `max_groups` is below 1.
 
     Example:
         >>> Z = np.array([[0.0, 0.3, -0.1], [0.2, 0.0, -0.2], [0.1, -0.1, 0.0]])
@@ -92,7 +93,7 @@ def group_by_affinity(
 
 
 def _group_losses(matrix: NDArray[np.float64], names: Sequence[str], own: Sequence[int], alone: float) -> dict[str, float]:
-    """Minus the mean affinity of the others of a group onto each of its tasks."""
+    """Return, per task of a group, minus the mean affinity of the other tasks of the group onto it."""
     if len(own) == 1:
         return {names[own[0]]: -alone}
     inner = matrix[np.ix_(own, own)]
@@ -108,6 +109,6 @@ def _check_affinity(affinity: NDArray[Any], names: Sequence[str]) -> NDArray[np.
     if not np.isfinite(matrix).all():
         row, column = np.argwhere(~np.isfinite(matrix))[0]
         raise DataError(
-            "affinities are finite numbers", where=f"affinity of {names[row]!r} onto {names[column]!r}", found=matrix[row, column]
+            "affinities must be finite numbers", where=f"affinity of {names[row]!r} onto {names[column]!r}", found=matrix[row, column]
         )
     return matrix

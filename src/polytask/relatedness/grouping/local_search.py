@@ -1,13 +1,14 @@
-"""Groups of many tasks from what every task does to every other: a local search, and how far from the best it may be.
+"""Grouping of many tasks from pairwise affinities by local search, with a bound on the distance from the optimum.
 
 In a partition into groups G of n_G tasks, with A = Z + Zᵀ,
 
     Σ_t mean over u ∈ G, u ≠ t, of Z_ut = Σ_G a_G / (n_G − 1),    a_G = Σ over pairs of G of A
 
-so that moving a task, or exchanging two, changes two fractions. All changes are looked at together, and the best is made until none helps.
+so that moving a task, or exchanging two, changes two fractions. All such changes are evaluated at once, and the best one is applied until
+none improves the sum.
 
-**The bound.** A task in a group of n has a part of at most v_t(n) = ½ mean of its n − 1 largest A, and Σ_t 1 / n_t is the number of
-groups, k at most. So for every λ ≥ 0 no partition is above
+**Bound.** A task in a group of n contributes at most v_t(n) = ½ mean of its n − 1 largest A, and Σ_t 1 / n_t is the number of groups, at
+most k. So for every λ ≥ 0 the value of any partition is at most
 
     λ k + Σ_t max over n of (v_t(n) − λ / n)
 """
@@ -30,13 +31,16 @@ ROUNDING = 1e-12
 
 
 def search_partition(affinity: Floats, names: Sequence[str], max_groups: int, affinity_alone: float) -> Grouping:
-    """A partition of the tasks into at most so many groups with a large sum of mean affinities; its total is minus that sum.
+    """Partition the tasks into groups with a large sum of mean affinities, by local search from random partitions.
 
     Args:
-        affinity: (T, T) what the row's task does for the column's.
-        names: The tasks.
-        max_groups: At most so many.
-        affinity_alone: What a task in a group by itself counts.
+        affinity: (T, T) affinities of the row's task onto the column's.
+        names: Names of the T tasks.
+        max_groups: Maximum number of groups.
+        affinity_alone: Affinity of a task in a group by itself.
+
+    Returns:
+        The best partition found. Its total is minus the sum of mean affinities.
     """
     both = affinity + affinity.T
     np.fill_diagonal(both, 0.0)
@@ -51,7 +55,7 @@ def search_partition(affinity: Floats, names: Sequence[str], max_groups: int, af
 
 
 def _hill_climb(both: Floats, members: Ints, groups: int, alone: float) -> Ints:
-    """The partition that no move and no exchange makes better."""
+    """Return a partition that no move of a task and no exchange of two improves, from the given one by steepest ascent."""
     while True:
         value = _partition_value(both, members, groups, alone)
         moves, exchanges = _after_moves(both, members, groups, alone), _after_exchanges(both, members, groups, alone)
@@ -67,14 +71,14 @@ def _hill_climb(both: Floats, members: Ints, groups: int, alone: float) -> Ints:
 
 
 def _group_sums(both: Floats, members: Ints, groups: int) -> tuple[Floats, Floats, Ints]:
-    """Per task and group Σ A (T, k), per group a_G (k,) and n_G (k,)."""
+    """Return Σ A per task and group (T, k), a_G per group (k,), and n_G per group (k,)."""
     inside = (members[:, None] == np.arange(groups)).astype(np.float64)
     to_groups = both @ inside
     return to_groups, (to_groups * inside).sum(axis=0) / 2, inside.sum(axis=0).astype(np.int64)
 
 
 def _group_values(pairs: Floats, sizes: Ints, alone: float) -> Floats:
-    """What groups with these a_G and n_G count."""
+    """Return the values of groups with these a_G and n_G."""
     return np.where(sizes > 1, pairs / np.maximum(sizes - 1, 1), np.where(sizes == 1, alone, 0.0))
 
 
@@ -84,7 +88,7 @@ def _partition_value(both: Floats, members: Ints, groups: int, alone: float) -> 
 
 
 def _after_moves(both: Floats, members: Ints, groups: int, alone: float) -> Floats:
-    """(T, k) the value once a task is in a group."""
+    """Return the value of the partition after moving each task to each group, (T, k)."""
     to_groups, pairs, sizes = _group_sums(both, members, groups)
     parts, tasks = _group_values(pairs, sizes, alone), np.arange(len(members))
     left = _group_values(pairs[members] - to_groups[tasks, members], sizes[members] - 1, alone) - parts[members]
@@ -95,17 +99,17 @@ def _after_moves(both: Floats, members: Ints, groups: int, alone: float) -> Floa
 
 
 def _after_exchanges(both: Floats, members: Ints, groups: int, alone: float) -> Floats:
-    """(T, T) the value once two tasks have changed places."""
+    """Return the value of the partition after exchanging each pair of tasks, (T, T); −∞ for tasks of the same group."""
     to_groups, pairs, sizes = _group_sums(both, members, groups)
     own = to_groups[np.arange(len(members)), members]
-    changes = to_groups[:, members] - own - both  # of the second task's group, when the first takes the second's place
+    changes = to_groups[:, members] - own - both  # change of a_G of the column task's group when the row task replaces it there
     gains = np.where(sizes[members] > 1, changes / np.maximum(sizes[members] - 1, 1), 0.0)
     values = _group_values(pairs, sizes, alone).sum() + gains + gains.T
     return np.asarray(np.where(members[:, None] == members, -np.inf, values))
 
 
 def _upper_bound(both: Floats, groups: int, alone: float) -> float:
-    """The smallest of the bounds above, over λ."""
+    """Return the smallest of the bounds in the module docstring over λ."""
     tasks = len(both)
     others = both[~np.eye(tasks, dtype=bool)].reshape(tasks, tasks - 1)
     largest = -np.sort(-others, axis=1)

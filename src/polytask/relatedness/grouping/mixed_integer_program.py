@@ -1,10 +1,10 @@
-"""The best networks within a budget for more tasks than sets can be enumerated of: a mixed-integer linear program.
+"""Choice of networks within a budget for more tasks than can be enumerated, by a mixed-integer linear program.
 
 With x_tS: network S predicts task t, and y_S: network S is trained,
 
     min Σ L_t(S) x_tS    subject to    Σ_S x_tS = 1,  x_tS ≤ y_S,  Σ_S c_S y_S ≤ b,  y_S ∈ {0, 1}
 
-solved by HiGHS through SciPy, which says how far from the best it is if its time runs out.
+solved by HiGHS through SciPy, which reports a bound on the optimum if its time limit is reached.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ TIME_LIMIT_SECONDS = 30.0
 
 
 def best_selection(candidates: Sequence[CandidateNetwork], tasks: Sequence[str], budget: float, *, overlap: bool = True) -> Grouping | None:
-    """The networks with the smallest total loss that were found within the budget and 30 seconds; None where there are none.
+    """Choose networks with a small total loss within the budget, in at most 30 seconds.
 
     Args:
-        candidates: The networks to choose from.
+        candidates: Networks to choose from.
         tasks: All tasks.
-        budget: What the chosen networks may cost together.
-        overlap: Whether a network may learn tasks that another one predicts.
+        budget: Maximum total cost of the chosen networks.
+        overlap: Whether a network may learn tasks that another network predicts.
+
+    Returns:
+        The best choice found, with a bound on the optimum; None if none was found.
     """
     pairs = [(task, number) for number, candidate in enumerate(candidates) for task in candidate.losses]
     losses = np.array([candidates[number].losses[task] for task, number in pairs])
@@ -57,7 +60,7 @@ def best_selection(candidates: Sequence[CandidateNetwork], tasks: Sequence[str],
 
 
 def _make_grouping(candidates: Sequence[CandidateNetwork], tasks: Sequence[str], chosen: Sequence[int], bound: float | None) -> Grouping:
-    """Each task predicted by the best of the chosen networks that learn it; networks that predict nothing are left out."""
+    """Assign each task to the best of the chosen networks that learn it, and drop networks that predict nothing."""
     best = {task: min((n for n in chosen if task in candidates[n].losses), key=lambda n: candidates[n].losses[task]) for task in tasks}
     used = list(dict.fromkeys(best.values()))
     total = sum(candidates[number].losses[task] for task, number in best.items())

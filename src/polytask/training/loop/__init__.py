@@ -1,1 +1,1 @@
-"""The training loop, its state, its progress, and when it stops."""
+"""The training loop, its state, its progress, and early stopping."""

@@ -1,4 +1,4 @@
-"""When training has converged, as a policy over the tasks' validation metrics."""
+"""Early stopping by a policy over the tasks' validation metrics."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from polytask.options.training_options import Policy
 
-MEAN_KEY = ""  # no task has this name
+MEAN_KEY = ""  # key of the mean over tasks: no task has this name
 
 
 class EarlyStopping:
-    """Counts for how many epochs each task, and their mean, has not improved.
+    """Early stopping, from the number of epochs for which each task, and the mean over tasks, has not improved.
 
-    Metrics are relative: 0 is the trivial predictor (fitted on training rows), 1 a perfect one, so that tasks can be
-    averaged whatever their metric. Whatever the policy, the best epoch is the one with the best mean.
+    Metrics are relative: 0 is the trivial predictor (fitted on training rows), 1 a perfect one, so that tasks with different metrics can be
+    averaged. The best epoch is the one with the best mean, whatever the policy.
 
     Args:
-        tasks: In the given order; `first` looks at the first of them.
-        policy: `first`, `any`, `all` or `mean`.
-        patience: Epochs without improvement; None never stops.
-        min_delta: What an improvement must exceed.
+        tasks: Names of the tasks, in order; the policy `first` uses the first of them.
+        policy: Which metrics must have stopped improving: that of the `first` task, of `any` task, of `all` tasks, or their `mean`.
+        patience: Number of epochs without improvement after which to stop; None disables early stopping.
+        min_delta: An increase must exceed this to count as an improvement.
 
     Example:
         >>> stopping = EarlyStopping(("a", "b"), "first", patience=1, min_delta=0.0)
@@ -37,7 +37,7 @@ class EarlyStopping:
         self.best_mean: float | None = None
 
     def update(self, relative: Mapping[str, float]) -> bool:
-        """Take in one epoch's relative metrics; True if their mean is the best so far."""
+        """Add the relative metrics of an epoch, and return whether their mean is the best so far."""
         mean = sum(relative[task] for task in self.tasks) / len(self.tasks)
         for name, value in {**{task: relative[task] for task in self.tasks}, MEAN_KEY: mean}.items():
             if name not in self.best or value > self.best[name] + self.min_delta:
@@ -51,7 +51,7 @@ class EarlyStopping:
 
     @property
     def converged(self) -> bool:
-        """Whether the policy says stop."""
+        """Whether training should stop according to the policy."""
         if self.patience is None or not self.stalled:
             return False
         through = {name: count >= self.patience for name, count in self.stalled.items()}
@@ -64,10 +64,10 @@ class EarlyStopping:
         return verdicts[self.policy]
 
     def state_dict(self) -> dict[str, Any]:
-        """What has been seen."""
+        """Return the best values so far, and the epochs without improvement."""
         return {"best": dict(self.best), "stalled": dict(self.stalled), "best_mean": self.best_mean}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state from `state_dict`."""
         self.best, self.stalled = dict(state["best"]), dict(state["stalled"])
         self.best_mean = state["best_mean"]

@@ -1,4 +1,4 @@
-"""What makes a training run this one and no other: kept in its state, and compared before it goes on."""
+"""Signature of a training run, stored in its checkpoint and compared before the run continues."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ EXCLUDED_OPTION = "checkpoint_seconds"
 
 @dataclass(frozen=True)
 class RunSignature:
-    """What a run's result depends on, beside the network: that fits its state, or does not.
+    """Everything that a run's result depends on except the network, whose compatibility is checked when its state is loaded.
 
     Attributes:
-        options: Resolved.
-        seed: Root of all random streams.
-        balancer: What the losses are combined with.
-        batch_sizes: Rows per source and step; none where the options say how sources are sampled.
-        tasks: What is learned.
-        sources: What it is learned from.
+        options: Resolved options.
+        seed: Root seed of all random streams.
+        balancer: Balancer that combines the losses.
+        batch_sizes: Rows per source and step of a `ProportionalSampler`; empty for other samplers.
+        tasks: Tasks that are learned.
+        sources: Training sources.
     """
 
     options: TrainingOptions
@@ -39,7 +39,7 @@ class RunSignature:
     sources: Sequence[Source]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as it is read back from a file: lists for tuples, names for functions."""
+        """Return the signature as plain data, in the form in which it is read back from a file: lists for tuples, names for functions."""
         facts = {
             **self.options.model_dump(exclude={EXCLUDED_OPTION}),
             "seed": self.seed,
@@ -53,24 +53,29 @@ class RunSignature:
 
 
 def restore_measured_options(options: TrainingOptions, stored: Mapping[str, Any]) -> TrainingOptions:
-    """The options with what they leave open as it was measured when the run began."""
+    """Return the options with those that are left open filled in from the signature of the run that is continued."""
     return options.model_copy(
         update={name: stored.get(name, open_value) for name, open_value in LEFT_OPEN.items() if getattr(options, name) == open_value}
     )
 
 
 def check_signature(now: Mapping[str, Any], stored: Mapping[str, Any], where: Path) -> None:
-    """Refuse to go on with the state of another run.
+    """Check that a stored state belongs to this run.
+
+    Args:
+        now: Signature of this run.
+        stored: Signature of the stored run.
+        where: Folder of the stored state, named in the error message.
 
     Raises:
-        ConfigError: It had other options, data, …; the message names them.
+        ConfigError: The stored run had other options or data; the message names them.
     """
     different = [name for name in dict.fromkeys([*now, *stored]) if now.get(name) != stored.get(name)]
     if different:
-        remedy = "Take another folder, or what it was started with"
+        remedy = "Use another folder, or the options and data that the run was started with"
         raise ConfigError("the state belongs to another run", where=str(where), found=f"other {', '.join(different)}", remedy=remedy)
 
 
 def _json_fallback(value: object) -> str:
-    """What has no form in JSON: a number of NumPy as its text, a function by its name, since its text has an address."""
+    """Return text for a value without a JSON form: the name of a function (its `str` contains an address), else `str`."""
     return str(getattr(value, "__qualname__", value))

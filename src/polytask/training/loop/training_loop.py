@@ -1,4 +1,4 @@
-"""The training loop. It names no method."""
+"""The training loop, which is independent of balancers and architectures."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ StepBatches = dict[str, Batch]
 
 @dataclass
 class TrainingLoop:
-    """Steps a training state through epochs until it has converged or used its budget.
+    """Loop that trains a state epoch by epoch until it has converged or used its budget.
 
     Attributes:
-        state: What is stepped.
-        data: The prepared rows.
-        sampler: Which rows a step sees.
-        options: The choices.
-        precision: Of forward and backward.
-        seed: Root of shuffling and dropout.
-        checkpoint: A folder for the state, or none.
-        watch: Who is told how far it is.
+        state: State of the run, which every step updates.
+        data: Prepared training and validation rows.
+        sampler: Sampler of the rows of each step.
+        options: Resolved training options.
+        precision: Precision of the forward and backward pass.
+        seed: Root seed of shuffling and dropout.
+        checkpoint: Folder to which the state is saved; None saves nothing.
+        watch: Function that is called with progress reports.
+        memory: Recorder of the peak memory.
     """
 
     state: TrainingState
@@ -70,9 +71,10 @@ class TrainingLoop:
         """Train, and restore the best weights at the end.
 
         Args:
-            stop_after_epoch: Epoch after which to pause: the state is saved, and a loop that loads it continues as if without a pause.
+            stop_after_epoch: Epoch after which to pause; the state is saved, and a loop that loads it continues as if without a pause.
+                `None` does not pause.
         """
-        self.state.optimizer.zero_grad()  # what an earlier backward left belongs to no step of this run
+        self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
         with torch.random.fork_rng(devices=()):
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
                 self._epoch()
@@ -88,7 +90,7 @@ class TrainingLoop:
         self._validate()
 
     def train_epoch(self) -> EpochTotals:
-        """One pass through the sources."""
+        """Train for one epoch, and return the values of its steps."""
         self.state.model.train()
         totals = EpochTotals()
         for number, rows in enumerate(self.sampler.epoch(self.state.epoch, self.seed), start=1):
@@ -98,7 +100,14 @@ class TrainingLoop:
         return totals
 
     def step(self, batches: StepBatches) -> Report:
-        """One update: forward, losses, backward, clipping, optimizer, schedule."""
+        """Take one step: callbacks, forward, losses, backward, clipping, optimizer, scheduler.
+
+        Args:
+            batches: Per source, the rows of the step.
+
+        Returns:
+            Report of the backward pass, with losses and weights.
+        """
         state = self.state
         for callback in state.callbacks:
             callback.before_step(self, batches)
@@ -115,7 +124,7 @@ class TrainingLoop:
         return report
 
     def _backward(self, batches: StepBatches) -> Report:
-        """Fill `.grad` from this step's batches, whole or in micro-batches, in one look or in several."""
+        """Fill `.grad` from the batches of a step, whole or in micro-batches, with one or several forwards as the balancer needs."""
         state, parts = self.state, self.options.micro_batches
         penalty = state.model.architecture.penalty
         if parts == 1 and not state.backward.asks_again:
@@ -131,14 +140,14 @@ class TrainingLoop:
         report = Report({}, {})
         for numbered in enumerate(split_micro_batches(batches, parts)):
             latest = self._micro_step(numbered, counts)
-            report = latest if latest.losses else report  # micro-batches after the last label know of no loss
+            report = latest if latest.losses else report  # micro-batches after the last label have no losses
         return report
 
     def _micro_step(self, numbered: tuple[int, StepBatches], counts: Mapping[str, int] | None) -> Report:
         parts, whole = self.options.micro_batches, self.state.model.architecture.penalty
 
         def penalty() -> Tensor | None:
-            """Of a step in parts, every part takes its part of what the architecture adds beside the balancer."""
+            """Return the share of one micro-batch in the penalty that the architecture adds to the losses."""
             found = whole()
             return None if found is None else found / parts
 
@@ -153,7 +162,16 @@ class TrainingLoop:
     def losses(
         self, batches: StepBatches, part: int = 0, head_inputs: list[Tensor] | None = None, precision: Precision | None = None
     ) -> dict[str, Loss]:
-        """Per task present its loss; every source draws its dropout from a stream of its own, the same whenever a step is asked again."""
+        """Compute the loss of each task that is present in the batches.
+
+        Every source has a separate stream of dropout, which repeated evaluations of the same step repeat.
+
+        Args:
+            batches: Per source, the rows of the step or of a micro-batch of it.
+            part: Index of the micro-batch.
+            head_inputs: List to which the inputs of the heads are appended; `None` does not collect them.
+            precision: Precision of the forward pass; by default that of the loop.
+        """
         self.state.model.architecture.discard_penalty()
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
@@ -163,7 +181,11 @@ class TrainingLoop:
         return losses
 
     def _history_values(self, report: Report) -> dict[str, dict[str, float]]:
-        """What the history keeps of a step, by name and task, once the losses are known to be numbers."""
+        """Return the values of a step for the history, by name and task.
+
+        Raises:
+            NonFiniteError: A loss or gradient is not finite.
+        """
         losses = {task: float(loss) for task, loss in report.losses.items()}
         total = sum(losses.values())
         if total - total != 0:  # true of NaN and of infinities
@@ -177,7 +199,7 @@ class TrainingLoop:
         for task, value in values.items():
             if not math.isfinite(value):
                 place = f"task {task!r}, epoch {epoch}, step {self.state.step}"
-                remedy = "Lower the learning rate (lr), clip the gradient (clip), or look for extreme inputs"
+                remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), or look for extreme inputs"
                 raise NonFiniteError(f"{what} is no longer a finite number", where=place, found=value, remedy=remedy)
 
     def _validate(self) -> None:
@@ -222,7 +244,7 @@ class TrainingLoop:
             self.watch(progress)
 
     def _seconds(self) -> float:
-        """Spent so far, over all sessions."""
+        """Return the training time so far in seconds, over all sessions."""
         return self._before + time.monotonic() - self._started
 
     def _save(self, *, pausing: bool) -> None:
@@ -239,25 +261,30 @@ _SEED_MASK = (1 << 63) - 1
 
 @dataclass
 class EpochTotals:
-    """Losses, weights and what else is known of the steps of an epoch, per task."""
+    """Losses, weights and other values of the steps of an epoch, per task.
+
+    Attributes:
+        numbers: Values of all steps, by name and task.
+        last: Losses of the last step, by task.
+    """
 
     numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 
     def add(self, step: Mapping[str, Mapping[str, float]]) -> None:
-        """Take in a step's numbers, by name and task."""
+        """Add the values of a step, by name and task."""
         self.last = dict(step["loss"])
         for name, values in step.items():
             for task, value in values.items():
                 self.numbers.setdefault(name, {}).setdefault(task, []).append(value)
 
     def means(self) -> dict[str, dict[str, float]]:
-        """By name and task, the mean over the steps in which the task was present."""
+        """Return means by name and task, over the steps in which the task was present."""
         return {name: {task: sum(v) / len(v) for task, v in values.items()} for name, values in self.numbers.items()}
 
 
 def _label_counts(batches: StepBatches) -> dict[str, int]:
-    """Labelled units per task, of the tasks that have any."""
+    """Return the number of labeled units per task; tasks without any are absent."""
     counts: dict[str, int] = {}
     for batch in batches.values():
         for task, count in batch.counts().items():
@@ -266,7 +293,7 @@ def _label_counts(batches: StepBatches) -> dict[str, int]:
 
 
 def split_micro_batches(batches: StepBatches, parts: int) -> Iterator[StepBatches]:
-    """Every source's batch cut into as many parts, as even as can be."""
+    """Split the batch of every source into micro-batches of sizes that are as equal as possible, and yield one after the other."""
     cut: dict[str, tuple[Tensor, ...]] = {source: torch.arange(len(batch)).tensor_split(parts) for source, batch in batches.items()}
     for part in range(parts):
         yield {source: batches[source].take(rows[part]) for source, rows in cut.items() if len(rows[part])}

@@ -1,4 +1,4 @@
-"""What a training run tells while it runs."""
+"""Progress reports of a training run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a run is.
+    """Progress of a training run.
 
     Attributes:
-        epoch: The epoch under way, from 1.
-        epochs: The most there can be.
-        step: Steps taken in this epoch.
-        steps: Steps of an epoch.
-        losses: Per task the loss of the last step.
-        metrics: Per task the last value of the metric that decides, on the validation part.
-        rows_per_second: Speed.
-        seconds: Time spent so far.
-        opposed: Per task the other whose gradients of shared parameters pointed away from its own most, where that was looked at.
+        epoch: Current epoch, from 1.
+        epochs: Maximum number of epochs.
+        step: Number of steps taken in this epoch.
+        steps: Number of steps per epoch.
+        losses: Per task, the loss of the last step.
+        metrics: Per task, the last value of the deciding metric on the validation part.
+        rows_per_second: Training speed in rows per second, over this session.
+        seconds: Training time so far in seconds, over all sessions.
+        opposed: Per task, the other task whose gradient of the shared parameters conflicts with its own most, if that was measured.
     """
 
     epoch: int
@@ -35,11 +35,11 @@ class TrainingProgress:
 
     @property
     def share(self) -> float:
-        """How much of the budget is used, from 0 to 1."""
+        """Fraction of the maximum number of epochs that is completed, from 0 to 1."""
         return min(1.0, (self.epoch - 1 + self.step / max(1, self.steps)) / self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the progress as plain data."""
         return asdict(self)
 
 
@@ -47,10 +47,10 @@ COSINE_PREFIX = "cosine with "
 
 
 def most_opposed_tasks(found: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """Per task the other whose gradient points away from its own most; nothing where none does.
+    """Return, per task, the other task with the most negative cosine of their gradients; tasks without a negative cosine are absent.
 
     Args:
-        found: By name and task; `cosine with b` of task a is the cosine of their gradients.
+        found: Values by name and task; `cosine with b` of task a is the cosine of the gradients of a and b. Other names are ignored.
 
     Example:
         >>> most_opposed_tasks({"cosine with b": {"a": -0.1}, "cosine with c": {"a": -0.3, "b": 0.2}, "loss": {"a": 1.0}})
@@ -73,5 +73,5 @@ ProgressHook = Callable[[TrainingProgress], None]
 
 
 def ignore_progress(progress: TrainingProgress) -> None:
-    """Nobody watches."""
+    """Discard a progress report."""
     del progress

@@ -1,4 +1,4 @@
-"""All that a training run is, in one object with one state."""
+"""Complete state of a training run, as one object."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from polytask.training.loop.early_stopping import EarlyStopping
 
 
 class HistoryRow(NamedTuple):
-    """One number of the history, which is a tidy table.
+    """One value of the history, which is a tidy table.
 
     Attributes:
-        epoch: From 1; after which it was taken.
-        step: How many steps had been taken.
-        task: Whose.
-        split: `training`, `validation`, `sharing`, or `observed`.
-        name: `loss`, `weight`, what the tasks' gradients say (`Conflicts.by_task`), or a metric's name.
-        value: The number.
+        epoch: Epoch at whose end the value was recorded, from 1.
+        step: Number of steps taken before the value was recorded.
+        task: Name of the task.
+        split: `training`, `validation`, `sharing`, or `observed` (by a callback).
+        name: `loss`, `weight`, a statistic of the tasks' gradients (`Conflicts.by_task`), or the name of a metric, of a statistic of the
+            sharing, or of a callback's value.
+        value: The value.
     """
 
     epoch: int
@@ -39,28 +40,28 @@ class HistoryRow(NamedTuple):
 
 @dataclass
 class TrainingState:
-    """A training run: what it trains, what it trains it with, and how far it is.
+    """State of a training run: the network, the means of training it, and the progress.
 
-    Shuffling and dropout have no state: their streams are functions of the seed, the source, the epoch and the step.
+    Shuffling and dropout have no state: their random streams are functions of the seed, the source, the epoch and the step.
 
     Attributes:
-        model: The network.
-        optimizer: Steps its parameters.
-        schedule: Steps the learning rate, if there is one.
-        backward: Fills the gradients; holds the balancer.
-        stopping: The policy of convergence.
-        epoch: Epochs completed.
-        step: Steps taken.
-        rows: Rows seen.
-        seconds: Time spent, over all sessions.
-        peak_memory: The largest of the process in bytes, over all sessions.
+        model: Network that is trained.
+        optimizer: Optimizer of the network's parameters.
+        schedule: Learning rate scheduler; None for a constant rate.
+        backward: Backward pass, which computes the gradients and holds the balancer.
+        stopping: Early stopping.
+        epoch: Number of completed epochs.
+        step: Number of steps taken.
+        rows: Number of rows seen.
+        seconds: Training time in seconds, over all sessions.
+        peak_memory: Largest sampled memory of the process in bytes, over all sessions.
         finished: Whether the run has converged or used its budget.
-        best_epoch: The epoch whose weights `best` holds.
-        best: The weights with the best mean relative validation metric.
-        history: One row per number.
-        timeline: Per epoch the seconds spent, and the mean relative validation metric that it reached.
-        identity: What its result depends on: a state with another one is not loaded.
-        callbacks: Look on.
+        best_epoch: Epoch of the weights in `best`.
+        best: Weights with the best mean relative validation metric.
+        history: Rows of the history, one per value.
+        timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
+        identity: Signature of the run; a state with another signature is not loaded.
+        callbacks: Callbacks, whose states are part of this one.
     """
 
     model: MultiTaskModel
@@ -82,16 +83,16 @@ class TrainingState:
     callbacks: tuple[Callback, ...] = ()
 
     def keep_best(self) -> None:
-        """Remember the weights of this epoch."""
+        """Store a copy of the current weights as the best ones."""
         self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self.best_epoch = self.epoch
 
     def restore_best(self) -> None:
-        """Bring back the best weights."""
+        """Load the best weights into the network."""
         self.model.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nested dictionaries of tensors and plain data."""
+        """Return the state as nested dictionaries of tensors and plain data."""
         optimizer = self.optimizer.state_dict()
         return {
             "model": self.model.state_dict(),
@@ -111,7 +112,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state from `state_dict`."""
         self.model.load_state_dict(state["model"])
         numbered = {int(number): dict(values) for number, values in state["optimizer"]["state"].items()}
         self.optimizer.load_state_dict({"state": numbered, "param_groups": state["optimizer"]["param_groups"]})
@@ -129,7 +130,10 @@ class TrainingState:
             callback.load_state_dict(state["callbacks"][name])
 
     def _restore_memory_format(self) -> None:
-        """Files hold tensors row by row; fused optimizers walk memory, so moments need their parameter's own layout."""
+        """Give the optimizer's moments the memory format of their parameters.
+
+        Files store tensors contiguously, but fused optimizers iterate over memory and need the layouts to match.
+        """
         for parameter, moments in self.optimizer.state.items():
             for name, value in moments.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -140,5 +144,5 @@ _COUNTERS = ("epoch", "step", "rows", "seconds", "peak_memory", "finished", "bes
 
 
 def _plain_scheduler_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a schedule's state is plain data: functions that the user gave come from the options again."""
+    """Return the plain data of a scheduler's state; functions that the user has given are in the options."""
     return {name: value for name, value in state.items() if isinstance(value, int | float | str | list | type(None))}

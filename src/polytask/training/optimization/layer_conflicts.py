@@ -1,4 +1,4 @@
-"""The first phase of ways of sharing that split layers where gradients conflict."""
+"""First training phase of architectures that split layers where gradients conflict."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from polytask.training.loop.training_loop import TrainingLoop
 def split_conflicting_layers(
     model: MultiTaskModel, stored: Mapping[str, Any], loop_of: Callable[[MultiTaskModel], TrainingLoop]
 ) -> Mapping[str, float] | None:
-    """Split the layers of a network whose way of sharing asks for it, before it is trained.
+    """Split the layers of a network before training, if its architecture splits layers where gradients conflict.
 
     Args:
-        model: Whose layers are split; its numbers stay as they are.
-        stored: What a run that goes on knows of itself: its choice stands.
-        loop_of: Makes the loop for a copy of the network.
+        model: Network whose layers are split, in place; the values of its weights are unchanged.
+        stored: Signature of the run that is continued; the choice of layers in it is reused. Empty for a new run.
+        loop_of: Function that returns a training loop for a copy of the network.
 
     Returns:
-        Per layer the share of conflicts; None where nothing was to be chosen.
+        Conflict rate per layer; None if the architecture does not split layers.
     """
     wanted = model.architecture.wants_gradient_conflicts()
     if wanted is None:
@@ -36,14 +36,14 @@ def split_conflicting_layers(
 
 
 def layer_conflict_rates(loop: TrainingLoop) -> dict[str, float]:
-    """Train a network for as many epochs as its way of sharing asks for, and count conflicts layer by layer.
+    """Train a network for the number of epochs that its architecture requests, and return the rate of conflicts per layer.
 
     Args:
-        loop: Of a copy of the network: it is stepped, and of no use afterwards.
+        loop: Training loop of a copy of the network; it is stepped and must not be used afterwards.
 
     Returns:
-        Per layer s_k, the share of steps and pairs of tasks with cos(g_i, g_j) < S (Shi et al., ICLR 2023, algorithm 1), over steps
-        in which both tasks have a gradient there.
+        Conflict rate s_k per layer: the fraction of steps and pairs of tasks with cos(g_i, g_j) < S (Shi et al., ICLR 2023, algorithm 1),
+        over steps in which both tasks have a gradient in the layer.
     """
     model = loop.state.model
     wanted = model.architecture.wants_gradient_conflicts()
@@ -65,7 +65,7 @@ def layer_conflict_rates(loop: TrainingLoop) -> dict[str, float]:
 
 
 def _layer_cosines(losses: Sequence[Tensor], layers: Mapping[str, Sequence[nn.Parameter]]) -> dict[str, list[float]]:
-    """Per layer the cosine of every pair of tasks that both have a gradient there."""
+    """Return, per layer, the cosine of every pair of tasks that both have a nonzero gradient in it."""
     flat = [parameter for parameters in layers.values() for parameter in parameters if parameter.requires_grad]
     found = [
         dict(zip(map(id, flat), torch.autograd.grad(loss, flat, retain_graph=True, allow_unused=True), strict=True)) for loss in losses
@@ -79,7 +79,7 @@ def _layer_cosines(losses: Sequence[Tensor], layers: Mapping[str, Sequence[nn.Pa
 
 
 def _flat_gradient(gradients: Sequence[Tensor | None]) -> Tensor | None:
-    """A task's gradient in a layer, in float64; None where there is none, or it is zero."""
+    """Return a task's gradient in a layer as a float64 vector; None if it is missing for a parameter, or zero."""
     parts = [gradient.flatten().double() for gradient in gradients if gradient is not None]
     row = torch.cat(parts) if parts and len(parts) == len(gradients) else None
     return row if row is not None and bool(row.any()) else None

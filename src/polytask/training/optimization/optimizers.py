@@ -33,10 +33,14 @@ def _find_class(name: str, classes: Mapping[str, Any], what: str) -> Any:  # noq
 
 
 def make_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]], options: TrainingOptions) -> Optimizer:
-    """The optimizer that the options name, of parameters or of groups of them, in its fused form where it has one.
+    """Create the optimizer that the options name, in its fused form if it has one.
+
+    Args:
+        parameters: Parameters, or parameter groups, to optimize.
+        options: Training options with the optimizer's name, learning rate and other arguments.
 
     Raises:
-        ConfigError: There is none of that name, it does not take the arguments, or nothing is left to train.
+        ConfigError: There is no such optimizer, it does not accept the arguments, or there are no parameters.
     """
     if not parameters:
         raise ConfigError("nothing is left to train", where="freeze", remedy="Freeze fewer parts")
@@ -49,32 +53,38 @@ def make_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
 
 
 def make_scheduler(optimizer: Optimizer, options: TrainingOptions) -> LRScheduler | None:
-    """The schedule that the options name, if they name one.
+    """Create the learning rate scheduler that the options name; None if they name none.
 
     Raises:
-        ConfigError: There is none of that name, or it does not take the arguments.
+        ConfigError: There is no such scheduler, or it does not accept the arguments.
     """
     if options.scheduler is None:
         return None
-    kind = _find_class(options.scheduler, _subclasses(lr_scheduler, LRScheduler, ()), "schedule")
-    schedule: LRScheduler = _instantiate(kind, optimizer, options.scheduler_options, f"schedule {options.scheduler!r}")
+    kind = _find_class(options.scheduler, _subclasses(lr_scheduler, LRScheduler, ()), "scheduler")
+    schedule: LRScheduler = _instantiate(kind, optimizer, options.scheduler_options, f"scheduler {options.scheduler!r}")
     return schedule
 
 
 def step_scheduler(schedule: LRScheduler | None, mean: float) -> None:
-    """One step of the schedule; those that watch a metric get 1 − the mean relative one: what is missing to perfection.
+    """Advance a learning rate scheduler by one step.
+
+    Args:
+        schedule: Scheduler; `None` does nothing.
+        mean: Mean relative validation metric. `ReduceLROnPlateau` monitors 1 − `mean`, the distance from perfect predictions.
 
     Raises:
-        ConfigError: The schedule was made for fewer steps.
+        ConfigError: The scheduler was configured for fewer steps.
     """
     if isinstance(schedule, ReduceLROnPlateau):
-        # It watches for a relative fall, which is no fall of a negative number; 1 − mean is never negative.
+        # Its default threshold is relative, which requires a non-negative quantity: 1 − mean is never negative.
         schedule.step(1 - mean)
     elif schedule is not None:
         try:
             schedule.step()
-        except ValueError as error:  # OneCycleLR beyond its total_steps
-            raise ConfigError("the schedule cannot go on", where=f"schedule {type(schedule).__name__!r}", found=error) from None
+        except ValueError as error:  # OneCycleLR after its total_steps
+            raise ConfigError(
+                "the scheduler cannot take another step", where=f"scheduler {type(schedule).__name__!r}", found=error
+            ) from None
 
 
 def _instantiate(kind: Any, subject: object, arguments: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - an instance of the class
@@ -82,4 +92,4 @@ def _instantiate(kind: Any, subject: object, arguments: Mapping[str, Any], where
         return kind(subject, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         accepted = [name for name in inspect.signature(kind).parameters if name not in {"params", "optimizer"}]
-        raise ConfigError("these options do not fit", where=where, found=error, remedy=f"It takes {', '.join(accepted)}") from None
+        raise ConfigError("these options do not fit", where=where, found=error, remedy=f"It accepts {', '.join(accepted)}") from None

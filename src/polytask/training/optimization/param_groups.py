@@ -1,4 +1,4 @@
-"""Which learning rate each part of a network has, and from which epoch on it is trained."""
+"""Parameter groups with their learning rates, and gradual unfreezing of parameters."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ TRUNK, TASK_PREFIX = "trunk", "task:"
 
 
 def make_param_groups(model: MultiTaskModel, options: TrainingOptions) -> list[dict[str, Any]]:
-    """The parameters that are trained, or will be, in groups of one learning rate each.
+    """Return the parameters that are trained now or after unfreezing, grouped by learning rate.
 
         lr_p = lr · decay^(K − 1 − k) · factor
 
-    where p lies in piece k of the K pieces of an encoder: its stem, then its stages, or the blocks of a transformer (Howard & Ruder,
-    ACL 2018, section 3.2, have a decay of 1 / 2.6). Whatever way of sharing copies these pieces, the copies have their rates; other
-    parameters have no decay. The factor is that of the most specific entry of `lr_multipliers`: the longest beginning of the parameter's
-    name, then `task:name` for what that task alone reaches, then `trunk` for what several tasks reach.
+    where p is in layer group k of the K layer groups of an encoder: its stem, then its stages, or the blocks of a transformer (Howard &
+    Ruder, ACL 2018, section 3.2, use a decay of 1 / 2.6). Copies of a layer group that an architecture makes have the same rate; parameters
+    outside encoders have no decay. The factor is that of the most specific matching entry of `lr_multipliers`: the longest prefix of the
+    parameter's name, then `task:name` for parameters that only this task uses, then `trunk` for parameters that several tasks share.
 
     Raises:
-        ConfigError: An entry names nothing.
+        ConfigError: An entry of `lr_multipliers` or `unfreeze` matches no parameter.
     """
     later = {name for parts in options.unfreeze.values() for name in match_parameters(model, parts)}
     factors = _lr_multipliers(model, options.lr_multipliers)
@@ -39,7 +39,13 @@ def make_param_groups(model: MultiTaskModel, options: TrainingOptions) -> list[d
 
 
 def unfreeze_due(model: MultiTaskModel, unfreeze_at: Mapping[int, Sequence[str]], epoch: int) -> bool:
-    """From this epoch on, train the parts whose time has come. True if any of them was frozen."""
+    """Unfreeze the parameters that are due in this epoch or before, and return whether any of them was frozen.
+
+    Args:
+        model: Network, changed in place.
+        unfreeze_at: Per epoch, from 1, the parts of the network to unfreeze.
+        epoch: Current epoch.
+    """
     due = {name for start, parts in unfreeze_at.items() if start <= epoch for name in match_parameters(model, parts)}
     frozen = [p for name, p in model.named_parameters() if name in due and not p.requires_grad]
     for parameter in frozen:
@@ -48,8 +54,9 @@ def unfreeze_due(model: MultiTaskModel, unfreeze_at: Mapping[int, Sequence[str]]
 
 
 def _lr_multipliers(model: MultiTaskModel, given: Mapping[str, float]) -> dict[str, float]:
-    """Per parameter's name its factor, where there is one: later entries of the sorted list are more specific."""
+    """Return the factor of every parameter that has one, by the parameter's name."""
     factors: dict[str, float] = {}
+    # From the least to the most specific entry: later ones override earlier ones.
     for part in sorted(given, key=lambda part: (part != TRUNK, not part.startswith(TASK_PREFIX), len(part))):
         for name in _matching_parameters(model, part):
             factors[name] = given[part]
@@ -70,7 +77,7 @@ def _matching_parameters(model: MultiTaskModel, part: str) -> list[str]:
 
 
 def _layers_above(model: MultiTaskModel) -> dict[int, int]:
-    """Per parameter how many pieces of its encoder come after it."""
+    """Return, by the `id` of each parameter of an encoder, the number of layer groups after its own."""
     return {
         id(parameter): after
         for module in model.architecture.modules()

@@ -1,1 +1,1 @@
-"""From sources to prepared data and a default network."""
+"""Preparation of sources for training, and the default network for them."""

@@ -1,4 +1,4 @@
-"""Which network suits the sources, where nobody says."""
+"""Default network for the inputs of the sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask.registry import spelled_as
 from polytask.registry.resolve import resolve
 
 COMMON_STEM_WIDTH = 128
-"""How many numbers stems give, where sources meet that have inputs of different forms."""
+"""Output width of the stems of a network whose sources have inputs of different forms."""
 
 
 def plan_network(
@@ -24,14 +24,16 @@ def plan_network(
     hidden: Sequence[int] = (64,),
     initialization: str = "framework",
 ) -> NetworkPlan:
-    """What a network is made of: one encoder where the inputs of all sources have one form, and else a stem for each before it.
+    """Return the specification of a network for the sources.
+
+    If the inputs of all sources have the same form, one encoder takes them; otherwise each source has a stem in front of the encoder.
 
     Args:
-        sources: Whose inputs it takes.
-        encoder: A name, a class or an object, of which another one is made for these inputs; none takes `conv` for images, `tabular`
-            for tables, `text` for texts, `mlp` for vectors.
-        encoder_options: The encoder's arguments.
-        architecture: The way of sharing, with its options.
+        sources: Sources whose inputs the network takes.
+        encoder: Name, class, or object, whose constructor call is repeated for these inputs. By default `conv` for images, `tabular` for
+            tables, `text` for texts, `pretrained` for word pieces, and `mlp` for vectors and for the outputs of stems.
+        encoder_options: Arguments of the encoder; they take precedence over those in `encoder`.
+        architecture: Architecture with its options: a name, a class or an object.
         hidden: Widths of the heads' hidden layers.
         initialization: `framework`, `glorot` or `he`.
 
@@ -54,7 +56,7 @@ def plan_network(
 
 
 def _encoder_plan(source: Source) -> EncoderPlan:
-    """The usual encoder of a source's inputs."""
+    """Return the specification of the default encoder for a source's inputs."""
     shape = tuple(int(side) for side in source.inputs.shape[1:])
     facts = {} if source.preprocessor is None else dict(source.preprocessor.input_spec())
     return EncoderPlan(_default_encoder(shape, facts), shape, facts=facts)

@@ -1,4 +1,4 @@
-"""What labels every part must have before anything can be learned from it, or chosen on it."""
+"""Checks that the training and the validation part have the labels that they need."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from polytask.tasks import LabelType, Task
 
 
 def check_labels(tasks: Sequence[Task], part: str, truths: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a part of the rows in which a task has no labels, or labels of one class where that is not enough.
+    """Check that every task has labels in a part of the rows, of two classes or more where that is necessary.
 
     A task with classes learns nothing from rows of one class, and a metric such as `auc` is not defined on them.
 
     Args:
-        tasks: What is to be predicted.
+        tasks: Tasks to predict.
         part: `training` or `validation`.
-        truths: Per task the labels that the part has, in the coding of predictions; nothing where it has none.
+        truths: Per task, the labels in the part, encoded as predictions are; tasks without labels are absent.
 
     Raises:
-        DataError: What a task lacks; the message names task and part, says what was found and what to do.
+        DataError: A task has no labels, or labels of one class where two are needed; the message names the task and the part.
 
     Example:
         >>> from polytask.tasks import Binary
@@ -50,5 +50,5 @@ def _needs_two_classes(task: Task, part: str) -> bool:
 
 
 def _comparing(task: Task) -> str | None:
-    """The metric that is computed on validation rows and undefined on rows of one class; None where there is none."""
+    """Return the name of the task's validation metric that is undefined on rows of one class; None if there is none."""
     return next((metric.name for metric in (metric_of(task), selection_metric_of(task)) if metric.compares_classes), None)

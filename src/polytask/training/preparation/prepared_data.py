@@ -1,4 +1,4 @@
-"""From sources to what a network can be trained on, as one visible step."""
+"""Conversion of sources to tensors, split into a training and a validation part."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ LARGE_SOURCE_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one source as tensors; inputs are normalized when a network is about to see them.
+    """Rows of one source as tensors; inputs are normalized just before the forward pass.
 
     Attributes:
-        source: Its name.
-        all_inputs: (M, ...) inputs as they came, those of its rows among them: many batches may look at one array.
-        targets: Per task (N,), (N, C) of sets of labels, or (N, L) of tokens, as `Task.encode` gives them.
-        labeled: Per task (N,), or (N, L) of tokens, True where there is a label; None where all rows have one, never of tokens.
-        normalization: With the statistics of the source's training rows.
-        weights: Per task that has any (N,) what a row's loss is multiplied with.
-        row_indices: (N,) which of the stored inputs are those of its rows; None where all are, in this order.
+        source: Name of the source.
+        all_inputs: (M, ...) unnormalized inputs, which include those of the batch; several batches may share one array.
+        targets: Per task, the targets that `Task.encode` returns: (N,), (N, C) for sets of labels, or (N, L) for tokens.
+        labeled: Per task, a mask that is True where there is a label, (N,), or (N, L) for tokens; None if all rows have a label, which is
+            never used for tokens.
+        normalization: Normalization with the statistics of the source's training rows.
+        weights: Per task with weights, the factors (N,) of the rows' losses.
+        row_indices: (N,) indices of the batch's rows in `all_inputs`; None if the batch has all of them, in this order.
     """
 
     source: str
@@ -50,16 +51,16 @@ class Batch:
 
     @property
     def inputs(self) -> Tensor:
-        """(N, ...) the inputs of its rows: picked out where they are some of many, which takes memory for them."""
+        """Unnormalized inputs of the rows, (N, ...); a copy if the batch has `row_indices`."""
         return self.all_inputs if self.row_indices is None else self.all_inputs.index_select(0, self.row_indices)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that are labeled here, at least in part."""
+        """Names of the tasks that the source labels, at least in part."""
         return tuple(self.targets)
 
     def take(self, rows: Tensor) -> Batch:
-        """These rows of it."""
+        """Return a batch of the rows with these indices, as a copy."""
         targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
         labeled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labeled.items()}
         weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
@@ -67,7 +68,7 @@ class Batch:
         return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
 
     def slice_rows(self, rows: slice) -> Batch:
-        """Consecutive rows of it: without a copy, but of inputs that are some of many."""
+        """Return a batch of consecutive rows, without a copy; inputs are copied if this batch has `row_indices`."""
         targets = {task: values[rows] for task, values in self.targets.items()}
         labeled = {task: None if mask is None else mask[rows] for task, mask in self.labeled.items()}
         weights = {task: own[rows] for task, own in self.weights.items()}
@@ -75,24 +76,24 @@ class Batch:
         return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
 
     def counts(self) -> dict[str, int]:
-        """How many labeled units each task has here."""
+        """Return the number of labeled units (rows or tokens) per task."""
         return {task: len(self.targets[task]) if mask is None else int(mask.sum()) for task, mask in self.labeled.items()}
 
     def labeled_rows(self, task: str) -> Tensor | None:
-        """(N,) True for rows that have a label of the task, if only of one of their tokens; None where all have one."""
+        """Return a mask (N,) of the rows with a label of the task, for at least one token if it labels tokens; None if all have one."""
         mask = self.labeled[task]
         return mask.any(dim=1) if mask is not None and mask.dim() == 2 else mask
 
 
 @dataclass(frozen=True)
 class PreparedSource:
-    """All rows of a source, or of a part of it.
+    """All rows of a source, or of a part of it, as tensors.
 
     Attributes:
-        rows: As one batch, from which others are taken.
-        truths: Per task the labels that are there, in the coding of predictions: what metrics compare with.
-        preprocessor: What made the inputs, if they are texts or a table.
-        filed: Whether the inputs lie in a file.
+        rows: All rows as one batch, from which others are taken.
+        truths: Per task, the labels of the labeled rows, encoded as predictions are, for metrics.
+        preprocessor: Preprocessor of the inputs, if they are texts or a table; otherwise None.
+        filed: Whether the inputs are in a memory-mapped file.
     """
 
     rows: Batch
@@ -106,12 +107,12 @@ class PreparedSource:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What one network is trained and chosen on.
+    """Training and validation data of one network.
 
     Attributes:
-        tasks: With what they learned from the training labels.
-        training: Per source its training part.
-        validation: Per source its validation part.
+        tasks: Tasks with what they learned from the training labels, such as their classes.
+        training: Training part of each source.
+        validation: Validation part of each source.
     """
 
     tasks: tuple[Task, ...]
@@ -120,23 +121,22 @@ class PreparedData:
 
 
 def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation_fraction: float | None, seed: int) -> PreparedData:
-    """Split, fit and encode.
+    """Split the sources, fit statistics, and encode labels.
 
-    1. Every source is split into a training and a validation part, stratified and seeded, whatever the tasks wanted: so
-       that a network for one task and a network for all of them see the same rows.
-    2. Statistics (of inputs per source, of targets per task) come from the training part alone.
-    3. Labels become targets; inputs stay as and where they are until a batch is made: both parts look at the source's own array.
+    1. Every source is split into a training and a validation part, stratified and seeded. The split does not depend on `tasks`, so that a
+       network for one task and a network for all of them use the same rows.
+    2. Statistics (of inputs per source, of targets per task) are computed on the training part only.
+    3. Labels are encoded as targets. Inputs are not copied until a batch is made: both parts refer to the source's array.
 
     Args:
-        sources: Training sources; those without a label of the tasks are left out.
-        tasks: What is to be predicted.
-        validation_fraction: Share of the validation part; None takes `default_validation_fraction`.
-        seed: Of the split.
+        sources: Training sources; those without a label of the tasks are ignored.
+        tasks: Tasks to predict.
+        validation_fraction: Fraction of the rows in the validation part; None uses `default_validation_fraction`.
+        seed: Seed of the split.
 
     Raises:
-        ConfigError: A task that no source labels; two sources of one name.
-        DataError: A task without labels in a part, or with labels of one class where that is not enough; inputs or labels that
-            cannot be.
+        ConfigError: No source labels a task, or two sources have the same name.
+        DataError: A task has no labels in a part, or labels of one class where two are needed; or inputs, labels or weights are invalid.
 
     Example:
         >>> from polytask.tasks import Regression
@@ -167,22 +167,33 @@ def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation
 
 
 def split_source(source: Source, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Which rows of a source are for training and which for validation in every network of this seed, whatever it learns."""
+    """Return the training and the validation rows of a source, which are the same for all networks of a seed, whatever their tasks.
+
+    Args:
+        source: Source to split.
+        share: Fraction of the rows in the validation part.
+        seed: Seed from which the seed of the split is derived.
+    """
     return train_validation_rows(source, share, derive_seed(seed, "split", source.name))
 
 
 def prepare_source(source: Source, tasks: Sequence[Task], normalization: Normalization) -> PreparedSource:
-    """One source's rows as tensors, with the targets of those of the tasks that it labels.
+    """Return the rows of a source as tensors, with targets of those tasks that it labels.
+
+    Args:
+        source: Source with inputs and, possibly, labels.
+        tasks: Fitted tasks; those that the source does not label are ignored.
+        normalization: Normalization of the inputs.
 
     Raises:
-        DataError: An input is not finite, or a label cannot be encoded.
+        DataError: An input is not a finite number, or a label cannot be encoded.
     """
     _check_inputs(source)
     return _encode_source(source, tasks, normalization)
 
 
 def _encode_source(source: Source, tasks: Sequence[Task], normalization: Normalization, part: Rows | None = None) -> PreparedSource:
-    """All rows of a source, or those of a part of it, whose inputs are looked at where they are."""
+    """Return all rows of a source, or those of a part of it, as tensors; inputs are not copied."""
     targets: dict[str, Tensor] = {}
     labeled: dict[str, Tensor | None] = {}
     truths: dict[str, NDArray[Any]] = {}
@@ -205,7 +216,7 @@ def _take_part(entries: object, part: Rows | None) -> NDArray[Any]:
 
 
 def default_validation_fraction(sources: Sequence[Source]) -> float:
-    """0.2 of the rows up to 20,000 of them in the largest source, 0.1 beyond.
+    """Return the default fraction of validation rows: 0.2 if the largest source has at most 20,000 rows, else 0.1.
 
     Example:
         >>> default_validation_fraction([Source("toy", np.zeros((10, 1)), {})])
@@ -215,31 +226,34 @@ def default_validation_fraction(sources: Sequence[Source]) -> float:
 
 
 def _labels_of(task: str, sources: Sequence[Source], parts: Mapping[str, tuple[Rows, Rows]]) -> NDArray[Any]:
-    """The labels of the training parts."""
+    """Return the labels of a task in the training parts of all sources."""
     known = [source for source in sources if task in source.labels]
     return np.concatenate([np.asarray(source.labels[task])[parts[source.name][0]].ravel() for source in known])
 
 
 def _loss_weights(source: Source, task: str, labeled: Tensor | None, part: Rows | None) -> Tensor:
-    """(N,) float32, with mean 1 over the rows that have a label: so that weights change what counts, and not how long a step is.
+    """Return the weights (N,) float32 of the rows, with mean 1 over the labeled rows, so that they do not change the size of the loss.
 
     Raises:
-        DataError: A weight is negative or no finite number, or all are 0.
+        DataError: A weight is negative or not finite, or all labeled rows have the weight 0.
     """
     weights = _take_part((source.weights or {})[task], part).astype(np.float64)
     where = f"source {source.name!r}, task {task!r}"
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         where = f"{where}, row {_take_part(source.units, part)[bad[0]]}"
-        raise DataError("a row's weight is a number from 0 up", where=where, found=weights[bad[0]])
+        raise DataError("a row's weight must be a finite number of at least 0", where=where, found=weights[bad[0]])
     mean = weights.mean() if labeled is None else weights[labeled.numpy()].mean() if labeled.any() else 1.0
     if not mean:
-        raise DataError("all rows with a label have the weight 0", where=where, remedy="Leave the target out, or weigh some rows")
+        raise DataError("all labeled rows have the weight 0", where=where, remedy="Leave the target out, or give rows a positive weight")
     return torch.from_numpy((weights / mean).astype(np.float32))
 
 
 def _as_tensor(array: NDArray[Any]) -> Tensor:
-    """A tensor of the array's own memory, also where that is read-only, such as a file that is mapped: nothing here writes into it."""
+    """Return a tensor that shares the array's memory.
+
+    The memory may be read-only, such as a mapped file: PyTorch's warning is suppressed because tensors are never written to.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
         return torch.from_numpy(array)
@@ -248,37 +262,37 @@ def _as_tensor(array: NDArray[Any]) -> Tensor:
 def _check_inputs(source: Source) -> None:
     if source.inputs.dtype.kind not in "fiub":
         raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
-    if source.inputs.dtype.kind == "f" and source.preprocessor is None:  # a coding has looked at them, and gaps of a table are no fault
+    if source.inputs.dtype.kind == "f" and source.preprocessor is None:  # preprocessors check values, and tables may have missing ones
         finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(source.inputs)]
         bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
         if len(bad):
             where = f"source {source.name!r}, row {source.units[bad[0]]}"
             found = f"NaN or infinity in {len(bad)} rows"
-            raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill the gaps first")
+            raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill missing values first")
 
 
 def _check_labels(source: Source) -> None:
-    """Rows are divided, and runs told apart, by what labels are equal and how they are written: a set has no one way."""
+    """Raise an error for labels without a canonical text, such as sets: splits and fingerprints depend on the text of labels."""
     for task, labels in source.labels.items():
         if labels.dtype == object and labels.ndim == 1:
             row = next((row for row, label in enumerate(labels) if isinstance(label, list | set | frozenset | dict)), None)
             if row is not None:
-                where, remedy = f"source {source.name!r}, {task!r}, row {row}", "Make texts of sets: Multilabel.labels(...)"
-                raise DataError("a label is a text, a number or a tuple", where=where, found=repr(labels[row]), remedy=remedy)
+                where, remedy = f"source {source.name!r}, {task!r}, row {row}", "Convert sets to texts: Multilabel.labels(...)"
+                raise DataError("a label must be a text, a number or a tuple", where=where, found=repr(labels[row]), remedy=remedy)
 
 
 def _check_names_are_unique(sources: Sequence[Source]) -> None:
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError("every source needs a name of its own", where=f"source {name!r}", found=f"{names.count(name)} of that name")
+            raise ConfigError("source names must be unique", where=f"source {name!r}", found=f"{names.count(name)} sources of this name")
 
 
 def _check_every_task_has_a_source(wanted: Sequence[str], sources: Sequence[Source]) -> None:
     known = {task for source in sources for task in source.tasks}
     for task in wanted:
         if task not in known:
-            raise ConfigError("no source labels this task", where=f"task {task!r}", remedy=f"Labelled: {', '.join(sorted(known))}")
+            raise ConfigError("no source labels this task", where=f"task {task!r}", remedy=f"Choose from: {', '.join(sorted(known))}")
 
 
 def _labels_by_task(wanted: Sequence[str], prepared: Mapping[str, PreparedSource]) -> dict[str, NDArray[Any]]:
