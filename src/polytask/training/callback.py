@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from polytask.errors import ConfigError
 from polytask.registry import Component, call_of
 from polytask.registry.registered import spec_of
 from polytask.registry.resolve import described, resolve
-
-if TYPE_CHECKING:
-    from polytask.training.loop.training_loop import TrainingLoop
-    from polytask.training.preparation.prepared_data import Batch
+from polytask.training.loop.training_loop import TrainingLoop
+from polytask.training.preparation.prepared_data import Batch
 
 
 class Callback(Component):
@@ -73,8 +71,8 @@ class Callback(Component):
         """Restore the state from `state_dict`."""
 
 
-def make_callbacks(given: Sequence[str | type[Callback] | Callback], tasks: Sequence[str]) -> tuple[Callback, ...]:
-    """Return callback objects for names, classes and objects.
+def make_callbacks(given: Sequence[str | type[Callback] | Callback], tasks: Sequence[str]) -> dict[str, Callback]:
+    """Return callback objects, by name, for names, classes and objects.
 
     Args:
         given: Callbacks as the user gives them.
@@ -90,11 +88,10 @@ def make_callbacks(given: Sequence[str | type[Callback] | Callback], tasks: Sequ
         found = resolve("callback", one, where="callbacks")
         told = {"tasks": tuple(tasks)} if "tasks" in inspect.signature(found.cls).parameters else {}
         made.append(found.build(**told) if found.object is None else found.object)
-    by_name(made)
-    return tuple(made)
+    return _by_name(made)
 
 
-def by_name(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+def _by_name(callbacks: Sequence[Callback]) -> dict[str, Callback]:
     """Return callbacks by their names, under which their states and results are stored.
 
     Raises:

@@ -24,7 +24,7 @@ from polytask.options import TrainingOptions, make_training_options
 from polytask.seeds import derive_seed
 from polytask.storage import has_state, load_state
 from polytask.tasks import Task
-from polytask.training.callback import Callback, by_name, make_callbacks
+from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
 from polytask.training.inference import compute_losses, compute_task_metrics, predict_outcomes
@@ -204,7 +204,7 @@ def build_loop(
         sizes = sampler.batch_sizes if isinstance(sampler, ProportionalSampler) else {}
         state.identity = RunSignature(chosen, seed, state.backward.balancer, sizes, data.tasks, used).to_dict()
         state.identity = {**state.identity, **({} if split is None else {"split": split})}
-        seen = {name: dict(callback.identity()) for name, callback in by_name(state.callbacks).items()}
+        seen = {name: dict(callback.identity()) for name, callback in state.callbacks.items()}
         state.identity = {**state.identity, **({"callbacks": seen} if seen else {})}
         _load_checkpoint(state, found, checkpoint)
     return TrainingLoop(state, data, sampler, chosen, precision, seed, checkpoint, progress), matched
@@ -360,5 +360,5 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         finished=state.finished,
         loaded_weights=matched,
         preprocessors={name: source.preprocessor for name, source in loop.data.training.items() if source.preprocessor is not None},
-        callback_results={name: callback.found() for name, callback in by_name(state.callbacks).items()},
+        callback_results={name: callback.found() for name, callback in state.callbacks.items()},
     )

@@ -109,7 +109,7 @@ class TrainingLoop:
             Report of the backward pass, with losses and weights.
         """
         state = self.state
-        for callback in state.callbacks:
+        for callback in state.callbacks.values():
             callback.before_step(self, batches)
         report = self._backward(batches)
         if self.options.max_grad_norm is not None:
@@ -226,7 +226,7 @@ class TrainingLoop:
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
         for name, values in state.model.architecture.describe_sharing().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
-        observed = {name: values for callback in state.callbacks for name, values in callback.after_epoch().items()}
+        observed = {name: values for callback in state.callbacks.values() for name, values in callback.after_epoch().items()}
         for name, values in observed.items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "observed", name, value) for task, value in values.items())
         self._opposed = most_opposed_tasks({**means_of, **observed})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -13,7 +13,6 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from polytask.architectures import MultiTaskModel
 from polytask.gradients import Backward
-from polytask.training.callback import Callback, by_name
 from polytask.training.loop.early_stopping import EarlyStopping
 
 
@@ -36,6 +35,31 @@ class HistoryRow(NamedTuple):
     split: str
     name: str
     value: float
+
+
+class LoopCallback(Protocol):
+    """What a training loop calls of a callback; `polytask.training.Callback` documents the hooks.
+
+    The loop is typed loosely here, so that the modules of the loop do not depend on those of callbacks, which depend on them.
+    """
+
+    def before_step(self, loop: Any, batches: Any) -> None:  # noqa: ANN401
+        """Run before every training step."""
+
+    def after_epoch(self) -> Mapping[str, Mapping[str, float]]:
+        """Return values of an epoch for the history, by name and task."""
+
+    def found(self) -> Mapping[str, Any]:
+        """Return the results so far."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the configuration."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state."""
 
 
 @dataclass
@@ -61,7 +85,7 @@ class TrainingState:
         history: Rows of the history, one per value.
         timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
         identity: Signature of the run; a state with another signature is not loaded.
-        callbacks: Callbacks, whose states are part of this one.
+        callbacks: Callbacks by name, whose states are part of this one.
     """
 
     model: MultiTaskModel
@@ -80,7 +104,7 @@ class TrainingState:
     history: list[HistoryRow] = field(default_factory=list)
     timeline: list[tuple[float, float]] = field(default_factory=list)
     identity: Mapping[str, Any] = field(default_factory=dict)
-    callbacks: tuple[Callback, ...] = ()
+    callbacks: Mapping[str, LoopCallback] = field(default_factory=dict)
 
     def keep_best(self) -> None:
         """Store a copy of the current weights as the best ones."""
@@ -108,7 +132,7 @@ class TrainingState:
             "history": [list(row) for row in self.history],
             "timeline": [list(point) for point in self.timeline],
             "identity": self.identity,
-            "callbacks": {name: callback.state_dict() for name, callback in by_name(self.callbacks).items()},
+            "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -126,7 +150,7 @@ class TrainingState:
         self.best = dict(state["best"])
         self.history = [HistoryRow(*row) for row in state["history"]]
         self.timeline = [(seconds, relative) for seconds, relative in state["timeline"]]
-        for name, callback in by_name(self.callbacks).items():
+        for name, callback in self.callbacks.items():
             callback.load_state_dict(state["callbacks"][name])
 
     def _restore_memory_format(self) -> None:
