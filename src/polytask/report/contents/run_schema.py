@@ -1,4 +1,4 @@
-"""verdict.json and cost.json as typed data; a key that is missing is no error, a value of the wrong kind is."""
+"""Typed models of verdict.json, cost.json and race.json. Missing keys get defaults; values of the wrong type are errors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Bounds = tuple[OptionalNumber, OptionalNumber]
 
 
 class FileSection(BaseModel):
-    """A part of a file: unknown keys are left out."""
+    """Base class of the parts of a file; unknown keys are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class SettleRecord(FileSection):
-    """What would settle what is unclear."""
+    """Estimated numbers of seeds and test rows that would make an unclear verdict clear, and the smallest detectable difference."""
 
     seeds: int | None = None
     rows: int | None = None
@@ -30,7 +30,7 @@ class SettleRecord(FileSection):
 
 
 class ArmRecord(FileSection):
-    """What is said about one arm on one task."""
+    """Verdict on one arm for one task."""
 
     mean: OptionalNumber = None
     difference: OptionalNumber = None
@@ -42,14 +42,14 @@ class ArmRecord(FileSection):
 
 
 class BaselineRecord(FileSection):
-    """Single-task training of one task."""
+    """Single-task result of one task: mean and standard deviation over seeds."""
 
     mean: OptionalNumber = None
     sd: OptionalNumber = None
 
 
 class TaskRecord(FileSection):
-    """One task: the baseline and what is said about every other arm."""
+    """One task: the baseline, and the verdict on every other arm."""
 
     kind: str = ""
     metric: str = ""
@@ -68,7 +68,7 @@ class OverallRecord(FileSection):
 
 
 class RecommendationRecord(FileSection):
-    """What to ship."""
+    """The recommended arm, its groups of tasks, and the reason."""
 
     arm: str = ""
     groups: tuple[tuple[str, ...], ...] = ()
@@ -76,7 +76,7 @@ class RecommendationRecord(FileSection):
 
 
 class TransferRecord(FileSection):
-    """How a task fares beside its single-task twin, on validation data."""
+    """Comparison of a task with its single-task twin on validation data."""
 
     lead: OptionalNumber = None
     seeds_behind: int | None = None
@@ -85,14 +85,14 @@ class TransferRecord(FileSection):
 
 
 class VerdictFile(FileSection):
-    """The content of verdict.json.
+    """Content of verdict.json.
 
     Attributes:
-        chosen: The joint arm that validation data chose.
-        tasks: Per task what is said.
-        arms: Per arm the mean relative change.
-        transfer: Per arm and task how it fares beside its single-task twin.
-        notes: What was not tuned, and whom the budget favors.
+        chosen: The joint arm that was chosen on validation data.
+        tasks: Verdicts per task.
+        arms: Mean relative change per arm.
+        transfer: Comparison with the single-task twin, per arm and task.
+        notes: Notes on what was not tuned and whom the budget favors.
     """
 
     study: str = ""
@@ -110,13 +110,13 @@ class VerdictFile(FileSection):
 
     @property
     def arm_names(self) -> tuple[str, ...]:
-        """The baseline, then every other arm in the file's order."""
+        """Names of all arms: the baseline, then the others in the order of the file."""
         others = [arm for task in self.tasks.values() for arm in task.arms]
         return tuple(dict.fromkeys([self.baseline, *others, *self.arms]))
 
 
 class ArmCostRecord(FileSection):
-    """The cost of one arm: its networks, and what one seed's training used."""
+    """Cost of one arm: the size of its networks, and the resources for training one seed."""
 
     networks: OptionalNumber = None
     parameters: OptionalNumber = None
@@ -131,7 +131,7 @@ class ArmCostRecord(FileSection):
 
 
 class NetworkPartRecord(FileSection):
-    """A piece of a network that the same tasks reach throughout."""
+    """A part of a network whose parameters are all reached by the same tasks."""
 
     name: str = ""
     tasks: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ class NetworkPartRecord(FileSection):
 
 
 class RaceCostRecord(FileSection):
-    """What it took to tune and to race."""
+    """Cost of tuning and of the race."""
 
     networks: OptionalNumber = None
     seconds: OptionalNumber = None
@@ -148,21 +148,21 @@ class RaceCostRecord(FileSection):
 
 
 class EqualSecondsRecord(FileSection):
-    """The mean relative validation metric that arms reach in the time of the quickest."""
+    """Mean relative validation metric that each arm reaches in the time of the quickest one."""
 
     seconds: OptionalNumber = None
     arms: dict[str, OptionalNumber] = {}
 
 
 class EqualTimeRecord(FileSection):
-    """The mean relative validation metric of arms, with equal updates and with equal seconds."""
+    """Mean relative validation metric of each arm, with equal updates and with equal seconds."""
 
     equal_updates: dict[str, OptionalNumber] = {}
     equal_seconds: EqualSecondsRecord = EqualSecondsRecord()
 
 
 class TrialRecord(FileSection):
-    """One choice of an arm's settings, and how far it came on validation data."""
+    """One trial: settings of an arm, the epochs it was trained for, and its score on validation data."""
 
     bracket: str = ""
     arm: str = ""
@@ -174,14 +174,14 @@ class TrialRecord(FileSection):
 
 
 class RaceFile(FileSection):
-    """The content of race.json."""
+    """Content of race.json."""
 
     winner: str | None = None
     tried: tuple[TrialRecord, ...] = ()
 
 
 class CostFile(FileSection):
-    """The content of cost.json."""
+    """Content of cost.json."""
 
     arms: dict[str, ArmCostRecord] = {}
     race: RaceCostRecord | None = None
@@ -194,15 +194,15 @@ SectionT = TypeVar("SectionT", bound=FileSection)
 
 
 def parse_section(kind: type[SectionT], content: object, where: str) -> SectionT:
-    """Check what a file holds.
+    """Validate the content of a file.
 
     Args:
-        kind: `VerdictFile` or `CostFile`.
-        content: What was read from JSON.
-        where: The file, for the message.
+        kind: Model of the content, such as `VerdictFile`.
+        content: Content as read from JSON.
+        where: Name of the file for error messages.
 
     Raises:
-        DataError: An entry of the wrong kind; the first one is named.
+        DataError: An entry has the wrong type; the first one is named.
 
     Example:
         >>> parse_section(VerdictFile, {"tasks": {"digit": {"metric": "accuracy"}}}, "verdict.json").tasks["digit"].metric
@@ -218,7 +218,7 @@ def parse_section(kind: type[SectionT], content: object, where: str) -> SectionT
 
 
 def openings_sentence(outcome: VerdictFile) -> str:
-    """On how many seeds the verdict rests, and how often the test data were opened.
+    """Return a sentence on the number of seeds and how often the test data were opened.
 
     Example:
         >>> openings_sentence(VerdictFile(seeds=(0, 1, 2), test_openings=1))
@@ -229,19 +229,19 @@ def openings_sentence(outcome: VerdictFile) -> str:
 
 
 def chosen_arm_sentence(outcome: VerdictFile) -> str:
-    """What it means that one of several arms was chosen; empty where there is nothing to choose from."""
+    """Return a sentence on what the choice among several arms means for the verdicts; empty if there was no choice."""
     alone = any(not said.adjusted for task in outcome.tasks.values() for said in task.arms.values())
     if not (alone and outcome.chosen):
         return ""
-    return f"{outcome.chosen} was chosen on validation data: its verdicts hold for all tasks together; those of other arms stand alone."
+    return f"{outcome.chosen} was chosen on validation data. Its verdicts are adjusted for several tasks; those of other arms are not."
 
 
 def sample_size_lines(metric: str, said: ArmRecord) -> tuple[str, ...]:
-    """For an unclear difference: what would settle it, and the smallest effect that this study could have seen.
+    """Return, for an unclear verdict, the sample size that would settle it and the smallest detectable difference; else nothing.
 
     Example:
         >>> sample_size_lines("accuracy", ArmRecord(verdict="unclear", settle=SettleRecord(seeds=9, rows=12000, smallest_effect=0.004)))
-        ('about 9 seeds or 12,000 test rows would settle it', 'could have seen ± 0.40 points')
+        ('about 9 seeds or 12,000 test rows would settle it', 'smallest detectable difference: 0.40 points (80 % power)')
     """
     if said.verdict != "unclear" or said.settle is None:
         return ()
@@ -249,9 +249,9 @@ def sample_size_lines(metric: str, said: ArmRecord) -> tuple[str, ...]:
     ways = " or ".join(f"{formatting.format_rounded_up(number)} {name}" for number, name in needed if number)
     named = f"about {ways} would settle it" if ways else "neither more seeds nor more test rows would settle it"
     seen = said.settle.smallest_effect
-    return (named, *([] if seen is None else [f"could have seen ± {formatting.format_magnitude(metric, seen)}"]))
+    return (named, *([] if seen is None else [f"smallest detectable difference: {formatting.format_magnitude(metric, seen)} (80 % power)"]))
 
 
 def as_verdict_file(verdict: Mapping[str, Any] | VerdictFile) -> VerdictFile:
-    """The content of verdict.json, parsed unless it is already."""
+    """Return the validated content of verdict.json."""
     return verdict if isinstance(verdict, VerdictFile) else parse_section(VerdictFile, verdict, "verdict.json")
