@@ -99,7 +99,7 @@ def check_imports(config: object, where: str, *, allowed: frozenset[str] = froze
         if path not in allowed:
             remedy = "Allow it with --allow-imports if you trust the file (in Python: checked(..., imports=True))"
             raise ConfigError(
-                "import paths in a file written by polytask are not followed by default",
+                "import paths in a file written by polytask are not followed",
                 where=f"{where}, {place}",
                 found=path,
                 remedy=remedy,

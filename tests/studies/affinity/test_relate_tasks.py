@@ -180,7 +180,7 @@ def test_no_run_is_overwritten(tmp_path: Path) -> None:
     [
         ({"measures": ("cosines",)}, "measures"),
         ({"measures": ()}, "must be non-empty and unique"),
-        ({"measures": ("cosine", "cosine")}, "each of them once"),
+        ({"measures": ("cosine", "cosine")}, "must be non-empty and unique"),
         ({"seeds": 0}, "must be non-empty and unique"),
         ({"max_groups": 0}, "max_groups"),
         ({"measure_every": 0}, "every"),
