@@ -1,6 +1,6 @@
-"""What the benchmarks of ways of sharing have in common: a study, and a table of what came of it.
+"""Shared code of the benchmarks of architectures: run a study, and make a table of its results.
 
-A study that was interrupted goes on in its folder.
+An interrupted study is resumed in its folder.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from polytask.studies.execution.study_progress import StudyProgress
 
 
 def arguments(description: str | None, seeds: int) -> argparse.Namespace:
-    """Where the study goes, and how much of it there is."""
+    """Parse the command line: the folder of the study and its size."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--size", help="of the data set, where it comes in several")
-    parser.add_argument("--arms", nargs="*", help="other arms than the usual ones")
+    parser.add_argument("--size", help="size of the data set, if it has several")
+    parser.add_argument("--arms", nargs="*", help="arms instead of the default ones")
     parser.add_argument("--workers", type=int)
     return parser.parse_args()
 
 
 def run(config: Mapping[str, Any], chosen: argparse.Namespace) -> Path:
-    """Run a study of a built-in data set into its folder.
+    """Run a study on a built-in data set, and return its folder.
 
     Args:
-        config: Of `StudyConfig`.
-        chosen: What the command line says.
+        config: Fields of `StudyConfig`.
+        chosen: Parsed command line.
     """
     plain = {**config, "seeds": chosen.seeds, "workers": chosen.workers, "size": chosen.size or config.get("size")}
     if chosen.arms:
@@ -57,7 +57,7 @@ def run(config: Mapping[str, Any], chosen: argparse.Namespace) -> Path:
 
 
 class _Teller:
-    """A line a minute."""
+    """Progress hook that prints a line per minute."""
 
     def __init__(self) -> None:
         self.told = time.monotonic()
@@ -69,12 +69,12 @@ class _Teller:
 
 
 def table(folder: Path, metrics: Mapping[str, str], digits: int = 4) -> str:
-    """Per arm the mean over seeds of each task's test metric with its 95 % interval, the verdict's word, and what it costs.
+    """Return a table with a line per arm: mean test metrics with 95 % intervals over seeds, verdicts, and cost.
 
     Args:
-        folder: Of a finished study.
-        metrics: Per task the metric to show.
-        digits: After the point.
+        folder: Run folder of a finished study.
+        metrics: Metric to show, per task.
+        digits: Number of decimals.
     """
     results = pd.read_csv(folder / "results.csv")
     verdict, costs = read_json(folder / "verdict.json"), read_json(folder / "cost.json")["arms"]

@@ -1,9 +1,9 @@
-"""ATIS: the intent of a sentence and the slots of its words from one text encoder, against a network for each.
+"""Compare joint and single-task training on ATIS: the intent of a sentence and the slots of its words.
 
     python benchmarks/atis_accuracy.py [--seeds 3] [--out runs/benchmark-atis]
 
-Networks start at random and are chosen on the 500 held-out sentences: accuracy of the intent, F1 of entities of the slots. `seqeval`, if it
-is installed, counts the entities once more.
+Networks start from random weights and are selected on the 500 held-out sentences. Metrics are the accuracy of the intent and the entity F1
+of the slots, which is computed with `seqeval` as well, if that is installed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {
 
 
 def counted_again(folder: Path) -> str:
-    """F1 of entities per arm by seqeval, mean over seeds."""
+    """Return the entity F1 per arm as computed by seqeval, averaged over seeds."""
     try:
         from seqeval.metrics import f1_score
     except ImportError:

@@ -1,11 +1,11 @@
-"""What a step of every gradient method costs: against a floor, against the plain sum, and against TorchJD.
+"""Time a step of every gradient method, compared with a floor, with the plain sum, and with TorchJD.
 
     python benchmarks/balancer_step_cost.py [--rounds 31] [--cells mlp:2,mlp:8] [--methods upgrad,mgda] [--json FILE] [--memory]
 
-In every round each contestant takes one step; quoted are medians over rounds of the ratio to another contestant's step of the
-same round. The floor is forward, backward of the heads, one backward of the trunk per task by plain autograd, optimizer step.
-Contestants of TorchJD take part if it is installed (with cvxpy, quadprog, ecos and clarabel), in the fastest of its four ways.
-With `--memory` every contestant runs in a process of its own, whose peak resident memory is quoted.
+Every contestant takes one step per round; medians over rounds of the ratio to another contestant's step of the same round are
+printed. The floor is forward, backward of the heads, one backward of the trunk per task by plain autograd, optimizer step.
+TorchJD is included if it is installed (with cvxpy, quadprog, ecos and clarabel), in the fastest of its four configurations.
+With `--memory`, every contestant runs in a separate process, whose peak resident memory is printed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Times = dict[str, list[float]]
 
 
 def contestants(cell: Cell, methods: Sequence[str]) -> Iterator[tuple[str, list[Step]]]:
-    """Names and steps; where there are several, the fastest of them takes part."""
+    """Yield names with steps; of several steps, the fastest takes part."""
     yield "plain", [cell.plain]
     yield "floor", [cell.floor]
     for name in LOSS_ONLY:
@@ -53,14 +53,14 @@ def contestants(cell: Cell, methods: Sequence[str]) -> Iterator[tuple[str, list[
 
 
 def seconds(step: Step) -> float:
-    """How long one step takes."""
+    """Return the time of one step, in seconds."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
 
 
 def fastest(steps: Sequence[Step]) -> Step | None:
-    """The fastest that works, after a step to warm up."""
+    """Return the fastest step that works, after a warm-up step; `None` if none works."""
     known: list[tuple[float, int, Step]] = []
     for step in steps:
         try:
@@ -74,7 +74,7 @@ def fastest(steps: Sequence[Step]) -> Step | None:
 
 
 def measure(kind: str, tasks: int, methods: Sequence[str], rounds: int) -> Times:
-    """Seconds per step of every contestant, a number per round."""
+    """Return the seconds per step of every contestant, one number per round."""
     chosen = {name: fastest(steps) for name, steps in contestants(Cell(kind, tasks), methods)}
     steps = {name: step for name, step in chosen.items() if step is not None}
     times: Times = {name: [] for name in steps}
@@ -86,17 +86,17 @@ def measure(kind: str, tasks: int, methods: Sequence[str], rounds: int) -> Times
 
 
 def ratio(times: Mapping[str, list[float]], first: str, second: str) -> float:
-    """The median over rounds of first / second."""
+    """Return the median over rounds of first / second."""
     return statistics.median(a / b for a, b in zip(times[first], times[second], strict=True))
 
 
 def excess(times: Mapping[str, list[float]], name: str) -> float:
-    """The median of what a step costs above the floor of the same round, in seconds."""
+    """Return the median over rounds of the time of a step above the floor of the same round, in seconds."""
     return statistics.median(a - b for a, b in zip(times[name], times["floor"], strict=True))
 
 
 def table(kind: str, tasks: int, times: Times) -> str:
-    """One cell, a line per contestant."""
+    """Return the table of one cell, with a line per contestant."""
     lines = [f"\n{kind}, T = {tasks}", f"{'':32}{'ms':>9}{'/ plain':>9}{'/ floor':>9}{'/ TorchJD':>11}"]
     for name, values in times.items():
         theirs = f"TorchJD {name}"
@@ -106,7 +106,7 @@ def table(kind: str, tasks: int, times: Times) -> str:
 
 
 def verdicts(cells: Mapping[tuple[str, int], Times]) -> Iterator[str]:
-    """A line per target."""
+    """Yield a line per performance target."""
 
     def worst(what: str, found: Mapping[str, float], limit: float) -> str:
         if not found:
@@ -154,7 +154,7 @@ def verdicts(cells: Mapping[tuple[str, int], Times]) -> Iterator[str]:
 
 
 def memory(kind: str, tasks: int, methods: Sequence[str]) -> str:
-    """Peak resident memory of every contestant, each in a process of its own."""
+    """Return a table of the peak resident memory of every contestant, each in a separate process."""
     lines = [f"\n{kind}, T = {tasks}: peak memory in MB"]
     for name, _ in contestants(Cell(kind, tasks), methods):
         command = [sys.executable, __file__, "--alone", name, "--cells", f"{kind}:{tasks}", "--methods", ",".join(methods)]
@@ -164,7 +164,7 @@ def memory(kind: str, tasks: int, methods: Sequence[str]) -> str:
 
 
 def alone(kind: str, tasks: int, methods: Sequence[str], name: str) -> float:
-    """Megabytes at the peak of three steps."""
+    """Return the peak memory of three steps of one contestant, in MB."""
     steps = dict(contestants(Cell(kind, tasks), methods))[name]
     step = fastest(steps) if len(steps) > 1 else steps[0]
     for _ in range(3):
@@ -174,7 +174,7 @@ def alone(kind: str, tasks: int, methods: Sequence[str], name: str) -> float:
 
 
 def main() -> None:
-    """Measure, print, and write down."""
+    """Run the benchmark, print the tables, and store the times with `--json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--cells", default=",".join(f"{kind}:{tasks}" for kind, tasks in all_cells()))

@@ -1,6 +1,6 @@
-"""Real problems for benchmarks of studies: each with training rows, test rows, and fresh rows that a study never reads.
+"""Real problems for benchmarks of studies: each has training rows, test rows, and fresh rows that a study never reads.
 
-Tables are divided 3 : 1 : 1, with their inputs coded from training rows; of images the published test rows are halved.
+Tables are split 3 : 1 : 1, and their preprocessing is fitted on the training rows. For images, the published test rows are halved.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CENSUS_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Problem:
-    """What a study is run on.
+    """A problem that a study is run on.
 
     Attributes:
-        name: How tables call it.
-        sources: Training rows, with the door to the test rows.
-        tasks: What to predict.
+        name: Name in the tables.
+        sources: Training rows, with a function that opens the test rows.
+        tasks: Tasks to learn.
         fresh: Rows that the study never reads.
-        choices: Of the study, such as its budget.
+        choices: Options of the study, such as its budget.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Problem:
     choices: Mapping[str, Any]
 
     def config(self, **choices: Any) -> StudyConfig:  # noqa: ANN401 - fields of StudyConfig
-        """Of a study with these choices beside its own."""
+        """Return the configuration of a study; the given options override those of the problem."""
         return StudyConfig(**{**self.choices, **choices})
 
 
 def table(name: str, load: Callable[[], Data], seed: int) -> Problem:
-    """A table with several target columns."""
+    """Return a problem from a table with several target columns."""
     data = load()
     labels = {str(target): data.Y[target].to_numpy() for target in data.Y}
     rows = Source(name, np.zeros((len(data.X), 1), dtype=np.float32), labels)
@@ -73,7 +73,7 @@ def _task(name: str, labels: np.ndarray, *, binary: bool) -> Task:
 
 
 def images(name: str) -> Problem:
-    """A built-in data set of images."""
+    """Return a problem from a built-in data set of images."""
     sources, tasks = datasets.load_dataset(name, "sample")
     door = sources.open_test
     if door is None:
@@ -87,7 +87,7 @@ def images(name: str) -> Problem:
 
 
 def census(seed: int) -> Problem:
-    """20,000 rows of Census-Income for training, and as many again for the test and as fresh ones."""
+    """Return a problem from Census-Income: 20,000 rows each for training, for the test and as fresh rows."""
     sources, tasks = datasets.load_dataset("census-income")
     if sources.open_test is None:
         raise ValueError("the census has no test rows")
@@ -102,7 +102,7 @@ def census(seed: int) -> Problem:
 
 
 def problem(name: str, seed: int = 0) -> Problem:
-    """The problem of that name; the seed divides its rows, where they are not divided already."""
+    """Return the problem with a name; the seed splits its rows, unless they have a published split."""
     if name in ("mnist-fashion", "multi-fashion-mnist"):
         return images(name)
     return census(seed) if name == "census" else table(name, DATA[name], seed)

@@ -1,10 +1,10 @@
-"""Ways of sharing on Census-Income: income and marriage, area under the curve of 99,762 test rows.
+"""Compare architectures on Census-Income: income and marriage, area under the curve on 99,762 test rows.
 
     python benchmarks/census_architectures.py [--seeds 10] [--arms single equal 'equal@mmoe(experts=8)'] [--out
     runs/benchmark-census-income]
 
-Ten seeds of every arm, two at a time: an hour. Models are chosen on a tenth of the training rows; the options were chosen there too, for
-hard sharing alone, and are those of all arms.
+Ten seeds per arm, two at a time, take an hour. Models are selected on a tenth of the training rows. The options, the same for all arms,
+were also selected there, for hard sharing alone.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Does everything go with everything? A way of sharing × an encoder × a balancer, all of them.
+"""Try all combinations of an architecture, an encoder and a balancer.
 
     python benchmarks/component_combinations.py [--every 1] [--architectures mmoe …] [--encoders mlp …] [--balancers upgrad …]
 
-Three tasks of three kinds with missing labels, on one source and on two. Each combination takes a step, and predicts held-out rows. What
-cannot be is refused in one line (`ConfigError`), which is printed once with the number of combinations that it concerns; anything else
-ends the program.
+Three tasks of three kinds with missing labels, on one source and on two. Each combination takes a step, and predicts held-out rows.
+Combinations that are rejected with a `ConfigError` are counted per message; any other error ends the program.
 """
 
 from __future__ import annotations
@@ -38,30 +37,30 @@ ROWS = 24
 TASKS: tuple[Task, ...] = (Regression(name="price"), Binary(name="churn"), Multiclass(name="plan", classes=("a", "b", "c")))
 STEP: Mapping[str, Any] = MappingProxyType({"epochs": 1, "batch_size": 12, "threads": 1, "precision": "float32", "validation": 0.25})
 SPELLED = {"metabalance": "metabalance(target=price)"}
-"""Balancers that need to be told something."""
+"""Balancers with required arguments."""
 ELSEWHERE = ("torchjd",)
-"""A door to methods of another package."""
+"""Balancers that wrap methods of another package, which are not tried."""
 COLUMNS = TablePreprocessor((NumericColumn("size", gaps=True), NumericColumn("age"), CategoricalColumn("town", levels=("Oslo", "Rome"))))
 WORDS = WordTokenizer(tuple("abcdefg"))
 
 
 def images(side: int, random: np.random.Generator) -> Array:
-    """(ROWS, 1, side, side)."""
+    """Return images (ROWS, 1, side, side)."""
     return random.integers(0, 256, (ROWS, 1, side, side), dtype=np.uint8)
 
 
 def numbers(random: np.random.Generator) -> Array:
-    """(ROWS, 5)."""
+    """Return vectors (ROWS, 5)."""
     return random.normal(size=(ROWS, 5)).astype("float32")
 
 
 def columns(random: np.random.Generator) -> Array:
-    """(ROWS, 3), one of them a category."""
+    """Return columns (ROWS, 3), of which the last holds category codes."""
     return np.hstack([random.normal(size=(ROWS, 2)), random.integers(0, 3, (ROWS, 1))]).astype("float32")
 
 
 def words(random: np.random.Generator) -> Array:
-    """(ROWS, 6) codes."""
+    """Return word codes (ROWS, 6)."""
     return random.integers(1, 9, (ROWS, 6))
 
 
@@ -80,7 +79,7 @@ ENCODERS: Mapping[str, tuple[Callable[[], Encoder], Callable[[np.random.Generato
 
 
 def sources(inputs: Array, coding: Preprocessor | None, count: int) -> list[Source]:
-    """All tasks of one source, or two of them beside the third; each has rows without a label."""
+    """Return one source with all tasks, or two sources with two tasks and one; each task has a row without a label."""
     labels: dict[str, Array] = {
         "price": np.linspace(0, 1, ROWS),
         "churn": (np.arange(ROWS) % 2).astype(object),
@@ -92,10 +91,10 @@ def sources(inputs: Array, coding: Preprocessor | None, count: int) -> list[Sour
 
 
 def tried(sharing: str, encoder: str, balancer: str, count: int) -> str | None:
-    """Nothing if the combination learns and predicts, else the line that refuses it.
+    """Train a combination, and return the message with which it is rejected; `None` if it learns and predicts.
 
     Raises:
-        ValueError: It gives numbers that are none.
+        ValueError: A parameter is not finite after training.
     """
     make, inputs_of, coding = ENCODERS[encoder]
     inputs = inputs_of(np.random.default_rng(0))
@@ -110,10 +109,10 @@ def tried(sharing: str, encoder: str, balancer: str, count: int) -> str | None:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     balancers = [name for name in names("balancer") if name not in ELSEWHERE]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, help="only each combination of so many")
+    parser.add_argument("--every", type=int, default=1, help="try only every n-th combination")
     parser.add_argument("--architectures", nargs="*", default=list(names("architecture")))
     parser.add_argument("--encoders", nargs="*", default=list(ENCODERS))
     parser.add_argument("--balancers", nargs="*", default=balancers)
@@ -121,7 +120,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Try them, and say what was refused."""
+    """Try the combinations, and print what was rejected."""
     given = arguments()
     counts: Counter[str] = Counter()
     refused: Counter[str] = Counter()
@@ -132,11 +131,11 @@ def main() -> None:
         counts[f"{sharing} refused" if line else sharing] += 1
         if line:
             refused[line] += 1
-    print(row(["architecture", "learn and predict", "refused"]))
+    print(row(["architecture", "learn and predict", "rejected"]))
     print(row(["---"] * 3))
     for sharing in given.architectures:
         print(row([sharing, counts[sharing], counts[f"{sharing} refused"]]))
-    print(f"\n{sum(counts.values()):,} combinations in {time.monotonic() - started:,.0f} s. Refused:\n")
+    print(f"\n{sum(counts.values()):,} combinations in {time.monotonic() - started:,.0f} s. Rejected:\n")
     for line, number in refused.most_common():
         print(f"* {number}: {line}")
 

@@ -1,16 +1,16 @@
-"""Count the calls and the changes of file that one training step makes.
+"""Count the calls, and the changes of file between them, in one training step.
 
     python benchmarks/hops.py [--trace]
 
 Two steps are profiled with `sys.setprofile`, both with UPGrad on two tasks whose gradients conflict, so that its solver has work:
 
-* `Backward`: one call of it on the losses of a trunk with two heads; warm, so that shared parameters and buffers exist.
-* `fit`: one whole iteration of the training loop, from a step's begin to the next one's: rows, forward, losses, backward, optimizer,
-  history, progress.
+* `Backward`: one call on the losses of a trunk with two heads, after a warm-up, so that shared parameters and buffers exist.
+* `fit`: one whole iteration of the training loop, from the start of a step to the start of the next: rows, forward, losses, backward,
+  optimizer, history, progress.
 
-Counted are the calls of functions and methods that are written down in polytask; comprehensions, generator expressions and lambdas count
-as a part of the function that holds them, and what PyTorch or NumPy call inside is not seen. A hop is a call into another file than that
-of the call before: how often somebody who reads along has to open another file. The way in is the first hop.
+Calls of functions and methods defined in polytask are counted; comprehensions, generator expressions and lambdas count as part of the
+function that contains them, and calls inside PyTorch and NumPy are not counted. A hop is a call into another file than that of the previous
+call: how often a reader has to open another file. The first call is the first hop.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def calls_of(run: Callable[[], object]) -> list[Call]:
 
 
 def hops(calls: list[Call]) -> int:
-    """Return how many calls lead into another file than the call before.
+    """Return the number of calls into another file than that of the previous call.
 
     Example:
         >>> hops([Call("a.py", "f"), Call("a.py", "g"), Call("b.py", "h"), Call("a.py", "g")])
@@ -78,7 +78,7 @@ def backward_step() -> list[Call]:
     torch.manual_seed(0)
     trunk, x = nn.Sequential(nn.Linear(4, 8), nn.Tanh()), torch.randn(16, 4)
     heads = {task: nn.Linear(8, 1) for task in TASKS}
-    heads["b"].load_state_dict({name: -value for name, value in heads["a"].state_dict().items()})  # so that their gradients conflict
+    heads["b"].load_state_dict({name: -value for name, value in heads["a"].state_dict().items()})  # gradients conflict
     backward = Backward(UPGrad(), tasks=TASKS, shared=trunk)
 
     def losses() -> dict[str, torch.Tensor]:
@@ -103,7 +103,7 @@ def fit_step() -> list[Call]:
 
 
 def main() -> None:
-    """Print a line per step, and with `--trace` its calls, those in one file in one line."""
+    """Print a line per step and, with `--trace`, its calls, with consecutive calls in one file on one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trace", action="store_true", help="print the calls too")
     trace = parser.parse_args().trace

@@ -1,10 +1,10 @@
-"""What the training loop costs beyond the PyTorch operations that it consists of.
+"""Measure what the training loop costs beyond the PyTorch operations that it consists of.
 
     python benchmarks/loop_overhead.py [--rounds 7]
 
 Two networks: the reference network on 28x28 images (128 + 128 rows a step), and a small MLP on a table with two tasks.
 Each round times one epoch of the loop and one of the bare operations (the same gathering of rows, normalization, forward,
-losses, one backward, fused Adam; nothing else) on the same rows, in alternating order. Quoted are medians over rounds.
+losses, one backward, fused Adam; nothing else) on the same rows, in alternating order. Medians over rounds are printed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from polytask.training.loop.training_loop import TrainingLoop
 
 
 def images(rows: int) -> tuple[list[Source], tuple[Task, ...]]:
-    """Two sources of random images: speed does not depend on what they show."""
+    """Return two sources of random images, since speed does not depend on their content, and their tasks."""
     random = np.random.default_rng(0)
     sources = [
         Source(name, random.integers(0, 256, (rows, 1, 28, 28), dtype=np.uint8), {task: random.integers(0, 10, rows)})
@@ -38,14 +38,14 @@ def images(rows: int) -> tuple[list[Source], tuple[Task, ...]]:
 
 
 def table(rows: int) -> tuple[list[Source], tuple[Task, ...]]:
-    """One source of 16 numbers a row, with two numbers to predict."""
+    """Return one source with 16 numbers per row, and two regression tasks."""
     random = np.random.default_rng(0)
     inputs = random.normal(size=(rows, 16)).astype(np.float32)
     return [Source("table", inputs, {"a": inputs[:, 0], "b": inputs[:, 1]})], (Regression(name="a"), Regression(name="b"))
 
 
 def bare_epoch(loop: TrainingLoop) -> Callable[[], int]:
-    """The bare operations of an epoch on a copy of the loop's network; returns the number of steps."""
+    """Return a function that runs the bare operations of an epoch on a copy of the loop's network, and returns the number of steps."""
     model = copy.deepcopy(loop.state.model)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     losses = {task.name: functional.mse_loss if task.kind == "regression" else functional.cross_entropy for task in loop.data.tasks}
@@ -71,7 +71,7 @@ def bare_epoch(loop: TrainingLoop) -> Callable[[], int]:
 
 
 def compare(name: str, sources: Sequence[Source], tasks: Sequence[Task], plan: NetworkPlan, batch_size: int, rounds: int) -> None:
-    """Print the medians of one network."""
+    """Measure one network, and print the medians."""
     loop, _ = build_loop(plan.build(tasks, seed=0), sources, batch_size=batch_size)
     bare = bare_epoch(loop)
     ours: list[float] = []
@@ -95,7 +95,7 @@ def compare(name: str, sources: Sequence[Source], tasks: Sequence[Task], plan: N
 
 
 def main() -> None:
-    """Both networks."""
+    """Measure both networks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds

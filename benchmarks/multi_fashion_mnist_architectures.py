@@ -1,11 +1,11 @@
-"""Ways of sharing on Multi-(Fashion+MNIST), with equal parameters and equal budget, against single-task training.
+"""Compare architectures on Multi-(Fashion+MNIST) with single-task training, with equal parameters and equal budget.
 
     python benchmarks/multi_fashion_mnist_architectures.py [--seeds 5] [--epochs 40] [--size sample] [--out
     runs/benchmark-multi-fashion-mnist]
 
-A LeNet with its head for every task (10 and 20 channels, 50 units: twice 24,390 parameters) is what single-task training has. Every other
-arm has as many parameters in all: its encoder is made wider or narrower until it has. Recon's layers are chosen in its first phase, so
-that it is sized as if the last layer of three were split. The sample has 2,000 training and 4,000 test images; `--size full --epochs 8
+Single-task training has a LeNet with a head per task (10 and 20 channels, 50 units: twice 24,390 parameters). Every other arm has the same
+total number of parameters: the width of its encoder is chosen accordingly. Recon chooses its layers in its first phase, so it is sized as
+if the last of three layers were split. The sample has 2,000 training and 4,000 test images; `--size full --epochs 8
 --seeds 3` takes an hour.
 """
 
@@ -25,17 +25,17 @@ SIZED_AS = {"recon(split_fraction=0.34)": "task-layers(paths=[third.1])"}
 
 
 def options_of(width: float) -> dict[str, Any]:
-    """A LeNet so many times as wide as the usual one."""
+    """Return the options of a LeNet whose layers are `width` times as wide as the usual ones."""
     return {"channels": [max(1, round(10 * width)), max(1, round(20 * width))], "features": max(2, round(50 * width))}
 
 
 def parameters(sharing: str, width: float, tasks: tuple[Task, ...]) -> int:
-    """Of a network of that width."""
+    """Return the number of parameters of a network of this width."""
     return count_parameters(NetworkPlan("lenet", SHAPE, options_of(width), sharing, HIDDEN).build(tasks, seed=0))
 
 
 def arm(sharing: str, tasks: tuple[Task, ...]) -> str:
-    """The arm whose network comes nearest to two LeNets."""
+    """Return the arm whose number of parameters is closest to that of two LeNets."""
     wanted = sum(parameters("hard", 1.0, (task,)) for task in tasks)
     widths = [step / 50 for step in range(20, 101)]
     width = min(widths, key=lambda width: abs(parameters(SIZED_AS.get(sharing, sharing), width, tasks) - wanted))
@@ -44,7 +44,7 @@ def arm(sharing: str, tasks: tuple[Task, ...]) -> str:
 
 
 def config() -> dict[str, Any]:
-    """Of the study."""
+    """Return the configuration of the study."""
     tasks = get_dataset("multi-fashion-mnist", "full").tasks()
     return {
         "source": "multi-fashion-mnist",

@@ -1,4 +1,4 @@
-"""Pools of small trained networks, kept in a folder: an interrupted run goes on where it stopped."""
+"""Pools of small trained networks, stored in a folder, so that an interrupted run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Array = NDArray[Any]
 def predicted(
     plan: NetworkPlan, tasks: Sequence[Task], data: tuple[Sequence[Source], Sequence[Source]], options: Mapping[str, Any], *, seed: int
 ) -> dict[str, Outcome]:
-    """Train one network as users do, and let it predict the test rows.
+    """Train one network through the public API, and predict the test rows.
 
     Args:
-        plan: What it is made of.
-        tasks: What it is to predict.
-        data: Training sources, and test sources of the same names.
-        options: Of `polytask.fit`.
-        seed: Of its initialization, the order of batches and, if the sources do not say it, the validation part.
+        plan: Plan of the network.
+        tasks: Tasks to learn.
+        data: Training sources, and test sources with the same names.
+        options: Training options of `polytask.fit`.
+        seed: Seed of the initialization, the order of batches and, unless the sources define it, the validation part.
     """
     run = fit(plan.build(tasks, seed), data[0], seed=seed, precision="float32", threads=1, **options)
     prepared = {source.name: prepare_source(source, run.tasks, run.normalizations[source.name]) for source in data[1]}
@@ -39,12 +39,12 @@ def predicted(
 
 
 def pool(folder: Path, names: Sequence[str], make: Callable[[str], Array]) -> list[Array]:
-    """What is kept under the names, after making what is not there yet; the arrays stay in their files.
+    """Return stored arrays, memory-mapped, after computing those that are missing.
 
     Args:
-        folder: Where it is kept.
-        names: Of the arrays.
-        make: Makes the array of a name.
+        folder: Folder of the arrays.
+        names: Names of the arrays.
+        make: Function that computes the array with a name.
     """
     make_folder(folder)
     for name in _with_progress([name for name in names if not (folder / f"{name}.npy").exists()], folder.name):
@@ -55,7 +55,7 @@ def pool(folder: Path, names: Sequence[str], make: Callable[[str], Array]) -> li
 
 
 def _with_progress(names: Sequence[str], what: str) -> Iterator[str]:
-    """A line a minute."""
+    """Yield the names, and print the progress once a minute."""
     told = started = time.monotonic()
     for done, name in enumerate(names):
         if time.monotonic() - told > 60:

@@ -1,19 +1,19 @@
-"""Does the verdict cry wolf on real networks? Studies of real networks in which both arms are trained in the same way.
+"""Count false alarms of the verdict on real networks, in studies whose two arms are trained in the same way.
 
     POLYTASK_DATA=… python benchmarks/real_false_alarms.py [--out runs/false-alarms] [--data wq mnist-fashion census] [--write]
 
 **The pool.** Per data set 640 small joint networks, in 320 pairs. The two networks of a pair have the same training and validation rows,
-as the arms of a study have at each seed; everything else that is drawn (initialization, order of batches) is each network's own. So one
-is as good as the other on average over seeds, whatever the rows, and the difference of a pair has the spread that an arm has that
-changes nothing. Other pairs have other validation rows. The training rows, of which these are a part, and the test rows are fixed.
+as the arms of a study have at each seed; everything else that is random (initialization, order of batches) differs. So both are equally
+good on average over seeds, whatever the rows, and the difference of a pair has the spread of an arm that changes nothing. Other pairs have
+other validation rows. The rows for training and validation together, and the test rows, are fixed.
 
-**A study** takes S pairs; a coin says of each which network is `single` and which is the disguised arm. No network is used twice in a
-study. Studies of a round have no network in common either: the pairs are shuffled and cut into as many studies as they give, and only
-then shuffled again, with new coins. `pt.verdict` judges the predictions as it would anybody's, and a study in which it says helps or
-hurts of any task is a false alarm.
+**A study** takes S pairs; a coin decides for each pair which network is `single` and which is the disguised arm. No network is used twice
+in a study. Studies of a round have no network in common either: the pairs are shuffled and cut into as many studies as possible, and then
+shuffled again, with new coins. `pt.verdict` judges the predictions like any others, and a study with helps or hurts for any task is a false
+alarm.
 
-**What it cannot show.** Studies of different rounds share networks, those of 5 seeds with those of 10 too, and all of a data set share
-its test rows. They are not independent, so that the count scatters more than a binomial one, and its limit is a guide.
+**Limitations.** Studies of different rounds share networks, also those with 5 seeds and those with 10, and all studies of a data set share
+its test rows. They are not independent, so the count varies more than a binomial one, and its limit is only a guide.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Array = NDArray[Any]
 PAIRS, STUDIES, SEEDS = 320, 100, (5, 10)
 ARMS = ("single", "disguised")
 FEW_FALSE_ALARMS = 0.97
-"""So many of the procedures whose rate is 5 % stay within the limit, if studies are independent."""
+"""Probability that a procedure with a rate of 5 % stays within the limit, if studies are independent."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Problem:
     """A data set, and the small network that is trained on it.
 
     Attributes:
-        training: Its training rows, all of them in every network: as training or as validation rows.
-        test: As many test rows of every task.
-        tasks: What one network predicts.
-        plan: What it is made of.
-        options: How it is trained.
-        metrics: What the verdict is on.
+        training: Sources whose rows all networks use, for training or for validation.
+        test: Test sources, with the same number of rows for every task.
+        tasks: Tasks of each network.
+        plan: Plan of the network.
+        metrics: Metric of the verdict, per task.
+        options: Training options.
     """
 
     training: tuple[Source, ...]
@@ -74,7 +74,7 @@ class Problem:
 
     @cached_property
     def targets(self) -> dict[str, Array]:
-        """Per task (n,) the codes or values of the test rows."""
+        """Codes or values (n,) of the test rows, per task."""
         return {task.name: task.fitted(labels).metric_targets(labels) for task in self.tasks for labels in [self._labels(task.name)]}
 
     def _labels(self, task: str) -> Array:
@@ -82,7 +82,7 @@ class Problem:
         return labels
 
     def of_pair(self, pair: int) -> Problem:
-        """With the validation rows of that pair."""
+        """Return the problem with the validation rows of a pair."""
         training = tuple(_held_out(source, derive_seed(0, "validation", source.name, pair)) for source in self.training)
         return replace(self, training=training)
 
@@ -93,7 +93,7 @@ def _held_out(source: Source, seed: int) -> Source:
 
 
 def water() -> Problem:
-    """`wq` of Mulan's collection: how much of 14 species lives in a river, from 16 measurements; 700 training and 360 test rows."""
+    """Return `wq` of the Mulan collection: abundance of 14 species in rivers from 16 measurements; 700 training and 360 test rows."""
     table = pd.read_csv(Path(os.environ.get("POLYTASK_DATA", "data")) / "multi-target" / "wq.csv")
     inputs, species = table.iloc[:, :-14].to_numpy("float32"), table.iloc[:, -14:].astype(float)
     whole = Source("rivers", inputs, {str(name): species[name].to_numpy() for name in species})
@@ -105,7 +105,7 @@ def water() -> Problem:
 
 
 def images() -> Problem:
-    """`mnist-fashion`, the sample: digits and garments, 2,000 training and 4,000 test images of each, as vectors."""
+    """Return the sample of `mnist-fashion`: digits and garments, 2,000 training and 4,000 test images of each, as vectors."""
     data = get_dataset("mnist-fashion", "sample")
 
     def flat(source: Source) -> Source:
@@ -117,7 +117,7 @@ def images() -> Problem:
 
 
 def people() -> Problem:
-    """`census-income`: income and marriage, from 39 columns; 8,000 training and 10,000 test rows."""
+    """Return `census-income`: income and marriage from 39 columns; 8,000 training and 10,000 test rows."""
     data = get_dataset("census-income", "full")
     (training,), (test,) = data.training(), data.test()
     drawn = [source.take(np.random.default_rng(0).permutation(len(source))[:rows]) for source, rows in ((training, 8_000), (test, 10_000))]
@@ -131,7 +131,7 @@ PROBLEMS: Mapping[str, Callable[[], Problem]] = {"wq": water, "mnist-fashion": i
 
 
 def network(problem: Problem, name: str) -> Array:
-    """What the network of that name (pair-member) predicts: per task (n,) values, class codes, or the probability of class 1."""
+    """Return the predictions (tasks, n) of the network `pair-member`: values, class codes, or probabilities of class 1."""
     pair, member = map(int, name.split("-"))
     own = problem.of_pair(pair)
     found = predicted(own.plan, own.tasks, (own.training, own.test), own.options, seed=derive_seed(0, "network", pair, member))
@@ -144,14 +144,14 @@ def network(problem: Problem, name: str) -> Array:
 
 
 def studies(pairs: int, seeds: int, generator: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-    """Without end: S pairs, and for each which of its networks is the disguised arm."""
+    """Yield studies without end: S pairs, and for each pair which of its networks is the disguised arm."""
     while True:
         for chosen in generator.permutation(pairs)[: pairs // seeds * seeds].reshape(-1, seeds):
             yield chosen, generator.integers(2, size=seeds)
 
 
 def frame(problem: Problem, networks: Sequence[Array], study: tuple[Array, Array]) -> pd.DataFrame:
-    """The predictions of a study, as anybody would hand them over."""
+    """Return the predictions of a study as a frame for `pt.verdict`."""
     targets, parts = problem.targets, []
     for seed, (pair, coin) in enumerate(zip(*study, strict=True)):
         for arm, member in zip(ARMS, (1 - coin, coin), strict=True):
@@ -164,14 +164,14 @@ def frame(problem: Problem, networks: Sequence[Array], study: tuple[Array, Array
 
 
 def words(problem: Problem, networks: Sequence[Array], study: tuple[Array, Array]) -> list[str]:
-    """What the verdict says of every task."""
+    """Return the verdict on every task."""
     kinds = {task.name: task.kind for task in problem.tasks}
     found = pt.verdict(frame(problem, networks, study), kinds=kinds, metrics=dict(problem.metrics))
     return [task.arms[ARMS[1]].claim for task in found.tasks.values()]
 
 
 def judged(name: str, folder: Path, pairs: int, number: int) -> Iterator[tuple[int, list[list[str]], str]]:
-    """Per number of seeds the words of every study, and the line of the table."""
+    """Yield, per number of seeds, the verdicts of every study and the line of the table."""
     problem = PROBLEMS[name]()
     names = [f"{pair}-{member}" for pair in range(pairs) for member in (0, 1)]
     networks = [np.asarray(array) for array in pool(folder / name, names, partial(network, problem))]
@@ -184,25 +184,25 @@ def judged(name: str, folder: Path, pairs: int, number: int) -> Iterator[tuple[i
 
 
 def alarms(said: Sequence[Sequence[str]]) -> int:
-    """Studies with any helps or hurts."""
+    """Count the studies with helps or hurts for any task."""
     return sum(any(word in ("helps", "hurts") for word in study) for study in said)
 
 
 def shares(said: Sequence[Sequence[str]]) -> list[str]:
-    """Studies, false alarms, and of all words the share of `same` and of `unclear`."""
+    """Return cells: number of studies, false alarms, and the shares of `same` and `unclear` among all verdicts."""
     counts = Counter(word for study in said for word in study)
     total = sum(counts.values())
     return [str(len(said)), str(alarms(said)), *(share(counts[word] / total, 2) for word in ("same", "unclear"))]
 
 
 def main() -> None:
-    """Train what is missing, judge, print the table, and with --write put it into the page."""
+    """Train missing networks, judge the studies, print the table, and write it with `--write`."""
     parser = argparse.ArgumentParser(description="False alarms of the verdict on real networks")
-    parser.add_argument("--out", type=Path, default=Path("runs/false-alarms"), help="where predictions are kept")
+    parser.add_argument("--out", type=Path, default=Path("runs/false-alarms"), help="folder for the predictions")
     parser.add_argument("--data", nargs="*", choices=list(PROBLEMS), default=list(PROBLEMS))
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--studies", type=int, default=STUDIES, help="per data set and number of seeds")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/verdict.md")
+    parser.add_argument("--studies", type=int, default=STUDIES, help="studies per data set and number of seeds")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/verdict.md")
     options = parser.parse_args()
     started, everything = time.monotonic(), list[list[str]]()
     lines = [row(["data", "tasks", "metric", "test rows", "networks", "seeds", "studies", "false alarms", "same", "unclear"])]
@@ -214,7 +214,7 @@ def main() -> None:
             lines.append(line)
             print(line, flush=True)
     limit = int(stats.binom.ppf(FEW_FALSE_ALARMS, len(everything), FAMILYWISE_LEVEL)) - 1
-    total = f"{alarms(everything)} of {len(everything)} studies with any helps or hurts; at most {limit} were to be."
+    total = f"{alarms(everything)} of {len(everything)} studies with any helps or hurts; the limit is {limit}."
     print(f"\n{total} {time.monotonic() - started:,.0f} s")
     if options.write:
         put("false-alarms", "\n".join([total, "", *lines]))

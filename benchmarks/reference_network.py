@@ -1,13 +1,13 @@
-"""Joint training of the reference network on the full data: images per second, and accuracy after 5 epochs.
+"""Train the reference network jointly on the full data: images per second, and accuracy after 5 epochs.
 
     python benchmarks/reference_network.py [--rounds 5] [--accuracy] [--keras .venv-keras/bin/python]
 
 Contenders: polytask in its default precision and in float32, a plain PyTorch loop in float32 (no library, contiguous
-layout), and Keras 3 on TensorFlow in float32 and in mixed_bfloat16, in an environment of its own. Each is a process that
-trains one epoch of 120,000 images (batch 256, Adam) when it is asked to; one after the other, in rounds, so that they never
-share the machine. Quoted are medians over rounds of the ratio to the faster of the two Keras runs of the same round.
+layout), and Keras 3 on TensorFlow in float32 and in mixed_bfloat16, in a separate environment. Each trains one epoch of
+120,000 images (batch 256, Adam) at a time, in alternating rounds, so that they never share the machine. Medians over rounds
+of the ratio to the faster of the two Keras runs of the same round are printed.
 
-The first epoch of each is thrown away (it compiles, allocates, warms up). Feeding the data is included on all sides.
+The first epoch of each is discarded as warm-up. Feeding the data is included for all contenders.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Contender = Callable[[], float]
 
 
 class Keras:
-    """The worker in the other environment."""
+    """Keras worker process in a separate environment."""
 
     def __init__(self, python: Path, data: Path) -> None:
         worker = Path(__file__).parent / "peers" / "keras_reference_network.py"
         self._process = subprocess.Popen([python, worker, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, policy: str, *, seed: int = 0, epochs: int = 1, evaluate: bool = False) -> dict[str, Any]:
-        """One request, one answer."""
+        """Send a request to the worker, and return its answer."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the Keras worker has no pipes")
         self._process.stdin.write(json.dumps({"policy": policy, "seed": seed, "epochs": epochs, "evaluate": evaluate}) + "\n")
@@ -59,7 +59,7 @@ class Keras:
 
 
 def polytask_epoch(sources: tuple[Source, ...], tasks: Any, precision: str) -> Contender:  # noqa: ANN401 - tasks of any kind
-    """One epoch of our loop; the smallest validation part, and no time spent on it, since the others have none."""
+    """Return a contender that runs one epoch of polytask's loop, with a tiny validation part that is not timed, as the others have none."""
     plan = NetworkPlan("conv", (1, 28, 28))
     loop, _ = build_loop(plan.build(tasks, seed=0), sources, validation_fraction=0.001, precision=precision, threads=available_cores())
 
@@ -74,7 +74,7 @@ def polytask_epoch(sources: tuple[Source, ...], tasks: Any, precision: str) -> C
 
 
 def plain_epoch(sources: tuple[Source, ...]) -> Contender:
-    """The same network in a loop as one would write it: float32, PyTorch's defaults."""
+    """Return a contender that trains the same network in a plain PyTorch loop: float32, PyTorch's defaults."""
     trunk = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
     heads = [nn.Sequential(nn.Linear(1600, 64), nn.ReLU(), nn.Linear(64, 10)) for _ in sources]
     optimizer = torch.optim.Adam([p for module in (trunk, *heads) for p in module.parameters()])
@@ -100,7 +100,7 @@ def plain_epoch(sources: tuple[Source, ...]) -> Contender:
 
 
 def throughput(contenders: dict[str, Contender], rounds: int) -> None:
-    """Alternating rounds; a table of medians."""
+    """Time the contenders in alternating rounds, and print a table of medians."""
     for run in contenders.values():
         run()
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
@@ -117,7 +117,7 @@ def throughput(contenders: dict[str, Contender], rounds: int) -> None:
 
 
 def accuracy(sources: Any, tasks: Any, keras: Keras | None) -> None:  # noqa: ANN401 - as `datasets.load` gives them
-    """Test accuracy of the joint arm after 5 epochs, mean of 3 seeds."""
+    """Print the test accuracy of joint training after 5 epochs, averaged over 3 seeds."""
     plan = NetworkPlan("conv", (1, 28, 28))
     test = sources.open_test()
     found: dict[str, list[dict[str, float]]] = {"polytask": []}
@@ -147,7 +147,7 @@ def _accuracies(network: TrainedNetwork, test: tuple[Source, ...]) -> dict[str, 
 
 
 def _saved(sources: Any, folder: Path) -> Path:  # noqa: ANN401 - as above
-    """The arrays for the other environment."""
+    """Save the arrays for the other environment, and return the path."""
     arrays = {}
     for name, part, test in zip(("mnist", "fashion"), sources, sources.open_test(), strict=True):
         classes = np.unique(part.labels[part.tasks[0]])
@@ -159,17 +159,17 @@ def _saved(sources: Any, folder: Path) -> Path:  # noqa: ANN401 - as above
 
 
 def main() -> None:
-    """Both tables."""
+    """Measure the throughput, and the accuracy if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--accuracy", action="store_true", help="also train 5 epochs with 3 seeds")
-    parser.add_argument("--keras", type=Path, default=Path(".venv-keras/bin/python"), help="an interpreter that has keras and tensorflow")
+    parser.add_argument("--keras", type=Path, default=Path(".venv-keras/bin/python"), help="Python interpreter with keras and tensorflow")
     given = parser.parse_args()
     sources, tasks = datasets.load_dataset("mnist-fashion", size="full")
     with tempfile.TemporaryDirectory() as folder:
         keras = Keras(given.keras, _saved(sources, Path(folder))) if given.keras.exists() else None
         if keras is None:
-            sys.stderr.write(f"no Keras at {given.keras}: see benchmarks/README.md\n")
+            sys.stderr.write(f"no Keras interpreter at {given.keras}; see benchmarks/README.md\n")
         contenders: dict[str, Contender] = {
             "polytask": polytask_epoch(tuple(sources), tasks, "auto"),
             "polytask, float32": polytask_epoch(tuple(sources), tasks, "float32"),

@@ -1,15 +1,15 @@
-"""What measuring relatedness costs, whether two seeds agree on it, and whether groups that were planted are found.
+"""Measure what relatedness costs, whether seeds agree on it, and whether planted groups are found.
 
     POLYTASK_DATA=… python benchmarks/relatedness_reliability.py [--seeds 6] [--runs 20] [--problems wq …] [--layouts 3+3 …] [--write]
 
-**Cost and agreement.** On real problems with three tasks or more, and on planted ones, joint networks are trained with as many seeds, each
-with initialization, validation rows and batches of its own, and measured as `polytask relate` does unless told otherwise. The cost is the
-seconds of both measures over those of the same networks' training without them. Agreement is Spearman's rank correlation of two seeds'
+**Cost and agreement.** On real problems with three tasks or more, and on planted ones, joint networks are trained with several seeds, each
+with its own initialization, validation rows and batches, and measured with the defaults of `polytask relate`. The cost is the time of both
+measures divided by the training time of the same networks without them. Agreement is Spearman's rank correlation of two seeds'
 matrices, off the diagonal, averaged over all pairs of seeds.
 
 **Planted groups.** Tasks of one group are mixtures of the same two features tanh(2 u x) of 20 inputs; groups have features of their own, at
-right angles; noise has a standard deviation of 0.3. Every run draws the mixtures and 1,000 rows, measures with three seeds, and is told how
-many networks there may be. A run has found the groups if the networks that predict the tasks are the planted ones, all of them.
+right angles; noise has a standard deviation of 0.3. Every run draws the mixtures and 1,000 rows, and measures with three seeds; the number
+of networks is given. A run has found the groups if its networks are exactly the planted groups.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SEEDS_OF_A_RUN = 3
 
 
 class Planted(NamedTuple):
-    """Tasks whose groups are known."""
+    """Tasks whose true groups are known."""
 
     source: Source
     tasks: tuple[Task, ...]
@@ -51,7 +51,7 @@ class Planted(NamedTuple):
 
 
 def planted(layout: str, seed: int) -> Planted:
-    """Groups of the sizes that the layout says, such as 3+3, with mixtures and rows of that seed."""
+    """Return a problem with groups of the sizes in the layout, such as 3+3; the seed draws its mixtures and rows."""
     sizes = [int(size) for size in layout.split("+")]
     names = [f"{letter}{number}" for letter, size in zip("ABCDEF", sizes, strict=False) for number in range(size)]
     random = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ def planted(layout: str, seed: int) -> Planted:
 
 
 class Cost(NamedTuple):
-    """Of one problem: both measures' share of the joint training, and how far seeds agree."""
+    """Cost of both measures relative to joint training, and agreement of the seeds, for one problem."""
 
     name: str
     tasks: int
@@ -77,7 +77,7 @@ class Cost(NamedTuple):
 
 
 def costs(problems: Sequence[str], seeds: int) -> Iterator[Cost]:
-    """Problem by problem."""
+    """Yield the cost of each problem."""
     for name in problems:
         posed = problem(name)
         yield cost(name, posed.sources, posed.tasks, seeds, {key: posed.choices[key] for key in ("hidden", "training")})
@@ -87,7 +87,7 @@ def costs(problems: Sequence[str], seeds: int) -> Iterator[Cost]:
 
 
 def cost(name: str, sources: Sequence[Source], tasks: Sequence[Task], seeds: int, choices: Mapping[str, Any]) -> Cost:
-    """Measure one problem with so many seeds, in one process."""
+    """Measure one problem with `seeds` seeds, in one process."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         related = relate(sources, tasks, out=folder, seeds=seeds, workers=1, **choices)
@@ -98,7 +98,7 @@ def cost(name: str, sources: Sequence[Source], tasks: Sequence[Task], seeds: int
 
 
 def cost_table(found: Sequence[Cost]) -> str:
-    """A line per problem."""
+    """Return a table with a line per problem."""
     lines = [row(["problem", "tasks", "time added", "seeds agree: look-ahead", "seeds agree: cosine"]), row(["---"] * 5)]
     for one in found:
         agreements = [f"{one.agreements[own]:.2f}" for own in MEASURES]
@@ -107,7 +107,7 @@ def cost_table(found: Sequence[Cost]) -> str:
 
 
 def recovered(layout: str, runs: int) -> dict[str, float]:
-    """Per measure the share of runs whose groups are the planted ones."""
+    """Return, per measure, the share of runs that find the planted groups."""
     started = time.monotonic()
     hits = dict.fromkeys(MEASURES, 0)
     for run in range(runs):
@@ -121,14 +121,14 @@ def recovered(layout: str, runs: int) -> dict[str, float]:
 
 
 def groups_by(measure: str, related: RelateResult, most: int) -> frozenset[frozenset[str]]:
-    """The groups that are proposed from this measure alone."""
+    """Return the groups proposed from this measure alone."""
     alone: dict[str, RelatednessMatrix] = {measure: related.relations[measure]}
     _, grouping = propose_grouping(alone, most)
     return frozenset(map(frozenset, grouping.groups)) if grouping is not None else frozenset()
 
 
 def recovered_table(found: dict[str, dict[str, float]], runs: int) -> str:
-    """A line per layout."""
+    """Return a table with a line per layout."""
     lines = [row(["groups", "tasks", f"found by look-ahead, of {runs} runs", "found by cosines"]), row(["---"] * 4)]
     for layout, shares in found.items():
         tasks = sum(map(int, layout.split("+")))
@@ -137,18 +137,18 @@ def recovered_table(found: dict[str, dict[str, float]], runs: int) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--layouts", nargs="*", default=list(LAYOUTS))
     parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--runs", type=int, default=20, help="per layout of planted groups")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/relatedness.md")
+    parser.add_argument("--runs", type=int, default=20, help="runs per layout of planted groups")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/relatedness.md")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, print, and write if asked to."""
+    """Run the benchmark, print the tables, and write them with `--write`."""
     given = arguments()
     tables = {"cost": cost_table(list(costs(given.problems, given.seeds)))}
     tables["planted"] = recovered_table({layout: recovered(layout, given.runs) for layout in given.layouts}, given.runs)

@@ -1,9 +1,11 @@
-"""How often the verdict raises a false alarm, by simulation: `python benchmarks/simulated_false_alarms.py [--arrays 20000] [--write]`.
+"""Measure by simulation how often the verdict raises a false alarm.
+
+    python benchmarks/simulated_false_alarms.py [--arrays 20000] [--write]
 
 Every cell draws studies in which no task has an effect, and counts those in which any interval excludes 0. Normal and
 heavy-tailed studies are drawn as the sufficient statistics of the analysis of variance (mean and mean squares), which have
-known distributions; hits of classifiers are drawn one by one, 64 to a machine word, and their mean squares are exact
-counts. tests/evaluation/test_calibration.py checks both shortcuts against full arrays.
+known distributions; hits of classifiers are drawn one by one, 64 per machine word, and their mean squares are exact
+counts. tests/verdicts/test_false_alarms_and_power.py checks both shortcuts against full arrays.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ NORMAL = {
 def normal(
     generator: np.random.Generator, seeds: int, units: int, shape: tuple[int, int], spread: tuple[float, float, float]
 ) -> MeanSquares:
-    """Mean squares of normal effects: independent chi-squares around their expectations."""
+    """Draw mean squares of normal effects: independent chi-squares around their expectations."""
     seed_variance, of_units, of_rest = spread[0] ** 2 / units, spread[1] ** 2, spread[2] ** 2
     freedom = (seeds - 1, units - 1, (seeds - 1) * (units - 1))
     expected = (units * seed_variance + of_rest, seeds * of_units + of_rest, of_rest)
@@ -58,9 +60,9 @@ def normal(
 
 
 def heavy(generator: np.random.Generator, seeds: int, units: int, shape: tuple[int, int]) -> MeanSquares:
-    """Seed and unit effects from t with 3 degrees of freedom, drawn one by one; the rest normal.
+    """Draw mean squares with seed and unit effects from Student's t with 3 degrees of freedom, and a normal rest.
 
-    Given the effects, a sum of squares of effects plus normal noise is (root of theirs + one normal)^2 + a chi-square.
+    Given the effects, the sum of squares of effects plus normal noise is (root of their sum of squares + one normal)^2 + a chi-square.
     """
     sizes, spreads, noises = (seeds, units), (2.0 / np.sqrt(units), 0.45), (1 / units, 1 / seeds)
     mean, squares = generator.normal(size=shape) / np.sqrt(seeds * units), []
@@ -77,7 +79,7 @@ def heavy(generator: np.random.Generator, seeds: int, units: int, shape: tuple[i
 
 
 def bernoulli(generator: np.random.Generator, sixteenths: NDArray[np.int64], words: int) -> Words:
-    """Random words (..., words) whose bits are 1 with probability sixteenths / 16 each."""
+    """Draw words (..., words) whose bits are 1 with probability sixteenths / 16 each."""
     bits = np.zeros((*sixteenths.shape, words), dtype=np.uint64)
     for digit in range(4):
         fresh = generator.integers(0, 2**64, size=bits.shape, dtype=np.uint64)
@@ -87,11 +89,11 @@ def bernoulli(generator: np.random.Generator, sixteenths: NDArray[np.int64], wor
 
 
 def hits(generator: np.random.Generator, seeds: int, units: int, shape: tuple[int, int]) -> tuple[Words, Words]:
-    """Hits (*shape, seeds, words) of two classifiers that are equally good, one bit per unit.
+    """Draw hits (*shape, seeds, words) of two classifiers that are equally good, one bit per unit.
 
-    Of the units 3/32 are hard: a run gets each of them right with a probability of its own (7, 8 or 9 in 16: the seed's
-    effect), the same for both arms on average; on 1/32 of the units one arm is right and the other wrong whatever the
-    seed (the unit's effect), either arm with even chances; on the rest both are right.
+    3/32 of the units are hard: each run gets them right with its own probability (7, 8 or 9 in 16: the effect of the seed),
+    the same for both arms on average. On 1/32 of the units one arm is right and the other wrong whatever the seed (the
+    effect of the unit), with even chances for either arm. On the rest both are right.
     """
     words = -(-units // 64)
     ones: Words = np.full(words, 2**64 - 1, dtype=np.uint64)
@@ -109,7 +111,7 @@ def hits(generator: np.random.Generator, seeds: int, units: int, shape: tuple[in
 
 
 def counted(arm: Words, baseline: Words, units: int) -> MeanSquares:
-    """Mean squares of the differences of hits (..., seeds, words), from counts of bits."""
+    """Return the mean squares of the differences of hits (..., seeds, words), from counts of bits."""
     seeds = arm.shape[-2]
 
     def count(bits: Words) -> Floats:
@@ -131,14 +133,14 @@ def counted(arm: Words, baseline: Words, units: int) -> MeanSquares:
 
 
 def alarms(squares: MeanSquares, seeds: int, units: int, tasks: int, level: float = FAMILYWISE_LEVEL) -> NDArray[np.bool_]:
-    """Whether any of the first `tasks` intervals of a study excludes 0 where the truth is 0: Holm's first step decides."""
+    """Return whether any of the first `tasks` intervals of each study excludes 0. The truth is 0, so Holm's first step decides."""
     first = MeanSquares(*(part[:, :tasks] for part in squares))
     halves = half_widths(*variance_of_mean(first, seeds, units), seeds, units, level / tasks)
     return np.asarray((np.abs(first.mean) > halves).any(axis=1))
 
 
 def alarms_of_hillis(squares: MeanSquares, seeds: int, units: int, tasks: int) -> NDArray[np.bool_]:
-    """The same with Hillis's estimated degrees of freedom, for comparison: what the verdict does not do, and why."""
+    """Return the same with Hillis's estimated degrees of freedom, which the verdict does not use, for comparison."""
     first = MeanSquares(*(part[:, :tasks] for part in squares))
     seed_variance, of_units = variance_of_mean(first, seeds, units)
     df = np.minimum(units - 1, (seeds - 1) * (1 + of_units / seed_variance) ** 2)
@@ -147,7 +149,7 @@ def alarms_of_hillis(squares: MeanSquares, seeds: int, units: int, tasks: int) -
 
 
 def rates(draw: Draw, judge: Judge, seeds: int, units: int, arrays: int) -> list[float]:
-    """Familywise false alarms for every number of tasks; the cells of one line share their draws."""
+    """Return the familywise rate of false alarms for every number of tasks; the cells of a line share their draws."""
     generator = np.random.default_rng([seeds, units])
     counts = [0] * len(TASKS)
     for size in _chunks(arrays):
@@ -157,7 +159,7 @@ def rates(draw: Draw, judge: Judge, seeds: int, units: int, arrays: int) -> list
 
 
 def rates_with_looks(units: int, arrays: int) -> list[float]:
-    """False alarms at any of three looks, with 5, 8 and 12 seeds, each at a third of the level; classifiers' hits."""
+    """Return the rates of false alarms at any of three looks (5, 8 and 12 seeds), each at a third of the level, for hits of classifiers."""
     generator = np.random.default_rng([max(LOOKS), units])
     counts = [0] * len(TASKS)
     for size in _chunks(arrays):
@@ -185,7 +187,7 @@ def _draws() -> dict[str, Draw]:
 
 
 def lines(arrays: int) -> Iterator[str]:
-    """The Markdown table, line by line."""
+    """Yield the lines of the Markdown table."""
     yield f"| effects | seeds | rows | {' | '.join(f'T = {tasks}' for tasks in TASKS)} |"
     yield "|---|---|---|" + "---|" * len(TASKS)
     draws = _draws()
@@ -203,10 +205,10 @@ def _line(name: str, seeds: int | str, units: int, shares: list[float]) -> str:
 
 
 def main() -> None:
-    """Print the table, and with --write put it into the page."""
+    """Print the table, and write it with `--write`."""
     parser = argparse.ArgumentParser(description="False alarms of the verdict, by simulation")
     parser.add_argument("--arrays", type=int, default=20_000, help="simulated studies per cell")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/verdict.md")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/verdict.md")
     options = parser.parse_args()
     started, written = time.monotonic(), []
     for line in lines(options.arrays):

@@ -1,8 +1,8 @@
-"""What the small convex problems cost by themselves: microseconds from a Gramian to the weights.
+"""Time the solvers of the small convex problems: microseconds from a Gramian to the weights.
 
     python benchmarks/solver_speed.py [--repeats 400]
 
-Cold: Gramians of new random Jacobians every time. Warm: the solver starts from the weights of the step before, after a change of J
+Cold: Gramians of new random Jacobians every time. Warm: the solver starts from the weights of the previous step, after a change of J
 by 5 %. The targets are 50 µs at T = 2, and 2 ms warm at T = 40.
 """
 
@@ -34,7 +34,7 @@ def _solved(weights: np.ndarray | None) -> np.ndarray:
 
 
 def gramians(tasks: int, count: int, change: float) -> list[np.ndarray]:
-    """Gramians of Jacobians with half of the tasks' pairs in conflict; each differs from the one before by so much."""
+    """Return Gramians of Jacobians with half of the pairs of tasks in conflict; each J differs from the previous by the factor `change`."""
     random = np.random.default_rng(tasks)
     J = random.normal(size=(tasks, 10 * tasks))
     found = []
@@ -46,7 +46,7 @@ def gramians(tasks: int, count: int, change: float) -> list[np.ndarray]:
 
 
 def microseconds(solver: Solver, steps: list[np.ndarray], *, warm: bool) -> float:
-    """The median over steps."""
+    """Return the median time per step, in microseconds."""
     times, start = [], None
     for G in steps:
         call = partial(solver, G, start=start) if warm and start is not None else partial(solver, G)
@@ -57,7 +57,7 @@ def microseconds(solver: Solver, steps: list[np.ndarray], *, warm: bool) -> floa
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=400)
     repeats = parser.parse_args().repeats

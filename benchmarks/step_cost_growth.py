@@ -1,9 +1,10 @@
-"""How the cost of a step grows with the number of tasks T and of shared parameters P.
+"""Measure how the cost of a step grows with the number of tasks T and of shared parameters P.
 
     python benchmarks/step_cost_growth.py [--rounds 9] [--out docs/figures/growth.svg] [--json FILE]
 
-A trunk of two square layers, 32 rows, a head per task. Quoted is a step with UPGrad over a step with the plain sum in the same round
-(median), beside the floor: forward, heads, one backward of the trunk per task, optimizer. Pairs of T and P with T · P up to 1e9.
+A trunk of two square layers, 32 rows, a head per task. The time of a step with UPGrad, and of the floor (forward, heads, one backward of
+the trunk per task, optimizer), is divided by that of a step with the plain sum in the same round (median). Pairs of T and P have T · P up
+to 1e9.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ class Growing(Cell):
 
 
 def seconds(step: Step) -> float:
-    """How long one step takes."""
+    """Return the time of one step, in seconds."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
 
 
 def measured(tasks: int, parameters: float, rounds: int) -> dict[str, float]:
-    """Milliseconds per step, and medians of ratios to the plain sum."""
+    """Return milliseconds per step, and medians of ratios to the plain sum."""
     cell = Growing(tasks, parameters)
     steps = {"plain": cell.plain, "floor": cell.floor, "upgrad": cell.ours("upgrad")}
     for step in steps.values():
@@ -67,7 +68,7 @@ def measured(tasks: int, parameters: float, rounds: int) -> dict[str, float]:
 
 
 def all_measured(rounds: int) -> Iterator[dict[str, float]]:
-    """Every pair, the small ones first."""
+    """Yield the results of all pairs, small ones first."""
     for parameters in PARAMETERS:
         for tasks in TASKS:
             if tasks * parameters <= MOST:
@@ -75,7 +76,7 @@ def all_measured(rounds: int) -> Iterator[dict[str, float]]:
 
 
 def picture(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Milliseconds and ratios over T, a line per P; dashes are the floor."""
+    """Return a chart of milliseconds and ratios over T, with a line per P; dashed lines are the floor."""
     values = [
         {"T": row["tasks"], "P": f"{row['parameters']:.0e}", "ms": row[name], "ratio": row[f"{name} / plain"], "step": name}
         for row in rows
@@ -107,7 +108,7 @@ def picture(rows: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print, draw."""
+    """Run the benchmark, print the results, and draw the chart."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path("docs/figures/growth.svg"))

@@ -1,11 +1,11 @@
-"""What the jobs of a study need beside each other: seconds of the processor, and memory of each process and of all together.
+"""Measure the resources of parallel jobs of a study: CPU time, and memory of each process and of all together.
 
     python benchmarks/study_resources.py [--megabytes 400] [--tasks 14] [--jobs 8] [--workers 2] [--backend loky|dask]
 
-A table of 200,000 rows of numbers in float32, as many columns as make the megabytes, and per task a label in words; one epoch of a small
-network for all tasks per job. Memory is read five times a second from every process of the run, as Linux has it: what lies in no file,
-which is its own alone, and beside it its proportional share of what it maps with others, so that the sum counts nothing twice. Seconds
-of the processor are those of all processes; those of the clock are worth something on a quiet machine.
+A table of 200,000 rows of float32 numbers, with as many columns as the megabytes require, and a label in words per task; each job trains
+a small network for all tasks for one epoch. Memory is read five times a second from every process of the run, as Linux reports it: the
+memory that is in no file, which belongs to the process alone, and its proportional set size, so that the sum counts shared memory once. CPU
+time is that of all processes; wall time is meaningful only on a quiet machine.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ MEGABYTE = 2**20
 
 @dataclass
 class Figures:
-    """What the processes of this run need: the largest of what was seen, in bytes, and seconds of the processor.
+    """Peak memory of the processes of this run, in bytes, and their CPU time.
 
     Attributes:
-        parent: Memory of this process alone.
-        worker: Of the worker that has most of its own.
-        together: Of all processes, what they share counted once.
-        seconds: Per process what it has used of the processor.
+        parent: Unshared memory of this process.
+        worker: Unshared memory of the largest worker.
+        together: Memory of all processes, with shared memory counted once.
+        seconds: CPU time per process ID, in seconds.
     """
 
     parent: int = 0
@@ -56,7 +56,7 @@ class Figures:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Look from time to time."""
+        """Sample the processes while the context is active."""
         before = _seconds(psutil.Process())
         watcher = threading.Thread(target=self._keep_looking, daemon=True)
         watcher.start()
@@ -76,8 +76,8 @@ class Figures:
         this = psutil.Process()
         own, shared = [], []
         for process in (this, *this.children(recursive=True)):
-            with suppress(psutil.Error):  # it has ended
-                found = process.memory_full_info()  # as Linux has it
+            with suppress(psutil.Error):  # the process has ended
+                found = process.memory_full_info()  # has `shared` and `pss` on Linux only
                 own.append(int(found.rss - found.shared))
                 shared.append(int(found.pss))
                 self.seconds[process.pid] = _seconds(process)
@@ -92,7 +92,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def made(megabytes: int, tasks: int) -> tuple[Source, tuple[Multiclass, ...]]:
-    """The table and its tasks: each label is the quarter in which a mean of four columns lies."""
+    """Return the table and its tasks; each label is the quartile of a mean of four columns."""
     random = np.random.default_rng(0)
     columns = max(4, megabytes * MEGABYTE // (4 * ROWS))
     inputs = random.random((ROWS, columns), dtype=np.float32)
@@ -105,7 +105,7 @@ def made(megabytes: int, tasks: int) -> tuple[Source, tuple[Multiclass, ...]]:
 
 
 def seconds(source: Source, tasks: Sequence[Multiclass], jobs: int, workers: int) -> float:
-    """How long so many networks take."""
+    """Train `jobs` networks, and return the wall time in seconds."""
     training = {"epochs": 1, "batch_size": 2048, "threads": 1, "precision": "float32", "validation_fraction": 0.1}
     config = StudyConfig(encoder="mlp", encoder_options={"hidden": (32,)}, training=training)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +118,7 @@ def seconds(source: Source, tasks: Sequence[Multiclass], jobs: int, workers: int
 
 @contextmanager
 def backend(name: str, workers: int) -> Iterator[None]:
-    """Dask's workers are processes of this machine."""
+    """Start Dask workers on this machine if the backend is dask."""
     if name != "dask":
         yield
         return
@@ -133,7 +133,7 @@ def backend(name: str, workers: int) -> Iterator[None]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=400)
     parser.add_argument("--tasks", type=int, default=14)

@@ -1,9 +1,9 @@
-"""How fast tables go: fitting beside scikit-learn's MLPs, predicting, and the first result of the command line.
+"""Time tables: fitting compared with scikit-learn's MLPs, predicting, and the first result of the command line.
 
     python benchmarks/tabular_speed.py [--rounds 7] [--epochs 5]
 
 Fitting: 20,000 rows, 40 columns, 4 targets; one network for all of them against four MLPs with the same hidden layers, batches of 200
-rows, and as many updates each, in alternating rounds. Predicting: the same network on 400,000 rows of a pandas frame.
+rows, and the same number of updates each, in alternating rounds. Predicting: the same network on 400,000 rows of a pandas frame.
 The command line: `polytask train` on a table of 10,000 rows with 5 targets, from the start of the process to its end.
 """
 
@@ -28,7 +28,7 @@ ROWS, COLUMNS, TARGETS, BATCH, HIDDEN = 20_000, 40, 4, 200, (256, 128)
 
 
 def fitting(rounds: int, epochs: int) -> MultiTaskRegressor:
-    """Print the ratio of seconds, and give the last estimator."""
+    """Print the ratio of fitting times, and return the last estimator."""
     random = np.random.default_rng(0)
     X = random.normal(size=(ROWS, COLUMNS))
     y = X @ random.normal(size=(COLUMNS, TARGETS)) + random.normal(size=(ROWS, TARGETS))
@@ -57,7 +57,7 @@ def fitting(rounds: int, epochs: int) -> MultiTaskRegressor:
 
 
 def predicting(estimator: MultiTaskRegressor, rounds: int) -> None:
-    """Print rows a second."""
+    """Print the number of rows predicted per second."""
     X = pd.DataFrame(np.random.default_rng(1).normal(size=(400_000, COLUMNS)), columns=[f"c{place}" for place in range(COLUMNS)])
     y = np.random.default_rng(2).normal(size=(1_000, TARGETS))
     named = MultiTaskRegressor(epochs=1, random_state=0).fit(X.iloc[:1_000], y)
@@ -72,7 +72,7 @@ def predicting(estimator: MultiTaskRegressor, rounds: int) -> None:
 
 
 def first_result() -> None:
-    """Print the seconds of a whole command."""
+    """Print the time of a whole command."""
     random = np.random.default_rng(0)
     rows = 10_000
     table = pd.DataFrame(random.normal(size=(rows, 12)), columns=[f"c{place}" for place in range(12)])
@@ -92,7 +92,7 @@ def first_result() -> None:
 
 
 def main() -> None:
-    """Run the three."""
+    """Run the three measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=5)

@@ -1,4 +1,4 @@
-"""Networks and steps that are timed: the cells and contestants of `balancing.py`."""
+"""Networks and training steps for timing: the cells and contestants of `balancer_step_cost.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Step = Callable[[], None]
 
 
 class Transformer(nn.Module):
-    """Two encoder layers over 16 tokens of width 64; the mean of the tokens is what heads look at."""
+    """Two encoder layers over 16 tokens of width 64; heads get the mean of the tokens."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,24 +27,24 @@ class Transformer(nn.Module):
         self.layers = nn.TransformerEncoder(layer, num_layers=2, enable_nested_tensor=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 16, 64) to (N, 64)."""
+        """Map inputs (N, 16, 64) to features (N, 64)."""
         mean: Tensor = self.layers(x).mean(1)
         return mean
 
 
 def mlp() -> tuple[nn.Module, int, tuple[int, ...]]:
-    """64-512-512: the trunk, its features, the shape of one input."""
+    """Return an MLP 64-512-512: the trunk, its number of features, and the shape of one input."""
     return nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU()), 512, (64,)
 
 
 def convolutions() -> tuple[nn.Module, int, tuple[int, ...]]:
-    """The reference network's trunk on 28 × 28 images."""
+    """Return the reference network's trunk on 28 × 28 images, its number of features, and the shape of one input."""
     trunk = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
     return trunk, 1600, (1, 28, 28)
 
 
 def transformer() -> tuple[nn.Module, int, tuple[int, ...]]:
-    """A small transformer."""
+    """Return a small transformer, its number of features, and the shape of one input."""
     return Transformer(), 64, (16, 64)
 
 
@@ -54,7 +54,7 @@ TRUNKS: Mapping[str, Callable[[], tuple[nn.Module, int, tuple[int, ...]]]] = {
     "transformer": transformer,
 }
 
-# Ours by registry name; the other library's aggregator of the same method; how that one solves its problem.
+# Methods by registry name, with TorchJD's aggregator of the same method and the solver package that it uses.
 SHARED_METHODS: Mapping[str, tuple[str, str]] = {
     "upgrad": ("UPGrad", "quadprog"),
     "dual-proj": ("DualProj", "quadprog"),
@@ -73,11 +73,11 @@ SHARED_METHODS: Mapping[str, tuple[str, str]] = {
 
 @dataclass
 class Cell:
-    """A trunk, T heads on it, a batch, and an optimizer.
+    """A trunk with T heads, a batch, and an optimizer.
 
     Args:
-        kind: One of `TRUNKS`.
-        tasks: T.
+        kind: Key of `TRUNKS`.
+        tasks: Number of tasks T.
     """
 
     kind: str
@@ -93,33 +93,33 @@ class Cell:
         self.targets = torch.randn(self.tasks, BATCH, 4)
 
     def forward(self) -> tuple[Tensor, list[Tensor]]:
-        """The representation, and the tasks' losses."""
+        """Return the representation, and the losses of the tasks."""
         z = self.trunk(self.x)
         return z, [nn.functional.mse_loss(head(z), target) for head, target in zip(self.heads, self.targets, strict=True)]
 
     def forward_by_source(self) -> list[Tensor]:
-        """Every task on rows of its own, through the same trunk: together as many rows as one batch."""
+        """Return the losses of the tasks on disjoint rows, which together are one batch."""
         rows = self.x.tensor_split(self.tasks)
         pairs = zip(self.heads, rows, self.targets[:, : BATCH // self.tasks + 1], strict=True)
         return [nn.functional.mse_loss(head(self.trunk(some)), target[: len(some)]) for head, some, target in pairs]
 
     def move(self) -> None:
-        """The optimizer's step."""
+        """Take an optimizer step, and clear the gradients."""
         self.optimizer.step()
         self.optimizer.zero_grad()
 
     def plain(self) -> None:
-        """One backward of the sum."""
+        """Take a step with one backward of the sum of the losses."""
         torch.stack(self.forward()[1]).sum().backward()  # type: ignore[no-untyped-call]
         self.move()
 
     def plain_by_source(self) -> None:
-        """One backward of the sum, tasks on different rows."""
+        """Take a step with one backward of the sum of the losses, with tasks on different rows."""
         torch.stack(self.forward_by_source()).sum().backward()  # type: ignore[no-untyped-call]
         self.move()
 
     def floor(self) -> None:
-        """Heads once, the trunk once per task, and nothing else: what a method that wants every task's gradient cannot avoid."""
+        """Take the cheapest step that computes every task's gradient: backward of the heads once, and of the trunk once per task."""
         z, losses = self.forward()
         found = [
             torch.autograd.grad(loss, [z, *head.parameters()], retain_graph=True) for loss, head in zip(losses, self.heads, strict=True)
@@ -132,8 +132,8 @@ class Cell:
             parameter.grad = gradient
         self.move()
 
-    def ours(self, spelled: str, *, by_source: bool = False, **options: Any) -> Step:  # noqa: ANN401 - of Backward
-        """A step of polytask."""
+    def ours(self, spelled: str, *, by_source: bool = False, **options: Any) -> Step:  # noqa: ANN401 - options of Backward
+        """Return a step of polytask with a balancer."""
         name, choices = parse_balancer(spelled)
         balancer = balancer_named(name, choices, dict.fromkeys(self.names, 1.0))
         backward = Backward(balancer, tasks=self.names, shared=self.trunk, **options)
@@ -153,15 +153,15 @@ class Cell:
         return step
 
     def theirs(self, aggregator: str, *, optimized: bool, at_once: bool) -> Step:
-        """A step of TorchJD: `mtl_backward`, then `jac_to_grad`.
+        """Return a step of TorchJD: `mtl_backward`, then `jac_to_grad`.
 
         Args:
-            aggregator: Its name there.
-            optimized: Its option for aggregators that weigh by the Gramian.
-            at_once: Whether the trunk is walked for all tasks in one batched backward (its default) or one by one.
+            aggregator: TorchJD's name of the aggregator.
+            optimized: Whether to use TorchJD's optimized computation of the Gramian.
+            at_once: Whether to backpropagate through the trunk for all tasks in one batch (TorchJD's default) or one by one.
 
         Raises:
-            ImportError: It is not installed, or what this aggregator solves its problem with is not.
+            ImportError: TorchJD or the solver package of the aggregator is not installed.
         """
         import torchjd.aggregation
         from torchjd.autojac import jac_to_grad, mtl_backward
@@ -179,10 +179,10 @@ class Cell:
 
 
 def _made(kind: Any) -> Any:  # noqa: ANN401 - a class of another library
-    """With its defaults, and where there are none, those of its paper."""
+    """Return an aggregator with its defaults, or those of its paper if it has none."""
     return kind(alpha=1.0) if kind.__name__ == "FairGrad" else kind()
 
 
 def all_cells() -> list[tuple[str, int]]:
-    """Trunks and numbers of tasks."""
+    """Return all pairs of a trunk and a number of tasks."""
     return list(itertools.product(TRUNKS, (2, 8, 40)))

@@ -1,9 +1,9 @@
-"""The two-task toy problem of the papers, at their lengths: who reaches the Pareto front, and where.
+"""Run the two-task toy problem of the papers at full length: which methods reach the Pareto front, and where.
 
     python benchmarks/toy_pareto_front.py [--jobs 2] [--all]
 
 35,000 steps of Adam from five starts with the first loss a tenth as large, and 100,000 steps of CAGrad without that scale. With `--all`
-further methods take part.
+further methods are included.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNSCALED_STARTS = ((-8.5, 7.5), (-8.5, -5.0), (9.0, 9.0), (-8.5, 5.0), (0.0, 0.0
 
 
 def example() -> ModuleType:
-    """The problem itself is an example."""
+    """Import the problem from the examples."""
     spec = importlib.util.spec_from_file_location("two_task_toy", Path(__file__).parents[1] / "examples" / "two_task_toy.py")
     if spec is None or spec.loader is None:
         raise FileNotFoundError("examples/two_task_toy.py")
@@ -34,14 +34,14 @@ def example() -> ModuleType:
 
 
 def end(method: str, start: tuple[float, float], steps: int, scale: float) -> tuple[float, float]:
-    """Where a method ends."""
+    """Return the point where a method ends."""
     torch.set_num_threads(1)
     a, b = example().descend(method, start, steps, scale, every=steps)[-1].tolist()
     return a, b
 
 
 def main() -> None:
-    """Run, and print a table and what was asked for."""
+    """Run all methods, and print a table and a summary."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--steps", type=int, default=35_000)
@@ -60,7 +60,7 @@ def main() -> None:
     for method in REACHING:
         print(f"{method.partition('(')[0]} reaches the front from {reached[method]} of {len(toy.STARTS)} starts")
     stuck = dict(zip(jobs, ends, strict=True))["equal", (9.0, 9.0), chosen.steps, 0.1]
-    print(f"the plain sum from (9, 9) ends at ({stuck[0]:.2f}, {stuck[1]:.2f}); it has to fail")
+    print(f"the plain sum from (9, 9) ends at ({stuck[0]:.2f}, {stuck[1]:.2f}); it is expected to fail")
     far = max(max(abs(a), abs(b + 8.355)) for (_, _, _, scale), (a, b) in zip(jobs, ends, strict=True) if scale == 1.0)
     print(f"CAGrad without scale ends within {far:.4f} of (0, -8.355) from all {len(UNSCALED_STARTS)} starts (limit 0.01)")
 

@@ -1,24 +1,23 @@
-"""Does the verdict see? Families of tasks whose truth is known, and how often finished studies say it.
+"""Measure the power of the verdict on families of tasks whose true effects are known.
 
     python benchmarks/verdict_power.py [--out runs/power] [--families "one representation" …] [--write]
 
 **The families** are regressions from normal inputs, with noise of standard deviation 0.3:
 
 * *one representation*: three tasks, each a mixture of the same two features of 20 inputs, with few labels, on rows of their own; the knob
-  is how many labels a task has. Together they have three times as many rows to find the features with.
-* *independent*: three tasks from inputs of their own, 200 rows; the knob is the width of the trunk.
-* *opposed*: two tasks, each from three steep features of its own, 300 rows, on a trunk too small for both; the knob is its width.
+  is the number of labels per task. Together the tasks have three times as many rows for learning the features.
+* *independent*: three tasks that depend on separate inputs, 200 rows; the knob is the width of the trunk.
+* *opposed*: two tasks with three separate steep features each, 300 rows, on a trunk too small for both; the knob is its width.
 
 **The pool.** Per cell (family and knob) the training rows are drawn once. Then 200 seeds train a network for all tasks and one for each,
-through `polytask.fit`, with the same options; a seed has its own initialization, validation rows and order of batches, the same in both
-arms, as in a study. All of them predict the same 100,000 fresh rows. The **truth** of a task is its mean difference in RMSE over all
-seeds and rows. It is what training does, and never "no effect by construction".
+through `polytask.fit`, with the same options; each seed has its own initialization, validation rows and order of batches, the same in
+both arms, as in a study. All networks predict the same 100,000 fresh rows. The **truth** of a task is its mean difference in RMSE over all
+seeds and rows. It is the effect of actual training, never "no effect by construction".
 
-**Finished studies.** 4,000 times, 10 of the seeds and n of the rows are drawn without replacement, and their words are those that
-`pt.verdict` gives: its influences, its analysis and its family, but all studies at once and without a frame
-(tests/evaluation/test_real_calibration.py holds them against each other). The standard error of a study is the standard deviation of
-the difference over these replicates. Where a truth is less than 0.45 standard errors from 0, its sign is itself not sure: 200 seeds are
-only 20 times as many as 10.
+**Finished studies.** 4,000 times, 10 of the seeds and n of the rows are drawn without replacement and judged as `pt.verdict` does, with
+the same influences, analysis and family, but for all studies at once and without a frame (tests/verdicts/test_benchmark_calibration.py
+compares the two). The standard error of a study is the standard deviation of the difference over these replicates. If a truth is less than
+0.45 standard errors from 0, its sign is uncertain: 200 seeds are only 20 times as many as 10.
 """
 
 from __future__ import annotations
@@ -57,16 +56,16 @@ HEAD = ("family", "knob", "test rows", "task", "truth", "standard error", "effec
 
 @dataclass(frozen=True)
 class Family:
-    """Tasks that have something, or nothing, in common.
+    """A family of related or unrelated tasks.
 
     Attributes:
-        tasks: How many.
-        inputs: Of a row.
-        truth: From inputs (N, inputs) to what is to be learned (N, tasks).
-        knob: What the cells differ in, with a place for its value.
-        cells: Per value of the knob the labels of a task and the width of the trunk.
+        tasks: Number of tasks.
+        inputs: Number of inputs per row.
+        truth: Function from inputs (N, inputs) to noiseless targets (N, tasks).
+        knob: Description of the parameter in which cells differ, with a placeholder for its value.
+        cells: Number of labels per task and width of the trunk, for each value of the knob.
         own_rows: Whether every row has the label of one task only.
-        lr: The learning rate.
+        lr: Learning rate.
     """
 
     tasks: int
@@ -79,29 +78,29 @@ class Family:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the tasks."""
+        """Names of the tasks."""
         return tuple("ABC"[: self.tasks])
 
     def rows(self, number: int, seed: int) -> tuple[Array, Array]:
-        """Inputs and labels of so many rows."""
+        """Return inputs and labels of `number` rows."""
         generator = np.random.default_rng(seed)
         x = generator.normal(size=(number, self.inputs)).astype(np.float32)
         return x, self.truth(x) + NOISE * generator.normal(size=(number, self.tasks))
 
 
 def directions(inputs: int, number: int) -> Array:
-    """Orthonormal directions (inputs, number), the same in every run."""
+    """Return orthonormal directions (inputs, number), the same in every run."""
     return np.asarray(np.linalg.qr(np.random.default_rng(0).normal(size=(inputs, inputs)))[0][:, :number])
 
 
 def one_representation(x: Array) -> Array:
-    """Mixtures of tanh(2 u x) and tanh(2 v x), 10 degrees apart."""
+    """Return mixtures of tanh(2 u x) and tanh(2 v x), 10 degrees apart."""
     angles = np.deg2rad([0, 10, 20])
     return np.asarray(np.tanh(2 * x @ directions(x.shape[1], 2)) @ np.stack([np.cos(angles), np.sin(angles)]))
 
 
 def apart(x: Array, tasks: int, steepness: float) -> Array:
-    """Per task the sum of tanh(steepness u x) over three directions of its own."""
+    """Return, per task, the sum of tanh(steepness u x) over three directions that no other task has."""
     features = np.tanh(steepness * x @ directions(x.shape[1], 3 * tasks))
     return np.asarray(features.reshape(len(x), tasks, 3).sum(axis=2))
 
@@ -118,14 +117,14 @@ ARMS: Mapping[str, Callable[[tuple[str, ...]], list[tuple[str, ...]]]] = {
 
 
 def source(family: Family, x: Array, y: Array, tasks: Sequence[str]) -> Source:
-    """The rows that have a label of these tasks."""
+    """Return a source of the rows that have a label of one of these tasks."""
     labels = {name: y[:, place] for place, name in enumerate(family.names) if name in tasks}
     kept = np.flatnonzero(~np.all([np.isnan(own) for own in labels.values()], axis=0))
     return Source("rows", x, labels).take(kept)
 
 
 def errors(family: Family, value: int, seed: str) -> Array:
-    """(arms, tasks, rows): prediction less label on the fresh rows, of one seed's networks."""
+    """Return (arms, tasks, rows) prediction minus label on the fresh rows, for the networks of one seed."""
     labels, width = family.cells[value]
     x, y = family.rows(labels * family.tasks if family.own_rows else labels, derive_seed(0, "training"))
     fresh = family.rows(ROWS, derive_seed(0, "fresh"))
@@ -144,7 +143,7 @@ def errors(family: Family, value: int, seed: str) -> Array:
 
 
 class Point(NamedTuple):
-    """One task of one cell: the truth, what a study's error is, and the share of each word."""
+    """One task of one cell: the true difference, the standard error of a study, and the share of each verdict."""
 
     truth: float
     error: float
@@ -152,22 +151,22 @@ class Point(NamedTuple):
 
     @property
     def effect(self) -> float:
-        """In standard errors."""
+        """Absolute true difference, in standard errors."""
         return abs(self.truth) / self.error
 
     @property
     def right(self) -> float:
-        """The share of studies that say it."""
+        """Share of studies whose verdict has the true sign."""
         return self.words["helps" if self.truth > 0 else "hurts"]
 
     @property
     def wrong(self) -> float:
-        """The share of studies that say the opposite."""
+        """Share of studies whose verdict has the opposite sign."""
         return self.words["hurts" if self.truth > 0 else "helps"]
 
 
 def replicates(pooled: Sequence[Array], rows: int, number: int, seed: int) -> tuple[MeanSquares, Array]:
-    """Of so many studies the mean squares (studies, tasks) of every task, and its margins (studies, tasks)."""
+    """Draw `number` studies, and return their mean squares and margins, (studies, tasks) each."""
     generator, nothing = np.random.default_rng(seed), np.zeros(rows)
     squares, margins = [], []
     for _ in range(number):
@@ -182,7 +181,7 @@ def replicates(pooled: Sequence[Array], rows: int, number: int, seed: int) -> tu
 
 
 def words(squares: MeanSquares, margins: Array, rows: int) -> Array:
-    """(studies, tasks) the words, every study a family."""
+    """Return the verdicts (studies, tasks); the tasks of each study form a family."""
     tasks, size = squares.mean.shape[1], (SEEDS_OF_A_STUDY, rows)
     parts = variance_of_mean(squares, *size)
     excludes = np.stack([np.abs(squares.mean) > half_widths(*parts, *size, FAMILYWISE_LEVEL / left) for left in range(1, tasks + 1)])
@@ -192,7 +191,7 @@ def words(squares: MeanSquares, margins: Array, rows: int) -> Array:
 
 
 def points(pooled: Sequence[Array], rows: int, number: int, seed: int) -> list[Point]:
-    """What became of the studies, task by task."""
+    """Draw studies, and return one point per task."""
     roots = np.sqrt([np.square(array, dtype=np.float64).mean(axis=2) for array in pooled])  # (seeds, arms, tasks)
     truths = (roots[:, 0] - roots[:, 1]).mean(axis=0)
     squares, margins = replicates(pooled, rows, number, seed)
@@ -202,7 +201,7 @@ def points(pooled: Sequence[Array], rows: int, number: int, seed: int) -> list[P
 
 
 def cells(name: str, folder: Path, seeds: int, number: int) -> Iterator[tuple[str, Point]]:
-    """The lines of a family, each with its point."""
+    """Yield the table lines of a family, each with its point."""
     family = FAMILIES[name]
     for value in family.cells:
         kept = folder / f"{name.replace(' ', '-')}-{value}"
@@ -215,7 +214,7 @@ def cells(name: str, folder: Path, seeds: int, number: int) -> Iterator[tuple[st
 
 
 def summary(found: Sequence[Point]) -> Iterator[str]:
-    """By the size of the effect: how many points, how often the word is right, and the worst of them."""
+    """Yield a table by effect size: the number of tasks, and the shares of right and wrong verdicts."""
     yield row(["effect, in standard errors", "tasks", "right: lowest", "mean", "wrong sign: highest", "mean"])
     yield "|---" * 6 + "|"
     for low, high in pairwise(BINS):
@@ -228,13 +227,13 @@ def summary(found: Sequence[Point]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Train what is missing, draw studies, print the tables, and with --write put them into the page."""
+    """Train missing networks, draw studies, print the tables, and write them with `--write`."""
     parser = argparse.ArgumentParser(description="Power of the verdict on families of tasks with known truth")
-    parser.add_argument("--out", type=Path, default=Path("runs/power"), help="where errors are kept: 0.7 GB a cell")
+    parser.add_argument("--out", type=Path, default=Path("runs/power"), help="folder for the errors, 0.7 GB per cell")
     parser.add_argument("--families", nargs="*", choices=list(FAMILIES), default=list(FAMILIES))
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="trained in every cell")
-    parser.add_argument("--replicates", type=int, default=REPLICATES, help="studies of every cell and number of test rows")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/verdict.md")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds to train per cell")
+    parser.add_argument("--replicates", type=int, default=REPLICATES, help="studies per cell and number of test rows")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/verdict.md")
     options = parser.parse_args()
     started, found = time.monotonic(), list[Point]()
     lines = [row(HEAD), "|---" * len(HEAD) + "|"]

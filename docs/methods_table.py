@@ -1,4 +1,4 @@
-"""Writes the tables and pages of components from the registry when the pages are built."""
+"""Sphinx extension that generates the tables and pages of components from the registry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = {
 
 
 def table(group: str) -> Iterator[str]:
-    """A group of the registry as a table, in reStructuredText."""
+    """Yield the lines of a table of a registry group, in reStructuredText."""
     columns = COLUMNS.get(group, ("needs", "paper"))
     yield from (f".. rubric:: {group.capitalize()}s", "", ".. list-table::", "   :header-rows: 1", "")
     for cells in (
@@ -32,19 +32,19 @@ def table(group: str) -> Iterator[str]:
 
 
 def description(row: ComponentSpec) -> Iterator[str]:
-    """A component with its docstring, in reStructuredText."""
+    """Yield the lines of a section on a component with its docstring, in reStructuredText."""
     known = [f"*{word}:* {getattr(row, word)}" for word in ("paper", "needs", "cost", "memory", "state") if getattr(row, word)]
     yield from (row.name, "-" * len(row.name), "", "; ".join(known), "")
     yield from ("", f".. autoclass:: {row.target.replace(':', '.')}", "   :no-members:", "")
 
 
 class FromRegistry(SphinxDirective):
-    """What a function makes of the registry, parsed as reStructuredText."""
+    """Base class of directives whose content is generated from the registry as reStructuredText."""
 
     lines: ClassVar[Callable[[], Iterator[str]]]
 
     def run(self) -> list[nodes.Node]:
-        """The parsed lines."""
+        """Parse the generated lines, and return their nodes."""
         parent = nodes.section()
         parent.document = self.state.document
         self.state.nested_parse(StringList(list(type(self).lines()), source="registry"), self.content_offset, parent, match_titles=True)
@@ -56,17 +56,17 @@ class MethodsTable(FromRegistry):
 
     @staticmethod
     def lines() -> Iterator[str]:
-        """All groups."""
+        """Yield the tables of all groups."""
         for group in GROUPS:
             yield from table(group)
 
 
 class Architectures(FromRegistry):
-    """`architectures`: every way of sharing."""
+    """`architectures`: every architecture with its docstring."""
 
     @staticmethod
     def lines() -> Iterator[str]:
-        """All of them."""
+        """Yield the sections of all architectures."""
         for row in specs_of("architecture"):
             yield from description(row)
 
@@ -76,14 +76,14 @@ class Balancers(FromRegistry):
 
     @staticmethod
     def lines() -> Iterator[str]:
-        """All balancers, then all wrappers."""
+        """Yield the sections of all balancers, then of all wrappers."""
         for group in ("balancer", "balancer wrapper"):
             for row in specs_of(group):
                 yield from description(row)
 
 
 def keep_lines(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:  # noqa: ANN401 - Sphinx's event
-    """Formulas of several lines stay so: indented lines before the first section become a line block."""
+    """Turn indented lines before the first docstring section into a line block, so that formulas keep their line breaks."""
     del app, what, name, thing, options
     for number, line in enumerate(lines):
         if line.rstrip() in SECTIONS:

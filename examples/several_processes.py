@@ -1,9 +1,9 @@
-"""Two tasks trained by several processes, in a loop of one's own.
+"""Train two tasks with several processes in a custom training loop.
 
     torchrun --nproc-per-node 2 examples/several_processes.py
 
-Every process has its own rows, and a different number of labels; the network is not wrapped in anything. At the end all processes
-hold the same weights, bit for bit.
+Every process has its own rows and a different number of labels; the network needs no wrapper. At the end, all processes have the same
+weights, bit for bit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TASKS = ("sum", "product")
 
 
 def losses_of(model: nn.ModuleDict, rows: torch.Tensor) -> dict[str, pt.Loss]:
-    """Sums and counts, not means: only they can be added up over processes."""
+    """Return losses as sums with counts, not as means, since only these can be added up over processes."""
     features = model["trunk"](rows)
     targets = {"sum": rows.sum(1), "product": rows.prod(1)}
     labeled = {"sum": rows[:, 0] > -1, "product": rows[:, 1] > 0}  # each task has labels for some of the rows
@@ -31,11 +31,11 @@ def losses_of(model: nn.ModuleDict, rows: torch.Tensor) -> dict[str, pt.Loss]:
 
 
 def main() -> None:
-    """Train for 50 steps, and compare the processes."""
+    """Train for 50 steps, and compare the weights of the processes."""
     dist.init_process_group("gloo")
-    torch.manual_seed(0)  # the same start everywhere
+    torch.manual_seed(0)  # the same initial weights in every process
     model = nn.ModuleDict({"trunk": nn.Sequential(nn.Linear(3, 32), nn.Tanh()), "sum": nn.Linear(32, 1), "product": nn.Linear(32, 1)})
-    torch.manual_seed(1 + dist.get_rank())  # other rows in every process
+    torch.manual_seed(1 + dist.get_rank())  # different rows in every process
     backward = pt.Backward(pt.balancing.UPGrad(), tasks=TASKS, shared=model["trunk"], model=model, group=dist.group.WORLD)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(50):
@@ -47,7 +47,7 @@ def main() -> None:
     dist.broadcast(first, src=0)
     losses = ", ".join(f"{task} {float(loss):.3f}" for task, loss in report.losses.items())
     print(f"process {dist.get_rank()}: {losses}; same weights as process 0: {torch.equal(own, first)}; {backward.sent:,} bytes sent")
-    dist.barrier()  # nobody leaves while another one still talks
+    dist.barrier()  # no process exits while another still communicates
     dist.destroy_process_group()
 
 

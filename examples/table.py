@@ -1,9 +1,9 @@
-"""One table, three targets of different kinds, and gaps in the labels.
+"""Train on one table with three targets of different kinds and missing labels.
 
     python examples/table.py [--rows 2000]
 
-A shop knows of its customers how old they are, where they live and since when; of some it knows whether they left, of some what they
-spend, of some which segment somebody put them into. One network learns from every label that there is.
+A shop knows the age, the town and the start date of its customers. For some it knows whether they left, for some what they spend, and for
+some their segment. One network learns from all available labels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from polytask import MultiTaskEstimator
 
 
 def customers(rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Inputs and targets; each label is missing with probability 0.4, each age with 0.1."""
+    """Return inputs and targets; each label is missing with probability 0.4, each age with 0.1."""
     random = np.random.default_rng(seed)
     X = pd.DataFrame(
         {
@@ -26,7 +26,7 @@ def customers(rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
             "joined": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 2_000, rows), unit="D"),
         }
     )
-    # All three targets hang on the same two things: that is what makes them worth learning together.
+    # All three targets depend on the same hidden quantity, which makes joint training worthwhile.
     bond = (X["age"] - 45) / 12 + (X["town"] == "Rome")
     Y = pd.DataFrame(
         {
@@ -40,12 +40,12 @@ def customers(rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def main() -> None:
-    """Fit, predict, evaluate."""
+    """Fit, predict and evaluate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2_000)
     rows = parser.parse_args().rows
     X, Y = customers(rows, seed=0)
-    # The kinds are inferred where none is given; a segment has an order, which words cannot tell by themselves.
+    # Kinds are inferred if none is given. The order of the segments cannot be inferred from their names.
     estimator = MultiTaskEstimator(
         {"churn": None, "value": None, "segment": "ordinal(classes=[low, mid, high])"}, preset="quick", random_state=0
     )
@@ -55,9 +55,9 @@ def main() -> None:
     new, truth = customers(rows, seed=1)
     print(estimator.predict(new).head(3).to_string())
     print(estimator.predict_proba(new)["churn"].head(3).round(2).to_string())
-    # Every metric counts the rows that have a label of its target, and no others.
+    # Every metric is computed on the rows that have a label of its target.
     print(estimator.evaluate(new, truth).round(3).to_string(index=False))
-    print(f"score: {estimator.score(new, truth):.2f} (0 never looks at the inputs, 1 is perfect)")
+    print(f"score: {estimator.score(new, truth):.2f} (0: ignores the inputs, 1: perfect)")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Two tasks, two parameters: where balancing methods go, and where they get stuck.
+"""Draw where balancing methods go, and where they get stuck, on a problem with two tasks and two parameters.
 
     python examples/two_task_toy.py [--steps 35000] [--out two_task_toy.png]
 
 The problem of the papers on CAGrad (Liu et al., NeurIPS 2021), Nash-MTL (Navon et al., ICML 2022) and FAMO (Liu et al., NeurIPS
-2023). Its Pareto front is the line x₂ = −8.355, −7 ≤ x₁ ≤ 7; one loss is ten times smaller than the other. The plain sum is
-caught in the valley of the larger one when it starts at (9, 9).
+2023). Its Pareto front is the line x₂ = −8.355, −7 ≤ x₁ ≤ 7; one loss is ten times smaller than the other. The plain sum gets
+stuck in the valley of the larger one when it starts at (9, 9).
 
 Drawing needs the extra `charts`: pip install 'polytask[charts]'.
 """
@@ -24,26 +24,26 @@ from polytask.balancing.factory import balancer_named
 from polytask.registry.parsing import parse_balancer
 
 STARTS = ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
-# FAMO measures losses from their least value, which is below 0 here.
+# FAMO needs lower bounds of the losses, which are negative here.
 METHODS = ("equal", "mgda", "imtl-g", "nash-mtl", "famo(min_losses={first: -2.1, second: -21}, gamma=0)", "cagrad(c=0.4)")
 SMALLEST = 5e-6
 FRONT = -8.3552
 
 
 def losses_at(x: Tensor, scale: float = 0.1) -> dict[str, Tensor]:
-    """The two losses at points x (..., 2); the first is multiplied by `scale`."""
+    """Return the two losses at points x (..., 2); the first is multiplied by `scale`."""
     a, b = x[..., 0], x[..., 1]
     f1 = (0.5 * (-a - 7) - torch.tanh(-b)).abs().clamp(min=SMALLEST).log() + 6
     f2 = (0.5 * (-a + 3) + torch.tanh(-b) + 2).abs().clamp(min=SMALLEST).log() + 6
     g1 = ((-a + 7) ** 2 + 0.1 * (-b - 8) ** 2) / 10 - 20
     g2 = ((-a - 7) ** 2 + 0.1 * (-b - 8) ** 2) / 10 - 20
-    # clamp lets the gradient through at 0, where a strict comparison would leave the start (0, 0) without any.
+    # clamp passes the gradient at 0; a strict comparison would give no gradient at the start (0, 0).
     c1, c2 = torch.tanh(0.5 * b).clamp(min=0), torch.tanh(-0.5 * b).clamp(min=0)
     return {"first": scale * (c1 * f1 + c2 * g1), "second": c1 * f2 + c2 * g2}
 
 
 def descend(spelled: str, start: tuple[float, float], steps: int, scale: float = 0.1, every: int = 100) -> Tensor:
-    """The way that a balancer takes with Adam, one point (2,) in every so many steps, and the last one."""
+    """Return the path of a balancer with Adam, (points, 2): the point at every `every`-th step, and the last one."""
     x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     name, options = parse_balancer(spelled)
     backward = pt.Backward(balancer_named(name, options), tasks=("first", "second"), shared=[x])
@@ -53,7 +53,7 @@ def descend(spelled: str, start: tuple[float, float], steps: int, scale: float =
         if step % every == 0:
             points.append(x.detach().clone())
         optimizer.zero_grad()
-        if backward.asks_again:  # FAMO looks at the losses again after the step
+        if backward.asks_again:  # FAMO needs the losses again after the step
             backward(lambda _: losses_at(x, scale), [None])
         else:
             backward(losses_at(x, scale))
@@ -63,12 +63,12 @@ def descend(spelled: str, start: tuple[float, float], steps: int, scale: float =
 
 
 def has_arrived(x: Tensor) -> bool:
-    """Whether a point lies on the Pareto front."""
+    """Return whether a point is on the Pareto front."""
     return abs(float(x[1]) - FRONT) < 0.1 and abs(float(x[0])) <= 7.05
 
 
 def picture(ways: Mapping[tuple[str, int], Tensor]) -> dict[str, Any]:
-    """A small chart per method: the plain average of the losses as a map, the ways on it."""
+    """Return a chart per method: its paths on a map of the average loss."""
     axis = torch.linspace(-10, 10, 51, dtype=torch.float64)
     grid = torch.cartesian_prod(axis, axis)
     height = torch.stack(list(losses_at(grid).values())).mean(0)
@@ -99,7 +99,7 @@ def picture(ways: Mapping[tuple[str, int], Tensor]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Take all ways, say where they end, and draw them."""
+    """Run all methods from all starts, print where they end, and draw their paths."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=35_000)
     parser.add_argument("--out", type=Path, default=Path("two_task_toy.png"))

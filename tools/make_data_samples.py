@@ -1,9 +1,9 @@
 """Draw the samples that ship with polytask from the publishers' files.
 
-    POLYTASK_DATA=folder python tools/make_sample.py
+    POLYTASK_DATA=folder python tools/make_data_samples.py
 
-2,000 training and 4,000 test images of each data set, as many of every class, drawn with a fixed seed and kept in the order
-of the files; stored losslessly as compressed NumPy archives in src/polytask/datasets/samples.
+A sample has 2,000 training and 4,000 test images per data set, balanced over classes, drawn with a fixed seed and kept in the
+order of the files. They are stored losslessly as compressed NumPy archives in src/polytask/datasets/samples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_BYTES = 5_000_000
 
 
 def main() -> None:
-    """Write both archives."""
+    """Write the archives of both data sets."""
     SAMPLES.mkdir(exist_ok=True)
     for source in TASK_OF_SOURCE:
         arrays: dict[str, NDArray[Any]] = {}
@@ -42,7 +42,7 @@ def main() -> None:
     sizes = {path.name: path.stat().st_size for path in sorted(SAMPLES.glob("*.npz"))}
     print(f"{sizes}, {sum(sizes.values()):,} bytes in all")
     if sum(sizes.values()) > MOST_BYTES:
-        raise SystemExit(f"more than {MOST_BYTES:,} bytes")
+        raise SystemExit(f"the samples must have at most {MOST_BYTES:,} bytes")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Record the values that fixed jobs give, or check that they still give them: a redesign must change no number.
+"""Record the values that fixed jobs produce, or check that they are unchanged: a refactoring must change no number.
 
     python tools/record_values.py --out tools/recorded/values.json
     python tools/record_values.py --check tools/recorded/values.json [--only JOB …]
 
-Every job runs on the CPU with one thread. Recorded are hashes of tensors and of tables' columns, and numbers as they are; never
-seconds, memory, paths or versions. What things are called does not count: `tools/recorded/keys.csv` has a row for every name that has
-changed since (see `recorded/names.py`), and what users write stands in `fits.csv` and `commands.csv`, under identifiers that stay.
-Values are those of one type of processor and of one version of PyTorch: on another, a check says so and goes on.
+Every job runs on the CPU with one thread. Hashes of tensors and of columns of tables are recorded, and single numbers as they are; times,
+memory, paths and versions are not. Names do not matter: `tools/recorded/keys.csv` has a row for every name that has changed since the
+values were recorded (see `recorded/names.py`), and the inputs of jobs are in `fits.csv` and `commands.csv`, under fixed identifiers.
+Values depend on the type of processor and the version of PyTorch; if these differ, the check prints a note and continues.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ MOST_LISTED = 200
 
 
 def main() -> int:
-    """Record or check; return 1 if anything differs."""
+    """Record or check the values; return 1 if any value differs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", nargs="+", default=(), metavar="JOB", help="run these jobs alone")
+    parser.add_argument("--only", nargs="+", default=(), metavar="JOB", help="run only these jobs")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path, help="write the values to this file")
-    what.add_argument("--check", type=Path, help="compare the values with those of this file")
+    what.add_argument("--check", type=Path, help="compare the values with those in this file")
     chosen = parser.parse_args()
     os.environ.update(dict.fromkeys(THREADS, "1"))  # before PyTorch and NumPy are imported; processes inherit it
     sys.path.insert(0, str(SOURCE))
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def machine() -> dict[str, str]:
-    """Return what values may depend on beside the code."""
+    """Return what values may depend on in addition to the code: processor and versions."""
     import numpy as np
     import torch
 
@@ -66,7 +66,11 @@ def machine() -> dict[str, str]:
 
 
 def record(only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Run the jobs, all or some, and return their values."""
+    """Run jobs, and return their values.
+
+    Args:
+        only: Names of the jobs; empty for all.
+    """
     import torch
 
     from recorded.jobs import JOBS
@@ -86,7 +90,7 @@ def record(only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values by the parts of their names, so that no part is written with every one of them."""
+    """Nest values by the parts of their names, so that common parts are written once."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         *parts, last = name.split("/")
@@ -98,7 +102,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Return nested values under their whole names again."""
+    """Flatten nested values to their whole names; the inverse of `nested`."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         found |= flat(value, f"{before}{name}/") if isinstance(value, Mapping) else {f"{before}{name}": value}
@@ -120,7 +124,7 @@ def report(stored: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[
 
 
 def _seconds() -> float:
-    """Return the seconds that the processor has worked for this process and those that it started."""
+    """Return the CPU time of this process and its child processes, in seconds."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

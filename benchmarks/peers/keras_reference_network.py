@@ -1,6 +1,6 @@
-"""The reference network in Keras, as a worker that `benchmarks/reference_network.py` talks to.
+"""The reference network in Keras, as a worker process of `benchmarks/reference_network.py`.
 
-Started by the interpreter of another environment: `python keras_network.py DATA.npz`. It reads one JSON request per line
+Started by the interpreter of another environment: `python keras_reference_network.py DATA.npz`. It reads one JSON request per line
 (`{"policy": "float32", "seed": 0, "epochs": 1, "evaluate": false}`) and answers with one JSON line.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 
 
 def network(policy: str) -> Any:  # noqa: ANN401 - a Keras model
-    """Two 3x3 convolutions with pooling, shared; per task dense 64 and dense 10."""
+    """Return a compiled model: two shared 3x3 convolutions with pooling, then dense layers of 64 and 10 units per task."""
     keras.mixed_precision.set_dtype_policy(policy)
     inputs = keras.Input((28, 28, 1))
     x = keras.layers.Conv2D(32, 3, activation="relu")(inputs)
@@ -38,9 +38,10 @@ def network(policy: str) -> Any:  # noqa: ANN401 - a Keras model
 
 
 def prepared(data: Any) -> dict[str, Any]:  # noqa: ANN401 - an npz archive
-    """One array of all images; a task's sample weight is 2 for its own rows and 0 for the other source's.
+    """Return one array of all images, with sample weights per task: 2 for rows of its source and 0 for the others.
 
-    Keras divides a weighted loss by the batch's rows: with half the rows of each source, 2 makes it the mean over its own.
+    Keras divides a weighted loss by the rows of the batch. Since half of the rows are from each source, a weight of 2 gives the mean over
+    the rows of the task.
     """
     images = [data[f"{source}_inputs"].astype(np.float32) for source in ("mnist", "fashion")]
     scaled = [(part - part.mean()) / part.std() for part in images]
@@ -52,7 +53,7 @@ def prepared(data: Any) -> dict[str, Any]:  # noqa: ANN401 - an npz archive
 
 
 def accuracies(model: Any, data: Any) -> dict[str, float]:  # noqa: ANN401 - as above
-    """Test accuracy per task, normalized with training statistics."""
+    """Return the test accuracy per task; inputs are normalized with training statistics."""
     found = {}
     for source, task in (("mnist", "digit"), ("fashion", "garment")):
         training = data[f"{source}_inputs"]

@@ -66,7 +66,7 @@ def test_a_file_stands_below_both(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_mapping_takes_no_names(given: dict[str, Any], assignments: list[str], place: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{place}: names with values are needed here") as caught:
+    with pytest.raises(ConfigError, match=f"^{place}: a mapping of names to values is needed") as caught:
         merged("mnist-fashion", given, assignments)
     assert "\n" not in str(caught.value)
 
@@ -74,7 +74,7 @@ def test_what_is_no_mapping_takes_no_names(given: dict[str, Any], assignments: l
 def test_a_file_whose_training_is_no_mapping(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("source: mnist-fashion\ntraining: 5\n")
-    with pytest.raises(ConfigError, match="training: names with values are needed here"):
+    with pytest.raises(ConfigError, match="training: a mapping of names to values is needed"):
         merged(str(path), {"training": {"epochs": 2}}, [])
 
 
@@ -132,5 +132,5 @@ def test_a_default_arm_that_tunes_is_left_out_where_nothing_is_tuned() -> None:
 
 def test_looks_say_how_many_seeds_there_are() -> None:
     assert StudyConfig(looks=(5, 8)).seeds == tuple(range(8))
-    with pytest.raises(ConfigError, match="the last look is with all 6 seeds"):
+    with pytest.raises(ConfigError, match="the last look must use all 6 seeds"):
         checked(StudyConfig, {"looks": [5, 8], "seeds": 6}, where="study")

@@ -130,13 +130,13 @@ def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path, capsys
 
 
 WRONG_FILES: dict[str, tuple[str, str]] = {
-    "no file": ("tables: {s: {fil: sales.csv, targets: [churn]}}", "tables.s.fil: there is no such choice. Did you mean 'file'"),
-    "no targets": ("tables: {s: {file: sales.csv}}", "tables.s.targets: this must be said"),
-    "a table without options": ("tables: {s: sales.csv}", "tables.s: names with values are needed"),
-    "a list of tables": ("tables: [sales.csv]", "tables: names with values are needed"),
+    "no file": ("tables: {s: {fil: sales.csv, targets: [churn]}}", "tables.s.fil: unknown option. Did you mean 'file'"),
+    "no targets": ("tables: {s: {file: sales.csv}}", "tables.s.targets: a value is required"),
+    "a table without options": ("tables: {s: sales.csv}", "tables.s: a mapping of names to values is needed"),
+    "a list of tables": ("tables: [sales.csv]", "tables: a mapping of names to values is needed"),
     "a table twice": ("tables:\n  s: {file: sales.csv, targets: [churn]}\n  s: {file: sales.csv, targets: [value]}", "line 3"),
     "a target twice": ("tables: {s: {file: sales.csv, targets: [churn, churn]}}", "a target is named twice"),
-    "a kind that is a number": ("tables: {s: {file: sales.csv, targets: {churn: 3}}}", "targets.churn: a text is needed (found 3)"),
+    "a kind that is a number": ("tables: {s: {file: sales.csv, targets: {churn: 3}}}", "targets.churn: a string is needed (found 3)"),
     "a word for a list": (
         "tables: {s: {file: sales.csv, targets: [churn], drop: part}}",
         "a list is needed (found 'part'). Write it as [part]",
@@ -150,7 +150,7 @@ WRONG_FILES: dict[str, tuple[str, str]] = {
     "a misspelt table": ("table: {s: {file: sales.csv, targets: [churn]}}", "names no source"),
     "two sources": ("source: mnist-fashion\ntables: {s: {file: sales.csv, targets: [churn]}}", "found both"),
     "one seed": ("tables: {s: {file: sales.csv, targets: [churn]}}\nseeds: 1", "at least 2 different seeds"),
-    "no mapping": ("- a", "a study file is a mapping"),
+    "no mapping": ("- a", "a study file must be a mapping"),
     "an open bracket": ("tables: {s: {file: sales.csv, targets: [churn]}", "no plain YAML"),
 }
 
@@ -240,7 +240,7 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--group", "custmer"), "Did you mean 'customer'"),
         (("--targets", "churn", "--time", "when"), "'when'"),
         (("--targets", "churn", "--split", "town"), "unknown name of a part"),
-        (("--targets", "churn", "--split", "part", "--group", "customer"), "one way"),
+        (("--targets", "churn", "--split", "part", "--group", "customer"), "in one way only"),
         (("--targets", "churn", "--id-column", "name"), "'name'"),
         (("--targets", "churn", "--preset", "fast"), "unknown preset"),
         (("--targets", "churn", "--categorical", "twon"), "twon"),
@@ -248,16 +248,16 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "churn"), "--targets: a name must be given once"),
         (("--targets", "churn", "--kind", "churn=binary", "--kind", "churn=multiclass"), "--kind: a name must be given once"),
         (("--targets", "churn", "--weight", "churn=1", "--weight", "churn=2"), "--weight: a name must be given once"),
-        (("--targets", "churn", "--drop", "churn"), "a target is nothing else"),
+        (("--targets", "churn", "--drop", "churn"), "a target cannot have another role"),
         (("--targets", "churn", "--kind", "chrun=binary"), "Did you mean 'churn'"),
         (("--targets", "churn", "--weight", "churn=0"), "at least one task needs a weight above 0"),
         (("--targets", "churn", "value", "--weight", "churn=2", "--balancer", "uncertainty"), "does not use the tasks' weights"),
-        (("--targets", "--preset", "quick"), "--targets: at least one word must follow this option"),
+        (("--targets", "--preset", "quick"), "--targets: this option needs at least one value"),
         (("--targets", "churn", "--set", "training.epoch=3"), "Did you mean 'epochs'"),
         (("--targets", "churn", "--set", "epochs=3"), "Write it under training: training.epochs"),
         (("--targets", "churn", "--set", "presset=quick"), "Did you mean 'preset'"),
         (("--targets", "churn", "--set", "tables.sales.grup=town"), "Did you mean 'group'"),
-        (("--targets", "churn", "--set", "tables.sales.test_fraction=2"), "test_fraction: a share lies from 0 up and below 1 (found 2.0)"),
+        (("--targets", "churn", "--set", "tables.sales.test_fraction=2"), "test_fraction: must be at least 0 and below 1 (found 2.0)"),
         (("--targets", "churn", "--encoding", "utf-9"), "utf-9"),
     ],
 )
@@ -289,7 +289,7 @@ def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, 
         (("evaluate", str(run), str(sales), "--source", "slaes"), "the run has no such table (found 'slaes'). Did you mean 'sales'"),
         (("train", "mnist-fashion", "--targets", "digit"), "--targets: this option needs a table as the source"),
         (("train", str(run / "run.yaml"), "--targets", "value"), "--targets: this option needs a table as the source (found the file"),
-        (("train", "sales.xlsx", "--targets", "value"), "this file is no study and no table"),
+        (("train", "sales.xlsx", "--targets", "value"), "this file is neither a study file nor a table"),
         (("train", str(sales), "--targets", "churn", "--out", str(run)), "finished run"),
     ):
         assert call(*words) == app.EXIT_USER_ERROR, words  # type: ignore[operator]

@@ -194,8 +194,8 @@ Fails.__module__ = "__main__"
         ({"architecture": "mmeo"}, "Did you mean 'mmoe'"),
         ({"architecture": "mmoe(expertz=3)"}, "these options do not fit (found 'expertz'). Did you mean 'experts'"),
         ({"arms": ["single", MLP((3,))]}, "a balancer is needed (found an encoder, MLP)"),
-        ({"arms": ["single", {"name": "x", "balancr": "equal"}]}, "an arm has no such part (found 'balancr'). Did you mean 'balancer'"),
-        ({"arms": ["single", {"balancer": "equal"}]}, "an arm needs a name"),
+        ({"arms": ["single", {"name": "x", "balancr": "equal"}]}, "unknown part of an arm (found 'balancr'). Did you mean 'balancer'"),
+        ({"arms": ["single", {"balancer": "equal"}]}, "an arm must have a name"),
         ({"arms": ["single", {"name": "single"}]}, "this name has a meaning of its own"),
         (
             {"arms": ["single", {"name": "x", "balancer": "equl"}]},

@@ -225,7 +225,7 @@ def test_a_full_disk_loses_nothing(make: Callable[..., Study], whole: StudyResul
     [
         (lambda folder: (folder / "letter.txt").write_text("mine"), "holds something else"),
         (lambda folder: (folder / "run.yaml").write_text("a: [1"), "no plain YAML"),
-        (lambda folder: (folder / "run.yaml").write_text("seeds: [0, 1]\nlearning: 3"), "there is no such choice"),
+        (lambda folder: (folder / "run.yaml").write_text("seeds: [0, 1]\nlearning: 3"), "unknown option"),
     ],
 )
 def test_a_used_folder_is_refused(make: Callable[..., Study], tmp_path: Path, fill: Callable[[Path], object], text: str) -> None:
@@ -274,7 +274,7 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"training": {"scheduler": "Cosine"}}, "unknown scheduler"),
         ({"training": {"batch_size": 0}}, "training.batch_size"),
         ({"training": {"freeze": ["heads.x"]}}, "no parameter has that name"),
-        ({"color": "red"}, "there is no such choice"),
+        ({"color": "red"}, "unknown option"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(make: Callable[..., Study], tmp_path: Path, choices: dict[str, Any], text: str) -> None:

@@ -312,8 +312,8 @@ def test_it_starts_from_a_weights_file_and_leaves_frozen_parts(table: Table, thr
         ({"initial_weights": "nowhere.safetensors"}, "nowhere.safetensors"),
         ({"epochs": 0}, "training, epochs"),
         ({"lr": float("nan")}, "training, lr"),
-        ({"learning_rate": 0.1}, "there is no such choice"),
-        ({"initialization": "he"}, "there is no such choice"),  # the network's, which is there already
+        ({"learning_rate": 0.1}, "unknown option"),
+        ({"initialization": "he"}, "unknown option"),  # the network's, which is there already
         ({"monitor": "median"}, "training, monitor"),
         ({"batch_size": 0}, "training, batch_size"),
     ],

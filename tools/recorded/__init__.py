@@ -1,1 +1,1 @@
-"""What `tools/record_values.py` runs, and how values are recorded whatever things are called."""
+"""Jobs of `tools/record_values.py`, and recording of values independently of names."""

@@ -1,4 +1,4 @@
-"""Every use of polytask's Python interface by the recorder, so that a rename of that interface has one place to change."""
+"""All uses of polytask's Python API by the recorder, so that a renaming in the API has to be followed in one place only."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ GROUPS = {"encoder": "encoder", "architecture": "architecture", "balancer": "bal
 
 @dataclass(frozen=True)
 class Fitted:
-    """What one training run gave.
+    """Result of one training run.
 
     Attributes:
-        tensors: The state dict of the network.
-        history: One row per number.
-        numbers: The validation metrics, and what the run counted.
+        tensors: State dict of the network.
+        history: Training history, one row per number.
+        numbers: Validation metrics and counts of the run.
     """
 
     tensors: Mapping[str, torch.Tensor]
@@ -40,15 +40,23 @@ class Fitted:
 
 
 def registered(group: str) -> set[str]:
-    """Return the names that the registry has in a group of `GROUPS`."""
+    """Return the registered names in a group of `GROUPS`."""
     return set(names(GROUPS[group]))
 
 
 def fit(problem: Problem, encoder: str, architecture: str, balancer: str, training: str) -> Fitted:
-    """Train one network with seed 0; components are given as users write them, options of training as `epochs=2, lr=0.01`."""
+    """Train one network with seed 0.
+
+    Args:
+        problem: Data and tasks.
+        encoder: Encoder as users write it.
+        architecture: Architecture as users write it.
+        balancer: Balancer as users write it.
+        training: Training options, such as `epochs=2, lr=0.01`.
+    """
     sources = [_source(name, inputs, problem.labels[name]) for name, inputs in problem.inputs.items()]
     tasks = tuple(_component("task kind", kind, name=name) for name, kind in problem.tasks.items())
-    torch.manual_seed(0)  # what a component draws when it is made, and its start does not draw again
+    torch.manual_seed(0)  # for parameters that are drawn when a component is made and not initialized again
     network = _component("encoder", encoder, input_shape=sources[0].inputs.shape[1:])
     model = pt.MultiTaskModel(network, tasks, architecture=architecture, hidden=(4,), initialization="framework", seed=0)
     options = {"threads": 1, "precision": "float32", "patience": None, **parse_options(f"training({training})")}
@@ -64,10 +72,10 @@ def verdict(frame: pd.DataFrame, **options: Any) -> Mapping[str, Any]:  # noqa: 
 
 
 def command(arguments: Sequence[str], folder: Path, source: Path) -> None:
-    """Run a command of the tree in `source` in a process of its own.
+    """Run a polytask command from the source tree `source` in a separate process.
 
     Raises:
-        RuntimeError: It failed; the message is what it said.
+        RuntimeError: The command failed; the message has its error output.
     """
     environment = {**os.environ, "PYTHONPATH": str(source)}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Generated data: the problems that fits are tried on, the tables of commands, and predictions for the verdict."""
+"""Generated data: problems for training, tables for commands, and predictions for verdicts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WORDS = ["north", "south", "east", "west", "up", "down", "left", "right", "one",
 
 @dataclass(frozen=True)
 class Problem:
-    """What a network is trained on.
+    """Data and tasks for training a network.
 
     Attributes:
-        inputs: Per source what it has: an array, a list of texts, or a frame.
-        labels: Per source and task its labels.
-        tasks: Per task its kind, with options, as users write it.
+        inputs: Inputs per source: an array, a list of texts, or a frame.
+        labels: Labels per source and task.
+        tasks: Kind of each task, with options, as users write it.
     """
 
     inputs: Mapping[str, Any]
@@ -35,13 +35,13 @@ class Problem:
 
 
 def vectors() -> Problem:
-    """One source of vectors with three tasks; a tenth of the labels is missing."""
+    """Return one source of vectors with three tasks; a tenth of the labels is missing."""
     x = _numbers(0)
     return Problem({"table": x}, {"table": _labels(x, 1)}, TASKS)
 
 
 def two() -> Problem:
-    """Two sources, of which one has two of the tasks, and the other the third and one of the first."""
+    """Return two sources: one has labels of two tasks, the other of the third task and of one of these."""
     first, second = _numbers(2), _numbers(3)[: ROWS // 2]
     labels = _labels(first, 4), _labels(second, 5)
     own = ({name: labels[0][name] for name in ("price", "churn")}, {name: labels[1][name] for name in ("plan", "price")})
@@ -49,26 +49,26 @@ def two() -> Problem:
 
 
 def chain() -> Problem:
-    """Two binary tasks, of which the second needs the first, and a number."""
+    """Return two binary tasks, of which the second depends on the first, and a regression task."""
     x = _numbers(6)
     click = (x[:, 0] > -0.3).astype(int)
     return Problem({"table": x}, {"table": {"click": click, "buy": click * (x[:, 1] > 0), "price": x[:, 2] + x[:, 3]}}, CHAIN)
 
 
 def images() -> Problem:
-    """Grey images of 16 x 16."""
+    """Return gray images of 16 x 16 pixels with three tasks."""
     random, x = np.random.default_rng(7), _numbers(8)
     pictures = np.clip(random.normal(size=(ROWS, 1, 16, 16)) * 40 + 128 + 20 * x[:, :1, None, None], 0, 255).astype(np.uint8)
     return Problem({"pictures": pictures}, {"pictures": _labels(x, 9)}, TASKS)
 
 
 def columns() -> Problem:
-    """A table with numbers, gaps and categories."""
+    """Return a table of numbers with gaps and categories, with three tasks."""
     return Problem({"table": _frame(_numbers(10))}, {"table": _labels(_numbers(10), 11)}, TASKS)
 
 
 def texts() -> Problem:
-    """Sentences of words; a number, a class of the sentence, and a tag for every word."""
+    """Return sentences with three tasks: a class, a number, and a tag for every word."""
     random = np.random.default_rng(12)
     lengths = random.integers(2, 7, ROWS)
     chosen = [random.choice(WORDS, length) for length in lengths]
@@ -87,7 +87,7 @@ PROBLEMS: Mapping[str, Callable[[], Problem]] = {
 
 
 def write_tables(folder: Path) -> None:
-    """Write `every.csv`, with a target of every kind that tables support, and `three.csv`, with three targets."""
+    """Write `every.csv`, with a target of every kind that tables support, and `three.csv`, with three targets, into a folder."""
     x = _numbers(20, 320)
     every = pd.concat([_frame(x), _every_kind(x)], axis=1)
     every.to_csv(folder / "every.csv", index=False, lineterminator="\n")
@@ -96,7 +96,7 @@ def write_tables(folder: Path) -> None:
 
 
 def predictions(seeds: int = 6, units: int = 90) -> pd.DataFrame:
-    """Predictions of three arms for a task of every kind, which differ a little from arm to arm."""
+    """Return predictions of three slightly different arms for a task of every kind."""
     random, frames = np.random.default_rng(30), []
     truth = {kind: random.normal(size=units) for kind in KINDS}
     for arm, noise in {"single": 0.6, "equal": 0.5, "uncertainty": 0.9}.items():
@@ -146,7 +146,7 @@ KINDS: Mapping[str, tuple[Callable[[Array], Any], Callable[[Array], Any]]] = {
     "multilabel": (_sets, _sets),
     "survival": (lambda v: np.exp(v) * np.where(np.arange(len(v)) % 4, 1, -1), np.exp),
 }
-"""Per kind how hidden numbers become targets, and how they become predictions."""
+"""Functions per kind that convert hidden numbers to targets and to predictions."""
 
 
 def _numbers(seed: int, rows: int = ROWS) -> Array:
@@ -154,7 +154,7 @@ def _numbers(seed: int, rows: int = ROWS) -> Array:
 
 
 def _frame(x: Array) -> pd.DataFrame:
-    """Three columns of numbers, one of them with gaps, and two of categories."""
+    """Return three columns of numbers, one of them with gaps, and two of categories."""
     frame = pd.DataFrame({f"x{number}": x[:, number].astype(float).round(4) for number in range(3)})
     frame.loc[np.arange(len(x)) % 7 == 3, "x2"] = np.nan
     frame["color"] = np.array(["red", "green", "blue"])[np.digitize(x[:, 3], [-0.5, 0.5])]
@@ -174,7 +174,7 @@ def _labels(x: Array, seed: int) -> dict[str, Array]:
 
 
 def _every_kind(x: Array) -> pd.DataFrame:
-    """A target of every kind; the eighth part of each is missing."""
+    """Return a target of every kind; an eighth of each is missing."""
     random = np.random.default_rng(22)
     seen = x + random.normal(size=x.shape) / 4
     found = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""The fixed jobs whose values are recorded."""
+"""Fixed jobs whose values are recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
 
 ELSEWHERE = {"encoder": {"pretrained"}, "kind": {"custom"}}
-"""Components that need an extra with files of its own, or functions, and are not recorded."""
+"""Components that are not recorded, since they need extra files or Python functions."""
 
 Job = Callable[[Names], Values]
 
@@ -30,7 +30,7 @@ def rows_of(file: str, job: str) -> Iterator[dict[str, str]]:
 
 
 def fits(job: str, names: Names) -> Values:
-    """Train a small network for every row of `fits.csv`: its final tensors, its history, its validation metrics and its counts."""
+    """Train a small network for every row of `fits.csv`; record its tensors, history, validation metrics and counts."""
     found: Values = {}
     for row in rows_of("fits.csv", job):
         print(f"  {row['id']}", flush=True)
@@ -45,7 +45,7 @@ def fits(job: str, names: Names) -> Values:
 
 
 def commands(job: str, names: Names) -> Values:
-    """Run the commands of `commands.csv` in one folder, which holds generated tables: all that they write."""
+    """Run the commands of `commands.csv` in a folder with generated tables; record all files that they write."""
     found: Values = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -59,7 +59,7 @@ def commands(job: str, names: Names) -> Values:
 
 
 def verdicts(names: Names) -> Values:
-    """Decide on generated predictions of every kind in several ways."""
+    """Compute verdicts on generated predictions of every kind, with several options."""
     frame = predictions()
     plain = frame.drop(columns="group")
     own = frame["unit"] + 1000 * frame["seed"]
@@ -82,7 +82,7 @@ METRICS = {
 
 
 def components(names: Names) -> Values:
-    """Record which components are tried, and which the registry has: what is in one and not in the other is named."""
+    """Record the components that are registered but not tried, and those that are tried but not registered."""
     del names
     tried, found = _tried(), Values()
     for group in api.GROUPS:
@@ -107,7 +107,7 @@ def _tried() -> Mapping[str, set[str]]:
 
 
 def _bare(text: str) -> str:
-    """Return a component as users write it without its options."""
+    """Remove the options from a component as users write it."""
     return re.sub(r"\([^()]*\)", "", text)
 
 

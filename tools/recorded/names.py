@@ -1,14 +1,14 @@
-"""Map today's names back to those under which values were recorded.
+"""Map current names back to those under which values were recorded.
 
 `keys.csv` has a row `scope,old,new` for every name that has changed since:
 
 * `tensor`: keys of state dicts;
 * `key`: names of files, of columns and of JSON keys;
-* `word`: words in cells and in JSON, such as arms, metrics and the names of a history's numbers. Keys of JSON are words too.
+* `word`: words in cells and in JSON, such as arms, metrics and the names of numbers in a history. JSON keys are words too.
 
-A name is cut at its dots, and every longest run of its parts that stands in the column `new` becomes what stands in `old`. So a
-row may replace a whole name, one part of it, or several parts at once: `tensor,architecture.encoder,trunk` reads `trunk.0.weight`
-as `architecture.encoder.0.weight`. A row counts everywhere in its scope, so a new name must not have meant something else there.
+A name is split at its dots, and every longest run of parts that is in the column `new` is replaced by the entry in `old`. So a row
+may replace a whole name, one part, or several parts at once: `tensor,architecture.encoder,trunk` maps `trunk.0.weight` to
+`architecture.encoder.0.weight`. A row applies everywhere in its scope, so a new name must not have had another meaning there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ SCOPES = ("tensor", "key", "word")
 
 @dataclass
 class Names:
-    """Today's names and the old ones.
+    """Table of current names and old names.
 
     Attributes:
-        old_of: Per scope the old name of every new one.
+        old_of: Old name of every new name, per scope.
 
     Example:
         >>> names = Names.of([("tensor", "architecture.encoder", "trunk"), ("word", "log", "scale-invariant")])
@@ -41,7 +41,7 @@ class Names:
         """Build the table from rows of scope, old and new name.
 
         Raises:
-            ValueError: A scope is unknown, or a name stands twice.
+            ValueError: A scope is unknown, or a name occurs twice.
         """
         names = cls()
         for scope, old, new in rows:

@@ -1,4 +1,4 @@
-"""Record values: a hash per tensor and column, and numbers as they are."""
+"""Record values: a hash per tensor and column, and single numbers as they are."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ Value = str | int | float | bool | None
 Values = dict[str, Value]
 
 DIGITS = 16
-"""Hexadecimal digits of a hash."""
+"""Number of hexadecimal digits of a hash."""
 LONGEST_LIST = 4
 """Longer lists of numbers or words in JSON are recorded as one hash."""
 
 ROW_KEYS = ("arm", "seed", "task", "unit", "split", "metric", "measure", "source", "target", "epoch", "step", "name")
-"""Columns that say what a row is about, in the order in which rows are sorted; a later one counts where the earlier are equal."""
+"""Columns that identify a row, in the order in which rows are sorted by them."""
 GROUPS = ("arm", "task", "measure")
-"""Columns of which every combination of values is recorded by itself."""
+"""Columns whose combinations of values are recorded separately."""
 TIDY = "value"
-"""A table with this column has one number per row: every group of its rows is recorded as one hash."""
+"""A table with this column has one number per row; every group of its rows is recorded as one hash."""
 
 SKIPPED_FILES = ("environment.json", "log.txt", "run.yaml", "report.html", "model.json", "manifest.json", "values.json")
 SKIPPED_KEYS = ("seconds", "equal_seconds", "share_of_joint_training", "peak_memory_bytes", "version", "study")
-"""What differs from run to run, from version to version, or says where something lies; old names."""
+"""Old names of entries that are not recorded, since they differ between runs, versions or folders."""
 
 
 def of_tensors(state: Mapping[str, torch.Tensor], names: Names) -> Values:
-    """Hash every tensor: its shape and its numbers as float64, whatever its own type."""
+    """Hash every tensor by its shape and its numbers as float64, whatever its type."""
     return {names.tensor(name): of_array(tensor.detach().double().numpy()) for name, tensor in state.items()}
 
 
 def of_array(array: NDArray[Any]) -> str:
-    """Hash numbers with their shape; -0 and 0 differ, all NaN are one.
+    """Hash numbers with their shape; -0 and 0 differ, all NaN are equal.
 
     Example:
         >>> of_array(np.array([1.0, 2.0])) == of_array(np.array([1, 2]))
@@ -55,9 +55,9 @@ def of_array(array: NDArray[Any]) -> str:
 
 
 def of_table(frame: pd.DataFrame, names: Names, groups: Sequence[str] = GROUPS) -> Values:
-    """Hash every column, for every combination of what stands in the group columns; of a tidy table its rows as a whole.
+    """Hash every column for every combination of values in the group columns; the rows of a tidy table are hashed as a whole.
 
-    Columns and words get their old names first, then rows are sorted by their keys: no name decides about an order.
+    Columns and words get their old names first, and then rows are sorted by their keys, so that no new name affects an order.
     """
     renamed = {names.key(str(name)): _column(frame[name], names) for name in frame}
     plain = pd.DataFrame({name: column for name, column in renamed.items() if name not in SKIPPED_KEYS})
@@ -74,7 +74,7 @@ def of_table(frame: pd.DataFrame, names: Names, groups: Sequence[str] = GROUPS) 
 
 
 def of_column(column: pd.Series[Any]) -> str:
-    """Hash a column: numbers as float64, anything else as text."""
+    """Hash a column: numbers as float64, other values as text."""
     if column.dtype.kind in "biuf":
         return of_array(column.to_numpy())
     return _hash(json.dumps([None if pd.isna(value) else str(value) for value in column]).encode())
@@ -84,9 +84,9 @@ def of_document(document: object, names: Names, depth: int | None = None) -> Val
     """Record every number and every single word of a JSON document under the path of its keys; sentences are left out.
 
     Args:
-        document: The content.
-        names: The old names of its keys and words.
-        depth: Record what lies deeper than this many keys as one hash for each path of so many keys.
+        document: Content of the document.
+        names: Old names of its keys and words.
+        depth: Record everything below paths of this many keys as one hash per path; `None` records every value.
 
     Example:
         >>> of_document({"p": 0.5, "arms": {"equal": {"verdict": "helps", "why": "it is better"}}, "seconds": 3}, Names())
@@ -105,7 +105,7 @@ def of_document(document: object, names: Names, depth: int | None = None) -> Val
 
 
 def of_folder(folder: Path, names: Names) -> Values:
-    """Record what lies in a run folder, or in one file: tables, documents and tensors, under the names of their files."""
+    """Record the content of a run folder, or of one file: tables, documents and tensors, under the names of their files."""
     found: Values = {}
     for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
         parts = path.relative_to(folder).parts or (path.name,)
@@ -129,7 +129,7 @@ def _of_file(path: Path, names: Names) -> Values:
 
 
 def _column(column: pd.Series[Any], names: Names) -> pd.Series[Any]:
-    """Booleans and numbers as they are, words with their old names."""
+    """Return a column with words replaced by their old names; booleans and numbers are kept."""
     if column.dtype.kind in "biuf":
         return column
     return column.map(lambda value: names.word(value) if isinstance(value, str) else value).astype(object)

@@ -1,4 +1,7 @@
-"""The command line: one file per command. It parses, calls the library and prints; nothing else does."""
+"""Command line of polytask, one file per command.
+
+It parses arguments, calls the library and prints. No other package prints.
+"""
 
 from polytask.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, its exit codes, and what it says when something goes wrong."""
+"""Entry point of the command line: commands, exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ SEVERAL = frozenset(
     for _, field in offered_fields(config)
     if takes_several_words(field)
 )
-"""Options that are followed by any number of words."""
+"""Options that take any number of values."""
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_INTERRUPTED = 0, 2, 70, 130
 
 app = typer.Typer(
     name="polytask",
-    help="Trains several tasks together, and tells you whether you should.",
+    help="Train several tasks together with PyTorch, and find out whether you should.\n\n"
+    "First study:           polytask study mnist-fashion\n"
+    "With your own table:   polytask study sales.csv --targets churn value\n"
+    "Options of a command:  polytask COMMAND --help",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,7 +54,7 @@ app.command("relate", no_args_is_help=True)(relate_command)
 app.command("schema")(schema_command)
 app.command("methods")(methods_command)
 app.command("report", no_args_is_help=True)(report_command)
-app.add_typer(data_app, name="data", help="Built-in data sets: list, describe, fetch.", no_args_is_help=True)
+app.add_typer(data_app, name="data", help="List, describe or download built-in data sets.", no_args_is_help=True)
 
 
 def _print_version(wanted: bool) -> None:
@@ -64,13 +67,16 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _main_callback(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT003
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."),  # noqa: FBT003
 ) -> None:
-    """Trains several tasks together, and tells you whether you should."""
+    """Train several tasks together with PyTorch, and find out whether you should."""
 
 
 def main() -> None:
-    """Run the command line, and leave with 0 (done), 2 (the user can mend it), 70 (a bug) or 130 (interrupted)."""
+    """Run the command line and exit.
+
+    Exit codes: 0 success, 2 user error (the message says how to fix it), 70 bug in polytask, 130 interrupted.
+    """
     try:
         app(spread(sys.argv[1:], SEVERAL))
     except PolytaskError as error:
@@ -80,12 +86,12 @@ def main() -> None:
         _write_error(f"interrupted. {interrupt}")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe has left (`polytask methods_command | head`): nothing is wrong, and nothing can be said.
+        # The reader of the pipe has exited (`polytask methods | head`), which is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_OK)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a short text instead of a traceback
-        _write_error(f"This is a bug in polytask, not a fault of yours: {type(error).__name__}: {_single_line(error)}")
-        _write_error(f"Please report it with the file {_write_bug_report()}")
+    except Exception as error:  # noqa: BLE001 - users see a short text instead of a traceback
+        _write_error(f"This is a bug in polytask, not a mistake of yours: {type(error).__name__}: {_single_line(error)}")
+        _write_error(f"Please report it, and attach the file {_write_bug_report()}")
         sys.exit(EXIT_BUG)
 
 

@@ -1,4 +1,4 @@
-"""Merge a source, a file, options and assignments into one configuration."""
+"""Merge a source, a file, options and `--set` assignments into one configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.options import TableOptions, fields_of
 from polytask.registry import find, names
 
 TRAINING, TABLE = "training", "table"
-"""Sections of what was given on the command line, besides the command's own options."""
+"""Sections of the values given on the command line, in addition to the command's own options."""
 
 
 def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Sequence[str], *, imports: bool = False) -> dict[str, Any]:
@@ -21,13 +21,14 @@ def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Seq
     Options override the file, and `--set` overrides both.
 
     Args:
-        source: What the command was given as its source.
-        given: Values of options by section: the command's own under an empty name, those of training, and those of tables.
-        assignments: Texts `name=value`.
-        imports: Whether to follow import paths in a file that polytask has written.
+        source: Source argument of the command.
+        given: Option values by section: the command's own options (empty name), training options, and table options.
+        assignments: Assignments of the form `name=value`.
+        imports: Whether to follow import paths in a file written by polytask.
 
     Raises:
-        ConfigError: The source or an assigned name does not exist; an import path in a file that polytask has written.
+        ConfigError: The source or an assigned name does not exist, or a file written by polytask contains an import path and `imports` is
+            false.
     """
     config = _of_source(source, given.get(TABLE, {}), imports=imports)
     config.update(given.get("", {}))
@@ -39,7 +40,7 @@ def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Seq
 
 
 def name_of(config: Mapping[str, Any]) -> str:
-    """What a run is called by default: its data set, or its tables."""
+    """Return the default name of a run: its data set, or its tables joined by hyphens."""
     return str(config.get("source") or "-".join(config.get("tables") or ("run",)))
 
 
@@ -56,11 +57,11 @@ def _of_source(source: str, table: Mapping[str, Any], *, imports: bool) -> dict[
 
 
 def _known(source: str) -> str:
-    """The data set's name, once it is known to be one: before anything heavy is imported."""
+    """Return the name of a built-in data set; fail early, before heavy imports, if there is none."""
     if source in names("data set") or not (Path(source).exists() or Path(source).suffix):
         return find("data set", source).name
     remedy = f"Give a built-in data set ({', '.join(names('data set'))}), a table ({', '.join(ENDINGS)}) or a study file (.yaml)"
-    raise ConfigError("this file is no study and no table", where=source, remedy=remedy)
+    raise ConfigError("this file is neither a study file nor a table", where=source, remedy=remedy)
 
 
 def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
 
     content = read_yaml(path)
     if not isinstance(content, dict):
-        raise ConfigError("a study file is a mapping of names to values", where=str(path), found=type(content).__name__)
+        raise ConfigError("a study file must be a mapping of names to values", where=str(path), found=type(content).__name__)
     if content.get("source") is None and not content.get("tables"):
         remedy = f"Add source: {names('data set')[0]}, or tables: with a file and its targets"
         raise ConfigError("the study file names no source", where=str(path), remedy=remedy)
@@ -79,7 +80,7 @@ def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
 
         check_imports(content, str(path))
     tables = _mapping(content.get("tables") or {}, "tables")
-    # Paths in a file are meant from where the file is.
+    # Paths in a file are relative to the folder of the file.
     found = {str(name): _from(path.resolve().parent, _mapping(table, f"tables.{name}")) for name, table in tables.items()}
     return {**content, **({"tables": found} if found else {})}
 
@@ -95,12 +96,12 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
 
     path, sign, text = assignment.partition("=")
     if not sign:
-        raise ConfigError("an assignment is written name=value", where="--set", found=repr(assignment))
+        raise ConfigError("an assignment must have the form name=value", where="--set", found=repr(assignment))
     try:
         value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):  # the latter: a thirteenth month, brackets without end
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: an impossible date; RecursionError: very deep nesting
         value = text
-    if path == "training":  # the options of the command line stand there already
+    if path == "training":  # keeps the training options given as flags
         _section(config, [path]).update(_mapping(value, path))
         return
     *sections, name = path.split(".")
@@ -108,7 +109,7 @@ def _assign(config: dict[str, Any], assignment: str) -> None:
 
 
 def _section(config: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    """The section at that path, made where there is none."""
+    """Return the section at a path; create missing sections."""
     for depth, name in enumerate(path, start=1):
         inner = config.get(name)
         config[name] = dict(_mapping({} if inner is None else inner, ".".join(path[:depth])))
@@ -118,5 +119,5 @@ def _section(config: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigError("names with values are needed here", where=where, found=repr(value), remedy="Write it as {name: value}")
+        raise ConfigError("a mapping of names to values is needed", where=where, found=repr(value), remedy="Write it as {name: value}")
     return value

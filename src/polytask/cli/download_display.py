@@ -1,4 +1,4 @@
-"""How far a download is."""
+"""Progress display of downloads."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from polytask.cli.interrupts import explain_interrupt
 
 @contextmanager
 def download_display(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar per file on a terminal, a line per file elsewhere; after Ctrl-C a line that says what is kept."""
+    """Show a progress bar per file on a terminal, or a line per file elsewhere; on Ctrl-C, report what is kept.
+
+    Args:
+        quiet: Show nothing.
+
+    Yields:
+        A function of the file name, the bytes done, and the bytes in total (`None` if unknown).
+    """
     from polytask.datasets.dataset_cache import cache_folder
 
-    with explain_interrupt(f"What has come is kept in {cache_folder()}; the same command goes on there"), _display(quiet=quiet) as progress:
+    with (
+        explain_interrupt(f"Downloaded data are kept in {cache_folder()}; run the same command again to resume"),
+        _display(quiet=quiet) as progress,
+    ):
         yield progress
 
 

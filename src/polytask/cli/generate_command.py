@@ -1,4 +1,4 @@
-"""Generate a command from an option model: an option per field, in panels, each with its default and an example."""
+"""Generate a command from an option model: one option per field, in panels, with defaults and examples in the help text."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from polytask.options.base import OptionField
 from polytask.registry.parsing import split_outside
 
 Body = Callable[[dict[str, Any], Path | None, bool], None]
-"""Runs a command with the merged configuration, the run folder if one was given, and whether to be quiet."""
+"""Function that runs a command, given the merged configuration, the run folder (`None` for the default) and whether to be quiet."""
 
 Offered = tuple[str, OptionField]
-"""A field, and its section; the command's own fields have an empty section."""
+"""A section and one of its fields; the section of the command's own fields is the empty string."""
 
 
 def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> Callable[..., None]:
-    """Return a function for typer whose options are the fields of an option model.
+    """Return a function for Typer whose options are the fields of an option model.
 
     Args:
-        config: Model of the choices of the command.
-        body: Runs the command. Its docstring is the help text.
-        folder: Default of `--out`, as the help text shows it.
+        config: Option model of the command.
+        body: Function that runs the command; its docstring becomes the help text.
+        folder: Default of `--out` for the help text.
     """
     offered = tuple(offered_fields(config))
 
     def run(**given: Any) -> None:  # noqa: ANN401 - values of every option
-        """Sort the options into the sections of the configuration, and run the command."""
+        """Sort the option values into the sections of the configuration, and run the command."""
         sections: dict[str, dict[str, Any]] = {"": {}, TRAINING: {}, TABLE: {}}
         for section, field in offered:
             if (value := given[f"{section}_{field.name}"]) is not None and value != []:
@@ -51,7 +51,7 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
 
 
 def offered_fields(config: type[NetworkConfig]) -> Iterator[Offered]:
-    """Yield the fields that are options of a command, with their sections: those of tables, its own, and those of training."""
+    """Yield the fields that a command offers as options, each after its section: table options, its own, then training options."""
     models: dict[str, type] = {TABLE: TableOptions, "": config, TRAINING: TrainingOptions}
     for section, model in models.items():
         yield from ((section, field) for field in fields_of(model) if not field.flag.hidden)
@@ -59,12 +59,12 @@ def offered_fields(config: type[NetworkConfig]) -> Iterator[Offered]:
 
 
 def takes_several_words(field: OptionField) -> bool:
-    """Tell whether an option is followed by any number of words: `--targets churn value`."""
+    """Return whether an option takes any number of values, as in `--targets churn value`."""
     return field.name == "targets" or (get_origin(_plain(field)) is tuple and not field.flag.separator and not field.flag.counted)
 
 
 def _plain(field: OptionField) -> Any:  # noqa: ANN401 - a type
-    """Return the type of a field without None."""
+    """Return the type of a field without `None`."""
     kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
     return kinds[0] if type(None) in get_args(field.annotation) and len(kinds) == 1 else field.annotation
 
@@ -74,7 +74,7 @@ def _is_mapping(field: OptionField) -> bool:
 
 
 def _typed(field: OptionField) -> Any:  # noqa: ANN401 - a type
-    """Return the type of an option on the command line."""
+    """Return the type that Typer gives an option."""
     plain = _plain(field)
     if takes_several_words(field) or _is_mapping(field):
         return list[str]
@@ -83,11 +83,11 @@ def _typed(field: OptionField) -> Any:  # noqa: ANN401 - a type
     return str if field.flag.separator or get_origin(plain) is Literal else plain
 
 
-def _read(field: OptionField, value: Any) -> Any:  # noqa: ANN401 - as typer gives it
-    """Turn the text of an option into a value of its field.
+def _read(field: OptionField, value: Any) -> Any:  # noqa: ANN401 - as Typer gives it
+    """Convert the value of an option into a value of its field.
 
     Raises:
-        ConfigError: A pair is not written `name=value`, or names something twice.
+        ConfigError: A pair is not of the form `name=value`, or a name is given twice.
     """
     if _is_mapping(field):
         return _pairs(field, value)
@@ -102,7 +102,7 @@ def _pairs(field: OptionField, texts: list[str]) -> dict[str, Any]:
         name, equals, value = text.rpartition("=") if field is not KIND else text.partition("=")
         option = field.flag.option(field.name)
         if not equals or not name or not value:
-            raise ConfigError("a pair name=value was expected", where=option, found=repr(text), remedy=f"For example {field.flag.example}")
+            raise ConfigError("a pair name=value is needed", where=option, found=repr(text), remedy=f"For example {field.flag.example}")
         if name in pairs:
             raise ConfigError("a name must be given once", where=option, found=f"{name!r} twice")
         pairs[name] = value
@@ -118,14 +118,14 @@ def _parameter(section: str, field: OptionField) -> inspect.Parameter:
 
 
 def _help(field: OptionField) -> str:
-    """Return the description with default and example, in plain text for rich."""
+    """Return the help text of an option: description, default and example, with brackets escaped for Rich."""
     default = field.flag.default or _shown(field.default)
     parts = [field.description, f"Default: {default}." if default else "", f"Example: {field.flag.example}." if field.flag.example else ""]
     return " ".join(part for part in parts if part).replace("[", r"\[")
 
 
 def _shown(value: object) -> str:
-    """Return a default as a user would type it."""
+    """Return a default value as a user would type it; empty if there is none."""
     if value is None or value is ... or value in ((), {}):
         return ""
     if isinstance(value, bool):
@@ -138,15 +138,15 @@ def _keyword(name: str, annotation: Any, default: object = inspect.Parameter.emp
 
 
 def _before(folder: str) -> tuple[inspect.Parameter, ...]:
-    source = "A built-in data set (polytask data list), a table (CSV, Parquet), or a file of choices (YAML), such as a run.yaml."
+    source = "A built-in data set (see polytask data list), a table (CSV, TSV, Parquet), or a YAML file, such as the run.yaml of a run."
     return (
         _keyword("source", Annotated[str, typer.Argument(help=source)]),
-        _keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Run folder. Default: {folder}.")], None),
+        _keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Folder to write the run to. Default: {folder}.")], None),
     )
 
 
 def _after() -> tuple[inspect.Parameter, ...]:
-    other = "Any other choice, as NAME=VALUE. Repeatable. Example: training.optimizer_options.eps=1e-6."
+    other = "Set any option of a YAML file, as NAME=VALUE. Repeatable. Example: training.optimizer_options.eps=1e-6."
     return (
         _keyword("assign", Annotated[list[str] | None, typer.Option("--set", help=other)], None),
         _keyword("import_path", ImportPaths, None),

@@ -1,4 +1,4 @@
-"""The options that say where components of the user's own come from."""
+"""Options for importing user-defined components."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polytask.registry import add_import_path
 
 
 def _add(folders: list[str] | None) -> list[str] | None:
-    """Let components be imported from the folders that are named."""
+    """Add folders from which components may be imported."""
     for folder in folders or ():
         add_import_path(folder)
     return folders
@@ -18,11 +18,9 @@ def _add(folders: list[str] | None) -> list[str] | None:
 
 ImportPaths = Annotated[
     list[str] | None,
-    typer.Option(
-        "--import-path", callback=_add, help="A folder with components of your own (package.module:Name); searched last. Repeatable."
-    ),
+    typer.Option("--import-path", callback=_add, help="Folder with your own components (package.module:Name); searched last. Repeatable."),
 ]
 AllowImports = Annotated[
     bool,
-    typer.Option("--allow-imports", help="Follow import paths in a run.yaml or a model too: only in files that you trust."),
+    typer.Option("--allow-imports", help="Follow import paths in a run.yaml or a saved model too. Use it only for files that you trust."),
 ]

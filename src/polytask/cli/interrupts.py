@@ -1,4 +1,4 @@
-"""Ctrl-C, with what was kept."""
+"""Handling of Ctrl-C: report what was kept."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from contextlib import contextmanager
 
 
 class InterruptedRunError(Exception):
-    """The user stopped a run; the message says what is kept. (The command-line framework swallows a KeyboardInterrupt's.)"""
+    """Raised when the user stops a run; the message says what is kept.
+
+    Typer swallows the message of a `KeyboardInterrupt`.
+    """
 
 
 @contextmanager
 def explain_interrupt(text: str) -> Iterator[None]:
-    """Turn a Ctrl-C inside into an `InterruptedRunError` with this text."""
+    """Convert a Ctrl-C inside the context into an `InterruptedRunError` with the message `text`."""
     try:
         yield
     except KeyboardInterrupt:

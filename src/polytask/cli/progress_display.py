@@ -1,4 +1,4 @@
-"""How far a run is: a live display on a terminal, plain lines elsewhere."""
+"""Progress of a run: a live display on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ MOST_TASKS = 8
 
 @contextmanager
 def study_display(console: Console, *, quiet: bool) -> Iterator[Callable[[StudyProgress], None]]:
-    """Shows how far a study is: give what it yields to `Study.run`."""
+    """Show the progress of a study; pass the yielded function to `Study.run`.
+
+    Args:
+        console: Console to print to.
+        quiet: Show nothing.
+    """
     started = time.monotonic()
     with _display(console, quiet=quiet) as show:
         yield lambda progress: show(
@@ -35,7 +40,12 @@ def study_display(console: Console, *, quiet: bool) -> Iterator[Callable[[StudyP
 
 @contextmanager
 def training_display(console: Console, *, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Shows how far the training of one network is: give what it yields to `fit` or `train_network`."""
+    """Show the progress of training one network; pass the yielded function to `fit` or `train_network`.
+
+    Args:
+        console: Console to print to.
+        quiet: Show nothing.
+    """
     with _display(console, quiet=quiet) as show:
         yield lambda progress: show(
             lambda: Group(_network_rows([("network", progress)]), Text(_time_left(progress.seconds, progress.share))),
@@ -49,7 +59,7 @@ ShowProgress = Callable[[Callable[[], RenderableType], Callable[[], str], bool],
 
 @contextmanager
 def _display(console: Console, *, quiet: bool) -> Iterator[ShowProgress]:
-    """A way to show a picture on a terminal, or from time to time a line elsewhere."""
+    """Yield a function that updates a live display on a terminal, or prints a line every few seconds elsewhere."""
     if quiet:
         yield lambda picture, line, important: None
     elif console.is_terminal:
@@ -84,12 +94,12 @@ def _study_line(progress: StudyProgress, seconds: float) -> str:
 
 
 def _study_share(progress: StudyProgress) -> float:
-    """Networks done, and of those under way the share of their budget (most stop before)."""
+    """Return the finished fraction of a study: finished networks, plus the used budgets of running ones (most stop early)."""
     return min(1.0, (progress.done + sum(status.share for _, status in progress.running)) / max(1, progress.total))
 
 
 def _network_rows(running: list[tuple[str, TrainingProgress]]) -> RenderableType:
-    """Per network a line, and below it one per task: narrow enough for any terminal."""
+    """Return one row per network and, below it, one per task; the table is narrow enough for any terminal."""
     table = Table.grid(padding=(0, 2))
     for label, status in running:
         table.add_row(escape(label), f"epoch {status.epoch}", f"step {status.step}/{status.steps}", f"{status.rows_per_second:,.0f} rows/s")
@@ -110,7 +120,7 @@ def _numbers(what: str, values: object) -> str:
 
 
 def _time_left(seconds: float, share: float) -> str:
-    """Time spent, and at most so much to come if the rest takes as long per share."""
+    """Return the time spent, and an upper bound of the time left, extrapolated from the finished fraction."""
     if share < 0.02:
         return f"{seconds:.0f} s"
     return f"{seconds:.0f} s, at most {seconds * (1 - share) / share:.0f} s left"

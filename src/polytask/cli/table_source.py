@@ -1,4 +1,4 @@
-"""A table in a file as the source of a command."""
+"""Tables in files as sources of commands."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _PANELS = {field.name: field.flag.panel for field in fields_of(TableOptions)}
 KIND = OptionField(
     "kind",
     dict[str, str],
-    "Kind of a target: target=kind, with options in parentheses (polytask methods 'task kind'). Repeatable.",
+    "Kind of a target, as target=kind, with options in parentheses; see polytask methods 'task kind'. Repeatable.",
     {},
     Flag(_PANELS["targets"], example='"size=ordinal(classes=[S, M, L])"', default="inferred from the labels"),
 )
-"""The option that gives targets their kinds, which stand beside the targets in the configuration."""
+"""Option that sets the kinds of targets; in the configuration they are part of `targets`."""
 
 
 def is_table(source: str) -> bool:
-    """Tell whether a source is the name of a table's file."""
+    """Return whether a source is the name of a table file."""
     return source.lower().endswith(ENDINGS)
 
 
@@ -35,10 +35,10 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         source: Path of the table.
-        given: Values by the names of `TableOptions`, and the kinds of targets as `kind`.
+        given: Values keyed by the field names of `TableOptions`, and the kinds of targets under `kind`.
 
     Raises:
-        ConfigError: No target, one twice, or a kind for a column that is no target.
+        ConfigError: There is no target, a target is given twice, or a kind is given for a column that is not a target.
 
     Example:
         >>> sections = table_section("sales.csv", {"targets": ["churn", "value"], "kind": {"value": "count"}})
@@ -48,7 +48,7 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
     path = Path(source)
     targets = [name for text in given.get("targets") or () for name in text.split(",") if name]
     if not targets:
-        raise ConfigError("the columns to predict must be named", where=source, remedy="Add --targets and their names")
+        raise ConfigError("the columns to predict must be given", where=source, remedy="Add --targets and their names")
     for number, name in enumerate(targets):
         if name in targets[:number]:
             raise ConfigError("a name must be given once", where="--targets", found=f"{name!r} twice")
@@ -56,11 +56,11 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in kinds:
         if name not in targets:
             raise ConfigError(
-                "a kind was given to a column that is no target", where="--kind", found=repr(name), remedy=nearest(name, tuple(targets))
+                "a kind was given for a column that is not a target", where="--kind", found=repr(name), remedy=nearest(name, tuple(targets))
             )
     table = {name: value for name, value in given.items() if name not in ("targets", "kind")}
     table |= {"file": str(path.resolve()), "targets": {name: kinds.get(name) for name in targets}}
-    if table.get("delimiter") in ("\\t", "tab"):  # as a shell passes it on
+    if table.get("delimiter") in ("\\t", "tab"):  # a shell passes an escaped tab on as text
         table["delimiter"] = "\t"
     if table.get("test_file"):
         table["test_file"] = str(Path(table["test_file"]).resolve())
@@ -69,14 +69,14 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spread(arguments: Sequence[str], several: Collection[str]) -> list[str]:
-    """Repeat an option that takes several words before each of its words, as typer expects it.
+    """Repeat an option that takes several values before each of its values, as Typer expects it.
 
     Args:
-        arguments: Words of the command line.
-        several: Options that take several words.
+        arguments: Arguments of the command line.
+        several: Options that take several values.
 
     Raises:
-        ConfigError: No word follows such an option.
+        ConfigError: No value follows such an option.
 
     Example:
         >>> spread(["train", "a.csv", "--targets", "x", "y", "--out", "runs/a"], ["--targets"])
@@ -97,5 +97,5 @@ def spread(arguments: Sequence[str], several: Collection[str]) -> list[str]:
             found += [word] if fresh else [option, word]
             fresh = False
     if fresh:
-        raise ConfigError("at least one word must follow this option", where=option, remedy="Name columns, or leave it out")
+        raise ConfigError("this option needs at least one value", where=option, remedy="Give a value, or omit the option")
     return found

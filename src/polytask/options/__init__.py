@@ -1,7 +1,7 @@
-"""Every choice that a user can make: its type, default, limits and description.
+"""Option models: the type, default, limits and description of every user option.
 
-The command line, the JSON schema, the checks of study files and the reference are generated from these models. They load neither
-torch nor pandas, so that `--help` is quick.
+The command line, the JSON schema, the validation of study files and the reference are generated from these models. They import
+neither torch nor pandas, so that `--help` starts quickly.
 """
 
 from polytask.options.base import OptionModel, fields_of, list_fields

@@ -1,4 +1,4 @@
-"""What all option models share: the base class, and the list of a model's fields."""
+"""Base class of the option models, and the list of a model's fields."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class OptionField:
     Attributes:
         name: Name of the field.
         annotation: Type of the field, without metadata.
-        description: What the choice does.
-        default: Value where nothing is given; `...` where one must be given.
-        flag: How the command line offers it.
+        description: Text for the class documentation, the command line and the JSON schema.
+        default: Default value; `...` if the field is required.
+        flag: How the command line offers the field.
     """
 
     name: str
@@ -34,7 +34,7 @@ class OptionField:
 
 
 def fields_of(model: type) -> Iterator[OptionField]:
-    """Yield the fields of an option model, which is a pydantic model or a dataclass.
+    """Yield the fields of an option model, either a pydantic model or a dataclass.
 
     Example:
         >>> from polytask.options import TrainingOptions
@@ -62,7 +62,11 @@ def _defaults(model: type) -> dict[str, Any]:
 
 
 def list_fields(model: type) -> None:
-    """Write the fields with their descriptions into the documentation of an option model, before its example."""
+    """Insert an `Attributes:` section into the docstring of an option model, before its `Raises:` or `Example:` section.
+
+    Args:
+        model: Pydantic model or dataclass; its `__doc__` is replaced.
+    """
     before, _, after = (model.__doc__ or "").rstrip().partition("\n    Raises:")
     if not after:
         before, _, after = before.partition("\n    Example:")
@@ -74,14 +78,14 @@ def list_fields(model: type) -> None:
 
 
 class OptionModel(BaseModel):
-    """A frozen set of choices, each with its type, default, limits and description; unknown names are refused.
+    """Frozen set of options, each with a type, default, limits and description; unknown names are rejected.
 
-    The description of a field is written once, in its `Field(description=…)`: the documentation of the class, the command line and the
+    The description of a field is written once, in its `Field(description=…)`; the documentation of the class, the command line and the
     JSON schema repeat it.
 
     Example:
         >>> class Example(OptionModel):
-        ...     '''Choices of an example.'''
+        ...     '''Options of an example.'''
         ...     epochs: int = 3
         >>> Example(epochs=4).epochs
         4

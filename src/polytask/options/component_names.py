@@ -1,4 +1,4 @@
-"""Components that stand in a configuration: written down from what users give, and found in what a file says."""
+"""Components in configurations: convert what users give to the form that files store, and find import paths in files."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from polytask.registry.resolve import written
 from polytask.registry.suggestion import nearest
 
 
-def _written(group: str, value: Any) -> Any:  # noqa: ANN401 - pydantic judges what is no component
+def _written(group: str, value: Any) -> Any:  # noqa: ANN401 - pydantic validates values that are not components
     return value if value is None else written(group, value)
 
 
 PARTS = ("name", "balancer", "architecture", "encoder")
 Written = str | Mapping[str, Any]
-"""An arm in a file: as users write it, or its name with its parts by name."""
+"""An arm in a file: the text that users write, or a mapping with its name and its parts."""
 
 
 @runtime_checkable
 class ArmObject(Protocol):
-    """An arm as an object, which knows how it stands in a file."""
+    """Protocol of arm objects that files can store."""
 
     @property
     def written(self) -> dict[str, Any]:
-        """Its name, with its parts by name."""
+        """The arm as a mapping of `name` and its parts."""
 
 
 def arm_written(given: Any) -> Written:  # noqa: ANN401
-    """Return an arm as it stands in a file: a text or a mapping stays as it is, an object is written down.
+    """Return an arm in the form that files store: a string or a mapping is kept, an object is converted.
 
     Raises:
-        ConfigError: It is no arm and no balancer, or cannot be written down.
+        ConfigError: The value is neither an arm nor a balancer, or it cannot be stored.
 
     Example:
         >>> from polytask.balancing import CAGrad
@@ -50,9 +50,9 @@ def arm_written(given: Any) -> Written:  # noqa: ANN401
     if isinstance(given, Mapping):
         for part in given:
             if part not in PARTS:
-                raise ConfigError("an arm has no such part", where="arms", found=repr(part), remedy=nearest(str(part), PARTS))
+                raise ConfigError("unknown part of an arm", where="arms", found=repr(part), remedy=nearest(str(part), PARTS))
         if not isinstance(given.get("name"), str):
-            raise ConfigError("an arm needs a name", where="arms", found=dict(given), remedy="Write {name: mine, balancer: cagrad}")
+            raise ConfigError("an arm must have a name", where="arms", found=dict(given), remedy="Write {name: mine, balancer: cagrad}")
         return dict(given)
     return given.written if isinstance(given, ArmObject) else written("balancer", given, "arms")
 
@@ -71,40 +71,43 @@ ARM: dict[str, Any] = {
         },
     ]
 }
-"""As study files write an arm: a text, or a name with its parts."""
+"""JSON schema of an arm in a study file: a string, or a name with its parts."""
 
 
 EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
 BalancerName = Annotated[str, BeforeValidator(arm_written)]
-"""As arms are written, since `weights=0.2/0.8` may stand there."""
+"""A balancer in the form of an arm, since `weights=0.2/0.8` is allowed."""
 SAMPLER: dict[str, Any] = {"anyOf": [{"enum": list(names("sampler"))}, {"type": "string"}]}
-"""As files name a sampler: one that ships, or one of the user's with its options."""
+"""JSON schema of a sampler: a built-in name, or a user-defined sampler with its options."""
 SamplerName = Annotated[str, BeforeValidator(partial(written, "sampler", where="sampling")), WithJsonSchema(SAMPLER)]
 ArmName = Annotated[str | dict[str, Any], BeforeValidator(arm_written), WithJsonSchema(ARM)]
 
 
 def check_imports(config: object, where: str, *, allowed: frozenset[str] = frozenset()) -> None:
-    """Refuse import paths in what a file says.
+    """Reject import paths in the content of a file.
 
     Args:
-        config: Names with values, as read from a file.
-        where: The file.
-        allowed: Paths that may be there.
+        config: Content of the file, a mapping of names to values.
+        where: Name of the file, for the error message.
+        allowed: Import paths that are accepted.
 
     Raises:
-        ConfigError: A component is named by an import path.
+        ConfigError: A component is given by an import path that is not in `allowed`.
     """
     for place, path in import_paths_of(config):
         if path not in allowed:
             remedy = "Allow it with --allow-imports if you trust the file (in Python: checked(..., imports=True))"
             raise ConfigError(
-                "import paths in a file that polytask has written are not followed", where=f"{where}, {place}", found=path, remedy=remedy
+                "import paths in a file written by polytask are not followed",
+                where=f"{where}, {place}",
+                found=path,
+                remedy=remedy,
             )
 
 
 def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
-    """The import paths of a configuration, and where they stand in it."""
+    """Yield the import paths in a configuration, each after its place."""
     if not isinstance(config, Mapping):
         return
     for place in ("encoder", "architecture", "balancer"):
@@ -125,7 +128,7 @@ def _paths(place: str, value: object) -> Iterator[tuple[str, str]]:
         try:
             found = import_paths_in(part)
         except ConfigError:
-            continue  # what cannot be read is refused where it is used
+            continue  # a text that cannot be parsed is rejected where it is used
         yield from ((place, path) for path in found)
 
 

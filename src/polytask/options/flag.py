@@ -1,4 +1,4 @@
-"""How the command line offers a choice."""
+"""Metadata that says how the command line offers a field."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Flag:
-    """How a field of an option model is offered on the command line; put it into the field's `Annotated` type.
+    """How the command line offers a field of an option model; part of the field's `Annotated` type.
 
     Attributes:
         panel: Heading under which `--help` lists the option.
-        name: Option name without dashes; by default the field's name with hyphens.
-        short: One-letter form, without its dash.
-        example: A value to show in the help text.
-        default: Text to show as the default, where the default is computed.
-        separator: Separator of a list that is written as one text; an empty text means that the option takes several words.
-        counted: Whether the command line takes a number of items where a file may list them.
-        hidden: Whether the choice can only be made in a file, or with `--set`.
+        name: Option name without dashes; empty for the field's name with hyphens.
+        short: One-letter form without its dash; empty for none.
+        example: Example value to show in the help text.
+        default: Text to show as the default, for defaults that are computed.
+        separator: Separator of the items of a list; empty if the option takes several words instead.
+        counted: Whether the command line takes the number of items, while a file may list them.
+        hidden: Whether the field can only be set in a file or with `--set`.
 
     Example:
         >>> Flag("Training").option("batch_size")
@@ -36,9 +36,9 @@ class Flag:
     hidden: bool = False
 
     def option(self, field: str) -> str:
-        """Return the option's long name, with its dashes."""
+        """Return the long name of the option, with its dashes."""
         return f"--{self.name or field.replace('_', '-')}"
 
 
 FILE_ONLY = Flag(hidden=True)
-"""For choices that are made in a file or with `--set`."""
+"""Flag of fields that can only be set in a file or with `--set`."""

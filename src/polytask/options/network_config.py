@@ -1,4 +1,4 @@
-"""What every run is told: data, network and training."""
+"""Options that all runs share: data, network and training."""
 
 from __future__ import annotations
 
@@ -18,54 +18,58 @@ _DATA, NETWORK, RUN = "Data", "Network", "Run"
 
 
 class NetworkConfig(OptionModel):
-    """Choices that training, studies and measurements of relatedness share."""
+    """Options shared by training, studies and measurements of relatedness."""
 
     keeps_test_rows: ClassVar[bool] = False
-    """Whether rows of a table are held out for a final test of what is chosen here."""
+    """Whether rows of tables are held out for a final test."""
 
-    source: Annotated[str | None, Field(description="Name of a built-in data set; null where sources are tables or Python objects.")] = None
-    tables: Annotated[dict[str, TableOptions], Field(description="Tables in files, by the names of their sources.")] = Field(
+    source: Annotated[str | None, Field(description="Name of a built-in data set; null if the sources are tables or Python objects.")] = (
+        None
+    )
+    tables: Annotated[dict[str, TableOptions], Field(description="Tables in files, keyed by the names of their sources.")] = Field(
         default_factory=dict
     )
     preset: Annotated[
         str | None,
-        Field(description="Budget: quick, standard or thorough. It fills in what is not given; tables take standard by default."),
+        Field(description="Budget: quick, standard or thorough. It sets options that are not given. Default for tables: standard."),
         Flag(RUN, example="quick"),
     ] = None
     size: Annotated[
         str | None,
         Field(description="Size of a built-in data set: sample (ships with polytask) or full."),
-        Flag(_DATA, default="the smallest that there is"),
+        Flag(_DATA, default="the smallest available"),
     ] = None
     encoder: Annotated[
         EncoderName | None,
-        Field(description="Network that turns inputs into features (polytask methods encoder)."),
+        Field(description="Network that turns inputs into features; see polytask methods encoder."),
         Flag(NETWORK, example="'mlp(hidden=[64])'", default="conv for images, tabular for tables, text for texts, mlp for vectors"),
     ] = None
     encoder_options: Annotated[dict[str, Any], Field(description="Arguments of the encoder.")] = Field(default_factory=dict)
     architecture: Annotated[
         ArchitectureName,
-        Field(description="How tasks share the encoder (polytask methods architecture)."),
+        Field(description="How tasks share the encoder; see polytask methods architecture."),
         Flag(NETWORK, example="'mmoe(experts=4)'"),
     ] = "hard"
     hidden: Annotated[
-        tuple[int, ...], Field(description="Widths of the hidden layers of every head."), Flag(NETWORK, separator=",", example="64,32")
+        tuple[int, ...],
+        Field(description="Widths of the hidden layers of each task's head."),
+        Flag(NETWORK, separator=",", example="64,32"),
     ] = (64,)
     initialization: Annotated[
         Literal["framework", "glorot", "he"],
-        Field(description="How parameters are initialized; framework is PyTorch's way."),
+        Field(description="How parameters are initialized; framework keeps PyTorch's defaults."),
         Flag(NETWORK),
     ] = "framework"
     workers: Annotated[
-        int | None, Field(ge=1, description="Number of processes that train networks side by side."), Flag(RUN, default="one per core")
+        int | None, Field(ge=1, description="Number of processes that train networks in parallel."), Flag(RUN, default="one per core")
     ] = None
-    training: Annotated[TrainingOptions, Field(description="How every network is trained.")] = Field(default_factory=TrainingOptions)
+    training: Annotated[TrainingOptions, Field(description="Training options of every network.")] = Field(default_factory=TrainingOptions)
     version: Annotated[str | None, Field(description="Version of polytask that wrote the file.")] = None
 
     @field_validator("tables", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        """Accept targets as a list of names."""
+        """Accept targets as a list of names without kinds."""
         if not isinstance(value, Mapping):
             return value
         return {name: _named_targets(table) for name, table in value.items()}
@@ -76,13 +80,13 @@ def _named_targets(table: object) -> object:
     if isinstance(table, Mapping) and isinstance(named, str | list | tuple):
         targets = [named] if isinstance(named, str) else list(named)
         if len(set(map(str, targets))) < len(targets):
-            raise ConfigError("a target is named twice", where="targets", found=", ".join(map(str, targets)), remedy="Say it once")
+            raise ConfigError("a target is named twice", where="targets", found=", ".join(map(str, targets)), remedy="Name it once")
         return {**table, "targets": {str(target): None for target in targets}}
     return table
 
 
 class TrainConfig(NetworkConfig):
-    """Choices for the training of one network; resolved, they are the run folder's `run.yaml`.
+    """Options for training one network; the resolved options are the run folder's `run.yaml`.
 
     Example:
         >>> TrainConfig(source="mnist-fashion").balancer
@@ -91,10 +95,10 @@ class TrainConfig(NetworkConfig):
 
     balancer: Annotated[
         BalancerName,
-        Field(description="How the losses of the tasks become one update (polytask methods balancer), or weights=0.2/0.8."),
+        Field(description="How task losses become one update: a balancer (see polytask methods balancer), or weights=0.2/0.8."),
         Flag(NETWORK, example="'cagrad(c=0.4)'"),
     ] = "equal"
-    seed: Annotated[int, Field(description="Root of all random streams."), Flag(RUN)] = 0
+    seed: Annotated[int, Field(description="Seed from which all random streams are derived."), Flag(RUN)] = 0
 
 
 Config = TypeVar("Config", bound=NetworkConfig)
@@ -107,11 +111,11 @@ FILLED_IN: Mapping[str, str | None] = {
     "max_groups": None,
     **{f"training.{name}": value for name, value in LEFT_OPEN.items()},
 }
-"""Choices that are filled in when a run begins, with the value that stands for "not chosen yet"."""
+"""Options that are resolved when a run starts, with the value that means "not chosen yet"."""
 
 
 def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
-    """Return the names of the choices in which a stored, resolved configuration differs from a new one.
+    """Return the names of the options in which a stored, resolved configuration differs from a new one, separated by commas.
 
     Example:
         >>> begun = TrainConfig(encoder="mlp", training=TrainingOptions(threads=2, max_grad_norm=1.0))
@@ -123,7 +127,7 @@ def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
 
 
 def _flat(config: NetworkConfig) -> dict[str, Any]:
-    """Return every choice but the version and the workers, those of training under `training.name`."""
+    """Return all options except the version, workers and cluster; training options are keyed as `training.name`."""
     plain = config.model_dump(mode="json", exclude={"version", "workers", "cluster"})
     training = plain.pop("training")
     return plain | {f"training.{name}": value for name, value in training.items()}

@@ -1,4 +1,4 @@
-"""How a table file is read, and its largest size."""
+"""Options for reading table files, with limits on their size."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from polytask.errors import ConfigError, shown
 @final
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How a table file is read, and how much of it at most.
+    """Options for reading a table file, with limits on its size.
 
     Attributes:
-        delimiter: The character between two cells; by default a tab in a .tsv file and a comma elsewhere.
-        encoding: Of the text, as Python names it.
-        na_values: Texts that mean "no value", beside the empty cell; blanks around them do not count.
-        categorical: Columns that hold categories, even if every cell looks like a number or a date.
-        max_columns: A table of more columns is refused.
-        max_bytes: A table of more bytes, once decompressed, is refused.
-        max_field_bytes: A cell of more bytes is refused.
+        delimiter: Character that separates cells; `None` means a tab in .tsv files and a comma elsewhere.
+        encoding: Text encoding, by its Python name.
+        na_values: Values to treat as missing, in addition to empty cells; surrounding blanks are ignored.
+        categorical: Columns to read as categories, even if every cell looks like a number or a date.
+        max_columns: Reject a table with more columns than this.
+        max_bytes: Reject a table with more bytes than this, once decompressed.
+        max_field_bytes: Reject a cell with more bytes than this.
 
     Raises:
-        ConfigError: An option that cannot be.
+        ConfigError: An option has an invalid value.
 
     Example:
         >>> ReadingOptions(na_values=("NA", "?")).delimiter is None
@@ -44,7 +44,7 @@ class ReadingOptions:
         for name in ("na_values", "categorical"):
             texts = getattr(self, name)
             if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
-                raise ConfigError("a tuple of texts is needed", where=name, found=shown(texts), remedy=f'Write {name}=("NA",)')
+                raise ConfigError("a tuple of strings is needed", where=name, found=shown(texts), remedy=f'Write {name}=("NA",)')
         for field in fields(self)[4:]:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -53,7 +53,7 @@ class ReadingOptions:
             codecs.lookup(self.encoding)
             "".encode(self.encoding)
         except (LookupError, TypeError, ValueError):
-            raise ConfigError("no such text encoding", where="encoding", found=shown(self.encoding), remedy="Try utf-8, cp1252") from None
+            raise ConfigError("unknown text encoding", where="encoding", found=shown(self.encoding), remedy="Try utf-8, cp1252") from None
 
     def _check_delimiter(self) -> None:
         mark = self.delimiter
@@ -61,5 +61,8 @@ class ReadingOptions:
             return
         if not isinstance(mark, str) or len(mark) != 1 or not mark.isascii() or mark.isalnum() or mark in '"\n\r\0.+-':
             raise ConfigError(
-                "one ASCII character that is in no number is needed", where="delimiter", found=shown(mark), remedy="Try , ; | or a tab"
+                "must be a single ASCII character that cannot be part of a number",
+                where="delimiter",
+                found=shown(mark),
+                remedy="Try , ; | or a tab",
             )

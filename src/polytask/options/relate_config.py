@@ -1,4 +1,4 @@
-"""What the measuring of relatedness is told."""
+"""Options of `polytask relate`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from polytask.options.network_config import NETWORK, NetworkConfig
 Measure = Literal["cosine", "lookahead", "transfer", "similarity"]
 IN_THE_JOINT_RUN: tuple[Measure, ...] = ("cosine", "lookahead")
 
-_MEASURING = "RelateFile"
+_MEASURING = "Relatedness"
 
 
 class RelateConfig(NetworkConfig):
-    """Choices for the measuring of relatedness; resolved, they are the run folder's `run.yaml`, which repeats the run.
+    """Options for measuring relatedness; the resolved options are the run folder's `run.yaml`, which repeats the run.
 
     Example:
         >>> RelateConfig(source="mnist-fashion", seeds=2).seeds
@@ -29,14 +29,14 @@ class RelateConfig(NetworkConfig):
     measures: Annotated[
         tuple[Measure, ...],
         Field(
-            description="cosine and lookahead are measured while a joint network is trained; transfer and similarity need networks for "
-            "single tasks, transfer also one for every pair of tasks."
+            description="Measures of relatedness. cosine and lookahead are measured while one joint network is trained; transfer and "
+            "similarity also train a network per task, and transfer one more for every pair of tasks."
         ),
         Flag(_MEASURING, separator=","),
     ] = IN_THE_JOINT_RUN
     seeds: Annotated[
         tuple[int, ...],
-        Field(description="Number of repetitions, each with another split, start and order."),
+        Field(description="Number of repetitions, each with its own split, initialization and batch order."),
         Flag(_MEASURING, default="3", counted=True),
     ] = (0, 1, 2)
     max_groups: Annotated[
@@ -46,29 +46,29 @@ class RelateConfig(NetworkConfig):
     ] = None
     balancer: Annotated[
         BalancerName,
-        Field(description="Balancer of the joint network (polytask methods balancer)."),
+        Field(description="Balancer of the joint network; see polytask methods balancer."),
         Flag(NETWORK, example="'cagrad(c=0.4)'"),
     ] = "equal"
     measure_every: Annotated[
         int | None,
-        Field(ge=1, description="Measure at one of so many steps of the joint network."),
+        Field(ge=1, description="Measure once in this many training steps of the joint network."),
         Flag(_MEASURING, default="5 (tasks + 1)"),
     ] = None
     measured_rows: Annotated[
         int | None,
-        Field(ge=1, description="Number of training rows at which a measured step looks."),
-        Flag(_MEASURING, default="those of the step, or 256 where a row costs little"),
+        Field(ge=1, description="Number of training rows on which a step is measured."),
+        Flag(_MEASURING, default="the rows of the step, or 256 if rows are cheap to compute"),
     ] = None
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _counted(cls, value: object) -> object:
-        """Take a number of seeds as the seeds 0, 1, …."""
+        """Expand a number of seeds n into the seeds 0, …, n - 1."""
         return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("seeds", "measures")
     @classmethod
     def _different(cls, value: tuple[object, ...]) -> tuple[object, ...]:
         if not value or len(set(value)) < len(value):
-            raise ValueError("one at least is needed, and each of them once")
+            raise ValueError("must be non-empty and unique")
         return value

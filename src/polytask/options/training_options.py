@@ -1,4 +1,4 @@
-"""How a network is trained."""
+"""Options for training a network."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from polytask.options.validation_errors import checked
 Policy = Literal["first", "any", "all", "mean"]
 
 LEFT_OPEN: Mapping[str, str | None] = {"validation_fraction": None, "precision": "auto", "threads": None}
-"""Options that are filled in when a run begins, with the value that stands for "not chosen yet"."""
+"""Options that are resolved when a run starts, with the value that means "not chosen yet"."""
 
 _BASIC, _OPTIMIZER = "Training", "Optimizer"
-_STOPPING, _START, _MACHINE = "Early stopping", "Start of the network", "Hardware"
+_STOPPING, _START, _MACHINE = "Early stopping", "Initial weights and freezing", "Hardware"
 
 
 class TrainingOptions(OptionModel):
-    """Every choice of a training run; the resolved options, given back, repeat the run.
+    """Options of a training run; passing the resolved options again repeats the run.
 
     Example:
         >>> TrainingOptions(epochs=5).batch_size
@@ -30,32 +30,37 @@ class TrainingOptions(OptionModel):
     """
 
     epochs: Annotated[int, Field(ge=1, description="Train for at most this many epochs."), Flag(_BASIC)] = 30
-    batch_size: Annotated[int, Field(ge=1, description="Number of rows per step, over all sources together."), Flag(_BASIC)] = 256
+    batch_size: Annotated[int, Field(ge=1, description="Number of rows per training step, over all sources together."), Flag(_BASIC)] = 256
     sampling: Annotated[
         SamplerName,
         Field(
-            description="How a step draws its rows: from all sources in proportion to their rows (proportional), with probabilities that a "
-            "temperature or equal chances (uniform) give, from one source after the other (round-robin), or by a sampler of your own."
+            description="How a step draws rows from several sources: in proportion to their sizes (proportional), at random with "
+            "probabilities set by a temperature (temperature) or with equal ones (uniform), from one source after the other (round-robin), "
+            "or with your own sampler."
         ),
         Flag(_BASIC),
     ] = "proportional"
     temperature: Annotated[
         float,
-        Field(gt=0, allow_inf_nan=False, description="Temperature T of that sampling: a source has a probability ∝ rows^(1/T)."),
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Temperature T for temperature sampling: a source is drawn with probability ∝ rows^(1/T).",
+        ),
         Flag(_BASIC),
     ] = 2.0
     steps_per_epoch: Annotated[
         int | None,
-        Field(ge=1, description="Number of steps per epoch. By default an epoch ends when the largest source has been seen once."),
+        Field(ge=1, description="Number of steps per epoch. By default, an epoch ends when the largest source has been seen once."),
         Flag(_BASIC),
     ] = None
-    optimizer: Annotated[str, Field(description="Class of torch.optim."), Flag(_OPTIMIZER, example="AdamW")] = "Adam"
+    optimizer: Annotated[str, Field(description="Name of an optimizer class in torch.optim."), Flag(_OPTIMIZER, example="AdamW")] = "Adam"
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Learning rate."), Flag(_OPTIMIZER)] = 1e-3
     lr_multipliers: Annotated[
         dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]],
         Field(
             description="Factors of the learning rate for parts of the network. A part is the beginning of parameter names, `task:NAME` "
-            "for the parameters that one task alone reaches, or `trunk` for shared parameters; the most specific part counts."
+            "for the parameters that only one task reaches, or `trunk` for shared parameters; the most specific part applies."
         ),
         Flag(_OPTIMIZER, name="lr-factor", example="trunk=0.1"),
     ] = Field(default_factory=dict)
@@ -66,7 +71,9 @@ class TrainingOptions(OptionModel):
     ] = 1.0
     optimizer_options: Annotated[dict[str, Any], Field(description="Other arguments of the optimizer.")] = Field(default_factory=dict)
     scheduler: Annotated[
-        str | None, Field(description="Class of torch.optim.lr_scheduler. By default the learning rate is constant."), Flag(_OPTIMIZER)
+        str | None,
+        Field(description="Name of a class in torch.optim.lr_scheduler. By default, the learning rate is constant."),
+        Flag(_OPTIMIZER),
     ] = None
     scheduler_options: Annotated[dict[str, Any], Field(description="Arguments of the scheduler.")] = Field(default_factory=dict)
     scheduler_interval: Annotated[
@@ -74,17 +81,19 @@ class TrainingOptions(OptionModel):
     ] = "epoch"
     max_grad_norm: Annotated[
         float | None,
-        Field(gt=0, description="Clip the gradient to this norm over all parameters."),
+        Field(gt=0, description="Clip the gradient to this norm, taken over all parameters."),
         Flag(_OPTIMIZER, default="no clipping"),
     ] = None
     micro_batches: Annotated[
-        int, Field(ge=1, description="Cut every batch into this many parts, one after the other, to save memory."), Flag(_OPTIMIZER)
+        int,
+        Field(ge=1, description="Split every batch into this many parts and process them one after the other, to save memory."),
+        Flag(_OPTIMIZER),
     ] = 1
     monitor: Annotated[
         Policy,
         Field(
-            description="What early stopping monitors: the metric of the first task, of any task, of all tasks, or the mean of all "
-            "relative metrics."
+            description="What early stopping monitors: the first task, any task, all tasks, or the mean over tasks of the relative "
+            "validation metric (0: trivial predictor, 1: perfect)."
         ),
         Flag(_STOPPING),
     ] = "mean"
@@ -95,51 +104,58 @@ class TrainingOptions(OptionModel):
     ] = 5
     min_delta: Annotated[
         float,
-        Field(ge=0, description="Smallest change of the relative metric (0 trivial predictor, 1 perfect) that counts as an improvement."),
+        Field(ge=0, description="Smallest change of the relative metric that counts as an improvement."),
         Flag(_STOPPING),
     ] = 0.0
     validation_fraction: Annotated[
         float | None,
-        Field(gt=0, lt=1, description="Fraction of the training rows on which models are chosen."),
+        Field(gt=0, lt=1, description="Fraction of the training rows to hold out for validation, on which models are selected."),
         Flag(_STOPPING, default="0.2 up to 20,000 rows, else 0.1"),
     ] = None
     shuffle_buffer: Annotated[
         int,
-        Field(ge=1, description="Number of rows that are shuffled together where inputs lie in files. Smaller tables are shuffled whole."),
+        Field(
+            ge=1, description="Number of rows to shuffle together if inputs are read from files. Smaller tables are shuffled as a whole."
+        ),
         Flag(_BASIC),
     ] = 1_000_000
     initial_weights: Annotated[str | None, Field(description="Start from the weights in this safetensors file."), Flag(_START)] = None
     freeze: Annotated[
         tuple[str, ...],
-        Field(description="Do not train parameters whose names begin with one of these."),
-        Flag(_START, example="encoder."),
+        Field(description="Do not train parameters whose names begin with one of these dotted names."),
+        Flag(_START, example="architecture.encoder"),
     ] = ()
     unfreeze: Annotated[
-        dict[Annotated[int, Field(ge=1)], tuple[str, ...]], Field(description="Per epoch, from 1, parts that are trained from then on.")
+        dict[Annotated[int, Field(ge=1)], tuple[str, ...]],
+        Field(description="Frozen parts to train from an epoch on, keyed by the epoch (from 1)."),
     ] = Field(default_factory=dict)
     gradient_route: Annotated[
         Literal["sequential", "batched", "representation"],
-        Field(description="How the gradients of tasks are computed; see `polytask.gradients.Backward`."),
+        Field(description="How the task gradients are computed; see polytask.gradients.Backward."),
         Flag(_MACHINE),
     ] = "sequential"
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        Field(description="Number format of the forward and backward pass; auto is bfloat16 for convolutions on processors that have it."),
+        Field(
+            description="Number format of the forward and backward pass; auto uses bfloat16 for convolutions on processors that support it."
+        ),
         Flag(_MACHINE),
     ] = "auto"
     threads: Annotated[
         int | None,
-        Field(ge=1, description="Number of processor threads for one network."),
-        Flag(_MACHINE, default="1 where networks fill the cores; else the faster of 1 and all"),
+        Field(ge=1, description="Number of CPU threads per network."),
+        Flag(_MACHINE, default="1 if networks fill the cores, else the faster of 1 and all"),
     ] = None
-    checkpoint_seconds: Annotated[float, Field(ge=0, description="Save the training state every so many seconds."), Flag(_MACHINE)] = 10.0
+    checkpoint_seconds: Annotated[
+        float, Field(ge=0, description="Save the training state at intervals of this many seconds."), Flag(_MACHINE)
+    ] = 10.0
 
 
 def make_training_options(**given: Any) -> TrainingOptions:  # noqa: ANN401 - pydantic checks them
-    """Return the training options.
+    """Return validated training options.
 
     Raises:
-        ConfigError: An unknown option, or a value outside its limits.
+        ConfigError: An option is unknown, or a value is outside its limits.
 
     Example:
         >>> make_training_options(lr=0.1).lr

@@ -1,4 +1,4 @@
-"""Budgets by name, for tables: how many steps, of how many rows, and how patient."""
+"""Named budgets for training: number of steps, batch size and patience."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STEPS_PER_EPOCH = 20
 
 @dataclass(frozen=True)
 class TrainingPreset:
-    """What a budget allows.
+    """Budget of a training run.
 
     Attributes:
-        steps: About so many, whatever the number of rows.
-        least: Epochs at least.
-        most: Epochs at most.
-        seeds: Of a study.
+        steps: Approximate number of training steps, whatever the number of rows.
+        least: Minimum number of epochs.
+        most: Maximum number of epochs.
+        seeds: Number of seeds of a study.
     """
 
     steps: int
@@ -39,10 +39,10 @@ TRAINING_PRESETS: Mapping[str, TrainingPreset] = MappingProxyType(
 
 
 def find_preset(name: str) -> TrainingPreset:
-    """The budget of that name.
+    """Return the preset with this name.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no such preset.
     """
     if name not in TRAINING_PRESETS:
         raise ConfigError("unknown preset", where=repr(name), remedy=nearest(str(name), tuple(TRAINING_PRESETS)))
@@ -50,10 +50,14 @@ def find_preset(name: str) -> TrainingPreset:
 
 
 def preset_training_options(name: str, rows: int) -> dict[str, Any]:
-    """Options of training for a table of so many rows.
+    """Return the training options of a preset for a table with `rows` training rows.
 
-    Small tables take small batches, so that an epoch has some twenty steps; epochs make up the budget's steps, and a tenth of them
-    without improvement, five at least, are the end.
+    Small tables get small batches, so that an epoch has about twenty steps. The number of epochs follows from the steps of the preset;
+    the patience is a tenth of it, at least 5.
+
+    Args:
+        name: Name of the preset: quick, standard or thorough.
+        rows: Number of training rows.
 
     Raises:
         ConfigError: There is no such preset.

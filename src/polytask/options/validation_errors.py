@@ -1,4 +1,4 @@
-"""Turn the errors of pydantic into errors of polytask, in one line."""
+"""Convert pydantic's validation errors into one-line errors of polytask."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def checked(kind: type[Model], given: object, where: str, *, imports: bool = False) -> Model:
-    """Return the validated option model.
+    """Return a validated option model.
 
     Args:
-        kind: Which model.
-        given: Values by the names of its fields.
-        where: Name of the whole in error messages.
-        imports: Whether to follow import paths in a file that polytask has written, such as a `run.yaml`; in other files they are followed.
+        kind: Class of the option model.
+        given: Mapping of field names to values.
+        where: Name of the configuration in error messages.
+        imports: Whether to follow import paths in a file written by polytask, such as a `run.yaml`; in other files they are always
+            followed.
 
     Raises:
-        ConfigError: An unknown name, or a value outside its limits.
+        ConfigError: A name is unknown, or a value is outside its limits.
 
     Example:
         >>> from polytask.options import TrainingOptions
@@ -33,7 +34,7 @@ def checked(kind: type[Model], given: object, where: str, *, imports: bool = Fal
         5
     """
     if not isinstance(given, Mapping):
-        raise ConfigError("a configuration is a mapping of names to values", where=where, found=type(given).__name__)
+        raise ConfigError("a configuration must be a mapping of names to values", where=where, found=type(given).__name__)
     if given.get("version") is not None and not imports:
         check_imports(given, where)
     try:
@@ -43,19 +44,19 @@ def checked(kind: type[Model], given: object, where: str, *, imports: bool = Fal
 
 
 UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
-"""What pydantic calls a name that it does not know."""
+"""Pydantic's error types for unknown names."""
 NEEDED = {
     "tuple_type": ("a list is needed", "Write it as [{}]"),
-    "dict_type": ("names with values are needed", "Write it as {{{}: value}}"),
-    "string_type": ("a text is needed", ""),
+    "dict_type": ("a mapping of names to values is needed", "Write it as {{{}: value}}"),
+    "string_type": ("a string is needed", ""),
 }
-"""In our words what is needed where something else stands, and how it is written."""
+"""Message and remedy for pydantic's error types of values of the wrong type."""
 
 
 def one_line(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
-    """The first thing that pydantic found wrong with a model's values, as our own error."""
+    """Return the first of pydantic's errors as an error of polytask."""
     errors = error.errors(include_url=False)
-    # A name that is not known says more than the one that is missed for it.
+    # An unknown name is usually a misspelling of the missing one, so it is reported first.
     first = next((own for own in errors if own["type"] in UNKNOWN), errors[0])
     place = ".".join(str(part) for part in first["loc"])
     own = first.get("ctx", {}).get("error")
@@ -63,21 +64,21 @@ def one_line(error: ValidationError, where: str, model: type[BaseModel]) -> Conf
         return ConfigError(own.what, where=f"{where}, {own.where}", found=own.found, remedy=own.remedy)
     if first["type"] in UNKNOWN:
         *section, name = first["loc"]
-        return ConfigError("there is no such choice", where=f"{where}, {place}", remedy=_near(model, section, str(name)))
+        return ConfigError("unknown option", where=f"{where}, {place}", remedy=_near(model, section, str(name)))
     if first["type"] == "missing":
-        return ConfigError("this must be said", where=f"{where}, {place}")
+        return ConfigError("a value is required", where=f"{where}, {place}")
     if first["type"] in NEEDED:
         what, written = NEEDED[first["type"]]
         remedy = written.format(first["input"]) if isinstance(first["input"], str) else ""
         return ConfigError(what, where=f"{where}, {place}", found=repr(first["input"]), remedy=remedy)
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
-    found = repr(first["input"]) if place else None  # without a place it is everything
+    found = repr(first["input"]) if place else None  # without a place, the input is the whole configuration
     return ConfigError(f"{message[0].lower()}{message[1:]}{more}", where=f"{where}, {place}" if place else where, found=found)
 
 
 def _near(model: Any, section: Sequence[int | str], name: str) -> str:  # noqa: ANN401 - a model, a dataclass, or a mapping of such
-    """What may have been meant by a name at that place of a model; also one that stands in its options of training."""
+    """Suggest a name for an unknown one in a section of a model; names of training options are recognized too."""
     for part in section:
         model = next(iter(get_args(model)[1:]), None) or names_in(model).get(str(part))
     known = names_in(model)
@@ -86,7 +87,7 @@ def _near(model: Any, section: Sequence[int | str], name: str) -> str:  # noqa: 
 
 
 def names_in(model: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The names that stand in a model or a dataclass, and what is there.
+    """Return the field names of a model or a dataclass, with their types.
 
     Example:
         >>> from polytask.options import TrainingOptions

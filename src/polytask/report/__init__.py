@@ -1,4 +1,4 @@
-"""A study as plain data; then as a page and on a terminal."""
+"""Reports of run folders: their content as plain data, HTML pages, and summaries for the terminal."""
 
 from polytask.report.write_html import write_report
 

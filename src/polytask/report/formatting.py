@@ -1,4 +1,4 @@
-"""Numbers as people read them: shares in percent, their differences in points, everything else with digits that mean something."""
+"""Format numbers for people: shares in percent, their differences in points, other numbers with significant digits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SI_PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
 
 
 def metric_label(metric: str) -> str:
-    """A metric's name as people write it.
+    """Return the display name of a metric.
 
     Example:
         >>> metric_label("rmse"), metric_label("accuracy")
@@ -31,17 +31,17 @@ def metric_label(metric: str) -> str:
 
 
 def display_factor(metric: str) -> float:
-    """What a metric's values are multiplied with to be shown: 100 for shares."""
+    """Return the factor by which values of a metric are multiplied for display: 100 for shares, else 1."""
     return 100.0 if metric in PERCENT_METRICS else 1.0
 
 
 def display_unit(metric: str) -> str:
-    """The unit of a difference of this metric, with a space before it; empty where it is the metric's own."""
+    """Return the display unit of a difference of this metric, with a leading space: points for shares, else empty."""
     return " points" if metric in PERCENT_METRICS else ""
 
 
 def format_metric(metric: str, number: float | None) -> str:
-    """A metric's value: shares in percent, others with four significant digits.
+    """Format the value of a metric: shares in percent, others with four significant digits.
 
     Example:
         >>> format_metric("accuracy", 0.9567), format_metric("rmse", 1234.56), format_metric("rmse", None)
@@ -53,7 +53,7 @@ def format_metric(metric: str, number: float | None) -> str:
 
 
 def format_significant(number: float, digits: int) -> str:
-    """A number with at least so many significant digits, without an exponent where that can be read.
+    """Format a number with at least `digits` significant digits, without an exponent if that is readable.
 
     Example:
         >>> format_significant(0.012345, 3), format_significant(123456.7, 3), format_significant(1.5e-9, 3)
@@ -67,12 +67,12 @@ def format_significant(number: float, digits: int) -> str:
 
 
 def format_difference(metric: str, number: float | None, spread: float | None = None) -> str:
-    """A difference with its sign: shares in points with two digits, others with two significant digits of their spread.
+    """Format a difference with its sign: shares in points with two digits, others with two significant digits of their spread.
 
     Args:
-        metric: The metric's name.
-        number: The difference, in the metric's unit.
-        spread: What the digits are chosen by (the half-width of the interval, say); the difference itself by default.
+        metric: Name of the metric.
+        number: Difference in the unit of the metric; `None` if unknown.
+        spread: Number that determines the digits, such as the half-width of the interval; `None` means the difference itself.
 
     Example:
         >>> format_difference("accuracy", 0.0041), format_difference("rmse", -0.12345, spread=0.031), format_difference("accuracy", -1e-19)
@@ -87,7 +87,7 @@ def format_difference(metric: str, number: float | None, spread: float | None = 
 
 
 def _digits(spread: float) -> int | None:
-    """Digits behind the point that show two significant ones; None where an exponent is shorter."""
+    """Return the number of decimals that shows two significant digits; `None` if an exponent is shorter."""
     if spread == 0 or not math.isfinite(spread):
         return 2
     digits = 1 - math.floor(math.log10(abs(spread)))
@@ -95,7 +95,7 @@ def _digits(spread: float) -> int | None:
 
 
 def format_interval(metric: str, bounds: tuple[float | None, float | None] | None) -> str:
-    """An interval of differences in brackets; empty where there is none.
+    """Format an interval of differences in brackets; empty if there is none.
 
     Example:
         >>> format_interval("accuracy", (-0.0021, 0.0103))
@@ -108,13 +108,13 @@ def format_interval(metric: str, bounds: tuple[float | None, float | None] | Non
 
 
 def half_width(bounds: tuple[float | None, float | None] | None) -> float | None:
-    """Half the length of an interval; None where it has none."""
+    """Return half the length of an interval; `None` if a bound is missing."""
     low, high = bounds or (None, None)
     return None if low is None or high is None else abs(high - low) / 2
 
 
 def format_magnitude(metric: str, number: float | None) -> str:
-    """A size without a sign, with its unit.
+    """Format the absolute value of a difference, with its unit.
 
     Example:
         >>> format_magnitude("accuracy", 0.0042), format_magnitude("rmse", 0.0321)
@@ -126,7 +126,7 @@ def format_magnitude(metric: str, number: float | None) -> str:
 
 
 def format_short_count(number: float | None) -> str:
-    """A count with a prefix for thousands, millions, ...
+    """Format a count with three significant digits and an SI prefix.
 
     Example:
         >>> format_short_count(243860), format_short_count(5056000), format_short_count(812)
@@ -145,7 +145,7 @@ def format_short_count(number: float | None) -> str:
 
 
 def format_count(number: float | None) -> str:
-    """A count in full, with commas.
+    """Format a count in full, with commas.
 
     Example:
         >>> format_count(12000.0)
@@ -155,7 +155,7 @@ def format_count(number: float | None) -> str:
 
 
 def format_rounded_up(number: int) -> str:
-    """A needed number: up to two significant digits from 100 on, since nobody needs the last row.
+    """Format a required number, rounded up to two significant digits from 100 on.
 
     Example:
         >>> format_rounded_up(16), format_rounded_up(7537), format_rounded_up(12000)
@@ -166,7 +166,7 @@ def format_rounded_up(number: int) -> str:
 
 
 def quotient(number: float | None, reference: float | None) -> float | None:
-    """A quotient; None where there is none.
+    """Return a quotient; `None` if a number is missing or the reference is 0.
 
     Example:
         >>> quotient(1.0, 2.0), quotient(1.0, 0.0)
@@ -176,7 +176,7 @@ def quotient(number: float | None, reference: float | None) -> float | None:
 
 
 def format_measurement(number: float | None) -> str:
-    """A measured quantity, with as many digits as mean something.
+    """Format a measured quantity with two significant digits.
 
     Example:
         >>> format_measurement(19.273), format_measurement(0.512), format_measurement(4321.9)
@@ -186,7 +186,7 @@ def format_measurement(number: float | None) -> str:
 
 
 def format_bytes(size: float | None) -> str:
-    """Bytes in the largest unit that fits.
+    """Format a number of bytes in the largest unit that fits.
 
     Example:
         >>> format_bytes(503468032)

@@ -1,4 +1,4 @@
-"""A run folder's page, whatever kind of run it is."""
+"""Write the HTML report of a run folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from polytask.storage import write_text
 
 
 def write_report(folder: str | Path) -> Path:
-    """Build report.html from the files of a run folder, and return where it is.
+    """Build report.html from the files of a run folder, and return its path.
 
     Args:
-        folder: What `polytask study` or `polytask relate` wrote.
+        folder: Run folder of `polytask study` or `polytask relate`.
 
     Raises:
         StorageError: A file is missing or cannot be read, or the page cannot be written.
-        DataError: A file holds something else than it should.
+        DataError: A file has unexpected content.
     """
     path = Path(folder)
     relates = (path / RELATE_FILE).is_file()

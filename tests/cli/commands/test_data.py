@@ -110,12 +110,12 @@ def test_fetch_says_where_the_files_are_and_whether_they_were_there(say: Say, un
     assert (code, err) == (0, "")
     *begun, first, second = out.splitlines()
     assert [re.sub(r"\d+ bytes", "N bytes", line) for line in begun] == [f"fetching {name}/bytes.gz, N bytes" for name in CONTENTS]
-    assert [first, second] == [f"{path} (fetched, checksum right)" for path in paths]
+    assert [first, second] == [f"{path} (downloaded, checksum verified)" for path in paths]
     assert [gzip.decompress(path.read_bytes()) for path in paths] == list(CONTENTS.values())
 
     code, out, err = say("fetch", "mnist-fashion")
     assert (code, err) == (0, "")
-    assert out.splitlines() == [f"{path} (was there, checksum right)" for path in paths]
+    assert out.splitlines() == [f"{path} (already present, checksum verified)" for path in paths]
 
 
 @pytest.mark.usefixtures("publisher")
@@ -211,4 +211,4 @@ def test_ctrl_c_while_fetching_says_what_is_kept(
     monkeypatch.setattr("polytask.datasets.dataset_cache.download", interrupted)
     code, _, err = say("fetch", "mnist-fashion") if name == "data" else command(name)
     assert code == app.EXIT_INTERRUPTED
-    assert err == f"interrupted. What has come is kept in {unset_data_folder / 'polytask'}; the same command goes on there\n"
+    assert err == f"interrupted. Downloaded data are kept in {unset_data_folder / 'polytask'}; run the same command again to resume\n"

@@ -96,7 +96,7 @@ def test_a_file_for_studies_says_what_it_says_and_no_more(
         (["mnist-fashion", "--measures", "cosines"], "measures"),
         (["mnist-fashion", "--measures", "similarity"], "no two tasks have a source in common"),
         (["mnist-fashion", "--max-groups", "0"], "max_groups"),
-        (["mnist-fashion", "--seeds", "0"], "one at least is needed"),
+        (["mnist-fashion", "--seeds", "0"], "must be non-empty and unique"),
         (["mnist-fashion", "--measure-every", "0"], "measure_every"),
         (["mnist-fashion", "--balancer", "single"], "learns all tasks"),
         (["mnist-fashion", "--architecture", "separate"], "nothing is shared"),

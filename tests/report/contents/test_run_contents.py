@@ -124,7 +124,7 @@ def test_text_where_a_number_should_be_is_a_data_error(make_run: Any) -> None:
     for name in ("history.csv", "results.csv"):
         lines = (folder / name).read_text().splitlines()
         (folder / name).write_text("\n".join([*lines[:-1], lines[-1].rsplit(",", 1)[0] + ",many"]) + "\n")
-        with pytest.raises(DataError, match="no table with the columns"):
+        with pytest.raises(DataError, match="not a table with the columns"):
             read_contents(folder)
 
 

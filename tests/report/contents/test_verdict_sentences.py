@@ -35,7 +35,7 @@ def test_what_would_settle_it_is_said_only_where_it_is_unclear() -> None:
     assert sample_size_lines("accuracy", ArmRecord(verdict="helps", settle=settle)) == ()
     assert sample_size_lines("accuracy", ArmRecord(verdict="unclear")) == ()
     assert sample_size_lines("rmse", ArmRecord(verdict="unclear", settle=PowerRecord(smallest_effect=0.5))) == (
-        "neither more seeds nor more test rows would settle it", "could have seen ± 0.50",
+        "neither more seeds nor more test rows would settle it", "smallest detectable difference: 0.50 (80 % power)",
     )  # fmt: skip
 
 

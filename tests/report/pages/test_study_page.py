@@ -66,7 +66,7 @@ def test_the_verdict_is_told_in_numbers_and_words(make_run: Any) -> None:
 def test_what_is_unclear_says_what_would_settle_it(make_run: Any, run_kind: Any) -> None:
     text = "".join(page_of(make_run(run_kind(arms=("a", "b", "c", "d")))).text)
     assert "about 9 seeds or 12,000 test rows would settle it" in text
-    assert "could have seen ± 0.40 points" in text
+    assert "smallest detectable difference: 0.40 points (80 % power)" in text
 
 
 def test_a_repeat_gives_the_same_bytes(make_run: Any) -> None:
@@ -169,14 +169,14 @@ def test_hostile_sentences_and_settings_are_only_text(make_run: Any, run_kind: A
 def test_what_was_tried_and_who_falls_behind_is_told(make_run: Any) -> None:
     folder = make_run()
     page = write_report(folder).read_text(encoding="utf-8")
-    assert "uncertainty was put to the test. It took 4 networks and 33 seconds of training." in page
+    assert "uncertainty won and was tested. Tuning and race took 4 networks and 33 seconds of training." in page
     assert "seconds that the quickest arm took" in page
     assert "−1.23 points" in page
     assert "falls behind" in page
     assert "garment −0.25" in page
     assert "Leads over single-task twins" in page
     (folder / "race.json").unlink()
-    assert "What was tried before the test" not in write_report(folder).read_text(encoding="utf-8")
+    assert "Tuning and race before the test" not in write_report(folder).read_text(encoding="utf-8")
 
 
 def test_a_full_disk_leaves_the_old_page(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

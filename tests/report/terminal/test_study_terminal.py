@@ -25,7 +25,7 @@ def test_a_person_sees_everything_at_80_columns(run_kind: Any, verdict_content: 
     for said in ("digit", "accuracy", "95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "same", "unclear", "mgda *"):
         assert said in text
     joined = " ".join(text.split())
-    assert "about 9 seeds or 12,000 test rows would settle it could have seen ± 0.40 points" in joined
+    assert "about 9 seeds or 12,000 test rows would settle it smallest detectable difference: 0.40 points (80 % power)" in joined
     assert "122 k (0.50)" in joined
     assert "Train digit and garment separately. (note)" in joined
     assert "Warning: Train digit and garment separately. (warning)" in joined

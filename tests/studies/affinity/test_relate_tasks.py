@@ -179,9 +179,9 @@ def test_no_run_is_overwritten(tmp_path: Path) -> None:
     ("choices", "text"),
     [
         ({"measures": ("cosines",)}, "measures"),
-        ({"measures": ()}, "one at least is needed"),
-        ({"measures": ("cosine", "cosine")}, "each of them once"),
-        ({"seeds": 0}, "one at least is needed"),
+        ({"measures": ()}, "must be non-empty and unique"),
+        ({"measures": ("cosine", "cosine")}, "must be non-empty and unique"),
+        ({"seeds": 0}, "must be non-empty and unique"),
         ({"max_groups": 0}, "max_groups"),
         ({"measure_every": 0}, "every"),
         ({"balancer": "single"}, "in a network that learns all tasks"),

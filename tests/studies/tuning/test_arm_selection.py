@@ -245,8 +245,8 @@ def test_a_study_killed_between_looks_goes_on_without_opening_again(
 @pytest.mark.parametrize(
     ("choices", "says"),
     [
-        ({"looks": (2, 3)}, "the last look is with all 2 seeds"),
-        ({"seeds": 5, "looks": (3, 2, 5)}, "growing numbers of seeds"),
+        ({"looks": (2, 3)}, "the last look must use all 2 seeds"),
+        ({"seeds": 5, "looks": (3, 2, 5)}, "increasing numbers of seeds"),
         ({"seeds": 5, "looks": (2, 3, 4, 5)}, "at most 3"),
         ({"seeds": 5, "looks": (1, 5)}, "from 2 up"),
         ({"protect": ["prize"]}, "protection for a task that does not exist"),

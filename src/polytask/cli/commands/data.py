@@ -1,4 +1,4 @@
-"""`polytask data`: the built-in data sets."""
+"""`polytask data`: list, describe or download built-in data sets."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from polytask.registry import find, specs_of
 
 app = typer.Typer()
 
-Name = Annotated[str, typer.Argument(help="A built-in data set: see polytask data list.")]
-Size = Annotated[str | None, typer.Option(help="sample or full; by default the first that there is.")]
+Name = Annotated[str, typer.Argument(help="Name of a built-in data set; see polytask data list.")]
+Size = Annotated[str | None, typer.Option(help="Size of the data set: sample or full. Default: the smallest available.")]
 
 
 @app.command("list")
 def list_command() -> None:
-    """Name every built-in data set."""
+    """List the built-in data sets."""
     for row in specs_of("data set"):
         typer.echo(f"{row.name}: {row.summary}")
 
 
 @app.command("describe")
 def describe_command(name: Name, size: Size = None) -> None:
-    """Say what a data set holds, where it comes from, and where its files are."""
+    """Describe a data set: its content, its origin, and where its files are."""
     find("data set", name)
     from polytask.datasets import get_dataset
     from polytask.datasets.dataset_cache import data_folders, find_local_file
@@ -37,8 +37,8 @@ def describe_command(name: Name, size: Size = None) -> None:
 
 
 @app.command("fetch")
-def fetch_command(name: Name, quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False) -> None:
-    """Look for the full data, check them, and download what is not there."""
+def fetch_command(name: Name, quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False) -> None:
+    """Download the full data of a data set, unless they are already present, and verify their checksums."""
     find("data set", name)
     from polytask.datasets import get_dataset
     from polytask.datasets.dataset_cache import fetch_dataset_files as fetch_files
@@ -50,4 +50,4 @@ def fetch_command(name: Name, quiet: Annotated[bool, typer.Option("--quiet", "-q
         found = fetch_files(chosen.files, progress)
     for file, path in found.items():
         if not quiet:
-            typer.echo(f"{path} ({'was there' if file in there else 'fetched'}, checksum right)")
+            typer.echo(f"{path} ({'already present' if file in there else 'downloaded'}, checksum verified)")

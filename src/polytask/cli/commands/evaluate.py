@@ -1,4 +1,4 @@
-"""`polytask evaluate_command`: what a trained model is worth on a table with labels."""
+"""`polytask evaluate`: evaluate a trained model on a table with labels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from polytask.cli.imports import AllowImports, ImportPaths
 
 
 def evaluate_command(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run on tables.")],
-    table: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns of training, and its targets.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A CSV file for the table of metrics.")] = None,
-    source: Annotated[str | None, typer.Option(help="Which table of the run this one is like, where it had several.")] = None,
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run on tables.")],
+    table: Annotated[Path, typer.Argument(help="Table (CSV, TSV, Parquet) with the input and target columns of the training table.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file to write the metrics to.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Table of the run whose columns this one has. Needed if the run has several tables.")
+    ] = None,
     import_path: ImportPaths = None,
     allow_imports: AllowImports = False,
 ) -> None:
-    """Measure every target on the rows that have its label."""
+    """Evaluate a trained model on a table with labels.
+
+    Each target is evaluated on the rows that have a label for it.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

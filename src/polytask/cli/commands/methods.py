@@ -1,4 +1,4 @@
-"""`polytask methods_command`: every component, what it needs, and who invented it."""
+"""`polytask methods`: list all components, with requirements and papers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from polytask.registry import GROUPS, nearest, specs_of
 
 
 def methods_command(
-    group: Annotated[str | None, typer.Argument(help=f"Only these: {', '.join(GROUPS)}.")] = None,
+    group: Annotated[str | None, typer.Argument(help=f"Group to list: {', '.join(GROUPS)}. Default: all groups.")] = None,
 ) -> None:
-    """Print every component that can be named: what it does, what it needs, and who published it."""
+    """List balancers, architectures, encoders and other components: what they do, what they need, and their papers."""
     from rich.console import Console
 
     if group is not None and group not in GROUPS:
@@ -31,7 +31,7 @@ def _table(group: str) -> object:
     columns = [column for column in ("needs", "cost", "memory", "state", "paper") if any(getattr(row, column) for row in rows)]
     table = Table(title=group, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("name", "what it does", *columns):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "name")  # names are copied: they stay whole
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")  # users copy names, so they must not wrap
     for row in rows:
         table.add_row(row.name, row.summary, *(getattr(row, column) for column in columns))
     return table

@@ -1,4 +1,4 @@
-"""`polytask predict_command`: a trained model's answers for a table."""
+"""`polytask predict`: predict a table with a trained model."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from polytask.cli.imports import AllowImports, ImportPaths
 
 
 def predict_command(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run on tables.")],
-    table: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns of training.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where predictions go: .csv or .parquet.")],
-    proba: Annotated[bool, typer.Option("--proba", help="Add a column per class with its probability.")] = False,
-    source: Annotated[str | None, typer.Option(help="Which table of the run this one is like, where it had several.")] = None,
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run on tables.")],
+    table: Annotated[Path, typer.Argument(help="Table (CSV, TSV, Parquet) with the input columns of the training table.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write the predictions to (.csv or .parquet).")],
+    proba: Annotated[bool, typer.Option("--proba", help="Add a column with the probability of each class.")] = False,
+    source: Annotated[
+        str | None, typer.Option(help="Table of the run whose columns this one has. Needed if the run has several tables.")
+    ] = None,
     import_path: ImportPaths = None,
     allow_imports: AllowImports = False,
 ) -> None:
-    """Predict every row of a table, in original labels and units."""
+    """Predict every row of a table with a trained model, in original labels and units."""
     from polytask.artifacts.table_model import SavedTableModel
     from polytask.errors import StorageError
 
@@ -27,4 +29,4 @@ def predict_command(
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
     for note in SavedTableModel(run, source, None if allow_imports else ()).predict(table, out, probabilities=proba):
         typer.echo(f"note: {note}")
-    typer.echo(f"Predictions are in {out}")
+    typer.echo(f"Predictions written to {out}")

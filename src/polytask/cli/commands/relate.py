@@ -1,4 +1,4 @@
-"""`polytask relate_command`: measure which tasks belong together."""
+"""`polytask relate`: measure which tasks to train together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from polytask.options import RelateConfig, StudyConfig, TrainConfig, checked
 
 
 def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
-    """Measure how related the tasks are, and propose which to train together. Test data are not opened."""
+    """Measure how related the tasks are, and propose which to train together.
+
+    Prints a matrix per measure of relatedness and the proposed groups, and
+    writes them to the run folder. The test data are not used: to test a
+    proposal, run polytask study.
+    """
     from rich.console import Console
 
     from polytask.cli.data_notes import print_data_notes
@@ -29,7 +34,7 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
         data = load_data(checked(RelateConfig, _own_choices(config), where="relate", imports=True), progress)
     console = Console()
     print_data_notes(console, data, quiet=quiet)
-    kept = f"Finished networks are kept in {folder}; the same command goes on there"
+    kept = f"Finished networks are kept in {folder}; run the same command again to resume"
     with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
         related = measure(data.sources, data.tasks, config=data.config, out=folder, progress=watch)
     page = write_report(related.folder)
@@ -38,9 +43,9 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
 
 
 def _own_choices(config: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the choices of studies and training, such as arms, that a file may hold; what nobody knows stays, and is refused."""
+    """Drop options of studies and training, such as arms, that a file may hold; keep unknown names, so that they are rejected later."""
     elsewhere = (StudyConfig.model_fields.keys() | TrainConfig.model_fields.keys()) - RelateConfig.model_fields.keys()
     return {name: value for name, value in config.items() if name not in elsewhere}
 
 
-relate_command = generated_command(RelateConfig, _relate, "runs/relate- and the name of the source")
+relate_command = generated_command(RelateConfig, _relate, "runs/relate-NAME, with the name of the source")

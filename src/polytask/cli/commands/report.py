@@ -1,4 +1,4 @@
-"""`polytask report_command`: build a run folder's page again."""
+"""`polytask report`: rebuild the report of a run folder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 
-def report_command(run: Annotated[Path, typer.Argument(help="A run folder of polytask study or polytask relate.")]) -> None:
-    """(Re)build report.html from the files of a run folder."""
+def report_command(run: Annotated[Path, typer.Argument(help="Run folder of polytask study or polytask relate.")]) -> None:
+    """Rebuild report.html from the files of a run folder."""
     from polytask.report import write_report
 
     typer.echo(str(write_report(run)))

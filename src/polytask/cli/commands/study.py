@@ -1,4 +1,4 @@
-"""`polytask study_command`: compare joint training with single-task training."""
+"""`polytask study`: compare joint training with single-task training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from polytask.options import StudyConfig, checked
 
 
 def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
-    """Train the arms, compare them with single-task training, and say what to ship."""
+    """Compare joint training with single-task training, and recommend what to use.
+
+    Trains every arm (a method of training) with several seeds, and uses the
+    test data only at the end. The verdict says for each task whether joint
+    training helps, hurts, makes no difference (same) or is unclear, with a
+    95 % confidence interval. The run folder holds the report, the predictions,
+    all metrics and the recommended model.
+    """
     from rich.console import Console
 
     from polytask.cli.data_notes import print_data_notes
@@ -29,7 +36,7 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     study = Study(data.sources, data.tasks, config=data.config)
     console = Console()
     print_data_notes(console, data, quiet=quiet)
-    kept = f"Finished networks are kept in {folder}; the same command goes on there"
+    kept = f"Finished networks are kept in {folder}; run the same command again to resume"
     with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
         result = study.run(folder, watch)
     page = write_report(result.folder)
@@ -37,4 +44,4 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)
 
 
-study_command = generated_command(StudyConfig, _study, "runs/ and the name of the source")
+study_command = generated_command(StudyConfig, _study, "runs/NAME, with the name of the source")

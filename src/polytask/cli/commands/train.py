@@ -1,4 +1,4 @@
-"""`polytask train_command`: train one network for all tasks."""
+"""`polytask train`: train one network for all tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from polytask.options import TrainConfig, checked
 
 
 def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
-    """Train one network for all tasks until it has converged. Test data are not opened."""
+    """Train one network for all tasks, with early stopping.
+
+    Prints the validation metrics. The run folder holds the training history
+    and the model, for polytask predict and polytask evaluate. The test data
+    are not used.
+    """
     from rich.console import Console
     from rich.markup import escape
 
@@ -26,7 +31,7 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
         data = load_data(checked(TrainConfig, config, where="train", imports=True), progress)
     console = Console()
     print_data_notes(console, data, quiet=quiet)
-    kept = f"The state is kept in {folder}; the same command goes on there"
+    kept = f"The training state is kept in {folder}; run the same command again to resume"
     with explain_interrupt(kept), training_display(console, quiet=quiet) as watch:
         trained = train_network(data.config, data.sources, data.tasks, folder, watch)
     for task, metrics in trained.validation.items():
@@ -37,4 +42,4 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console.print(f"Everything is in {trained.folder}", soft_wrap=True)
 
 
-train_command = generated_command(TrainConfig, _train, "runs/train- and the name of the source")
+train_command = generated_command(TrainConfig, _train, "runs/train-NAME, with the name of the source")

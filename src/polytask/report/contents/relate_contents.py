@@ -1,4 +1,4 @@
-"""How tasks stand to each other, as plain data: relate.json and what lies beside it."""
+"""Content of a run folder of `polytask relate` as typed data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytask.storage import read_json, read_yaml
 
 RELATE_FILE = "relate.json"
 RELATE_RUN_FILES = ("run.yaml", "environment.json", RELATE_FILE, "cost.json", "history.csv")
-MAX_CURVES = 8  # colors that can be told apart
+MAX_CURVES = 8  # there are no more distinguishable colors
 MAX_NUMBER_LENGTH = 7  # characters of a number in a matrix
 
 MEASURE_LABELS = {
@@ -26,27 +26,28 @@ MEASURE_LABELS = {
     "similarity": "Similarity of features",
 }
 MEASURE_MEANINGS = {
-    "cosine": "The cosine of two tasks' gradients of what they share, averaged over the measured steps. Below zero they oppose each other.",
-    "lookahead": "The share of its loss that the column's task loses by one gradient step on the row's task, averaged over the measured "
+    "cosine": "Cosine between the gradients of two tasks with respect to the shared parameters, averaged over the measured steps. Below "
+    "zero the gradients conflict.",
+    "lookahead": "Relative decrease of the loss of the column's task after one gradient step on the row's task, averaged over the measured "
     "steps. Below zero the step does harm.",
-    "transfer": "What the column's task gains on validation data by starting from the network trained on the row's task, against a fresh "
-    "start: 1 is the way from a predictor that never looks to a perfect one.",
-    "similarity": "How alike the features of two single-task networks are on validation rows (linear CKA): 1 is alike up to a rotation.",
+    "transfer": "Gain of the column's task on validation data from starting with the network trained on the row's task instead of a fresh "
+    "one. The unit is the distance from a trivial to a perfect predictor.",
+    "similarity": "Similarity of the features of two single-task networks on validation rows (linear CKA). 1 means equal up to a rotation.",
 }
 HISTORY_PREFIXES = ("cosine with", "affinity onto")
 
 
 @dataclass(frozen=True)
 class RelateContents:
-    """What the run folder of `polytask relate` holds.
+    """Content of a run folder of `polytask relate`.
 
     Attributes:
-        relatedness: relate.json.
-        costs: cost.json.
-        curves: Per task what was measured between it and each other task, epoch by epoch, from history.csv.
+        relatedness: Content of relate.json.
+        costs: Content of cost.json.
+        curves: Measures between each task and the other tasks, per epoch, from history.csv.
         configuration: Dotted names and values of run.yaml.
         environment: Names and values of environment.json.
-        files: What lies in the folder, and what it holds.
+        files: Names and descriptions of the files in the folder.
     """
 
     relatedness: RelateFile
@@ -58,11 +59,11 @@ class RelateContents:
 
 
 def read_relate_contents(folder: Path) -> RelateContents:
-    """Read the run folder of `polytask relate`.
+    """Read a run folder of `polytask relate`.
 
     Raises:
-        StorageError: A file is missing, or cannot be read.
-        DataError: A file holds something else than it should.
+        StorageError: A file is missing or cannot be read.
+        DataError: A file has unexpected content.
     """
     for name in RELATE_RUN_FILES:
         if not (folder / name).is_file():
@@ -79,13 +80,13 @@ def read_relate_contents(folder: Path) -> RelateContents:
 
 
 def affinity_curves(history: pd.DataFrame, tasks: tuple[str, ...]) -> tuple[LearningCurve, ...]:
-    """Per task its cosines with all others, and its affinities onto them, epoch by epoch; none of more than 8 tasks.
+    """Return the cosines of each task with the others, and its affinities onto them, per epoch; empty for more than 8 tasks.
 
-    A cosine stands in the history once for every pair; here both tasks have it. The other tasks take the place of arms.
+    The history has a cosine once per pair; here both tasks get it. In the curves, the other tasks take the place of arms.
 
     Args:
-        history: Columns `HISTORY_COLUMNS`.
-        tasks: All tasks.
+        history: Table with the columns `HISTORY_COLUMNS`.
+        tasks: Names of all tasks.
     """
     if len(tasks) > MAX_CURVES:
         return ()
@@ -101,7 +102,7 @@ def affinity_curves(history: pd.DataFrame, tasks: tuple[str, ...]) -> tuple[Lear
 
 
 def grouping_sentence(grouping: GroupingRecord | None) -> str:
-    """Which networks are proposed.
+    """Return a sentence that names the proposed networks.
 
     Example:
         >>> grouping_sentence(GroupingRecord(networks=(("a", "b"), ("b", "c")), groups=(("a", "b"), ("c",))))
@@ -119,7 +120,7 @@ def _network_phrase(network: tuple[str, ...], group: tuple[str, ...]) -> str:
 
 
 def matrix_exponent(measure: MeasureRecord) -> int:
-    """The power of ten in which a matrix is shown: 0 where its largest number off the diagonal has a digit among the first two.
+    """Return the power of ten in which a matrix is shown; 0 if its largest number off the diagonal is at least 0.05.
 
     Example:
         >>> small = MeasureRecord(mean=((1.0, 0.00042), (-0.0001, 1.0)))
@@ -132,7 +133,7 @@ def matrix_exponent(measure: MeasureRecord) -> int:
 
 
 def format_scaled(number: float | None, unit: int, digits: int = 2) -> str:
-    """A number of a matrix in that power of ten, with its sign; nothing where there is none.
+    """Format a number of a matrix in units of 10 to the power `unit`, with its sign; empty if it is missing.
 
     Example:
         >>> format_scaled(0.00042, -4), format_scaled(-0.3, 0), format_scaled(None, 0), format_scaled(1e-9, 0)
@@ -145,7 +146,7 @@ def format_scaled(number: float | None, unit: int, digits: int = 2) -> str:
 
 
 def format_diagonal(number: float | None, unit: int) -> str:
-    """A task's own number, in the unit of those between tasks; a dot where that would be long, as for a cosine of 1 among small ones.
+    """Format a number on the diagonal in the unit of the matrix; a dot if that is long, such as a cosine of 1 among small ones.
 
     Example:
         >>> format_diagonal(0.0123, -4), format_diagonal(1.0, -4), format_diagonal(None, 0)
@@ -156,29 +157,29 @@ def format_diagonal(number: float | None, unit: int) -> str:
 
 
 def is_significant(mean: float | None, half_width: float | None) -> bool:
-    """Whether the interval excludes 0."""
+    """Return whether the interval excludes 0."""
     return mean is not None and half_width is not None and abs(mean) > half_width
 
 
 def confidence_sentence(measure: MeasureRecord, relatedness: RelateFile) -> str:
-    """How far the numbers can be trusted, as far as several seeds tell.
+    """Return a sentence on the uncertainty of a measure: significant values, and the agreement of seeds.
 
     Example:
         >>> confidence_sentence(MeasureRecord(agreement=0.91, told_apart=2), RelateFile(tasks=("a", "b"), seeds=(0, 1)))
-        'Of 2 numbers 2 are told from 0 by their intervals; seeds agree with a rank correlation of 0.91.'
+        '2 of 2 values differ from 0 by their 95 % intervals; seeds agree with a rank correlation of 0.91.'
     """
     if len(relatedness.seeds) < 2:
-        return "One seed: no intervals."
+        return "Only one seed, hence no intervals."
     pairs = len(relatedness.tasks) * (len(relatedness.tasks) - 1)
     agreement = "" if measure.agreement is None else f"; seeds agree with a rank correlation of {measure.agreement:.2f}"
-    return f"Of {pairs} numbers {measure.told_apart or 0} are told from 0 by their intervals{agreement}."
+    return f"{measure.told_apart or 0} of {pairs} values differ from 0 by their 95 % intervals{agreement}."
 
 
 def measure_label(name: str) -> str:
-    """What a measure is called."""
+    """Return the display name of a measure."""
     return MEASURE_LABELS.get(name, name)
 
 
 def measure_meaning(name: str) -> str:
-    """What its numbers mean."""
+    """Return an explanation of a measure; empty if it is unknown."""
     return MEASURE_MEANINGS.get(name, "")

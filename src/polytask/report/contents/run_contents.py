@@ -1,4 +1,4 @@
-"""A run folder as plain data: everything that a report shows, and nothing that it computes from elsewhere."""
+"""Content of a run folder of `polytask study` as typed data: everything that the report shows."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from polytask.tasks.base import ReportView
 
 REPORT_FILE = "report.html"
 FILE_DESCRIPTIONS = {
-    "run.yaml": "the resolved configuration, every default and every measured choice; feeding it back repeats the run",
-    "environment.json": "versions, processor, threads and the fingerprints of the data",
-    "predictions.parquet": "what every arm predicted for every test unit, per seed: the verdict is computed from it",
+    "run.yaml": "resolved configuration with all defaults and measured choices; used as the source, it repeats the run",
+    "environment.json": "versions, processor, threads and fingerprints of the data",
+    "predictions.parquet": "predictions of every arm for every test unit, per seed; the verdict is computed from them",
     "results.csv": "every metric per arm, seed, task and split",
-    "verdict.json": "the verdict per task and arm, with intervals, and the recommendation",
-    "race.json": "every setting that was tried on validation data, how far it came, and what was chosen",
-    "relate.json": "how tasks stand to each other: per measure a matrix with intervals, and the groups that are proposed",
+    "verdict.json": "verdict per task and arm, with intervals, and the recommendation",
+    "race.json": "settings tried on validation data, their scores, and the choice",
+    "relate.json": "relatedness of the tasks: a matrix per measure, with intervals, and the proposed groups",
     "relations.csv": "every measure per seed and pair of tasks",
     "cost.json": "parameters, multiply-adds, seconds and peak memory per arm",
     "history.csv": "losses, weights and validation metrics per epoch",
     REPORT_FILE: "this page",
-    "model": "the recommended model with its preprocessing: safetensors and JSON",
-    "checkpoints": "what is kept while training",
-    "log.txt": "what happened when",
+    "model": "recommended model with its preprocessing: safetensors and JSON",
+    "checkpoints": "state of unfinished training",
+    "log.txt": "log with times",
 }
 STUDY_FILES = ("run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv")
 
@@ -51,21 +51,21 @@ Entries = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class RunContents:
-    """What a run folder holds.
+    """Content of a run folder of `polytask study`.
 
     Attributes:
-        outcome: verdict.json.
-        costs: cost.json.
-        race: race.json, if anything was tuned or chosen before the test.
-        metrics: Means of results.csv over seeds.
-        learning_curves: Learning curves, from history.csv.
-        gradients: Weights, lengths and cosines of the tasks' gradients, from history.csv.
-        sharing: What ways of sharing have learned, from history.csv.
-        leads: Of joint networks over their single-task twins, from history.csv.
-        confusion_matrices: One matrix per classification task and arm, from predictions.parquet.
+        outcome: Content of verdict.json.
+        costs: Content of cost.json.
+        race: Content of race.json; empty if nothing was tuned or chosen before the test.
+        metrics: Means over seeds of the metrics in results.csv.
+        curves: Learning curves, from history.csv.
+        gradients: Weights, norms and cosines of the task gradients, from history.csv.
+        sharing: Learned parameters of the architectures, such as gates, from history.csv.
+        leads: Leads of joint networks over their single-task twins, from history.csv.
+        confusions: One confusion matrix per classification task and arm, from predictions.parquet.
         configuration: Dotted names and values of run.yaml.
         environment: Names and values of environment.json.
-        files: What lies in the folder, and what it holds.
+        files: Names and descriptions of the files in the folder.
     """
 
     outcome: VerdictFile
@@ -83,18 +83,18 @@ class RunContents:
 
 
 def read_contents(folder: Path) -> RunContents:
-    """Read a run folder.
+    """Read a run folder of `polytask study`.
 
     Args:
-        folder: What `polytask study` wrote.
+        folder: Path of the run folder.
 
     Raises:
-        StorageError: A file is missing, or cannot be read.
-        DataError: A file holds something else than it should.
+        StorageError: A file is missing or cannot be read.
+        DataError: A file has unexpected content.
     """
     for name in STUDY_FILES:
         if not (folder / name).is_file():
-            remedy = "Give the folder of a finished study; an unfinished one goes on with the command that began it"
+            remedy = "Give the folder of a finished study; to resume an unfinished one, run its command again"
             raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
     outcome = VerdictFile.read(folder / "verdict.json")
     classified = [name for name, task in outcome.tasks.items() if _view_of(task.kind) is ReportView.CONFUSION]
@@ -117,7 +117,7 @@ def read_contents(folder: Path) -> RunContents:
 
 
 def _view_of(kind: str) -> ReportView:
-    """What is drawn of a kind's predictions; nothing where the kind is not known here."""
+    """Return what the report shows of the predictions of a task kind; `ReportView.NONE` for an unknown kind."""
     return load(find("task kind", kind)).report_view if kind in names("task kind") else ReportView.NONE
 
 
@@ -126,18 +126,18 @@ def _read_race(path: Path) -> RaceFile:
 
 
 def flatten_entries(content: object, path: Path) -> Entries:
-    """Dotted names and values of a file, as text.
+    """Return dotted names and values of a file, as text.
 
     Raises:
-        DataError: It holds no names with values.
+        DataError: The content is not a mapping.
     """
     if not isinstance(content, Mapping):
-        raise DataError("this file holds no names with values", where=str(path), found=type(content).__name__)
+        raise DataError("this file must hold a mapping of names to values", where=str(path), found=type(content).__name__)
     return tuple(_flatten(content))
 
 
 def _flatten(content: Mapping[object, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested names joined by dots, and values as text."""
+    """Yield nested names joined by dots, and their values as text."""
     for name, value in content.items():
         if isinstance(value, Mapping) and value:
             yield from _flatten(value, f"{prefix}{name}.")
@@ -154,7 +154,10 @@ def _as_text(value: object) -> str:
 
 
 def list_files(folder: Path) -> Entries:
-    """Known files in their order, then others; the report itself is always there, so that a repeat gives the same page."""
+    """Return names and descriptions of the files in a folder: known files in a fixed order, then others.
+
+    The report is always listed, so that building it a second time gives the same page.
+    """
     with storage_errors(folder):
         there = {path.name for path in folder.iterdir() if not path.name.startswith(".")} | {REPORT_FILE}
     known = [(name, holds) for name, holds in FILE_DESCRIPTIONS.items() if name in there]

@@ -1,4 +1,4 @@
-"""Learning curves, confusion matrices and mean metrics, from the tables of a run folder."""
+"""Learning curves, confusion matrices and mean metrics from the tables of a run folder."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ MISSING = ("", "NA", "null")
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One epoch of one seed, or of the mean over seeds.
+    """A value at one epoch, of one seed or averaged over seeds.
 
     Attributes:
-        arm: Its arm.
+        arm: Name of the arm.
         seed: The seed; empty for a mean.
-        epoch: From 1.
-        value: The loss or the metric.
-        seeds: Over how many seeds; 1 for a seed's own point.
+        epoch: Epoch, from 1.
+        value: Loss or metric.
+        seeds: Number of seeds in the mean; 1 for the point of a single seed.
         complete: Whether every seed of the arm was still training.
     """
 
@@ -49,14 +49,14 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """How one number of one task went, per arm.
+    """Values of one quantity of one task over the epochs, for all arms.
 
     Attributes:
-        task: The task.
-        split: training or validation.
-        name: loss, or the metric.
-        points: Per arm, seed and epoch.
-        means: Per arm and epoch, over the seeds that were still training.
+        task: Name of the task.
+        split: Split of the history, such as training or validation.
+        name: Name of the quantity: loss, a metric, or another name in the history.
+        points: One point per arm, seed and epoch.
+        means: One point per arm and epoch, averaged over the seeds that were still training.
     """
 
     task: str
@@ -68,13 +68,13 @@ class LearningCurve:
 
 @dataclass(frozen=True)
 class ConfusionMatrix:
-    """How often which class was taken for which, on test data, summed over seeds.
+    """Confusion matrix on test data, summed over seeds.
 
     Attributes:
-        task: The task.
-        arm: The arm.
+        task: Name of the task.
+        arm: Name of the arm.
         labels: (C,) classes in order.
-        counts: (C, C) rows are true classes, columns predicted ones.
+        counts: (C, C) counts; rows are true classes, columns predicted ones.
     """
 
     task: str
@@ -88,7 +88,7 @@ class MetricRow:
     """One metric of one arm on one task and split: its mean and standard deviation over seeds.
 
     Attributes:
-        sd: None for a single seed.
+        sd: Standard deviation; `None` for a single seed.
     """
 
     task: str
@@ -100,27 +100,29 @@ class MetricRow:
 
 
 def read_run_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a CSV or Parquet table of a run folder: numbers in `value` and `epoch`, text elsewhere.
+    """Read columns of a CSV or Parquet table of a run folder.
+
+    In CSV files, the columns `value`, `epoch` and `step` are read as numbers and all others as text.
 
     Raises:
         StorageError: The file cannot be read.
-        DataError: It is no such table.
+        DataError: The file is not a table with these columns.
     """
     with storage_errors(path):
         try:
             return _read_parquet(path, columns) if path.suffix == ".parquet" else _read_csv(path, columns)
         except (ValueError, csv.Error) as error:  # pyarrow's errors about content are ValueErrors
-            what = f"this is no table with the columns {', '.join(columns)}"
+            what = f"this file is not a table with the columns {', '.join(columns)}"
             raise DataError(what, where=str(path), found=clean_text(error)[:200], remedy="Run the study again") from None
 
 
 def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """By the standard library's reader: it keeps every name as it is, whatever it looks like."""
+    """Read a CSV file with the standard library, which does not interpret names such as NA or 007."""
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
     uneven = [row for row in rows if len(row) != len(header)]
     if uneven:
-        raise ValueError(f"a row of {len(uneven[0])} entries below a head of {len(header)}")
+        raise ValueError(f"a row has {len(uneven[0])} entries, the header has {len(header)}")
     places = {name: header.index(name) for name in columns}
     return pd.DataFrame({name: _parse_column(name, [row[place] for row in rows]) for name, place in places.items()})
 
@@ -137,11 +139,11 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def learning_curves(history: pd.DataFrame, metrics: Mapping[str, str]) -> tuple[LearningCurve, ...]:
-    """Per task the training loss and the validation metric, averaged over seeds per epoch.
+    """Return the curves of the training loss and the validation metric of every task.
 
     Args:
-        history: Columns `HISTORY_COLUMNS`.
-        metrics: Per task its primary metric.
+        history: Table with the columns `HISTORY_COLUMNS`.
+        metrics: Primary metric of each task.
     """
     wanted = [(task, split, name) for task in metrics for split, name in (("training", "loss"), ("validation", metrics[task]))]
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
@@ -150,11 +152,13 @@ def learning_curves(history: pd.DataFrame, metrics: Mapping[str, str]) -> tuple[
 
 
 def gradient_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[LearningCurve, ...]:
-    """Per task its weight, where any arm changed it, and what its gradients of shared parameters say, where an arm looked at them.
+    """Return the curves of the weights and the gradients of each task.
+
+    Weights are left out if no arm changed them; gradients of the shared parameters are in the history if an arm computed them.
 
     Args:
-        history: Columns `HISTORY_COLUMNS`.
-        tasks: All tasks.
+        history: Table with the columns `HISTORY_COLUMNS`.
+        tasks: Names of all tasks.
     """
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
     named = [str(name) for name in finite["name"].unique()]
@@ -164,11 +168,11 @@ def gradient_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Learni
 
 
 def sharing_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[LearningCurve, ...]:
-    """Per task what ways of sharing have learned (gates, stitches, distances), where it changed over the epochs.
+    """Return curves of what architectures learned about sharing (gates, stitches, distances), if it changed over the epochs.
 
     Args:
-        history: Columns `HISTORY_COLUMNS`.
-        tasks: All tasks.
+        history: Table with the columns `HISTORY_COLUMNS`.
+        tasks: Names of all tasks.
     """
     finite = history[np.isfinite(history["value"].to_numpy()) & np.isfinite(history["epoch"].to_numpy())]
     named = [str(name) for name in finite.loc[finite["split"] == "sharing", "name"].unique()]
@@ -177,23 +181,23 @@ def sharing_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Learnin
 
 
 def transfer_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[LearningCurve, ...]:
-    """Per task how far joint networks are ahead of their single-task twins, epoch by epoch.
+    """Return curves of the lead of joint networks over their single-task twins, per task.
 
     Args:
-        history: Columns `HISTORY_COLUMNS`.
-        tasks: All tasks.
+        history: Table with the columns `HISTORY_COLUMNS`.
+        tasks: Names of all tasks.
     """
     found = (make_curve(history, task, "validation", LEAD_NAME) for task in tasks)
     return tuple(curve for curve in found if curve.points)
 
 
 def _is_constant(curve: LearningCurve) -> bool:
-    """Whether it is a weight that no arm ever changed."""
+    """Return whether a curve is a weight that no arm ever changed."""
     return curve.name == "weight" and len({point.value for point in curve.points}) == 1
 
 
 def make_curve(history: pd.DataFrame, task: str, split: str, name: str) -> LearningCurve:
-    """One number of one task, per arm and seed, and averaged over the seeds."""
+    """Return the curve of one quantity of one task: per arm and seed, and averaged over seeds."""
     rows = history[(history["task"] == task) & (history["split"] == split) & (history["name"] == name)]
     own = rows.groupby(["arm", "seed", "epoch"], sort=False)["value"].mean().reset_index()
     seeds_of_arm = own.groupby("arm", sort=False)["seed"].nunique()
@@ -207,11 +211,11 @@ def make_curve(history: pd.DataFrame, task: str, split: str, name: str) -> Learn
 
 
 def confusion_matrices(predictions: pd.DataFrame, tasks: Sequence[str]) -> tuple[ConfusionMatrix, ...]:
-    """One matrix per classification task and arm, summed over seeds.
+    """Return one confusion matrix per classification task and arm, summed over seeds.
 
     Args:
-        predictions: Columns `PREDICTION_COLUMNS`; only the split "test" counts.
-        tasks: The classification tasks.
+        predictions: Table with the columns `PREDICTION_COLUMNS`; only rows of the split "test" are used.
+        tasks: Names of the classification tasks.
     """
     tested = predictions[predictions["split"] == "test"]
     found = []
@@ -223,7 +227,7 @@ def confusion_matrices(predictions: pd.DataFrame, tasks: Sequence[str]) -> tuple
 
 
 def _sort_labels(labels: set[str]) -> tuple[str, ...]:
-    """Labels in numerical order where all are numbers, else in that of the alphabet."""
+    """Sort labels by number if all of them are numbers, else alphabetically."""
     try:
         return tuple(sorted(labels, key=lambda label: (float(label), label)))
     except ValueError:
@@ -238,7 +242,7 @@ def _count_pairs(rows: pd.DataFrame, labels: tuple[str, ...]) -> tuple[tuple[int
 
 
 def metric_rows(results: pd.DataFrame) -> tuple[MetricRow, ...]:
-    """Mean and standard deviation over seeds of every metric that results.csv holds."""
+    """Return mean and standard deviation over seeds of every metric in results.csv."""
     spread = results.groupby(["task", "split", "metric", "arm"], sort=False)["value"].agg(["mean", "std"]).reset_index()
     return tuple(
         MetricRow(str(task), str(split), str(metric), str(arm), float(mean), None if np.isnan(sd) else float(sd))

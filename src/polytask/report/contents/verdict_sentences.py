@@ -7,7 +7,7 @@ from polytask.run_files import ArmRecord, VerdictFile
 
 
 def openings_sentence(outcome: VerdictFile) -> str:
-    """On how many seeds the verdict rests, and how often the test data were opened.
+    """Return a sentence on the number of seeds and how often the test data were opened.
 
     Example:
         >>> openings_sentence(VerdictFile(seeds=(0, 1, 2), test_openings=1))
@@ -18,20 +18,20 @@ def openings_sentence(outcome: VerdictFile) -> str:
 
 
 def chosen_arm_sentence(outcome: VerdictFile) -> str:
-    """What it means that one of several arms was chosen; empty where there is nothing to choose from."""
+    """Return a sentence on what the choice among several arms means for the verdicts; empty if there was no choice."""
     alone = any(not said.adjusted for task in outcome.tasks.values() for said in task.arms.values())
     if not (alone and outcome.chosen):
         return ""
-    return f"{outcome.chosen} was chosen on validation data: its verdicts hold for all tasks together; those of other arms stand alone."
+    return f"{outcome.chosen} was chosen on validation data. Its verdicts are adjusted for several tasks; those of other arms are not."
 
 
 def sample_size_lines(metric: str, said: ArmRecord) -> tuple[str, ...]:
-    """For an unclear difference: what would settle it, and the smallest effect that this study could have seen.
+    """Return, for an unclear verdict, the sample size that would settle it and the smallest detectable difference; else nothing.
 
     Example:
         >>> from polytask.run_files import PowerRecord
         >>> sample_size_lines("accuracy", ArmRecord(verdict="unclear", settle=PowerRecord(seeds=9, rows=12000, smallest_effect=0.004)))
-        ('about 9 seeds or 12,000 test rows would settle it', 'could have seen ± 0.40 points')
+        ('about 9 seeds or 12,000 test rows would settle it', 'smallest detectable difference: 0.40 points (80 % power)')
     """
     if said.verdict != "unclear" or said.settle is None:
         return ()
@@ -39,4 +39,4 @@ def sample_size_lines(metric: str, said: ArmRecord) -> tuple[str, ...]:
     ways = " or ".join(f"{formatting.format_rounded_up(number)} {name}" for number, name in needed if number)
     named = f"about {ways} would settle it" if ways else "neither more seeds nor more test rows would settle it"
     seen = said.settle.smallest_effect
-    return (named, *([] if seen is None else [f"could have seen ± {formatting.format_magnitude(metric, seen)}"]))
+    return (named, *([] if seen is None else [f"smallest detectable difference: {formatting.format_magnitude(metric, seen)} (80 % power)"]))

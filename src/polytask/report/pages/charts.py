@@ -1,6 +1,6 @@
-"""Charts as Vega-Lite specifications, rendered to SVG offline where the extra `charts` is installed.
+"""Charts as Vega-Lite specifications, rendered to SVG offline if the extra `charts` is installed.
 
-A chart reaches the page as the source of an image, so that nothing in it can run or fetch anything.
+Charts are embedded as image sources, so that nothing in them can run or fetch anything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INSTALL_CHARTS = "pip install 'polytask[charts]'"
 VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
 TEXT_COLOR, MUTED_COLOR, GRID_COLOR = "#24292f", "#57606a", "#e4e8ec"
-# Okabe and Ito's colors, told apart by all eyes; the baseline is ink.
+# The first is the baseline's. Most are from Okabe and Ito's palette, which is safe for color-blind readers.
 ARM_COLORS = (TEXT_COLOR, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b4ea3")
 CLAIM_COLORS = {"helps": "#1a7f37", "hurts": "#cf222e", "same": "#0a7ea4", "unclear": "#9a6700"}
 MAX_LABEL_LENGTH = 24
@@ -32,7 +32,7 @@ VegaSpec = dict[str, Any]
 CHART_CONFIG: VegaSpec = {
     "background": "#ffffff",
     "font": FONT,
-    # Names are measured in one font and drawn in the reader's, which may be wider.
+    # Text is measured in the font of this machine and drawn in the reader's, which may be wider.
     "padding": {"left": 22, "right": 10, "top": 6, "bottom": 6},
     "view": {"stroke": None},
     "axis": {
@@ -48,15 +48,15 @@ CHART_CONFIG: VegaSpec = {
 
 
 def has_charts() -> bool:
-    """Whether charts can be drawn here."""
+    """Return whether charts can be rendered, i.e. whether the extra `charts` is installed."""
     return importlib.util.find_spec("vl_convert") is not None
 
 
 def to_data_uri(spec: VegaSpec) -> str | None:
-    """A specification drawn, as the source of an image: SVG in a data URI; None where the extra `charts` is not installed.
+    """Render a specification to SVG in a data URI; `None` if the extra `charts` is not installed.
 
     Args:
-        spec: Vega-Lite, with its data inside.
+        spec: Vega-Lite specification that includes its data.
     """
     if not has_charts():
         return None
@@ -65,16 +65,16 @@ def to_data_uri(spec: VegaSpec) -> str | None:
 
 
 def arm_label(name: str) -> str:
-    """An arm's name as a chart shows it: cleaned, and cut where it is long."""
+    """Return the name of an arm as charts show it: cleaned, and truncated if it is long."""
     cleaned = clean_text(name)
     return cleaned if len(cleaned) <= MAX_LABEL_LENGTH else f"{cleaned[: MAX_LABEL_LENGTH - 1]}…"
 
 
 def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
-    """The difference of every arm on one task with its interval, beside the margin within which it counts as the same.
+    """Return a chart of the differences of all arms on one task with their intervals, and a band of differences that count as the same.
 
     Args:
-        task_record: What is said; arms without an interval are left out, and None is given where none is left.
+        task_record: Verdicts for the task. Arms without an interval are left out; if none remains, the result is `None`.
 
     Example:
         >>> interval_chart(TaskRecord()) is None
@@ -127,11 +127,11 @@ def _margin_band(margin: float | None, scale: float, across: Mapping[str, Any]) 
 
 
 def learning_curve_chart(curve: LearningCurve, arms: Sequence[str]) -> VegaSpec:
-    """One panel: every seed as a faint line, the mean over seeds as a strong one for as long as all seeds were training.
+    """Return a chart of a curve: a faint line per seed, and a strong line for the mean while all seeds were training.
 
     Args:
-        curve: What to draw.
-        arms: All arms of the study in order, so that colors are the same on all panels.
+        curve: The curve to draw.
+        arms: All arms of the study in order, so that colors are the same in all panels.
     """
     scale = formatting.display_factor(curve.name)
     labels = {arm: arm_label(arm) for arm in arms}

@@ -1,4 +1,4 @@
-"""How tasks stand to each other, as one page that works offline, in which names from data can do nothing."""
+"""HTML report of `polytask relate`: one page that works offline, in which names from data are escaped."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MAX_TASKS_WITH_INTERVALS = 8
 
 
 def render_relate_page(contents: RelateContents) -> str:
-    """The page. There is no time in it: the same contents give the same bytes.
+    """Render the page. It contains no time, so that the same contents give the same bytes.
 
     Args:
-        contents: Of a run folder of `polytask relate`.
+        contents: Content of a run folder of `polytask relate`.
     """
     environment = template_environment()
     relatedness = contents.relatedness
@@ -51,7 +51,14 @@ def _group_by_task(panels: list[CurvePanel], relatedness: RelateFile) -> dict[st
 
 @dataclass(frozen=True)
 class HeatCell:
-    """A number of a matrix, its interval, how it is shaded, and what it says in full."""
+    """One cell of a matrix.
+
+    Attributes:
+        text: The number.
+        interval: The half-width of its interval; empty if it is not shown.
+        shade: CSS classes of the cell.
+        said: Full text for the tooltip.
+    """
 
     text: str
     interval: str
@@ -61,13 +68,13 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A measure to be shown.
+    """The matrix of a measure, ready for the template.
 
     Attributes:
-        title: With the power of ten in which it is shown.
-        note: What the numbers mean, and how far they can be trusted.
-        rows: Per task its name and its cells.
-        tall: Whether the columns' names stand upright.
+        title: Name of the measure, with the power of ten in which it is shown.
+        note: Explanation of the numbers and their uncertainty.
+        rows: Name and cells of each task.
+        tall: Whether the names of the columns are written vertically.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The report as one page that works offline, in which names from data can do nothing."""
+"""HTML report of `polytask study`: one page that works offline, in which names from data are escaped."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ SHADES = 10
 
 
 def style_hash(environment: Environment) -> str:
-    """SHA-256 of the style sheet, by which a page's policy allows it and nothing else."""
+    """Return the SHA-256 hash of the style sheet; the content security policy of a page allows no other style."""
     style = environment.get_template("style.css").render()
     return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 def render_study_page(contents: RunContents) -> str:
-    """The page. There is no time in it: the same contents give the same bytes.
+    """Render the page. It contains no time, so that the same contents give the same bytes.
 
     Args:
-        contents: Of a run folder.
+        contents: Content of a run folder of `polytask study`.
     """
     environment = template_environment()
     return environment.get_template("study_page.html.j2").render(
@@ -54,11 +54,11 @@ def render_study_page(contents: RunContents) -> str:
 
 
 def template_environment() -> Environment:
-    """Where templates live: whatever reaches a page is escaped and cleaned."""
+    """Return the Jinja environment of the templates, which escapes and cleans every value."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
-        finalize=clean_text,  # whatever reaches the page, wherever it comes from
+        finalize=clean_text,  # applied to every value
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -77,7 +77,7 @@ def _claim_class(word: str) -> str:
 
 
 def _typographic_minus(text: str) -> str:
-    """The sign that is as wide as a plus."""
+    """Replace hyphens by the minus sign, which is as wide as a plus."""
     return text.replace("-", "−")
 
 
@@ -88,7 +88,7 @@ def _ratio_text(number: float | None, reference: float | None) -> str:
 
 @dataclass(frozen=True)
 class IntervalImage:
-    """A task's intervals as an image."""
+    """The intervals of one task as an image."""
 
     task: str
     image: str
@@ -102,7 +102,7 @@ def _interval_images(contents: RunContents) -> list[IntervalImage]:
 
 @dataclass(frozen=True)
 class ArchitectureImage:
-    """Who shares what, as an image and as a list; of all arms that share in the same way."""
+    """The parts of a network and the tasks that reach them, as an image and as a list, for all arms with the same parts."""
 
     arms: str
     image: str
@@ -110,7 +110,7 @@ class ArchitectureImage:
 
 
 def _architecture_images(contents: RunContents) -> list[ArchitectureImage]:
-    from polytask.architectures.network.sharing_diagram import NetworkPart, draw_sharing  # torch comes with it, and only this needs it
+    from polytask.architectures.network.sharing_diagram import NetworkPart, draw_sharing  # imports torch, which nothing else here needs
 
     alike: dict[tuple[NetworkPartRecord, ...], list[str]] = {}
     for arm, pieces in contents.costs.parts.items():
@@ -128,9 +128,11 @@ class CurvePanel:
     """A learning curve as an image and as a table.
 
     Attributes:
-        image: None where charts cannot be drawn.
-        arms: The table's columns.
-        rows: Per epoch its number and one cell per arm.
+        task: Name of the task.
+        title: Title of the chart.
+        image: Data URI of the chart; `None` if charts cannot be rendered.
+        arms: Columns of the table.
+        rows: Number of each epoch, and one cell per arm.
     """
 
     task: str
@@ -147,7 +149,7 @@ def _panels_by_task(contents: RunContents, curves: Sequence[LearningCurve]) -> d
 
 
 def make_panel(curve: LearningCurve, arms: Sequence[str]) -> CurvePanel:
-    """A curve as an image and as a table, a color and a column for each of `arms`."""
+    """Return a curve as an image and as a table, with a color and a column for each of `arms`."""
     split = "" if curve.split in ("sharing", "observed") else curve.split
     title = f"{split} {formatting.metric_label(curve.name)}{', %' if formatting.display_unit(curve.name) else ''}".strip()
     title = title[0].upper() + title[1:]
@@ -165,7 +167,7 @@ def make_panel(curve: LearningCurve, arms: Sequence[str]) -> CurvePanel:
 
 @dataclass(frozen=True)
 class ConfusionCell:
-    """One cell of a confusion matrix: how often, as a share of its row, and how it is shaded."""
+    """One cell of a confusion matrix: count, percentage of its row as text, and CSS class."""
 
     count: int
     text: str
@@ -174,7 +176,7 @@ class ConfusionCell:
 
 @dataclass(frozen=True)
 class ConfusionTable:
-    """A confusion matrix to be shown: as cells, or, with too many classes, as the most frequent confusions."""
+    """A confusion matrix ready for the template: its cells, or the most frequent confusions if there are too many classes."""
 
     task: str
     arm: str
@@ -204,14 +206,14 @@ def _cells(place: int, counts: Sequence[int]) -> Iterator[ConfusionCell]:
         share = count / total
         percent = f"{100 * share:.0f}"
         text = "" if not count else "·" if percent == "0" else percent
-        # Errors are rare, so that their shades follow the root of their share.
+        # Errors are rare, so their shades follow the square root of their share.
         depth = share if column == place else share**0.5
         yield ConfusionCell(count, text, f"{'right' if column == place else 'wrong'}-{min(SHADES - 1, int(SHADES * depth))}")
 
 
 @dataclass(frozen=True)
 class MetricLine:
-    """One metric of one task on test data, per arm."""
+    """One metric of one task on test data, with a cell per arm."""
 
     task: str
     metric: str

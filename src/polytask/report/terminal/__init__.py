@@ -1,1 +1,1 @@
-"""Render summaries for the terminal."""
+"""Summaries for the terminal."""

@@ -1,4 +1,4 @@
-"""How tasks stand to each other, for a terminal of 80 columns: what is built here, the command line prints."""
+"""Summary of `polytask relate` for a terminal of 80 columns; the command line prints it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from polytask.report.terminal.study_terminal import make_table, safe_text
 from polytask.run_files import CostFile, MeasureRecord, RelateFile
 
 MAX_TASKS_WITH_INTERVALS = 3
-"""Up to so many tasks intervals fit beside the numbers."""
+"""Largest number of tasks for which intervals fit next to the numbers."""
 
 MATRIX_COLUMNS = 9
-"""So many columns of numbers fit beside the names; more tasks are shown in several tables."""
+"""Number of columns that fit next to the names; more tasks are split over several tables."""
 
 NAME_WIDTH = 20
 
 
 def relate_summary(content: Mapping[str, Any] | RelateFile, costs: Mapping[str, Any] | CostFile | None = None) -> RenderableType:
-    """The matrices, what they cost, and the groups that are proposed, as something that Rich can print.
+    """Return the matrices, their cost and the proposed groups as a Rich renderable.
 
     Args:
-        content: Of relate.json.
-        costs: The content of cost.json; without it there is no table of costs.
+        content: Content of relate.json.
+        costs: Content of cost.json; `None` omits the table of costs.
 
     Raises:
-        DataError: An entry of the wrong kind.
+        DataError: An entry has the wrong type.
 
     Example:
         >>> from rich.console import Console
@@ -57,12 +57,15 @@ def relate_summary(content: Mapping[str, Any] | RelateFile, costs: Mapping[str, 
     if costs is not None:
         parts += [_cost_table(CostFile.parse(costs, "cost.json")), Text("")]
     sentence = safe_text(grouping_sentence(relatedness.grouping), "bold")
-    notes = [safe_text(note, "dim") for note in ("Rows act on columns. * The interval of 95 % excludes 0.", *relatedness.notes)]
+    notes = [
+        safe_text(note, "dim")
+        for note in ("Values are from the row's task to the column's task. * The 95 % interval excludes 0.", *relatedness.notes)
+    ]
     return Group(*parts, sentence, Text(""), *notes)
 
 
 def _matrix_tables(name: str, measure: MeasureRecord, relatedness: RelateFile) -> Iterator[Table]:
-    """One table, or several of some columns each, in which tasks go by their numbers."""
+    """Yield the table of a measure; many tasks are split over several tables, in which columns are numbered."""
     tasks, unit = relatedness.tasks, matrix_exponent(measure)
     title = measure_label(name) + (f", in 10^{unit}" if unit else "")
     wide = len(tasks) <= MAX_TASKS_WITH_INTERVALS
@@ -92,7 +95,7 @@ def _matrix_cell(measure: MeasureRecord, place: tuple[int, int], unit: int, *, w
 
 
 def _cost_table(costs: CostFile) -> Table:
-    table = make_table("What measuring cost, per seed")
+    table = make_table("Cost of measuring, per seed")
     for title in ("measure", "seconds", "of joint training"):
         table.add_column(title, justify="left" if title == "measure" else "right")
     for name, cost in costs.measures.items():

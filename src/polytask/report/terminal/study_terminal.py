@@ -1,4 +1,4 @@
-"""The verdict at a glance, for a terminal of 80 columns: what is built here, the command line prints."""
+"""Summary of `polytask study` for a terminal of 80 columns; the command line prints it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polytask.report.sanitize import clean_text
 from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, TaskRecord, VerdictFile
 
 CLAIM_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
-# Together with the numbers and the word these fit into 80 columns.
+# Together with the means and the verdicts these fit into 80 columns.
 NAME_WIDTH, DIFFERENCE_WIDTH = 13, 30
 COST_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("parameters", "parameters", formatting.format_short_count),
@@ -26,14 +26,14 @@ COST_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 
 
 def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str, Any] | CostFile | None = None) -> RenderableType:
-    """The verdict, its cost and the recommendation, as something that Rich can print.
+    """Return the verdict, its cost and the recommendation as a Rich renderable.
 
     Args:
-        verdict: The content of verdict.json.
-        costs: The content of cost.json; without it there is no table of costs.
+        verdict: Content of verdict.json.
+        costs: Content of cost.json; `None` omits the table of costs.
 
     Raises:
-        DataError: An entry of the wrong kind.
+        DataError: An entry has the wrong type.
 
     Example:
         >>> from rich.console import Console
@@ -53,12 +53,12 @@ def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str
 
 
 def safe_text(text: object, style: str = "") -> Text:
-    """Cleaned text in which nothing is markup."""
+    """Return cleaned text that Rich does not interpret as markup."""
     return Text(clean_text(text), style=style)
 
 
 def make_table(title: str) -> Table:
-    """A table with few lines."""
+    """Return an empty table with few lines."""
     return Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -77,7 +77,7 @@ def _verdict_table(outcome: VerdictFile) -> Table:
 
 
 def _add_task_rows(table: Table, outcome: VerdictFile, name: str, task: TaskRecord) -> None:
-    """The baseline's row, then one per arm; the metric stands below the task's name."""
+    """Add the row of the baseline and one per arm; the metric is written below the name of the task."""
     table.add_row(
         safe_text(name, "bold"), safe_text(outcome.baseline), safe_text(formatting.format_metric(task.metric, task.single.mean)), "", ""
     )
@@ -118,9 +118,9 @@ def _cost_cell(number: float | None, reference: float | None, shown: Callable[[f
 
 
 def _sentences(outcome: VerdictFile) -> list[Text]:
-    """The recommendation, warnings, notes, and how often the test data were opened."""
+    """Return the recommendation, warnings, notes, and how often the test data were opened."""
     reason = [] if outcome.recommendation is None else [safe_text(outcome.recommendation.reason, "bold"), Text("")]
     warnings = [safe_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
     chosen = [safe_text(f"* {chosen_arm_sentence(outcome)}", "dim")] if chosen_arm_sentence(outcome) else []
-    notes = [safe_text(line, "dim") for line in ("A difference with + is better.", *outcome.notes, openings_sentence(outcome))]
+    notes = [safe_text(line, "dim") for line in ("Positive differences are better.", *outcome.notes, openings_sentence(outcome))]
     return [*reason, *warnings, *chosen, *notes]
