@@ -35,7 +35,9 @@ Array = NDArray[Any]
 
 ROWS = 24
 TASKS: tuple[Task, ...] = (Regression(name="price"), Binary(name="churn"), Multiclass(name="plan", classes=("a", "b", "c")))
-STEP: Mapping[str, Any] = MappingProxyType({"epochs": 1, "batch_size": 12, "threads": 1, "precision": "float32", "validation": 0.25})
+STEP: Mapping[str, Any] = MappingProxyType(
+    {"epochs": 1, "batch_size": 12, "threads": 1, "precision": "float32", "validation_fraction": 0.25}
+)
 SPELLED = {"metabalance": "metabalance(target=price)"}
 """Balancers with required arguments."""
 ELSEWHERE = ("torchjd",)

@@ -77,13 +77,13 @@ class Compared(NamedTuple):
     second: Said
 
 
-def studied(posed: Problem, folder: Path, seeds: Sequence[int], plan: str) -> Said:
+def studied(posed: Problem, folder: Path, seeds: Sequence[int], *, race: bool) -> Said:
     """Run a study, unless it is finished already, and return its result."""
     taken = folder.with_suffix(".json")
     if not taken.exists():
         started, before = time.monotonic(), processor_seconds()
-        config = posed.config(seeds=tuple(seeds), plan=plan)
-        Study(posed.sources, posed.tasks, config=config).run(folder, keep=plan == "race")
+        config = posed.config(seeds=tuple(seeds), race=race)
+        Study(posed.sources, posed.tasks, config=config).run(folder, keep=race)
         write_report(folder)
         get_reusable_executor().shutdown(wait=True)  # the CPU time of child processes is known when they have ended
         write_json(taken, {"seconds": processor_seconds() - before})
@@ -210,11 +210,11 @@ def main() -> None:
         for replicate in range(given.replicates):
             posed = problem(name, seed=replicate)
             runs = [range(first := APART * (3 * replicate + number), first + given.seeds) for number in range(3)]
-            race = studied(posed, given.out / f"{name}-{replicate}-race", runs[0], "race")
+            race = studied(posed, given.out / f"{name}-{replicate}-race", runs[0], race=True)
             races.append((posed, race))
             found += regrets(posed, race)
             if name in beside:
-                grids = [studied(posed, given.out / f"{name}-{replicate}-grid{number}", runs[number], "grid") for number in (1, 2)]
+                grids = [studied(posed, given.out / f"{name}-{replicate}-grid{number}", runs[number], race=False) for number in (1, 2)]
                 compared.setdefault(name, []).append(Compared(race, *grids))
     tables = {"advice": advice_table(races), "regret": regret_table(found)} | ({"race": race_table(compared)} if compared else {})
     for title, table in tables.items():

@@ -32,7 +32,7 @@ def fitting(rounds: int, epochs: int) -> MultiTaskRegressor:
     random = np.random.default_rng(0)
     X = random.normal(size=(ROWS, COLUMNS))
     y = X @ random.normal(size=(COLUMNS, TARGETS)) + random.normal(size=(ROWS, TARGETS))
-    ours = MultiTaskRegressor(epochs=epochs, batch_size=BATCH, patience=epochs, validation=BATCH / ROWS, random_state=0)
+    ours = MultiTaskRegressor(epochs=epochs, batch_size=BATCH, patience=epochs, validation_fraction=BATCH / ROWS, random_state=0)
     theirs = MLPRegressor(
         hidden_layer_sizes=HIDDEN,
         batch_size=BATCH,

@@ -64,9 +64,10 @@ def takes_several_words(field: OptionField) -> bool:
 
 
 def _plain(field: OptionField) -> Any:  # noqa: ANN401 - a type
-    """Return the type of a field without `None`."""
+    """Return the type of a field without `None` and without validators."""
     kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
-    return kinds[0] if type(None) in get_args(field.annotation) and len(kinds) == 1 else field.annotation
+    plain = kinds[0] if type(None) in get_args(field.annotation) and len(kinds) == 1 else field.annotation
+    return get_args(plain)[0] if get_origin(plain) is Annotated else plain
 
 
 def _is_mapping(field: OptionField) -> bool:
