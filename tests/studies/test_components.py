@@ -237,7 +237,7 @@ def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Pat
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"run.yaml, encoder: import paths .* not followed"):
         study(arms=["single", "equal"], workers=1).run(tmp_path / "run")
-    with pytest.raises(StorageError, match="this folder holds another run"):
+    with pytest.raises(StorageError, match="this folder holds another unfinished run"):
         study(arms=["single", "equal"], encoder="users_parts:Narrow(width=2)", workers=1).run(tmp_path / "run")
 
 

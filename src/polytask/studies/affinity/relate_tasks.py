@@ -124,7 +124,7 @@ def _write_relate_results(folder: RunFolder, config: RelateConfig, found: Affini
     write_dataframe(folder.path / "history.csv", history_table(list(facts.values())))
     write_json(folder.path / "cost.json", relate_cost_content(found, facts))
     write_json(folder.relations, summary)
-    folder.log("run ends")
+    folder.log("run finished")
     folder.delete_checkpoints()
     return RelateResult(found.relations, grouping, folder.path, summary)
 

@@ -1,4 +1,4 @@
-"""What each arm costs: a part of the answer."""
+"""Cost of an arm: parameters, multiply-adds, seconds and memory."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from polytask.studies.execution.jobs import Job
 
 COST_NOTE = (
     "Parameters and multiply-adds are those of all networks that an arm needs to predict every task once (one input per source); "
-    "shared parameters are those that several tasks reach, and saved multiply-adds what predicting the tasks one by one would take more. "
-    "Seconds, steps, rows and epochs are what one seed used, averaged over seeds; seconds and memory were taken while other "
-    "networks trained side by side on the same machine. Peak memory is that of the largest process, sampled."
+    "shared parameters are those that several tasks use, and saved multiply-adds those that predicting the tasks one by one would add. "
+    "Seconds, steps, rows and epochs are those of one seed, averaged over seeds; seconds and memory were measured while other "
+    "networks trained in parallel on the same machine. Peak memory is that of the largest process, sampled."
 )
 
 
 @dataclass(frozen=True)
 class ArmCost:
-    """The cost of one arm.
+    """Cost of one arm.
+
+    The four counts of parameters and multiply-adds are `None` for trees.
 
     Attributes:
-        networks: How many it takes to predict every task.
-        parameters: Of all of them; none of trees, and neither are there multiply-adds.
-        multiply_adds: For one prediction of every task.
-        shared_parameters: Those that several tasks reach.
-        saved_multiply_adds: How many more it would take to predict the tasks one by one.
-        seconds: Of training, per seed.
-        steps: Per seed.
-        rows: Seen while training, per seed.
-        epochs: Used per network.
-        peak_memory_bytes: Of the largest training process.
+        networks: Number of networks needed to predict every task.
+        parameters: Number of parameters of all these networks.
+        multiply_adds: Multiply-adds to predict every task once.
+        shared_parameters: Number of parameters that several tasks use.
+        saved_multiply_adds: Additional multiply-adds that predicting the tasks one by one would take.
+        seconds: Seconds of training per seed.
+        steps: Training steps per seed.
+        rows: Training rows processed per seed.
+        epochs: Epochs per network, averaged over networks.
+        peak_memory_bytes: Peak memory of the largest training process in bytes.
     """
 
     networks: int
@@ -46,12 +48,12 @@ class ArmCost:
     peak_memory_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the cost as plain data."""
         return asdict(self)
 
 
 def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
-    """The cost of an arm, from what its networks (over all seeds) told."""
+    """Compute the cost of an arm from the recorded facts of its networks over all seeds."""
     seeds = {job.seed for job, _ in facts}
     one = [fact for job, fact in facts if job.seed == min(seeds)]
 
@@ -73,6 +75,9 @@ def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
 
 
 def arm_network_parts(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
-    """Who shares what in an arm's network, of the first seed; nothing for arms of several networks."""
+    """Return the parts of an arm's network and the tasks that share them; empty for arms with several networks.
+
+    All seeds have the same parts; those of the smallest seed are returned.
+    """
     first = [fact for job, fact in facts if job.seed == min(job.seed for job, _ in facts)]
     return list(first[0].get("parts", ())) if len(first) == 1 else []

@@ -1,6 +1,6 @@
-"""Negative transfer, seen while networks are trained: joint networks beside their single-task twins, epoch by epoch on validation data.
+"""Negative transfer during training: joint networks compared with their single-task twins, epoch by epoch on validation data.
 
-A twin is the single-task network of the same seed: it had the same rows, the same start and the same order of batches.
+A twin is the single-task network of the same seed: it had the same rows, the same initialization and the same order of batches.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class TaskTransfer:
-    """How a task fares in joint training, on validation data.
+    """Performance of a task in joint training relative to its single-task twin, on validation data.
 
     Attributes:
-        lead: Over its single-task twin, in the metric's unit, when training ended; positive is better. The mean over seeds.
-        seeds_behind: In how many seeds it was behind.
-        behind: Whether it falls behind: the mean lead is below 0 by a one-sided t test at 5 %, for this task alone.
-        opposed_by: The tasks whose gradients of shared parameters point away from its own on average, with the mean cosine; worst first.
+        lead: Lead over the twin at the end of training, averaged over seeds, in the metric's unit; positive is better.
+        seeds_behind: Number of seeds in which the task is behind its twin.
+        behind: Whether the mean lead is below 0 by a one-sided t test at 5 %, not adjusted for several tasks; `False` with one seed.
+        opposed_by: Tasks whose gradients of shared parameters have a negative mean cosine with those of this task, and that cosine;
+            the most negative first.
     """
 
     lead: float
@@ -39,19 +40,22 @@ class TaskTransfer:
     opposed_by: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the values as plain data."""
         return asdict(self)
 
 
 def add_leads(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
-    """The history, and after every epoch of a joint network how far each of its tasks is ahead of its twin.
+    """Add rows to the history with the lead of every task of a joint network over its twin after each epoch.
 
-    The lead is the difference of the best values of the task's metric until then, with its sign so that positive is better. A network
-    that has stopped keeps what it had reached.
+    The lead is the difference between the best values so far of the task's metric, with its sign such that positive is better. A network
+    that has stopped keeps its best value.
 
     Args:
-        history: Columns arm, seed, epoch, step, task, split, name, value.
+        history: Frame with the columns arm, seed, epoch, step, task, split, name, value.
         tasks: All tasks.
+
+    Returns:
+        The history with rows named "lead over single"; unchanged without single-task networks.
     """
     best: Any = _best_so_far(history, tasks)
     if SINGLE not in best.columns.get_level_values("arm"):
@@ -65,7 +69,7 @@ def add_leads(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
 
 
 def summarize_transfer(history: pd.DataFrame) -> dict[str, dict[str, TaskTransfer]]:
-    """Per joint arm and task how the task fares, from a history with leads."""
+    """Summarize a history with leads per joint arm and task."""
     leads = history[history["name"] == LEAD_NAME]
     ends = leads.sort_values("epoch", kind="stable").groupby(["arm", "task", "seed"], sort=False)["value"].last()
     cosines = mean_cosines(history)
@@ -77,7 +81,7 @@ def summarize_transfer(history: pd.DataFrame) -> dict[str, dict[str, TaskTransfe
 
 
 def mean_cosines(history: pd.DataFrame) -> dict[str, dict[tuple[str, str], float]]:
-    """Per arm and pair of tasks the mean over epochs and seeds of the cosine of their gradients, where it was looked at."""
+    """Return the cosine of gradients, averaged over epochs and seeds, per arm and pair of tasks for which it was measured."""
     rows = history[history["name"].str.startswith(COSINE_PREFIX)]
     means = rows.groupby(["arm", "task", "name"], sort=False)["value"].mean().reset_index()
     found: dict[str, dict[tuple[str, str], float]] = {}
@@ -87,7 +91,10 @@ def mean_cosines(history: pd.DataFrame) -> dict[str, dict[tuple[str, str], float
 
 
 def _best_so_far(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
-    """Per epoch (rows), arm, seed and task (columns) the best value of the task's metric until then, more being better."""
+    """Return the best value so far of each task's metric, with its sign such that higher is better.
+
+    Rows are epochs; columns are arm, seed and task.
+    """
     metrics = {task.name: metric_of(task) for task in tasks}
     measured = history[
         (history["split"] == "validation") & (history["name"] == history["task"].map({t: m.name for t, m in metrics.items()}))
@@ -108,6 +115,6 @@ def _task_transfer(ends: Sequence[float], opposed: Mapping[str, float]) -> TaskT
 
 
 def _opposing_tasks(task: str, cosines: Mapping[tuple[str, str], float]) -> dict[str, float]:
-    """The others whose mean cosine with the task is negative, the most negative first."""
+    """Return the other tasks whose mean cosine with the task is negative, the most negative first."""
     found = {pair[pair[0] == task]: cosine for pair, cosine in cosines.items() if task in pair and cosine < 0}
     return dict(sorted(found.items(), key=lambda entry: entry[1]))
