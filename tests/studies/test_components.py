@@ -196,12 +196,12 @@ Fails.__module__ = "__main__"
         ({"arms": ["single", MLP((3,))]}, "a balancer is needed (found an encoder, MLP)"),
         ({"arms": ["single", {"name": "x", "balancr": "equal"}]}, "unknown part of an arm (found 'balancr'). Did you mean 'balancer'"),
         ({"arms": ["single", {"balancer": "equal"}]}, "an arm must have a name"),
-        ({"arms": ["single", {"name": "single"}]}, "this name has a meaning of its own"),
+        ({"arms": ["single", {"name": "single"}]}, "this name is reserved"),
         (
             {"arms": ["single", {"name": "x", "balancer": "equl"}]},
             "arm 'x', balancer: unknown balancer (found 'equl'). Did you mean 'equal'",
         ),
-        ({"arms": ["single", pt.Arm("x"), pt.Arm("x")]}, "an arm stands once in the list"),
+        ({"arms": ["single", pt.Arm("x"), pt.Arm("x")]}, "an arm must be listed only once"),
         ({"training": {"sampling": "temprature"}}, "Did you mean 'temperature'"),
     ],
     ids=str,
@@ -237,7 +237,7 @@ def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Pat
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"run.yaml, encoder: import paths .* not followed"):
         study(arms=["single", "equal"], workers=1).run(tmp_path / "run")
-    with pytest.raises(StorageError, match="this folder holds another run"):
+    with pytest.raises(StorageError, match="this folder holds another unfinished run"):
         study(arms=["single", "equal"], encoder="users_parts:Narrow(width=2)", workers=1).run(tmp_path / "run")
 
 

@@ -66,7 +66,7 @@ def test_shape_of_the_file(make_frame: MakeFrame) -> None:
     assert set(task["arms"]["equal"]) == known
     assert [warning.split(":")[0] for warning in result["warnings"]] == [
         "3 seeds are fewer than the usual 5",
-        "The test data were opened 2 times; 1 looks were planned and paid for.",
+        "The test data were opened 2 times, but the level is adjusted for 1 only.",
     ]
 
 
@@ -231,14 +231,17 @@ FRAMES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "empty": (lambda f: f.iloc[:0], "no test predictions"),
     "no baseline": (lambda f: f[f.arm != "single"], r"baseline 'single': the baseline is not among the arms \(found equal\)"),
     "one arm": (lambda f: f[f.arm == "single"], "no arm to compare with"),
-    "doubled": (lambda f: pd.concat([f, f.iloc[5:8]]), "task digit, arm single, seed 0, unit 5: one prediction per .* 3 doubled rows"),
+    "doubled": (
+        lambda f: pd.concat([f, f.iloc[5:8]]),
+        "task digit, arm single, seed 0, unit 5: expected one prediction per .* 3 duplicate rows",
+    ),
     "missing unit": (
         lambda f: _drop(f, arm="equal", seed=3, task="flag", unit=17),
         "flag, arm equal, seed 3: .* 1 of 80 .* unit 17",
     ),
     "missing seed": (lambda f: _drop(f, arm="single", seed=2), "arm single, seed 2: .* 80 of 80 units missing"),
     "missing task": (lambda f: _drop(f, arm="equal", task="size"), "task size, arm equal, seed 0: .* 80 of 80"),
-    "one seed": (lambda f: f[f.seed == 0], r"at least 2 seeds, and 5 to be worth much \(found 1\)"),
+    "one seed": (lambda f: f[f.seed == 0], r"at least 2 seeds, better 5 or more \(found 1\)"),
     "one unit": (lambda f: f[f.unit == 0], "at least 2 test units"),
     "no label": (
         lambda f: _with(f, "digit", "target", None),
@@ -249,14 +252,14 @@ FRAMES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
         "task size, column 'prediction': only finite .*1 others, 'much' first",
     ),
     "infinite": (lambda f: _with(f, "size", "prediction", "inf"), "only finite numbers"),
-    "two targets": (lambda f: _with(f, "digit", "target", "99"), "task digit, column 'target': a test unit has one value"),
+    "two targets": (lambda f: _with(f, "digit", "target", "99"), "task digit, column 'target': a test unit must have the same value"),
     "other labels": (
         lambda f: f.assign(prediction=np.where(f.task == "flag", "maybe", f.prediction)),
         "no prediction is a label",
     ),
     "fractions": (lambda f: _with(f, "digit", "prediction", "2.5"), "Give kinds={'digit': 'regression'}"),
-    "probability": (lambda f: f.assign(probability=1.5), "a probability lies between 0 and 1 .found 1.5"),
-    "groups": (lambda f: f.assign(group=f.seed), "column 'group': a test unit has one value"),
+    "probability": (lambda f: f.assign(probability=1.5), "a probability must lie between 0 and 1 .found 1.5"),
+    "groups": (lambda f: f.assign(group=f.seed), "column 'group': a test unit must have the same value"),
     "group gaps": (lambda f: f.assign(group=np.where(f.unit == 3, None, "a")), "column 'group'"),
 }
 
@@ -283,9 +286,9 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"kinds": {"digit": "classes"}},
         "task digit: unknown task kind .found classes.. Did you mean .multiclass.. Choose from: multiclass",
     ),
-    "negative margin": ({"margins": {"digit": -0.1}}, "not negative"),
-    "chosen": ({"chosen": "single"}, "the chosen arm must be one of those compared"),
-    "looks": ({"looks": 4}, "between 1 and 3 looks"),
+    "negative margin": ({"margins": {"digit": -0.1}}, "finite and not negative"),
+    "chosen": ({"chosen": "single"}, "`chosen` must be one of the compared arms"),
+    "looks": ({"looks": 4}, "`looks` must be between 1 and 3"),
 }
 
 

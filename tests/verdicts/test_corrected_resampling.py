@@ -213,7 +213,7 @@ def test_groups_within_splits(make_frame: MakeFrame) -> None:
         assert grouped.tasks[name].units == task.units == 20
     assert grouped.warnings == ()
     torn = verdict(frame.assign(group=frame.unit // 2), train_units=60)
-    assert torn.warnings == ("Splits cut groups: units of one were tested while others of it may have been trained on.",)
+    assert torn.warnings == ("Splits divide groups: some units of a group were tested while others may have been trained on.",)
 
 
 def tags(generator: np.random.Generator, units: int, right: np.ndarray) -> tuple[list[str], list[str]]:
@@ -299,11 +299,15 @@ REFUSED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], Any, str]] = {
     ),
     "a missing split": (lambda f: f[(f.arm != "single") | (f.seed != 2)], 60, "arm single, seed 2: .* 20 of 20 units missing"),
     "a split without a task": (lambda f: f[(f.task != "size") | (f.seed != 2)], 60, "task size, arm equal, seed 2: .* 80 of 80"),
-    "another target": (lambda f: f.assign(target=f.target.where(f.index != 3, "7")), 60, "a test unit has one value"),
-    "no number": (lambda f: f, 0, r"train_units\['digit'\]: splits need the number of units that one trains on .found 0.. Give"),
+    "another target": (lambda f: f.assign(target=f.target.where(f.index != 3, "7")), 60, "a test unit must have the same value"),
+    "no number": (
+        lambda f: f,
+        0,
+        r"train_units\['digit'\]: the number of training units per split must be a positive integer .found 0.. Give",
+    ),
     "a share": (lambda f: f, 0.9, "found 0.9"),
     "a truth": (lambda f: f, True, "found True"),
-    "a task without": (lambda f: f, {"digit": 60, "flag": 60}, r"train_units\['size'\]: splits need .* Give a whole number"),
+    "a task without": (lambda f: f, {"digit": 60, "flag": 60}, r"train_units\['size'\]: the number of training units .* Give one integer"),
     "no such task": (lambda f: f, {"digit": 60, "flag": 60, "size": 60, "color": 60}, r"train_units\['color'\]: there are no predict"),
 }
 
@@ -318,6 +322,7 @@ def test_splits_that_are_refused(make_frame: MakeFrame, case: str) -> None:
 
 def test_seeds_on_one_test_set_are_no_splits(make_frame: MakeFrame) -> None:
     with pytest.raises(
-        DataError, match=r"all seeds have the same test units, so they are no splits .found 5 seeds.\. Leave out train_units, or"
+        DataError,
+        match=r"all seeds have the same test units and cannot be cross-validation splits .found 5 seeds.\. Leave out train_units, or",
     ):
         verdict(make_frame(), train_units=60)

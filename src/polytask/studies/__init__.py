@@ -1,4 +1,4 @@
-"""Studies: arms x seeds with one offered budget, run side by side, resumed, tested once, and concluded."""
+"""Studies: arms x seeds with one offered budget, trained in parallel, resumable, tested once and summarized."""
 
 from polytask.studies.affinity.relate_tasks import RelateResult, relate
 from polytask.studies.execution.study_progress import StudyProgress

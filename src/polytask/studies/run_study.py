@@ -1,4 +1,4 @@
-"""A study: arms x seeds with one offered budget, and what comes of it."""
+"""The class `Study`: arms x seeds with one offered budget."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from polytask.studies.tuning.trial_runner import TrialRunner
 from polytask.tasks import Task
 
 STEPS_PER_COSINE = 15
-"""Cosines of the tasks' gradients are looked at every so many steps per task, with any balancer: it takes a twentieth of the time."""
+"""Steps per task between two measurements of the cosines of task gradients, with any balancer; measuring takes 5 % of the time."""
 
 
 class Study:
-    """Trains every arm with every seed, and says what the test data say.
+    """Comparison of joint training with single-task training over several seeds.
 
-    Every arm gets the same offered budget: the same rows per task and epoch, the same most epochs, the same patience.
-    Models, and the joint arm that is put to the test, are chosen on validation data. Test data are opened when every
-    network is trained, by code that cannot be reached earlier, and every opening is counted.
+    Every arm gets the same offered budget: the same rows per task and epoch, the same maximum number of epochs and the same patience.
+    Models, and the joint arm that is tested, are chosen on validation data. Test data are opened only after every network is
+    trained, by code that requires proof of it, and every opening is counted.
 
     Args:
-        sources: Training sources, with the door to their test rows (`Sources`), as `datasets.load` gives them.
-        tasks: What to predict.
-        arms: `single`, and what is compared with it: registry names of balancers, `weights=0.2/0.8`.
-        seeds: How many, or which.
-        test: Loads the test sources, if `sources` has no door of its own.
-        config: All choices at once, instead of `arms`, `seeds` and
-        **choices: any field of `StudyConfig` by name. What is not given is as `StudyConfig` has it.
+        sources: Training sources. `Sources`, as returned by `polytask.datasets.load_dataset`, also load their test rows.
+        tasks: Tasks to learn.
+        arms: Arms to compare: `single`, and joint arms such as registry names of balancers or `weights=0.2/0.8`.
+        seeds: Number of seeds (0, 1, …), or a list of seeds.
+        test: Function that loads the test sources; by default that of `sources`.
+        config: Complete configuration, instead of `arms`, `seeds` and `choices`.
+        **choices: Fields of `StudyConfig` by name; fields that are not given keep their defaults.
 
     Raises:
-        ConfigError: An unknown arm or choice, choices beside a configuration, or no test rows to decide on.
+        ConfigError: An arm or option is unknown, options are given in addition to `config`, or there are no test rows.
 
     Example:
         >>> import numpy as np
@@ -75,15 +75,13 @@ class Study:
     ) -> None:
         door = test or (sources.open_test if isinstance(sources, Sources) else None)
         if door is None:
-            raise ConfigError("a study needs test rows to decide on", where="test", remedy="Pass test=, a function that loads them")
+            raise ConfigError("a study needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
         self._load_test: Callable[[], tuple[Source, ...]] = door
         self.sources, self.tasks = tuple(sources), tuple(tasks)
         given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
         if config is not None and given:
             remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
-            raise ConfigError(
-                "choices stand in the configuration or beside it, not both", where="study", found=", ".join(given), remedy=remedy
-            )
+            raise ConfigError("options must not be given in addition to `config`", where="study", found=", ".join(given), remedy=remedy)
         self.asked = checked(StudyConfig, given, where="study") if config is None else config
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
@@ -92,21 +90,24 @@ class Study:
         _check_weight_trials(self.asked, self.arms)
 
     def run(self, out: str | Path | None = None, progress: StudyProgressHook = ignore_study_progress, *, keep: bool = False) -> StudyResult:
-        """Train what is not trained yet, open the test data, and write the run folder.
+        """Train the networks that are not trained yet, open the test data, and write the run folder.
 
-        1. On validation data: settings are tuned, and joint arms race, if the configuration says so.
-        2. Single-task training and the joint arms that are left are trained with every seed.
-        3. Test data are opened. If something is unclear and more looks were planned, 2 and 3 again with more seeds.
+        1. On validation data, settings are tuned and joint arms race, if the configuration says so.
+        2. Single-task training and the remaining joint arms are trained with every seed.
+        3. Test data are opened. If a claim is unclear and more looks were planned, steps 2 and 3 are repeated with more seeds.
 
         Args:
-            out: The run folder; a study that was interrupted there goes on. By default a temporary one.
-            progress: Is told a few times a second how far it is.
-            keep: Whether the networks of all arms and seeds stay in `checkpoints/`, beside the recommended model.
+            out: Run folder; an interrupted study in it is resumed. By default a temporary folder.
+            progress: Function that is called with the progress of the study several times a second.
+            keep: Whether to keep the networks of all arms and seeds in `checkpoints/`, in addition to the recommended model.
+
+        Returns:
+            Verdict, recommendation, costs and predictions.
 
         Raises:
-            StorageError: The folder is used, another run is at work in it, or it cannot be written to.
-            ConfigError: An unknown name or option; the interrupted study had other data or tasks.
-            NonFiniteError: A loss is no longer a number.
+            StorageError: The folder is in use, holds something else or a finished run, or cannot be written to.
+            ConfigError: A name or option is unknown, or the interrupted study had other data or tasks.
+            NonFiniteError: A loss is not finite.
             DataError: A task has no labeled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
@@ -121,7 +122,7 @@ class Study:
             return result
 
     def _run_race(self, folder: RunFolder, config: StudyConfig, context: JobContext, progress: StudyProgressHook) -> RaceResult:
-        """Groups, settings, and the arm that goes on, from validation data; read back if they are kept already."""
+        """Find groups of tasks, tuned settings and the winner of the race on validation data, or read them if they are stored already."""
         kept = read_race_result(folder.race)
         if kept is not None:
             return kept
@@ -132,13 +133,13 @@ class Study:
         raced = replace(run_race(config, arms, context.options, run), groups=groups)
         write_race_result(folder.race, raced)
         if raced.winner is not None:
-            folder.log(f"{raced.winner} goes on")
+            folder.log(f"{raced.winner} won the race")
         return raced
 
     def _train_and_test(
         self, folder: RunFolder, config: StudyConfig, context: JobContext, raced: RaceResult, progress: StudyProgressHook
     ) -> TestedStudy:
-        """Train and test, look by look, until nothing is unclear or all looks are made."""
+        """Train and test, look by look, until nothing is unclear or no planned look is left."""
         every, arms = resolve_grouped_arms(self.arms, raced.groups), arms_to_test(self.arms, raced)
         watched = replace(context, observe={"measures": ("cosine",), "every": STEPS_PER_COSINE * len(self.tasks)})
         jobs: tuple[Job, ...] = ()
@@ -156,7 +157,7 @@ class Study:
         return study
 
     def _test(self, folder: RunFolder, jobs: tuple[Job, ...], context: JobContext, look: int, workers: int) -> HeldOutResults:
-        """What the test data say at one look: they are opened, unless what came of it is kept."""
+        """Return the test results of one look; the test data are opened only if the results are not stored already."""
         kept = HeldOutResults.read(folder.look(look))
         if kept is not None:
             return kept
@@ -168,40 +169,38 @@ class Study:
 
 
 def arms_to_test(arms: Sequence[Arm], raced: RaceResult) -> tuple[Arm, ...]:
-    """The arms that are put to the test: single-task training, trees, and of joint arms the winner of the race, or all."""
+    """Return the arms that are tested: single-task training, trees, and the winner of the race, or all joint arms without a race."""
     return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.is_joint or raced.winner in (None, arm.name))
 
 
 def _check_comparable(arms: Sequence[Arm], groups: ArmGroups) -> None:
-    """Refuse to go on with nothing to compare with single-task training.
+    """Check that there is a joint arm to compare with single-task training.
 
     Raises:
-        ConfigError: The only joint arm is one of groups, and these are each alone, or all in one.
+        ConfigError: The only joint arms train groups of tasks, and the groups found are single tasks, or one group of all tasks.
     """
     if not any(arm.is_joint for arm in arms):
-        what, remedy = "the groups that were found are no arm of their own", "Add an arm such as 'equal'"
+        what, remedy = "the groups found are all tasks together or each task alone, so no joint arm is left", "Add an arm such as 'equal'"
         raise ConfigError(what, where="arms", found=", ".join(groups), remedy=remedy)
 
 
 def _check_known_tasks(named: Sequence[str], what: str, tasks: Sequence[str]) -> None:
-    """Refuse choices for tasks that are not there.
+    """Check that the tasks named in an option exist.
 
     Raises:
         ConfigError: A task does not exist.
     """
     for task in named:
         if task not in tasks:
-            raise ConfigError(f"{what} for a task that does not exist", where=repr(task), remedy=f"Tasks: {', '.join(tasks)}")
+            raise ConfigError(f"{what} for a task that does not exist", where=repr(task), remedy=f"Choose from: {', '.join(tasks)}")
 
 
 def _check_weight_trials(config: StudyConfig, arms: Sequence[Arm]) -> None:
-    """Refuse to look for weights where nothing is tuned.
+    """Check that an arm with tuned weights has more than one trial.
 
     Raises:
-        ConfigError: There is an arm with tuned weights, and one trial.
+        ConfigError: There is an arm with tuned weights, but only one trial.
     """
     for arm in arms:
         if arm.tunes_weights and config.trials == 1:
-            raise ConfigError(
-                "weights are looked for in several trials", where=f"arms, {arm.name!r}", found="trials: 1", remedy="Set trials=6"
-            )
+            raise ConfigError("tuned weights need several trials", where=f"arms, {arm.name!r}", found="trials: 1", remedy="Set trials=6")

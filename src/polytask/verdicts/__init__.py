@@ -1,1 +1,1 @@
-"""Decide whether a difference between two ways of training is real."""
+"""Statistical tests that decide whether an arm differs from the baseline."""

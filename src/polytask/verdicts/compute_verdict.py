@@ -1,4 +1,4 @@
-"""The verdict: a pure function of predictions, whoever trained."""
+"""The verdict as a pure function of predictions, which any program may have made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MIN_SEEDS = 3
 
 
 class _TaskOptions(NamedTuple):
-    """What the user said, per task where it was said."""
+    """Options that the user gave per task; tasks without an entry use the defaults."""
 
     metrics: Mapping[str, str | Metric]
     margins: Mapping[str, float]
@@ -46,17 +46,17 @@ class _TaskOptions(NamedTuple):
 
 @dataclass(frozen=True)
 class _TaskComparison:
-    """One task, measured: everything that words are made of."""
+    """Scores and estimated differences of all arms for one task."""
 
     predictions: TaskPredictions
     metric: Metric
     margin: float
-    scores: Mapping[str, Floats]  # per arm (S,), or (J,) of splits
-    influences: Mapping[str, Sequence[Floats]]  # per arm and split (S, n)
-    studies: Mapping[str, DifferenceEstimate]
+    scores: Mapping[str, Floats]  # per arm: (S,) over seeds, or (J,) over splits
+    influences: Mapping[str, Sequence[Floats]]  # per arm and split: (S, n)
+    studies: Mapping[str, DifferenceEstimate]  # per arm
     baseline: str
-    train_units: int | None
-    ratio: float | None  # test units of a split for one that it trained on
+    train_units: int | None  # per split; None without cross-validation
+    ratio: float | None  # test units of a split per training unit; None without cross-validation
 
     @property
     def base(self) -> float:
@@ -64,7 +64,7 @@ class _TaskComparison:
 
     @property
     def percent(self) -> float | None:
-        """What one unit of difference is in percent of the baseline."""
+        """One unit of the metric in percent of the baseline's metric; `None` if a relative change is meaningless."""
         return 100 / abs(self.base) if self.metric.relative_change and self.base else None
 
 
@@ -81,42 +81,42 @@ def verdict(
     looks: int = 1,
     test_openings: int = 1,
 ) -> Verdict:
-    """Say for every task whether an arm helps, hurts, is the same, or whether it is unclear.
+    """Decide for every arm and task whether the arm helps, hurts, is the same, or whether the difference is unclear.
 
-    Per task and arm the influences D (S, n) of the test units on the metric difference are analysed with seeds and units as
-    crossed random effects (`polytask.verdicts.crossed_anova`), or those of 50 fixed groups of units where no formula is known for the
-    influence of one (`polytask.metrics.influence_functions`); the words of one family keep 5 % false alarms together
-    (`polytask.verdicts.decision`). With `train_units` seeds are splits of cross-validation, whose differences are analysed with
-    the correction of Nadeau & Bengio (`polytask.verdicts.corrected_resampling`).
+    The influences D (S, n) of the test units on the metric difference are analyzed per task and arm, with seeds and units as
+    crossed random effects (`polytask.verdicts.crossed_anova`). If no formula is known for the influence of a unit, those of 50 fixed
+    groups of units are analyzed instead (`polytask.metrics.influence_functions`). The claims of one family together keep a false
+    alarm rate of 5 % (`polytask.verdicts.decision`). With `train_units`, seeds are cross-validation splits, whose differences are
+    analyzed with the correction of Nadeau & Bengio (`polytask.verdicts.corrected_resampling`).
 
     Args:
         frame: One row per arm, seed, task and unit: columns arm, seed, task, unit, target, prediction; for `log-loss` and
-            `auc` also probability (given to the true label). Only rows with split "test" count if there is a column split.
-            Rows with the same entry in a column group count as one unit; a column kind says of which kind the row's task is.
-        baseline: The arm that the others are compared with.
-        chosen: The arm that validation data chose: its tasks are the family, other arms are shown unadjusted. Without it
-            all arms and tasks form one family.
-        kinds: Per task one of `polytask methods "task kind"`, or the task itself; what is not given is inferred to be regression
-            (fractions in targets), binary or multiclass.
-        classes: Per task its classes in order, from the lowest to the highest: needed of ordinal tasks that are not given themselves.
-        metrics: Per task a metric of its kind, by default the first: accuracy, precision, recall, f1, log-loss, auc (two classes);
+            `auc` also probability (given to the true label). If there is a column split, only rows with "test" are used.
+            Rows with the same value in a column group count as one unit; a column kind gives the kind of the row's task.
+        baseline: Name of the arm that the others are compared with.
+        chosen: Name of the arm chosen on validation data: its tasks are the family, other arms are shown unadjusted. `None` makes
+            all arms and tasks one family.
+        kinds: Kind of each task, one of `polytask methods "task kind"`, or the task itself; by default inferred as regression
+            (fractional targets), binary or multiclass.
+        classes: Classes of each task, from the lowest to the highest; required for ordinal tasks that are not given as a task.
+        metrics: Metric of each task, by default the first of its kind: accuracy, precision, recall, f1, log-loss, auc (two classes);
             rmse, mae, r2 of regression; entity-f1, entity-precision, entity-recall, token-accuracy of tagging; micro-f1,
             micro-precision, micro-recall, accuracy of multilabel; rank-error, accuracy, quadratic-kappa, log-loss of ordinal;
             poisson-deviance, mae, rmse of count; pinball, coverage-gap of quantile; concordance of survival. Or any
             `polytask.metrics.Metric` that takes the kind's targets and predictions.
-        margins: Per task the difference that counts as the same, in the metric's unit; by default 1 % of the baseline's metric.
-        train_units: Where test units differ from seed to seed, as in k-fold cross-validation, repeated or not, or with splits drawn at
-            random: on how many units the networks of a split were trained, those for validation included; one number, or one per
-            task. Seeds with the same test units are one split.
-        looks: Looks at the test data that are planned (at most 3); each gets its share of the 5 %.
-        test_openings: How often the test data were opened, this time included.
+        margins: Largest difference that counts as the same, per task, in the metric's unit; by default 1 % of the baseline's metric.
+        train_units: Number of units that the networks of a split were trained on, including those used for validation; one number for
+            all tasks, or one per task. Required if test units differ between seeds, as in (repeated) k-fold cross-validation or random
+            splits; seeds with the same test units form one split. `None` if all seeds have the same test units.
+        looks: Number of planned looks at the test data (1 to 3); the level of 5 % is divided equally among them.
+        test_openings: Number of times that the test data have been opened, including this one.
 
     Returns:
         The verdict; `to_dict()` is the content of verdict.json.
 
     Raises:
-        DataError: The predictions are incomplete, doubled, not finite, or of one seed only.
-        ConfigError: An arm, a task, a kind or a metric that does not exist; a task without its number of training units.
+        DataError: The predictions are incomplete, duplicated, not finite, or come from one seed only.
+        ConfigError: An arm, a task, a kind or a metric does not exist, or a task has no number of training units.
 
     Example:
         >>> import pandas as pd
@@ -131,7 +131,7 @@ def verdict(
     asked = _TaskOptions(metrics or {}, margins or {}, _train_units(predictions, train_units))
     _reject_unknown_tasks(predictions, asked._asdict())
     if not 1 <= looks <= MOST_LOOKS:
-        raise ConfigError(f"between 1 and {MOST_LOOKS} looks at the test data can be planned", where="looks", found=looks)
+        raise ConfigError(f"`looks` must be between 1 and {MOST_LOOKS}", where="looks", found=looks)
     deciding = [_metric(task, asked.metrics.get(task.name)) for task in predictions.tasks]
     groups = _groups_of_units(predictions) if any(metric.influence is None for metric in deciding) else None
     compared = [_compare(task, metric, baseline, asked, groups) for task, metric in zip(predictions.tasks, deciding, strict=True)]
@@ -151,7 +151,12 @@ def verdict(
 
 
 def _arms(predictions: PredictionTable, baseline: str, chosen: str | None) -> tuple[str, ...]:
-    """The arms that are compared with the baseline."""
+    """Return the arms that are compared with the baseline.
+
+    Raises:
+        DataError: The baseline has no predictions, or no other arm has any.
+        ConfigError: The chosen arm is not compared with the baseline.
+    """
     found = ", ".join(predictions.arms)
     if baseline not in predictions.arms:
         raise DataError("the baseline is not among the arms", where=f"baseline {baseline!r}", found=found)
@@ -159,7 +164,7 @@ def _arms(predictions: PredictionTable, baseline: str, chosen: str | None) -> tu
     if not others:
         raise DataError("there is no arm to compare with the baseline", where="predictions, column 'arm'", found=found)
     if chosen is not None and chosen not in others:
-        raise ConfigError("the chosen arm must be one of those compared", where=f"chosen {chosen!r}", found=", ".join(others))
+        raise ConfigError("`chosen` must be one of the compared arms", where=f"chosen {chosen!r}", found=", ".join(others))
     return others
 
 
@@ -171,7 +176,11 @@ def _reject_unknown_tasks(predictions: PredictionTable, options: Mapping[str, Ma
 
 
 def _train_units(predictions: PredictionTable, asked: int | Mapping[str, int] | None) -> Mapping[str, int]:
-    """Per task how many units a split trains on; of none where seeds are no splits."""
+    """Return the number of training units per split for every task, or nothing if seeds are not splits.
+
+    Raises:
+        ConfigError: A task has no number, or one that is not a positive integer.
+    """
     if asked is None:
         return {}
     names = [task.name for task in predictions.tasks]
@@ -179,14 +188,14 @@ def _train_units(predictions: PredictionTable, asked: int | Mapping[str, int] | 
     for name in (*names, *of_tasks):
         number: object = of_tasks.get(name)
         if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
-            what = "splits need the number of units that one trains on"
-            raise ConfigError(what, where=f"train_units[{name!r}]", found=number, remedy="Give a whole number, or one for every task")
+            what = "the number of training units per split must be a positive integer"
+            raise ConfigError(what, where=f"train_units[{name!r}]", found=number, remedy="Give one integer, or one for every task")
     return of_tasks
 
 
 def _groups_of_units(predictions: PredictionTable) -> Array:
-    """(U,) the fixed group of every test unit; what belongs together in the table stays together."""
-    first: Array = np.arange(predictions.units)  # of what a unit belongs to
+    """Return the (U,) fixed group of every test unit; units that the table groups together stay together."""
+    first: Array = np.arange(predictions.units)  # the unit that represents the group of each unit
     membership: Array = np.zeros((predictions.units, len(predictions.tasks)), dtype=np.bool_)
     for number, task in enumerate(predictions.tasks):
         for split in task.splits:
@@ -203,7 +212,7 @@ def _groups_of_units(predictions: PredictionTable) -> Array:
 def _compare(task: TaskPredictions, metric: Metric, baseline: str, asked: _TaskOptions, groups: Array | None) -> _TaskComparison:
     margin, train_units = asked.margins.get(task.name), asked.train_units.get(task.name)
     if margin is not None and not (np.isfinite(margin) and margin >= 0):
-        raise ConfigError("a margin is a number that is not negative", where=f"margins[{task.name!r}]", found=margin)
+        raise ConfigError("a margin must be finite and not negative", where=f"margins[{task.name!r}]", found=margin)
     fixed = [None if groups is None else groups[split.units] for split in task.splits]
     values = {
         arm: [unit_contributions(metric, split.targets, split.runs[arm], own) for split, own in zip(task.splits, fixed, strict=True)]
@@ -224,7 +233,11 @@ def _compare(task: TaskPredictions, metric: Metric, baseline: str, asked: _TaskO
 
 
 def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
-    """The metric that was given, or that decides about the task."""
+    """Return the metric that was given, otherwise the default metric of the task.
+
+    Raises:
+        ConfigError: The metric does not exist, or does not fit the kind of task.
+    """
     if isinstance(given, Metric):
         return given
     kind = task.kind
@@ -238,12 +251,12 @@ def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
 
 
 def _scores(parts: Sequence[Floats]) -> Floats:
-    """The metric of every seed, or of every split."""
+    """Return the metric of every seed (S,), or of every split (J,) if there are several."""
     return parts[0].mean(axis=1) if len(parts) == 1 else np.array([part.mean() for part in parts])
 
 
 def _analyse(parts: Iterable[Floats], ratio: float | None) -> DifferenceEstimate:
-    """The influences (S, n) of one test set, or of several; of these, seeds of the same split count together."""
+    """Estimate the difference from the influences (S, n) of one test set, or of one per split; seeds of a split are averaged."""
     return crossed_estimate(*parts) if ratio is None else corrected_resampled_estimate([part.mean(axis=0) for part in parts], ratio)
 
 
@@ -257,7 +270,7 @@ def _grouped(values: Floats, groups: Array | None) -> Floats:
 def _decisions(
     compared: Sequence[_TaskComparison], arms: Sequence[str], family: Sequence[str], level: float
 ) -> dict[tuple[str, str], Decision]:
-    """Per task and arm: the family together, everything else alone."""
+    """Decide every pair of task and arm: the arms of the family together, every other pair alone."""
     pairs = [(task, arm) for task in compared for arm in arms]
     together = [pair for pair in pairs if pair[1] in family]
     alone = [[pair] for pair in pairs if pair[1] not in family]
@@ -286,10 +299,10 @@ def _task_verdict(
 
 
 def _summary(compared: Sequence[_TaskComparison], arm: str, units: int, groups: Array | None) -> ArmSummary:
-    """The mean over tasks of the relative change, in percent; the baseline's metric is taken as known.
+    """Estimate the mean relative change over tasks in percent, treating the baseline's metric as a known constant.
 
-    The tasks' influences are scaled to percent and added up unit by unit, so that what tasks have in common (the seed, the
-    row) is accounted for, and analysed like those of one task; of splits with the largest of the tasks' corrections.
+    The influences of the tasks are scaled to percent, added up unit by unit, which accounts for correlation between tasks (same
+    seed, same row), and analyzed like those of one task; for splits, with the largest correction among the tasks.
     """
     if any(task.percent is None for task in compared):
         return ArmSummary(None, None)
@@ -307,11 +320,11 @@ def _warnings(predictions: PredictionTable, compared: Sequence[_TaskComparison],
     splits = len(predictions.tasks[0].splits)
     number, name = (splits, "splits") if splits > 1 else (len(predictions.seeds), "seeds")
     said = {
-        f"{number} {name} are below the minimum of {MIN_SEEDS}: take this as a sketch.": number < MIN_SEEDS,
+        f"{number} {name} are below the minimum of {MIN_SEEDS}: the result is only preliminary.": number < MIN_SEEDS,
         f"{number} {name} are fewer than the usual {RECOMMENDED_SEEDS}: intervals are wide.": MIN_SEEDS <= number < RECOMMENDED_SEEDS,
-        f"The test data were opened {openings} times; {looks} looks were planned and paid for.": openings > looks,
-        "No mean relative change: a task's metric allows none.": any(task.percent is None for task in compared),
-        "Splits cut groups: units of one were tested while others of it may have been trained on.": any(
+        f"The test data were opened {openings} times, but the level is adjusted for {looks} only.": openings > looks,
+        "No mean relative change: a relative change is undefined for the metric of a task.": any(task.percent is None for task in compared),
+        "Splits divide groups: some units of a group were tested while others may have been trained on.": any(
             map(_cuts_groups, predictions.tasks)
         ),
     }
@@ -319,7 +332,7 @@ def _warnings(predictions: PredictionTable, compared: Sequence[_TaskComparison],
 
 
 def _cuts_groups(task: TaskPredictions) -> bool:
-    """Whether a split tests some of a group's units and not the others."""
+    """Return whether a split tests some units of a group but not all."""
     groups = [split.groups for split in task.splits if split.groups is not None]
     if not groups:
         return False

@@ -1,21 +1,26 @@
-"""From intervals to words: helps, hurts, same, unclear.
+"""Claims about a family of differences, derived from their intervals: helps, hurts, same or unclear.
 
-The family is the T tasks of one arm, at familywise level a. Holm's step-down (Scandinavian Journal of Statistics 6:65, 1979)
-rejects every task whose interval of level a / T excludes 0, then with k tasks left every one of level a / k, and so on.
+The family is the T tasks of the chosen arm, or all T pairs of arm and task if no arm was chosen, at familywise level a. Holm's
+step-down (Scandinavian Journal of Statistics 6:65, 1979) rejects every task whose interval of level a / T excludes 0, then with k
+tasks left every task whose interval of level a / k excludes 0, and so on.
 
-**The word is read from the printed interval**, so the two cannot disagree: helps = it lies above 0, hurts = below 0. It is
-the simultaneous (Bonferroni) interval of level a / T, but for a task that only a later step rejects: there the bound that
-faces 0 is that of the level a / k at which it was rejected, which excludes 0, and the far bound stays that of a / T. So
+**The claim is read from the printed interval**, so the two cannot disagree: "helps" if the interval lies above 0, "hurts" if it
+lies below 0. The interval is the simultaneous (Bonferroni) interval of level a / T, except for a task that is rejected only at a
+later step: its bound nearer to 0 is that of the level a / k at which it was rejected, which excludes 0; the other bound keeps the
+level a / T. Therefore
 
-* a task without a difference gets an interval that excludes 0 in at most a share a of studies, over all tasks together (Holm);
-* each interval alone covers the truth with at least 1 - a, whatever the step: its tails are at most a / 2 and a / (2 T);
-* all cover together with at least 1 - a where nothing is rejected late. With late rejections the words stay at a, but the
-  simultaneous coverage may fall below 1 - a: what step-down gains is paid there, and no interval can avoid it.
+* the probability that any task without a difference gets an interval that excludes 0 is at most a (Holm);
+* each interval alone covers the true difference with probability at least 1 - a, at any step: its tails are at most a / 2 and
+  a / (2 T);
+* all intervals together cover the true differences with probability at least 1 - a if no task is rejected at a later step. With
+  later rejections the claims keep level a, but the simultaneous coverage may fall below 1 - a: this is the price of the power
+  that step-down gains, and no interval avoids it.
 
 **same**: the interval contains 0, and two one-sided tests at level a / T each show that the difference lies within the margin
 (the interval of level 2 a / T fits into it). The level needs no further division: "there is no difference" and "the difference
-is at least the margin" cannot both be true of a task, so at most one of its two words can be a false one, and T times a / T is a.
-Where helps or hurts and same both hold (real, but smaller than the margin) the first is said, since the interval excludes 0.
+is at least the margin" cannot both be true of a task, so at most one of the two claims about it can be false, and T times a / T
+is a. If "same" and "helps" or "hurts" both hold (a real difference smaller than the margin), the claim is "helps" or "hurts",
+since the interval excludes 0.
 """
 
 from __future__ import annotations
@@ -39,15 +44,15 @@ FAMILYWISE_LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Decision:
-    """What is said about one difference.
+    """Claim about one difference.
 
     Attributes:
-        claim: helps, hurts, same or unclear.
-        interval: The interval that the word is read from.
+        claim: "helps", "hurts", "same" or "unclear".
+        interval: Interval that the claim is read from, in the metric's unit.
         p: Two-sided p value, not adjusted.
-        p_adjusted: After Holm, over the family.
-        p_same: The larger p of the two one-sided tests, not adjusted.
-        power_analysis: What would settle it, where it is unclear.
+        p_adjusted: Two-sided p value after Holm's adjustment over the family.
+        p_same: Larger p value of the two one-sided equivalence tests, not adjusted.
+        power: Seeds or test rows that would settle an unclear claim; `None` for the other claims.
     """
 
     claim: str
@@ -59,13 +64,14 @@ class Decision:
 
 
 def step_down(excludes: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Holm's step-down, for any number of families at once.
+    """Apply Holm's step-down procedure to any number of families at once.
 
     Args:
-        excludes: (T, ..., T) whether, at level a / (i + 1) of the first axis, the interval of a task (last axis) excludes 0.
+        excludes: (T, ..., T) whether the interval of a task (last axis) excludes 0 at level a / (i + 1), i being the index of the
+            first axis.
 
     Returns:
-        (..., T) the number k of tasks that were left when a task was rejected, at level a / k; 0 where it was not.
+        (..., T) number k of tasks that were left when a task was rejected, at level a / k; 0 for tasks that were not rejected.
 
     Example:
         >>> step_down(np.array([[True, True], [True, False]]))  # the second is rejected only after the first
@@ -81,7 +87,7 @@ def step_down(excludes: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def holm(p: Sequence[float]) -> NDArray[np.float64]:
-    """Adjusted p values: the smallest familywise level at which Holm's step-down rejects each.
+    """Return Holm's adjusted p values: the smallest familywise level at which the step-down procedure rejects each task.
 
     Example:
         >>> holm([0.01, 0.04, 0.03]).tolist()
@@ -96,12 +102,15 @@ def holm(p: Sequence[float]) -> NDArray[np.float64]:
 
 
 def decide(family: Sequence[DifferenceEstimate], margins: Sequence[float], level: float = FAMILYWISE_LEVEL) -> tuple[Decision, ...]:
-    """Words and intervals for a family of differences at one familywise level.
+    """Decide a family of differences at one familywise level.
 
     Args:
-        family: The analysed differences of the T tasks.
-        margins: Per task the largest difference that counts as the same.
-        level: The familywise share of false alarms.
+        family: Estimated differences of the T tasks.
+        margins: Largest difference that counts as the same, per task, in the unit of its metric.
+        level: Familywise rate of false alarms.
+
+    Returns:
+        A decision per task, in the order of `family`.
 
     Example:
         >>> from polytask.verdicts.crossed_anova import crossed_estimate
@@ -120,7 +129,7 @@ def decide(family: Sequence[DifferenceEstimate], margins: Sequence[float], level
 
 
 def _decide(study: DifferenceEstimate, margin: float, level: float, near_level: float, p_adjusted: float) -> Decision:
-    """One word: `level` is that of the simultaneous intervals, `near_level` that of the bound that faces 0."""
+    """Decide one task: `level` is that of the simultaneous intervals, `near_level` that of the bound nearer to 0."""
     far, near = study.half_width(level), study.half_width(near_level)
     below, above = (near, far) if study.difference > 0 else (far, near)
     interval = (study.difference - below, study.difference + above)
@@ -131,7 +140,7 @@ def _decide(study: DifferenceEstimate, margin: float, level: float, near_level: 
 
 
 def decision_to_dict(decision: Decision) -> dict[str, Any]:
-    """The entries of verdict.json that come from a decision."""
+    """Return the entries of verdict.json that come from a decision."""
     remedy = decision.power
     return {
         "ci95": list(decision.interval),

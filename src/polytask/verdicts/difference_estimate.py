@@ -1,6 +1,7 @@
-"""What words and remedies are made of: an estimated difference and how sure it is, whatever the design of the study.
+"""Estimated difference and its uncertainty, for any design of a study.
 
-Two designs are known: `crossed` (every seed predicts the same test units) and `resampled` (every split has test units of its own).
+There are two designs: `crossed_anova` (every seed predicts the same test units) and `corrected_resampling` (test units differ
+between cross-validation splits).
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ ROUNDING_ERROR = 8 * float(np.finfo(np.float64).eps)
 
 
 class DifferenceEstimate(ABC):
-    """What a study says about one mean difference.
+    """Base class of estimates of one mean difference.
 
     Attributes:
-        difference: Positive is better.
-        seeds: How many seeds or splits there are.
-        units: How many test units one of them has, after rows of one group became one unit.
-        variance: Of the difference.
+        difference: Estimated mean difference; positive is better.
+        seeds: Number of seeds or splits.
+        units: Number of test units per seed or split, with the rows of one group counted as one unit.
+        variance: Variance of the difference.
         df: Degrees of freedom of the variance.
     """
 
@@ -36,7 +37,7 @@ class DifferenceEstimate(ABC):
     @property
     @abstractmethod
     def variance(self) -> float:
-        """Of the difference."""
+        """Variance of the difference."""
 
     @property
     @abstractmethod
@@ -45,28 +46,28 @@ class DifferenceEstimate(ABC):
 
     @abstractmethod
     def half_width(self, level: float) -> float:
-        """Half of the interval that misses the truth with probability at most `level`."""
+        """Return the half-width of the interval that misses the true difference with probability at most `level`."""
 
     @abstractmethod
     def level_for_half_width(self, half: float) -> float:
-        """The level whose interval has that half-width, which is above 0."""
+        """Return the level whose interval has the half-width `half` > 0."""
 
     @abstractmethod
     def projected_half_widths(self, seeds: ArrayLike, units: ArrayLike, level: float) -> Floats:
-        """Half-widths with other numbers of seeds and units, elementwise, if the spread stays what it is."""
+        """Compute half-widths for other numbers of seeds and units, elementwise, if the variance components stay the same."""
 
     def interval(self, level: float = 0.05) -> tuple[float, float]:
-        """The interval of confidence 1 - level."""
+        """Return the interval of confidence 1 - `level`."""
         half = self.half_width(level)
         return self.difference - half, self.difference + half
 
     @property
     def p(self) -> float:
-        """The two-sided p value: the smallest level whose interval excludes 0. Without any variance: 1 or 0."""
+        """Two-sided p value: the smallest level whose interval excludes 0; without any variance 1 for no difference, else 0."""
         return self.level_for_half_width(abs(self.difference)) if self.difference else 1.0
 
     def p_equivalence(self, margin: float) -> float:
-        """The larger p of two one-sided tests of |difference| >= margin (Schuirmann, J. Pharmacokin. Biopharm. 15:657, 1987)."""
+        """Return the larger p of two one-sided tests of |difference| >= margin (Schuirmann, J. Pharmacokin. Biopharm. 15:657, 1987)."""
         inside = margin - abs(self.difference)
         if self.variance == 0:
             return 0.0 if inside >= 0 else 1.0

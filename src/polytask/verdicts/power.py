@@ -1,4 +1,4 @@
-"""What would turn an unclear verdict into a clear one."""
+"""Power analysis: seeds or test rows that would settle an unclear claim."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class PowerAnalysis:
-    """How to settle what is unclear, if the difference and the spread stay what they are.
+    """Sample sizes that would settle an unclear claim if the difference and its variance stayed the same.
 
     Attributes:
-        seeds: Seeds (or splits) needed with these test rows; None if no number up to 1,000 is enough.
-        rows: Test rows needed with these seeds; None if no number up to 100 million is enough, and always for splits.
-        smallest_detectable: The smallest difference that this study would have called helps or hurts four times in five.
+        seeds: Number of seeds (or splits) needed with the present test rows; `None` if no number up to 1,000 is enough.
+        rows: Number of test rows needed with the present seeds; `None` if no number up to 100 million is enough, and always for
+            splits.
+        smallest_detectable: Smallest difference, in the metric's unit, that this study would have called "helps" or "hurts" with
+            80 % power.
     """
 
     seeds: int | None
@@ -33,15 +35,15 @@ class PowerAnalysis:
 
 
 def power_analysis(study: DifferenceEstimate, margin: float, level: float) -> PowerAnalysis:
-    """Seeds or rows for which the interval would exclude 0 or fit between -margin and margin.
+    """Compute the seeds or rows with which the interval would exclude 0 or fit between -margin and margin.
 
-    The analysis says how wide it would be with another number of seeds and units. The smallest effect is the half-width at the
-    level plus that of a one-sided 80 %, about 0.84 standard errors.
+    `study` projects the width of the interval for other numbers of seeds and units. The smallest detectable difference is the
+    half-width at the level plus that of a one-sided 80 % interval, about 0.84 standard errors.
 
     Args:
-        study: The analysis of what there is.
-        margin: What counts as the same.
-        level: The two-sided level of the interval; `same` is tested at this level on either side.
+        study: Estimated difference of the present study.
+        margin: Largest difference that counts as the same, in the metric's unit.
+        level: Two-sided level of the interval; "same" is tested at this level on either side.
 
     Example:
         >>> from polytask.verdicts.crossed_anova import crossed_estimate
@@ -49,7 +51,7 @@ def power_analysis(study: DifferenceEstimate, margin: float, level: float) -> Po
         4
     """
     more_seeds = np.arange(study.seeds + 1, MAX_SEEDS + 1)
-    # One per cent apart: nobody needs the last row.
+    # Candidates less than 1 % apart: an exact number of rows is not needed.
     more_rows = np.unique(np.ceil(np.geomspace(study.units + 1, max(MAX_ROWS, study.units + 1), 2_000)).astype(np.int64))
     return PowerAnalysis(
         _first(more_seeds, _would_be_clear(study, margin, level, more_seeds, np.full_like(more_seeds, study.units))),

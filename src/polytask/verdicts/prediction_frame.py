@@ -1,7 +1,7 @@
-"""Reading a frame of predictions: the same seeds and test units for every arm, or a line that says what differs.
+"""Validation of a frame of predictions and its conversion to arrays.
 
-Usually every seed predicts the same test units. In cross-validation they have test units of their own: seeds with the same ones are
-one split.
+Every arm must have the same seeds and the same test units; an error names the first difference. Usually every seed predicts the same
+test units. In cross-validation the test units differ between seeds, and seeds with the same test units form one split.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ REQUIRED_COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
 
 @dataclass(frozen=True)
 class SplitPredictions:
-    """The test units that some seeds have in common, and what every arm predicted for them.
+    """Test units shared by a set of seeds, with the predictions of every arm.
 
     Attributes:
-        targets: (n,) class codes or values.
-        runs: Per arm (S, n) predictions in the same coding.
-        units: (n,) codes of the test units, shared by all tasks.
-        groups: (n,) codes of what several units belong to (a customer, say); None where each stands alone.
+        targets: (n,) true class codes or values.
+        runs: (S, n) predictions per arm, coded like the targets.
+        units: (n,) codes of the test units; all tasks use the same codes.
+        groups: (n,) codes of the group that each unit belongs to (e.g. a customer); `None` if every unit is independent.
     """
 
     targets: Array
@@ -50,12 +50,12 @@ class SplitPredictions:
 
 @dataclass(frozen=True)
 class TaskPredictions:
-    """What every arm predicted for one task.
+    """Predictions of every arm for one task.
 
     Attributes:
-        name: The task.
-        kind: The class of its kind, or the task itself where that is known.
-        splits: One with all seeds, or several; the same for all tasks.
+        name: Name of the task.
+        kind: Class of the task kind, or the task itself if it was given.
+        splits: One entry with all seeds, or one entry per cross-validation split; the same splits for all tasks.
     """
 
     name: str
@@ -65,7 +65,14 @@ class TaskPredictions:
 
 @dataclass(frozen=True)
 class PredictionTable:
-    """A checked frame: every arm with the same seeds, and the same units in each."""
+    """Validated predictions: every arm has the same seeds, and each seed has the same units in every arm.
+
+    Attributes:
+        arms: Names of the arms, sorted.
+        seeds: Names of the seeds, sorted.
+        units: Number of distinct test units.
+        tasks: Predictions per task.
+    """
 
     arms: tuple[str, ...]
     seeds: tuple[int | str, ...]
@@ -80,19 +87,19 @@ def read_predictions(
     *,
     resampled: bool = False,
 ) -> PredictionTable:
-    """Check a frame of predictions and turn it into arrays; the order of its rows does not matter.
+    """Check a frame of predictions and convert it to arrays; the order of the rows does not matter.
 
     Args:
-        frame: Columns `REQUIRED_COLUMNS`; optionally `probability` (given to the true label), `split` (only "test" is read),
-            `group` (units of one group count as one) and `kind` (of the row's task).
-        kinds: Per task its kind, or the task itself; what is given neither here nor in the column `kind` is inferred.
-        classes: Per task with classes all of them in order, which are then coded from 0; others are coded in the order of their names.
-        resampled: Seeds have test units of their own.
+        frame: Columns `REQUIRED_COLUMNS`; optional columns are `probability` (given to the true label), `split` (only rows with "test"
+            are read), `group` (units of one group count as one) and `kind` (task kind of the row's task).
+        kinds: Kind of each task, or the task itself; a kind given neither here nor in the column `kind` is inferred.
+        classes: All classes of a task in order, coded from 0; classes that are not listed here are coded in the order of their names.
+        resampled: Whether test units differ between seeds, as in cross-validation.
 
     Raises:
-        DataError: A column is missing or has gaps, rows are doubled, arms differ in their seeds or units, numbers are not finite, a
-            label is none of the classes.
-        ConfigError: A kind that does not exist, an ordinal task without classes, classes of a kind that has none.
+        DataError: A column is missing or has missing values, rows are duplicated, arms differ in their seeds or units, numbers are not
+            finite, or a label is not among the classes.
+        ConfigError: A task kind does not exist, an ordinal task has no classes, or classes are given for a kind without classes.
     """
     frame = _checked_frame(frame)
     arms, seeds, tasks, units = (_codes(frame[column]) for column in ("arm", "seed", "task", "unit"))
@@ -129,7 +136,7 @@ def _checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _codes(column: pd.Series[Any]) -> tuple[Array, Array]:
-    """Codes in sorted order, and what they stand for."""
+    """Return the (n,) codes of a column, numbered in sorted order, and the label of each code."""
     codes, labels = pd.factorize(column.to_numpy(), sort=True)
     return codes, np.asarray(labels)
 
@@ -139,26 +146,30 @@ def _reject_duplicates(keys: Array, labels: tuple[Array, ...]) -> None:
     if doubled.any():
         task, arm, seed, unit = (names[code] for names, code in zip(labels, keys[:, doubled.argmax()], strict=True))
         where = f"predictions, task {task!s}, arm {arm!s}, seed {seed!s}, unit {unit!s}"
-        raise DataError("one prediction per arm, seed, task and unit", where=where, found=f"{int(doubled.sum())} doubled rows")
+        raise DataError("expected one prediction per arm, seed, task and unit", where=where, found=f"{int(doubled.sum())} duplicate rows")
 
 
 def _splits(keys: Array, seeds: int, resampled: bool) -> Array:
-    """(S,) the split that every seed belongs to, numbered in the order of the seeds."""
+    """Return the (S,) split of every seed, numbered in the order of the seeds."""
     if not resampled:
         return np.zeros(seeds, dtype=np.int64)
     pairs, known = keys[0] * (int(keys[3].max()) + 1) + keys[3], dict[bytes, int]()
     splits = [known.setdefault(np.unique(pairs[keys[2] == seed]).tobytes(), len(known)) for seed in range(seeds)]
     if len(known) == 1 < seeds:
         what, remedy = (
-            "all seeds have the same test units, so they are no splits",
-            "Leave out train_units, or let every row be a unit of its own",
+            "all seeds have the same test units and cannot be cross-validation splits",
+            "Leave out train_units, or give every row a distinct unit",
         )
         raise DataError(what, where="predictions, column 'unit'", found=f"{seeds} seeds", remedy=remedy)
     return np.array(splits)
 
 
 def _reject_missing_units(task: str, keys: Array, labels: tuple[Array, Array, Array], resampled: bool) -> None:
-    """Every arm must have predicted the same units with the same seeds: what is missing first is named."""
+    """Check that every arm predicted the same units with the same seeds.
+
+    Raises:
+        DataError: Predictions are missing; the message names the first arm, seed and unit without one.
+    """
     units = np.unique(keys[2])
     present: Array = np.zeros((len(labels[0]), len(labels[1]), len(units)), dtype=bool)
     present[keys[0], keys[1], np.searchsorted(units, keys[2])] = True
@@ -166,10 +177,10 @@ def _reject_missing_units(task: str, keys: Array, labels: tuple[Array, Array, Ar
         return
     everything: Array = np.ones(present.shape[1:], dtype=bool)
     own: Array = np.asarray(present.any(axis=0))
-    own[~own.any(axis=1)] = True  # a seed that has nothing lacks everything
+    own[~own.any(axis=1)] = True  # a seed without any prediction for this task misses all of its units
     if not resampled and (present == own).all():
         found = f"{int(own.sum(axis=1).min())} to {int(own.sum(axis=1).max())} of {len(units)} units in a seed"
-        remedy = "If seeds are splits of cross-validation, give train_units, the number of units that one trains on"
+        remedy = "If seeds are splits of cross-validation, give train_units, the number of training units per split"
         raise DataError("test units differ from seed to seed", where=f"predictions, task {task}", found=found, remedy=remedy)
     wanted = own if resampled else everything
     if (present == wanted).all():
@@ -177,7 +188,7 @@ def _reject_missing_units(task: str, keys: Array, labels: tuple[Array, Array, Ar
     arm, seed, unit = np.argwhere(wanted & ~present)[0]
     place = f"predictions, task {task}, arm {labels[0][arm]!s}, seed {labels[1][seed]!s}"
     missing = f"{int((wanted[seed] & ~present[arm, seed]).sum())} of {int(wanted[seed].sum())} units missing"
-    what = "every arm needs the same seeds and the same test units"
+    what = "every arm must have the same seeds and the same test units"
     raise DataError(what, where=place, found=f"{missing}, unit {labels[2][units[unit]]!s} first")
 
 
@@ -195,7 +206,16 @@ def _task(
     kinds: Mapping[str, str | Task],
     classes: Mapping[str, Sequence[Any]],
 ) -> TaskPredictions:
-    """From the rows of a task, sorted by arm, seed and unit, with the codes of their splits and units."""
+    """Return the predictions for one task.
+
+    Args:
+        name: Name of the task.
+        frame: Rows of the task, sorted by arm, seed and unit.
+        keys: Codes of the splits and of the units of these rows.
+        arms: Names of all arms, in the order of the rows.
+        kinds: Kind of each task, or the task itself.
+        classes: Classes of each task, in order.
+    """
     kind = _kind(name, frame, kinds.get(name))
     targets, predictions = kind.read_predictions(name, frame, _classes(name, kind, classes.get(name)))
     _reject_disagreement(name, "target", targets, keys[1])
@@ -217,7 +237,7 @@ def _split(columns: Mapping[str, Array], rows: Array, arms: Sequence[str]) -> Sp
 
 
 def _kind(task: str, frame: pd.DataFrame, given: str | Task | None) -> type[Task] | Task:
-    """What was given, what the table says, or else what targets and predictions look like."""
+    """Return the given kind, the kind in the table, or the kind inferred from targets and predictions, in this order of preference."""
     if isinstance(given, Task):
         return given
     name = given or _kind_in(task, frame) or _inferred_kind(task, frame)
@@ -230,24 +250,28 @@ def _kind(task: str, frame: pd.DataFrame, given: str | Task | None) -> type[Task
 def _kind_in(task: str, frame: pd.DataFrame) -> str | None:
     found = frame["kind"].unique().tolist() if "kind" in frame else [None]
     if len(found) > 1:
-        raise DataError("a task is of one kind", where=f"predictions, task {task}, column 'kind'", found=", ".join(map(str, found)))
+        raise DataError("a task must be of one kind", where=f"predictions, task {task}, column 'kind'", found=", ".join(map(str, found)))
     return None if pd.isna(found[0]) else str(found[0])
 
 
 def _inferred_kind(task: str, frame: pd.DataFrame) -> str:
-    """Fractions are taken for numbers, and whole numbers for codes of classes, however many there are."""
+    """Infer the kind of a task: fractional targets mean regression, whole numbers mean class codes, whatever their number.
+
+    Raises:
+        DataError: Targets are whole numbers, but predictions are fractional.
+    """
     targets, predictions, distinct = numbers_in(frame["target"]), numbers_in(frame["prediction"]), frame["target"].nunique()
     of_numbers = suggested_kind(LabelFacts(distinct, numeric=True))
     if np.isfinite(targets).all() and _fractional(targets):
         return of_numbers
     if np.isfinite(targets).all() and _fractional(predictions):
-        what = "targets are whole numbers and predictions are not, so the kind of task is in doubt"
+        what = "cannot infer the kind of task: targets are whole numbers, predictions are not"
         raise DataError(what, where=f"predictions, task {task}", remedy=f"Give kinds={{{task!r}: {of_numbers!r}}}, or predict classes")
     return suggested_kind(LabelFacts(distinct))
 
 
 def _classes(task: str, kind: type[Task] | Task, given: Sequence[Any] | None) -> Sequence[Any] | None:
-    """The classes in order, as they were given or as the task has them."""
+    """Return the classes in order: those given, otherwise those of the task; `None` if neither is known."""
     if given is not None and kind.label_type is not LabelType.CLASS:
         raise ConfigError("this kind of task has no classes", where=f"classes[{task!r}]", found=kind.kind)
     return kind.classes_in_order() if given is None and isinstance(kind, Task) else given
@@ -262,8 +286,8 @@ def _reject_disagreement(task: str, column: str, values: Array, units: Array) ->
     _, first, codes = np.unique(units, return_index=True, return_inverse=True)
     differs = values != values[first][codes]
     if differs.any():
-        found = f"{len(np.unique(units[differs]))} units with several"
-        what, where = "a test unit has one value, whatever the arm and seed", f"predictions, task {task}, column {column!r}"
+        found = f"{len(np.unique(units[differs]))} units with several values"
+        what, where = "a test unit must have the same value for every arm and seed", f"predictions, task {task}, column {column!r}"
         raise DataError(what, where=where, found=found)
 
 
@@ -276,9 +300,12 @@ def _groups(task: str, frame: pd.DataFrame, units: Array) -> Array:
 
 
 def _probabilities(task: str, frame: pd.DataFrame) -> Floats:
-    """As they are, NaN for tasks without any; they are checked if a metric asks for them."""
+    """Return the (n,) probabilities given to the true label, or NaN for a task without any.
+
+    A gap among the probabilities is an error; a task without any is checked later, if its metric needs them.
+    """
     values = numbers_in(frame["probability"])
     if frame["probability"].notna().any() and not ((values >= 0) & (values <= 1)).all():
         found = frame["probability"].iloc[int((~((values >= 0) & (values <= 1))).argmax())]
-        raise DataError("a probability lies between 0 and 1", where=f"predictions, task {task}, column 'probability'", found=found)
+        raise DataError("a probability must lie between 0 and 1", where=f"predictions, task {task}, column 'probability'", found=found)
     return values

@@ -1,4 +1,4 @@
-"""A verdict as plain data, and as the content of verdict.json."""
+"""Data classes of a verdict, and their conversion to the content of verdict.json."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ SIGNIFICANT_DIGITS = 12
 
 @dataclass(frozen=True)
 class ArmVerdict:
-    """One arm on one task.
+    """Verdict on one arm for one task.
 
     Attributes:
-        mean: The metric, averaged over seeds.
-        difference: From the baseline, in the metric's unit; positive is better.
-        relative_percent: The difference in percent of the baseline's metric, for display; None where that says nothing (R2, 0).
-        df: Degrees of freedom: near the number of seeds - 1 where seeds rule, near the number of units where units do; of splits
-            their number - 1.
-        adjusted: Whether interval and word belong to the family that is decided together; the others stand alone.
-        decision: Interval, word, p values and what would settle it.
+        mean: Metric of the arm, averaged over seeds.
+        difference: Difference from the baseline, in the metric's unit; positive is better.
+        relative_percent: Difference in percent of the baseline's metric, for display; `None` if a relative change is meaningless
+            (metrics such as R2, or a baseline of 0).
+        df: Degrees of freedom: near the number of seeds - 1 if seeds dominate the variance, near the number of units if units do;
+            for cross-validation the number of splits - 1.
+        adjusted: Whether interval and claim belong to the family that is decided together; other arms are not adjusted.
+        decision: Interval, claim, p values and power analysis.
     """
 
     mean: float
@@ -39,7 +40,7 @@ class ArmVerdict:
 
     @property
     def claim(self) -> str:
-        """helps, hurts, same or unclear."""
+        """Claim about the arm: "helps", "hurts", "same" or "unclear"."""
         return self.decision.claim
 
     def __repr__(self) -> str:
@@ -47,24 +48,24 @@ class ArmVerdict:
         return f"{self.claim}, {self.difference:+.4g} [{low:+.4g}, {high:+.4g}]"
 
     def to_dict(self) -> dict[str, Any]:
-        """The entry of verdict.json."""
+        """Return the entry of verdict.json for this arm and task."""
         own = {"mean": self.mean, "difference": self.difference, "relative_percent": self.relative_percent}
         return own | decision.decision_to_dict(self.decision) | {"df": self.df, "adjusted": self.adjusted}
 
 
 @dataclass(frozen=True)
 class TaskVerdict:
-    """All arms on one task.
+    """Verdict on all arms for one task.
 
     Attributes:
-        kind: A name of the registry's task kinds.
-        metric: A name of `METRICS`.
-        higher_is_better: Of the metric.
-        margin: What counts as the same, in the metric's unit.
-        units: Test units (of a split: their mean, rounded), groups counted once.
-        train_units: On how many units a split was trained; None where seeds are no splits.
-        single: Mean and standard deviation of the baseline's metric over seeds, or over splits.
-        arms: What is said about every other arm.
+        kind: Registry name of the task kind.
+        metric: Name of the metric, as in `METRICS`.
+        higher_is_better: Whether higher values of the metric are better.
+        margin: Largest difference that counts as the same, in the metric's unit.
+        units: Number of test units, each group counted once; for cross-validation the mean over splits, rounded.
+        train_units: Number of training units per split; `None` if seeds are not cross-validation splits.
+        single: Mean and standard deviation of the baseline's metric over seeds or splits.
+        arms: Verdict on every arm other than the baseline, by name.
     """
 
     kind: str
@@ -81,7 +82,7 @@ class TaskVerdict:
         return f"{self.metric} {self.single[0]:.4g} alone; {said}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The entry of verdict.json."""
+        """Return the entry of verdict.json for this task."""
         mean, sd = self.single
         head = {"kind": self.kind, "metric": self.metric, "higher_is_better": self.higher_is_better, "margin": self.margin}
         arms = {name: arm.to_dict() for name, arm in self.arms.items()}
@@ -91,35 +92,35 @@ class TaskVerdict:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """The mean relative change of an arm over all tasks, for display only.
+    """Mean relative change of an arm over all tasks, for display only.
 
     Attributes:
-        delta_m_percent: In percent, positive is better; None where a task has no relative change.
-        interval: Of 95 % confidence, not adjusted.
+        delta_m_percent: Mean relative change in percent, positive is better; `None` if a task has no relative change.
+        interval: Interval of 95 % confidence in percent, not adjusted for several arms; `None` if there is no mean.
     """
 
     delta_m_percent: float | None
     interval: tuple[float, float] | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The entry of verdict.json."""
+        """Return the entry of verdict.json for this arm."""
         return {"delta_m_percent": self.delta_m_percent, "ci95": None if self.interval is None else list(self.interval)}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a study says, per task and arm.
+    """Verdict of a study for every task and arm.
 
     Attributes:
-        baseline: The arm that the others are compared with.
-        chosen: The arm that validation data chose; None where all arms form the family.
+        baseline: Name of the arm that the others are compared with.
+        chosen: Name of the arm chosen on validation data; `None` if all arms form the family.
         seeds: Names of the seeds.
-        level: The familywise share of false alarms at this look.
-        looks: Looks at the test data that were planned.
-        openings: How often the test data were opened.
-        tasks: Per task what is said about the arms.
-        arms: Per arm its mean relative change.
-        warnings: What a reader should know before believing it.
+        level: Familywise rate of false alarms at this look.
+        looks: Number of planned looks at the test data.
+        openings: Number of times that the test data were opened.
+        tasks: Verdict per task.
+        arms: Mean relative change per arm.
+        warnings: Reasons to be careful with the results.
     """
 
     baseline: str
@@ -136,7 +137,7 @@ class Verdict:
         return f"<Verdict on {len(self.tasks)} tasks, {len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds>"
 
     def __str__(self) -> str:
-        """A line per task and arm: the word, the difference and its interval."""
+        """Return one line per task and arm: claim, difference and interval."""
         lines = [f"{len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds; positive differences are better"]
         for name, task in self.tasks.items():
             lines.append(f"{name}: {task.metric} {task.single[0]:.4g} with {self.baseline}")
@@ -144,7 +145,7 @@ class Verdict:
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of verdict.json: numbers with 12 significant digits, and None for what is not finite."""
+        """Return the content of verdict.json: numbers with 12 significant digits, and `None` for numbers that are not finite."""
         plain = {
             "baseline": self.baseline,
             "chosen": self.chosen,

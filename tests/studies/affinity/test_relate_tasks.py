@@ -238,7 +238,7 @@ def test_pairs_that_are_never_measured_stay_gaps(table: Callable[..., Source], t
 def test_a_single_seed_says_so() -> None:
     related = measure(seeds=1)
     assert related.summary["measures"]["cosine"]["half_width"][0][1] is None
-    assert "1 seed says little about how sure the numbers are." in related.summary["notes"]
+    assert "1 seed says little about the uncertainty of the values." in related.summary["notes"]
 
 
 def test_tasks_that_all_others_hurt_stay_alone() -> None:

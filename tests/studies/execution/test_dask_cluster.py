@@ -137,7 +137,10 @@ def test_workers_that_share_a_process_are_refused(make: Callable[..., Study], tm
 def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polytask.studies.execution.dask_cluster.SECONDS_TO_CONNECT", 0.5)
     for address in ("tcp://127.0.0.1:9", "nonsense", "nonsense://x:1"):
-        with pytest.raises(ConfigError, match=r"no Dask scheduler answers there .*Give the address") as caught, use_cluster(address):
+        with (
+            pytest.raises(ConfigError, match=r"no Dask scheduler answers at this address .*Give the address") as caught,
+            use_cluster(address),
+        ):
             pass
         assert "\n" not in str(caught.value)
 

@@ -135,7 +135,7 @@ def test_a_cluster_without_a_worker_is_one_line(elsewhere: str, monkeypatch: pyt
 
 
 def test_other_versions_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"other versions \(found torch .*, not 0\.1\)\. Install the same versions") as caught:
+    with pytest.raises(ConfigError, match=r"other package versions \(found torch .*, not 0\.1\)\. Install the same versions") as caught:
         run_in_worker(WorkerCall(abs, (-1,), parent=0, versions={"torch": "0.1"}))
     assert "\n" not in str(caught.value)
 

@@ -55,7 +55,7 @@ def test_workers_ignore_ctrl_c_and_a_call_in_this_process_does_not() -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_the_system_has_ended_is_one_line() -> None:
-    text = r"workers: the system has ended a process, .* \(found 2\)\. Use fewer --workers; finished networks are kept"
+    text = r"workers: the system killed a worker process, .* \(found 2\)\. Use fewer --workers; finished networks are kept"
     with pytest.raises(PolytaskError, match=text) as caught:
         run_in_parallel(os._exit, [(1,), (1,)], 2)
     assert "\n" not in str(caught.value)

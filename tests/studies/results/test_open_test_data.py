@@ -55,7 +55,10 @@ def _churn_unlabeled(source: Source) -> Source:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (_renamed, "task 'price': no test row .* .found labels in 'test table'.. Call the test source as in training: 'table'"),
+        (
+            _renamed,
+            "task 'price': no test row .* .found labels in 'test table'.. Give the test source the same name as in training: 'table'",
+        ),
         (_without_churn, r"task 'churn': no test row .* \(found no label\)"),
         (_churn_unlabeled, r"task 'churn': no test row .* \(found no label\)"),
     ],

@@ -52,7 +52,7 @@ def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = ()
         ("same same same", LARGE, (), "single", "saves nothing (9,000 parameters instead of 3,000"),
         ("helps same same", LARGE, (), "equal", "it helps a"),
         ("helps hurts same", SMALL, (), "single", "hurts b (-3.00 points of accuracy)"),
-        ("helps unclear same", SMALL, (), "single", "for b is unclear; about 9 seeds would tell"),
+        ("helps unclear same", SMALL, (), "single", "for b is unclear; about 9 seeds would settle it"),
         ("unclear unclear unclear", SMALL, (), "single", "does harm or good is unclear"),
         ("helps hurts same", SMALL, ("a", "c"), "equal", "b (-3.00 points of accuracy) pays for it, which is not protected"),
         ("helps hurts same", SMALL, ("b",), "single", "hurts b"),

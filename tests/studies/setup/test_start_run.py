@@ -96,7 +96,7 @@ def test_other_versions_are_written_down(make: Callable[..., Study], begun: Path
     now = json.loads((begun / "environment.json").read_text())["torch"]
     monkeypatch.setattr(environment_module, "_package_version", lambda package: "0.0.1" if package == "torch" else "1")
     make().run(begun)
-    assert f"run goes on; polytask 1, before 0.1.0; torch 0.0.1, before {now}; numpy 1, before" in (begun / "log.txt").read_text()
+    assert f"run resumed; polytask 1, before 0.1.0; torch 0.0.1, before {now}; numpy 1, before" in (begun / "log.txt").read_text()
 
 
 def test_a_run_that_was_killed_at_its_very_beginning_begins_again(
@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_while_it_wrote_its_first_file_begins_again(make: 
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize(("content", "text"), [('{"mine": 1}', "holds something else"), ("5", "holds no names with values")])
+@pytest.mark.parametrize(("content", "text"), [('{"mine": 1}', "holds something else"), ("5", "must hold a JSON object")])
 def test_a_file_of_that_name_is_not_taken_for_ours(make: Callable[..., Study], tmp_path: Path, content: str, text: str) -> None:
     (tmp_path / "environment.json").write_text(content)
     with pytest.raises(StorageError, match=text):

@@ -285,8 +285,8 @@ def test_groups_that_are_another_arm_are_left_out(make: Callable[..., Study], tm
     monkeypatch.setattr("polytask.studies.run_study.measure_arm_groups", lambda *_: {"grouped": (("price",), ("churn",), ("plan",))})
     result = make(**GROUPED).run(tmp_path / "run")
     assert result.summary["chosen"] == "equal"
-    assert any("no arm of its own, and left out" in note for note in result.summary["notes"])
-    with pytest.raises(ConfigError, match="no arm of their own"):
+    assert any("left out, since another arm trains the same networks" in note for note in result.summary["notes"])
+    with pytest.raises(ConfigError, match="the groups found are all tasks together or each task alone"):
         make(**GROUPED | {"arms": ["single", "grouped"]}).run(tmp_path / "other")
 
 

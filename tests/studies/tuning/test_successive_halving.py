@@ -160,10 +160,10 @@ def test_ranges_of_balancers_are_values_that_they_take(row: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "tasks", "says"),
     [
-        ("grouped", ["a", "b"], "at least three tasks"),
-        ("grouped(groups=3)", ["a", "b", "c"], "between 2 and 2 groups"),
-        ("grouped(groups=1)", ["a", "b", "c"], "between 2 and 2 groups"),
-        ("grouped(count=2)", ["a", "b", "c"], "groups have one option"),
+        ("grouped", ["a", "b"], "grouping needs at least three tasks"),
+        ("grouped(groups=3)", ["a", "b", "c"], "`groups` must be an integer from 2 to 2"),
+        ("grouped(groups=1)", ["a", "b", "c"], "`groups` must be an integer from 2 to 2"),
+        ("grouped(count=2)", ["a", "b", "c"], "`groups` is the only option"),
     ],
 )
 def test_groups_that_cannot_be_are_refused(text: str, tasks: list[str], says: str) -> None:

@@ -1,1 +1,1 @@
-"""Measure task relatedness in trained networks, and group tasks by it."""
+"""Measurement of task relatedness, and grouping of tasks by affinity."""

@@ -1,4 +1,4 @@
-"""The networks in which, or between which, relatedness is measured: joint ones, single-task ones, and those that start from the latter."""
+"""Networks that measures of relatedness need: joint networks, single-task networks, and networks that start from a single-task network."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from polytask.studies.spec.arms import SINGLE, Arm, parse_arm
 from polytask.tasks import Task
 
 CHEAP_MULTIPLY_ADDS = 100_000
-"""Up to so many multiply-adds a row costs next to nothing beside what a forward takes anyway."""
+"""Largest number of multiply-adds per row for which the cost of more rows is negligible against the overhead of a forward pass."""
 
 MEASURED_ROWS = 256
-"""So many rows are looked at where they are cheap and a step has fewer."""
+"""Rows per measured step if rows are cheap and a training step has fewer."""
 
 
 @dataclass(frozen=True)
 class RelateNetworks:
-    """What is to be trained.
+    """Networks to train for the chosen measures.
 
     Attributes:
-        joint: A network of all tasks per seed, in which is measured.
-        single: A network per task and seed.
-        transfer: Per seed a network per pair of tasks: it learns the one, and starts from the single-task network of the other.
+        joint: One network of all tasks per seed, in which affinities are measured.
+        single: One single-task network per task and seed.
+        transfer: One network per seed and ordered pair of tasks: it learns one task, starting from the single-task network of the other.
     """
 
     joint: tuple[Job, ...]
@@ -41,25 +41,25 @@ class RelateNetworks:
 
     @property
     def all(self) -> tuple[Job, ...]:
-        """Every network."""
+        """All networks."""
         return (*self.joint, *self.single, *self.transfer)
 
 
 def make_relate_networks(config: RelateConfig, tasks: Sequence[str], folder: Path) -> RelateNetworks:
-    """The networks that the measures need.
+    """Return the networks that the measures need.
 
     Args:
-        config: Names the measures.
-        tasks: All tasks.
-        folder: Where networks go while the run lasts.
+        config: Configuration with the measures.
+        tasks: Names of all tasks.
+        folder: Folder for the networks during the run.
 
     Raises:
-        ConfigError: The balancer is none that learns all tasks in one network.
+        ConfigError: The balancer does not train all tasks in one network.
     """
     joint = parse_arm(config.balancer, tasks)
     if len(joint.groups) > 1:
         what = "affinities are measured in a network that learns all tasks"
-        raise ConfigError(what, where=f"balancer {config.balancer!r}", remedy="Take equal, or another balancer")
+        raise ConfigError(what, where=f"balancer {config.balancer!r}", remedy="Choose 'equal' or another balancer")
     single = Arm(SINGLE, tuple((task,) for task in tasks))
     transfer = {task: Arm(f"transfer from {task}", tuple((other,) for other in tasks if other != task)) for task in tasks}
     jobs = make_jobs((joint, single, *transfer.values()), config.seeds, folder)
@@ -80,14 +80,14 @@ def make_relate_networks(config: RelateConfig, tasks: Sequence[str], folder: Pat
 def train_relate_networks(
     networks: RelateNetworks, config: RelateConfig, context: JobContext, progress: StudyProgressHook, *, whole: bool = True
 ) -> None:
-    """Train what is not trained yet.
+    """Train the networks that are not trained yet.
 
     Args:
-        networks: Which.
-        config: Resolved.
-        context: What all networks have in common.
-        progress: Is told how far they are.
-        whole: Whether joint networks use their whole budget: stopping early would leave few steps to measure in.
+        networks: Networks to train.
+        config: Resolved configuration.
+        context: Data and options shared by all networks.
+        progress: Function that is called with the progress over all networks.
+        whole: Whether joint networks use their whole budget: early stopping would leave few steps to measure.
     """
     measures = [measure for measure in config.measures if measure in IN_THE_JOINT_RUN]
     options = context.options.model_copy(update={"patience": None}) if whole else context.options
@@ -102,29 +102,33 @@ def train_relate_networks(
 
 
 def _offset_progress(report: StudyProgressHook, done: int, total: int) -> StudyProgressHook:
-    """Tells of some of the networks as a part of all."""
+    """Return a hook that reports the progress of some networks as part of the progress of all."""
     return lambda progress: report(replace(progress, done=done + progress.done, total=total))
 
 
 def check_relate_config(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> None:
-    """Refuse what cannot be measured before anything is trained.
+    """Check, before anything is trained, that the measures are possible.
 
     Raises:
-        ConfigError: Fewer than two tasks; nothing is shared in the joint network; no two tasks have a source in common.
+        ConfigError: There are fewer than two tasks, the joint network has no shared parameters, or no two tasks have a source in
+            common.
     """
     if len(tasks) < 2:
-        raise ConfigError("relatedness is between tasks: two at least are needed", where="tasks", found=len(tasks))
+        raise ConfigError("relatedness needs at least two tasks", where="tasks", found=len(tasks))
     if set(config.measures) & set(IN_THE_JOINT_RUN) and not _build_joint_model(config, sources, tasks).shared_parameters():
-        remedy = "Take a way of sharing with common parameters, such as hard, or other measures"
+        remedy = "Choose an architecture with shared parameters, such as 'hard', or other measures"
         raise ConfigError(
-            "nothing is shared whose gradients could be compared", where="architecture", found=config.architecture, remedy=remedy
+            "this architecture has no shared parameters whose gradients can be compared",
+            where="architecture",
+            found=config.architecture,
+            remedy=remedy,
         )
     if "similarity" in config.measures and not any(_sources_with_several_tasks(sources, tasks)):
         raise ConfigError("no two tasks have a source in common", where="measures, similarity", remedy="Leave this measure out")
 
 
 def _sources_with_several_tasks(sources: Sequence[Source], tasks: Sequence[Task]) -> Iterator[bool]:
-    """Per source whether it labels several of the tasks."""
+    """Return, for every source, whether it has labels of several of the tasks."""
     names = {task.name for task in tasks}
     return (len(names & set(source.tasks)) > 1 for source in sources)
 
@@ -135,10 +139,10 @@ def _build_joint_model(config: RelateConfig, sources: Sequence[Source], tasks: S
 
 
 def resolve_relate_config(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> RelateConfig:
-    """The configuration with the choices in it that follow from the tasks and the network.
+    """Return the configuration with the defaults that depend on the tasks and the network filled in.
 
     Args:
-        config: Resolved otherwise.
+        config: Configuration in which everything else is resolved.
         sources: Training sources.
         tasks: All tasks.
     """
@@ -149,7 +153,7 @@ def resolve_relate_config(config: RelateConfig, sources: Sequence[Source], tasks
 
 
 def default_measured_rows(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> int | None:
-    """256 where steps have fewer rows and these cost little, as those of tables do; else none: the rows of the step."""
+    """Return 256 if steps have fewer rows and rows are cheap, as in tables; otherwise `None`, for the rows of the step."""
     if config.training.batch_size >= MEASURED_ROWS:
         return None
     labeled = {source.name: [task.name for task in tasks if task.name in source.labels] for source in sources}
@@ -162,7 +166,7 @@ def default_measured_rows(config: RelateConfig, sources: Sequence[Source], tasks
 
 
 def default_group_count(tasks: int) -> int:
-    """How many networks are proposed at most: 2 for up to 6 tasks, 3 for up to 12, a quarter of the tasks beyond.
+    """Return the largest number of networks to propose: 2 for up to 6 tasks, 3 for up to 12, then a quarter of the tasks, rounded up.
 
     Example:
         >>> [default_group_count(tasks) for tasks in (2, 6, 7, 12, 13, 40)]

@@ -1,4 +1,4 @@
-"""From trained networks to matrices over tasks, what they cost, and the groups that they propose."""
+"""Relatedness matrices from trained networks, their cost, and the groups of tasks that follow from them."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ from polytask.training.preparation.prepared_data import split_source
 
 RELATION_COLUMNS = ["seed", "measure", "source", "target", "value"]
 GROUPING_MEASURES = ("lookahead", "transfer", "cosine")
-"""What groups are made from, the first of these that was measured."""
+"""Measures that groups can be made from; the first of them that was measured is used."""
 
 AFFINITY_ALONE = 0.0
-"""A task by itself counts as an affinity of 0: tasks that the others only hurt stay alone."""
+"""Affinity of a task that is trained alone: a task that all others hurt (negative affinity) stays alone."""
 
 Facts = Mapping[str, tuple[Job, Mapping[str, Any]]]
+"""Networks with their recorded facts, by label."""
 
 
 @dataclass(frozen=True)
 class AffinityResults:
-    """What was measured.
+    """Measured affinities and the time that they took.
 
     Attributes:
-        relations: Per measure its matrices.
-        seconds: Per measure what it took, per seed.
-        shares: Per measure of the joint run its seconds over those of training without any measuring.
-        looking: The same of all measures of the joint run together; none where nothing was measured there.
+        relations: Matrices over seeds, per measure.
+        seconds: Seconds per seed, per measure.
+        shares: Seconds of each measure of the joint run as a fraction of the training time without measuring.
+        looking: Seconds of all measures of the joint run together as such a fraction; `None` if there was no joint run.
     """
 
     relations: Mapping[str, RelatednessMatrix]
@@ -52,13 +53,13 @@ class AffinityResults:
 
 
 def collect_affinities(config: RelateConfig, networks: RelateNetworks, facts: Facts, context: JobContext) -> AffinityResults:
-    """Every measure's matrices, and what they cost.
+    """Collect the matrices of every measure, and their cost.
 
     Args:
-        config: Resolved.
-        networks: Trained.
-        facts: Per network, by its label, what is known of it.
-        context: What all networks have in common.
+        config: Resolved configuration.
+        networks: Trained networks.
+        facts: Networks with their recorded facts, by label.
+        context: Data and options shared by all networks.
     """
     names = [task.name for task in context.tasks]
     relations: dict[str, RelatednessMatrix] = {}
@@ -87,7 +88,11 @@ def _training_seconds(jobs: Sequence[Job], facts: Facts) -> float:
 
 
 def _transfer_gains(names: Sequence[str], networks: RelateNetworks, facts: Facts) -> dict[int, list[list[float | None]]]:
-    """Per seed (T, T) the column's relative validation metric after a start from the row's network, less that of a fresh start."""
+    """Compute transfer gains (T, T) per seed.
+
+    The gain is the relative validation metric of the column's task after a start from the row's network, minus that after a fresh start;
+    `None` on the diagonal.
+    """
     fresh = {(job.seed, job.tasks[0]): float(facts[job.label][1]["relative"]) for job in networks.single}
     gained = {
         (job.seed, job.arm.name, job.tasks[0]): float(facts[job.label][1]["relative"]) - fresh[job.seed, job.tasks[0]]
@@ -98,7 +103,7 @@ def _transfer_gains(names: Sequence[str], networks: RelateNetworks, facts: Facts
 
 
 def _feature_similarities(names: Sequence[str], config: RelateConfig, networks: RelateNetworks, context: JobContext) -> RelatednessMatrix:
-    """On the validation rows of each seed, which no network of that seed was trained on."""
+    """Compute similarities of features on the validation rows of each seed, which no network of that seed was trained on."""
     matrices = []
     with torch_threads(config.training.threads):
         for seed in config.seeds:
@@ -110,11 +115,15 @@ def _feature_similarities(names: Sequence[str], config: RelateConfig, networks: 
 
 
 def propose_grouping(relations: Mapping[str, RelatednessMatrix], max_groups: int) -> tuple[str | None, Grouping | None]:
-    """The measure that groups are made from, and the groups; none where it is not known for every pair of tasks.
+    """Propose groups of tasks.
 
     Args:
-        relations: Per measure its matrices.
-        max_groups: How many networks at most.
+        relations: Matrices over seeds, per measure.
+        max_groups: Largest number of networks.
+
+    Returns:
+        The measure that groups are made from, `None` if none of `GROUPING_MEASURES` was measured; and the groups, `None` if there is no
+        such measure or if it is not known for every pair of tasks.
     """
     by = next((measure for measure in GROUPING_MEASURES if measure in relations), None)
     if by is None:
@@ -125,13 +134,13 @@ def propose_grouping(relations: Mapping[str, RelatednessMatrix], max_groups: int
 
 
 def affinity_rows(relations: Mapping[str, RelatednessMatrix]) -> pd.DataFrame:
-    """A tidy table: seed, measure, source, target, value."""
+    """Return a tidy table with the columns seed, measure, source, target, value."""
     rows = [(seed, measure, source, target, value) for measure, own in relations.items() for seed, source, target, value in own.rows()]
     return pd.DataFrame(rows, columns=RELATION_COLUMNS)
 
 
 def relate_cost_file(found: AffinityResults, facts: Facts) -> CostFile:
-    """The content of cost.json: per kind of network, and per measure."""
+    """Return the content of cost.json: costs per kind of network, and per measure."""
     of_arm: dict[str, list[tuple[Job, Mapping[str, Any]]]] = {}
     for job, fact in facts.values():
         of_arm.setdefault(job.arm.name, []).append((job, fact))
@@ -140,9 +149,9 @@ def relate_cost_file(found: AffinityResults, facts: Facts) -> CostFile:
         for name, own in found.seconds.items()
     }
     note = (
-        "Seconds of a measure are those of one seed: in the joint run those of the looks alone (cosines and look-ahead share their "
-        "gradients, which count for both), for transfer and similarity those of all networks that they need. The share is of the joint "
-        "training without looks."
+        "Seconds of a measure are those of one seed: in the joint run those of measuring alone (cosines and look-ahead share their "
+        "gradients, which count for both), for transfer and similarity those of all networks that they need. The share is relative to "
+        "joint training without measuring."
     )
     return CostFile(
         arms={arm: arm_cost(own) for arm, own in of_arm.items()},

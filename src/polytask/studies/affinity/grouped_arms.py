@@ -1,4 +1,4 @@
-"""Arms of groups: which tasks they train together, from affinities that are measured in a joint run before the race."""
+"""Groups of tasks for `grouped` arms, found from affinities that are measured in a joint network before the race."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from polytask.studies.execution.run_jobs import StudyProgressHook
 from polytask.studies.spec.arms import Arm
 
 ArmGroups = dict[str, tuple[tuple[str, ...], ...]]
+"""Groups of tasks, one network each, per name of a `grouped` arm."""
 
 MEASURE = "lookahead"
 
 MEASURE_MORE_OFTEN = 4
-"""How many times more steps are measured than usually: one network that stops when it has converged has few of them."""
+"""Factor by which more steps are measured than by default: a single network that stops early has few steps."""
 
 
 def measure_arm_groups(
     config: StudyConfig, arms: Sequence[Arm], context: JobContext, seed: int, folder: Path, progress: StudyProgressHook
 ) -> ArmGroups:
-    """Per name of an arm of groups its groups: a partition of the tasks by the look-ahead affinities of a joint network.
+    """Partition the tasks for every `grouped` arm by the look-ahead affinities of a joint network, which is trained first.
 
     Args:
-        config: Of the study, resolved.
+        config: Resolved configuration of the study.
         arms: All arms.
-        context: What all networks have in common.
-        seed: Of the joint network, which no network that is tested has.
-        folder: Where it goes.
-        progress: Is told how far it is.
+        context: Data and options shared by all networks.
+        seed: Seed of the joint network, different from those of the tested networks.
+        folder: Folder for the joint network.
+        progress: Function that is called with the progress of its training.
+
+    Returns:
+        Groups per name of an arm; empty if there is no `grouped` arm.
     """
     wanted = [arm for arm in arms if arm.max_groups]
     if not wanted:
@@ -54,14 +58,17 @@ def measure_arm_groups(
 
 
 def resolve_grouped_arms(arms: Sequence[Arm], groups: ArmGroups) -> tuple[Arm, ...]:
-    """The arms with their groups; those whose groups are all tasks, or each alone, are another arm already and are left out."""
+    """Return the arms with their groups, leaving out `grouped` arms with all tasks in one group or one task per group.
+
+    Another arm trains the same networks in these two cases.
+    """
     known = [replace(arm, groups=groups[arm.name]) if arm.max_groups else arm for arm in arms]
     return tuple(arm for arm in known if not arm.max_groups or 1 < len(arm.groups) < sum(map(len, arm.groups)))
 
 
 def describe_groups(groups: ArmGroups, arms: Sequence[Arm]) -> Iterator[str]:
-    """A sentence per arm of groups: what they are, or why it was left out."""
+    """Yield a sentence per `grouped` arm: its groups, and why it was left out if it was."""
     for name, own in groups.items():
         said = "; ".join(" with ".join(group) for group in own)
-        left = "" if name in {arm.name for arm in arms} else ": no arm of its own, and left out"
+        left = "" if name in {arm.name for arm in arms} else " (left out, since another arm trains the same networks)"
         yield f"{name}, by the affinities of a joint run: {said}{left}."

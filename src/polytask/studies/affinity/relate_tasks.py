@@ -1,4 +1,4 @@
-"""Measuring how tasks stand to each other, into a run folder."""
+"""The function `relate`: measure how related tasks are, and write the results to a run folder."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from polytask.tasks import Task
 
 @dataclass(frozen=True)
 class RelateResult:
-    """How tasks stand to each other.
+    """Relatedness of tasks.
 
     Attributes:
-        relations: Per measure its matrices over seeds, from the row's task to the column's.
-        grouping: The networks that are proposed; none where pairs are missing, or nothing was measured that says what does good.
-        folder: Where everything lies.
-        summary: The content of relate.json.
+        relations: Matrices over seeds per measure, from the row's task to the column's.
+        grouping: Proposed networks; `None` if pairs are missing, or if no measure for grouping was chosen.
+        folder: Run folder with all files.
+        summary: Content of relate.json.
     """
 
     relations: Mapping[str, RelatednessMatrix]
@@ -68,20 +68,20 @@ def relate(
     progress: StudyProgressHook = ignore_study_progress,
     **choices: Any,  # noqa: ANN401 - fields of RelateConfig
 ) -> RelateResult:
-    """Measure how tasks stand to each other, and propose which to train together. Test data stay closed.
+    """Measure how related tasks are, and propose which to train together. Test data are not read.
 
     Args:
         sources: Training sources.
-        tasks: What to predict, two tasks at least.
-        config: All choices at once, instead of
-        out: The run folder; a run that was interrupted there goes on. By default a temporary one.
-        progress: Is told a few times a second how far it is.
-        **choices: any field of `RelateConfig` by name: `measures`, `seeds`, `groups`, ….
+        tasks: Tasks to learn, at least two.
+        config: Complete configuration, instead of `choices`.
+        out: Run folder; an interrupted run in it is resumed. By default a temporary folder.
+        progress: Function that is called with the progress of the run several times a second.
+        **choices: Fields of `RelateConfig` by name: `measures`, `seeds`, `max_groups`, ….
 
     Raises:
-        ConfigError: An unknown choice, or choices beside a configuration; something that cannot be measured.
-        StorageError: The folder is used, another run is at work in it, or it cannot be written to.
-        NonFiniteError: A loss is no longer a number.
+        ConfigError: An option is unknown, options are given in addition to `config`, or a measure is impossible for these tasks.
+        StorageError: The folder is in use, holds something else or a finished run, or cannot be written to.
+        NonFiniteError: A loss is not finite.
 
     Example:
         >>> import numpy as np
@@ -97,7 +97,7 @@ def relate(
     if config is not None and choices:
         found = ", ".join(choices)
         remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
-        raise ConfigError("choices stand in the configuration or beside it, not both", where="relate", found=found, remedy=remedy)
+        raise ConfigError("options must not be given in addition to `config`", where="relate", found=found, remedy=remedy)
     asked = checked(RelateConfig, choices, where="relate") if config is None else config
     check_relate_config(asked, sources, tasks)
     folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
@@ -117,14 +117,14 @@ def relate(
 
 
 def _write_relate_results(folder: RunFolder, config: RelateConfig, found: AffinityResults, facts: Facts) -> RelateResult:
-    """Write everything that the run folder holds, the file that says that it is finished last."""
+    """Write all files of the run folder; relate.json, which marks the run as finished, comes last of the results."""
     by, grouping = propose_grouping(found.relations, config.max_groups or 1)
     summary = _relate_file(config, found.relations, (by, grouping), facts)
     write_dataframe(folder.path / "relations.csv", affinity_rows(found.relations))
     write_dataframe(folder.path / "history.csv", history_table(list(facts.values())))
     relate_cost_file(found, facts).write(folder.costs)
     summary.write(folder.relations)
-    folder.log("run ends")
+    folder.log("run finished")
     folder.delete_checkpoints()
     return RelateResult(found.relations, grouping, folder.path, summary.to_dict())
 
@@ -150,16 +150,16 @@ def _relate_file(
 
 
 def _relate_notes(config: RelateConfig, relations: Mapping[str, RelatednessMatrix], by: str | None, steps: int) -> list[str]:
-    """What the numbers rest on."""
+    """Return sentences on what the measurements are based on."""
     notes = []
     if set(relations) & set(IN_THE_JOINT_RUN):
         rows = "the step's rows" if config.measured_rows is None else f"{config.measured_rows} training rows"
         notes.append(f"Measured in the joint run at one of {config.measure_every} steps, {steps} in all, on {rows}.")
     if len(config.seeds) < 3:
-        notes.append(f"{len(config.seeds)} seed{'s say' if len(config.seeds) > 1 else ' says'} little about how sure the numbers are.")
+        notes.append(f"{len(config.seeds)} seed{'s say' if len(config.seeds) > 1 else ' says'} little about the uncertainty of the values.")
     missing = [measure for measure, own in relations.items() if own.has_missing_pairs]
     if missing:
         notes.append(f"Not known for every pair of tasks: {', '.join(missing)}.")
     if by is not None:
-        notes.append("Groups are proposed from what was measured in training; whether they are better is for a study to say.")
+        notes.append("Groups are proposed from measurements in training; only a study can tell whether they are better.")
     return notes

@@ -1,1 +1,1 @@
-"""Train the networks of a study, in parallel or on a cluster."""
+"""Execution of the jobs of a study, in parallel processes or on a cluster."""

@@ -1,7 +1,7 @@
-"""Boosted trees per target, to compare with: scikit-learn's histogram gradient boosting (extra `sklearn`).
+"""Boosted trees per task, for comparison: scikit-learn's histogram gradient boosting (extra `sklearn`).
 
-Trees see the same training and validation rows as a network with the same seed, and their number is chosen on the validation rows. They
-are not stored, since that would take pickle: they are grown again when the test rows are predicted, and are the same again.
+Trees use the same training and validation rows as a network with the same seed, and their number is chosen on the validation rows. They
+are not stored, since that would require pickle: they are fitted again when the test rows are predicted, with the same result.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from polytask.training.inference import RelativeMetrics, compute_task_metrics, j
 Array = NDArray[Any]
 
 MAX_ITERATIONS = 300
-"""Trees at most, as many again for every class and quantile."""
+"""Largest number of boosting iterations, each with one tree, or one tree per class or quantile."""
 VALIDATION_INTERVAL = 10
-"""So many trees apart the validation rows are looked at."""
+"""Boosting iterations between two evaluations on the validation rows."""
 MOST_CATEGORIES = 255
-"""A column with more is taken as numbers in the order of its categories: scikit-learn's own limit."""
+"""Largest number of categories that scikit-learn supports; a column with more is treated as numeric, in the order of its categories."""
 
 
 def trees_support_tasks(tasks: Sequence[Task]) -> bool:
-    """Whether trees know the kinds of all tasks."""
+    """Return whether trees support the kinds of all tasks."""
     return all(task.boosting() is not None for task in tasks)
 
 
 def check_tree_tasks(tasks: Sequence[Task], sources: Sequence[Source]) -> None:
-    """Refuse what trees cannot learn before anything is trained.
+    """Check, before anything is trained, that trees support the tasks and their inputs.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
-        ConfigError: A kind of task that they do not know, or inputs that are no table.
+        ConfigError: Trees do not support the kind of a task, or its inputs are not a table.
     """
     if find_spec("sklearn") is None:
         raise MissingExtraError("trees need scikit-learn", where="arms, 'trees'", remedy="pip install 'polytask[sklearn]'")
@@ -56,20 +56,20 @@ def check_tree_tasks(tasks: Sequence[Task], sources: Sequence[Source]) -> None:
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             found = f"inputs of shape {', '.join(map(str, shapes))}"
             raise ConfigError(
-                "trees take one row of numbers per label", where=f"task {task.name!r}", found=found, remedy="Leave the arm out"
+                "trees need one row of numbers per label", where=f"task {task.name!r}", found=found, remedy="Leave out the arm 'trees'"
             )
 
 
 def boosting_of(task: Task) -> Boosting:
-    """What trees learn in place of a task.
+    """Return how trees learn a task.
 
     Raises:
-        ConfigError: They cannot.
+        ConfigError: Trees do not support this kind of task.
     """
     boosting = task.boosting()
     if boosting is None:
-        where, remedy = f"task {task.name!r}", "Leave the arm out"
-        raise ConfigError("trees do not know this kind of task", where=where, found=task.kind, remedy=remedy)
+        where, remedy = f"task {task.name!r}", "Leave out the arm 'trees'"
+        raise ConfigError("trees do not support this kind of task", where=where, found=task.kind, remedy=remedy)
     return boosting
 
 
@@ -78,15 +78,15 @@ class BoostedTrees:
     """Trees for one task.
 
     Attributes:
-        task: With what it learned from the training labels.
-        models: One of scikit-learn's estimators; of quantiles one for every level.
+        task: Task, fitted to the training labels.
+        models: Fitted estimators of scikit-learn: a single one, or one per level of a quantile task.
     """
 
     task: Task
     models: tuple[Any, ...]
 
     def outcome(self, source: PreparedSource) -> Outcome:
-        """What was true and what was predicted, for the rows of a source that have a label."""
+        """Return targets and predictions for the labeled rows of a source."""
         boosting, X = boosting_of(self.task), _labeled_inputs(source, self.task)
         raw = _stack_columns([_raw_predictions(boosting, model, X) for model in self.models])
         return _to_outcome(boosting, self.models, raw, source.truths[self.task.name])
@@ -94,13 +94,13 @@ class BoostedTrees:
 
 @dataclass(frozen=True)
 class TreeFit:
-    """Trees, and how they came to be.
+    """Result of fitting trees.
 
     Attributes:
-        trees: The trees.
-        iterations: How many steps of boosting were best on the validation rows.
-        facts: What a study's files need to know.
-        normalizations: Of the sources, as a network would have them.
+        trees: Fitted trees.
+        iterations: Number of boosting iterations, the best one on the validation rows unless it was given.
+        facts: Recorded facts that the files of a study need.
+        normalizations: Normalizations of the sources, the same as for a network.
     """
 
     trees: BoostedTrees
@@ -112,14 +112,14 @@ class TreeFit:
 def fit_trees(
     task: Task, sources: Sequence[Source], *, validation_fraction: float | None, seed: int, iterations: int | None = None
 ) -> TreeFit:
-    """Trees for one task.
+    """Fit trees for one task.
 
     Args:
-        task: What they predict.
+        task: Task to learn.
         sources: Training sources.
-        validation_fraction: Share of the validation part.
-        seed: Of the split and of the trees.
-        iterations: How many steps of boosting; none looks for the best number on the validation part.
+        validation_fraction: Fraction of the rows in the validation part.
+        seed: Seed of the split and of the trees.
+        iterations: Number of boosting iterations; `None` selects the best number on the validation part.
     """
     started, memory = time.monotonic(), PeakMemory()
     data = prepare_data(sources, [task], validation_fraction=validation_fraction, seed=seed)
@@ -157,7 +157,7 @@ def _fit_estimators(task: Task, sources: Sequence[PreparedSource], iterations: i
 
 
 def _labeled_inputs(source: PreparedSource, task: Task) -> Array:
-    """(n, F) the inputs of the rows that have a label; what is missing in a column of categories is NaN."""
+    """Return the (n, F) inputs of the labeled rows, with NaN for missing values in categorical columns."""
     mask = source.rows.labeled_rows(task.name)
     X = source.rows.inputs if mask is None else source.rows.inputs[mask]
     rows = X.numpy().astype(np.float64)
@@ -167,7 +167,7 @@ def _labeled_inputs(source: PreparedSource, task: Task) -> Array:
 
 
 def _sample_weights(source: PreparedSource, task: Task) -> Array:
-    """(n,) what the loss of each row that has a label is multiplied with."""
+    """Return the (n,) factors of the losses of the labeled rows."""
     mask, weights = source.rows.labeled_rows(task.name), source.rows.weights.get(task.name)
     if weights is None:
         return np.ones(len(source.truths[task.name]))
@@ -175,14 +175,14 @@ def _sample_weights(source: PreparedSource, task: Task) -> Array:
 
 
 def _categorical(source: PreparedSource) -> NDArray[np.bool_]:
-    """(F,) True for columns of categories, if they are few enough."""
+    """Return an (F,) mask of the columns with at most 255 categories; `False` for numeric columns."""
     counts = {} if source.preprocessor is None else source.preprocessor.input_spec()
     cardinalities = np.asarray(counts.get("cardinalities", np.zeros(source.rows.inputs.shape[1])))
     return np.asarray((cardinalities > 0) & (cardinalities <= MOST_CATEGORIES))
 
 
 def _best_iterations(task: Task, models: Sequence[Any], sources: Sequence[PreparedSource]) -> int:
-    """The number of steps with the best metric on the validation rows, of the one that selects; the smallest of equals."""
+    """Return the number of iterations with the best selection metric on the validation rows; the smallest one in case of ties."""
     metric, boosting = selection_metric_of(task), boosting_of(task)
     X, truths = (
         np.concatenate([_labeled_inputs(source, task) for source in sources]),
@@ -207,7 +207,7 @@ def _raw_predictions(boosting: Boosting, model: Any, X: Array) -> Array:  # noqa
 
 
 def _stack_columns(parts: Sequence[Array]) -> Array:
-    """What one model says, or of several a column each."""
+    """Return the predictions of a single model as they are, or those of several models as columns."""
     return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
 
 
@@ -221,7 +221,7 @@ def _to_outcome(boosting: Boosting, models: Sequence[Any], raw: Array, truths: A
 
 @contextmanager
 def openmp_threads(count: int | None) -> Iterator[None]:
-    """So many threads for scikit-learn inside."""
+    """Limit the OpenMP threads of scikit-learn within the context; `None` sets no limit."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(count, user_api="openmp"):

@@ -1,4 +1,4 @@
-"""Dask's part in running studies on a cluster; imported where Dask is used."""
+"""Dask backend for studies on a cluster; imported only when Dask is used."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SECONDS_TO_CONNECT = 10
 
 @final
 class DaskBackend(DaskDistributedBackend):  # type: ignore[misc]
-    """joblib's backend, but that the last worker of a cluster works too.
+    """joblib's Dask backend that also uses a cluster with a single worker.
 
-    Where there is one worker with one thread, joblib would make all calls in this process, also those that workers who come later could do.
+    With one worker that has one thread, joblib would run all calls in this process, even if more workers join the cluster later.
     """
 
     @classmethod
     def of(cls, backend: DaskDistributedBackend) -> DaskBackend:
-        """The same workers."""
+        """Create a backend with the workers of another one."""
         return cls(client=backend.client, wait_for_workers_timeout=backend.wait_for_workers_timeout, **backend.submit_kwargs)
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        """At least two."""
+        """Return the number of parallel calls, at least two, so that joblib never runs the calls in this process."""
         return max(2, int(DaskDistributedBackend.effective_n_jobs(self, n_jobs)))
 
 
 def workers_sharing_process(client: Any) -> dict[str, str]:  # noqa: ANN401 - Dask has no types
-    """The workers whose calls share a process with others, and how."""
+    """Return the workers whose calls share a process, with a phrase that says how."""
     threads = client.nthreads()
     within = {worker: "a thread of this process" for worker in threads if worker.startswith("inproc:")}
     return within | {worker: f"{count} threads" for worker, count in threads.items() if count > 1}
@@ -43,14 +43,14 @@ def workers_sharing_process(client: Any) -> dict[str, str]:  # noqa: ANN401 - Da
 
 @contextmanager
 def dask_client(address: str) -> Iterator[Any]:
-    """A client of the scheduler at that address, whose calls are forgotten when it leaves.
+    """Connect to the scheduler at this address within the context; its calls are released at the end.
 
     Raises:
-        ConfigError: No scheduler answers.
+        ConfigError: No scheduler answers at the address.
     """
     log = logging.getLogger("distributed.client")
     level = log.level
-    log.setLevel(logging.CRITICAL)  # what goes wrong is said in one line
+    log.setLevel(logging.CRITICAL)  # errors are raised with one-line messages instead
     try:
         with _client(address) as client:
             yield client
@@ -60,22 +60,26 @@ def dask_client(address: str) -> Iterator[Any]:
 
 def _client(address: str) -> Any:  # noqa: ANN401
     try:
-        get_address_host_port(address)  # or half a client is made, which is long in dying
+        get_address_host_port(address)  # validate first: with an invalid address, `Client` would be half created and slow to close
         return Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
-        remedy = "Give the address that the scheduler prints, as tcp://host:8786"
+        remedy = "Give the address that the scheduler prints, e.g. tcp://host:8786"
         found = str(error).splitlines()[0]
-        raise ConfigError("no Dask scheduler answers there", where=f"cluster {address}", found=found, remedy=remedy) from None
+        raise ConfigError("no Dask scheduler answers at this address", where=f"cluster {address}", found=found, remedy=remedy) from None
 
 
 @contextmanager
 def dask_errors() -> Iterator[None]:
-    """Turn Dask's own errors into one line."""
-    remedy = "Finished networks are kept, and the same command goes on"
+    """Convert Dask's errors to errors of polytask.
+
+    Raises:
+        PolytaskError: A job killed several workers, or the connection to the cluster is lost.
+    """
+    remedy = "Finished networks are kept, and the same command resumes the run"
     try:
         yield
     except KilledWorker as error:
-        what = "a job has ended one worker after the other, most likely for lack of memory"
+        what = "a job killed several workers, most likely for lack of memory"
         raise PolytaskError(what, where="cluster", found=f"last on {error.last_worker.address}", remedy=remedy) from None
     except (CancelledError, CommClosedError) as error:
-        raise PolytaskError("the cluster has gone", where="cluster", found=type(error).__name__, remedy=remedy) from None
+        raise PolytaskError("the connection to the cluster is lost", where="cluster", found=type(error).__name__, remedy=remedy) from None

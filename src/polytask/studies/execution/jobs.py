@@ -1,4 +1,4 @@
-"""The jobs of a study: one network each, with a folder for what comes of it."""
+"""Jobs of a study: each trains one network and stores it in its folder."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from polytask.training.trained_network import TrainedNetwork, load_network, save
 
 @dataclass(frozen=True)
 class Job:
-    """One network of one arm and seed.
+    """Training of one network of one arm and seed.
 
     Attributes:
-        arm: Which way of training.
-        seed: Root of its random streams; the same in all arms, which is what pairs them.
-        tasks: What the network predicts.
-        folder: Where its state, its status and its result go.
-        settings: What was chosen, or is tried, of what is tuned.
-        trial: Which try it is, from 1, while settings are looked for.
-        start: The folder of a trained network from which it starts, but for its heads; none for a fresh start.
+        arm: Arm that the network belongs to.
+        seed: Root of the random streams; all arms use the same seeds, which makes their networks paired.
+        tasks: Names of the tasks that the network learns.
+        folder: Folder for its state, status and result.
+        settings: Values of tuned settings.
+        trial: Number of the trial during tuning, from 1; `None` for other networks.
+        start: Folder of a trained network whose weights, except for the heads, it starts from; `None` for a random initialization.
     """
 
     arm: Arm
@@ -55,38 +55,38 @@ class Job:
 
     @property
     def label(self) -> str:
-        """How people call it."""
+        """Name of the job in messages and displays."""
         part = f" {'+'.join(self.tasks)}" if len(self.arm.groups) > 1 else ""
         return f"{self.arm.name}{part}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
 
     @property
     def result(self) -> Path:
-        """The folder of the trained network."""
+        """Folder of the trained network."""
         return self.folder / "network"
 
     @property
     def finished(self) -> bool:
-        """Whether the network is there."""
+        """Whether the trained network is stored."""
         return has_state(self.result)
 
     @property
     def reached(self) -> JobProgress | None:
-        """How far it was when it last paused or ended."""
+        """Progress when it last paused or finished; `None` before."""
         path = self.folder / _PROGRESS_FILE
         return JobProgress.read(path) if path.exists() else None
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """What all jobs of a study have in common.
+    """Data and options shared by all jobs of a study.
 
     Attributes:
-        sources: Training sources: a job never sees others.
+        sources: Training sources; jobs never see test rows.
         tasks: All tasks.
-        plan: What networks are made of.
-        batch_sizes: Rows per source and step, the same in every arm; none where the options say how sources are sampled.
-        options: How they are trained, resolved.
-        observe: What is measured in networks of several tasks: arguments of `polytask.relatedness.AffinityCallback`; none measures nothing.
+        plan: Plan of the networks, before arms change it.
+        batch_sizes: Rows per source and step, the same in every arm; `None` if `options` alone determine how sources are sampled.
+        options: Resolved training options.
+        observe: Arguments of `polytask.relatedness.AffinityCallback` for networks with several tasks; `None` measures nothing.
     """
 
     sources: tuple[Source, ...]
@@ -98,11 +98,11 @@ class JobContext:
 
 
 ChosenSettings = Mapping[tuple[str, tuple[str, ...]], Settings]
-"""Per arm's name and group of tasks the settings that were chosen; as they were where there is no entry."""
+"""Chosen settings per name of an arm and group of tasks; networks without an entry are not tuned."""
 
 
 def make_jobs(arms: Sequence[Arm], seeds: Sequence[int], folder: Path, chosen: ChosenSettings | None = None) -> tuple[Job, ...]:
-    """Every network to train: seed by seed, so that an interrupted study holds complete seeds."""
+    """Return the jobs of all networks, seed by seed, so that an interrupted study has complete seeds."""
     wanted = [(number, arm, seed, group) for seed in seeds for number, arm in enumerate(arms) for group in arm.groups]
     settings = {} if chosen is None else chosen
     return tuple(
@@ -115,10 +115,10 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     """Train one network and store it, unless it is stored already.
 
     Args:
-        job: Which.
-        context: What all jobs have in common.
-        progress: Is told how far it is; by default the job's status file.
-        stop_after_epoch: An epoch after which to pause, unless it has got that far already.
+        job: Job of the network.
+        context: Data and options shared by all jobs.
+        progress: Function that is called with the progress; by default it is written to the status file of the job.
+        stop_after_epoch: Epoch after which to pause; `None` trains to the end. Nothing is done if the network has reached this epoch.
     """
     if job.finished or (stop_after_epoch is not None and job.reached is not None and job.reached.epoch >= stop_after_epoch):
         return
@@ -159,7 +159,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
 
 
 def fit_job_trees(job: Job, context: JobContext, iterations: int | None = None) -> TreeFit:
-    """The trees of a job; with so many steps of boosting, if it is known how many were best."""
+    """Fit the trees of a job, with this many boosting iterations; `None` selects the best number on validation data."""
     (task,) = (task for task in context.tasks if task.name in job.tasks)
     with openmp_threads(context.options.threads):
         return fit_trees(
@@ -168,13 +168,13 @@ def fit_job_trees(job: Job, context: JobContext, iterations: int | None = None) 
 
 
 def _train_trees(job: Job, context: JobContext) -> None:
-    """Trees are not stored, but how many there are: they are grown again to predict."""
+    """Fit trees and store only their number of iterations: they are fitted again to predict."""
     grown = fit_job_trees(job, context)
     save_state(job.result, {"facts": {**grown.facts, "iterations": grown.iterations}})
 
 
 def train_job_until(job: Job, context: JobContext, stop_after_epoch: int, progress: ProgressHook | None = None) -> None:
-    """Train a network that is tried out up to an epoch: one whose loss is no longer a number is no try that wins, and no error."""
+    """Train the network of a trial up to an epoch; a loss that is not finite is no error, but the trial cannot win."""
     try:
         train_job(job, context, progress, stop_after_epoch=stop_after_epoch)
     except NonFiniteError:
@@ -183,32 +183,32 @@ def train_job_until(job: Job, context: JobContext, stop_after_epoch: int, progre
 
 
 def _callbacks(assignment: JobContext, model: MultiTaskModel) -> tuple[AffinityCallback, ...]:
-    """There is something to measure where several tasks share something."""
+    """Return the callback that measures affinities, if it is wanted and several tasks share parameters."""
     if assignment.observe is None or len(model.tasks) < 2 or not model.shared_parameters():
         return ()
     return (AffinityCallback([task.name for task in model.tasks], **assignment.observe),)
 
 
 def load_job_network(job: Job, assignment: JobContext | None = None) -> TrainedNetwork:
-    """The trained network of a finished job: it may name registered components, and those of its study."""
+    """Load the trained network of a finished job; it may use registered components and those of its study."""
     return load_network(job.result, () if assignment is None else components_of(job, assignment))
 
 
 def components_of(job: Job, assignment: JobContext) -> tuple[type, ...]:
-    """The classes that the networks of a job are made of, as far as they are named by import paths."""
+    """Return the classes that the network of a job uses by import path, and the classes of its tasks."""
     plan, arm = assignment.plan, job.arm
     texts = [plan.encoder, plan.architecture, arm.architecture, arm.encoder if isinstance(arm.encoder, str) else ""]
     return (*classes_in(*filter(None, texts)), *{type(task) for task in assignment.tasks})
 
 
 def load_job_facts(job: Job) -> Mapping[str, Any]:
-    """What a finished job told."""
+    """Load the facts that a finished job recorded."""
     facts: Mapping[str, Any] = load_state(job.result)["facts"]
     return facts
 
 
 def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:
-    """What the study's files need to know of a run."""
+    """Return the facts on a training run that the files of a study need."""
     used = {source.name: source for source in sources if source.name in run.normalizations}
     labeled = {name: [task.name for task in tasks if task.name in source.labels] for name, source in used.items()}
     cost = measure_cost(run.model, {name: source.inputs.shape[1:] for name, source in used.items()}, labeled)
@@ -229,6 +229,6 @@ _PROGRESS_FILE = "progress.json"
 
 
 def _folder_name(number: int, arm: Arm, seed: int, group: tuple[str, ...]) -> str:
-    """A folder's name that is safe whatever arms and tasks are called: numbers decide, words only help."""
+    """Return a folder name that is safe for any names of arms and tasks: numbers make it unique, the words are only for readers."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", arm.name).strip("-")[:30]
     return f"seed{seed}-arm{number}-{words}-{arm.groups.index(group)}"

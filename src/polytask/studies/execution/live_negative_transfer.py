@@ -1,4 +1,4 @@
-"""Who is falling behind a single-task twin right now: for the eye, while networks are trained."""
+"""Display of tasks that are behind their single-task twins while networks are trained."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from polytask.tasks import Task
 from polytask.training import TrainingProgress
 
 WARNING_MARGIN = 0.01
-"""A task is behind by more than this share of its twin's metric."""
+"""A task is reported if it is behind by more than this fraction of its twin's metric."""
 
 
 class NegativeTransferMonitor:
-    """Compares joint networks under way with finished single-task networks of the same seed, epoch by epoch on validation data.
+    """Comparison of running joint networks with finished single-task networks of the same seed, epoch by epoch on validation data.
 
-    What it says depends on which networks are finished, and so is shown and kept nowhere.
+    The result depends on which networks are finished, so it is only displayed and never stored.
 
     Args:
-        jobs: All networks.
+        jobs: Jobs of all networks.
         tasks: All tasks.
     """
 
@@ -30,7 +30,7 @@ class NegativeTransferMonitor:
         self._curves: dict[tuple[int, str], list[float]] = {}
 
     def said(self, job: Job, progress: TrainingProgress) -> Iterator[str]:
-        """A phrase for each task of a network that is behind."""
+        """Yield a phrase for each task of the network that is behind its twin."""
         for task, value in progress.metrics.items() if job.arm.is_joint else ():
             twin = self._single_curve(job.seed, task)
             epoch = min(progress.epoch - 1, len(twin)) - 1
@@ -41,7 +41,7 @@ class NegativeTransferMonitor:
                     yield f"{task} is {-lead:.3g} behind its single-task twin{against}"
 
     def _single_curve(self, seed: int, task: str) -> list[float]:
-        """The twin's metric after each epoch; nothing while it is not finished."""
+        """Return the twin's metric after each epoch; empty while the twin is not finished."""
         if (seed, task) not in self._curves:
             twin = self._single_jobs.get((seed, task))
             if twin is None or not twin.finished:

@@ -1,4 +1,4 @@
-"""Where calls run side by side: joblib's backends, and what this project needs of each."""
+"""Backends of joblib for parallel calls, with the changes that this library needs."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ SAFE_PATH = "PYTHONSAFEPATH"
 
 @final
 class Careful(LokyBackend):  # type: ignore[misc] # joblib has no types
-    """joblib's processes, but that none imports from the working folder: what lies beside the data is no program."""
+    """joblib's loky backend whose processes do not import from the working directory: Python files next to data must not be run."""
 
     def configure(self, *arguments: Any, **options: Any) -> int:  # noqa: ANN401
-        """Start the processes, each of which forgets the working folder before it does anything else."""
+        """Start the processes; each first removes the working directory from its import path."""
         return int(super().configure(*arguments, **options, initializer=forget_working_folder))
 
 
 @contextmanager
 def no_working_folder() -> Iterator[None]:
-    """Within, a Python that is started has not the working folder on its path, where a module would take the place of another.
+    """Keep the working directory off the import path of Python processes that are started within the context.
 
-    It may inherit its path from the environment, and loky's processes are told that of this process.
+    A file in the working directory could otherwise shadow a module. New processes may get their path from the environment, and loky's
+    processes get that of this process, so both are changed.
     """
     before, paths = os.environ.get(SAFE_PATH), list(sys.path)
     os.environ[SAFE_PATH] = "1"
@@ -53,12 +54,12 @@ def no_working_folder() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ParallelBackend:
-    """Where calls run.
+    """Backend that runs calls.
 
     Attributes:
-        name: Of joblib's backend.
-        workers: How many calls run at once; of a cluster, as many as it has workers now.
-        backend: joblib's.
+        name: joblib's name of the backend.
+        workers: Number of calls that run at once; for a cluster its present number of workers.
+        backend: joblib's backend object for a cluster, otherwise `None`.
     """
 
     name: str
@@ -67,16 +68,19 @@ class ParallelBackend:
 
     @property
     def runs_in_process(self) -> bool:
-        """Whether it is this process."""
+        """Whether calls run in this process."""
         return self.workers <= 1 and not self.is_cluster
 
     @property
     def is_cluster(self) -> bool:
-        """Whether workers may be on other computers: whatever is no backend for the processes of this one."""
+        """Whether workers may be on other computers: true for every backend that is not known to be local."""
         return self.name not in (SEQUENTIAL, *LOCAL_BACKENDS)
 
     def parallel(self) -> Parallel:
-        """What runs the calls: one by one, since networks take seconds, and the slowest must not wait behind another."""
+        """Return the joblib object that runs the calls.
+
+        Calls are not batched: each takes seconds, and a slow one must not wait in a batch behind another.
+        """
         if not self.is_cluster:
             chosen = Careful() if self.name == LOKY else self.name
             return Parallel(n_jobs=self.workers, backend=chosen, batch_size=1, pre_dispatch="n_jobs")
@@ -90,10 +94,10 @@ class ParallelBackend:
 
 @contextmanager
 def cluster_errors(name: str) -> Iterator[None]:
-    """Turn what the cluster of a backend of that name says when it fails into one line.
+    """Convert the errors of a cluster with this backend name to errors of polytask.
 
     Raises:
-        PolytaskError: A job has ended several workers, or the cluster has gone.
+        PolytaskError: A job killed several workers, or the connection to the cluster is lost.
     """
     if name != DASK:
         yield
@@ -105,15 +109,15 @@ def cluster_errors(name: str) -> Iterator[None]:
 
 
 def choose_backend(calls: int, workers: int) -> ParallelBackend:
-    """Where so many calls run: on the cluster of the backend of joblib that is active, or in so many processes of this computer.
+    """Choose the backend for parallel calls: the cluster of joblib's active backend, otherwise processes of this computer.
 
     Args:
-        calls: How many there are.
-        workers: Processes of this computer; a cluster has a number of its own.
+        calls: Number of calls.
+        workers: Number of processes of this computer; ignored for a cluster.
 
     Raises:
-        ConfigError: Calls would share a process with others, and with them one stream of random numbers.
-        PolytaskError: A cluster without workers.
+        ConfigError: Several calls would share a process, and so its random generator.
+        PolytaskError: The cluster has no worker.
 
     Example:
         >>> choose_backend(3, workers=2).name, choose_backend(3, workers=2).workers, choose_backend(1, workers=2).runs_in_process
@@ -123,8 +127,8 @@ def choose_backend(calls: int, workers: int) -> ParallelBackend:
     name = {kind: name for name, kind in BACKENDS.items()}.get(type(backend), type(backend).__name__)
     if name == THREADS:
         if backend.nesting_level == 0:
-            raise _shared_process_error("backend 'threading'", "one process", "Take processes: joblib.parallel_config(backend='loky')")
-        name = LOKY  # joblib's own choice within one of its workers, nobody's wish
+            raise _shared_process_error("backend 'threading'", "one process", "Use processes: joblib.parallel_config(backend='loky')")
+        name = LOKY  # a nested level, where joblib itself chooses threads, not the user
     if name == SEQUENTIAL:
         return ParallelBackend(name, 1)
     if name in LOCAL_BACKENDS:
@@ -133,26 +137,26 @@ def choose_backend(calls: int, workers: int) -> ParallelBackend:
 
 
 def _cluster_size(name: str, backend: Any) -> int:  # noqa: ANN401 - joblib has no types
-    """How many workers a cluster has, at least one.
+    """Return the number of workers of a cluster, at least one.
 
     Raises:
-        ConfigError: Some of them share a process.
-        PolytaskError: There is none, and none comes while joblib waits for one.
+        ConfigError: A worker shares a process with others, or has several threads.
+        PolytaskError: There is no worker, and none starts while joblib waits for one.
     """
     with cluster_errors(name):
         try:
             count = int(effective_n_jobs(-1))
         except TimeoutError:
-            remedy = "Start workers; the same command goes on"
+            remedy = "Start workers and run the same command again"
             raise PolytaskError("the cluster has no worker", where=f"backend {name!r}", remedy=remedy) from None
         for worker, found in _workers_sharing_process(name, backend).items():
-            remedy = "Give every worker one thread and a process of its own: dask worker --nthreads 1"
+            remedy = "Start every worker as a separate process with one thread: dask worker --nthreads 1"
             raise _shared_process_error(f"worker {worker}", found, remedy)
     return max(1, count)
 
 
 def _workers_sharing_process(name: str, backend: Any) -> dict[str, str]:  # noqa: ANN401
-    """The workers whose calls share a process with others, and how, as far as it can be known beforehand."""
+    """Return the workers whose calls share a process, with a phrase that says how, as far as the backend tells."""
     if name != DASK:
         return {}
     from polytask.studies.execution.dask_cluster import workers_sharing_process
@@ -161,16 +165,16 @@ def _workers_sharing_process(name: str, backend: Any) -> dict[str, str]:  # noqa
 
 
 def _shared_process_error(where: str, found: str, remedy: str) -> ConfigError:
-    return ConfigError("networks that share a process would disturb each other's random numbers", where=where, found=found, remedy=remedy)
+    return ConfigError("networks must not share a process and its random numbers", where=where, found=found, remedy=remedy)
 
 
 @contextmanager
 def use_cluster(address: str | None) -> Iterator[None]:
-    """Within, calls run on the workers of the Dask scheduler at that address; without an address, where they ran.
+    """Run calls within the context on the workers of the Dask scheduler at this address; `None` changes nothing.
 
     Raises:
         MissingExtraError: Dask is not installed.
-        ConfigError: No scheduler answers.
+        ConfigError: No scheduler answers at the address.
     """
     if address is None:
         yield

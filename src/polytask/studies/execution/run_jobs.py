@@ -1,4 +1,4 @@
-"""Running jobs side by side, with one shared view of how far they are."""
+"""Parallel execution of jobs, with a report of their progress."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ LOCK = ".lock"
 
 
 def ignore_study_progress(progress: StudyProgress) -> None:
-    """Nobody watches."""
+    """Ignore the progress."""
     del progress
 
 
 def worker_count(jobs: int, asked: int | None) -> int:
-    """How many processes: what was asked for, or one per core; never more than there are jobs."""
+    """Return the number of processes: `asked`, or one per core if it is `None`, but at most one per job."""
     return max(1, min(jobs, available_cores() if asked is None else asked))
 
 
 def train_jobs(jobs: Sequence[Job], context: JobContext, workers: int, progress: StudyProgressHook) -> None:
-    """Train every network that is not there yet: in processes of this computer, or where joblib's active backend says.
+    """Train every network that is not trained yet, in processes of this computer or with the active backend of joblib.
 
     Args:
-        jobs: Every network.
-        context: What they have in common.
-        workers: Processes of this computer.
-        progress: Is told how far they are.
+        jobs: Jobs of all networks.
+        context: Data and options shared by all jobs.
+        workers: Number of processes of this computer.
+        progress: Function that is called with the progress of the jobs.
 
     Raises:
-        ConfigError: Networks would share a process; a worker of a cluster has other versions.
-        PolytaskError: A worker has been ended, or a cluster has none.
-        StorageError: A worker does not see the folder of the jobs.
+        ConfigError: Networks would share a process, or a worker of a cluster has other package versions.
+        PolytaskError: A worker was killed, or a cluster has no worker.
+        StorageError: A worker cannot see the folder of the jobs.
     """
     waiting = [job for job in jobs if not job.finished]
     with _progress_thread(jobs, progress, _is_finished, NegativeTransferMonitor(jobs, context.tasks)):
@@ -71,23 +71,23 @@ def _is_finished(job: Job) -> bool:
 def train_in_parallel(
     train: Callable[..., None], arguments: Sequence[tuple[Any, ...]], context: JobContext, workers: int, *, done: Callable[[Job], bool]
 ) -> None:
-    """Call `train(job, assignment, ..., progress=)` for each job: sources are mapped by the workers, and each job is alone in its folder.
+    """Call `train(job, context, ..., progress=)` for each job; workers map the sources from files, and lock the folder of the job.
 
     Args:
-        train: Trains a network, wholly or in part.
-        arguments: Per call the job, and what else comes after the assignment.
-        context: What all jobs have in common.
-        workers: Processes of this computer.
-        done: Whether what a call was to leave in the job's folder is there.
+        train: Function that trains a network, wholly or in part.
+        arguments: Job and any further arguments after `context`, per call.
+        context: Data and options shared by all jobs.
+        workers: Number of processes of this computer.
+        done: Function that returns whether the folder of a job has the files that the call should write.
 
     Raises:
-        ConfigError: Networks would share a process; a worker of a cluster has other versions.
-        PolytaskError: A worker has been ended, or a cluster has none.
-        StorageError: A worker does not see the folder of the jobs.
+        ConfigError: Networks would share a process, or a worker of a cluster has other package versions.
+        PolytaskError: A worker was killed, or a cluster has no worker.
+        StorageError: A worker cannot see the folder of the jobs.
     """
     if not arguments:
         return
-    # Workers have other working folders.
+    # Workers have other working directories, so paths must be absolute.
     calls = [(replace(job, folder=job.folder.absolute()), rest) for job, *rest in arguments]
     place = choose_backend(len(calls), workers)
     with share_sources(context.sources, calls[0][0].folder.parent, place) as common:
@@ -98,7 +98,10 @@ def train_in_parallel(
 
 
 def _train_in_worker(train: Callable[..., None], common: SharedSources, job: Job, context: JobContext, *rest: Any) -> None:  # noqa: ANN401
-    """Train no longer than somebody wants it, and alone: a worker that is taken for dead may still be at a job that another has got."""
+    """Train a network in a worker, while its run lasts and with the folder of the job locked.
+
+    The lock is needed because a worker that the cluster considers dead may still work at a job that was given to another worker.
+    """
     common.check()
     make_folder(job.folder)
     with exclusive_lock(job.folder / LOCK):
@@ -111,14 +114,14 @@ def _write_status(common: SharedSources, folder: Path, progress: TrainingProgres
 
 
 def train_jobs_until(jobs: Sequence[Job], until: Sequence[int], context: JobContext, workers: int, progress: StudyProgressHook) -> None:
-    """Train every network up to its epoch, and pause there: one round of a race.
+    """Train every network up to its epoch and pause there: one round of a race.
 
     Args:
-        jobs: The networks.
-        until: The epoch of each.
-        context: What all have in common.
-        workers: Processes side by side.
-        progress: Is told how far they are.
+        jobs: Jobs of the networks.
+        until: Epoch at which each network pauses.
+        context: Data and options shared by all jobs.
+        workers: Number of parallel processes.
+        progress: Function that is called with the progress of the jobs.
     """
     epochs = {job.folder: epoch for job, epoch in zip(jobs, until, strict=True)}
 
@@ -131,23 +134,23 @@ def train_jobs_until(jobs: Sequence[Job], until: Sequence[int], context: JobCont
 
 
 def run_in_parallel(function: Callable[..., ResultT], arguments: Sequence[tuple[Any, ...]], workers: int) -> list[ResultT]:
-    """The results of calls that run where joblib's active backend says: by default in so many processes of this computer.
+    """Run calls with the active backend of joblib, by default in this many processes of this computer, and return their results.
 
-    Where one is enough, that is this process.
+    If one process is enough, the calls run in this process.
 
     Raises:
-        ConfigError: Calls would share a process; a worker of a cluster has other versions.
-        PolytaskError: The system has ended a process, as it does where memory runs out; a cluster has no worker, or has gone.
+        ConfigError: Calls would share a process, or a worker of a cluster has other package versions.
+        PolytaskError: The system killed a process (e.g. because memory ran out), a cluster has no worker, or the connection to it is lost.
     """
     return run_calls(choose_backend(len(arguments), workers), function, arguments)
 
 
 def run_calls(backend: ParallelBackend, function: Callable[..., ResultT], arguments: Sequence[tuple[Any, ...]]) -> list[ResultT]:
-    """The results of calls that run in that place, in the order of the arguments.
+    """Run calls with a backend, and return their results in the order of the arguments.
 
     Raises:
-        ConfigError: A worker of a cluster has other versions.
-        PolytaskError: The system has ended a process, as it does where memory runs out; the cluster has gone.
+        ConfigError: A worker of a cluster has other package versions.
+        PolytaskError: The system killed a process (e.g. because memory ran out), or the connection to the cluster is lost.
     """
     if backend.runs_in_process:
         return [function(*values) for values in arguments]
@@ -157,15 +160,15 @@ def run_calls(backend: ParallelBackend, function: Callable[..., ResultT], argume
         with cluster_errors(backend.name), no_working_folder():
             results: list[ResultT] = backend.parallel()(delayed(run_in_worker)(call) for call in calls)
     except TerminatedWorkerError:
-        remedy = "Use fewer --workers; finished networks are kept, and the same command goes on"
+        remedy = "Use fewer --workers; finished networks are kept, and the same command resumes the run"
         raise PolytaskError(
-            "the system has ended a process, most likely for lack of memory", where="workers", found=backend.workers, remedy=remedy
+            "the system killed a worker process, most likely for lack of memory", where="workers", found=backend.workers, remedy=remedy
         ) from None
     return results
 
 
 def _wait_for_files(jobs: Sequence[Job], done: Callable[[Job], bool]) -> None:
-    """Network file systems tell late of files that another computer has made."""
+    """Wait up to two minutes for files written by other computers, which network file systems show with a delay."""
     end = time.monotonic() + FILE_SYNC_TIMEOUT
     while not all(done(job) for job in jobs) and time.monotonic() < end:
         time.sleep(STATUS_INTERVAL)
@@ -175,7 +178,14 @@ def _wait_for_files(jobs: Sequence[Job], done: Callable[[Job], bool]) -> None:
 def _progress_thread(
     jobs: Sequence[Job], report: StudyProgressHook, done: Callable[[Job], bool], falling: NegativeTransferMonitor | None = None
 ) -> Iterator[None]:
-    """Tell `report` a few times a second how far the jobs are, and, of those that are trained to the end, who is behind a twin."""
+    """Call `report` with the progress of the jobs several times a second, and once more at the end.
+
+    Args:
+        jobs: All jobs, including finished ones.
+        report: Function that is called with the progress.
+        done: Function that returns whether a job is done.
+        falling: Monitor of tasks that are behind their twins; `None` in a race.
+    """
     over = threading.Event()
     waiting = list(jobs)
 

@@ -1,4 +1,4 @@
-"""What the workers of a study share: sources that each of them maps from files, and the permission to work."""
+"""Data shared with the workers of a study: sources that workers map from files, and a permit file that ends their work."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ from polytask.studies.execution.parallel_backends import ParallelBackend
 Array = NDArray[Any]
 
 MAX_INLINE_BYTES = 2**16
-"""Arrays of fewer bytes travel with the job."""
+"""Arrays with fewer bytes are sent with the job instead of stored in a file."""
 
 PLAIN_TYPES = (bool, int, float, type(None), np.generic)
 
 
 @dataclass(frozen=True)
 class MappedArray:
-    """An array in a file, row by row.
+    """An array in a file, in row-major order.
 
     Attributes:
-        path: The file.
-        dtype: Of its numbers.
-        shape: Of the array.
-        streamed: Whether it came from a file, as what does not fit into memory does: it is then read as such.
+        path: Path of the file.
+        dtype: Data type of the array.
+        shape: Shape of the array.
+        streamed: Whether the array was memory-mapped from a file already (e.g. because it does not fit into memory); workers then open
+            it as a `numpy.memmap` too.
     """
 
     path: Path
@@ -47,56 +48,56 @@ class MappedArray:
     streamed: bool
 
     def opened(self) -> Array:
-        """The array, mapped: pages are read when they are touched, and shared by all processes of a computer."""
+        """Return the mapped array: pages are read on access, and shared by all processes of a computer."""
         with storage_errors(self.path):
             if self.streamed:
                 return np.memmap(self.path, self.dtype, mode="c", shape=self.shape)
             with self.path.open("rb") as file:
-                # Copied where it is written to, which it is not: so it need not be read-only, and tensors can take it as it is.
+                # ACCESS_COPY makes the array writable without changing the file, so PyTorch can wrap it without a copy or a warning.
                 return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), self.dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True)
 class DictionaryArray:
-    """An array of objects, most of which come many times, such as the words of labels.
+    """An array of objects with many repeated values, such as the names of labels.
 
     Attributes:
-        codes: The place of each entry among the words.
-        words: Each object once.
+        codes: Index in `words` of each entry.
+        words: Distinct objects.
     """
 
     codes: Array | MappedArray
     words: Array
 
     def opened(self) -> Array:
-        """The array: one object per word, however often it comes."""
+        """Return the array; equal entries are the same object."""
         array: Array = self.words[_load_arrays(self.codes)]
         return array
 
 
 @dataclass(frozen=True)
 class SharedSources:
-    """What the calls of one round of jobs have in common. It travels as the names of files, whatever the backend.
+    """Sources shared by the calls of one round of jobs; large arrays are sent as names of files, with any backend.
 
     Attributes:
-        contents: Per source its fields; large arrays in files.
-        permit: A file that is there as long as anybody wants the result; none where the work is done in one process.
+        contents: Fields of every source, with large arrays in files.
+        permit: File that exists as long as the results are needed; `None` if all work is done in this process.
     """
 
     contents: tuple[Mapping[str, Any], ...]
     permit: Path | None = None
 
     def sources(self) -> tuple[Source, ...]:
-        """The sources, large arrays mapped."""
+        """Return the sources, with large arrays mapped from files."""
         return tuple(Source(**_load_arrays(content)) for content in self.contents)
 
     def check(self) -> None:
-        """Refuse to go on where the run folder is not to be seen, or the run has ended.
+        """Check that this worker sees the run folder and that the run has not ended.
 
-        A worker of a cluster outlives a run that is interrupted, and must not write into a folder that another run may hold.
+        A worker of a cluster outlives an interrupted run, and must not write into a folder that another run may use.
 
         Raises:
-            StorageError: The permit is not there.
+            StorageError: The permit file does not exist.
         """
         if self.permit is not None and not self.permit.exists():
             where = f"worker on {socket.gethostname()}, {self.permit.parents[1]}"
@@ -106,12 +107,13 @@ class SharedSources:
 
 @contextmanager
 def share_sources(sources: Sequence[Source], parent: Path, backend: ParallelBackend) -> Iterator[SharedSources]:
-    """Sources as workers get them, and the permission to work: both end with the context.
+    """Share sources with workers; their files and the permit file are deleted when the context ends.
 
     Args:
-        sources: What the jobs read.
-        parent: The folder in which a folder is made for them.
-        backend: Where the jobs run. This process needs no files; a cluster needs copies also of what lies in a file of this computer.
+        sources: Sources that the jobs read.
+        parent: Folder in which a temporary folder for the files is made.
+        backend: Backend that runs the jobs. In this process no files are needed; for a cluster, arrays that are mapped from files of this
+            computer are copied too.
 
     Raises:
         StorageError: The files cannot be written.
@@ -128,7 +130,7 @@ def share_sources(sources: Sequence[Source], parent: Path, backend: ParallelBack
     if backend.runs_in_process:
         yield SharedSources(tuple(_source_fields(source) for source in sources))
         return
-    # What a killed run leaves is deleted with all that is named so when the next one begins.
+    # The name ends in .part, so that the folder of a killed run is deleted when the run is resumed.
     folder = parent.absolute() / f".shared-{uuid.uuid4().hex}.part"
     make_folder(folder)
     permit = folder / "permit"
@@ -144,7 +146,7 @@ def share_sources(sources: Sequence[Source], parent: Path, backend: ParallelBack
 
 
 class _ArrayWriter:
-    """Puts large arrays into files of a folder."""
+    """Writer of large arrays into files of a folder."""
 
     def __init__(self, folder: Path, *, cluster: bool) -> None:
         self.folder, self.cluster, self.numbers = folder, cluster, count()
@@ -156,7 +158,7 @@ class _ArrayWriter:
             return value
         if value.dtype == object:
             return self._store_dictionary(value)
-        # Processes of this computer map the file of an array that lies in one: joblib sees to it.
+        # joblib lets the processes of this computer map the file of a memory-mapped array.
         return value if is_memmap(value) and not self.cluster else self._store_mapped(value)
 
     def _store_mapped(self, array: Array) -> MappedArray:
@@ -176,7 +178,7 @@ class _ArrayWriter:
 
 
 def _entry_key(entry: object) -> object:
-    """What tells entries apart: 1 is not True, and an object that is no plain value is like no other."""
+    """Return a key that identifies equal entries: 1 and True differ, and objects other than plain values equal only themselves."""
     if type(entry) is str:
         return entry
     if isinstance(entry, PLAIN_TYPES) or (type(entry) is tuple and all(isinstance(part, (*PLAIN_TYPES, str)) for part in entry)):

@@ -1,4 +1,4 @@
-"""What each job is doing: a small file that the worker rewrites and the parent reads."""
+"""Progress of a study, and the status file per job that the worker writes and the parent process reads."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _NAME = "status.json"
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """How far a study is.
+    """Progress of a study.
 
     Attributes:
-        done: Networks trained.
-        total: Networks to train.
-        running: Per job under way its label and progress.
-        stage: What is going on, in a few words.
-        behind: Of networks under way which tasks are behind their single-task twins, a sentence each.
+        done: Number of trained networks.
+        total: Number of networks to train in this stage.
+        running: Label and progress of every network that is being trained.
+        stage: Name of the present stage: "racing", "training", "testing" or "comparing".
+        behind: Tasks of running networks that are behind their single-task twins, a sentence each.
     """
 
     done: int
@@ -33,7 +33,7 @@ class StudyProgress:
 
 
 def write_status(folder: Path, progress: TrainingProgress) -> None:
-    """Rewrite the status. It is for the eye: a full disk or a broken file must not stop the training."""
+    """Write the status of a job. It is only for display, so errors are ignored: a full disk must not stop the training."""
     temporary = folder / f".{_NAME}.part"
     with contextlib.suppress(OSError):
         temporary.write_text(json.dumps(progress.to_dict()), encoding="utf-8")
@@ -41,7 +41,7 @@ def write_status(folder: Path, progress: TrainingProgress) -> None:
 
 
 def read_status(folder: Path) -> TrainingProgress | None:
-    """The last status, if there is a readable one."""
+    """Read the last status of a job; `None` if there is no readable one."""
     try:
         content: dict[str, Any] = json.loads((folder / _NAME).read_text(encoding="utf-8"))
         return TrainingProgress(**content)

@@ -1,4 +1,4 @@
-"""Training one network into a run folder."""
+"""The function `train_network`: train one network on all tasks, and write the results to a run folder."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from polytask.training.loop.training_progress import ignore_progress
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of it.
+    """Result of training one network.
 
     Attributes:
-        validation: Per task every metric on the validation part.
-        facts: How it was trained, and what it costs.
-        folder: Where everything lies.
+        validation: Metrics on the validation part, per task and name of the metric.
+        facts: Recorded facts on the training and the cost of the network.
+        folder: Run folder with all files.
     """
 
     validation: Mapping[str, Mapping[str, float]]
@@ -42,24 +42,24 @@ class TrainResult:
 def train_network(
     config: TrainConfig, sources: Sequence[Source], tasks: Sequence[Task], out: str | Path, progress: ProgressHook = ignore_progress
 ) -> TrainResult:
-    """Train one network on all tasks, or go on where its training was interrupted. Test data stay closed.
+    """Train one network on all tasks, or resume its interrupted training. Test data are not read.
 
     Args:
-        config: Every choice.
+        config: Complete configuration.
         sources: Training sources.
-        tasks: What to predict.
-        out: The run folder.
-        progress: Is told a few times a second how far it is.
+        tasks: Tasks to learn.
+        out: Run folder.
+        progress: Function that is called with the progress of the training several times a second.
 
     Raises:
-        StorageError: The folder is used, another run is at work in it, or it cannot be written to.
-        ConfigError: An unknown name or option; the interrupted training had other data or tasks.
-        NonFiniteError: A loss is no longer a number.
+        StorageError: The folder is in use, holds something else or a finished run, or cannot be written to.
+        ConfigError: A name or option is unknown, or the interrupted training had other data or tasks.
+        NonFiniteError: A loss is not finite.
     """
     arm = parse_arm(config.balancer, [task.name for task in tasks])
     if len(arm.groups) > 1:
         raise ConfigError(
-            "one network learns all tasks here", where=f"balancer {config.balancer!r}", remedy="Compare with single in a study"
+            "one network learns all tasks here", where=f"balancer {config.balancer!r}", remedy="Use 'single' as an arm of a study"
         )
     folder = RunFolder(Path(out))
     with folder.alone():
@@ -70,12 +70,12 @@ def train_network(
 
 
 def _write_results(folder: RunFolder, job: Job) -> TrainResult:
-    """Everything that the run folder holds of a trained network."""
+    """Write all files of the run folder of a trained network, and return its result."""
     facts = load_job_facts(job)
     write_dataframe(folder.path / "results.csv", validation_rows([(job, facts)]))
     write_dataframe(folder.path / "history.csv", history_table([(job, facts)]))
     CostFile(arms={job.arm.name: arm_cost([(job, facts)])}, note=COST_NOTE).write(folder.costs)
     export_model(folder.model, [(job, facts)])
-    folder.log("run ends")
+    folder.log("run finished")
     folder.delete_checkpoints()
     return TrainResult(facts["validation"], facts, folder.path)

@@ -1,4 +1,4 @@
-"""The manners of a worker: its parent answers Ctrl-C, and without a parent it ends; it makes one call at a time."""
+"""Calls in worker processes, which ignore SIGINT, exit when their parent dies, and run one call at a time."""
 
 from __future__ import annotations
 
@@ -25,20 +25,22 @@ ResultT = TypeVar("ResultT")
 PARENT_POLL_SECONDS = 0.2
 
 _CALL_LOCK = threading.RLock()
-"""Networks draw from PyTorch's one stream of random numbers of a process, and set its number of threads."""
+"""Serializes calls: networks use PyTorch's global random generator, and set the number of threads of the process."""
 
 
 @dataclass(frozen=True)
 class WorkerCall(Generic[ResultT]):
-    """A call for a worker, in one piece: of the loose arguments of a call, Dask would keep large ones on a worker, and lose them with it.
+    """A call for a worker, as a single object.
+
+    Dask would store large arguments that are passed one by one on a worker, and lose them together with the worker.
 
     Attributes:
-        function: What is called.
-        values: With what.
-        parent: The process that wants the result.
-        versions: Of packages that the worker must have; those of a process of the same computer are the same anyway.
-        components: What the other process has registered.
-        folders: From which it lets components be imported.
+        function: Function to call.
+        values: Positional arguments of the function.
+        parent: Identifier of the process that needs the result.
+        versions: Package versions that the worker must have; empty for processes of the same computer, which have the same anyway.
+        components: Components registered in the parent process.
+        folders: Folders from which the parent process allows components to be imported.
     """
 
     function: Callable[..., ResultT]
@@ -50,14 +52,14 @@ class WorkerCall(Generic[ResultT]):
 
 
 def run_in_worker(call: WorkerCall[ResultT]) -> ResultT:
-    """Make the call, in whatever process or thread this is.
+    """Run the call in the present process or thread.
 
     Raises:
-        ConfigError: This worker has other versions than the process that wants the result.
+        ConfigError: This worker has other package versions than the process that needs the result.
     """
-    # Elsewhere, signals are the cluster's business, and its workers go on for others.
+    # Only for child processes: the cluster handles the signals of its own workers, which keep running for other clients.
     if os.getppid() == call.parent and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; only the parent handles it
         _exit_with_parent(call.parent)
     _check_versions(call.versions)
     for folder in call.folders:
@@ -71,21 +73,21 @@ def _check_versions(wanted: Mapping[str, str]) -> None:
     own = package_versions() if wanted else {}
     different = [f"{name} {own[name]}, not {version}" for name, version in wanted.items() if own[name] != version]
     if different:
-        where, remedy = f"worker on {socket.gethostname()}", "Install the same versions everywhere"
-        raise ConfigError("this worker has other versions", where=where, found="; ".join(different), remedy=remedy)
+        where, remedy = f"worker on {socket.gethostname()}", "Install the same versions on all workers"
+        raise ConfigError("this worker has other package versions", where=where, found="; ".join(different), remedy=remedy)
 
 
 @cache
 def _exit_with_parent(parent: int) -> None:
-    """End this process when its parent has ended, as one that was killed does without telling its workers.
+    """Exit this process when its parent has ended, since a parent that is killed cannot stop its workers.
 
-    A worker that outlived it would write into a folder that another run may hold by then.
+    A worker that outlived its parent would write into a folder that another run may use by then.
     """
     threading.Thread(target=_poll_parent, args=(parent,), daemon=True).start()
 
 
 def _poll_parent(parent: int) -> None:
-    # POSIX gives orphans another parent; elsewhere the number disappears.
+    # On POSIX, orphans get another parent; elsewhere, the identifier of the parent disappears.
     while os.getppid() == parent and psutil.pid_exists(parent):
         time.sleep(PARENT_POLL_SECONDS)
     os._exit(1)

@@ -1,1 +1,1 @@
-"""Open the test data and write verdict, costs, recommendation and model."""
+"""Results of a study: test predictions, verdict, costs, recommendation and model."""

@@ -1,4 +1,4 @@
-"""What each arm costs: a part of the answer."""
+"""Cost of an arm: parameters, multiply-adds, seconds and memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from polytask.studies.execution.jobs import Job
 
 COST_NOTE = (
     "Parameters and multiply-adds are those of all networks that an arm needs to predict every task once (one input per source); "
-    "shared parameters are those that several tasks reach, and saved multiply-adds what predicting the tasks one by one would take more. "
-    "Seconds, steps, rows and epochs are what one seed used, averaged over seeds; seconds and memory were taken while other "
-    "networks trained side by side on the same machine. Peak memory is that of the largest process, sampled."
+    "shared parameters are those that several tasks use, and saved multiply-adds those that predicting the tasks one by one would add. "
+    "Seconds, steps, rows and epochs are those of one seed, averaged over seeds; seconds and memory were measured while other "
+    "networks trained in parallel on the same machine. Peak memory is that of the largest process, sampled."
 )
 
 
 def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
-    """The cost of an arm, from what its networks (over all seeds) told."""
+    """Compute the cost of an arm from the recorded facts of its networks over all seeds."""
     seeds = {job.seed for job, _ in facts}
     one = [fact for job, fact in facts if job.seed == min(seeds)]
 
@@ -40,6 +40,9 @@ def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
 
 
 def arm_network_parts(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
-    """Who shares what in an arm's network, of the first seed; nothing for arms of several networks."""
+    """Return the parts of an arm's network and the tasks that share them; empty for arms with several networks.
+
+    All seeds have the same parts; those of the smallest seed are returned.
+    """
     first = [fact for job, fact in facts if job.seed == min(job.seed for job, _ in facts)]
     return list(first[0].get("parts", ())) if len(first) == 1 else []

@@ -1,4 +1,4 @@
-"""From predictions of the test rows to everything that a run folder holds."""
+"""Conclusion of a study: verdict, costs, recommendation and all files of the run folder."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from polytask.verdicts.verdict_result import Verdict
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study found.
+    """Result of a study.
 
     Attributes:
-        verdict: Per task and arm.
-        recommendation: What to ship.
-        costs: Per arm.
-        predictions: Of the test rows, per arm, seed, task and unit.
-        folder: Where everything lies.
-        summary: The content of verdict.json.
+        verdict: Verdict per task and arm.
+        recommendation: Arm to ship, and why.
+        costs: Cost per arm.
+        predictions: Predictions of the test rows, one row per arm, seed, task and unit.
+        folder: Run folder with all files.
+        summary: Content of verdict.json.
     """
 
     verdict: Verdict
@@ -53,7 +53,7 @@ class StudyResult:
         return f"<Result: {self.recommendation.arm} is recommended; {self.folder}>"
 
     def __str__(self) -> str:
-        """The verdict, what to ship and why, and where everything lies."""
+        """Return the verdict, the reason of the recommendation, and the path of the run folder."""
         return f"{self.verdict}\n{self.recommendation.reason}\nEverything is in {self.folder}"
 
 
@@ -62,13 +62,13 @@ class TestedStudy:
     """A study whose networks are trained and tested.
 
     Attributes:
-        config: Resolved.
+        config: Resolved configuration.
         tasks: All tasks.
-        arms: Those that were put to the test.
-        all_arms: Those and the ones that lost the race.
-        raced: What was chosen before.
-        jobs: Every network.
-        tested: What came of the test data.
+        arms: Arms that were tested.
+        all_arms: Tested arms, and the arms that lost the race.
+        raced: Result of tuning and the race.
+        jobs: Jobs of all networks.
+        tested: Predictions and metrics on the test data.
     """
 
     config: StudyConfig
@@ -81,18 +81,18 @@ class TestedStudy:
 
     @property
     def facts(self) -> dict[str, list[tuple[Job, Mapping[str, Any]]]]:
-        """Per arm every network, with what it told."""
+        """Networks with their recorded facts, per arm."""
         return {arm.name: [(job, load_job_facts(job)) for job in self.jobs if job.arm.name == arm.name] for arm in self.arms}
 
     def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> Arm:
-        """The joint arm that the verdict is about: the winner of the race, or the best on validation data over seeds."""
+        """Return the joint arm that the verdict is about: the winner of the race, or the best on validation data over all seeds."""
         joint = {arm.name: arm for arm in self.arms if arm.is_joint}
         if self.raced.winner is not None:
             return joint[self.raced.winner]
         return joint[max(joint, key=lambda name: sum(fact["relative"] * len(job.tasks) for job, fact in facts[name]))]
 
     def verdict(self, chosen: Arm, openings: int) -> Verdict:
-        """What the predictions say."""
+        """Compute the verdict on the test predictions, after this many openings of the test data."""
         return verdict(
             self.tested.predictions,
             chosen=chosen.name,
@@ -104,12 +104,12 @@ class TestedStudy:
 
 
 def has_unclear_task(said: Verdict) -> bool:
-    """Whether a further look could tell more of the arm that the verdict is about."""
+    """Return whether a claim about the chosen arm is unclear, so that a further look may settle it."""
     return any(task.arms[str(said.chosen)].claim == "unclear" for task in said.tasks.values())
 
 
 def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
-    """Verdict, costs, recommendation, and everything else that the run folder holds."""
+    """Compute verdict, costs and recommendation, and write all files of the run folder; the model comes last."""
     facts = study.facts
     chosen = study.chosen(facts)
     said = study.verdict(chosen, count_openings(folder.ledger))
@@ -160,7 +160,7 @@ def _verdict_file(
 
 
 def _negative_transfer_notes(arm: str, transfer: Mapping[str, TaskTransfer]) -> Iterator[str]:
-    """Who falls behind its single-task twin on validation data, and whose gradients oppose it."""
+    """Yield a sentence per task that falls behind its single-task twin on validation data, with the tasks whose gradients oppose it."""
     for task, one in transfer.items():
         if one.behind:
             others = ", ".join(f"{other} ({cosine:.2f})" for other, cosine in one.opposed_by.items())

@@ -1,4 +1,4 @@
-"""Two ways to look at the same training: how good arms are with equal updates, and with equal seconds."""
+"""Comparison of arms at equal numbers of updates and at equal seconds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ ArmFacts = Sequence[tuple[Job, Mapping[str, Any]]]
 
 
 def equal_time_comparison(arms: Mapping[str, ArmFacts]) -> dict[str, Any]:
-    """Per arm the mean relative validation metric that it reached, averaged over tasks and seeds.
+    """Compare the best relative validation metric of every arm, averaged over tasks and seeds.
 
-    Equal updates: with the whole budget, which offers the same updates to all. Equal seconds: within the time that the quickest arm
-    took; the networks of an arm that has several share it as they shared their own time. No claim rests on it: these are validation
-    data, and seconds were taken while other networks trained side by side.
+    Equal updates: with the whole budget, which offers all arms the same updates. Equal seconds: within the time of the fastest arm; the
+    networks of an arm share this time in proportion to their own times. No claim is based on this comparison: it uses validation data,
+    and seconds were measured while other networks trained in parallel.
 
     Args:
-        arms: Per arm every network over all seeds, with what it told.
+        arms: Networks over all seeds with their recorded facts, per arm.
+
+    Returns:
+        Values per arm under `equal_updates` and `equal_seconds`, for arms with recorded times; empty if there are none.
     """
     timed = {arm: facts for arm, facts in arms.items() if facts and all(fact["measured"].get("timeline") for _, fact in facts)}
     if not timed:
@@ -32,12 +35,12 @@ def equal_time_comparison(arms: Mapping[str, ArmFacts]) -> dict[str, Any]:
 
 
 def _seconds_per_seed(facts: ArmFacts) -> float:
-    """That the networks of a seed took together, averaged over seeds."""
+    """Return the seconds of all networks of a seed together, averaged over seeds."""
     return sum(float(fact["measured"]["seconds"]) for _, fact in facts) / len({job.seed for job, _ in facts})
 
 
 def _best_within(facts: ArmFacts, seconds: float) -> float:
-    """The mean over seeds and tasks of the best that was reached in so many seconds per seed; 0 before the first epoch."""
+    """Return the best metric within this many seconds per seed, averaged over seeds and tasks; 0 before the first epoch."""
     seeds = dict.fromkeys(job.seed for job, _ in facts)
     return fmean(_best_of_seed([(job, fact) for job, fact in facts if job.seed == seed], seconds) for seed in seeds)
 

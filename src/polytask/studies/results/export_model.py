@@ -1,4 +1,4 @@
-"""The recommended model: which of the trained networks are kept."""
+"""Export of the recommended model from the trained networks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from polytask.studies.setup.run_folder import MODEL_INDEX
 
 
 def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> None:
-    """Copy, for every group of tasks, the network whose seed is best on validation data.
+    """Copy, for every group of tasks, the network of the seed that is best on validation data.
 
     Args:
-        folder: Where the model goes: `model.json`, and one folder per network.
-        facts: Every network of the recommended arm, over all seeds, with what it told.
+        folder: Folder for the model: `model.json`, and one folder per network.
+        facts: Networks of the recommended arm, over all seeds, with their recorded facts.
     """
     best: dict[tuple[str, ...], tuple[Job, Mapping[str, Any]]] = {}
     for job, fact in facts:

@@ -1,6 +1,6 @@
-"""Negative transfer, seen while networks are trained: joint networks beside their single-task twins, epoch by epoch on validation data.
+"""Negative transfer during training: joint networks compared with their single-task twins, epoch by epoch on validation data.
 
-A twin is the single-task network of the same seed: it had the same rows, the same start and the same order of batches.
+A twin is the single-task network of the same seed: it had the same rows, the same initialization and the same order of batches.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ LEVEL = 0.05
 
 
 def add_leads(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
-    """The history, and after every epoch of a joint network how far each of its tasks is ahead of its twin.
+    """Add rows to the history with the lead of every task of a joint network over its twin after each epoch.
 
-    The lead is the difference of the best values of the task's metric until then, with its sign so that positive is better. A network
-    that has stopped keeps what it had reached.
+    The lead is the difference between the best values so far of the task's metric, with its sign such that positive is better. A network
+    that has stopped keeps its best value.
 
     Args:
-        history: Columns arm, seed, epoch, step, task, split, name, value.
+        history: Frame with the columns arm, seed, epoch, step, task, split, name, value.
         tasks: All tasks.
+
+    Returns:
+        The history with rows named "lead over single"; unchanged without single-task networks.
     """
     best: Any = _best_so_far(history, tasks)
     if SINGLE not in best.columns.get_level_values("arm"):
@@ -44,7 +47,7 @@ def add_leads(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
 
 
 def summarize_transfer(history: pd.DataFrame) -> dict[str, dict[str, TaskTransfer]]:
-    """Per joint arm and task how the task fares, from a history with leads."""
+    """Summarize a history with leads per joint arm and task."""
     leads = history[history["name"] == LEAD_NAME]
     ends = leads.sort_values("epoch", kind="stable").groupby(["arm", "task", "seed"], sort=False)["value"].last()
     cosines = mean_cosines(history)
@@ -56,7 +59,7 @@ def summarize_transfer(history: pd.DataFrame) -> dict[str, dict[str, TaskTransfe
 
 
 def mean_cosines(history: pd.DataFrame) -> dict[str, dict[tuple[str, str], float]]:
-    """Per arm and pair of tasks the mean over epochs and seeds of the cosine of their gradients, where it was looked at."""
+    """Return the cosine of gradients, averaged over epochs and seeds, per arm and pair of tasks for which it was measured."""
     rows = history[history["name"].str.startswith(COSINE_PREFIX)]
     means = rows.groupby(["arm", "task", "name"], sort=False)["value"].mean().reset_index()
     found: dict[str, dict[tuple[str, str], float]] = {}
@@ -66,7 +69,10 @@ def mean_cosines(history: pd.DataFrame) -> dict[str, dict[tuple[str, str], float
 
 
 def _best_so_far(history: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
-    """Per epoch (rows), arm, seed and task (columns) the best value of the task's metric until then, more being better."""
+    """Return the best value so far of each task's metric, with its sign such that higher is better.
+
+    Rows are epochs; columns are arm, seed and task.
+    """
     metrics = {task.name: metric_of(task) for task in tasks}
     measured = history[
         (history["split"] == "validation") & (history["name"] == history["task"].map({t: m.name for t, m in metrics.items()}))
@@ -87,6 +93,6 @@ def _task_transfer(ends: Sequence[float], opposed: Mapping[str, float]) -> TaskT
 
 
 def _opposing_tasks(task: str, cosines: Mapping[tuple[str, str], float]) -> dict[str, float]:
-    """The others whose mean cosine with the task is negative, the most negative first."""
+    """Return the other tasks whose mean cosine with the task is negative, the most negative first."""
     found = {pair[pair[0] == task]: cosine for pair, cosine in cosines.items() if task in pair and cosine < 0}
     return dict(sorted(found.items(), key=lambda entry: entry[1]))

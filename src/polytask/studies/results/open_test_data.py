@@ -1,4 +1,4 @@
-"""The door to the test data. It opens once all networks are trained, and every opening is written down first."""
+"""Opening of the test data, which requires that all networks are trained. Every opening is recorded before the data are read."""
 
 from __future__ import annotations
 
@@ -32,10 +32,13 @@ PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "predict
 
 @dataclass(frozen=True)
 class FinishedJobs:
-    """Proof that every network of a study is trained: without one the test data cannot be asked for.
+    """Proof that every network of a study is trained, which is required to open the test data.
 
     Attributes:
-        jobs: All of them.
+        jobs: All jobs of the study.
+
+    Raises:
+        StorageError: A job has no trained network.
     """
 
     jobs: tuple[Job, ...]
@@ -48,47 +51,48 @@ class FinishedJobs:
 
 @dataclass(frozen=True)
 class HeldOutResults:
-    """What came of the test data.
+    """Predictions and metrics on the test data.
 
     Attributes:
-        predictions: A frame: arm, seed, task, unit, split, target, prediction, probability (given to the true label).
-        results: A frame: arm, seed, task, split, metric, value.
+        predictions: Frame with the columns arm, seed, task, unit, split, target, prediction, probability (given to the true label), and
+            group if a source has groups.
+        results: Frame with the columns arm, seed, task, split, metric, value.
     """
 
     predictions: pd.DataFrame
     results: pd.DataFrame
 
     def write(self, folder: Path) -> None:
-        """Keep it: the predictions last, so that where they are, all is."""
+        """Write both frames to a folder; the predictions come last, so that their file implies that all is written."""
         make_folder(folder)
         for name in ("results", "predictions"):
             write_dataframe(folder / f"{name}.parquet", getattr(self, name))
 
     @classmethod
     def read(cls, folder: Path) -> HeldOutResults | None:
-        """What was kept, if it was."""
+        """Read both frames from a folder; `None` if they were not written completely."""
         if not (folder / "predictions.parquet").exists():
             return None
         return cls(read_parquet(folder / "predictions.parquet"), read_parquet(folder / "results.parquet"))
 
     @classmethod
     def joined(cls, parts: Sequence[HeldOutResults]) -> HeldOutResults:
-        """Of several looks, each with seeds of its own."""
+        """Concatenate the results of several looks, which have different seeds."""
         return cls(*(pd.concat([getattr(part, name) for part in parts], ignore_index=True) for name in ("predictions", "results")))
 
 
 def open_test_data(
     finished: FinishedJobs, load_test: Callable[[], tuple[Source, ...]], openings_file: Path, context: JobContext, workers: int
 ) -> HeldOutResults:
-    """Load the test rows, and let every network predict them.
+    """Load the test rows, and predict them with every network.
 
     Args:
-        finished: Proof that nothing is left to choose.
-        load_test: Loads the test sources.
-        openings_file: The file in which openings are counted.
-        context: What all jobs have in common: training sources, tasks, and the threads of each process, whose number can
-            change the last bit of a prediction.
-        workers: Processes side by side.
+        finished: Proof that every network is trained.
+        load_test: Function that loads the test sources.
+        openings_file: File in which openings are counted.
+        context: Data and options shared by all jobs. They include the number of threads per process, which can change the last
+            bit of a prediction.
+        workers: Number of parallel processes.
 
     Raises:
         DataError: A task has no labeled test row that its networks can predict.
@@ -98,7 +102,7 @@ def open_test_data(
     _check_every_task_has_test_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
     place, bare = choose_backend(len(jobs), workers), replace(context, sources=())
-    training = context.sources if any(job.arm.is_trees for job in jobs) else ()  # trees are grown again
+    training = context.sources if any(job.arm.is_trees for job in jobs) else ()  # trees are not stored, but fitted again
     with share_sources([*training, *sources], openings_file.parent, place) as common:
         parts = run_calls(place, _evaluate_job, [(job, common, bare, len(training)) for job in jobs])
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
@@ -108,23 +112,36 @@ def open_test_data(
 
 
 def count_openings(openings_file: Path) -> int:
-    """How often the test data were opened."""
+    """Return the number of times that the test data were opened."""
     return OpeningCount.read(openings_file).openings if openings_file.exists() else 0
 
 
 def _check_every_task_has_test_rows(sources: Sequence[Source], context: JobContext) -> None:
-    """Networks know the sources that label their tasks in training: of others they have no statistics."""
+    """Check that every task has test labels in a source that labels it in training too.
+
+    Networks have no normalization statistics for other sources.
+
+    Raises:
+        DataError: A task has no such labels.
+    """
     for task in context.tasks:
         known = [source.name for source in context.sources if task.name in source.labels]
         labeled = [source.name for source in sources if task.name in source.labels and has_label(source.labels[task.name]).any()]
         if not set(known) & set(labeled):
             found = f"labels in {', '.join(map(repr, labeled))}" if labeled else "no label"
-            remedy = f"Call the test source as in training: {', '.join(map(repr, known))}"
+            remedy = f"Give the test source the same name as in training: {', '.join(map(repr, known))}"
             raise DataError("no test row that its networks can predict", where=f"task {task.name!r}", found=found, remedy=remedy)
 
 
 def _evaluate_job(job: Job, common: SharedSources, context: JobContext, training: int) -> HeldOutResults:
-    """One network's predictions of the test rows, which come after so many training sources, and what they are worth."""
+    """Predict the test rows with one network and compute its metrics.
+
+    Args:
+        job: Job of a trained network.
+        common: Training sources, followed by the test sources.
+        context: Data and options shared by all jobs, without sources.
+        training: Number of training sources in `common`.
+    """
     common.check()
     sources = common.sources()
     with torch_threads(context.options.threads):
@@ -134,7 +151,7 @@ def _evaluate_job(job: Job, common: SharedSources, context: JobContext, training
 
 
 def _predict_job(job: Job, sources: Sequence[Source], context: JobContext) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
-    """Per source and task that it labels the predictions as rows of a table, and as an outcome."""
+    """Return predictions per source and task that the source labels, as rows of a table and as outcomes."""
     rows, outcomes = [], []
     for source, prepared, task, outcome in (_tree_outcomes if job.arm.is_trees else _network_outcomes)(job, sources, context):
         mask = prepared.rows.labeled_rows(task.name)
@@ -165,14 +182,14 @@ def _tree_outcomes(job: Job, sources: Sequence[Source], context: JobContext) -> 
 
 
 def _task_metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:
-    """Per task every metric that it names, over all sources that label it."""
+    """Compute all metrics of every task over all sources that label it."""
     tasks = {task.name: task for task, _ in outcomes}
     joined = {name: join_outcomes([outcome for task, outcome in outcomes if task.name == name]) for name in tasks}
     return compute_task_metrics(list(tasks.values()), joined)
 
 
 def _prediction_rows(job: Job, task: Task, outcome: Outcome, units: list[str], groups: list[str]) -> pd.DataFrame:
-    """Predictions as rows: labels as text, since one column holds those of all tasks."""
+    """Return predictions as rows of a table; labels are texts, because one column holds those of all tasks."""
     frame = pd.DataFrame(
         {
             "unit": units,
@@ -186,19 +203,22 @@ def _prediction_rows(job: Job, task: Task, outcome: Outcome, units: list[str], g
 
 
 def _true_label_probability(outcome: Outcome) -> NDArray[np.float64]:
-    """(N,) the probability given to the true label; NaN for kinds that have none."""
-    if outcome.probabilities is None or outcome.targets.dtype.kind not in "iu":  # a set of labels is no column of them
+    """Return the (N,) probabilities given to the true label, or NaN for kinds of tasks without one."""
+    if outcome.probabilities is None or outcome.targets.dtype.kind not in "iu":  # no class codes, e.g. sets of labels
         return np.full(len(outcome.targets), np.nan)
     return np.asarray(outcome.probabilities[np.arange(len(outcome.targets)), outcome.targets], dtype=np.float64)
 
 
 def _unit_names(source: Source, mask: NDArray[np.bool_] | None) -> tuple[list[str], list[str]]:
-    """What the labeled rows are called, source/unit, which is unique over all sources; and what belongs together: by default nothing."""
+    """Return the unit names of the labeled rows, `source/unit`, which are unique over all sources, and their groups.
+
+    Without groups every unit is a group.
+    """
     rows = np.arange(len(source)) if mask is None else np.flatnonzero(mask)
     units = [f"{source.name}/{unit}" for unit in source.units[rows].tolist()]
     return units, units if source.groups is None else [str(group) for group in np.asarray(source.groups)[rows].tolist()]
 
 
 def _labels_as_text(labels: NDArray[Any]) -> list[str]:
-    """Labels as text; numbers so that reading them gives the same number."""
+    """Return labels as texts; numbers are written such that reading them gives the same number."""
     return [str(label) for label in labels.tolist()]

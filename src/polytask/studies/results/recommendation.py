@@ -1,4 +1,4 @@
-"""What to ship, in one sentence with its numbers."""
+"""Recommendation of an arm to ship, with its reason in one sentence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from polytask.verdicts.verdict_result import Verdict
 
 @dataclass(frozen=True)
 class RecommendationCase:
-    """What a recommendation weighs.
+    """Inputs of a recommendation.
 
     Attributes:
-        verdict: What the test data say.
-        arm: The joint arm that validation data chose.
-        tasks: All of them.
-        protect: Those that must not lose; all if none is named.
-        costs: Per arm.
+        verdict: Verdict on the test data.
+        arm: Joint arm chosen on validation data.
+        tasks: Names of all tasks.
+        protect: Tasks that must not become worse; empty means all tasks.
+        costs: Cost per arm.
     """
 
     verdict: Verdict
@@ -29,17 +29,17 @@ class RecommendationCase:
     costs: Mapping[str, ArmCost]
 
     def those(self, claim: str, among: Sequence[str] | None = None) -> list[str]:
-        """The tasks of which this is said."""
+        """Return the tasks with this claim, among all tasks by default."""
         return [task for task in among or self.tasks if self.verdict.tasks[task].arms[self.arm.name].claim == claim]
 
     @property
     def protected(self) -> tuple[str, ...]:
-        """The tasks that must not lose."""
+        """Tasks that must not become worse."""
         return self.protect or self.tasks
 
     @property
     def cheaper(self) -> bool:
-        """Whether the joint arm needs less to predict every task: no more parameters and multiply-adds, and fewer of one of them."""
+        """Whether the joint arm is cheaper to predict with: no more parameters and multiply-adds, and fewer of at least one of them."""
         joint, single = self.costs[self.arm.name], self.costs[SINGLE]
         sizes = [(getattr(joint, name) or 0, getattr(single, name) or 0) for name in ("parameters", "multiply_adds")]
         return all(ours <= theirs for ours, theirs in sizes) and any(ours < theirs for ours, theirs in sizes)
@@ -48,19 +48,22 @@ class RecommendationCase:
 def recommend(
     verdict: Verdict, chosen: Arm, tasks: Sequence[str], costs: Mapping[str, ArmCost], protect: Sequence[str] = ()
 ) -> Recommendation:
-    """Joint training where no task that is protected pays for it and it is worth something; separate networks otherwise.
+    """Recommend joint training if it harms no protected task and has a benefit, and separate networks otherwise.
+
+    The first rule that applies decides:
 
     1. A protected task is hurt: separate.
-    2. Something is unclear about a protected task: separate, since joint training has not shown that it does no harm.
-    3. A task is helped: joint. Others may pay for it only if they are not protected; which do is said.
-    4. No task is helped or hurt: joint if it is cheaper to predict with.
+    2. A protected task is unclear: separate, since joint training has not been shown to be harmless.
+    3. A task is helped: joint. Tasks that are not protected may be hurt or unclear; the reason names them.
+    4. No task is helped, but one is hurt: separate.
+    5. No task is helped or hurt: joint if it is cheaper to predict with, otherwise separate.
 
     Args:
-        verdict: What the test data say.
-        chosen: The joint arm that validation data chose.
-        tasks: All of them.
-        costs: Per arm.
-        protect: The tasks that must not lose; all if none is named.
+        verdict: Verdict on the test data.
+        chosen: Joint arm chosen on validation data.
+        tasks: Names of all tasks.
+        costs: Cost per arm.
+        protect: Tasks that must not become worse; empty means all tasks.
     """
     case = RecommendationCase(verdict, chosen, tuple(tasks), tuple(protect), costs)
     against = _if_hurt(case) or _if_unclear(case) or _if_no_gain(case)
@@ -72,13 +75,13 @@ def recommend(
 
 
 def _if_hurt(case: RecommendationCase) -> str:
-    """Why not: a protected task pays."""
+    """Return the reason against joint training if a protected task is hurt, otherwise an empty text."""
     hurt = case.those("hurts", case.protected)
     return f": joint training ({case.arm.name}) hurts {_effects(case, hurt)}" if hurt else ""
 
 
 def _if_unclear(case: RecommendationCase) -> str:
-    """Why not yet: it is not known that a protected task does not pay."""
+    """Return the reason against joint training if a protected task is unclear, otherwise an empty text."""
     unclear = case.those("unclear", case.protected)
     if not unclear:
         return ""
@@ -87,7 +90,7 @@ def _if_unclear(case: RecommendationCase) -> str:
 
 
 def _if_no_gain(case: RecommendationCase) -> str:
-    """Why not: nobody gains, and somebody pays or nothing is saved."""
+    """Return the reason against joint training if no task is helped and one is hurt or nothing is saved, otherwise an empty text."""
     if case.those("helps"):
         return ""
     hurt = case.those("hurts")
@@ -118,7 +121,7 @@ def _join_names(names: Sequence[str]) -> str:
 
 
 def _effects(case: RecommendationCase, tasks: Sequence[str]) -> str:
-    """Each task with the size of its change, in its metric's own unit."""
+    """Return the tasks with the sizes of their changes, in the units of their metrics."""
     said = {task: case.verdict.tasks[task] for task in tasks}
     return _join_names([f"{task} ({_effect_size(own.metric, own.arms[case.arm.name].difference)})" for task, own in said.items()])
 
@@ -133,7 +136,7 @@ def _seeds_needed(case: RecommendationCase, tasks: Sequence[str]) -> str:
     found = [case.verdict.tasks[task].arms[case.arm.name].decision.power for task in tasks]
     seeds = [settle.seeds for settle in found if settle is not None]
     known = [number for number in seeds if number is not None]
-    return f"; about {max(known)} seeds would tell" if known and len(known) == len(tasks) else ""
+    return f"; about {max(known)} seeds would settle it" if known and len(known) == len(tasks) else ""
 
 
 def _savings(joint: ArmCost, single: ArmCost) -> str:

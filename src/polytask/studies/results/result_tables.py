@@ -1,4 +1,4 @@
-"""Tidy tables over the networks of a run."""
+"""Tidy tables with the histories and metrics of all networks of a run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ RESULT_COLUMNS = ["arm", "seed", "task", "split", "metric", "value"]
 
 
 def history_table(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFrame:
-    """The history of every network in one tidy table."""
+    """Concatenate the histories of all networks to one tidy table with the columns arm and seed first."""
     tables = []
     for job, fact in facts:
-        if "history" not in fact:  # trees
+        if "history" not in fact:  # trees have none
             continue
         table = pd.DataFrame(fact["history"]["data"], columns=fact["history"]["columns"])
         table.insert(0, "arm", job.arm.name)
@@ -26,12 +26,12 @@ def history_table(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFram
 
 
 def result_rows(job: Job, task: str, split: str, metrics: Mapping[str, float]) -> pd.DataFrame:
-    """Metrics as rows of a tidy table: arm, seed, task, split, metric, value."""
+    """Return metrics as rows of a tidy table with the columns arm, seed, task, split, metric, value."""
     values = pd.DataFrame({"metric": list(metrics), "value": list(metrics.values())})
     return values.assign(arm=job.arm.name, seed=job.seed, task=task, split=split)[RESULT_COLUMNS]
 
 
 def validation_rows(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFrame:
-    """The validation metrics of every network."""
+    """Return the validation metrics of all networks as rows of a tidy table."""
     rows = [result_rows(job, task, "validation", metrics) for job, fact in facts for task, metrics in fact["validation"].items()]
     return pd.concat(rows, ignore_index=True)

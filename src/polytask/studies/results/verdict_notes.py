@@ -1,4 +1,4 @@
-"""What is said under every verdict: what was tuned and what was not, how the arm was chosen, and whom the budget favors."""
+"""Notes to a verdict: what was and was not tuned, how the arm was chosen, and which arms the budget favors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TUNABLE_NAMES = {"lr": "learning rate", "decay": "weight decay", "balancer": "nu
 
 
 def verdict_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> list[str]:
-    """Every note, a sentence or two each."""
+    """Return all notes to a verdict, a sentence or two each."""
     said = (
         _tuning_notes(config, arms, raced),
         describe_groups(raced.groups, arms),
@@ -33,7 +33,7 @@ def _tuning_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -
         )
         return
     what = " and ".join([TUNABLE_NAMES[name] for name in config.tune] + ["fixed weights" for arm in arms if arm.tunes_weights][:1])
-    yield f"Tuned on validation data, {config.trials} trials per arm, single-task networks each on their own: {what}."
+    yield f"Tuned on validation data, {config.trials} trials per arm, each single-task network independently: {what}."
     tested = [arm.name for arm in arms if not arm.is_joint or raced.winner in (None, arm.name)]
     for (arm, tasks), settings in raced.chosen.items():
         if arm in tested:
@@ -41,9 +41,12 @@ def _tuning_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -
 
 
 def _chosen_settings_note(arm: str, tasks: Sequence[str], settings: Settings, raced: RaceResult) -> str:
-    """What was found, and whether the learning rate lies at an end of those that were tried: a wider search may find a better one."""
+    """Return a note on the chosen settings.
+
+    The note says whether the learning rate is the lowest or highest that was tried: a wider search may find a better one.
+    """
     of = f"{arm}, {' + '.join(tasks)}" if sum(other == arm for other, _ in raced.chosen) > 1 else arm
-    values = ", ".join(f"{name} {value:.2g}" for name, value in settings.items()) or "as it was"
+    values = ", ".join(f"{name} {value:.2g}" for name, value in settings.items()) or "untuned settings"
     rates = [one.settings[LR] for one in raced.tried if one.arm == arm and tuple(tasks) in one.tasks and LR in one.settings]
     ends = {min(rates, default=0.0): "lowest", max(rates, default=0.0): "highest"}
     at_end = f" (the {ends[settings[LR]]} learning rate that was tried)" if settings.get(LR) in ends else ""
@@ -53,7 +56,7 @@ def _chosen_settings_note(arm: str, tasks: Sequence[str], settings: Settings, ra
 def _race_note(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> Iterator[str]:
     others = [arm.name for arm in arms if arm.is_joint and arm.name != raced.winner]
     if config.race and others:
-        yield f"{raced.winner} won a race on validation data; not put to the test: {', '.join(others)}."
+        yield f"{raced.winner} won a race on validation data; not tested: {', '.join(others)}."
 
 
 def _budget_notes(config: StudyConfig) -> Iterator[str]:
@@ -63,9 +66,9 @@ def _budget_notes(config: StudyConfig) -> Iterator[str]:
         f"patience {training.patience}." if training.patience else "no early stopping."
     )
     policy = repr(training.monitor)
-    yield f"Single-task networks stop on their own task, joint ones on a policy ({policy}): an advantage for single-task training."
+    yield f"Single-task networks stop on their own metric, joint ones on a policy ({policy}): an advantage for single-task training."
 
 
 def _tree_notes(arms: Sequence[Arm]) -> Iterator[str]:
     if any(arm.is_trees for arm in arms):
-        yield "Trees are shown to compare with; they are no network to share, and never recommended."
+        yield "Trees are shown for comparison; they share no network and are never recommended."

@@ -1,1 +1,1 @@
-"""Load the data of a run, resolve its configuration, and start or resume it in its folder."""
+"""Setup of a run: loading data, resolving the configuration, and starting or resuming the run in its folder."""

@@ -1,4 +1,4 @@
-"""What a run depends on beside its configuration: versions, the machine, the data and the tasks."""
+"""Environment of a run: package versions, the machine, and fingerprints of data and tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA_PREFIX, TASK_PREFIX = "data sha256, ", "task sha256, "
 
 
 def describe_environment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:
-    """Versions, processor, threads, and the fingerprints of data and tasks."""
+    """Return package versions, system, processor, cores and threads, precision, and SHA-256 fingerprints of data and tasks."""
     return {
         **_all_versions(),
         "cores": available_cores(),
@@ -34,15 +34,15 @@ def describe_environment(config: NetworkConfig, sources: Sequence[Source], tasks
 
 
 def check_same_inputs(before: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
-    """Refuse to go on with other data or tasks: half of the networks would have learned something else.
+    """Check that a run is resumed with the data and tasks that it was started with; its networks would not be comparable otherwise.
 
     Args:
-        before: The environment in which the run began.
-        now: That in which it shall go on.
-        where: The run's folder.
+        before: Environment in which the run was started.
+        now: Environment in which it is resumed.
+        where: Run folder.
 
     Raises:
-        ConfigError: Data or tasks differ; the message names them.
+        ConfigError: Data or tasks differ, in content or order; the message names them.
     """
     kinds = {DATA_PREFIX: "source", TASK_PREFIX: "task"}
     one, other = ([name for name in facts if name.startswith(tuple(kinds))] for facts in (before, now))
@@ -50,18 +50,18 @@ def check_same_inputs(before: Mapping[str, Any], now: Mapping[str, Any], where: 
     if different or one != other:
         parts = [f"{what} {name.removeprefix(kind)!r}" for kind, what in kinds.items() for name in different if name.startswith(kind)]
         found = f"another {', another '.join(parts)}" if parts else "another order of sources or tasks"
-        remedy = "Give it the data and tasks with which it began, or choose another folder"
-        raise ConfigError("this run was begun with other data or tasks", where=str(where), found=found, remedy=remedy)
+        remedy = "Resume it with the same data and tasks, or choose another folder"
+        raise ConfigError("this run was started with other data or tasks", where=str(where), found=found, remedy=remedy)
 
 
 def environment_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What of the versions and the machine is no longer what it was."""
+    """Return a phrase for every version or property of the machine that has changed."""
     names = (*_all_versions(), "cores")
     return [f"{name} {now[name]}, before {before.get(name)}" for name in names if now[name] != before.get(name)]
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of Python and of the packages that a result depends on."""
+    """Return the versions of Python and of the packages that a result depends on."""
     return {"python": platform.python_version(), **{package: _package_version(package) for package in PACKAGES}}
 
 
@@ -70,7 +70,7 @@ def _all_versions() -> dict[str, str]:
 
 
 def _task_fingerprint(task: Task) -> str:
-    """SHA-256 of all that makes the task."""
+    """Return the SHA-256 of the definition of a task, as a hexadecimal text."""
     return hashlib.sha256(json.dumps(task.to_dict(), default=str).encode()).hexdigest()
 
 
@@ -82,7 +82,7 @@ def _package_version(package: str) -> str:
 
 
 def _processor_name() -> str:
-    """The processor's name where the system tells it."""
+    """Return the name of the processor from /proc/cpuinfo if it exists, otherwise from `platform`."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""From a configuration to sources and tasks, and what they say about the configuration."""
+"""Loading of the sources and tasks that a configuration names, and defaults that depend on them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ DEFAULT_PRESET = "standard"
 
 @dataclass(frozen=True)
 class LoadedData(Generic[Config]):
-    """What a configuration names.
+    """Sources and tasks of a configuration.
 
     Attributes:
-        config: With the kinds of targets and the budget of the preset in it.
-        sources: Training sources, and the door to the test rows.
-        tasks: What to predict.
-        notes: What is odd about the data, a line each.
+        config: Configuration with the inferred kinds of targets and the options of the preset filled in.
+        sources: Training sources, which also load the test rows.
+        tasks: Tasks to learn.
+        notes: Peculiarities of the data, one line each.
     """
 
     config: Config
@@ -43,19 +43,19 @@ class LoadedData(Generic[Config]):
 
 
 def load_data(config: Config, progress: DownloadProgress = no_download_progress) -> LoadedData[Config]:
-    """The sources and tasks of a configuration.
+    """Load the sources and tasks of a configuration.
 
     Args:
-        config: It names a built-in data set, or tables in files.
-        progress: Is told how far fetching is.
+        config: Configuration that names a built-in data set or tables in files.
+        progress: Function that is called with the progress of downloads.
 
     Raises:
-        ConfigError: It names neither or both; a data set, a column or a kind that does not exist.
-        DataError: What a table holds is not what it must be.
+        ConfigError: The configuration names neither or both, or a data set, column or kind does not exist.
+        DataError: The content of a table is invalid.
     """
     if bool(config.tables) == (config.source is not None):
         found = "both" if config.tables else "neither"
-        raise ConfigError("a built-in data set or tables are needed", where="source, tables", found=found)
+        raise ConfigError("either a built-in data set or tables must be given", where="source, tables", found=found)
     if not config.tables:
         sources, tasks = datasets.load_dataset(str(config.source), config.size, progress)
         return LoadedData(_with_preset(config, sources, tasks), sources, tasks, ())
@@ -67,7 +67,7 @@ def load_data(config: Config, progress: DownloadProgress = no_download_progress)
 
 
 def _with_kinds(config: Config, tasks: tuple[Task, ...]) -> Config:
-    """The kinds that were inferred, written down: a repeat does not guess again."""
+    """Return the configuration with the inferred kinds of targets, so that a repeated run does not infer them again."""
     kinds = {task.name: task.kind for task in tasks}
     tables = {
         name: replace(table, targets={target: kind or kinds[target] for target, kind in table.targets.items()})
@@ -77,7 +77,7 @@ def _with_kinds(config: Config, tasks: tuple[Task, ...]) -> Config:
 
 
 def _with_preset(config: Config, sources: Sources, tasks: Sequence[Task]) -> Config:
-    """The preset's numbers, where nothing else was said."""
+    """Return the configuration with the options of the preset, except those that the user set."""
     if config.preset is None and not config.tables:
         return config
     name = config.preset or DEFAULT_PRESET
@@ -94,10 +94,12 @@ def _with_preset(config: Config, sources: Sources, tasks: Sequence[Task]) -> Con
 
 
 def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[Task]) -> Config:
-    """What is trained with the tasks' weights, where they have any: the plain sum becomes a weighted one unless something else was said.
+    """Return the configuration with balancers or arms that use the task weights.
+
+    If any weight differs from 1, the plain sum becomes a weighted sum, unless the user chose the balancer or the arms.
 
     Raises:
-        ConfigError: Weights that nothing uses, or all of them 0.
+        ConfigError: No balancer or arm uses the weights, or all of them are 0.
     """
     weights = {task.name: task.weight for task in tasks}
     if isinstance(config, TrainConfig | RelateConfig):
@@ -117,5 +119,5 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
 
 
 def _tabular_heads(config: NetworkConfig) -> Mapping[str, Any]:
-    """Tables share all hidden layers, unless heads were given some."""
+    """Return options by which tasks of tables share all hidden layers, unless the user gave the heads hidden layers."""
     return {"hidden": ()} if config.tables and "hidden" not in config.model_fields_set else {}

@@ -1,4 +1,4 @@
-"""From what was asked for to what will be done: names filled in, the machine's share of each network settled."""
+"""Resolution of a configuration: all defaults, and all choices that are measured on this machine."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from polytask.training.preparation.prepared_data import default_validation_fract
 
 
 def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
-    """The configuration with every default and every measured choice in it.
+    """Return the configuration with every default and every measured choice filled in.
 
     Args:
-        asked: What was asked for.
+        asked: Configuration from the user.
         sources: Training sources.
         tasks: All tasks.
-        networks: How many will be trained.
+        networks: Number of networks to train.
     """
     share = default_validation_fraction(sources) if asked.training.validation_fraction is None else asked.training.validation_fraction
     options = asked.training.model_copy(update={"validation_fraction": share})
@@ -39,7 +39,7 @@ def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Tas
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
     workers = worker_count(networks, asked.workers)
-    # Workers of a cluster have one core each.
+    # The workers of a cluster have one core each; on this machine its workers share the cores.
     beside = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
     precision = choose_precision(model, options.precision)
     precision.format_model(model)
@@ -60,11 +60,11 @@ def _data_set_size(asked: NetworkConfig) -> str | None:
 
 
 def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm]) -> None:
-    """Build what every kind of network in a run is trained with, once: what cannot be is refused before a folder is written.
+    """Build every kind of network, balancer and optimizer of a run once, so that errors are raised before a folder is written.
 
     Raises:
-        ConfigError: An encoder, optimizer, schedule or balancer that does not exist or does not take its options, or parts to
-            freeze that a network has not.
+        ConfigError: An encoder, optimizer, schedule or balancer does not exist or does not accept its options, or a freeze pattern
+            matches no parameter.
         StorageError: The weights file cannot be read.
     """
     plan, options = network_plan(asked, sources), asked.training
@@ -81,18 +81,21 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
 
 
 def make_job_context(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> JobContext:
-    """What all jobs of a run have in common."""
+    """Return the data and options shared by all jobs of a run."""
     batch_sizes = _batch_sizes(sources, config.training)
     return JobContext(tuple(sources), tuple(tasks), network_plan(config, sources), batch_sizes, config.training)
 
 
 def network_plan(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
-    """What the networks are made of."""
+    """Return the plan of the networks of a configuration, before arms change it."""
     return plan_network(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialization)
 
 
 def _batch_sizes(sources: Sequence[Source], options: TrainingOptions) -> dict[str, int] | None:
-    """Where sampling is proportional, a source gives a step of any arm as many rows as it gives where all sources are there."""
+    """Return the rows per source and step with proportional sampling, otherwise `None`.
+
+    A source gives every arm the same number of rows per step as in a network that learns from all sources.
+    """
     if options.sampling != "proportional":
         return None
     return proportional_batch_sizes({source.name: len(source) for source in sources}, options.batch_size)

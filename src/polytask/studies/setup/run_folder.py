@@ -1,4 +1,4 @@
-"""The run folder: claiming it, going on in it, and what is written into it."""
+"""The run folder: its files, its lock, and resuming an interrupted run."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ LOCK_FILE = ".lock"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where one study lives.
+    """Folder of one run.
 
     Attributes:
-        path: The folder.
+        path: Path of the folder.
     """
 
     path: Path
 
     @property
     def config(self) -> Path:
-        """The resolved configuration."""
+        """Path of the resolved configuration."""
         return self.path / "run.yaml"
 
     @property
     def environment(self) -> Path:
-        """Versions, machine, data and tasks: written before the configuration, so where that is, this is."""
+        """Path of the environment of the run; it is written before the configuration, so that a configuration implies it."""
         return self.path / "environment.json"
 
     @property
     def verdict(self) -> Path:
-        """What the study says."""
+        """Path of the verdict."""
         return self.path / "verdict.json"
 
     @property
@@ -55,83 +55,86 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """What the verdict is computed from."""
+        """Path of the predictions that the verdict is computed from."""
         return self.path / "predictions.parquet"
 
     @property
     def race(self) -> Path:
-        """What was tried and chosen on validation data."""
+        """Path of the trials and the selection on validation data."""
         return self.path / "race.json"
 
     @property
     def checkpoints(self) -> Path:
-        """What is kept while training."""
+        """Folder of everything that is only needed during the run."""
         return self.path / "checkpoints"
 
     @property
     def trial_networks(self) -> Path:
-        """The networks of the race."""
+        """Folder of the networks of the race."""
         return self.checkpoints / "race"
 
     def look(self, number: int) -> Path:
-        """What came of the test data at one look."""
+        """Return the folder with the test results of one look, counted from 1."""
         return self.checkpoints / f"look-{number}"
 
     @property
     def ledger(self) -> Path:
-        """How often the test data were opened."""
+        """Path of the count of test openings."""
         return self.checkpoints / "test-openings.json"
 
     @property
     def model(self) -> Path:
-        """The recommended model: where its index is, the run is finished."""
+        """Folder of the recommended model; its index marks the run as finished."""
         return self.path / "model"
 
     @property
     def relations(self) -> Path:
-        """How tasks stand to each other: where it is, the run that measured it is finished."""
+        """Path of the relatedness results; the file marks the run as finished."""
         return self.path / "relate.json"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the folder against other runs; the lock ends with the process, however that ends.
+        """Lock the folder against other runs; the lock is released when the process ends, even if it is killed.
 
         Raises:
-            StorageError: Another run is at work in it, or it cannot be written to.
+            StorageError: Another run uses the folder, or it cannot be written to.
         """
         make_folder(self.path)
         with exclusive_lock(self.path / LOCK_FILE, wait=False):
             yield
 
     def claim(self, asked: Config) -> Config | None:
-        """Take the folder, held already, for this run: None where it is new, the stored configuration where the run goes on.
+        """Claim the locked folder for this run.
+
+        Returns:
+            `None` if the folder is new, or the stored configuration if the run is resumed.
 
         Raises:
-            StorageError: It holds something else, or a finished study, or cannot be written to.
+            StorageError: The folder holds something else, a finished run or another unfinished run, or cannot be written to.
         """
         with storage_errors(self.path):
             for part in (part for file in (self.environment, self.config) for part in self.path.glob(f".{file.name}.*.part")):
                 part.unlink()
             entries = [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE]
         if not entries or (entries == [self.environment] and "polytask" in self.read_environment()):
-            return None  # the latter is what a run leaves that was killed at its very beginning
+            return None  # a run that was killed before it wrote its configuration leaves only environment.json
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
         if (self.model / MODEL_INDEX).exists() or self.relations.exists():
             remedy = "Choose another --out, or delete it"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         found = read_yaml(self.config)
-        # Who has written the file may make the run import what the user has named, and nothing else.
+        # Security: the file may make the run import only the components that the user named in this call.
         check_imports(found, str(self.config), allowed=frozenset(path for _, path in import_paths_of(asked.model_dump(mode="json"))))
         stored = checked(type(asked), found, where=str(self.config), imports=True)
         different = differences(asked, stored)
         if different:
-            remedy = "Repeat the command that began it, or choose another --out"
-            raise StorageError(f"this folder holds another run, unfinished ({different})", where=str(self.path), remedy=remedy)
+            remedy = "Repeat the command that started it, or choose another --out"
+            raise StorageError(f"this folder holds another unfinished run ({different})", where=str(self.path), remedy=remedy)
         return stored
 
     def delete_partial_files(self) -> None:
-        """Delete what writers left that were killed: nobody else writes while the folder is held."""
+        """Delete incomplete files of killed processes; this is safe because the folder is locked."""
         with storage_errors(self.path):
             for part in list(self.path.rglob(".*.part")):
                 if part.is_dir():
@@ -140,33 +143,33 @@ class RunFolder:
                     part.unlink(missing_ok=True)
 
     def write_config(self, config: NetworkConfig) -> None:
-        """Every choice, resolved."""
+        """Write the resolved configuration to run.yaml."""
         write_yaml(self.config, config.model_dump(mode="json"))
 
     def read_environment(self) -> dict[str, Any]:
-        """What stands in environment.json.
+        """Read environment.json.
 
         Raises:
-            StorageError: It is missing or damaged.
+            StorageError: The file is missing or damaged.
         """
         content = read_json(self.environment)
         if not isinstance(content, dict):
-            raise StorageError("this file holds no names with values", where=str(self.environment), found=type(content).__name__)
+            raise StorageError("this file must hold a JSON object", where=str(self.environment), found=type(content).__name__)
         return content
 
     def log(self, line: str) -> None:
-        """Add a line, with the time, to log.txt."""
+        """Append a line with the time in UTC to log.txt."""
         path = self.path / "log.txt"
         with storage_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {line}\n")
 
     def delete_checkpoints(self) -> None:
-        """What was kept while training is no longer needed."""
+        """Delete everything that was only needed during the run."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
 def write_dataframe(path: Path, table: pd.DataFrame) -> None:
-    """A table as CSV or Parquet, after its name's ending."""
+    """Write a table as Parquet if the path ends in .parquet, otherwise as CSV."""
     if path.suffix == ".parquet":
         buffer = io.BytesIO()
         table.to_parquet(buffer, index=False)
@@ -176,7 +179,7 @@ def write_dataframe(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """A Parquet table of a run folder.
+    """Read a Parquet table of a run folder.
 
     Raises:
         StorageError: The file is damaged.
@@ -185,4 +188,4 @@ def read_parquet(path: Path) -> pd.DataFrame:
         try:
             return pd.read_parquet(path)
         except ValueError as error:  # pyarrow's errors about content are ValueErrors
-            raise StorageError("this is no Parquet file", where=str(path), found=error) from None
+            raise StorageError("this file is not valid Parquet", where=str(path), found=error) from None

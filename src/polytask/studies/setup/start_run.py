@@ -1,4 +1,4 @@
-"""How every run begins, or goes on: what was asked for is checked and resolved, and its folder taken."""
+"""Start or resumption of a run: its configuration is checked and resolved, and its folder is claimed."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from polytask.tasks import Task
 def start_or_resume(
     folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm], *, networks: int
 ) -> Config:
-    """The resolved configuration, with which the run begins or goes on.
+    """Start a run in its folder, or resume it, and return its resolved configuration.
 
     Args:
-        folder: Of the run.
-        asked: What was asked for.
+        folder: Locked run folder.
+        asked: Configuration from the user.
         sources: Training sources.
         tasks: All tasks.
-        arms: Every way of training.
-        networks: How many will be trained side by side at most.
+        arms: All arms.
+        networks: Largest number of networks that can be trained in parallel.
 
     Raises:
-        ConfigError: An unknown name or option; other data or tasks than those with which the run began.
-        StorageError: The folder holds something else, or a finished run, or cannot be written to.
+        ConfigError: A name or option is unknown, or the run was started with other data or tasks.
+        StorageError: The folder holds something else or a finished run, or cannot be written to.
     """
     stored = folder.claim(asked)
     if stored is None:
         check_buildable(asked, sources, tasks, arms)
         config = resolve_config(asked, sources, tasks, networks)
-        # The configuration comes last: where it is, there is all that going on needs.
+        # The configuration is written last: if it exists, everything needed to resume the run exists.
         write_json(folder.environment, describe_environment(config, sources, tasks))
         folder.write_config(config)
-        folder.log("run begins")
+        folder.log("run started")
         return config
     before, now = folder.read_environment(), describe_environment(stored, sources, tasks)
     check_same_inputs(before, now, folder.path)
     folder.delete_partial_files()
-    folder.log("; ".join(["run goes on", *environment_changes(before, now)]))
+    folder.log("; ".join(["run resumed", *environment_changes(before, now)]))
     return stored.model_copy(update={"workers": asked.workers or stored.workers})

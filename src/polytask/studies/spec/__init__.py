@@ -1,1 +1,1 @@
-"""The configuration of a study: arms, options, presets."""
+"""Specification of a study: arms and presets."""

@@ -1,4 +1,4 @@
-"""Arms: the ways of training that a study compares."""
+"""Arms: the training methods that a study compares."""
 
 from __future__ import annotations
 
@@ -25,24 +25,26 @@ ENCODER = "encoder"
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of training.
+    """One training method of a study.
 
-    Balancers, ways of sharing and encoders are named, or given as classes or objects: `pt.Arm("mine", balancer=Mine())`. Of an object
-    another one is made for every network, from the call that made it.
+    Balancers, architectures and encoders are names, classes or objects: `pt.Arm("mine", balancer=Mine())`. An object is only a
+    template: every network gets a new instance, made with the same arguments.
 
     Attributes:
-        name: How results call it.
-        groups: The tasks of each network: all in one, each alone, or as they were grouped; none while that is not known.
-        balancer: Registry name or import path, after those of wrappers.
-        options: The balancer's.
-        architecture: The way of sharing, as users write it; that of the study where there is none.
-        encoder: An encoder as users write it, or options beside those of the study's encoder.
-        tunes_weights: Whether its fixed weights are looked for.
-        max_groups: How many groups there may be at most, where they are made from the tasks' affinities.
-        is_trees: Whether it is boosted trees, a model for every task, and no network.
+        name: Name of the arm in results.
+        groups: Tasks of each network: all tasks in one network, one task per network, or groups of tasks; empty while the groups are
+            not known yet.
+        balancer: Registry name or import path of the balancer, with the names of its wrappers before it.
+        options: Options of the balancer.
+        architecture: Architecture as users write it; empty for that of the study.
+        encoder: Encoder as users write it, or options that are added to those of the study's encoder.
+        tunes_weights: Whether its fixed task weights are tuned.
+        max_groups: Largest number of groups for an arm whose groups are found from task affinities; 0 for other arms.
+        is_trees: Whether the arm is boosted trees, one model per task, instead of networks.
 
     Raises:
-        ConfigError: An unknown name or option, something of another group, or what cannot be written down or sent to other processes.
+        ConfigError: A name or option is unknown, a component belongs to another group (e.g. an encoder as balancer), or an object
+            cannot be written to a file or sent to other processes.
 
     Example:
         >>> from polytask.balancing import CAGrad
@@ -73,11 +75,16 @@ class Arm:
 
     @property
     def is_joint(self) -> bool:
-        """Whether it is a way to train tasks together, and so one that may be chosen."""
+        """Whether the arm trains tasks together, and so may be chosen: all arms but single-task training and trees."""
         return self.name != SINGLE and not self.is_trees
 
     def plan(self, common: NetworkPlan, absent: Collection[str] = ()) -> NetworkPlan:
-        """What a network of this arm that has not these tasks is made of, given what those of the study are."""
+        """Return the plan of a network of this arm.
+
+        Args:
+            common: Plan of the study's networks, which this arm may change.
+            absent: Tasks that the network does not learn.
+        """
         plan = replace(common, architecture=self.architecture or common.architecture)
         if isinstance(self.encoder, str):
             found = resolve("encoder", self.encoder)
@@ -87,25 +94,29 @@ class Arm:
 
     @property
     def written(self) -> dict[str, Any]:
-        """It as it stands in a file, where its name does not say all."""
+        """Arm as written in a configuration file: its name, and its balancer, architecture and encoder where they are set."""
         balancer = with_options(resolve("balancer", self.balancer), self.options).text
         parts = {"balancer": balancer, "architecture": self.architecture, "encoder": self.encoder}
         return {"name": self.name, **{name: value for name, value in parts.items() if value}}
 
 
 def parse_arm(given: Written, tasks: Sequence[str]) -> Arm:
-    """An arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
+    """Parse an arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
-    `weights=tuned` looks for its weights; `grouped(groups=3)` trains groups of tasks that do each other good; `trees` is boosted trees per
-    task, to compare with.
+    `weights=tuned` tunes the weights; `grouped(groups=3)` trains groups of tasks that help each other; `trees` is boosted trees, one
+    model per task, for comparison.
 
     A mapping has a `name`, and a `balancer`, `architecture` or `encoder`.
 
-    With `@` after it comes a way of sharing of its own: `equal@mmoe(experts=8)`; and after that, if networks are to differ in size,
-    options of the encoder: `equal@mmoe(experts=8)@encoder(channels=[8, 16])`.
+    An architecture for this arm alone follows after `@`: `equal@mmoe(experts=8)`; options of the encoder, e.g. for another network
+    size, follow after a second `@`: `equal@mmoe(experts=8)@encoder(channels=[8, 16])`.
+
+    Args:
+        given: Arm as a text, or its parts by name.
+        tasks: Names of all tasks.
 
     Raises:
-        ConfigError: There is no such arm or way of sharing, or the weights do not fit the tasks.
+        ConfigError: The arm or architecture does not exist, or the weights do not fit the tasks.
 
     Example:
         >>> parse_arm("single", ["digit", "garment"]).groups
@@ -146,24 +157,24 @@ def parse_arm(given: Written, tasks: Sequence[str]) -> Arm:
 
 def _arm_of_parts(parts: Mapping[str, Any], tasks: Sequence[str]) -> Arm:
     if parts["name"] in (SINGLE, TREES):
-        raise ConfigError("this name has a meaning of its own", where=f"arm {parts['name']!r}", remedy="Call the arm something else")
+        raise ConfigError("this name is reserved", where=f"arm {parts['name']!r}", remedy="Choose another name for the arm")
     return replace(Arm(**parts), groups=(tuple(tasks),))
 
 
 def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[Arm, ...]:
-    """All arms of a study.
+    """Parse all arms of a study.
 
     Raises:
-        ConfigError: One stands there twice, `single` is missing, or nothing is compared with it.
+        ConfigError: An arm is listed twice, `single` is missing, or there is no joint arm.
     """
     arms = tuple(parse_arm(arm, tasks) for arm in given)
     listed = [arm.name for arm in arms]
     for name in listed:
         if listed.count(name) > 1:
-            raise ConfigError("an arm stands once in the list", where=f"arms, {name!r}", found=f"{listed.count(name)} times")
+            raise ConfigError("an arm must be listed only once", where=f"arms, {name!r}", found=f"{listed.count(name)} times")
     if SINGLE not in listed or not any(arm.is_joint for arm in arms):
         remedy = f"Add {SINGLE!r}" if SINGLE not in listed else "Add an arm such as 'equal'"
-        raise ConfigError("a study compares single-task training with joint training", where="arms", found=", ".join(listed), remedy=remedy)
+        raise ConfigError("a study needs single-task training and a joint arm", where="arms", found=", ".join(listed), remedy=remedy)
     return arms
 
 
@@ -171,19 +182,20 @@ _SPECIAL_ARMS = (f"{WEIGHTS}0.2/0.8", f"{WEIGHTS}{TUNED_WEIGHTS}", GROUPED, TREE
 
 
 def _max_groups(text: str, tasks: int) -> int:
-    """From `grouped(groups=3)`; two if nothing is said.
+    """Return the largest number of groups from a text such as `grouped(groups=3)`; by default 2.
 
     Raises:
-        ConfigError: Another option, too few tasks to group, or a number that makes no groups.
+        ConfigError: There is another option, there are fewer than three tasks, or the number of groups is not between 2 and the
+            number of tasks - 1.
     """
     options = parse_options(text)
     groups = options.pop("groups", 2)
     if options:
-        raise ConfigError("groups have one option", where=text, found=", ".join(options), remedy=f"Write {GROUPED}(groups=3)")
+        raise ConfigError("`groups` is the only option", where=text, found=", ".join(options), remedy=f"Write {GROUPED}(groups=3)")
     if tasks < 3:
-        raise ConfigError("at least three tasks can be grouped", where=text, found=tasks, remedy="Leave this arm out")
+        raise ConfigError("grouping needs at least three tasks", where=text, found=tasks, remedy="Leave this arm out")
     if not isinstance(groups, int) or not 1 < groups < tasks:
-        raise ConfigError(f"between 2 and {tasks - 1} groups can be made of {tasks} tasks", where=text, found=groups)
+        raise ConfigError(f"`groups` must be an integer from 2 to {tasks - 1} for {tasks} tasks", where=text, found=groups)
     return groups
 
 
@@ -192,9 +204,9 @@ def _weights(text: str, tasks: Sequence[str]) -> dict[str, float]:
     try:
         values = [float(part) for part in parts]
     except ValueError:
-        raise ConfigError("weights are numbers with slashes between", where=text, remedy=f"For example {_example_weights(tasks)}") from None
+        raise ConfigError("weights must be numbers separated by slashes", where=text, remedy=f"Write {_example_weights(tasks)}") from None
     if len(values) != len(tasks):
-        raise ConfigError(f"one weight per task is needed, in the order {', '.join(tasks)}", where=text, found=f"{len(values)} weights")
+        raise ConfigError(f"expected one weight per task, in the order {', '.join(tasks)}", where=text, found=f"{len(values)} weights")
     return dict(zip(tasks, values, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Budgets of studies by name: which arms there are, what is tuned, and how an arm is chosen."""
+"""Named budgets of studies: arms, tuning, and whether joint arms race."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask.tasks import Task
 
 WEIGHTS_TUNED = f"{WEIGHTS}{TUNED_WEIGHTS}"
 TUNED_STUDY_ARMS = ("single", "equal", WEIGHTS_TUNED, "uncertainty", "upgrad", "equal@mmoe(experts=3)")
-"""What is compared where there are trials: the plain sum, weights that are looked for, a method of losses, one of gradients, experts."""
+"""Arms of presets with tuning: single-task training, the plain sum, tuned weights, a method on losses, one on gradients, and experts."""
 
 STUDY_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -25,16 +25,16 @@ STUDY_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def preset_study_options(name: str, tasks: Sequence[Task], *, tables: bool, trials: int | None = None) -> dict[str, Any]:
-    """Choices of a study with a budget of that name.
+    """Return the options that a preset sets in a study, by field of `StudyConfig`.
 
-    Three tasks or more are also grouped; tables are also given to boosted trees, where scikit-learn is installed and knows the kinds of
-    targets. With one trial nothing is tuned, and no arm looks for weights.
+    With three or more tasks there is also an arm of groups. With tables there is also an arm of boosted trees, if scikit-learn is
+    installed and supports the kinds of the tasks. With one trial nothing is tuned, and the arm with tuned weights is left out.
 
     Args:
-        name: Of a preset that exists.
-        tasks: What is predicted.
+        name: Name of an existing preset.
+        tasks: Tasks to learn.
         tables: Whether all sources are tables.
-        trials: Number of trials that the user asked for; by default the preset's.
+        trials: Number of trials that the user chose; `None` uses the preset's.
 
     Example:
         >>> preset_study_options("quick", [], tables=True)

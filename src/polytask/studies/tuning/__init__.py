@@ -1,1 +1,1 @@
-"""Tune settings and select arms on validation data."""
+"""Tuning of settings and selection of the joint arm on validation data."""

@@ -1,4 +1,4 @@
-"""What a study settles on validation data before it opens the test data: settings, and the joint arm that goes on."""
+"""Selection on validation data, before the test data are opened: settings of every arm, and the joint arm to test."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ JOINT_BRACKET, FINAL_BRACKET = "joint", "final"
 RACE_STREAM = "race"
 
 TuningKey = tuple[str, tuple[tuple[str, ...], ...]]
-"""An arm's name, and the tasks of each of its networks that are tuned together."""
+"""Name of an arm, and the tasks of each of its networks that are tuned together."""
 
 
 @dataclass(frozen=True)
 class RaceResult:
-    """What came of it.
+    """Result of grouping, tuning and the race.
 
     Attributes:
-        winner: The joint arm that is put to the test; none where all are.
-        groups: Per arm of groups the tasks of each of its networks.
-        chosen: Per arm's name and group of tasks the settings that were best; arms that were not tuned have no entry.
-        tried: Every candidate, as plain data.
+        winner: Name of the joint arm to test; `None` without a race, when all joint arms are tested.
+        groups: Groups of tasks per name of a `grouped` arm.
+        chosen: Best settings per name of an arm and group of tasks; arms that were not tuned have no entry.
+        tried: Results of all trials, as plain data.
     """
 
     winner: str | None = None
@@ -42,17 +42,16 @@ class RaceResult:
 
 
 def run_race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run_trials: RunTrials) -> RaceResult:
-    """Settings for every arm that is tuned, and, if the study races, the joint arm that goes on.
+    """Tune the settings of all arms and, if the study has a race, select the joint arm to test.
 
-    Each arm has the same number of trials, of which the first is the arm as it is. Networks for one task each are tuned each on its
-    own. In a race, all trials of all joint arms stand against each other; the arms that are left at its end run once more with another
-    seed.
+    Each arm has the same number of trials; the first is the arm without tuning. Single-task networks are tuned independently. In a race,
+    all trials of all joint arms compete in one bracket; the arms that are left at its end are trained again with another seed.
 
     Args:
-        config: Resolved.
+        config: Resolved configuration of the study.
         arms: All arms, with their groups.
-        options: Of training.
-        run_trials: Trains candidates.
+        options: Training options.
+        run_trials: Function that trains candidates.
     """
     races = config.race
     tried = _run_brackets(config, _brackets(arms, races=races), {arm.name: arm for arm in arms}, options, run_trials)
@@ -65,12 +64,12 @@ def run_race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions,
 
 
 def race_seed(config: StudyConfig, number: int) -> int:
-    """Of the race: no network that is tested later has it."""
+    """Return seed `number` of the race, different from the seeds of the networks that are tested."""
     return derive_seed(min(config.seeds), RACE_STREAM, number)
 
 
 def _brackets(arms: Sequence[Arm], *, races: bool) -> dict[str, tuple[TuningKey, ...]]:
-    """By name what stands against each other: trials of one network each; or, in a race, all joint arms."""
+    """Return the brackets by name: one per tuned network, and in a race one in which all joint arms compete."""
     alone = [arm for arm in arms if not arm.is_trees and not (races and arm.is_joint)]
     brackets: dict[str, tuple[TuningKey, ...]] = {
         f"{arm.name}: {' + '.join(group)}": ((arm.name, (group,)),) for arm in alone for group in arm.groups
@@ -85,7 +84,7 @@ def _run_brackets(
     options: TrainingOptions,
     run_trials: RunTrials,
 ) -> list[TrialResult]:
-    """Halve the brackets in which there is a choice; in several rounds where the search learns."""
+    """Run successive halving in all brackets with more than one trial; an adaptive search does so in several rounds."""
     open_ = {name: keys for name, keys in brackets.items() if len(keys) * config.trials > 1}
     searches = {key: _make_search(config, arms[key[0]], key[1], options) for keys in open_.values() for key in keys}
     tried: list[TrialResult] = []
@@ -112,7 +111,7 @@ def _make_search(config: StudyConfig, arm: Arm, groups: tuple[tuple[str, ...], .
 
 
 def _split_trials(trials: int, rounds: int) -> list[range]:
-    """The trials by number, divided into rounds that are as even as can be.
+    """Divide the trial numbers 1, …, `trials` into rounds of almost equal size.
 
     Example:
         >>> _split_trials(8, 3)
@@ -123,13 +122,13 @@ def _split_trials(trials: int, rounds: int) -> list[range]:
 
 
 def _propose_settings(search: SearchAlgorithm, trials: range) -> list[Settings]:
-    """Settings for these trials: the very first is what stands there."""
+    """Return the settings of these trials; trial 1 is always the arm without tuning."""
     first: list[Settings] = [{}] if trials.start == 1 else []
     return first + search.ask(len(trials) - len(first))
 
 
 def _best_trials(tried: Sequence[TrialResult]) -> list[TrialResult]:
-    """Per arm and groups of tasks the best of what came furthest; the best first."""
+    """Return the best trial per arm and groups of tasks among those with the most epochs; the best first."""
     best: dict[TuningKey, TrialResult] = {}
     for one in rank_trials(tried):
         best.setdefault((one.candidate.arm.name, one.candidate.groups), one)
@@ -137,7 +136,7 @@ def _best_trials(tried: Sequence[TrialResult]) -> list[TrialResult]:
 
 
 def _run_finals(best: Sequence[TrialResult], epochs: int, seed: int, run_trials: RunTrials) -> list[TrialResult]:
-    """The arms that were trained for the whole budget, with another seed; none where a single arm is left."""
+    """Train the arms that had the whole budget again with another seed; return nothing if there is only one such arm."""
     last = [one for one in best if one.bracket == JOINT_BRACKET and one.epochs == epochs]
     if len(last) < 2:
         return []
@@ -147,7 +146,7 @@ def _run_finals(best: Sequence[TrialResult], epochs: int, seed: int, run_trials:
 
 
 def _find_winner(joint: Sequence[Arm], best: Sequence[TrialResult], finals: Sequence[TrialResult], epochs: int) -> str:
-    """The joint arm with the best mean over its seeds."""
+    """Return the name of the joint arm with the best mean score over its seeds."""
     if len(joint) == 1:
         return joint[0].name
     sums = {one.candidate.arm.name: one.score for one in best if one.bracket == JOINT_BRACKET and one.epochs == epochs}
@@ -157,14 +156,14 @@ def _find_winner(joint: Sequence[Arm], best: Sequence[TrialResult], finals: Sequ
 
 
 def write_race_result(path: Path, raced: RaceResult) -> None:
-    """Keep what came of it, if anything was tried or grouped."""
+    """Write the result to a file, if anything was tuned, raced or grouped."""
     if raced.tried or raced.groups:
         chosen = tuple(TunedArm(arm=arm, tasks=tasks, settings=dict(settings)) for (arm, tasks), settings in raced.chosen.items())
         RaceFile(winner=raced.winner, groups=dict(raced.groups), chosen=chosen, tried=raced.tried).write(path)
 
 
 def read_race_result(path: Path) -> RaceResult | None:
-    """What was kept, if it was.
+    """Read the result from a file; `None` if there is no file.
 
     Raises:
         StorageError: The file is damaged.

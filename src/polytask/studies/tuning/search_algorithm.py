@@ -1,4 +1,4 @@
-"""Which values are tried: points that fill the space evenly, or those that a library proposes from what it has seen."""
+"""Search algorithms: points that fill the space evenly, or Optuna's proposals based on earlier trials."""
 
 from __future__ import annotations
 
@@ -11,30 +11,36 @@ from polytask.registry import Range
 from polytask.studies.tuning.search_space import Settings
 
 HALTON_SKIP = 2
-"""Halton's sequence begins with a corner, and then with the middle of the first range, where what is not tuned stands."""
+"""Number of points to skip: the first is a corner, the second the middle of the first range, where the untuned value lies."""
 
 ADAPTIVE_ROUNDS = 3
-"""A search that learns proposes the trials in so many rounds."""
+"""Number of rounds in which an adaptive search proposes its trials."""
 
 
 class SearchAlgorithm(Protocol):
-    """Proposes settings, and may learn from what came of them."""
+    """Protocol of search algorithms, which propose settings and may learn from their scores.
+
+    Attributes:
+        rounds: Number of rounds in which trials are proposed; 1 if the search does not learn.
+    """
 
     rounds: int
 
     def ask(self, trials: int) -> list[Settings]:
-        """So many settings to try next."""
+        """Return the settings of the next `trials` trials."""
 
     def tell(self, settings: Settings, score: float) -> None:
-        """What came of one of them: more is better."""
+        """Report the score of a trial; higher is better."""
 
 
 @final
 class HaltonSearch:
-    """Halton's sequence (Numerische Mathematik 2:84, 1960): settings that fill the space more evenly than random ones; it learns nothing.
+    """Halton's sequence (Numerische Mathematik 2:84, 1960): settings that fill the space more evenly than random ones.
+
+    It does not learn from scores.
 
     Args:
-        space: The ranges.
+        space: Ranges to search; if empty, all settings are empty.
 
     Example:
         >>> [round(settings["lr"], 4) for settings in HaltonSearch([Range("lr", 0.0001, 0.01, log=True)]).ask(2)]
@@ -48,8 +54,8 @@ class HaltonSearch:
         self._asked = 0
 
     def ask(self, trials: int) -> list[Settings]:
-        """The next points of the sequence."""
-        from scipy.stats import qmc  # a second to import, which only tuning needs
+        """Return the next points of the sequence."""
+        from scipy.stats import qmc  # takes a second to import, and only tuning needs it
 
         if not self._space:
             return [{} for _ in range(trials)]
@@ -58,19 +64,19 @@ class HaltonSearch:
         return [{own.name: own.at(share) for own, share in zip(self._space, point, strict=True)} for point in points.tolist()]
 
     def tell(self, settings: Settings, score: float) -> None:
-        """It does not mind."""
+        """Ignore the score."""
         del settings, score
 
 
 @final
 class OptunaSearch:
-    """Optuna's tree-structured Parzen estimator (extra `optuna`), in three rounds, so that networks of a round train side by side.
+    """Optuna's tree-structured Parzen estimator (extra `optuna`), in three rounds, so that the networks of a round train in parallel.
 
-    A trial that was stopped early is told with the score that it had then.
+    A trial that was stopped early is reported with the score that it had reached.
 
     Args:
-        space: The ranges.
-        seed: Of its draws.
+        space: Ranges to search.
+        seed: Seed of the sampler.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -83,7 +89,7 @@ class OptunaSearch:
             import optuna
         except ImportError:
             raise MissingExtraError(
-                "this search needs another package", where="search 'optuna'", remedy="pip install 'polytask[optuna]'"
+                "this search needs the package optuna", where="search 'optuna'", remedy="pip install 'polytask[optuna]'"
             ) from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed % 2**32))
@@ -93,7 +99,7 @@ class OptunaSearch:
         self._trials: dict[tuple[tuple[str, float], ...], optuna.Trial] = {}
 
     def ask(self, trials: int) -> list[Settings]:
-        """What the estimator proposes next."""
+        """Return the next proposals of the estimator."""
         found: list[Settings] = []
         for _ in range(trials):
             trial = self._study.ask(self._space)
@@ -102,12 +108,12 @@ class OptunaSearch:
         return found
 
     def tell(self, settings: Settings, score: float) -> None:
-        """Let it learn."""
+        """Report a finite score to the estimator; settings that it did not propose are ignored."""
         trial = self._trials.pop(tuple(sorted(settings.items())), None)
         if trial is not None and isfinite(score):
             self._study.tell(trial, score)
 
 
 def make_search(name: str, space: Sequence[Range], seed: int) -> SearchAlgorithm:
-    """A search by its name in a study's configuration."""
+    """Create a search algorithm by its name in the study configuration: `quasi-random` or `optuna`."""
     return OptunaSearch(space, seed) if name == "optuna" else HaltonSearch(space)

@@ -1,4 +1,4 @@
-"""What of an arm is tuned, and what a choice of it changes."""
+"""Search spaces of arms, and how chosen values change an arm and its training options."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from polytask.registry.resolve import resolve
 from polytask.studies.spec.arms import Arm
 
 Settings = Mapping[str, float]
-"""Per name of a range the value that was chosen; what is not named is as it was."""
+"""Chosen values by name of a range; anything without an entry keeps its value."""
 
 
 SEARCH_FACTOR = 10.0
-"""The learning rate is looked for between a tenth and ten times the given one, and so are tasks' weights around 1."""
+"""The learning rate is searched between a tenth and ten times the given one, and task weights between a tenth and ten."""
 WEIGHT_DECAY_RANGE = (1e-6, 1e-2)
 LR, DECAY, BALANCER_PREFIX, WEIGHT_PREFIX = "lr", "weight_decay", "balancer.", "weight."
 
 
 def search_space(arm: Arm, tasks: Sequence[str], options: TrainingOptions, tune: Sequence[Tuned]) -> tuple[Range, ...]:
-    """Where the numbers of an arm are looked for.
+    """Return the ranges in which the values of an arm are searched.
 
     Args:
-        arm: Whose weights are tuned if it is `weights=tuned`.
-        tasks: That its network learns.
-        options: Of training: the learning rate is looked for around theirs.
-        tune: `lr`, the weight `decay`, and the balancer's `balancer` numbers.
+        arm: Arm to tune; task weights are tuned if it is `weights=tuned`.
+        tasks: Tasks that the network learns.
+        options: Training options; the learning rate is searched around theirs.
+        tune: What to tune: `lr` (learning rate), `decay` (weight decay), `balancer` (numeric options of the balancer, except those that
+            the arm sets).
 
     Example:
         >>> from polytask.studies.spec.arms import parse_arm
@@ -51,9 +52,9 @@ def search_space(arm: Arm, tasks: Sequence[str], options: TrainingOptions, tune:
 
 
 def apply_settings(arm: Arm, options: TrainingOptions, settings: Settings) -> tuple[Arm, TrainingOptions]:
-    """The arm and the options of training once these values are chosen.
+    """Return the arm and the training options with the chosen values.
 
-    Weights are scaled so that their mean is 1.
+    Task weights are scaled to a mean of 1.
 
     Example:
         >>> from polytask.studies.spec.arms import parse_arm
@@ -75,12 +76,12 @@ def apply_settings(arm: Arm, options: TrainingOptions, settings: Settings) -> tu
 
 
 def _unwrapped_options(options: Mapping[str, Any], wrappers: int) -> Mapping[str, Any]:
-    """The options of the balancer within its wrappers."""
+    """Return the options of the balancer inside this many wrappers."""
     return _unwrapped_options(options.get("balancer", {}), wrappers - 1) if wrappers else options
 
 
 def _set_unwrapped_options(options: Mapping[str, Any], wrappers: int, own: Mapping[str, float]) -> dict[str, Any]:
-    """The options with some more of the balancer within its wrappers."""
+    """Return the options with additional ones for the balancer inside this many wrappers."""
     if not wrappers:
         return {**options, **own}
     return {**options, "balancer": _set_unwrapped_options(options.get("balancer", {}), wrappers - 1, own)}

@@ -1,13 +1,14 @@
-"""Choosing on validation data before anything is claimed: settings for every arm, and the arm that is put to the test.
+"""Successive halving on validation data, which selects the settings of every arm and the joint arm to test.
 
-**Synchronous successive halving** (Jamieson & Talwalkar, AISTATS 2016). Candidates of a bracket are trained for a share of the budget;
-the better third goes on to three times as much, and so on to the whole. Rounds end for all together, so that nothing depends on who is
-first: networks pause, and those that go on do so as if they had not paused.
+**Synchronous successive halving** (Jamieson & Talwalkar, AISTATS 2016). The candidates of a bracket are trained for a fraction of the
+budget; the best third continues with three times as much, and so on up to the whole budget. Rounds are synchronous, so that nothing
+depends on which network is faster: networks pause, and those that continue do so as if they had never paused.
 
-The budget is a maximum that few networks use up, since they stop when they have converged. Shares of it would be no shares of what a
-training takes, and so the first candidate of a bracket, the arm as it is, runs ahead: for as many epochs as it took shares are counted.
+The budget is a maximum that few networks use up, since they stop early. Fractions of it would not be fractions of a typical training
+run. Therefore the first candidate of a bracket, the arm without tuning, is trained to its end first, and the fractions are taken of the
+number of epochs that it used.
 
-Any rule is allowed here: test data are not known, and what is claimed later rests on fresh seeds.
+Any selection rule is valid here: it does not use test data, and the claims of the study are based on other seeds.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from polytask.studies.spec.arms import Arm
 from polytask.studies.tuning.search_space import Settings
 
 REDUCTION_FACTOR = 3
-"""One of so many candidates goes on."""
+"""One of this many candidates continues to the next round."""
 
 MAX_FINALISTS = 2
-"""Halving ends when not more than so many are left to be trained for the whole budget."""
+"""Halving ends when at most this many candidates are left; they are trained for the whole budget."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One arm, or one of its networks, with one choice of what is tuned.
+    """One arm, or one of its networks, with one choice of settings.
 
     Attributes:
-        arm: The arm.
-        trial: Which try of it this is, from 1: the first is the arm as it is.
-        settings: The choice.
-        seed: Of its networks.
-        groups: The tasks of each of its networks.
+        arm: Arm that is tried.
+        trial: Number of the trial, from 1; the first trial is the arm without tuning.
+        settings: Values of the tuned settings.
+        seed: Seed of the networks.
+        groups: Tasks of each network.
     """
 
     arm: Arm
@@ -48,13 +49,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How far a candidate came.
+    """Result of a trial.
 
     Attributes:
-        candidate: Which.
-        bracket: Among which others it stood.
-        epochs: For how many it was trained at most.
-        score: The mean relative validation metric of its best epoch; more is better, and −∞ if its loss was no number.
+        candidate: The trial.
+        bracket: Name of the bracket in which the trial competed.
+        epochs: Largest number of epochs that it was offered.
+        score: Mean relative validation metric of its best epoch; higher is better, −∞ if its loss was not finite.
     """
 
     candidate: Trial
@@ -78,12 +79,12 @@ class TrialResult:
 
 
 def rungs(candidates: int, usual_epochs: int, max_epochs: int) -> tuple[tuple[int, int], ...]:
-    """Of each round how many candidates are trained, and up to which epoch.
+    """Return the number of candidates and the last epoch of each round.
 
     Args:
-        candidates: How many there are.
-        usual_epochs: How many epochs a training takes, of which rounds are shares.
-        max_epochs: The whole budget, which the last round may use.
+        candidates: Number of candidates in the bracket.
+        usual_epochs: Epochs that a typical training run uses; all rounds but the last get fractions of it.
+        max_epochs: Whole budget in epochs, which the last round gets.
 
     Example:
         >>> rungs(18, 90, max_epochs=200)
@@ -99,24 +100,25 @@ def rungs(candidates: int, usual_epochs: int, max_epochs: int) -> tuple[tuple[in
 
 
 EpochScores = Sequence[float]
-"""Of a candidate per epoch for which it was trained, which may be fewer than it was offered: the best so far."""
+"""Best score so far after each epoch of a candidate; there may be fewer epochs than were offered."""
 
 DIVERGED: EpochScores = (float("-inf"),)
+"""Scores of a candidate whose loss was not finite."""
 
 RunTrials = Callable[[Sequence[Trial], Sequence[int]], Sequence[EpochScores]]
-"""Trains candidates up to an epoch each, side by side, and gives their scores in the same order."""
+"""Function that trains candidates in parallel, each up to its epoch, and returns their scores in the same order."""
 
 
 def run_successive_halving(brackets: Mapping[str, Sequence[Trial]], epochs: int, run_trials: RunTrials) -> list[TrialResult]:
-    """Race the candidates of each bracket; brackets take their rounds together, so that no core waits.
+    """Run successive halving in every bracket; rounds of all brackets run together, so that no core is idle.
 
     Args:
-        brackets: By name the candidates among which one is looked for.
-        epochs: The whole budget of a network.
-        run_trials: Trains them.
+        brackets: Competing candidates by name of the bracket.
+        epochs: Whole budget of a network in epochs.
+        run_trials: Function that trains candidates.
 
     Returns:
-        Every candidate with the epochs and the score with which it left the race: those of the last round have the whole budget.
+        Every candidate with its epochs and score when it left the race; those of the last round had the whole budget.
     """
     usual = _train_first_trials({name: own[0] for name, own in brackets.items() if len(own) > MAX_FINALISTS}, epochs, run_trials)
     plans = {name: rungs(len(own), usual.get(name, epochs), epochs) for name, own in brackets.items() if own}
@@ -138,11 +140,11 @@ def run_successive_halving(brackets: Mapping[str, Sequence[Trial]], epochs: int,
 
 
 def _train_first_trials(first: Mapping[str, Trial], epochs: int, run_trials: RunTrials) -> dict[str, int]:
-    """Per bracket the epochs that its first candidate took; nothing where it diverged."""
+    """Train the first candidate of each bracket and return the epochs that it used, leaving out candidates that diverged."""
     scores = run_trials(list(first.values()), [epochs] * len(first)) if first else []
     return {name: len(own) for name, own in zip(first, scores, strict=True) if own != DIVERGED}
 
 
 def rank_trials(tried: Sequence[TrialResult]) -> list[TrialResult]:
-    """Those that came furthest first, and of them the best; of equals the earlier trial."""
+    """Sort results by epochs, then by score, highest first; ties keep the order of the trials."""
     return sorted(tried, key=lambda one: (-one.epochs, -one.score))

@@ -1,4 +1,4 @@
-"""Candidates of a race as networks: trained side by side up to an epoch, and scored on validation data, epoch by epoch."""
+"""Training of the networks of trials in parallel up to a given epoch, with validation scores per epoch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from polytask.studies.tuning.successive_halving import DIVERGED, EpochScores, Tr
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """How candidates are trained.
+    """Function object that trains trials.
 
     Attributes:
-        assigned: What all networks have in common.
+        assigned: Data and options shared by all networks.
         arms: Names of all arms.
-        folder: Where the networks go.
-        workers: Processes side by side.
-        watch: Is told how far they are.
+        folder: Folder for the networks.
+        workers: Number of parallel processes.
+        watch: Function that is called with the progress of the networks.
     """
 
     assigned: JobContext
@@ -32,14 +32,17 @@ class TrialRunner:
     watch: StudyProgressHook
 
     def __call__(self, candidates: Sequence[Trial], epochs: Sequence[int]) -> list[EpochScores]:
-        """Train the networks of candidates up to an epoch each; the means of their scores over the tasks."""
+        """Train the networks of every candidate up to its epoch, and return their scores per epoch, averaged over tasks."""
         jobs = [[self._job(candidate, group) for group in candidate.groups] for candidate in candidates]
         until = [epoch for own, epoch in zip(jobs, epochs, strict=True) for _ in own]
         train_jobs_until([job for own in jobs for job in own], until, self.assigned, self.workers, self.watch)
         return [_mean_scores(own) for own in jobs]
 
     def _job(self, one: Trial, group: tuple[str, ...]) -> Job:
-        """A folder's name that is safe whatever arms and tasks are called: numbers decide, words only help."""
+        """Return the job of one network of a trial.
+
+        The name of its folder is safe for any names of arms and tasks: numbers make it unique, the words are only for readers.
+        """
         tasks = [task.name for task in self.assigned.tasks]
         places = ".".join(str(tasks.index(task)) for task in group)
         words = re.sub(r"[^A-Za-z0-9]+", "-", one.arm.name).strip("-")[:30]
@@ -48,7 +51,7 @@ class TrialRunner:
 
 
 def race_cost(folder: Path) -> RaceCost:
-    """How many networks were tried, and the seconds, steps and rows that it took."""
+    """Return the number of networks that were trained in the race, and the seconds, training steps and rows that they took."""
     reached = [JobProgress.read(path) for path in sorted(folder.rglob("progress.json"))]
     return RaceCost(
         networks=len(reached),
@@ -59,7 +62,7 @@ def race_cost(folder: Path) -> RaceCost:
 
 
 def _mean_scores(jobs: Sequence[Job]) -> EpochScores:
-    """The mean over the tasks of all networks; those that have stopped keep what they had reached."""
+    """Return the scores per epoch, averaged over the tasks of all networks; a network that has stopped keeps its last score."""
     reached = [job.reached for job in jobs]
     scores = [one.scores for one in reached if one is not None and one.scores]
     if len(scores) < len(jobs):
