@@ -1,4 +1,4 @@
-"""polytask trains several tasks together, and tells you whether you should.
+"""Multi-task learning on PyTorch: train several tasks together, and find out whether you should.
 
 Example:
     >>> import polytask as pt
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import importlib
 
-TYPE_CHECKING = False  # typing is not imported: `python -m polytask` comes here while the working folder is on the path
+# `typing` is not imported: `python -m polytask` runs this file while the working folder is still on the import path.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -66,11 +67,11 @@ _NAMES = {
     "verdict": "polytask.verdicts.compute_verdict",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]  # noqa: PLE0604 - names, all of them
+__all__ = ["__version__", *_MODULES, *_NAMES]  # noqa: PLE0604 - all of them are strings
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module, a class or a function
-    """Import what is asked for, and nothing before: `import polytask` must not import torch."""
+    """Import a submodule or name on first access, so that `import polytask` does not import torch."""
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
     if name in _MODULES:

@@ -1,9 +1,9 @@
-"""`python -m polytask` is the command line."""
+"""Entry point of `python -m polytask`: the command line."""
 
 import sys
 
 if not sys.flags.safe_path:
-    del sys.path[0]  # the working folder, which `-m` has put there: what lies beside the data is no program
+    del sys.path[0]  # `-m` puts the working folder there; files next to the data must not be imported as modules
 
 from polytask.cli import main
 

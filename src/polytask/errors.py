@@ -1,17 +1,17 @@
-"""Everything that polytask raises on purpose.
+"""Exceptions that polytask raises on purpose.
 
 ```
-PolytaskError            the user can mend it; the command line prints one line and exits with 2
-├── ConfigError          a name, an option or a combination that does not exist
-├── DataError            what a file, a table or an array contains
-├── DownloadError        a data set could not be fetched
-├── StorageError         a folder or a file that cannot be written or read
-├── NonFiniteError       a loss or a gradient is no longer a number
-└── MissingExtraError    an optional package is needed
+PolytaskError            an error that the user can fix; the command line prints one line and exits with 2
+├── ConfigError          an invalid name, option or combination of options
+├── DataError            invalid content of a file, a table or an array
+├── DownloadError        a data set cannot be downloaded
+├── StorageError         a folder or a file cannot be written or read
+├── NonFiniteError       a loss or a gradient is NaN or infinite
+└── MissingExtraError    an optional package is not installed
 ```
 
-Every message is one line that says what is wrong, where, what was found, and what to do. Anything else that
-escapes polytask is a bug.
+Every message is one line that says where the error is, what is expected, what was found, and what to do. Any other
+exception that escapes polytask is a bug.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SHOWN = 40
-"""Number of characters of a value that a message shows."""
+"""Maximum number of characters of a value in a message."""
 
 
 class PolytaskError(Exception):
-    """What is wrong, where, what was found, and what to do: one line.
+    """Base class of all errors that polytask raises on purpose, with a message of one line.
 
     Args:
-        what: The rule that was broken, as a phrase.
-        where: File, column, row, task or argument.
-        found: What stood there instead.
-        remedy: What to do, as a sentence.
+        what: What is expected or wrong, as a phrase.
+        where: File, column, row, task or argument that the error is about.
+        found: Value that was found instead; `None` leaves it out of the message.
+        remedy: What the user can do, as a sentence.
 
     Example:
         >>> str(DataError("wrong magic number", where="t10k-labels", found="0x0", remedy="Fetch the file again"))
@@ -48,8 +48,8 @@ class PolytaskError(Exception):
         return " ".join(f"{place}{self.what.rstrip('.')}{found}.{remedy}".split())
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Let an error cross from a worker process to its parent with all its parts."""
-        # What is no plain value goes as its text: it may not be able to travel, and the message must arrive.
+        """Support pickling, so that a worker process can send an error with all its parts to its parent."""
+        # Other objects may not be picklable; their text is enough for the message.
         found = self.found if self.found is None or isinstance(self.found, str | int | float) else str(self.found)
         return _rebuild, (type(self), self.what, self.where, found, self.remedy)
 
@@ -59,16 +59,19 @@ def _rebuild(kind: type[PolytaskError], what: str, where: str, found: object, re
 
 
 class ConfigError(PolytaskError, ValueError):
-    """A name, an option or a combination that does not exist."""
+    """A name, an option or a combination of options is invalid."""
 
 
 class DataError(PolytaskError, ValueError):
-    """What a file, a table or an array contains is not what it must be."""
+    """The content of a file, a table or an array is invalid."""
 
 
 @contextmanager
 def error_location(where: object) -> Iterator[None]:
-    """Put the file or the table before the place that an error about its content names.
+    """Prefix the location of every `DataError` raised in the block with the file or table that it is about.
+
+    Args:
+        where: File or table; it is not repeated where the error's location begins with it.
 
     Example:
         >>> with error_location("sales.csv"):
@@ -84,7 +87,7 @@ def error_location(where: object) -> Iterator[None]:
 
 
 class DownloadError(PolytaskError, OSError):
-    """A data set could not be fetched."""
+    """A data set cannot be downloaded."""
 
     def __str__(self) -> str:
         return PolytaskError.__str__(self)
@@ -98,32 +101,36 @@ class StorageError(PolytaskError, OSError):
 
 
 class NonFiniteError(PolytaskError, ArithmeticError):
-    """A loss or a gradient is no longer a number."""
+    """A loss or a gradient is NaN or infinite."""
 
 
 class MissingExtraError(PolytaskError, ImportError):
-    """An optional package is needed for what was asked."""
+    """An optional package that is needed is not installed."""
 
     def __str__(self) -> str:
         return PolytaskError.__str__(self)
 
 
 def plain(text: object, most: int = SHOWN) -> str:
-    """Return a text that can be printed: short, without control characters or marks that change the direction of writing.
+    r"""Return a text that is safe to print: short, without control characters or marks that change the text direction.
+
+    Args:
+        text: Object whose `str` is printed.
+        most: Maximum number of characters; a longer text is cut and ends in `…`.
 
     Example:
-        >>> plain("a\\x1b[31m" + "b" * 50)
+        >>> plain("a\x1b[31m" + "b" * 50)
         'a[31mbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…'
     """
     try:
         whole = str(text)
     except ValueError:  # an integer of thousands of digits
         whole = type(text).__name__
-    # Of a text of megabytes no more is looked at than can be shown.
+    # Cut first: only a small part of a text of megabytes needs cleaning.
     kept = "".join(letter if letter.isprintable() else " " if letter.isspace() else "" for letter in whole[: 4 * most])
     return kept if len(kept) <= most else kept[: most - 1] + "…"
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: printable, short and in quotes."""
+    """Return a value as messages show it: printable, short and in quotes."""
     return repr(plain(value))

@@ -1,8 +1,8 @@
-"""Named random streams that grow from one root seed.
+"""Seeds of named random streams, derived from one root seed.
 
-A stream is keyed by the root seed and by what it is for (`initialization`, `shuffling`, `dropout`, `balancer`, a task's
-or a source's name), through SHA-256. So adding a task changes no other task's stream, and nothing has to be
-remembered to go on where a run stopped.
+A stream's seed is the SHA-256 hash of the root seed and the stream's name: its purpose (`initialization`, `shuffling`,
+`dropout`, `balancer`) and the name of a task or a source. Therefore adding a task changes no other task's stream, and
+resuming a run needs no stored random state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ import hashlib
 
 
 def derive_seed(root_seed: int, *stream_name: str | int) -> int:
-    """A 63-bit seed for the stream of that name: the first 8 bytes of SHA-256 over root and names, top bit cleared.
+    """Return the 63-bit seed of a named random stream.
+
+    It is the first 8 bytes of SHA-256 over the root seed and the names, shifted right by one bit.
+
+    Args:
+        root_seed: Seed of the whole run.
+        *stream_name: Parts of the stream's name, such as its purpose and a task's name.
 
     Example:
         >>> derive_seed(0, "initialisation", "digit") == derive_seed(0, "initialisation", "digit")

@@ -93,7 +93,7 @@ def test_an_unknown_command_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_a_file_where_the_folder_must_be(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     assert call(monkeypatch, "study", "mnist-fashion", "--out", str(tmp_path / "file" / "run")) == app.EXIT_USER_ERROR
-    assert "a file stands where a folder must be" in capsys.readouterr().err
+    assert "a file exists where a folder is needed" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -151,7 +151,7 @@ WRONG_FILES: dict[str, tuple[str, str]] = {
     "two sources": ("source: mnist-fashion\ntables: {s: {file: sales.csv, targets: [churn]}}", "found both"),
     "one seed": ("tables: {s: {file: sales.csv, targets: [churn]}}\nseeds: 1", "at least 2 different seeds"),
     "no mapping": ("- a", "a study file must be a mapping"),
-    "an open bracket": ("tables: {s: {file: sales.csv, targets: [churn]}", "no plain YAML"),
+    "an open bracket": ("tables: {s: {file: sales.csv, targets: [churn]}", "must be plain YAML"),
 }
 
 

@@ -217,7 +217,7 @@ def test_a_full_disk_is_the_disks_fault(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_file_where_the_cache_must_be(tmp_path: Path) -> None:
     (tmp_path / "toy").write_text("mine")
-    with pytest.raises(StorageError, match="a file stands where a folder must be"):
+    with pytest.raises(StorageError, match="a file exists where a folder is needed"):
         download(file_from("http://127.0.0.1:1/"), tmp_path / "toy")
 
 

@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a weight of no task": ({"task_weights": {"chrun": 2}}, "Did you mean 'churn'"),
     "a list of weights": ({"task_weights": [1, 2]}, "weights must be a mapping from names of tasks"),
     "all weights 0": ({"task_weights": {"churn": 0, "value": 0}}, "at least one task needs a weight above 0"),
-    "a weight that is none": ({"task_weights": {"churn": float("nan")}}, "a task's weight is a number from 0 up"),
+    "a weight that is none": ({"task_weights": {"churn": float("nan")}}, "a task's weight must be a finite number of at least 0"),
     "weights that are not used": ({"task_weights": {"churn": 2}, "balancer": "equal"}, "'equal': .* does not use the tasks' weights"),
     "the name of a target": ({"targets": "churn"}, "targets must be a list of names"),
     "an unknown target": ({"targets": ["chrun"]}, "Did you mean 'churn'"),

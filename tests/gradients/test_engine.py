@@ -280,8 +280,8 @@ def test_frozen_parameters_stay_without_gradient() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: Backward(Equal(), tasks=()), "at least one task"),
-        (lambda: Backward(Equal(), tasks=("a", "a")), "each once"),
+        (lambda: Backward(Equal(), tasks=()), "`tasks` must be non-empty and unique"),
+        (lambda: Backward(Equal(), tasks=("a", "a")), "`tasks` must be non-empty and unique"),
         (lambda: Backward(Equal(), tasks=("a",))({"b": torch.ones((), requires_grad=True)}), "unknown task"),
         (lambda: Backward(Equal(), tasks=("a",))({"a": torch.ones((), requires_grad=True)}, counts={"a": 2}), "losses with counts"),
         (
@@ -289,7 +289,7 @@ def test_frozen_parameters_stay_without_gradient() -> None:
             "more labeled units",
         ),
         (lambda: Backward(FromGramian(), tasks=("a", "b"))({"a": torch.ones((), requires_grad=True)}), "while a task is absent"),
-        (lambda: Backward(FromGramian(), tasks=("a",), shared=[3.0]), "module or tensors"),  # type: ignore[list-item]
+        (lambda: Backward(FromGramian(), tasks=("a",), shared=[3.0]), "must be a module or tensors"),  # type: ignore[list-item]
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(call: Callable[[], object], text: str) -> None:
@@ -307,7 +307,7 @@ def test_a_balancer_that_looks_at_what_it_did_not_ask_for() -> None:
         def weigh(self, statistic: Statistic) -> Weights:
             return Weights(statistic.gramian().diagonal(), heads=True)
 
-    with pytest.raises(ConfigError, match="did not ask for"):
+    with pytest.raises(ConfigError, match="must declare every statistic that it uses"):
         Backward(Greedy(), tasks=("a",))({"a": torch.ones((), requires_grad=True) * 2})
 
 

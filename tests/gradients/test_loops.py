@@ -197,7 +197,7 @@ def test_a_compiled_trunk_that_gives_its_graph_away_is_one_line() -> None:
         try:
             Backward(balancer_of("upgrad"), tasks=TASKS, shared=net.trunk)(net.losses())
         except ConfigError as error:
-            assert "gives its graph away" in str(error)
+            assert "supports only one backward pass" in str(error)
             assert "\n" not in str(error)
 
 
@@ -208,7 +208,7 @@ def test_a_compiled_trunk_is_not_walked_for_all_tasks_at_once() -> None:
         through = net.through[0]
         net.through[0] = lambda x: seen.append(through(x)) or seen[-1]  # type: ignore[func-returns-value]
         losses = net.losses()
-        with pytest.raises(ConfigError, match="compiled module cannot be walked for all tasks at once"):
+        with pytest.raises(ConfigError, match="compiled module does not support a batched backward pass"):
             Backward(balancer_of("upgrad"), tasks=TASKS, shared=net.trunk, route="batched")(losses, features=seen[0])
 
 
@@ -383,10 +383,10 @@ def test_grad_is_nobody_else_s_memory(spelled: str) -> None:
 
 def test_explain_says_what_happens() -> None:
     net = Net()
-    for route, words in (("sequential", "3 backwards"), ("batched", "one batched backward"), ("representation", "approximate")):
+    for route, words in (("sequential", "3 backward passes"), ("batched", "one batched backward pass"), ("representation", "approximate")):
         backward = Backward(balancer_of("upgrad"), tasks=TASKS, shared=net.trunk, route=route)  # type: ignore[arg-type]
         assert words in backward.explain()
-    for spelled, words in (("gradnorm", "one more of every head"), ("gradnorm(parameters=shared)", "3 backwards")):
+    for spelled, words in (("gradnorm", "one more of every head"), ("gradnorm(parameters=shared)", "3 backward passes")):
         assert words in Backward(balancer_of(spelled), tasks=TASKS, shared=net.trunk).explain()
     assert "for a, and the heads" in Backward(balancer_of("momentum-conflict-free"), tasks=TASKS).explain()
     assert "65 numbers in 4 tensors: 0.weight, 0.bias, 2.weight, 2.bias" in backward.explain()

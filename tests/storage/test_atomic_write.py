@@ -74,7 +74,7 @@ def test_a_failure_is_one_line_and_the_old_content_stays(tmp_path: Path, monkeyp
 
 def test_a_file_where_a_folder_must_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(StorageError, match="a file stands where a folder must be"):
+    with pytest.raises(StorageError, match="a file exists where a folder is needed"):
         write_bytes(tmp_path / "file" / "inner", b"")
 
 
@@ -111,7 +111,7 @@ def test_json_and_yaml_come_back(tmp_path: Path) -> None:
     [
         ("a: [1, 2", "line"),
         ("a: &x 1\nb: *x", "aliases"),
-        ("a: !!python/object/apply:os.system [ls]", "no plain YAML"),
+        ("a: !!python/object/apply:os.system [ls]", "must be plain YAML"),
         ("a:\n  - b\n c", "line"),
     ],
 )
@@ -128,7 +128,7 @@ def test_json_that_is_broken_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="line 2"):
         read_json(tmp_path / "a.json")
     (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(StorageError, match="no text in UTF-8"):
+    with pytest.raises(StorageError, match="must be UTF-8 text"):
         read_json(tmp_path / "a.json")
     with pytest.raises(StorageError, match="nothing"):
         read_json(tmp_path / "nothing")

@@ -82,13 +82,13 @@ def test_an_error_inside_frees_the_lock(tmp_path: Path) -> None:
 
 def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(StorageError, match="a file stands where a folder must be"), exclusive_lock(tmp_path / "file" / "lock"):
+    with pytest.raises(StorageError, match="a file exists where a folder is needed"), exclusive_lock(tmp_path / "file" / "lock"):
         pass
 
 
 def test_what_shall_not_be_waited_for_is_refused(tmp_path: Path) -> None:
     with exclusive_lock(tmp_path / "lock"):
-        with pytest.raises(StorageError, match="another run is at work in this folder"), exclusive_lock(tmp_path / "lock", wait=False):
+        with pytest.raises(StorageError, match="another run is using this folder"), exclusive_lock(tmp_path / "lock", wait=False):
             pytest.fail("both were inside")
         assert (tmp_path / "lock").exists(), "the refused one removed it"
     with exclusive_lock(tmp_path / "lock", wait=False):

@@ -118,7 +118,7 @@ def test_a_name_that_could_not_be_read_back_is_refused_while_writing(tmp_path: P
 
 def test_a_users_file_is_not_moved_away(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("mine")
-    with pytest.raises(StorageError, match="a file stands where a folder must be"):
+    with pytest.raises(StorageError, match="a file exists where a folder is needed"):
         save_state(tmp_path / "state", NEW)
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
     assert (tmp_path / "state").read_text() == "mine"
@@ -152,7 +152,7 @@ def test_what_is_said_already_is_not_said_again(error: PolytaskError) -> None:
 @pytest.mark.parametrize("text", ["day: 2020-13-45", "a: 0b_", "a: !!int x", "a: !!float x", "a: " + "9" * 5_000, "[" * 3_000, "a: \x00"])
 def test_yaml_that_no_value_can_be_made_of(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
-    with pytest.raises(StorageError, match="no plain YAML") as caught:
+    with pytest.raises(StorageError, match="must be plain YAML") as caught:
         read_yaml(tmp_path / "a.yaml")
     assert "\n" not in str(caught.value)
 
@@ -160,7 +160,7 @@ def test_yaml_that_no_value_can_be_made_of(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["9" * 5_000, "[" * 100_000, "", "{}{}", "\ufeff{}"])
 def test_json_that_no_value_can_be_made_of(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text, encoding="utf-8")
-    with pytest.raises(StorageError, match="no JSON") as caught:
+    with pytest.raises(StorageError, match="must be valid JSON") as caught:
         read_json(tmp_path / "a.json")
     assert "\n" not in str(caught.value)
 

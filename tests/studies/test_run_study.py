@@ -224,7 +224,7 @@ def test_a_full_disk_loses_nothing(make: Callable[..., Study], whole: StudyResul
     ("fill", "text"),
     [
         (lambda folder: (folder / "letter.txt").write_text("mine"), "holds something else"),
-        (lambda folder: (folder / "run.yaml").write_text("a: [1"), "no plain YAML"),
+        (lambda folder: (folder / "run.yaml").write_text("a: [1"), "must be plain YAML"),
         (lambda folder: (folder / "run.yaml").write_text("seeds: [0, 1]\nlearning: 3"), "unknown option"),
     ],
 )

@@ -114,7 +114,7 @@ def test_balanced_weights_that_nobody_counted_are_no_numbers() -> None:
         (Multiclass(name="kind", classes=CLASSES, class_weights="balanced"), 3),
         (Binary(name="kind", positive_weight="balanced"), 1),
     ):
-        with pytest.raises(ConfigError, match="counted in the training labels first"):
+        with pytest.raises(ConfigError, match="must first be computed from training labels"):
             task.loss_per_unit(torch.zeros(2, outputs), torch.tensor([0, 1]))
 
 
@@ -139,5 +139,5 @@ def test_a_smoothing_that_cannot_be(smoothing: Any) -> None:
         lambda: Binary(name="kind", label_smoothing=smoothing),
         lambda: Multiclass(name="kind", classes=CLASSES, label_smoothing=smoothing),
     ):
-        with pytest.raises(ConfigError, match="from 0 to below 1"):
+        with pytest.raises(ConfigError, match=r"must be a number in \[0, 1\)"):
             make()

@@ -133,11 +133,11 @@ def test_it_trains_and_predicts(price: Custom, place: Custom) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"loss": 3}, "task 'price', loss: a function is needed .found 3"),
-        ({"metric": None}, "task 'price', metric: a function is needed"),
+        ({"loss": 3}, "task 'price', loss: expected a function or its name .found 3"),
+        ({"metric": None}, "task 'price', metric: expected a function or its name"),
         ({"higher_is_better": None}, "Give higher_is_better=True or False"),
-        ({"outputs": 0}, "task 'price', outputs: a whole number from 1"),
-        ({"label_size": 1.5}, "task 'price', label_size: a whole number from 1"),
+        ({"outputs": 0}, "task 'price', outputs: a whole number of at least 1"),
+        ({"label_size": 1.5}, "task 'price', label_size: a whole number of at least 1"),
         ({"selection_metric": "rmse"}, "no such metric .found 'rmse'"),
         ({"name": ""}, "a task needs a name"),
     ],
@@ -151,7 +151,7 @@ def test_what_cannot_be_is_refused_in_one_line(own: ModuleType, options: dict[st
 
 def test_a_loss_that_is_no_loss_per_unit_is_refused(own: ModuleType) -> None:
     task = Custom(name="price", loss=lambda outputs, targets: (outputs.squeeze(1) - targets).square().mean(), metric="mae")
-    with pytest.raises(ConfigError, match=r"one number per unit, here 3 .*reduction='none'"):
+    with pytest.raises(ConfigError, match=r"must return one number per unit, here 3 .*reduction='none'"):
         masked_loss(task, torch.zeros(3, 1), torch.zeros(3), None)
 
 
@@ -175,7 +175,9 @@ def test_functions_without_an_import_path_train_but_are_not_written(own: ModuleT
         task = Custom(name="price", loss=loss, metric="mae")
         pt.fit(pt.MultiTaskModel(pt.encoders.MLP((4,)), (task,)), [table()], epochs=1, threads=1)
         study = pt.Study([table()], (task, place), ["single", "equal"], 2, test=tuple, workers=2)
-        with pytest.raises(ConfigError, match=r"by its import path .*Define it at the top of a module that can be imported") as caught:
+        with pytest.raises(
+            ConfigError, match=r"refer to a function by its import path .*Define it at the top of a module that can be imported"
+        ) as caught:
             study.run(tmp_path / "run")
         assert "\n" not in str(caught.value)
 
@@ -191,7 +193,7 @@ def test_plain_data_have_the_paths_and_what_comes_from_them_imports_nothing(pric
         lambda: masked_loss(loaded, torch.zeros(1, 1), torch.zeros(1), None),
         lambda: compute_metrics(Outcome(np.zeros(1), np.zeros(1)), loaded.available_metrics),
     ):
-        with pytest.raises(ConfigError, match="what comes from a file imports no function"):
+        with pytest.raises(ConfigError, match="a task from a file does not import its functions"):
             use()
     assert loaded.completed(price) == price
 

@@ -46,7 +46,7 @@ def test_numbers_among_the_classes_are_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "text"), [("a|d", "'d'"), ("", "''"), ("a||b", "''"), (3, "one text, or a tuple"), (("a", "-"), "'-'"), ("a, b", "'a, b'")]
+    ("label", "text"), [("a|d", "'d'"), ("", "''"), ("a||b", "''"), (3, "one string, or a tuple"), (("a", "-"), "'-'"), ("a, b", "'a, b'")]
 )
 def test_a_foreign_label_is_named_with_its_row(label: Any, text: str) -> None:
     with pytest.raises(DataError, match=f"task 'topics', row 2.*{text}"):

@@ -130,12 +130,12 @@ def test_what_is_no_time_is_named_with_its_row(label: Any) -> None:
 
 
 def test_too_few_different_events_for_the_intervals() -> None:
-    with pytest.raises(DataError, match=r"too few different times of events \(found 2 for 3 intervals\)\. Take fewer intervals"):
+    with pytest.raises(DataError, match=r"too few distinct event times \(found 2 for 3 intervals\)\. Take fewer intervals"):
         Survival(name="stay", intervals=3).fitted(np.array([1.0, 2.0, 2.0, -3.0, -4.0]))
 
 
 def test_without_edges_nothing_can_be_said() -> None:
     task = Survival(name="stay", intervals=2)
     for use in (lambda: task.encode(np.array([1.0])), lambda: task.predict(torch.zeros(1, 2))):
-        with pytest.raises(ConfigError, match="learned from training labels first"):
+        with pytest.raises(ConfigError, match="must first be computed from training labels"):
             use()

@@ -249,13 +249,13 @@ FRAMES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     ),
     "no number": (
         lambda f: _with(f, "size", "prediction", "much"),
-        "task size, column 'prediction': only finite .*1 others, 'much' first",
+        "task size, column 'prediction': only finite .*found 'much', 1 in all",
     ),
     "infinite": (lambda f: _with(f, "size", "prediction", "inf"), "only finite numbers"),
     "two targets": (lambda f: _with(f, "digit", "target", "99"), "task digit, column 'target': a test unit must have the same value"),
     "other labels": (
         lambda f: f.assign(prediction=np.where(f.task == "flag", "maybe", f.prediction)),
-        "no prediction is a label",
+        "predictions must contain some of the target labels",
     ),
     "fractions": (lambda f: _with(f, "digit", "prediction", "2.5"), "Give kinds={'digit': 'regression'}"),
     "probability": (lambda f: f.assign(probability=1.5), "a probability must lie between 0 and 1 .found 1.5"),

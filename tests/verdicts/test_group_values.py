@@ -80,7 +80,7 @@ def test_groups_are_even_over_all_units_and_over_those_of_every_task(units: int,
 
 def test_a_metric_that_is_not_finite_without_a_group_is_refused() -> None:
     first = Metric("first", lambda outcome: float("nan") if outcome.targets[0] else 1.0, higher_is_better=True)
-    with pytest.raises(DataError, match="first: the metric is not finite on all test units, or without some of them"):
+    with pytest.raises(DataError, match="first: the metric must be finite on all test units and without any group of them"):
         group_values(first, Outcome(np.array([0.0, 1.0]), np.zeros(2)), np.array([0, 1]))
 
 

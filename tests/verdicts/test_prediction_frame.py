@@ -60,7 +60,7 @@ def test_labels_are_the_same_where_they_are_written_so(case: str) -> None:
 
 
 def test_labels_that_are_written_in_two_ways_are_refused() -> None:
-    with pytest.raises(DataError, match=r"no prediction is a label that any target has .* Write labels in the same way"):
+    with pytest.raises(DataError, match=r"predictions must contain some of the target labels .* Write labels in the same way"):
         read_predictions(frame(["1", "2"], ["1.0", "2.0"]), {"kind": "multiclass"})
 
 
@@ -107,7 +107,7 @@ def test_numbers_are_numbers(kind: str) -> None:
     ("kinds", "classes", "text"),
     [
         ({"kind": "ordinal"}, None, "the order of the classes is needed"),
-        ({"kind": "ordinal"}, {"kind": ("poor", "poor")}, "stands once"),
+        ({"kind": "ordinal"}, {"kind": ("poor", "poor")}, "classes must be unique"),
         ({"kind": "ordinal"}, {"other": GRADES}, "order of the classes"),
         ({"kind": "multiclass"}, {"other": GRADES}, "there are no predictions for this task"),
         ({"kind": "tagging"}, {"kind": GRADES}, "no classes"),
@@ -120,5 +120,5 @@ def test_what_classes_cannot_be(kinds: Any, classes: Any, text: str) -> None:
 
 
 def test_a_label_that_no_class_is_is_named() -> None:
-    with pytest.raises(DataError, match=r"column 'prediction': a label is none of the classes \(found 'bad'\)"):
+    with pytest.raises(DataError, match=r"column 'prediction': every label must be one of the classes \(found 'bad'\)"):
         read_predictions(frame(["poor", "good"], ["poor", "bad"]), {"kind": "ordinal"}, {"kind": GRADES})

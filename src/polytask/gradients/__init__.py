@@ -1,8 +1,8 @@
-"""How the statistics that balancers ask for are obtained, and how `.grad` gets filled.
+"""Computation of the statistics that balancers need, and of `.grad` from a balancer's answer.
 
-A batch's way: `Backward` (`engine`) opens a `Step`, whose losses and counts `StepLosses` adds up; `routing` chooses the strategy for
-what the balancer needs (`strategies/`); the strategy walks the graphs and keeps what it finds (`primitives/`), is the statistic that the
-balancer looks at, and fills `.grad` from the answer, directly or after all processes have added their part.
+For every step, `Backward` (`engine`) creates a `Step`, which sums losses and counts in `StepLosses`. `routing` chooses the strategy
+for what the balancer needs (`strategies/`). The strategy backpropagates and keeps the gradients (`primitives/`), is the statistic that
+the balancer sees, and fills `.grad` from the balancer's answer, directly or after a sum over all processes.
 """
 
 from polytask.gradients.engine import Backward, backward

@@ -1,4 +1,4 @@
-"""What stays the same from step to step: tasks, shared parameters, processes, loss scaler, and memory."""
+"""State shared by all steps: tasks, shared parameters, processes, loss scaler, and buffers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from polytask.gradients.primitives.reachability import found_shared
 
 @dataclass
 class StepContext:
-    """Where the gradients of steps come from and go to.
+    """Tasks, shared parameters, processes and buffers that the steps of one `Backward` have in common.
 
     Attributes:
-        tasks: All of them, in order.
-        communicator: The processes.
-        trained: By their id all trained parameters of the model, where there are several processes.
-        scaler: The loss scaler, if there is one.
-        shared: The shared parameters; None until they are known.
-        batched: Whether the rows of all tasks are taken in one batched backward, from the representations on.
-        jacobians: Per batch of a step the buffer for the tasks' rows, kept from step to step.
-        stacks: Per representation memory for the tasks' gradients of it, kept for as long as its shape stays.
+        tasks: Names of all tasks, in order.
+        communicator: Communicator of the processes.
+        trained: All trained parameters of the model by their id; empty with a single process.
+        scaler: Loss scaler of mixed precision; `None` if there is none.
+        shared: Shared parameters; `None` until they are known.
+        batched: Whether the Jacobian's rows are computed by one batched backward pass from the representations.
+        jacobians: Buffers for the Jacobian's rows by the number of the batch, reused from step to step.
+        stacks: Buffers for the tasks' gradients by the number of the representation, reused as long as its shape is the same.
     """
 
     tasks: tuple[str, ...]
@@ -41,13 +41,13 @@ class StepContext:
     stacks: dict[int, Tensor] = field(default_factory=dict)
 
     def shared_parameters(self, losses: Mapping[str, Tensor]) -> FlatParameters:
-        """Return the shared parameters: declared, or read off the graphs of a step with all tasks, once.
+        """Return the shared parameters, which are declared or found once in the graphs of a step with all tasks.
 
         Args:
-            losses: Of this step, with their graphs.
+            losses: Losses of this step, with their graphs.
 
         Raises:
-            ConfigError: They are not declared, and a task is absent in the step that should show what is shared.
+            ConfigError: The shared parameters are not declared, and a task is absent in the step in which to find them.
         """
         if self.shared is None:
             absent = [task for task in self.tasks if task not in losses]
@@ -58,11 +58,11 @@ class StepContext:
         return self.shared
 
     def jacobian(self, losses: Mapping[str, Tensor], batch: int = 0) -> JacobianBuffer:
-        """Return an empty buffer for the rows of a step.
+        """Return an empty buffer for the Jacobian's rows of a step.
 
         Args:
-            losses: Of this step, with their graphs.
-            batch: Number of the batch, for steps that compare several.
+            losses: Losses of this step, with their graphs.
+            batch: Number of the batch, for steps with several batches.
         """
         if batch not in self.jacobians:
             self.jacobians[batch] = JacobianBuffer(self.shared_parameters(losses), self.tasks, self.communicator)
@@ -70,17 +70,23 @@ class StepContext:
         return self.jacobians[batch]
 
     def stack(self, feature: int, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Return uninitialized memory of that shape for the gradients of a representation."""
+        """Return an uninitialized buffer for the tasks' gradients of a representation.
+
+        Args:
+            feature: Number of the representation.
+            shape: Shape of the buffer.
+            like: Tensor that has the dtype and device of the buffer.
+        """
         kept = self.stacks.get(feature)
         if kept is None or kept.shape != torch.Size(shape) or kept.dtype != like.dtype or kept.device != like.device:
             self.stacks[feature] = torch.empty(*shape, dtype=like.dtype, device=like.device)
         return self.stacks[feature]
 
     def scaled(self, loss: Tensor) -> Tensor:
-        """Return a loss, or the slope from which its walk starts, multiplied by the scaler's factor."""
+        """Return a loss, or the gradient from which its backward pass starts, multiplied by the scaler's factor."""
         return loss if self.scaler is None else self.scaler.scale(loss)
 
     @property
     def scale(self) -> float:
-        """Factor by which the gradients of scaled losses are too large."""
+        """Factor by which the scaler has multiplied losses and their gradients."""
         return 1.0 if self.scaler is None else float(self.scaler.get_scale())

@@ -1,4 +1,4 @@
-"""`Backward`: what stands between losses and `.grad`."""
+"""`Backward`, which computes `.grad` from several losses and a balancer."""
 
 from __future__ import annotations
 
@@ -31,41 +31,41 @@ Penalty = Callable[[], Tensor | None]
 
 
 class Backward:
-    """Fill `.grad` from several losses, as a balancer says.
+    """Compute `.grad` from several losses with a balancer.
 
-    It stands where `loss.backward()` stood: losses in, `.grad` out, and gradients add up as PyTorch's do. Clipping, the
-    optimizer and the schedule stay ordinary PyTorch.
+    It replaces `loss.backward()`: gradients are added to `.grad` as in PyTorch. Clipping, the optimizer and the schedule stay
+    ordinary PyTorch.
 
-    A step may come in micro-batches. Then `counts` says how many labeled units the whole step has per task: a task's
-    loss is the sum over its micro-batches divided by that count, and the balancer is asked once, when all units have been
-    seen. (The mean of the micro-batches' means is wrong as soon as their counts differ.)
+    A step may be passed in micro-batches. Then `counts` gives the number of labeled units of the whole step per task: a task's
+    loss is the sum over its micro-batches divided by that count, and the balancer is called once, after the last unit.
+    (The mean of the micro-batches' means would be wrong as soon as their counts differ.)
 
-    A task that is absent (not in `losses`) has no part in the step: its private parameters get no gradient, and the
-    balancer leaves what it remembers of it untouched.
+    A task that is absent (not in `losses`) does not take part in the step: its private parameters get no gradient, and the
+    balancer's state for it does not change.
 
     Several processes (`group`) act as one process on the union of their batches: losses are `Loss`es with counts, models
-    are not wrapped, and every process ends a step with the same `.grad`. What they tell each other, and what it costs, is
-    in `polytask.gradients.primitives.communicator`. A penalty is averaged over the processes.
+    are not wrapped, and every process ends a step with the same `.grad`. `polytask.gradients.primitives.communicator` describes
+    their communication and its cost. A penalty is averaged over the processes.
 
     Args:
-        balancer: How the tasks' losses become one update: a name with its options, an import path, a class, or an object.
-        tasks: All tasks, in the order in which the balancer sees those that are present.
-        shared: The parameters that more than one task reaches: a module, named or unnamed tensors. By default they are
-            read off the graphs of the first step, which must then have all tasks. Only balancers that look at gradients use them.
-        model: The whole network. Needed with several processes, and by balancers that look at losses again if it has
-            buffers, such as running means, which are put back after every look.
-        scaler: The loss scaler of fp16 training. Balancers see unscaled losses and gradients, and nothing of steps that are not finite.
-        group: The processes that hold parts of the batch.
-        weight_heads: Whether private parameters get w_t g_t or g_t; by default as the method's paper says.
-        route: How rows of the Jacobian are obtained: one backward per task (`sequential`), one batched backward from the
-            representations on (`batched`), or not at all, the Gramian of the representations standing for theirs
-            (`representation`: approximate). By default sequential, which no measurement on a CPU has found slower.
-        non_finite: What becomes of a task whose loss or gradient is not finite: `raise` NonFiniteError before `.grad` is
-            touched, `drop` the task from the step, or `skip` all tasks. Balancers see none of it. With a scaler, the
-            scaler decides: it skips the step.
+        balancer: Balancer that combines the tasks' losses: a name with its options, an import path, a class, or an object.
+        tasks: Names of all tasks, in the order in which the balancer sees those that are present.
+        shared: Parameters that more than one task reaches: a module, or named or unnamed tensors. `None` finds them in the
+            graphs of the first step, which must then have all tasks. Only balancers that need gradients use them.
+        model: The whole network. Required with several processes, and for balancers that evaluate losses again if the network has
+            buffers, such as running means, which are restored after every evaluation.
+        scaler: Loss scaler of fp16 training. Balancers see unscaled losses and gradients, and no steps that are not finite.
+        group: Process group whose processes hold parts of the batch; `None` for a single process.
+        weight_heads: Whether private parameters get w_t g_t (True) or g_t (False); `None` follows the method's paper.
+        route: How the Jacobian is computed: by one backward pass per task (`sequential`), by one batched backward pass from the
+            representations (`batched`), or not at all, with the representations' Gramian in place of the parameters'
+            (`representation`, approximate). The default is `sequential`: no measurement on a CPU has found it slower.
+        non_finite: What to do about a task whose loss or gradient is not finite: `raise` NonFiniteError before `.grad` is
+            changed, `drop` the task from the step, or `skip` the step for all tasks. Balancers never see such values. With a
+            scaler, the scaler decides: it skips the step.
 
     Raises:
-        ConfigError: No task, or one twice; an unknown route; several processes without `shared` or `model`.
+        ConfigError: `tasks` is empty or has a duplicate, the route is unknown, or `group` is given without `shared` and `model`.
 
     Example:
         >>> import torch
@@ -114,15 +114,18 @@ class Backward:
         return StepContext(self.tasks, communicator_of(self._group), trained, self._scaler, flat_params, batched=self.route == "batched")
 
     def share(self, shared: Shared) -> None:
-        """Declare other parameters as shared from the next step on: some of them were frozen before, say. The balancer keeps its state.
+        """Declare other parameters as shared from the next step on, for example after unfreezing some; the balancer keeps its state.
+
+        Args:
+            shared: Parameters that more than one task reaches: a module, or named or unnamed tensors.
 
         Raises:
-            ConfigError: A step is under way, or the balancer remembers gradients of other parameters.
+            ConfigError: A step is not complete, or the balancer stores gradients of the previous shared parameters.
         """
         if self._current is not None and not self._current.complete:
-            raise ConfigError("a step is under way", where="share", remedy="Finish its micro-batches first")
+            raise ConfigError("the current step must be complete", where="share", remedy="Finish its micro-batches first")
         if self.balancer.remembers_gradients:
-            raise ConfigError("this balancer remembers gradients of other parameters", where="share", found=type(self.balancer).__name__)
+            raise ConfigError("the balancer stores gradients of other parameters", where="share", found=type(self.balancer).__name__)
         self._context, self._current = self._context_of(shared), None
 
     def __call__(
@@ -134,21 +137,25 @@ class Backward:
         penalty: Tensor | Penalty | None = None,
         counts: Counts | None = None,
     ) -> Report:
-        """Add this batch's part to `.grad`.
+        """Add the gradients of a batch to `.grad`.
 
         Args:
-            losses: Per task present its mean loss (), or its `Loss` with sum and count; or a function that gives them for
-                one of `batches`, for balancers that look more than once.
-            batches: As many as the balancer takes; handed to that function.
-            features: What the heads look at: one tensor, or several (experts, sources).
-            penalty: () what is no task's loss (a penalty on weights, say): added beside the balancer, not seen by it. Or a
-                function that gives it, called after the losses are known: for penalties that a forward leaves behind.
-            counts: Labelled units per task of the whole step in this process, when this is one of several micro-batches. A
-                process that has none in a step calls this once, with no losses, since the others wait for it.
+            losses: Scalar mean loss, or `Loss` with sum and count, per task present; or a function that returns them for one of
+                `batches`, for balancers that evaluate losses more than once.
+            batches: Arguments of that function, as many as the balancer takes.
+            features: Representations, the inputs of the heads: one tensor, or several (experts, sources).
+            penalty: Scalar that is not a task's loss, such as a penalty on weights: its gradient is added without the balancer. Or a
+                function that returns it, called after the losses are known, for penalties that the forward pass computes.
+            counts: Number of labeled units per task of the whole step in this process; required if this is one of several
+                micro-batches. A process without labeled units in a step calls this once, without losses, since the others
+                wait for it.
+
+        Returns:
+            Report of the losses, weights and gradients.
 
         Raises:
-            ConfigError: An unknown task; a mean without a count in a micro-batch; more units than announced; a balancer
-                that needs a function, or representations, and does not get them.
+            ConfigError: A task is unknown, a loss in a micro-batch has no count, there are more units than announced, or the
+                balancer needs a function or representations that are not given.
             NonFiniteError: A task's loss or gradient is not finite, and `non_finite` is `raise`.
         """
         self._post_step = None
@@ -158,37 +165,37 @@ class Backward:
         if self.balancer.uses_after_step or self.balancer.batches > 1:
             raise closure_needed()
         given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
-        # Representations of a frozen trunk lead to no parameter.
+        # Representations of a frozen trunk have no gradient.
         choose = self._route(needs, tuple(feature for feature in given if feature.requires_grad))
         return self._take(losses, choose, _given(penalty), counts)
 
     @property
     def asks_again(self) -> bool:
-        """Whether the balancer asks for losses more than once, so that a function has to give them."""
+        """Whether the balancer evaluates losses more than once, so that they must be given as a function."""
         balancer = self.balancer
         return balancer.uses_after_step or balancer.batches > 1 or isinstance(balancer.needs(), CrossGramian | Lookahead)
 
     @property
     def sent(self) -> int:
-        """Bytes that this process has handed to others since it started."""
+        """Number of bytes that this process has sent to others since it started."""
         return self._context.communicator.bytes_sent
 
     def after_step(self) -> None:
-        """Call it after `optimizer.step()`: the place of methods that look at the losses again."""
+        """Update balancers that evaluate the losses again after the update; to be called after `optimizer.step()`."""
         kept, self._post_step = self._post_step, None
         if kept is not None:
             self.balancer.after_step(kept.names, kept.before, kept.after(self._context))
 
     def explain(self) -> str:
-        """Return how the statistic is obtained, what that costs, and which parameters are shared, in a few lines."""
+        """Return a text of a few lines: how the statistic is computed, what that costs, and which parameters are shared."""
         return explain_route(self.balancer, self._context, self.route)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of steps, and what the balancer remembers."""
+        """Return the number of steps and the state of the balancer."""
         return {"step": self.step, "balancer": self.balancer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         self.step = int(state["step"])
         self.balancer.load_state_dict(state["balancer"])
 
@@ -197,13 +204,13 @@ class Backward:
         return lambda accumulator, whole: choose_strategy(needs, context, accumulator, features=features, route=route, whole=whole)
 
     def _take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None) -> Report:
-        """Give losses to the step under way, or to a new one."""
+        """Pass losses to the current step, or to a new one."""
         if self._current is None and not losses and any((counts or {}).values()):
             return self._take_unlabeled(penalty)
-        # Mixed precision is for forwards: what is computed from gradients keeps its own precision.
+        # Autocasting is for forward passes; computations on gradients keep their own precision.
         with autocast_as(NO_AUTOCAST):
             current = self._current or Step(self._context, self.balancer, self.step, self._policy)
-            self._current = None  # a step that raises is forgotten
+            self._current = None  # discard a step that raises
             report = current.take(losses, choose, penalty, counts)
         if current.complete:
             self.step += 1
@@ -215,27 +222,27 @@ class Backward:
         return report
 
     def _take_unlabeled(self, penalty: Tensor | None) -> Report:
-        """Take a micro-batch without any label, before the step's first or after its last one."""
+        """Take a micro-batch without labels, before the first or after the last micro-batch of a step."""
         communicator = self._context.communicator
         if penalty is not None and communicator.distributed:
-            remedy = "Pass it with a micro-batch that has labels"
-            raise ConfigError("a penalty beside no label belongs to no step of several processes", where="penalty", remedy=remedy)
+            remedy = "Pass the penalty with such a micro-batch"
+            raise ConfigError("with several processes, a penalty needs a micro-batch with labels", where="penalty", remedy=remedy)
         add_penalty(self._context, GradAccumulator(communicator), penalty)
         return Report({})
 
     def _replay(
         self, needs: Needs, closure: Closure, batches: Sequence[Any], penalty: Tensor | Penalty | None, counts: Counts | None
     ) -> Report:
-        """Take a step, or a micro-batch of one, whose losses come from a function."""
+        """Take a step, or a micro-batch, whose losses are given as a function."""
         balancer = self.balancer
         if len(batches) != balancer.batches:
             found = f"{len(batches)} of {balancer.batches}"
-            raise ConfigError("the balancer takes another number of batches", where="batches", found=found)
+            raise ConfigError("the number of batches must be that of the balancer", where="batches", found=found)
         several = isinstance(needs, CrossGramian | Lookahead)
         if several and counts is not None:
-            raise ConfigError("this balancer takes a step in one piece", where="counts", remedy="Do not cut it into micro-batches")
+            raise ConfigError("this balancer does not support micro-batches", where="counts", remedy="Pass the step in one batch")
         if self._current is None:
-            self._replayable = []  # of a step that raised
+            self._replayable = []  # discard those of a step that raised
         replayable = [ReplayableBatch(closure, batch, self.model) for batch in batches]
         given = _given(penalty)
         if several:
@@ -244,7 +251,7 @@ class Backward:
         return self._take(replayable[0].losses, self._route(needs), given, counts)
 
     def _compare(self, replayable: Sequence[ReplayableBatch], penalty: Tensor | None) -> Report:
-        """Take a step of several batches, or one that looks ahead."""
+        """Take a step with several batches, or with losses at other values of the parameters."""
         tasks, communicator = self.tasks, self._context.communicator
         counts: list[Counts | None] = [None] * len(replayable)
         if communicator.distributed:
@@ -262,7 +269,7 @@ class Backward:
         return self._take(losses, choose, penalty, None)
 
     def _reached(self, parts: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-        """Name the shared parameters and everything else that the losses reach, by their number."""
+        """Yield the shared parameters and all other leaves that the losses reach, named by their number."""
         leaves = {id(leaf): leaf for part in parts for loss in part.values() for leaf in reached(loss)}
         if self._context.shared is not None:
             leaves = {id(leaf): leaf for leaf in self._context.shared.parameters} | leaves
@@ -275,12 +282,12 @@ def _given(penalty: Tensor | Penalty | None) -> Tensor | None:
 
 def _check(tasks: Sequence[str], route: str, group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
     if not tasks or len(set(tasks)) < len(tasks):
-        raise ConfigError("at least one task, each once, is needed", where="tasks", found=tuple(tasks))
+        raise ConfigError("`tasks` must be non-empty and unique", where="tasks", found=tuple(tasks))
     if route not in ROUTES:
         raise ConfigError("unknown route", where="route", found=route, remedy=f"Choose from: {', '.join(ROUTES)}")
     if group is not None and (shared is None or model is None):
         remedy = "Pass shared= and model=, the same in every process"
-        raise ConfigError("several processes agree on parameters before they start", where="group", remedy=remedy)
+        raise ConfigError("several processes need the shared parameters and the model", where="group", remedy=remedy)
 
 
 def backward(
@@ -291,14 +298,17 @@ def backward(
     features: Features = None,
     penalty: Tensor | None = None,
 ) -> Report:
-    """Fill `.grad` once, as `Backward` does, with a balancer that remembers nothing.
+    """Compute `.grad` once, as `Backward` does, with a balancer that keeps no state between steps.
 
     Args:
-        losses: Per task its mean loss (), or its `Loss` with sum and count.
-        balancer: How they become one update.
-        shared: The shared parameters; by default read off the graphs.
-        features: What the heads look at, for balancers that look there.
-        penalty: () what is no task's loss.
+        losses: Scalar mean loss, or `Loss` with sum and count, per task.
+        balancer: Balancer that combines the losses: a name with its options, an import path, a class, or an object.
+        shared: Parameters that more than one task reaches; `None` finds them in the graphs.
+        features: Representations, the inputs of the heads, for balancers that need them.
+        penalty: Scalar that is not a task's loss; its gradient is added without the balancer.
+
+    Returns:
+        Report of the losses, weights and gradients.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Losses of the same batches again: at other values of the parameters, or after the optimizer's step."""
+"""Repeated evaluation of losses on the same batches: at other values of the parameters, or after the optimizer's step."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Closure = Callable[[Any], Losses]
 
 
 class ReplayableBatch:
-    """A batch whose losses can be evaluated again, with the same random numbers as the first time.
+    """Batch whose losses can be evaluated again, with the same random numbers as the first time.
 
     Args:
-        closure: Gives the losses of a batch.
-        batch: Is handed to it.
-        model: Whose buffers (running means, say) are put back after every further evaluation.
+        closure: Function that returns the losses of a batch.
+        batch: Argument of `closure`.
+        model: Model whose buffers, such as running means, are restored after every further evaluation; `None` restores nothing.
 
     Attributes:
-        losses: What the closure gave the first time.
+        losses: Losses of the first evaluation.
     """
 
-    def __init__(self, closure: Closure, batch: Any, model: nn.Module | None) -> None:  # noqa: ANN401 - whatever the closure takes
+    def __init__(self, closure: Closure, batch: Any, model: nn.Module | None) -> None:  # noqa: ANN401 - any argument of the closure
         self._closure, self._batch, self._model = closure, batch, model
         self._rng_state, self._autocast = torch.get_rng_state(), autocast_state()
         self.losses = closure(batch)
 
     def replay(self) -> Losses:
-        """Return the losses at the parameters' present values."""
+        """Return the losses at the current values of the parameters."""
         devices = sorted({p.device.index for p in self._parameters() if p.device.type == "cuda"})
         with torch.random.fork_rng(devices=devices), autocast_as(self._autocast), preserved_buffers(self._model):
             torch.set_rng_state(self._rng_state)
@@ -50,17 +50,17 @@ class ReplayableBatch:
 
 @final
 class LookaheadEvaluator:
-    """Evaluate losses and gradients at θ + offset: the protocol `polytask.balancing.LookaheadOracle`, over closures.
+    """Evaluate losses and gradients at θ + offset; implements `polytask.balancing.LookaheadOracle` with closures.
 
     Args:
-        context: Where gradients come from.
-        batches: The batches.
-        losses: Per batch the tasks' mean losses with their graphs, at offset 0.
-        counts: Per batch the labeled units of the step in all processes; None where losses are means.
-        trained: θ: all trained parameters, by name.
+        context: Processes and loss scaler.
+        batches: Batches of the step.
+        losses: Mean losses of the tasks at offset 0 per batch, with their graphs.
+        counts: Labeled units of the tasks in all processes per batch; `None` if the losses are means.
+        trained: All trained parameters θ (Q numbers), by name.
 
     Attributes:
-        names: The tasks whose losses are given, in order.
+        names: Tasks whose losses are returned, in order.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class LookaheadEvaluator:
         self._flat_params = FlatParameters(trained)
 
     def losses(self, batch: int, offset: Tensor | None = None) -> Tensor:
-        """Return the tasks' mean losses of that batch at θ + offset (T,) in float64."""
+        """Return the mean losses (T,) of a batch at θ + offset, in float64; an offset of `None` is 0."""
         with torch.no_grad(), self._at(offset):
             found = self._mean_losses(batch, offset)
         local = torch.stack([found.get(name, torch.zeros(())).detach().double().cpu() for name in self.names])
         return self._context.communicator.all_reduce(local)
 
     def gradient(self, batch: int, weights: Tensor, offset: Tensor | None = None) -> Tensor:
-        """Return the gradient of Σ w_t L_t of that batch at θ + offset (Q,)."""
+        """Return the gradient (Q,) of Σ w_t L_t of a batch at θ + offset; an offset of `None` is 0."""
         with self._at(offset):
             found = self._mean_losses(batch, offset)
             terms = [found[name] * weight for name, weight in zip(self.names, weights.tolist(), strict=True) if name in found]
@@ -91,7 +91,7 @@ class LookaheadEvaluator:
         return self._context.communicator.all_reduce(local)
 
     def jacobian(self, batch: int, offset: Tensor | None = None) -> Tensor:
-        """Return every task's gradient of that batch at θ + offset (T, Q)."""
+        """Return the gradient of every task (T, Q) of a batch at θ + offset; an offset of `None` is 0."""
         with self._at(offset):
             found = self._mean_losses(batch, offset)
             rows = [self._flat(found.get(name, torch.zeros(())), keep=True) for name in self.names]
@@ -102,7 +102,7 @@ class LookaheadEvaluator:
         return self._flat_params.flatten(found).div_(self._context.scale)
 
     def _mean_losses(self, batch: int, offset: Tensor | None) -> Mapping[str, Tensor]:
-        # At offset 0 the graphs of the ordinary forward are there; they are kept, since the step is walked through them afterwards.
+        # At offset 0 the graphs of the ordinary forward pass are used; they are kept for the step's own backward pass.
         return self._losses[batch] if offset is None else mean_losses(self._batches[batch].replay(), self._counts[batch])
 
     def _at(self, offset: Tensor | None) -> AbstractContextManager[None]:
@@ -110,16 +110,16 @@ class LookaheadEvaluator:
 
 
 class PostStepLosses:
-    """What is kept of a step to evaluate its losses once more after the optimizer's step.
+    """Losses of a step, which can be evaluated once more after the optimizer's step.
 
     Args:
-        batches: The batch, or the micro-batches of the step.
-        whole: Labelled units of the whole step in all processes; None where losses are means.
-        report: What the step did.
+        batches: The batch, or the micro-batches, of the step.
+        whole: Labeled units per task of the whole step in all processes; `None` if the losses are means.
+        report: Report of the step.
 
     Attributes:
-        names: The tasks that had a part in the step.
-        before: (T,) float64 their mean losses before.
+        names: Tasks that took part in the step.
+        before: Mean losses (T,) before the optimizer's step, in float64.
     """
 
     def __init__(self, batches: Sequence[ReplayableBatch], whole: Counts | None, report: Report) -> None:
@@ -128,7 +128,7 @@ class PostStepLosses:
         self.before = torch.stack([report.losses[task].double().cpu() for task in self.names])
 
     def after(self, context: StepContext) -> Tensor:
-        """Return the mean losses now (T,) in float64."""
+        """Return the mean losses (T,) at the current values of the parameters, in float64."""
         total = torch.zeros(len(self.names), dtype=torch.float64)
         with torch.no_grad():
             for batch in self._batches:
@@ -138,11 +138,11 @@ class PostStepLosses:
 
 
 def mean_losses(losses: Losses, counts: Counts | None) -> dict[str, Tensor]:
-    """Return per task this process's part of its mean loss.
+    """Return this process's part of the mean loss of every task.
 
     Args:
-        losses: Per task its mean, or its sum and count.
-        counts: Labelled units in all processes; None where there is one process alone.
+        losses: Mean loss, or sum and count, per task.
+        counts: Labeled units per task in all processes; `None` with a single process.
     """
     means: dict[str, Tensor] = {}
     for task, loss in losses.items():
@@ -158,12 +158,13 @@ def mean_losses(losses: Losses, counts: Counts | None) -> dict[str, Tensor]:
 def united_losses(
     batches: Sequence[ReplayableBatch], counts: Sequence[Counts | None], which: Literal["last", "all"]
 ) -> dict[str, Tensor | Loss]:
-    """Return the losses that a step of several batches is for, of the tasks that every batch has.
+    """Return the losses that a step with several batches minimizes, for the tasks that every batch has.
 
     Args:
-        batches: The batches.
-        counts: Per batch the labeled units in all processes, where there are several: a task of a batch may be here, or elsewhere.
-        which: The losses of the last batch alone, or of all.
+        batches: Batches of the step.
+        counts: Labeled units per task in all processes per batch, since a task of a batch may be in other processes only; `None` with a
+            single process.
+        which: Whether the step minimizes the losses of the last batch only, or of all batches.
     """
     has = [
         batch.losses if count is None else {task for task, units in count.items() if units}
@@ -176,7 +177,7 @@ def united_losses(
 
 
 def _joined(losses: Sequence[Tensor | Loss]) -> Tensor | Loss:
-    """Return the loss over all labeled units; of means without counts, their mean."""
+    """Return the loss over all labeled units or, for losses without counts, the mean of the losses."""
     first, *others = losses
     for other in others:
         first = first + other if isinstance(first, Loss) and isinstance(other, Loss) else _mean(first) + _mean(other)

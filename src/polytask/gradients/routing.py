@@ -1,4 +1,4 @@
-"""Which strategy a step takes, from what the balancer needs; and that in words."""
+"""Choice of the gradient strategy of a step from the needs of the balancer, and its explanation."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ ROUTES: tuple[Route, ...] = ("sequential", "batched", "representation")
 def choose_strategy(
     needs: Needs, context: StepContext, accumulator: GradAccumulator, *, features: Features, route: Route, whole: bool
 ) -> GradientStrategy:
-    """Return the cheapest strategy that gives what the balancer needs.
+    """Return the cheapest strategy that provides what the balancer needs.
 
     Args:
-        needs: What that is.
-        context: Where gradients come from and go to.
-        accumulator: Takes the gradients of the step.
-        features: The representations, if they were given.
-        route: The way to gradients of the shared parameters.
-        whole: Whether this batch is the whole step.
+        needs: Statistic that the balancer needs.
+        context: State shared by all steps.
+        accumulator: Accumulator of the gradients of the step.
+        features: Representations; empty if none were given.
+        route: How gradients of the shared parameters are computed, as in `Backward`.
+        whole: Whether this batch is the whole step, rather than a micro-batch.
 
     Raises:
-        ConfigError: What is needed cannot be had from losses, or not in micro-batches.
+        ConfigError: The statistic cannot be computed from losses alone, or not in micro-batches.
     """
     last_norms = isinstance(needs, Norms) and needs.of == "last"
-    # The losses of a step in micro-batches are known when the last one has come, and by then the graphs of the first are gone: weights that
-    # depend on losses are therefore applied to rows, which are linear in the losses and can wait.
+    # With micro-batches, the losses are known after the last one, when the graphs of the first are gone. Weights that depend on losses are
+    # therefore applied to the Jacobian's rows, which are linear in the losses.
     if isinstance(needs, Nothing) or (whole and (last_norms or isinstance(needs, Losses))):
         return WeightedSum(context, accumulator)
     if isinstance(needs, Representations) or (route == "representation" and isinstance(needs, Gramian | Norms)):
         if not whole:
-            raise ConfigError("representations are looked at for a whole step", where="counts", remedy="Pass the step in one batch")
+            raise ConfigError("representations do not support micro-batches", where="counts", remedy="Pass the step in one batch")
         return ThroughRepresentation(context, accumulator, features, approximate=not isinstance(needs, Representations))
     if isinstance(needs, CrossGramian | Lookahead):
         raise closure_needed()
@@ -56,27 +56,27 @@ def choose_strategy(
 
 
 def closure_needed() -> ConfigError:
-    """Return the error for losses in place of a function that gives them."""
-    remedy = "Call backward(closure, batches) with a function that gives the losses of a batch"
-    return ConfigError("this balancer asks for losses more than once", where="Backward", remedy=remedy)
+    """Return the error for losses that must be given as a function."""
+    remedy = "Call backward(closure, batches) with a function that returns the losses of a batch"
+    return ConfigError("this balancer evaluates losses more than once", where="Backward", remedy=remedy)
 
 
 WALKS = {
-    Nothing: "one backward of the weighted sum",
-    Losses: "one backward of the weighted sum",
-    Norms: "one backward of the weighted sum, and one more of every head, down to the last shared layer",
-    Representations: "heads are walked once, and one backward goes on from the representations",
-    CrossGramian: "one backward per task and batch, and one of the weighted sum",
-    Lookahead: "one backward of the weighted sum, and what the balancer looks at elsewhere",
+    Nothing: "one backward pass of the weighted sum",
+    Losses: "one backward pass of the weighted sum",
+    Norms: "one backward pass of the weighted sum, and one more of every head, down to the last shared layer",
+    Representations: "one backward pass through the heads, and one from the representations through the trunk",
+    CrossGramian: "one backward pass per task and batch, and one of the weighted sum",
+    Lookahead: "one backward pass of the weighted sum, and the balancer's evaluations at other values of the parameters",
 }
 
 
 def explain_route(balancer: Balancer, context: StepContext, route: Route) -> str:
-    """Return how a balancer's statistic is obtained, what that costs, and which parameters are shared."""
+    """Return a text that says how a balancer's statistic is computed, what that costs, and which parameters are shared."""
     needs, shared, communicator = balancer.needs(), context.shared, context.communicator
-    lines = [f"{type(balancer).__name__} needs {needs}", f"obtained by {_walk(needs, route, len(context.tasks))}"]
+    lines = [f"{type(balancer).__name__} needs {needs}", f"computed by {_walk(needs, route, len(context.tasks))}"]
     if shared is None:
-        lines.append("shared parameters: read off the graphs of the first step that needs them")
+        lines.append("shared parameters: found in the graphs of the first step that needs them")
     else:
         named = "" if all(name.isdecimal() for name in shared.names) else f": {', '.join(shared.names)}"
         lines.append(f"shared parameters: {shared.size:,} numbers in {len(shared.parameters)} tensors{named}")
@@ -92,10 +92,10 @@ def _walk(needs: Needs, route: Route, tasks: int) -> str:
     if not isinstance(needs, Gramian | Jacobian) and needs != Norms("shared"):
         return WALKS[type(needs)]
     if isinstance(needs, Jacobian) and needs.tasks is not None:
-        return f"one backward of the trunk for {', '.join(needs.tasks)}, and the heads of the others"
+        return f"one backward pass through the trunk for {', '.join(needs.tasks)}, and the heads of the other tasks"
     ways = {
-        "sequential": f"{tasks} backwards, one per task (exact)",
-        "batched": "one batched backward for all tasks from the representations on (exact)",
-        "representation": "the representations' gradients in place of the parameters' (approximate), and one backward",
+        "sequential": f"{tasks} backward passes, one per task (exact)",
+        "batched": "one batched backward pass of all tasks from the representations (exact)",
+        "representation": "the representations' gradients in place of the parameters' (approximate), and one backward pass",
     }
     return ways[route]

@@ -1,4 +1,4 @@
-"""A step from its first micro-batch to `.grad`."""
+"""One step, from its first micro-batch to `.grad`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from polytask.gradients.strategies.base import GradientStrategy
 
 NonFinite = Literal["raise", "drop", "skip"]
 ChooseStrategy = Callable[[GradAccumulator, bool], GradientStrategy]
-"""Gives the strategy of a step, told where its gradients go, and whether this micro-batch is all of it."""
+"""Function that returns the strategy of a step, given its accumulator and whether this batch is the whole step."""
 
 
 @dataclass(frozen=True)
 class StepPolicy:
-    """What the user decides about every step.
+    """User options that apply to every step.
 
     Attributes:
-        weight_heads: Whether private parameters are weighted; None leaves it to the balancer.
-        non_finite: What becomes of a task that is not finite.
+        weight_heads: Whether private parameters are weighted; `None` leaves it to the balancer.
+        non_finite: What to do about tasks that are not finite: `raise` an error, `drop` them, or `skip` the step.
     """
 
     weight_heads: bool | None = None
@@ -39,17 +39,17 @@ class StepPolicy:
 
 
 class Step:
-    """Take micro-batches in until the step is complete; then ask the balancer, and fill `.grad`.
+    """One step, which takes micro-batches until it is complete, and then calls the balancer and fills `.grad`.
 
     Args:
-        context: Where gradients come from and go to.
-        balancer: Turns the statistic into weights or a direction.
+        context: State shared by all steps.
+        balancer: Balancer that turns the statistic into weights or a direction.
         number: Number of steps before this one.
-        policy: What the user decided.
+        policy: User options.
 
     Attributes:
-        complete: Whether all labeled units have been seen.
-        seen: The losses so far, and the labeled units of the whole step.
+        complete: Whether all labeled units of the step have been seen.
+        seen: Losses so far, and the labeled units of the whole step.
     """
 
     def __init__(self, context: StepContext, balancer: Balancer, number: int, policy: StepPolicy) -> None:
@@ -61,18 +61,18 @@ class Step:
         self.complete = False
 
     def take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None) -> Report:
-        """Take a micro-batch in.
+        """Take a micro-batch, and fill `.grad` if it completes the step.
 
         Args:
-            losses: Per task present its loss.
-            choose: Gives the strategy of the step.
-            penalty: () what is no task's loss.
-            counts: Labelled units per task of the whole step in this process, if it comes in parts.
+            losses: Loss per task present.
+            choose: Function that returns the strategy of the step.
+            penalty: Scalar that is not a task's loss; `None` for no penalty.
+            counts: Labeled units per task of the whole step in this process; `None` if the step is not cut into micro-batches.
         """
         if self._strategy is None:
             self._open(losses, counts)
-        # Processes wait for each other at two places: before the balancer is asked, and when held gradients are summed. A problem that one
-        # of them meets on the way there is taken along, so that the others raise too instead of waiting for ever.
+        # Processes wait for each other at two places: before the balancer is called, and where held gradients are summed. A process that
+        # fails reports it at the next of these places, so that the others raise an error too instead of waiting forever.
         with _failing_at(partial(synchronize, self._context.communicator)):
             strategy = self._walk(losses, choose, counts, keep=penalty is not None)
             if not self.complete:
@@ -86,7 +86,7 @@ class Step:
         return report
 
     def _open(self, losses: Losses, counts: Counts | None) -> None:
-        """Find out what the whole step has, which several processes agree on."""
+        """Determine the labeled units of the whole step, in all processes."""
         tasks, communicator = self._context.tasks, self._context.communicator
         if communicator.distributed:
             agreed = agree_on_counts(tasks, losses, counts, communicator)
@@ -111,9 +111,9 @@ class Step:
         return report
 
     def _weigh(self, strategy: GradientStrategy) -> Report:
-        """Ask the balancer, unless something is not finite, and fill `.grad`."""
+        """Call the balancer, unless a loss or gradient is not finite, and fill `.grad`."""
         names = self.seen.present(self._context.tasks)
-        # Before its end, a step in parts has told nobody else anything.
+        # Processes communicate only at the end of a step.
         others = self._context.communicator if self.complete and self._context.communicator.distributed else None
         values = self.seen.values(names, others)
         report = Report(dict(zip(names, values.unbind(), strict=True)))
@@ -126,7 +126,7 @@ class Step:
         return self._not_finite(strategy, report, bad) if bad else self._answer(strategy, report)
 
     def _answer(self, strategy: GradientStrategy, report: Report) -> Report:
-        """Fill `.grad` from the balancer's answer for the tasks that the strategy has."""
+        """Fill `.grad` from the balancer's answer for the tasks of the strategy."""
         answer = self._balancer.weigh(strategy)
         heads = self._policy.weight_heads
         if heads is None:
@@ -139,14 +139,17 @@ class Step:
         return _report_of(report, strategy, answer)
 
     def _not_finite(self, strategy: GradientStrategy, report: Report, bad: list[int]) -> Report:
-        """Do what the policy says; with a scaler, fill in a plain sum, in which the scaler finds what is not finite."""
+        """Handle tasks that are not finite as the policy says.
+
+        With a scaler, fill `.grad` from the plain sum of losses, so that the scaler finds the values that are not finite.
+        """
         names, values = strategy.names, strategy.losses
         lost = tuple(names[number] for number in bad)
         kept = tuple(name for number, name in enumerate(names) if number not in bad)
         if self._context.scaler is not None:
             strategy.fill(Weights(torch.ones(len(names), dtype=torch.float64), heads=True), heads=True)
             return replace(report, dropped=lost, skipped=True)
-        # The others of several processes hear of it at the end of the step, where the sum of the losses tells all.
+        # With several processes, all of them raise at the end of the step, where every process has the sum of the losses.
         if self._policy.non_finite == "raise" and (self.complete or not self._context.communicator.distributed):
             value = float(values[bad[0]])
             what = "the gradient" if value - value == 0 else "the loss"
@@ -162,7 +165,7 @@ class Step:
 
 @contextmanager
 def _failing_at(meeting_point: Callable[..., None]) -> Iterator[None]:
-    """Go to the place where other processes wait if something fails inside, and tell them so."""
+    """Report an error in the block to the other processes, at the place where they wait, and raise it again."""
     try:
         yield
     except (PolytaskError, RuntimeError):
@@ -171,7 +174,7 @@ def _failing_at(meeting_point: Callable[..., None]) -> Iterator[None]:
 
 
 def _report_of(report: Report, strategy: GradientStrategy, answer: Answer) -> Report:
-    """Return the report with what the balancer answered, and with what it has seen of the gradients anyway."""
+    """Return the report with the balancer's answer, and with the conflicts of gradients if their Gramian was computed."""
     seen = strategy.found_gramians
     conflicts = None if seen is None else Conflicts(strategy.names, seen.sum(0))
     if not isinstance(answer, Weights):
@@ -181,7 +184,7 @@ def _report_of(report: Report, strategy: GradientStrategy, answer: Answer) -> Re
 
 
 def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Tensor | None) -> None:
-    """Add the gradient of what is no task's loss, averaged over processes."""
+    """Add the gradient of a penalty, averaged over processes."""
     if penalty is not None and penalty.requires_grad:
         share = torch.full_like(penalty, 1 / context.communicator.processes)
         accumulator.backward([penalty], [context.scaled(share)], keep=False)

@@ -1,4 +1,4 @@
-"""The losses of one step: over its micro-batches, and over the processes that hold parts of it."""
+"""Losses of one step, summed over its micro-batches and over processes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Counts = Mapping[str, int]
 
 @dataclass
 class StepLosses:
-    """Losses and labeled units that have been seen of one step.
+    """Losses and labeled units of one step so far.
 
     Attributes:
-        means: Per task Σ of the losses seen here / labeled units of the whole step, without graph.
-        seen: Per task the labeled units seen here.
-        whole: Per task the labeled units of the whole step, in all processes; None where losses are means already.
+        means: Sum of the losses in this process / labeled units of the whole step, per task, without graph.
+        seen: Labeled units per task in this process so far.
+        whole: Labeled units per task of the whole step in all processes; `None` if the losses are means.
     """
 
     means: dict[str, Tensor] = field(default_factory=dict)
@@ -31,15 +31,15 @@ class StepLosses:
     whole: dict[str, int] | None = None
 
     def take(self, tasks: tuple[str, ...], losses: Losses, counts: Counts | None) -> dict[str, Tensor]:
-        """Take in a micro-batch; return per task its part of the step's mean loss, with its graph.
+        """Take a micro-batch, and return its part of the step's mean loss per task, with its graph.
 
         Args:
-            tasks: All tasks, in their order.
-            losses: Per task present its loss.
-            counts: Labelled units per task of the whole step in this process, if it comes in parts.
+            tasks: Names of all tasks, in order.
+            losses: Loss per task present.
+            counts: Labeled units per task of the whole step in this process; `None` if the step is not cut into micro-batches.
 
         Raises:
-            ConfigError: A mean without a count in a micro-batch; more labeled units than announced.
+            ConfigError: A loss has no count, or there are more labeled units than announced.
         """
         return {task: self._part_of(task, losses[task], counts) for task in tasks if task in losses}
 
@@ -62,22 +62,22 @@ class StepLosses:
         self.seen[task] = self.seen.get(task, 0) + count
         if self.seen[task] > counts.get(task, 0):
             found = f"{self.seen[task]} of {counts.get(task, 0)}"
-            raise ConfigError("a micro-batch brings more labeled units than the step announced", where=f"task {task!r}", found=found)
+            raise ConfigError("the micro-batches have more labeled units than the step announced", where=f"task {task!r}", found=found)
 
     def complete(self, counts: Counts | None) -> bool:
-        """Return whether all labeled units of the step have been seen here."""
+        """Return whether this process has seen all its labeled units of the step."""
         return counts is None or all(self.seen.get(task, 0) == count for task, count in counts.items())
 
     def present(self, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the tasks with a labeled unit in this step, wherever it may be, in their order."""
+        """Return the tasks with a labeled unit in this step, in any process, in their order."""
         return tuple(task for task in tasks if (task in self.means if self.whole is None else self.whole.get(task, 0)))
 
     def values(self, names: tuple[str, ...], communicator: Communicator | None) -> Tensor:
-        """Return the tasks' mean losses (T,) in float64.
+        """Return the mean losses (T,) in float64.
 
         Args:
-            names: The tasks present.
-            communicator: The processes to sum over; None for this one alone.
+            names: Tasks present.
+            communicator: Processes to sum over; `None` for this process only.
         """
         if not names:
             return torch.zeros(0, dtype=torch.float64)
@@ -89,11 +89,11 @@ class StepLosses:
 
 @dataclass(frozen=True)
 class AgreedCounts:
-    """What all processes know of a step before they walk its graphs.
+    """Facts about a step on which all processes agree before they backpropagate.
 
     Attributes:
-        counts: Per task the labeled units of the step in all processes.
-        in_parts: Whether the step comes in micro-batches in any of them.
+        counts: Labeled units per task of the step in all processes.
+        in_parts: Whether the step is cut into micro-batches in any process.
     """
 
     counts: dict[str, int]
@@ -104,13 +104,13 @@ def agree_on_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | Non
     """Check a step's losses and counts, and sum the counts over the processes.
 
     Args:
-        tasks: All tasks.
-        losses: Per task present its loss.
-        counts: Labelled units per task of the whole step in this process, if it comes in parts.
-        communicator: The processes.
+        tasks: Names of all tasks.
+        losses: Loss per task present.
+        counts: Labeled units per task of the whole step in this process; `None` if the step is not cut into micro-batches.
+        communicator: Communicator of the processes.
 
     Raises:
-        ConfigError: The losses or counts are wrong, here or in another process: so none of them waits for ever.
+        ConfigError: The losses or counts are invalid in this or another process; all processes raise, so that none waits forever.
     """
     problem = wrong_losses(tasks, losses, counts, communicator)
     given = {task: loss.count for task, loss in losses.items() if isinstance(loss, Loss)}
@@ -126,7 +126,7 @@ def agree_on_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | Non
 
 
 def wrong_losses(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, communicator: Communicator) -> ConfigError | None:
-    """Return what is wrong with losses and counts before any graph is walked, if something is."""
+    """Return the error for invalid losses or counts, or `None` if they are valid."""
     for given, what in ((losses, "losses"), (counts or {}, "counts")):
         foreign = _foreign(given, tasks)
         if foreign is not None:

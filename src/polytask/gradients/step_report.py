@@ -1,4 +1,4 @@
-"""What a step did, as data: losses, weights, and how the tasks' gradients stand to each other."""
+"""Report of a step: losses, weights, and conflicts between the tasks' gradients."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from polytask.gradients.primitives.gramian import cosine_matrix
 
-MOST = 12  # tasks whose pairs can still be read one by one
+MOST = 12  # largest number of tasks whose pairwise cosines a history stores
 
 
 @dataclass(frozen=True)
 class Conflicts:
-    """Cosines and lengths of the tasks' gradients of the shared parameters.
+    """Cosines and norms of the tasks' gradients of the shared parameters.
 
     Attributes:
-        names: The tasks, T of them.
-        gramian: (T, T) float64 inner products of their gradients.
+        names: Names of the T tasks.
+        gramian: Inner products of their gradients (T, T), in float64.
     """
 
     names: tuple[str, ...]
@@ -27,12 +27,12 @@ class Conflicts:
 
     @cached_property
     def norms(self) -> torch.Tensor:
-        """(T,) float64 ‖g_t‖."""
+        """Norms ‖g_t‖ (T,) in float64."""
         return self.gramian.diagonal().double().sqrt()
 
     @cached_property
     def cosines(self) -> torch.Tensor:
-        """(T, T) float64 cos(g_i, g_j); 0 where a gradient is zero.
+        """Cosines cos(g_i, g_j) (T, T) in float64; 0 where a gradient is zero.
 
         Example:
             >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).cosines[0, 1]
@@ -42,7 +42,7 @@ class Conflicts:
 
     @property
     def rate(self) -> float:
-        """The share of pairs whose cosine is negative; 0 for a single task.
+        """Share of pairs of tasks whose cosine is negative, from 0 to 1; 0 for a single task.
 
         Example:
             >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).rate
@@ -52,9 +52,10 @@ class Conflicts:
         return float((self.cosines < 0).sum()) / pairs if pairs else 0.0
 
     def by_task(self) -> dict[str, dict[str, float]]:
-        """Return what a history stores, by name and task.
+        """Return the values that a history stores, by name and task.
 
-        Lengths, the share of other tasks in conflict, and, for up to `MOST` tasks, the cosine of every pair, under its first task.
+        These are the norms, the share of other tasks in conflict and, for up to `MOST` tasks, the cosine of every pair, stored under
+        the pair's first task.
 
         Example:
             >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).by_task()["cosine with b"]
@@ -74,7 +75,7 @@ class Conflicts:
 
     @property
     def norm_ratio(self) -> float:
-        """The longest gradient's length over the shortest's; infinite where one is zero.
+        """Ratio of the largest to the smallest norm; infinite if a gradient is zero.
 
         Example:
             >>> Conflicts(("a", "b"), torch.tensor([[1.0, -0.5], [-0.5, 4.0]])).norm_ratio
@@ -89,13 +90,13 @@ class Report:
     """Summary of what a call of `Backward` did.
 
     Attributes:
-        losses: Per task present its mean loss () over what has been seen of the step, without graph.
-        weights: Per task present its weight; empty while the balancer waits for the rest of the step, and for
-            methods that give a direction or a weight per group.
-        conflicts: Cosines and lengths of the tasks' gradients, where the balancer asked for their Gramian anyway.
-        solved: Whether the balancer's own condition had a solution.
-        dropped: The tasks whose loss or gradient was not finite, and that had no part in the step for that reason.
-        skipped: Whether no task had a part in the step for that reason.
+        losses: Scalar mean loss per task present over the step so far, without graph.
+        weights: Weight per task present; empty while the balancer waits for the rest of the step, and for methods that give a
+            direction or a weight per group.
+        conflicts: Cosines and norms of the tasks' gradients; `None` unless the balancer needed their Gramian.
+        solved: Whether the balancer's condition on the weights had a solution.
+        dropped: Tasks that did not take part in the step because their loss or gradient was not finite.
+        skipped: Whether no task took part in the step for that reason.
     """
 
     losses: dict[str, Tensor]

@@ -1,6 +1,6 @@
-"""Metrics by name, their influence functions, and the trivial predictors that relative scores start from.
+"""Metrics, their influence functions, and the trivial predictors that relative scores are based on.
 
-A file holds one family of metrics, each metric with the influence of a unit on it; `metric_functions` is the catalog.
+A module holds one family of metrics, each metric with its influence function; `metric_functions` finds metrics by name.
 """
 
 from polytask.metrics.metric_functions import METRICS, compute_metrics, find_metric, metric_of, relative_score, selection_metric_of

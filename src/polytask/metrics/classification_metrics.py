@@ -1,4 +1,4 @@
-"""Metrics of classes: shares, ratios per class, log loss and the area under the curve."""
+"""Classification metrics: accuracy, precision, recall, F1, log loss and the area under the ROC curve."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 def accuracy(outcome: Outcome) -> float:
-    """The share of units whose class, or whole set of labels, is right."""
+    """Compute the share of units whose class, or whole set of labels, is predicted correctly."""
     return float(np.mean(outcome.targets == outcome.predictions))
 
 
 def _confusion(outcome: Outcome) -> tuple[Floats, Floats, Floats]:
-    """Per class that occurs in targets or predictions: how often it was right, how often predicted, how often true."""
+    """Count correct predictions, predictions and targets of every class that occurs in targets or predictions."""
     classes, codes = np.unique(np.concatenate([outcome.targets, outcome.predictions]), return_inverse=True)
     true, predicted = codes[: len(outcome.targets)], codes[len(outcome.targets) :]
     counts = (np.bincount(kind, minlength=len(classes)) for kind in (true[true == predicted], predicted, true))
@@ -37,24 +37,33 @@ def _confusion(outcome: Outcome) -> tuple[Floats, Floats, Floats]:
 
 
 def _mean_ratio(numerator: Floats, denominator: Floats) -> float:
-    """The mean over classes of a ratio that is 0 where its denominator is."""
+    """Return the mean over classes of a ratio, which is 0 where its denominator is 0."""
     return float(np.mean(np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)))
 
 
 def precision(outcome: Outcome) -> float:
-    """The share of units called c that are c: the plain mean over the classes c that occur in targets or predictions."""
+    """Compute the macro precision: the share of units predicted as c that are c.
+
+    It is the unweighted mean over the classes c that occur in targets or predictions.
+    """
     right, claimed, _ = _confusion(outcome)
     return _mean_ratio(right, claimed)
 
 
 def recall(outcome: Outcome) -> float:
-    """The share of units that are c and are called so: the plain mean over the classes that occur in targets or predictions."""
+    """Compute the macro recall: the share of units of class c that are predicted as c.
+
+    It is the unweighted mean over the classes c that occur in targets or predictions.
+    """
     right, _, actual = _confusion(outcome)
     return _mean_ratio(right, actual)
 
 
 def f1(outcome: Outcome) -> float:
-    """2 right / (claimed + actual) per class: the plain mean over the classes that occur in targets or predictions."""
+    """Compute the macro F1 score: 2 correct / (predicted + actual) per class.
+
+    It is the unweighted mean over the classes that occur in targets or predictions.
+    """
     right, claimed, actual = _confusion(outcome)
     return _mean_ratio(2 * right, claimed + actual)
 
@@ -66,14 +75,14 @@ def _probabilities(outcome: Outcome, metric: str) -> Floats:
 
 
 def log_loss(outcome: Outcome) -> float:
-    """Mean of -log p(true class), with p kept at least 2.2e-16 away from 0 and 1."""
+    """Compute the mean of −log p(true class), with p kept at least 2.2e-16 away from 0 and 1."""
     probabilities = _probabilities(outcome, "log-loss")
     given = probabilities[np.arange(len(outcome.targets)), outcome.targets]
     return float(np.mean(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))))
 
 
 def midranks(values: Array) -> Floats:
-    """Ranks from 1 along an axis of length N; equal values share the mean of their ranks.
+    """Return the ranks (N,) of values, starting at 1; equal values share the mean of their ranks.
 
     Example:
         >>> midranks(np.array([3.0, 1.0, 3.0])).tolist()
@@ -87,7 +96,7 @@ def midranks(values: Array) -> Floats:
 
 
 def _rank_statistic(positive: Array, scores: Floats) -> float:
-    """P(score of a positive > score of a negative) + P(equal) / 2, over all pairs; NaN without one of the two."""
+    """Compute P(score of a positive > score of a negative) + P(equal) / 2 over all pairs; NaN if there are no pairs."""
     positives = int(positive.sum())
     negatives = len(positive) - positives
     if not positives or not negatives:
@@ -97,10 +106,10 @@ def _rank_statistic(positive: Array, scores: Floats) -> float:
 
 
 def auc(outcome: Outcome) -> float:
-    """Area under the ROC curve, as the Mann-Whitney statistic with ties counted half.
+    """Compute the area under the ROC curve, as the Mann-Whitney statistic with ties counted half.
 
-    Binary (two columns of probabilities): of class 1. More classes: the plain mean of one against the rest, over the
-    classes that occur in the targets. NaN where the targets hold one class only.
+    With two columns of probabilities it is the area of class 1. With more classes it is the unweighted mean of one against the
+    rest, over the classes that occur in the targets. It is NaN if all targets are of one class.
     """
     probabilities = _probabilities(outcome, "auc")
     binary = probabilities.shape[1] == 2
@@ -123,19 +132,19 @@ def _log_loss_influence(targets: Array, runs: Runs) -> Floats:
 
 
 def _auc_influence(targets: Array, runs: Runs) -> Floats:
-    """AUC + (n / positives)(V10 - AUC) for a positive, AUC + (n / negatives)(V01 - AUC) for a negative."""
+    """Compute AUC + (n / positives) (V10 − AUC) for a positive and AUC + (n / negatives) (V01 − AUC) for a negative unit."""
     positive = targets == 1
     if targets.max() > 1:
         raise ConfigError("a verdict on the area under the curve needs two classes", where="auc", remedy="Choose accuracy or log-loss")
     if positive.all() or not positive.any():
         raise DataError("the area under the curve needs test units of both classes", where="auc", found="one class")
     given = _given(runs, "auc")
-    # Positives go through 1 - (1 - p) too, so that a score shared by both classes stays a tie to the last bit.
+    # Scores of positives are computed as 1 - (1 - p) too, so that equal scores of both classes stay exact ties.
     return np.stack([_delong(positive, 1 - scores) for scores in np.where(positive, 1 - given, given)])
 
 
 def _delong(positive: NDArray[np.bool_], scores: Floats) -> Floats:
-    """One seed's components, weighted so that their mean over all units is the area."""
+    """Return the structural components of one seed, weighted so that their mean over all units is the area."""
     ranks, positives = midranks(scores), int(positive.sum())
     negatives = len(positive) - positives
     components = np.empty(len(positive))
@@ -147,7 +156,7 @@ def _delong(positive: NDArray[np.bool_], scores: Floats) -> Floats:
 
 
 def _influence_of_ratio(ratio: Ratio) -> Callable[[Array, Runs], Floats]:
-    """The plain mean of a ratio over the classes that occur in a seed's targets or predictions."""
+    """Return the influence function of a ratio averaged over the classes that occur in a seed's targets or predictions."""
 
     def values(targets: Array, runs: Runs) -> Floats:
         total, classes = np.zeros(runs.predictions.shape), np.zeros((len(runs.predictions), 1))

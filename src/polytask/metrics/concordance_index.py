@@ -1,4 +1,4 @@
-"""Whether those who are predicted to last longer do: Harrell's C."""
+"""Harrell's concordance index for survival times."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PAIRS_PER_BLOCK = 1 << 23
-"""Pairs that are looked at together."""
+"""Maximum number of pairs that are compared at once, which bounds the memory."""
 
 
 def concordant_pairs(times: Array, predictions: Array) -> tuple[Floats, Floats]:
-    """Per unit (N,) the pairs that it is part of and that are predicted in their order, and those that have an order.
+    """Count per unit (N,) the concordant and the comparable pairs that it is part of.
 
-    Two units have an order if an event of the one is known to be before that of the other: it comes at an earlier time, or at the
-    time up to which the other is known to have had none. Equal predictions count half (Harrell, Califf, Pryor, Lee & Rosati,
-    JAMA 247:2543, 1982).
+    Two units are comparable if the event of one is known to be before that of the other: it happens at an earlier time, or at the
+    censoring time of the other. A comparable pair is concordant if it is predicted in this order; equal predictions count half
+    (Harrell, Califf, Pryor, Lee & Rosati, JAMA 247:2543, 1982).
 
     Args:
-        times: (N,) of events; minus the time up to which there was none.
-        predictions: (N,) the higher the later.
+        times: Times of events, or minus censoring times (N,).
+        predictions: Predicted times or scores (N,); higher means later.
+
+    Returns:
+        Numbers of concordant and of comparable pairs per unit.
 
     Example:
         >>> [pairs.tolist() for pairs in concordant_pairs(np.array([1.0, -2.0, 3.0]), np.array([1.0, 5.0, 1.0]))]
@@ -38,7 +41,7 @@ def concordant_pairs(times: Array, predictions: Array) -> tuple[Floats, Floats]:
     order = np.lexsort((gap, length))  # at equal times events come first
     length, event, predicted = length[order], ~gap[order], np.asarray(predictions)[order]
     earlier = np.flatnonzero(event)
-    # All after the last event of the same time: what an event is known to be before is the rest of the order.
+    # An event is known to be before everything that is sorted after the last event of the same time.
     after = np.searchsorted(length, length[earlier], side="left") + _events_at(length[earlier])
     right, whole = np.zeros(len(times)), np.zeros(len(times))
     width = max(1, PAIRS_PER_BLOCK // max(1, len(times)))
@@ -57,24 +60,27 @@ def concordant_pairs(times: Array, predictions: Array) -> tuple[Floats, Floats]:
 
 
 def _events_at(times: Floats) -> NDArray[np.int64]:
-    """(M,) how many events there are at each one's time; times in order."""
+    """Return the number of events at the time of each event (M,), for sorted times."""
     _, codes, counts = np.unique(times, return_inverse=True, return_counts=True)
     found: NDArray[np.int64] = counts[codes]
     return found
 
 
 def concordance(outcome: Outcome) -> float:
-    """Harrell's C: the share of pairs with a known order that are predicted in it, ties counted half; NaN without such a pair."""
+    """Compute Harrell's C: the share of comparable pairs that are concordant, ties counted half; NaN without comparable pairs."""
     right, whole = concordant_pairs(outcome.targets, outcome.predictions)
     return float(right.sum() / whole.sum()) if whole.any() else float("nan")
 
 
 def _concordance_influence(targets: Array, runs: Runs) -> Floats:
-    """C + 2 (c − C p) / mean p, with c and p the pairs of a unit: each pair belongs to two of them, which doubles the slope."""
+    """Compute C + 2 (c − C p) / mean p, with c concordant and p comparable pairs of a unit.
+
+    Each pair belongs to two units, which doubles the slope.
+    """
     right, whole = np.stack([concordant_pairs(targets, row) for row in runs.predictions], axis=1)
     if not whole.any():
         found = f"{int((targets > 0).sum())} events among {len(targets)}"
-        raise DataError("no two test units have a known order of events", where="concordance", found=found)
+        raise DataError("at least two test units must have a known order of events", where="concordance", found=found)
     share = right.sum(axis=1, keepdims=True) / whole.sum(axis=1, keepdims=True)
     return np.asarray(share + 2 * (right - share * whole) / whole.mean(axis=1, keepdims=True))
 

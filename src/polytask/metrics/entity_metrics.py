@@ -1,4 +1,4 @@
-"""Entities in rows of tags: which were found, which were claimed, which are there."""
+"""Metrics of tagging: entity-level precision, recall and F1, and token accuracy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def find_entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """Name, first token and end of every entity, as the CoNLL shared tasks count them.
+    """Yield the name, first token and end (exclusive) of every entity, as the CoNLL shared tasks count them.
 
-    B-x begins an entity of the name x; I-x goes on with one of that name, or begins one where there is none to go on with.
+    B-x begins an entity named x; I-x continues an entity of that name, or begins one if there is none to continue.
 
     Example:
         >>> list(find_entities(["B-city", "I-city", "O", "I-time", "B-time"]))
@@ -39,11 +39,11 @@ def find_entities(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
 
 
 def entity_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, Floats]:
-    """Per row (N,) how many entities were found exactly, were claimed, and are there.
+    """Count per row (N,) the entities that are predicted exactly, predicted, and true.
 
     Args:
-        targets: (N,) tags of a row as one text; `-` for tokens that have no label, which count for nothing.
-        predictions: (N,) likewise; what lies beyond the target's last token is left out.
+        targets: Tags (N,), one string per row; tokens with the tag `-` have no label and are ignored.
+        predictions: Predicted tags (N,), likewise; tags after the target's last token are ignored.
 
     Example:
         >>> [counts.tolist() for counts in entity_counts(["B-a I-a O", "O O"], ["B-a I-a B-b", "O O B-a"])]
@@ -58,7 +58,7 @@ def entity_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, F
 
 
 def token_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats]:
-    """Per row (N,) how many of its labeled tokens got the right tag, and how many there are.
+    """Count per row (N,) the labeled tokens with the right tag, and all labeled tokens.
 
     Example:
         >>> [counts.tolist() for counts in token_counts(["O B-a -"], ["O O O"])]
@@ -70,7 +70,7 @@ def token_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats]:
 
 
 def _aligned(target: str, prediction: str) -> tuple[list[str], list[str]]:
-    """Tags of both for the tokens that have a label."""
+    """Return the tags of the target and of the prediction for the labeled tokens."""
     true, said = target.split(), prediction.split()
     said += [OUTSIDE] * (len(true) - len(said))
     kept = [(a, b) for a, b in zip(true, said, strict=False) if a != NO_TAG]
@@ -78,7 +78,7 @@ def _aligned(target: str, prediction: str) -> tuple[list[str], list[str]]:
 
 
 def token_accuracy(outcome: Outcome) -> float:
-    """The share of labeled tokens whose tag is right."""
+    """Compute the share of labeled tokens whose tag is right."""
     return ratio_of_sums(*token_counts(outcome.targets, outcome.predictions))
 
 
@@ -92,4 +92,4 @@ ENTITY_METRICS = (
     *metrics_of_counts("entity", entity_counts, "entities"),
     Metric("token-accuracy", token_accuracy, higher_is_better=True, perfect=1.0, influence=_token_accuracy_influence),
 )
-"""Entities are counted over all rows and names together."""
+"""Metrics of tagging; entities are counted over all rows and names together."""

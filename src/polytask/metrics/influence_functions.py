@@ -1,9 +1,10 @@
-"""The influence D(s, r) of test unit r on the metric difference in seed s; its mean over r is the difference.
+"""Influence D(s, r) of test unit r on the metric difference in seed s; its mean over r is the difference.
 
-A metric that is a mean has its terms as influences. For the others each unit gets metric + influence function at r, whose
+The influences on a metric that is a mean are its terms. For other metrics each unit gets metric + influence function at r, whose
 mean over the units is the metric exactly and whose variance is the metric's to first order (the delta method). For the
-area under the curve these are the structural components of DeLong, DeLong & Clarke-Pearson, Biometrics 44:837 (1988). The formula of
-each stands beside its metric. Where none is known, 50 fixed groups of units stand as units (`group_values`), with 49 degrees of freedom.
+area under the curve these are the structural components of DeLong, DeLong & Clarke-Pearson, Biometrics 44:837 (1988). Every metric's
+formula is in the metric's module. If no formula is known, 50 fixed groups of units take the place of units (`group_values`), with 49
+degrees of freedom.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ if TYPE_CHECKING:
 
 
 GROUPS = 50
-"""So many groups of units stand as units where no formula is known for the influence of one."""
+"""Number of groups that take the place of units for metrics whose influence has no known formula."""
 
 
 def unit_contributions(metric: str | Metric, targets: Array, runs: Runs, groups: Array | None = None) -> Floats:
-    """Per seed and unit a value (S, n) whose mean over the units is the metric of that seed.
+    """Compute a value per seed and unit (S, n) whose mean over the units is the metric of that seed.
 
-    Where no formula is known for the influence of a unit, all units of a group have the value of the group, and groups are to be
-    analysed as units: see `group_values`.
+    If no formula is known for the influence of a unit, all units of a group have the value of the group, and groups must be
+    analyzed as units: see `group_values`.
 
     Args:
-        metric: A metric, or its name.
-        targets: (n,) class codes or values.
-        runs: What one arm predicted.
-        groups: (n,) codes of groups, for metrics without a formula; by default those of `fixed_groups`.
+        metric: Metric, or its name.
+        targets: Class codes or numbers (n,).
+        runs: Predictions of one arm.
+        groups: Codes of groups (n,), used only for metrics without a formula; `None` means those of `fixed_groups`.
 
     Raises:
-        ConfigError: A metric that does not exist.
+        ConfigError: The metric does not exist.
         DataError: Probabilities are missing, or the targets leave the metric undefined.
 
     Example:
@@ -56,23 +57,23 @@ def unit_contributions(metric: str | Metric, targets: Array, runs: Runs, groups:
 
 
 def group_values(metric: Metric, outcome: Outcome, groups: Array) -> Floats:
-    """(n,) per unit the value of its group, from the metric without that group: the delete-a-group jackknife.
+    """Compute for every unit (n,) the value of its group, by the delete-a-group jackknife.
 
-    With n_g of n units in group g, M the metric of all and M_g of all but the group,
+    With n_g of n units in group g, the metric M of all units and the metric M_g of all units outside the group,
 
         v_g = M + (n / n_g − 1) (M − M_g) + c,
 
-    with c such that the mean of the values over units is M exactly. For a metric that is a mean v_g is the mean of group g, and c is 0; for
-    others it is the mean influence of the group's units to first order. Leaving out a fiftieth of the units instead of one of them keeps
-    this true of metrics that are not smooth, such as medians (Shao & Wu, Annals of Statistics 17:1176, 1989).
+    with c such that the mean of the values over units is M exactly. For a metric that is a mean, v_g is the mean of group g, and c is 0;
+    for other metrics v_g is the mean influence of the group's units to first order. Leaving out a fiftieth of the units instead of a
+    single one keeps this true for metrics that are not smooth, such as medians (Shao & Wu, Annals of Statistics 17:1176, 1989).
 
     Args:
-        metric: Any function of outcomes.
-        outcome: Of n units.
-        groups: (n,) codes of groups, at least two of them.
+        metric: Metric; its function is evaluated on all units and without each group.
+        outcome: Targets and predictions of n units.
+        groups: Codes of at least two groups (n,).
 
     Raises:
-        DataError: The metric is not finite, on all units or without a group.
+        DataError: The metric is not finite on all units or without a group.
 
     Example:
         >>> from polytask.metrics import Outcome, find_metric
@@ -85,7 +86,7 @@ def group_values(metric: Metric, outcome: Outcome, groups: Array) -> Floats:
     rest = np.array([metric.function(Outcome(outcome.targets[rows], outcome.predictions[rows])) for rows in kept])
     if not (np.isfinite(whole) and np.isfinite(rest).all()):
         what, remedy = (
-            "the metric is not finite on all test units, or without some of them",
+            "the metric must be finite on all test units and without any group of them",
             "Choose another metric, or give more test units",
         )
         raise DataError(what, where=metric.name, found=whole, remedy=remedy)
@@ -95,13 +96,14 @@ def group_values(metric: Metric, outcome: Outcome, groups: Array) -> Floats:
 
 
 def fixed_groups(membership: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(U,) a group for each of U units, by chance once and for all: it depends on their number and on what they belong to alone.
+    """Assign each of U units to a group, pseudo-randomly but reproducibly: the groups depend only on `membership`.
 
     Args:
-        membership: (U, K) True where a unit belongs to a set (a task's test units, say); each set is spread evenly over the groups.
+        membership: Mask (U, K), True where a unit belongs to a set, such as a task's test units; every set is spread evenly over
+            the groups.
 
     Returns:
-        Codes from 0 to 49, or to U − 1 where there are fewer units.
+        Codes of groups (U,), from 0 to 49, or to U − 1 if there are fewer units.
 
     Example:
         >>> int(np.bincount(fixed_groups(np.ones((120, 1), dtype=bool))).max())
@@ -116,7 +118,14 @@ def fixed_groups(membership: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def influence_differences(metric: str | Metric, targets: Array, arm: Runs, baseline: Runs, groups: Array | None = None) -> Floats:
-    """D (S, n): by how much each unit speaks for the arm and against the baseline; positive is better.
+    """Compute the influence D (S, n) of every unit on the difference between the arm and the baseline; positive favors the arm.
+
+    Args:
+        metric: Metric, or its name.
+        targets: Class codes or numbers (n,).
+        arm: Predictions of the arm.
+        baseline: Predictions of the baseline, for the same seeds.
+        groups: Codes of groups (n,), used only for metrics without a formula; `None` means those of `fixed_groups`.
 
     Example:
         >>> from polytask.tasks.metric import Runs
@@ -129,21 +138,21 @@ def influence_differences(metric: str | Metric, targets: Array, arm: Runs, basel
 
 
 def signed_difference(metric: str | Metric, arm: Floats, baseline: Floats) -> Floats:
-    """The arm's values less the baseline's, with the sign with which positive is better."""
-    # Adding 0 turns -0 into 0, which files should not have to explain.
+    """Return the arm's values minus the baseline's, with the sign by which positive is better."""
+    # Adding 0 turns -0 into 0, so that files hold no negative zeros.
     return find_metric(metric).sign * (arm - baseline) + 0.0
 
 
 def pool_groups(values: Floats, codes: Array, units: int) -> Floats:
-    """Values (S, n) of rows as values (S, units) of what the rows belong to, with the same mean in every seed.
+    """Pool values (S, n) of rows to values (S, units) of the units that they belong to, keeping the mean of every seed.
 
-    Unit g gets the mean of its seed + (units / n) * the sum over its rows of (value - that mean). Rows of one customer
-    become one unit; a unit without a row has nothing to add to the mean of its seed.
+    Unit g gets the mean of its seed + (units / n) * the sum over its rows of (value − that mean). For example, all rows of one
+    customer become one unit; a unit without rows gets the mean of its seed.
 
     Args:
-        values: (S, n).
-        codes: (n,) the unit of each row, from 0 to units - 1.
-        units: Their number.
+        values: Values (S, n) per seed and row.
+        codes: Unit of each row (n,), from 0 to `units` − 1.
+        units: Number of units.
 
     Example:
         >>> pool_groups(np.array([[1.0, 2.0, 6.0]]), np.array([0, 0, 1]), 2).tolist()

@@ -1,7 +1,6 @@
-"""The metrics by name, and what is done with any of them.
+"""Lookup of metrics by name, their evaluation, and relative scores.
 
-A file beside this one holds the metrics of one sort of labels, each with the influence of a unit on it. Nothing to measure gives NaN,
-never 0.
+The other modules of this package hold the metrics of one type of labels each. The metrics of an empty outcome are NaN, never 0.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric
 
 
 def find_metric(metric: str | Metric) -> Metric:
-    """The metric of that name; a metric is itself.
+    """Return the metric of a name; a `Metric` is returned unchanged.
 
     Raises:
-        ConfigError: There is none; the message suggests the nearest.
+        ConfigError: There is no such metric; the message suggests the nearest name.
 
     Example:
         >>> find_metric("rmse").higher_is_better
@@ -57,7 +56,7 @@ def find_metric(metric: str | Metric) -> Metric:
 
 
 def metric_of(task: Task) -> Metric:
-    """The metric that decides about a task.
+    """Return the metric that a task's verdicts and scores are based on.
 
     Example:
         >>> from polytask.tasks import Regression
@@ -68,7 +67,7 @@ def metric_of(task: Task) -> Metric:
 
 
 def selection_metric_of(task: Task) -> Metric:
-    """The metric by which, on validation rows, the best epoch of a task is kept and settings are chosen.
+    """Return the metric on validation rows that selects a task's best epoch and hyperparameters.
 
     Example:
         >>> from polytask.tasks import Binary
@@ -79,15 +78,15 @@ def selection_metric_of(task: Task) -> Metric:
 
 
 def compute_metrics(outcome: Outcome, metrics: Iterable[str | Metric]) -> dict[str, float]:
-    """The metrics of an outcome by name; NaN each where the outcome is empty.
+    """Compute metrics of an outcome, by name; all are NaN if the outcome is empty.
 
     Args:
         outcome: Targets, predictions and, for `log-loss` and `auc`, probabilities of N units.
         metrics: Metrics, or keys of `METRICS`.
 
     Raises:
-        ConfigError: A metric that does not exist.
-        DataError: A metric needs probabilities and there are none.
+        ConfigError: A metric does not exist.
+        DataError: A metric needs probabilities, and the outcome has none.
 
     Example:
         >>> import numpy as np
@@ -100,11 +99,16 @@ def compute_metrics(outcome: Outcome, metrics: Iterable[str | Metric]) -> dict[s
 
 
 def relative_score(metric: Metric, value: float, trivial_value: float) -> float:
-    """The skill (value - trivial) / (perfect - trivial): 0 for the trivial predictor, 1 for a perfect one.
+    """Compute the skill (value − trivial) / (perfect − trivial): 0 for the trivial predictor, 1 for a perfect one.
 
-    Numerator and denominator share their sign in both directions of "better", so no further correction is needed.
-    Where the trivial predictor is perfect already there is no skill to show: 0. Where the best value is not known, the skill is the
-    improvement on the trivial predictor in units of |trivial|, which is the same if the best value is 0.
+    Whether higher or lower values are better cancels in the ratio. If the trivial predictor is perfect, the skill is 0. If the best
+    value is not known, the skill is the improvement over the trivial predictor in units of |trivial|, which is the same if the best
+    value is 0.
+
+    Args:
+        metric: Metric of both values.
+        value: Value to score.
+        trivial_value: Value of the trivial predictor.
 
     Example:
         >>> relative_score(find_metric("rmse"), value=1.0, trivial_value=4.0)

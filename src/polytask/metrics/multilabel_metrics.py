@@ -1,4 +1,4 @@
-"""Sets of labels, a row's as one text: which were found, which were claimed, which are there."""
+"""Multilabel metrics: micro-averaged precision, recall and F1 of sets of labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def label_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, Floats]:
-    """Per row (N,) how many labels were found, were claimed, and are there.
+    """Count per row (N,) the labels that are predicted correctly, predicted, and true.
+
+    Args:
+        targets: Labels (N,), one string per row.
+        predictions: Predicted labels (N,), one string per row.
 
     Example:
         >>> [counts.tolist() for counts in label_counts(["a|b", "-"], ["b|c", "a"])]
@@ -30,4 +34,4 @@ def label_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, Fl
 
 
 LABEL_SET_METRICS = metrics_of_counts("micro", label_counts, "labels")
-"""Over all rows and labels together."""
+"""Multilabel metrics, counted over all rows and labels together."""

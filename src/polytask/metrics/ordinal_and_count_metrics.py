@@ -1,4 +1,4 @@
-"""Ranks and counts: what a prediction is off by, unit by unit."""
+"""Metrics of ordinal classes and of counts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def poisson_deviances(counts: Array, rates: Array) -> Floats:
-    """Of every count y and rate λ the unit deviance of Poisson, 2 (y log(y / λ) − y + λ).
+    """Compute the Poisson unit deviance 2 (y log(y / λ) − y + λ) of every count y and rate λ.
 
     Raises:
-        DataError: A rate is below 0, or 0 where the count is not.
+        DataError: A count or a rate is below 0, or a rate is 0 where the count is not.
 
     Example:
         >>> poisson_deviances(np.array([0.0, 2.0]), np.array([1.5, 2.0])).tolist()
@@ -31,17 +31,18 @@ def poisson_deviances(counts: Array, rates: Array) -> Floats:
     if wrong.any():
         rate, count = (float(np.broadcast_to(values, wrong.shape)[wrong][0]) for values in (rates, counts))
         found = f"a rate of {rate:g} and a count of {count:g}"
-        raise DataError("counts are not below 0, and rates are above it", where="poisson-deviance", found=found)
+        raise DataError("counts must not be negative, and rates must be positive", where="poisson-deviance", found=found)
     some = counts > 0
     ratio = np.divide(counts, rates, out=np.ones(wrong.shape), where=np.broadcast_to(some, wrong.shape))
     apart = counts * np.log(ratio) - counts + rates
-    return np.asarray(2 * np.maximum(apart, 0.0))  # where they agree to the last digits the difference may be −1e-16
+    return np.asarray(2 * np.maximum(apart, 0.0))  # rounding can give about −1e-16 where count and rate are equal
 
 
 def kappa_terms(ranks: Array, predictions: Array) -> tuple[Floats, Floats]:
-    """Per unit two parts (N,) of quadratically weighted kappa, κ = 1 − mean a / mean b.
+    """Compute the terms a and b (N,) per unit of the quadratically weighted kappa, κ = 1 − mean a / mean b.
 
-    a_r = (t_r − p_r)² is what was observed, and b_r = (mean_s (t_r − p_s)² + mean_s (t_s − p_r)²) / 2 what chance would give.
+    a_r = (t_r − p_r)² is the observed disagreement, and b_r = (mean_s (t_r − p_s)² + mean_s (t_s − p_r)²) / 2 the one expected by
+    chance.
 
     Example:
         >>> [part.tolist() for part in kappa_terms(np.array([0, 2]), np.array([0, 1]))]
@@ -54,9 +55,10 @@ def kappa_terms(ranks: Array, predictions: Array) -> tuple[Floats, Floats]:
 
 
 def quadratic_kappa(outcome: Outcome) -> float:
-    """1 − mean (t − p)² / its mean over all pairs of a target and a prediction (Cohen, Psychological Bulletin 70:213, 1968).
+    """Compute the quadratically weighted kappa (Cohen, Psychological Bulletin 70:213, 1968).
 
-    NaN where all targets and predictions are one rank.
+    It is 1 − mean (t − p)² / the mean of (t − p)² over all pairs of a target and a prediction, and NaN if all targets and
+    predictions are the same rank.
     """
     observed, expected = kappa_terms(outcome.targets, outcome.predictions)
     chance = float(expected.mean())
@@ -64,12 +66,15 @@ def quadratic_kappa(outcome: Outcome) -> float:
 
 
 def poisson_deviance(outcome: Outcome) -> float:
-    """Mean of 2 (y log(y / λ) − y + λ), with y the count and λ the predicted rate."""
+    """Compute the mean of 2 (y log(y / λ) − y + λ), with the count y and the predicted rate λ."""
     return float(np.mean(poisson_deviances(outcome.targets, outcome.predictions)))
 
 
 def _kappa_influence(targets: Array, runs: Runs) -> Floats:
-    """κ − (a − A) / B + 2 (A / B²) (b − B), with A and B the means of a and b: b of a unit counts it as target and as prediction."""
+    """Compute κ − (a − A) / B + 2 (A / B²) (b − B), with A and B the means of a and b.
+
+    The factor 2 is there because a unit enters B both as a target and as a prediction.
+    """
     observed, expected = np.stack([kappa_terms(targets, row) for row in runs.predictions], axis=1)
     A, B = (part.mean(axis=1, keepdims=True) for part in (observed, expected))
     if not B.all():

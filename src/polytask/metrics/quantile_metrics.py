@@ -1,4 +1,4 @@
-"""Quantiles, a row's as one text, and how far they are from what came true."""
+"""Metrics of quantiles: pinball loss and coverage gap. Quantiles of a row are one string."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pinball_losses(targets: Array, predictions: Array) -> Floats:
-    """(N,) the mean over levels τ of max(τ u, (τ − 1) u), with u the target less the quantile, in the unit of the targets.
+    """Compute per unit (N,) the mean over levels τ of max(τ u, (τ − 1) u), with u = target − quantile, in the unit of the targets.
 
     Example:
         >>> pinball_losses(np.array([3.0]), ["0.5:1.0"]).tolist()
@@ -30,7 +30,7 @@ def pinball_losses(targets: Array, predictions: Array) -> Floats:
 
 
 def coverage_gap(targets: Array, predictions: Array) -> float:
-    """The mean over levels τ of |the share of targets that are not above their quantile − τ|.
+    """Compute the mean over levels τ of |C − τ|, with C the share of targets that are not above their quantile.
 
     Example:
         >>> coverage_gap(np.array([1.0, 3.0]), ["0.5:2.0", "0.5:2.0"])
@@ -42,9 +42,10 @@ def coverage_gap(targets: Array, predictions: Array) -> float:
 
 
 def coverage_gap_contributions(targets: Array, predictions: Array) -> Floats:
-    """(N,) numbers whose mean is the coverage gap, and whose spread is its own where no share meets its level exactly.
+    """Compute the contributions (N,) of units to the coverage gap, which is their mean.
 
-    The mean over levels τ of |C − τ| + sign(C − τ) (1[target is not above its quantile] − C), with C the share of those that are not.
+    A contribution is the mean over levels τ of |C − τ| + sign(C − τ) (1[target is not above its quantile] − C), with C the share of
+    targets that are not above their quantile. Their spread is that of the gap if no share is equal to its level.
 
     Example:
         >>> coverage_gap_contributions(np.array([1.0, 3.0, 4.0, 5.0]), ["0.5:2.0"] * 4).tolist()
@@ -58,7 +59,7 @@ def coverage_gap_contributions(targets: Array, predictions: Array) -> Floats:
 
 
 def pinball(outcome: Outcome) -> float:
-    """Mean over units and levels τ of max(τ u, (τ − 1) u), with u the target less the quantile, in the unit of the targets."""
+    """Compute the mean over units and levels τ of max(τ u, (τ − 1) u), with u = target − quantile, in the unit of the targets."""
     return float(np.mean(pinball_losses(outcome.targets, outcome.predictions)))
 
 

@@ -1,4 +1,4 @@
-"""Ratios of two sums over units: their value, and the influence of every unit on it."""
+"""Ratios of two sums over units, such as precision and recall, and the influence of every unit on them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
-    Counts = Callable[[Array, Array], tuple[Floats, Floats, Floats]]  # of targets and predictions: right, claimed and actual per unit
-    Ratio = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]  # from right, claimed and actual to numerator and denominator
+    # From targets and predictions to the numbers of correct, predicted and true items per unit.
+    Counts = Callable[[Array, Array], tuple[Floats, Floats, Floats]]
+    # From the numbers of correct, predicted and true items to a numerator and a denominator.
+    Ratio = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
 
 RATIOS: Mapping[str, Ratio] = MappingProxyType(
     {
@@ -30,7 +32,7 @@ RATIOS: Mapping[str, Ratio] = MappingProxyType(
 
 
 def ratio_of_sums(numerator: Floats, denominator: Floats) -> float:
-    """Of two sums; 0 where the second is.
+    """Return the ratio of two sums, or 0 if the second sum is 0.
 
     Example:
         >>> ratio_of_sums(np.array([1.0, 2.0]), np.array([3.0, 3.0]))
@@ -41,7 +43,11 @@ def ratio_of_sums(numerator: Floats, denominator: Floats) -> float:
 
 
 def ratio_influence(numerator: Floats, denominator: Floats) -> Floats:
-    """Q + (a - Q b) / mean b, with Q the ratio of the sums of a and b (S, n); 0 for seeds where that of b is 0.
+    """Compute Q + (a − Q b) / mean b, with Q the ratio of the sums of a and b (S, n); 0 for seeds where the sum of b is 0.
+
+    Args:
+        numerator: Values a (S, n).
+        denominator: Values b (S, n).
 
     Example:
         >>> ratio_influence(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).tolist()
@@ -54,22 +60,26 @@ def ratio_influence(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def refuse_nothing(counts: Floats, what: str) -> None:
-    """Refuse seeds in which nothing is counted.
+    """Raise an error if a seed has nothing to count.
+
+    Args:
+        counts: Counts (S, n) per seed and unit.
+        what: Name of the counted items, for the error message.
 
     Raises:
-        DataError: A row of counts (S, n) is all 0.
+        DataError: All counts of a seed are 0.
     """
     if not counts.any(axis=1).all():
-        raise DataError("there is nothing to count", where=what, found="none there and none claimed in a seed's test units")
+        raise DataError("there is nothing to count", where=what, found="a seed whose test units have no true and no predicted ones")
 
 
 def metrics_of_counts(prefix: str, counts: Counts, what: str) -> tuple[Metric, ...]:
-    """F1, precision and recall over all units together, of what is counted in each.
+    """Return the F1, precision and recall of items that are counted over all units together.
 
     Args:
-        prefix: Before their names.
-        counts: What was right, claimed and there, per unit.
-        what: What is counted, in errors.
+        prefix: Prefix of the metrics' names.
+        counts: Function that counts correct, predicted and true items per unit.
+        what: Name of the counted items, for error messages.
     """
     return tuple(_metric_of_counts(f"{prefix}-{name}", counts, ratio, what) for name, ratio in RATIOS.items())
 

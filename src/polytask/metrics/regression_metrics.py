@@ -1,4 +1,4 @@
-"""Metrics of numbers: errors in the unit of the targets, and the share of their variance that is explained."""
+"""Regression metrics: absolute and squared errors in the unit of the targets, and the coefficient of determination."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Floats = NDArray[np.float64]
 
 
 def mae(outcome: Outcome) -> float:
-    """Mean absolute error, in the unit of the targets; of ranks, in ranks."""
+    """Compute the mean absolute error, in the unit of the targets; for ordinal classes, in ranks."""
     return float(np.mean(np.abs(outcome.predictions - outcome.targets)))
 
 
 def rmse(outcome: Outcome) -> float:
-    """Root of the mean squared error, in the unit of the targets."""
+    """Compute the root of the mean squared error, in the unit of the targets."""
     return float(np.sqrt(np.mean((outcome.predictions - outcome.targets) ** 2)))
 
 
 def r2(outcome: Outcome) -> float:
-    """1 - squared errors / squared deviations of the targets from their mean; NaN where the targets are constant."""
+    """Compute R² = 1 − squared errors / squared deviations of the targets from their mean; NaN if the targets are constant."""
     targets = outcome.targets
     if targets.min() == targets.max():
         return float("nan")
@@ -33,25 +33,25 @@ def r2(outcome: Outcome) -> float:
 
 
 def mae_influence(targets: Array, runs: Runs) -> Floats:
-    """The absolute errors themselves."""
+    """Return the absolute errors."""
     return np.asarray(np.abs(runs.predictions - targets), dtype=np.float64)
 
 
 def _rmse_influence(targets: Array, runs: Runs) -> Floats:
-    """Rmse + (e^2 - mse) / (2 rmse)."""
+    """Compute rmse + (e² − mse) / (2 rmse)."""
     squares = (runs.predictions - targets) ** 2
     mean = squares.mean(axis=1, keepdims=True)
     root = np.sqrt(mean)
-    # A seed without any error has no slope either: every unit then says 0.
+    # The slope is undefined for a seed without any error; all its values are 0.
     return np.asarray(root + np.divide(squares - mean, 2 * root, out=np.zeros_like(squares), where=root > 0))
 
 
 def _r2_influence(targets: Array, runs: Runs) -> Floats:
-    """R2 - (e^2 - mse) / v + (mse / v^2) ((y - mean y)^2 - v), with v the variance of the targets."""
+    """Compute R² − (e² − mse) / v + (mse / v²) ((y − mean y)² − v), with v the variance of the targets."""
     deviations = (targets - targets.mean()) ** 2
     variance = deviations.mean()
     if targets.min() == targets.max():
-        raise DataError("R2 needs targets that differ", where="r2", found=f"only {targets[0]}", remedy="Choose rmse or mae")
+        raise DataError("R² needs targets that differ", where="r2", found=f"only {targets[0]}", remedy="Choose rmse or mae")
     squares = (runs.predictions - targets) ** 2
     share = squares.mean(axis=1, keepdims=True) / variance
     return np.asarray(1 - share - (squares / variance - share) + share * (deviations / variance - 1))

@@ -1,4 +1,4 @@
-"""Predictors that never look at the inputs: what a network must be better than. Every kind of task brings its own."""
+"""Trivial predictors, which ignore the inputs. Every task kind defines its own (`Task.trivial_predictions`)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def trivial_predictions(task: Task, training_targets: Array, targets: Array) -> Outcome:
-    """What the task's trivial predictor makes of these targets.
+    """Return targets and the predictions of the task's trivial predictor.
 
     Args:
-        task: Whose predictor it is (`Task.trivial_predictions`).
-        training_targets: (M,) training targets that the predictor is fitted on, in the coding of predictions.
-        targets: (N,) targets that it is applied to, in the same coding.
+        task: Task that defines the predictor.
+        training_targets: Training targets (M,) on which the predictor is fitted, in the encoding of predictions.
+        targets: Targets (N,) to predict, in the same encoding.
 
     Raises:
-        DataError: No training targets.
+        DataError: There are no training targets.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Bytes that survive: atomic files and folders, manifests, safetensors and JSON, and reading them back."""
+"""Storage on disk: atomic writes of files and folders, file locks, JSON, YAML, and state as safetensors."""
 
 from polytask.storage.atomic_write import make_folder, storage_errors, write_bytes, write_text
 from polytask.storage.file_lock import exclusive_lock

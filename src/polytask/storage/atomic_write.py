@@ -1,4 +1,4 @@
-"""Writing files so that a reader finds the old content or the new, never half of it."""
+"""Atomic file writes: a reader finds the old content or the new, never a part of it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,36 @@ _CAUSES = {
     errno.EACCES: ("no permission to write", "Choose another folder"),
     errno.EPERM: ("no permission to write", "Choose another folder"),
     errno.EROFS: ("the file system is read-only", "Choose another folder"),
-    errno.ENOTDIR: ("a file stands where a folder must be", "Choose another folder"),
-    errno.EEXIST: ("a file stands where a folder must be", "Choose another folder"),
+    errno.ENOTDIR: ("a file exists where a folder is needed", "Choose another folder"),
+    errno.EEXIST: ("a file exists where a folder is needed", "Choose another folder"),
 }
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says into one line for people."""
+    """Turn every `OSError` raised in the block into a `StorageError` with a one-line message.
+
+    Args:
+        path: File or folder that the message names.
+
+    Raises:
+        StorageError: An operation of the block failed in the operating system.
+    """
     try:
         yield
     except (PolytaskError, BrokenPipeError):
-        raise  # what is said already; and a closed pipe is no fault of the disk
+        raise  # the first has its message already; a closed pipe is not a storage error
     except OSError as error:
         what, remedy = _CAUSES.get(error.errno or 0, ("cannot be written or read", ""))
         raise StorageError(what, where=str(path), found=error.strerror or error, remedy=remedy) from error
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, unless it is there."""
+    """Create a folder and its parents if they do not exist.
+
+    Raises:
+        StorageError: The folder cannot be created.
+    """
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
@@ -43,8 +54,10 @@ def make_folder(path: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, flush it to the disk, and rename it.
 
+    The folder is created if needed.
+
     Raises:
-        StorageError: The disk is full, the folder is not writable, …; the old content is still there.
+        StorageError: The disk is full, the folder is not writable, …; the old content is left as it was.
     """
     make_folder(path.parent)
     with storage_errors(path):
@@ -62,11 +75,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a text file, UTF-8, as `write_bytes` does."""
+    """Write a UTF-8 text file atomically, as `write_bytes` does."""
     write_bytes(path, content.encode())
 
 
 def _umask() -> int:
+    # The only portable way to read the umask is to set it.
     current = os.umask(0)
     os.umask(current)
     return current

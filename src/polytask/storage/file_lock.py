@@ -1,4 +1,4 @@
-"""One process at a time, by a lock that the operating system takes back when its holder dies."""
+"""Exclusive file locks, which the operating system releases when their holder dies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ else:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in UNSUPPORTED_ERRNOS:  # there, better to work without than not at all
+            if error.errno not in UNSUPPORTED_ERRNOS:  # working without a lock is better than not working at all
                 raise
 
     BUSY_ERRORS = (BlockingIOError,)
@@ -38,16 +38,16 @@ else:
 
 @contextmanager
 def exclusive_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file at `path` while another process, or another thread, does not.
+    """Hold an exclusive lock on the file `path` during the block; no other process or thread can hold it meanwhile.
 
-    A lock file that nobody holds, such as one that a killed process left, is no obstacle.
+    A lock file that nobody holds, such as one that a killed process left behind, does not block.
 
     Args:
-        path: The lock file; it is made, and removed afterwards.
-        wait: Until it is free; otherwise a lock that somebody holds is refused.
+        path: Lock file; it is created, and removed afterwards.
+        wait: Whether to wait until the lock is free; if False, a lock that is held raises an error.
 
     Raises:
-        StorageError: The lock file cannot be made, or somebody holds it and shall not be waited for.
+        StorageError: The lock file cannot be created, or the lock is held and `wait` is False.
 
     Example:
         >>> import tempfile
@@ -62,22 +62,22 @@ def exclusive_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         while (handle := _acquire(path)) is None:
             if not wait:
                 remedy = "Wait until it has ended, or choose another folder"
-                raise StorageError("another run is at work in this folder", where=str(path.parent), remedy=remedy)
+                raise StorageError("another run is using this folder", where=str(path.parent), remedy=remedy)
             time.sleep(POLL_SECONDS)
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows removes no open file: there it stays, and does no harm
+        with suppress(OSError):  # Windows cannot remove an open file; a file that stays does no harm
             path.unlink(missing_ok=True)
         os.close(handle)
 
 
 def _acquire(path: Path) -> int | None:
-    """An open file with the lock on it, or None if somebody else has it."""
+    """Return the handle of the locked file, or None if the lock is held elsewhere."""
     handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     try:
         _try_lock(handle)
-        # The holder before us removes the file: then what we have locked is no longer what others find under this name.
+        # The previous holder may have removed the file between our open and our lock; then the path names another file.
         if os.path.samestat(os.fstat(handle), path.stat()):
             return handle
     except (*BUSY_ERRORS, FileNotFoundError):

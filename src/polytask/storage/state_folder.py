@@ -1,11 +1,11 @@
-"""State that survives: nested dictionaries of tensors, numbers and texts, as safetensors and JSON in one folder.
+"""State folders: nested dictionaries of tensors, numbers and strings, stored as safetensors and JSON.
 
     folder/
-      tensors.safetensors   every tensor, under its path in the nesting
+      tensors.safetensors   every tensor, named by its path in the nesting
       values.json           everything else
-      manifest.json         size and SHA-256 of both
+      manifest.json         size and SHA-256 of both files
 
-A folder is written under a temporary name and renamed when it is complete, so a reader finds the old one or the new.
+A folder is written under a temporary name and renamed when it is complete, so a reader finds the old state or the new.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from polytask.errors import StorageError
 from polytask.storage.atomic_write import make_folder, storage_errors, write_bytes
 
 _TENSORS, _VALUES, _MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
-_SEPARATOR = "\x1f"  # no name may have it
-_RESERVED = "__metadata__"  # means something else at the top of a safetensors file
+_SEPARATOR = "\x1f"  # joins nested keys to a tensor's name; no key may contain it
+_RESERVED = "__metadata__"  # the key of the metadata in a safetensors header
 
 
 def save_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Replace the folder by one that holds this state.
+    """Save a state to a folder, replacing the folder's previous content.
 
     Args:
-        folder: Where; its parent is made if need be.
-        state: Nested dictionaries with text keys; leaves are tensors or what JSON can hold.
+        folder: Folder to write; its parent is created if needed.
+        state: Nested dictionaries with string keys; leaves are tensors or values that JSON can represent.
 
     Raises:
-        StorageError: It cannot be written, or a name in it could not be read back; what was there before still is.
+        StorageError: The folder cannot be written, or a key cannot be stored; the previous content is left as it was.
     """
     if folder.is_file():
-        raise StorageError("a file stands where a folder must be", where=str(folder), remedy="Choose another folder")
+        raise StorageError("a file exists where a folder is needed", where=str(folder), remedy="Choose another folder")
     tensors = {path: leaf.detach().cpu().contiguous() for path, leaf in _leaves(state) if isinstance(leaf, torch.Tensor)}
     files = {
         _TENSORS: save({path: tensor.clone() for path, tensor in tensors.items()}),
@@ -60,10 +60,10 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """What `save_state` wrote.
+    """Load the state that `save_state` wrote, with tensors on the CPU.
 
     Raises:
-        StorageError: A file is missing, or its content is not what the manifest says.
+        StorageError: A file is missing, or its content differs from the checksum in the manifest.
     """
     _recover(folder)
     contents = {}
@@ -72,12 +72,12 @@ def load_state(folder: Path) -> dict[str, Any]:
             contents[name] = (folder / name).read_bytes()
         if hashlib.sha256(contents[name]).hexdigest() != checksum:
             found = f"{len(contents[name])} bytes with another checksum"
-            raise StorageError("this file is damaged", where=str(folder / name), found=found, remedy="Delete its folder and run again")
+            raise StorageError("the file is damaged", where=str(folder / name), found=found, remedy="Delete its folder and run again")
     state: dict[str, Any] = json.loads(contents[_VALUES])
     try:
         tensors = load(contents[_TENSORS])
     except SafetensorError as error:
-        raise StorageError("this file is damaged", where=str(folder / _TENSORS), found=error) from None
+        raise StorageError("the file is damaged", where=str(folder / _TENSORS), found=error) from None
     for path, tensor in tensors.items():
         *parents, name = path.split(_SEPARATOR)
         inner = state
@@ -88,17 +88,20 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether there is a complete state to load. A look changes nothing: a writer may be at work between its two renames."""
+    """Return whether there is a complete state to load.
+
+    Nothing is changed on disk, since a writer may be between its two renames.
+    """
     return ((folder if folder.exists() else _old(folder)) / _MANIFEST).is_file()
 
 
 def _old(folder: Path) -> Path:
-    """Where a folder lies while another takes its place."""
+    """Return the path to which a folder is moved while it is being replaced."""
     return folder.with_name(f".{folder.name}.old")
 
 
 def _recover(folder: Path) -> None:
-    """Bring back the old folder if a writer was killed between its two renames."""
+    """Restore the old folder if a writer was killed between its two renames."""
     if _old(folder).is_dir() and not folder.exists():
         with storage_errors(folder):
             _old(folder).rename(folder)
@@ -106,7 +109,7 @@ def _recover(folder: Path) -> None:
 
 def _replace_folder(new: Path, folder: Path) -> None:
     old = _old(folder)
-    _recover(folder)  # or the only whole state would be deleted as a remainder
+    _recover(folder)  # otherwise the only complete state would be deleted as a leftover
     with storage_errors(folder):
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
@@ -118,7 +121,7 @@ def _replace_folder(new: Path, folder: Path) -> None:
 
 def _flush_folder(folder: Path) -> None:
     if os.name == "nt":
-        return  # Windows opens no folders
+        return  # Windows cannot open folders
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -134,13 +137,15 @@ def _checksums(folder: Path) -> dict[str, str]:
         facts = json.loads(text)
         return {name: facts[name]["sha256"] for name in (_TENSORS, _VALUES)}
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError("this manifest is damaged", where=str(path), found=error, remedy="Delete its folder and run again") from None
+        raise StorageError("the manifest is damaged", where=str(path), found=error, remedy="Delete its folder and run again") from None
 
 
 def _leaves(state: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in state.items():
         if _SEPARATOR in str(name) or f"{path}{name}" == _RESERVED:
-            raise StorageError("a name in a state cannot be read back", where="state", found=repr(name), remedy="Choose another name")
+            raise StorageError(
+                "a key must be neither reserved nor contain U+001F", where="state", found=repr(name), remedy="Rename the key"
+            )
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{path}{name}{_SEPARATOR}")
         else:

@@ -1,4 +1,4 @@
-"""What a task is: one file per kind, with its loss per labeled unit, its metrics, and the coding of its labels."""
+"""Task kinds: one module per kind, with its loss per labeled unit, its metrics, and the encoding of its labels."""
 
 from polytask.tasks.base import LabelType, ReportView, Targets, Task, task_from_dict
 from polytask.tasks.binary import Binary

@@ -1,4 +1,4 @@
-"""What every kind of task has in common."""
+"""Base class of all task kinds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 
 class LabelType(StrEnum):
-    """What the label of one unit is."""
+    """Type of the label of one unit: a number, a class, a set of classes, or a sequence of classes."""
 
     NUMBER = "number"
     CLASS = "class"
@@ -38,18 +38,19 @@ class LabelType(StrEnum):
 
 
 class ReportView(StrEnum):
-    """What a report draws of a task's predictions."""
+    """Chart that a report draws of a task's predictions."""
 
     NONE = "none"
     CONFUSION = "confusion"
 
 
 class FlagColumn(NamedTuple):
-    """A second column of a table, of true and false, that labels are made with.
+    """Second, boolean column of a table that is combined with the target column into labels.
 
     Attributes:
-        option: The kind's option that names the column.
-        join: From the target's name, its labels (N,), the flags (N,) as 1, 0 or NaN, and their column's name to labels (N,).
+        option: Option of the task kind that names the column.
+        join: Function from the target's name, its labels (N,), the flags (N,) as 1, 0 or NaN, and the name of the flag column to
+            combined labels (N,).
     """
 
     option: str
@@ -57,12 +58,12 @@ class FlagColumn(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """Labels in the form that a loss takes.
+    """Labels encoded for a loss.
 
     Attributes:
-        values: (N,) class codes (int64) or numbers (float32), of sets of labels (N, C), of kinds that label tokens (N, L); anything
-            where there is no label.
-        labeled: (N,) or (N, L), True where there is a label.
+        values: Class codes (int64) or numbers (float32) of shape (N,); (N, C) for sets of labels or labels of several numbers, (N, L)
+            for kinds that label tokens. Entries without a label are arbitrary.
+        labeled: Mask of shape (N,) or (N, L), True where there is a label.
     """
 
     values: Array
@@ -71,16 +72,17 @@ class Targets(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Component, ABC):
-    """One thing to predict. A subclass owns all that is known of its kind: no other file asks which kind a task is.
+    """Base class of tasks, each of which is one thing to predict.
 
-    Modules of kinds import PyTorch where they compute with tensors, and not above: who only reads predictions does not wait for it.
+    A subclass implements everything that is specific to its kind: no other module checks which kind a task is. Modules of
+    kinds import PyTorch only inside the functions that compute with tensors, so that reading predictions does not load it.
 
     Attributes:
-        name: How labels, losses, weights and results call it.
-        weight: The αₜ that the balancer `fixed` uses unless it is given others.
-        metric: The one of the kind's metrics that verdicts and scores are about, by default the first.
-        selection_metric: The one of them by which, on validation rows, the best epoch is kept, training stops and settings are chosen;
-            None takes `metric`.
+        name: Name of the task in labels, losses, weights and results.
+        weight: Task weight αₜ, which the balancer `fixed` uses unless it is given other weights.
+        metric: Name of the metric that verdicts and scores are based on; by default the first metric of the kind.
+        selection_metric: Name of the metric on validation rows that selects the best epoch, stops training early and chooses
+            hyperparameters; `None` means `metric`.
     """
 
     name: str
@@ -92,24 +94,24 @@ class Task(Component, ABC):
     component_context = ("name",)
     kind: ClassVar[str]
     metrics: ClassVar[tuple[str | Metric, ...]]
-    """Names of metrics, or metrics; the first decides unless the task names another."""
+    """Metrics of the kind, as names or `Metric` objects; the first is the default of `metric`."""
     label_type: ClassVar[LabelType] = LabelType.NUMBER
-    """What the label of one unit is."""
+    """Type of the label of one unit."""
     per_token: ClassVar[bool] = False
     """Whether labels and outputs belong to the tokens of a row: labels (N, L), outputs (N, L, outputs)."""
     probability_of_event: ClassVar[bool] = False
-    """Whether the one output is the log-odds of an event, so that the task can stand in a chain of probabilities."""
+    """Whether the single output is the log-odds of an event, so that the task can be part of a chain of probabilities."""
     report_view: ClassVar[ReportView] = ReportView.NONE
-    """What a report draws of its predictions."""
+    """Chart that a report draws of the predictions."""
     flag_column: ClassVar[FlagColumn | None] = None
-    """A second column of a table that its labels are made with."""
+    """Second column of a table that the labels are made with; `None` if there is none."""
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
             raise ConfigError("a task needs a name", where="task", found=repr(self.name))
         weight: object = self.weight
         if not (isinstance(weight, int | float | np.integer | np.floating) and 0 <= weight < float("inf")):
-            raise ConfigError("a task's weight is a number from 0 up", where=f"task {self.name!r}", found=self.weight)
+            raise ConfigError("a task's weight must be a finite number of at least 0", where=f"task {self.name!r}", found=self.weight)
         if not self.metric:
             object.__setattr__(self, "metric", name_of(self.available_metrics[0]))
         self.metric_called(self.metric)
@@ -117,14 +119,14 @@ class Task(Component, ABC):
 
     @property
     def available_metrics(self) -> tuple[str | Metric, ...]:
-        """All metrics of the task: those of its kind."""
+        """All metrics of the task; by default those of its kind."""
         return self.metrics
 
     def metric_called(self, name: str) -> str | Metric:
-        """The entry of `available_metrics` that has this name.
+        """Return the entry of `available_metrics` with this name.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: The task has no metric of this name.
         """
         known = {name_of(metric): metric for metric in self.available_metrics}
         if name not in known:
@@ -133,97 +135,111 @@ class Task(Component, ABC):
         return known[name]
 
     def changed_fields(self) -> dict[str, Any]:
-        """Return the fields that are not as they are by default: the first metric decides if none is named."""
+        """Return the fields that differ from their defaults; the default of `metric` is the first metric of the kind."""
         changed = super().changed_fields()
         return {name: value for name, value in changed.items() if name != "metric" or (value,) != self.metrics[:1]}
 
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """How many numbers the head gives for one labeled unit."""
+        """Number of outputs of the head per labeled unit."""
 
     def fitted(self, labels: Array) -> Self:
-        """This task with whatever it learns from the training labels (units of measurement, for instance); here itself."""
+        """Return the task with everything that it learns from the training labels, such as a scale; by default itself.
+
+        Args:
+            labels: Original training labels (N,), with gaps.
+        """
         del labels
         return self
 
     @abstractmethod
     def encode(self, labels: Array) -> Targets:
-        """Original labels (N,) as targets of the loss."""
+        """Encode original labels (N,) as targets of the loss."""
 
     @abstractmethod
     def decode(self, values: Array) -> Array:
-        """The `values` of predictions (N,) as original labels."""
+        """Decode the `values` of predictions (N,) to original labels."""
 
     def prediction_columns(self, values: Array) -> dict[str, Array]:
-        """The `values` of predictions (N,) as columns of a table: by default one, of original labels, under the task's name."""
+        """Return the `values` of predictions (N,) as columns of a table.
+
+        By default this is one column of original labels under the task's name.
+        """
         return {self.name: self.decode(values)}
 
     @abstractmethod
     def metric_targets(self, labels: Array) -> Array:
-        """Original labels (N,), all there, in the coding of predictions."""
+        """Return original labels (N,), none of them missing, in the encoding of predictions."""
 
     def labeled_rows(self, labels: Array) -> NDArray[np.bool_]:
-        """(N,) True for rows that have a label, if only of one of their tokens."""
+        """Return a mask (N,) that is True for rows with a label; with labels per token, at least one."""
         there = has_label(labels)
         return np.asarray(there.any(axis=1) if self.per_token else there, dtype=np.bool_)
 
     @abstractmethod
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every labeled unit: outputs (n, `self.outputs`), targets (n,) or (n, C) -> (n,)."""
+        """Compute the loss (n,) of every labeled unit from outputs (n, `self.outputs`) and targets (n,) or (n, C)."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Predictions:
-        """What the outputs (N, `self.outputs`) mean; of tokens (N, L, `self.outputs`), NaN where a row has no more tokens."""
+        """Return the predictions that the outputs (N, `self.outputs`) stand for.
+
+        For kinds that label tokens, outputs are (N, L, `self.outputs`), with NaN after the last token of a row.
+        """
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
-        """What a predictor that never looks at the inputs says of the targets (n,); here the mean of the training targets.
+        """Return the predictions of a predictor that ignores the inputs; by default the mean of the training targets.
 
         Args:
-            training: (M,) in the coding of predictions, at least one.
-            targets: (n,) in the same coding.
+            training: Training targets (M,) in the encoding of predictions; at least one.
+            targets: Targets (n,) to predict, in the same encoding.
         """
         return constant(float(np.mean(training)), targets)
 
     def completed(self, original: Task) -> Self:
-        """This task, read from a file, with what no file holds, from the task that was trained; here itself."""
+        """Return this task, read from a file, completed with what files cannot hold, such as functions; by default itself.
+
+        Args:
+            original: Task that was trained, from which the missing parts are taken.
+        """
         del original
         return self
 
     def boosting(self) -> Boosting | None:
-        """What boosted trees learn in its place; None where they cannot."""
+        """Return how boosted trees learn the task, or `None` if they cannot."""
         return None
 
     def classes_in_order(self) -> Sequence[Any] | None:
-        """All classes as predictions write them, where their order counts; None where it does not."""
+        """Return all classes in order, as predictions write them, or `None` if the order of classes does not matter."""
         return None
 
     @classmethod
     def suggested_by(cls, facts: LabelFacts) -> bool:
-        """Whether such labels are taken for this kind where none is given."""
+        """Return whether labels with these properties suggest this kind when a target's kind is not given."""
         del facts
         return False
 
     @classmethod
     def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Options that follow from all labels of a table's column, beside those that were given.
+        """Return further options that follow from all labels of a table's column; by default none.
 
         Args:
-            target: The column's name.
-            labels: (N,) with gaps.
-            options: Those that were given.
+            target: Name of the column.
+            labels: Labels (N,), with gaps.
+            options: Options that the user gave.
         """
         del target, labels, options
         return {}
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
-        """Targets and predictions of a table, in the coding that the kind's metrics take; here finite numbers.
+        """Read targets and predictions from a table, in the encoding of the kind's metrics; by default finite numbers.
 
         Args:
-            task: The task's name.
-            frame: Its rows, with the columns target and prediction.
-            classes: Its classes in order, where they were given; only kinds whose labels are classes are given any.
+            task: Name of the task.
+            frame: Rows of the task, with the columns `target` and `prediction`.
+            classes: Classes in order, if the user gave them; always `None` for kinds whose labels are not classes.
 
         Raises:
             DataError: An entry cannot be read.
@@ -232,7 +248,7 @@ class Task(Component, ABC):
         return finite_numbers(task, frame["target"]), finite_numbers(task, frame["prediction"])
 
     def to_dict(self) -> dict[str, object]:
-        """Plain data from which `task_from_dict` makes the same task."""
+        """Return plain data from which `task_from_dict` builds the same task."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"kind": written_name(spec_of(type(self), "task kind"))} | {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
@@ -240,14 +256,14 @@ class Task(Component, ABC):
 
 
 def task_from_dict(data: Mapping[str, Any], components: Collection[type] | None = None) -> Task:
-    """The task that `Task.to_dict` described.
+    """Build the task that `Task.to_dict` described.
 
     Args:
-        data: Plain data.
-        components: Import paths may name these classes alone, as where the data come from a file; None follows them all.
+        data: Plain data with the task's kind and options.
+        components: The only classes that import paths in `data` may name, for data from a file; `None` allows every import path.
 
     Raises:
-        ConfigError: There is no such kind, or it has no such options.
+        ConfigError: The kind does not exist, or has no such options.
 
     Example:
         >>> from polytask.tasks import Regression
@@ -261,17 +277,17 @@ def task_from_dict(data: Mapping[str, Any], components: Collection[type] | None 
 
 
 def has_label(labels: Array) -> NDArray[np.bool_]:
-    """(N,) True where a label is there: neither NaN nor None nor NA."""
+    """Return a mask that is True where there is a label: neither NaN nor `None` nor `NA`."""
     return np.asarray(~pd.isna(labels), dtype=np.bool_)
 
 
 def name_of(metric: str | Metric) -> str:
-    """The name of a metric that may be given by its name."""
+    """Return the name of a metric, which may be given as its name or as a `Metric`."""
     return metric.name if isinstance(metric, Metric) else metric
 
 
 def constant(value: float | str, targets: Array) -> Predictions:
-    """The same value for every target.
+    """Return predictions of the same value for every target.
 
     Example:
         >>> constant(2.0, np.array([1.0, 5.0])).values.tolist()

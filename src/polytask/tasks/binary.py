@@ -1,4 +1,4 @@
-"""Yes or no."""
+"""Binary classification."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Binary(ClassTask):
-    """One of two classes, with the logistic loss of a single output.
+    """Binary classification with the logistic loss of a single output.
 
     The loss of a unit with output z and label y in {0, 1} is ℓ = log(1 + exp(z)) − y z. With smoothing ε the y of the loss is
     (1 − ε) y + ε / 2 (Szegedy et al., CVPR 2016, §7, for two classes); with a positive weight w the loss of a unit of the positive
-    class is w ℓ, while the task's loss stays the sum over its units divided by their number. Metrics and probabilities know of
-    neither.
+    class is w ℓ, while the task's loss stays the sum over its units divided by their number. Neither affects metrics and
+    probabilities.
 
     Attributes:
-        classes: The original labels of 0 (negative) and 1 (positive).
-        positive_weight: A number above 0; "balanced" for negatives / positives, which `fitted` counts in the training labels;
-            None for none.
-        label_smoothing: ε, from 0 to below 1.
+        classes: Original labels of the negative (0) and the positive class (1).
+        positive_weight: Weight w of the positive class, a number above 0; "balanced" for negatives / positives, which `fitted`
+            counts in the training labels; `None` for no weight.
+        label_smoothing: Label smoothing ε in [0, 1).
 
     Raises:
-        ConfigError: Not exactly two different classes; a weight or a smoothing that cannot be.
+        ConfigError: There are not exactly two different classes, or the weight or the smoothing is invalid.
 
     Example:
         >>> task = Binary(name="churn", classes=("stays", "leaves"), positive_weight="balanced")
@@ -57,21 +57,21 @@ class Binary(ClassTask):
         Task.__post_init__(self)
         object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2))
         if len(self.classes) != 2:
-            raise ConfigError("a binary task has two classes", where=f"task {self.name!r}", found=_list_classes(self.classes))
+            raise ConfigError("a binary task must have two classes", where=f"task {self.name!r}", found=_list_classes(self.classes))
         if self.positive_weight is not None and self.positive_weight != BALANCED:
             object.__setattr__(self, "positive_weight", validated_weight(self.name, self.positive_weight, "positive_weight"))
         object.__setattr__(self, "label_smoothing", validated_smoothing(self.name, self.label_smoothing))
 
     @property
     def outputs(self) -> int:
-        """One: the log-odds of the positive class."""
+        """Number of outputs: 1, the log-odds of the positive class."""
         return 1
 
     def fitted(self, labels: Array) -> Self:
-        """The task with a balanced weight as a number; otherwise itself.
+        """Return the task with a balanced weight computed from the labels; without a balanced weight, itself.
 
         Raises:
-            DataError: A balanced weight, and labels of one class only; or a label that is neither.
+            DataError: The weight is balanced, and the labels have only one class or another class.
         """
         if self.positive_weight != BALANCED:
             return self
@@ -83,10 +83,10 @@ class Binary(ClassTask):
         return replace(self, positive_weight=negatives / positives)
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Logistic loss, in nats; times the weight of the unit's class.
+        """Compute the logistic loss in nats, times the weight of the unit's class.
 
         Raises:
-            ConfigError: A balanced weight that is not counted yet.
+            ConfigError: The weight is balanced and not computed yet.
         """
         from torch.nn import functional
 
@@ -100,7 +100,7 @@ class Binary(ClassTask):
         return loss * (1 + (self.positive_weight - 1) * truth)
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """The positive class where its probability is above one half."""
+        """Predict the positive class where its probability is above one half."""
         import torch
 
         positive = torch.sigmoid(outputs.double().squeeze(1))
@@ -109,7 +109,7 @@ class Binary(ClassTask):
 
     @classmethod
     def suggested_by(cls, facts: LabelFacts) -> bool:
-        """Two different labels, if they are no fractions."""
+        """Return whether there are at most two different labels that are neither fractions nor sets."""
         return facts.distinct <= 2 and not facts.sets and (facts.whole or not facts.numeric)
 
 

@@ -1,4 +1,4 @@
-"""What boosted trees learn for a task, in the words of scikit-learn's histogram gradient boosting."""
+"""Description of how boosted trees learn a task, with option names of scikit-learn's histogram gradient boosting."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from polytask.tasks.metric import Predictions
 
 @dataclass(frozen=True)
 class Boosting:
-    """One model or several, and how their answers are read.
+    """One or several tree models for a task, and how their outputs become predictions.
 
     Attributes:
-        predictions: From the models' answers to predictions: of a classifier (N, C) probabilities, of a regressor (N,) numbers, of
-            several regressors (N, models).
-        classes: How many classes a classifier tells apart; 0 for regressors.
-        options: One mapping per model: its options beside those that all trees have, `loss` among them.
+        predictions: Function from the models' outputs to predictions. It takes probabilities (N, C) of a classifier, numbers (N,)
+            of a regressor, or numbers (N, models) of several regressors.
+        classes: Number of classes of a classifier; 0 for regressors.
+        options: One mapping per model with the options that are specific to it, such as `loss`.
 
     Example:
         >>> from polytask.tasks import Count

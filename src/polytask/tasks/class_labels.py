@@ -1,4 +1,4 @@
-"""Class labels and their codes: what the kinds with classes share."""
+"""Class labels and their codes, shared by all task kinds with classes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Label = int | float | str | bool
 
 @dataclass(frozen=True, kw_only=True)
 class ClassTask(Task, ABC):
-    """A task whose label is one of several classes.
+    """Base class of tasks whose label is one of several classes.
 
     Attributes:
-        classes: The original labels, in the order of their codes.
+        classes: Original labels, in the order of their codes.
     """
 
     classes: tuple[Label, ...]
@@ -34,7 +34,7 @@ class ClassTask(Task, ABC):
     label_type: ClassVar[LabelType] = LabelType.CLASS
 
     def encode(self, labels: Array) -> Targets:
-        """Class codes.
+        """Encode labels as class codes.
 
         Raises:
             DataError: A label is none of the classes.
@@ -42,23 +42,27 @@ class ClassTask(Task, ABC):
         return encode_classes(self.name, self.classes, labels)
 
     def decode(self, values: Array) -> Array:
-        """Original labels of class codes."""
+        """Decode class codes to original labels."""
         return decode_classes(self.classes, values)
 
     def metric_targets(self, labels: Array) -> Array:
-        """Class codes."""
+        """Return class codes."""
         return self.encode(labels).values
 
     def chosen(self, probabilities: Array) -> Array:
-        """(n,) the class that is predicted where classes have these probabilities (n, C): the most probable."""
+        """Return the codes (n,) of the classes to predict from probabilities (n, C); by default the most probable classes."""
         return np.asarray(probabilities.argmax(axis=1))
 
     def best_constant(self, counts: NDArray[np.int64]) -> int:
-        """The class that is predicted where each is met so often, and nothing else is known: the most frequent, the first of several."""
+        """Return the code of the best constant prediction; by default the most frequent class, the first of several.
+
+        Args:
+            counts: Number of training labels (C,) per class.
+        """
         return int(counts.argmax())
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
-        """The best constant class, with the frequencies of all classes as probabilities."""
+        """Predict the best constant class, with the class frequencies as probabilities."""
         classes = max(2, int(training.max()) + 1, int(targets.max(initial=0)) + 1)
         counts = np.bincount(training, minlength=classes)
         frequencies = counts / len(training)
@@ -66,23 +70,23 @@ class ClassTask(Task, ABC):
         return Predictions(chosen, np.tile(frequencies, (len(targets), 1)))
 
     def boosting(self) -> Boosting:
-        """A classifier; its probabilities tell the class."""
+        """Return a classifier, whose probabilities decide the predicted class."""
         return Boosting(lambda probabilities: Predictions(self.chosen(probabilities), probabilities), classes=len(self.classes))
 
     @classmethod
     def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The classes: all different labels in order."""
+        """Return the classes, all different labels in order, unless they are given."""
         del target
         return {} if "classes" in options else {"classes": distinct_labels(labels[has_label(labels)].tolist())}
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
-        """Class codes: in the order of the classes where they are given, or else in that of their names."""
+        """Read class codes, in the order of `classes` or, without them, in sorted order of the labels."""
         return class_codes(task, frame) if classes is None else codes_in_order(task, frame, classes)
 
 
 def distinct_labels(labels: Iterable[Any]) -> tuple[Any, ...]:
-    """The different labels in order, of numbers by size, of words by letter; whole numbers as such.
+    """Return the distinct labels, sorted; floats that are whole numbers become integers.
 
     Example:
         >>> distinct_labels([2.0, 10.0, 2.0])
@@ -91,40 +95,40 @@ def distinct_labels(labels: Iterable[Any]) -> tuple[Any, ...]:
     plain = {int(value) if isinstance(value, float) and value.is_integer() else value for value in labels}
     try:
         return tuple(sorted(plain))
-    except TypeError:  # words and numbers have no order
+    except TypeError:  # strings and numbers cannot be compared
         return tuple(sorted(plain, key=lambda label: (type(label).__name__, str(label))))
 
 
 def validated_classes(task: str, classes: tuple[Any, ...], *, min_classes: int) -> tuple[Label, ...]:
-    """The classes as plain Python values.
+    """Return the classes as plain Python values.
 
     Raises:
-        ConfigError: There are too few, one stands there twice, or one is a gap.
+        ConfigError: There are too few classes, a class is repeated, or a class is a missing value.
     """
     plain = tuple(value.item() if isinstance(value, np.generic) else value for value in classes)
     if len(plain) < min_classes:
         raise ConfigError(f"at least {min_classes} classes are needed", where=f"task {task!r}", found=plain)
     if any(value is None or value != value for value in plain):
-        raise ConfigError("NaN and None mean that there is no label, and are no classes", where=f"task {task!r}", found=plain)
+        raise ConfigError("classes must not contain NaN or None, which mean a missing label", where=f"task {task!r}", found=plain)
     if len(set(plain)) < len(plain):
-        raise ConfigError("every class stands once in the list", where=f"task {task!r}", found=plain)
+        raise ConfigError("classes must be unique", where=f"task {task!r}", found=plain)
     return plain
 
 
 def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targets:
-    """Codes 0 to C - 1 in the order of `classes`.
+    """Encode labels as codes 0 to C − 1, in the order of `classes`.
 
     Raises:
         DataError: A label is none of the classes; the message names the row.
     """
     labels = np.asarray(labels)
     labeled = has_label(labels)
-    # As objects, labels compare as in Python (1 == 1.0 == True), whether or not a gap made the column another type.
+    # As objects, labels compare as in Python (1 == 1.0 == True), even if a gap changed the type of the column.
     codes = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(labels, dtype=object))
     foreign = np.flatnonzero(labeled & (codes < 0))
     if len(foreign):
         raise DataError(
-            f"a label is none of the {len(classes)} classes",
+            f"every label must be one of the {len(classes)} classes",
             where=f"task {task!r}, row {foreign[0] + 1}",
             found=repr(labels[foreign[0]].item() if isinstance(labels[foreign[0]], np.generic) else labels[foreign[0]]),
             remedy=f"Known classes: {', '.join(map(str, classes[:12]))}{' …' if len(classes) > 12 else ''}",
@@ -133,9 +137,9 @@ def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targ
 
 
 def decode_classes(classes: tuple[Label, ...], codes: Array) -> Array:
-    """The class of every code."""
+    """Return the class of every code."""
     plain = np.asarray(classes)
-    if plain.tolist() != list(classes):  # 1 and "a" have no common type, nor do an integer above 2⁵³ and a fraction
+    if plain.tolist() != list(classes):  # NumPy has no common exact type of 1 and "a", or of a fraction and an integer above 2⁵³
         plain = np.fromiter(classes, dtype=object, count=len(classes))
     found: Array = plain[np.asarray(codes, dtype=np.int64)]
     return found

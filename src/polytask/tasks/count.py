@@ -1,4 +1,4 @@
-"""A number of events."""
+"""Prediction of counts."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 LINEAR_ABOVE = 20.0
-"""Above this output the exponential goes on as its tangent."""
+"""Output above which the exponential continues as its tangent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count(Task):
-    """A number of events, 0, 1, 2, …, with the Poisson deviance.
+    """Number of events, 0, 1, 2, …, with the Poisson deviance as loss.
 
     The output z stands for the rate λ = mean · exp(z), so that z = 0 is the best constant; the loss of a unit with count y is half
-    the unit deviance, ℓ = y log(y / λ) − y + λ, which is −log P(y | λ) up to what does not depend on z (McCullagh & Nelder,
-    Generalized Linear Models, 1989, §2.3). One deviation: above z = 20 the exponential goes on as its tangent,
+    the unit deviance, ℓ = y log(y / λ) − y + λ, which is −log P(y | λ) up to terms that do not depend on z (McCullagh & Nelder,
+    Generalized Linear Models, 1989, §2.3). One deviation: above z = 20 the exponential continues as its tangent,
     λ = mean · e²⁰ (z − 19), so that one bad step cannot overflow. Predictions are rates.
 
     Attributes:
-        mean: Of the training labels; `fitted` sets it.
+        mean: Mean of the training labels; `fitted` sets it.
 
     Raises:
-        ConfigError: The mean is not above 0.
+        ConfigError: The mean is not a finite number above 0.
 
     Example:
         >>> import torch
@@ -58,14 +58,14 @@ class Count(Task):
 
     @property
     def outputs(self) -> int:
-        """One: the logarithm of the rate in units of the mean."""
+        """Number of outputs: 1, the logarithm of the rate in units of the mean."""
         return 1
 
     def fitted(self, labels: Array) -> Self:
-        """The task with the mean of the labels that are there.
+        """Return the task with the mean of the labels, ignoring missing ones.
 
         Raises:
-            DataError: There is no label, none is above 0, or one is no count.
+            DataError: There is no label, no label is above 0, or a label is not a count.
         """
         counts = self.metric_targets(labels)[has_label(labels)]
         if not counts.any():
@@ -74,51 +74,51 @@ class Count(Task):
         return replace(self, mean=float(counts.mean()))
 
     def encode(self, labels: Array) -> Targets:
-        """Counts, float32.
+        """Encode labels as counts, float32.
 
         Raises:
-            DataError: A label is no whole number from 0 up; the message names the row.
+            DataError: A label is not a whole number of at least 0; the message names the row.
         """
         return Targets(self.metric_targets(labels).astype(np.float32), has_label(labels))
 
     def decode(self, values: Array) -> Array:
-        """Predictions are rates already."""
+        """Return the predictions, which are rates already, as float64."""
         return np.asarray(values, dtype=np.float64)
 
     def metric_targets(self, labels: Array) -> Array:
-        """The counts themselves, float64.
+        """Return the counts, float64.
 
         Raises:
-            DataError: A label is no whole number from 0 up; the message names the row.
+            DataError: A label is not a whole number of at least 0; the message names the row.
         """
         counts = labels_as_floats(self.name, labels)
-        reject_rows(self.name, (counts < 0) | (counts != np.floor(counts)), counts, "a count is a whole number from 0 up")
+        reject_rows(self.name, (counts < 0) | (counts != np.floor(counts)), counts, "a count must be a whole number of at least 0")
         return counts
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Half the unit deviance, in nats."""
+        """Compute half the unit deviance, in nats."""
         import torch
 
         z = _log_rate(outputs.squeeze(1))
         y = torch.where(targets > 0, targets, 1.0).to(z.dtype)
-        # In steps from the rate that fits best, y itself: there all digits are in the difference.
+        # With s = z − log(y / mean) the loss is y (exp(s) − 1 − s): expm1 avoids cancellation where the rate is close to y.
         steps = z - torch.log(y / self.mean)
         return torch.where(targets > 0, y * (torch.expm1(steps) - steps), self.mean * torch.exp(z))
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """Rates, float64."""
+        """Predict rates, float64."""
         import torch
 
         rates = self.mean * torch.exp(_log_rate(outputs.double().squeeze(1)))
         return Predictions(rates.clamp(min=torch.finfo(torch.float64).tiny).numpy(force=True), None)
 
     def boosting(self) -> Boosting:
-        """A regressor with the Poisson deviance."""
+        """Return a regressor with the Poisson deviance."""
         return Boosting(lambda rates: Predictions(rates, None), options=({"loss": "poisson"},))
 
 
 def _log_rate(z: Tensor) -> Tensor:
-    """The logarithm of exp(z), or of its tangent above 20."""
+    """Return the logarithm of the rate in units of the mean: z, and above 20 the logarithm of the tangent of exp."""
     import torch
 
     return torch.where(z > LINEAR_ABOVE, LINEAR_ABOVE + torch.log1p((z - LINEAR_ABOVE).clamp(min=0)), z)

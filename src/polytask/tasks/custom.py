@@ -1,4 +1,4 @@
-"""A task with a loss and a metric of one's own."""
+"""Tasks with a user-defined loss and metric."""
 
 from __future__ import annotations
 
@@ -24,39 +24,41 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 LOSS = "mean-loss"
 FUNCTIONS = ("loss", "metric", "trivial")
-"""The fields that may hold a function."""
+"""Fields of `Custom` that may hold a function."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Custom(Task):
-    """A task whose loss and metric are functions: labels are numbers, and predictions are the head's outputs as they are.
+    """Task whose loss and metric are user-defined functions. Labels are numbers, and predictions are the raw outputs of the head.
 
-    The network that is trained minimizes the mean over units of `loss(outputs, targets)`, from tensors (n, outputs) and (n,), or
-    (n, label_size) of labels that are several numbers each (tuples), to one loss per unit (n,). The verdict is about
-    `metric(targets, predictions)`, from arrays (n,) or (n, label_size) and (n,) or (n, outputs) to a number; a metric that polytask
-    knows is given by its name. Beside it there is the metric "mean-loss", which `selection_metric` may name.
+    Training minimizes the mean over units of `loss(outputs, targets)`, a function from tensors (n, outputs) and (n,), or
+    (n, label_size) for labels that are tuples of several numbers, to one loss per unit (n,). The verdict is based on
+    `metric(targets, predictions)`, a function from arrays (n,) or (n, label_size) and (n,) or (n, outputs) to a number; a metric of
+    polytask can be given by its name. The task also has the metric "mean-loss", which `selection_metric` may name.
 
-    The trivial predictor gives the same outputs for all units: what `trivial(targets)` makes of the training targets or, without it,
-    those with the smallest mean loss on them, found by L-BFGS from their mean (from 0 where a label has another size than the outputs).
-    Relative scores put the metric between the trivial predictor and `perfect`; without it they are the improvement on the trivial
-    predictor in units of its own value. No formula is known for the influence of a unit on the metric: verdicts take 50 fixed groups of
-    units as units.
+    The trivial predictor gives the same outputs for all units: `trivial(targets)` for the training targets or, without `trivial`,
+    the outputs with the smallest mean loss on them, found by L-BFGS from their mean (from 0 where a label has another size than the
+    outputs). Relative scores place the metric between the trivial predictor and `perfect`; without `perfect` they are the improvement
+    over the trivial predictor in units of the latter's value. No formula is known for the influence of a unit on the metric, so
+    verdicts treat 50 fixed groups of units as units.
 
-    Files, and worker processes, have functions by their import path, `package.module:name`. A stored network predicts without them: what
-    comes from a file imports nothing, and is refused where a function is called.
+    Files and worker processes refer to functions by their import path, `package.module:name`. A stored network predicts without them:
+    a task read from a file imports nothing, and raises an error where a function would be called.
 
     Attributes:
-        loss: The loss per unit.
-        metric: The function, or the name of a metric.
-        higher_is_better: Whether more of the metric is better; needed where it is a function.
-        outputs: How many numbers the head gives for one unit.
-        label_size: How many numbers a label is.
-        perfect: The metric's best value, if it is known.
-        trivial: From training targets (n,) or (n, label_size) to the outputs of the trivial predictor, a number or (outputs,).
+        loss: Function that gives the loss per unit, or its import path.
+        metric: Function that gives the metric, its import path, or the name of a metric of polytask.
+        higher_is_better: Whether higher values of the metric are better; required where the metric is a function.
+        outputs: Number of outputs of the head per unit.
+        label_size: Number of numbers per label.
+        perfect: Best possible value of the metric; `None` if it is not known.
+        trivial: Function from training targets (n,) or (n, label_size) to the outputs of the trivial predictor, a number or
+            (outputs,); `None` minimizes the mean loss.
 
     Raises:
-        ConfigError: What is given is no function; a metric is a function and no direction is given; a size is not at least 1.
+        ConfigError: A loss, metric or `trivial` is not a function, a metric is a function and no direction is given, or a size is not
+            a whole number of at least 1.
 
     Example:
         >>> import torch
@@ -85,19 +87,19 @@ class Custom(Task):
         for field, needed in (("loss", True), ("metric", True), ("trivial", False)):
             value = getattr(self, field)
             if not (callable(value) or (isinstance(value, str) and value) or (value is None and not needed)):
-                raise ConfigError("a function is needed", where=f"{where}, {field}", found=repr(value))
+                raise ConfigError("expected a function or its name", where=f"{where}, {field}", found=repr(value))
         if self.higher_is_better is None and _is_function(self.metric):
             remedy = "Give higher_is_better=True or False"
-            raise ConfigError("it is not known whether more of the metric is better", where=f"{where}, metric", remedy=remedy)
+            raise ConfigError("a metric that is a function needs a direction", where=f"{where}, metric", remedy=remedy)
         for size in ("outputs", "label_size"):
             value = getattr(self, size)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ConfigError("a whole number from 1 is needed", where=f"{where}, {size}", found=repr(value))
+                raise ConfigError("a whole number of at least 1 is needed", where=f"{where}, {size}", found=repr(value))
         Task.__post_init__(self)
 
     @property
     def available_metrics(self) -> tuple[str | Metric, ...]:
-        """The metric, and the mean of the loss."""
+        """The task's metric, and "mean-loss", the mean of the loss."""
         loss = Metric(LOSS, self._mean_loss, higher_is_better=False, influence=self._loss_influence)
         if not _is_function(self.metric):
             return (str(self.metric), loss)
@@ -105,51 +107,58 @@ class Custom(Task):
         return (Metric(name, self._measured, higher_is_better=bool(self.higher_is_better), perfect=self.perfect), loss)
 
     def metric_called(self, name: str) -> str | Metric:
-        """The metric, by its function or its name, or the mean of the loss."""
+        """Return the metric, given its function or its name, or the mean of the loss.
+
+        Raises:
+            ConfigError: The task has no metric of this name.
+        """
         return self.available_metrics[0] if name == self.metric else Task.metric_called(self, name)
 
     def encode(self, labels: Array) -> Targets:
-        """Numbers, float32: (N,), or (N, label_size).
+        """Encode labels as numbers, float32, of shape (N,) or (N, label_size).
 
         Raises:
-            DataError: A label is no finite number, or not as many as `label_size` says; the message names the row.
+            DataError: A label is not finite, or does not have `label_size` numbers; the message names the row.
         """
         numbers = self._numbers(labels).astype(np.float32)
         return Targets(numbers[:, 0] if self.label_size == 1 else numbers, has_label(labels))
 
     def decode(self, values: Array) -> Array:
-        """Predictions are as they are."""
+        """Return the predictions unchanged."""
         return np.asarray(values)
 
     def prediction_columns(self, values: Array) -> dict[str, Array]:
-        """One column, or one for every output under a name with its number: `price_0`."""
+        """Return one column or, for several outputs, one column per output with its number in the name, as `price_0`."""
         return columns_of(self.name, read_rows(values) if len(values) else np.zeros((0, self.outputs)))
 
     def metric_targets(self, labels: Array) -> Array:
-        """The numbers, float64; of labels of several numbers a row's as one text."""
+        """Return the labels as float64, or as one string per row where a label is several numbers."""
         return write_rows(self._numbers(labels))
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What the loss says.
+        """Compute the losses with the user's function.
 
         Raises:
-            ConfigError: It gives something else than one number per unit, or is not there.
+            ConfigError: The function does not return one number per unit, or the task comes from a file and has no function.
         """
         found: Any = self._function("loss")(outputs, targets)
         if getattr(found, "shape", None) != targets.shape[:1]:
             shape = tuple(getattr(found, "shape", ())) or type(found).__name__
-            remedy = "Leave out the mean: reduction='none'"
+            remedy = "Do not average over units: use reduction='none'"
             raise ConfigError(
-                f"a loss gives one number per unit, here {len(targets)}", where=f"task {self.name!r}, loss", found=shape, remedy=remedy
+                f"a loss must return one number per unit, here {len(targets)}",
+                where=f"task {self.name!r}, loss",
+                found=shape,
+                remedy=remedy,
             )
         return found  # type: ignore[no-any-return] # a tensor
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """The outputs: numbers (N,), or a row's as one text."""
+        """Predict the outputs themselves: numbers (N,), or one string per row for several outputs."""
         return Predictions(write_rows(outputs.double().numpy(force=True)), None)
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
-        """The outputs that `trivial` gives, or those with the smallest mean loss, for every unit."""
+        """Predict the outputs that `trivial` gives, or those with the smallest mean loss, for every unit."""
         rows = read_rows(training)
         if self.trivial is None:
             best = self._best_constant(rows)
@@ -158,12 +167,12 @@ class Custom(Task):
         return Predictions(write_rows(np.tile(best, (len(targets), 1))), None)
 
     def completed(self, original: Task) -> Self:
-        """This task, read from a file, with the functions of the one that was trained."""
+        """Return this task, read from a file, with the functions of the task that was trained."""
         held = {name: getattr(original, name) for name in FUNCTIONS if isinstance(original, Custom)}
         return type(self)(**{field.name: getattr(self, field.name) for field in fields(self)} | held)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain data, with functions by their import paths.
+        """Return plain data from which `task_from_dict` builds the task, with functions as import paths.
 
         Raises:
             ConfigError: A function cannot be imported.
@@ -176,19 +185,23 @@ class Custom(Task):
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
-        """Numbers, or several of them as one text."""
+        """Read targets and predictions as numbers, or as one string per row for several numbers.
+
+        Raises:
+            DataError: An entry is not finite, or rows differ in their number of numbers.
+        """
         del classes
         return tuple(write_rows(_read_column(task, frame[column])) for column in ("target", "prediction"))  # type: ignore[return-value]
 
     def _numbers(self, labels: Array) -> Floats:
-        """(N, label_size), 0 where there is no label."""
+        """Return labels as numbers (N, label_size), 0 where there is no label."""
         return numbers_of_rows(self.name, labels, self.label_size)
 
     def _function(self, name: str) -> Callable[..., Any]:
         function = getattr(self, name)
         if not callable(function):
             remedy = "Build the task with the function itself"
-            what = "what comes from a file imports no function"
+            what = "a task from a file does not import its functions"
             raise ConfigError(what, where=f"task {self.name!r}, {name}", found=repr(function), remedy=remedy)
         return function  # type: ignore[no-any-return] # callable
 
@@ -196,7 +209,7 @@ class Custom(Task):
         return float(self._function("metric")(_flat(read_rows(outcome.targets)), _flat(read_rows(outcome.predictions))))
 
     def _losses(self, targets: Array, predictions: Array) -> Floats:
-        """(n,) the loss of every unit."""
+        """Return the loss of every unit (n,)."""
         import torch
 
         truths, outputs = (torch.from_numpy(np.array(rows)) for rows in (_flat(read_rows(targets)), read_rows(predictions)))
@@ -210,7 +223,10 @@ class Custom(Task):
         return np.stack([self._losses(targets, row) for row in runs.predictions])
 
     def _best_constant(self, rows: Floats) -> Floats:
-        """(outputs,) those with the smallest mean loss on targets (M, label_size), or where the search begins if they are no better."""
+        """Return the outputs (outputs,) with the smallest mean loss on targets (M, label_size).
+
+        If L-BFGS finds no better outputs than its starting point, return that point.
+        """
         import torch
 
         start = rows.mean(axis=0) if rows.shape[1] == self.outputs else np.zeros(self.outputs)
@@ -235,11 +251,15 @@ class Custom(Task):
         return np.asarray(found if after <= before and np.isfinite(found).all() else start)
 
 
-def import_path(function: Any, where: str) -> str:  # noqa: ANN401 - whatever can be called
-    """The path by which a function is imported, `package.module:name`.
+def import_path(function: Any, where: str) -> str:  # noqa: ANN401 - any callable
+    """Return the import path of a function, `package.module:name`.
+
+    Args:
+        function: Function or other callable object.
+        where: Location for the error message.
 
     Raises:
-        ConfigError: There is none: it is a lambda, stands in a function, or in the program that runs.
+        ConfigError: The function has no import path: it is a lambda, or defined inside a function or in the main program.
 
     Example:
         >>> import_path(math.dist, "task 'price', loss")
@@ -256,24 +276,24 @@ def import_path(function: Any, where: str) -> str:  # noqa: ANN401 - whatever ca
             found = getattr(found, part, None)
     if found is not function:
         remedy = "Define it at the top of a module that can be imported"
-        what = "files and worker processes have a function by its import path"
+        what = "files and worker processes refer to a function by its import path"
         raise ConfigError(what, where=where, found=repr(name or function), remedy=remedy)
     return f"{module}:{name}"
 
 
 def _is_function(metric: object) -> bool:
-    """Whether a metric is a function, or the import path of one, and not the name of a known metric."""
+    """Return whether a metric is a function or the import path of one, rather than the name of a metric of polytask."""
     return callable(metric) or ":" in str(metric)
 
 
 def _name_of(metric: object) -> str:
-    """What a function, or one of that import path, is called in files."""
+    """Return the name that files use for a function or an import path."""
     named = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
     return str(named).rpartition(":")[2].rpartition(".")[2]
 
 
 def _flat(rows: Floats) -> Floats:
-    """(N,) of rows of one number each."""
+    """Return rows of one number each as (N,), and other rows unchanged."""
     return rows[:, 0] if rows.shape[1] == 1 else rows
 
 
@@ -285,5 +305,5 @@ def _read_column(task: str, column: pd.Series[Any]) -> Floats:
     bad = ~np.isfinite(rows).all(axis=1)
     if bad.any():
         where = f"predictions, task {task}, column {str(column.name)!r}"
-        raise DataError("rows of finite numbers are needed, all of one length", where=where, found=repr(column.iloc[int(bad.argmax())]))
+        raise DataError("every row must have the same number of finite numbers", where=where, found=repr(column.iloc[int(bad.argmax())]))
     return rows

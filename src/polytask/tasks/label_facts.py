@@ -1,4 +1,4 @@
-"""What labels of an unknown kind look like, and the kind that they suggest."""
+"""Properties of labels whose task kind is not given, and the kind that they suggest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from polytask.registry import load, specs_of
 
 
 class LabelFacts(NamedTuple):
-    """What a column of labels looks like.
+    """Properties of a column of labels.
 
     Attributes:
-        distinct: How many different labels there are.
-        labels: How many labels there are.
-        numeric: Whether they are numbers.
-        whole: Whether they are whole numbers.
+        distinct: Number of distinct labels.
+        labels: Number of labels, without missing ones.
+        numeric: Whether the labels are numbers.
+        whole: Whether the labels are whole numbers.
         sets: Whether every label is a list or a set of labels.
     """
 
@@ -30,7 +30,7 @@ class LabelFacts(NamedTuple):
 
     @classmethod
     def of(cls, labels: NDArray[np.generic]) -> LabelFacts:
-        """The facts of labels (N,), with NaN or None where there is none.
+        """Return the properties of labels (N,), which are NaN or `None` where missing.
 
         Example:
             >>> LabelFacts.of(np.array([0.0, 1.0, 1.0, np.nan]))
@@ -42,10 +42,9 @@ class LabelFacts(NamedTuple):
 
 
 def suggested_kind(facts: LabelFacts) -> str:
-    """The first kind of the registry that such labels suggest.
+    """Return the first task kind of the registry that is suggested by labels with these properties.
 
-    Kinds that come with polytask are asked first, and between them they take all labels, so that what else is installed never
-    changes what a column is taken for.
+    The kinds of polytask are tried first and cover all labels, so that installed extensions never change the result.
 
     Example:
         >>> suggested_kind(LabelFacts(distinct=2)), suggested_kind(LabelFacts(distinct=30, labels=30, numeric=True))

@@ -1,4 +1,4 @@
-"""A task's loss in one step: a sum and a count."""
+"""Losses of tasks as sums and counts over labeled units."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss of one task over the labeled units of one batch.
+    """Loss of one task over the labeled units of one batch.
 
     Attributes:
-        sum: () Σ of the loss per labeled unit, with its graph.
-        count: How many labeled units; above 0. With micro-batches the count of the batch that was seen here.
+        sum: Scalar sum of the losses of the labeled units, with its graph.
+        count: Number of labeled units, above 0; with micro-batches, that of the micro-batch.
 
     Example:
         >>> import torch
@@ -30,31 +30,33 @@ class Loss:
 
     @property
     def mean(self) -> Tensor:
-        """() The loss's value: sum / count."""
+        """Scalar mean loss, sum / count."""
         return self.sum / self.count
 
     def __add__(self, other: Loss) -> Loss:
-        """The loss over both sets of labeled units."""
+        """Return the loss over both sets of labeled units."""
         return Loss(self.sum + other.sum, self.count + other.count)
 
 
 def masked_loss(task: Task, outputs: Tensor, targets: Tensor, labeled: Tensor | None, weights: Tensor | None = None) -> Loss | None:
-    """The task's loss, or None where no unit of the batch has a label of it: an absent task.
+    """Compute a task's loss over the labeled units of a batch.
 
     Args:
-        task: Whose loss.
-        outputs: (N, task.outputs), of tokens (N, L, task.outputs), of any floating type; the loss is computed in float32 or better.
-        targets: (N,), (N, C), or of tokens (N, L), as `Task.encode` gives them; anything where there is no label.
-        labeled: (N,), or of tokens (N, L), True where there is a label; None where all have one.
-        weights: (N,) what the loss of a row's units is multiplied with; the count stays what it is.
+        task: Task that defines the loss.
+        outputs: Outputs of the head (N, task.outputs), or (N, L, task.outputs) for tokens, of any floating type; the loss is
+            computed in float32 or float64.
+        targets: Targets (N,), (N, C), or (N, L) for tokens, as `Task.encode` returns them; arbitrary where there is no label.
+        labeled: Mask (N,), or (N, L) for tokens, True where there is a label; `None` if all units have one.
+        weights: Factors (N,) for the losses of the units of each row; they do not change the count. `None` means no weights.
 
     Returns:
-        Sum and count over the labeled units. Units without a label have no part in it: not even a NaN of theirs.
+        Sum and count over the labeled units, or `None` if no unit of the batch has a label: the task is absent. Units without a
+        label have no effect, even if their outputs are NaN.
     """
     import torch
 
     if task.per_token:
-        # Most tokens are padding: what has a label is taken out, and all of it has one.
+        # Most tokens are padding: select the labeled ones instead of masking.
         labeled = torch.ones_like(targets, dtype=torch.bool) if labeled is None else labeled
         weights = None if weights is None else weights.unsqueeze(1).expand(labeled.shape)[labeled]
         outputs, targets, labeled = outputs[labeled], targets[labeled], None
@@ -64,7 +66,7 @@ def masked_loss(task: Task, outputs: Tensor, targets: Tensor, labeled: Tensor | 
     count = int(labeled.sum())
     if not count:
         return None
-    # Filled before the loss, not only after it: 0 times the slope at an infinity, or at a NaN, is NaN.
+    # Mask the inputs of the loss as well as its result: in the backward pass, 0 times an infinite or NaN slope would be NaN.
     exact = torch.where(labeled.unsqueeze(1), exact, 0.0)
     targets = torch.where(labeled.reshape(-1, *[1] * (targets.dim() - 1)), targets, 0)
     return Loss(torch.where(labeled, _weighted(task.loss_per_unit(exact, targets), weights), 0.0).sum(), count)

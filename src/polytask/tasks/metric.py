@@ -1,4 +1,4 @@
-"""What a metric is, and what it is computed from. The metrics themselves are in `polytask.metrics`, in NumPy alone."""
+"""Types of metrics and of the data that they are computed from. The metrics, in NumPy, are in `polytask.metrics`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Floats = NDArray[np.float64]
 
 
 class Predictions(NamedTuple):
-    """A head's outputs in the form that metrics take.
+    """Predictions of one task, decoded from a head's outputs into the form that metrics take.
 
     Attributes:
-        values: (N,) class codes (int64), numbers in the original unit (float64), or a row's tags, labels or quantiles as one text.
-        probabilities: (N, C) float64 per class, or None where the kind has none.
+        values: Class codes (int64), numbers in the original unit (float64), or one string per row with its tags, labels or
+            quantiles; shape (N,).
+        probabilities: Probabilities per class (N, C), float64; `None` for kinds without probabilities.
     """
 
     values: Array
@@ -27,12 +28,13 @@ class Predictions(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was true and what was predicted, for the labeled units of one task.
+    """Targets and predictions of one task for its labeled units.
 
     Attributes:
-        targets: (N,) class codes from 0 as int64, values as float64, or a row's tags, labels or numbers as one text.
-        predictions: (N,) in the same coding; quantiles as one text.
-        probabilities: (N, C) float64, one column per class code (binary: C = 2), or per label; None where there are none.
+        targets: Class codes from 0 (int64), numbers (float64), or one string per row with its tags, labels or numbers; shape (N,).
+        predictions: Predictions (N,) in the same encoding; quantiles as one string per row.
+        probabilities: Probabilities (N, C), float64, with one column per class code (binary: C = 2) or per label; `None` if there
+            are none.
     """
 
     targets: Array
@@ -42,11 +44,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Runs:
-    """What one arm predicted for one task: S seeds times n units.
+    """Predictions of one arm for one task: S seeds times n units.
 
     Attributes:
-        predictions: (S, n) class codes, values, or texts.
-        probabilities: (S, n) the probability given to the true label; None where there are none.
+        predictions: Class codes, numbers or strings (S, n).
+        probabilities: Predicted probabilities of the true labels (S, n); `None` if there are none.
     """
 
     predictions: Array
@@ -55,18 +57,18 @@ class Runs:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that says how good an outcome is, with what the statistics need to know of it.
+    """Metric of predictions, with the properties that statistics need.
 
     Attributes:
-        name: What tasks and files write.
-        function: From an outcome to the number.
-        higher_is_better: Whether more of it is better.
-        perfect: The best value that can be reached; None where it is not known.
-        influence: From targets (n,) and runs to values (S, n), one per seed and unit, whose mean over the units is the metric of that
-            seed and whose spread is that of the metric; None where no formula is known (`polytask.metrics.influence_functions` then takes
-            groups of units).
-        relative_change: Whether a difference in percent of the metric says something: not where it can be 0 or negative.
-        compares_classes: Whether it is undefined where all targets are of one class.
+        name: Name of the metric in tasks and files.
+        function: Function from an outcome to the metric's value.
+        higher_is_better: Whether higher values are better.
+        perfect: Best possible value; `None` if it is not known.
+        influence: Function from targets (n,) and runs to values (S, n), one per seed and unit, whose mean over the units is the
+            metric of that seed and whose spread is that of the metric; `None` if no formula is known
+            (`polytask.metrics.influence_functions` then uses groups of units).
+        relative_change: Whether a difference in percent of the metric is meaningful; False for metrics that can be 0 or negative.
+        compares_classes: Whether the metric is undefined if all targets are of one class.
 
     Example:
         >>> Metric("hits", lambda outcome: float(np.mean(outcome.targets == outcome.predictions)), higher_is_better=True, perfect=1.0).name
@@ -83,5 +85,5 @@ class Metric:
 
     @property
     def sign(self) -> float:
-        """1 where more is better, −1 where less is."""
+        """Sign of an improvement: 1.0 if higher values are better, −1.0 otherwise."""
         return 1.0 if self.higher_is_better else -1.0

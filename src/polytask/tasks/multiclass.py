@@ -1,4 +1,4 @@
-"""One of several classes."""
+"""Multiclass classification."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FEW_CLASSES, SHARE_OF_CLASSES = 20, 0.05
-"""Up to so many different whole numbers, and up to this share of the labels, are taken for classes."""
+"""Whole numbers suggest classes if at most this many are distinct, and at most this share of the number of labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Multiclass(ClassTask):
-    """One of C classes, with the cross-entropy of the softmax.
+    """Classification into one of C classes, with the cross-entropy of the softmax as loss.
 
     The loss of a unit with outputs z (C,) and class y is ℓ = log Σ_c exp(z_c) − z_y. With smoothing ε the label is (1 − ε) of
     class y and ε / C of every class (Szegedy et al., CVPR 2016, §7), ℓ = log Σ_c exp(z_c) − (1 − ε) z_y − (ε / C) Σ_c z_c; with
     class weights w the loss of a unit is w_y ℓ, while the task's loss stays the sum over its units divided by their number.
-    Metrics and probabilities know of neither.
+    Neither affects metrics and probabilities.
 
     Attributes:
-        classes: The original labels, in the order of the head's outputs.
-        class_weights: One number above 0 per class, in the order of `classes`; "balanced" for n / (C n_c), which `fitted` counts
-            in the n training labels, n_c of them of class c (a class without any gets 1); None for none.
-        label_smoothing: ε, from 0 to below 1.
+        classes: Original labels, in the order of the head's outputs.
+        class_weights: One weight above 0 per class, in the order of `classes`; "balanced" for n / (C n_c), which `fitted` computes
+            from the n training labels, n_c of them of class c (a class without labels gets 1); `None` for no weights.
+        label_smoothing: Label smoothing ε in [0, 1).
 
     Raises:
-        ConfigError: Fewer than two classes, or one twice; weights or smoothing that cannot be.
+        ConfigError: There are fewer than two classes, a class is repeated, or the weights or the smoothing are invalid.
 
     Example:
         >>> task = Multiclass(name="garment", classes=("shirt", "shoe", "bag"))
@@ -64,14 +64,14 @@ class Multiclass(ClassTask):
 
     @property
     def outputs(self) -> int:
-        """One output per class."""
+        """Number of outputs: one per class."""
         return len(self.classes)
 
     def fitted(self, labels: Array) -> Self:
-        """The task with balanced weights as numbers; otherwise itself.
+        """Return the task with balanced weights computed from the labels; without balanced weights, itself.
 
         Raises:
-            DataError: A label is none of the classes.
+            DataError: The weights are balanced, and a label is none of the classes.
         """
         if self.class_weights != BALANCED:
             return self
@@ -81,10 +81,10 @@ class Multiclass(ClassTask):
         return replace(self, class_weights=tuple(weights.tolist()))
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy, in nats; times the weight of the unit's class.
+        """Compute the cross-entropy in nats, times the weight of the unit's class.
 
         Raises:
-            ConfigError: Balanced weights that are not counted yet.
+            ConfigError: The weights are balanced and not computed yet.
         """
         from torch.nn import functional
 
@@ -96,7 +96,7 @@ class Multiclass(ClassTask):
         return loss * loss.new_tensor(self.class_weights)[targets]
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """The most probable class, and the softmax."""
+        """Predict the most probable class, with the softmax as probabilities."""
         import torch
 
         probabilities = torch.softmax(outputs.double(), dim=1)
@@ -104,7 +104,7 @@ class Multiclass(ClassTask):
 
     @classmethod
     def suggested_by(cls, facts: LabelFacts) -> bool:
-        """More than two words, or more than two whole numbers of which there are few."""
+        """Return whether there are more than two distinct strings, or more than two but few distinct whole numbers."""
         few = facts.whole and facts.distinct <= min(FEW_CLASSES, SHARE_OF_CLASSES * facts.labels)
         return facts.distinct > 2 and not facts.sets and (few or not facts.numeric)
 

@@ -1,4 +1,4 @@
-"""Rows of numbers as entries of a table: one number as it is, several as one text."""
+"""Rows of numbers as table entries: one number is kept as a number, several become one string."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def write_rows(rows: Floats) -> Array:
-    """(N,) the numbers of rows (N, 1), or the numbers of every row as one text.
+    """Return rows (N, 1) as numbers (N,), and rows (N, k) as one string of k numbers per row (N,).
 
     Example:
         >>> write_rows(np.array([[0.5], [2.0]])).tolist(), write_rows(np.array([[0.5, 2.0]])).tolist()
@@ -28,10 +28,10 @@ def write_rows(rows: Floats) -> Array:
 
 
 def read_rows(entries: Array) -> Floats:
-    """(N, k) what `write_rows` has written, also where one number became a text.
+    """Return the rows (N, k) that `write_rows` wrote, also if single numbers have become strings.
 
     Raises:
-        ValueError: An entry is no number, or they are not as many in every row.
+        ValueError: An entry is not a number, or rows differ in their number of numbers.
 
     Example:
         >>> read_rows(np.array(["0.5 2.0", "1.0 -1.0"], dtype=object)).tolist()
@@ -43,10 +43,15 @@ def read_rows(entries: Array) -> Floats:
 
 
 def numbers_of_rows(task: str, labels: Array, size: int) -> Floats:
-    """(N, size) labels that are a number each, or tuples of so many; 0 where there is none.
+    """Return labels that are numbers, or tuples of `size` numbers, as an array (N, size), 0 where there is no label.
+
+    Args:
+        task: Name of the task, for the error message.
+        labels: Labels (N,), with gaps.
+        size: Number of numbers per label.
 
     Raises:
-        DataError: A label is something else; the message names the row.
+        DataError: A label is not a number, or not a tuple of `size` numbers; the message names the row.
 
     Example:
         >>> labels = np.empty(2, dtype=object)
@@ -60,13 +65,13 @@ def numbers_of_rows(task: str, labels: Array, size: int) -> Floats:
     for row in np.flatnonzero(has_label(labels)).tolist():
         label = labels[row]
         if not isinstance(label, tuple | list | np.ndarray) or len(label) != size:
-            raise DataError(f"a label is a tuple of {size} numbers", where=f"task {task!r}, row {row + 1}", found=repr(label))
+            raise DataError(f"a label must be a tuple of {size} numbers", where=f"task {task!r}, row {row + 1}", found=repr(label))
         found[row] = labels_as_floats(task, np.array(list(label), dtype=object))
     return found
 
 
 def columns_of(name: str, rows: Floats) -> dict[str, Array]:
-    """Columns of a table by their names: one under the name itself, several under names with their numbers.
+    """Return rows (N, k) as named columns of a table: one column `name`, or `name_0`, `name_1`, … for several.
 
     Example:
         >>> list(columns_of("price", np.zeros((3, 1)))), list(columns_of("place", np.zeros((3, 2))))

@@ -1,4 +1,4 @@
-"""Labels that are numbers, and the units in which losses see them: what the kinds with numbers share."""
+"""Numeric labels and their standardization, shared by all task kinds with numbers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Array = NDArray[Any]
 
 
 def labels_as_floats(task: str, labels: Array) -> NDArray[np.float64]:
-    """(N,) labels as numbers, 0 where there is none.
+    """Return labels as numbers (N,), 0 where there is no label.
 
     Raises:
-        DataError: A label is not a number, or infinite; the message names the row.
+        DataError: A label is not a number or is infinite; the message names the row.
 
     Example:
         >>> labels_as_floats("price", np.array([2, None, "3.5"], dtype=object)).tolist()
@@ -25,7 +25,7 @@ def labels_as_floats(task: str, labels: Array) -> NDArray[np.float64]:
     """
     given = np.asarray(labels)
     if given.dtype.kind in "SUT":
-        given = given.astype(object)  # numpy finds no common type of text and numbers
+        given = given.astype(object)  # NumPy has no common type of strings and numbers
     labeled = has_label(given)
     try:
         numbers = np.where(labeled, given, 0.0).astype(np.float64)
@@ -39,10 +39,16 @@ def labels_as_floats(task: str, labels: Array) -> NDArray[np.float64]:
 
 
 def reject_rows(task: str, wrong: NDArray[np.bool_], numbers: NDArray[np.float64], what: str) -> None:
-    """Say which row is the first wrong one.
+    """Raise an error that names the first invalid row, if there is one.
+
+    Args:
+        task: Name of the task, for the error message.
+        wrong: Mask (N,) of invalid rows.
+        numbers: Labels (N,), for the error message.
+        what: What is expected of a label.
 
     Raises:
-        DataError: There is one.
+        DataError: There is an invalid row.
     """
     rows = np.flatnonzero(wrong)
     if len(rows):
@@ -50,10 +56,10 @@ def reject_rows(task: str, wrong: NDArray[np.bool_], numbers: NDArray[np.float64
 
 
 def check_standardization(task: str, mean: float, deviation: float) -> None:
-    """Refuse units in which nothing can be measured.
+    """Check the mean and the standard deviation by which labels are standardized.
 
     Raises:
-        ConfigError: The mean is not finite, or the deviation not above 0.
+        ConfigError: The mean is not finite, or the deviation is not a finite number above 0.
     """
     if not (np.isfinite(mean) and 0 < deviation < np.inf):
         found = f"mean {mean}, deviation {deviation}"
@@ -61,29 +67,29 @@ def check_standardization(task: str, mean: float, deviation: float) -> None:
 
 
 def mean_and_deviation(task: str, labels: Array) -> tuple[float, float]:
-    """Mean and deviation of the labels that are there.
+    """Return the mean and the standard deviation of labels, ignoring missing ones.
 
     Raises:
-        DataError: There is no label, all are the same, or one is no finite number.
+        DataError: There is no label, all labels are the same, or a label is not a finite number.
 
     Example:
         >>> mean_and_deviation("price", np.array([1.0, 3.0, np.nan]))
         (2.0, 1.0)
     """
     numbers = labels_as_floats(task, labels)[has_label(labels)]
-    # Not by the deviation: that of three times 0.1 is 1.4e-17.
+    # The deviation does not show whether all labels are the same: that of three times 0.1 is 1.4e-17.
     if not len(numbers) or numbers.min() == numbers.max():
         found = f"{len(numbers)} labels" + (f", all {numbers[0]:g}" if len(numbers) else "")
         raise DataError("at least two different labels are needed", where=f"task {task!r}", found=found)
-    with np.errstate(over="ignore"):  # an infinite deviation is refused in words
+    with np.errstate(over="ignore"):  # `check_standardization` rejects an infinite deviation
         return float(numbers.mean()), float(numbers.std())
 
 
 def standardize(task: str, labels: Array, mean: float, deviation: float) -> Targets:
-    """Labels as (label − mean) / deviation, float32.
+    """Return labels standardized as (label − mean) / deviation, float32.
 
     Raises:
-        DataError: A label is not a number, infinite, or beyond float32 in units of the deviation.
+        DataError: A label is not a number, is infinite, or exceeds the range of float32 in units of the deviation.
 
     Example:
         >>> standardize("price", np.array([4.0]), mean=2.0, deviation=1.0).values
@@ -91,7 +97,7 @@ def standardize(task: str, labels: Array, mean: float, deviation: float) -> Targ
     """
     labeled = has_label(labels)
     numbers = labels_as_floats(task, labels)
-    with np.errstate(over="ignore"):  # refused below, in words
+    with np.errstate(over="ignore"):  # overflow raises an error below
         scaled = np.where(labeled, (numbers - mean) / deviation, 0.0).astype(np.float32)
     beyond = np.flatnonzero(np.isinf(scaled))
     if len(beyond):

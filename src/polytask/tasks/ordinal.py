@@ -1,4 +1,4 @@
-"""One of several classes that have an order."""
+"""Ordinal classification."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Ordinal(ClassTask):
-    """One of C classes in an order, with the cumulative logits of C − 1 outputs.
+    """Classification into one of C ordered classes, with the cumulative logits of C − 1 outputs.
 
-    From outputs z (C − 1,) come a_1 = z_1 and a_k = a_{k−1} − log(1 + exp(z_k)), which never rise, and P(y ≥ k) = σ(a_k); the loss
+    Outputs z (C − 1,) give the non-increasing logits a_1 = z_1, a_k = a_{k−1} − log(1 + exp(z_k)), and P(y ≥ k) = σ(a_k). The loss
     of a unit of class y, counted from 0, is ℓ = −log P(y) = −log(σ(a_y) − σ(a_{y+1})) with a_0 = ∞ and a_C = −∞. Since
-    σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), and 1 − exp(a_k − a_{k−1}) = σ(z_k), it is a sum of log σ and loses no digits.
+    σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), and 1 − exp(a_k − a_{k−1}) = σ(z_k), it is a sum of log σ without cancellation.
     McCullagh, Journal of the Royal Statistical Society B 42:109 (1980), §2, has thresholds that are the same for all units
     (proportional odds); here their distances may depend on the input.
 
-    The prediction is the median class, which is off by the fewest ranks in expectation.
+    The prediction is the median class, which minimizes the expected rank error.
 
     Attributes:
-        classes: The original labels, from the lowest to the highest.
+        classes: Original labels, from the lowest to the highest.
 
     Raises:
-        ConfigError: Fewer than two classes, or one twice.
+        ConfigError: There are fewer than two classes, or a class is repeated.
 
     Example:
         >>> import torch
@@ -56,15 +56,15 @@ class Ordinal(ClassTask):
 
     @property
     def outputs(self) -> int:
-        """One output per step from a class to the next."""
+        """Number of outputs: C − 1, one per pair of adjacent classes."""
         return len(self.classes) - 1
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """−log P(y), in nats."""
+        """Compute −log P(y), in nats."""
         return -_log_probabilities(outputs).gather(1, targets.unsqueeze(1)).squeeze(1)
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """The median class, and the probabilities of all."""
+        """Predict the median class, with the probabilities of all classes."""
         import torch
 
         exact = outputs.double()
@@ -72,39 +72,41 @@ class Ordinal(ClassTask):
         return Predictions(median.numpy(force=True), torch.exp(_log_probabilities(exact)).numpy(force=True))
 
     def chosen(self, probabilities: Array) -> Array:
-        """(n,) the median class."""
+        """Return the codes (n,) of the median classes."""
         return np.asarray((probabilities.cumsum(axis=1) < 0.5).sum(axis=1))
 
     def best_constant(self, counts: NDArray[np.int64]) -> int:
-        """The median class."""
+        """Return the code of the median class."""
         return int((2 * counts.cumsum() >= counts.sum()).argmax())
 
     def classes_in_order(self) -> Sequence[Any]:
-        """The classes, from the lowest to the highest."""
+        """Return the classes, from the lowest to the highest."""
         found: list[Any] = self.decode(np.arange(len(self.classes))).tolist()
         return found
 
     @classmethod
     def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The classes: all different numbers in order.
+        """Return the classes, all distinct numbers in order, unless they are given.
 
         Raises:
-            ConfigError: They are words, whose order must be given.
+            ConfigError: The labels are not numbers, so the order of the classes must be given.
         """
         found = super().options_from_labels(target, labels, options)
         classes = found.get("classes", ())
         if not all(isinstance(label, int | float) for label in classes):
             remedy = f"Write {target}={cls.kind}(classes=[{', '.join(map(str, classes))}]), from the lowest to the highest"
-            raise ConfigError("words have no order of their own", where=f"target {target!r}, kind {cls.kind!r}", remedy=remedy)
+            raise ConfigError(
+                "the order of classes that are not numbers must be given", where=f"target {target!r}, kind {cls.kind!r}", remedy=remedy
+            )
         return found
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
-        """Ranks in the order of the classes.
+        """Read targets and predictions as ranks in the order of the classes.
 
         Raises:
             ConfigError: The classes are not given.
-            DataError: A label is none of them.
+            DataError: A label is none of the classes.
         """
         if classes is None:
             remedy = f"Give classes={{{task!r}: (...)}}, from the lowest to the highest"
@@ -113,7 +115,7 @@ class Ordinal(ClassTask):
 
 
 def _cumulative_logits(outputs: Tensor) -> Tensor:
-    """(n, C − 1) the log-odds of y ≥ 1, …, y ≥ C − 1."""
+    """Return the log-odds (n, C − 1) of y ≥ 1, …, y ≥ C − 1."""
     import torch
     from torch.nn import functional
 
@@ -121,10 +123,11 @@ def _cumulative_logits(outputs: Tensor) -> Tensor:
 
 
 def _log_probabilities(outputs: Tensor) -> Tensor:
-    """(n, C) of every class."""
+    """Return the log-probabilities (n, C) of the classes."""
     import torch
     from torch.nn import functional
 
+    # log P(y = k) = log σ(a_k) + log σ(−a_{k+1}) + log σ(z_{k+1}); terms of the lowest and the highest class that do not exist are 0.
     logits = _cumulative_logits(outputs)
     certain = torch.zeros_like(outputs[:, :1])
     reached = torch.cat([certain, functional.logsigmoid(logits)], dim=1)

@@ -1,4 +1,4 @@
-"""Quantiles of a number."""
+"""Quantile regression."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Quantile(Task):
-    """Several quantiles of a number, with the pinball loss in units of the training labels' deviation.
+    """Quantile regression of several levels, with the pinball loss in units of the training labels' standard deviation.
 
-    From outputs z (Q,) come the quantiles q_1 = z_1 and q_k = q_{k−1} + log(1 + exp(z_k)), which never cross. The loss of a unit
-    with label y is the mean over the levels τ of ρ_τ(u) = max(τ u, (τ − 1) u) with u = (y − mean) / deviation − q_τ (Koenker &
-    Bassett, Econometrica 46:33, 1978). Predictions are a row's levels and quantiles in the original unit as one text,
+    Outputs z (Q,) give the quantiles q_1 = z_1, q_k = q_{k−1} + log(1 + exp(z_k)), which never cross. The loss of a unit with
+    label y is the mean over the levels τ of ρ_τ(u) = max(τ u, (τ − 1) u) with u = (y − mean) / deviation − q_τ (Koenker &
+    Bassett, Econometrica 46:33, 1978). Predictions are the levels and quantiles in the original unit, one string per row:
     `0.1:12.5 0.5:20.0 0.9:31.0`.
 
     Attributes:
-        levels: Between 0 and 1, from the lowest to the highest.
-        mean: Of the training labels; `fitted` sets it.
-        deviation: Of the training labels; `fitted` sets it.
+        levels: Quantile levels strictly between 0 and 1, increasing.
+        mean: Mean of the training labels; `fitted` sets it.
+        deviation: Standard deviation of the training labels; `fitted` sets it.
 
     Raises:
-        ConfigError: Levels that do not rise, or are not between 0 and 1; the deviation is not above 0.
+        ConfigError: The levels do not increase or are not between 0 and 1, the mean is not finite, or the deviation is not above 0.
 
     Example:
         >>> import torch
@@ -63,43 +63,43 @@ class Quantile(Task):
 
     @property
     def outputs(self) -> int:
-        """One output per level."""
+        """Number of outputs: one per level."""
         return len(self.levels)
 
     def fitted(self, labels: Array) -> Self:
-        """The task with mean and deviation of the labels that are there.
+        """Return the task with the mean and standard deviation of the labels, ignoring missing ones.
 
         Raises:
-            DataError: There is no label, all are the same, or one is no finite number.
+            DataError: There is no label, all labels are the same, or a label is not a finite number.
         """
         mean, deviation = mean_and_deviation(self.name, labels)
         return replace(self, mean=mean, deviation=deviation)
 
     def encode(self, labels: Array) -> Targets:
-        """Standardised labels, float32.
+        """Encode labels standardized by `mean` and `deviation`, float32.
 
         Raises:
-            DataError: A label is not a number, infinite, or beyond float32 in units of the deviation.
+            DataError: A label is not a number, is infinite, or exceeds the range of float32 in units of the deviation.
         """
         return standardize(self.name, labels, self.mean, self.deviation)
 
     def decode(self, values: Array) -> Array:
-        """Predictions are texts of quantiles in the original unit already, and truths are numbers."""
+        """Return the values unchanged: predictions are strings of quantiles in the original unit, and targets are numbers."""
         return np.asarray(values)
 
     def prediction_columns(self, values: Array) -> dict[str, Array]:
-        """The quantile nearest to the median under the task's name, and every one under a name with its level: `price_q0.9`."""
+        """Return one column per level, as `price_q0.9`, and the quantile nearest to the median under the task's name."""
         quantiles = self.quantiles(values)
         middle = int(np.argmin(np.abs(np.asarray(self.levels) - 0.5)))
         every = {f"{self.name}_q{level:g}": quantiles[:, place] for place, level in enumerate(self.levels)}
         return {self.name: quantiles[:, middle], **every}
 
     def metric_targets(self, labels: Array) -> Array:
-        """The numbers themselves, float64."""
+        """Return the labels as numbers, float64."""
         return labels_as_floats(self.name, labels)
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean over levels of the pinball loss, in units of the deviation."""
+        """Compute the mean over levels of the pinball loss, in units of the deviation."""
         import torch
 
         missing = targets.to(outputs.dtype).unsqueeze(1) - _non_crossing(outputs)
@@ -107,28 +107,32 @@ class Quantile(Task):
         return torch.maximum(levels * missing, (levels - 1) * missing).mean(dim=1)
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """Quantiles in the original unit, a row's as one text."""
+        """Predict quantiles in the original unit, as one string per row."""
         quantiles = _non_crossing(outputs.double()).numpy(force=True) * self.deviation + self.mean
         return self._as_texts(quantiles)
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
-        """The quantiles of the training targets."""
+        """Predict the quantiles of the training targets."""
         quantiles = np.quantile(training, self.levels, method="inverted_cdf").tolist()
         return constant(write_quantiles(self.levels, quantiles), targets)
 
     def boosting(self) -> Boosting:
-        """A regressor for every level; where their answers cross they are put in order."""
+        """Return one regressor per level; predictions of a row that cross are sorted."""
         options = tuple({"loss": "quantile", "quantile": level} for level in self.levels)
         return Boosting(lambda raw: self._as_texts(np.sort(raw.reshape(len(raw), -1), axis=1)), options=options)
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
-        """Targets as numbers, and a row's quantiles as one text."""
+        """Read targets as numbers, and the quantiles of every row as one string.
+
+        Raises:
+            DataError: A target is not a finite number.
+        """
         del classes
         return finite_numbers(task, frame["target"]), texts_in(frame["prediction"])
 
     def quantiles(self, values: Array) -> NDArray[np.float64]:
-        """(N, Q) the quantiles that the texts (N,) of predictions hold, in the order of `levels`."""
+        """Parse the strings (N,) of predictions to quantiles (N, Q), in the order of `levels`."""
         numbers = [[float(pair.partition(":")[2]) for pair in str(text).split()] for text in values]
         return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(self.levels))
 
@@ -138,10 +142,10 @@ class Quantile(Task):
 
 
 def read_quantiles(texts: Array) -> tuple[Floats, Floats]:
-    """Levels (Q,) and quantiles (N, Q) of texts like `0.1:12.5 0.9:31.0`.
+    """Parse levels (Q,) and quantiles (N, Q) from strings like `0.1:12.5 0.9:31.0`.
 
     Raises:
-        DataError: A text is written in another way, or has other levels than the first.
+        DataError: A string has another format, or other levels than the first.
 
     Example:
         >>> [part.tolist() for part in read_quantiles(["0.1:2.0 0.9:3.5", "0.1:-1.0 0.9:4.0"])]
@@ -153,14 +157,16 @@ def read_quantiles(texts: Array) -> tuple[Floats, Floats]:
         levels, values = table[0, :, 0], table[:, :, 1]
     except (ValueError, IndexError):
         remedy = "Write every row's quantiles as 0.1:12.5 0.9:31.0"
-        raise DataError("these are no quantiles of the same levels", where="quantiles", found=_example(texts), remedy=remedy) from None
+        raise DataError(
+            "every row must hold quantiles of the same levels", where="quantiles", found=_example(texts), remedy=remedy
+        ) from None
     if (table[:, :, 0] != levels).any() or not (levels > 0).all() or not (levels < 1).all() or not np.isfinite(values).all():
-        raise DataError("all rows need finite quantiles of the same levels between 0 and 1", where="quantiles", found=_example(texts))
+        raise DataError("all rows must have finite quantiles of the same levels between 0 and 1", where="quantiles", found=_example(texts))
     return levels, values
 
 
 def write_quantiles(levels: Sequence[float], values: Sequence[float]) -> str:
-    """A row's quantiles as one text.
+    """Return the quantiles of a row as one string.
 
     Example:
         >>> write_quantiles([0.1, 0.9], [2.0, 3.5])
@@ -174,11 +180,11 @@ def _example(texts: Array) -> str:
 
 
 def _non_crossing(outputs: Tensor) -> Tensor:
-    """(n, Q) quantiles in units of the deviation, each no lower than the one before."""
+    """Return quantiles (n, Q) in units of the deviation, each at least as high as the previous one."""
     import torch
     from torch.nn import functional
 
-    # By log σ: softplus leaves out what is beyond 1e-9, and these are read in double precision.
+    # −log σ(−z) instead of `softplus(z)`, which becomes linear above z = 20 and is off by up to 2e-9.
     return torch.cat([outputs[:, :1], -functional.logsigmoid(-outputs[:, 1:])], dim=1).cumsum(dim=1)
 
 
@@ -189,5 +195,5 @@ def _checked_levels(task: str, levels: tuple[float, ...]) -> tuple[float, ...]:
         plain = ()
     ends = (0.0, *plain, 1.0)
     if not plain or not all(low < high for low, high in pairwise(ends)):
-        raise ConfigError("levels lie between 0 and 1 and rise", where=f"task {task!r}, levels", found=repr(levels))
+        raise ConfigError("levels must increase and lie between 0 and 1", where=f"task {task!r}, levels", found=repr(levels))
     return plain

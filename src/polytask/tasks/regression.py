@@ -1,4 +1,4 @@
-"""A number."""
+"""Regression."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Regression(Task):
-    """A number, with the squared error in units of the training labels' deviation.
+    """Regression with the squared error in units of the training labels' standard deviation as loss.
 
-    The loss of a unit with output z and label y is ℓ = (z − (y − mean) / deviation)², so that a loss near 1 is that of
-    the best constant, whatever the unit. Predictions are given in the original unit: z · deviation + mean.
+    The loss of a unit with output z and label y is ℓ = (z − (y − mean) / deviation)², so that the best constant has a loss near 1,
+    whatever the unit. Predictions are in the original unit: z · deviation + mean.
 
     Attributes:
-        mean: Of the training labels; `fitted` sets it.
-        deviation: Of the training labels; `fitted` sets it.
+        mean: Mean of the training labels; `fitted` sets it.
+        deviation: Standard deviation of the training labels; `fitted` sets it.
 
     Raises:
-        ConfigError: The deviation is not above 0.
+        ConfigError: The mean is not finite, or the deviation is not a finite number above 0.
 
     Example:
         >>> task = Regression(name="price").fitted(np.array([1.0, 3.0, np.nan]))
@@ -54,50 +54,50 @@ class Regression(Task):
 
     @property
     def outputs(self) -> int:
-        """One number."""
+        """Number of outputs: 1, the standardized prediction."""
         return 1
 
     def fitted(self, labels: Array) -> Self:
-        """The task with mean and deviation of the labels that are there.
+        """Return the task with the mean and standard deviation of the labels, ignoring missing ones.
 
         Raises:
-            DataError: There is no label, all are the same, or one is no finite number.
+            DataError: There is no label, all labels are the same, or a label is not a finite number.
         """
         mean, deviation = mean_and_deviation(self.name, labels)
         return replace(self, mean=mean, deviation=deviation)
 
     def encode(self, labels: Array) -> Targets:
-        """Standardised labels, float32.
+        """Encode labels standardized by `mean` and `deviation`, float32.
 
         Raises:
-            DataError: A label is not a number, infinite, or beyond float32 in units of the deviation.
+            DataError: A label is not a number, is infinite, or exceeds the range of float32 in units of the deviation.
         """
         return standardize(self.name, labels, self.mean, self.deviation)
 
     def decode(self, values: Array) -> Array:
-        """Predictions are in the original unit already."""
+        """Return the predictions, which are in the original unit already, as float64."""
         return np.asarray(values, dtype=np.float64)
 
     def metric_targets(self, labels: Array) -> Array:
-        """The numbers themselves, float64."""
+        """Return the labels as numbers, float64."""
         return labels_as_floats(self.name, labels)
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Squared error in units of the deviation."""
+        """Compute the squared error in units of the deviation."""
         from torch.nn import functional
 
         return functional.mse_loss(outputs.squeeze(1), targets, reduction="none")
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """Numbers in the original unit."""
+        """Predict numbers in the original unit, float64."""
         numbers = outputs.double().squeeze(1).numpy(force=True)
         return Predictions(numbers * self.deviation + self.mean, None)
 
     def boosting(self) -> Boosting:
-        """A regressor with the squared error."""
+        """Return a regressor with the squared error."""
         return Boosting(lambda numbers: Predictions(numbers, None))
 
     @classmethod
     def suggested_by(cls, facts: LabelFacts) -> bool:
-        """Numbers; whole ones only where they are too many for classes, which are asked before."""
+        """Return whether the labels are numbers; the kinds with classes, which are tried first, take few distinct whole numbers."""
         return facts.numeric

@@ -1,4 +1,4 @@
-"""The time until something happens, which for some units is not known yet."""
+"""Survival analysis: the time until an event, right-censored for some units."""
 
 from __future__ import annotations
 
@@ -18,57 +18,59 @@ if TYPE_CHECKING:
 
 
 def join_events(target: str, labels: Array, events: NDArray[np.float64], column: str) -> NDArray[np.float64]:
-    """(N,) times of events, and with a minus sign times at which it had not happened yet.
+    """Combine times and events into labels (N,): the time of an event, or minus the censoring time.
 
     Args:
-        target: The column of the times.
-        labels: (N,) times, NaN where there is none.
-        events: (N,) 1 where the event has happened then, 0 where it has not, NaN where it is not said.
-        column: The column of the events.
+        target: Name of the column of times.
+        labels: Times (N,), NaN where missing.
+        events: 1 where the event happened at that time, 0 where the time is censored, NaN where missing; shape (N,).
+        column: Name of the column of events.
 
     Raises:
-        DataError: A time is no number or not above 0, or it is not said whether the event has happened.
+        DataError: A time is not a number or not above 0, or a time has no event value.
     """
     if labels.dtype.kind not in "iuf":
         row = int(has_label(labels).argmax())
-        raise DataError("times are numbers", where=f"target {target!r}, row {row + 1}", found=repr(labels[row]))
+        raise DataError("times must be numbers", where=f"target {target!r}, row {row + 1}", found=repr(labels[row]))
     numbers = labels.astype(np.float64)
     early = np.flatnonzero(numbers <= 0)
     if len(early):
-        remedy = "Give how long it took, or how long it has not happened"
-        raise DataError("a time is above 0", where=f"target {target!r}, row {early[0] + 1}", found=f"{numbers[early[0]]:g}", remedy=remedy)
+        remedy = "Give the time to the event, or the time without an event so far"
+        raise DataError(
+            "a time must be above 0", where=f"target {target!r}, row {early[0] + 1}", found=f"{numbers[early[0]]:g}", remedy=remedy
+        )
     open_ended = np.flatnonzero(np.isnan(events) & ~np.isnan(numbers))
     if len(open_ended):
         where = f"target {target!r}, row {open_ended[0] + 1}, column {column!r}"
         remedy = "Write true or false, or leave the time empty too"
-        raise DataError("a time needs to be told whether the event has happened", where=where, found="nothing", remedy=remedy)
+        raise DataError("every time needs a value that says whether the event happened", where=where, found="nothing", remedy=remedy)
     return Survival.labels(numbers, np.nan_to_num(events) > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survival(Task):
-    """A time until an event, with gaps of knowledge to the right, and the likelihood of a hazard per interval.
+    """Right-censored time until an event, with the likelihood of a discrete hazard per interval.
 
     Time is cut at the edges 0 < e_1 < … < e_K into intervals (e_{j−1}, e_j]. The output z_j stands for the hazard h_j = σ(z_j): the
-    probability that the event comes in interval j, if it has not come before. The loss of a unit is
-    ℓ = −Σ_{j ≤ s} log(1 − h_j) − [event] log h_{s+1}, where s counts the intervals that the unit is known to have got through
-    (Gensheimer & Narasimhan, PeerJ 7:e6257, 2019; their intervals hold their beginnings, these their ends, where events lie):
+    probability that the event happens in interval j if it has not happened before. The loss of a unit is
+    ℓ = −Σ_{j ≤ s} log(1 − h_j) − [event] log h_{s+1}, where s is the number of intervals that the unit is known to have survived
+    (Gensheimer & Narasimhan, PeerJ 7:e6257, 2019; their intervals include their beginnings, these their ends, where events lie):
 
     * with an event at time t in interval k: s = k − 1;
-    * with an event after the last edge: s = K, and nothing is said about the event itself;
-    * without an event up to time t: the intervals whose middle is not after t, so that whoever was there for half of an interval
-      counts as having got through it, and whoever left sooner as not having entered it, as theirs do.
+    * with an event after the last edge: s = K, without a term for the event itself;
+    * censored at time t: s counts the intervals whose middle is not after t, so that a unit observed for at least half of an
+      interval counts as having survived it, and otherwise as not having entered it, as in the paper.
 
-    A label is one number: the time of the event, or minus a time up to which it had not come. The prediction is the expected time
-    restricted to the last edge, the area under S(e_j) = Π_{i ≤ j} (1 − h_i) with straight lines in between.
+    A label is one number: the time of the event, or minus the censoring time. The prediction is the expected time restricted to the
+    last edge, the area under S(e_j) = Π_{i ≤ j} (1 − h_i) with linear interpolation.
 
     Attributes:
-        intervals: K, how many.
-        edges: (e_1, …, e_K); where none are given, `fitted` takes those that cut the training labels' event times into K equal parts
-            (into parts of equally many different times, where too many of them are the same).
+        intervals: Number of intervals K.
+        edges: Ends of the intervals (e_1, …, e_K), increasing and above 0. If empty, `fitted` takes the edges that cut the event
+            times of the training labels into K equal parts (or the distinct event times, if too many are equal).
 
     Raises:
-        ConfigError: No interval; edges that do not rise from above 0, or are not as many as there are intervals.
+        ConfigError: `intervals` is not at least 1, or `edges` do not increase from above 0 or are not as many as the intervals.
 
     Example:
         >>> import torch
@@ -97,35 +99,39 @@ class Survival(Task):
         edges = tuple(float(edge) for edge in self.edges)
         if edges and (len(edges) != self.intervals or not _increase_from_zero(edges)):
             found = f"{len(edges)} edges for {self.intervals} intervals: {', '.join(f'{edge:g}' for edge in edges[:12])}"
-            raise ConfigError("edges are the ends of the intervals, and rise from above 0", where=f"{where}, edges", found=found)
+            raise ConfigError("edges must be the ends of the intervals, increasing from above 0", where=f"{where}, edges", found=found)
         object.__setattr__(self, "intervals", int(self.intervals))
         object.__setattr__(self, "edges", edges)
 
     @staticmethod
     def labels(time: Array | list[float], event: Array | list[bool]) -> NDArray[np.float64]:
-        """Times (N,) and whether the event came then (N,) as labels (N,): minus the time where it had not come; NaN without a time.
+        """Return labels (N,): the time where the event happened, minus the time where it is censored, NaN without a time.
+
+        Args:
+            time: Times (N,), with gaps.
+            event: Whether the event happened at that time (N,).
 
         Raises:
-            DataError: A time is not above 0, is infinite or no number, or there are not as many events as times.
+            DataError: A time is not above 0, infinite or not a number, or `time` and `event` differ in length.
         """
         times = labels_as_floats("survival", np.asarray(time))
         there = has_label(np.asarray(time))
-        reject_rows("survival", there & (times <= 0), times, "a time is above 0")
+        reject_rows("survival", there & (times <= 0), times, "a time must be above 0")
         if np.shape(event) != times.shape:
-            raise DataError("every time needs an event, or none", where="labels", found=f"{np.shape(event)} for {times.shape}")
+            raise DataError("time and event must have the same length", where="labels", found=f"{np.shape(event)} for {times.shape}")
         signed = np.where(np.asarray(event, dtype=np.bool_), times, -times)
         return np.where(there, signed, np.nan)
 
     @property
     def outputs(self) -> int:
-        """One output per interval: the log-odds of the event in it."""
+        """Number of outputs: one per interval, the log-odds of the event in it."""
         return self.intervals
 
     def fitted(self, labels: Array) -> Self:
-        """The task with edges, from the times of events that are there; itself where it has edges.
+        """Return the task with edges computed from the event times; if it has edges, itself.
 
         Raises:
-            DataError: There are not as many different times of events as intervals, or a label is 0 or no number.
+            DataError: There are fewer distinct event times than intervals, or a label is 0 or not a number.
         """
         if self.edges:
             return self
@@ -134,16 +140,16 @@ class Survival(Task):
         different = np.unique(times)
         if len(different) < self.intervals:
             where, found = f"task {self.name!r}", f"{len(different)} for {self.intervals} intervals"
-            raise DataError("too few different times of events", where=where, found=found, remedy="Take fewer intervals")
+            raise DataError("too few distinct event times", where=where, found=found, remedy="Take fewer intervals")
         edges = _quantile_edges(times, self.intervals)
         return replace(self, edges=tuple((edges if _increase_from_zero(edges) else _quantile_edges(different, self.intervals)).tolist()))
 
     def encode(self, labels: Array) -> Targets:
-        """(N,) int64: s without an event, K + 1 + s with one, s being the intervals that a unit got through.
+        """Encode labels as (N,) int64: s without an event, K + 1 + s with one, where s is the number of survived intervals.
 
         Raises:
-            ConfigError: The edges are not learned yet.
-            DataError: A label is 0 or no number; the message names the row.
+            ConfigError: The task has no edges yet.
+            DataError: A label is 0 or not a number; the message names the row.
         """
         times = self.metric_targets(labels)
         edges, K = self._edges()[1:], self.intervals
@@ -153,21 +159,21 @@ class Survival(Task):
         return Targets(codes.astype(np.int64), has_label(labels))
 
     def decode(self, values: Array) -> Array:
-        """Predictions are times already."""
+        """Return the predictions, which are times already, as float64."""
         return np.asarray(values, dtype=np.float64)
 
     def metric_targets(self, labels: Array) -> Array:
-        """The labels themselves, float64.
+        """Return the labels as float64.
 
         Raises:
-            DataError: A label is 0 or no number; the message names the row.
+            DataError: A label is 0 or not a number; the message names the row.
         """
         times = labels_as_floats(self.name, labels)
-        reject_rows(self.name, has_label(labels) & (times == 0), times, "a time of 0 says neither when nor until when")
+        reject_rows(self.name, has_label(labels) & (times == 0), times, "a time must not be 0: its sign says whether the event happened")
         return times
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """−log of the likelihood, in nats."""
+        """Compute the negative log-likelihood, in nats."""
         import torch
         from torch.nn import functional
 
@@ -179,10 +185,10 @@ class Survival(Task):
         return (survived + happened).sum(dim=1)
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """The expected time, restricted to the last edge, in the original unit.
+        """Predict the expected time, restricted to the last edge, in the original unit.
 
         Raises:
-            ConfigError: The edges are not learned yet.
+            ConfigError: The task has no edges yet.
         """
         import torch
         from torch.nn import functional
@@ -192,19 +198,19 @@ class Survival(Task):
         return Predictions(((before + still) / 2 * np.diff(self._edges())).sum(axis=1), None)
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
-        """The median of the times, whether or not the event came."""
+        """Predict the median of the training times, whether events or censored."""
         return constant(float(np.median(np.abs(training))), targets)
 
     def _edges(self) -> NDArray[np.float64]:
-        """(K + 1,) with 0 as the first."""
+        """Return the edges (K + 1,), starting with 0."""
         if not self.edges:
-            remedy = "Use task.fitted(labels), or give edges"
-            raise ConfigError("the edges are learned from training labels first", where=f"task {self.name!r}", remedy=remedy)
+            remedy = "Call task.fitted(labels), or give edges"
+            raise ConfigError("the edges must first be computed from training labels", where=f"task {self.name!r}", remedy=remedy)
         return np.array([0.0, *self.edges])
 
 
 def _quantile_edges(times: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
-    """The last time of each of so many equal parts of times in order."""
+    """Return the last time of each of `parts` equal parts of sorted times."""
     last = -(-np.arange(1, parts + 1) * len(times) // parts) - 1
     found: NDArray[np.float64] = times[last]
     return found

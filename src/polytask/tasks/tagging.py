@@ -1,4 +1,4 @@
-"""A tag for every token."""
+"""Tagging of tokens."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NO_TAG, OUTSIDE = "-", "O"
-"""Of a token without a label, and of one that is part of no entity."""
+"""Tags of a token without a label, and of a token outside every entity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tagging(Task):
-    """One of C tags for every token of a row, with the cross-entropy of the softmax: the slots of a sentence, say.
+    """Tagging of every token of a row with one of C tags, such as the slots of a sentence, with the cross-entropy of the softmax.
 
     The loss of a token with outputs z (C,) and tag y is ℓ = log Σ_c exp(z_c) − z_y; the labeled unit is the token. Predictions and
-    truths are a row's tags as one text, with spaces between. Tags that begin with B- and I- mark where entities begin and go on, and
-    all others are outside: the first metric counts entities, found from their first to their last token with the right name.
+    targets of metrics are the tags of a row as one string, separated by spaces. Tags that begin with B- and I- mark the beginning
+    and the continuation of entities, and all other tags are outside: the first metric counts an entity as found if its first token,
+    its last token and its name are right.
 
     Attributes:
-        classes: The tags, in the order of the head's outputs: words without spaces.
+        classes: Tags in the order of the head's outputs, as strings without whitespace.
 
     Raises:
-        ConfigError: Fewer than two tags, one twice, or one with a space in it.
+        ConfigError: There are fewer than two tags, or a tag is repeated, contains whitespace, or is `-`.
 
     Example:
         >>> task = Tagging(name="slots", classes=("O", "B-city", "I-city"))
@@ -55,16 +56,16 @@ class Tagging(Task):
         tags = tuple(map(str, validated_classes(self.name, self.classes, min_classes=2)))
         for tag in tags:
             if tag.split() != [tag] or tag == NO_TAG:
-                raise ConfigError(f"a tag is one word, other than {NO_TAG}", where=f"task {self.name!r}", found=repr(tag))
+                raise ConfigError(f"a tag must be one word other than {NO_TAG}", where=f"task {self.name!r}", found=repr(tag))
         object.__setattr__(self, "classes", tags)
 
     @property
     def outputs(self) -> int:
-        """One output per tag."""
+        """Number of outputs: one per tag."""
         return len(self.classes)
 
     def encode(self, labels: Array) -> Targets:
-        """Codes of tags (N, L).
+        """Encode labels as codes of tags (N, L).
 
         Raises:
             DataError: A label is none of the tags.
@@ -74,24 +75,24 @@ class Tagging(Task):
         return Targets(found.values.reshape(shape), found.labeled.reshape(shape))
 
     def decode(self, values: Array) -> Array:
-        """Predictions are texts of tags already."""
+        """Return the predictions, which are strings of tags already."""
         return np.asarray(values, dtype=object)
 
     def metric_targets(self, labels: Array) -> Array:
-        """(N,) every row's tags as one text, `-` for a token without a label that others follow."""
+        """Return the tags of every row as one string (N,), with `-` for tokens without a label before the last labeled one."""
         there = has_label(labels)
         ends = there.shape[1] - there[:, ::-1].argmax(axis=1)
         texts = [" ".join(np.where(own, row, NO_TAG)[:end]) for row, own, end in zip(labels, there, ends, strict=True)]
         return np.array(texts, dtype=object)
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy, in nats."""
+        """Compute the cross-entropy, in nats."""
         from torch.nn import functional
 
         return functional.cross_entropy(outputs, targets, reduction="none")
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """(N,) every row's most probable tags as one text."""
+        """Predict the most probable tags of every row, as one string (N,)."""
         import torch
 
         lengths = (~torch.isnan(outputs).any(dim=2)).sum(dim=1).tolist()
@@ -100,19 +101,19 @@ class Tagging(Task):
         return Predictions(np.array(texts, dtype=object), None)
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
-        """No entity anywhere."""
+        """Predict that there is no entity."""
         del training
         return Predictions(outside(targets), None)
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
-        """A row's tags as one text."""
+        """Read the tags of every row as one string."""
         del task, classes
         return texts_in(frame["target"]), texts_in(frame["prediction"])
 
 
 def outside(targets: Array) -> Array:
-    """Predictions that claim no entity anywhere.
+    """Return predictions without any entity, as many tags per row as the target has.
 
     Example:
         >>> outside(["B-a O"]).tolist()

@@ -161,10 +161,10 @@ def test_what_a_column_of_objects_holds(case: str) -> None:
     [
         ([f"{number}.5" for number in range(60)], None, "too many different texts for classes .found 60 .* in 60 rows.*to_numeric"),
         ([f"name {number}" for number in range(60)], None, "too many different texts for classes.*Leave the target out"),
-        ([1, None, -2], "count", "task 't', row 3: a count is a whole number from 0 up"),
-        (["low", None, "mid"], "ordinal(classes=[low, high])", "task 't', row 3: a label is none of the 2 classes .found 'mid'"),
-        ([1.0, None, 0.0], "survival", "task 't', row 3: a time of 0"),
-        (["a", None, "b"], Binary(name="t", classes=("a", "c")), "task 't', row 3: a label is none of the 2 classes"),
+        ([1, None, -2], "count", "task 't', row 3: a count must be a whole number of at least 0"),
+        (["low", None, "mid"], "ordinal(classes=[low, high])", "task 't', row 3: every label must be one of the 2 classes .found 'mid'"),
+        ([1.0, None, 0.0], "survival", "task 't', row 3: a time must not be 0"),
+        (["a", None, "b"], Binary(name="t", classes=("a", "c")), "task 't', row 3: every label must be one of the 2 classes"),
         (["a", "b"], "binary(positve_weight=2)", "Did you mean 'positive_weight'"),
     ],
 )
@@ -180,7 +180,7 @@ def test_labels_that_a_kind_cannot_have_are_named_by_their_row(labels: list[Any]
         ("multiklass", "Did you mean 'multiclass'"),
         ("regression(speed=3)", "these options do not fit .found 'speed'.*Choose from: metric, selection_metric, mean"),
         ("tagging", "a table column cannot hold labels of tokens"),
-        ("binary", "two classes"),
+        ("binary", "must have two classes"),
         ("regression(metric=auc)", "no such metric"),
     ],
 )
@@ -354,7 +354,7 @@ def test_a_file_of_test_rows_is_checked_and_then_closed_until_the_door_opens(wri
 UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "a target is missing": (lambda table: table.drop(columns="value"), "'value': there is no such column"),
     "an input is missing": (lambda table: table.drop(columns="age"), "column 'age': this column is missing"),
-    "a class is new": (lambda table: table.assign(churn=["perhaps", *table["churn"][1:]]), "row 1: a label is none .*'perhaps'"),
+    "a class is new": (lambda table: table.assign(churn=["perhaps", *table["churn"][1:]]), "row 1: every label must be .*'perhaps'"),
     "words as numbers": (lambda table: table.assign(value="x"), "target 'value'|task 'value', row 1: a label is not a number"),
     "words among inputs": (lambda table: table.assign(age="old"), "row 1: a number is needed .found 'old'"),
     "no day": (lambda table: table.assign(day="soon"), "column 'day', row 1: a date is needed"),
@@ -496,8 +496,8 @@ AT_A_ROW: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "no part": ("part", "tset", {"split": "part"}, "column 'part', split column, row 8: unknown name of a part"),
     "no event": ("left", "no", {"targets": {"months": "survival(event=left)"}}, "column 'left', row 8: true or false is needed"),
     "an event that nobody tells": ("left", None, {"targets": {"months": "survival(event=left)"}}, "row 8, column 'left'"),
-    "a time below 0": ("months", -1, {"targets": {"months": "survival(event=left)"}}, "'months', row 8: a time is above 0"),
-    "a count below 0": ("months", -1, {"targets": {"months": "count"}}, "'months', row 8: a count is a whole number"),
+    "a time below 0": ("months", -1, {"targets": {"months": "survival(event=left)"}}, "'months', row 8: a time must be above 0"),
+    "a count below 0": ("months", -1, {"targets": {"months": "count"}}, "'months', row 8: a count must be a whole number"),
 }
 
 
@@ -563,7 +563,7 @@ def test_a_label_that_cannot_be_is_named_by_the_row_of_its_own_table(write: Writ
     table = sales().assign(visits=np.resize([0, 1, 2], ROWS))
     bad = table.assign(visits=table["visits"].where(table.index != 7, -1))
     options = {name: TableOptions(write(own, f"{name}.csv"), {"visits": "count"}) for name, own in (("one", table), ("two", bad))}
-    with pytest.raises(DataError, match=r"two\.csv, task 'visits', row 8: a count is a whole number"):
+    with pytest.raises(DataError, match=r"two\.csv, task 'visits', row 8: a count must be a whole number"):
         load_tables(options)
 
 

@@ -106,7 +106,7 @@ def test_one_batched_backward_is_one_per_task() -> None:
 def test_a_head_that_goes_around_its_representation_is_refused() -> None:
     net = Net(common=False)
     losses = net.losses | {"a": net.losses["a"] + net.trunk.weight.sum()}
-    with pytest.raises(ConfigError, match="task 'a': a task reaches shared parameters beside its representation"):
+    with pytest.raises(ConfigError, match="task 'a': a task must reach shared parameters only through .features."):
         HeadWalk(losses, net.features, net.trunk.parameters(), None)
 
 
@@ -144,5 +144,5 @@ def test_reentrant_checkpoints_are_refused() -> None:
 
 def test_a_parameter_twice_is_refused() -> None:
     parameter = torch.ones(1, requires_grad=True)
-    with pytest.raises(ConfigError, match="named twice"):
+    with pytest.raises(ConfigError, match="must be unique"):
         named_shared([parameter, parameter])

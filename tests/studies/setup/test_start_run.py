@@ -149,7 +149,7 @@ def test_one_run_at_a_time_works_in_a_folder(
         if refused:
             return
         for other in (make().run, lambda out: train_network(TrainConfig(), [table()], three_tasks, out)):
-            with pytest.raises(StorageError, match="another run is at work in this folder") as caught:
+            with pytest.raises(StorageError, match="another run is using this folder") as caught:
                 other(tmp_path / "run")
             refused.append(str(caught.value))
 

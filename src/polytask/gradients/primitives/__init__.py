@@ -1,1 +1,1 @@
-"""Parts that the gradient strategies are made of: graph walks, flat parameters, the Jacobian's buffer, sums over processes."""
+"""Building blocks of gradient strategies: vector-Jacobian products, flat parameters, Jacobian buffers, and communication."""

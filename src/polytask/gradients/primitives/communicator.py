@@ -1,4 +1,4 @@
-"""Sums over the processes that hold parts of a step."""
+"""Communication between the processes that hold parts of a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask.errors import ConfigError
 
 
 class Communicator(Protocol):
-    """Exchange tensors with the processes that hold parts of a step. All processes get the same bits."""
+    """Protocol of tensor exchange between the processes that hold parts of a step; all processes get bitwise equal results."""
 
     @property
     def rank(self) -> int:
@@ -29,55 +29,55 @@ class Communicator(Protocol):
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes that this process has handed to others since it started."""
+        """Number of bytes that this process has sent to others since it started."""
 
     def all_reduce(self, values: Tensor) -> Tensor:
         """Return the sum of `values` over all processes."""
 
     def any(self, flags: Sequence[bool]) -> list[bool]:
-        """Return per flag whether it is set in any process."""
+        """Return for every flag whether it is set in any process."""
 
     def reduce_scatter(self, rows: Tensor) -> Tensor:
         """Return this process's share (T, S) of the columns of rows (T, P), summed over all processes; zeros pad the last share."""
 
     def all_gather(self, share: Tensor) -> Tensor:
-        """Return all shares (…, S) one after the other (…, S · processes)."""
+        """Return the concatenated shares (…, S · processes) of all processes, each of shape (…, S)."""
 
 
 @final
 class SingleProcess:
-    """The communicator of a process without others: every sum is its own part."""
+    """Communicator of a single process, which returns its arguments."""
 
     rank, processes, bytes_sent = 0, 1, 0
     distributed = False
 
     def all_reduce(self, values: Tensor) -> Tensor:
-        """Return the values themselves."""
+        """Return the values unchanged."""
         return values
 
     def any(self, flags: Sequence[bool]) -> list[bool]:
-        """Return the flags themselves."""
+        """Return the flags unchanged."""
         return list(flags)
 
     def reduce_scatter(self, rows: Tensor) -> Tensor:
-        """Return all columns."""
+        """Return all columns unchanged."""
         return rows
 
     def all_gather(self, share: Tensor) -> Tensor:
-        """Return the share itself."""
+        """Return the share unchanged."""
         return share
 
 
 @final
 class ProcessGroupCommunicator:
-    """The communicator of a `torch.distributed` group.
+    """Communicator of a `torch.distributed` process group.
 
-    With R processes, T tasks and P shared parameters, a process sends per step, by the ring algorithms that backends use:
+    With R processes, T tasks and P shared parameters, the ring algorithms of the backends send per process and step:
     rows by reduce-scatter, T·P·(R−1)/R numbers; the Gramian by all-reduce, 2·T²·(R−1)/R; the direction by all-gather,
     P·(R−1)/R. `bytes_sent` counts them.
 
     Args:
-        group: The process group.
+        group: Process group.
     """
 
     distributed = True
@@ -88,7 +88,7 @@ class ProcessGroupCommunicator:
         self.bytes_sent = 0
 
     def all_reduce(self, values: Tensor) -> Tensor:
-        """Sum by one all-reduce."""
+        """Sum the values by one all-reduce."""
         summed = values.detach().clone()
         dist.all_reduce(summed, group=self.group)
         self._count(summed, 2)
@@ -99,7 +99,7 @@ class ProcessGroupCommunicator:
         return (self.all_reduce(torch.tensor(flags, dtype=torch.float32)) > 0).tolist() if flags else []
 
     def reduce_scatter(self, rows: Tensor) -> Tensor:
-        """Sum and divide by one reduce-scatter."""
+        """Sum the rows and split their columns by one reduce-scatter."""
         width = -(-rows.shape[1] // self.processes)
         padded = rows.new_zeros(len(rows), width * self.processes)
         padded[:, : rows.shape[1]] = rows
@@ -110,7 +110,7 @@ class ProcessGroupCommunicator:
         return own
 
     def all_gather(self, share: Tensor) -> Tensor:
-        """Join the shares by one all-gather."""
+        """Concatenate the shares by one all-gather."""
         shares = [torch.empty_like(share) for _ in range(self.processes)]
         dist.all_gather(shares, share.contiguous(), group=self.group)
         whole = torch.cat(shares, dim=-1)
@@ -122,14 +122,14 @@ class ProcessGroupCommunicator:
 
 
 def synchronize(communicator: Communicator, *, failed: bool) -> None:
-    """Wait until all processes have come this far; if one of them has failed, none goes on.
+    """Wait until all processes reach this point; if one of them has failed, raise an error in the others.
 
     Args:
-        communicator: The processes.
-        failed: Whether this one has met a problem, which it raises itself afterwards.
+        communicator: Communicator of the processes.
+        failed: Whether this process has failed; it then raises its own error afterwards.
 
     Raises:
-        ConfigError: Another process has met a problem.
+        ConfigError: Another process has failed.
     """
     if not communicator.distributed:
         return
@@ -139,10 +139,10 @@ def synchronize(communicator: Communicator, *, failed: bool) -> None:
 
 
 def peer_failure() -> ConfigError:
-    """Return the error for a process that has no problem of its own."""
-    return ConfigError("another process could not take its losses", where="group", remedy="See its own message")
+    """Return the error for a process that stops because another one has failed."""
+    return ConfigError("another process failed in this step", where="group", remedy="See the error message of that process")
 
 
 def communicator_of(group: dist.ProcessGroup | None) -> Communicator:
-    """Return the communicator of a process group, or that of a single process."""
+    """Return the communicator of a process group, or of a single process if `group` is `None`."""
     return SingleProcess() if group is None else ProcessGroupCommunicator(group)

@@ -1,4 +1,4 @@
-"""Parameters as one flat vector."""
+"""Views of several parameters as one flat vector."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ Gradients = Sequence[Tensor | None]
 
 
 class FlatParameters:
-    """Parameters laid one after the other in a flat vector, each in its own memory order.
+    """Layout of parameters in one flat vector, one after the other, each in its own memory order.
 
     Args:
-        named: The parameters by name.
+        named: Parameters by name.
 
     Attributes:
-        names: Their names, in the order given.
-        parameters: The parameters, in the order given.
-        size: Numbers in all of them together.
+        names: Names of the parameters, in the order given.
+        parameters: Parameters, in the order given.
+        sizes: Number of elements of each parameter.
+        size: Number of elements of all parameters together.
+        device: Device of the parameters.
 
     Raises:
-        ConfigError: They lie on several devices.
+        ConfigError: The parameters are on several devices.
 
     Example:
         >>> layer = torch.nn.Linear(2, 1)
@@ -44,12 +46,12 @@ class FlatParameters:
         devices = {parameter.device for parameter in self.parameters}
         if len(devices) > 1:
             found = " and ".join(sorted(str(device) for device in devices))
-            raise ConfigError("shared parameters lie on several devices", where="shared", found=found, remedy="Move them to one device")
+            raise ConfigError("shared parameters must be on one device", where="shared", found=found, remedy="Move them to one device")
         self.device = next(iter(devices), torch.device("cpu"))
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        """The narrowest type that holds the numbers of all parameters."""
+        """Narrowest dtype to which the dtypes of all parameters can be promoted."""
         dtype = self.parameters[0].dtype if self.parameters else torch.get_default_dtype()
         for parameter in self.parameters:
             dtype = torch.promote_types(dtype, parameter.dtype)
@@ -57,19 +59,19 @@ class FlatParameters:
 
     @cached_property
     def _places(self) -> tuple[tuple[torch.Size, tuple[int, ...], int], ...]:
-        """Per parameter its shape, its strides, and where it starts in the vector."""
+        """Shape, strides and offset in the vector of every parameter."""
         starts = accumulate(self.sizes, initial=0)
         return tuple((parameter.shape, _dense_strides(parameter), start) for parameter, start in zip(self.parameters, starts, strict=False))
 
     def views(self, vector: Tensor) -> list[Tensor]:
-        """Return a flat vector (size,) in the shapes and memory orders of the parameters, without a copy."""
-        # A gradient with the strides of its parameter is copied, added and stepped as one run of memory. A channels-last weight, say, is
-        # therefore laid out in the vector as it lies in memory, and not row by row.
+        """Return views of a flat vector (size,) with the shapes and memory orders of the parameters."""
+        # A gradient with the strides of its parameter is copied, added and stepped as one block of memory. A channels-last weight, for
+        # example, is therefore laid out in the vector as in memory, and not row by row.
         first = vector.storage_offset()
         return [vector.as_strided(shape, strides, first + start) for shape, strides, start in self._places]
 
     def flatten(self, gradients: Gradients) -> Tensor:
-        """Return one flat vector (size,) of the gradients, with zeros where there is none."""
+        """Return the gradients as one flat vector (size,), with zeros in place of `None`."""
         vector = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         for view, gradient in zip(self.views(vector), gradients, strict=True):
             if gradient is not None:
@@ -77,15 +79,18 @@ class FlatParameters:
         return vector
 
     def columns(self, number: int) -> slice:
-        """Return the places of one parameter in the vector."""
+        """Return the part of the vector that holds the parameter of this number."""
         start = self._places[number][2]
         return slice(start, start + self.sizes[number])
 
     def groups(self, kind: ParameterGrouping) -> tuple[tuple[slice, ...], ...]:
-        """Return the places of every group of parameters.
+        """Return the parts of the vector that hold each group of parameters.
+
+        Args:
+            kind: One group for all parameters (`whole`), or one per layer (`layer`) or per parameter (`matrix`).
 
         Raises:
-            ConfigError: Groups are layers, and the parameters have no names to tell layers by.
+            ConfigError: Groups are layers, and the parameters have no names.
         """
         if kind == "whole":
             return ((slice(0, self.size),),)
@@ -98,18 +103,18 @@ class FlatParameters:
         return tuple(tuple(layer) for layer in layers.values())
 
     def layers(self) -> tuple[str, ...]:
-        """Return per parameter the name of its layer: its own name without the last part.
+        """Return the name of every parameter's layer: its own name without the last part.
 
         Raises:
             ConfigError: The parameters have no names.
         """
         if all(name.isdecimal() for name in self.names):
             remedy = "Give them as a module, or by name: shared={'conv.weight': …}"
-            raise ConfigError("parameters without names belong to no layer", where="shared", remedy=remedy)
+            raise ConfigError("layers are known only for parameters with names", where="shared", remedy=remedy)
         return tuple(name.rpartition(".")[0] for name in self.names)
 
     def last_layer(self) -> list[int]:
-        """Return the numbers of the last layer's parameters: without names, from the last matrix on."""
+        """Return the numbers of the last layer's parameters; without names, those from the last matrix on."""
         if not self.parameters:
             return []
         if not all(name.isdecimal() for name in self.names):
@@ -120,17 +125,17 @@ class FlatParameters:
 
 
 def _dense_strides(parameter: Tensor) -> tuple[int, ...]:
-    """Return the parameter's strides if its numbers fill their memory without gaps, else those of a contiguous tensor.
+    """Return the parameter's strides if its elements fill their memory without gaps, and otherwise those of a contiguous tensor.
 
-    A parameter may be a view into something larger (every second column, say). Its strides would then reach beyond its own part of the
-    vector and into that of its neighbours.
+    A parameter may be a view of a larger tensor, such as every second column. Its strides would then reach beyond its own part of the
+    vector into that of its neighbors.
     """
-    # In memory order, from the fastest axis on, a dense tensor's strides are the running products of the lengths before.
+    # From the fastest axis on, the strides of a dense tensor are the cumulative products of the lengths of the axes before.
     order = sorted(range(parameter.ndim), key=parameter.stride, reverse=True)
     expected, size = [0] * parameter.ndim, 1
     for axis in reversed(order):
         expected[axis], size = size, size * parameter.shape[axis]
     given = parameter.stride()
-    # The stride of an axis of length 1 is never used, so that it may be anything.
+    # The stride of an axis of length 1 is never used and may have any value.
     dense = all(parameter.shape[axis] == 1 or given[axis] == expected[axis] for axis in order)
     return given if dense else torch.empty(parameter.shape, device="meta").stride()

@@ -1,4 +1,4 @@
-"""Where the gradients of a step are collected on their way into `.grad`."""
+"""Accumulation of the gradients of a step, before they are added to `.grad`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from polytask.gradients.primitives.flat_params import FlatParameters, Gradients
 class GradAccumulator:
     """Collect the gradients of one step, and add them to `.grad`.
 
-    A process without others adds gradients to `.grad` as they come. One of several holds them back until the step is complete, when they
-    are summed over all processes. In both cases the gradients of private parameters wait for their task's weight.
+    A single process adds gradients to `.grad` immediately. With several processes they are held until the step is complete, and then
+    summed over all processes. In both cases the gradients of private parameters are held until their task's weight is known.
 
     Attributes:
-        communicator: The processes.
-        trained: All trained parameters of the model, in the same order in every process; not needed by a process without others.
-        held: Per parameter of `trained`, by its id, the gradient that is held back.
-        private: Per task the private parameters that it reaches, by their id, with their gradients. Which these are is asked at every
-            step: a task may reach one part of the network now and another later.
+        communicator: Communicator of the processes.
+        trained: All trained parameters of the model by their id, in the same order in every process; unused with a single process.
+        held: Held gradients of parameters of `trained`, by the parameter's id.
+        private: Private parameters and their gradients per task, by the parameter's id. They are determined in every step, since a
+            task may reach different parts of the network in different steps.
     """
 
     communicator: Communicator
@@ -34,12 +34,12 @@ class GradAccumulator:
     private: dict[str, dict[int, tuple[Tensor, Tensor]]] = field(default_factory=dict)
 
     def backward(self, scalars: Sequence[Tensor], slopes: Sequence[Tensor], *, keep: bool) -> None:
-        """Add the gradient of Σ slope · scalar with respect to everything it reaches.
+        """Add the gradient of Σ slope · scalar with respect to all parameters that it reaches.
 
         Args:
             scalars: Losses, with their graphs.
-            slopes: A weight per loss.
-            keep: Whether the graphs are needed after this.
+            slopes: Weight of each loss.
+            keep: Whether to keep the graphs for further backward passes.
         """
         if not self.communicator.distributed:
             torch.autograd.backward(scalars, slopes, retain_graph=keep)
@@ -48,10 +48,10 @@ class GradAccumulator:
         self.add(parameters, torch.autograd.grad(scalars, parameters, slopes, retain_graph=keep, allow_unused=True))
 
     def add(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
-        """Add gradients of these parameters; None adds nothing.
+        """Add gradients of parameters; `None` adds nothing.
 
         Raises:
-            ConfigError: One of several processes meets a tensor that is no parameter of the model.
+            ConfigError: There are several processes, and a tensor is not a parameter of the model.
         """
         if not self.communicator.distributed:
             add_to_grad(parameters, gradients)
@@ -62,15 +62,17 @@ class GradAccumulator:
                 if key not in self.trained:
                     remedy = "Pass the network with all of its parameters (model=), and inputs that require no gradient"
                     found = f"a tensor of shape {tuple(parameter.shape)}"
-                    raise ConfigError("a loss reaches what is no parameter of the model", where="model", found=found, remedy=remedy)
+                    raise ConfigError(
+                        "every tensor that a loss reaches must be a parameter of the model", where="model", found=found, remedy=remedy
+                    )
                 self.held[key] = self.held[key] + gradient if key in self.held else gradient
 
     def add_combined(self, parameters: Sequence[Tensor], gradients: Gradients) -> None:
-        """Add gradients that are sums over all processes already, and in memory of their own."""
+        """Add gradients that are already summed over all processes and that no other tensor shares memory with."""
         add_to_grad(parameters, gradients, owned=True)
 
     def hold_private(self, task: str, parameters: Sequence[Tensor], gradients: Gradients) -> None:
-        """Keep a task's gradients of its private parameters until its weight is known."""
+        """Hold a task's gradients of its private parameters until its weight is known."""
         held = self.private.setdefault(task, {})
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is not None:
@@ -78,25 +80,25 @@ class GradAccumulator:
                 held[key] = (parameter, held[key][1] + gradient if key in held else gradient)
 
     def release_private(self, tasks: Sequence[str], weights: Sequence[float]) -> None:
-        """Add the gradients of these tasks' private parameters, weighted."""
+        """Add the held gradients of the tasks' private parameters, times the tasks' weights."""
         for task, weight in zip(tasks, weights, strict=True):
             held = self.private.get(task, {}).values()
             gradients = [gradient if weight == 1.0 else gradient * weight for _, gradient in held]
             self.add([parameter for parameter, _ in held], gradients)
 
     def flush(self, *, failed: bool = False) -> None:
-        """Finish the step: sum what is held back over all processes, and add it to `.grad`.
+        """Finish the step: sum the held gradients over all processes, and add them to `.grad`.
 
         Args:
-            failed: Whether this process has met a problem, which it raises itself afterwards.
+            failed: Whether this process has failed; it then raises its own error afterwards.
 
         Raises:
-            ConfigError: Another process has met a problem.
+            ConfigError: Another process has failed.
         """
         if not self.communicator.distributed:
             return
-        # One small sum says which parameters have a gradient anywhere, so that the large one is of these alone, and a parameter that nobody
-        # reaches keeps a `.grad` of None in every process.
+        # A small all-reduce tells which parameters have a gradient in any process, so that the large one is limited to these, and a
+        # parameter without gradients keeps a `.grad` of None in every process.
         failures, *reached = self.communicator.any([failed, *(key in self.held for key in self.trained)])
         held, self.held = self.held, {}
         if failed:
@@ -111,12 +113,12 @@ class GradAccumulator:
 
 
 def add_to_grad(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None], *, owned: bool = False) -> None:
-    """Add gradients to `.grad`, as `Tensor.backward` does; None leaves `.grad` as it is.
+    """Add gradients to `.grad`, as `Tensor.backward` does; `None` leaves `.grad` unchanged.
 
     Args:
-        parameters: Whose `.grad`.
-        gradients: One per parameter.
-        owned: Whether nobody else holds these tensors, so that they may become `.grad` themselves.
+        parameters: Parameters whose `.grad` is changed.
+        gradients: One gradient per parameter.
+        owned: Whether the gradients are not used elsewhere, so that they may become `.grad` without a copy.
     """
     with torch.no_grad():
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -127,5 +129,5 @@ def add_to_grad(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None]
             elif owned and gradient.stride() == parameter.stride() and gradient.dtype == parameter.dtype:
                 parameter.grad = gradient
             else:
-                # In the parameter's own layout: fused optimizers walk memory and take no notice of strides.
+                # Use the parameter's memory layout, since fused optimizers ignore strides.
                 parameter.grad = torch.empty_like(parameter).copy_(gradient)

@@ -1,4 +1,4 @@
-"""Inner products of long rows: in their own precision where that is safe, added up in float64."""
+"""Inner products of long rows, computed in float32 where that is safe and accumulated in float64."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 CHUNK = 1 << 14
-# float32 squares within this range neither vanish nor overflow, however many are added.
+# Sums of float32 squares within this range have neither lost terms to underflow nor overflowed.
 SAFE = (1e-28, 1e30)
 
 
 def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
-    """Return G = J Jᵀ / scale² (T, T) in float64, on the CPU, of rows (T, P).
+    """Return the Gramian G = J Jᵀ / scale² (T, T) of rows J (T, P), in float64 on the CPU.
 
-    Products are computed in float32 where rows are float32 or narrower, chunk by chunk, and chunks are added in float64.
-    Rows that are so short or so long that their squares would leave the range of float32 are converted first.
+    Products of rows in float32 or narrower types are computed in float32, chunk by chunk, and the chunks are added in float64.
+    If norms are so small or so large that squares would leave the range of float32, the rows are converted to float64 first.
 
     Example:
         >>> gramian(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
@@ -31,7 +31,7 @@ def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
 
 
 def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
-    """Return J₁ J₂ᵀ (T, T) in float64, on the CPU.
+    """Return the inner products J₁ J₂ᵀ (T, T) of the rows of two matrices (T, P), in float64 on the CPU.
 
     Example:
         >>> cross_gramian(torch.eye(2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -45,16 +45,16 @@ def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
 
 
 def cosine_matrix(products: Tensor, where_zero: float) -> Tensor:
-    """Return the cosines between rows, from their inner products: symmetric, 1 on the diagonal and within [-1, 1] to the last bit.
+    """Return the cosines between rows from their inner products: exactly symmetric, 1 on the diagonal and within [-1, 1].
 
-    No sum that a processor rounds decides this: half of the matrix is computed, the other half is its mirror image.
+    Rounding cannot break the symmetry, since half of the matrix is computed and the other half is its mirror image.
 
     Args:
-        products: (T, T) inner products.
-        where_zero: What stands where a row is zero.
+        products: Inner products (T, T).
+        where_zero: Value of entries for which one of the rows is zero.
 
     Returns:
-        (T, T) float64.
+        Cosines (T, T) in float64.
 
     Example:
         >>> cosine_matrix(torch.tensor([[1.0, -0.5, 0.0], [-0.5, 4.0, 0.0], [0.0, 0.0, 0.0]]), where_zero=0.0)
@@ -70,7 +70,7 @@ def cosine_matrix(products: Tensor, where_zero: float) -> Tensor:
 
 
 def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:
-    # The chunks are one batched product: a loop over them would cost more than the products where rows are some millions long.
+    # The chunks are one batched product: for rows of millions of elements, a loop over chunks would cost more than the products.
     size = rows.shape[1]
     rest = rows[:, size - size % CHUNK :].to(dtype)
     total = (rest @ rest.T).double()

@@ -1,4 +1,4 @@
-"""Vector-Jacobian products of heads: from losses down to what heads look at, all tasks in one walk."""
+"""Vector-Jacobian products of heads, from the losses of all tasks to the representations in one backward pass."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from polytask.gradients.primitives.vjp import Losses, PrivateGradients, gradient
 
 Features = tuple[Tensor, ...]
 Allocate = Callable[[int, tuple[int, ...], Tensor], Tensor]
-"""Gives memory for a representation's gradients: its number, the shape, and a tensor of the wanted type and device."""
+"""Function that allocates a buffer from a representation's number, a shape, and a tensor with the dtype and device to use."""
 
 
 @dataclass
 class HeadGraph:
-    """The part of a task's graph between its loss and the representations.
+    """Part of a task's graph between its loss and the representations.
 
     Attributes:
-        leaves: The head's parameters, by their id.
-        edges: Where it enters a representation: a node of the head, the number of the node's input, the representation's number.
+        leaves: Parameters of the head, by their id.
+        edges: Edges to representations: a node of the head, the number of the node's input, and the representation's number.
     """
 
     leaves: dict[int, Tensor] = field(default_factory=dict)
@@ -34,30 +34,30 @@ class HeadGraph:
 
 @dataclass(frozen=True)
 class FeatureGradients:
-    """The tasks' gradients of one representation.
+    """Gradients of the tasks' losses with respect to one representation.
 
     Attributes:
-        names: The tasks that look at it, t of them.
-        stack: (t, N, ...) scaled as the losses are.
+        names: Names of the t tasks whose heads use the representation.
+        stack: Gradients (t, N, ...), scaled like the losses.
     """
 
     names: tuple[str, ...]
     stack: Tensor
 
     def finite(self) -> list[bool]:
-        """Return per task whether every number is finite."""
-        # A sum is finite only if all of its terms are; the reverse is asked task by task.
+        """Return for every task whether its whole gradient is finite."""
+        # If the sum is finite, all its terms are. Otherwise it may have overflowed, so that every task is checked.
         if not len(self.stack) or bool(torch.isfinite(self.stack.sum())):
             return [True] * len(self.names)
         return [bool(torch.isfinite(gradient).all()) for gradient in self.stack]
 
     def of(self, names: Sequence[str]) -> FeatureGradients:
-        """Return the gradients of these tasks alone."""
+        """Return the gradients of these tasks only."""
         rows = [number for number, name in enumerate(self.names) if name in names]
         return self if len(rows) == len(self.names) else FeatureGradients(tuple(self.names[n] for n in rows), self.stack[rows])
 
     def padded(self, names: Sequence[str]) -> FeatureGradients:
-        """Return gradients for all of these tasks: zero for those that look at the representation in other processes alone."""
+        """Return gradients for all of these tasks: zero for those that use the representation only in other processes."""
         if tuple(names) == self.names:
             return self
         filled = self.stack.new_zeros(len(names), *self.stack.shape[1:])
@@ -67,21 +67,21 @@ class FeatureGradients:
 
 
 class HeadWalk:
-    """A walk from losses through the heads, which stops at the representations.
+    """Backward pass from losses through the heads, which stops at the representations.
 
     Args:
-        losses: The tasks' losses.
-        features: The representations.
-        shared: The shared parameters, all of which lie below the representations.
-        scaler: The loss scaler, if there is one.
+        losses: Loss per task, with its graph.
+        features: Representations.
+        shared: Shared parameters, which losses may reach only through the representations.
+        scaler: Loss scaler; `None` if there is none.
 
     Raises:
-        ConfigError: A task reaches shared parameters on another way than through the representations.
+        ConfigError: A task reaches shared parameters without passing through a representation.
     """
 
     def __init__(self, losses: Losses, features: Features, shared: Iterable[Tensor], scaler: GradScaler | None) -> None:
         self._losses, self._features, self._scaler = losses, features, scaler
-        # A node and the number of one of its outputs tell a representation: two of them may come out of one node (`torch.split`).
+        # A representation is identified by its node and output number, since one node may have several outputs (`torch.split`).
         self._barriers = {(feature.grad_fn, feature.output_nr): number for number, feature in enumerate(features)}
         self._shared = {id(parameter) for parameter in shared}
         self._owner: dict[Any, str] = {}
@@ -89,7 +89,7 @@ class HeadWalk:
         self._graphs = {task: self._graph_of(task, loss) for task, loss in losses.items()}
 
     def _graph_of(self, task: str, loss: Tensor) -> HeadGraph:
-        """Return what lies between a loss and the representations, and note whether it has a node in common with another task's."""
+        """Return the graph between a loss and the representations, and note whether it shares a node with another task's graph."""
         graph = HeadGraph()
         waiting = [loss.grad_fn] if loss.grad_fn is not None else []
         own: set[Any] = set()
@@ -115,34 +115,34 @@ class HeadWalk:
         if not isinstance(variable, Tensor):
             return
         if id(variable) in self._shared:
-            remedy = "Give all representations that its head looks at (features=), or none"
-            raise ConfigError("a task reaches shared parameters beside its representation", where=f"task {task!r}", remedy=remedy)
+            remedy = "Pass all representations that its head uses (features=), or none"
+            raise ConfigError("a task must reach shared parameters only through `features`", where=f"task {task!r}", remedy=remedy)
         graph.leaves[id(variable)] = variable
 
     def run(self, allocate: Allocate, *, keep: bool) -> tuple[list[FeatureGradients], PrivateGradients]:
         """Backpropagate through the heads.
 
         Args:
-            allocate: Gives memory for the tasks' gradients of a representation.
-            keep: Whether the graphs are needed after this.
+            allocate: Function that allocates the buffer for the tasks' gradients of a representation.
+            keep: Whether to keep the graphs for further backward passes.
 
         Returns:
-            Per representation the gradients of the tasks that look at it; per task its private parameters, and their gradients.
+            The tasks' gradients of every representation, and the private parameters of every task with their gradients.
         """
         numbers = range(len(self._features))
         readers = [tuple(t for t, graph in self._graphs.items() if any(f == number for _, _, f in graph.edges)) for number in numbers]
         pairs = zip(readers, self._features, strict=True)
         stacks = [allocate(number, (len(names), *z.shape), z) for number, (names, z) in enumerate(pairs)]
         found = [FeatureGradients(names, stack) for names, stack in zip(readers, stacks, strict=True)]
-        # Heads with a node in common would add their gradients there, where nobody can tell them apart any more.
+        # In a node that heads share, autograd would add their gradients, which could not be separated again.
         private = self._task_by_task(found) if self._overlapping else self._all_at_once(found, keep=keep)
         return found, private
 
     def _all_at_once(self, found: Sequence[FeatureGradients], *, keep: bool) -> PrivateGradients:
-        """Walk all heads in one pass of autograd's engine.
+        """Backpropagate through all heads in one pass of the autograd engine.
 
-        The engine adds up what the heads send to a representation. Each head's part of the sum is therefore caught one node earlier, by a
-        hook on the last node of the head, which sees the gradients of its own inputs alone.
+        The engine sums the heads' gradients of a representation. Each head's term is therefore captured one node earlier, by a hook on the
+        last node of the head, which sees the gradients of this node's inputs only.
         """
         losses = [loss for loss in self._losses.values() if loss.requires_grad]
         if not losses:
@@ -156,7 +156,7 @@ class HeadWalk:
         leaves = [leaf for graph in self._graphs.values() for leaf in graph.leaves.values()]
         slopes = [_scaled(torch.ones_like(loss), self._scaler) for loss in losses]
         try:
-            # The representations are asked for only so that the engine walks down to them and no further.
+            # The representations are among the inputs only to make the engine stop there.
             walked = torch.autograd.grad(losses, (*self._features, *leaves), slopes, retain_graph=keep, allow_unused=True)
         finally:
             for hook in hooks:
@@ -169,7 +169,7 @@ class HeadWalk:
         return {task: (list(graph.leaves.values()), [next(rest) for _ in graph.leaves]) for task, graph in self._graphs.items()}
 
     def _task_by_task(self, found: Sequence[FeatureGradients]) -> PrivateGradients:
-        """Walk the heads one after the other: what they have in common is walked more than once, so that graphs are kept."""
+        """Backpropagate through one head after the other; graphs are kept, since heads have nodes in common."""
         private: PrivateGradients = {}
         for task, loss in self._losses.items():
             leaves = list(self._graphs[task].leaves.values())
@@ -183,9 +183,9 @@ class HeadWalk:
 
 
 def _catch(place: int, row: Tensor, filled: set[tuple[int, int]], key: tuple[int, int]) -> Callable[[Any, Any], None]:
-    """Return a hook that copies the gradient of a node's input into a row. A head may enter a representation more than once."""
+    """Return a hook that copies the gradient of a node's input into a row, or adds it if the head uses the representation again."""
 
-    def catch(inputs: Sequence[Tensor | None], _: Any) -> None:  # noqa: ANN401 - the engine hands over what the node had
+    def catch(inputs: Sequence[Tensor | None], _: Any) -> None:  # noqa: ANN401 - the gradients of the node's outputs
         gradient = inputs[place]
         if gradient is not None:
             row.add_(gradient) if key in filled else row.copy_(gradient)

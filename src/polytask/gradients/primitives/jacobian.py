@@ -1,4 +1,4 @@
-"""The buffer of the Jacobian: a row per task, its gradient of the shared parameters."""
+"""Buffer of the Jacobian, whose rows are the tasks' gradients of the shared parameters."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from polytask.gradients.primitives.gramian import gramian
 
 
 class JacobianBuffer:
-    """A (T, P) buffer that accumulates a row per task over the micro-batches of a step, and is kept from step to step.
+    """Buffer (T, P) that accumulates one row per task over the micro-batches of a step, and is reused from step to step.
 
-    Rows are claimed in the order in which tasks come, brought into the order of the tasks by `arrange`, and only then read. With several
-    processes every one of them then owns a shard of the columns: the sum of all processes' rows there. Gramians and combinations are
-    sums over columns, so that each process works on its shard alone, and one small sum joins them.
+    Rows are assigned in the order in which tasks are added, sorted into the order of the tasks by `arrange`, and read only afterwards.
+    With several processes, each then owns a shard of the columns, summed over all processes. Gramians and combinations are sums over
+    columns, so that each process computes those of its shard, and one small all-reduce or all-gather joins the results.
 
     Args:
-        flat_params: The shared parameters, P numbers in all.
-        tasks: All tasks that may come.
-        communicator: The processes that hold parts of the rows.
+        flat_params: Shared parameters, P numbers in all.
+        tasks: All tasks that may be added.
+        communicator: Communicator of the processes that hold parts of the rows.
 
     Attributes:
         scale: Factor by which a loss scaler has multiplied the rows.
@@ -32,34 +32,34 @@ class JacobianBuffer:
     def __init__(self, flat_params: FlatParameters, tasks: Sequence[str], communicator: Communicator) -> None:
         self.flat_params, self.communicator, self.scale = flat_params, communicator, 1.0
         self._buffer = torch.empty(len(tasks), flat_params.size, dtype=flat_params.dtype, device=flat_params.device)
-        # Made once: a view per task and parameter costs more than the copy into it where layers are small.
+        # The views are created once: for small layers, creating a view costs more than copying into it.
         self._views = [flat_params.views(row) for row in self._buffer]
         self._row_of: dict[str, int] = {}
         self._reached: dict[str, list[bool]] = {}
 
     def clear(self) -> None:
-        """Forget the step before."""
+        """Discard the rows of the previous step."""
         self._row_of.clear()
         self._reached.clear()
 
     def add(self, task: str, gradients: Gradients) -> None:
-        """Add to the task's row; None counts as zero, but not as reached."""
+        """Add gradients to the task's row; `None` adds zero and does not mark the parameter as reached."""
         first = task not in self._row_of
         row = self._row_of.setdefault(task, len(self._row_of))
         reached = self._reached.setdefault(task, [False] * len(self.flat_params.parameters))
         for place, (view, gradient) in enumerate(zip(self._views[row], gradients, strict=True)):
             if gradient is not None:
                 reached[place] = True
-                # The first gradient overwrites what the step before has left, so that the buffer is never cleared as a whole.
+                # The first gradient overwrites the previous step's, so that the buffer need not be zeroed.
                 view.copy_(gradient) if first else view.add_(gradient)
             elif first:
                 view.zero_()
 
     def arrange(self, tasks: Sequence[str], scale: float = 1.0) -> None:
-        """Bring the rows of a complete step into the order of these tasks, and leave others out.
+        """Sort the rows of a complete step into the order of these tasks, and remove the rows of other tasks.
 
         Args:
-            tasks: The tasks present; those that only other processes have seen get a row of zeros here.
+            tasks: Tasks present; those that are present only in other processes get a row of zeros.
             scale: Factor by which a loss scaler has multiplied the rows.
         """
         for task in tasks:
@@ -75,13 +75,13 @@ class JacobianBuffer:
         self._summed: Tensor | None = None
 
     def reached(self) -> list[bool]:
-        """Return per parameter whether any task of the step reaches it."""
+        """Return for every parameter whether any task of the step reaches it."""
         local = [any(of_task) for of_task in zip(*self._reached.values(), strict=True)]
-        local = local or [False] * len(self.flat_params.parameters)  # without a task
+        local = local or [False] * len(self.flat_params.parameters)  # if there is no task
         return self.communicator.any(local) if self.communicator.distributed else local
 
     def jacobian(self) -> Tensor:
-        """Return the rows (T, P) without the scale; zero where a task does not reach a parameter."""
+        """Return the unscaled rows (T, P); zero where a task does not reach a parameter."""
         if not self.communicator.distributed:
             whole = self._rows
         elif self._summed is None:
@@ -91,25 +91,25 @@ class JacobianBuffer:
         return whole if self.scale == 1.0 else whole / self.scale
 
     def gramians(self, groups: ParameterGrouping = "whole") -> Tensor:
-        """Return a Gramian per group of parameters (K, T, T) in float64, without the scale."""
+        """Return the unscaled Gramian of every group of parameters (K, T, T), in float64."""
         shard = self._shard()
         columns = ((slice(0, self.flat_params.size),),) if groups == "whole" else self.flat_params.groups(groups)
         parts = [self._own_columns(group) for group in columns]
         found = [sum((gramian(shard[:, part], self.scale) for part in group), start=_zeros(len(shard))) for group in parts]
-        none = torch.zeros(0, len(shard), len(shard), dtype=torch.float64)  # where nothing is shared, there is no group
+        none = torch.zeros(0, len(shard), len(shard), dtype=torch.float64)  # if nothing is shared, there is no group
         stacked = torch.stack(found) if found else none
         return self.communicator.all_reduce(stacked) if self.communicator.distributed else stacked
 
     def finite(self) -> list[bool]:
-        """Return per task whether every number of its row is finite, in all processes."""
-        # A sum is finite only if all of its terms are; the reverse is asked row by row.
+        """Return for every task whether its row is finite in all processes."""
+        # If the sum is finite, all its terms are. Otherwise it may have overflowed, so that every row is checked.
         local = [True] * len(self._rows)
         if not bool(torch.isfinite(self._rows.sum())):
             local = [bool(torch.isfinite(row).all()) for row in self._rows]
         return [not bad for bad in self.communicator.any([not fine for fine in local])]
 
     def norms_of(self, parameters: Sequence[int]) -> Tensor:
-        """Return ‖∂L_t/∂θ‖ for these parameters alone (T,) in float64, without the scale."""
+        """Return the unscaled norms ‖∂L_t/∂θ‖ (T,) for these parameters only, in float64."""
         rows = self.jacobian()
         squares = torch.zeros(len(rows), dtype=torch.float64)
         for number in parameters:
@@ -117,12 +117,12 @@ class JacobianBuffer:
         return squares.sqrt()
 
     def combined(self, weights: Tensor) -> Tensor:
-        """Return Σ w_t g_t (P,) with the scale."""
+        """Return Σ w_t g_t (P,), scaled like the rows."""
         shard = self._shard()
         return self._gathered(weights.to(shard) @ shard)
 
     def combined_in_groups(self, weights: Tensor, groups: ParameterGrouping) -> Tensor:
-        """Return Σ w_kt g_t in the columns of group k (P,) with the scale."""
+        """Return the vector (P,) with Σ w_kt g_t in the columns of every group k, scaled like the rows."""
         shard = self._shard()
         direction = shard.new_zeros(shard.shape[1])
         for own, group in zip(weights.to(shard), self.flat_params.groups(groups), strict=True):
@@ -131,7 +131,7 @@ class JacobianBuffer:
         return self._gathered(direction)
 
     def _shard(self) -> Tensor:
-        """Return the columns that this process works on, summed over all processes."""
+        """Return the columns that this process owns, summed over all processes."""
         if not self.communicator.distributed:
             return self._rows
         if self._summed is None:
@@ -139,11 +139,11 @@ class JacobianBuffer:
         return self._summed
 
     def _gathered(self, direction: Tensor) -> Tensor:
-        """Return the whole direction (P,) from this process's part of it."""
+        """Return the whole direction (P,) from the parts of all processes."""
         return self.communicator.all_gather(direction)[: self.flat_params.size] if self.communicator.distributed else direction
 
     def _own_columns(self, group: Sequence[slice]) -> list[slice]:
-        """Return which columns of this process's shard belong to a group."""
+        """Return the columns of this process's shard that belong to a group."""
         width = self._shard().shape[1]
         return [_overlap(part, self.communicator.rank * width, width) for part in group]
 

@@ -1,4 +1,4 @@
-"""Which parameters a loss can reach, read off its autograd graph."""
+"""Detection of the parameters that a loss reaches, from its autograd graph."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ COMPILED, REENTRANT = "CompiledFunctionBackward", "CheckpointFunctionBackward"
 
 
 class Reachability:
-    """Find the leaves that losses can reach, and visit what their graphs have in common only once.
+    """Find the leaves that losses reach; nodes that their graphs have in common are visited once.
 
     Args:
-        known: Leaves to leave out: the shared parameters. Nodes below which there is nothing else are passed over as soon as a second
-            loss meets them.
+        known: Leaves to leave out: the shared parameters. Nodes that reach no other leaves are skipped when a second loss meets them.
 
     Attributes:
-        met: Names of the nodes that need care: compiled functions and reentrant checkpoints.
+        met: Names of visited nodes that need special treatment: compiled functions and reentrant checkpoints.
 
     Example:
         >>> import torch
@@ -38,18 +37,18 @@ class Reachability:
         self.met: set[str] = set()
 
     def leaves(self, loss: Tensor) -> list[Tensor]:
-        """Return the leaves that require a gradient, each once, in the order of a depth-first walk."""
+        """Return the leaves that require a gradient, without duplicates, in depth-first order."""
         if loss.grad_fn is None:
             return [loss] if loss.requires_grad and id(loss) not in self._known else []
-        # Without recursion, since graphs are deeper than Python's stack. A node is met twice: on the way down, when its parents are put on
-        # the stack, and again after all of them, when what lies below it is known.
+        # Iterative, since graphs are deeper than Python's recursion limit. A node is popped twice: first its parents are pushed, and after
+        # all of them it is popped again, when the leaves below it are known.
         waiting: list[tuple[Any, bool]] = [(loss.grad_fn, False)]
         while waiting:
             node, done = waiting.pop()
             if done:
                 self._below[node] = self._gather(node)
             elif node not in self._below:
-                self._below[node] = ()  # a graph has no circles; this only keeps a node from waiting twice
+                self._below[node] = ()  # graphs have no cycles; the entry only prevents that a node is pushed twice
                 waiting.append((node, True))
                 waiting.extend((parent, False) for parent, _ in reversed(node.next_functions) if parent is not None)
         return list(self._below[loss.grad_fn])
@@ -58,7 +57,7 @@ class Reachability:
         name = node.name()
         if name in (COMPILED, REENTRANT):
             self.met.add(name)
-        variable = getattr(node, "variable", None)  # only the nodes that accumulate into a leaf have one
+        variable = getattr(node, "variable", None)  # only nodes that accumulate into a leaf have this attribute
         if isinstance(variable, Tensor):
             return () if id(variable) in self._known else (variable,)
         found: dict[int, Tensor] = {}
@@ -68,10 +67,10 @@ class Reachability:
         return tuple(found.values())
 
     def private_leaves(self, losses: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
-        """Return per task the leaves of its loss, in graphs that can be walked task by task.
+        """Return the leaves of every task's loss, and check that the graphs support gradients per task.
 
         Raises:
-            ConfigError: There is a reentrant checkpoint among their nodes.
+            ConfigError: A graph contains a reentrant checkpoint.
         """
         found = {task: self.leaves(loss) for task, loss in losses.items()}
         if REENTRANT in self.met:
@@ -80,13 +79,13 @@ class Reachability:
 
 
 def reentrant_checkpoint() -> ConfigError:
-    """Return the error for a graph with a reentrant checkpoint, which gives no single gradients."""
+    """Return the error for a graph with a reentrant checkpoint, which does not support `torch.autograd.grad`."""
     remedy = "Use torch.utils.checkpoint.checkpoint(…, use_reentrant=False)"
-    return ConfigError("reentrant activation checkpoints cannot be walked task by task", where="checkpoint", remedy=remedy)
+    return ConfigError("reentrant activation checkpoints do not support gradients per task", where="checkpoint", remedy=remedy)
 
 
 def reached(loss: Tensor) -> list[Tensor]:
-    """Return the leaves that require a gradient in the graph of `loss`, each once, in the order of a depth-first walk.
+    """Return the leaves that require a gradient in the graph of `loss`, without duplicates, in depth-first order.
 
     Example:
         >>> import torch
@@ -98,10 +97,10 @@ def reached(loss: Tensor) -> list[Tensor]:
 
 
 def named_shared(shared: Shared) -> dict[str, Tensor]:
-    """Return the trainable parameters of a module, or of named or unnamed tensors; unnamed ones are called by their number.
+    """Return the trainable parameters of a module, or of named or unnamed tensors; unnamed ones are named by their number.
 
     Raises:
-        ConfigError: There is something else among them, or one twice.
+        ConfigError: An entry is not a tensor, or a tensor occurs twice.
     """
     if isinstance(shared, nn.Module):
         given: dict[str, Any] = dict(shared.named_parameters())
@@ -111,24 +110,24 @@ def named_shared(shared: Shared) -> dict[str, Tensor]:
         given = {str(number): parameter for number, parameter in enumerate(shared)}
     foreign = [type(parameter).__name__ for parameter in given.values() if not isinstance(parameter, Tensor)]
     if foreign:
-        raise ConfigError("shared parameters are a module or tensors", where="shared", found=foreign[0])
+        raise ConfigError("shared parameters must be a module or tensors", where="shared", found=foreign[0])
     trained = {name: parameter for name, parameter in given.items() if parameter.requires_grad}
     if len({id(parameter) for parameter in trained.values()}) < len(trained):
-        raise ConfigError("a parameter is named twice", where="shared", remedy="Name each of the shared parameters once")
+        raise ConfigError("shared parameters must be unique", where="shared", remedy="Pass every parameter once")
     return trained
 
 
 def found_shared(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the parameters that more than one of these losses can reach, called by their number.
+    """Return the parameters that more than one of these losses reach, named by their number.
 
     Raises:
-        ConfigError: A compiled function hides which parameter belongs to which task.
+        ConfigError: A graph contains a compiled function, which hides which parameters a task reaches.
     """
     reachability = Reachability()
     leaves = [reachability.leaves(loss) for loss in losses.values()]
     if COMPILED in reachability.met:
-        remedy = "Name the shared parameters (shared=)"
-        raise ConfigError("which parameters are shared cannot be read off a compiled model", where="shared", remedy=remedy)
+        remedy = "Pass the shared parameters (shared=)"
+        raise ConfigError("shared parameters cannot be found in the graph of a compiled model", where="shared", remedy=remedy)
     times: dict[int, int] = {}
     for leaf in (leaf for found in leaves for leaf in found):
         times[id(leaf)] = times.get(id(leaf), 0) + 1

@@ -1,4 +1,4 @@
-"""Context managers that change parameters, buffers or autocasting for a while, and restore them."""
+"""Context managers that temporarily change parameters, buffers or autocasting."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from polytask.gradients.primitives.flat_params import FlatParameters
 DEVICES = ("cpu", "cuda")
 
 AutocastState = Mapping[str, torch.dtype | None]
-"""Per kind of device the type that autocasting casts to; None where it is off."""
+"""Dtype of autocasting per device type; `None` where autocasting is off."""
 
 NO_AUTOCAST: AutocastState = dict.fromkeys(DEVICES)
 
 
 def autocast_state() -> AutocastState:
-    """Return what is cast to at present."""
+    """Return the current state of autocasting."""
     return {device: torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None for device in DEVICES}
 
 
 def autocast_as(wanted: AutocastState) -> ExitStack:
-    """Return a context that casts as `autocast_state` found it; mixed precision is for forwards, and what follows keeps its own.
+    """Return a context manager that sets autocasting to a state returned by `autocast_state`.
 
     Example:
         >>> with torch.autocast("cpu", dtype=torch.bfloat16), autocast_as(NO_AUTOCAST):
@@ -40,14 +40,14 @@ def autocast_as(wanted: AutocastState) -> ExitStack:
 
 @contextmanager
 def shifted_parameters(flat_params: FlatParameters, offset: Tensor) -> Iterator[None]:
-    """Put parameters at θ + offset inside, and back afterwards.
+    """Set parameters to θ + offset during the block, and restore them afterwards.
 
     Args:
-        flat_params: Which parameters.
-        offset: (P,) what is added.
+        flat_params: Parameters θ to change.
+        offset: Vector (P,) to add.
     """
-    # Another tensor takes the place of each parameter's data. Adding in place would change numbers that graphs have saved for their
-    # backward, and subtracting again would not give back the same bits.
+    # The data of each parameter are replaced by another tensor. Adding in place would change values that graphs have saved for their
+    # backward pass, and subtracting again would not restore the same bits.
     kept = [parameter.data for parameter in flat_params.parameters]
     try:
         for parameter, move in zip(flat_params.parameters, flat_params.views(offset.to(flat_params.dtype)), strict=True):
@@ -60,16 +60,16 @@ def shifted_parameters(flat_params: FlatParameters, offset: Tensor) -> Iterator[
 
 @contextmanager
 def preserved_buffers(model: nn.Module | None) -> Iterator[None]:
-    """Let forwards inside change copies of the buffers (running means, say), and bring the buffers back afterwards.
+    """Let forward passes in the block change copies of the model's buffers, such as running means, and restore the buffers afterwards.
 
-    Nothing is written into a buffer that a graph may hold, inside or outside: backwards work wherever they are called.
+    No buffer that a graph may have saved is written to, so that backward passes work both inside and after the block.
 
     Args:
-        model: Whose buffers; None preserves nothing.
+        model: Model whose buffers are preserved; `None` preserves nothing.
     """
     modules = () if model is None else model.modules()
     kept = [(module, name, buffer) for module in modules for name, buffer in module.named_buffers(recurse=False)]
-    copies = {id(buffer): buffer.clone() for _, _, buffer in kept}  # a buffer that two modules have stays one
+    copies = {id(buffer): buffer.clone() for _, _, buffer in kept}  # modules that share a buffer share its copy
     try:
         for module, name, buffer in kept:
             setattr(module, name, copies[id(buffer)])

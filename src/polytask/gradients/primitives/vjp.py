@@ -1,4 +1,4 @@
-"""Vector-Jacobian products: from losses, or from representations, through their graphs to parameters."""
+"""Vector-Jacobian products from losses or representations to parameters."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from polytask.gradients.primitives.flat_params import Gradients
 from polytask.gradients.primitives.reachability import COMPILED, Reachability
 
 Losses = Mapping[str, Tensor]
-"""Per task this micro-batch's part () of its mean loss, with its graph."""
+"""Scalar part of the mean loss of every task that belongs to this micro-batch, with its graph."""
 PrivateGradients = dict[str, tuple[Sequence[Tensor], Gradients]]
-"""Per task its private parameters, and their gradients."""
+"""Private parameters of every task, and their gradients."""
 TakeGradients = Callable[[str, Gradients], None]
-"""Takes a task's gradient of the shared parameters."""
+"""Function that receives a task's name and its gradient of the shared parameters."""
 
 
 def gradients_of(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> tuple[Tensor | None, ...]:
-    """Return ∂loss/∂θ per parameter; None where it is not reached.
+    """Return ∂loss/∂θ for every parameter; `None` for parameters that the loss does not reach.
 
     Args:
-        loss: () with its graph.
-        parameters: θ.
-        keep: Whether the graph is needed after this.
+        loss: Scalar loss, with its graph.
+        parameters: Parameters θ.
+        keep: Whether to keep the graph for further backward passes.
 
     Raises:
-        ConfigError: A compiled encoder cannot be walked more than once.
+        ConfigError: A compiled module has freed its graph in an earlier backward pass.
 
     Example:
         >>> weight = torch.ones(2, requires_grad=True)
@@ -43,8 +43,8 @@ def gradients_of(loss: Tensor, parameters: Sequence[Tensor], *, keep: bool) -> t
     except RuntimeError as error:
         if "donated buffer" not in str(error):
             raise
-        remedy = "Set torch._functorch.config.donated_buffer = False before the first forward"
-        raise ConfigError("a compiled module gives its graph away in its first backward", where="Backward", remedy=remedy) from error
+        remedy = "Set torch._functorch.config.donated_buffer = False before the first forward pass"
+        raise ConfigError("a compiled module supports only one backward pass", where="Backward", remedy=remedy) from error
 
 
 def per_task_gradients(
@@ -59,15 +59,16 @@ def per_task_gradients(
     """Backpropagate once per task.
 
     Args:
-        losses: The tasks' losses.
-        shared: The shared parameters.
-        take: Takes a task's gradient of them before the next task is walked, so that no two of them are in memory.
-        wanted: The only tasks whose shared gradients are wanted; of the others' graphs the heads alone are walked.
-        scaler: The loss scaler, if there is one.
-        keep: Whether the graphs are needed after this.
+        losses: Loss per task, with its graph.
+        shared: Shared parameters.
+        take: Function that receives a task's gradient of the shared parameters before the next backward pass, so that only one such
+            gradient is in memory at a time.
+        wanted: Tasks whose shared gradients are needed, `None` for all; other tasks are backpropagated through their heads only.
+        scaler: Loss scaler; `None` if there is none.
+        keep: Whether to keep the graphs for further backward passes.
 
     Returns:
-        Per task its private parameters, and their gradients.
+        Private parameters of every task, and their gradients.
     """
     leaves = Reachability(known=shared).private_leaves(losses)
     private: PrivateGradients = {}
@@ -76,7 +77,7 @@ def per_task_gradients(
         remaining -= 1
         of_task = shared if wanted is None or task in wanted else ()
         own = leaves[task]
-        # One walk gives both: the heads' gradients cost nothing beside the trunk's.
+        # One backward pass gives the gradients of the trunk and of the head.
         found = gradients_of(loss if scaler is None else scaler.scale(loss), (*of_task, *own), keep=keep or remaining > 0)
         private[task] = (own, found[len(of_task) :])
         if wanted is None or task in wanted:
@@ -87,13 +88,13 @@ def per_task_gradients(
 def batched_gradients(
     slopes: Sequence[tuple[Tensor, Sequence[str], Tensor]], shared: Sequence[Tensor], take: TakeGradients, *, keep: bool
 ) -> None:
-    """Backpropagate all tasks at once, from the representations on.
+    """Backpropagate all tasks at once, from the representations to the shared parameters.
 
     Args:
-        slopes: Per representation the tasks that look at it, and their gradients of it (t, N, ...).
-        shared: The shared parameters.
-        take: Takes a task's gradient of them, once per representation.
-        keep: Whether the graphs are needed after this.
+        slopes: Representations, each with the tasks whose heads use it and their gradients of it (t, N, ...).
+        shared: Shared parameters.
+        take: Function that receives a task's gradient of the shared parameters, once per representation.
+        keep: Whether to keep the graphs for further backward passes.
 
     Raises:
         ConfigError: The trunk is compiled.
@@ -104,7 +105,7 @@ def batched_gradients(
         reachability = Reachability()
         reachability.leaves(feature)
         if COMPILED in reachability.met:
-            raise ConfigError("a compiled module cannot be walked for all tasks at once", where="route", remedy="Use route='sequential'")
+            raise ConfigError("a compiled module does not support a batched backward pass", where="route", remedy="Use route='sequential'")
         if tasks and shared:
             blocks = torch.autograd.grad(
                 feature, shared, stack, retain_graph=keep or remaining > 0, allow_unused=True, is_grads_batched=True

@@ -1,4 +1,4 @@
-"""What all strategies have in common that turn losses into gradients."""
+"""Base class of strategies that turn losses into gradients."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.vjp import Losses
 
 NO_LOSSES = torch.zeros(0, dtype=torch.float64)
-"""Stand for the losses of a step until they are known."""
+"""Placeholder for the losses of a step until they are known."""
 
 
 @dataclass(eq=False)
 class GradientStrategy(ABC):
-    """Base class for strategies that turn losses into gradients.
+    """Base class of strategies that turn losses into gradients.
 
-    A strategy lives for one step. It takes the losses in (`take`), is the `polytask.balancing.Statistic` that the balancer sees, and fills
-    `.grad` from the balancer's answer (`fill`). Each serves some of the things that a balancer may need, and refuses the others: the
-    balancer has not asked for them.
+    A strategy is used for one step. It takes the losses (`take`), is the `polytask.balancing.Statistic` that the balancer sees, and
+    fills `.grad` from the balancer's answer (`fill`). A strategy provides some statistics, and raises an error for all others, which the
+    balancer has not declared in its `needs()`.
 
     Attributes:
-        context: Where gradients come from and go to.
-        accumulator: Takes those that need no combining.
-        names: The tasks present, in the order of every tensor of the statistic.
+        context: State shared by all steps.
+        accumulator: Accumulator of gradients that need not be combined.
+        names: Tasks present, in the order of every tensor of the statistic.
         step: Number of steps before this one.
-        losses: (T,) float64 the tasks' mean losses.
-        found_gramians: (K, T, T) per group of parameters the Gramian, if anybody has asked for it.
+        losses: Mean losses (T,) in float64.
+        found_gramians: Gramian of every group of parameters (K, T, T); `None` until it is computed.
     """
 
     context: StepContext
@@ -44,15 +44,15 @@ class GradientStrategy(ABC):
     found_gramians: Tensor | None = field(init=False, default=None)
 
     weighs_micro_batches: ClassVar[bool] = False
-    """Whether every micro-batch is weighed on its own, because the weights do not depend on the others."""
+    """Whether every micro-batch is weighted separately, because its weights do not depend on the other micro-batches."""
 
     @abstractmethod
     def take(self, losses: Losses, *, keep: bool) -> None:
-        """Take in a micro-batch.
+        """Take the losses of a micro-batch.
 
         Args:
-            losses: Its parts of the tasks' mean losses, with their graphs.
-            keep: Whether the graphs are needed after this.
+            losses: The micro-batch's part of every task's mean loss, with its graph.
+            keep: Whether to keep the graphs for further backward passes.
         """
 
     @abstractmethod
@@ -60,29 +60,33 @@ class GradientStrategy(ABC):
         """Fill `.grad` for the tasks present.
 
         Args:
-            answer: The balancer's.
-            heads: Whether private parameters get the tasks' weights too.
+            answer: Answer of the balancer.
+            heads: Whether gradients of private parameters are multiplied by the tasks' weights too.
         """
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
-        """Complete the step, with these tasks in all processes; return per task whether its gradient is finite, as far as it is known."""
+        """Complete the step, and return for every task whether its gradient is finite, as far as this is known.
+
+        Args:
+            names: Tasks present in any process.
+        """
         self.restrict(names)
         return [True] * len(names)
 
     def restrict(self, names: tuple[str, ...]) -> None:
-        """Go on with these tasks alone."""
+        """Restrict the step to these tasks."""
         self.names = names
 
     def norms(self) -> Tensor:
-        """Return the lengths of the tasks' gradients (T,) in float64."""
+        """Return the norms of the tasks' gradients (T,), in float64."""
         _refuse("norms")
 
     def gramian(self) -> Tensor:
-        """Return G = J Jᵀ (T, T) in float64."""
+        """Return the Gramian G = J Jᵀ (T, T), in float64."""
         _refuse("Gramian")
 
     def gramians(self) -> Tensor:
-        """Return a Gramian per group of parameters (K, T, T) in float64."""
+        """Return the Gramian of every group of parameters (K, T, T), in float64."""
         _refuse("Gramian")
 
     def jacobian(self) -> Tensor:
@@ -91,37 +95,37 @@ class GradientStrategy(ABC):
 
     @property
     def columns(self) -> tuple[tuple[slice, ...], ...]:
-        """Per group of parameters its columns of the Jacobian."""
+        """Columns of the Jacobian that belong to each group of parameters."""
         _refuse("columns of the Jacobian")
 
     def representations(self) -> tuple[Representation, ...]:
-        """Return what heads look at, with the tasks' gradients of it."""
+        """Return the representations, with the tasks' gradients of them."""
         _refuse("representations")
 
     def cross_gramian(self, first: int, second: int) -> Tensor:
-        """Return J₁ J₂ᵀ (T, T) in float64 of two batches."""
+        """Return the inner products J₁ J₂ᵀ (T, T) of the tasks' gradients of two batches, in float64."""
         del first, second
         _refuse("Gramian between batches")
 
     @property
     def look(self) -> LookaheadOracle:
-        """Losses and gradients at other values of the parameters."""
+        """Evaluator of losses and gradients at other values of the parameters."""
         _refuse("look ahead")
 
 
 def _refuse(what: str) -> NoReturn:
-    raise ConfigError("a balancer looks at what it did not ask for", where="needs()", found=what)
+    raise ConfigError("a balancer must declare every statistic that it uses", where="needs()", found=what)
 
 
 def weights_of(answer: Answer, why: str) -> Tensor:
     """Return the weights (T,) of an answer.
 
     Args:
-        answer: The balancer's.
-        why: What needs them, for the message.
+        answer: Answer of the balancer.
+        why: What the weights are needed for, for the error message.
 
     Raises:
-        ConfigError: It has none.
+        ConfigError: The answer has no weights per task.
     """
     if not isinstance(answer, Weights):
         raise ConfigError("one weight per task is needed", where=why, found=type(answer).__name__)
@@ -129,12 +133,12 @@ def weights_of(answer: Answer, why: str) -> Tensor:
 
 
 def head_weights(answer: Answer, tasks: int, *, heads: bool) -> list[float]:
-    """Return per task the weight of its private parameters.
+    """Return the weight of every task's private parameters.
 
     Args:
-        answer: The balancer's.
+        answer: Answer of the balancer.
         tasks: Number of tasks present.
-        heads: Whether it is the task's own weight.
+        heads: Whether to use the tasks' weights; otherwise the weights are those of the answer for private parameters, or 1.
     """
     if heads:
         found: list[float] = weights_of(answer, "weight_heads").tolist()

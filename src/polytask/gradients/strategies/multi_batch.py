@@ -1,4 +1,4 @@
-"""Several independent batches in one step, or losses at other values of the parameters."""
+"""Strategy for steps with several independent batches, or with losses at other values of the parameters."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from polytask.gradients.strategies.weighted_sum import WeightedSum
 @final
 @dataclass(eq=False)
 class MultiBatch(GradientStrategy):
-    """Compare the batches' gradients, or look for losses elsewhere; then backpropagate the losses of the step once, weighted.
+    """Compare gradients of several batches or evaluate losses at other parameters, and backpropagate the weighted losses once.
 
     Attributes:
-        batches: Per batch the tasks' mean losses, with their graphs.
-        lookahead: Losses and gradients elsewhere.
+        batches: Mean losses of the tasks per batch, with their graphs.
+        lookahead: Evaluator of losses and gradients at other values of the parameters.
     """
 
     batches: Sequence[Losses]
@@ -35,20 +35,20 @@ class MultiBatch(GradientStrategy):
         self._weighted = WeightedSum(self.context, self.accumulator)
 
     def take(self, losses: Losses, *, keep: bool) -> None:
-        """Keep the losses that the answer's weights are for."""
+        """Store the losses that the balancer will weight."""
         self._weighted.take(losses, keep=keep)
 
     def restrict(self, names: tuple[str, ...]) -> None:
-        """Go on with these tasks alone."""
+        """Restrict the step to these tasks."""
         self.names = self.lookahead.names = self._weighted.names = names
 
     def cross_gramian(self, first: int, second: int) -> Tensor:
-        """Return J₁ J₂ᵀ (T, T) in float64."""
+        """Return the inner products J₁ J₂ᵀ (T, T) of the tasks' gradients of two batches, in float64."""
         return cross_gramian(self._rows(first).jacobian(), self._rows(second).jacobian())
 
     @property
     def look(self) -> LookaheadOracle:
-        """Losses and gradients elsewhere."""
+        """Evaluator of losses and gradients at other values of the parameters."""
         return self.lookahead
 
     def fill(self, answer: Answer, *, heads: bool) -> None:
@@ -56,11 +56,11 @@ class MultiBatch(GradientStrategy):
         self._weighted.fill(answer, heads=heads)
 
     def _rows(self, batch: int) -> JacobianBuffer:
-        """Return the tasks' gradients of a batch: obtained when they are asked for, and only then."""
+        """Return the tasks' gradients of a batch, which are computed on first use."""
         if batch not in self._found:
             losses, scaler = self.batches[batch], self.context.scaler
             rows = self.context.jacobian(losses, batch)
-            # Private parameters have no part in the comparison.
+            # The gradients of private parameters are discarded, since only shared parameters are compared.
             per_task_gradients(losses, rows.flat_params.parameters, rows.add, scaler=scaler, keep=True)
             rows.arrange(self.names, self.context.scale)
             self._found[batch] = rows

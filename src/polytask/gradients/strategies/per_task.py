@@ -1,4 +1,4 @@
-"""Every task's gradient of the shared parameters on its own, then combined."""
+"""Strategy that computes every task's gradient of the shared parameters, and combines these gradients."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from polytask.gradients.strategies.base import GradientStrategy, head_weights, w
 @final
 @dataclass(eq=False)
 class PerTask(GradientStrategy):
-    """Keep a row of the Jacobian per task, exact, over all micro-batches of a step.
+    """Compute the exact Jacobian, one row per task, over all micro-batches of a step.
 
     Attributes:
-        groups: Groups of parameters that the balancer asked for.
-        wanted: The only tasks whose rows it asked for; None for all.
-        needs_gramian: Whether it will ask for Gramians in any case.
-        features: The representations, for the batched route.
-        last: Whether norms are those of the last layer alone.
-        rows: The rows, from the first micro-batch on.
+        groups: Grouping of parameters that the balancer needs.
+        wanted: Tasks whose rows the balancer needs; `None` for all.
+        needs_gramian: Whether the balancer needs Gramians.
+        features: Representations, for the batched route.
+        last: Whether `norms` are those of the last shared layer only.
+        rows: Buffer of the rows, set by the first micro-batch.
     """
 
     groups: ParameterGrouping = "whole"
@@ -40,7 +40,7 @@ class PerTask(GradientStrategy):
     _begun: bool = field(init=False, default=False)
 
     def take(self, losses: Losses, *, keep: bool) -> None:
-        """Backpropagate every task's loss, and add to its row."""
+        """Backpropagate every task's loss, and add the gradient to the task's row."""
         context = self.context
         if not self._begun:
             self.rows, self._begun = context.jacobian(losses), True
@@ -56,10 +56,10 @@ class PerTask(GradientStrategy):
             self.accumulator.hold_private(task, parameters, gradients)
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
-        """Bring the rows into the order of the tasks."""
+        """Sort the rows into the order of the tasks, and return for every task whether its gradient is finite."""
         with_rows = self._arrange(names)
         if self.needs_gramian:
-            # A row is finite exactly where its length is, and lengths come with the Gramian: no further look at the rows is needed.
+            # A row is finite if and only if its norm is, which the Gramian contains: the rows need not be read again.
             self.found_gramians = self.rows.gramians(self.groups)
             fine = torch.isfinite(self.found_gramians.sum(0).diagonal()).tolist()
         else:
@@ -68,58 +68,58 @@ class PerTask(GradientStrategy):
         return [finite.get(task, True) for task in names]
 
     def restrict(self, names: tuple[str, ...]) -> None:
-        """Go on with the rows of these tasks."""
+        """Restrict the step to the rows of these tasks."""
         self.found_gramians = None
         self._arrange(names)
 
     def norms(self) -> Tensor:
-        """Return ‖g_t‖ (T,) in float64."""
+        """Return the norms ‖g_t‖ (T,), in float64."""
         if self.last:
             return self.rows.norms_of(self.rows.flat_params.last_layer())
         return self.gramian().diagonal().sqrt()
 
     def gramian(self) -> Tensor:
-        """Return G = J Jᵀ (T, T) in float64: the sum over groups."""
+        """Return the Gramian G = J Jᵀ (T, T), the sum over groups, in float64."""
         return self.gramians().sum(0)
 
     def gramians(self) -> Tensor:
-        """Return a Gramian per group that was asked for (K, T, T) in float64."""
+        """Return the Gramian of every group of parameters (K, T, T), in float64."""
         if self.found_gramians is None:
             self.found_gramians = self.rows.gramians(self.groups)
         return self.found_gramians
 
     def jacobian(self) -> Tensor:
-        """Return the rows (T, P)."""
+        """Return the tasks' gradients (T, P), one row per task."""
         return self.rows.jacobian()
 
     @property
     def columns(self) -> tuple[tuple[slice, ...], ...]:
-        """Per group of parameters its columns."""
+        """Columns of the Jacobian that belong to each group of parameters."""
         return self.rows.flat_params.groups(self.groups)
 
     def fill(self, answer: Answer, *, heads: bool) -> None:
-        """Combine the rows, and release the private gradients."""
+        """Combine the rows, and add the gradients of private parameters."""
         weights = head_weights(answer, len(self.names), heads=heads)
         direction, reached = self._direction(answer), self.rows.reached()
         flat_params = self.rows.flat_params
-        # A parameter that no task of the step reaches stays without a gradient: a zero would let weight decay and momentum move it.
+        # A parameter that no task of the step reaches keeps no gradient: with a zero, weight decay and momentum would change it.
         gradients = [view if some else None for view, some in zip(flat_params.views(direction), reached, strict=True)]
         self.accumulator.add_combined(flat_params.parameters, gradients)
         self.accumulator.release_private(self.names, weights)
 
     def _direction(self, answer: Answer) -> Tensor:
-        """Return the direction (P,) with the scale, in memory of its own."""
+        """Return the direction (P,), scaled like the rows, in memory that is not shared."""
         if isinstance(answer, RepresentationGradients):
-            raise ConfigError("an answer at representations needs them", where="needs()", remedy="Ask for Representations")
+            raise ConfigError("gradients of representations need Representations", where="needs()", remedy="Return Representations there")
         if isinstance(answer, Direction):
-            # A new tensor: the balancer may remember its own, and `.grad` is changed in place.
+            # Copy: the balancer may keep its tensor, and `.grad` is changed in place.
             return answer.values.to(self.rows.flat_params.dtype, copy=True).mul_(self.rows.scale)
         if isinstance(answer, GroupWeights):
             return self.rows.combined_in_groups(answer.values, self.groups)
         return self.rows.combined(weights_of(answer, "the answer to rows"))
 
     def _arrange(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Bring the rows into the order of these tasks; return those of them that have a row."""
+        """Sort the rows into the order of these tasks, and return the tasks that have a row."""
         self.names = names
         with_rows = tuple(task for task in names if self.wanted is None or task in self.wanted)
         self.rows.arrange(with_rows, self.context.scale)

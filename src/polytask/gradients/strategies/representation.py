@@ -1,4 +1,4 @@
-"""Gradients of the representations: backpropagate through the heads once, then once through the trunk."""
+"""Strategy that combines the tasks' gradients of the representations, between the heads and the trunk."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from polytask.gradients.strategies.base import GradientStrategy, head_weights, w
 @final
 @dataclass(eq=False)
 class ThroughRepresentation(GradientStrategy):
-    """Take the tasks' gradients of the representations, and combine them there.
+    """Combine the tasks' gradients of the representations: backpropagate through the heads once, then once through the trunk.
 
-    It serves methods that are defined there. For methods of the shared parameters' Gramian it is an approximation: the
-    Gramian of ∂L_t/∂z stands for that of ∂L_t/∂θ, whose quadratic forms it bounds up to ‖∂z/∂θ‖² (Sener & Koltun, NeurIPS
-    2018, section 3.3).
+    This is exact for methods that are defined on representations. For methods that need the Gramian of the shared parameters it is an
+    approximation: the Gramian of ∂L_t/∂z replaces that of ∂L_t/∂θ, whose quadratic forms it bounds up to ‖∂z/∂θ‖² (Sener & Koltun,
+    NeurIPS 2018, section 3.3).
 
     Attributes:
-        features: The representations.
-        approximate: Whether their Gramian may stand for that of the parameters.
+        features: Representations.
+        approximate: Whether the Gramian of the representations may replace that of the parameters.
 
     Raises:
         ConfigError: There is no representation.
@@ -41,16 +41,16 @@ class ThroughRepresentation(GradientStrategy):
 
     def __post_init__(self) -> None:
         if not self.features:
-            remedy = "Pass what the heads look at, of a trunk that is trained: backward(losses, features=z)"
-            raise ConfigError("this needs the representations' gradients", where="features", remedy=remedy)
+            remedy = "Pass the inputs of the heads, from a trunk that is trained: backward(losses, features=z)"
+            raise ConfigError("the balancer or route needs the representations' gradients", where="features", remedy=remedy)
 
     def take(self, losses: Losses, *, keep: bool) -> None:
-        """Walk the heads, and go on to what lies below the representations and is not shared."""
+        """Backpropagate through the heads, and on to parameters below the representations that are not shared."""
         self._keep = keep
         shared = self.context.shared_parameters(losses).parameters
         reachability = Reachability(known=shared)
         below = {id(leaf): leaf for feature in self.features for leaf in reachability.leaves(feature)}
-        # One representation may depend on another: then heads are not all that is walked.
+        # If one representation depends on another, the pass through the heads also visits graphs that are needed again.
         longer = keep or bool(below) or len(self.features) > 1
         self._found, private = HeadWalk(losses, self.features, shared, self.context.scaler).run(self.context.stack, keep=longer)
         for task, (parameters, gradients) in private.items():
@@ -59,7 +59,7 @@ class ThroughRepresentation(GradientStrategy):
             self._take_below(tuple(losses), list(below.values()))
 
     def _take_below(self, tasks: tuple[str, ...], leaves: list[Tensor]) -> None:
-        """Take every task's own gradient of masks, adapters or gates between what is shared and what its head looks at."""
+        """Compute every task's gradient of private masks, adapters or gates between the shared trunk and the representations."""
         for task in tasks:
             pairs = [
                 (z, found.stack[found.names.index(task)])
@@ -72,10 +72,10 @@ class ThroughRepresentation(GradientStrategy):
                 self.accumulator.hold_private(task, leaves, gradients)
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
-        """Return per task whether its gradients of all representations are finite."""
+        """Complete the step, and return for every task whether its gradients of all representations are finite."""
         communicator = self.context.communicator
         if communicator.distributed:
-            # A task that looks at a representation in one process has a row in all of them.
+            # A task that uses a representation in one process needs a row in all of them.
             looks = iter(communicator.any([name in found.names for found in self._found for name in names]))
             self._found = [found.padded([name for name in names if next(looks)]) for found in self._found]
         self.restrict(names)
@@ -85,11 +85,11 @@ class ThroughRepresentation(GradientStrategy):
         return [not bad for bad in communicator.any([not good for good in fine.values()])]
 
     def restrict(self, names: tuple[str, ...]) -> None:
-        """Go on with the gradients of these tasks."""
+        """Restrict the step to the gradients of these tasks."""
         self.names, self._found = names, [found.of(names) for found in self._found]
 
     def representations(self) -> tuple[Representation, ...]:
-        """Return per entry of `features` what it is, and the gradients of the tasks that look at it."""
+        """Return the representations, each with the gradients of the tasks that use it."""
         scale, total = self.context.scale, self.context.communicator.all_reduce
         pairs = zip(self.features, self._found, strict=True)
         return tuple(
@@ -97,12 +97,12 @@ class ThroughRepresentation(GradientStrategy):
         )
 
     def gramian(self) -> Tensor:
-        """Return the sum over representations of Σ_n ∂L_i/∂z_n · ∂L_j/∂z_n (T, T) in float64.
+        """Return the sum over representations of Σ_n ∂L_i/∂z_n · ∂L_j/∂z_n (T, T), in float64.
 
-        Rows that other processes hold are further coordinates of the same vectors, so that Gramians add up.
+        Rows in other processes are further coordinates of the same vectors, so that the Gramians of processes are summed.
         """
         if not self.approximate:
-            raise ConfigError("a balancer looks at what it did not ask for", where="needs()", found="Gramian")
+            raise ConfigError("a balancer must declare every statistic that it uses", where="needs()", found="Gramian")
         if self.found_gramians is None:
             total = torch.zeros(len(self.names), len(self.names), dtype=torch.float64)
             for found in self._found:
@@ -112,15 +112,15 @@ class ThroughRepresentation(GradientStrategy):
         return self.found_gramians[0]
 
     def gramians(self) -> Tensor:
-        """Return the Gramian as that of a single group (1, T, T)."""
+        """Return the Gramian as that of a single group (1, T, T), in float64."""
         return self.gramian().unsqueeze(0)
 
     def norms(self) -> Tensor:
-        """Return ‖∂L_t/∂z‖ (T,) in float64."""
+        """Return the norms ‖∂L_t/∂z‖ (T,), in float64."""
         return self.gramian().diagonal().sqrt()
 
     def fill(self, answer: Answer, *, heads: bool) -> None:
-        """Backpropagate once from the representations on."""
+        """Backpropagate the combined gradients once from the representations, and add the gradients of private parameters."""
         shared = () if self.context.shared is None else self.context.shared.parameters
         pairs = [(z, slope) for z, slope in zip(self.features, self._slopes(answer), strict=True) if slope is not None]
         if pairs and shared:
@@ -130,7 +130,7 @@ class ThroughRepresentation(GradientStrategy):
         self.accumulator.release_private(self.names, head_weights(answer, len(self.names), heads=heads))
 
     def _slopes(self, answer: Answer) -> list[Tensor | None]:
-        """Return per representation the scaled gradient that goes on."""
+        """Return the scaled gradient of every representation to backpropagate; `None` for those that no task uses."""
         if isinstance(answer, RepresentationGradients):
             return [value.to(z) * self.context.scale for value, z in zip(answer.values, self.features, strict=True)]
         weights = dict(zip(self.names, weights_of(answer, "the answer to representations").tolist(), strict=True))
@@ -138,7 +138,7 @@ class ThroughRepresentation(GradientStrategy):
 
 
 def _combined(found: FeatureGradients, weights: list[float]) -> Tensor | None:
-    """Return Σ w_t ∂L_t/∂z; None where no task looks."""
+    """Return Σ w_t ∂L_t/∂z, or `None` if no task uses the representation."""
     if not weights:
         return None
     combined: Tensor = torch.tensor(weights).to(found.stack) @ found.stack.flatten(1)

@@ -1,4 +1,4 @@
-"""One backward of Σ w_t L_t: enough for methods that look at the losses, or at next to nothing more."""
+"""Strategy with one backward pass of Σ w_t L_t, for methods that need losses, or norms of the last layer's gradients, at most."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from polytask.gradients.strategies.base import GradientStrategy, head_weights, w
 @final
 @dataclass(eq=False)
 class WeightedSum(GradientStrategy):
-    """Weigh the losses first, and backpropagate once.
+    """Backpropagate the weighted sum of the losses once.
 
-    Where weights hold for the shared parameters alone, heads are walked a second time: Σ L_t for them, Σ w_t L_t for the trunk.
+    If the weights apply to the shared parameters only, heads need a second backward pass: Σ L_t for them, Σ w_t L_t for the trunk.
     """
 
     weighs_micro_batches = True
@@ -29,14 +29,14 @@ class WeightedSum(GradientStrategy):
     _keep: bool = field(init=False, default=False)
 
     def take(self, losses: Losses, *, keep: bool) -> None:
-        """Keep the losses with their graphs."""
+        """Store the losses with their graphs."""
         self._taken, self._keep = losses, keep
 
     def norms(self) -> Tensor:
-        """Return ‖∂L_t/∂θ‖ (T,) in float64 for θ the last shared layer: graphs are walked down to there, and not further."""
+        """Return the norms ‖∂L_t/∂θ‖ (T,) for the last shared layer θ, in float64; backward passes end at this layer."""
         shared = self.context.shared_parameters(self._taken)
         last = [shared.parameters[number] for number in shared.last_layer()]
-        # A task that only other processes have is a loss without a graph here.
+        # A task that is present only in other processes has a loss without a graph here.
         local = [self._taken.get(task, torch.zeros(())) for task in self.names]
         rows = [_flat(gradients_of(self.context.scaled(loss), last, keep=True), last) for loss in local]
         norms: Tensor = self.context.communicator.all_reduce(torch.stack(rows)).double().norm(dim=1)
@@ -63,11 +63,14 @@ class WeightedSum(GradientStrategy):
                 self.accumulator.add(parameters, found)
 
     def _slopes(self, losses: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
-        """Return the slopes from which the walk starts: every loss's weight, scaled. So Σ w_t L_t itself is never computed."""
+        """Return the scaled weight of every loss, as the gradient that its backward pass starts from.
+
+        Therefore Σ w_t L_t itself is never computed.
+        """
         return [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, weights, strict=True)]
 
 
 def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:
     filled = (torch.zeros_like(p) if g is None else g for g, p in zip(gradients, parameters, strict=True))
-    # Where nothing is shared, nothing is long.
+    # Without shared parameters all norms are 0.
     return torch.cat([gradient.flatten() for gradient in filled]) if parameters else torch.zeros(0)
