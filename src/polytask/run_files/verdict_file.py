@@ -135,6 +135,7 @@ class VerdictFile(RunFile):
         tasks: Verdicts per task.
         arms: Mean relative change per arm.
         warnings: What limits the verdict.
+        titles: Display names of the arms.
         transfer: Negative transfer per arm and task.
         protect: Tasks that must not lose.
         recommendation: The arm to ship.
@@ -152,6 +153,7 @@ class VerdictFile(RunFile):
     tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     arms: dict[str, SummaryRecord] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    titles: dict[str, str] = Field(default_factory=dict)
     transfer: dict[str, dict[str, TaskTransfer]] = Field(default_factory=dict)
     protect: tuple[str, ...] = ()
     recommendation: Recommendation | None = None

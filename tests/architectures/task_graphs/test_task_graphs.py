@@ -88,7 +88,7 @@ def test_methods_of_representations_are_told_that_heads_are_shared() -> None:
     z = model.architecture(torch.randn(5, 4), NAMES)
     losses = {task: output.mean() for task, output in model.outputs(z).items()}
     backward = Backward(balancer_named("graddrop", {}, {}), tasks=NAMES, shared=model.shared_parameters(), model=model)
-    with pytest.raises(ConfigError, match="must reach shared parameters only through .features."):
+    with pytest.raises(ConfigError, match=r"must reach shared parameters only through .features."):
         backward(losses, features=[z["click"]])
 
 

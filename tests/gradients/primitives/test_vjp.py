@@ -106,7 +106,7 @@ def test_one_batched_backward_is_one_per_task() -> None:
 def test_a_head_that_goes_around_its_representation_is_refused() -> None:
     net = Net(common=False)
     losses = net.losses | {"a": net.losses["a"] + net.trunk.weight.sum()}
-    with pytest.raises(ConfigError, match="task 'a': a task must reach shared parameters only through .features."):
+    with pytest.raises(ConfigError, match=r"task 'a': a task must reach shared parameters only through .features."):
         HeadWalk(losses, net.features, net.trunk.parameters(), None)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from polytask.errors import DataError, StorageError
 from polytask.registry import find, load, names
+from polytask.report.contents.display_names import titled_costs, titled_race, titled_table, titled_verdict
 from polytask.report.contents.run_tables import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
@@ -96,20 +97,22 @@ def read_contents(folder: Path) -> RunContents:
         if not (folder / name).is_file():
             remedy = "Give the folder of a finished study; to resume an unfinished one, run its command again"
             raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
-    outcome = VerdictFile.read(folder / "verdict.json")
+    stored = VerdictFile.read(folder / "verdict.json")
+    outcome, titles = titled_verdict(stored), stored.titles
     classified = [name for name, task in outcome.tasks.items() if _view_of(task.kind) is ReportView.CONFUSION]
     metrics = {name: task.metric for name, task in outcome.tasks.items()}
-    history = read_run_table(folder / "history.csv", HISTORY_COLUMNS)
+    history = titled_table(read_run_table(folder / "history.csv", HISTORY_COLUMNS), titles)
+    predictions = titled_table(read_run_table(folder / "predictions.parquet", PREDICTION_COLUMNS), titles)
     return RunContents(
         outcome=outcome,
-        costs=CostFile.read(folder / "cost.json"),
-        race=_read_race(folder / "race.json"),
-        metrics=metric_rows(read_run_table(folder / "results.csv", RESULT_COLUMNS)),
+        costs=titled_costs(CostFile.read(folder / "cost.json"), titles),
+        race=titled_race(_read_race(folder / "race.json"), titles),
+        metrics=metric_rows(titled_table(read_run_table(folder / "results.csv", RESULT_COLUMNS), titles)),
         curves=learning_curves(history, metrics),
         gradients=gradient_curves(history, list(metrics)),
         sharing=sharing_curves(history, list(metrics)),
         leads=transfer_curves(history, list(metrics)),
-        confusions=confusion_matrices(read_run_table(folder / "predictions.parquet", PREDICTION_COLUMNS), classified),
+        confusions=confusion_matrices(predictions, classified),
         configuration=flatten_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
         environment=flatten_entries(read_json(folder / "environment.json"), folder / "environment.json"),
         files=list_files(folder),

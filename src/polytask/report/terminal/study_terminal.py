@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from polytask.report import formatting
+from polytask.report.contents.display_names import titled_costs, titled_verdict
 from polytask.report.contents.verdict_sentences import chosen_arm_sentence, openings_sentence, sample_size_lines
 from polytask.report.sanitize import clean_text
 from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, TaskRecord, VerdictFile
@@ -45,10 +46,11 @@ def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str
         >>> "+0.40 [+0.10, +0.70] points" in shown.get()
         True
     """
-    outcome = VerdictFile.parse(verdict, "verdict.json")
+    stored = VerdictFile.parse(verdict, "verdict.json")
+    outcome = titled_verdict(stored)
     parts: list[RenderableType] = [_verdict_table(outcome)]
     if costs is not None:
-        parts.append(_cost_table(outcome.baseline, CostFile.parse(costs, "cost.json")))
+        parts.append(_cost_table(outcome.baseline, titled_costs(CostFile.parse(costs, "cost.json"), stored.titles)))
     return Group(*(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
 
 

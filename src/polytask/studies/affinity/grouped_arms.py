@@ -12,6 +12,7 @@ from polytask.studies.affinity.affinity_networks import make_relate_networks, re
 from polytask.studies.affinity.affinity_results import AFFINITY_ALONE, collect_affinities
 from polytask.studies.execution.jobs import JobContext, load_job_facts
 from polytask.studies.execution.run_jobs import StudyProgressHook
+from polytask.studies.spec.arm_titles import arm_title
 from polytask.studies.spec.arms import Arm
 
 ArmGroups = dict[str, tuple[tuple[str, ...], ...]]
@@ -71,4 +72,4 @@ def describe_groups(groups: ArmGroups, arms: Sequence[Arm]) -> Iterator[str]:
     for name, own in groups.items():
         said = "; ".join(" with ".join(group) for group in own)
         left = "" if name in {arm.name for arm in arms} else " (left out, since another arm trains the same networks)"
-        yield f"{name}, by the affinities of a joint run: {said}{left}."
+        yield f"{arm_title(name)}, by the affinities of a joint run: {said}{left}."

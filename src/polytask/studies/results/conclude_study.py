@@ -21,7 +21,7 @@ from polytask.studies.results.recommendation import recommend
 from polytask.studies.results.result_tables import history_table, validation_rows
 from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import Arm, arm_titles
 from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.studies.tuning.trial_runner import race_cost
 from polytask.tasks import Task
@@ -146,15 +146,16 @@ def _verdict_file(
 ) -> VerdictFile:
     """Return the content of verdict.json. It holds no time, so that a repeated study writes the same bytes."""
     config = study.config
-    notes = verdict_notes(config, study.all_arms, study.raced)
+    notes, titles = verdict_notes(config, study.all_arms, study.raced), arm_titles(study.all_arms)
     content = {
         "study": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,
         **said.to_dict(),
+        "titles": titles,
         "transfer": {arm: dict(own) for arm, own in transfer.items()},
         "protect": list(config.protect),
         "recommendation": recommendation,
-        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(arm, own))],
+        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(titles[arm], own))],
     }
     return VerdictFile.from_content(content)
 

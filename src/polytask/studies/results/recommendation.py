@@ -77,7 +77,7 @@ def recommend(
 def _if_hurt(case: RecommendationCase) -> str:
     """Return the reason against joint training if a protected task is hurt, otherwise an empty text."""
     hurt = case.those("hurts", case.protected)
-    return f": joint training ({case.arm.name}) hurts {_effects(case, hurt)}" if hurt else ""
+    return f": joint training ({case.arm.title}) hurts {_effects(case, hurt)}" if hurt else ""
 
 
 def _if_unclear(case: RecommendationCase) -> str:
@@ -86,7 +86,7 @@ def _if_unclear(case: RecommendationCase) -> str:
     if not unclear:
         return ""
     which = "" if len(unclear) == len(case.tasks) else f" for {_join_names(unclear)}"
-    return f" for now: whether joint training ({case.arm.name}) does harm or good{which} is unclear{_seeds_needed(case, unclear)}"
+    return f" for now: whether joint training ({case.arm.title}) does harm or good{which} is unclear{_seeds_needed(case, unclear)}"
 
 
 def _if_no_gain(case: RecommendationCase) -> str:
@@ -95,10 +95,10 @@ def _if_no_gain(case: RecommendationCase) -> str:
         return ""
     hurt = case.those("hurts")
     if hurt:
-        return f": joint training ({case.arm.name}) helps no task and hurts {_effects(case, hurt)}"
+        return f": joint training ({case.arm.title}) helps no task and hurts {_effects(case, hurt)}"
     if not case.cheaper:
         sizes = _model_sizes(case.costs[case.arm.name], case.costs[SINGLE])
-        return f": joint training ({case.arm.name}) makes no difference that matters, and saves nothing ({sizes})"
+        return f": joint training ({case.arm.title}) makes no difference that matters, and saves nothing ({sizes})"
     return ""
 
 
@@ -113,7 +113,7 @@ def _joint_reason(case: RecommendationCase) -> str:
     together = _join_names(case.tasks) if len(case.arm.groups) == 1 else _join_names([" with ".join(group) for group in case.arm.groups])
     saving = _savings(case.costs[case.arm.name], case.costs[SINGLE])
     how = "together" if len(case.arm.groups) == 1 else "in groups"
-    return f"Train {together} {how} ({case.arm.name}): {effect}{rest}, with {saving}{not_protected}."
+    return f"Train {together} {how} ({case.arm.title}): {effect}{rest}, with {saving}{not_protected}."
 
 
 def _join_names(names: Sequence[str]) -> str:

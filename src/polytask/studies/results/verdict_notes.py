@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from polytask.options import StudyConfig
 from polytask.studies.affinity.grouped_arms import describe_groups
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import Arm, arm_titles
 from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.studies.tuning.search_space import LR, Settings
 
@@ -34,29 +34,29 @@ def _tuning_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -
         return
     what = " and ".join([TUNABLE_NAMES[name] for name in config.tune] + ["fixed weights" for arm in arms if arm.tunes_weights][:1])
     yield f"Tuned on validation data, {config.trials} trials per arm, each single-task network independently: {what}."
-    tested = [arm.name for arm in arms if not arm.is_joint or raced.winner in (None, arm.name)]
+    tested = {arm.name: arm for arm in arms if not arm.is_joint or raced.winner in (None, arm.name)}
     for (arm, tasks), settings in raced.chosen.items():
         if arm in tested:
-            yield _chosen_settings_note(arm, tasks, settings, raced)
+            yield _chosen_settings_note(tested[arm], tasks, settings, raced)
 
 
-def _chosen_settings_note(arm: str, tasks: Sequence[str], settings: Settings, raced: RaceResult) -> str:
+def _chosen_settings_note(arm: Arm, tasks: Sequence[str], settings: Settings, raced: RaceResult) -> str:
     """Return a note on the chosen settings.
 
     The note says whether the learning rate is the lowest or highest that was tried: a wider search may find a better one.
     """
-    of = f"{arm}, {' + '.join(tasks)}" if sum(other == arm for other, _ in raced.chosen) > 1 else arm
+    of = f"{arm.title}, {' + '.join(tasks)}" if sum(other == arm.name for other, _ in raced.chosen) > 1 else arm.title
     values = ", ".join(f"{name} {value:.2g}" for name, value in settings.items()) or "untuned settings"
-    rates = [one.settings[LR] for one in raced.tried if one.arm == arm and tuple(tasks) in one.tasks and LR in one.settings]
+    rates = [one.settings[LR] for one in raced.tried if one.arm == arm.name and tuple(tasks) in one.tasks and LR in one.settings]
     ends = {min(rates, default=0.0): "lowest", max(rates, default=0.0): "highest"}
     at_end = f" (the {ends[settings[LR]]} learning rate that was tried)" if settings.get(LR) in ends else ""
     return f"Found for {of}: {values}{at_end}."
 
 
 def _race_note(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> Iterator[str]:
-    others = [arm.name for arm in arms if arm.is_joint and arm.name != raced.winner]
+    others = [arm.title for arm in arms if arm.is_joint and arm.name != raced.winner]
     if config.race and others:
-        yield f"{raced.winner} won a race on validation data; not tested: {', '.join(others)}."
+        yield f"{arm_titles(arms).get(str(raced.winner), raced.winner)} won a race on validation data; not tested: {', '.join(others)}."
 
 
 def _budget_notes(config: StudyConfig) -> Iterator[str]:

@@ -14,6 +14,7 @@ from polytask.registry import names
 from polytask.registry.parsing import parse_balancer, parse_options
 from polytask.registry.resolve import resolve, written
 from polytask.registry.suggestion import nearest
+from polytask.studies.spec.arm_titles import arm_title
 
 SINGLE = "single"
 GROUPED = "grouped"
@@ -41,6 +42,7 @@ class Arm:
         tunes_weights: Whether its fixed task weights are tuned.
         max_groups: Largest number of groups for an arm whose groups are found from task affinities; 0 for other arms.
         is_trees: Whether the arm is boosted trees, one model per task, instead of networks.
+        title: Display name in sentences, tables and charts; by default the name.
 
     Raises:
         ConfigError: A name or option is unknown, a component belongs to another group (e.g. an encoder as balancer), or an object
@@ -62,9 +64,11 @@ class Arm:
     tunes_weights: bool = False
     max_groups: int = 0
     is_trees: bool = False
+    title: str = ""
 
     def __post_init__(self) -> None:
         where = f"arm {self.name!r}"
+        object.__setattr__(self, "title", self.title or self.name)
         balancer, own = parse_balancer(written("balancer", self.balancer, f"{where}, balancer"))
         object.__setattr__(self, "balancer", balancer)
         object.__setattr__(self, "options", {**own, **self.options})
@@ -132,12 +136,16 @@ def parse_arm(given: Written, tasks: Sequence[str]) -> Arm:
     """
     if not isinstance(given, str):
         return _arm_of_parts(given, tasks)
-    text = given.strip()
+    arm = _arm_of_text(given.strip(), tasks)
+    return replace(arm, title=arm_title(arm.name))
+
+
+def _arm_of_text(text: str, tasks: Sequence[str]) -> Arm:
     before, sharing, architecture = text.rpartition("@")
     if architecture.startswith(f"{ENCODER}("):
-        return replace(parse_arm(before, tasks), name=text, encoder=parse_options(architecture))
+        return replace(_arm_of_text(before, tasks), name=text, encoder=parse_options(architecture))
     if sharing:
-        return replace(parse_arm(before, tasks), name=text, architecture=architecture)
+        return replace(_arm_of_text(before, tasks), name=text, architecture=architecture)
     together = (tuple(tasks),)
     if text == SINGLE:
         return Arm(text, tuple((task,) for task in tasks))
@@ -176,6 +184,17 @@ def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[Arm, ...
         remedy = f"Add {SINGLE!r}" if SINGLE not in listed else "Add an arm such as 'equal'"
         raise ConfigError("a study needs single-task training and a joint arm", where="arms", found=", ".join(listed), remedy=remedy)
     return arms
+
+
+def arm_titles(arms: Sequence[Arm]) -> dict[str, str]:
+    """Return the display name of every arm by its name; arms that would share a display name keep their names.
+
+    Example:
+        >>> arm_titles(parse_arms(["single", "equal", "cagrad(c=0.4)"], ["digit", "garment"]))
+        {'single': 'separate networks', 'equal': 'plain sum', 'cagrad(c=0.4)': 'CAGrad (c=0.4)'}
+    """
+    titles = [arm.title for arm in arms]
+    return {arm.name: arm.title if titles.count(arm.title) == 1 else arm.name for arm in arms}
 
 
 _SPECIAL_ARMS = (f"{WEIGHTS}0.2/0.8", f"{WEIGHTS}{TUNED_WEIGHTS}", GROUPED, TREES)

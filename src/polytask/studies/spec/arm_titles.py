@@ -1,0 +1,49 @@
+"""Display names of arms, for sentences, tables and charts."""
+
+from __future__ import annotations
+
+from polytask.registry import find, names
+from polytask.registry.calls import WRAPPER
+from polytask.registry.parsing import split_outside
+
+TITLES = {"single": "separate networks", "trees": "boosted trees", "grouped": "groups of tasks", "weights=tuned": "tuned weights"}
+"""Arms that are no component. A network or model per task is what `single` and `trees` train."""
+
+
+def arm_title(text: str) -> str:
+    """Return the display name of an arm: the display names of its parts, with their options.
+
+    Args:
+        text: The arm as users write it. Parts that are not registered keep their names.
+
+    Example:
+        >>> arm_title("uncertainty"), arm_title("single"), arm_title("cagrad(c=0.4)")
+        ('uncertainty weighting', 'separate networks', 'CAGrad (c=0.4)')
+        >>> arm_title("smooth-weights(decay=0.9):upgrad@mmoe(experts=8)")
+        'UPGrad, smoothed weights (decay=0.9), mixture of experts (MMoE) (experts=8)'
+    """
+    balancer, *parts = split_outside(text, "@")
+    titles = [_balancer_title(balancer)]
+    titles += [part if part.startswith("encoder(") else _component_title("architecture", part) for part in parts]
+    return ", ".join(titles)
+
+
+def _balancer_title(text: str) -> str:
+    if text.startswith("weights=") and text not in TITLES:
+        return text.replace("=", " ")
+    *wrappers, balancer = split_outside(text, ":")
+    if not all(_name(wrapper) in names(WRAPPER) for wrapper in wrappers):
+        return text  # an import path
+    return ", ".join([_component_title("balancer", balancer), *(_component_title(WRAPPER, wrapper) for wrapper in reversed(wrappers))])
+
+
+def _component_title(group: str, text: str) -> str:
+    name, _, options = text.strip().partition("(")
+    if name not in names(group) and name not in TITLES:
+        return text
+    title = TITLES.get(name) or find(group, name).title
+    return f"{title} ({options}" if options else title
+
+
+def _name(text: str) -> str:
+    return text.strip().partition("(")[0]
