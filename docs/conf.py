@@ -16,4 +16,6 @@ html_title = f"polytask {release}"
 myst_enable_extensions = ["dollarmath"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+napoleon_use_ivar = True  # attributes are part of the description of their class, and are not documented again as members
+suppress_warnings = ["ref.python"]  # several classes have attributes of one name
 exclude_patterns = ["_build"]

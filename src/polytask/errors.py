@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+__all__ = ["ConfigError", "DataError", "DownloadError", "MissingExtraError", "NonFiniteError", "PolytaskError", "StorageError"]
+
 SHOWN = 40
 """Maximum number of characters of a value in a message."""
 

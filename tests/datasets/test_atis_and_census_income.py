@@ -20,7 +20,7 @@ SENTENCES = {
         "atis_flight\natis_airfare\n",
     ),
     "dev": ("to boston\n", "O B-toloc.city_name\n", "atis_flight\n"),
-    "test_file": ("denver please\n", "B-toloc.city_name O\n", "atis_flight\n"),
+    "test": ("denver please\n", "B-toloc.city_name O\n", "atis_flight\n"),
 }  # fmt: skip
 PERSON = (
     "73, Not in universe, 0, 0, High school graduate, 0, Not in universe, {married}, Not in universe or children, Not in universe, White, "

@@ -8,6 +8,7 @@ from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeight
 from polytask.balancing.bilevel.auto_lambda import AutoLambda
 from polytask.balancing.bilevel.moml import MOML
 from polytask.balancing.building_blocks.feature_rotations import FeatureRotations
+from polytask.balancing.factory import balancer_named
 from polytask.balancing.gradient_based.aligned_mtl import AlignedMTL
 from polytask.balancing.gradient_based.cagrad import CAGrad
 from polytask.balancing.gradient_based.conflict_free import ConFIG
@@ -102,5 +103,6 @@ __all__ = [
     "Uncertainty",
     "Weights",
     "answer_to_direction",
+    "balancer_named",
     "statistic_from_jacobian",
 ]

@@ -2,6 +2,7 @@
 
 from polytask.encoders.conv import Conv
 from polytask.encoders.encoder import Encoder, SupportsAdapt
+from polytask.encoders.initialization import initialize, load_weights
 from polytask.encoders.lenet import LeNet
 from polytask.encoders.mlp import MLP
 from polytask.encoders.module_encoder import ModuleEncoder
@@ -23,4 +24,6 @@ __all__ = [
     "SupportsAdapt",
     "TabularEncoder",
     "TextEncoder",
+    "initialize",
+    "load_weights",
 ]

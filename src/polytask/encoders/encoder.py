@@ -66,11 +66,11 @@ class Encoder(Component, nn.Module, ABC):
         return stemmed.flatten(1)
 
     def example(self, rows: int) -> Tensor:
-        """Return example inputs (rows, *input_shape), with all rows equal."""
+        """Return example inputs `(rows, *input_shape)`, with all rows equal."""
         return torch.zeros(rows, *self.input_shape)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map inputs (N, *input_shape) to features (N, features), or (N, 1 + L, features) with tokens."""
+        """Map inputs `(N, *input_shape)` to features (N, features), or (N, 1 + L, features) with tokens."""
         values = inputs
         for stage in self.stages:
             values = stage(values)

@@ -102,7 +102,7 @@ def relative_score(metric: Metric, value: float, trivial_value: float) -> float:
     """Compute the skill (value − trivial) / (perfect − trivial): 0 for the trivial predictor, 1 for a perfect one.
 
     Whether higher or lower values are better cancels in the ratio. If the trivial predictor is perfect, the skill is 0. If the best
-    value is not known, the skill is the improvement over the trivial predictor in units of |trivial|, which is the same if the best
+    value is not known, the skill is the improvement over the trivial predictor in units of `|trivial|`, which is the same if the best
     value is 0.
 
     Args:

@@ -12,6 +12,7 @@ from polytask.options.relate_config import RelateConfig
 from polytask.options.study_config import StudyConfig
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import TrainingOptions, make_training_options
+from polytask.options.training_presets import preset_training_options
 from polytask.options.validation_errors import checked
 
 for _model in (NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions):
@@ -31,4 +32,5 @@ __all__ = [
     "differences",
     "fields_of",
     "make_training_options",
+    "preset_training_options",
 ]

@@ -5,6 +5,7 @@ from polytask.training.fit_model import fit, make_balancer, resolve_hardware_opt
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress
+from polytask.training.optimization.param_groups import make_param_groups
 from polytask.training.preparation.prepared_data import PreparedData, PreparedSource, prepare_data, prepare_source
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "choose_precision",
     "fit",
     "make_balancer",
+    "make_param_groups",
     "prepare_data",
     "prepare_source",
     "resolve_hardware_options",

@@ -195,7 +195,7 @@ def test_conditional_labels_there_and_back() -> None:
     bought = np.array([1, 0, 0, 1, None], dtype=object)
     assert conditional_labels(bought, clicked).tolist() == [1, 0, None, None, None]
     assert entire_space_labels(conditional_labels(bought, clicked), clicked).tolist() == [1, 0, 0, None, None]
-    with pytest.raises(DataError, match="same rows"):
+    with pytest.raises(DataError, match="must have the same shape"):
         conditional_labels(bought[:2], clicked)
 
 

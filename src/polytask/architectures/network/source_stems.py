@@ -40,6 +40,6 @@ class Stem(nn.Module):
         return self.encoder.input_shape
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map the source's inputs (N, ...) to inputs (N, *shape) of the common encoder."""
+        """Map the source's inputs (N, ...) to inputs `(N, *shape)` of the common encoder."""
         values: Tensor = self.last(self.summary(self.encoder(inputs)))
         return values
