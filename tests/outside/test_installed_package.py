@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 import polytask as pt
+from polytask.cli import main
 from polytask.errors import ConfigError
+from polytask.options import StudyConfig, checked
 from polytask.registry import find
 from polytask.registry.resolve import resolve
+from polytask.storage import read_json, read_yaml
+from polytask.studies import load_data
+from polytask.studies.execution.study_progress import StudyProgress
 from polytask.training import FitResult
 
 pytestmark = pytest.mark.usefixtures("installed")
@@ -80,63 +86,38 @@ def test_training_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-STUDY = """
-import sys
-from pathlib import Path
-import numpy as np
-import pandas as pd
-import polytask as pt
-from polytask.registry.resolve import resolve
-
-def table(rows, seed):
-    random = np.random.default_rng(seed)
-    x = random.normal(size=(rows, 3)).astype("float32")
-    return pt.Source("table", x, {"wind": np.rad2deg(np.arctan2(x[:, 1], x[:, 0])) % 360, "height": x[:, 2]})
-
-def study(workers, **more):
-    tasks = (resolve("task kind", "angle").build(name="wind"), pt.tasks.Regression(name="height"))
-    arms = ["single", "equal", "loss-power(power=0.25)", "smooth-weights:loss-power@scaled(start=0.5)"]
-    training = {"epochs": 2, "threads": 1, "checkpoint_seconds": 0}
-    return pt.Study([table(160, 0)], tasks, arms, 2, test=lambda: (table(80, 1),), encoder="one-layer(width=6)", workers=workers,
-                    training=training)
-
-def stopped(progress):
-    if progress.done >= 3:
+def stopped(progress: StudyProgress) -> None:
+    if progress.done == 3:
         raise KeyboardInterrupt
 
-if __name__ == "__main__":
-    study(2).run("whole")
-    try:
-        study(1).run("broken", stopped)
-    except KeyboardInterrupt:
-        assert not Path("broken/predictions.parquet").exists()
-        study(1).run("broken")
-        print(sorted(pt.load("broken").predict(table(5, 2).inputs)))
-"""
-
 
 @pytest.mark.slow
-def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_bytes(python: Callable[..., str], tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(STUDY, encoding="utf-8")
-    assert python("program.py") == "['height', 'wind']\n"
-    for name in ("predictions.parquet", "verdict.json", "results.csv", "history.csv"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
-    written = yaml.safe_load((tmp_path / "whole" / "run.yaml").read_text(encoding="utf-8"))
-    assert written["encoder"] == "one-layer(width=6)"
-    assert "smooth-weights:loss-power@scaled(start=0.5)" in written["arms"]
-
-
-@pytest.mark.slow
-def test_commands_take_the_names(python: Callable[..., str], tmp_path: Path) -> None:
-    source = table()
-    pd.DataFrame({**{f"x{k}": source.inputs[:, k] for k in range(3)}, **source.labels}).to_csv(tmp_path / "table.csv", index=False)
+def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_bytes(
+    python: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source, arms = table(), ("single", "smooth-weights:loss-power(power=0.25)@scaled(start=0.5)")
+    pd.DataFrame({**{f"x{k}": source.inputs[:, k] for k in range(3)}, **source.labels}).to_csv("table.csv", index=False)
     said = ("table.csv", "--targets", "wind", "height", "--kind", "wind=angle", "--encoder", "one-layer(width=6)", "--epochs", "2", "-q")
-    python("-m", "polytask", "study", *said, "--arms", "single,loss-power@scaled", "--seeds", "2", "--workers", "2", "--out", "study")
-    python("-m", "polytask", "train", *said, "--balancer", "loss-power", "--architecture", "scaled", "--out", "trained")
-    python("-m", "polytask", "predict", "trained", "table.csv", "-o", "found.csv")
-    assert pd.read_csv(tmp_path / "found.csv")["wind"].between(0, 360).all()
-    verdict = yaml.safe_load((tmp_path / "study" / "verdict.json").read_text(encoding="utf-8"))
-    assert verdict["tasks"]["wind"]["metric"] == "angular-error"
+    python("-m", "polytask", "study", *said, "--arms", ",".join(arms), "--seeds", "2", "--trials", "1", "--workers", "2", "--out", "whole")
+    assert read_json(Path("whole/verdict.json"))["tasks"]["wind"]["metric"] == "angular-error"
+
+    config = checked(StudyConfig, read_yaml(Path("whole/run.yaml")) | {"workers": 1}, where="run.yaml")
+    assert (config.encoder, config.arms) == ("one-layer(width=6)", arms)
+    data = load_data(config)
+    with pytest.raises(KeyboardInterrupt):
+        pt.Study(data.sources, data.tasks, config=data.config).run("broken", stopped)
+    assert not Path("broken/predictions.parquet").exists()
+    pt.Study(data.sources, data.tasks, config=data.config).run("broken")
+    for name in ("predictions.parquet", "verdict.json", "results.csv", "history.csv"):
+        assert Path("whole", name).read_bytes() == Path("broken", name).read_bytes(), name
+    answers = pt.load("whole").predict(pd.read_csv("table.csv")[["x0", "x1", "x2"]])
+    assert answers["wind"].between(0, 360).all()
+
+    monkeypatch.setattr(sys, "argv", ["polytask", "train", *said, "--balancer", "loss-power", "--architecture", "scaled", "--out", "train"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert read_yaml(Path("train/run.yaml"))["balancer"] == "loss-power"
 
 
 @pytest.mark.slow
@@ -144,4 +125,4 @@ def test_the_batteries_try_what_is_installed(python: Callable[..., str]) -> None
     files = ("tests/balancing/battery", "tests/architectures/test_every_architecture.py", "tests/tasks/test_every_kind_of_task.py")
     wanted = "loss-power or scaled or angle or has_a_row or somewhere"
     told = python("-m", "pytest", *files, "-m", "not slow", "-k", wanted, "-p", "no:xdist", cwd=ROOT)
-    assert int(told.rpartition(" passed")[0].rpartition(" ")[2]) > 80, told
+    assert int(re.findall(r"(\d+) passed", told)[0]) > 80, told

@@ -205,9 +205,9 @@ def test_the_input_is_left_alone_and_not_kept(row: Any, plain_cases: Any, asked:
         spoilt.matrix.fill_(np.nan)
 
 
-@pytest.mark.parametrize("row", [row for row in shipped() if row.group == "balancer"], ids=lambda row: row.name)
-def test_its_docstring_says_all_that_a_user_decides_by(row: ComponentSpec) -> None:
-    kind, paper = load(row), row.paper
+@pytest.mark.parametrize("spec", [spec for spec in shipped() if spec.group == "balancer"], ids=lambda spec: spec.name)
+def test_its_docstring_says_all_that_a_user_decides_by(spec: ComponentSpec) -> None:
+    kind, paper = load(spec), spec.paper
     text = kind.__doc__ or ""
     for said in ("Scale:", "Example:", *(("Defaults:", "Deviations:", "Fails:") if paper else ())):
         assert said in text, said
