@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from polytask.registry import find
 from polytask.registry.resolve import resolve
 from polytask.storage import read_json, read_yaml
 from polytask.studies import load_data
-from polytask.studies.execution.study_progress import StudyProgress
+from polytask.studies.execution import jobs
 from polytask.training import FitResult
+from polytask.training.trained_network import save_network
 
 pytestmark = pytest.mark.usefixtures("installed")
 
@@ -86,9 +88,20 @@ def test_training_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def stopped(progress: StudyProgress) -> None:
-    if progress.done == 3:
-        raise KeyboardInterrupt
+@contextmanager
+def killed_after(networks: int) -> Iterator[None]:
+    """Within, a study is interrupted before it stores another network than so many."""
+    stored: list[Path] = []
+
+    def save(folder: Path, *rest: Any) -> None:
+        if len(stored) == networks:
+            raise KeyboardInterrupt
+        save_network(folder, *rest)
+        stored.append(folder)
+
+    with pytest.MonkeyPatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(jobs, "save_network", save)
+        yield
 
 
 @pytest.mark.slow
@@ -105,8 +118,8 @@ def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_byt
     config = checked(StudyConfig, read_yaml(Path("whole/run.yaml")) | {"workers": 1}, where="run.yaml")
     assert (config.encoder, config.arms) == ("one-layer(width=6)", arms)
     data = load_data(config)
-    with pytest.raises(KeyboardInterrupt):
-        pt.Study(data.sources, data.tasks, config=data.config).run("broken", stopped)
+    with killed_after(networks=3):
+        pt.Study(data.sources, data.tasks, config=data.config).run("broken")
     assert not Path("broken/predictions.parquet").exists()
     pt.Study(data.sources, data.tasks, config=data.config).run("broken")
     for name in ("predictions.parquet", "verdict.json", "results.csv", "history.csv"):
