@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,11 @@ def unset_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.delenv("POLYTASK_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def compass() -> Iterator[Path]:
+    """The folder of a package outside of polytask; what a test imports from it is forgotten afterwards."""
+    yield Path(__file__).parent / "outside" / "compass"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "compass"]:
+        del sys.modules[name]

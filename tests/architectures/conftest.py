@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,7 @@ ROWS = (
     Row("task-graph", at_start="hard"),
     Row("esmm", at_start="hard"),
     Row("aitm"),
+    *(Row(**row) for point in entry_points(group="polytask.battery", name="architecture") for row in point.load()),
 )
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     "mlp": lambda: MLP((5,), hidden=(8, 6)),

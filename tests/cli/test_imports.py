@@ -17,7 +17,6 @@ import yaml
 from polytask.cli import main
 from polytask.registry import importing
 
-PARTS = Path(__file__).parents[1] / "studies" / "their_parts.py"
 EVIL = """
 import os, sys
 with open(os.environ["MARKER"], "a") as file:
@@ -99,18 +98,16 @@ def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         return ""
 
     yield call
-    sys.modules.pop("parts_on_the_line", None)
 
 
-def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..., str], tmp_path: Path) -> None:
+def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..., str], compass: Path, tmp_path: Path) -> None:
     """From a folder that is named, in workers, in a run.yaml that is allowed, and in a model that is allowed."""
     theirs = tmp_path / "theirs"
-    theirs.mkdir()
-    shutil.copy(PARTS, theirs / "parts_on_the_line.py")
+    shutil.copytree(compass, theirs)
     (theirs / "json.py").write_text(EVIL, encoding="utf-8")
     named = ("--import-path", str(theirs))
     study = ("study", "table.csv", *OPTIONS, "--workers", "2", "--encoder", "tabular(hidden=[4])")
-    arms = ("--arms", "single,parts_on_the_line:Mine(power=0.25)@parts_on_the_line:Scaled")
+    arms = ("--arms", "single,compass.training:LossPower(power=0.25)@compass.networks:Scaled")
     refused = call(*study, *arms, "--out", "refused")
     assert "--import-path" in refused
     assert len(refused.splitlines()) == 1
@@ -121,9 +118,9 @@ def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..
     assert not call(*again, "--allow-imports")
     assert (folder / "out" / "verdict.json").read_bytes() == (folder / "again" / "verdict.json").read_bytes()
 
-    train = ("train", "table.csv", *OPTIONS[:7], "--epochs", "1", "-q", "--architecture", "parts_on_the_line:Scaled", "--out", "trained")
-    assert not call(*train, "--balancer", "parts_on_the_line:Mine")
-    assert yaml.safe_load((folder / "trained" / "run.yaml").read_text(encoding="utf-8"))["balancer"] == "parts_on_the_line:Mine"
+    train = ("train", "table.csv", *OPTIONS[:7], "--epochs", "1", "-q", "--architecture", "compass.networks:Scaled", "--out", "trained")
+    assert not call(*train, "--balancer", "compass.training:LossPower")
+    assert yaml.safe_load((folder / "trained" / "run.yaml").read_text(encoding="utf-8"))["balancer"] == "compass.training:LossPower"
     predict = ("predict", "trained", "table.csv", "--out", "predicted.csv")
     assert "import paths are not followed here" in call(*predict)
     assert not call(*predict, "--allow-imports")

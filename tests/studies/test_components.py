@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from polytask.studies import Study, StudyResult
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 FEW: dict[str, Any] = {"seeds": 2, "training": {"epochs": 2, "patience": None}}
-MODULE = Path(__file__).parent / "their_parts.py"
 
 
 def table(rows: int = 120, seed: int = 0) -> pt.Source:
@@ -38,28 +36,25 @@ def study(**choices: Any) -> Study:
 
 
 @pytest.fixture
-def parts(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A module of a user, in a folder of its own that is named."""
-    folder = tmp_path_factory.mktemp("theirs")
-    shutil.copy(MODULE, folder / "users_parts.py")
+def parts(compass: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The classes of a package of a user, which is not installed: its folder is named."""
     monkeypatch.setattr(registered, "_registered", dict(registered._registered))
     monkeypatch.setattr(importing, "_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
-    pt.add_import_path(folder)
-    import users_parts
+    pt.add_import_path(compass)
+    from compass import networks, training
 
-    yield users_parts
-    del sys.modules["users_parts"]
+    return SimpleNamespace(**vars(networks) | vars(training))
 
 
 @pytest.fixture
 def arms(parts: Any) -> list[Any]:
     """One of every way to give an arm."""
-    mine = pt.Arm("theirs", balancer=parts.Mine(power=0.25), architecture=parts.Scaled, encoder=parts.Narrow((9,), width=4))
-    return ["single", mine, parts.Mine, "smooth-weights:users_parts:Mine(power=0.75)", CAGrad(c=0.2)]
+    mine = pt.Arm("theirs", balancer=parts.LossPower(power=0.25), architecture=parts.Scaled, encoder=parts.OneLayer((9,), width=4))
+    return ["single", mine, parts.LossPower, "smooth-weights:compass.training:LossPower(power=0.75)", CAGrad(c=0.2)]
 
 
-NAMES = ["single", "theirs", "users_parts:Mine", "smooth-weights:users_parts:Mine(power=0.75)", "cagrad(c=0.2)"]
+NAMES = ["single", "theirs", "compass.training:LossPower", "smooth-weights:compass.training:LossPower(power=0.75)", "cagrad(c=0.2)"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -71,9 +66,9 @@ def test_a_study_of_what_users_have_written(parts: Any, arms: list[Any], tmp_pat
     written = read_yaml(tmp_path / "run" / "run.yaml")
     assert written["arms"][1] == {
         "name": "theirs",
-        "balancer": "users_parts:Mine(power=0.25)",
-        "architecture": "users_parts:Scaled",
-        "encoder": "users_parts:Narrow(width=4)",
+        "balancer": "compass.training:LossPower(power=0.25)",
+        "architecture": "compass.networks:Scaled",
+        "encoder": "compass.networks:OneLayer(width=4)",
     }
     assert written["encoder"] == "mlp(hidden=(5,))"
     if workers == 2:
@@ -84,7 +79,7 @@ def _fed_back(parts: Any, tmp_path: Path, result: StudyResult) -> None:
     """A run.yaml repeats the study where its import paths are allowed; its bytes are the same."""
     written = read_yaml(tmp_path / "run" / "run.yaml")
     with pytest.raises(
-        ConfigError, match=r"run.yaml, arms, encoder: import paths .* not followed \(found users_parts:Narrow\).*--allow-imports"
+        ConfigError, match=r"run.yaml, arms, encoder: import paths .* not followed \(found compass.networks:OneLayer\).*--allow-imports"
     ):
         checked(StudyConfig, written, where="run.yaml")
     config = checked(StudyConfig, written, where="run.yaml", imports=True)
@@ -94,9 +89,9 @@ def _fed_back(parts: Any, tmp_path: Path, result: StudyResult) -> None:
 
 
 def test_objects_names_and_classes_train_the_same_networks(parts: Any) -> None:
-    ways = [parts.Mine(power=0.5), parts.Mine, "users_parts:Mine(power=0.5)", "users_parts:Mine"]
-    shared = ["users_parts:Scaled", parts.Scaled, parts.Scaled(MLP((7,)), ("x",)), "users_parts:Scaled(start=1.0)"]
-    encoders = [parts.Narrow, "users_parts:Narrow", parts.Narrow((8,)), "users_parts:Narrow(width=3)"]
+    ways = [parts.LossPower(power=0.5), parts.LossPower, "compass.training:LossPower(power=0.5)", "compass.training:LossPower"]
+    shared = ["compass.networks:Scaled", parts.Scaled, parts.Scaled(MLP((7,)), ("x",)), "compass.networks:Scaled(start=1.0)"]
+    encoders = [parts.OneLayer, "compass.networks:OneLayer", parts.OneLayer((8,)), "compass.networks:OneLayer(width=3)"]
     runs = [
         pt.fit(TASKS, [table()], balancer, architecture=sharing, encoder=encoder, epochs=2, patience=None)
         for balancer, sharing, encoder in zip(ways, shared, encoders, strict=True)
@@ -112,14 +107,14 @@ def test_a_callback_goes_on_where_a_run_was_interrupted(parts: Any, tmp_path: Pa
             TASKS, [table()], callbacks=[callback], epochs=4, patience=None, batch_size=32, checkpoint=tmp_path / "state", **choices
         )
 
-    half = trained("users_parts:Counting", stop_after_epoch=2)
-    whole = trained(parts.Counting)
-    assert half.callback_results["counting"]["steps"] * 2 == whole.callback_results["counting"]["steps"] == whole.steps
+    half = trained("compass.training:StepCount", stop_after_epoch=2)
+    whole = trained(parts.StepCount)
+    assert half.callback_results["step-count"]["steps"] * 2 == whole.callback_results["step-count"]["steps"] == whole.steps
 
 
 def test_two_callbacks_look_on_side_by_side(parts: Any) -> None:
-    run = pt.fit(TASKS, [table()], callbacks=["affinity(every=1)", parts.Counting()], epochs=1, batch_size=32)
-    assert run.callback_results["affinity"]["steps"] == run.callback_results["counting"]["steps"] == run.steps
+    run = pt.fit(TASKS, [table()], callbacks=["affinity(every=1)", parts.StepCount()], epochs=1, batch_size=32)
+    assert run.callback_results["affinity"]["steps"] == run.callback_results["step-count"]["steps"] == run.steps
 
 
 @pytest.mark.parametrize(
@@ -138,7 +133,13 @@ def test_what_is_no_callback(callbacks: Any, text: str) -> None:
 
 def test_any_training_loop_takes_a_balancer_by_name(parts: Any) -> None:
     trunk = torch.tensor([1.0, 2.0], requires_grad=True)
-    for balancer in ("users_parts:Mine(power=0.0)", parts.Mine(power=0.0), "equal", "smooth-weights:equal", CAGrad(c=0.0, rescale=0)):
+    for balancer in (
+        "compass.training:LossPower(power=0.0)",
+        parts.LossPower(power=0.0),
+        "equal",
+        "smooth-weights:equal",
+        CAGrad(c=0.0, rescale=0),
+    ):
         trunk.grad = None
         pt.Backward(balancer, tasks=("a", "b"))({"a": (trunk**2).sum(), "b": trunk.sum()})
         assert trunk.grad is not None
@@ -148,32 +149,32 @@ def test_any_training_loop_takes_a_balancer_by_name(parts: Any) -> None:
 
 
 def test_a_model_makes_no_import_unless_it_is_allowed(parts: Any, tmp_path: Path) -> None:
-    asked = study(arms=["single", "equal"], encoder=parts.Narrow, architecture=parts.Scaled(MLP((1,)), ("x",), start=0.5), workers=1)
+    asked = study(arms=["single", "equal"], encoder=parts.OneLayer, architecture=parts.Scaled(MLP((1,)), ("x",), start=0.5), workers=1)
     folder = asked.run(tmp_path / "run").folder
-    with pytest.raises(ConfigError, match=r"not followed here \(found users_parts:Narrow\).*components=") as caught:
+    with pytest.raises(ConfigError, match=r"not followed here \(found compass.networks:OneLayer\).*components=") as caught:
         pt.load(folder)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match=r"found users_parts:Scaled"):
-        pt.load(folder, components=[parts.Narrow])
+    with pytest.raises(ConfigError, match=r"found compass.networks:Scaled"):
+        pt.load(folder, components=[parts.OneLayer])
     inputs = table(5, 2).inputs
-    handed_in = pt.load(folder, components=[parts.Narrow, parts.Scaled]).predict(inputs)
+    handed_in = pt.load(folder, components=[parts.OneLayer, parts.Scaled]).predict(inputs)
     assert handed_in.equals(pt.load(folder, components=None).predict(inputs))
-    pt.register("encoder", "narrow", "users_parts:Narrow")
+    pt.register("encoder", "narrow", "compass.networks:OneLayer")
     pt.register("architecture", "scaled", parts.Scaled)
     assert handed_in.equals(pt.load(folder).predict(inputs))
 
 
 def test_registered_names_reach_workers_and_files(parts: Any, tmp_path: Path) -> None:
-    pt.register("balancer", "theirs", "users_parts:Mine")
-    pt.register("encoder", "narrow", parts.Narrow)
-    result = study(arms=["single", "theirs(power=0.25)", parts.Mine(power=0.5)], encoder="narrow", workers=2).run(tmp_path / "run")
+    pt.register("balancer", "theirs", "compass.training:LossPower")
+    pt.register("encoder", "narrow", parts.OneLayer)
+    result = study(arms=["single", "theirs(power=0.25)", parts.LossPower(power=0.5)], encoder="narrow", workers=2).run(tmp_path / "run")
     assert set(result.verdict.tasks["sum"].arms) == {"theirs(power=0.25)", "theirs(power=0.5)"}
     assert checked(StudyConfig, read_yaml(tmp_path / "run" / "run.yaml"), where="run.yaml").encoder == "narrow"
     assert pt.load(result.folder).tasks
 
 
 def test_tuning_looks_where_a_class_says(parts: Any, tmp_path: Path) -> None:
-    result = study(arms=["single", parts.Mine], tune=("balancer",), trials=2, workers=1).run(tmp_path / "run")
+    result = study(arms=["single", parts.LossPower], tune=("balancer",), trials=2, workers=1).run(tmp_path / "run")
     assert "balancer.power" in (result.folder / "race.json").read_text(encoding="utf-8")
 
 
@@ -214,7 +215,7 @@ def test_what_cannot_be_is_refused_where_it_is_passed(choices: dict[str, Any], t
 
 
 def test_an_arm_refuses_what_cannot_travel(parts: Any) -> None:
-    class Local(parts.Mine):  # type: ignore[misc, name-defined]
+    class Local(parts.LossPower):  # type: ignore[misc, name-defined]
         """In a function."""
 
     with pytest.raises(ConfigError, match=r"a class inside a function cannot be stored .* Move it to a module"):
@@ -233,12 +234,12 @@ def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Pat
         stopped.run(tmp_path / "run")
     config = tmp_path / "run" / "run.yaml"
     content = read_yaml(config)
-    content["encoder"] = "users_parts:Narrow"
+    content["encoder"] = "compass.networks:OneLayer"
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"run.yaml, encoder: import paths .* not followed"):
         study(arms=["single", "equal"], workers=1).run(tmp_path / "run")
     with pytest.raises(StorageError, match="this folder holds another unfinished run"):
-        study(arms=["single", "equal"], encoder="users_parts:Narrow(width=2)", workers=1).run(tmp_path / "run")
+        study(arms=["single", "equal"], encoder="compass.networks:OneLayer(width=2)", workers=1).run(tmp_path / "run")
 
 
 def _closed() -> tuple[pt.Source, ...]:

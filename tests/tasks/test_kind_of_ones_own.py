@@ -17,16 +17,14 @@ from polytask.registry import register, registered
 from polytask.report.contents.run_contents import read_contents
 from polytask.tasks import task_from_dict
 
-OWN = Path(__file__).parent / "own"
-
 
 @pytest.fixture
-def angle(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def angle(compass: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module of the new kind, which has a row in the registry."""
-    monkeypatch.syspath_prepend(OWN)
+    monkeypatch.syspath_prepend(compass)
     monkeypatch.setattr(registered, "_registered", dict(registered._registered))
-    register("task kind", "angle", "angle:Angle")
-    import angle
+    register("task kind", "angle", "compass.angle:Angle")
+    from compass import angle
 
     return angle
 
@@ -45,6 +43,11 @@ def test_it_trains_and_is_stored_and_loaded(angle: ModuleType) -> None:
     assert run.validation["wind"]["angular-error"] < 40
     assert run.relative_score > 0.5
     assert task_from_dict(task.to_dict()) == task
+
+
+def test_its_first_metric_is_not_written_down(angle: ModuleType) -> None:
+    assert repr(angle.Angle(name="wind")) == "Angle(name='wind')"
+    assert str(angle.Angle(name="wind", weight=2.0)) == "angle(weight=2.0)"
 
 
 def test_a_study_of_it_comes_to_a_verdict_a_report_and_a_model(angle: ModuleType, tmp_path: Path) -> None:

@@ -136,8 +136,8 @@ class Task(Component, ABC):
 
     def changed_fields(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults; the default of `metric` is the first metric of the kind."""
-        changed = super().changed_fields()
-        return {name: value for name, value in changed.items() if name != "metric" or (value,) != self.metrics[:1]}
+        usual = {"metric": name_of(metric) for metric in self.metrics[:1]}
+        return {name: value for name, value in super().changed_fields().items() if name not in usual or value != usual[name]}
 
     @property
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,7 @@ ROWS = (
     Row("update-every(steps=2):upgrad", non_conflicting=True),
     Row(f"preference(preference={{{PREFERRED}}}):mgda", zero_row="stops", anonymous=False),
     Row("per-group(groups=matrix):pcgrad", random=True, weighed=False),
+    *(Row(**row) for point in entry_points(group="polytask.battery", name="balancer") for row in point.load()),
 )
 
 
