@@ -136,8 +136,10 @@ class Task(Component, ABC):
 
     def changed_fields(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults; the default of `metric` is the first metric of the kind."""
-        usual = {"metric": name_of(metric) for metric in self.metrics[:1]}
-        return {name: value for name, value in super().changed_fields().items() if name not in usual or value != usual[name]}
+        changed = super().changed_fields()
+        if self.metrics and changed.get("metric") == name_of(self.metrics[0]):
+            del changed["metric"]
+        return changed
 
     @property
     @abstractmethod

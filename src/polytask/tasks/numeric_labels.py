@@ -80,7 +80,7 @@ def mean_and_deviation(task: str, labels: Array) -> tuple[float, float]:
     # The deviation does not show whether all labels are the same: that of three times 0.1 is 1.4e-17.
     if not len(numbers) or numbers.min() == numbers.max():
         found = f"{len(numbers)} labels" + (f", all {numbers[0]:g}" if len(numbers) else "")
-        raise DataError("at least two different labels are needed", where=f"task {task!r}", found=found)
+        raise DataError("at least two different labels (classes or values) are needed", where=f"task {task!r}", found=found)
     with np.errstate(over="ignore"):  # `check_standardization` rejects an infinite deviation
         return float(numbers.mean()), float(numbers.std())
 

@@ -180,7 +180,9 @@ def _check_labels(name: str, labels: Array) -> None:
         raise DataError("a label is infinite", where=f"{where}, row {row}", remedy="Give a finite number, or leave the label empty")
     if there.nunique() == 1:
         found = f"{len(there)} labels, all {there.iloc[0]}"
-        raise DataError("at least two different labels are needed", where=where, found=found, remedy="Leave the target out")
+        raise DataError(
+            "at least two different labels (classes or values) are needed", where=where, found=found, remedy="Leave the target out"
+        )
 
 
 def _check_text_classes(name: str, labels: Array) -> None:
