@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from polytask.architectures import MultiTaskModel
 from polytask.data import Normalization, Source
 from polytask.encoders import Encoder
-from polytask.relatedness.step_snapshot import StepSnapshot
+from polytask.relatedness.lookahead_losses import StepSnapshot
 from polytask.tasks import Regression
 from polytask.training.fit_model import build_loop
 from polytask.training.loop.training_loop import TrainingLoop

@@ -21,8 +21,8 @@ from polytask.errors import ConfigError
 from polytask.registry import names
 from polytask.relatedness import AffinityCallback
 from polytask.relatedness.affinity_callback import default_interval, sample_rows
+from polytask.relatedness.lookahead_losses import StepSnapshot
 from polytask.relatedness.pair_means import PairMeans
-from polytask.relatedness.step_snapshot import StepSnapshot
 from polytask.tasks import Binary, Regression, Task
 from polytask.training import FitResult, fit
 from polytask.training.fit_model import build_loop

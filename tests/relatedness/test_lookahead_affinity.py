@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polytask.relatedness.gradient_cosines import gradient_cosines, pairwise_cosines
 from polytask.relatedness.lookahead_affinity import lookahead_affinity
-from polytask.relatedness.step_snapshot import StepSnapshot
+from polytask.relatedness.lookahead_losses import StepSnapshot
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -87,6 +87,6 @@ def test_its_trivial_predictor_and_its_metric_are_its_own(angle: ModuleType) -> 
 def test_nobody_takes_a_column_for_it(angle: ModuleType) -> None:
     """What is installed beside polytask changes nothing of what labels are taken for."""
     del angle
-    from polytask.tasks.label_facts import LabelFacts, suggested_kind
+    from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
     assert suggested_kind(LabelFacts.of(np.array([10.5, 200.0, 350.0]))) == "regression"

@@ -8,8 +8,8 @@ from polytask.architectures.experts.dselect_k import DSelectK
 from polytask.architectures.experts.mmoe import MMoE
 from polytask.architectures.experts.ple import PLE
 from polytask.architectures.experts.sparse_experts import SparseExperts
-from polytask.architectures.hard_sharing.branching import LearnedBranching
 from polytask.architectures.hard_sharing.hard import HardSharing
+from polytask.architectures.hard_sharing.learned_branching import LearnedBranching
 from polytask.architectures.hard_sharing.recon import Recon
 from polytask.architectures.hard_sharing.rotated import RotatedSharing
 from polytask.architectures.hard_sharing.task_layers import TaskLayers, parametrized_layers
@@ -27,7 +27,7 @@ from polytask.architectures.soft_sharing.separate import Separate
 from polytask.architectures.soft_sharing.sluice import Sluice
 from polytask.architectures.task_graphs.aitm import AITM
 from polytask.architectures.task_graphs.esmm import ESMM
-from polytask.architectures.task_graphs.task_graph import TaskGraph
+from polytask.architectures.task_graphs.task_graph_network import TaskGraph
 
 __all__ = [
     "AITM",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from polytask.cli.build_config import TABLE, TRAINING, merged
-from polytask.cli.imports import AllowImports, ImportPaths
+from polytask.cli.import_options import AllowImports, ImportPaths
 from polytask.cli.table_source import KIND
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, TableOptions, TrainingOptions, fields_of

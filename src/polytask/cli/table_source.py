@@ -9,7 +9,7 @@ from typing import Any
 from polytask.errors import ConfigError
 from polytask.options import TableOptions, fields_of
 from polytask.options.base import OptionField
-from polytask.options.flag import Flag
+from polytask.options.cli_option import Flag
 from polytask.registry.suggestion import nearest
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")

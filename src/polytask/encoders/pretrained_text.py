@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from polytask.encoders.encoder import layer_groups_from_blocks
 from polytask.encoders.initialization import load_weights
-from polytask.encoders.sequence_encoder import SequenceEncoder
+from polytask.encoders.sequence_encoder_base import SequenceEncoder
 from polytask.errors import ConfigError, StorageError
 
 REMEDY = "Give a folder whose config.json and model.safetensors belong to the same encoder"

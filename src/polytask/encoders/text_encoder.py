@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from polytask.encoders.encoder import layer_groups_from_blocks
-from polytask.encoders.sequence_encoder import SequenceEncoder
+from polytask.encoders.sequence_encoder_base import SequenceEncoder
 from polytask.errors import ConfigError
 
 TextVariant = Literal["gru", "transformer"]

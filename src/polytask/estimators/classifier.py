@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from polytask.estimators.array_estimator import ArrayEstimator
 from polytask.tasks import Task
-from polytask.tasks.label_facts import LabelFacts, suggested_kind
+from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from polytask.estimators.array_estimator import ArrayEstimator
-from polytask.tasks.label_facts import LabelFacts, suggested_kind
+from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
 
 @final

@@ -12,18 +12,18 @@ from torch.distributed import ProcessGroup
 from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs
 from polytask.balancing.factory import balancer_named
 from polytask.errors import ConfigError
-from polytask.gradients.context import StepContext
-from polytask.gradients.post_step_losses import Closure, LookaheadEvaluator, PostStepLosses, ReplayableBatch, mean_losses, united_losses
+from polytask.gradients.backward_step import ChooseStrategy, NonFinite, Step, StepPolicy, add_penalty
+from polytask.gradients.engine_state import StepContext
+from polytask.gradients.lookahead_evaluator import Closure, LookaheadEvaluator, PostStepLosses, ReplayableBatch, mean_losses, united_losses
+from polytask.gradients.loss_accumulator import Counts, Losses, agree_on_counts
 from polytask.gradients.primitives.communicator import communicator_of
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.reachability import Shared, named_shared, reached
 from polytask.gradients.primitives.scoped_state import NO_AUTOCAST, autocast_as
-from polytask.gradients.routing import ROUTES, Route, choose_strategy, closure_needed, explain_route
-from polytask.gradients.step import ChooseStrategy, NonFinite, Step, StepPolicy, add_penalty
-from polytask.gradients.step_losses import Counts, Losses, agree_on_counts
 from polytask.gradients.step_report import Report
 from polytask.gradients.strategies.multi_batch import MultiBatch
+from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, explain_route
 from polytask.tasks import Loss
 
 Features = Tensor | Sequence[Tensor] | None

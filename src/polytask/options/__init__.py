@@ -5,12 +5,12 @@ neither torch nor pandas, so that `--help` starts quickly.
 """
 
 from polytask.options.base import OptionModel, fields_of, list_fields
-from polytask.options.flag import Flag
-from polytask.options.network_config import NetworkConfig, TrainConfig, differences
+from polytask.options.cli_option import Flag
 from polytask.options.reading_options import ReadingOptions
 from polytask.options.relate_config import RelateConfig
 from polytask.options.study_config import StudyConfig
 from polytask.options.table_options import TableOptions
+from polytask.options.train_config import NetworkConfig, TrainConfig, differences
 from polytask.options.training_options import TrainingOptions, make_training_options
 from polytask.options.training_presets import preset_training_options
 from polytask.options.validation_errors import checked

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from polytask.options.flag import FILE_ONLY, Flag
+from polytask.options.cli_option import FILE_ONLY, Flag
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from polytask.options.cli_option import Flag
 from polytask.options.component_names import BalancerName
-from polytask.options.flag import Flag
-from polytask.options.network_config import NETWORK, NetworkConfig
+from polytask.options.train_config import NETWORK, NetworkConfig
 
 Measure = Literal["cosine", "lookahead", "transfer", "similarity"]
 IN_THE_JOINT_RUN: tuple[Measure, ...] = ("cosine", "lookahead")

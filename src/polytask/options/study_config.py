@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from polytask.options.cli_option import Flag
 from polytask.options.component_names import ArmName
-from polytask.options.flag import Flag
-from polytask.options.network_config import RUN, NetworkConfig
+from polytask.options.train_config import RUN, NetworkConfig
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
 """JSON schema of seeds in a study file: their number, or a list."""

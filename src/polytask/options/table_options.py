@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from polytask.errors import ConfigError
-from polytask.options.flag import Flag
+from polytask.options.cli_option import Flag
 from polytask.options.reading_options import ReadingOptions
 from polytask.registry.suggestion import nearest
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from polytask.options.base import OptionModel
+from polytask.options.cli_option import Flag
 from polytask.options.component_names import SamplerName
-from polytask.options.flag import Flag
 from polytask.options.validation_errors import checked
 
 Policy = Literal["first", "any", "all", "mean"]

@@ -8,7 +8,7 @@ from polytask.relatedness.affinity_callback import AffinityCallback
 from polytask.relatedness.feature_similarity import feature_similarities, linear_cka
 from polytask.relatedness.grouping import CandidateNetwork, Grouping, choose_networks, group_by_affinity, predict_from_pairs
 from polytask.relatedness.relatedness_matrix import RelatednessMatrix, rank_correlation
-from polytask.relatedness.transfer_weights import copy_shared_weights
+from polytask.relatedness.warm_start import copy_shared_weights
 
 __all__ = [
     "AffinityCallback",

@@ -15,8 +15,8 @@ from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 from polytask.relatedness.gradient_cosines import gradient_cosines
 from polytask.relatedness.lookahead_affinity import lookahead_affinity
+from polytask.relatedness.lookahead_losses import StepSnapshot
 from polytask.relatedness.pair_means import PairMeans
-from polytask.relatedness.step_snapshot import StepSnapshot
 from polytask.seeds import derive_seed
 from polytask.training.callback import Callback
 from polytask.training.loop.training_loop import TrainingLoop

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from polytask.gradients.primitives.gramian import cosine_matrix, gramian
-from polytask.relatedness.step_snapshot import StepSnapshot
+from polytask.relatedness.lookahead_losses import StepSnapshot
 
 
 def gradient_cosines(glance: StepSnapshot) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from polytask.relatedness.step_snapshot import StepSnapshot
+from polytask.relatedness.lookahead_losses import StepSnapshot
 
 
 def lookahead_affinity(glance: StepSnapshot) -> Tensor:

@@ -1,7 +1,9 @@
 """The JSON files of a run folder: their schema, through which they are written and read."""
 
-from polytask.run_files.checkpoint_files import JobProgress, ModelIndex, ModelNetwork, OpeningCount
 from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
+from polytask.run_files.job_progress import JobProgress
+from polytask.run_files.model_index import ModelIndex, ModelNetwork
+from polytask.run_files.opening_count import OpeningCount
 from polytask.run_files.race_file import RaceFile, TrialRecord, TunedArm
 from polytask.run_files.relate_file import GroupingRecord, MeasureRecord, RelateFile
 from polytask.run_files.verdict_file import (

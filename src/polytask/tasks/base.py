@@ -18,9 +18,9 @@ from polytask.registry.registered import spec_of, written_name
 from polytask.registry.resolve import resolve
 from polytask.registry.suggestion import nearest
 from polytask.tasks.boosting import Boosting
-from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Metric, Predictions
-from polytask.tasks.prediction_columns import finite_numbers
+from polytask.tasks.prediction_parsing import finite_numbers
+from polytask.tasks.type_of_target import LabelFacts
 
 if TYPE_CHECKING:
     from torch import Tensor

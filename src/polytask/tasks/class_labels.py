@@ -15,7 +15,7 @@ from polytask.errors import ConfigError, DataError
 from polytask.tasks.base import LabelType, Targets, Task, has_label
 from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
-from polytask.tasks.prediction_columns import class_codes, codes_in_order
+from polytask.tasks.prediction_parsing import class_codes, codes_in_order
 
 Array = NDArray[Any]
 Label = int | float | str | bool

@@ -10,9 +10,9 @@ import numpy as np
 from polytask.errors import ConfigError
 from polytask.tasks.base import ReportView, Task
 from polytask.tasks.class_labels import Array, ClassTask, validated_classes
-from polytask.tasks.class_weighting import BALANCED, validated_smoothing, validated_weight, weights_not_fitted_error
-from polytask.tasks.label_facts import LabelFacts
+from polytask.tasks.class_weight_checks import BALANCED, validated_smoothing, validated_weight, weights_not_fitted_error
 from polytask.tasks.metric import Predictions
+from polytask.tasks.type_of_target import LabelFacts
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,9 +14,9 @@ import pandas as pd
 from polytask.errors import ConfigError, DataError
 from polytask.tasks.base import LabelType, Targets, Task, constant, has_label
 from polytask.tasks.class_labels import Array, Label, distinct_labels, validated_classes
-from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Predictions
-from polytask.tasks.prediction_columns import texts_in
+from polytask.tasks.prediction_parsing import texts_in
+from polytask.tasks.type_of_target import LabelFacts
 
 if TYPE_CHECKING:
     from torch import Tensor

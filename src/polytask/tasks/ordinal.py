@@ -14,7 +14,7 @@ from polytask.errors import ConfigError
 from polytask.tasks.base import Task
 from polytask.tasks.class_labels import Array, ClassTask, validated_classes
 from polytask.tasks.metric import Predictions
-from polytask.tasks.prediction_columns import codes_in_order
+from polytask.tasks.prediction_parsing import codes_in_order
 
 if TYPE_CHECKING:
     from torch import Tensor

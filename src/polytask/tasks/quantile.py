@@ -16,7 +16,7 @@ from polytask.tasks.base import Targets, Task, constant
 from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
 from polytask.tasks.numeric_labels import Array, check_standardization, labels_as_floats, mean_and_deviation, standardize
-from polytask.tasks.prediction_columns import finite_numbers, texts_in
+from polytask.tasks.prediction_parsing import finite_numbers, texts_in
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from polytask.tasks.base import Targets, Task
 from polytask.tasks.boosting import Boosting
-from polytask.tasks.label_facts import LabelFacts
 from polytask.tasks.metric import Predictions
 from polytask.tasks.numeric_labels import check_standardization, labels_as_floats, mean_and_deviation, standardize
+from polytask.tasks.type_of_target import LabelFacts
 
 if TYPE_CHECKING:
     from torch import Tensor

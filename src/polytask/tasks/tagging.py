@@ -13,7 +13,7 @@ from polytask.errors import ConfigError
 from polytask.tasks.base import LabelType, Targets, Task, has_label
 from polytask.tasks.class_labels import Array, Label, decode_classes, encode_classes, validated_classes
 from polytask.tasks.metric import Predictions
-from polytask.tasks.prediction_columns import texts_in
+from polytask.tasks.prediction_parsing import texts_in
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from polytask.architectures import Architecture, MultiTaskModel
 from polytask.balancing import Balancer, Representations
+from polytask.balancing.default_balancer import DEFAULT_BALANCER as USUAL_BALANCER
 from polytask.balancing.factory import balancer_named
-from polytask.balancing.task_weights import DEFAULT_BALANCER as USUAL_BALANCER
 from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, Source, make_sampler, proportional_batch_sizes
 from polytask.encoders import Encoder, SupportsAdapt
 from polytask.encoders.initialization import LoadedWeights, freeze, load_weights

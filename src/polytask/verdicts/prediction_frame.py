@@ -16,9 +16,9 @@ from polytask.errors import ConfigError, DataError
 from polytask.registry import find, load, names
 from polytask.registry.suggestion import nearest
 from polytask.tasks.base import LabelType, Task
-from polytask.tasks.label_facts import LabelFacts, suggested_kind
 from polytask.tasks.metric import Runs
-from polytask.tasks.prediction_columns import numbers_in
+from polytask.tasks.prediction_parsing import numbers_in
+from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ from polytask.datasets.tables import LoadedTables, column_labels, load_tables, m
 from polytask.errors import ConfigError, DataError, PolytaskError, StorageError
 from polytask.options import TableOptions
 from polytask.tasks import Binary, Count, Multilabel, Ordinal, Regression, Survival
-from polytask.tasks.label_facts import LabelFacts, suggested_kind
+from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 from polytask.training import fit
 from polytask.training.preparation.default_model import plan_network
 

@@ -11,8 +11,8 @@ from sklearn.metrics import confusion_matrix
 
 from polytask.errors import DataError, PolytaskError, StorageError
 from polytask.report import write_report
+from polytask.report.contents.curves_and_matrices import MetricRow
 from polytask.report.contents.run_contents import STUDY_FILES, read_contents
-from polytask.report.contents.run_tables import MetricRow
 
 pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
 

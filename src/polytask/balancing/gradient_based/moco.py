@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction
 from polytask.balancing.building_blocks.option_checks import check_fraction, check_non_negative, check_positive
-from polytask.balancing.building_blocks.task_shares import TaskShares
+from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import Jacobian, Needs
 from polytask.balancing.solvers import project_simplex
 from polytask.balancing.statistic import Statistic

@@ -9,7 +9,7 @@ import torch
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.option_checks import check_non_negative, check_positive
-from polytask.balancing.building_blocks.task_shares import TaskShares
+from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import CrossGramian, Needs
 from polytask.balancing.solvers import project_simplex
 from polytask.balancing.statistic import Statistic

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from polytask.cli.imports import AllowImports, ImportPaths
+from polytask.cli.import_options import AllowImports, ImportPaths
 
 
 def predict_command(

@@ -13,10 +13,10 @@ from polytask.data.reading.dataframe_checks import format_value
 from polytask.data.reading.error_locations import MAX_EXACT_INTEGER
 from polytask.errors import ConfigError, DataError
 from polytask.registry import find, load
-from polytask.registry.misfit import misfit
 from polytask.registry.parsing import parse_component
+from polytask.registry.unknown_option import misfit
 from polytask.tasks import LabelType, Multilabel, Task
-from polytask.tasks.label_facts import LabelFacts, suggested_kind
+from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
 Array = NDArray[Any]
 MAX_TEXT_CLASSES = 50

@@ -16,7 +16,7 @@ from polytask.data.memmap import allocate_array
 from polytask.data.preprocessing.columns import FILE_ROW_INDEX
 from polytask.data.reading import check_features, check_targets, open_table
 from polytask.data.reading.error_locations import location
-from polytask.data.splitting.predefined_split import split_by_column, split_by_time
+from polytask.data.splitting.time_and_column_split import split_by_column, split_by_time
 from polytask.datasets.tables.infer_task import kind_called
 from polytask.datasets.tables.survival_targets import event_column, labels_of_target
 from polytask.errors import ConfigError, DataError, error_location

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.balancing import Answer, Direction, LookaheadOracle, Representation, Weights
 from polytask.errors import ConfigError
-from polytask.gradients.context import StepContext
+from polytask.gradients.engine_state import StepContext
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.vjp import Losses
 

@@ -9,9 +9,9 @@ from typing import final
 from torch import Tensor
 
 from polytask.balancing import Answer, LookaheadOracle
-from polytask.gradients.post_step_losses import LookaheadEvaluator
+from polytask.gradients.lookahead_evaluator import LookaheadEvaluator
 from polytask.gradients.primitives.gramian import cross_gramian
-from polytask.gradients.primitives.jacobian import JacobianBuffer
+from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.vjp import Losses, per_task_gradients
 from polytask.gradients.strategies.base import GradientStrategy
 from polytask.gradients.strategies.weighted_sum import WeightedSum

@@ -12,7 +12,7 @@ from polytask.balancing import Answer, Direction, GroupWeights, RepresentationGr
 from polytask.balancing.needs import ParameterGrouping
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.head_vjp import Features, HeadWalk
-from polytask.gradients.primitives.jacobian import JacobianBuffer
+from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.vjp import Losses, batched_gradients, per_task_gradients
 from polytask.gradients.strategies.base import GradientStrategy, head_weights, weights_of
 

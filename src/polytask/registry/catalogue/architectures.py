@@ -149,7 +149,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "branching",
-        "polytask.architectures.hard_sharing.branching:LearnedBranching",
+        "polytask.architectures.hard_sharing.learned_branching:LearnedBranching",
         "a tree of stages whose branches are learned",
         display="learned branching",
         paper="Guo, Lee & Ulbricht, ICML 2020",
@@ -175,7 +175,7 @@ SPECS: tuple[ComponentSpec, ...] = (
     ComponentSpec(
         "architecture",
         "task-graph",
-        "polytask.architectures.task_graphs.task_graph:TaskGraph",
+        "polytask.architectures.task_graphs.task_graph_network:TaskGraph",
         "one encoder, with heads that feed other heads",
         display="task graph",
         needs="any encoder",

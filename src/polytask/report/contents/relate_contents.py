@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from polytask.errors import StorageError
+from polytask.report.contents.curves_and_matrices import HISTORY_COLUMNS, LearningCurve, make_curve, read_run_table
 from polytask.report.contents.run_contents import Entries, flatten_entries, list_files
-from polytask.report.contents.run_tables import HISTORY_COLUMNS, LearningCurve, make_curve, read_run_table
 from polytask.run_files import CostFile, GroupingRecord, MeasureRecord, RelateFile
 from polytask.storage import read_json, read_yaml
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from polytask.errors import DataError, StorageError
 from polytask.registry import find, load, names
-from polytask.report.contents.display_names import titled_costs, titled_race, titled_table, titled_verdict
-from polytask.report.contents.run_tables import (
+from polytask.report.contents.curves_and_matrices import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
     RESULT_COLUMNS,
@@ -24,6 +23,7 @@ from polytask.report.contents.run_tables import (
     sharing_curves,
     transfer_curves,
 )
+from polytask.report.contents.display_names import titled_costs, titled_race, titled_table, titled_verdict
 from polytask.run_files import CostFile, RaceFile, VerdictFile
 from polytask.storage import read_json, read_yaml, storage_errors
 from polytask.tasks.base import ReportView

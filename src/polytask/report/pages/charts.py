@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polytask.report import formatting
-from polytask.report.contents.run_tables import CurvePoint, LearningCurve
+from polytask.report.contents.curves_and_matrices import CurvePoint, LearningCurve
 from polytask.report.sanitize import clean_text
 from polytask.run_files import TaskRecord
 

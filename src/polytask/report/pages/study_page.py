@@ -11,8 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from polytask.report import formatting
+from polytask.report.contents.curves_and_matrices import ConfusionMatrix, LearningCurve, MetricRow
 from polytask.report.contents.run_contents import RunContents
-from polytask.report.contents.run_tables import ConfusionMatrix, LearningCurve, MetricRow
 from polytask.report.contents.verdict_sentences import chosen_arm_sentence, openings_sentence, sample_size_lines
 from polytask.report.pages import charts
 from polytask.report.sanitize import clean_text

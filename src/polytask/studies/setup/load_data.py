@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, cast
 
 from polytask import datasets
+from polytask.balancing.default_balancer import DEFAULT_BALANCER as USUAL_BALANCER
+from polytask.balancing.default_balancer import WEIGHTED_BALANCER, check_task_weights, default_balancer, format_weights
 from polytask.balancing.factory import uses_task_weights
-from polytask.balancing.task_weights import DEFAULT_BALANCER as USUAL_BALANCER
-from polytask.balancing.task_weights import WEIGHTED_BALANCER, check_task_weights, default_balancer, format_weights
 from polytask.data import Sources, TablePreprocessor
 from polytask.datasets.download import DownloadProgress, no_download_progress
 from polytask.datasets.tables import load_tables
 from polytask.datasets.tables.labeled_table import TEST_SHARE
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, RelateConfig, StudyConfig, TrainConfig
-from polytask.options.network_config import Config
+from polytask.options.train_config import Config
 from polytask.options.training_presets import find_preset, preset_training_options
 from polytask.studies.spec.arms import parse_arm
 from polytask.studies.spec.study_presets import preset_study_options

@@ -10,7 +10,7 @@ from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
 from polytask.encoders.initialization import freeze, load_weights
 from polytask.options import NetworkConfig, TrainingOptions
-from polytask.options.network_config import Config
+from polytask.options.train_config import Config
 from polytask.studies.execution.boosted_trees import check_tree_tasks
 from polytask.studies.execution.jobs import JobContext
 from polytask.studies.execution.parallel_backends import choose_backend

@@ -16,7 +16,7 @@ import pandas as pd
 from polytask.errors import StorageError
 from polytask.options import NetworkConfig, checked, differences
 from polytask.options.component_names import check_imports, import_paths_of
-from polytask.options.network_config import Config
+from polytask.options.train_config import Config
 from polytask.storage import exclusive_lock, make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
 
 MODEL_INDEX = "model.json"

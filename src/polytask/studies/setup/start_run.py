@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from polytask.data import Source
-from polytask.options.network_config import Config
+from polytask.options.train_config import Config
 from polytask.storage import write_json
 from polytask.studies.setup.environment import check_same_inputs, describe_environment, environment_changes
 from polytask.studies.setup.resolve_config import check_buildable, resolve_config

@@ -9,11 +9,11 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor, nn
 
-from polytask.gradients.context import StepContext
+from polytask.gradients.engine_state import StepContext
+from polytask.gradients.loss_accumulator import Counts, Losses
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.scoped_state import autocast_as, autocast_state, preserved_buffers, shifted_parameters
 from polytask.gradients.primitives.vjp import gradients_of
-from polytask.gradients.step_losses import Counts, Losses
 from polytask.gradients.step_report import Report
 from polytask.tasks import Loss
 

@@ -9,8 +9,8 @@ from pydantic import Field, field_validator
 
 from polytask.errors import ConfigError
 from polytask.options.base import OptionModel
+from polytask.options.cli_option import Flag
 from polytask.options.component_names import ArchitectureName, BalancerName, EncoderName
-from polytask.options.flag import Flag
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, TrainingOptions
 

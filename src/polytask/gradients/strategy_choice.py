@@ -8,7 +8,7 @@ import torch
 
 from polytask.balancing import Balancer, CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
 from polytask.errors import ConfigError
-from polytask.gradients.context import StepContext
+from polytask.gradients.engine_state import StepContext
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.head_vjp import Features
 from polytask.gradients.strategies.base import GradientStrategy

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from polytask.gradients.primitives.communicator import SingleProcess
 from polytask.gradients.primitives.flat_params import FlatParameters
-from polytask.gradients.primitives.jacobian import JacobianBuffer
+from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 
 TASKS = ("a", "b", "c")
 SHAPES = ((2, 3), (3,), (1, 2))

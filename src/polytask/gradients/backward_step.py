@@ -13,10 +13,10 @@ from torch import Tensor
 
 from polytask.balancing import Answer, Balancer, Direction, Weights
 from polytask.errors import NonFiniteError, PolytaskError
-from polytask.gradients.context import StepContext
+from polytask.gradients.engine_state import StepContext
+from polytask.gradients.loss_accumulator import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
 from polytask.gradients.primitives.communicator import synchronize
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
-from polytask.gradients.step_losses import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
 from polytask.gradients.step_report import Conflicts, Report
 from polytask.gradients.strategies.base import GradientStrategy
 

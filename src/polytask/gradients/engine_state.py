@@ -12,7 +12,7 @@ from torch.amp.grad_scaler import GradScaler
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.communicator import Communicator
 from polytask.gradients.primitives.flat_params import FlatParameters
-from polytask.gradients.primitives.jacobian import JacobianBuffer
+from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.reachability import found_shared
 
 

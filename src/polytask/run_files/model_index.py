@@ -1,0 +1,27 @@
+"""Schema of model.json: the networks of a saved model."""
+
+from __future__ import annotations
+
+from polytask.run_files.base import FileSection, RunFile
+
+
+class ModelNetwork(FileSection):
+    """One network of a saved model.
+
+    Attributes:
+        folder: Name of its folder, next to the index.
+        tasks: The tasks that it predicts.
+        arm: The arm that trained it.
+        seed: The seed that it was trained with.
+    """
+
+    folder: str
+    tasks: tuple[str, ...] = ()
+    arm: str = ""
+    seed: int | None = None
+
+
+class ModelIndex(RunFile):
+    """Content of model.json: the networks of a saved model."""
+
+    networks: tuple[ModelNetwork, ...]
