@@ -98,9 +98,9 @@ class Recommendation(FileSection):
         reason: One sentence with the figures that the recommendation rests on.
     """
 
-    arm: str
-    groups: tuple[tuple[str, ...], ...]
-    reason: str
+    arm: str = ""
+    groups: tuple[tuple[str, ...], ...] = ()
+    reason: str = ""
 
 
 class TaskTransfer(FileSection):

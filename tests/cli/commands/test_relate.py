@@ -99,7 +99,7 @@ def test_a_file_for_studies_says_what_it_says_and_no_more(
         (["mnist-fashion", "--seeds", "0"], "must be non-empty and unique"),
         (["mnist-fashion", "--measure-every", "0"], "measure_every"),
         (["mnist-fashion", "--balancer", "single"], "learns all tasks"),
-        (["mnist-fashion", "--architecture", "separate"], "nothing is shared"),
+        (["mnist-fashion", "--architecture", "separate"], "has no shared parameters"),
         (["nowhere.yaml"], "nowhere.yaml"),
         (["nowhere.csv"], "Add --targets"),
     ],
@@ -119,4 +119,4 @@ def test_one_target_is_related_to_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
 ) -> None:
     assert call(monkeypatch, "relate", str(sales), "--targets", "value", "--out", str(tmp_path / "run"), "-q") == app.EXIT_USER_ERROR
-    assert "two at least are needed" in capsys.readouterr().err
+    assert "relatedness needs at least two tasks" in capsys.readouterr().err

@@ -186,8 +186,8 @@ def test_no_run_is_overwritten(tmp_path: Path) -> None:
         ({"measure_every": 0}, "every"),
         ({"balancer": "single"}, "in a network that learns all tasks"),
         ({"balancer": "uncertanty"}, "Did you mean 'uncertainty'"),
-        ({"architecture": "separate"}, "nothing is shared"),
-        ({"architecture": "constrained"}, "nothing is shared"),
+        ({"architecture": "separate"}, "has no shared parameters"),
+        ({"architecture": "constrained"}, "has no shared parameters"),
         ({"arms": ("single",)}, "arms"),
     ],
 )
@@ -199,12 +199,12 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path:
 
 
 def test_one_task_is_related_to_nothing(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
-    with pytest.raises(ConfigError, match="two at least are needed"):
+    with pytest.raises(ConfigError, match="relatedness needs at least two tasks"):
         relate([table()], three_tasks[:1], **FEW)
 
 
 def test_choices_stand_in_the_configuration_or_beside_it(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
-    with pytest.raises(ConfigError, match="not both"):
+    with pytest.raises(ConfigError, match="must not be given in addition to `config`"):
         relate([table()], three_tasks, config=RelateConfig(), seeds=2)
 
 

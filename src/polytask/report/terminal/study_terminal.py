@@ -121,7 +121,8 @@ def _cost_cell(number: float | None, reference: float | None, shown: Callable[[f
 
 def _sentences(outcome: VerdictFile) -> list[Text]:
     """Return the recommendation, warnings, notes, and how often the test data were opened."""
-    reason = [] if outcome.recommendation is None else [safe_text(outcome.recommendation.reason, "bold"), Text("")]
+    said = outcome.recommendation.reason if outcome.recommendation else ""
+    reason = [safe_text(said, "bold"), Text("")] if said else []
     warnings = [safe_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
     chosen = [safe_text(f"* {chosen_arm_sentence(outcome)}", "dim")] if chosen_arm_sentence(outcome) else []
     notes = [safe_text(line, "dim") for line in ("Positive differences are better.", *outcome.notes, openings_sentence(outcome))]
