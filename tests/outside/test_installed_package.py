@@ -112,6 +112,7 @@ def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_byt
     source, arms = table(), ("single", "smooth-weights:loss-power(power=0.25)@scaled(start=0.5)")
     pd.DataFrame({**{f"x{k}": source.inputs[:, k] for k in range(3)}, **source.labels}).to_csv("table.csv", index=False)
     said = ("table.csv", "--targets", "wind", "height", "--kind", "wind=angle", "--encoder", "one-layer(width=6)", "--epochs", "2", "-q")
+    said = (*said, "--callbacks", "step-count")
     python("-m", "polytask", "study", *said, "--arms", ",".join(arms), "--seeds", "2", "--trials", "1", "--workers", "2", "--out", "whole")
     assert read_json(Path("whole/verdict.json"))["tasks"]["wind"]["metric"] == "angular-error"
 
@@ -122,7 +123,10 @@ def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_byt
         pt.Study(data.sources, data.tasks, config=data.config).run("broken")
     assert not Path("broken/predictions.parquet").exists()
     pt.Study(data.sources, data.tasks, config=data.config).run("broken")
-    for name in ("predictions.parquet", "verdict.json", "results.csv", "history.csv"):
+    networks = read_json(Path("whole/callbacks.json"))["networks"]
+    assert len(networks) == 6
+    assert all(network["results"]["step-count"]["steps"] > 0 for network in networks)
+    for name in ("predictions.parquet", "verdict.json", "results.csv", "history.csv", "callbacks.json"):
         assert Path("whole", name).read_bytes() == Path("broken", name).read_bytes(), name
     answers = pt.load("whole").predict(pd.read_csv("table.csv")[["x0", "x1", "x2"]])
     assert answers["wind"].between(0, 360).all()
@@ -131,6 +135,7 @@ def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_byt
     with pytest.raises(SystemExit, match="0"):
         main()
     assert read_yaml(Path("train/run.yaml"))["balancer"] == "loss-power"
+    assert len(read_json(Path("train/callbacks.json"))["networks"]) == 1
 
 
 @pytest.mark.slow

@@ -76,6 +76,7 @@ ARM: dict[str, Any] = {
 
 EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
+CallbackName = Annotated[str, BeforeValidator(partial(written, "callback", where="callbacks"))]
 BalancerName = Annotated[str, BeforeValidator(arm_written)]
 """A balancer in the form of an arm, since `weights=0.2/0.8` is allowed."""
 SAMPLER: dict[str, Any] = {"anyOf": [{"enum": list(names("sampler"))}, {"type": "string"}]}
@@ -114,6 +115,8 @@ def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
         yield from _paths(place, config.get(place))
     training = config.get("training")
     yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)
+    for callback in _listed(config.get("callbacks")):
+        yield from _paths("callbacks", callback)
     for arm in _listed(config.get("arms")):
         yield from ((f"arms, {place}", path) for place, path in import_paths_of(arm)) if isinstance(arm, Mapping) else _paths("arms", arm)
     tables = config.get("tables")

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from polytask.errors import ConfigError
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import ArchitectureName, BalancerName, EncoderName
+from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, EncoderName
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, TrainingOptions
 
@@ -60,6 +60,11 @@ class NetworkConfig(OptionModel):
         Field(description="How parameters are initialized; framework keeps PyTorch's defaults."),
         Flag(NETWORK),
     ] = "framework"
+    callbacks: Annotated[
+        tuple[CallbackName, ...],
+        Field(description="Callbacks that observe every network during training; see polytask methods callback."),
+        Flag(RUN, example="affinity"),
+    ] = ()
     workers: Annotated[
         int | None, Field(ge=1, description="Number of processes that train networks in parallel."), Flag(RUN, default="one per core")
     ] = None

@@ -1,5 +1,6 @@
 """The JSON files of a run folder: their schema, through which they are written and read."""
 
+from polytask.run_files.callback_file import CallbackFile, CallbackRecord
 from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
 from polytask.run_files.job_progress import JobProgress
 from polytask.run_files.model_index import ModelIndex, ModelNetwork
@@ -22,6 +23,8 @@ __all__ = [
     "ArmCost",
     "ArmRecord",
     "BaselineRecord",
+    "CallbackFile",
+    "CallbackRecord",
     "CostFile",
     "EqualTime",
     "GroupingRecord",

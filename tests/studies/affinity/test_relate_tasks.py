@@ -187,6 +187,8 @@ def test_no_run_is_overwritten(tmp_path: Path) -> None:
         ({"balancer": "single"}, "in a network that learns all tasks"),
         ({"balancer": "uncertanty"}, "Did you mean 'uncertainty'"),
         ({"architecture": "separate"}, "has no shared parameters"),
+        ({"callbacks": ("affinity",)}, "affinities are measured already"),
+        ({"callbacks": ("afinity",)}, "Did you mean 'affinity'"),
         ({"architecture": "constrained"}, "has no shared parameters"),
         ({"arms": ("single",)}, "arms"),
     ],

@@ -19,11 +19,11 @@ PARENT = """
 import os, sys, time
 from pathlib import Path
 from polytask.errors import PolytaskError
-from polytask.studies.execution.run_jobs import side_by_side
+from polytask.studies.execution.run_jobs import run_in_parallel
 def job(name):
     (Path(sys.argv[1]) / name).write_text(str(os.getpid()))
     time.sleep(600)
-side_by_side(job, [("one",), ("two",)], 2)
+run_in_parallel(job, [("one",), ("two",)], 2)
 """
 
 

@@ -39,6 +39,7 @@ FILE_DESCRIPTIONS = {
     "relate.json": "relatedness of the tasks: a matrix per measure, with intervals, and the proposed groups",
     "relations.csv": "every measure per seed and pair of tasks",
     "cost.json": "parameters, multiply-adds, seconds and peak memory per arm",
+    "callbacks.json": "results of the callbacks, per network",
     "history.csv": "losses, weights and validation metrics per epoch",
     REPORT_FILE: "this page",
     "model": "recommended model with its preprocessing: safetensors and JSON",

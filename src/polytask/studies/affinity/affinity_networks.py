@@ -11,8 +11,8 @@ from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import RelateConfig
 from polytask.options.relate_config import IN_THE_JOINT_RUN
-from polytask.relatedness.affinity_callback import default_interval
-from polytask.studies.execution.jobs import Job, JobContext, make_jobs
+from polytask.relatedness.affinity_callback import AFFINITY, default_interval
+from polytask.studies.execution.jobs import Job, JobContext, callback_names, make_jobs
 from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs
 from polytask.studies.setup.resolve_config import network_plan
 from polytask.studies.spec.arms import SINGLE, Arm, parse_arm
@@ -115,6 +115,8 @@ def check_relate_config(config: RelateConfig, sources: Sequence[Source], tasks: 
     """
     if len(tasks) < 2:
         raise ConfigError("relatedness needs at least two tasks", where="tasks", found=len(tasks))
+    if AFFINITY in callback_names(config.callbacks):
+        raise ConfigError("affinities are measured already", where="callbacks", found=AFFINITY, remedy="Choose `measures` instead")
     if set(config.measures) & set(IN_THE_JOINT_RUN) and not _build_joint_model(config, sources, tasks).shared_parameters():
         remedy = "Choose an architecture with shared parameters, such as 'hard', or other measures"
         raise ConfigError(

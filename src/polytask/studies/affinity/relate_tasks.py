@@ -32,6 +32,7 @@ from polytask.studies.affinity.affinity_results import (
 from polytask.studies.execution.jobs import load_job_facts
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
 from polytask.studies.execution.study_progress import StudyProgress
+from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.result_tables import history_table
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
@@ -122,6 +123,7 @@ def _write_relate_results(folder: RunFolder, config: RelateConfig, found: Affini
     summary = _relate_file(config, found.relations, (by, grouping), facts)
     write_dataframe(folder.path / "relations.csv", affinity_rows(found.relations))
     write_dataframe(folder.path / "history.csv", history_table(list(facts.values())))
+    write_callback_results(folder, list(facts.values()))
     relate_cost_file(found, facts).write(folder.costs)
     summary.write(folder.relations)
     folder.log("run finished")

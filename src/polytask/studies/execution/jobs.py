@@ -16,7 +16,8 @@ from polytask.balancing.factory import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
 from polytask.options import TrainingOptions
-from polytask.registry.resolve import classes_in
+from polytask.registry.registered import spec_of
+from polytask.registry.resolve import classes_in, resolve
 from polytask.relatedness import AffinityCallback, copy_shared_weights
 from polytask.relatedness.affinity_callback import AFFINITY
 from polytask.run_files import JobProgress
@@ -86,6 +87,7 @@ class JobContext:
         plan: Plan of the networks, before arms change it.
         batch_sizes: Rows per source and step, the same in every arm; `None` if `options` alone determine how sources are sampled.
         options: Resolved training options.
+        callbacks: Callbacks of every network, as users write them.
         observe: Arguments of `polytask.relatedness.AffinityCallback` for networks with several tasks; `None` measures nothing.
     """
 
@@ -94,6 +96,7 @@ class JobContext:
     plan: NetworkPlan
     batch_sizes: dict[str, int] | None
     options: TrainingOptions
+    callbacks: tuple[str, ...] = ()
     observe: Mapping[str, Any] | None = None
 
 
@@ -146,7 +149,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         options=options,
     )
     if run.finished:
-        save_network(job.result, plan, run, _network_facts(run, context.sources, tasks))
+        save_network(job.result, plan, run, _network_facts(run, context.sources, tasks, callback_names(context.callbacks)))
     JobProgress(
         epoch=context.options.epochs if run.finished else run.epochs,
         scores=tuple(accumulate((relative for _, relative in run.timeline), max)),
@@ -182,11 +185,20 @@ def train_job_until(job: Job, context: JobContext, stop_after_epoch: int, progre
         diverged.write(job.folder / _PROGRESS_FILE)
 
 
-def _callbacks(assignment: JobContext, model: MultiTaskModel) -> tuple[AffinityCallback, ...]:
-    """Return the callback that measures affinities, if it is wanted and several tasks share parameters."""
-    if assignment.observe is None or len(model.tasks) < 2 or not model.shared_parameters():
-        return ()
-    return (AffinityCallback([task.name for task in model.tasks], **assignment.observe),)
+def _callbacks(assignment: JobContext, model: MultiTaskModel) -> list[str | AffinityCallback]:
+    """Return the callbacks of the run, and the measurement of affinities if tasks of the network share parameters.
+
+    A callback for affinities that the user has named takes the place of the study's own.
+    """
+    measured = assignment.observe is not None and len(model.tasks) > 1 and bool(model.shared_parameters())
+    if not measured or AFFINITY in callback_names(assignment.callbacks):
+        return [*assignment.callbacks]
+    return [AffinityCallback([task.name for task in model.tasks], **(assignment.observe or {})), *assignment.callbacks]
+
+
+def callback_names(callbacks: Sequence[str]) -> list[str]:
+    """Return the names under which callbacks store their results."""
+    return [spec_of(resolve("callback", callback).cls, "callback").name for callback in callbacks]
 
 
 def load_job_network(job: Job, assignment: JobContext | None = None) -> TrainedNetwork:
@@ -207,7 +219,7 @@ def load_job_facts(job: Job) -> Mapping[str, Any]:
     return facts
 
 
-def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:
+def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Task], named: Sequence[str]) -> dict[str, Any]:
     """Return the facts on a training run that the files of a study need."""
     used = {source.name: source for source in sources if source.name in run.normalizations}
     labeled = {name: [task.name for task in tasks if task.name in source.labels] for name, source in used.items()}
@@ -221,6 +233,7 @@ def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Ta
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
         "matched": None if run.loaded_weights is None else str(run.loaded_weights),
         "observed": dict(run.callback_results.get(AFFINITY, {})),
+        "callbacks": {name: run.callback_results[name] for name in named},
         "history": run.history.to_dict(orient="split", index=False),
     }
 

@@ -13,6 +13,7 @@ from polytask.options import TrainConfig
 from polytask.run_files import CostFile
 from polytask.studies.execution.jobs import Job, load_job_facts, make_jobs, train_job
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
+from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.export_model import export_model
 from polytask.studies.results.result_tables import history_table, validation_rows
 from polytask.studies.setup.resolve_config import make_job_context
@@ -74,6 +75,7 @@ def _write_results(folder: RunFolder, job: Job) -> TrainResult:
     facts = load_job_facts(job)
     write_dataframe(folder.path / "results.csv", validation_rows([(job, facts)]))
     write_dataframe(folder.path / "history.csv", history_table([(job, facts)]))
+    write_callback_results(folder, [(job, facts)])
     CostFile(arms={job.arm.name: arm_cost([(job, facts)])}, note=COST_NOTE).write(folder.costs)
     export_model(folder.model, [(job, facts)])
     folder.log("run finished")

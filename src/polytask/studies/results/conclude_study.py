@@ -13,6 +13,7 @@ from polytask.options import StudyConfig
 from polytask.run_files import ArmCost, CostFile, Recommendation, TaskTransfer, VerdictFile
 from polytask.studies.execution.jobs import Job, load_job_facts
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost, arm_network_parts
+from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.equal_time import equal_time_comparison
 from polytask.studies.results.export_model import export_model
 from polytask.studies.results.negative_transfer import add_leads, summarize_transfer
@@ -121,6 +122,7 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     write_dataframe(folder.predictions, study.tested.predictions)
     history = add_leads(history_table(every), study.tasks)
     write_dataframe(folder.path / "history.csv", history)
+    write_callback_results(folder, every)
     _cost_file(folder, facts, costs).write(folder.costs)
     summary = _verdict_file(study, said, recommendation, summarize_transfer(history))
     summary.write(folder.verdict)

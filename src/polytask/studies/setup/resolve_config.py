@@ -18,6 +18,7 @@ from polytask.studies.execution.run_jobs import worker_count
 from polytask.studies.spec.arms import Arm
 from polytask.tasks import Task
 from polytask.training import choose_precision, make_balancer, prepare_data, resolve_hardware_options
+from polytask.training.callback import make_callbacks
 from polytask.training.fit_model import initial_state
 from polytask.training.hardware import available_cores
 from polytask.training.preparation.default_model import plan_network
@@ -63,11 +64,12 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
     """Build every kind of network, balancer and optimizer of a run once, so that errors are raised before a folder is written.
 
     Raises:
-        ConfigError: An encoder, optimizer, schedule or balancer does not exist or does not accept its options, or a freeze pattern
-            matches no parameter.
+        ConfigError: An encoder, optimizer, schedule, balancer or callback does not exist or does not accept its options, or a
+            freeze pattern matches no parameter.
         StorageError: The weights file cannot be read.
     """
     plan, options = network_plan(asked, sources), asked.training
+    make_callbacks(asked.callbacks, [task.name for task in tasks])
     if any(arm.is_trees for arm in arms):
         check_tree_tasks(tasks, sources)
     for arm in arms:
@@ -83,7 +85,7 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
 def make_job_context(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> JobContext:
     """Return the data and options shared by all jobs of a run."""
     batch_sizes = _batch_sizes(sources, config.training)
-    return JobContext(tuple(sources), tuple(tasks), network_plan(config, sources), batch_sizes, config.training)
+    return JobContext(tuple(sources), tuple(tasks), network_plan(config, sources), batch_sizes, config.training, config.callbacks)
 
 
 def network_plan(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
