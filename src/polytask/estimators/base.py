@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from polytask.architectures import Architecture
 from polytask.architectures.module_names import USUAL_ARCHITECTURE
 from polytask.balancing import Balancer
-from polytask.balancing.default_balancer import default_balancer
+from polytask.balancing.choose_default import default_balancer
 from polytask.data import Source, TablePreprocessor
 from polytask.data.reading import check_frame
 from polytask.datasets.tables import make_task, to_dataframe

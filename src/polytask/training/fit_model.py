@@ -9,14 +9,13 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
 
 from polytask.architectures import Architecture, MultiTaskModel
 from polytask.balancing import Balancer, Representations
-from polytask.balancing.default_balancer import DEFAULT_BALANCER as USUAL_BALANCER
+from polytask.balancing.choose_default import DEFAULT_BALANCER as USUAL_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, Source, make_sampler, proportional_batch_sizes
-from polytask.encoders import Encoder, SupportsAdapt
+from polytask.encoders import Encoder
 from polytask.encoders.initialization import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -36,14 +35,12 @@ from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.layer_conflicts import split_conflicting_layers
 from polytask.training.optimization.optimizers import make_optimizer, make_scheduler
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
+from polytask.training.preparation.adapt_to_data import adapt_to_inputs
 from polytask.training.preparation.default_model import plan_network
-from polytask.training.preparation.prepared_data import Batch, PreparedData, PreparedSource, prepare_data
+from polytask.training.preparation.prepared_data import Batch, PreparedData, prepare_data
 
 ROWS_PER_READ = 4_096
 """Number of consecutive rows that are read at once if the inputs are in a file."""
-
-MAX_ADAPT_ROWS = 200_000
-"""Maximum number of training rows, evenly spaced, for modules that adapt to inputs; quantiles do not need more."""
 
 
 def make_balancer(
@@ -218,27 +215,6 @@ def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
     if options.micro_batches > 1 and isinstance(balancer.needs(), Representations):
         remedy = "Leave micro_batches at 1, or use another balancer"
         raise ConfigError("this balancer needs a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
-
-
-def adapt_to_inputs(model: MultiTaskModel, data: PreparedData) -> None:
-    """Adapt the modules of a network that learn from inputs alone to the training rows, which are read only if there are such modules."""
-    stems = {name: model.stem(name) for name in data.training}
-    for name, stem in stems.items():
-        _adapt_module(stem, data, [name])
-    _adapt_module(model.architecture, data, [name for name, stem in stems.items() if stem is None])
-
-
-def _adapt_module(module: nn.Module | None, data: PreparedData, sources: Sequence[str]) -> None:
-    learners = [] if module is None else [part for part in module.modules() if isinstance(part, SupportsAdapt)]
-    if learners and sources:
-        rows = torch.cat([_evenly_spaced_inputs(data.training[name]) for name in sources])
-        for learner in learners:
-            learner.adapt(rows)
-
-
-def _evenly_spaced_inputs(source: PreparedSource) -> Tensor:
-    """Return the normalized inputs of at most `MAX_ADAPT_ROWS` evenly spaced rows."""
-    return source.rows.normalization(source.rows.take(torch.arange(0, len(source), -(-len(source) // MAX_ADAPT_ROWS))).inputs)
 
 
 def resolve_hardware_options(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, cast
 
 from polytask import datasets
-from polytask.balancing.default_balancer import DEFAULT_BALANCER as USUAL_BALANCER
-from polytask.balancing.default_balancer import WEIGHTED_BALANCER, check_task_weights, default_balancer, format_weights
+from polytask.balancing.choose_default import DEFAULT_BALANCER as USUAL_BALANCER
+from polytask.balancing.choose_default import WEIGHTED_BALANCER, check_task_weights, default_balancer, format_weights
 from polytask.balancing.factory import uses_task_weights
 from polytask.data import Sources, TablePreprocessor
 from polytask.datasets.download import DownloadProgress, no_download_progress

@@ -1,0 +1,36 @@
+"""Adapt the modules of a network that learn from inputs alone, before training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures import MultiTaskModel
+from polytask.encoders import SupportsAdapt
+from polytask.training.preparation.prepared_data import PreparedData, PreparedSource
+
+MAX_ADAPT_ROWS = 200_000
+"""Maximum number of training rows, evenly spaced, for modules that adapt to inputs; quantiles do not need more."""
+
+
+def adapt_to_inputs(model: MultiTaskModel, data: PreparedData) -> None:
+    """Adapt the modules of a network that learn from inputs alone to the training rows, which are read only if there are such modules."""
+    stems = {name: model.stem(name) for name in data.training}
+    for name, stem in stems.items():
+        _adapt_module(stem, data, [name])
+    _adapt_module(model.architecture, data, [name for name, stem in stems.items() if stem is None])
+
+
+def _adapt_module(module: nn.Module | None, data: PreparedData, sources: Sequence[str]) -> None:
+    learners = [] if module is None else [part for part in module.modules() if isinstance(part, SupportsAdapt)]
+    if learners and sources:
+        rows = torch.cat([_evenly_spaced_inputs(data.training[name]) for name in sources])
+        for learner in learners:
+            learner.adapt(rows)
+
+
+def _evenly_spaced_inputs(source: PreparedSource) -> Tensor:
+    """Return the normalized inputs of at most `MAX_ADAPT_ROWS` evenly spaced rows."""
+    return source.rows.normalization(source.rows.take(torch.arange(0, len(source), -(-len(source) // MAX_ADAPT_ROWS))).inputs)
