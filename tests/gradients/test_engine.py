@@ -102,7 +102,7 @@ def reference(make: Callable[[], Balancer], losses: Callable[[Net], dict[str, Lo
     rows = {task: torch.autograd.grad(found[task].mean, shared, retain_graph=True) for task in tasks}
     matrix = torch.stack([torch.cat([g.flatten() for g in rows[task]]) for task in tasks])
     means = torch.stack([found[task].mean.detach() for task in tasks])
-    from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+    from polytask.balancing.matrix_to_statistic import MatrixStatistic
 
     answer = make().weigh(MatrixStatistic(matrix, means.double(), tuple(tasks)))
     direction = answer.values if isinstance(answer, Direction) else matrix.T @ answer.values

@@ -42,9 +42,9 @@ from polytask.balancing.loss_based.scale_invariant import ScaleInvariant
 from polytask.balancing.loss_based.smooth_tchebycheff import SmoothTchebycheff
 from polytask.balancing.loss_based.stch import STCH
 from polytask.balancing.loss_based.uncertainty import Uncertainty
+from polytask.balancing.matrix_to_statistic import MatrixStatistic, statistic_from_jacobian
 from polytask.balancing.needs import CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
 from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic, statistic_from_jacobian
 
 __all__ = [
     "DBMTL",

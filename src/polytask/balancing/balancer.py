@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from polytask.balancing.matrix_to_statistic import statistic_from_jacobian
 from polytask.balancing.needs import Needs
 from polytask.balancing.statistic import Statistic
-from polytask.balancing.statistic_from_jacobian import statistic_from_jacobian
 from polytask.registry import Component
 
 

@@ -12,7 +12,7 @@ import torch
 
 from polytask.architectures import Architecture, MultiTaskModel
 from polytask.balancing import Balancer, Representations
-from polytask.balancing.choose_default import DEFAULT_BALANCER as USUAL_BALANCER
+from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, Source, make_sampler, proportional_batch_sizes
 from polytask.encoders import Encoder
@@ -65,7 +65,7 @@ def make_balancer(
 def fit(
     model: MultiTaskModel | Sequence[Task],
     sources: Sequence[Source],
-    balancer: str | type[Balancer] | Balancer = USUAL_BALANCER,
+    balancer: str | type[Balancer] | Balancer = DEFAULT_BALANCER,
     *,
     encoder: str | type[Encoder] | Encoder | None = None,
     architecture: str | type[Architecture] | Architecture | None = None,
@@ -155,7 +155,7 @@ def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], 
 def build_loop(
     model: MultiTaskModel,
     sources: Sequence[Source],
-    balancer: str | type[Balancer] | Balancer = USUAL_BALANCER,
+    balancer: str | type[Balancer] | Balancer = DEFAULT_BALANCER,
     *,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polytask.balancing import CrossGramian, Direction, Gramian, Jacobian, Losses, Weights
 from polytask.balancing.interop.torchjd import TorchJD
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.balancing.wrappers import SmoothWeights
 from polytask.errors import ConfigError, MissingExtraError
 from polytask.gradients import Backward

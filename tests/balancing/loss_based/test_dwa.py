@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polytask.balancing import DWA
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.errors import ConfigError
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import FAMO
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.errors import ConfigError
 
 NAMES = ("a", "b", "c")

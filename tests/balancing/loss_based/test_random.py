@@ -9,7 +9,7 @@ from scipy.stats import kstest, norm
 
 from polytask.balancing import Random
 from polytask.balancing.loss_based.random import WeightDistribution
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.errors import ConfigError
 
 NAMES = ("c", "a", "b")

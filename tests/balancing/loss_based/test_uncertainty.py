@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from polytask.balancing import Uncertainty
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ import torch
 
 from polytask.balancing import Answer, Balancer, Direction, Gramian, Jacobian, Needs, Statistic, Weights
 from polytask.balancing.building_blocks.random_stream import RandomStream
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 
 NAMES = ("a", "b", "c")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.balancing import Balancer, Equal, Fixed, GroupWeights, Statistic, Weights, statistic_from_jacobian
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.balancing.wrappers import ClipWeights, PerGroup
 from polytask.errors import ConfigError
 

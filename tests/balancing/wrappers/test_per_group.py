@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from polytask.balancing import Direction, Equal, Gramian, GroupWeights, Jacobian, Needs, Norms, answer_to_direction
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.balancing.wrappers import PerGroup, SmoothWeights, UpdateEvery
 from polytask.errors import ConfigError
 from polytask.storage import load_state, save_state

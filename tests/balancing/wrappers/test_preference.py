@@ -25,7 +25,7 @@ from polytask.balancing import (
     Uncertainty,
     Weights,
 )
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.balancing.wrappers import PerGroup, Preference
 from polytask.errors import ConfigError
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from polytask.balancing import Balancer, Equal, GroupWeights, Nothing, Weights
-from polytask.balancing.statistic_from_jacobian import MatrixStatistic
+from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.balancing.wrappers import PerGroup, SmoothWeights
 from polytask.errors import ConfigError
 from polytask.storage import load_state, save_state

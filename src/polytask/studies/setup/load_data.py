@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, cast
 
 from polytask import datasets
-from polytask.balancing.choose_default import DEFAULT_BALANCER as USUAL_BALANCER
-from polytask.balancing.choose_default import WEIGHTED_BALANCER, check_task_weights, default_balancer, format_weights
+from polytask.balancing.choose_default import DEFAULT_BALANCER, WEIGHTED_BALANCER, check_task_weights, default_balancer, format_weights
 from polytask.balancing.factory import uses_task_weights
 from polytask.data import Sources, TablePreprocessor
 from polytask.datasets.download import DownloadProgress, no_download_progress
@@ -108,7 +107,7 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
     check_task_weights(weights)
     if not isinstance(config, StudyConfig) or all(weight == 1 for weight in weights.values()):
         return config
-    arms = config.arms if "arms" in given else tuple(WEIGHTED_BALANCER if arm == USUAL_BALANCER else arm for arm in config.arms)
+    arms = config.arms if "arms" in given else tuple(WEIGHTED_BALANCER if arm == DEFAULT_BALANCER else arm for arm in config.arms)
     if not any(
         uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if not arm.is_trees
     ):
