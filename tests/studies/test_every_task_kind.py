@@ -109,7 +109,7 @@ def test_every_kind_learns_more_than_the_trivial_predictor_knows(finished: tuple
     own = results[(results["task"] == TASKS[kind].name) & (results["metric"] == metric.name) & (results["split"] == "test")]
     test = source_of(kind, 150, 1).labels[TASKS[kind].name]
     seen = source_of(kind, 240, 0).labels[TASKS[kind].name]
-    known = [TASKS[kind].values(labels[[label is not None and label == label for label in labels]]) for labels in (seen, test)]
+    known = [TASKS[kind].metric_targets(labels[[label is not None and label == label for label in labels]]) for labels in (seen, test)]
     trivial = pt.metrics.trivial_predictions(TASKS[kind], *known)
     better = np.sign(metric.perfect - metric.function(trivial)) * (own["value"].mean() - metric.function(trivial))
     assert better > 0

@@ -258,7 +258,7 @@ def test_a_finished_folder_and_another_study_are_refused(
         ({"arms": ["single", "equal", "equal"]}, "must be listed only once"),
         ({"arms": ["single", "weights=1/2"]}, "one weight per task"),
         ({"arms": ["single", "equal@mmo"]}, "Did you mean 'mmoe'"),
-        ({"arms": ["single", "equal@mmoe(experts=0)"]}, "at least one expert"),
+        ({"arms": ["single", "equal@mmoe(experts=0)"]}, "`experts` must be at least 1"),
         ({"arms": ["single", "rotograd"]}, "Choose the architecture 'rotated'"),
         ({"arms": ["single", "weights=1/x/2"]}, "numbers separated by slashes"),
         ({"seeds": 1}, "at least 2 different seeds"),
@@ -285,7 +285,7 @@ def test_what_cannot_be_is_refused_in_one_line(make: Callable[..., Study], tmp_p
 
 @pytest.mark.parametrize("beside", [{"arms": ["single", "equal"]}, {"seeds": 3}, {"workers": 2}, {"seeds": 3, "training": {"lr": 0.1}}])
 def test_choices_beside_a_configuration_are_refused(make: Callable[..., Study], beside: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=rf"not both \(found {', '.join(beside)}\)") as caught:
+    with pytest.raises(ConfigError, match=rf"in addition to `config` \(found {', '.join(beside)}\)") as caught:
         make(config=StudyConfig(), **beside)
     assert "\n" not in str(caught.value)
 

@@ -40,7 +40,8 @@ def test_a_race_leaves_one_joint_arm_for_the_test(whole: StudyResult) -> None:
     assert whole.summary["chosen"] == winner
     assert all(set(task["arms"]) == {winner} for task in whole.summary["tasks"].values())
     others = {"equal", "weights=tuned", "uncertainty"} - {winner}
-    assert all(other in " ".join(whole.summary["notes"]) for other in others)
+    titles = whole.summary["titles"]
+    assert all(titles[other] in " ".join(whole.summary["notes"]) for other in others)
 
 
 def test_every_arm_tries_as_often_and_begins_as_it_is(whole: StudyResult) -> None:
@@ -269,7 +270,7 @@ def test_groups_are_made_before_the_race_and_kept(make: Callable[..., Study], tm
     result = make(**GROUPED).run(tmp_path / "run")
     groups = raced(tmp_path / "run")["groups"]["grouped"]
     assert sorted(task for group in groups for task in group) == ["churn", "plan", "price"]
-    assert any(note.startswith("grouped, by the affinities of a joint run: ") for note in result.summary["notes"])
+    assert any(note.startswith("groups of tasks, by the affinities of a joint run: ") for note in result.summary["notes"])
     arms = {one["arm"]: one["tasks"] for one in raced(tmp_path / "run")["tried"]}
     if 1 < len(groups) < 3:
         assert arms["grouped"] == groups
