@@ -23,9 +23,9 @@ def test_wrappers_stand_before_it_from_the_outermost_on() -> None:
     options = {"steps": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}
     outer = balancer_named("update-every:smooth-weights:imtl-l", options)
     assert isinstance(outer, UpdateEvery)
-    assert outer.every == 3
+    assert outer.steps == 3
     assert isinstance(outer.balancer, SmoothWeights)
-    assert outer.balancer.a == 0.5
+    assert outer.balancer.decay == 0.5
     assert isinstance(outer.balancer.balancer, IMTLL)
     assert outer.balancer.balancer.lr == 0.1
     assert options == {"steps": 3, "balancer": {"decay": 0.5, "balancer": {"lr": 0.1}}}, "left as it was"

@@ -31,7 +31,7 @@ def balancer_named(
 
     Example:
         >>> smoothed = balancer_named("smooth-weights:fixed", {"decay": 0.5, "balancer": {"weights": {"digit": 2.0}}})
-        >>> smoothed.a, smoothed.balancer.weights
+        >>> smoothed.decay, smoothed.balancer.weights
         (0.5, {'digit': 2.0})
         >>> balancer_named("CAGrad(c=0.3)")
         CAGrad(c=0.3)

@@ -27,7 +27,7 @@ class SubwordEmbedding(nn.Module):
 
     def __init__(self, table: nn.Embedding, special_tokens: Sequence[int]) -> None:
         super().__init__()
-        self.table, self.around = table, tuple(special_tokens)
+        self.table, self.special_tokens = table, tuple(special_tokens)
 
     def reset_parameters(self) -> None:
         """Keep the table, which is initialized with the encoder."""
@@ -35,7 +35,7 @@ class SubwordEmbedding(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Embed codes (N, L, K) as vectors (N, L + 2, K, width + 1)."""
         begin, end = (torch.zeros_like(codes[:, :1]) for _ in range(2))
-        begin[:, :, 0], end[:, :, 0] = self.around[0] + 1, self.around[1] + 1
+        begin[:, :, 0], end[:, :, 0] = self.special_tokens[0] + 1, self.special_tokens[1] + 1
         whole = torch.cat([begin, codes, end], dim=1)
         there = whole > 0
         vectors = self.table((whole - 1).clamp(min=0))

@@ -26,13 +26,13 @@ class WordEmbedding(nn.Module):
     def __init__(self, words: int, width: int, word_dropout: float, dropout: float) -> None:
         super().__init__()
         self.table = nn.Embedding(words, width, padding_idx=0)
-        self.forgotten, self.dropout = word_dropout, nn.Dropout(dropout)
+        self.word_dropout, self.dropout = word_dropout, nn.Dropout(dropout)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Embed codes (N, L) as vectors (N, L, width + 1)."""
         there = codes != 0
-        if self.training and self.forgotten:
-            lost = there & (torch.rand(codes.shape, device=codes.device) < self.forgotten)
+        if self.training and self.word_dropout:
+            lost = there & (torch.rand(codes.shape, device=codes.device) < self.word_dropout)
             codes = torch.where(lost, UNKNOWN_WORD, codes)
         vectors = self.dropout(self.table(codes))
         return torch.cat([vectors, there.unsqueeze(2).to(vectors.dtype)], dim=2)

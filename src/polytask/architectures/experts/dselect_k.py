@@ -39,7 +39,7 @@ class StaticGate(nn.Module):
     def __init__(self, experts: int, top_k: int, width: float) -> None:
         super().__init__()
         bits = max(ceil(log2(experts)), 1)
-        self.experts, self.step_width = experts, width
+        self.experts, self.width = experts, width
         codes = (torch.arange(2**bits)[:, None] >> torch.arange(bits)) & 1
         self.register_buffer("codes", codes.float(), persistent=False)
         self.z, self.alpha = nn.Parameter(torch.empty(top_k, bits)), nn.Parameter(torch.empty(top_k))
@@ -47,13 +47,13 @@ class StaticGate(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw z uniformly within ± a hundredth of the steps' width, as in the authors' code, and set α to 0."""
-        nn.init.uniform_(self.z, -self.step_width / 100, self.step_width / 100)
+        nn.init.uniform_(self.z, -self.width / 100, self.width / 100)
         nn.init.zeros_(self.alpha)
 
     def selectors(self) -> Tensor:
         """Compute r(z_i) for every code, (k, 2^bits)."""
         codes = cast("Tensor", self.codes)
-        steps = smooth_step(self.z, self.step_width)[:, None, :]
+        steps = smooth_step(self.z, self.width)[:, None, :]
         return (steps * codes + (1 - steps) * (1 - codes)).prod(2)
 
     def forward(self) -> Tensor:

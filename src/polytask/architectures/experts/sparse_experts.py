@@ -30,7 +30,7 @@ class NoisyTopKGate(nn.Module):
 
     def __init__(self, inputs: int, experts: int, top_k: int) -> None:
         super().__init__()
-        self.top = top_k
+        self.top_k = top_k
         self.clean, self.noise = nn.Linear(inputs, experts, bias=False), nn.Linear(inputs, experts, bias=False)
         self.last = torch.full((experts,), 1.0 / experts)
         self.importance: list[Tensor] = []
@@ -46,7 +46,7 @@ class NoisyTopKGate(nn.Module):
         logits = self.clean(inputs)
         if self.training:
             logits = logits + torch.randn_like(logits) * nn.functional.softplus(self.noise(inputs))
-        kept = logits.topk(self.top, dim=1)
+        kept = logits.topk(self.top_k, dim=1)
         weights = torch.zeros_like(logits).scatter(1, kept.indices, torch.softmax(kept.values, dim=1))
         self.last = weights.detach().mean(0)
         if self.training:

@@ -67,7 +67,7 @@ class Recon(Architecture):
         if len(parametrized_layers(encoder)) < 2:
             found = f"{type(encoder).__name__} with one layer"
             raise ConfigError("this architecture chooses among layers and needs at least two", where="architecture 'recon'", found=found)
-        self.conflict_threshold, self.share, self.epochs = conflict_threshold, split_fraction, epochs
+        self.conflict_threshold, self.split_fraction, self.epochs = conflict_threshold, split_fraction, epochs
         self.scores: Mapping[str, float] = {}
         self.own = None if chosen_layers is None else tuple(chosen_layers)
         self.layers = TaskLayers(encoder, tasks, chosen_layers or ())
@@ -81,7 +81,7 @@ class Recon(Architecture):
 
     def chosen(self, scores: Mapping[str, float]) -> tuple[str, ...]:
         """Return the layers with the largest scores above 0; equal scores keep the order of the network."""
-        most = max(1, round(self.share * len(scores)))
+        most = max(1, round(self.split_fraction * len(scores)))
         ranked = sorted(scores, key=lambda layer: -scores[layer])
         return tuple(layer for layer in ranked[:most] if scores[layer] > 0)
 

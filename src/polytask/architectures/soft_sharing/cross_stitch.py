@@ -25,15 +25,15 @@ class CrossStitchUnit(nn.Module):
 
     def __init__(self, tasks: int, channels: int, self_weight: float) -> None:
         super().__init__()
-        self.same = self_weight
+        self.self_weight = self_weight
         self.weight = nn.Parameter(torch.empty(tasks, tasks, channels))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Set α to `self_weight` on the diagonal, with the rest divided among the other tasks."""
         tasks = len(self.weight)
-        other = (1.0 - self.same) / max(tasks - 1, 1)
-        start = torch.full((tasks, tasks), other).fill_diagonal_(self.same if tasks > 1 else 1.0)
+        other = (1.0 - self.self_weight) / max(tasks - 1, 1)
+        start = torch.full((tasks, tasks), other).fill_diagonal_(self.self_weight if tasks > 1 else 1.0)
         with torch.no_grad():
             self.weight.copy_(start[:, :, None].expand_as(self.weight))
 

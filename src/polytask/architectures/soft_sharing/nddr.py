@@ -25,21 +25,21 @@ class NDDRLayer(nn.Module):
 
     def __init__(self, tasks: int, shape: tuple[int, ...], self_weight: float) -> None:
         super().__init__()
-        self.channels, self.same = shape[0], self_weight
+        self.channels, self.self_weight = shape[0], self_weight
         self.maps = nn.ModuleList(pointwise_layer(tasks * shape[0], shape[0], shape, bias=False) for _ in range(tasks))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Set the blocks of every map to multiples of the identity."""
         tasks = len(self.maps)
-        other = (1.0 - self.same) / max(tasks - 1, 1)
+        other = (1.0 - self.self_weight) / max(tasks - 1, 1)
         with torch.no_grad():
             for task, one in enumerate(self.maps):
                 weight = cast("Tensor", one.weight).flatten(1)
                 weight.zero_()
                 for place in range(tasks):
                     block = weight[:, place * self.channels : (place + 1) * self.channels]
-                    block.fill_diagonal_((self.same if tasks > 1 else 1.0) if place == task else other)
+                    block.fill_diagonal_((self.self_weight if tasks > 1 else 1.0) if place == task else other)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Fuse the tasks' features (N, C, ...)."""

@@ -22,7 +22,7 @@ class SubspaceMix(nn.Module):
 
     def __init__(self, tasks: int, self_weight: float) -> None:
         super().__init__()
-        self.same = self_weight
+        self.self_weight = self_weight
         self.weight = nn.Parameter(torch.empty(2 * tasks, 2 * tasks))
         self.reset_parameters()
 
@@ -30,7 +30,7 @@ class SubspaceMix(nn.Module):
         """Set α to `self_weight` on the diagonal, with the rest divided among the other halves."""
         count = len(self.weight)
         with torch.no_grad():
-            self.weight.fill_((1.0 - self.same) / (count - 1)).fill_diagonal_(self.same)
+            self.weight.fill_((1.0 - self.self_weight) / (count - 1)).fill_diagonal_(self.self_weight)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Mix the tasks' features (N, C, ...)."""
@@ -82,7 +82,7 @@ class Sluice(Architecture):
         if any(width % 2 for width in widths):
             remedy = "Choose an encoder with even widths"
             raise ConfigError("two subspaces need an even number of channels", where="architecture 'sluice'", found=widths, remedy=remedy)
-        self.apart = orthogonality
+        self.orthogonality = orthogonality
         self.separate = Separate(encoder, tasks)
         self.mixes = nn.ModuleList(SubspaceMix(len(self.tasks), self_weight) for _ in widths)
         alike = len(set(stage_shapes(encoder))) == 1 and all(self._learned)
@@ -113,12 +113,12 @@ class Sluice(Architecture):
 
     def penalty(self) -> Tensor | None:
         """Return c Σ ‖W_t1 W_t2ᵀ‖²_F, or `None` if c is 0."""
-        if not self.apart:
+        if not self.orthogonality:
             return None
         encoders = cast("Sequence[Encoder]", self.separate.encoders)
         weights = [_last_weight(stage) for encoder in encoders for stage in encoder.stages]
         halves = [weight.flatten(1).chunk(2) for weight in weights if weight is not None]
-        return self.apart * torch.stack([(first @ second.T).square().sum() for first, second in halves]).sum()
+        return self.orthogonality * torch.stack([(first @ second.T).square().sum() for first, second in halves]).sum()
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Return the share of each task's own subspaces at each stage."""

@@ -60,13 +60,13 @@ class GradNorm(Balancer):
             raise ConfigError("a learning rate above 0 is needed", where="gradnorm, lr", found=lr)
         if parameters not in ("last", "shared"):
             raise ConfigError("unknown parameters", where="gradnorm, parameters", found=parameters, remedy="Choose from: last, shared")
-        self.alpha, self.lr, self.of = alpha, lr, parameters
+        self.alpha, self.lr, self.parameters = alpha, lr, parameters
         self._weights: dict[str, AdamScalar] = {}
         self._first: dict[str, float] = {}
 
     def needs(self) -> Needs:
         """Request the lengths of the gradients of the last shared layer, or of all shared parameters."""
-        return Norms(self.of)
+        return Norms(self.parameters)
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return w, which sums to T, and update w for the next step.

@@ -82,12 +82,12 @@ class TorchJD(Balancer):
             raise ConfigError(
                 "unknown statistic", where="torchjd, statistic", found=statistic, remedy=f"Choose from: {', '.join(NEEDS_BY_STATISTIC)}"
             )
-        self.inside, self.multiply_by_tasks = wrapped, multiply_by_tasks
+        self.wrapped, self.multiply_by_tasks = wrapped, multiply_by_tasks
         self._weighting, found = _find_weighting(wrapped)
         if statistic is not None and self._weighting is not wrapped:
             raise ConfigError("only a weighting accepts a statistic", where="torchjd, statistic", found=type(wrapped).__name__)
-        self.of: StatisticKind = statistic or found
-        if self.of == "cross-gramian":
+        self.statistic: StatisticKind = statistic or found
+        if self.statistic == "cross-gramian":
             self.batches = 3
         self._dtype = floating_dtype(wrapped)
         self._at_first = unserializable_attributes(wrapped)
@@ -95,7 +95,7 @@ class TorchJD(Balancer):
 
     def needs(self) -> Needs:
         """Request the losses, the Gramian, the Jacobian or the Gramian of two batches."""
-        return NEEDS_BY_STATISTIC[self.of]
+        return NEEDS_BY_STATISTIC[self.statistic]
 
     def weigh(self, statistic: Statistic) -> Answer:
         """Return the answer of the wrapped object.
@@ -104,13 +104,13 @@ class TorchJD(Balancer):
             ConfigError: The object refuses this step, for instance because of its number of tasks.
         """
         factor = len(statistic.names) if self.multiply_by_tasks else 1
-        with _torchjd_errors(self.inside), self._own_random_numbers(statistic):
-            if self.of == "losses":
+        with _torchjd_errors(self.wrapped), self._own_random_numbers(statistic):
+            if self.statistic == "losses":
                 return Weights(factor * self._derivative(statistic.losses.to(self._dtype)), heads=True)
             with torch.no_grad():
                 seen = self._seen(statistic)
                 if self._weighting is None:
-                    return Direction(factor * self.inside(seen))
+                    return Direction(factor * self.wrapped(seen))
                 return Weights(factor * self._weighting(seen).double().cpu(), heads=False)
 
     def seed(self, seed: int) -> None:
@@ -119,24 +119,24 @@ class TorchJD(Balancer):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the states of the generator and of the object; the latter is empty if the object cannot be resumed."""
-        return {"object": extract_state(self.inside, self._at_first), **self._stream.state_dict()}
+        return {"object": extract_state(self.wrapped, self._at_first), **self._stream.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
         self._stream.load_state_dict(state)
-        restore_state(self.inside, state["object"])
+        restore_state(self.wrapped, state["object"])
 
     def _seen(self, statistic: Statistic) -> Tensor:
-        if self.of == "jacobian":
+        if self.statistic == "jacobian":
             return statistic.jacobian()
-        return (statistic.gramian() if self.of == "gramian" else statistic.cross_gramian(0, 1)).to(self._dtype)
+        return (statistic.gramian() if self.statistic == "gramian" else statistic.cross_gramian(0, 1)).to(self._dtype)
 
     def _derivative(self, losses: Tensor) -> Tensor:
         """Return ∂f/∂L, and add ∂f/∂p to `.grad` of the scalarizer's parameters p."""
-        own = [parameter for parameter in self.inside.parameters() if parameter.requires_grad]
+        own = [parameter for parameter in self.wrapped.parameters() if parameter.requires_grad]
         with torch.enable_grad():
             values = losses.detach().clone().requires_grad_()
-            slopes, *of_own = torch.autograd.grad(self.inside(values), (values, *own), allow_unused=True)
+            slopes, *of_own = torch.autograd.grad(self.wrapped(values), (values, *own), allow_unused=True)
         for parameter, slope in zip(own, of_own, strict=True):
             if slope is not None:
                 parameter.grad = slope if parameter.grad is None else parameter.grad + slope
@@ -148,7 +148,7 @@ class TorchJD(Balancer):
         before = torch.get_rng_state()
         torch.set_rng_state(self._stream.state_dict()["generator"])
         try:
-            with _seeded_cuda(statistic.jacobian().device if self.of == "jacobian" else torch.device("cpu")):
+            with _seeded_cuda(statistic.jacobian().device if self.statistic == "jacobian" else torch.device("cpu")):
                 yield
         finally:
             self._stream.load_state_dict({"generator": torch.get_rng_state()})

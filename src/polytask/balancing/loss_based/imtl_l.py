@@ -54,7 +54,7 @@ class IMTLL(Balancer):
             raise ConfigError("a learning rate above 0 is needed", where="imtl-l, lr", found=lr)
         if not abs(initial_value) < float("inf"):
             raise ConfigError("a finite number is needed", where="imtl-l, initial_value", found=initial_value)
-        self.lr, self.start = lr, initial_value
+        self.lr, self.initial_value = lr, initial_value
         self._logarithms: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:
@@ -79,7 +79,7 @@ class IMTLL(Balancer):
         self._logarithms = {task: AdamScalar(**values) for task, values in state.items()}
 
     def _scalar(self, task: str) -> AdamScalar:
-        return self._logarithms.get(task, AdamScalar(self.start))
+        return self._logarithms.get(task, AdamScalar(self.initial_value))
 
     def _weight(self, task: str) -> float:
         return exp(min(self._scalar(task).value, _LARGEST))

@@ -53,7 +53,7 @@ class Uncertainty(Balancer):
             raise ConfigError("a learning rate above 0 is needed", where="uncertainty, lr", found=lr)
         if not abs(initial_value) < float("inf"):
             raise ConfigError("a finite number is needed", where="uncertainty, initial_value", found=initial_value)
-        self.lr, self.start = lr, initial_value
+        self.lr, self.initial_value = lr, initial_value
         self._log_variances: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:
@@ -79,7 +79,7 @@ class Uncertainty(Balancer):
         self._log_variances = {task: AdamScalar(**values) for task, values in state.items()}
 
     def _scalar(self, task: str) -> AdamScalar:
-        return self._log_variances.get(task, AdamScalar(self.start))
+        return self._log_variances.get(task, AdamScalar(self.initial_value))
 
     def _log_variance_of(self, names: tuple[str, ...]) -> Tensor:
         return torch.tensor([self._scalar(task).value for task in names], dtype=torch.float64)

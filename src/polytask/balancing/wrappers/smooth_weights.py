@@ -51,7 +51,7 @@ class SmoothWeights(Wrapper):
         if not 0 <= decay < 1:
             raise ConfigError("a number from 0 up and below 1 is needed", where="smooth-weights, decay", found=decay)
         super().__init__(balancer)
-        self.a = decay
+        self.decay = decay
         self._past: dict[str, Tensor] = {}
         self._present: dict[str, Tensor] = {}  # weights of the current step
 
@@ -67,7 +67,7 @@ class SmoothWeights(Wrapper):
             return answer
         fresh = answer.values
         past = [self._past.get(task, now) for task, now in zip(statistic.names, fresh.unbind(-1), strict=True)]
-        values = torch.lerp(fresh, torch.stack(past, dim=-1), self.a)  # exactly λ̂ where there is no past
+        values = torch.lerp(fresh, torch.stack(past, dim=-1), self.decay)  # exactly λ̂ where there is no past
         self._present = dict(zip(statistic.names, values.unbind(-1), strict=True))
         return replace(answer, values=values)
 

@@ -51,7 +51,7 @@ class UpdateEvery(Wrapper):
         if steps < 1:
             raise ConfigError("an integer of at least 1 is needed", where="update-every, steps", found=steps)
         super().__init__(balancer)
-        self.every = steps
+        self.steps = steps
         self._age: int | None = None  # steps since the weights were last computed; None before the first time
         self._heads = False
         self._last: dict[str, Tensor] = {}
@@ -80,7 +80,7 @@ class UpdateEvery(Wrapper):
             self._heads = isinstance(fresh, Weights) and fresh.heads
             self._age = 0
         if self._age is not None:
-            self._age = self._age + 1 if set(statistic.names) == set(self._last) else self.every
+            self._age = self._age + 1 if set(statistic.names) == set(self._last) else self.steps
         super().update_state(statistic)
 
     def state_dict(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class UpdateEvery(Wrapper):
 
     @property
     def _due(self) -> bool:
-        return self._age is None or self._age >= self.every
+        return self._age is None or self._age >= self.steps
 
     @property
     def _grouped(self) -> bool:
