@@ -34,7 +34,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a function's cases that are marked `sampled(every)`, keep every so manieth in the fast run: the others are slow."""
+    """Of the cases of a test that is marked `sampled(every)`, keep the first of every `every` in the fast run; the others are slow."""
     met: Counter[str] = Counter()
     for item in items:
         if (sampled := item.get_closest_marker("sampled")) is not None:

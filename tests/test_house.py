@@ -77,6 +77,15 @@ def test_no_file_name_stands_twice() -> None:
     assert not {name for name in names if names.count(name) > 1}
 
 
+def test_no_public_class_or_function_stands_twice() -> None:
+    found: dict[str, list[Path]] = {}
+    for path in FILES:
+        for node in tree_of(path).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and package_of(path) != "cli":
+                found.setdefault(node.name, []).append(path)
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
 @pytest.mark.parametrize("package", sorted({path.parent for path in FILES}), ids=lambda folder: str(folder.relative_to(SOURCE)))
 def test_no_public_name_is_also_a_module(package: Path) -> None:
     """Whatever was imported before, the name means the same."""

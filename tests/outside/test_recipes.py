@@ -19,6 +19,7 @@ from polytask.registry.resolve import BASES, resolve
 ROOT = Path(__file__).parents[2]
 RECIPES = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TOUR = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 GROUP_ROWS = [line.split("|")[1:-1] for line in RECIPES.splitlines() if line.startswith("| `") and line.count("|") == 6]
 
 
@@ -55,9 +56,15 @@ def test_the_names_of_the_rules_exist(heading: str, base: Any) -> None:
     assert all(hasattr(known.get(name, base), name) or knows(base, name) for name in names), names
 
 
-@pytest.mark.parametrize("text", [CONTRIBUTING, RECIPES], ids=["CONTRIBUTING.md", "components.md"])
+@pytest.mark.parametrize("text", [CONTRIBUTING, RECIPES, TOUR], ids=["CONTRIBUTING.md", "components.md", "design.md"])
 def test_the_files_that_are_named_exist(text: str) -> None:
     paths = [name for name in named(text) if re.match(r"(src|tests|docs|tools)/[^… ]*$", name) and "your_" not in name]
+    inside = [name for name in named(text) if re.match(r"[a-z_]+/[a-z_/]+\.py$", name)]
+    paths += [f"src/polytask/{name}" for name in inside if not (ROOT / name.partition("/")[0]).is_dir()]
+        f"src/polytask/{name}"
+        for name in named(text)
+        if re.match(r"[a-z_]+/[a-z_/]+\.py$", name) and not name.startswith(("src", "tests", "docs", "tools", "benchmarks", "examples"))
+    ]
     assert paths
     assert all((ROOT / path).exists() for path in paths), paths
 

@@ -39,7 +39,7 @@ def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Seq
     return config
 
 
-def name_of(config: Mapping[str, Any]) -> str:
+def run_name(config: Mapping[str, Any]) -> str:
     """Return the default name of a run: its data set, or its tables joined by hyphens."""
     return str(config.get("source") or "-".join(config.get("tables") or ("run",)))
 

@@ -1,6 +1,6 @@
 """Computation of the statistics that balancers need, and of `.grad` from a balancer's answer.
 
-For every step, `Backward` (`engine`) creates a `Step`, which sums losses and counts in `StepLosses`. `routing` chooses the strategy
+For every step, `Backward` (`engine`) creates a `Step`, which sums losses and counts in `StepLosses`. `strategy_choice` chooses the strategy
 for what the balancer needs (`strategies/`). The strategy backpropagates and keeps the gradients (`primitives/`), is the statistic that
 the balancer sees, and fills `.grad` from the balancer's answer, directly or after a sum over all processes.
 """

@@ -1,6 +1,6 @@
 """Measures of how tasks are related, and choice of the tasks to train together.
 
-`affinity_callback` measures during a joint run (gradient cosines, look-ahead affinity); `transfer_weights` and `feature_similarity` compare
+`affinity_callback` measures during a joint run (gradient cosines, look-ahead affinity); `warm_start` and `feature_similarity` compare
 single-task networks; `relatedness_matrix` holds the results over seeds; `grouping` chooses networks under a budget.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polytask.cli.build_config import name_of
+from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
@@ -29,7 +29,7 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.studies import load_data
     from polytask.studies import relate as measure
 
-    folder = out or Path("runs") / f"relate-{name_of(config)}"
+    folder = out or Path("runs") / f"relate-{run_name(config)}"
     with download_display(quiet=quiet) as progress:
         data = load_data(checked(RelateConfig, _own_choices(config), where="relate", imports=True), progress)
     console = Console()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polytask.cli.build_config import name_of
+from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
@@ -30,7 +30,7 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.storage import read_json
     from polytask.studies import Study, load_data
 
-    folder = out or Path("runs") / name_of(config)
+    folder = out or Path("runs") / run_name(config)
     with download_display(quiet=quiet) as progress:
         data = load_data(checked(StudyConfig, config, where="study", imports=True), progress)
     study = Study(data.sources, data.tasks, config=data.config)

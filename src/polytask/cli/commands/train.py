@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from polytask.cli.build_config import name_of
+from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
@@ -26,7 +26,7 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.cli.progress_display import training_display
     from polytask.studies import load_data, train_network
 
-    folder = out or Path("runs") / f"train-{name_of(config)}"
+    folder = out or Path("runs") / f"train-{run_name(config)}"
     with download_display(quiet=quiet) as progress:
         data = load_data(checked(TrainConfig, config, where="train", imports=True), progress)
     console = Console()

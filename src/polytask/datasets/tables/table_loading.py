@@ -186,8 +186,3 @@ def _test_source(table: LabeledTable, rows: Rows, coding: TablePreprocessor) -> 
         return table.source(coding, rows)
     other = table.test()
     return other.source(coding, other.labeled)
-
-
-def paths_of(tables: Mapping[str, TableOptions]) -> Sequence[str]:
-    """Return the paths of the files of tables, including those of test rows."""
-    return [path for options in tables.values() for path in (options.file, options.test_file) if path is not None]
