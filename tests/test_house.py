@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from functools import cache
 from graphlib import TopologicalSorter
@@ -100,6 +100,21 @@ def package_of(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
+def for_every_file(check: Callable[[Path], None]) -> Callable[[str], None]:
+    """Make one test per package of a check of a file; the file is named where the check fails."""
+
+    @pytest.mark.parametrize("package", sorted({package_of(path) for path in FILES}))
+    def test(package: str) -> None:
+        for path in FILES:
+            if package_of(path) == package:
+                try:
+                    check(path)
+                except AssertionError as error:
+                    raise AssertionError(f"{path.relative_to(SOURCE)}: {error}") from error
+
+    return test
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """The packages of polytask that a file imports, wherever in it."""
     for node in ast.walk(tree_of(path)):
@@ -111,7 +126,7 @@ def imports_of(path: Path) -> Iterator[str]:
         yield from (name.split(".")[1] for name in names if name.startswith("polytask."))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+@for_every_file
 def test_imports_point_one_way(path: Path) -> None:
     package = package_of(path)
     if package in ("__init__", "__main__"):
@@ -159,6 +174,7 @@ def test_every_package_has_its_level() -> None:
     assert {package_of(path) for path in FILES} - {"__init__", "__main__"} <= set(LEVEL)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("module", ["polytask.tasks", "polytask.metrics", "polytask.verdicts.compute_verdict"])
 def test_what_reads_predictions_does_not_wait_for_torch(module: str) -> None:
     program = f"import sys, {module}; print('torch' in sys.modules)"
@@ -183,7 +199,7 @@ def test_functions_have_few_parameters() -> None:
     assert {name: count for name, count in found.items() if count > MOST_PARAMETERS} == MANY_OPTIONS
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+@for_every_file
 def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= LONGEST_FILE
@@ -194,7 +210,7 @@ def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno + 1 - docstring <= LONGEST_FUNCTION, node.name
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+@for_every_file
 def test_nothing_unsafe_and_nothing_printed(path: Path) -> None:
     tree = tree_of(path)
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -210,7 +226,7 @@ def test_nothing_unsafe_and_nothing_printed(path: Path) -> None:
         assert "print" not in calls
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+@for_every_file
 def test_what_is_public_says_what_it_is(path: Path) -> None:
     tree = tree_of(path)
     assert ast.get_docstring(tree), "the module"
@@ -290,19 +306,18 @@ def test_branches_on_kinds_are_seen(line: str, found: bool) -> None:
     assert bool(branches_on(tree, {"binary", "count", "tagging"}) or asks_for_class(tree, {"Ordinal"})) is found
 
 
-@pytest.mark.parametrize(("group", "owner"), [("task kind", "tasks"), ("architecture", "architectures")])
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_nobody_else_asks_which_kind_or_architecture_it_is(path: Path, group: str, owner: str) -> None:
-    if package_of(path) not in (owner, "registry"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        assert not branches_on(tree, set(names(group))) + asks_for_class(tree, classes_of(group))
+@for_every_file
+def test_nobody_else_asks_which_kind_or_architecture_it_is(path: Path) -> None:
+    for group, owner in (("task kind", "tasks"), ("architecture", "architectures")):
+        if package_of(path) not in (owner, "registry"):
+            assert not branches_on(tree_of(path), set(names(group))) + asks_for_class(tree_of(path), classes_of(group))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+@for_every_file
 def test_nobody_else_imports_one_way_of_sharing(path: Path) -> None:
     if package_of(path) not in ("architectures", "registry"):
         modules = {row.target.partition(":")[0] for row in specs_of("architecture")}
-        nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+        nodes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)]
         assert not {node.module for node in nodes} & modules
         assert not {alias.name for node in nodes for alias in node.names} & classes_of("architecture")
 

@@ -67,6 +67,7 @@ def console_script() -> str:
     return found
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("how", ["script", "module", "api"])
 def test_nothing_beside_the_data_is_imported(folder: Path, how: str) -> None:
     study = ("study", "table.csv", *OPTIONS, "--arms", "single,equal", "--workers", "2", "--out", "out")
@@ -100,6 +101,7 @@ def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     yield call
 
 
+@pytest.mark.slow
 def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..., str], compass: Path, tmp_path: Path) -> None:
     """From a folder that is named, in workers, in a run.yaml that is allowed, and in a model that is allowed."""
     theirs = tmp_path / "theirs"

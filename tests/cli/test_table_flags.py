@@ -165,6 +165,7 @@ def test_a_study_file_that_cannot_be_is_one_line(call: object, sales: Path, caps
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_weights_of_a_study_file_are_used_or_refused(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = {"file": str(sales), "targets": ["churn", "value"], "weights": {"churn": 2}, "drop": ["part", "customer"]}
     content = {"tables": {"sales": table}, "preset": "quick", "seeds": 2, "workers": 1, "training": {"epochs": 1, "threads": 1}}

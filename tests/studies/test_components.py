@@ -57,6 +57,7 @@ def arms(parts: Any) -> list[Any]:
 NAMES = ["single", "theirs", "compass.training:LossPower", "smooth-weights:compass.training:LossPower(power=0.75)", "cagrad(c=0.2)"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_study_of_what_users_have_written(parts: Any, arms: list[Any], tmp_path: Path, workers: int) -> None:
     asked = study(arms=arms, encoder=MLP((3,), hidden=(5,)), workers=workers)

@@ -77,6 +77,7 @@ def test_two_runs_give_the_same_bytes_and_so_does_the_configuration_fed_back(
     assert digests(whole.folder) == digests(tmp_path / "third")
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(make: Callable[..., Study], whole: StudyResult, tmp_path: Path) -> None:
     make(workers=2).run(tmp_path / "two")
     one, two = digests(whole.folder), digests(tmp_path / "two")
@@ -111,6 +112,7 @@ def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     assert digests(whole.folder) == digests(tmp_path / "broken")
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_after_the_opening_does_not_open_again(
     make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_a_study_that_was_killed_after_the_opening_does_not_open_again(
     assert make().run(tmp_path / "run").verdict.openings == 1
 
 
+@pytest.mark.slow
 def test_openings_without_a_result_are_counted(make: Callable[..., Study], tmp_path: Path, table: Callable[..., Source]) -> None:
     study = make()
     door = study._load_test
@@ -162,6 +165,7 @@ def test_the_door_wants_proof(tmp_path: Path) -> None:
         FinishedJobs((job,))
 
 
+@pytest.mark.slow
 def test_test_labels_change_nothing_that_is_trained_or_chosen(
     make: Callable[..., Study], whole: StudyResult, tmp_path: Path, table: Callable[..., Source]
 ) -> None:

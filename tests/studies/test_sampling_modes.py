@@ -13,6 +13,7 @@ from polytask.studies import Study
 from polytask.tasks import Regression, Task
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("sampling", ["temperature", "round-robin"])
 def test_arms_are_sampled_as_the_options_say(
     table: Callable[..., Source], three_tasks: tuple[Task, ...], tmp_path: Path, sampling: str

@@ -198,6 +198,7 @@ def test_plain_data_have_the_paths_and_what_comes_from_them_imports_nothing(pric
     assert loaded.completed(price) == price
 
 
+@pytest.mark.slow
 def test_a_loaded_model_predicts_where_the_functions_cannot_be_imported(price: Custom, place: Custom, tmp_path: Path) -> None:
     training: dict[str, Any] = {"epochs": 2, "threads": 1}
     study = pt.Study([table()], (price, place), ["single", "equal"], 2, test=lambda: (table(seed=1),), workers=1, training=training)
@@ -253,6 +254,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_workers_study_it_as_one_does(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(OWN), *filter(None, [os.environ.get("PYTHONPATH")])])}

@@ -94,6 +94,7 @@ def test_truths_and_words_of_studies(known_truths: ModuleType) -> None:
     assert table[-1].startswith("| 6 and more | 2 | 1.000 | 1.000 | .000 | .000 |")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("gain", "own", "word"), [(0.0, 1.0, "unclear"), (0.05, 1.0, "helps"), (0.05, 1.0, "hurts"), (0.0, 0.05, "same")])
 def test_words_are_those_of_the_verdict(known_truths: ModuleType, gain: float, own: float, word: str) -> None:
     """The benchmark leaves out the frame, and judges many studies at once: nothing else differs."""

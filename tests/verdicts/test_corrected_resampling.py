@@ -121,7 +121,7 @@ def false_alarms(splits: int, share: float, correct: bool, data_sets: int = 4_00
     return float(np.mean([of_means(row, ratio).p < FAMILYWISE_LEVEL for row in d]))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.slow
 @pytest.mark.parametrize(("splits", "share"), [(10, 0.3), (10, 0.1), (30, 0.2)])
 def test_false_alarms_of_random_splits(splits: int, share: float) -> None:
     """At most 6 % with the correction (4,000 data sets: .05 scatters by .0034), several times 5 % without."""

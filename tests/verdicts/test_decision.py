@@ -145,6 +145,7 @@ def test_settling_by_seeds_where_seeds_rule() -> None:
     )  # no difference, no end
 
 
+@pytest.mark.slow
 def test_smallest_effect_is_seen_four_times_in_five() -> None:
     generator = np.random.default_rng(7)
     seeds, units, arrays = 6, 50, 3_000

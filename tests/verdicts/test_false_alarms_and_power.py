@@ -45,6 +45,7 @@ def batches(generator: np.random.Generator, seeds: int, units: int, kind: str, t
     return MeanSquares(*(np.concatenate(part).reshape(STUDIES, tasks) for part in zip(*parts, strict=True)))
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("kind", [*SPREADS, "heavy tails"])
 @pytest.mark.parametrize("seeds", LIMITS)
 def test_false_alarms_of_full_arrays(simulation: ModuleType, seeds: int, kind: str) -> None:
@@ -54,6 +55,7 @@ def test_false_alarms_of_full_arrays(simulation: ModuleType, seeds: int, kind: s
         assert 0.01 < rate <= LIMITS[seeds]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seeds", LIMITS)
 def test_false_alarms_of_classifiers(simulation: ModuleType, seeds: int) -> None:
     generator = np.random.default_rng(seeds)

@@ -166,6 +166,7 @@ def false_alarms(metric: Metric, seeds: int, studies: int, alike: float = 1.0) -
     return alarms / studies
 
 
+@pytest.mark.sampled(4)
 @each
 def test_false_alarms_are_few(metric: Metric) -> None:
     assert false_alarms(metric, 5, studies=50) <= 0.08

@@ -108,6 +108,7 @@ def test_temperature_1_has_the_counts_of_proportional() -> None:
     assert np.std(first) > 2, "drawn, not dealt"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("steps", [None, 7])
 @pytest.mark.parametrize("temperature", [0.5, 2.0, 5.0, float("inf")])
 def test_rows_to_the_power_of_one_over_t(temperature: float, steps: int | None) -> None:
@@ -124,6 +125,7 @@ def test_rows_to_the_power_of_one_over_t(temperature: float, steps: int | None) 
         assert abs(len(seen_by(found, source)) - share * total) < 5 * 0.5 * np.sqrt(epochs) + epochs * (steps is None)
 
 
+@pytest.mark.slow
 def test_a_source_with_less_than_a_row_in_an_epoch_is_seen_in_some() -> None:
     """1 of 1,001 rows, 40 rows an epoch: 0.04 expected in each, 40 in 1,000 epochs, with a deviation of √(1,000 · 0.04 · 0.96) = 6.2."""
     sampler = TemperatureSampler({"large": 1_000, "one": 1}, 8, 1.0, steps_per_epoch=5)

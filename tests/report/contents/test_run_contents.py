@@ -135,6 +135,7 @@ def test_an_empty_verdict_still_makes_a_page(make_run: Any) -> None:
     assert "No recommendation was made." in write_report(folder).read_text(encoding="utf-8")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "where", [(), ("tasks", "digit"), ("tasks", "digit", "single"), ("tasks", "digit", "arms", "equal"), ("recommendation",)]
 )

@@ -49,6 +49,7 @@ TASKS: tuple[Task, ...] = (
 )
 
 
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
 def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
     grown = fit_trees(task, [source()], validation_fraction=0.2, seed=0)

@@ -47,6 +47,7 @@ def test_processes_of_this_computer_are_the_default() -> None:
         assert choose_backend(5, workers=2).workers == 2
 
 
+@pytest.mark.slow
 def test_no_worker_has_the_working_folder_on_its_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nor where this process has it, as in a notebook; it keeps its own path."""
     monkeypatch.chdir(tmp_path)
@@ -77,6 +78,7 @@ def test_within_a_worker_of_joblib_there_are_processes_all_the_same() -> None:
         assert choose_backend(5, workers=2).name == "loky"
 
 
+@pytest.mark.slow
 def test_a_backend_of_somebody_else_gives_the_same_bytes(make: Callable[..., Study], tmp_path: Path, elsewhere: str) -> None:
     few = {"arms": ["single", "equal"]}
     make(**few).run(tmp_path / "here")

@@ -45,6 +45,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     assert not [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_workers_ignore_ctrl_c_and_a_call_in_this_process_does_not() -> None:
     before = signal.getsignal(signal.SIGINT)

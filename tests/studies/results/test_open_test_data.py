@@ -52,6 +52,7 @@ def _churn_unlabeled(source: Source) -> Source:
     return replace(source, labels={**source.labels, "churn": np.full(len(source), None, dtype=object)})
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -92,6 +92,7 @@ def test_one_network_goes_on_with_the_data_of_its_beginning(
     assert train_network(config, [table()], three_tasks, tmp_path / "run").validation
 
 
+@pytest.mark.slow
 def test_other_versions_are_written_down(make: Callable[..., Study], begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = json.loads((begun / "environment.json").read_text())["torch"]
     monkeypatch.setattr(environment_module, "_package_version", lambda package: "0.0.1" if package == "torch" else "1")
@@ -99,6 +100,7 @@ def test_other_versions_are_written_down(make: Callable[..., Study], begun: Path
     assert f"run resumed; polytask 1, before 0.1.0; torch 0.0.1, before {now}; numpy 1, before" in (begun / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_at_its_very_beginning_begins_again(
     make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def test_without_a_choice_nothing_is_tried(make: Callable[..., Study], tmp_path:
     assert any("Nothing was tuned" in note for note in result.summary["notes"])
 
 
+@pytest.mark.slow
 def test_a_race_repeats_byte_by_byte_also_from_its_configuration(whole: StudyResult, make: Callable[..., Study], tmp_path: Path) -> None:
     fed_back = checked(StudyConfig, read_yaml(whole.folder / "run.yaml"), where="run.yaml")
     make(config=fed_back).run(tmp_path / "second")
@@ -194,6 +195,7 @@ def test_optuna_may_propose_what_is_tried(make: Callable[..., Study], tmp_path: 
     assert content == raced(tmp_path / "second")
 
 
+@pytest.mark.slow
 def test_looks_stop_when_nothing_is_unclear(make: Callable[..., Study], tmp_path: Path) -> None:
     choices = {"arms": ["single", "equal"], "seeds": 5, "looks": (2, 3, 5), "training": TRAINING | {"epochs": 2}}
     wide = make(**choices, margins=dict.fromkeys(("price", "churn", "plan"), 1e6)).run(tmp_path / "wide")

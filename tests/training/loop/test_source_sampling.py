@@ -37,6 +37,7 @@ def trained(table: Table, tasks: tuple[Task, ...], **choices: Any) -> FitResult:
     return fit(network((*tasks, SIZE)), [table(), beside()], **(CHOICES | choices))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("steps", [None, 5])
 @pytest.mark.parametrize("sampling", MODES)
 def test_a_run_goes_on_where_it_stopped(
