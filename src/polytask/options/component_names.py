@@ -19,6 +19,25 @@ def _written(group: str, value: Any) -> Any:  # noqa: ANN401 - pydantic validate
     return value if value is None else written(group, value)
 
 
+def kinds_written(targets: Any) -> Any:  # noqa: ANN401 - pydantic validates values that are not mappings
+    """Return the targets of a table in the form that files store: a kind that is a class or a task becomes text.
+
+    Raises:
+        ConfigError: A kind is not a kind of task, or it cannot be stored.
+
+    Example:
+        >>> from polytask.tasks import Binary
+        >>> kinds_written({"churn": Binary, "value": None})
+        {'churn': 'binary', 'value': None}
+    """
+    if not isinstance(targets, Mapping):
+        return targets
+    kept = (str, type(None))
+    return {
+        name: kind if isinstance(kind, kept) else written("task kind", kind, f"targets, {str(name)!r}") for name, kind in targets.items()
+    }
+
+
 PARTS = ("name", "balancer", "architecture", "encoder")
 Written = str | Mapping[str, Any]
 """An arm in a file: the text that users write, or a mapping with its name and its parts."""
