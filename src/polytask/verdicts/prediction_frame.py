@@ -14,7 +14,7 @@ import pandas as pd
 
 from polytask.errors import ConfigError, DataError
 from polytask.registry import find, load, names
-from polytask.registry.resolve import resolve
+from polytask.registry.resolve import described, resolve
 from polytask.registry.suggestion import nearest
 from polytask.tasks.base import LabelType, Task
 from polytask.tasks.metric import Runs
@@ -120,6 +120,8 @@ def read_predictions(
 
 
 def _checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(frame, pd.DataFrame):
+        raise ConfigError("a DataFrame of predictions is needed", where="frame", found=described(frame), remedy="Read it with pandas")
     for column in REQUIRED_COLUMNS:
         if column not in frame:
             found = ", ".join(map(str, frame.columns))

@@ -18,7 +18,7 @@ from polytask.errors import ConfigError
 from polytask.registry import Resolved, spelled_as
 from polytask.registry.resolve import resolve
 from polytask.seeds import derive_seed
-from polytask.tasks import Task
+from polytask.tasks import Task, check_tasks
 
 
 class MultiTaskModel(nn.Module):
@@ -66,10 +66,8 @@ class MultiTaskModel(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.tasks = tasks = check_tasks(tasks)
         names = tuple(task.name for task in tasks)
-        if not names or len(set(names)) < len(names):
-            raise ConfigError("at least one task is required, and each name only once", where="tasks", found=names)
-        self.tasks = tuple(tasks)
         number_layer_groups(encoder)
         found = resolve("architecture", architecture)
         self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
