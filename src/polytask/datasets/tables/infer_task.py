@@ -175,6 +175,7 @@ def make_task(name: str, labels: Array, kind: str | type[Task] | Task | None = N
         raise ConfigError("a table column cannot hold labels of tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     if target.flag_column is not None:
         options.pop(target.flag_column.option, None)  # names a column that is already part of `labels`
+    options = target.options_from_text(options)
     options |= target.options_from_labels(name, labels, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
