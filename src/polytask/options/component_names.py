@@ -95,6 +95,7 @@ ARM: dict[str, Any] = {
 
 EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
+DatasetName = Annotated[str, BeforeValidator(lambda given: given if isinstance(given, str) else _written("data set", given))]
 CallbackName = Annotated[str, BeforeValidator(partial(written, "callback", where="callbacks"))]
 BalancerName = Annotated[str, BeforeValidator(arm_written)]
 """A balancer in the form of an arm, since `weights=0.2/0.8` is allowed."""
@@ -130,7 +131,7 @@ def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
     """Yield the import paths in a configuration, each after its place."""
     if not isinstance(config, Mapping):
         return
-    for place in ("encoder", "architecture", "balancer"):
+    for place in ("source", "encoder", "architecture", "balancer"):
         yield from _paths(place, config.get(place))
     training = config.get("training")
     yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)
