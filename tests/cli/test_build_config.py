@@ -11,9 +11,10 @@ import typer
 from typer.main import get_command
 
 from polytask.cli.app import SEVERAL, app
-from polytask.cli.build_config import merged
+from polytask.cli.build_config import merged, name_of
 from polytask.cli.generate_command import generated_command, offered_fields
 from polytask.cli.table_source import spread
+from polytask.datasets.mnist_fashion import MnistFashion
 from polytask.errors import ConfigError
 from polytask.options import (
     NetworkConfig,
@@ -42,6 +43,23 @@ MERGED: dict[str, tuple[dict[str, Any], list[str], dict[str, Any]]] = {
 def test_options_and_assignments_are_merged(case: str) -> None:
     given, assignments, expected = MERGED[case]
     assert merged("mnist-fashion", given, assignments) == {"source": "mnist-fashion"} | expected
+
+
+def test_a_data_set_may_be_named_by_its_import_path(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("source: 'mypkg.more:Toy'", encoding="utf-8")
+    assert merged("mypkg.more:Toy", {}, []) == merged(str(path), {}, []) == {"source": "mypkg.more:Toy"}
+    assert name_of({"source": "mypkg.more:Toy(size=full)"}) == "Toy"
+    path.write_text("{source: 'mypkg.more:Toy', version: '1'}", encoding="utf-8")
+    with pytest.raises(ConfigError, match="import paths in a file written by polytask are not followed"):
+        merged(str(path), {}, [])
+
+
+def test_a_data_set_may_be_a_class_or_an_object() -> None:
+    assert StudyConfig(source=MnistFashion).source == "mnist-fashion"  # type: ignore[arg-type]
+    assert StudyConfig(source=MnistFashion("sample")).source == "mnist-fashion(size=sample)"  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="a data set is needed"):
+        checked(StudyConfig, {"source": 3}, where="study")
 
 
 def test_a_file_stands_below_both(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import torch
 import polytask as pt
 from polytask.balancing.building_blocks import random_stream
 from polytask.registry import GROUPS
-from polytask.registry.resolve import BASES, resolve
+from polytask.registry.component import BASES
+from polytask.registry.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 RECIPES = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")

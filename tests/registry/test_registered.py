@@ -41,7 +41,9 @@ def test_a_class_is_registered_as_it_is(clean: None) -> None:
         ("balancer", "mine", "mypkg.mod", "must be a class or an import path"),
         ("balancer", "mine", 3, "must be a class or an import path"),
         ("balancer", "mine", CAGrad(), "must be a class or an import path"),
-        ("ballancer", "mine", "mypkg.mod:Mine", "unknown group"),
+        ("ballancer", "mine", "mypkg.mod:Mine", "unknown group of components. Did you mean 'balancer'"),
+        ("balancer", "mine", int, "Derive it from Balancer"),
+        ("encoder", "mine", CAGrad, "Derive it from Encoder"),
         ("balancer", "MyMethod", "mypkg.mod:Mine", "such as my-method"),
     ],
 )
@@ -49,6 +51,11 @@ def test_what_cannot_be_registered(clean: None, group: str, name: str, component
     with pytest.raises(ConfigError, match=text) as caught:
         register(group, name, component)
     assert "\n" not in str(caught.value)
+
+
+def test_groups_are_written_with_hyphens_or_spaces(clean: None) -> None:
+    register("task-kind", "mine", "mypkg.mod:Mine")
+    assert find("task-kind", "mine") == find("task kind", "mine")
 
 
 def test_one_name_in_two_groups(clean: None) -> None:

@@ -20,6 +20,7 @@ from polytask.data import Source
 from polytask.errors import ConfigError, DataError
 from polytask.metrics import compute_metrics, find_metric, relative_score, trivial_predictions
 from polytask.metrics.influence_functions import unit_contributions
+from polytask.registry.resolve import resolve
 from polytask.tasks import Custom, Outcome, Runs, masked_loss, task_from_dict
 
 OWN = Path(__file__).parent / "own"
@@ -136,6 +137,7 @@ def test_it_trains_and_predicts(price: Custom, place: Custom) -> None:
         ({"loss": 3}, "task 'price', loss: expected a function or its name .found 3"),
         ({"metric": None}, "task 'price', metric: expected a function or its name"),
         ({"higher_is_better": None}, "Give higher_is_better=True or False"),
+        ({"metric": "rmsee"}, "Did you mean 'rmse'"),
         ({"outputs": 0}, "task 'price', outputs: a whole number of at least 1"),
         ({"label_size": 1.5}, "task 'price', label_size: a whole number of at least 1"),
         ({"selection_metric": "rmse"}, "no such metric .found 'rmse'"),
@@ -196,6 +198,22 @@ def test_plain_data_have_the_paths_and_what_comes_from_them_imports_nothing(pric
         with pytest.raises(ConfigError, match="a task from a file does not import its functions"):
             use()
     assert loaded.completed(price) == price
+
+
+def test_an_import_path_that_is_given_in_python_is_imported_on_use(price: Custom) -> None:
+    named = Custom(name="price", loss="own_functions:huber", metric="own_functions:median_error", higher_is_better=False, perfect=0.0)
+    assert masked_loss(named, torch.zeros(1, 1), torch.zeros(1), None) == masked_loss(price, torch.zeros(1, 1), torch.zeros(1), None)
+    assert named.to_dict() == price.to_dict()
+    with pytest.raises(ConfigError, match="the module has no such function"):
+        masked_loss(Custom(name="price", loss="own_functions:hubr", metric="mae"), torch.zeros(1, 1), torch.zeros(1), None)
+
+
+def test_it_is_written_as_its_call_which_makes_it_again(price: Custom) -> None:
+    assert repr(price).startswith("Custom(name='price', loss='own_functions:huber', metric='own_functions:median_error', ")
+    for text in (str(price), repr(price).replace("name='price', ", "")):
+        assert resolve("task kind", text).build(name="price").to_dict() == price.to_dict()
+    with pytest.raises(ConfigError, match="cannot be parsed"):
+        resolve("task kind", repr(Custom(name="price", loss=lambda outputs, targets: targets, metric="mae")))
 
 
 @pytest.mark.slow

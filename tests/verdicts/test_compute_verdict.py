@@ -284,7 +284,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "classes of a number": ({"classes": {"size": ("a", "b")}}, "this kind of task has no classes .found regression"),
     "unknown kind": (
         {"kinds": {"digit": "classes"}},
-        "task digit: unknown task kind .found classes.. Did you mean .multiclass.. Choose from: multiclass",
+        "task digit: unknown task kind .found .classes... Did you mean .multiclass.. Choose from: multiclass",
     ),
     "negative margin": ({"margins": {"digit": -0.1}}, "finite and not negative"),
     "chosen": ({"chosen": "single"}, "`chosen` must be one of the compared arms"),

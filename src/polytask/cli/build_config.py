@@ -10,6 +10,7 @@ from polytask.cli.table_source import ENDINGS, KIND, is_table, table_section
 from polytask.errors import ConfigError
 from polytask.options import TableOptions, fields_of
 from polytask.registry import find, names
+from polytask.registry.importing import is_import_path
 
 TRAINING, TABLE = "training", "table"
 """Sections of the values given on the command line, in addition to the command's own options."""
@@ -40,8 +41,9 @@ def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Seq
 
 
 def run_name(config: Mapping[str, Any]) -> str:
-    """Return the default name of a run: its data set, or its tables joined by hyphens."""
-    return str(config.get("source") or "-".join(config.get("tables") or ("run",)))
+    """Return the default name of a run: its data set (without the module of an import path), or its tables joined by hyphens."""
+    source = str(config.get("source") or "").partition("(")[0].rpartition(":")[2]
+    return source or "-".join(config.get("tables") or ("run",))
 
 
 def _of_source(source: str, table: Mapping[str, Any], *, imports: bool) -> dict[str, Any]:
@@ -57,7 +59,9 @@ def _of_source(source: str, table: Mapping[str, Any], *, imports: bool) -> dict[
 
 
 def _known(source: str) -> str:
-    """Return the name of a built-in data set; fail early, before heavy imports, if there is none."""
+    """Return the name or the import path of a data set; fail early, before heavy imports, if there is no such name."""
+    if is_import_path(source.partition("(")[0]):
+        return source
     if source in names("data set") or not (Path(source).exists() or Path(source).suffix):
         return find("data set", source).name
     remedy = f"Give a built-in data set ({', '.join(names('data set'))}), a table ({', '.join(ENDINGS)}) or a study file (.yaml)"

@@ -18,7 +18,7 @@ _PANELS = {field.name: field.flag.panel for field in fields_of(TableOptions)}
 KIND = OptionField(
     "kind",
     dict[str, str],
-    "Kind of a target, as target=kind, with options in parentheses; see polytask methods 'task kind'. Repeatable.",
+    "Kind of a target, as target=kind, with options in parentheses; see polytask methods task-kind. Repeatable.",
     {},
     Flag(_PANELS["targets"], example='"size=ordinal(classes=[S, M, L])"', default="inferred from the labels"),
 )

@@ -10,6 +10,7 @@ from polytask.data.sampling.proportional_sampler import ProportionalSampler, Sam
 from polytask.data.sampling.shuffle_buffer import ShuffleBufferSampler
 from polytask.data.sampling.source_mixing import RoundRobinSampler, TemperatureSampler, UniformSampler, make_sampler
 from polytask.data.source import Source, Sources
+from polytask.data.source_checks import check_sources
 from polytask.data.source_fingerprint import fingerprint
 from polytask.data.splitting.stratified_split import k_fold_split, random_split, train_validation_rows, train_validation_split
 from polytask.data.splitting.time_and_column_split import split_by_column, split_by_time
@@ -28,6 +29,7 @@ __all__ = [
     "TemperatureSampler",
     "UniformSampler",
     "WordTokenizer",
+    "check_sources",
     "conditional_labels",
     "entire_space_labels",
     "fingerprint",

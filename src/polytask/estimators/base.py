@@ -172,7 +172,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         return next(task for task in self.tasks_ if task.name == name)
 
 
-def labels_and_tasks(Y: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> tuple[dict[str, Array], tuple[Task, ...]]:
+def labels_and_tasks(Y: pd.DataFrame, kinds: Mapping[str, str | type[Task] | Task | None]) -> tuple[dict[str, Array], tuple[Task, ...]]:
     """Return the labels and the tasks of the columns of a frame, by name; kinds that are not given are inferred."""
     labels = labels_of_columns(Y, kinds)
     return labels, tuple(make_task(name, own, kinds.get(name) or infer_multilabel(Y[name])) for name, own in labels.items())

@@ -48,9 +48,9 @@ class MultiTaskEstimator(BaseTableEstimator):
     contribute to Lₜ, but to the losses of its other targets. Training is in float32, prediction in float64.
 
     Args:
-        targets: Mapping from targets to their kinds, with options if any (`binary(positive_weight=balanced)`), to tasks, or to `None`,
-            which infers the kind; or a sequence of targets with inferred kinds. `None` makes every column of Y a target with an
-            inferred kind.
+        targets: Mapping from targets to their kinds (names or import paths, with options if any, `binary(positive_weight=balanced)`,
+            or classes), to tasks, or to `None`, which infers the kind; or a sequence of targets with inferred kinds. `None` makes every
+            column of Y a target with an inferred kind.
         preset: Training budget: `quick`, `standard` or `thorough`.
         architecture: Architecture, which defines how targets share the encoder: a name such as `hard` or `mmoe(experts=4)`, a class, or an
             object that serves as a template.
@@ -94,7 +94,7 @@ class MultiTaskEstimator(BaseTableEstimator):
 
     def __init__(
         self,
-        targets: Mapping[str, str | Task | None] | Sequence[str] | None = None,
+        targets: Mapping[str, str | type[Task] | Task | None] | Sequence[str] | None = None,
         *,
         preset: str = "standard",
         architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
@@ -209,7 +209,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         check_is_fitted(self)
         return self._outcomes(X, labels_of_columns(self._chosen(to_target_frame(y)[0], list(self.kinds_)), self._kinds()))
 
-    def _kinds(self) -> Mapping[str, str | Task | None]:
+    def _kinds(self) -> Mapping[str, str | type[Task] | Task | None]:
         """Return the kinds that were given, by target."""
         return self.targets if isinstance(self.targets, Mapping) else {}
 

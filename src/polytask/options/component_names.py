@@ -19,6 +19,25 @@ def _written(group: str, value: Any) -> Any:  # noqa: ANN401 - pydantic validate
     return value if value is None else written(group, value)
 
 
+def kinds_written(targets: Any) -> Any:  # noqa: ANN401 - pydantic validates values that are not mappings
+    """Return the targets of a table in the form that files store: a kind that is a class or a task becomes text.
+
+    Raises:
+        ConfigError: A kind is not a kind of task, or it cannot be stored.
+
+    Example:
+        >>> from polytask.tasks import Binary
+        >>> kinds_written({"churn": Binary, "value": None})
+        {'churn': 'binary', 'value': None}
+    """
+    if not isinstance(targets, Mapping):
+        return targets
+    kept = (str, type(None))
+    return {
+        name: kind if isinstance(kind, kept) else written("task kind", kind, f"targets, {str(name)!r}") for name, kind in targets.items()
+    }
+
+
 PARTS = ("name", "balancer", "architecture", "encoder")
 Written = str | Mapping[str, Any]
 """An arm in a file: the text that users write, or a mapping with its name and its parts."""
@@ -76,6 +95,7 @@ ARM: dict[str, Any] = {
 
 EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
+DatasetName = Annotated[str, BeforeValidator(lambda given: given if isinstance(given, str) else _written("data set", given))]
 CallbackName = Annotated[str, BeforeValidator(partial(written, "callback", where="callbacks"))]
 BalancerName = Annotated[str, BeforeValidator(arm_written)]
 """A balancer in the form of an arm, since `weights=0.2/0.8` is allowed."""
@@ -111,7 +131,7 @@ def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
     """Yield the import paths in a configuration, each after its place."""
     if not isinstance(config, Mapping):
         return
-    for place in ("encoder", "architecture", "balancer"):
+    for place in ("source", "encoder", "architecture", "balancer"):
         yield from _paths(place, config.get(place))
     training = config.get("training")
     yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from polytask.errors import ConfigError
 from polytask.options.cli_option import Flag
+from polytask.options.component_names import kinds_written
 from polytask.options.reading_options import ReadingOptions
 from polytask.registry.suggestion import nearest
 
@@ -41,6 +42,7 @@ class TableOptions:
     file: Annotated[str, Field(description="Path of the table: CSV, TSV (also gzipped) or Parquet.")]
     targets: Annotated[
         Mapping[str, str | None],
+        BeforeValidator(kinds_written),
         WithJsonSchema(TARGETS),
         Field(description="Columns to predict, one task each. A file may give the kind of each; null infers it from the labels."),
         Flag(_COLUMNS, example="churn value"),
@@ -94,6 +96,7 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         where = f"table {self.file!r}"
+        object.__setattr__(self, "targets", kinds_written(self.targets))
         if not self.targets:
             raise ConfigError("at least one target column is needed", where=where, remedy="Name them: --targets churn value")
         for name in self.weights:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from polytask.errors import ConfigError
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, EncoderName
+from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, TrainingOptions
 
@@ -23,9 +23,10 @@ class NetworkConfig(OptionModel):
     keeps_test_rows: ClassVar[bool] = False
     """Whether rows of tables are held out for a final test."""
 
-    source: Annotated[str | None, Field(description="Name of a built-in data set; null if the sources are tables or Python objects.")] = (
-        None
-    )
+    source: Annotated[
+        DatasetName | None,
+        Field(description="Name or import path of a data set; null if the sources are tables or Python objects."),
+    ] = None
     tables: Annotated[dict[str, TableOptions], Field(description="Tables in files, keyed by the names of their sources.")] = Field(
         default_factory=dict
     )

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 
 from polytask.errors import ConfigError
+from polytask.registry.suggestion import nearest
 
 GROUPS = ("task kind", "encoder", "architecture", "balancer", "balancer wrapper", "sampler", "data set", "callback")
 
+BASES: Mapping[str, str] = {
+    "task kind": "polytask.tasks.base:Task",
+    "encoder": "polytask.encoders.encoder:Encoder",
+    "architecture": "polytask.architectures.architecture:Architecture",
+    "balancer": "polytask.balancing.balancer:Balancer",
+    "balancer wrapper": "polytask.balancing.wrappers.wrapper:Wrapper",
+    "sampler": "polytask.data.sampling.proportional_sampler:Sampler",
+    "data set": "polytask.datasets.base:Dataset",
+    "callback": "polytask.training.callback:Callback",
+}
+"""Import path of the base class of each group."""
+SPELLINGS = tuple(group.replace(" ", "-") for group in GROUPS)
+"""The groups as users write them, with hyphens between words."""
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -83,8 +98,7 @@ class ComponentSpec:
     ranges: tuple[Range, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.group not in GROUPS:
-            raise ConfigError("unknown group of components", where=repr(self.group), remedy=f"Choose from: {', '.join(GROUPS)}")
+        object.__setattr__(self, "group", group_called(self.group))
         if not KEBAB.fullmatch(self.name):
             remedy = f"Write it in lower case, with hyphens between words, such as {kebab(self.name) or 'my-method'}"
             raise ConfigError(f"the name of a {self.group} must be in kebab case", where=repr(self.name), remedy=remedy)
@@ -93,6 +107,22 @@ class ComponentSpec:
     def title(self) -> str:
         """Name in sentences and charts: `display`, or the registry name."""
         return self.display or self.name
+
+
+def group_called(name: str) -> str:
+    """Return the group with a name, which may have hyphens or spaces between its words.
+
+    Raises:
+        ConfigError: There is no such group; the message suggests the nearest.
+
+    Example:
+        >>> group_called("task-kind"), group_called("task kind")
+        ('task kind', 'task kind')
+    """
+    group = name.replace("-", " ")
+    if group not in GROUPS:
+        raise ConfigError("unknown group of components", where=repr(name), remedy=nearest(name, SPELLINGS))
+    return group
 
 
 def kebab(name: str) -> str:

@@ -268,6 +268,8 @@ def parse_value(text: str) -> Any:  # noqa: ANN401
         return int(number) if text.lstrip("+-").isdecimal() else number
     if _NESTED.fullmatch(text):
         return parse_call(text)
+    if re.fullmatch(r"<[\w.:]+>", text):
+        raise ValueError("the mark of an object that is not plain data, such as a function")
     if text == "None" or (text[:1] in QUOTES and text[:1]):
         with contextlib.suppress(ValueError, SyntaxError):
             return ast.literal_eval(text)

@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from polytask.errors import ConfigError
-from polytask.registry.component import GROUPS, ComponentSpec, kebab
+from polytask.registry.component import BASES, GROUPS, ComponentSpec, group_called, kebab
 from polytask.registry.importing import LOCAL, import_class, is_import_path, path_of
 from polytask.registry.suggestion import nearest
 
@@ -93,6 +93,7 @@ def find(group: str, name: str) -> ComponentSpec:
         >>> find("balancer", "equal").target
         'polytask.balancing.loss_based.equal:Equal'
     """
+    group = group_called(group)
     found = [spec for spec in specs_of(group) if spec.name == name]
     if not found:
         raise ConfigError(f"unknown {group}", where=name, remedy=nearest(name, names(group)))
@@ -109,20 +110,25 @@ def register(group: str, name: str, component: str | type) -> None:
     to import the class.
 
     Args:
-        group: `balancer`, `encoder`, `architecture`, `task kind`, `balancer wrapper`, `sampler`, `data set` or `callback`.
+        group: `balancer`, `encoder`, `architecture`, `task-kind`, `balancer-wrapper`, `sampler`, `data-set` or `callback`.
         name: Registry name: lower case, with hyphens between words.
         component: The class, or its import path `package.module:Name`, which is imported on use.
 
     Raises:
-        ConfigError: The name is taken or malformed, the group is unknown, or the component is neither a class nor an import path.
+        ConfigError: The name is taken or malformed, the group is unknown, or the component is neither a class of this group nor an
+            import path.
 
     Example:
         >>> register("balancer", "equal", "mypkg.balancers:Mine")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         polytask.errors.ConfigError: register, 'equal': this name is taken ...
     """
-    where = f"register, {name!r}"
+    where, group = f"register, {name!r}", group_called(group)
     if isinstance(component, type):
+        base = import_class(BASES[group], where)
+        if not issubclass(component, base):
+            found, remedy = f"the class {component.__name__}", f"Derive it from {base.__name__}"
+            raise ConfigError(f"a class of the group {group.replace(' ', '-')} is needed", where=where, found=found, remedy=remedy)
         spec = replace(spec_of(component, group), group=group, name=name)
     elif isinstance(component, str) and is_import_path(component):
         spec = ComponentSpec(group, name, component, component)

@@ -9,23 +9,11 @@ from typing import Any
 
 from polytask.errors import ConfigError
 from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
-from polytask.registry.component import ComponentSpec
+from polytask.registry.component import BASES, ComponentSpec
 from polytask.registry.importing import check_importable, import_class, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
 from polytask.registry.registered import class_at, load, remember, spec_of, written_name
 from polytask.registry.unknown_option import misfit
-
-BASES: Mapping[str, str] = {
-    "task kind": "polytask.tasks.base:Task",
-    "encoder": "polytask.encoders.encoder:Encoder",
-    "architecture": "polytask.architectures.architecture:Architecture",
-    "balancer": "polytask.balancing.balancer:Balancer",
-    WRAPPER: "polytask.balancing.wrappers.wrapper:Wrapper",
-    "sampler": "polytask.data.sampling.proportional_sampler:Sampler",
-    "data set": "polytask.datasets.base:Dataset",
-    "callback": "polytask.training.callback:Callback",
-}
-"""Import path of the base class of each group."""
 
 
 @dataclass(frozen=True)

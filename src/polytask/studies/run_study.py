@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from polytask.data import Source, Sources
+from polytask.data import Source, Sources, check_sources
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig, checked
 from polytask.studies.affinity.grouped_arms import ArmGroups, measure_arm_groups, resolve_grouped_arms
@@ -25,7 +25,7 @@ from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import Arm, parse_arms
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
-from polytask.tasks import Task
+from polytask.tasks import Task, check_tasks
 
 STEPS_PER_COSINE = 15
 """Steps per task between two measurements of the cosines of task gradients, with any balancer; measuring takes 5 % of the time."""
@@ -77,7 +77,7 @@ class Study:
         if door is None:
             raise ConfigError("a study needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
         self._load_test: Callable[[], tuple[Source, ...]] = door
-        self.sources, self.tasks = tuple(sources), tuple(tasks)
+        self.sources, self.tasks = check_sources(sources), check_tasks(tasks)
         given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
         if config is not None and given:
             remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"

@@ -14,6 +14,7 @@ from polytask.tasks.quantile import Quantile
 from polytask.tasks.regression import Regression
 from polytask.tasks.survival import Survival
 from polytask.tasks.tagging import Tagging
+from polytask.tasks.task_checks import check_tasks
 
 __all__ = [
     "Binary",
@@ -35,6 +36,7 @@ __all__ = [
     "Tagging",
     "Targets",
     "Task",
+    "check_tasks",
     "has_label",
     "labels_as_floats",
     "masked_loss",

@@ -141,6 +141,11 @@ class Task(Component, ABC):
             del changed["metric"]
         return changed
 
+    @classmethod
+    def options_from_text(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options that were read from a file or a text, in the form that the constructor takes; by default unchanged."""
+        return dict(options)
+
     @property
     @abstractmethod
     def outputs(self) -> int:
@@ -274,7 +279,7 @@ def task_from_dict(data: Mapping[str, Any], components: Collection[type] | None 
     """
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"}
     found = resolve("task kind", str(data.get("kind")), imports=components is None, components=components or ())
-    task: Task = replace(found, options=options).build()
+    task: Task = replace(found, options=found.cls.options_from_text(options)).build()
     return task
 
 

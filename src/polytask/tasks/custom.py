@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
@@ -13,7 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
-from polytask.tasks.base import Targets, Task, has_label
+from polytask.registry.registered import load, shipped
+from polytask.registry.suggestion import nearest
+from polytask.tasks.base import Targets, Task, has_label, name_of
+from polytask.tasks.function_paths import StoredPath, function_at, import_path
 from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
 from polytask.tasks.number_rows import columns_of, numbers_of_rows, read_rows, write_rows
 
@@ -43,8 +46,9 @@ class Custom(Task):
     over the trivial predictor in units of the latter's value. No formula is known for the influence of a unit on the metric, so
     verdicts treat 50 fixed groups of units as units.
 
-    Files and worker processes refer to functions by their import path, `package.module:name`. A stored network predicts without them:
-    a task read from a file imports nothing, and raises an error where a function would be called.
+    Files and worker processes refer to functions by their import path, `package.module:name`. A path that is given in Python is imported
+    on use. A stored network predicts without the functions: a task read from a file imports nothing, and raises an error where a
+    function would be called.
 
     Attributes:
         loss: Function that gives the loss per unit, or its import path.
@@ -57,8 +61,8 @@ class Custom(Task):
             (outputs,); `None` minimizes the mean loss.
 
     Raises:
-        ConfigError: A loss, metric or `trivial` is not a function, a metric is a function and no direction is given, or a size is not
-            a whole number of at least 1.
+        ConfigError: A loss, metric or `trivial` is not a function, a metric is unknown, a metric is a function and no direction is given,
+            or a size is not a whole number of at least 1.
 
     Example:
         >>> import torch
@@ -91,6 +95,10 @@ class Custom(Task):
         if self.higher_is_better is None and _is_function(self.metric):
             remedy = "Give higher_is_better=True or False"
             raise ConfigError("a metric that is a function needs a direction", where=f"{where}, metric", remedy=remedy)
+        known = known_metrics()
+        if not _is_function(self.metric) and self.metric not in known:
+            remedy = nearest(str(self.metric), known)
+            raise ConfigError("unknown metric", where=f"{where}, metric", found=repr(self.metric), remedy=remedy)
         for size in ("outputs", "label_size"):
             value = getattr(self, size)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
@@ -166,6 +174,24 @@ class Custom(Task):
             best = np.broadcast_to(np.asarray(self._function("trivial")(_flat(rows)), dtype=np.float64), (self.outputs,))
         return Predictions(write_rows(np.tile(best, (len(targets), 1))), None)
 
+    def changed_fields(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, the loss first; a function is given by its import path if it has one."""
+        changed = super().changed_fields()
+        for name in FUNCTIONS:
+            if callable(changed.get(name)):
+                with suppress(ConfigError):
+                    changed[name] = import_path(changed[name], name)
+        return {
+            name: changed[name]
+            for name in sorted(changed, key=lambda name: ("name", "loss").index(name) if name in ("name", "loss") else 2)
+        }
+
+    @classmethod
+    def options_from_text(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Mark the import paths of functions as read, so that they are not imported."""
+        paths = {name: StoredPath(options[name]) for name in FUNCTIONS if isinstance(options.get(name), str)}
+        return {**options, **paths}
+
     def completed(self, original: Task) -> Self:
         """Return this task, read from a file, with the functions of the task that was trained."""
         held = {name: getattr(original, name) for name in FUNCTIONS if isinstance(original, Custom)}
@@ -177,7 +203,7 @@ class Custom(Task):
         Raises:
             ConfigError: A function cannot be imported.
         """
-        plain = Task.to_dict(self)
+        plain = {name: str(value) if isinstance(value, str) else value for name, value in Task.to_dict(self).items()}
         paths = {
             name: import_path(getattr(self, name), f"task {self.name!r}, {name}") for name in FUNCTIONS if callable(getattr(self, name))
         }
@@ -199,6 +225,8 @@ class Custom(Task):
 
     def _function(self, name: str) -> Callable[..., Any]:
         function = getattr(self, name)
+        if isinstance(function, str) and not isinstance(function, StoredPath):
+            function = function_at(function, f"task {self.name!r}, {name}")
         if not callable(function):
             remedy = "Build the task with the function itself"
             what = "a task from a file does not import its functions"
@@ -251,34 +279,10 @@ class Custom(Task):
         return np.asarray(found if after <= before and np.isfinite(found).all() else start)
 
 
-def import_path(function: Any, where: str) -> str:  # noqa: ANN401 - any callable
-    """Return the import path of a function, `package.module:name`.
-
-    Args:
-        function: Function or other callable object.
-        where: Location for the error message.
-
-    Raises:
-        ConfigError: The function has no import path: it is a lambda, or defined inside a function or in the main program.
-
-    Example:
-        >>> import_path(math.dist, "task 'price', loss")
-        'math:dist'
-    """
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    found: object = None
-    if module and name and module != "__main__" and "<" not in name:
-        try:
-            found = importlib.import_module(module)
-        except ImportError:
-            found = None
-        for part in name.split("."):
-            found = getattr(found, part, None)
-    if found is not function:
-        remedy = "Define it at the top of a module that can be imported"
-        what = "files and worker processes refer to a function by its import path"
-        raise ConfigError(what, where=where, found=repr(name or function), remedy=remedy)
-    return f"{module}:{name}"
+def known_metrics() -> tuple[str, ...]:
+    """Return the names of the metrics of all task kinds of polytask."""
+    kinds = (load(spec) for spec in shipped() if spec.group == "task kind")
+    return tuple(dict.fromkeys(name_of(metric) for kind in kinds for metric in kind.metrics))
 
 
 def _is_function(metric: object) -> bool:

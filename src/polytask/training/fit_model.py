@@ -9,20 +9,22 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
 from polytask.architectures import Architecture, MultiTaskModel
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
-from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, Source, make_sampler, proportional_batch_sizes
+from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, Source, check_sources, make_sampler, proportional_batch_sizes
 from polytask.encoders import Encoder
 from polytask.encoders.initialization import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.options import TrainingOptions, make_training_options
+from polytask.registry.resolve import described
 from polytask.seeds import derive_seed
 from polytask.storage import has_state, load_state
-from polytask.tasks import Task
+from polytask.tasks import Task, check_tasks
 from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
@@ -122,6 +124,7 @@ def fit(
         >>> fit(tasks, [source], "cagrad(c=0.3)", architecture="mmoe(experts=2)", epochs=1).epochs
         1
     """
+    sources = check_sources(sources)
     network = _network(model, sources, seed, {"encoder": encoder, "architecture": architecture})
     loop, matched = build_loop(
         network,
@@ -145,7 +148,10 @@ def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], 
     """Return the given network, or create one for the given tasks."""
     given = {name: part for name, part in parts.items() if part is not None}
     if not isinstance(model, MultiTaskModel):
-        return plan_network(sources, **given).build(tuple(model), seed)
+        if isinstance(model, nn.Module):
+            remedy = "Wrap it as an encoder: MultiTaskModel(polytask.encoders.module_encoder.ModuleEncoder(module, input_shape), tasks)"
+            raise ConfigError("tasks or a MultiTaskModel are needed", where="model", found=described(model), remedy=remedy)
+        return plan_network(sources, **given).build(check_tasks(model), seed)
     if given:
         found = ", ".join(given)
         raise ConfigError("a network already has these parts", where="fit", found=found, remedy="Give the tasks instead of a network")

@@ -73,7 +73,7 @@ def verdict(
     *,
     baseline: str = "single",
     chosen: str | None = None,
-    kinds: Mapping[str, str | Task] | None = None,
+    kinds: Mapping[str, str | type[Task] | Task] | None = None,
     classes: Mapping[str, Sequence[Any]] | None = None,
     metrics: Mapping[str, str | Metric] | None = None,
     margins: Mapping[str, float] | None = None,
@@ -96,7 +96,7 @@ def verdict(
         baseline: Name of the arm that the others are compared with.
         chosen: Name of the arm chosen on validation data: its tasks are the family, other arms are shown unadjusted. `None` makes
             all arms and tasks one family.
-        kinds: Kind of each task, one of `polytask methods "task kind"`, or the task itself; by default inferred as regression
+        kinds: Kind of each task, as a name, an import path or a class, or the task itself; by default inferred as regression
             (fractional targets), binary or multiclass.
         classes: Classes of each task, from the lowest to the highest; required for ordinal tasks that are not given as a task.
         metrics: Metric of each task, by default the first of its kind: accuracy, precision, recall, f1, log-loss, auc (two classes);

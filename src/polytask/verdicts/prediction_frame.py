@@ -14,6 +14,7 @@ import pandas as pd
 
 from polytask.errors import ConfigError, DataError
 from polytask.registry import find, load, names
+from polytask.registry.resolve import described, resolve
 from polytask.registry.suggestion import nearest
 from polytask.tasks.base import LabelType, Task
 from polytask.tasks.metric import Runs
@@ -82,7 +83,7 @@ class PredictionTable:
 
 def read_predictions(
     frame: pd.DataFrame,
-    kinds: Mapping[str, str | Task] | None = None,
+    kinds: Mapping[str, str | type[Task] | Task] | None = None,
     classes: Mapping[str, Sequence[Any]] | None = None,
     *,
     resampled: bool = False,
@@ -119,6 +120,8 @@ def read_predictions(
 
 
 def _checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(frame, pd.DataFrame):
+        raise ConfigError("a DataFrame of predictions is needed", where="frame", found=described(frame), remedy="Read it with pandas")
     for column in REQUIRED_COLUMNS:
         if column not in frame:
             found = ", ".join(map(str, frame.columns))
@@ -203,7 +206,7 @@ def _task(
     frame: pd.DataFrame,
     keys: tuple[Array, Array],
     arms: Sequence[str],
-    kinds: Mapping[str, str | Task],
+    kinds: Mapping[str, str | type[Task] | Task],
     classes: Mapping[str, Sequence[Any]],
 ) -> TaskPredictions:
     """Return the predictions for one task.
@@ -236,11 +239,14 @@ def _split(columns: Mapping[str, Array], rows: Array, arms: Sequence[str]) -> Sp
     return SplitPredictions(of_units["target"], runs, of_units["unit"], of_units.get("group"))
 
 
-def _kind(task: str, frame: pd.DataFrame, given: str | Task | None) -> type[Task] | Task:
+def _kind(task: str, frame: pd.DataFrame, given: str | type[Task] | Task | None) -> type[Task] | Task:
     """Return the given kind, the kind in the table, or the kind inferred from targets and predictions, in this order of preference."""
     if isinstance(given, Task):
         return given
-    name = given or _kind_in(task, frame) or _inferred_kind(task, frame)
+    if given is not None:
+        chosen: type[Task] = resolve("task kind", given, where=f"task {task}").cls
+        return chosen
+    name = _kind_in(task, frame) or _inferred_kind(task, frame)
     if name not in names("task kind"):
         raise ConfigError("unknown task kind", where=f"task {task}", found=name, remedy=nearest(name, names("task kind")))
     kind: type[Task] = load(find("task kind", name))

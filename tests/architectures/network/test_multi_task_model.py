@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from polytask.architectures import HardSharing, MultiTaskModel, NetworkPlan, build_head, measure_cost
+from polytask.balancing import CAGrad
 from polytask.encoders import MLP, Conv
 from polytask.errors import ConfigError
 from polytask.storage import load_state, save_state
@@ -77,6 +78,12 @@ def test_names_that_look_alike_stay_apart() -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
+        (lambda: MultiTaskModel("mlp", (DIGIT,)), "Give input_shape="),
+        (lambda: MultiTaskModel(MLP, (DIGIT,)), "Give input_shape="),
+        (lambda: MultiTaskModel("mlpp", (DIGIT,), input_shape=(4,)), "Did you mean 'mlp'"),
+        (lambda: MultiTaskModel(MLP((4,)), (DIGIT,), input_shape=(5,)), "Leave input_shape out"),
+        (lambda: MultiTaskModel(CAGrad(), (DIGIT,)), "an encoder is needed .found a balancer, CAGrad"),  # type: ignore[arg-type]
+        (lambda: MultiTaskModel(nn.Linear(4, 2), (DIGIT,)), "Wrap it"),  # type: ignore[arg-type]
         (lambda: MultiTaskModel(MLP((4,)), ()), "at least one task"),
         (lambda: MultiTaskModel(MLP((4,)), (DIGIT, DIGIT)), "each name only once"),
         (lambda: MultiTaskModel(MLP((4,)), (DIGIT,), architecture="hrd"), "Did you mean 'hard'"),
@@ -87,6 +94,13 @@ def test_names_that_look_alike_stay_apart() -> None:
 def test_what_cannot_be(make: type, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         make()
+
+
+@pytest.mark.parametrize("encoder", ["mlp(hidden=[8])", "MLP(hidden=(8,))", "polytask.encoders.mlp:MLP(hidden=[8])", MLP])
+def test_an_encoder_by_name_or_class_is_made_for_the_shape_and_from_the_seed(encoder: str | type[MLP]) -> None:
+    first, second = (MultiTaskModel(encoder, (DIGIT,), input_shape=(4,), seed=3) for _ in range(2))
+    assert first(torch.zeros(2, 4))["digit"].shape == (2, 10)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
 def test_a_plan_is_plain_data_and_builds_the_same_network() -> None:

@@ -22,7 +22,7 @@ from polytask.data.reading import TableFile
 from polytask.datasets.tables import LoadedTables, column_labels, load_tables, make_task, source_from_table, to_dataframe
 from polytask.errors import ConfigError, DataError, PolytaskError, StorageError
 from polytask.options import TableOptions
-from polytask.tasks import Binary, Count, Multilabel, Ordinal, Regression, Survival
+from polytask.tasks import Binary, Count, Multilabel, Ordinal, Regression, Survival, Task
 from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 from polytask.training import fit
 from polytask.training.preparation.default_model import plan_network
@@ -188,6 +188,29 @@ def test_a_kind_that_does_not_fit_is_one_line(kind: str, text: str) -> None:
     with pytest.raises(PolytaskError, match=text) as caught:
         make_task("size", WORDS, kind)
     assert len(str(caught.value).splitlines()) == 1
+
+
+class Squares(Regression):
+    """Kind of a user."""
+
+    kind = "squares"
+
+
+@pytest.mark.parametrize("kind", [f"{__name__}:Squares", f"{__name__}:Squares(weight=2)", Squares, Squares(name="size")])
+def test_a_kind_of_ones_own_is_named_by_import_path_class_or_object(kind: Any) -> None:
+    frame = pd.DataFrame({"x": np.arange(20.0), "size": np.arange(20.0) ** 2})
+    assert type(source_from_table(frame, {"size": kind})[1][0]) is Squares
+
+
+@pytest.mark.parametrize("kind", [3, int, Task])
+def test_what_is_no_kind_is_one_line(kind: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^target 'size': ") as caught:
+        source_from_table(pd.DataFrame({"x": [1.0, 2.0], "size": [1.0, 2.0]}), {"size": kind})
+    assert "\n" not in str(caught.value)
+
+
+def test_kinds_in_table_options_become_text() -> None:
+    assert TableOptions("a.csv", {"churn": Binary, "value": None}).targets == {"churn": "binary", "value": None}  # type: ignore[dict-item]
 
 
 def test_a_target_without_a_label_is_one_line() -> None:

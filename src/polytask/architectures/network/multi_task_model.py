@@ -18,7 +18,7 @@ from polytask.errors import ConfigError
 from polytask.registry import Resolved, spelled_as
 from polytask.registry.resolve import resolve
 from polytask.seeds import derive_seed
-from polytask.tasks import Task
+from polytask.tasks import Task, check_tasks
 
 
 class MultiTaskModel(nn.Module):
@@ -32,7 +32,8 @@ class MultiTaskModel(nn.Module):
     unless an initialization is named.
 
     Args:
-        encoder: Encoder that maps inputs to features; it becomes part of the network and is not copied.
+        encoder: Encoder that maps inputs to features: an object, which becomes part of the network and is not copied; or a registry name
+            or import path, with options if any, or a class, which needs `input_shape`.
         tasks: Tasks to predict.
         architecture: Architecture as a registry name, with options in parentheses if it has any, such as `mmoe(experts=8)`; as an import
             path; as a class; or as an object, which serves as the template of a new one for this encoder and these tasks.
@@ -41,9 +42,10 @@ class MultiTaskModel(nn.Module):
         initialization: `framework`, `glorot` or `he` initialize all parameters from the seed, including those of the encoder; `None`
             keeps the encoder and initializes heads as under `framework`.
         seed: Root seed of the random streams.
+        input_shape: Shape of one input, for an encoder that is not an object yet; its parameters are initialized from the seed.
 
     Raises:
-        ConfigError: There is no task, a name occurs twice, or a name is unknown.
+        ConfigError: There is no task, a name occurs twice, a name is unknown, or an encoder has no `input_shape` or another one.
 
     Example:
         >>> import torch
@@ -56,7 +58,7 @@ class MultiTaskModel(nn.Module):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: str | type[Encoder] | Encoder,
         tasks: Sequence[Task],
         *,
         architecture: str | type[Architecture] | Architecture | Resolved = "hard",
@@ -64,12 +66,14 @@ class MultiTaskModel(nn.Module):
         stems: Mapping[str, Stem] | None = None,
         initialization: str | None = None,
         seed: int = 0,
+        input_shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        self.tasks = tasks = check_tasks(tasks)
         names = tuple(task.name for task in tasks)
-        if not names or len(set(names)) < len(names):
-            raise ConfigError("at least one task is required, and each name only once", where="tasks", found=names)
-        self.tasks = tuple(tasks)
+        if not isinstance(encoder, Encoder):
+            initialization = initialization or "framework"
+        encoder = _make_encoder(encoder, input_shape)
         number_layer_groups(encoder)
         found = resolve("architecture", architecture)
         self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
@@ -159,6 +163,25 @@ class MultiTaskModel(nn.Module):
         for task in features:
             self.head(task)  # raises if there is no such task
         return self.architecture.outputs(features, {task.name: cast("nn.Sequential", self.head(task.name)) for task in self.tasks})
+
+
+def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[int] | None) -> Encoder:
+    """Return the given encoder, or create it for inputs of a shape.
+
+    Raises:
+        ConfigError: The name is unknown, the value is not an encoder, or the shape is missing or differs from that of the encoder.
+    """
+    if isinstance(given, Encoder):
+        if input_shape is not None and tuple(input_shape) != tuple(given.input_shape):
+            what = f"the encoder takes inputs of shape {tuple(given.input_shape)}"
+            raise ConfigError(what, where="input_shape", found=tuple(input_shape), remedy="Leave input_shape out")
+        return given
+    found = resolve("encoder", given, where="encoder")
+    if input_shape is None:
+        what = "an encoder that is not an object needs the shape of one input"
+        raise ConfigError(what, where="encoder", found=found.name, remedy="Give input_shape=, such as input_shape=(16,)")
+    made: Encoder = found.build(tuple(input_shape))
+    return made
 
 
 def build_architecture(given: str | type[Architecture] | Architecture | Resolved, encoder: Encoder, tasks: Sequence[str]) -> Architecture:

@@ -6,20 +6,18 @@ from typing import Annotated
 
 import typer
 
-from polytask.errors import ConfigError
-from polytask.registry import GROUPS, nearest, specs_of
+from polytask.registry import GROUPS, specs_of
+from polytask.registry.component import SPELLINGS, group_called
 
 
 def methods_command(
-    group: Annotated[str | None, typer.Argument(help=f"Group to list: {', '.join(GROUPS)}. Default: all groups.")] = None,
+    group: Annotated[str | None, typer.Argument(help=f"Group to list: {', '.join(SPELLINGS)}. Default: all groups.")] = None,
 ) -> None:
     """List balancers, architectures, encoders and other components: what they do, what they need, and their papers."""
     from rich.console import Console
 
-    if group is not None and group not in GROUPS:
-        raise ConfigError("unknown group", where=group, remedy=nearest(group, GROUPS))
     console = Console()
-    for name in GROUPS if group is None else (group,):
+    for name in GROUPS if group is None else (group_called(group),):
         console.print(_table(name))
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from polytask.data.reading.dataframe_checks import format_value
 from polytask.data.reading.error_locations import MAX_EXACT_INTEGER
 from polytask.errors import ConfigError, DataError
-from polytask.registry import find, load
 from polytask.registry.parsing import parse_component
+from polytask.registry.registered import spec_of, written_name
+from polytask.registry.resolve import resolve
 from polytask.registry.unknown_option import misfit
 from polytask.tasks import LabelType, Multilabel, Task
 from polytask.tasks.type_of_target import LabelFacts, suggested_kind
@@ -104,24 +105,43 @@ def infer_multilabel(column: pd.Series[Any]) -> str | None:
     return suggested_kind(LabelFacts(0, len(there), sets=True)) if len(there) and isinstance(there.iloc[0], COLLECTION_TYPES) else None
 
 
-def kind_called(spelled: str) -> type[Task]:
+def read_kind(given: str | type[Task], where: str = "") -> tuple[type[Task], dict[str, Any]]:
+    """Return the class and the options of a kind of task; options that name a column of the table are among them.
+
+    Args:
+        given: Name or import path of the kind, with or without options, such as `ordinal(classes=[low, high])`; or its class.
+        where: Argument that the kind was given for, named in error messages.
+
+    Raises:
+        ConfigError: There is no such kind, or its options cannot be parsed.
+
+    Example:
+        >>> read_kind("binary(positive_weight=2)")[1]
+        {'positive_weight': 2}
+    """
+    if not isinstance(given, str):
+        return resolve("task kind", given, where=where).cls, {}
+    name, options = parse_component("task kind", given)
+    return resolve("task kind", name, where=where).cls, options
+
+
+def kind_called(given: str | type[Task]) -> type[Task]:
     """Return the class of a kind of task.
 
     Args:
-        spelled: Name of the kind, with or without options, such as `ordinal(classes=[low, high])`.
+        given: Name or import path of the kind, with or without options, such as `ordinal(classes=[low, high])`; or its class.
 
     Raises:
-        ConfigError: There is no such kind, or its options cannot be read.
+        ConfigError: There is no such kind, or its options cannot be parsed.
 
     Example:
         >>> kind_called("binary(positive_weight=2)").__name__
         'Binary'
     """
-    found: type[Task] = load(find("task kind", parse_component("task kind", spelled)[0]))
-    return found
+    return read_kind(given)[0]
 
 
-def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: float = 1.0) -> Task:
+def make_task(name: str, labels: Array, kind: str | type[Task] | Task | None = None, weight: float = 1.0) -> Task:
     """Create the task of a target column.
 
     If no kind is given, two distinct labels mean `binary`; other strings, and few distinct integers (up to 20, and up to a twentieth of
@@ -130,8 +150,8 @@ def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: 
     Args:
         name: Name of the column.
         labels: (N,) labels from `column_labels`.
-        kind: Kind with its options, such as `ordinal(classes=[low, high])`; a task, which is returned unchanged; or `None` to infer the
-            kind from the labels.
+        kind: Name or import path of the kind with its options, such as `ordinal(classes=[low, high])`; its class; a task, which is
+            returned unchanged; or `None` to infer the kind from the labels.
         weight: Weight αₜ of the task.
 
     Raises:
@@ -149,12 +169,13 @@ def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: 
     where = f"target {name!r}"
     if kind is None:
         _check_text_classes(name, labels)
-    spelled = kind or suggested_kind(LabelFacts.of(labels))
-    target, (chosen, options) = kind_called(spelled), parse_component("task kind", spelled)
+    target, options = read_kind(suggested_kind(LabelFacts.of(labels)) if kind is None else kind, where)
+    chosen = written_name(spec_of(target, "task kind"))
     if target.per_token:
         raise ConfigError("a table column cannot hold labels of tokens", where=f"{where}, kind {chosen!r}", remedy="Give texts in a Source")
     if target.flag_column is not None:
         options.pop(target.flag_column.option, None)  # names a column that is already part of `labels`
+    options = target.options_from_text(options)
     options |= target.options_from_labels(name, labels, options)
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 def source_from_table(
     table: pd.DataFrame,
-    targets: Mapping[str, str | Task | None],
+    targets: Mapping[str, str | type[Task] | Task | None],
     *,
     name: str = "table",
     weights: Mapping[str, float] | None = None,
@@ -33,7 +33,7 @@ def source_from_table(
 
     Args:
         table: Table with columns of any types; a missing cell of a target means that the row has no label of it.
-        targets: Kind or task of each target column; `None` infers the kind.
+        targets: Kind of each target column, as a name, an import path or a class, or its task; `None` infers the kind.
         name: Name of the source.
         weights: Weight αₜ of each task, 1 if not given.
         drop: Columns that are neither targets nor inputs.

@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data.preprocessing.columns import BooleanColumn
-from polytask.datasets.tables.infer_task import column_labels, kind_called
-from polytask.registry.parsing import parse_component
+from polytask.datasets.tables.infer_task import column_labels, kind_called, read_kind
 from polytask.tasks import Task
 
 Array = NDArray[Any]
 
 
-def event_column(kind: str | None) -> str | None:
+def event_column(kind: str | type[Task] | None, where: str = "") -> str | None:
     """Return the event column that a kind such as `survival(event=died)` names; `None` if it names none.
 
     Example:
@@ -25,7 +24,8 @@ def event_column(kind: str | None) -> str | None:
     """
     if kind is None:
         return None
-    flag, options = kind_called(kind).flag_column, parse_component("task kind", kind)[1]
+    target, options = read_kind(kind, where)
+    flag = target.flag_column
     return str(options[flag.option]) if flag is not None and flag.option in options else None
 
 
@@ -49,18 +49,18 @@ def labels_of_target(table: pd.DataFrame, target: str, kind: str | None) -> Arra
     return labels if flag is None else flag.join(target, labels, flags, column)
 
 
-def event_columns(kinds: Mapping[str, str | Task | None]) -> dict[str, str]:
+def event_columns(kinds: Mapping[str, str | type[Task] | Task | None]) -> dict[str, str]:
     """Return the event column of each target that has one.
 
     Example:
         >>> event_columns({"months": "survival(event=left)", "value": "regression"})
         {'months': 'left'}
     """
-    found = {name: event_column(kind) for name, kind in kinds.items() if isinstance(kind, str)}
+    found = {name: event_column(kind, f"target {name!r}") for name, kind in kinds.items() if not isinstance(kind, Task)}
     return {name: event for name, event in found.items() if event is not None}
 
 
-def labels_of_columns(table: pd.DataFrame, kinds: Mapping[str, str | Task | None]) -> dict[str, Array]:
+def labels_of_columns(table: pd.DataFrame, kinds: Mapping[str, str | type[Task] | Task | None]) -> dict[str, Array]:
     """Return the labels (N,) of each target column of a table; event columns are not targets themselves.
 
     Args:

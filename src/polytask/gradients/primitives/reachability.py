@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from polytask.errors import ConfigError
+from polytask.registry.resolve import described
 
 Shared = nn.Module | Mapping[str, Tensor] | Iterable[Tensor]
 Leaves = tuple[Tensor, ...]
@@ -106,8 +107,10 @@ def named_shared(shared: Shared) -> dict[str, Tensor]:
         given: dict[str, Any] = dict(shared.named_parameters())
     elif isinstance(shared, Mapping):
         given = dict(shared)
-    else:
+    elif isinstance(shared, Iterable):
         given = {str(number): parameter for number, parameter in enumerate(shared)}
+    else:
+        raise ConfigError("shared parameters must be a module or tensors", where="shared", found=described(shared))
     foreign = [type(parameter).__name__ for parameter in given.values() if not isinstance(parameter, Tensor)]
     if foreign:
         raise ConfigError("shared parameters must be a module or tensors", where="shared", found=foreign[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polytask.data import Source
+from polytask.data import Source, check_sources
 from polytask.errors import ConfigError
 from polytask.options import RelateConfig, checked
 from polytask.options.relate_config import IN_THE_JOINT_RUN
@@ -37,7 +37,7 @@ from polytask.studies.results.result_tables import history_table
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
-from polytask.tasks import Task
+from polytask.tasks import Task, check_tasks
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def relate(
         found = ", ".join(choices)
         remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
         raise ConfigError("options must not be given in addition to `config`", where="relate", found=found, remedy=remedy)
+    sources, tasks = check_sources(sources), check_tasks(tasks)
     asked = checked(RelateConfig, choices, where="relate") if config is None else config
     check_relate_config(asked, sources, tasks)
     folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
