@@ -10,7 +10,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.distributed import ProcessGroup
 
 from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs
-from polytask.balancing.factory import balancer_named
+from polytask.balancing.factory import balancer_for_tasks
 from polytask.errors import ConfigError
 from polytask.gradients.backward_step import ChooseStrategy, NonFinite, Step, StepPolicy, add_penalty
 from polytask.gradients.engine_state import StepContext
@@ -48,7 +48,8 @@ class Backward:
     their communication and its cost. A penalty is averaged over the processes.
 
     Args:
-        balancer: Balancer that combines the tasks' losses: a name with its options, an import path, a class, or an object.
+        balancer: Balancer that combines the tasks' losses: a name with its options, an import path, a class, or an object. Methods
+            that take weights or names of the tasks, such as `fixed`, get a weight of 1 for each unless their options say otherwise.
         tasks: Names of all tasks, in the order in which the balancer sees those that are present.
         shared: Parameters that more than one task reaches: a module, or named or unnamed tensors. `None` finds them in the
             graphs of the first step, which must then have all tasks. Only balancers that need gradients use them.
@@ -92,7 +93,7 @@ class Backward:
         non_finite: NonFinite = "raise",
     ) -> None:
         _check(tasks, route, group, shared, model)
-        self.balancer = balancer_named(balancer)
+        self.balancer = balancer_for_tasks(balancer, tasks)
         self.tasks, self.model, self.route = tuple(tasks), model, route
         self.step = 0
         if model is not None:
