@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
@@ -24,6 +24,7 @@ from polytask.gradients.primitives.scoped_state import NO_AUTOCAST, autocast_as
 from polytask.gradients.step_report import Report
 from polytask.gradients.strategies.multi_batch import MultiBatch
 from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, explain_route
+from polytask.registry.suggestion import check_choice
 from polytask.tasks import Loss
 
 Features = Tensor | Sequence[Tensor] | None
@@ -66,7 +67,8 @@ class Backward:
             scaler, the scaler decides: it skips the step.
 
     Raises:
-        ConfigError: `tasks` is empty or has a duplicate, the route is unknown, or `group` is given without `shared` and `model`.
+        ConfigError: `tasks` is no list, is empty or has a duplicate, `route` or `non_finite` is unknown, or `group` is
+            given without `shared` and `model`.
 
     Example:
         >>> import torch
@@ -92,7 +94,9 @@ class Backward:
         route: Route = "sequential",
         non_finite: NonFinite = "raise",
     ) -> None:
-        _check(tasks, route, group, shared, model)
+        _check(tasks, group, shared, model)
+        check_choice(route, ROUTES, "route")
+        check_choice(non_finite, get_args(NonFinite), "non_finite")
         self.balancer = balancer_for_tasks(balancer, tasks)
         self.tasks, self.model, self.route = tuple(tasks), model, route
         self.step = 0
@@ -281,11 +285,11 @@ def _given(penalty: Tensor | Penalty | None) -> Tensor | None:
     return penalty if penalty is None or isinstance(penalty, Tensor) else penalty()
 
 
-def _check(tasks: Sequence[str], route: str, group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
+def _check(tasks: Sequence[str], group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
+    if isinstance(tasks, str):
+        raise ConfigError("a list of names is needed", where="tasks", found=repr(tasks), remedy=f"Write tasks=[{tasks!r}] for one task")
     if not tasks or len(set(tasks)) < len(tasks):
         raise ConfigError("`tasks` must be non-empty and unique", where="tasks", found=tuple(tasks))
-    if route not in ROUTES:
-        raise ConfigError("unknown route", where="route", found=route, remedy=f"Choose from: {', '.join(ROUTES)}")
     if group is not None and (shared is None or model is None):
         remedy = "Pass shared= and model=, the same in every process"
         raise ConfigError("several processes need the shared parameters and the model", where="group", remedy=remedy)
