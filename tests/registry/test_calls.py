@@ -102,7 +102,7 @@ def test_wrapped_balancers_too(wrapper: str, name: str, data: st.DataObject) -> 
     kind = load(find("balancer wrapper", wrapper))
     extra = {"preference": {"a": 1.0}} if wrapper == "preference" else {}
     made = SmoothWeights(kind(inner, **extra), decay=data.draw(st.floats(0, 0.99)))
-    assert str(made).startswith(f"smooth-weights(decay={made.a!r}):{wrapper}")
+    assert str(made).startswith(f"smooth-weights(decay={made.decay!r}):{wrapper}")
     for text in (str(made), repr(made)):
         again = resolve("balancer", text).build()
         assert (str(again), repr(again)) == (str(made), repr(made))

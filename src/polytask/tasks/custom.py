@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.registry.importing import check_importable
 from polytask.tasks.base import Targets, Task, has_label
 from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
 from polytask.tasks.number_rows import columns_of, numbers_of_rows, read_rows, write_rows
@@ -182,6 +183,18 @@ class Custom(Task):
             name: import_path(getattr(self, name), f"task {self.name!r}, {name}") for name in FUNCTIONS if callable(getattr(self, name))
         }
         return plain | paths
+
+    def check_importable(self) -> None:
+        """Check that worker processes can import the class and the functions.
+
+        Raises:
+            ConfigError: They cannot import one of them.
+        """
+        Task.check_importable(self)
+        for name in FUNCTIONS:
+            if callable(getattr(self, name)):
+                where = f"task {self.name!r}, {name}"
+                check_importable(import_path(getattr(self, name), where), where)
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
