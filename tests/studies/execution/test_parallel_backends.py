@@ -32,7 +32,7 @@ from polytask.studies.spec.arms import parse_arm
 def test_processes_know_the_folders_before_they_unpickle_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Other folders are other arguments, for which loky starts new processes."""
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(BACKENDS["loky"], "configure", lambda self, **options: asked.update(options) or 2)  # noqa: ARG005
+    monkeypatch.setattr(BACKENDS["loky"], "configure", lambda self, **options: asked.update(options) or 2)
     monkeypatch.setattr(importing, "_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     add_import_path(tmp_path)
