@@ -43,7 +43,7 @@ class MultiTaskModel(nn.Module):
         seed: Root seed of the random streams.
 
     Raises:
-        ConfigError: There is no task, a name occurs twice, or a name is unknown.
+        ConfigError: There is no task, a name occurs twice or is unknown, or the architecture needs a kind of task that none has.
 
     Example:
         >>> import torch
@@ -72,6 +72,7 @@ class MultiTaskModel(nn.Module):
         self.tasks = tuple(tasks)
         number_layer_groups(encoder)
         found = resolve("architecture", architecture)
+        _check_kinds(found, tasks)
         self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
         self.architecture: Architecture = found.build(encoder, names)
         self.architecture.check_tasks(tasks)
@@ -159,6 +160,16 @@ class MultiTaskModel(nn.Module):
         for task in features:
             self.head(task)  # raises if there is no such task
         return self.architecture.outputs(features, {task.name: cast("nn.Sequential", self.head(task.name)) for task in self.tasks})
+
+
+def _check_kinds(architecture: Resolved, tasks: Sequence[Task]) -> None:
+    """Check that several tasks include one of a kind that the architecture is for; a network of one task shares nothing anyway."""
+    kinds = architecture.spec.kinds
+    own = {getattr(cls, "kind", "") for task in tasks for cls in type(task).__mro__}
+    if kinds and len(tasks) > 1 and own.isdisjoint(kinds):
+        found = ", ".join(dict.fromkeys(task.kind for task in tasks))
+        what = f"a task of this kind is needed: {' or '.join(kinds)}"
+        raise ConfigError(what, where=f"architecture {architecture.name!r}", found=found, remedy="Choose another architecture")
 
 
 def build_architecture(given: str | type[Architecture] | Architecture | Resolved, encoder: Encoder, tasks: Sequence[str]) -> Architecture:
