@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 from polytask.cli import app, main
+from polytask.cli.generate_command import offered_fields
+from polytask.options import StudyConfig, TrainConfig
 from polytask.storage import read_yaml
 
 HANGS = 900  # seconds: who takes so long hangs, however busy the machine is
