@@ -48,6 +48,7 @@ def _files_of_users() -> Mapping[Path, str]:
 
 
 def _derived(cls: type) -> Iterator[type]:
-    for derived in type.__subclasses__(cls):
+    found: list[type] = type.__subclasses__(cls)
+    for derived in found:
         yield derived
         yield from _derived(derived)
