@@ -171,10 +171,11 @@ def test_any_balancer_goes_with_it(row: Any, build: Any, balancer: str, inputs: 
 
 
 def test_several_sources_go_with_it(row: Any, build: Any, inputs: Any) -> None:
-    tasks = tuple(Regression(name=name) for name in ("first", "second"))
+    tasks = (Binary(name="first"), Regression(name="second"))
     random = np.random.default_rng(0)
     inputs = {name: random.normal(size=(60, 5)).astype("float32") for name in ("first", "second")}
-    sources = [Source(name, values, {name: values[:, 0].astype(float)}) for name, values in inputs.items()]
+    labels = {"first": (inputs["first"][:, 0] > 0).astype(int), "second": inputs["second"][:, 0].astype(float)}
+    sources = [Source(name, values, {name: labels[name]}) for name, values in inputs.items()]
     run = fit(build(row.spelled, tasks=tasks), sources, "equal", batch_sizes={"first": 20, "second": 10}, **(QUICK | {"epochs": 1}))
     assert set(run.validation) == {"first", "second"}
 

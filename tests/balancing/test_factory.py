@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polytask.balancing import DWA, IMTLL, Fixed, SmoothTchebycheff
-from polytask.balancing.factory import balancer_named
+from polytask.balancing.factory import balancer_for_tasks, balancer_named
 from polytask.balancing.wrappers import ClipWeights, Preference, SmoothWeights, UpdateEvery, Wrapper
 from polytask.errors import ConfigError
 from polytask.registry import names
@@ -79,3 +79,25 @@ def test_options_that_do_not_fit_are_one_line(name: str, options: dict[str, obje
     with pytest.raises(ConfigError, match=r"these options do not fit \(found .*windows") as caught:
         balancer_named(name, options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["fixed", "smooth-tchebycheff", "preference:upgrad", "momentum-conflict-free", "metabalance"])
+def test_balancers_that_need_task_names_get_them(name: str) -> None:
+    balancer = balancer_for_tasks(name, ("a", "b"))
+    held = [*vars(balancer).values()]
+    assert {"a": 1.0, "b": 1.0} in held or ("a", "b") in held or "a" in held
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("fixed(weights={a: 1.0, c: 2.0})", "unknown task"),
+        ("fixed(weights={a: 1.0})", "Add 'b'"),
+        ("smooth-weights:fixed(weights={a: 1.0})", "fixed, weights"),
+        ("metabalance(target=c)", "unknown task"),
+        ("momentum-conflict-free(tasks=[a])", "Add 'b'"),
+    ],
+)
+def test_options_that_name_other_tasks_are_refused(given: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        balancer_for_tasks(given, ("a", "b"))

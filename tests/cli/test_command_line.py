@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 from polytask.cli import app, main
+from polytask.cli.generate_command import offered_fields
+from polytask.options import StudyConfig, TrainConfig
 from polytask.storage import read_yaml
 
 HANGS = 900  # seconds: who takes so long hangs, however busy the machine is
@@ -60,8 +62,8 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         (["study", "mnist-fashion", "--arms", "equal"], "Add 'single'"),
         (["study", "mnist-fashion", "--seeds", "1"], "at least 2 different seeds"),
         (["study", "mnist-fashion", "--size", "huge"], "unknown size"),
-        (["study", "mnist-fashion", "--margin", "digit"], "name=value"),
-        (["study", "mnist-fashion", "--margin", "digits=0.01"], "does not exist"),
+        (["study", "mnist-fashion", "--margins", "digit"], "name=value"),
+        (["study", "mnist-fashion", "--margins", "digits=0.01"], "does not exist"),
         (["study", "mnist-fashion", "--set", "training.lr=fast"], "training.lr"),
         (["study", "mnist-fashion", "--set", "nonsense"], "name=value"),
         (["study", "nowhere.yaml"], "nowhere.yaml"),
@@ -194,3 +196,9 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
     again = subprocess.run([*command, *out], capture_output=True, text=True, timeout=HANGS)
     assert again.returncode == 0, again.stderr
     assert json.loads((tmp_path / "run" / "verdict.json").read_text())["test_openings"] == 1
+
+
+@pytest.mark.parametrize(("command", "option"), [("train", "--lr-multipliers"), ("train", "--weights"), ("study", "--margins")])
+def test_options_have_the_names_of_their_fields(command: str, option: str) -> None:
+    fields = {field.flag.option(field.name) for _, field in offered_fields({"train": TrainConfig, "study": StudyConfig}[command])}
+    assert option in fields

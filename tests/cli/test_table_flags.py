@@ -61,7 +61,7 @@ FAST = ("--preset", "quick", "--set", "training.epochs=2", "--set", "training.th
 
 def test_train_predict_evaluate(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    said = ["train", str(sales), "--targets", "churn", "value", "--drop", "part", "--group", "customer", "--weight", "churn=2"]
+    said = ["train", str(sales), "--targets", "churn", "value", "--drop", "part", "--group", "customer", "--weights", "churn=2"]
     assert call(*said, "--out", str(run), *FAST) == 0  # type: ignore[operator]
     assert "churn (binary), value (regression)" in capsys.readouterr().out
     config = yaml.safe_load((run / "run.yaml").read_text())
@@ -208,7 +208,7 @@ def test_the_schema_refuses_what_the_reader_refuses(call: object, capsys: pytest
 
 
 def test_the_file_of_a_run_is_what_the_schema_takes(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = ("train", str(sales), "--targets", "churn", "value", "--weight", "churn=2", "--out", str(tmp_path / "run"), *FAST)
+    said = ("train", str(sales), "--targets", "churn", "value", "--weights", "churn=2", "--out", str(tmp_path / "run"), *FAST)
     assert call(*said) == 0  # type: ignore[operator]
     capsys.readouterr()
     jsonschema.validate(yaml.safe_load((tmp_path / "run" / "run.yaml").read_text()), schema_of(call, capsys, "--train"))
@@ -236,8 +236,8 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--kind", "churn"), "--kind"),
         (("--targets", "churn", "--kind", "churn=regression"), "not a number"),
         (("--targets", "value", "--kind", "value=regression(speed=3)"), "speed"),
-        (("--targets", "churn", "--weight", "value=2"), "value"),
-        (("--targets", "churn", "--weight", "churn=two"), "input should be a valid number"),
+        (("--targets", "churn", "--weights", "value=2"), "value"),
+        (("--targets", "churn", "--weights", "churn=two"), "input should be a valid number"),
         (("--targets", "churn", "--group", "custmer"), "Did you mean 'customer'"),
         (("--targets", "churn", "--time", "when"), "'when'"),
         (("--targets", "churn", "--split", "town"), "unknown name of a part"),
@@ -248,11 +248,11 @@ def test_an_option_of_several_words_ends_at_the_next_option() -> None:
         (("--targets", "churn", "--delimiter", ";"), "sales.csv"),
         (("--targets", "churn", "churn"), "--targets: a name must be given once"),
         (("--targets", "churn", "--kind", "churn=binary", "--kind", "churn=multiclass"), "--kind: a name must be given once"),
-        (("--targets", "churn", "--weight", "churn=1", "--weight", "churn=2"), "--weight: a name must be given once"),
+        (("--targets", "churn", "--weights", "churn=1", "--weights", "churn=2"), "--weights: a name must be given once"),
         (("--targets", "churn", "--drop", "churn"), "a target cannot have another role"),
         (("--targets", "churn", "--kind", "chrun=binary"), "Did you mean 'churn'"),
-        (("--targets", "churn", "--weight", "churn=0"), "at least one task needs a weight above 0"),
-        (("--targets", "churn", "value", "--weight", "churn=2", "--balancer", "uncertainty"), "does not use the tasks' weights"),
+        (("--targets", "churn", "--weights", "churn=0"), "at least one task needs a weight above 0"),
+        (("--targets", "churn", "value", "--weights", "churn=2", "--balancer", "uncertainty"), "does not use the tasks' weights"),
         (("--targets", "--preset", "quick"), "--targets: this option needs at least one value"),
         (("--targets", "churn", "--set", "training.epoch=3"), "Did you mean 'epochs'"),
         (("--targets", "churn", "--set", "epochs=3"), "Write it under training: training.epochs"),

@@ -88,4 +88,4 @@ def test_what_there_is_not() -> None:
 def test_the_description_is_plain() -> None:
     described = MnistFashion("full").describe()
     assert "60,000" in described["source mnist"]
-    assert "CC BY-SA 3.0" in described["licence"]
+    assert "CC BY-SA 3.0" in described["license"]

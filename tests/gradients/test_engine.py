@@ -321,3 +321,16 @@ def test_it_goes_on_from_its_state() -> None:
     assert other.step == 3
     first.zero_grad()
     assert other(second.losses()).weights == whole(first.losses()).weights
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"non_finite": "rais"}, "Did you mean 'raise'"),
+        ({"route": "sequental"}, "Did you mean 'sequential'"),
+        ({"tasks": "ab"}, "a list of names is needed"),
+    ],
+)
+def test_wrong_options_are_refused(options: Mapping[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Backward(Equal(), **{"tasks": ("a", "b"), **options})  # type: ignore[arg-type]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from polytask.balancing.balancer import Balancer
-from polytask.registry import Resolved
+from polytask.errors import ConfigError
+from polytask.registry import Resolved, nearest
 from polytask.registry.resolve import resolve
 
 
@@ -38,6 +39,46 @@ def balancer_named(
     """
     found = resolve("balancer", given)
     return found.object if found.object is not None else _built(with_options(found, options or {}), task_weights or {})
+
+
+def balancer_for_tasks(given: str | type[Balancer] | Balancer, tasks: Sequence[str]) -> Balancer:
+    """Build a balancer for tasks of weight 1 from a name, an import path or a class. An object is returned unchanged.
+
+    Args:
+        given: Balancer, as for `balancer_named`.
+        tasks: Names of all tasks.
+
+    Raises:
+        ConfigError: As for `balancer_named`, or an option that names tasks lacks one of them or names another.
+
+    Example:
+        >>> balancer_for_tasks("metabalance", ["click", "buy"]).target
+        'click'
+    """
+    found = resolve("balancer", given)
+    if found.object is not None:
+        return balancer_named(given)
+    weights = dict.fromkeys(tasks, 1.0)
+    component: Resolved | None = found
+    while component is not None:
+        for option in component.cls.defaults(weights).keys() & component.options.keys():
+            _check_names(component.options[option], tasks, f"{component.spec.name}, {option}")
+        component = component.inner
+    return _built(found, weights)
+
+
+def _check_names(value: Any, tasks: Sequence[str], where: str) -> None:  # noqa: ANN401 - one name, names, or a mapping from names
+    if isinstance(value, str):
+        named, missing = [value], []
+    elif isinstance(value, Sequence | Mapping):
+        named, missing = list(value), [task for task in tasks if task not in value]
+    else:
+        return
+    unknown = [name for name in named if name not in tasks]
+    if unknown:
+        raise ConfigError("unknown task", where=where, found=repr(unknown[0]), remedy=nearest(str(unknown[0]), tuple(tasks)))
+    if missing:
+        raise ConfigError("every task must be named", where=where, found=", ".join(map(str, named)) or "none", remedy=f"Add {missing[0]!r}")
 
 
 def with_options(found: Resolved, options: Mapping[str, Any]) -> Resolved:

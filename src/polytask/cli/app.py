@@ -22,6 +22,7 @@ from polytask.cli.commands.train import train_command
 from polytask.cli.generate_command import offered_fields, takes_several_words
 from polytask.cli.interrupts import InterruptedRunError
 from polytask.cli.table_source import spread
+from polytask.cli.user_code import users_line
 from polytask.errors import PolytaskError
 from polytask.options import RelateConfig, StudyConfig, TrainConfig
 
@@ -90,6 +91,12 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_OK)
     except Exception as error:  # noqa: BLE001 - users see a short text instead of a traceback
+        place = users_line(error)
+        if place:
+            _write_error(
+                f"error: {place}: {type(error).__name__}: {_single_line(error)}. The traceback is in the file {_write_bug_report()}"
+            )
+            sys.exit(EXIT_USER_ERROR)
         _write_error(f"This is a bug in polytask, not a mistake of yours: {type(error).__name__}: {_single_line(error)}")
         _write_error(f"Please report it, and attach the file {_write_bug_report()}")
         sys.exit(EXIT_BUG)

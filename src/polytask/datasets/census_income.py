@@ -67,7 +67,7 @@ class CensusIncome(Dataset):
             "size": self.size,
             "source people": "199,523 training and 99,762 test rows, 39 columns, of which 7 are numbers",
             **{f"task {task.name}": f"2 classes: {', '.join(map(str, getattr(task, 'classes', ())))}" for task in self.tasks()},
-            "licence": "CC BY 4.0",
+            "license": "CC BY 4.0",
             "from": "Census-Income (KDD), UCI Machine Learning Repository, doi 10.24432/C5N30T",
         }
 

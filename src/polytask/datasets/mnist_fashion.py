@@ -60,7 +60,7 @@ class MnistFashion(Dataset):
             "size": self.size,
             **{f"source {source}": text for source, text in rows.items()},
             **tasks,
-            "licence": "MNIST: CC BY-SA 3.0; Fashion-MNIST: MIT",
+            "license": "MNIST: CC BY-SA 3.0; Fashion-MNIST: MIT",
             "from": "LeCun, Cortes & Burges (MNIST); Xiao, Rasul & Vollgraf, Zalando SE (Fashion-MNIST, arXiv 1708.07747)",
         }
 

@@ -57,7 +57,7 @@ class MultiFashionMnist(Dataset):
             "size": self.size,
             "source canvas": f"{training:,} training and {test:,} test images, 28x28, gray",
             **{f"task {task}": f"{len(classes)} classes: {', '.join(map(str, classes))}" for task, classes in CLASSES.items()},
-            "licence": "MNIST: CC BY-SA 3.0; Fashion-MNIST: MIT",
+            "license": "MNIST: CC BY-SA 3.0; Fashion-MNIST: MIT",
             "from": "composed from mnist-fashion: a digit and a garment on one canvas (after Sener & Koltun, NeurIPS 2018)",
         }
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.distributed import ProcessGroup
 
 from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs
-from polytask.balancing.factory import balancer_named
+from polytask.balancing.factory import balancer_for_tasks
 from polytask.errors import ConfigError
 from polytask.gradients.backward_step import ChooseStrategy, NonFinite, Step, StepPolicy, add_penalty
 from polytask.gradients.engine_state import StepContext
@@ -24,6 +24,7 @@ from polytask.gradients.primitives.scoped_state import NO_AUTOCAST, autocast_as
 from polytask.gradients.step_report import Report
 from polytask.gradients.strategies.multi_batch import MultiBatch
 from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, explain_route
+from polytask.registry.suggestion import check_choice
 from polytask.tasks import Loss
 
 Features = Tensor | Sequence[Tensor] | None
@@ -48,7 +49,8 @@ class Backward:
     their communication and its cost. A penalty is averaged over the processes.
 
     Args:
-        balancer: Balancer that combines the tasks' losses: a name with its options, an import path, a class, or an object.
+        balancer: Balancer that combines the tasks' losses: a name with its options, an import path, a class, or an object. Methods
+            that take weights or names of the tasks, such as `fixed`, get a weight of 1 for each unless their options say otherwise.
         tasks: Names of all tasks, in the order in which the balancer sees those that are present.
         shared: Parameters that more than one task reaches: a module, or named or unnamed tensors. `None` finds them in the
             graphs of the first step, which must then have all tasks. Only balancers that need gradients use them.
@@ -65,7 +67,8 @@ class Backward:
             scaler, the scaler decides: it skips the step.
 
     Raises:
-        ConfigError: `tasks` is empty or has a duplicate, the route is unknown, or `group` is given without `shared` and `model`.
+        ConfigError: `tasks` is no list, is empty or has a duplicate, `route` or `non_finite` is unknown, or `group` is
+            given without `shared` and `model`.
 
     Example:
         >>> import torch
@@ -91,8 +94,10 @@ class Backward:
         route: Route = "sequential",
         non_finite: NonFinite = "raise",
     ) -> None:
-        _check(tasks, route, group, shared, model)
-        self.balancer = balancer_named(balancer)
+        _check(tasks, group, shared, model)
+        check_choice(route, ROUTES, "route")
+        check_choice(non_finite, get_args(NonFinite), "non_finite")
+        self.balancer = balancer_for_tasks(balancer, tasks)
         self.tasks, self.model, self.route = tuple(tasks), model, route
         self.step = 0
         if model is not None:
@@ -280,11 +285,11 @@ def _given(penalty: Tensor | Penalty | None) -> Tensor | None:
     return penalty if penalty is None or isinstance(penalty, Tensor) else penalty()
 
 
-def _check(tasks: Sequence[str], route: str, group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
+def _check(tasks: Sequence[str], group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
+    if isinstance(tasks, str):
+        raise ConfigError("a list of names is needed", where="tasks", found=repr(tasks), remedy=f"Write tasks=[{tasks!r}] for one task")
     if not tasks or len(set(tasks)) < len(tasks):
         raise ConfigError("`tasks` must be non-empty and unique", where="tasks", found=tuple(tasks))
-    if route not in ROUTES:
-        raise ConfigError("unknown route", where="route", found=route, remedy=f"Choose from: {', '.join(ROUTES)}")
     if group is not None and (shared is None or model is None):
         remedy = "Pass shared= and model=, the same in every process"
         raise ConfigError("several processes need the shared parameters and the model", where="group", remedy=remedy)

@@ -48,7 +48,7 @@ class StudyConfig(NetworkConfig):
     margins: Annotated[
         dict[str, float],
         Field(description="Largest difference that still counts as the same, per task, in the unit of its metric."),
-        Flag(_VERDICT, name="margin", example="price=0.5", default="1 % of the single-task metric"),
+        Flag(_VERDICT, example="price=0.5", default="1 % of the single-task metric"),
     ] = Field(default_factory=dict)
     race: Annotated[
         bool,

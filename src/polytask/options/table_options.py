@@ -91,7 +91,7 @@ class TableOptions:
     weights: Annotated[
         Mapping[str, float],
         Field(description="Weight αₜ of each target's loss."),
-        Flag(_COLUMNS, name="weight", example="churn=2", default="1"),
+        Flag(_COLUMNS, example="churn=2", default="1"),
     ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

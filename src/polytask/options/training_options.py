@@ -62,7 +62,7 @@ class TrainingOptions(OptionModel):
             description="Factors of the learning rate for parts of the network. A part is the beginning of parameter names, `task:NAME` "
             "for the parameters that only one task reaches, or `trunk` for shared parameters; the most specific part applies."
         ),
-        Flag(_OPTIMIZER, name="lr-factor", example="trunk=0.1"),
+        Flag(_OPTIMIZER, example="trunk=0.1"),
     ] = Field(default_factory=dict)
     layer_decay: Annotated[
         float,

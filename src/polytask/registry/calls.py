@@ -19,6 +19,7 @@ import yaml
 
 from polytask.errors import ConfigError
 from polytask.registry.importing import path_of
+from polytask.registry.option_types import ArgumentTypes
 from polytask.registry.registered import all_specs, spec_of, written_name
 
 WRAPPED = "balancer"
@@ -104,14 +105,16 @@ class Component:
 
 
 def _recorded(init: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a constructor so that it first records its arguments.
+    """Wrap a constructor so that it first checks the types of its arguments and records them.
 
     Only the outermost call is recorded, not the calls of base class constructors within it.
     """
+    types = ArgumentTypes(init)
 
     @wraps(init)
     def recorded(self: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         if "_made_with" not in vars(self):
+            types.check(type(self), arguments, options)
             # Modules and frozen dataclasses override __setattr__.
             object.__setattr__(self, "_made_with", (_plain(arguments), _plain(options)))
         init(self, *arguments, **options)

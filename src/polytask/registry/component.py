@@ -69,7 +69,7 @@ class ComponentSpec:
         display: Name in sentences and charts; by default the registry name.
         paper: Publication, as `authors, venue year`.
         needs: What the component requires, such as statistics of the gradients or a kind of inputs.
-        kinds: Kinds of task that the component supports; empty if it supports all.
+        kinds: Kinds of task that an architecture is for: one of its tasks must be of these; empty if it is for all.
         cost: What the component adds to one training step, backward passes first.
         memory: What the component adds to peak memory.
         state: What the component keeps between steps.

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import sysconfig
+from collections.abc import Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,17 @@ def add_import_path(folder: str | Path) -> None:
 def import_paths() -> tuple[str, ...]:
     """Return the real paths of the folders that were added."""
     return tuple(_folders)
+
+
+def set_import_paths(folders: Sequence[str]) -> None:
+    """Import in this new process only what its parent imports: not from the working folder, but from the folders that were added.
+
+    Args:
+        folders: Folders that the parent has added.
+    """
+    forget_working_folder()
+    for folder in folders:
+        add_import_path(folder)
 
 
 def forget_working_folder() -> None:
@@ -126,14 +138,14 @@ def import_class(path: str, where: str) -> Any:  # noqa: ANN401 - a class of any
 
 
 def check_importable(path: str, where: str) -> None:
-    """Raise an error for a class that another process could not import.
+    """Raise an error for a class or a function that another process could not import.
 
     Args:
-        path: Import path of the class.
+        path: Import path of the class or function.
         where: Location that an error message names.
 
     Raises:
-        ConfigError: The class is defined inside a function, in the main program, or in a module that is only found in the working folder.
+        ConfigError: It is defined inside a function, in the main program, or in a module that is only found in the working folder.
     """
     module, _, name = path.partition(":")
     remedy = "Move it to a module, and name it as 'package.module:Name'"

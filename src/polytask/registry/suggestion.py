@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+from polytask.errors import ConfigError
+
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
     """Return a sentence that suggests the known names nearest to an unknown one, and lists all choices.
@@ -23,3 +25,21 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
     close = [repr(other) for other, value in likeness.items() if value == best >= 0.5]
     choices = f"Choose from: {', '.join(known)}"
     return f"Did you mean {' or '.join(close)}? {choices}" if close else choices
+
+
+def check_choice(value: object, known: tuple[str, ...], where: str) -> None:
+    """Check that an argument is one of the known names.
+
+    Args:
+        value: Value of the argument.
+        known: The names to choose from.
+        where: Name of the argument.
+
+    Raises:
+        ConfigError: It is another value; the message suggests the nearest name.
+
+    Example:
+        >>> check_choice("sum", ("mean", "sum"), "reduction")
+    """
+    if value not in known:
+        raise ConfigError(f"unknown {where}", where=where, found=repr(value), remedy=nearest(str(value), known))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError
 from polytask.registry import Component
+from polytask.registry.importing import check_importable, path_of
 from polytask.registry.registered import spec_of, written_name
 from polytask.registry.resolve import resolve
 from polytask.registry.suggestion import nearest
@@ -253,6 +254,14 @@ class Task(Component, ABC):
         """
         del classes
         return finite_numbers(task, frame["target"]), finite_numbers(task, frame["prediction"])
+
+    def check_importable(self) -> None:
+        """Check that worker processes can import the class.
+
+        Raises:
+            ConfigError: They cannot: the class belongs to the main program, a function, or a module of the working folder.
+        """
+        check_importable(path_of(type(self)), f"task {self.name!r}")
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data from which `task_from_dict` builds the same task."""

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.registry.importing import check_importable
 from polytask.registry.registered import load, shipped
 from polytask.registry.suggestion import nearest
 from polytask.tasks.base import Targets, Task, has_label, name_of
@@ -208,6 +209,18 @@ class Custom(Task):
             name: import_path(getattr(self, name), f"task {self.name!r}, {name}") for name in FUNCTIONS if callable(getattr(self, name))
         }
         return plain | paths
+
+    def check_importable(self) -> None:
+        """Check that worker processes can import the class and the functions.
+
+        Raises:
+            ConfigError: They cannot import one of them.
+        """
+        Task.check_importable(self)
+        for name in FUNCTIONS:
+            if callable(getattr(self, name)):
+                where = f"task {self.name!r}, {name}"
+                check_importable(import_path(getattr(self, name), where), where)
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:

@@ -226,7 +226,7 @@ def _compare(task: TaskPredictions, metric: Metric, baseline: str, asked: _TaskO
     }
     ratio = None if train_units is None else sum(len(split.units) for split in task.splits) / len(task.splits) / train_units
     belongs = fixed if metric.influence is None else [split.groups for split in task.splits]
-    studies = {arm: _analyse(map(_grouped, parts, belongs), ratio) for arm, parts in influences.items()}
+    studies = {arm: _analyze(map(_grouped, parts, belongs), ratio) for arm, parts in influences.items()}
     base = abs(float(scores[baseline].mean()))
     margin = 0.01 * base if margin is None else float(margin)
     return _TaskComparison(task, metric, margin, scores, influences, studies, baseline, train_units, ratio)
@@ -255,7 +255,7 @@ def _scores(parts: Sequence[Floats]) -> Floats:
     return parts[0].mean(axis=1) if len(parts) == 1 else np.array([part.mean() for part in parts])
 
 
-def _analyse(parts: Iterable[Floats], ratio: float | None) -> DifferenceEstimate:
+def _analyze(parts: Iterable[Floats], ratio: float | None) -> DifferenceEstimate:
     """Estimate the difference from the influences (S, n) of one test set, or of one per split; seeds of a split are averaged."""
     return crossed_estimate(*parts) if ratio is None else corrected_resampled_estimate([part.mean(axis=0) for part in parts], ratio)
 
@@ -312,7 +312,7 @@ def _summary(compared: Sequence[_TaskComparison], arm: str, units: int, groups: 
         for i, (values, split) in enumerate(zip(task.influences[arm], task.predictions.splits, strict=True)):
             totals[i] = totals[i] + pool_groups(values * percent, split.units, units)
     totals = [_grouped(total, groups) for total in totals]
-    study = _analyse(totals, max((task.ratio for task in compared if task.ratio is not None), default=None))
+    study = _analyze(totals, max((task.ratio for task in compared if task.ratio is not None), default=None))
     return ArmSummary(study.difference, study.interval(FAMILYWISE_LEVEL))
 
 

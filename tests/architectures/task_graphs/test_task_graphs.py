@@ -240,3 +240,9 @@ def test_studies_compare_graphs_with_single_tasks(spelled: str) -> None:
     tasks = [Binary(name=name, classes=(0, 1)) for name in labels]
     study = Study(sources, tasks, arms=["single", "equal"], architecture=spelled, encoder="mlp", seeds=2, workers=1, training={"epochs": 1})
     assert set(study.run().verdict.tasks) == {"a", "b"}
+
+
+def test_esmm_needs_a_binary_task() -> None:
+    with pytest.raises(ConfigError, match=r"architecture 'esmm': a task of this kind is needed: binary .found regression."):
+        network("esmm", tasks=(Regression(name="a"), Regression(name="b")))
+    assert network("esmm", tasks=(Regression(name="a"),)) is not None, "the network of a single task in a study"

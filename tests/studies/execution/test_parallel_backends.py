@@ -17,15 +17,29 @@ from joblib.parallel import BACKENDS, ThreadingBackend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
 from polytask.options import StudyConfig, differences
+from polytask.registry import add_import_path, importing
 from polytask.storage import read_yaml
 from polytask.studies import Study
 from polytask.studies.execution import worker as worker_module
 from polytask.studies.execution.jobs import load_job_network, make_jobs, train_job
-from polytask.studies.execution.parallel_backends import choose_backend, use_cluster
+from polytask.studies.execution.parallel_backends import Careful, choose_backend, use_cluster
 from polytask.studies.execution.run_jobs import run_in_parallel
 from polytask.studies.execution.worker import WorkerCall, run_in_worker
 from polytask.studies.setup.resolve_config import make_job_context, resolve_config
 from polytask.studies.spec.arms import parse_arm
+
+
+def test_processes_know_the_folders_before_they_unpickle_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Other folders are other arguments, for which loky starts new processes."""
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(BACKENDS["loky"], "configure", lambda self, **options: asked.update(options) or 2)
+    monkeypatch.setattr(importing, "_folders", [])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    add_import_path(tmp_path)
+    assert Careful().configure(n_jobs=2) == 2
+    sys.path.remove(str(tmp_path))
+    asked["initializer"](*asked["initargs"])
+    assert str(tmp_path) in sys.path
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from polytask.errors import StorageError
+from polytask.errors import PolytaskError, StorageError
 from polytask.studies import Study
 from polytask.studies.execution import run_jobs
 from polytask.studies.execution.jobs import Job, JobContext, make_jobs
@@ -100,3 +101,13 @@ def test_files_of_another_computer_may_be_seen_late(job: Job, monkeypatch: pytes
     assert not list(looks)
     monkeypatch.setattr(run_jobs, "FILE_SYNC_TIMEOUT", 0.01)
     run_jobs._wait_for_files([job], lambda _: False)  # what is missing then is said by who needs it
+
+
+def test_a_worker_that_cannot_read_its_job_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(calls: object) -> None:
+        raise BrokenProcessPool("A task has failed to un-serialize.") from ImportError('"""\nNo module named \'mine\'\n"""')
+
+    monkeypatch.setattr(ParallelBackend, "parallel", lambda self: broken)
+    with pytest.raises(PolytaskError, match=r"cannot read its job .*No module named 'mine'.*add_import_path") as caught:
+        run_jobs.run_calls(ParallelBackend("loky", 2), abs, [(-1,)])
+    assert "\n" not in str(caught.value)

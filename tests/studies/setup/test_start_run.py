@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from polytask.errors import ConfigError, StorageError
 from polytask.options import StudyConfig, TrainConfig, differences, make_training_options
 from polytask.studies import Study, train_network
 from polytask.studies.setup.run_folder import RunFolder
-from polytask.tasks import Binary, Task
+from polytask.tasks import Binary, Custom, Task
 
 
 @pytest.fixture
@@ -214,3 +216,19 @@ def test_a_typo_leaves_the_folder_of_one_network_as_it_was(
         with pytest.raises(ConfigError):
             train_network(TrainConfig(**choices), [table()], three_tasks, tmp_path / "run")  # type: ignore[arg-type]
         assert not list((tmp_path / "run").iterdir())
+
+
+def test_functions_that_workers_cannot_import_are_refused_before_anything_is_written(
+    table: Callable[..., Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "losses_beside_the_script.py").write_text("def squares(outputs, targets): return (outputs[:, 0] - targets) ** 2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    loss = importlib.import_module("losses_beside_the_script").squares
+    price = Custom(name="price", loss=loss, metric="rmse")
+    study = Study(
+        [table()], [price, Binary(name="churn")], test=lambda: (table(rows=80, seed=1),), arms=["single", "equal"], seeds=2, workers=1
+    )
+    with pytest.raises(ConfigError, match=r"task 'price', loss: worker processes do not import .*polytask.add_import_path\('.'\)"):
+        study.run(tmp_path / "run")
+    assert not (tmp_path / "run" / "run.yaml").exists()

@@ -45,7 +45,8 @@ class MultiTaskModel(nn.Module):
         input_shape: Shape of one input, for an encoder that is not an object yet; its parameters are initialized from the seed.
 
     Raises:
-        ConfigError: There is no task, a name occurs twice, a name is unknown, or an encoder has no `input_shape` or another one.
+        ConfigError: There is no task, a name occurs twice or is unknown, the architecture needs a kind of task that none has, or an
+            encoder has no `input_shape` or another one.
 
     Example:
         >>> import torch
@@ -76,6 +77,7 @@ class MultiTaskModel(nn.Module):
         encoder = _make_encoder(encoder, input_shape)
         number_layer_groups(encoder)
         found = resolve("architecture", architecture)
+        _check_kinds(found, tasks)
         self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
         self.architecture: Architecture = found.build(encoder, names)
         self.architecture.check_tasks(tasks)
@@ -182,6 +184,16 @@ def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[in
         raise ConfigError(what, where="encoder", found=found.name, remedy="Give input_shape=, such as input_shape=(16,)")
     made: Encoder = found.build(tuple(input_shape))
     return made
+
+
+def _check_kinds(architecture: Resolved, tasks: Sequence[Task]) -> None:
+    """Check that several tasks include one of a kind that the architecture is for; a network of one task shares nothing anyway."""
+    kinds = architecture.spec.kinds
+    own = {getattr(cls, "kind", "") for task in tasks for cls in type(task).__mro__}
+    if kinds and len(tasks) > 1 and own.isdisjoint(kinds):
+        found = ", ".join(dict.fromkeys(task.kind for task in tasks))
+        what = f"a task of this kind is needed: {' or '.join(kinds)}"
+        raise ConfigError(what, where=f"architecture {architecture.name!r}", found=found, remedy="Choose another architecture")
 
 
 def build_architecture(given: str | type[Architecture] | Architecture | Resolved, encoder: Encoder, tasks: Sequence[str]) -> Architecture:

@@ -59,7 +59,7 @@ class AutoLambda(Balancer):
     def __init__(self, primary: Sequence[str] | None = None, lr: float = 1e-4, inner_lr: float = 1e-3, initial_weight: float = 0.1) -> None:
         self.primary = None if primary is None else tuple(primary)
         self.lr, self.inner_lr = check_positive(lr, "auto-lambda, lr"), check_positive(inner_lr, "auto-lambda, inner_lr")
-        self.start = check_positive(initial_weight, "auto-lambda, initial_weight")
+        self.initial_weight = check_positive(initial_weight, "auto-lambda, initial_weight")
         self._weights: dict[str, AdamScalar] = {}
 
     def needs(self) -> Needs:
@@ -69,7 +69,7 @@ class AutoLambda(Balancer):
     def weigh(self, statistic: Statistic) -> Weights:
         """Update λ and return it."""
         names, look = statistic.names, statistic.look
-        known = [self._weights.get(name, AdamScalar(self.start)) for name in names]
+        known = [self._weights.get(name, AdamScalar(self.initial_weight)) for name in names]
         weights = torch.tensor([scalar.value for scalar in known], dtype=torch.float64)
         counted = torch.tensor([float(self.primary is None or name in self.primary) for name in names], dtype=torch.float64)
         slope = look.gradient(1, counted, offset=look.gradient(0, weights) * -self.inner_lr)

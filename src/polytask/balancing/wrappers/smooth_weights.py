@@ -27,8 +27,8 @@ class SmoothWeights(Wrapper):
     kept per task, and do not change while the task is absent. Scale and heads are those of the wrapped balancer. If it finds no
     solution, its answer is passed through and not averaged.
 
-    Defaults: a = 0.9 (ours). The paper lets a grow towards 1 as the learning rate falls; for this, change the attribute `a`
-    between steps.
+    Defaults: a = 0.9 (ours). The paper lets a grow towards 1 as the learning rate falls; for this, change the attribute
+    `decay` between steps.
 
     Deviations: none.
 

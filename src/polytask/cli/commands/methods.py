@@ -28,8 +28,14 @@ def _table(group: str) -> object:
     rows = specs_of(group)
     columns = [column for column in ("needs", "cost", "memory", "state", "paper") if any(getattr(row, column) for row in rows)]
     table = Table(title=group, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("name", "what it does", *columns):
+    headings = ("name", "what it does", *columns, *(["kinds of task"] if any(row.kinds for row in rows) else []))
+    for heading in headings:
         table.add_column(heading, overflow="fold", no_wrap=heading == "name")  # users copy names, so they must not wrap
     for row in rows:
-        table.add_row(row.name, row.summary, *(getattr(row, column) for column in columns))
+        table.add_row(
+            row.name,
+            row.summary,
+            *(getattr(row, column) for column in columns),
+            *([", ".join(row.kinds) or "all"] if "kinds of task" in headings else []),
+        )
     return table

@@ -14,7 +14,7 @@ from joblib._parallel_backends import LokyBackend
 from joblib.parallel import BACKENDS, get_active_backend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
-from polytask.registry.importing import forget_working_folder, safe_path
+from polytask.registry.importing import import_paths, safe_path, set_import_paths
 
 THREADS, SEQUENTIAL = "threading", "sequential"
 LOKY = "loky"
@@ -28,8 +28,8 @@ class Careful(LokyBackend):  # type: ignore[misc] # joblib has no types
     """joblib's loky backend whose processes do not import from the working directory: Python files next to data must not be run."""
 
     def configure(self, *arguments: Any, **options: Any) -> int:  # noqa: ANN401
-        """Start the processes; each first removes the working directory from its import path."""
-        return int(super().configure(*arguments, **options, initializer=forget_working_folder))
+        """Start the processes, or reuse those that know the same folders; each first takes over this process's folders of components."""
+        return int(super().configure(*arguments, **options, initializer=set_import_paths, initargs=(import_paths(),)))
 
 
 @contextmanager

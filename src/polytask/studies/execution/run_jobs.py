@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from joblib import delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
 from polytask.errors import PolytaskError
 from polytask.storage import exclusive_lock, make_folder
@@ -150,7 +150,8 @@ def run_calls(backend: ParallelBackend, function: Callable[..., ResultT], argume
 
     Raises:
         ConfigError: A worker of a cluster has other package versions.
-        PolytaskError: The system killed a process (e.g. because memory ran out), or the connection to the cluster is lost.
+        PolytaskError: The system killed a process (e.g. because memory ran out), a process cannot import what a job consists of, or
+            the connection to the cluster is lost.
     """
     if backend.runs_in_process:
         return [function(*values) for values in arguments]
@@ -164,7 +165,17 @@ def run_calls(backend: ParallelBackend, function: Callable[..., ResultT], argume
         raise PolytaskError(
             "the system killed a worker process, most likely for lack of memory", where="workers", found=backend.workers, remedy=remedy
         ) from None
+    except BrokenProcessPool as error:
+        found = f"{type(error.__cause__ or error).__name__}: {_last_line(error.__cause__ or error)}"
+        remedy = "Define tasks, components and functions in a module that other processes can import, and name its folder: add_import_path"
+        raise PolytaskError("a worker process cannot read its job", where="workers", found=found, remedy=remedy) from None
     return results
+
+
+def _last_line(error: BaseException) -> str:
+    """Return what a worker's traceback ends with, without the quotes that surround the text of a remote traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(' "')]
+    return lines[-1] if lines else "unknown"
 
 
 def _wait_for_files(jobs: Sequence[Job], done: Callable[[Job], bool]) -> None:

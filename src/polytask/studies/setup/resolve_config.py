@@ -64,10 +64,12 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
     """Build every kind of network, balancer and optimizer of a run once, so that errors are raised before a folder is written.
 
     Raises:
-        ConfigError: An encoder, optimizer, schedule, balancer or callback does not exist or does not accept its options, or a
-            freeze pattern matches no parameter.
+        ConfigError: An encoder, optimizer, schedule, balancer or callback does not exist or does not accept its options, a freeze
+            pattern matches no parameter, or worker processes cannot import what a task is made of.
         StorageError: The weights file cannot be read.
     """
+    for task in tasks:
+        task.check_importable()
     plan, options = network_plan(asked, sources), asked.training
     make_callbacks(asked.callbacks, [task.name for task in tasks])
     if any(arm.is_trees for arm in arms):
