@@ -19,6 +19,7 @@ from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_task
 from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, count_openings, open_test_data
+from polytask.studies.setup.apply_preset import reject_command_options, with_preset
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.studies.setup.start_run import start_or_resume
@@ -45,10 +46,11 @@ class Study:
         seeds: Number of seeds (0, 1, …), or a list of seeds.
         test: Function that loads the test sources; by default that of `sources`.
         config: Complete configuration, instead of `arms`, `seeds` and `choices`.
-        **choices: Fields of `StudyConfig` by name; fields that are not given keep their defaults.
+        **choices: Fields of `StudyConfig` by name; fields that are not given keep the defaults, or those of the `preset`.
 
     Raises:
-        ConfigError: An arm or option is unknown, options are given in addition to `config`, or there are no test rows.
+        ConfigError: An arm or option is unknown or only used by commands, options are given in addition to `config`, or there are no test
+            rows.
 
     Example:
         >>> import numpy as np
@@ -73,16 +75,17 @@ class Study:
         config: StudyConfig | None = None,
         **choices: Any,  # noqa: ANN401 - fields of StudyConfig
     ) -> None:
-        door = test or (sources.open_test if isinstance(sources, Sources) else None)
-        if door is None:
+        load_test = test or (sources.open_test if isinstance(sources, Sources) else None)
+        if load_test is None:
             raise ConfigError("a study needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
-        self._load_test: Callable[[], tuple[Source, ...]] = door
+        self._load_test: Callable[[], tuple[Source, ...]] = load_test
         self.sources, self.tasks = tuple(sources), tuple(tasks)
         given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
         if config is not None and given:
             remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
             raise ConfigError("options must not be given in addition to `config`", where="study", found=", ".join(given), remedy=remedy)
-        self.asked = checked(StudyConfig, given, where="study") if config is None else config
+        reject_command_options(given, "study")
+        self.asked = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
         _check_known_tasks(tuple(self.asked.margins), "a margin", self.names)
