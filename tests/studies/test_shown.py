@@ -13,6 +13,8 @@ import polytask as pt
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 
+TITLES = {"single": "separate networks", "equal": "plain sum", "uncertainty": "uncertainty weighting"}
+
 
 def table(rows: int = 120, seed: int = 0) -> pt.Source:
     x = np.random.default_rng(seed).normal(size=(rows, 3)).astype("float32")
@@ -38,14 +40,17 @@ def test_a_verdict_says_each_word_with_its_interval(result: Any) -> None:
     for task, own in verdict.tasks.items():
         assert f"{task}: rmse" in str(verdict)
         for arm, said in own.arms.items():
-            assert f"  {arm}: {said.claim}, {said.difference:+.4g} [" in str(verdict)
+            assert f"  {TITLES[arm]}: {said.claim}, {said.difference:+.4g} [" in str(verdict)
         assert short(repr(own))
+        assert "plain sum" in repr(own)
+    assert "with separate networks" in str(verdict)
 
 
 def test_a_result_names_the_recommendation_and_the_folder(result: Any) -> None:
     assert result.recommendation.reason in str(result)
     assert str(result.folder) in str(result)
     assert short(repr(result))
+    assert repr(result).startswith(f"<StudyResult: {TITLES[result.recommendation.arm]} recommended")
 
 
 def test_a_run_names_its_metrics(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from polytask.studies.setup.apply_preset import reject_command_options, with_pre
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.studies.setup.start_run import start_or_resume
-from polytask.studies.spec.arms import Arm, parse_arms
+from polytask.studies.spec.arms import Arm, arm_titles, parse_arms
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
 from polytask.tasks import Task
@@ -136,7 +136,7 @@ class Study:
         raced = replace(run_race(config, arms, context.options, run), groups=groups)
         write_race_result(folder.race, raced)
         if raced.winner is not None:
-            folder.log(f"{raced.winner} won the race")
+            folder.log(f"{arm_titles(self.arms)[raced.winner]} won the race")
         return raced
 
     def _train_and_test(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from polytask.verdicts import decision
@@ -66,6 +66,7 @@ class TaskVerdict:
         train_units: Number of training units per split; `None` if seeds are not cross-validation splits.
         single: Mean and standard deviation of the baseline's metric over seeds or splits.
         arms: Verdict on every arm other than the baseline, by name.
+        titles: Display names of arms, by name; other arms are shown by their names.
     """
 
     kind: str
@@ -76,10 +77,11 @@ class TaskVerdict:
     train_units: int | None
     single: tuple[float, float]
     arms: Mapping[str, ArmVerdict]
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        said = "; ".join(f"{name} {arm}" for name, arm in self.arms.items())
-        return f"{self.metric} {self.single[0]:.4g} alone; {said}"
+        claims = "; ".join(f"{self.titles.get(name, name)} {arm}" for name, arm in self.arms.items())
+        return f"{self.metric} {self.single[0]:.4g} alone; {claims}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of verdict.json for this task."""
@@ -121,6 +123,7 @@ class Verdict:
         tasks: Verdict per task.
         arms: Mean relative change per arm.
         warnings: Reasons to be careful with the results.
+        titles: Display names of arms, by name; other arms are shown by their names.
     """
 
     baseline: str
@@ -132,17 +135,26 @@ class Verdict:
     tasks: Mapping[str, TaskVerdict]
     arms: Mapping[str, ArmSummary]
     warnings: tuple[str, ...]
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def with_titles(self, titles: Mapping[str, str]) -> Verdict:
+        """Return the verdict with display names of arms, by name."""
+        return replace(self, titles=titles, tasks={name: replace(task, titles=titles) for name, task in self.tasks.items()})
 
     def __repr__(self) -> str:
-        return f"<Verdict on {len(self.tasks)} tasks, {len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds>"
+        return f"<Verdict on {len(self.tasks)} tasks, {len(self.arms)} arms against {self._title(self.baseline)}, {len(self.seeds)} seeds>"
 
     def __str__(self) -> str:
         """Return one line per task and arm: claim, difference and interval."""
-        lines = [f"{len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds; positive differences are better"]
+        baseline = self._title(self.baseline)
+        lines = [f"{len(self.arms)} arms against {baseline}, {len(self.seeds)} seeds; positive differences are better"]
         for name, task in self.tasks.items():
-            lines.append(f"{name}: {task.metric} {task.single[0]:.4g} with {self.baseline}")
-            lines += [f"  {arm}: {said}" for arm, said in task.arms.items()]
+            lines.append(f"{name}: {task.metric} {task.single[0]:.4g} with {baseline}")
+            lines += [f"  {self._title(arm)}: {claim}" for arm, claim in task.arms.items()]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+    def _title(self, arm: str) -> str:
+        return self.titles.get(arm, arm)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of verdict.json: numbers with 12 significant digits, and `None` for numbers that are not finite."""

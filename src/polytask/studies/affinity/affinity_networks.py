@@ -60,7 +60,7 @@ def make_relate_networks(config: RelateConfig, tasks: Sequence[str], folder: Pat
     if len(joint.groups) > 1:
         what = "affinities are measured in a network that learns all tasks"
         raise ConfigError(what, where=f"balancer {config.balancer!r}", remedy="Choose 'equal' or another balancer")
-    single = Arm(SINGLE, tuple((task,) for task in tasks))
+    single = parse_arm(SINGLE, tasks)
     transfer = {task: Arm(f"transfer from {task}", tuple((other,) for other in tasks if other != task)) for task in tasks}
     jobs = make_jobs((joint, single, *transfer.values()), config.seeds, folder)
     trained = {(job.seed, job.tasks[0]): job.result for job in jobs if job.arm is single}

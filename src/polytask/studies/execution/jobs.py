@@ -56,9 +56,17 @@ class Job:
 
     @property
     def label(self) -> str:
-        """Name of the job in messages and displays."""
+        """Name of the job in messages; no two jobs of a run share it."""
+        return self._named(self.arm.name)
+
+    @property
+    def title(self) -> str:
+        """Name of the job in displays, with the display name of its arm."""
+        return self._named(self.arm.title)
+
+    def _named(self, arm: str) -> str:
         part = f" {'+'.join(self.tasks)}" if len(self.arm.groups) > 1 else ""
-        return f"{self.arm.name}{part}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
+        return f"{arm}{part}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
 
     @property
     def result(self) -> Path:

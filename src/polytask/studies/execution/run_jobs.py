@@ -193,8 +193,8 @@ def _progress_thread(
         waiting[:] = [job for job in waiting if not done(job)]
         statuses = ((job, read_status(job.folder)) for job in waiting)
         running = [(job, status) for job, status in statuses if status is not None]
-        behind = [f"{job.label}: {said}" for job, status in running if falling is not None for said in falling.said(job, status)]
-        shown = tuple((job.label, status) for job, status in running)
+        behind = [f"{job.title}: {said}" for job, status in running if falling is not None for said in falling.said(job, status)]
+        shown = tuple((job.title, status) for job, status in running)
         report(StudyProgress(len(jobs) - len(waiting), len(jobs), shown, "racing" if falling is None else "training", tuple(behind)))
 
     def keep_looking() -> None:

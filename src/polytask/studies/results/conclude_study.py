@@ -51,7 +51,7 @@ class StudyResult:
     summary: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"<Result: {self.recommendation.arm} is recommended; {self.folder}>"
+        return f"<StudyResult: {self.verdict.titles[self.recommendation.arm]} recommended; {self.folder}>"
 
     def __str__(self) -> str:
         """Return the verdict, the reason of the recommendation, and the path of the run folder."""
@@ -94,7 +94,7 @@ class TestedStudy:
 
     def verdict(self, chosen: Arm, openings: int) -> Verdict:
         """Compute the verdict on the test predictions, after this many openings of the test data."""
-        return verdict(
+        found = verdict(
             self.tested.predictions,
             chosen=chosen.name,
             kinds={task.name: task for task in self.tasks},
@@ -102,6 +102,7 @@ class TestedStudy:
             looks=max(1, len(self.config.looks)),
             test_openings=openings,
         )
+        return found.with_titles(arm_titles(self.all_arms))
 
 
 def has_unclear_task(said: Verdict) -> bool:

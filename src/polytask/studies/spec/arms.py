@@ -183,7 +183,8 @@ def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[Arm, ...
     if SINGLE not in listed or not any(arm.is_joint for arm in arms):
         remedy = f"Add {SINGLE!r}" if SINGLE not in listed else "Add an arm such as 'equal'"
         raise ConfigError("a study needs single-task training and a joint arm", where="arms", found=", ".join(listed), remedy=remedy)
-    return arms
+    titles = arm_titles(arms)
+    return tuple(replace(arm, title=titles[arm.name]) for arm in arms)
 
 
 def arm_titles(arms: Sequence[Arm]) -> dict[str, str]:
