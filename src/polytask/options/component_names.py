@@ -19,7 +19,7 @@ def _written(group: str, value: Any) -> Any:  # noqa: ANN401 - pydantic validate
     return value if value is None else written(group, value)
 
 
-PARTS = ("name", "balancer", "architecture", "encoder")
+PARTS = ("name", "balancer", "architecture", "encoder", "title")
 Written = str | Mapping[str, Any]
 """An arm in a file: the text that users write, or a mapping with its name and its parts."""
 
@@ -65,7 +65,7 @@ ARM: dict[str, Any] = {
             "required": ["name"],
             "additionalProperties": False,
             "properties": {
-                **{part: {"type": "string"} for part in ("name", "balancer", "architecture")},
+                **{part: {"type": "string"} for part in ("name", "balancer", "architecture", "title")},
                 "encoder": {"anyOf": [{"type": "string"}, {"type": "object"}]},
             },
         },

@@ -23,7 +23,7 @@ from polytask.studies.setup.apply_preset import reject_command_options, with_pre
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.studies.setup.start_run import start_or_resume
-from polytask.studies.spec.arms import Arm, arm_titles, parse_arms
+from polytask.studies.spec.arms import ResolvedArm, arm_titles, parse_arms
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
 from polytask.tasks import Task
@@ -171,12 +171,12 @@ class Study:
         return tested
 
 
-def arms_to_test(arms: Sequence[Arm], raced: RaceResult) -> tuple[Arm, ...]:
+def arms_to_test(arms: Sequence[ResolvedArm], raced: RaceResult) -> tuple[ResolvedArm, ...]:
     """Return the arms that are tested: single-task training, trees, and the winner of the race, or all joint arms without a race."""
     return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.is_joint or raced.winner in (None, arm.name))
 
 
-def _check_comparable(arms: Sequence[Arm], groups: ArmGroups) -> None:
+def _check_comparable(arms: Sequence[ResolvedArm], groups: ArmGroups) -> None:
     """Check that there is a joint arm to compare with single-task training.
 
     Raises:
@@ -198,7 +198,7 @@ def _check_known_tasks(named: Sequence[str], what: str, tasks: Sequence[str]) ->
             raise ConfigError(f"{what} for a task that does not exist", where=repr(task), remedy=f"Choose from: {', '.join(tasks)}")
 
 
-def _check_weight_trials(config: StudyConfig, arms: Sequence[Arm]) -> None:
+def _check_weight_trials(config: StudyConfig, arms: Sequence[ResolvedArm]) -> None:
     """Check that an arm with tuned weights has more than one trial.
 
     Raises:

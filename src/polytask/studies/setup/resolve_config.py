@@ -15,7 +15,7 @@ from polytask.studies.execution.boosted_trees import check_tree_tasks
 from polytask.studies.execution.jobs import JobContext
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import worker_count
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 from polytask.tasks import Task
 from polytask.training import choose_precision, make_balancer, prepare_data, resolve_hardware_options
 from polytask.training.callback import make_callbacks
@@ -60,7 +60,7 @@ def _data_set_size(asked: NetworkConfig) -> str | None:
     return asked.size if asked.size or asked.source is None else get_dataset(asked.source).size
 
 
-def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm]) -> None:
+def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm]) -> None:
     """Build every kind of network, balancer and optimizer of a run once, so that errors are raised before a folder is written.
 
     Raises:

@@ -10,12 +10,12 @@ from polytask.storage import write_json
 from polytask.studies.setup.environment import check_same_inputs, describe_environment, environment_changes
 from polytask.studies.setup.resolve_config import check_buildable, resolve_config
 from polytask.studies.setup.run_folder import RunFolder
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 from polytask.tasks import Task
 
 
 def start_or_resume(
-    folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm], *, networks: int
+    folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm], *, networks: int
 ) -> Config:
     """Start a run in its folder, or resume it, and return its resolved configuration.
 
