@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from polytask.verdicts import decision
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from polytask.run_files import ArmRecord, SummaryRecord, TaskRecord
     from polytask.verdicts.decision import Decision
 
 SIGNIFICANT_DIGITS = 12
@@ -49,8 +48,26 @@ class ArmVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of verdict.json for this arm and task."""
-        own = {"mean": self.mean, "difference": self.difference, "relative_percent": self.relative_percent}
-        return own | decision.decision_to_dict(self.decision) | {"df": self.df, "adjusted": self.adjusted}
+        return self.record().to_dict()
+
+    def record(self) -> ArmRecord:
+        """Return the section of verdict.json for this arm and task."""
+        from polytask.run_files import ArmRecord, PowerRecord
+
+        own, power = self.decision, self.decision.power
+        return ArmRecord(
+            mean=self.mean,
+            difference=self.difference,
+            relative_percent=self.relative_percent,
+            ci95=own.interval,
+            verdict=own.claim,
+            p=own.p,
+            p_adjusted=own.p_adjusted,
+            p_same=own.p_same,
+            settle=power and PowerRecord(seeds=power.seeds, rows=power.rows, smallest_effect=power.smallest_detectable),
+            df=self.df,
+            adjusted=self.adjusted,
+        )
 
 
 @dataclass(frozen=True)
@@ -85,11 +102,23 @@ class TaskVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of verdict.json for this task."""
+        return self.record().to_dict()
+
+    def record(self) -> TaskRecord:
+        """Return the section of verdict.json for this task."""
+        from polytask.run_files import BaselineRecord, TaskRecord
+
         mean, sd = self.single
-        head = {"kind": self.kind, "metric": self.metric, "higher_is_better": self.higher_is_better, "margin": self.margin}
-        arms = {name: arm.to_dict() for name, arm in self.arms.items()}
-        sizes = {"units": self.units, "train_units": self.train_units}
-        return head | sizes | {"single": {"mean": mean, "sd": sd}, "arms": arms}
+        return TaskRecord(
+            kind=self.kind,
+            metric=self.metric,
+            higher_is_better=self.higher_is_better,
+            margin=self.margin,
+            units=self.units,
+            train_units=self.train_units,
+            single=BaselineRecord(mean=mean, sd=sd),
+            arms={name: arm.record() for name, arm in self.arms.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +135,13 @@ class ArmSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of verdict.json for this arm."""
-        return {"delta_m_percent": self.delta_m_percent, "ci95": None if self.interval is None else list(self.interval)}
+        return self.record().to_dict()
+
+    def record(self) -> SummaryRecord:
+        """Return the section of verdict.json for this arm."""
+        from polytask.run_files import SummaryRecord
+
+        return SummaryRecord(delta_m_percent=self.delta_m_percent, ci95=self.interval)
 
 
 @dataclass(frozen=True)
@@ -158,18 +193,20 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of verdict.json: numbers with 12 significant digits, and `None` for numbers that are not finite."""
-        plain = {
-            "baseline": self.baseline,
-            "chosen": self.chosen,
-            "seeds": list(self.seeds),
-            "level": self.level,
-            "looks": self.looks,
-            "test_openings": self.openings,
-            "tasks": {name: task.to_dict() for name, task in self.tasks.items()},
-            "arms": {name: arm.to_dict() for name, arm in self.arms.items()},
-            "warnings": list(self.warnings),
-        }
-        rounded: dict[str, Any] = _rounded(plain)
+        from polytask.run_files import VerdictFile
+
+        file = VerdictFile(
+            baseline=self.baseline,
+            chosen=self.chosen,
+            seeds=self.seeds,
+            level=self.level,
+            looks=self.looks,
+            test_openings=self.openings,
+            tasks={name: task.record() for name, task in self.tasks.items()},
+            arms={name: arm.record() for name, arm in self.arms.items()},
+            warnings=self.warnings,
+        )
+        rounded: dict[str, Any] = _rounded(file.to_dict())
         return rounded
 
 
