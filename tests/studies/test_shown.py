@@ -57,13 +57,19 @@ def test_a_run_names_its_metrics(tmp_path: Path) -> None:
     run = pt.fit(TASKS, [table()], epochs=2)
     assert short(str(run), lines=3)
     assert f"sum: rmse {run.validation['sum']['rmse']:.4g}" in str(run)
-    assert repr(run) == "<Run of 2 epochs on sum, first>"
+    assert repr(run) == "<FitResult of 2 epochs on sum, first>"
 
 
 def test_a_model_names_what_it_predicts(result: Any) -> None:
     model = pt.load(result.folder)
-    assert sorted(repr(model).removeprefix("<Model that predicts ").removesuffix(" from toy>").split(", ")) == ["first", "sum"]
+    assert sorted(repr(model).removeprefix("<SavedModel that predicts ").removesuffix(" from toy>").split(", ")) == ["first", "sum"]
     assert all(short(repr(network)) for network in model.networks)
+
+
+def test_a_representation_begins_with_its_class(result: Any) -> None:
+    model = pt.load(result.folder)
+    for own in (result, model, *model.networks):
+        assert repr(own).startswith(f"<{type(own).__name__}")
 
 
 def test_a_step_shows_losses_and_weights() -> None:

@@ -35,8 +35,8 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console = Console()
     print_data_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
-        related = measure(data.sources, data.tasks, config=data.config, out=folder, progress=watch)
+    with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
+        related = measure(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
     page = write_report(related.folder)
     console.print(relate_summary(related.summary, CostFile.read(related.folder / "cost.json")))
     console.print(f"Everything is in {related.folder}; the report is {page}", soft_wrap=True)

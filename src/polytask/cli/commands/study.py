@@ -37,8 +37,8 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console = Console()
     print_data_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
-        result = study.run(folder, watch)
+    with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
+        result = study.run(folder, progress)
     page = write_report(result.folder)
     console.print(verdict_summary(result.summary, CostFile.read(result.folder / "cost.json")))
     console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)

@@ -14,7 +14,7 @@ from polytask.data.reading.error_locations import MAX_EXACT_INTEGER
 from polytask.errors import ConfigError, DataError
 from polytask.registry import find, load
 from polytask.registry.parsing import parse_component
-from polytask.registry.unknown_option import misfit
+from polytask.registry.unknown_option import unknown_option_error
 from polytask.tasks import LabelType, Multilabel, Task
 from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
@@ -159,7 +159,7 @@ def make_task(name: str, labels: Array, kind: str | Task | None = None, weight: 
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
     except TypeError as error:
-        raise misfit(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
+        raise unknown_option_error(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
     if target.label_type is LabelType.NUMBER:
         _check_numbers(name, labels, chosen)
     task.metric_targets(labels)  # raises an error for invalid labels while row numbers are those of the whole table

@@ -58,7 +58,7 @@ class RelateResult:
     summary: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"<Related: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
+        return f"<RelateResult: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
 
 
 def relate(

@@ -41,11 +41,11 @@ def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Tas
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
     workers = worker_count(networks, asked.workers)
     # The workers of a cluster have one core each; on this machine its workers share the cores.
-    beside = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
+    processes = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
     precision = choose_precision(model, options.precision)
     precision.format_model(model)
     batch_sizes = _batch_sizes(sources, options)
-    training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=beside)
+    training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
     filled = {
         "size": _data_set_size(asked),
         "encoder": asked.encoder or plan.encoder,
