@@ -75,12 +75,12 @@ def _task(name: str, labels: np.ndarray, *, binary: bool) -> Task:
 def images(name: str) -> Problem:
     """Return a problem from a built-in data set of images."""
     sources, tasks = datasets.load_dataset(name, "sample")
-    door = sources.open_test
-    if door is None:
+    load_test = sources.open_test
+    if load_test is None:
         raise ValueError(f"{name} has no test rows")
 
     def half(first: int) -> tuple[Source, ...]:
-        return tuple(source.take(np.arange(first, len(source), 2)) for source in door())
+        return tuple(source.take(np.arange(first, len(source), 2)) for source in load_test())
 
     choices = {"encoder": "lenet" if name == "multi-fashion-mnist" else None, **preset_study_options("standard", tasks, tables=False)}
     return Problem(name, Sources(tuple(sources), lambda: half(0)), tasks, half(1), choices)

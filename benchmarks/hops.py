@@ -73,6 +73,16 @@ def hops(calls: list[Call]) -> int:
     return sum(number == 0 or calls[number - 1].file != call.file for number, call in enumerate(calls))
 
 
+def figures(calls: list[Call]) -> tuple[int, int, int, int]:
+    """Return the numbers of calls, functions, files and hops.
+
+    Example:
+        >>> figures([Call("a.py", "f"), Call("a.py", "g"), Call("b.py", "h"), Call("a.py", "g")])
+        (4, 3, 2, 3)
+    """
+    return len(calls), len(set(calls)), len({call.file for call in calls}), hops(calls)
+
+
 def backward_step() -> list[Call]:
     """Return the calls of one step of `Backward` with UPGrad."""
     torch.manual_seed(0)
@@ -108,8 +118,8 @@ def main() -> None:
     parser.add_argument("--trace", action="store_true", help="print the calls too")
     trace = parser.parse_args().trace
     for name, calls in (("Backward", backward_step()), ("fit", fit_step())):
-        files, functions = {call.file for call in calls}, set(calls)
-        print(f"{name}: {len(calls)} calls of {len(functions)} functions in {len(files)} files, {hops(calls)} hops between files")
+        calls_made, functions, files, between = figures(calls)
+        print(f"{name}: {calls_made} calls of {functions} functions in {files} files, {between} hops between files")
         previous = ""
         for call in calls if trace else ():
             print(f" {call.function}" if call.file == previous else f"\n    {call.file}: {call.function}", end="")

@@ -138,9 +138,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("row", "encoder"), pairs, ids=[f"{row.spelled}-{encoder}" for row, encoder in pairs])
     elif "row" in asked:
         metafunc.parametrize("row", ROWS, ids=[row.spelled for row in ROWS])
-    elif "misfit" in asked:
+    elif "unknown_option_error" in asked:
         others = [(row.spelled, encoder) for row in ROWS for encoder in ENCODERS if (row, encoder) not in pairs]
-        metafunc.parametrize("misfit", others, ids=[f"{spelled}-{encoder}" for spelled, encoder in others])
+        metafunc.parametrize("unknown_option_error", others, ids=[f"{spelled}-{encoder}" for spelled, encoder in others])
 
 
 @pytest.fixture(scope="session")

@@ -217,9 +217,9 @@ def test_an_encoder_without_stages_is_told_what_it_lacks(spelled: str, build: An
         MultiTaskModel(MLP((5,), hidden=(8,)), build("hard").tasks, architecture=spelled)
 
 
-def test_what_does_not_fit_is_told_what_the_encoder_lacks(misfit: tuple[str, str], build: Any) -> None:
+def test_what_does_not_fit_is_told_what_the_encoder_lacks(unknown_option_error: tuple[str, str], build: Any) -> None:
     with pytest.raises(ConfigError, match=r"works between the stages|each level needs a stage of the encoder") as caught:
-        build(*misfit)
+        build(*unknown_option_error)
     assert "\n" not in str(caught.value)
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "hops.py"
+README = PROGRAM.with_name("README.md")
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="benchmarks are no part of the source archive")
 
 
@@ -35,9 +36,11 @@ def test_a_step_of_backward_stays_within_few_files(program: ModuleType) -> None:
     calls = program.backward_step()
     assert calls[0].function == "Backward.__call__"
     assert program.hops(calls) <= 45
+    assert "{}, {}, {} and {} for `Backward`".format(*program.figures(calls)) in README.read_text(encoding="utf-8")
 
 
 def test_a_step_of_fit_stays_within_few_files(program: ModuleType) -> None:
     calls = program.fit_step()
     assert {"TrainingLoop.step", "Backward.__call__", "TrainingLoop._tell"} <= {call.function for call in calls}
     assert program.hops(calls) <= 80
+    assert "{}, {}, {} and {} for `fit`".format(*program.figures(calls)) in README.read_text(encoding="utf-8")

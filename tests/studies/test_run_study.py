@@ -1,4 +1,4 @@
-"""A whole study on a small table: its files, its repeats, its interruptions, and its door to the test data."""
+"""A whole study on a small table: its files, its repeats, its interruptions, and its load_test to the test data."""
 
 from __future__ import annotations
 
@@ -129,10 +129,10 @@ def test_a_study_that_was_killed_after_the_opening_does_not_open_again(
 @pytest.mark.slow
 def test_openings_without_a_result_are_counted(make: Callable[..., Study], tmp_path: Path, table: Callable[..., Source]) -> None:
     study = make()
-    door = study._load_test
+    load_test = study._load_test
 
     def killed() -> tuple[Source, ...]:
-        door()
+        load_test()
         raise KeyboardInterrupt
 
     study._load_test = killed
@@ -145,11 +145,11 @@ def test_openings_without_a_result_are_counted(make: Callable[..., Study], tmp_p
 
 def test_test_data_stay_closed_until_every_network_is_trained(make: Callable[..., Study], tmp_path: Path) -> None:
     study, opened = make(), []
-    door = study._load_test
+    load_test = study._load_test
 
     def watched() -> tuple[Source, ...]:
         opened.append(len(list((tmp_path / "run" / "checkpoints").glob("*/network/manifest.json"))))
-        return door()
+        return load_test()
 
     study._load_test = watched
     study.run(tmp_path / "run")

@@ -13,6 +13,8 @@ import polytask as pt
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 
+TITLES = {"single": "separate networks", "equal": "plain sum", "uncertainty": "uncertainty weighting"}
+
 
 def table(rows: int = 120, seed: int = 0) -> pt.Source:
     x = np.random.default_rng(seed).normal(size=(rows, 3)).astype("float32")
@@ -38,27 +40,36 @@ def test_a_verdict_says_each_word_with_its_interval(result: Any) -> None:
     for task, own in verdict.tasks.items():
         assert f"{task}: rmse" in str(verdict)
         for arm, said in own.arms.items():
-            assert f"  {arm}: {said.claim}, {said.difference:+.4g} [" in str(verdict)
+            assert f"  {TITLES[arm]}: {said.claim}, {said.difference:+.4g} [" in str(verdict)
         assert short(repr(own))
+        assert "plain sum" in repr(own)
+    assert "with separate networks" in str(verdict)
 
 
 def test_a_result_names_the_recommendation_and_the_folder(result: Any) -> None:
     assert result.recommendation.reason in str(result)
     assert str(result.folder) in str(result)
     assert short(repr(result))
+    assert repr(result).startswith(f"<StudyResult: {TITLES[result.recommendation.arm]} recommended")
 
 
 def test_a_run_names_its_metrics(tmp_path: Path) -> None:
     run = pt.fit(TASKS, [table()], epochs=2)
     assert short(str(run), lines=3)
     assert f"sum: rmse {run.validation['sum']['rmse']:.4g}" in str(run)
-    assert repr(run) == "<Run of 2 epochs on sum, first>"
+    assert repr(run) == "<FitResult of 2 epochs on sum, first>"
 
 
 def test_a_model_names_what_it_predicts(result: Any) -> None:
     model = pt.load(result.folder)
-    assert sorted(repr(model).removeprefix("<Model that predicts ").removesuffix(" from toy>").split(", ")) == ["first", "sum"]
+    assert sorted(repr(model).removeprefix("<SavedModel that predicts ").removesuffix(" from toy>").split(", ")) == ["first", "sum"]
     assert all(short(repr(network)) for network in model.networks)
+
+
+def test_a_representation_begins_with_its_class(result: Any) -> None:
+    model = pt.load(result.folder)
+    for own in (result, model, *model.networks):
+        assert repr(own).startswith(f"<{type(own).__name__}")
 
 
 def test_a_step_shows_losses_and_weights() -> None:

@@ -29,7 +29,7 @@ class SavedModel:
     networks: tuple[TrainedNetwork, ...]
 
     def __repr__(self) -> str:
-        return f"<Model that predicts {', '.join(task.name for task in self.tasks)} from {', '.join(self.sources)}>"
+        return f"<SavedModel that predicts {', '.join(task.name for task in self.tasks)} from {', '.join(self.sources)}>"
 
     @property
     def tasks(self) -> tuple[Task, ...]:

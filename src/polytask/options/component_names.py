@@ -38,7 +38,7 @@ def kinds_written(targets: Any) -> Any:  # noqa: ANN401 - pydantic validates val
     }
 
 
-PARTS = ("name", "balancer", "architecture", "encoder")
+PARTS = ("name", "balancer", "architecture", "encoder", "title")
 Written = str | Mapping[str, Any]
 """An arm in a file: the text that users write, or a mapping with its name and its parts."""
 
@@ -84,7 +84,7 @@ ARM: dict[str, Any] = {
             "required": ["name"],
             "additionalProperties": False,
             "properties": {
-                **{part: {"type": "string"} for part in ("name", "balancer", "architecture")},
+                **{part: {"type": "string"} for part in ("name", "balancer", "architecture", "title")},
                 "encoder": {"anyOf": [{"type": "string"}, {"type": "object"}]},
             },
         },

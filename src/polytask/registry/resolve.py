@@ -13,7 +13,7 @@ from polytask.registry.component import BASES, ComponentSpec
 from polytask.registry.importing import check_importable, import_class, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
 from polytask.registry.registered import class_at, load, remember, spec_of, written_name
-from polytask.registry.unknown_option import misfit
+from polytask.registry.unknown_option import unknown_option_error
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Resolved:
             return self.cls(*context, **{**told, **options})
         except TypeError as error:
             own = (*getattr(self.cls, "component_context", ()), *told)
-            raise misfit(self.cls, self.options, f"{self.spec.group} {self._own_name!r}", error, own=own) from None
+            raise unknown_option_error(self.cls, self.options, f"{self.spec.group} {self._own_name!r}", error, own=own) from None
 
     @property
     def _own_name(self) -> str:
@@ -165,7 +165,7 @@ def _of_call(group: str, call: Call, where: str, components: Collection[type] = 
     parameters = inspect.signature(cls).parameters
     if not parameters.keys() >= options.keys() and not any(own.kind is own.VAR_KEYWORD for own in parameters.values()):
         own = getattr(cls, "component_context", ())
-        raise misfit(cls, options, f"{group} {call.name!r}", TypeError(), own=(*own, WRAPPED) if group == WRAPPER else own)
+        raise unknown_option_error(cls, options, f"{group} {call.name!r}", TypeError(), own=(*own, WRAPPED) if group == WRAPPER else own)
     nested = _of_call("balancer", inner, where, components) if isinstance(inner, Call) else None
     return Resolved(spec, cls, options, None, nested)
 

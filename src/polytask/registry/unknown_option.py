@@ -10,7 +10,9 @@ from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 
 
-def misfit(kind: Callable[..., Any], options: Iterable[str], where: str, error: TypeError, own: Collection[str] = ()) -> ConfigError:
+def unknown_option_error(
+    kind: Callable[..., Any], options: Iterable[str], where: str, error: TypeError, own: Collection[str] = ()
+) -> ConfigError:
     """Return an error that names the first unknown option and suggests the nearest known one.
 
     Args:
@@ -22,7 +24,7 @@ def misfit(kind: Callable[..., Any], options: Iterable[str], where: str, error: 
 
     Example:
         >>> def encoder(width: int, *, depth: int = 1) -> None: ...
-        >>> str(misfit(encoder, ["deph"], "encoder 'mlp'", TypeError(), own=["width"]))
+        >>> str(unknown_option_error(encoder, ["deph"], "encoder 'mlp'", TypeError(), own=["width"]))
         "encoder 'mlp': these options do not fit (found 'deph'). Did you mean 'depth'? Choose from: depth."
     """
     parameters = inspect.signature(kind).parameters

@@ -2,6 +2,7 @@
 
 from polytask.run_files.callback_file import CallbackFile, CallbackRecord
 from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
+from polytask.run_files.environment_file import EnvironmentFile
 from polytask.run_files.job_progress import JobProgress
 from polytask.run_files.model_index import ModelIndex, ModelNetwork
 from polytask.run_files.opening_count import OpeningCount
@@ -26,6 +27,7 @@ __all__ = [
     "CallbackFile",
     "CallbackRecord",
     "CostFile",
+    "EnvironmentFile",
     "EqualTime",
     "GroupingRecord",
     "JobProgress",

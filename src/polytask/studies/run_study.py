@@ -19,10 +19,11 @@ from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_task
 from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, count_openings, open_test_data
+from polytask.studies.setup.apply_preset import reject_command_options, with_preset
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.studies.setup.start_run import start_or_resume
-from polytask.studies.spec.arms import Arm, parse_arms
+from polytask.studies.spec.arms import ResolvedArm, arm_titles, parse_arms
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
 from polytask.tasks import Task, check_tasks
@@ -45,10 +46,11 @@ class Study:
         seeds: Number of seeds (0, 1, …), or a list of seeds.
         test: Function that loads the test sources; by default that of `sources`.
         config: Complete configuration, instead of `arms`, `seeds` and `choices`.
-        **choices: Fields of `StudyConfig` by name; fields that are not given keep their defaults.
+        **choices: Fields of `StudyConfig` by name; fields that are not given keep the defaults, or those of the `preset`.
 
     Raises:
-        ConfigError: An arm or option is unknown, options are given in addition to `config`, or there are no test rows.
+        ConfigError: An arm or option is unknown or only used by commands, options are given in addition to `config`, or there are no test
+            rows.
 
     Example:
         >>> import numpy as np
@@ -73,16 +75,17 @@ class Study:
         config: StudyConfig | None = None,
         **choices: Any,  # noqa: ANN401 - fields of StudyConfig
     ) -> None:
-        door = test or (sources.open_test if isinstance(sources, Sources) else None)
-        if door is None:
+        load_test = test or (sources.open_test if isinstance(sources, Sources) else None)
+        if load_test is None:
             raise ConfigError("a study needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
-        self._load_test: Callable[[], tuple[Source, ...]] = door
+        self._load_test: Callable[[], tuple[Source, ...]] = load_test
         self.sources, self.tasks = check_sources(sources), check_tasks(tasks)
         given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
         if config is not None and given:
             remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
             raise ConfigError("options must not be given in addition to `config`", where="study", found=", ".join(given), remedy=remedy)
-        self.asked = checked(StudyConfig, given, where="study") if config is None else config
+        reject_command_options(given, "study")
+        self.asked = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
         self.names = tuple(task.name for task in self.tasks)
         self.arms = parse_arms(self.asked.arms, self.names)
         _check_known_tasks(tuple(self.asked.margins), "a margin", self.names)
@@ -133,7 +136,7 @@ class Study:
         raced = replace(run_race(config, arms, context.options, run), groups=groups)
         write_race_result(folder.race, raced)
         if raced.winner is not None:
-            folder.log(f"{raced.winner} won the race")
+            folder.log(f"{arm_titles(self.arms)[raced.winner]} won the race")
         return raced
 
     def _train_and_test(
@@ -168,12 +171,12 @@ class Study:
         return tested
 
 
-def arms_to_test(arms: Sequence[Arm], raced: RaceResult) -> tuple[Arm, ...]:
+def arms_to_test(arms: Sequence[ResolvedArm], raced: RaceResult) -> tuple[ResolvedArm, ...]:
     """Return the arms that are tested: single-task training, trees, and the winner of the race, or all joint arms without a race."""
     return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.is_joint or raced.winner in (None, arm.name))
 
 
-def _check_comparable(arms: Sequence[Arm], groups: ArmGroups) -> None:
+def _check_comparable(arms: Sequence[ResolvedArm], groups: ArmGroups) -> None:
     """Check that there is a joint arm to compare with single-task training.
 
     Raises:
@@ -195,7 +198,7 @@ def _check_known_tasks(named: Sequence[str], what: str, tasks: Sequence[str]) ->
             raise ConfigError(f"{what} for a task that does not exist", where=repr(task), remedy=f"Choose from: {', '.join(tasks)}")
 
 
-def _check_weight_trials(config: StudyConfig, arms: Sequence[Arm]) -> None:
+def _check_weight_trials(config: StudyConfig, arms: Sequence[ResolvedArm]) -> None:
     """Check that an arm with tuned weights has more than one trial.
 
     Raises:

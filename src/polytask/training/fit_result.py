@@ -63,7 +63,7 @@ class FitResult:
     callback_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<Run of {self.epochs} epochs on {', '.join(self.validation)}>"
+        return f"<FitResult of {self.epochs} epochs on {', '.join(self.validation)}>"
 
     def __str__(self) -> str:
         """Return a summary: epochs, steps, seconds, and every metric on the validation part."""

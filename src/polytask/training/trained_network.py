@@ -43,7 +43,9 @@ class TrainedNetwork:
     codings: Mapping[str, Preprocessor] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<Network of {self.plan.encoder} and {self.plan.architecture}, predicts {', '.join(task.name for task in self.tasks)}>"
+        return (
+            f"<TrainedNetwork of {self.plan.encoder} and {self.plan.architecture}, predicts {', '.join(task.name for task in self.tasks)}>"
+        )
 
     @classmethod
     def of(cls, plan: NetworkPlan, run: FitResult) -> TrainedNetwork:

@@ -26,7 +26,7 @@ since the interval excludes 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -137,16 +137,3 @@ def _decide(study: DifferenceEstimate, margin: float, level: float, near_level: 
     word = "helps" if interval[0] > 0 else "hurts" if interval[1] < 0 else "same" if fits else "unclear"
     remedy = power_analysis(study, margin, level) if word == "unclear" else None
     return Decision(word, interval, study.p, p_adjusted, study.p_equivalence(margin), remedy)
-
-
-def decision_to_dict(decision: Decision) -> dict[str, Any]:
-    """Return the entries of verdict.json that come from a decision."""
-    remedy = decision.power
-    return {
-        "ci95": list(decision.interval),
-        "verdict": decision.claim,
-        "p": decision.p,
-        "p_adjusted": decision.p_adjusted,
-        "p_same": decision.p_same,
-        "settle": None if remedy is None else {"seeds": remedy.seeds, "rows": remedy.rows, "smallest_effect": remedy.smallest_detectable},
-    }

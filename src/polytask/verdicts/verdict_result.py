@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-
-from polytask.verdicts import decision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from polytask.run_files import ArmRecord, SummaryRecord, TaskRecord
     from polytask.verdicts.decision import Decision
 
 SIGNIFICANT_DIGITS = 12
@@ -49,8 +48,26 @@ class ArmVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of verdict.json for this arm and task."""
-        own = {"mean": self.mean, "difference": self.difference, "relative_percent": self.relative_percent}
-        return own | decision.decision_to_dict(self.decision) | {"df": self.df, "adjusted": self.adjusted}
+        return self.record().to_dict()
+
+    def record(self) -> ArmRecord:
+        """Return the section of verdict.json for this arm and task."""
+        from polytask.run_files import ArmRecord, PowerRecord
+
+        own, power = self.decision, self.decision.power
+        return ArmRecord(
+            mean=self.mean,
+            difference=self.difference,
+            relative_percent=self.relative_percent,
+            ci95=own.interval,
+            verdict=own.claim,
+            p=own.p,
+            p_adjusted=own.p_adjusted,
+            p_same=own.p_same,
+            settle=power and PowerRecord(seeds=power.seeds, rows=power.rows, smallest_effect=power.smallest_detectable),
+            df=self.df,
+            adjusted=self.adjusted,
+        )
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,7 @@ class TaskVerdict:
         train_units: Number of training units per split; `None` if seeds are not cross-validation splits.
         single: Mean and standard deviation of the baseline's metric over seeds or splits.
         arms: Verdict on every arm other than the baseline, by name.
+        titles: Display names of arms, by name; other arms are shown by their names.
     """
 
     kind: str
@@ -76,18 +94,31 @@ class TaskVerdict:
     train_units: int | None
     single: tuple[float, float]
     arms: Mapping[str, ArmVerdict]
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        said = "; ".join(f"{name} {arm}" for name, arm in self.arms.items())
-        return f"{self.metric} {self.single[0]:.4g} alone; {said}"
+        claims = "; ".join(f"{self.titles.get(name, name)} {arm}" for name, arm in self.arms.items())
+        return f"{self.metric} {self.single[0]:.4g} alone; {claims}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of verdict.json for this task."""
+        return self.record().to_dict()
+
+    def record(self) -> TaskRecord:
+        """Return the section of verdict.json for this task."""
+        from polytask.run_files import BaselineRecord, TaskRecord
+
         mean, sd = self.single
-        head = {"kind": self.kind, "metric": self.metric, "higher_is_better": self.higher_is_better, "margin": self.margin}
-        arms = {name: arm.to_dict() for name, arm in self.arms.items()}
-        sizes = {"units": self.units, "train_units": self.train_units}
-        return head | sizes | {"single": {"mean": mean, "sd": sd}, "arms": arms}
+        return TaskRecord(
+            kind=self.kind,
+            metric=self.metric,
+            higher_is_better=self.higher_is_better,
+            margin=self.margin,
+            units=self.units,
+            train_units=self.train_units,
+            single=BaselineRecord(mean=mean, sd=sd),
+            arms={name: arm.record() for name, arm in self.arms.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +135,13 @@ class ArmSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of verdict.json for this arm."""
-        return {"delta_m_percent": self.delta_m_percent, "ci95": None if self.interval is None else list(self.interval)}
+        return self.record().to_dict()
+
+    def record(self) -> SummaryRecord:
+        """Return the section of verdict.json for this arm."""
+        from polytask.run_files import SummaryRecord
+
+        return SummaryRecord(delta_m_percent=self.delta_m_percent, ci95=self.interval)
 
 
 @dataclass(frozen=True)
@@ -121,6 +158,7 @@ class Verdict:
         tasks: Verdict per task.
         arms: Mean relative change per arm.
         warnings: Reasons to be careful with the results.
+        titles: Display names of arms, by name; other arms are shown by their names.
     """
 
     baseline: str
@@ -132,32 +170,43 @@ class Verdict:
     tasks: Mapping[str, TaskVerdict]
     arms: Mapping[str, ArmSummary]
     warnings: tuple[str, ...]
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def with_titles(self, titles: Mapping[str, str]) -> Verdict:
+        """Return the verdict with display names of arms, by name."""
+        return replace(self, titles=titles, tasks={name: replace(task, titles=titles) for name, task in self.tasks.items()})
 
     def __repr__(self) -> str:
-        return f"<Verdict on {len(self.tasks)} tasks, {len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds>"
+        return f"<Verdict on {len(self.tasks)} tasks, {len(self.arms)} arms against {self._title(self.baseline)}, {len(self.seeds)} seeds>"
 
     def __str__(self) -> str:
         """Return one line per task and arm: claim, difference and interval."""
-        lines = [f"{len(self.arms)} arms against {self.baseline}, {len(self.seeds)} seeds; positive differences are better"]
+        baseline = self._title(self.baseline)
+        lines = [f"{len(self.arms)} arms against {baseline}, {len(self.seeds)} seeds; positive differences are better"]
         for name, task in self.tasks.items():
-            lines.append(f"{name}: {task.metric} {task.single[0]:.4g} with {self.baseline}")
-            lines += [f"  {arm}: {said}" for arm, said in task.arms.items()]
+            lines.append(f"{name}: {task.metric} {task.single[0]:.4g} with {baseline}")
+            lines += [f"  {self._title(arm)}: {claim}" for arm, claim in task.arms.items()]
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+    def _title(self, arm: str) -> str:
+        return self.titles.get(arm, arm)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of verdict.json: numbers with 12 significant digits, and `None` for numbers that are not finite."""
-        plain = {
-            "baseline": self.baseline,
-            "chosen": self.chosen,
-            "seeds": list(self.seeds),
-            "level": self.level,
-            "looks": self.looks,
-            "test_openings": self.openings,
-            "tasks": {name: task.to_dict() for name, task in self.tasks.items()},
-            "arms": {name: arm.to_dict() for name, arm in self.arms.items()},
-            "warnings": list(self.warnings),
-        }
-        rounded: dict[str, Any] = _rounded(plain)
+        from polytask.run_files import VerdictFile
+
+        file = VerdictFile(
+            baseline=self.baseline,
+            chosen=self.chosen,
+            seeds=self.seeds,
+            level=self.level,
+            looks=self.looks,
+            test_openings=self.openings,
+            tasks={name: task.record() for name, task in self.tasks.items()},
+            arms={name: arm.record() for name, arm in self.arms.items()},
+            warnings=self.warnings,
+        )
+        rounded: dict[str, Any] = _rounded(file.to_dict())
         return rounded
 
 

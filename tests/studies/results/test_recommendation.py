@@ -9,7 +9,7 @@ import pytest
 
 from polytask.run_files import ArmCost, Recommendation
 from polytask.studies.results.recommendation import recommend
-from polytask.studies.spec.arms import Arm, parse_arm
+from polytask.studies.spec.arms import ResolvedArm, parse_arm
 from polytask.verdicts.verdict_result import Verdict
 
 
@@ -35,7 +35,7 @@ def said(words: dict[str, str], arm: str = "equal") -> Verdict:
     return cast("Verdict", SimpleNamespace(tasks=tasks))
 
 
-def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = (), arm: Arm | None = None) -> Recommendation:
+def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = (), arm: ResolvedArm | None = None) -> Recommendation:
     names = ("a", "b", "c")
     chosen = arm or parse_arm("equal", names)
     return recommend(
@@ -72,7 +72,7 @@ def test_the_words_the_cost_and_what_is_protected_decide(words: str, cost: ArmCo
 
 
 def test_groups_are_recommended_as_they_were_made() -> None:
-    arm = Arm("grouped", (("a", "c"), ("b",)), max_groups=2)
+    arm = ResolvedArm("grouped", (("a", "c"), ("b",)), max_groups=2)
     found = recommended("helps same helps", arm=arm)
     assert found.groups == (("a", "c"), ("b",))
     assert found.reason.startswith("Train a with c and b in groups (grouped)")

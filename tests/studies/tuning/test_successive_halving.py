@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
 from polytask.registry import Range, specs_of
-from polytask.studies.spec.arms import Arm, parse_arm
+from polytask.studies.spec.arms import ResolvedArm, parse_arm
 from polytask.studies.tuning.search_algorithm import HaltonSearch, OptunaSearch
 from polytask.studies.tuning.search_space import apply_settings, search_space
 from polytask.studies.tuning.successive_halving import DIVERGED, EpochScores, Trial, rank_trials, run_successive_halving, rungs
@@ -153,7 +153,7 @@ def test_ranges_of_balancers_are_values_that_they_take(row: Any) -> None:
     required = {"metabalance": {"target": "a"}}.get(row.name, {})
     for share in (0.0, 0.5, 1.0):
         settings = {f"balancer.{own.name}": own.at(share) for own in row.ranges}
-        arm, _ = apply_settings(Arm(row.name, (TASKS,), row.name, required), TrainingOptions(), settings)
+        arm, _ = apply_settings(ResolvedArm(row.name, (TASKS,), row.name, required), TrainingOptions(), settings)
         balancer_named(arm.balancer, arm.options, dict.fromkeys(TASKS, 1.0))
 
 

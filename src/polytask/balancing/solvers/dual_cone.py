@@ -127,11 +127,11 @@ def _one_by_one(C: Matrix, pull: NDArray[np.float64]) -> NDArray[np.float64]:
                 x[places] = target
                 break
             current = x[places]
-            falling = target <= 0.0
-            reach = np.where(falling, current / np.maximum(current - target, 1e-300), np.inf)
+            vanishing = target <= 0.0
+            reach = np.where(vanishing, current / np.maximum(current - target, 1e-300), np.inf)
             share = float(reach.min())
             moved = current + share * (target - current)
-            moved[falling & (reach <= share)] = 0.0
+            moved[vanishing & (reach <= share)] = 0.0
             x[places] = np.maximum(moved, 0.0)
             free = x > 0.0
             if not free.any():

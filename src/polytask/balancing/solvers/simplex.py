@@ -73,9 +73,9 @@ def project_simplex(v: Vector) -> Vector:
         array([0.75, 0.25, 0.  ])
     """
     v = v - v.max()  # does not change the result, and keeps the 1 below from being lost to round-off next to large numbers
-    falling = np.sort(v)[::-1]
-    thresholds = (np.cumsum(falling) - 1.0) / np.arange(1, len(v) + 1)
-    nearest: Vector = np.maximum(v - thresholds[np.nonzero(falling > thresholds)[0][-1]], 0.0)
+    descending = np.sort(v)[::-1]
+    thresholds = (np.cumsum(descending) - 1.0) / np.arange(1, len(v) + 1)
+    nearest: Vector = np.maximum(v - thresholds[np.nonzero(descending > thresholds)[0][-1]], 0.0)
     return nearest
 
 
@@ -126,12 +126,12 @@ def _to_affine_minimum(G: Matrix, w: Vector, support: NDArray[np.bool_]) -> tupl
         if (target > 0.0).all():
             moved = target
         else:
-            falling = target <= 0.0
+            vanishing = target <= 0.0
             with np.errstate(divide="ignore", invalid="ignore"):
-                reach = np.where(falling, current / (current - target), np.inf)
+                reach = np.where(vanishing, current / (current - target), np.inf)
             share = float(np.nanmin(reach)) if not np.isnan(reach).all() else 0.0
             moved = current + min(share, 1.0) * (target - current)
-            moved[falling & (reach <= share)] = 0.0
+            moved[vanishing & (reach <= share)] = 0.0
             moved[np.isnan(reach)] = 0.0
         w = np.zeros(len(w))
         w[places] = np.maximum(moved, 0.0)

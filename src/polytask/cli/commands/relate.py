@@ -25,7 +25,7 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.cli.progress_display import study_display
     from polytask.report import write_report
     from polytask.report.terminal.relate_terminal import relate_summary
-    from polytask.storage import read_json
+    from polytask.run_files import CostFile
     from polytask.studies import load_data
     from polytask.studies import relate as measure
 
@@ -35,10 +35,10 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console = Console()
     print_data_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
-        related = measure(data.sources, data.tasks, config=data.config, out=folder, progress=watch)
+    with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
+        related = measure(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
     page = write_report(related.folder)
-    console.print(relate_summary(related.summary, read_json(related.folder / "cost.json")))
+    console.print(relate_summary(related.summary, CostFile.read(related.folder / "cost.json")))
     console.print(f"Everything is in {related.folder}; the report is {page}", soft_wrap=True)
 
 

@@ -27,7 +27,7 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.cli.progress_display import study_display
     from polytask.report import write_report
     from polytask.report.terminal.study_terminal import verdict_summary
-    from polytask.storage import read_json
+    from polytask.run_files import CostFile
     from polytask.studies import Study, load_data
 
     folder = out or Path("runs") / run_name(config)
@@ -37,10 +37,10 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console = Console()
     print_data_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), study_display(console, quiet=quiet) as watch:
-        result = study.run(folder, watch)
+    with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
+        result = study.run(folder, progress)
     page = write_report(result.folder)
-    console.print(verdict_summary(result.summary, read_json(result.folder / "cost.json")))
+    console.print(verdict_summary(result.summary, CostFile.read(result.folder / "cost.json")))
     console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)
 
 

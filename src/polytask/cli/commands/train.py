@@ -32,8 +32,8 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console = Console()
     print_data_notes(console, data, quiet=quiet)
     kept = f"The training state is kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), training_display(console, quiet=quiet) as watch:
-        trained = train_network(data.config, data.sources, data.tasks, folder, watch)
+    with explain_interrupt(kept), training_display(console, quiet=quiet) as progress:
+        trained = train_network(data.config, data.sources, data.tasks, folder, progress)
     for task, metrics in trained.validation.items():
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)

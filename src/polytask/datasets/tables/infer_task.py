@@ -15,7 +15,7 @@ from polytask.errors import ConfigError, DataError
 from polytask.registry.parsing import parse_component
 from polytask.registry.registered import spec_of, written_name
 from polytask.registry.resolve import resolve
-from polytask.registry.unknown_option import misfit
+from polytask.registry.unknown_option import unknown_option_error
 from polytask.tasks import LabelType, Multilabel, Task
 from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
@@ -180,7 +180,7 @@ def make_task(name: str, labels: Array, kind: str | type[Task] | Task | None = N
     try:
         task: Task = target(**{"name": name, "weight": weight, **options})
     except TypeError as error:
-        raise misfit(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
+        raise unknown_option_error(target, options, f"{where}, kind {chosen!r}", error, own=["name", "weight"]) from None
     if target.label_type is LabelType.NUMBER:
         _check_numbers(name, labels, chosen)
     task.metric_targets(labels)  # raises an error for invalid labels while row numbers are those of the whole table

@@ -80,8 +80,8 @@ def load_tables(
     training = tuple(
         table.source(codings[name], _training_and_validation(parts[name]), parts[name]["validation"]) for name, table in opened.items()
     )
-    door = partial(_test_sources, opened, parts, codings)
-    return LoadedTables(Sources(training, door), tasks, tuple(notes))
+    load_test = partial(_test_sources, opened, parts, codings)
+    return LoadedTables(Sources(training, load_test), tasks, tuple(notes))
 
 
 def _test_labels(table: LabeledTable, tasks: Sequence[Task], coding: TablePreprocessor) -> dict[str, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "val
 PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction")
 NUMERIC = ("value", "epoch", "step")
 LEAD_NAME = "lead over single"
+"""Name of the rows in history.csv; charts write LEAD_TITLE."""
+LEAD_TITLE = "lead over separate networks"
 GRADIENT_NUMBERS = ("weight", "gradient norm", "conflict rate")
 MISSING = ("", "NA", "null")
 
@@ -187,7 +189,7 @@ def transfer_curves(history: pd.DataFrame, tasks: Sequence[str]) -> tuple[Learni
         history: Table with the columns `HISTORY_COLUMNS`.
         tasks: Names of all tasks.
     """
-    found = (make_curve(history, task, "validation", LEAD_NAME) for task in tasks)
+    found = (replace(make_curve(history, task, "validation", LEAD_NAME), name=LEAD_TITLE) for task in tasks)
     return tuple(curve for curve in found if curve.points)
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from polytask.errors import StorageError
 from polytask.report.contents.curves_and_matrices import HISTORY_COLUMNS, LearningCurve, make_curve, read_run_table
 from polytask.report.contents.run_contents import Entries, flatten_entries, list_files
-from polytask.run_files import CostFile, GroupingRecord, MeasureRecord, RelateFile
-from polytask.storage import read_json, read_yaml
+from polytask.run_files import CostFile, EnvironmentFile, GroupingRecord, MeasureRecord, RelateFile
+from polytask.storage import read_yaml
 
 RELATE_FILE = "relate.json"
 RELATE_RUN_FILES = ("run.yaml", "environment.json", RELATE_FILE, "cost.json", "history.csv")
@@ -74,7 +74,7 @@ def read_relate_contents(folder: Path) -> RelateContents:
         costs=CostFile.read(folder / "cost.json"),
         curves=affinity_curves(read_run_table(folder / "history.csv", HISTORY_COLUMNS), relatedness.tasks),
         configuration=flatten_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
-        environment=flatten_entries(read_json(folder / "environment.json"), folder / "environment.json"),
+        environment=flatten_entries(EnvironmentFile.read(folder / "environment.json").facts, folder / "environment.json"),
         files=list_files(folder),
     )
 

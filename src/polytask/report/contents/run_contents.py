@@ -24,8 +24,8 @@ from polytask.report.contents.curves_and_matrices import (
     transfer_curves,
 )
 from polytask.report.contents.display_names import titled_costs, titled_race, titled_table, titled_verdict
-from polytask.run_files import CostFile, RaceFile, VerdictFile
-from polytask.storage import read_json, read_yaml, storage_errors
+from polytask.run_files import CostFile, EnvironmentFile, RaceFile, VerdictFile
+from polytask.storage import read_yaml, storage_errors
 from polytask.tasks.base import ReportView
 
 REPORT_FILE = "report.html"
@@ -115,7 +115,7 @@ def read_contents(folder: Path) -> RunContents:
         leads=transfer_curves(history, list(metrics)),
         confusions=confusion_matrices(predictions, classified),
         configuration=flatten_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
-        environment=flatten_entries(read_json(folder / "environment.json"), folder / "environment.json"),
+        environment=flatten_entries(EnvironmentFile.read(folder / "environment.json").facts, folder / "environment.json"),
         files=list_files(folder),
     )
 

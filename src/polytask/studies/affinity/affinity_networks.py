@@ -15,7 +15,7 @@ from polytask.relatedness.affinity_callback import AFFINITY, default_interval
 from polytask.studies.execution.jobs import Job, JobContext, callback_names, make_jobs
 from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs
 from polytask.studies.setup.resolve_config import network_plan
-from polytask.studies.spec.arms import SINGLE, Arm, parse_arm
+from polytask.studies.spec.arms import SINGLE, ResolvedArm, parse_arm
 from polytask.tasks import Task
 
 CHEAP_MULTIPLY_ADDS = 100_000
@@ -60,8 +60,8 @@ def make_relate_networks(config: RelateConfig, tasks: Sequence[str], folder: Pat
     if len(joint.groups) > 1:
         what = "affinities are measured in a network that learns all tasks"
         raise ConfigError(what, where=f"balancer {config.balancer!r}", remedy="Choose 'equal' or another balancer")
-    single = Arm(SINGLE, tuple((task,) for task in tasks))
-    transfer = {task: Arm(f"transfer from {task}", tuple((other,) for other in tasks if other != task)) for task in tasks}
+    single = parse_arm(SINGLE, tasks)
+    transfer = {task: ResolvedArm(f"transfer from {task}", tuple((other,) for other in tasks if other != task)) for task in tasks}
     jobs = make_jobs((joint, single, *transfer.values()), config.seeds, folder)
     trained = {(job.seed, job.tasks[0]): job.result for job in jobs if job.arm is single}
     source = {arm.name: task for task, arm in transfer.items()}

@@ -13,7 +13,7 @@ from polytask.studies.affinity.affinity_results import AFFINITY_ALONE, collect_a
 from polytask.studies.execution.jobs import JobContext, load_job_facts
 from polytask.studies.execution.run_jobs import StudyProgressHook
 from polytask.studies.spec.arm_titles import arm_title
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 
 ArmGroups = dict[str, tuple[tuple[str, ...], ...]]
 """Groups of tasks, one network each, per name of a `grouped` arm."""
@@ -25,7 +25,7 @@ MEASURE_MORE_OFTEN = 4
 
 
 def measure_arm_groups(
-    config: StudyConfig, arms: Sequence[Arm], context: JobContext, seed: int, folder: Path, progress: StudyProgressHook
+    config: StudyConfig, arms: Sequence[ResolvedArm], context: JobContext, seed: int, folder: Path, progress: StudyProgressHook
 ) -> ArmGroups:
     """Partition the tasks for every `grouped` arm by the look-ahead affinities of a joint network, which is trained first.
 
@@ -58,7 +58,7 @@ def measure_arm_groups(
     }
 
 
-def resolve_grouped_arms(arms: Sequence[Arm], groups: ArmGroups) -> tuple[Arm, ...]:
+def resolve_grouped_arms(arms: Sequence[ResolvedArm], groups: ArmGroups) -> tuple[ResolvedArm, ...]:
     """Return the arms with their groups, leaving out `grouped` arms with all tasks in one group or one task per group.
 
     Another arm trains the same networks in these two cases.
@@ -67,7 +67,7 @@ def resolve_grouped_arms(arms: Sequence[Arm], groups: ArmGroups) -> tuple[Arm, .
     return tuple(arm for arm in known if not arm.max_groups or 1 < len(arm.groups) < sum(map(len, arm.groups)))
 
 
-def describe_groups(groups: ArmGroups, arms: Sequence[Arm]) -> Iterator[str]:
+def describe_groups(groups: ArmGroups, arms: Sequence[ResolvedArm]) -> Iterator[str]:
     """Yield a sentence per `grouped` arm: its groups, and why it was left out if it was."""
     for name, own in groups.items():
         said = "; ".join(" with ".join(group) for group in own)

@@ -34,6 +34,7 @@ from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.result_tables import history_table
+from polytask.studies.setup.apply_preset import reject_command_options, with_preset
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
@@ -57,7 +58,7 @@ class RelateResult:
     summary: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"<Related: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
+        return f"<RelateResult: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
 
 
 def relate(
@@ -77,10 +78,11 @@ def relate(
         config: Complete configuration, instead of `choices`.
         out: Run folder; an interrupted run in it is resumed. By default a temporary folder.
         progress: Function that is called with the progress of the run several times a second.
-        **choices: Fields of `RelateConfig` by name: `measures`, `seeds`, `max_groups`, ….
+        **choices: Fields of `RelateConfig` by name: `measures`, `seeds`, `max_groups`, `preset`, ….
 
     Raises:
-        ConfigError: An option is unknown, options are given in addition to `config`, or a measure is impossible for these tasks.
+        ConfigError: An option is unknown or only used by commands, options are given in addition to `config`, or a measure is impossible
+            for these tasks.
         StorageError: The folder is in use, holds something else or a finished run, or cannot be written to.
         NonFiniteError: A loss is not finite.
 
@@ -100,7 +102,8 @@ def relate(
         remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
         raise ConfigError("options must not be given in addition to `config`", where="relate", found=found, remedy=remedy)
     sources, tasks = check_sources(sources), check_tasks(tasks)
-    asked = checked(RelateConfig, choices, where="relate") if config is None else config
+    reject_command_options(choices, "relate")
+    asked = with_preset(checked(RelateConfig, choices, where="relate") if config is None else config, sources, tasks)
     check_relate_config(asked, sources, tasks)
     folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
     with folder.alone():

@@ -24,7 +24,7 @@ from polytask.run_files import JobProgress
 from polytask.storage import has_state, load_state, make_folder, save_state
 from polytask.studies.execution.boosted_trees import TreeFit, fit_trees, openmp_threads
 from polytask.studies.execution.study_progress import write_status
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.tuning.search_space import Settings, apply_settings
 from polytask.tasks import Task
 from polytask.training import ProgressHook, fit
@@ -46,7 +46,7 @@ class Job:
         start: Folder of a trained network whose weights, except for the heads, it starts from; `None` for a random initialization.
     """
 
-    arm: Arm
+    arm: ResolvedArm
     seed: int
     tasks: tuple[str, ...]
     folder: Path
@@ -56,9 +56,17 @@ class Job:
 
     @property
     def label(self) -> str:
-        """Name of the job in messages and displays."""
+        """Name of the job in messages; no two jobs of a run share it."""
+        return self._named(self.arm.name)
+
+    @property
+    def title(self) -> str:
+        """Name of the job in displays, with the display name of its arm."""
+        return self._named(self.arm.title)
+
+    def _named(self, arm: str) -> str:
         part = f" {'+'.join(self.tasks)}" if len(self.arm.groups) > 1 else ""
-        return f"{self.arm.name}{part}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
+        return f"{arm}{part}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
 
     @property
     def result(self) -> Path:
@@ -104,7 +112,7 @@ ChosenSettings = Mapping[tuple[str, tuple[str, ...]], Settings]
 """Chosen settings per name of an arm and group of tasks; networks without an entry are not tuned."""
 
 
-def make_jobs(arms: Sequence[Arm], seeds: Sequence[int], folder: Path, chosen: ChosenSettings | None = None) -> tuple[Job, ...]:
+def make_jobs(arms: Sequence[ResolvedArm], seeds: Sequence[int], folder: Path, chosen: ChosenSettings | None = None) -> tuple[Job, ...]:
     """Return the jobs of all networks, seed by seed, so that an interrupted study has complete seeds."""
     wanted = [(number, arm, seed, group) for seed in seeds for number, arm in enumerate(arms) for group in arm.groups]
     settings = {} if chosen is None else chosen
@@ -241,7 +249,7 @@ def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Ta
 _PROGRESS_FILE = "progress.json"
 
 
-def _folder_name(number: int, arm: Arm, seed: int, group: tuple[str, ...]) -> str:
+def _folder_name(number: int, arm: ResolvedArm, seed: int, group: tuple[str, ...]) -> str:
     """Return a folder name that is safe for any names of arms and tasks: numbers make it unique, the words are only for readers."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", arm.name).strip("-")[:30]
     return f"seed{seed}-arm{number}-{words}-{arm.groups.index(group)}"

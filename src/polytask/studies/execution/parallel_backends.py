@@ -24,7 +24,7 @@ SAFE_PATH = "PYTHONSAFEPATH"
 
 
 @final
-class Careful(LokyBackend):  # type: ignore[misc] # joblib has no types
+class WorkerBackend(LokyBackend):  # type: ignore[misc] # joblib has no types
     """joblib's loky backend whose processes do not import from the working directory: Python files next to data must not be run."""
 
     def configure(self, *arguments: Any, **options: Any) -> int:  # noqa: ANN401
@@ -82,7 +82,7 @@ class ParallelBackend:
         Calls are not batched: each takes seconds, and a slow one must not wait in a batch behind another.
         """
         if not self.is_cluster:
-            chosen = Careful() if self.name == LOKY else self.name
+            chosen = WorkerBackend() if self.name == LOKY else self.name
             return Parallel(n_jobs=self.workers, backend=chosen, batch_size=1, pre_dispatch="n_jobs")
         backend = self.backend
         if self.name == DASK:

@@ -187,7 +187,7 @@ def _wait_for_files(jobs: Sequence[Job], done: Callable[[Job], bool]) -> None:
 
 @contextmanager
 def _progress_thread(
-    jobs: Sequence[Job], report: StudyProgressHook, done: Callable[[Job], bool], falling: NegativeTransferMonitor | None = None
+    jobs: Sequence[Job], report: StudyProgressHook, done: Callable[[Job], bool], monitor: NegativeTransferMonitor | None = None
 ) -> Iterator[None]:
     """Call `report` with the progress of the jobs several times a second, and once more at the end.
 
@@ -195,7 +195,7 @@ def _progress_thread(
         jobs: All jobs, including finished ones.
         report: Function that is called with the progress.
         done: Function that returns whether a job is done.
-        falling: Monitor of tasks that are behind their twins; `None` in a race.
+        monitor: Monitor of tasks that are behind their twins; `None` in a race.
     """
     over = threading.Event()
     waiting = list(jobs)
@@ -204,15 +204,15 @@ def _progress_thread(
         waiting[:] = [job for job in waiting if not done(job)]
         statuses = ((job, read_status(job.folder)) for job in waiting)
         running = [(job, status) for job, status in statuses if status is not None]
-        behind = [f"{job.label}: {said}" for job, status in running if falling is not None for said in falling.said(job, status)]
-        shown = tuple((job.label, status) for job, status in running)
-        report(StudyProgress(len(jobs) - len(waiting), len(jobs), shown, "racing" if falling is None else "training", tuple(behind)))
+        behind = [f"{job.title}: {said}" for job, status in running if monitor is not None for said in monitor.said(job, status)]
+        shown = tuple((job.title, status) for job, status in running)
+        report(StudyProgress(len(jobs) - len(waiting), len(jobs), shown, "racing" if monitor is None else "training", tuple(behind)))
 
-    def keep_looking() -> None:
+    def look_until_over() -> None:
         while not over.wait(STATUS_INTERVAL):
             look()
 
-    watcher = threading.Thread(target=keep_looking, daemon=True)
+    watcher = threading.Thread(target=look_until_over, daemon=True)
     watcher.start()
     try:
         yield

@@ -22,7 +22,7 @@ from polytask.studies.results.recommendation import recommend
 from polytask.studies.results.result_tables import history_table, validation_rows
 from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
-from polytask.studies.spec.arms import Arm, arm_titles
+from polytask.studies.spec.arms import ResolvedArm, arm_titles
 from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.studies.tuning.trial_runner import race_cost
 from polytask.tasks import Task
@@ -51,7 +51,7 @@ class StudyResult:
     summary: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"<Result: {self.recommendation.arm} is recommended; {self.folder}>"
+        return f"<StudyResult: {self.verdict.titles[self.recommendation.arm]} recommended; {self.folder}>"
 
     def __str__(self) -> str:
         """Return the verdict, the reason of the recommendation, and the path of the run folder."""
@@ -74,8 +74,8 @@ class TestedStudy:
 
     config: StudyConfig
     tasks: tuple[Task, ...]
-    arms: tuple[Arm, ...]
-    all_arms: tuple[Arm, ...]
+    arms: tuple[ResolvedArm, ...]
+    all_arms: tuple[ResolvedArm, ...]
     raced: RaceResult
     jobs: tuple[Job, ...]
     tested: HeldOutResults
@@ -85,16 +85,16 @@ class TestedStudy:
         """Networks with their recorded facts, per arm."""
         return {arm.name: [(job, load_job_facts(job)) for job in self.jobs if job.arm.name == arm.name] for arm in self.arms}
 
-    def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> Arm:
+    def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> ResolvedArm:
         """Return the joint arm that the verdict is about: the winner of the race, or the best on validation data over all seeds."""
         joint = {arm.name: arm for arm in self.arms if arm.is_joint}
         if self.raced.winner is not None:
             return joint[self.raced.winner]
         return joint[max(joint, key=lambda name: sum(fact["relative"] * len(job.tasks) for job, fact in facts[name]))]
 
-    def verdict(self, chosen: Arm, openings: int) -> Verdict:
+    def verdict(self, chosen: ResolvedArm, openings: int) -> Verdict:
         """Compute the verdict on the test predictions, after this many openings of the test data."""
-        return verdict(
+        found = verdict(
             self.tested.predictions,
             chosen=chosen.name,
             kinds={task.name: task for task in self.tasks},
@@ -102,6 +102,7 @@ class TestedStudy:
             looks=max(1, len(self.config.looks)),
             test_openings=openings,
         )
+        return found.with_titles(arm_titles(self.all_arms))
 
 
 def has_unclear_task(said: Verdict) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from polytask.run_files import ArmCost, Recommendation
-from polytask.studies.spec.arms import SINGLE, Arm
+from polytask.studies.spec.arms import SINGLE, ResolvedArm
 from polytask.verdicts.verdict_result import Verdict
 
 
@@ -23,7 +23,7 @@ class RecommendationCase:
     """
 
     verdict: Verdict
-    arm: Arm
+    arm: ResolvedArm
     tasks: tuple[str, ...]
     protect: tuple[str, ...]
     costs: Mapping[str, ArmCost]
@@ -46,7 +46,7 @@ class RecommendationCase:
 
 
 def recommend(
-    verdict: Verdict, chosen: Arm, tasks: Sequence[str], costs: Mapping[str, ArmCost], protect: Sequence[str] = ()
+    verdict: Verdict, chosen: ResolvedArm, tasks: Sequence[str], costs: Mapping[str, ArmCost], protect: Sequence[str] = ()
 ) -> Recommendation:
     """Recommend joint training if it harms no protected task and has a benefit, and separate networks otherwise.
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from polytask.options import StudyConfig
 from polytask.studies.affinity.grouped_arms import describe_groups
-from polytask.studies.spec.arms import Arm, arm_titles
+from polytask.studies.spec.arms import ResolvedArm, arm_titles
 from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.studies.tuning.search_space import LR, Settings
 
 TUNABLE_NAMES = {"lr": "learning rate", "decay": "weight decay", "balancer": "numbers of the balancers"}
 
 
-def verdict_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> list[str]:
+def verdict_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> list[str]:
     """Return all notes to a verdict, a sentence or two each."""
     said = (
         _tuning_notes(config, arms, raced),
@@ -25,7 +25,7 @@ def verdict_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -
     return [note for notes in said for note in notes]
 
 
-def _tuning_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> Iterator[str]:
+def _tuning_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> Iterator[str]:
     if config.trials == 1:
         fixed = any(arm.balancer == "fixed" for arm in arms)
         yield f"Nothing was tuned: one learning rate ({config.training.lr:g}) for all arms" + (
@@ -40,7 +40,7 @@ def _tuning_notes(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -
             yield _chosen_settings_note(tested[arm], tasks, settings, raced)
 
 
-def _chosen_settings_note(arm: Arm, tasks: Sequence[str], settings: Settings, raced: RaceResult) -> str:
+def _chosen_settings_note(arm: ResolvedArm, tasks: Sequence[str], settings: Settings, raced: RaceResult) -> str:
     """Return a note on the chosen settings.
 
     The note says whether the learning rate is the lowest or highest that was tried: a wider search may find a better one.
@@ -53,7 +53,7 @@ def _chosen_settings_note(arm: Arm, tasks: Sequence[str], settings: Settings, ra
     return f"Found for {of}: {values}{at_end}."
 
 
-def _race_note(config: StudyConfig, arms: Sequence[Arm], raced: RaceResult) -> Iterator[str]:
+def _race_note(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> Iterator[str]:
     others = [arm.title for arm in arms if arm.is_joint and arm.name != raced.winner]
     if config.race and others:
         yield f"{arm_titles(arms).get(str(raced.winner), raced.winner)} won a race on validation data; not tested: {', '.join(others)}."
@@ -69,6 +69,6 @@ def _budget_notes(config: StudyConfig) -> Iterator[str]:
     yield f"Single-task networks stop on their own metric, joint ones on a policy ({policy}): an advantage for single-task training."
 
 
-def _tree_notes(arms: Sequence[Arm]) -> Iterator[str]:
+def _tree_notes(arms: Sequence[ResolvedArm]) -> Iterator[str]:
     if any(arm.is_trees for arm in arms):
         yield "Trees are shown for comparison; they share no network and are never recommended."

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, cast
+from typing import Generic, cast
 
 from polytask import datasets
 from polytask.balancing.choose_default import DEFAULT_BALANCER, WEIGHTED_BALANCER, check_task_weights, default_balancer, format_weights
 from polytask.balancing.factory import uses_task_weights
-from polytask.data import Sources, TablePreprocessor
+from polytask.data import Sources
 from polytask.datasets.download import DownloadProgress, no_download_progress
 from polytask.datasets.tables import load_tables
 from polytask.datasets.tables.labeled_table import TEST_SHARE
 from polytask.errors import ConfigError
-from polytask.options import NetworkConfig, RelateConfig, StudyConfig, TrainConfig
+from polytask.options import RelateConfig, StudyConfig, TrainConfig
 from polytask.options.train_config import Config
-from polytask.options.training_presets import find_preset, preset_training_options
+from polytask.studies.setup.apply_preset import with_preset
 from polytask.studies.spec.arms import parse_arm
-from polytask.studies.spec.study_presets import preset_study_options
 from polytask.tasks import Task
-
-DEFAULT_PRESET = "standard"
 
 
 @dataclass(frozen=True)
@@ -57,10 +54,10 @@ def load_data(config: Config, progress: DownloadProgress = no_download_progress)
         raise ConfigError("either a built-in data set or tables must be given", where="source, tables", found=found)
     if not config.tables:
         sources, tasks = datasets.load_dataset(str(config.source), config.size, progress)
-        return LoadedData(_with_preset(config, sources, tasks), sources, tasks, ())
+        return LoadedData(with_preset(config, sources, tasks), sources, tasks, ())
     loaded = load_tables(config.tables, test_fraction=TEST_SHARE if config.keeps_test_rows else 0.0)
     config = _with_task_weights(
-        _with_preset(_with_kinds(config, loaded.tasks), loaded.sources, loaded.tasks), config.model_fields_set, loaded.tasks
+        with_preset(_with_kinds(config, loaded.tasks), loaded.sources, loaded.tasks), config.model_fields_set, loaded.tasks
     )
     return LoadedData(config, loaded.sources, loaded.tasks, loaded.notes)
 
@@ -73,23 +70,6 @@ def _with_kinds(config: Config, tasks: tuple[Task, ...]) -> Config:
         for name, table in config.tables.items()
     }
     return config.model_copy(update={"tables": tables})
-
-
-def _with_preset(config: Config, sources: Sources, tasks: Sequence[Task]) -> Config:
-    """Return the configuration with the options of the preset, except those that the user set."""
-    if config.preset is None and not config.tables:
-        return config
-    name = config.preset or DEFAULT_PRESET
-    rows = max(len(source) for source in sources)
-    given = config.training.model_fields_set
-    choices = {choice: value for choice, value in preset_training_options(name, rows).items() if choice not in given}
-    update: dict[str, Any] = {"preset": name, "training": config.training.model_copy(update=choices), **_tabular_heads(config)}
-    if isinstance(config, StudyConfig):
-        tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
-        asked = config.trials if "trials" in config.model_fields_set else None
-        of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=asked)}
-        update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
-    return config.model_copy(update=update)
 
 
 def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[Task]) -> Config:
@@ -115,8 +95,3 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
         where = f"arms {', '.join(map(str, arms))}"
         raise ConfigError("no arm uses the tasks' weights", where=where, found=format_weights(weights), remedy=remedy)
     return config.model_copy(update={"arms": arms})
-
-
-def _tabular_heads(config: NetworkConfig) -> Mapping[str, Any]:
-    """Return options by which tasks of tables share all hidden layers, unless the user gave the heads hidden layers."""
-    return {"hidden": ()} if config.tables and "hidden" not in config.model_fields_set else {}

@@ -15,7 +15,7 @@ from polytask.studies.execution.boosted_trees import check_tree_tasks
 from polytask.studies.execution.jobs import JobContext
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import worker_count
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 from polytask.tasks import Task
 from polytask.training import choose_precision, make_balancer, prepare_data, resolve_hardware_options
 from polytask.training.callback import make_callbacks
@@ -41,11 +41,11 @@ def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Tas
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
     workers = worker_count(networks, asked.workers)
     # The workers of a cluster have one core each; on this machine its workers share the cores.
-    beside = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
+    processes = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
     precision = choose_precision(model, options.precision)
     precision.format_model(model)
     batch_sizes = _batch_sizes(sources, options)
-    training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=beside)
+    training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
     filled = {
         "size": _data_set_size(asked),
         "encoder": asked.encoder or plan.encoder,
@@ -60,7 +60,7 @@ def _data_set_size(asked: NetworkConfig) -> str | None:
     return asked.size if asked.size or asked.source is None else get_dataset(asked.source).size
 
 
-def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm]) -> None:
+def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm]) -> None:
     """Build every kind of network, balancer and optimizer of a run once, so that errors are raised before a folder is written.
 
     Raises:

@@ -17,7 +17,8 @@ from polytask.errors import StorageError
 from polytask.options import NetworkConfig, checked, differences
 from polytask.options.component_names import check_imports, import_paths_of
 from polytask.options.train_config import Config
-from polytask.storage import exclusive_lock, make_folder, read_json, read_yaml, storage_errors, write_bytes, write_text, write_yaml
+from polytask.run_files import EnvironmentFile
+from polytask.storage import exclusive_lock, make_folder, read_yaml, storage_errors, write_bytes, write_text, write_yaml
 
 MODEL_INDEX = "model.json"
 LOCK_FILE = ".lock"
@@ -152,10 +153,7 @@ class RunFolder:
         Raises:
             StorageError: The file is missing or damaged.
         """
-        content = read_json(self.environment)
-        if not isinstance(content, dict):
-            raise StorageError("this file must hold a JSON object", where=str(self.environment), found=type(content).__name__)
-        return content
+        return EnvironmentFile.read(self.environment).facts
 
     def log(self, line: str) -> None:
         """Append a line with the time in UTC to log.txt."""

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from polytask.data import Source
 from polytask.options.train_config import Config
-from polytask.storage import write_json
+from polytask.run_files import EnvironmentFile
 from polytask.studies.setup.environment import check_same_inputs, describe_environment, environment_changes
 from polytask.studies.setup.resolve_config import check_buildable, resolve_config
 from polytask.studies.setup.run_folder import RunFolder
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 from polytask.tasks import Task
 
 
 def start_or_resume(
-    folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[Arm], *, networks: int
+    folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm], *, networks: int
 ) -> Config:
     """Start a run in its folder, or resume it, and return its resolved configuration.
 
@@ -36,7 +36,7 @@ def start_or_resume(
         check_buildable(asked, sources, tasks, arms)
         config = resolve_config(asked, sources, tasks, networks)
         # The configuration is written last: if it exists, everything needed to resume the run exists.
-        write_json(folder.environment, describe_environment(config, sources, tasks))
+        EnvironmentFile(facts=describe_environment(config, sources, tasks)).write(folder.environment)
         folder.write_config(config)
         folder.log("run started")
         return config

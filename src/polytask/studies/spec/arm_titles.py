@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from polytask.registry import find, names
-from polytask.registry.calls import WRAPPER
+from polytask.registry.calls import WRAPPER, spelled_as
 from polytask.registry.parsing import split_outside
+from polytask.registry.resolve import Resolved, resolve
 
 TITLES = {"single": "separate networks", "trees": "boosted trees", "grouped": "groups of tasks", "weights=tuned": "tuned weights"}
 """Arms that are no component. A network or model per task is what `single` and `trees` train."""
@@ -14,7 +15,10 @@ def arm_title(text: str) -> str:
     """Return the display name of an arm: the display names of its parts, with their options.
 
     Args:
-        text: The arm as users write it. Parts that are not registered keep their names.
+        text: The arm as users write it. An import path is shown by the `display` of its class, or its name in kebab case.
+
+    Raises:
+        ConfigError: A class cannot be imported.
 
     Example:
         >>> arm_title("uncertainty"), arm_title("single"), arm_title("cagrad(c=0.4)")
@@ -33,16 +37,23 @@ def _balancer_title(text: str) -> str:
         return text.replace("=", " ")
     *wrappers, balancer = split_outside(text, ":")
     if not all(_name(wrapper) in names(WRAPPER) for wrapper in wrappers):
-        return text  # an import path
+        return _resolved_title(resolve("balancer", text))
     return ", ".join([_component_title("balancer", balancer), *(_component_title(WRAPPER, wrapper) for wrapper in reversed(wrappers))])
 
 
 def _component_title(group: str, text: str) -> str:
     name, _, options = text.strip().partition("(")
     if name not in names(group) and name not in TITLES:
-        return text
+        return _resolved_title(resolve(group, text))
     title = TITLES.get(name) or find(group, name).title
     return f"{title} ({options}" if options else title
+
+
+def _resolved_title(found: Resolved) -> str:
+    """Return the display names of a component and of its wrappers, with their options; the innermost comes first."""
+    _, _, options = spelled_as("", found.options).partition("(")
+    title = f"{found.spec.title} ({options}" if options else found.spec.title
+    return title if found.inner is None else f"{_resolved_title(found.inner)}, {title}"
 
 
 def _name(text: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from polytask.architectures import NetworkPlan
-from polytask.balancing.factory import with_options
 from polytask.errors import ConfigError
 from polytask.options.component_names import Written
 from polytask.registry import names
@@ -24,12 +23,73 @@ TUNED_WEIGHTS = "tuned"
 ENCODER = "encoder"
 
 
-@dataclass(frozen=True)
+RESERVED = (SINGLE, TREES, GROUPED)
+
+
+@dataclass(frozen=True, repr=False)
 class Arm:
     """One training method of a study.
 
     Balancers, architectures and encoders are names, classes or objects: `pt.Arm("mine", balancer=Mine())`. An object is only a
     template: every network gets a new instance, made with the same arguments.
+
+    Attributes:
+        name: Name of the arm in results.
+        balancer: Balancer, with its options, and the names of its wrappers before it.
+        architecture: Architecture; empty for that of the study.
+        encoder: Encoder, or options that are added to those of the study's encoder.
+        title: Display name in sentences, tables and charts; by default the name.
+
+    Raises:
+        ConfigError: The name is empty or reserved, a name or option is unknown, a component belongs to another group (e.g. an encoder as
+            balancer), or an object cannot be written to a file or sent to other processes.
+
+    Example:
+        >>> from polytask.balancing import CAGrad
+        >>> Arm("mine", balancer=CAGrad(c=0.3), architecture="mmoe(experts=8)")
+        <Arm mine: balancer cagrad(c=0.3), architecture mmoe(experts=8)>
+    """
+
+    name: str
+    balancer: Any = "equal"
+    architecture: Any = ""
+    encoder: Any = field(default_factory=dict)
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        _check_names(self.name, self.title)
+        for group in ("balancer", "architecture", "encoder"):
+            given = getattr(self, group)
+            if given and not isinstance(given, Mapping):
+                object.__setattr__(self, group, resolve(group, given, where=f"arm {self.name!r}, {group}").text)
+
+    def __repr__(self) -> str:
+        return f"<Arm {self.name}: {', '.join(f'{part} {value}' for part, value in self.written.items() if part != 'name')}>"
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """Arm as written in a configuration file: its name, and its title, balancer, architecture and encoder where they are set."""
+        parts = {"title": self.title, "balancer": self.balancer, "architecture": self.architecture, "encoder": self.encoder}
+        return {"name": self.name, **{name: value for name, value in parts.items() if value}}
+
+
+def _check_names(name: object, title: object) -> None:
+    """Check the name and the title of an arm.
+
+    Raises:
+        ConfigError: They are not texts, or the name is empty or reserved.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError("an arm needs a name", where="arm", found=repr(name), remedy="Write Arm('mine', balancer=...)")
+    if name in RESERVED or name.startswith(WEIGHTS):
+        raise ConfigError("this name is reserved", where=f"arm {name!r}", remedy="Choose another name for the arm")
+    if not isinstance(title, str):
+        raise ConfigError("a title must be a text", where=f"arm {name!r}, title", found=repr(title), remedy="Write title='My method'")
+
+
+@dataclass(frozen=True)
+class ResolvedArm:
+    """An arm whose networks and options are known.
 
     Attributes:
         name: Name of the arm in results.
@@ -45,14 +105,7 @@ class Arm:
         title: Display name in sentences, tables and charts; by default the name.
 
     Raises:
-        ConfigError: A name or option is unknown, a component belongs to another group (e.g. an encoder as balancer), or an object
-            cannot be written to a file or sent to other processes.
-
-    Example:
-        >>> from polytask.balancing import CAGrad
-        >>> arm = Arm("mine", balancer=CAGrad(c=0.3))
-        >>> arm.balancer, arm.options
-        ('cagrad', {'c': 0.3})
+        ConfigError: A name or option is unknown, a component belongs to another group, or its class cannot be imported.
     """
 
     name: str
@@ -96,21 +149,14 @@ class Arm:
         options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.encoder.items()}
         return replace(plan, encoder_options={**common.encoder_options, **options}).without_tasks(absent)
 
-    @property
-    def written(self) -> dict[str, Any]:
-        """Arm as written in a configuration file: its name, and its balancer, architecture and encoder where they are set."""
-        balancer = with_options(resolve("balancer", self.balancer), self.options).text
-        parts = {"balancer": balancer, "architecture": self.architecture, "encoder": self.encoder}
-        return {"name": self.name, **{name: value for name, value in parts.items() if value}}
 
-
-def parse_arm(given: Written, tasks: Sequence[str]) -> Arm:
+def parse_arm(given: Written, tasks: Sequence[str]) -> ResolvedArm:
     """Parse an arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
     `weights=tuned` tunes the weights; `grouped(groups=3)` trains groups of tasks that help each other; `trees` is boosted trees, one
     model per task, for comparison.
 
-    A mapping has a `name`, and a `balancer`, `architecture` or `encoder`.
+    A mapping has a `name`, and a `balancer`, `architecture`, `encoder` or `title`.
 
     An architecture for this arm alone follows after `@`: `equal@mmoe(experts=8)`; options of the encoder, e.g. for another network
     size, follow after a second `@`: `equal@mmoe(experts=8)@encoder(channels=[8, 16])`.
@@ -140,7 +186,7 @@ def parse_arm(given: Written, tasks: Sequence[str]) -> Arm:
     return replace(arm, title=arm_title(arm.name))
 
 
-def _arm_of_text(text: str, tasks: Sequence[str]) -> Arm:
+def _arm_of_text(text: str, tasks: Sequence[str]) -> ResolvedArm:
     before, sharing, architecture = text.rpartition("@")
     if architecture.startswith(f"{ENCODER}("):
         return replace(_arm_of_text(before, tasks), name=text, encoder=parse_options(architecture))
@@ -148,28 +194,27 @@ def _arm_of_text(text: str, tasks: Sequence[str]) -> Arm:
         return replace(_arm_of_text(before, tasks), name=text, architecture=architecture)
     together = (tuple(tasks),)
     if text == SINGLE:
-        return Arm(text, tuple((task,) for task in tasks))
+        return ResolvedArm(text, tuple((task,) for task in tasks))
     if text == TREES:
-        return Arm(text, tuple((task,) for task in tasks), is_trees=True)
+        return ResolvedArm(text, tuple((task,) for task in tasks), is_trees=True)
     if text.partition("(")[0] == GROUPED:
-        return Arm(text, (), max_groups=_max_groups(text, len(tasks)))
+        return ResolvedArm(text, (), max_groups=_max_groups(text, len(tasks)))
     if text == f"{WEIGHTS}{TUNED_WEIGHTS}":
-        return Arm(text, together, "fixed", {"weights": dict.fromkeys(tasks, 1.0)}, tunes_weights=True)
+        return ResolvedArm(text, together, "fixed", {"weights": dict.fromkeys(tasks, 1.0)}, tunes_weights=True)
     if text.startswith(WEIGHTS):
-        return Arm(text, together, "fixed", {"weights": _weights(text, tasks)})
+        return ResolvedArm(text, together, "fixed", {"weights": _weights(text, tasks)})
     if "(" not in text and ":" not in text and text not in names("balancer"):
         raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_SPECIAL_ARMS)))
     balancer, options = parse_balancer(text)
-    return Arm(text, together, balancer, options)
+    return ResolvedArm(text, together, balancer, options)
 
 
-def _arm_of_parts(parts: Mapping[str, Any], tasks: Sequence[str]) -> Arm:
-    if parts["name"] in (SINGLE, TREES):
-        raise ConfigError("this name is reserved", where=f"arm {parts['name']!r}", remedy="Choose another name for the arm")
-    return replace(Arm(**parts), groups=(tuple(tasks),))
+def _arm_of_parts(parts: Mapping[str, Any], tasks: Sequence[str]) -> ResolvedArm:
+    arm = Arm(**parts)
+    return ResolvedArm(arm.name, (tuple(tasks),), arm.balancer, architecture=arm.architecture, encoder=arm.encoder, title=arm.title)
 
 
-def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[Arm, ...]:
+def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[ResolvedArm, ...]:
     """Parse all arms of a study.
 
     Raises:
@@ -183,10 +228,11 @@ def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[Arm, ...
     if SINGLE not in listed or not any(arm.is_joint for arm in arms):
         remedy = f"Add {SINGLE!r}" if SINGLE not in listed else "Add an arm such as 'equal'"
         raise ConfigError("a study needs single-task training and a joint arm", where="arms", found=", ".join(listed), remedy=remedy)
-    return arms
+    titles = arm_titles(arms)
+    return tuple(replace(arm, title=titles[arm.name]) for arm in arms)
 
 
-def arm_titles(arms: Sequence[Arm]) -> dict[str, str]:
+def arm_titles(arms: Sequence[ResolvedArm]) -> dict[str, str]:
     """Return the display name of every arm by its name; arms that would share a display name keep their names.
 
     Example:

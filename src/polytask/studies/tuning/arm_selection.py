@@ -12,7 +12,7 @@ from polytask.run_files import RaceFile, TrialRecord, TunedArm
 from polytask.seeds import derive_seed
 from polytask.studies.affinity.grouped_arms import ArmGroups
 from polytask.studies.execution.jobs import ChosenSettings
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.tuning.search_algorithm import SearchAlgorithm, make_search
 from polytask.studies.tuning.search_space import Settings, search_space
 from polytask.studies.tuning.successive_halving import RunTrials, Trial, TrialResult, rank_trials, run_successive_halving
@@ -41,7 +41,7 @@ class RaceResult:
     tried: tuple[TrialRecord, ...] = ()
 
 
-def run_race(config: StudyConfig, arms: Sequence[Arm], options: TrainingOptions, run_trials: RunTrials) -> RaceResult:
+def run_race(config: StudyConfig, arms: Sequence[ResolvedArm], options: TrainingOptions, run_trials: RunTrials) -> RaceResult:
     """Tune the settings of all arms and, if the study has a race, select the joint arm to test.
 
     Each arm has the same number of trials; the first is the arm without tuning. Single-task networks are tuned independently. In a race,
@@ -68,7 +68,7 @@ def race_seed(config: StudyConfig, number: int) -> int:
     return derive_seed(min(config.seeds), RACE_STREAM, number)
 
 
-def _brackets(arms: Sequence[Arm], *, races: bool) -> dict[str, tuple[TuningKey, ...]]:
+def _brackets(arms: Sequence[ResolvedArm], *, races: bool) -> dict[str, tuple[TuningKey, ...]]:
     """Return the brackets by name: one per tuned network, and in a race one in which all joint arms compete."""
     alone = [arm for arm in arms if not arm.is_trees and not (races and arm.is_joint)]
     brackets: dict[str, tuple[TuningKey, ...]] = {
@@ -80,7 +80,7 @@ def _brackets(arms: Sequence[Arm], *, races: bool) -> dict[str, tuple[TuningKey,
 def _run_brackets(
     config: StudyConfig,
     brackets: Mapping[str, Sequence[TuningKey]],
-    arms: Mapping[str, Arm],
+    arms: Mapping[str, ResolvedArm],
     options: TrainingOptions,
     run_trials: RunTrials,
 ) -> list[TrialResult]:
@@ -104,7 +104,7 @@ def _run_brackets(
     return tried
 
 
-def _make_search(config: StudyConfig, arm: Arm, groups: tuple[tuple[str, ...], ...], options: TrainingOptions) -> SearchAlgorithm:
+def _make_search(config: StudyConfig, arm: ResolvedArm, groups: tuple[tuple[str, ...], ...], options: TrainingOptions) -> SearchAlgorithm:
     tasks = [task for group in groups for task in group]
     space = search_space(arm, tasks, options, config.tune) if config.trials > 1 else ()
     return make_search(config.search, space, derive_seed(race_seed(config, 0), "search", arm.name, *tasks))
@@ -145,7 +145,7 @@ def _run_finals(best: Sequence[TrialResult], epochs: int, seed: int, run_trials:
     return [TrialResult(candidate, FINAL_BRACKET, epochs, own[-1]) for candidate, own in zip(again, scores, strict=True)]
 
 
-def _find_winner(joint: Sequence[Arm], best: Sequence[TrialResult], finals: Sequence[TrialResult], epochs: int) -> str:
+def _find_winner(joint: Sequence[ResolvedArm], best: Sequence[TrialResult], finals: Sequence[TrialResult], epochs: int) -> str:
     """Return the name of the joint arm with the best mean score over its seeds."""
     if len(joint) == 1:
         return joint[0].name

@@ -11,7 +11,7 @@ from polytask.options.study_config import Tuned
 from polytask.registry import Range
 from polytask.registry.parsing import chain_of
 from polytask.registry.resolve import resolve
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 
 Settings = Mapping[str, float]
 """Chosen values by name of a range; anything without an entry keeps its value."""
@@ -23,7 +23,7 @@ WEIGHT_DECAY_RANGE = (1e-6, 1e-2)
 LR, DECAY, BALANCER_PREFIX, WEIGHT_PREFIX = "lr", "weight_decay", "balancer.", "weight."
 
 
-def search_space(arm: Arm, tasks: Sequence[str], options: TrainingOptions, tune: Sequence[Tuned]) -> tuple[Range, ...]:
+def search_space(arm: ResolvedArm, tasks: Sequence[str], options: TrainingOptions, tune: Sequence[Tuned]) -> tuple[Range, ...]:
     """Return the ranges in which the values of an arm are searched.
 
     Args:
@@ -51,7 +51,7 @@ def search_space(arm: Arm, tasks: Sequence[str], options: TrainingOptions, tune:
     return tuple(ranges)
 
 
-def apply_settings(arm: Arm, options: TrainingOptions, settings: Settings) -> tuple[Arm, TrainingOptions]:
+def apply_settings(arm: ResolvedArm, options: TrainingOptions, settings: Settings) -> tuple[ResolvedArm, TrainingOptions]:
     """Return the arm and the training options with the chosen values.
 
     Task weights are scaled to a mean of 1.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 
 from polytask.run_files import TrialRecord
-from polytask.studies.spec.arms import Arm
+from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.tuning.search_space import Settings
 
 REDUCTION_FACTOR = 3
@@ -40,7 +40,7 @@ class Trial:
         groups: Tasks of each network.
     """
 
-    arm: Arm
+    arm: ResolvedArm
     trial: int
     settings: Settings
     seed: int

@@ -22,20 +22,20 @@ class TrialRunner:
         arms: Names of all arms.
         folder: Folder for the networks.
         workers: Number of parallel processes.
-        watch: Function that is called with the progress of the networks.
+        progress: Function that is called with the progress of the networks.
     """
 
     assigned: JobContext
     arms: tuple[str, ...]
     folder: Path
     workers: int
-    watch: StudyProgressHook
+    progress: StudyProgressHook
 
     def __call__(self, candidates: Sequence[Trial], epochs: Sequence[int]) -> list[EpochScores]:
         """Train the networks of every candidate up to its epoch, and return their scores per epoch, averaged over tasks."""
         jobs = [[self._job(candidate, group) for group in candidate.groups] for candidate in candidates]
         until = [epoch for own, epoch in zip(jobs, epochs, strict=True) for _ in own]
-        train_jobs_until([job for own in jobs for job in own], until, self.assigned, self.workers, self.watch)
+        train_jobs_until([job for own in jobs for job in own], until, self.assigned, self.workers, self.progress)
         return [_mean_scores(own) for own in jobs]
 
     def _job(self, one: Trial, group: tuple[str, ...]) -> Job:

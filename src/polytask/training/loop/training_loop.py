@@ -43,7 +43,7 @@ class TrainingLoop:
         precision: Precision of the forward and backward pass.
         seed: Root seed of shuffling and dropout.
         checkpoint: Folder to which the state is saved; None saves nothing.
-        watch: Function that is called with progress reports.
+        progress: Function that is called with progress reports.
         memory: Recorder of the peak memory.
     """
 
@@ -54,7 +54,7 @@ class TrainingLoop:
     precision: Precision
     seed: int
     checkpoint: Path | None = None
-    watch: ProgressHook = ignore_progress
+    progress: ProgressHook = ignore_progress
     memory: PeakMemory = field(default_factory=PeakMemory)
 
     def __post_init__(self) -> None:
@@ -241,7 +241,7 @@ class TrainingLoop:
             progress = TrainingProgress(
                 epoch, epochs, number, self.sampler.steps, losses, self._metrics, speed, self.state.seconds, self._opposed
             )
-            self.watch(progress)
+            self.progress(progress)
 
     def _seconds(self) -> float:
         """Return the training time so far in seconds, over all sessions."""

@@ -1,0 +1,71 @@
+"""Presets of studies and measurements of relatedness, and the options that only commands use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from polytask.data import Source, TablePreprocessor
+from polytask.errors import ConfigError
+from polytask.options import NetworkConfig, StudyConfig
+from polytask.options.train_config import Config
+from polytask.options.training_presets import find_preset, preset_training_options
+from polytask.studies.spec.study_presets import preset_study_options
+from polytask.tasks import Task
+
+DEFAULT_PRESET = "standard"
+COMMAND_OPTIONS = ("source", "size", "tables", "version")
+"""Fields of a configuration that name the data or the program; in Python, the sources and tasks are passed instead."""
+
+
+def reject_command_options(given: Collection[str], where: str) -> None:
+    """Check that no option is given that only commands use.
+
+    Args:
+        given: Names of the options.
+        where: Name of the caller, for the error message.
+
+    Raises:
+        ConfigError: An option has no effect in Python.
+
+    Example:
+        >>> reject_command_options(["size"], "study")
+        Traceback (most recent call last):
+        polytask.errors.ConfigError: study: only commands and files use this option (found size). Pass the sources and tasks; ...
+    """
+    found = [name for name in given if name in COMMAND_OPTIONS]
+    if found:
+        remedy = "Pass the sources and tasks; polytask.datasets.load_dataset loads those of a data set"
+        raise ConfigError("only commands and files use this option", where=where, found=", ".join(found), remedy=remedy)
+
+
+def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]) -> Config:
+    """Return the configuration with the options of the preset, except those that the user set.
+
+    Args:
+        config: Configuration from the user; without a preset it stays as it is, unless it names tables.
+        sources: Training sources.
+        tasks: Tasks to learn.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    if config.preset is None and not config.tables:
+        return config
+    name = config.preset or DEFAULT_PRESET
+    find_preset(name)
+    rows = max((len(source) for source in sources), default=0)
+    given = config.training.model_fields_set
+    choices = {choice: value for choice, value in preset_training_options(name, rows).items() if choice not in given}
+    update: dict[str, Any] = {"preset": name, "training": config.training.model_copy(update=choices), **_tabular_heads(config)}
+    if isinstance(config, StudyConfig):
+        tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
+        asked = config.trials if "trials" in config.model_fields_set else None
+        of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=asked)}
+        update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
+    return config.model_copy(update=update)
+
+
+def _tabular_heads(config: NetworkConfig) -> Mapping[str, Any]:
+    """Return options by which tasks of tables share all hidden layers, unless the user gave the heads hidden layers."""
+    return {"hidden": ()} if config.tables and "hidden" not in config.model_fields_set else {}
