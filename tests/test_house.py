@@ -24,7 +24,7 @@ from joblib.externals.loky.backend import reduction
 import polytask
 from polytask import errors
 from polytask.errors import ConfigError, PolytaskError
-from polytask.registry import GROUPS, ComponentSpec, all_specs, find, load, names, specs_of
+from polytask.registry import GROUPS, ComponentSpec, all_specs, find, load_class, names, specs_of
 
 SOURCE = Path(polytask.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -334,7 +334,7 @@ def test_training_and_gradients_name_no_method(path: Path) -> None:
 
 @pytest.mark.parametrize("row", all_specs(), ids=lambda row: f"{row.group} {row.name}")
 def test_every_row_resolves(row: ComponentSpec) -> None:
-    component = load(row)
+    component = load_class(row)
     assert inspect.isclass(component)
     assert component.__doc__
 

@@ -20,7 +20,7 @@ from polytask.balancing import CAGrad, Equal, Fixed
 from polytask.balancing.wrappers import SmoothWeights, UpdateEvery
 from polytask.encoders import MLP, ModuleEncoder
 from polytask.errors import ConfigError
-from polytask.registry import Component, ComponentSpec, call_of, find, load, names, specs_of, spelled, spelled_as
+from polytask.registry import Component, ComponentSpec, call_of, find, load_class, names, specs_of, spelled, spelled_as
 from polytask.registry.calls import Call, named_options
 from polytask.registry.parsing import parse_call, parse_value
 from polytask.registry.resolve import resolve
@@ -68,13 +68,13 @@ def context_of(spec: ComponentSpec) -> dict[str, Any]:
 
 def options_for(spec: ComponentSpec, draw: Any) -> dict[str, Any]:
     """Options of a component: those that it may be tuned by are drawn, and some of the others are spelled out."""
-    parameters = inspect.signature(load(spec)).parameters
+    parameters = inspect.signature(load_class(spec)).parameters
     drawn = {own.name: draw(st.floats(own.low, own.high)) for own in spec.ranges}
     defaults = {name: own.default for name, own in parameters.items() if own.default is not own.empty and name not in drawn}
     plain = {name: value for name, value in defaults.items() if value is None or isinstance(value, bool | int | float | str | tuple)}
     chosen = draw(st.sets(st.sampled_from(sorted(plain)))) if plain else set()
     needed = NEEDED.get((spec.group, spec.name), {})
-    context = load(spec).component_context
+    context = load_class(spec).component_context
     return {**{name: plain[name] for name in sorted(chosen) if name not in context}, **drawn, **needed}
 
 
@@ -83,7 +83,7 @@ def options_for(spec: ComponentSpec, draw: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("spec", EVERY, ids=lambda spec: f"{spec.group} {spec.name}")
 def test_object_to_text_to_object(spec: ComponentSpec, data: st.DataObject) -> None:
     context, options = context_of(spec), options_for(spec, data.draw)
-    made = load(spec)(**context, **options)
+    made = load_class(spec)(**context, **options)
     for text in (str(made), spelled(call_of(made))):
         again = resolve(spec.group, text)
         assert again.spec is spec
@@ -98,8 +98,8 @@ def test_object_to_text_to_object(spec: ComponentSpec, data: st.DataObject) -> N
 @pytest.mark.parametrize("wrapper", names("balancer wrapper"))
 @pytest.mark.parametrize("name", ["equal", "cagrad", "fixed", "famo"])
 def test_wrapped_balancers_too(wrapper: str, name: str, data: st.DataObject) -> None:
-    inner = load(find("balancer", name))(**options_for(find("balancer", name), data.draw))
-    kind = load(find("balancer wrapper", wrapper))
+    inner = load_class(find("balancer", name))(**options_for(find("balancer", name), data.draw))
+    kind = load_class(find("balancer wrapper", wrapper))
     extra = {"preference": {"a": 1.0}} if wrapper == "preference" else {}
     made = SmoothWeights(kind(inner, **extra), decay=data.draw(st.floats(0, 0.99)))
     assert str(made).startswith(f"smooth-weights(decay={made.decay!r}):{wrapper}")

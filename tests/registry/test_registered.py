@@ -9,7 +9,7 @@ import pytest
 
 from polytask.balancing import CAGrad
 from polytask.errors import ConfigError
-from polytask.registry import ComponentSpec, find, load, names, register, registered
+from polytask.registry import ComponentSpec, find, load_class, names, register, registered
 from polytask.registry.registered import registrations, spec_of, take_over
 from polytask.registry.resolve import resolve
 
@@ -18,7 +18,7 @@ def test_by_import_path_nothing_is_imported_before_it_is_used(clean: None) -> No
     register("balancer", "later", "nowhere.at.all:Later")
     assert "later" in names("balancer")
     with pytest.raises(ConfigError, match="the class cannot be imported"):
-        load(find("balancer", "later"))
+        load_class(find("balancer", "later"))
 
 
 def test_a_class_is_registered_as_it_is(clean: None) -> None:
@@ -88,7 +88,7 @@ def offered(clean: None, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_installed_packages_offer_components(offered: Any, theirs: str) -> None:
     offered(**{"balancer__theirs": f"{theirs}:Mine", "balancer-wrapper__theirs-twice": f"{theirs} : Twice"})
     assert resolve("balancer", "theirs-twice:theirs(weight=2)").text == "theirs-twice:theirs(weight=2)"
-    assert spec_of(load(find("balancer", "theirs")), "balancer").display == "my weights"
+    assert spec_of(load_class(find("balancer", "theirs")), "balancer").display == "my weights"
 
 
 def test_a_broken_one_disturbs_nobody_before_it_is_used(offered: Any) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.errors import ConfigError, DataError
-from polytask.registry import find, load, names
+from polytask.registry import find, load_class, names
 from polytask.tasks import (
     Binary,
     Count,
@@ -292,7 +292,7 @@ def test_wild_outputs_have_finite_losses_and_slopes(row: Row, size: float) -> No
 def test_metrics_of_kinds_are_those_that_verdicts_know() -> None:
     from polytask.metrics.metric_functions import METRICS
 
-    kinds = {name: load(find("task kind", name)) for name in names("task kind")}
+    kinds = {name: load_class(find("task kind", name)) for name in names("task kind")}
     assert all(kind.kind == name for name, kind in kinds.items())
     assert {metric for kind in kinds.values() for metric in kind.metrics if isinstance(metric, str)} == set(METRICS)
     assert all(metric.influence is not None and metric.perfect is not None for metric in METRICS.values())

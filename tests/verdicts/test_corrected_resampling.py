@@ -17,7 +17,7 @@ from sklearn.model_selection import RepeatedKFold
 
 from polytask.errors import ConfigError, DataError
 from polytask.metrics.metric_functions import METRICS
-from polytask.registry import load, specs_of
+from polytask.registry import load_class, specs_of
 from polytask.tasks import Outcome
 from polytask.verdicts.compute_verdict import verdict
 from polytask.verdicts.corrected_resampling import ResampledEstimate, corrected_resampled_estimate
@@ -255,7 +255,9 @@ DRAWS: Mapping[str, Callable[..., tuple[Any, Any]]] = {
     "multiclass": codes(4), "binary": codes(2), "ordinal": codes(4), "regression": numbers, "survival": numbers,
     "count": counts, "quantile": quantiles, "tagging": tags, "multilabel": sets,
 }  # fmt: skip
-EACH = [(row.name, metric) for row in specs_of("task kind") for metric in load(row).metrics if (row.name, metric) != ("multiclass", "auc")]
+EACH = [
+    (row.name, metric) for row in specs_of("task kind") for metric in load_class(row).metrics if (row.name, metric) != ("multiclass", "auc")
+]
 
 
 @pytest.mark.parametrize(("kind", "metric"), EACH)

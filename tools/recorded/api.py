@@ -16,7 +16,7 @@ import torch
 
 import polytask as pt
 from polytask.data import Source, TablePreprocessor, WordTokenizer
-from polytask.registry import find, load, names
+from polytask.registry import find, load_class, names
 from polytask.registry.parsing import parse_component, parse_options
 from recorded.data import Problem
 
@@ -94,4 +94,4 @@ def _source(name: str, inputs: Any, labels: Mapping[str, Any]) -> Source:  # noq
 
 def _component(group: str, text: str, **arguments: Any) -> Any:  # noqa: ANN401 - a component of any group
     name, options = parse_component(group, text)
-    return load(find(group, name))(**arguments, **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+    return load_class(find(group, name))(**arguments, **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})

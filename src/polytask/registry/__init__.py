@@ -7,7 +7,7 @@ need torch. Help texts and tables in the docs are printed from these specificati
 from polytask.registry.calls import Call, Component, call_of, spelled, spelled_as
 from polytask.registry.component import GROUPS, ComponentSpec, Range
 from polytask.registry.importing import add_import_path
-from polytask.registry.registered import all_specs, find, load, names, register, specs_of
+from polytask.registry.registered import all_specs, find, load_class, names, register, specs_of
 from polytask.registry.resolve import Resolved
 from polytask.registry.suggestion import nearest
 
@@ -22,7 +22,7 @@ __all__ = [
     "all_specs",
     "call_of",
     "find",
-    "load",
+    "load_class",
     "names",
     "nearest",
     "register",

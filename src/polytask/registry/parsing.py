@@ -14,7 +14,7 @@ from polytask.errors import ConfigError
 from polytask.registry.calls import WRAPPED, WRAPPER, Call, named_options
 from polytask.registry.component import ComponentSpec
 from polytask.registry.importing import is_import_path, path_of
-from polytask.registry.registered import all_specs, class_at, load, names, specs_of
+from polytask.registry.registered import all_specs, class_at, load_class, names, specs_of
 from polytask.registry.suggestion import nearest
 
 EXAMPLE = "For example cagrad(c=0.4), or smooth-weights:upgrad"
@@ -133,7 +133,7 @@ def options_of(call: Call, spec: ComponentSpec | None) -> dict[str, Any]:
         return dict(call.options)
     if spec is not None and spec.group == WRAPPER and len(call.arguments) == 1:
         return {WRAPPED: call.arguments[0], **call.options}
-    cls = class_at(call.name, call.name) if spec is None else load(spec)
+    cls = class_at(call.name, call.name) if spec is None else load_class(spec)
     return named_options(Call(path_of(cls), call.arguments, call.options, cls))
 
 
@@ -157,7 +157,7 @@ def class_written(name: str) -> Any:  # noqa: ANN401 - a component's class
         return class_at(name, name)
     for spec in all_specs():
         if name == spec.target.rpartition(":")[2]:
-            return load(spec)
+            return load_class(spec)
     known = tuple(spec.target.rpartition(":")[2] for spec in all_specs())
     raise ConfigError("unknown component", where=name, remedy=f"{nearest(name, known)}; write your own class as package.module:Name")
 

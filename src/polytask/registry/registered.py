@@ -190,14 +190,14 @@ def written_name(spec: ComponentSpec) -> str:
     return spec.name if (spec.group, spec.name, spec.target) in known else spec.target
 
 
-def load(spec: ComponentSpec) -> Any:  # noqa: ANN401 - a class of whichever kind the group holds
+def load_class(spec: ComponentSpec) -> Any:  # noqa: ANN401 - a class of whichever kind the group holds
     """Import the class of a component.
 
     Raises:
         ConfigError: The module or its class does not exist, or importing the module fails.
 
     Example:
-        >>> load(find("balancer", "equal")).__name__
+        >>> load_class(find("balancer", "equal")).__name__
         'Equal'
     """
     return class_at(spec.target, f"{spec.group} {spec.name!r}")

@@ -12,7 +12,7 @@ from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, 
 from polytask.registry.component import BASES, ComponentSpec
 from polytask.registry.importing import check_importable, import_class, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
-from polytask.registry.registered import class_at, load, remember, spec_of, written_name
+from polytask.registry.registered import class_at, load_class, remember, spec_of, written_name
 from polytask.registry.unknown_option import unknown_option_error
 
 
@@ -178,7 +178,7 @@ def _found(group: str, call: Call, where: str, components: Collection[type]) -> 
         if call.name in (path_of(cls), spec_of(cls, group).name):
             return spec_of(cls, group), cls
     registered, name = find_written(group, call.name, where)
-    cls = class_at(name, where or group) if registered is None else load(registered)
+    cls = class_at(name, where or group) if registered is None else load_class(registered)
     return spec_of(cls, group), cls
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
 from polytask.registry.importing import check_importable
-from polytask.registry.registered import load, shipped
+from polytask.registry.registered import load_class, shipped
 from polytask.registry.suggestion import nearest
 from polytask.tasks.base import Targets, Task, has_label, name_of
 from polytask.tasks.function_paths import StoredPath, function_at, import_path
@@ -294,7 +294,7 @@ class Custom(Task):
 
 def known_metrics() -> tuple[str, ...]:
     """Return the names of the metrics of all task kinds of polytask."""
-    kinds = (load(spec) for spec in shipped() if spec.group == "task kind")
+    kinds = (load_class(spec) for spec in shipped() if spec.group == "task kind")
     return tuple(dict.fromkeys(name_of(metric) for kind in kinds for metric in kind.metrics))
 
 

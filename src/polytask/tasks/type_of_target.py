@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.registry import load, specs_of
+from polytask.registry import load_class, specs_of
 
 
 class LabelFacts(NamedTuple):
@@ -50,4 +50,4 @@ def suggested_kind(facts: LabelFacts) -> str:
         >>> suggested_kind(LabelFacts(distinct=2)), suggested_kind(LabelFacts(distinct=30, labels=30, numeric=True))
         ('binary', 'regression')
     """
-    return next(row.name for row in specs_of("task kind") if load(row).suggested_by(facts))
+    return next(row.name for row in specs_of("task kind") if load_class(row).suggested_by(facts))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from polytask.errors import ConfigError, DataError
-from polytask.registry import find, load, names
+from polytask.registry import find, load_class, names
 from polytask.registry.resolve import described, resolve
 from polytask.registry.suggestion import nearest
 from polytask.tasks.base import LabelType, Task
@@ -249,7 +249,7 @@ def _kind(task: str, frame: pd.DataFrame, given: str | type[Task] | Task | None)
     name = _kind_in(task, frame) or _inferred_kind(task, frame)
     if name not in names("task kind"):
         raise ConfigError("unknown task kind", where=f"task {task}", found=name, remedy=nearest(name, names("task kind")))
-    kind: type[Task] = load(find("task kind", name))
+    kind: type[Task] = load_class(find("task kind", name))
     return kind
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from polytask.balancing import Weights, answer_to_direction
-from polytask.registry import ComponentSpec, load, names
+from polytask.registry import ComponentSpec, load_class, names
 from polytask.registry.registered import shipped
 
 CLOSE = 1e-9
@@ -207,7 +207,7 @@ def test_the_input_is_left_alone_and_not_kept(row: Any, plain_cases: Any, asked:
 
 @pytest.mark.parametrize("spec", [spec for spec in shipped() if spec.group == "balancer"], ids=lambda spec: spec.name)
 def test_its_docstring_says_all_that_a_user_decides_by(spec: ComponentSpec) -> None:
-    kind, paper = load(spec), spec.paper
+    kind, paper = load_class(spec), spec.paper
     text = kind.__doc__ or ""
     for said in ("Scale:", "Example:", *(("Defaults:", "Deviations:", "Fails:") if paper else ())):
         assert said in text, said

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.errors import DataError, StorageError
-from polytask.registry import find, load, names
+from polytask.registry import find, load_class, names
 from polytask.report.contents.curves_and_matrices import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
@@ -122,7 +122,7 @@ def read_contents(folder: Path) -> RunContents:
 
 def _view_of(kind: str) -> ReportView:
     """Return what the report shows of the predictions of a task kind; `ReportView.NONE` for an unknown kind."""
-    return load(find("task kind", kind)).report_view if kind in names("task kind") else ReportView.NONE
+    return load_class(find("task kind", kind)).report_view if kind in names("task kind") else ReportView.NONE
 
 
 def _read_race(path: Path) -> RaceFile:
