@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ from rich.console import Console
 from polytask.errors import DataError
 from polytask.report.sanitize import clean_text
 from polytask.report.terminal.study_terminal import verdict_summary
+from polytask.studies.spec.arms import parse_arms
+
+README = Path(__file__).parents[3] / "README.md"
 
 
 def printed(verdict: Any, costs: Any = None, width: int = 80) -> str:
@@ -73,3 +77,11 @@ def test_a_long_name_does_not_break_the_table(run_kind: Any, verdict_content: An
     assert max(map(len, text.splitlines())) <= 80
     assert "+0.41 [+0.12, +0.70] points" in text
     assert "helps" in text
+
+
+def test_the_readme_shows_display_names() -> None:
+    block = README.read_text(encoding="utf-8").partition("Compared with single-task training")[2].partition("```")[0]
+    single, equal, uncertainty = parse_arms(["single", "equal", "uncertainty"], ["digit", "garment"])
+    assert single.title.partition(" ")[0] in block
+    assert equal.title in block
+    assert uncertainty.title.partition(" ")[2] in block
