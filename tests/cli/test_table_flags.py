@@ -136,7 +136,7 @@ WRONG_FILES: dict[str, tuple[str, str]] = {
     "a list of tables": ("tables: [sales.csv]", "tables: a mapping of names to values is needed"),
     "a table twice": ("tables:\n  s: {file: sales.csv, targets: [churn]}\n  s: {file: sales.csv, targets: [value]}", "line 3"),
     "a target twice": ("tables: {s: {file: sales.csv, targets: [churn, churn]}}", "a target is named twice"),
-    "a kind that is a number": ("tables: {s: {file: sales.csv, targets: {churn: 3}}}", "targets.churn: a string is needed (found 3)"),
+    "a kind that is a number": ("tables: {s: {file: sales.csv, targets: {churn: 3}}}", "targets, 'churn': a task kind is needed (found 3)"),
     "a word for a list": (
         "tables: {s: {file: sales.csv, targets: [churn], drop: part}}",
         "a list is needed (found 'part'). Write it as [part]",

@@ -10,6 +10,7 @@ import pytest
 
 from polytask.cli import app, main
 from polytask.cli.user_code import users_line
+from polytask.registry.parsing import split_outside
 
 MODULE = """
 import torch
@@ -45,6 +46,6 @@ def test_their_module_and_line_are_named(
 
 def test_other_errors_are_bugs_of_polytask() -> None:
     try:
-        sys.intern(3)  # type: ignore[arg-type]
+        split_outside(3)  # type: ignore[arg-type]
     except TypeError as error:
         assert users_line(error) == ""
