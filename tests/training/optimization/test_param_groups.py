@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.options import make_training_options
 from polytask.registry import names
-from polytask.tasks import Regression
+from polytask.tasks import Binary, Regression, Task
 from polytask.training import TrainingProgress
 from polytask.training.optimization.param_groups import make_param_groups
 
@@ -26,9 +27,9 @@ QUICK: dict[str, Any] = {"epochs": 4, "batch_size": 20, "threads": 1, "precision
 SECOND = "architecture.encoder.layers.1"
 
 
-def network(architecture: str = "hard", encoder: Encoder | None = None) -> MultiTaskModel:
+def network(architecture: str = "hard", encoder: Encoder | None = None, tasks: Sequence[Task] = TASKS) -> MultiTaskModel:
     chosen = encoder or MLP((4,), hidden=(8, 6, 4))
-    return MultiTaskModel(chosen, TASKS, architecture=architecture, hidden=(3,), initialization="framework", seed=1)
+    return MultiTaskModel(chosen, tasks, architecture=architecture, hidden=(3,), initialization="framework", seed=1)
 
 
 def source() -> Source:
@@ -63,7 +64,7 @@ def test_the_most_specific_factor_counts() -> None:
 @pytest.mark.parametrize("architecture", sorted(names("architecture")))
 def test_decay_follows_pieces_into_every_copy(architecture: str) -> None:
     """Every parameter that has the shape of a piece of the encoder, and is one, has the rate of that piece."""
-    model = network(architecture)
+    model = network(architecture, tasks=(Binary(name="a"), Binary(name="b")))
     found = rates(model, layer_decay=0.5)
     weights = {(8, 4): 0.25, (6, 8): 0.5, (4, 6): 1.0}
     seen = set()
