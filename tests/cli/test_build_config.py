@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 from polytask.cli.app import SEVERAL, app
-from polytask.cli.build_config import merged, name_of
+from polytask.cli.build_config import merged, run_name
 from polytask.cli.generate_command import generated_command, offered_fields
 from polytask.cli.table_source import spread
 from polytask.datasets.mnist_fashion import MnistFashion
@@ -49,7 +49,7 @@ def test_a_data_set_may_be_named_by_its_import_path(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("source: 'mypkg.more:Toy'", encoding="utf-8")
     assert merged("mypkg.more:Toy", {}, []) == merged(str(path), {}, []) == {"source": "mypkg.more:Toy"}
-    assert name_of({"source": "mypkg.more:Toy(size=full)"}) == "Toy"
+    assert run_name({"source": "mypkg.more:Toy(size=full)"}) == "Toy"
     path.write_text("{source: 'mypkg.more:Toy', version: '1'}", encoding="utf-8")
     with pytest.raises(ConfigError, match="import paths in a file written by polytask are not followed"):
         merged(str(path), {}, [])

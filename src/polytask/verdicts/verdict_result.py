@@ -94,7 +94,7 @@ class TaskVerdict:
     train_units: int | None
     single: tuple[float, float]
     arms: Mapping[str, ArmVerdict]
-    titles: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
         claims = "; ".join(f"{self.titles.get(name, name)} {arm}" for name, arm in self.arms.items())
@@ -170,7 +170,7 @@ class Verdict:
     tasks: Mapping[str, TaskVerdict]
     arms: Mapping[str, ArmSummary]
     warnings: tuple[str, ...]
-    titles: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def with_titles(self, titles: Mapping[str, str]) -> Verdict:
         """Return the verdict with display names of arms, by name."""

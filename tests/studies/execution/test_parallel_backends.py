@@ -22,7 +22,7 @@ from polytask.storage import read_yaml
 from polytask.studies import Study
 from polytask.studies.execution import worker as worker_module
 from polytask.studies.execution.jobs import load_job_network, make_jobs, train_job
-from polytask.studies.execution.parallel_backends import Careful, choose_backend, use_cluster
+from polytask.studies.execution.parallel_backends import WorkerBackend, choose_backend, use_cluster
 from polytask.studies.execution.run_jobs import run_in_parallel
 from polytask.studies.execution.worker import WorkerCall, run_in_worker
 from polytask.studies.setup.resolve_config import make_job_context, resolve_config
@@ -36,7 +36,7 @@ def test_processes_know_the_folders_before_they_unpickle_anything(monkeypatch: p
     monkeypatch.setattr(importing, "_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     add_import_path(tmp_path)
-    assert Careful().configure(n_jobs=2) == 2
+    assert WorkerBackend().configure(n_jobs=2) == 2
     sys.path.remove(str(tmp_path))
     asked["initializer"](*asked["initargs"])
     assert str(tmp_path) in sys.path
