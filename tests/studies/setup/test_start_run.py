@@ -205,7 +205,7 @@ def test_a_typo_leaves_the_folder_as_it_was(make: Callable[..., Study], tmp_path
     with pytest.raises((ConfigError, StorageError)) as caught:
         make(**given | {"training": quick | given.get("training", {})}).run(tmp_path / "run")
     assert "\n" not in str(caught.value)
-    assert not list(tmp_path.glob("run/*")), "refused before there is a folder, or with an empty one"
+    assert set(tmp_path.rglob("*")) <= {tmp_path / "run"}, "refused before there is a folder, or with an empty one"
     make(training=quick, arms=["single", "equal"]).run(tmp_path / "run")
 
 
