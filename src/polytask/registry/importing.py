@@ -105,6 +105,18 @@ def is_import_path(text: str) -> bool:
     return bool(colon) and all(part.isidentifier() for part in parts) and ("." in module or name[:1].isupper() or LOCAL in name)
 
 
+def attribute_at(owner: object, name: str) -> Any:  # noqa: ANN401 - whatever has this name
+    """Return the attribute of a dotted name, or None if there is none.
+
+    Example:
+        >>> attribute_at(os, "path.join") is os.path.join, attribute_at(os, "path.joined")
+        (True, None)
+    """
+    for part in name.split("."):
+        owner = getattr(owner, part, None)
+    return owner
+
+
 def import_class(path: str, where: str) -> Any:  # noqa: ANN401 - a class of any kind
     """Import the class at an import path.
 
@@ -128,9 +140,7 @@ def import_class(path: str, where: str) -> Any:  # noqa: ANN401 - a class of any
     except Exception as error:
         found = f"{path}: {type(error).__name__}: {error}"
         raise ConfigError("importing the module fails", where=where, found=found, remedy="Import it in Python to see where") from error
-    cls: Any = module
-    for part in inside.split("."):
-        cls = getattr(cls, part, None)
+    cls = attribute_at(module, inside)
     if not isinstance(cls, type):
         classes = tuple(own for own, value in vars(module).items() if isinstance(value, type) and value.__module__ == name)
         raise ConfigError("the module has no such class", where=where, found=path, remedy=nearest(inside, classes))

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from polytask.errors import DataError
+from polytask.errors import DataError, plain
 from polytask.storage import read_json, write_json
 
 Number = int | float
@@ -68,9 +68,9 @@ class RunFile(FileSection):
             return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
-            place = _printable(", ".join([where, ".".join(map(str, first["loc"]))]).rstrip(", "))
-            found = _printable(repr(first["input"]))[:80]
-            raise DataError(first["msg"].lower(), where=place, found=found, remedy="Run the study again") from None
+            place = ", ".join([where, ".".join(map(str, first["loc"]))]).rstrip(", ")
+            found = repr(first["input"])[:80]
+            raise DataError(first["msg"].lower(), where=plain(place, len(place)), found=found, remedy="Run the study again") from None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -89,8 +89,3 @@ class RunFile(FileSection):
             StorageError: The file cannot be written.
         """
         write_json(path, self.to_dict())
-
-
-def _printable(text: str) -> str:
-    """Return the text in one line of printable characters: names in a file may hold anything."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -103,6 +103,10 @@ class Recommendation(FileSection):
     reason: str = ""
 
 
+LEAD_NAME = "lead over single"
+"""Name of the leads over single-task networks in history.csv."""
+
+
 class TaskTransfer(FileSection):
     """Negative transfer of one task in joint training, on validation data.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from polytask.errors import ConfigError
+from polytask.registry.importing import attribute_at
 
 
 class StoredPath(str):
@@ -31,12 +32,11 @@ def function_at(path: str, where: str) -> Callable[..., Any]:
     """
     module, _, name = path.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        owner = importlib.import_module(module)
     except Exception as error:
         remedy = "Install its package, or allow its folder: polytask.add_import_path(folder)"
         raise ConfigError("the function cannot be imported", where=where, found=f"{path}: {error}", remedy=remedy) from error
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    found = attribute_at(owner, name)
     if not callable(found):
         raise ConfigError("the module has no such function", where=where, found=path, remedy="Write it as package.module:name")
     function: Callable[..., Any] = found
@@ -59,15 +59,13 @@ def import_path(function: Any, where: str) -> str:  # noqa: ANN401 - any callabl
         'math:dist'
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    found: object = None
+    owner: object = None
     if module and name and module != "__main__" and "<" not in name:
         try:
-            found = importlib.import_module(module)
+            owner = importlib.import_module(module)
         except ImportError:
-            found = None
-        for part in name.split("."):
-            found = getattr(found, part, None)
-    if found is not function:
+            owner = None
+    if not name or owner is None or attribute_at(owner, name) is not function:
         remedy = "Define it at the top of a module that can be imported"
         what = "files and worker processes refer to a function by its import path"
         raise ConfigError(what, where=where, found=repr(name or function), remedy=remedy)

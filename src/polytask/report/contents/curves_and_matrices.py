@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from polytask.errors import DataError
 from polytask.report.sanitize import clean_text
+from polytask.run_files.verdict_file import LEAD_NAME
 from polytask.storage import storage_errors
 
 RESULT_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
 HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "value")
 PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction")
 NUMERIC = ("value", "epoch", "step")
-LEAD_NAME = "lead over single"
-"""Name of the rows in history.csv; charts write LEAD_TITLE."""
 LEAD_TITLE = "lead over separate networks"
+"""What charts call the rows named `LEAD_NAME` in history.csv."""
 GRADIENT_NUMBERS = ("weight", "gradient norm", "conflict rate")
 MISSING = ("", "NA", "null")
 

@@ -149,16 +149,16 @@ def _verdict_file(
 ) -> VerdictFile:
     """Return the content of verdict.json. It holds no time, so that a repeated study writes the same bytes."""
     config = study.config
-    notes, titles = verdict_notes(config, study.all_arms, study.raced), arm_titles(study.all_arms)
+    notes = verdict_notes(config, study.all_arms, study.raced)
     content = {
         "study": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,
         **said.to_dict(),
-        "titles": titles,
+        "titles": dict(said.titles),
         "transfer": {arm: dict(own) for arm, own in transfer.items()},
         "protect": list(config.protect),
         "recommendation": recommendation,
-        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(titles[arm], own))],
+        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(said.titles[arm], own))],
     }
     return VerdictFile.from_content(content)
 

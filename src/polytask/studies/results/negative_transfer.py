@@ -14,11 +14,11 @@ from scipy.special import stdtrit
 
 from polytask.metrics.metric_functions import metric_of
 from polytask.run_files import TaskTransfer
+from polytask.run_files.verdict_file import LEAD_NAME
 from polytask.studies.spec.arms import SINGLE
 from polytask.tasks import Task
 from polytask.training.loop.training_progress import COSINE_PREFIX
 
-LEAD_NAME = "lead over single"
 LEVEL = 0.05
 
 
