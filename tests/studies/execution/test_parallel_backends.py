@@ -13,6 +13,7 @@ from typing import Any
 import joblib
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 from joblib.parallel import BACKENDS, ThreadingBackend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
@@ -68,6 +69,7 @@ def test_no_worker_has_the_working_folder_on_its_path(monkeypatch: pytest.Monkey
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
     own = list(sys.path)
+    get_reusable_executor().shutdown(wait=True)  # processes of an earlier test would have its working folder
     for path in run_in_parallel(getattr, [(sys, "path")] * 2, workers=2):
         assert path == [entry for entry in own if entry not in ("", str(tmp_path))]
     assert sys.path == own
