@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from polytask.balancing.building_blocks.row_precision import row_combination
 from polytask.balancing.matrix_to_statistic import statistic_from_jacobian
 from polytask.balancing.needs import Needs
 from polytask.balancing.statistic import Statistic
@@ -163,9 +164,10 @@ def answer_to_direction(answer: Answer, statistic: Statistic) -> Tensor:
         return torch.cat([values.sum(0).flatten() for values in answer.values])
     jacobian = statistic.jacobian()
     if isinstance(answer, Weights):
-        return answer.values.to(jacobian) @ jacobian
+        return row_combination(answer.values, jacobian, statistic.gramian())
     direction = torch.zeros_like(jacobian[0])
-    for weights, columns in zip(answer.values.to(jacobian), statistic.columns, strict=True):
+    for weights, columns in zip(answer.values, statistic.columns, strict=True):
         for part in columns:
-            direction[part] = weights @ jacobian[:, part]
+            rows = jacobian[:, part]
+            direction[part] = row_combination(weights, rows, rows.double() @ rows.double().T)
     return direction

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from polytask.balancing.building_blocks.row_precision import without_zero_rows
 from polytask.balancing.statistic import LookaheadOracle, Representation
 from polytask.errors import ConfigError
 
@@ -38,9 +39,12 @@ class MatrixStatistic:
 
     @cached_property
     def _gramian(self) -> Tensor:
-        rows = self.matrix.double()
-        gramian: Tensor = rows @ rows.T
-        return gramian
+        return self._products(slice(None))
+
+    @property
+    def round_off(self) -> float:
+        """Machine epsilon of the matrix's dtype."""
+        return torch.finfo(self.matrix.dtype).eps
 
     def norms(self) -> Tensor:
         """Return the lengths of the rows: (T,) float64."""
@@ -53,8 +57,11 @@ class MatrixStatistic:
 
     def gramians(self) -> Tensor:
         """Return one Gramian per group: (K, T, T) float64."""
-        blocks = [self.matrix[:, part].double() for part, *_ in self.columns]
-        return torch.stack([block @ block.T for block in blocks])
+        return torch.stack([self._products(part) for part, *_ in self.columns])
+
+    def _products(self, part: slice) -> Tensor:
+        rows = self.matrix[:, part].double()
+        return without_zero_rows(rows @ rows.T, self.matrix.dtype)
 
     def jacobian(self) -> Tensor:
         """Return the matrix itself: (T, P)."""

@@ -60,6 +60,10 @@ class Statistic(Protocol):
     def losses(self) -> Tensor:
         """Mean losses of the tasks: (T,) float64."""
 
+    @property
+    def round_off(self) -> float:
+        """Relative round-off of the gradients: the machine epsilon of the dtype in which they were computed."""
+
     def norms(self) -> Tensor:
         """Return the lengths of the tasks' gradients: (T,) float64."""
 

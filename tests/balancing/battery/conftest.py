@@ -38,8 +38,8 @@ class Row:
             directions, is conditioned so badly that the Gramian does not hold its solution, or is descended in steps that multiply
             round-off.
         residual: How far the weights (T,) of a direction are from what the method's paper defines, given G.
-        where: On which steps that is defined: wherever it is "solved", for "independent" unit rows, or for rows that are
-            "conditioned" well as they are.
+        where: On which steps that is defined: wherever it is "solved", for rows that are all "nonzero", for "independent" unit rows, or
+            for rows that are "conditioned" well as they are.
     """
 
     spelled: str
@@ -139,11 +139,11 @@ ROWS = (
     Row("graddrop(at=parameters)", random=True, weighed=False),
     Row("imtl-g", undetermined=("nearly parallel",), residual=same_projections, where="independent"),
     Row("imtl", undetermined=("nearly parallel",)),
-    Row("cagrad", zero_row="stops", own_scale=True),
-    Row("cagrad(c=1.5, rescale=0)", zero_row="stops", own_scale=True, non_conflicting=True),
-    Row("nash-mtl", degree=0.0, zero_row="stops", own_scale=True, non_conflicting=True, scale_free=True, residual=bargain),
-    Row("fairgrad", degree=0.0, zero_row="stops", own_scale=True, non_conflicting=True, scale_free=True, residual=bargain),
-    Row("fairgrad(alpha=2)", degree=-1 / 3, zero_row="stops", own_scale=True, non_conflicting=True, residual=potential_delay),
+    Row("cagrad", own_scale=True),
+    Row("cagrad(c=1.5, rescale=0)", own_scale=True, non_conflicting=True),
+    Row("nash-mtl", degree=0.0, own_scale=True, non_conflicting=True, scale_free=True, residual=bargain, where="nonzero"),
+    Row("fairgrad", degree=0.0, own_scale=True, non_conflicting=True, scale_free=True, residual=bargain, where="nonzero"),
+    Row("fairgrad(alpha=2)", degree=-1 / 3, own_scale=True, non_conflicting=True, residual=potential_delay, where="nonzero"),
     Row("aligned-mtl", residual=made_orthogonal, where="conditioned"),
     Row("aligned-mtl(scale_mode=rmse)", undetermined=("many lengths",)),
     Row("aligned-mtl(scale_mode=median)", undetermined=("many lengths",)),
@@ -160,7 +160,7 @@ ROWS = (
     Row("metabalance", anonymous=False, weighed=False),
     Row("auto-lambda", degree=None, own_scale=True),
     Row("moml", zero_row="felt"),
-    Row("smooth-weights:cagrad", zero_row="stops", own_scale=True),
+    Row("smooth-weights:cagrad", own_scale=True),
     Row("clip-weights:uncertainty", own_scale=True),
     Row("update-every(steps=2):upgrad", non_conflicting=True),
     Row(f"preference(preference={{{PREFERRED}}}):mgda", zero_row="stops", anonymous=False),
@@ -224,6 +224,8 @@ class Case:
         """Whether a residual is defined here."""
         if where == "solved":
             return bool(self.lengths.any())
+        if where == "nonzero":
+            return bool(self.lengths.all())
         rows = self.matrix / self.lengths[:, None] if where == "independent" and bool(self.lengths.all()) else self.matrix / self.scale
         if self.tasks > rows.shape[1] or not bool(self.lengths.all()):
             return False

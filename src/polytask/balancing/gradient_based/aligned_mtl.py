@@ -61,5 +61,5 @@ class AlignedMTL(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return w = √s V Λ^(−½) Vᵀ p."""
-        root = symmetric_root(statistic.gramian().numpy(), self.scale_mode)
+        root = symmetric_root(statistic.gramian().numpy(), self.scale_mode, statistic.round_off)
         return Weights(torch.from_numpy(root @ preference_vector(self.preference, statistic.names)), heads=False)

@@ -6,15 +6,13 @@ from math import sqrt
 from typing import final
 
 import numpy as np
-import torch
 
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.nonzero_rows import weigh_nonzero_rows
 from polytask.balancing.needs import Gramian, Needs
-from polytask.balancing.solvers import solve_conflict_averse
+from polytask.balancing.solvers import cancels, project_on_dual_cone, solve_conflict_averse
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
-
-_VANISHING = 1e-7  # length of a combination that counts as 0 up to round-off, relative to the longest gradient
 
 
 @final
@@ -29,8 +27,9 @@ class CAGrad(Balancer):
     Rescaling divides d by 1 (`rescale=0`), 1 + c² (1) or 1 + c (2), as in the authors' code.
 
     Scale: the paper's scale is that of the mean; it is multiplied by T. If a convex combination of the gradients vanishes (a
-    Pareto-stationary point) and w is that combination, w does not determine d: the answer is 0, marked as unsolved. A zero row
-    is such a combination. Heads get the plain gradient of their task.
+    Pareto-stationary point) and w is that combination, w does not determine d: every d in the ball that opposes no task has the same
+    worst case, 0. Of these, d is the one that is nearest to g₀; if that is 0, which only c ≥ 1 allows, the step is marked as
+    unsolved. A zero row is left out: T, g₀ and w are those of the other tasks. Heads get the plain gradient of their task.
 
     Defaults: c = 0.4 and rescaling 1, from the authors' code for NYUv2 (the paper's toy problem uses c = 0.5 without rescaling).
 
@@ -63,13 +62,16 @@ class CAGrad(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return 1 + T φ w / ‖Jᵀ w‖, rescaled."""
-        G = statistic.gramian().numpy()
+        return weigh_nonzero_rows(statistic.gramian().numpy(), lambda G: self._weights(G, statistic.round_off))
+
+    def _weights(self, G: np.ndarray, round_off: float) -> np.ndarray | None:
         tasks, weights = len(G), np.ones(len(G))
+        divisor = (1.0, 1.0 + self.c**2, 1.0 + self.c)[self.rescale]
         phi = self.c * sqrt(max(float(G.sum()), 0.0)) / tasks
         if phi > 0.0:
-            w = solve_conflict_averse(G, self.c)
-            length = sqrt(max(float(w @ G @ w), 0.0))
-            if length <= _VANISHING * sqrt(float(G.diagonal().max())):
-                return Weights(torch.zeros(tasks, dtype=torch.float64), heads=False, solved=False)
-            weights += tasks * phi / length * w
-        return Weights(torch.from_numpy(weights / (1.0, 1.0 + self.c**2, 1.0 + self.c)[self.rescale]), heads=False)
+            w = solve_conflict_averse(G, self.c, round_off=round_off)
+            if cancels(w, G, round_off):
+                nearest = project_on_dual_cone(G, np.ones((1, tasks)))[0]
+                return None if cancels(nearest, G, round_off) else nearest / divisor
+            weights += tasks * phi / sqrt(float(w @ G @ w)) * w
+        return weights / divisor

@@ -10,7 +10,7 @@ import torch
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.task_preferences import TaskPreferences, preference_vector, validate_preferences
 from polytask.balancing.needs import Gramian, Needs
-from polytask.balancing.solvers import pseudo_inverse_times
+from polytask.balancing.solvers import cancels, negligible, pseudo_inverse_times, unit_rows
 from polytask.balancing.statistic import Statistic
 
 
@@ -55,22 +55,22 @@ class ConFIG(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return w = c (1ᵀ G c) / (cᵀ G c)."""
-        weights = equal_cosines(statistic.gramian().numpy(), preference_vector(self.preference, statistic.names))
+        weights = equal_cosines(statistic.gramian().numpy(), preference_vector(self.preference, statistic.names), statistic.round_off)
         if weights is None:
             return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=False, solved=False)
         return Weights(torch.from_numpy(weights), heads=False)
 
 
-def equal_cosines(G: np.ndarray, preference: np.ndarray) -> np.ndarray | None:
+def equal_cosines(G: np.ndarray, preference: np.ndarray, round_off: float) -> np.ndarray | None:
     """Return the weights of the rows: (T,), or `None` if no direction has cosines proportional to the preferences."""
-    lengths = np.sqrt(G.diagonal())
-    inverse = np.where(lengths > 0.0, 1.0 / np.where(lengths > 0.0, lengths, 1.0), 0.0)
-    if not inverse.any():
+    cosines, lengths = unit_rows(G)
+    if not lengths.any():
         return np.zeros(len(G))
-    cosines = G * inverse[:, None] * inverse
-    y = pseudo_inverse_times(cosines, np.where(inverse > 0.0, preference, 0.0))
-    square = float(y @ cosines @ y)  # ‖x‖², which vanishes where the unit rows oppose each other
-    if square <= 1e-20 * float(preference.max()) ** 2:
+    y = pseudo_inverse_times(cosines, np.where(lengths > 0.0, preference, 0.0), round_off)
+    # ‖x‖², which vanishes where the unit rows oppose each other. Directly opposed rows leave nothing of y either.
+    square = float(y @ cosines @ y)
+    if cancels(y, cosines, round_off) or square <= negligible(len(G), round_off) * float(preference.max()) ** 2:
         return None
-    weights: np.ndarray = inverse * y * (float((lengths * (cosines @ y)).sum()) / square)
+    weights: np.ndarray = np.zeros(len(G))
+    np.divide(y * (float((lengths * (cosines @ y)).sum()) / square), lengths, out=weights, where=lengths > 0.0)
     return weights

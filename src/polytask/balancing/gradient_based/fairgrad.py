@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
-
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.nonzero_rows import weigh_nonzero_rows
 from polytask.balancing.needs import Gramian, Needs
 from polytask.balancing.solvers import solve_alpha_fair
 from polytask.balancing.statistic import Statistic
@@ -24,9 +23,9 @@ class FairGrad(Balancer):
     α → 0 gives the direction of the plain sum, α = 1 is Nash-MTL, α = 2 minimizes the total delay, α → ∞ helps the worst task
     most. The equation is solved exactly by Newton's method. d opposes no task.
 
-    Scale: as in the paper; d is homogeneous of degree (1 − α) / (1 + α) in the gradients, which is 0 for α = 1. If a row is zero,
-    or a convex combination of the gradients vanishes, there is no solution: d = 0, marked as unsolved. Heads get the plain
-    gradient of their task.
+    Scale: as in the paper; d is homogeneous of degree (1 − α) / (1 + α) in the gradients, which is 0 for α = 1. If a convex
+    combination of the gradients vanishes, there is no solution: d = 0, marked as unsolved. A zero row is left out. Heads get the
+    plain gradient of their task.
 
     Defaults: α = 1, from the authors' code.
 
@@ -56,8 +55,5 @@ class FairGrad(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return w."""
-        G = statistic.gramian().numpy()
-        weights = solve_alpha_fair(G, self.alpha)
-        if weights is None:
-            return Weights(torch.zeros(len(G), dtype=torch.float64), heads=False, solved=False)
-        return Weights(torch.from_numpy(weights), heads=False)
+        round_off = statistic.round_off
+        return weigh_nonzero_rows(statistic.gramian().numpy(), lambda G: solve_alpha_fair(G, self.alpha, round_off=round_off))

@@ -53,7 +53,7 @@ class IMTL(Balancer):
     def weigh(self, statistic: Statistic) -> Weights:
         """Return exp(s_t) for private parameters, and exp(s_t) times IMTL-G's weights for shared ones."""
         scales = self._of_losses.weigh(statistic).values
-        weights = equal_projections((statistic.gramian() * scales[:, None] * scales).numpy())
+        weights = equal_projections((statistic.gramian() * scales[:, None] * scales).numpy(), statistic.round_off)
         if weights is None:
             return Weights(torch.zeros(len(scales), dtype=torch.float64), heads=False, solved=False, private=scales)
         return Weights(torch.from_numpy(weights) * scales, heads=False, private=scales)

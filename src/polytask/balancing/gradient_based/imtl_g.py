@@ -9,7 +9,7 @@ import torch
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.needs import Gramian, Needs
-from polytask.balancing.solvers import pseudo_inverse_times
+from polytask.balancing.solvers import pseudo_inverse_times, unit_rows
 from polytask.balancing.statistic import Statistic
 
 
@@ -44,20 +44,20 @@ class IMTLG(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return w = T v / Σ v_t."""
-        weights = equal_projections(statistic.gramian().numpy())
+        weights = equal_projections(statistic.gramian().numpy(), statistic.round_off)
         if weights is None:
             return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=False, solved=False)
         return Weights(torch.from_numpy(weights), heads=False)
 
 
-def equal_projections(G: np.ndarray) -> np.ndarray | None:
+def equal_projections(G: np.ndarray, round_off: float) -> np.ndarray | None:
     """Return the weights of rows with this Gramian: (T,), with sum T, or `None` if no such combination exists."""
-    lengths = np.sqrt(G.diagonal())
-    inverse = np.where(lengths > 0.0, 1.0 / np.where(lengths > 0.0, lengths, 1.0), 0.0)
-    if not inverse.any():
-        return np.zeros(len(G))
     # Invert cosines, not G itself, so that long rows do not hide short ones.
-    weights: np.ndarray = inverse * pseudo_inverse_times(G * inverse[:, None] * inverse, np.sign(inverse))
+    cosines, lengths = unit_rows(G)
+    if not lengths.any():
+        return np.zeros(len(G))
+    found = pseudo_inverse_times(cosines, np.sign(lengths), round_off)
+    weights: np.ndarray = np.divide(found, lengths / lengths.max(), out=np.zeros(len(G)), where=lengths > 0.0)
     total = float(weights.sum())
     if abs(total) <= 1e-12 * float(np.abs(weights).sum()):
         return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction
 from polytask.balancing.building_blocks.option_checks import check_below_one
+from polytask.balancing.building_blocks.row_precision import row_combination
 from polytask.balancing.gradient_based.conflict_free import equal_cosines
 from polytask.balancing.needs import Jacobian, Needs
 from polytask.balancing.statistic import Statistic
@@ -113,8 +115,9 @@ class MomentumConFIG(Balancer):
         """Return C(m̂)."""
         means = torch.stack([self._means[task] / (1 - self.betas[0] ** self._counts[task]) for task in self.tasks])
         exact = means.double()
-        weights = equal_cosines((exact @ exact.T).cpu().numpy(), torch.ones(len(means), dtype=torch.float64).numpy())
-        return torch.zeros_like(means[0]) if weights is None else torch.from_numpy(weights).to(means) @ means
+        products = (exact @ exact.T).cpu()
+        weights = equal_cosines(products.numpy(), np.ones(len(means)), torch.finfo(means.dtype).eps)
+        return torch.zeros_like(means[0]) if weights is None else row_combination(torch.from_numpy(weights), means, products)
 
     def _adapted(self, direction: Tensor) -> Tensor:
         """Return the direction divided by the root of its second moment."""

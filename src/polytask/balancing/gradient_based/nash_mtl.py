@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import sqrt
 from typing import final
 
-import torch
+import numpy as np
 
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.nonzero_rows import weigh_nonzero_rows
 from polytask.balancing.needs import Gramian, Needs
 from polytask.balancing.solvers import solve_alpha_fair
 from polytask.balancing.statistic import Statistic
@@ -26,8 +27,8 @@ class NashMTL(Balancer):
     method. d does not change when a task's loss is multiplied by a constant, and opposes no task.
 
     Scale: as in the paper. ‖d‖² = aᵀ G a = T for any gradients, so the learning rate alone determines the length of a step. If
-    a row is zero, or a convex combination of the gradients vanishes, there is no solution: d = 0, marked as unsolved. Heads get
-    the plain gradient of their task.
+    a convex combination of the gradients vanishes, there is no solution: d = 0, marked as unsolved. A zero row is left out. Heads
+    get the plain gradient of their task.
 
     Defaults: no largest norm; the authors' code scales d to at most `max_norm` = 1, which is a constant factor 1 / √T.
 
@@ -59,9 +60,8 @@ class NashMTL(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return a, scaled to at most the largest norm."""
-        G = statistic.gramian().numpy()
-        weights = solve_alpha_fair(G)
-        if weights is None:
-            return Weights(torch.zeros(len(G), dtype=torch.float64), heads=False, solved=False)
-        longest = sqrt(len(G)) if self.max_norm is None else self.max_norm
-        return Weights(torch.from_numpy(weights * min(1.0, longest / sqrt(len(G)))), heads=False)
+        return weigh_nonzero_rows(statistic.gramian().numpy(), lambda G: self._weights(G, statistic.round_off))
+
+    def _weights(self, G: np.ndarray, round_off: float) -> np.ndarray | None:
+        weights, length = solve_alpha_fair(G, round_off=round_off), sqrt(len(G))
+        return weights if weights is None or self.max_norm is None else weights * min(1.0, self.max_norm / length)

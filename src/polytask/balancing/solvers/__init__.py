@@ -7,11 +7,14 @@ or scalar root finding for two rows.
 from polytask.balancing.solvers.alpha_fair import solve_alpha_fair
 from polytask.balancing.solvers.conflict_averse import solve_conflict_averse
 from polytask.balancing.solvers.dual_cone import project_on_dual_cone
+from polytask.balancing.solvers.round_off import cancels, negligible, unit_rows
 from polytask.balancing.solvers.simplex import minimum_norm, project_simplex, simplex_quadratic
 from polytask.balancing.solvers.spectrum import pseudo_inverse_times, symmetric_root
 
 __all__ = [
+    "cancels",
     "minimum_norm",
+    "negligible",
     "project_on_dual_cone",
     "project_simplex",
     "pseudo_inverse_times",
@@ -19,4 +22,5 @@ __all__ = [
     "solve_alpha_fair",
     "solve_conflict_averse",
     "symmetric_root",
+    "unit_rows",
 ]

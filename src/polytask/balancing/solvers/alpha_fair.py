@@ -6,7 +6,8 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from polytask.balancing.solvers.simplex import Matrix, Vector, minimum_norm
+from polytask.balancing.solvers.round_off import EPSILON, Matrix, Vector, cancels, unit_rows
+from polytask.balancing.solvers.simplex import minimum_norm
 
 STEPS = 200
 TOLERANCE = 1e-12  # error of the equation, relative to its right side
@@ -16,7 +17,7 @@ MAX_LOG_RATIO = 300.0  # largest logarithm of the ratio of two solutions
 LARGEST = 1e7  # solutions beyond this suggest that rows cancel each other
 
 
-def solve_alpha_fair(G: Matrix, alpha: float = 1.0, start: Vector | None = None) -> Vector | None:
+def solve_alpha_fair(G: Matrix, alpha: float = 1.0, start: Vector | None = None, round_off: float = EPSILON) -> Vector | None:
     """Return the a > 0 that solves G a = a^(−1/α), elementwise.
 
     It is the minimum of ½ aᵀ G a − Σ φ(a_i), where φ′(x) = x^(−1/α). This objective is strictly convex on a > 0, and
@@ -25,12 +26,13 @@ def solve_alpha_fair(G: Matrix, alpha: float = 1.0, start: Vector | None = None)
     1994, section 2.2). The lengths of the rows are factored out first: for α = 1 the problem depends only on their angles.
 
     No solution exists if a row is zero, or if a combination of rows with weights a ≥ 0 vanishes, as for directly opposed rows:
-    a would grow without bound. This is assumed if a convex combination of the unit rows is shorter than 1e-7.
+    a would grow without bound. This is assumed if a convex combination of the unit rows is zero up to round-off.
 
     Args:
         G: (n, n) Gramian, symmetric and positive semi-definite.
         alpha: Fairness α, above 0.
         start: (n,) starting point for a. It changes the result by no more than round-off; `None` means the default.
+        round_off: Machine epsilon of the rows.
 
     Returns:
         (n,) solution a, or `None` if there is none.
@@ -50,11 +52,11 @@ def solve_alpha_fair(G: Matrix, alpha: float = 1.0, start: Vector | None = None)
     size = float(gains.max())
     C, gains = C / size, gains / size
     first = None if start is None or start.shape != squares.shape or not (start > 0.0).all() else start / unit
-    z = _pair(C, gains, 1.0 / alpha) if len(G) == 2 else _newton(C, gains, 1.0 / alpha, first)
+    z = _pair(C, gains, 1.0 / alpha, round_off) if len(G) == 2 else _newton(C, gains, 1.0 / alpha, first, round_off)
     return None if z is None else z * unit
 
 
-def _pair(C: Matrix, gains: Vector, power: float) -> Vector | None:
+def _pair(C: Matrix, gains: Vector, power: float, round_off: float) -> Vector | None:
     """Solve the problem for two rows.
 
     With the ratio r = z₂ / z₁ = eˢ, the quotient of both equations is increasing in s:
@@ -64,9 +66,9 @@ def _pair(C: Matrix, gains: Vector, power: float) -> Vector | None:
     so that Newton's method within a bracket finds its root, in plain numbers. For α = 1, z = 1 / √(1 + cos).
     """
     c11, c12, c22 = float(C[0, 0]), float(C[0, 1]), float(C[1, 1])
-    angle = 1.0 + c12 / sqrt(c11 * c22)
-    if angle <= 1.0 / LARGEST**2:
+    if c12 < 0.0 and has_vanishing_combination(C, round_off):
         return None
+    angle = 1.0 + c12 / sqrt(c11 * c22)
     if power == 1.0:
         return np.full(2, 1.0 / sqrt(angle))
     wanted = log(float(gains[1]) / float(gains[0]))
@@ -88,10 +90,10 @@ def _pair(C: Matrix, gains: Vector, power: float) -> Vector | None:
     found = np.array([z, r * z])
     right = gains * found**-power
     # For almost opposed rows, 53 bits do not determine s precisely enough.
-    return found if (np.abs(C @ found - right) <= TOLERANCE * right).all() else _newton(C, gains, power, None)
+    return found if (np.abs(C @ found - right) <= TOLERANCE * right).all() else _newton(C, gains, power, None, round_off)
 
 
-def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vector | None:
+def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None, round_off: float) -> Vector | None:
     """Solve C z = gains · z^(−power) for z > 0, with both sides as unknowns: C z = y and y = gains · z^(−power)."""
     z = _scaled(C, gains, power, np.ones(len(C)) if start is None else start)
     y = gains * z**-power
@@ -105,7 +107,7 @@ def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vec
         if (np.abs(rest) <= TOLERANCE * right).all():
             return z
         if doubtful and (z.max() > LARGEST or (np.abs(rest) <= noise).all()):
-            if has_vanishing_combination(C):
+            if has_vanishing_combination(C, round_off):
                 return None
             doubtful = False
         log_rest = np.log(y / right)
@@ -123,15 +125,13 @@ def _newton(C: Matrix, gains: Vector, power: float, start: Vector | None) -> Vec
         step = min(1.0, MAX_LOG_STEP / largest)
         z, y = z * np.exp(step * change), y * np.exp(step * change_of_y)
     near = np.abs(C @ z - gains * z**-power) <= 1e-9 * gains * z**-power + ROUND_OFF * (np.abs(C) @ z)
-    return z if near.all() and not has_vanishing_combination(C) else None
+    return z if near.all() and not has_vanishing_combination(C, round_off) else None
 
 
-def has_vanishing_combination(C: Matrix) -> bool:
+def has_vanishing_combination(C: Matrix, round_off: float) -> bool:
     """Return whether a combination of the unit rows with non-negative weights vanishes up to round-off."""
-    lengths = np.sqrt(C.diagonal())
-    angles = C / lengths[:, None] / lengths
-    weights = minimum_norm(angles)
-    return float(weights @ angles @ weights) <= 1.0 / LARGEST**2
+    cosines, _ = unit_rows(C)
+    return cancels(minimum_norm(cosines), cosines, round_off)
 
 
 def _scaled(C: Matrix, gains: Vector, power: float, z: Vector) -> Vector:

@@ -7,12 +7,15 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.balancing.solvers.simplex import Matrix, Vector, minimum_norm, solve_or_least_squares
+from polytask.balancing.solvers.round_off import EPSILON, Matrix, Vector, cancels, unit_rows
+from polytask.balancing.solvers.simplex import minimum_norm, solve_or_least_squares
 
 TOLERANCE = 1e-12
 
 
-def solve_conflict_averse(G: Matrix, c: float, start: Vector | None = None, center: Vector | None = None) -> Vector:
+def solve_conflict_averse(
+    G: Matrix, c: float, start: Vector | None = None, center: Vector | None = None, round_off: float = EPSILON
+) -> Vector:
     """Return argmin wᵀ G b + φ √(wᵀ G w) over the simplex, with φ = c √(bᵀ G b).
 
     Since √q = min over τ > 0 of (q / τ + φ² τ) / 2φ, the minimum lies on the path of solutions of the quadratic problems
@@ -24,6 +27,7 @@ def solve_conflict_averse(G: Matrix, c: float, start: Vector | None = None, cent
         c: Factor c of the norm, at least 0.
         start: (n,) starting point for w. It changes the result by no more than round-off; `None` means the default.
         center: (n,) weights b of the linear term; `None` means 1/n each.
+        round_off: Machine epsilon of the rows.
 
     Returns:
         (n,) minimum w. If wᵀ G w is negligible relative to G, the minimum is at the origin.
@@ -45,7 +49,7 @@ def solve_conflict_averse(G: Matrix, c: float, start: Vector | None = None, cent
     if c == 0.0:
         lowest: Vector = np.eye(n)[int(np.argmin(pull))]
         return lowest
-    if phi <= TOLERANCE * c:
+    if cancels(b, G, round_off):
         return minimum_norm(G, start)
     if n == 2:
         return _pair(G, pull, phi)
@@ -92,14 +96,19 @@ def _search(G: Matrix, pull: Vector, c: float, phi: float, start: Vector | None)
 def _on_support(G: Matrix, pull: Vector, phi: float, support: NDArray[np.bool_]) -> tuple[float, Vector] | None:
     """Return τ and w of the minimum over the affine hull of the support, or `None` if there is none."""
     places = np.flatnonzero(support)
-    own = G[np.ix_(places, places)]
-    v0, v1 = _line(own, pull[places])
-    alpha, gamma = max(float(v0 @ own @ v0), 0.0), max(float(v1 @ own @ v1), 0.0)
+    own, lengths = unit_rows(G[np.ix_(places, places)])
+    if not lengths.all():
+        return None
+    # As in `minimum_norm`, the unknowns are those of unit rows: w_t = v_t min ‖g‖ / ‖g_t‖.
+    shortest = float(lengths.min())
+    normal = shortest / lengths
+    v0, v1 = _line(own, pull[places] / lengths / shortest, normal)
+    alpha, gamma = shortest**2 * max(float(v0 @ own @ v0), 0.0), shortest**2 * max(float(v1 @ own @ v1), 0.0)
     if phi * phi <= gamma:
         return None
     tau = sqrt(alpha / (phi * phi - gamma))
     w = np.zeros(len(G))
-    w[places] = v0 + tau * v1
+    w[places] = (v0 + tau * v1) * normal
     return tau, w
 
 
@@ -111,11 +120,12 @@ def _is_minimum(G: Matrix, pull: Vector, exact: tuple[float, Vector]) -> bool:
     return bool((slopes >= level - 1e-9 * (abs(level) + tau)).all())
 
 
-def _line(G: Matrix, pull: Vector) -> tuple[Vector, Vector]:
-    """Return v₀ = argmin vᵀ G v over {Σ v = 1}, and v₁ = argmin ½ vᵀ G v + pullᵀ v over {Σ v = 0}."""
-    n = len(G)
-    bordered = np.ones((n + 1, n + 1))
-    bordered[:n, :n] = G
+def _line(C: Matrix, pull: Vector, normal: Vector) -> tuple[Vector, Vector]:
+    """Return v₀ = argmin vᵀ C v over {normalᵀ v = 1}, and v₁ = argmin ½ vᵀ C v + pullᵀ v over {normalᵀ v = 0}."""
+    n = len(C)
+    bordered = np.empty((n + 1, n + 1))
+    bordered[:n, :n] = C
+    bordered[n, :n] = bordered[:n, n] = normal
     bordered[n, n] = 0.0
     right = np.zeros((n + 1, 2))
     right[n, 0] = 1.0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.balancing.solvers.simplex import Matrix, solve_or_least_squares
+from polytask.balancing.solvers.round_off import Matrix
+from polytask.balancing.solvers.simplex import solve_or_least_squares
 
 BoolVector = NDArray[np.bool_]
 
 STEPS = 30
 TOLERANCE = 1e-12  # error of the optimality conditions, relative to the lengths of the vectors
 RIDGE = 1e-14  # added to the diagonal, so that batched systems are regular
+LARGE = 1e3  # solutions of unit rows beyond this are refined
 
 
 def project_on_dual_cone(G: Matrix, U: Matrix, start: Matrix | None = None) -> Matrix:
@@ -103,6 +105,10 @@ def _on_free(C: Matrix, pulls: Matrix, free: BoolVector) -> Matrix:
     right = np.where(chosen, -np.take_along_axis(pulls, order, axis=1), 0.0)
     try:
         found = np.linalg.solve(systems, right[:, :, None])[:, :, 0]
+        if np.abs(found).max() > LARGE:
+            # Rows nearly cancel, so that the ridge is felt: one step of iterative refinement removes its share.
+            rest = right - (systems @ found[:, :, None])[:, :, 0] + np.where(chosen, RIDGE * found, 0.0)
+            found = found + np.linalg.solve(systems, rest[:, :, None])[:, :, 0]
     except np.linalg.LinAlgError:
         found = np.stack([solve_or_least_squares(system, side) for system, side in zip(systems, right, strict=True)])
     np.put_along_axis(X, order, np.where(chosen, found, 0.0), axis=1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
+from polytask.balancing.solvers.round_off import Matrix, Vector, unit_rows
 
 LARGEST = 1e10  # largest solution of a regular system with entries of about 1
 TOLERANCE = 1e-13  # error of inner products, relative to the lengths of the vectors
@@ -35,11 +34,17 @@ def minimum_norm(G: Matrix, start: Vector | None = None) -> Vector:
         return np.ones(1)
     if n == 2:
         return _pair(float(G[0, 0]), float(G[0, 1]), float(G[1, 1]))
-    size = float(G.diagonal().max())
-    if size <= 0.0:
-        return np.full(n, 1.0 / n)
-    scaled = G / size
-    return _nearest(scaled, np.sqrt(np.maximum(scaled.diagonal(), 0.0)), start)
+    C, lengths = unit_rows(G)
+    if not lengths.all():
+        vanished = np.where(lengths == 0.0, 1.0, 0.0)
+        only: Vector = vanished / vanished.sum()
+        return only
+    # With x_t = w_t ‖g_t‖ / min ‖g‖ the vertices are unit rows, on the plane Σ x_t min ‖g‖ / ‖g_t‖ = 1: long rows do not hide short ones.
+    normal = float(lengths.min()) / lengths
+    first = None if start is None or start.shape != (n,) else start / normal
+    weights: Vector = _nearest(C, normal, np.ones(n), first) * normal
+    weights /= weights.sum()
+    return weights
 
 
 def simplex_quadratic(Q: Matrix, p: Vector, start: Vector | None = None) -> Vector:
@@ -62,7 +67,7 @@ def simplex_quadratic(Q: Matrix, p: Vector, start: Vector | None = None) -> Vect
     size = float(np.abs(combined).max())
     if size <= 0.0:
         return np.full(len(Q), 1.0 / len(Q))
-    return _nearest(combined / size, np.ones(len(Q)), start)
+    return _nearest(combined / size, np.ones(len(Q)), np.ones(len(Q)), start)
 
 
 def project_simplex(v: Vector) -> Vector:
@@ -88,41 +93,41 @@ def _pair(first: float, cross: float, second: float) -> Vector:
     return np.array([share, 1.0 - share])
 
 
-def _nearest(G: Matrix, lengths: Vector, start: Vector | None) -> Vector:
-    """Run the active-set method for any G that is convex on {Σ w = 1}, with entries of at most 1.
+def _nearest(C: Matrix, normal: Vector, lengths: Vector, start: Vector | None) -> Vector:
+    """Return argmin xᵀ C x over {x ≥ 0, normalᵀ x = 1}, for a C that is convex on this plane, with entries of at most 1.
 
-    The tolerance of the optimality test is the round-off of the inner products, given the lengths of the rows, so that long
-    rows do not hide short ones.
+    The tolerance of the optimality test is the round-off of the inner products, given the lengths of the rows.
     """
-    n = len(G)
-    w = np.zeros(n)
+    n = len(C)
+    x = np.zeros(n)
     if start is not None and start.shape == (n,) and np.isfinite(start).all() and start.max() > 0.0:
-        w = np.maximum(start, 0.0) / np.maximum(start, 0.0).sum()
+        x = np.maximum(start, 0.0) / float(normal @ np.maximum(start, 0.0))
     else:
-        w[int(np.argmin(G.diagonal()))] = 1.0
-    support, lowest = w > 0.0, np.inf
+        first = int(np.argmin(C.diagonal() / normal**2))
+        x[first] = 1.0 / normal[first]
+    support, lowest = x > 0.0, np.inf
     for step in range(20 * n + 100):
         if step or start is not None:
-            moved, support = _to_affine_minimum(G, w, support)
-            value = float(moved @ G @ moved)
+            moved, support = _to_affine_minimum(C, normal, x, support)
+            value = float(moved @ C @ moved)
             if value >= lowest:  # in exact arithmetic every step descends; only round-off is left
                 break
-            w, lowest = moved, value
-        slopes = G @ w
-        gain = float(w @ slopes) - slopes - TOLERANCE * lengths * float(w @ lengths)
+            x, lowest = moved, value
+        slopes = C @ x
+        gain = normal * float(x @ slopes) - slopes - TOLERANCE * lengths * float(x @ lengths)
         best = int(np.argmax(gain))
         if gain[best] <= 0.0 or support[best]:
             break
         support[best] = True
-    return w
+    return x
 
 
-def _to_affine_minimum(G: Matrix, w: Vector, support: NDArray[np.bool_]) -> tuple[Vector, NDArray[np.bool_]]:
+def _to_affine_minimum(C: Matrix, normal: Vector, x: Vector, support: NDArray[np.bool_]) -> tuple[Vector, NDArray[np.bool_]]:
     """Move to the minimum over the affine hull of the support, dropping weights that would become negative on the way."""
     while True:
         places = np.flatnonzero(support)
-        target = affine_minimum(G[np.ix_(places, places)])
-        current = w[places]
+        target = affine_minimum(C[np.ix_(places, places)], normal[places])
+        current = x[places]
         if (target > 0.0).all():
             moved = target
         else:
@@ -133,19 +138,20 @@ def _to_affine_minimum(G: Matrix, w: Vector, support: NDArray[np.bool_]) -> tupl
             moved = current + min(share, 1.0) * (target - current)
             moved[vanishing & (reach <= share)] = 0.0
             moved[np.isnan(reach)] = 0.0
-        w = np.zeros(len(w))
-        w[places] = np.maximum(moved, 0.0)
-        w /= w.sum()
-        support = w > 0.0
+        x = np.zeros(len(x))
+        x[places] = np.maximum(moved, 0.0)
+        x /= float(normal @ x)
+        support = x > 0.0
         if (target > 0.0).all():
-            return w, support
+            return x, support
 
 
-def affine_minimum(G: Matrix) -> Vector:
-    """Return argmin vᵀ G v over {Σ v = 1}, with entries of any sign; a short one if there are several."""
-    n = len(G)
-    bordered = np.ones((n + 1, n + 1))
-    bordered[:n, :n] = G
+def affine_minimum(C: Matrix, normal: Vector) -> Vector:
+    """Return argmin vᵀ C v over {normalᵀ v = 1}, with entries of any sign; a short one if there are several."""
+    n = len(C)
+    bordered = np.empty((n + 1, n + 1))
+    bordered[:n, :n] = C
+    bordered[n, :n] = bordered[:n, n] = normal
     bordered[n, n] = 0.0
     right = np.zeros(n + 1)
     right[n] = 1.0

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
+from polytask.balancing.building_blocks.row_precision import row_combination
 from polytask.balancing.needs import Gramian, Jacobian, Needs, Norms
 from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
 from polytask.balancing.wrappers.wrapper import Wrapper
@@ -132,6 +133,10 @@ class _GroupStatistic:
         return self.whole.step
 
     @property
+    def round_off(self) -> float:
+        return self.whole.round_off
+
+    @property
     def losses(self) -> Tensor:
         return self.whole.losses
 
@@ -175,7 +180,8 @@ def _join_group_directions(answers: list[Answer], statistic: Statistic) -> Direc
     for number, answer in enumerate(answers):
         if isinstance(answer, RepresentationGradients | GroupWeights):
             _no_groups_error("representations or nested groups")
-        part = answer.values if isinstance(answer, Direction) else answer.values.to(rows) @ _GroupStatistic(statistic, number).jacobian()
+        own = _GroupStatistic(statistic, number).jacobian()
+        part = answer.values if isinstance(answer, Direction) else row_combination(answer.values, own)
         start = 0
         for columns in statistic.columns[number]:
             size = columns.stop - columns.start

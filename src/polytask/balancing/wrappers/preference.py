@@ -116,6 +116,10 @@ class _ScaledStatistic:
         return self.plain.step
 
     @property
+    def round_off(self) -> float:
+        return self.plain.round_off
+
+    @property
     def losses(self) -> Tensor:
         return self.plain.losses * self.factors
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from polytask.balancing.building_blocks.row_precision import without_zero_rows
+
 CHUNK = 1 << 14
+NEARLY_DEPENDENT = 1e-2
+"""Eigenvalue of the matrix of cosines below which products in float32 are too coarse: rows nearly cancel in some combination."""
 # Sums of float32 squares within this range have neither lost terms to underflow nor overflowed.
 SAFE = (1e-28, 1e30)
 
@@ -13,8 +18,10 @@ SAFE = (1e-28, 1e30)
 def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
     """Return the Gramian G = J Jᵀ / scale² (T, T) of rows J (T, P), in float64 on the CPU.
 
-    Products of rows in float32 or narrower types are computed in float32, chunk by chunk, and the chunks are added in float64.
-    If norms are so small or so large that squares would leave the range of float32, the rows are converted to float64 first.
+    Products of rows in float32 or narrower types are computed in float32, chunk by chunk, and the chunks are added in float64. They are
+    computed in float64 instead where that is not enough: if a combination of the unit rows nearly cancels, so that the error of about
+    1e-7 would decide about directions, or if squares would leave the range of float32. A row that is shorter than the smallest normal
+    number of its dtype counts as zero, since its own numbers have no precision left.
 
     Example:
         >>> gramian(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
@@ -22,11 +29,10 @@ def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
                 [ 4.,  1.]], dtype=torch.float64)
     """
     if rows.dtype == torch.float64:
-        return _products(rows, torch.float64) / scale**2
+        return without_zero_rows(_products(rows, torch.float64), rows.dtype) / scale**2
     found = _products(rows, torch.float32)
-    squares = found.diagonal()
-    if bool(((squares < SAFE[0]) | (squares > SAFE[1]) | squares.isnan()).any()):
-        found = _products(rows, torch.float64)
+    if _is_too_coarse(found):
+        found = without_zero_rows(_products(rows, torch.float64), rows.dtype)
     return found if scale == 1.0 else found / scale**2
 
 
@@ -67,6 +73,23 @@ def cosine_matrix(products: Tensor, where_zero: float) -> Tensor:
     found = upper + upper.T + torch.diag(lengths / lengths)
     zero = lengths == 0
     return torch.where(zero[:, None] | zero, where_zero, found)
+
+
+def _is_too_coarse(products: Tensor) -> bool:
+    """Return whether inner products that were computed in float32 are not precise enough for the problems of balancers."""
+    G = products.numpy()
+    squares = G.diagonal()
+    if not ((squares >= SAFE[0]) & (squares <= SAFE[1])).all():
+        return True
+    lengths = np.sqrt(squares)
+    cosines = G / lengths[:, None] / lengths
+    if len(G) < 3:
+        return len(G) == 2 and abs(float(cosines[0, 1])) > 1.0 - NEARLY_DEPENDENT
+    try:
+        np.linalg.cholesky(cosines - NEARLY_DEPENDENT * np.eye(len(G)))
+    except np.linalg.LinAlgError:
+        return True
+    return False
 
 
 def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from polytask.balancing.building_blocks.row_precision import row_combination
 from polytask.balancing.needs import ParameterGrouping
 from polytask.gradients.primitives.communicator import Communicator
 from polytask.gradients.primitives.flat_params import FlatParameters, Gradients
@@ -116,18 +117,29 @@ class JacobianBuffer:
             squares += rows[:, self.flat_params.columns(number)].double().square().sum(1).cpu()
         return squares.sqrt()
 
-    def combined(self, weights: Tensor) -> Tensor:
-        """Return Σ w_t g_t (P,), scaled like the rows."""
-        shard = self._shard()
-        return self._gathered(weights.to(shard) @ shard)
+    def combined(self, weights: Tensor, gramian: Tensor | None = None) -> Tensor:
+        """Return Σ w_t g_t (P,), scaled like the rows.
 
-    def combined_in_groups(self, weights: Tensor, groups: ParameterGrouping) -> Tensor:
-        """Return the vector (P,) with Σ w_kt g_t in the columns of every group k, scaled like the rows."""
+        Args:
+            weights: (T,) weights w.
+            gramian: (T, T) Gramian, if it is known: it shows where the sum cancels, and needs more precision.
+        """
+        return self._gathered(row_combination(weights, self._shard(), gramian))
+
+    def combined_in_groups(self, weights: Tensor, groups: ParameterGrouping, gramians: Tensor | None = None) -> Tensor:
+        """Return the vector (P,) with Σ w_kt g_t in the columns of every group k, scaled like the rows.
+
+        Args:
+            weights: (K, T) weights w of every group.
+            groups: Grouping of the parameters.
+            gramians: (K, T, T) Gramian of every group, if they are known.
+        """
         shard = self._shard()
         direction = shard.new_zeros(shard.shape[1])
-        for own, group in zip(weights.to(shard), self.flat_params.groups(groups), strict=True):
+        seen = [None] * len(weights) if gramians is None else list(gramians)
+        for own, products, group in zip(weights, seen, self.flat_params.groups(groups), strict=True):
             for part in self._own_columns(group):
-                direction[part] = own @ shard[:, part]
+                direction[part] = row_combination(own, shard[:, part], products)
         return self._gathered(direction)
 
     def _shard(self) -> Tensor:

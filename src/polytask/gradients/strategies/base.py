@@ -77,6 +77,11 @@ class GradientStrategy(ABC):
         """Restrict the step to these tasks."""
         self.names = names
 
+    @property
+    def round_off(self) -> float:
+        """Machine epsilon of the dtype of the gradients; 0 where there are none."""
+        return 0.0 if self.context.shared is None else torch.finfo(self.context.shared.dtype).eps
+
     def norms(self) -> Tensor:
         """Return the norms of the tasks' gradients (T,), in float64."""
         _refuse("norms")

@@ -115,8 +115,9 @@ class PerTask(GradientStrategy):
             # Copy: the balancer may keep its tensor, and `.grad` is changed in place.
             return answer.values.to(self.rows.flat_params.dtype, copy=True).mul_(self.rows.scale)
         if isinstance(answer, GroupWeights):
-            return self.rows.combined_in_groups(answer.values, self.groups)
-        return self.rows.combined(weights_of(answer, "the answer to rows"))
+            return self.rows.combined_in_groups(answer.values, self.groups, self.found_gramians)
+        seen = None if self.found_gramians is None else self.gramian()
+        return self.rows.combined(weights_of(answer, "the answer to rows"), seen)
 
     def _arrange(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Sort the rows into the order of these tasks, and return the tasks that have a row."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer, Representation, RepresentationGradients
+from polytask.balancing.building_blocks.row_precision import row_combination
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.gramian import gramian
 from polytask.gradients.primitives.head_vjp import FeatureGradients, Features, HeadWalk
@@ -111,6 +112,11 @@ class ThroughRepresentation(GradientStrategy):
             self.found_gramians = self.context.communicator.all_reduce(total).unsqueeze(0)
         return self.found_gramians[0]
 
+    @property
+    def round_off(self) -> float:
+        """Machine epsilon of the least precise representation."""
+        return max(torch.finfo(found.stack.dtype).eps for found in self._found)
+
     def gramians(self) -> Tensor:
         """Return the Gramian as that of a single group (1, T, T), in float64."""
         return self.gramian().unsqueeze(0)
@@ -134,12 +140,12 @@ class ThroughRepresentation(GradientStrategy):
         if isinstance(answer, RepresentationGradients):
             return [value.to(z) * self.context.scale for value, z in zip(answer.values, self.features, strict=True)]
         weights = dict(zip(self.names, weights_of(answer, "the answer to representations").tolist(), strict=True))
-        return [_combined(found, [weights[task] for task in found.names]) for found in self._found]
+        return [self._combined(found, [weights[task] for task in found.names]) for found in self._found]
 
-
-def _combined(found: FeatureGradients, weights: list[float]) -> Tensor | None:
-    """Return Σ w_t ∂L_t/∂z, or `None` if no task uses the representation."""
-    if not weights:
-        return None
-    combined: Tensor = torch.tensor(weights).to(found.stack) @ found.stack.flatten(1)
-    return combined.view(found.stack.shape[1:])
+    def _combined(self, found: FeatureGradients, weights: list[float]) -> Tensor | None:
+        """Return Σ w_t ∂L_t/∂z, or `None` if no task uses the representation."""
+        if not weights:
+            return None
+        seen = self.found_gramians if len(self._found) == 1 else None
+        combined = row_combination(torch.tensor(weights, dtype=torch.float64), found.stack.flatten(1), None if seen is None else seen[0])
+        return combined.view(found.stack.shape[1:])
