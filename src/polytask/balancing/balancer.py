@@ -53,10 +53,12 @@ class Direction:
     Attributes:
         values: (P,) values to write into `.grad`, in the order of the columns of `Statistic.jacobian()`.
         private: (T,) weights of the private parameters; `None` means 1.
+        solved: Whether the method has a direction in this step. If false, the values are not used.
     """
 
     values: Tensor
     private: Tensor | None = None
+    solved: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ for what the balancer needs (`strategies/`). The strategy backpropagates and kee
 the balancer sees, and fills `.grad` from the balancer's answer, directly or after a sum over all processes.
 """
 
-from polytask.gradients.engine import Backward, backward
+from polytask.gradients.engine import Backward
 from polytask.gradients.primitives.reachability import reached
+from polytask.gradients.single_step import backward
 from polytask.gradients.step_report import Conflicts, Report
 
 __all__ = ["Backward", "Conflicts", "Report", "backward", "reached"]

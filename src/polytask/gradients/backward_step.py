@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from polytask.balancing import Answer, Balancer, Direction, Weights
-from polytask.errors import NonFiniteError, PolytaskError
+from polytask.balancing import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
+from polytask.errors import PolytaskError
 from polytask.gradients.engine_state import StepContext
 from polytask.gradients.loss_accumulator import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
+from polytask.gradients.non_finite import BadValues, NonFiniteRows, StepPolicy
 from polytask.gradients.primitives.communicator import synchronize
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.step_report import Conflicts, Report
 from polytask.gradients.strategies.base import GradientStrategy
 
-NonFinite = Literal["raise", "drop", "skip"]
 ChooseStrategy = Callable[[GradAccumulator, bool], GradientStrategy]
 """Function that returns the strategy of a step, given its accumulator and whether this batch is the whole step."""
 
 
-@dataclass(frozen=True)
-class StepPolicy:
-    """User options that apply to every step.
-
-    Attributes:
-        weight_heads: Whether private parameters are weighted; `None` leaves it to the balancer.
-        non_finite: What to do about tasks that are not finite: `raise` an error, `drop` them, or `skip` the step.
-    """
-
-    weight_heads: bool | None = None
-    non_finite: NonFinite = "raise"
-
-
 class Step:
     """One step, which takes micro-batches until it is complete, and then calls the balancer and fills `.grad`.
+
+    Nothing is changed before all losses and gradients are known to be finite: neither `.grad` nor the state of the balancer.
 
     Args:
         context: State shared by all steps.
@@ -55,12 +44,17 @@ class Step:
     def __init__(self, context: StepContext, balancer: Balancer, number: int, policy: StepPolicy) -> None:
         self._context, self._balancer, self._number, self._policy = context, balancer, number, policy
         self._accumulator = GradAccumulator(context.communicator, context.trained)
+        self._penalties: GradAccumulator | None = None
         self._strategy: GradientStrategy | None = None
         self._in_parts = False
+        self._bad_earlier: BadValues | None = None  # of micro-batches before this one
+        self._bad_penalty = False
         self.seen = StepLosses()
         self.complete = False
 
-    def take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None) -> Report:
+    def take(
+        self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None, *, retain_graph: bool = False
+    ) -> Report:
         """Take a micro-batch, and fill `.grad` if it completes the step.
 
         Args:
@@ -68,20 +62,25 @@ class Step:
             choose: Function that returns the strategy of the step.
             penalty: Scalar that is not a task's loss; `None` for no penalty.
             counts: Labeled units per task of the whole step in this process; `None` if the step is not cut into micro-batches.
+            retain_graph: Whether to keep the graphs.
         """
         if self._strategy is None:
             self._open(losses, counts)
         # Processes wait for each other at two places: before the balancer is called, and where held gradients are summed. A process that
         # fails reports it at the next of these places, so that the others raise an error too instead of waiting forever.
         with _failing_at(partial(synchronize, self._context.communicator)):
-            strategy = self._walk(losses, choose, counts, keep=penalty is not None)
+            strategy = self._walk(losses, choose, counts, keep=retain_graph or penalty is not None)
+            if penalty is not None:
+                self._take_penalty(penalty, keep=retain_graph or strategy.fills_from_graphs)
             if not self.complete:
-                return self._fill(strategy, penalty)
+                return self._fill(strategy)
         if not self._context.communicator.distributed:
-            return self._fill(strategy, penalty)
+            report = self._fill(strategy)
+            self._accumulator.flush()
+            return report
         synchronize(self._context.communicator, failed=False)
         with _failing_at(self._accumulator.flush):
-            report = self._fill(strategy, penalty)
+            report = self._fill(strategy)
         self._accumulator.flush()
         return report
 
@@ -100,71 +99,138 @@ class Step:
     def _walk(self, losses: Losses, choose: ChooseStrategy, counts: Counts | None, *, keep: bool) -> GradientStrategy:
         parts = self.seen.take(self._context.tasks, losses, counts)
         self.complete = self.seen.complete(counts)
+        self._in_parts = self._in_parts or not self.complete
         self._strategy = self._strategy or choose(self._accumulator, self.complete and not self._in_parts)
+        if not self._context.met.issuperset(parts):
+            self._context.meet(parts)
         self._strategy.take(parts, keep=keep)
         return self._strategy
 
-    def _fill(self, strategy: GradientStrategy, penalty: Tensor | None) -> Report:
-        ready = self.complete or strategy.weighs_micro_batches
-        report = self._weigh(strategy) if ready else Report(dict(self.seen.means))
-        add_penalty(self._context, self._accumulator, penalty)
-        return report
+    def _take_penalty(self, penalty: Tensor, *, keep: bool) -> None:
+        """Hold the gradient of a penalty, apart from the tasks' gradients."""
+        self._penalties = self._penalties or GradAccumulator(self._context.communicator, self._context.trained)
+        add_penalty(self._context, self._penalties, penalty, keep=keep)
+        fine = bool(torch.isfinite(penalty)) and self._penalties.finite()
+        self._bad_penalty = self._bad_penalty or not fine
 
-    def _weigh(self, strategy: GradientStrategy) -> Report:
-        """Call the balancer, unless a loss or gradient is not finite, and fill `.grad`."""
+    def _fill(self, strategy: GradientStrategy) -> Report:
+        """Call the balancer if the step is ready for it, and hold the gradients that follow from its answer."""
+        if not self.complete and not strategy.weighs_micro_batches:
+            return Report(dict(self.seen.means))
         names = self.seen.present(self._context.tasks)
         # Processes communicate only at the end of a step.
         others = self._context.communicator if self.complete and self._context.communicator.distributed else None
         values = self.seen.values(names, others)
         report = Report(dict(zip(names, values.unbind(), strict=True)))
-        if not names:
-            return report
-        gradients_fine = strategy.finish(names) if self.complete else [True] * len(names)
-        # value − value is 0 for every finite number, and NaN for NaN and infinities.
-        bad = [n for n, (value, fine) in enumerate(zip(values.tolist(), gradients_fine, strict=True)) if value - value != 0 or not fine]
-        strategy.names, strategy.step, strategy.losses = names, self._number, values
-        return self._not_finite(strategy, report, bad) if bad else self._answer(strategy, report)
+        if names or self._bad_penalty:
+            strategy.names, strategy.step, strategy.losses = names, self._number, values
+            bad = self._bad_values(strategy)
+            report = self._answer(strategy, report) if bad is None else self._handle(bad, strategy, report)
+        if self.complete and self._penalties is not None and (not report.skipped or self._context.scaler is not None):
+            self._accumulator.take(self._penalties)
+        return report
+
+    def _bad_values(self, strategy: GradientStrategy) -> BadValues | None:
+        """Return the losses and gradients that are not finite, as far as this is known before the balancer is called."""
+        names, values = strategy.names, strategy.losses.tolist()
+        fine = [True] * len(names)
+        if self.complete:
+            fine = strategy.finish(names)
+            if self._accumulator.private:
+                fine = [first and second for first, second in zip(fine, self._accumulator.private_finite(names), strict=True)]
+            if self._context.communicator.distributed:
+                *bad, penalty = self._context.communicator.any([*(not good for good in fine), self._bad_penalty])
+                fine, self._bad_penalty = [not flag for flag in bad], penalty
+        if all(fine) and all(map(math.isfinite, values)) and not self._bad_penalty and self._bad_earlier is None:
+            return None
+        losses = {name: value for name, value in zip(names, values, strict=True) if not math.isfinite(value)}
+        gradients = tuple(name for name, good in zip(names, fine, strict=True) if not good and name not in losses)
+        known = self._bad_earlier or BadValues({})
+        return BadValues({**known.losses, **losses}, (*known.gradients, *gradients), known.candidates, penalty=self._bad_penalty)
 
     def _answer(self, strategy: GradientStrategy, report: Report) -> Report:
-        """Fill `.grad` from the balancer's answer for the tasks of the strategy."""
-        answer = self._balancer.weigh(strategy)
+        """Hold the gradients that follow from the balancer's answer for the tasks of the strategy."""
+        before = self._balancer.state_dict() if strategy.fills_from_graphs else {}
+        try:
+            answer = self._balancer.weigh(strategy)
+        except NonFiniteRows as rows:
+            self._balancer.load_state_dict(before)
+            return self._handle(BadValues({}, gradients=rows.tasks), strategy, report)
+        if not _is_finite(answer):
+            return self._handle(BadValues({}, balancer=type(self._balancer).__name__), strategy, report)
         heads = self._policy.weight_heads
         if heads is None:
             heads = isinstance(answer, Weights) and answer.heads
         elif isinstance(answer, Weights | Direction):
             answer = replace(answer, private=None)
-        strategy.fill(answer, heads=heads)
+        solution = self._solved(answer, strategy)
+        if solution is None:
+            return self._without_direction(strategy, report)
+        strategy.fill(solution, heads=heads)
+        communicator = self._context.communicator
+        if strategy.fills_from_graphs and self._context.scaler is None and not communicator.distributed and not self._accumulator.finite():
+            self._accumulator.held.clear()
+            self._balancer.load_state_dict(before)
+            return self._handle(self._culprits(strategy), strategy, report)
         if self.complete:
             self._balancer.update_state(strategy)
-        return _report_of(report, strategy, answer)
+        return _report_of(report, strategy, solution)
 
-    def _not_finite(self, strategy: GradientStrategy, report: Report, bad: list[int]) -> Report:
-        """Handle tasks that are not finite as the policy says.
+    def _solved(self, answer: Answer, strategy: GradientStrategy) -> Answer | None:
+        """Return an answer that the policy allows: `None` where the balancer has none and the shared parameters are left alone."""
+        if not isinstance(answer, Weights | Direction) or answer.solved:
+            if isinstance(answer, Weights) and self._policy.unsolved == "last":
+                self._context.last_weights.update(zip(strategy.names, answer.values.tolist(), strict=True))
+            return answer
+        if isinstance(answer, Direction) or self._policy.unsolved == "skip":
+            return None
+        known = self._context.last_weights if self._policy.unsolved == "last" else {}
+        values = torch.tensor([known.get(name, 1.0) for name in strategy.names], dtype=torch.float64)
+        return replace(answer, values=values)
+
+    def _without_direction(self, strategy: GradientStrategy, report: Report) -> Report:
+        """Give private parameters their gradients, and the shared ones none: a zero would let an optimizer decay them."""
+        strategy.fill_private()
+        if self.complete:
+            self._balancer.update_state(strategy)
+        return replace(_report_of(report, strategy, Weights(torch.zeros(len(strategy.names)), heads=False)), solved=False)
+
+    def _culprits(self, strategy: GradientStrategy) -> BadValues:
+        """Return the tasks whose gradients are not finite, after the weighted sum of them was not."""
+        if not strategy.keeps_graphs:
+            return BadValues({}, candidates=strategy.names)
+        tasks = strategy.non_finite_tasks()
+        return BadValues({}, gradients=tasks) if tasks else BadValues({}, balancer=type(self._balancer).__name__)
+
+    def _handle(self, bad: BadValues, strategy: GradientStrategy, report: Report) -> Report:
+        """Handle values that are not finite as the policy says.
 
         With a scaler, fill `.grad` from the plain sum of losses, so that the scaler finds the values that are not finite.
         """
-        names, values = strategy.names, strategy.losses
-        lost = tuple(names[number] for number in bad)
-        kept = tuple(name for number, name in enumerate(names) if number not in bad)
+        names = strategy.names
         if self._context.scaler is not None:
-            strategy.fill(Weights(torch.ones(len(names), dtype=torch.float64), heads=True), heads=True)
-            return replace(report, dropped=lost, skipped=True)
+            if names:
+                strategy.fill(Weights(torch.ones(len(names), dtype=torch.float64), heads=True), heads=True)
+            return replace(report, dropped=bad.tasks, skipped=True, bad=bad)
         # With several processes, all of them raise at the end of the step, where every process has the sum of the losses.
         if self._policy.non_finite == "raise" and (self.complete or not self._context.communicator.distributed):
-            value = float(values[bad[0]])
-            what = "the gradient" if value - value == 0 else "the loss"
-            remedy = "Lower the learning rate, clip the gradient, or look for extreme inputs"
-            found = "the loss is still " + repr(value) if value - value == 0 else value
-            raise NonFiniteError(f"{what} is no longer a finite number", where=f"task {lost[0]!r}", found=found, remedy=remedy)
-        if self._policy.non_finite != "drop" or not kept:
-            return replace(report, dropped=lost, skipped=True)
+            raise bad.error(self._number)
+        if not self.complete:
+            self._bad_earlier = bad
+        kept = tuple(name for name in names if name not in bad.tasks)
+        entangled = self._in_parts and strategy.weighs_micro_batches  # gradients of earlier micro-batches cannot be taken apart
+        if self._policy.non_finite != "drop" or not kept or entangled or bad.candidates or bad.balancer:
+            self._accumulator.held.clear()
+            return replace(report, dropped=bad.tasks, skipped=True, bad=bad)
+        if bad.penalty:
+            self._penalties = None
+        strategy.losses = strategy.losses[[names.index(name) for name in kept]]
         strategy.restrict(kept)
-        strategy.losses = values[[names.index(name) for name in kept]]
-        return self._answer(strategy, replace(report, dropped=lost))
+        return self._answer(strategy, replace(report, dropped=bad.tasks, bad=bad))
 
 
 @contextmanager
-def _failing_at(meeting_point: Callable[..., None]) -> Iterator[None]:
+def _failing_at(meeting_point: Callable[..., object]) -> Iterator[None]:
     """Report an error in the block to the other processes, at the place where they wait, and raise it again."""
     try:
         yield
@@ -173,18 +239,25 @@ def _failing_at(meeting_point: Callable[..., None]) -> Iterator[None]:
         raise
 
 
+def _is_finite(answer: Answer) -> bool:
+    values = answer.values if isinstance(answer, RepresentationGradients) else (answer.values,)
+    if isinstance(answer, Weights | GroupWeights):
+        return all(map(math.isfinite, answer.values.flatten().tolist()))
+    return all(bool(torch.isfinite(value.sum())) or bool(torch.isfinite(value).all()) for value in values)
+
+
 def _report_of(report: Report, strategy: GradientStrategy, answer: Answer) -> Report:
     """Return the report with the balancer's answer, and with the conflicts of gradients if their Gramian was computed."""
     seen = strategy.found_gramians
     conflicts = None if seen is None else Conflicts(strategy.names, seen.sum(0))
     if not isinstance(answer, Weights):
-        return Report(report.losses, conflicts=conflicts, dropped=report.dropped)
+        return replace(report, conflicts=conflicts)
     weights = dict(zip(strategy.names, answer.values.tolist(), strict=True))
-    return Report(report.losses, weights, conflicts, answer.solved, report.dropped)
+    return replace(report, weights=weights, conflicts=conflicts, solved=answer.solved)
 
 
-def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Tensor | None) -> None:
+def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Tensor, *, keep: bool) -> None:
     """Add the gradient of a penalty, averaged over processes."""
-    if penalty is not None and penalty.requires_grad:
+    if penalty.requires_grad:
         share = torch.full_like(penalty, 1 / context.communicator.processes)
-        accumulator.backward([penalty], [context.scaled(share)], keep=False)
+        accumulator.backward([penalty], [context.scaled(share)], keep=keep)

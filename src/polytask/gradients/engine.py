@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from torch import Tensor, nn
@@ -12,10 +12,11 @@ from torch.distributed import ProcessGroup
 from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs
 from polytask.balancing.factory import balancer_for_tasks
 from polytask.errors import ConfigError
-from polytask.gradients.backward_step import ChooseStrategy, NonFinite, Step, StepPolicy, add_penalty
+from polytask.gradients.backward_step import ChooseStrategy, Step, add_penalty
 from polytask.gradients.engine_state import StepContext
 from polytask.gradients.lookahead_evaluator import Closure, LookaheadEvaluator, PostStepLosses, ReplayableBatch, mean_losses, united_losses
 from polytask.gradients.loss_accumulator import Counts, Losses, agree_on_counts
+from polytask.gradients.non_finite import BadValues, NonFinite, StepPolicy, Unsolved
 from polytask.gradients.primitives.communicator import communicator_of
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
@@ -25,7 +26,6 @@ from polytask.gradients.step_report import Report
 from polytask.gradients.strategies.multi_batch import MultiBatch
 from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, explain_route
 from polytask.registry.suggestion import check_choice
-from polytask.tasks import Loss
 
 Features = Tensor | Sequence[Tensor] | None
 Penalty = Callable[[], Tensor | None]
@@ -62,13 +62,22 @@ class Backward:
         route: How the Jacobian is computed: by one backward pass per task (`sequential`), by one batched backward pass from the
             representations (`batched`), or not at all, with the representations' Gramian in place of the parameters'
             (`representation`, approximate). The default is `sequential`: no measurement on a CPU has found it slower.
-        non_finite: What to do about a task whose loss or gradient is not finite: `raise` NonFiniteError before `.grad` is
-            changed, `drop` the task from the step, or `skip` the step for all tasks. Balancers never see such values. With a
-            scaler, the scaler decides: it skips the step.
+        non_finite: What to do about a task whose loss or gradient is not finite: `raise` NonFiniteError, `drop` the task (or the
+            penalty) from the step, which is then the step without it, or `skip` the step for all tasks. In each case neither `.grad` nor
+            the balancer's state has changed before. Where one backward pass computes the gradients of all tasks together and frees the
+            graph, `drop` skips the step; `retain_graph=True` lets it find the task. With a scaler, the scaler decides: it skips the step.
+        non_finite_limit: Largest number of steps in a row with such values; after more of them, NonFiniteError is raised all the same.
+        unsolved: What to do in a step in which the balancer's condition has no solution: `skip` gives the shared parameters no gradient
+            (an optimizer leaves them alone), `sum` takes the plain sum, `last` the weights of the last step with a solution.
+
+    Attributes:
+        step: Number of complete steps.
+        non_finite_steps: Number of steps in which a value was not finite.
+        unsolved_steps: Number of steps in which the balancer's condition had no solution.
 
     Raises:
-        ConfigError: `tasks` is no list, is empty or has a duplicate, `route` or `non_finite` is unknown, or `group` is
-            given without `shared` and `model`.
+        ConfigError: `tasks` is no list, is empty or has a duplicate, `route`, `non_finite` or `unsolved` is unknown, the limit is below 1,
+            or `group` is given without `shared` and `model`.
 
     Example:
         >>> import torch
@@ -93,18 +102,23 @@ class Backward:
         weight_heads: bool | None = None,
         route: Route = "sequential",
         non_finite: NonFinite = "raise",
+        non_finite_limit: int = 10,
+        unsolved: Unsolved = "skip",
     ) -> None:
         _check(tasks, group, shared, model)
         check_choice(route, ROUTES, "route")
         check_choice(non_finite, get_args(NonFinite), "non_finite")
+        check_choice(unsolved, get_args(Unsolved), "unsolved")
+        if non_finite_limit < 1:
+            raise ConfigError("an integer of at least 1 is needed", where="non_finite_limit", found=non_finite_limit)
         self.balancer = balancer_for_tasks(balancer, tasks)
         self.tasks, self.model, self.route = tuple(tasks), model, route
-        self.step = 0
+        self.step = self.non_finite_steps = self.unsolved_steps = self._in_a_row = 0
         if model is not None:
             self.balancer.bind(model)
         self._group, self._scaler = group, scaler
         self._context = self._context_of(shared)
-        self._policy = StepPolicy(weight_heads, non_finite)
+        self._policy = StepPolicy(weight_heads, non_finite, unsolved, non_finite_limit)
         self._current: Step | None = None
         self._replayable: list[ReplayableBatch] = []
         self._post_step: PostStepLosses | None = None
@@ -113,8 +127,10 @@ class Backward:
         return f"Backward({self.balancer!r}, tasks={self.tasks!r})"
 
     def _context_of(self, shared: Shared | None) -> StepContext:
-        several = self.model is not None and self._group is not None
-        trained = {id(p): p for p in self.model.parameters() if p.requires_grad} if several and self.model is not None else {}
+        # A single process may unfreeze parameters later; several processes must agree on those that they exchange.
+        several = self._group is not None
+        known: Iterable[Tensor] = () if self.model is None else self.model.parameters()
+        trained = {id(parameter): parameter for parameter in known if parameter.requires_grad or not several}
         flat_params = None if shared is None else FlatParameters(named_shared(shared))
         return StepContext(self.tasks, communicator_of(self._group), trained, self._scaler, flat_params, batched=self.route == "batched")
 
@@ -141,6 +157,7 @@ class Backward:
         features: Features = None,
         penalty: Tensor | Penalty | None = None,
         counts: Counts | None = None,
+        retain_graph: bool = False,
     ) -> Report:
         """Add the gradients of a batch to `.grad`.
 
@@ -154,6 +171,7 @@ class Backward:
             counts: Number of labeled units per task of the whole step in this process; required if this is one of several
                 micro-batches. A process without labeled units in a step calls this once, without losses, since the others
                 wait for it.
+            retain_graph: Whether to keep the graphs for further backward passes, as in PyTorch.
 
         Returns:
             Report of the losses, weights and gradients.
@@ -166,13 +184,13 @@ class Backward:
         self._post_step = None
         needs = self.balancer.needs()
         if not isinstance(losses, Mapping):
-            return self._replay(needs, losses, batches, penalty, counts)
+            return self._replay(needs, losses, batches, penalty, counts, retain_graph=retain_graph)
         if self.balancer.uses_after_step or self.balancer.batches > 1:
             raise closure_needed()
         given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
         # Representations of a frozen trunk have no gradient.
         choose = self._route(needs, tuple(feature for feature in given if feature.requires_grad))
-        return self._take(losses, choose, _given(penalty), counts)
+        return self._take(losses, choose, _given(penalty), counts, retain_graph=retain_graph)
 
     @property
     def asks_again(self) -> bool:
@@ -197,18 +215,21 @@ class Backward:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of steps and the state of the balancer."""
-        return {"step": self.step, "balancer": self.balancer.state_dict()}
+        counts = {"step": self.step, "non_finite": [self.non_finite_steps, self._in_a_row], "unsolved": self.unsolved_steps}
+        return {**counts, "last_weights": dict(self._context.last_weights), "balancer": self.balancer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `state_dict` returned."""
-        self.step = int(state["step"])
+        self.step, self.unsolved_steps = int(state["step"]), int(state.get("unsolved", 0))
+        self.non_finite_steps, self._in_a_row = state.get("non_finite", (0, 0))
+        self._context.last_weights.update(state.get("last_weights", {}))
         self.balancer.load_state_dict(state["balancer"])
 
     def _route(self, needs: Needs, features: tuple[Tensor, ...] = ()) -> ChooseStrategy:
         context, route = self._context, self.route
         return lambda accumulator, whole: choose_strategy(needs, context, accumulator, features=features, route=route, whole=whole)
 
-    def _take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None) -> Report:
+    def _take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None, *, retain_graph: bool) -> Report:
         """Pass losses to the current step, or to a new one."""
         if self._current is None and not losses and any((counts or {}).values()):
             return self._take_unlabeled(penalty)
@@ -216,9 +237,14 @@ class Backward:
         with autocast_as(NO_AUTOCAST):
             current = self._current or Step(self._context, self.balancer, self.step, self._policy)
             self._current = None  # discard a step that raises
-            report = current.take(losses, choose, penalty, counts)
+            report = current.take(losses, choose, penalty, counts, retain_graph=retain_graph)
         if current.complete:
             self.step += 1
+            self.unsolved_steps += not report.solved
+            self.non_finite_steps += report.bad is not None
+            self._in_a_row = 0 if report.bad is None else self._in_a_row + 1
+            if report.bad is not None and self._in_a_row > self._policy.limit and self._context.scaler is None:
+                raise report.bad.error(self.step - 1)
         self._current = None if current.complete else current
         if current.complete and self._replayable:
             if report.losses and not report.skipped:
@@ -232,11 +258,23 @@ class Backward:
         if penalty is not None and communicator.distributed:
             remedy = "Pass the penalty with such a micro-batch"
             raise ConfigError("with several processes, a penalty needs a micro-batch with labels", where="penalty", remedy=remedy)
-        add_penalty(self._context, GradAccumulator(communicator), penalty)
+        if penalty is not None:
+            accumulator = GradAccumulator(communicator, self._context.trained)
+            add_penalty(self._context, accumulator, penalty, keep=False)
+            if not accumulator.finite():
+                raise BadValues({}, penalty=True).error(self.step)
+            accumulator.flush()
         return Report({})
 
     def _replay(
-        self, needs: Needs, closure: Closure, batches: Sequence[Any], penalty: Tensor | Penalty | None, counts: Counts | None
+        self,
+        needs: Needs,
+        closure: Closure,
+        batches: Sequence[Any],
+        penalty: Tensor | Penalty | None,
+        counts: Counts | None,
+        *,
+        retain_graph: bool,
     ) -> Report:
         """Take a step, or a micro-batch, whose losses are given as a function."""
         balancer = self.balancer
@@ -253,7 +291,7 @@ class Backward:
         if several:
             return self._compare(replayable, given)
         self._replayable += replayable if balancer.uses_after_step else []
-        return self._take(replayable[0].losses, self._route(needs), given, counts)
+        return self._take(replayable[0].losses, self._route(needs), given, counts, retain_graph=retain_graph)
 
     def _compare(self, replayable: Sequence[ReplayableBatch], penalty: Tensor | None) -> Report:
         """Take a step with several batches, or with losses at other values of the parameters."""
@@ -271,7 +309,7 @@ class Backward:
             lookahead = LookaheadEvaluator(self._context, replayable, parts, counts, trained)
             return MultiBatch(self._context, accumulator, parts, lookahead)
 
-        return self._take(losses, choose, penalty, None)
+        return self._take(losses, choose, penalty, None, retain_graph=False)
 
     def _reached(self, parts: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
         """Yield the shared parameters and all other leaves that the losses reach, named by their number."""
@@ -293,34 +331,3 @@ def _check(tasks: Sequence[str], group: ProcessGroup | None, shared: Shared | No
     if group is not None and (shared is None or model is None):
         remedy = "Pass shared= and model=, the same in every process"
         raise ConfigError("several processes need the shared parameters and the model", where="group", remedy=remedy)
-
-
-def backward(
-    losses: Mapping[str, Tensor | Loss],
-    balancer: str | type[Balancer] | Balancer,
-    *,
-    shared: Shared | None = None,
-    features: Features = None,
-    penalty: Tensor | None = None,
-) -> Report:
-    """Compute `.grad` once, as `Backward` does, with a balancer that keeps no state between steps.
-
-    Args:
-        losses: Scalar mean loss, or `Loss` with sum and count, per task.
-        balancer: Balancer that combines the losses: a name with its options, an import path, a class, or an object.
-        shared: Parameters that more than one task reaches; `None` finds them in the graphs.
-        features: Representations, the inputs of the heads, for balancers that need them.
-        penalty: Scalar that is not a task's loss; its gradient is added without the balancer.
-
-    Returns:
-        Report of the losses, weights and gradients.
-
-    Example:
-        >>> import torch
-        >>> from polytask.balancing import Fixed
-        >>> trunk = torch.tensor([1.0], requires_grad=True)
-        >>> _ = backward({"a": trunk.sum(), "b": 3 * trunk.sum()}, Fixed({"a": 0.5, "b": 0.5}))
-        >>> trunk.grad
-        tensor([2.])
-    """
-    return Backward(balancer, tasks=tuple(losses), shared=shared)(losses, features=features, penalty=penalty)

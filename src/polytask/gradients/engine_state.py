@@ -13,7 +13,7 @@ from polytask.errors import ConfigError
 from polytask.gradients.primitives.communicator import Communicator
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
-from polytask.gradients.primitives.reachability import found_shared
+from polytask.gradients.primitives.reachability import Reachability, found_shared
 
 
 @dataclass
@@ -23,22 +23,33 @@ class StepContext:
     Attributes:
         tasks: Names of all tasks, in order.
         communicator: Communicator of the processes.
-        trained: All trained parameters of the model by their id; empty with a single process.
+        trained: All trained parameters of the model by their id; a single process adds what its losses reach.
         scaler: Loss scaler of mixed precision; `None` if there is none.
         shared: Shared parameters; `None` until they are known.
         batched: Whether the Jacobian's rows are computed by one batched backward pass from the representations.
         jacobians: Buffers for the Jacobian's rows by the number of the batch, reused from step to step.
         stacks: Buffers for the tasks' gradients by the number of the representation, reused as long as its shape is the same.
+        last_weights: Weight per task of the last step whose condition had a solution.
+        met: Tasks whose graphs have been walked once, to learn which parameters they reach.
     """
 
     tasks: tuple[str, ...]
     communicator: Communicator
-    trained: Mapping[int, Tensor] = field(default_factory=dict)
+    trained: dict[int, Tensor] = field(default_factory=dict)
     scaler: GradScaler | None = None
     shared: FlatParameters | None = None
     batched: bool = False
     jacobians: dict[int, JacobianBuffer] = field(default_factory=dict)
     stacks: dict[int, Tensor] = field(default_factory=dict)
+    last_weights: dict[str, float] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set)
+
+    def meet(self, losses: Mapping[str, Tensor]) -> None:
+        """Learn the parameters that tasks reach, when a task is met for the first time; several processes know them beforehand."""
+        reachability = Reachability()
+        self.met.update(losses)
+        for loss in () if self.communicator.distributed else losses.values():
+            self.trained.update((id(leaf), leaf) for leaf in reachability.leaves(loss))
 
     def shared_parameters(self, losses: Mapping[str, Tensor]) -> FlatParameters:
         """Return the shared parameters, which are declared or found once in the graphs of a step with all tasks.

@@ -45,7 +45,7 @@ class StepLosses:
 
     def _part_of(self, task: str, loss: Tensor | Loss, counts: Counts | None) -> Tensor:
         if self.whole is None:
-            part = loss.mean if isinstance(loss, Loss) else loss
+            part = loss.sum / loss.count if isinstance(loss, Loss) else loss
         elif isinstance(loss, Loss):
             self._count(task, loss.count, counts)
             part = loss.sum / self.whole[task]

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from polytask.gradients.non_finite import BadValues
 from polytask.gradients.primitives.gramian import cosine_matrix
 
 MOST = 12  # largest number of tasks whose pairwise cosines a history stores
@@ -97,6 +98,7 @@ class Report:
         solved: Whether the balancer's condition on the weights had a solution.
         dropped: Tasks that did not take part in the step because their loss or gradient was not finite.
         skipped: Whether no task took part in the step for that reason.
+        bad: Losses and gradients that were not finite; `None` if there were none.
     """
 
     losses: dict[str, Tensor]
@@ -105,6 +107,7 @@ class Report:
     solved: bool = True
     dropped: tuple[str, ...] = ()
     skipped: bool = False
+    bad: BadValues | None = None
 
     def __repr__(self) -> str:
         parts = [f"{task} {float(loss):.4g}{self._weight(task)}" for task, loss in self.losses.items()]

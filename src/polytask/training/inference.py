@@ -44,13 +44,13 @@ def compute_losses(
     """
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
-        features = model.features(inputs, batch.tasks, batch.source)
+        features = model.features(inputs, tuple(batch.targets), batch.source)
         outputs = model.outputs(features)
     if head_inputs is not None:
         head_inputs.extend({id(values): values for values in features.values()}.values())
     losses = {
         name: masked_loss(tasks[name], outputs[name], batch.targets[name], batch.labeled[name], batch.weights.get(name))
-        for name in batch.tasks
+        for name in batch.targets
     }
     return {name: loss for name, loss in losses.items() if loss is not None}
 

@@ -55,8 +55,8 @@ class Loop:
             losses = {task: loss * torch.nan if task == spoilt else loss for task, loss in losses.items() if task != absent}
             self.backward(losses, features=z)
         self.backward.after_step()
-        grads = [parameter.grad for parameter in self.network.trunk.parameters()]
-        return torch.cat([torch.zeros(0, dtype=torch.float64)] + [grad.flatten() for grad in grads if grad is not None])
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.network.trunk.parameters()]
+        return torch.cat([gradient.flatten() for gradient in gradients])
 
 
 def same(first: Any, second: Any) -> bool:

@@ -39,11 +39,13 @@ def accumulator_of(*parameters: Tensor, **options: Any) -> GradAccumulator:
     return GradAccumulator(Twins(**options), {id(parameter): parameter for parameter in parameters})
 
 
-def test_one_process_adds_at_once() -> None:
+def test_nothing_is_added_before_the_step_is_complete() -> None:
     first, second = weight(), weight()
     accumulator = GradAccumulator(SingleProcess())
     accumulator.add([first, second], [torch.ones(2), None])
     accumulator.add([first, second], [torch.ones(2), None])
+    assert first.grad is None
+    accumulator.flush()
     assert first.grad is not None
     assert first.grad.tolist() == [2.0, 2.0]
     assert second.grad is None
@@ -68,6 +70,8 @@ def test_private_gradients_wait_for_their_weight() -> None:
     accumulator.hold_private("b", [other], [torch.ones(2)])
     assert own.grad is None
     accumulator.release_private(("a", "c"), (0.25, 1.0))
+    assert own.grad is None
+    accumulator.flush()
     assert own.grad is not None
     assert own.grad.tolist() == [0.5, 0.5]
     assert other.grad is None

@@ -102,12 +102,12 @@ class JacobianBuffer:
         return self.communicator.all_reduce(stacked) if self.communicator.distributed else stacked
 
     def finite(self) -> list[bool]:
-        """Return for every task whether its row is finite in all processes."""
+        """Return for every task whether its row is finite in this process."""
         # If the sum is finite, all its terms are. Otherwise it may have overflowed, so that every row is checked.
         local = [True] * len(self._rows)
         if not bool(torch.isfinite(self._rows.sum())):
             local = [bool(torch.isfinite(row).all()) for row in self._rows]
-        return [not bad for bad in self.communicator.any([not fine for fine in local])]
+        return local
 
     def norms_of(self, parameters: Sequence[int]) -> Tensor:
         """Return the unscaled norms ‖∂L_t/∂θ‖ (T,) for these parameters only, in float64."""

@@ -45,6 +45,17 @@ class GradientStrategy(ABC):
 
     weighs_micro_batches: ClassVar[bool] = False
     """Whether every micro-batch is weighted separately, because its weights do not depend on the other micro-batches."""
+    fills_from_graphs: ClassVar[bool] = False
+    """Whether `fill` backpropagates: gradients of parameters are then known only after the balancer has answered."""
+
+    @property
+    def keeps_graphs(self) -> bool:
+        """Whether graphs are still there after `fill`, so that `non_finite_tasks` can be called."""
+        return False
+
+    def non_finite_tasks(self) -> tuple[str, ...]:
+        """Return the tasks whose gradients are not finite, by a backward pass for each of them."""
+        return ()
 
     @abstractmethod
     def take(self, losses: Losses, *, keep: bool) -> None:
@@ -63,6 +74,10 @@ class GradientStrategy(ABC):
             answer: Answer of the balancer.
             heads: Whether gradients of private parameters are multiplied by the tasks' weights too.
         """
+
+    @abstractmethod
+    def fill_private(self) -> None:
+        """Add the plain gradients of private parameters, and none of shared parameters."""
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Complete the step, and return for every task whether its gradient is finite, as far as this is known.

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
+import torch
 from torch import Tensor
 
 from polytask.balancing import Answer, LookaheadOracle
 from polytask.gradients.lookahead_evaluator import LookaheadEvaluator
+from polytask.gradients.non_finite import NonFiniteRows
 from polytask.gradients.primitives.gramian import cross_gramian
 from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.vjp import Losses, per_task_gradients
@@ -27,6 +29,8 @@ class MultiBatch(GradientStrategy):
         lookahead: Evaluator of losses and gradients at other values of the parameters.
     """
 
+    fills_from_graphs = True
+
     batches: Sequence[Losses]
     lookahead: LookaheadEvaluator
     _found: dict[int, JacobianBuffer] = field(init=False, default_factory=dict)
@@ -36,15 +40,23 @@ class MultiBatch(GradientStrategy):
 
     def take(self, losses: Losses, *, keep: bool) -> None:
         """Store the losses that the balancer will weight."""
-        self._weighted.take(losses, keep=keep)
+        # The graphs end with the step, so that they are kept at no cost.
+        self._weighted.take(losses, keep=True)
 
     def restrict(self, names: tuple[str, ...]) -> None:
         """Restrict the step to these tasks."""
         self.names = self.lookahead.names = self._weighted.names = names
+        for rows in self._found.values():
+            rows.arrange(names, self.context.scale)
 
     def cross_gramian(self, first: int, second: int) -> Tensor:
         """Return the inner products J₁ J₂ᵀ (T, T) of the tasks' gradients of two batches, in float64."""
-        return cross_gramian(self._rows(first).jacobian(), self._rows(second).jacobian())
+        products = cross_gramian(self._rows(first).jacobian(), self._rows(second).jacobian())
+        # An entry is not finite if one of its two rows is not.
+        if not bool(torch.isfinite(products).all()) and self.context.scaler is None:
+            fine = torch.isfinite(products.diagonal()).tolist()
+            raise NonFiniteRows(tuple(name for name, good in zip(self.names, fine, strict=True) if not good))
+        return products
 
     @property
     def look(self) -> LookaheadOracle:
@@ -54,6 +66,19 @@ class MultiBatch(GradientStrategy):
     def fill(self, answer: Answer, *, heads: bool) -> None:
         """Backpropagate Σ w_t L_t."""
         self._weighted.fill(answer, heads=heads)
+
+    def fill_private(self) -> None:
+        """Add the plain gradients of private parameters only."""
+        self._weighted.fill_private()
+
+    @property
+    def keeps_graphs(self) -> bool:
+        """Whether the graphs of the batch whose losses are weighted are still there after `fill`."""
+        return self._weighted.keeps_graphs
+
+    def non_finite_tasks(self) -> tuple[str, ...]:
+        """Return the tasks whose gradients are not finite, by a backward pass for each of them."""
+        return self._weighted.non_finite_tasks()
 
     def _rows(self, batch: int) -> JacobianBuffer:
         """Return the tasks' gradients of a batch, which are computed on first use."""

@@ -14,7 +14,7 @@ from polytask.errors import ConfigError
 from polytask.gradients.primitives.head_vjp import Features, HeadWalk
 from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.vjp import Losses, batched_gradients, per_task_gradients
-from polytask.gradients.strategies.base import GradientStrategy, head_weights, weights_of
+from polytask.gradients.strategies.base import GradientStrategy, head_weights
 
 
 @final
@@ -107,6 +107,10 @@ class PerTask(GradientStrategy):
         self.accumulator.add_combined(flat_params.parameters, gradients)
         self.accumulator.release_private(self.names, weights)
 
+    def fill_private(self) -> None:
+        """Add the gradients of private parameters only."""
+        self.accumulator.release_private(self.names, [1.0] * len(self.names))
+
     def _direction(self, answer: Answer) -> Tensor:
         """Return the direction (P,), scaled like the rows, in memory that is not shared."""
         if isinstance(answer, RepresentationGradients):
@@ -117,7 +121,7 @@ class PerTask(GradientStrategy):
         if isinstance(answer, GroupWeights):
             return self.rows.combined_in_groups(answer.values, self.groups, self.found_gramians)
         seen = None if self.found_gramians is None else self.gramian()
-        return self.rows.combined(weights_of(answer, "the answer to rows"), seen)
+        return self.rows.combined(answer.values, seen)
 
     def _arrange(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Sort the rows into the order of these tasks, and return the tasks that have a row."""

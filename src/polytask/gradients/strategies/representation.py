@@ -35,6 +35,8 @@ class ThroughRepresentation(GradientStrategy):
         ConfigError: There is no representation.
     """
 
+    fills_from_graphs = True
+
     features: Features
     approximate: bool
     _found: list[FeatureGradients] = field(init=False, default_factory=list)
@@ -83,7 +85,7 @@ class ThroughRepresentation(GradientStrategy):
         fine = dict.fromkeys(names, True)
         for found in self._found:
             fine |= {name: fine[name] and finite for name, finite in zip(found.names, found.finite(), strict=True)}
-        return [not bad for bad in communicator.any([not good for good in fine.values()])]
+        return list(fine.values())
 
     def restrict(self, names: tuple[str, ...]) -> None:
         """Restrict the step to the gradients of these tasks."""
@@ -134,6 +136,10 @@ class ThroughRepresentation(GradientStrategy):
             found = torch.autograd.grad(features, shared, slopes, retain_graph=self._keep, allow_unused=True)
             self.accumulator.add(shared, found)
         self.accumulator.release_private(self.names, head_weights(answer, len(self.names), heads=heads))
+
+    def fill_private(self) -> None:
+        """Add the gradients of private parameters only."""
+        self.accumulator.release_private(self.names, [1.0] * len(self.names))
 
     def _slopes(self, answer: Answer) -> list[Tensor | None]:
         """Return the scaled gradient of every representation to backpropagate; `None` for those that no task uses."""

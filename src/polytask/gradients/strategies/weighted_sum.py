@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer
+from polytask.gradients.primitives.grad_accumulator import LARGEST_FACTOR, all_finite
 from polytask.gradients.primitives.reachability import Reachability
 from polytask.gradients.primitives.vjp import Losses, gradients_of
 from polytask.gradients.strategies.base import GradientStrategy, head_weights, weights_of
@@ -24,6 +25,7 @@ class WeightedSum(GradientStrategy):
     """
 
     weighs_micro_batches = True
+    fills_from_graphs = True
 
     _taken: Losses = field(init=False, default_factory=dict)
     _keep: bool = field(init=False, default=False)
@@ -55,19 +57,44 @@ class WeightedSum(GradientStrategy):
             self.accumulator.backward(losses, self._slopes(losses, weighted), keep=self._keep)
             return
         shared = self.context.shared_parameters(self._taken).parameters
-        reachability = Reachability(known=shared)
-        private = tuple({id(leaf): leaf for loss in losses for leaf in reachability.leaves(loss)}.values())
-        for slopes, parameters, keep in ((weighted, shared, True), (plain, private, self._keep)):
-            if parameters:
-                found = torch.autograd.grad(losses, parameters, self._slopes(losses, slopes), retain_graph=keep, allow_unused=True)
-                self.accumulator.add(parameters, found)
+        self._fill_parts(losses, ((weighted, shared), (plain, self._private(losses))))
+
+    def fill_private(self) -> None:
+        """Add the plain gradients of private parameters only."""
+        losses = tuple(loss for task, loss in self._taken.items() if task in self.names and loss.requires_grad)
+        if losses:
+            self._fill_parts(losses, (([1.0] * len(losses), self._private(losses)),))
+
+    @property
+    def keeps_graphs(self) -> bool:
+        """Whether graphs are kept."""
+        return self._keep
+
+    def non_finite_tasks(self) -> tuple[str, ...]:
+        """Return the tasks whose gradients are not finite, by a backward pass for each of them."""
+        parameters = tuple(self.accumulator.trained.values())
+        found = {task: gradients_of(self.context.scaled(loss), parameters, keep=True) for task, loss in self._taken.items()}
+        return tuple(task for task in self.names if not all_finite(g for g in found.get(task, ()) if g is not None))
+
+    def _private(self, losses: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        reachability = Reachability(known=self.context.shared_parameters(self._taken).parameters)
+        return tuple({id(leaf): leaf for loss in losses for leaf in reachability.leaves(loss)}.values())
+
+    def _fill_parts(self, losses: tuple[Tensor, ...], parts: Sequence[tuple[list[float], tuple[Tensor, ...]]]) -> None:
+        """Backpropagate a weighted sum to each of some sets of parameters."""
+        parts = [(weights, parameters) for weights, parameters in parts if parameters]
+        for number, (weights, parameters) in enumerate(parts, start=1):
+            keep = self._keep or number < len(parts)
+            found = torch.autograd.grad(losses, parameters, self._slopes(losses, weights), retain_graph=keep, allow_unused=True)
+            self.accumulator.add(parameters, found)
 
     def _slopes(self, losses: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
         """Return the scaled weight of every loss, as the gradient that its backward pass starts from.
 
-        Therefore Σ w_t L_t itself is never computed.
+        Therefore Σ w_t L_t itself is never computed. Weights are limited to ±1e30, which float32 and the scaler's factor can hold.
         """
-        return [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, weights, strict=True)]
+        limited = [min(max(weight, -LARGEST_FACTOR), LARGEST_FACTOR) for weight in weights]
+        return [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, limited, strict=True)]
 
 
 def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:

@@ -61,6 +61,7 @@ class TrainingLoop:
         self._tasks = {task.name: task for task in self.data.tasks}
         self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
         self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
+        self._asks_again = self.state.backward.asks_again
         self._metrics: dict[str, float] = {}
         self._opposed: dict[str, str] = {}
         self._reported = self._saved = self._started = time.monotonic()
@@ -127,7 +128,7 @@ class TrainingLoop:
         """Fill `.grad` from the batches of a step, whole or in micro-batches, with one or several forwards as the balancer needs."""
         state, parts = self.state, self.options.micro_batches
         penalty = state.model.architecture.penalty
-        if parts == 1 and not state.backward.asks_again:
+        if parts == 1 and not self._asks_again:
             features: list[Tensor] = []
             losses = self.losses(batches, head_inputs=features)
             return state.backward(losses, features=features, penalty=penalty)
@@ -151,7 +152,7 @@ class TrainingLoop:
             found = whole()
             return None if found is None else found / parts
 
-        if self.state.backward.asks_again:
+        if self._asks_again:
             return self.state.backward(self._micro_batch_losses, [numbered], penalty=penalty, counts=counts)
         return self.state.backward(self._micro_batch_losses(numbered), penalty=penalty, counts=counts)
 

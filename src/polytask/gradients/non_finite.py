@@ -1,0 +1,95 @@
+"""What to do about losses and gradients that are NaN or infinite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from polytask.errors import NonFiniteError
+
+NonFinite = Literal["raise", "drop", "skip"]
+Unsolved = Literal["skip", "sum", "last"]
+
+PENALTY = "penalty"
+"""Name of the penalty among the places of values that are not finite; no task can have it, since tasks are quoted in messages."""
+
+
+@dataclass(frozen=True)
+class StepPolicy:
+    """User options that apply to every step.
+
+    Attributes:
+        weight_heads: Whether private parameters are weighted; `None` leaves it to the balancer.
+        non_finite: What to do about tasks that are not finite: `raise` an error, `drop` them, or `skip` the step.
+        unsolved: What to do where the balancer's condition has no solution: `skip` the shared parameters in this step, take the plain
+            `sum`, or the `last` weights that solved it.
+        limit: Largest number of steps in a row with values that are not finite, after which an error is raised all the same.
+    """
+
+    weight_heads: bool | None = None
+    non_finite: NonFinite = "raise"
+    unsolved: Unsolved = "skip"
+    limit: int = 10
+
+
+@dataclass(frozen=True)
+class BadValues:
+    """Values of one step that are not finite.
+
+    Attributes:
+        losses: Value of the loss of every task whose loss is not finite.
+        gradients: Tasks with a finite loss and a gradient that is not finite.
+        candidates: Tasks of which at least one has a gradient that is not finite, where it is not known which.
+        penalty: Whether the penalty or its gradient is not finite.
+        balancer: Name of the balancer if its answer is not finite although the gradients are; empty otherwise.
+    """
+
+    losses: Mapping[str, float]
+    gradients: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    penalty: bool = False
+    balancer: str = ""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that are known to be bad."""
+        return (*self.losses, *self.gradients)
+
+    def error(self, step: int) -> NonFiniteError:
+        """Return the error that names the task, the penalty or the balancer, and the step.
+
+        Args:
+            step: Number of steps before this one.
+        """
+        what, where, found = self._description()
+        remedy = "Lower the learning rate, clip the gradient, or look for extreme inputs"
+        if self.balancer:
+            remedy = "Choose another balancer, or set non_finite='skip'"
+        elif self.candidates:
+            remedy = "Pass retain_graph=True to learn which task it is, or look for functions such as sqrt at 0"
+        return NonFiniteError(f"{what} is no longer a finite number", where=f"{where}, step {step + 1}", found=found, remedy=remedy)
+
+    def _description(self) -> tuple[str, str, object]:
+        if self.losses:
+            task, value = next(iter(self.losses.items()))
+            return "the loss", f"task {task!r}", value
+        if self.gradients:
+            return "the gradient", f"task {self.gradients[0]!r}", "NaN or infinite numbers, although the loss is finite"
+        if self.penalty:
+            return "the penalty or its gradient", PENALTY, None
+        if self.balancer:
+            return "the answer of the balancer", self.balancer, None
+        return "the gradient", " or ".join(f"task {task!r}" for task in self.candidates), None
+
+
+class NonFiniteRows(ArithmeticError):  # noqa: N818 - never seen outside of a step
+    """Gradients of some tasks that are not finite, found while the balancer weighs them.
+
+    Args:
+        tasks: Names of these tasks.
+    """
+
+    def __init__(self, tasks: tuple[str, ...]) -> None:
+        super().__init__(tasks)
+        self.tasks = tasks
