@@ -87,7 +87,8 @@ def test_a_task_at_its_least_loss_is_left_out() -> None:
     assert answer.values.tolist() == [1.5, 0.0, 1.5]
     nothing = FAMO().weigh(step(torch.zeros(3)))
     assert nothing.values.tolist() == [0.0, 0.0, 0.0]
-    assert not nothing.solved
+    with pytest.raises(ConfigError, match=r"famo, task 'b': a loss of at least 1 is needed \(found 0\.5\)"):
+        balancer.weigh(step(torch.tensor([2.0, 0.5, 2.0])))
 
 
 @pytest.mark.parametrize("after", [0.0, -1.0, float("nan"), float("inf")])

@@ -34,10 +34,11 @@ def test_a_hundred_tasks_of_any_size_neither_underflow_nor_overflow(scale: float
     assert torch.allclose(weights(*[scale] * 100), torch.full((100,), 0.01, dtype=torch.float64))
 
 
-def test_a_loss_of_0_is_the_minimum_and_flagged() -> None:
-    answer = GLS().weigh(statistic_from_jacobian(torch.eye(2), torch.tensor([0.0, 3.0])))
-    assert answer.values.tolist() == [0.0, 0.0]
-    assert not answer.solved
+def test_a_task_with_a_loss_of_0_is_left_out() -> None:
+    """Its gradient is 0, and the mean of all would be 0 for good: the others would never learn."""
+    answer = GLS().weigh(statistic_from_jacobian(torch.eye(3), torch.tensor([0.0, 1.0, 4.0])))
+    others = GLS().weigh(statistic_from_jacobian(torch.eye(2), torch.tensor([1.0, 4.0])))
+    assert answer.values.tolist() == [0.0, *others.values.tolist()]
 
 
 def test_a_negative_loss_is_refused_by_name() -> None:

@@ -1,9 +1,15 @@
-"""Checks of losses for methods that take their logarithm."""
+"""Checks of losses for methods that take their logarithm, and the bound of weights that such methods learn."""
 
 from __future__ import annotations
 
+from math import log
+
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
+
+LARGEST_LEARNED_WEIGHT = 1e10
+"""Bound of weights that grow as long as a loss stays near 0: times any useful loss it is far from the limits of float32."""
+LARGEST_LEARNED_LOGARITHM = log(LARGEST_LEARNED_WEIGHT)
 
 
 def non_negative_losses(statistic: Statistic, method: str) -> list[float]:

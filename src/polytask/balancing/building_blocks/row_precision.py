@@ -43,7 +43,7 @@ def row_combination(weights: Tensor, rows: Tensor, gramian: Tensor | None = None
         gramian: (T, T) Gramian of the rows in float64, up to a factor, which shows whether the sum cancels; `None` if it is not known.
 
     Example:
-        >>> row_combination(torch.tensor([1e60, 2.0]), torch.tensor([[0.0, 0.0], [1.0, 2.0]]))
+        >>> row_combination(torch.tensor([1e60, 2.0], dtype=torch.float64), torch.tensor([[0.0, 0.0], [1.0, 2.0]]))
         tensor([2., 4.])
     """
     weights = weights.double().to(rows.device)

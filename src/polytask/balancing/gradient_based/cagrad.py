@@ -45,6 +45,7 @@ class CAGrad(Balancer):
         ConfigError: c or the rescaling is outside its range.
 
     Example:
+        >>> import torch
         >>> CAGrad(c=0.5, rescale=0).aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])) / 2
         tensor([0.1835, 1.2041, 1.2041])
     """

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction, Weights
 from polytask.balancing.building_blocks.option_checks import check_below_one, check_non_negative
+from polytask.balancing.building_blocks.row_precision import row_combination
 from polytask.balancing.needs import Jacobian, Needs, Norms
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
@@ -76,7 +77,8 @@ class DBMTL(Balancer):
             y.mul_(kept).add_(row, alpha=(1.0 - kept) * slope)
         tracked = torch.stack([self._tracked[name] for name in statistic.names])
         lengths = torch.linalg.vector_norm(tracked.double(), dim=1).cpu()
-        return Direction(_equally_long(lengths).to(tracked) @ tracked, private=slopes)
+        lengths = torch.where(lengths < torch.finfo(tracked.dtype).tiny, 0.0, lengths)
+        return Direction(row_combination(_equally_long(lengths), tracked), private=slopes)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of steps, and y of every task."""

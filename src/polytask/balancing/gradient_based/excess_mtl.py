@@ -85,6 +85,8 @@ class ExcessMTL(Balancer):
         """Return e_t / e_t⁰, after adding the task's row to S."""
         # Squares of float32 gradients underflow below 1e-22 and overflow above 1e19; in float64 the squares of useful gradients do neither.
         squares = row.double().square()
+        if float(squares.sum()) < torch.finfo(row.dtype).tiny ** 2:
+            squares = torch.zeros_like(squares)  # a row without precision is a zero row
         total = self._squares[name] = self._squares[name] + squares if name in self._squares else squares
         excess = float((squares / torch.where(total > 0, total, 1).sqrt()).sum())
         if excess > 0.0:

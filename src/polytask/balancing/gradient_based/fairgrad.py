@@ -40,6 +40,7 @@ class FairGrad(Balancer):
         ConfigError: α is not above 0.
 
     Example:
+        >>> import torch
         >>> FairGrad().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
         tensor([0.0766, 0.9985, 0.9985])
     """

@@ -92,6 +92,7 @@ class GradDrop(Balancer):
 
     def _kept(self, names: tuple[str, ...], pushes: Tensor, gradients: Tensor) -> Tensor:
         """Return the sum over tasks of the gradients (t, …, features) that are kept, given G (t, features)."""
+        pushes = pushes.to(torch.promote_types(pushes.dtype, torch.float32))  # the probabilities need more than the precision of bfloat16
         total = pushes.abs().sum(0)
         probability = 0.5 * (1 + pushes.sum(0) / torch.where(total > 0, total, 1))
         heard = torch.where(probability > self._stream.uniform(*probability.shape).to(probability), 1.0, -1.0).to(pushes)

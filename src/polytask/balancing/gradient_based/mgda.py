@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.loss_checks import non_negative_losses
 from polytask.balancing.needs import Gramian, Needs
 from polytask.balancing.solvers import minimum_norm
 from polytask.balancing.statistic import Statistic
@@ -64,15 +65,20 @@ class MGDA(Balancer):
         """Return T argmin wᵀ G w.
 
         Raises:
-            ConfigError: The normalization divides by a loss that is not above 0.
+            ConfigError: The normalization divides by a loss that is negative.
         """
         G = statistic.gramian().numpy()
         weights = np.zeros(len(G))
-        kept = np.flatnonzero(G.diagonal() > 0.0) if self.drop_zero else np.arange(len(G))
+        kept = np.flatnonzero(self._takes_part(statistic, G))
         if len(kept):
             factors = self._factors(statistic, G)[kept]
             weights[kept] = minimum_norm(G[np.ix_(kept, kept)] * factors[:, None] * factors) * len(G)
         return Weights(torch.from_numpy(weights), heads=False)
+
+    def _takes_part(self, statistic: Statistic, G: np.ndarray) -> np.ndarray:
+        """Return which rows are combined: (T,). A normalization by the loss has none for a task whose loss is exactly 0."""
+        rows = G.diagonal() > 0.0 if self.drop_zero else np.ones(len(G), dtype=bool)
+        return rows & (statistic.losses.numpy() != 0.0) if self.normalization in ("loss", "loss+") else rows
 
     def _factors(self, statistic: Statistic, G: np.ndarray) -> np.ndarray:
         factors = np.ones(len(G))
@@ -80,10 +86,6 @@ class MGDA(Balancer):
             lengths = np.sqrt(G.diagonal())
             factors /= np.where(lengths > 0.0, lengths, 1.0)
         if self.normalization in ("loss", "loss+"):
-            losses = statistic.losses.numpy()
-            if not (losses > 0.0).all():
-                worst = int(np.argmin(losses))
-                where = f"mgda, task {statistic.names[worst]!r}"
-                raise ConfigError("this normalization needs losses above 0", where=where, found=losses[worst], remedy="Choose none or l2")
-            factors /= losses
+            losses = np.array(non_negative_losses(statistic, f"mgda({self.normalization})"))
+            factors /= np.where(losses > 0.0, losses, 1.0)
         return factors

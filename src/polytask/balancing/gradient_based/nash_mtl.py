@@ -45,6 +45,7 @@ class NashMTL(Balancer):
         ConfigError: `max_norm` is not above 0.
 
     Example:
+        >>> import torch
         >>> NashMTL(max_norm=1).aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
         tensor([0.0542, 0.7061, 0.7061])
     """

@@ -39,11 +39,11 @@ class FAMO(Balancer):
     Defaults: lr 0.025 and γ 0.01 from `famo.py` of the authors' code, whose scripts use them too; b = 0.
 
     Deviations: the authors add 1e-8 to D. Here nothing is added, so that losses of any size are treated alike, and a task
-    whose loss is at or below its b_t (before or after the step) is left out of that step. The authors' code also clips the
+    whose loss is exactly its b_t (before or after the step) is left out of that step. The authors' code also clips the
     gradient's norm; here this is left to the training loop.
 
-    Fails: losses below their b_t. If the second forward pass differs from the first for reasons other than the step
-    (dropout, batch statistics), the difference is noise in δ.
+    Fails: a loss below its b_t has no logarithm, and is refused; set a smaller b_t. If the second forward pass differs from the first
+    for reasons other than the step (dropout, batch statistics), the difference is noise in δ.
 
     Args:
         lr: Learning rate of ξ, above 0.
@@ -77,10 +77,15 @@ class FAMO(Balancer):
         return Losses()
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """Return w_t = T c z_t / D_t; 0 for a task at or below its smallest possible loss."""
+        """Return w_t = T c z_t / D_t; 0 for a task at its smallest possible loss.
+
+        Raises:
+            ConfigError: A loss is below its smallest possible value.
+        """
+        self._check_losses(statistic.names, statistic.losses)
         above = self._above(statistic.names, statistic.losses)
         if not above:
-            return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=True, solved=False)
+            return Weights(torch.zeros(len(statistic.names), dtype=torch.float64), heads=True)
         parts = {task: share / above[task] for task, share in self._shares(above).items()}
         scale = len(statistic.names) / sum(parts.values())
         return Weights(torch.tensor([parts.get(task, 0.0) * scale for task in statistic.names], dtype=torch.float64), heads=True)
@@ -107,6 +112,13 @@ class FAMO(Balancer):
         """Return D_t of the tasks where it is above 0 and finite."""
         distances = {task: loss - self.min_losses.get(task, 0.0) for task, loss in zip(names, losses.tolist(), strict=True)}
         return {task: distance for task, distance in distances.items() if 0 < distance < float("inf")}
+
+    def _check_losses(self, names: tuple[str, ...], losses: Tensor) -> None:
+        for task, loss in zip(names, losses.tolist(), strict=True):
+            least = self.min_losses.get(task, 0.0)
+            if loss < least:
+                remedy = f"Set min_losses={{{task!r}: …}} to a lower bound of this loss, or choose another balancer"
+                raise ConfigError(f"a loss of at least {least:g} is needed", where=f"famo, task {task!r}", found=loss, remedy=remedy)
 
     def _shares(self, tasks: Mapping[str, float]) -> dict[str, float]:
         """Return z over these tasks."""

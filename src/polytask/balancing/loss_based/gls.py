@@ -47,7 +47,7 @@ class GLS(Balancer):
             ConfigError: A loss is negative.
         """
         losses = non_negative_losses(statistic, "gls")
-        if not all(losses):
-            return Weights(torch.zeros(len(losses), dtype=torch.float64), heads=True, solved=False)
-        mean = exp(fsum(map(log, losses)) / len(losses))
-        return Weights(torch.tensor([mean / (len(losses) * loss) for loss in losses], dtype=torch.float64), heads=True)
+        above = [loss for loss in losses if loss]
+        mean = exp(fsum(map(log, above)) / len(above)) if above else 0.0
+        weights = [mean / (len(above) * loss) if loss else 0.0 for loss in losses]
+        return Weights(torch.tensor(weights, dtype=torch.float64), heads=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import exp
 from typing import Any, final
 
@@ -10,11 +11,10 @@ import torch
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.loss_checks import LARGEST_LEARNED_LOGARITHM, non_negative_losses
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
-
-_LARGEST = 700.0  # the exponential of a larger number overflows
 
 
 @final
@@ -35,7 +35,8 @@ class IMTLL(Balancer):
     Deviations: the balancer updates s with a separate Adam instead of the model's optimizer, so that the latter can be any
     optimizer.
 
-    Fails: if a loss stays at 0 or below, s and with it the weight grow without bound, as the formula implies.
+    Fails: a task whose loss approaches 0 gets a weight that grows like 1 / L_t, up to the bound of 1e10. For a negative loss the
+    formula has no minimum, so that it is refused. A loss of exactly 0 does not change s.
 
     Args:
         lr: Learning rate of s, above 0.
@@ -66,9 +67,15 @@ class IMTLL(Balancer):
         return Weights(torch.tensor([self._weight(task) for task in statistic.names], dtype=torch.float64), heads=True)
 
     def update_state(self, statistic: Statistic) -> None:
-        """Update s_t of the tasks present."""
-        for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
-            self._logarithms[task] = self._scalar(task).stepped(self._weight(task) * loss - 1, self.lr)
+        """Update s_t of the tasks present.
+
+        Raises:
+            ConfigError: A loss is negative.
+        """
+        for task, loss in zip(statistic.names, non_negative_losses(statistic, "imtl-l"), strict=True):
+            if loss:
+                moved = self._scalar(task).stepped(self._weight(task) * loss - 1, self.lr)
+                self._logarithms[task] = replace(moved, value=min(moved.value, LARGEST_LEARNED_LOGARITHM))
 
     def state_dict(self) -> dict[str, Any]:
         """Return s, its two moments and its number of steps for every task."""
@@ -82,4 +89,4 @@ class IMTLL(Balancer):
         return self._logarithms.get(task, AdamScalar(self.initial_value))
 
     def _weight(self, task: str) -> float:
-        return exp(min(self._scalar(task).value, _LARGEST))
+        return exp(self._scalar(task).value)

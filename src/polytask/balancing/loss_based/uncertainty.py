@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.loss_checks import LARGEST_LEARNED_LOGARITHM, non_negative_losses
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
@@ -30,8 +32,9 @@ class Uncertainty(Balancer):
 
     Defaults: s_t = 0, so σ_t² = 1. The learning rate 0.01 of s is ours, since the paper does not state one.
 
-    Fails: if a loss stays at exactly 0, s falls and the weight grows without bound, as the formula implies. A task that is
-    learned quickly gets more and more weight.
+    Fails: a task that is learned quickly gets more and more weight, about 1 / 2 L_t. Weights are bounded by ½ · 1e10. For a negative
+    loss, such as a Gaussian log likelihood, the formula has no minimum: the weight would grow without end, so that the loss is
+    refused. A loss of exactly 0 does not change s.
 
     Deviations: the balancer updates s with a separate Adam instead of the model's optimizer, so that the latter can be any
     optimizer. The factor ½ applies to every kind of loss (in the paper, eq. 10, a classification has none).
@@ -65,10 +68,17 @@ class Uncertainty(Balancer):
         return Weights(0.5 * torch.exp(-self._log_variance_of(statistic.names)), heads=True)
 
     def update_state(self, statistic: Statistic) -> None:
-        """Update s_t of the tasks present."""
+        """Update s_t of the tasks present.
+
+        Raises:
+            ConfigError: A loss is negative.
+        """
+        losses = non_negative_losses(statistic, "uncertainty")
         gradient = 0.5 * (1 - torch.exp(-self._log_variance_of(statistic.names)) * statistic.losses)
-        for task, slope in zip(statistic.names, gradient.tolist(), strict=True):
-            self._log_variances[task] = self._scalar(task).stepped(slope, self.lr)
+        for task, loss, slope in zip(statistic.names, losses, gradient.tolist(), strict=True):
+            if loss:
+                moved = self._scalar(task).stepped(slope, self.lr)
+                self._log_variances[task] = replace(moved, value=max(moved.value, -LARGEST_LEARNED_LOGARITHM))
 
     def state_dict(self) -> dict[str, Any]:
         """Return s, its two moments and its number of steps for every task."""
