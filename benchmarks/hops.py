@@ -96,6 +96,8 @@ def backward_step() -> list[Call]:
         return {task: (head(features) - 3).square().mean() for task, head in heads.items()}
 
     backward(losses())
+    for module in (trunk, *heads.values()):
+        module.zero_grad()
     found = losses()
     return calls_of(lambda: backward(found))
 

@@ -45,7 +45,7 @@ MOST_PARAMETERS = 8
 MANY_OPTIONS = {
     "fit_model.fit": 12,
     "fit_model.build_loop": 9,
-    "engine.__init__": 11,
+    "engine.__init__": 12,
     "compute_verdict.verdict": 10,
     "estimator.__init__": 15,  # scikit-learn wants every option as a parameter of the constructor
     "base.__init__": 14,

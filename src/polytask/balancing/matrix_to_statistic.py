@@ -100,7 +100,19 @@ class MatrixStatistic:
 
 
 def statistic_from_jacobian(jacobian: Tensor, losses: Tensor | None = None) -> MatrixStatistic:
-    """Return the statistic of a Jacobian (T, P) whose tasks are named "0", "1", …; losses are 1 if not given."""
+    """Return the statistic of a Jacobian (T, P) whose tasks are named "0", "1", …; losses are 1 if not given.
+
+    Raises:
+        ConfigError: The Jacobian is no matrix of finite real numbers with a row per task, or there is not one loss per task.
+    """
+    if not isinstance(jacobian, Tensor) or jacobian.ndim != 2 or not len(jacobian) or not jacobian.is_floating_point():
+        found = f"shape {tuple(jacobian.shape)}, {jacobian.dtype}" if isinstance(jacobian, Tensor) else type(jacobian).__name__
+        raise ConfigError("a floating-point tensor (tasks, parameters) with at least one row is needed", where="jacobian", found=found)
     tasks = len(jacobian)
-    given = torch.ones(tasks) if losses is None else losses
-    return MatrixStatistic(jacobian, given.double(), tuple(str(task) for task in range(tasks)))
+    given = torch.ones(tasks) if losses is None else torch.as_tensor(losses)
+    if given.shape != (tasks,):
+        raise ConfigError(f"one loss for each of {tasks} tasks is needed", where="losses", found=f"shape {tuple(given.shape)}")
+    for values, where in ((jacobian, "jacobian"), (given, "losses")):
+        if not bool(torch.isfinite(values).all()):
+            raise ConfigError("all numbers must be finite", where=where, found="NaN or infinity")
+    return MatrixStatistic(jacobian.detach(), given.detach().double(), tuple(str(task) for task in range(tasks)))

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
-from polytask.errors import PolytaskError
+from polytask.errors import ConfigError, PolytaskError
 from polytask.gradients.engine_state import StepContext
 from polytask.gradients.loss_accumulator import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
-from polytask.gradients.non_finite import BadValues, NonFiniteRows, StepPolicy
+from polytask.gradients.non_finite import BadValues, NonFiniteRows
 from polytask.gradients.primitives.communicator import synchronize
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
+from polytask.gradients.step_policy import StepPolicy
 from polytask.gradients.step_report import Conflicts, Report
 from polytask.gradients.strategies.base import GradientStrategy
 
@@ -103,8 +104,17 @@ class Step:
         self._strategy = self._strategy or choose(self._accumulator, self.complete and not self._in_parts)
         if not self._context.met.issuperset(parts):
             self._context.meet(parts)
+            self._check_outside(self._strategy)
         self._strategy.take(parts, keep=keep)
         return self._strategy
+
+    def _check_outside(self, strategy: GradientStrategy) -> None:
+        """Refuse shared parameters that are not declared as such, where the strategy treats both kinds differently."""
+        outside = list(self._context.outside.values())
+        if outside and strategy.separates_shared and self._policy.outside == "refuse":
+            found = f"{len(outside)} tensors, such as one of shape {tuple(outside[0].shape)}"
+            remedy = "Add them to shared=, or say with outside='weighted' or outside='sum' what their gradients are"
+            raise ConfigError("several tasks reach parameters that are not declared as shared", where="shared", found=found, remedy=remedy)
 
     def _take_penalty(self, penalty: Tensor, *, keep: bool) -> None:
         """Hold the gradient of a penalty, apart from the tasks' gradients."""
@@ -166,6 +176,8 @@ class Step:
         solution = self._solved(answer, strategy)
         if solution is None:
             return self._without_direction(strategy, report)
+        if self._context.outside and self._policy.outside == "weighted" and isinstance(solution, Weights):
+            self._accumulator.weigh_outside(self._context.outside, dict(zip(strategy.names, solution.values.tolist(), strict=True)))
         strategy.fill(solution, heads=heads)
         communicator = self._context.communicator
         if strategy.fills_from_graphs and self._context.scaler is None and not communicator.distributed and not self._accumulator.finite():
@@ -261,3 +273,23 @@ def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Ten
     if penalty.requires_grad:
         share = torch.full_like(penalty, 1 / context.communicator.processes)
         accumulator.backward([penalty], [context.scaled(share)], keep=keep)
+
+
+def take_unlabeled(context: StepContext, penalty: Tensor | None, step: int) -> Report:
+    """Take a micro-batch without labels, before the first or after the last micro-batch of a step.
+
+    Args:
+        context: State shared by all steps.
+        penalty: Penalty of the micro-batch.
+        step: Number of steps before this one.
+    """
+    if penalty is not None and context.communicator.distributed:
+        remedy = "Pass the penalty with such a micro-batch"
+        raise ConfigError("with several processes, a penalty needs a micro-batch with labels", where="penalty", remedy=remedy)
+    if penalty is not None:
+        accumulator = GradAccumulator(context.communicator, context.trained)
+        add_penalty(context, accumulator, penalty, keep=False)
+        if not accumulator.finite():
+            raise BadValues({}, penalty=True).error(step)
+        accumulator.flush()
+    return Report({})

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.distributed import ProcessGroup
 
-from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs
+from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs, Nothing
 from polytask.balancing.factory import balancer_for_tasks
 from polytask.errors import ConfigError
-from polytask.gradients.backward_step import ChooseStrategy, Step, add_penalty
+from polytask.gradients.backward_step import ChooseStrategy, Step, take_unlabeled
+from polytask.gradients.call_checks import (
+    PATIENCE,
+    check_construction,
+    explained,
+    forgotten_after_step,
+    losses_with_graphs,
+    tell_of_missing_tasks,
+    tell_of_repeated_call,
+)
 from polytask.gradients.engine_state import StepContext
-from polytask.gradients.lookahead_evaluator import Closure, LookaheadEvaluator, PostStepLosses, ReplayableBatch, mean_losses, united_losses
+from polytask.gradients.lookahead_evaluator import (
+    Closure,
+    LookaheadEvaluator,
+    PostStepLosses,
+    ReplayableBatch,
+    mean_losses,
+    numbered_leaves,
+    united_losses,
+)
 from polytask.gradients.loss_accumulator import Counts, Losses, agree_on_counts
-from polytask.gradients.non_finite import BadValues, NonFinite, StepPolicy, Unsolved
 from polytask.gradients.primitives.communicator import communicator_of
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
-from polytask.gradients.primitives.reachability import Shared, named_shared, reached
+from polytask.gradients.primitives.reachability import Shared, named_shared
 from polytask.gradients.primitives.scoped_state import NO_AUTOCAST, autocast_as
+from polytask.gradients.step_policy import NonFinite, Outside, StepPolicy, Unsolved
 from polytask.gradients.step_report import Report
 from polytask.gradients.strategies.multi_batch import MultiBatch
 from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, explain_route
@@ -37,16 +54,14 @@ class Backward:
     It replaces `loss.backward()`: gradients are added to `.grad` as in PyTorch. Clipping, the optimizer and the schedule stay
     ordinary PyTorch.
 
-    A step may be passed in micro-batches. Then `counts` gives the number of labeled units of the whole step per task: a task's
-    loss is the sum over its micro-batches divided by that count, and the balancer is called once, after the last unit.
-    (The mean of the micro-batches' means would be wrong as soon as their counts differ.)
+    A step may be passed in micro-batches. Then `counts` gives the labeled units of the whole step per task: a task's loss is the sum over
+    its micro-batches divided by that count, and the balancer is called once, after the last unit.
 
-    A task that is absent (not in `losses`) does not take part in the step: its private parameters get no gradient, and the
-    balancer's state for it does not change.
+    A task that is absent (not in `losses`, or with a loss that has no graph) does not take part in the step: its private parameters get
+    no gradient, and the balancer's state for it does not change.
 
-    Several processes (`group`) act as one process on the union of their batches: losses are `Loss`es with counts, models
-    are not wrapped, and every process ends a step with the same `.grad`. `polytask.gradients.primitives.communicator` describes
-    their communication and its cost. A penalty is averaged over the processes.
+    Several processes (`group`) act as one process on the union of their batches: losses are `Loss`es with counts, models are not wrapped,
+    and every process ends a step with the same `.grad`. A penalty is averaged over the processes.
 
     Args:
         balancer: Balancer that combines the tasks' losses: a name with its options, an import path, a class, or an object. Methods
@@ -69,6 +84,9 @@ class Backward:
         non_finite_limit: Largest number of steps in a row with such values; after more of them, NonFiniteError is raised all the same.
         unsolved: What to do in a step in which the balancer's condition has no solution: `skip` gives the shared parameters no gradient
             (an optimizer leaves them alone), `sum` takes the plain sum, `last` the weights of the last step with a solution.
+        outside: What parameters get that several tasks reach although they are not in `shared`, with a balancer that uses gradients:
+            `refuse` raises an error at the first step, `weighted` takes Σ w_t g_t with weights from the shared ones (for weights from a
+            part of the network, such as its last shared layer), `sum` takes the plain sum.
 
     Attributes:
         step: Number of complete steps.
@@ -104,13 +122,11 @@ class Backward:
         non_finite: NonFinite = "raise",
         non_finite_limit: int = 10,
         unsolved: Unsolved = "skip",
+        outside: Outside = "refuse",
     ) -> None:
-        _check(tasks, group, shared, model)
+        check_construction(tasks, group, shared, model)
         check_choice(route, ROUTES, "route")
-        check_choice(non_finite, get_args(NonFinite), "non_finite")
-        check_choice(unsolved, get_args(Unsolved), "unsolved")
-        if non_finite_limit < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="non_finite_limit", found=non_finite_limit)
+        self._policy = StepPolicy(weight_heads, non_finite, unsolved, non_finite_limit, outside)
         self.balancer = balancer_for_tasks(balancer, tasks)
         self.tasks, self.model, self.route = tuple(tasks), model, route
         self.step = self.non_finite_steps = self.unsolved_steps = self._in_a_row = 0
@@ -118,8 +134,10 @@ class Backward:
             self.balancer.bind(model)
         self._group, self._scaler = group, scaler
         self._context = self._context_of(shared)
-        self._policy = StepPolicy(weight_heads, non_finite, unsolved, non_finite_limit)
         self._current: Step | None = None
+        self._watched: Tensor | None = None
+        self._versions: tuple[int, ...] = ()
+        self._told = False
         self._replayable: list[ReplayableBatch] = []
         self._post_step: PostStepLosses | None = None
 
@@ -177,16 +195,23 @@ class Backward:
             Report of the losses, weights and gradients.
 
         Raises:
-            ConfigError: A task is unknown, a loss in a micro-batch has no count, there are more units than announced, or the
-                balancer needs a function or representations that are not given.
+            ConfigError: A task is unknown, a loss is no scalar tensor, has no count in a micro-batch or no graph, there are more units than
+                announced, shared parameters are wrong, `after_step` was forgotten, or the balancer needs what is not given.
             NonFiniteError: A task's loss or gradient is not finite, and `non_finite` is `raise`.
         """
-        self._post_step = None
+        if self._post_step is not None:
+            raise forgotten_after_step()
         needs = self.balancer.needs()
+        if counts is None and self._versions and not isinstance(needs, Nothing) and not self._has_moved():
+            tell_of_repeated_call()
+            self._told = True
         if not isinstance(losses, Mapping):
             return self._replay(needs, losses, batches, penalty, counts, retain_graph=retain_graph)
         if self.balancer.uses_after_step or self.balancer.batches > 1:
             raise closure_needed()
+        alone = counts is None and not self._context.communicator.distributed
+        if alone and not all(loss.requires_grad for loss in losses.values() if isinstance(loss, Tensor)):
+            losses = losses_with_graphs(losses, self.model)
         given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
         # Representations of a frozen trunk have no gradient.
         choose = self._route(needs, tuple(feature for feature in given if feature.requires_grad))
@@ -214,12 +239,20 @@ class Backward:
         return explain_route(self.balancer, self._context, self.route)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of steps and the state of the balancer."""
+        """Return the counters and the state of the balancer, as tensors and numbers that `torch.save` accepts."""
         counts = {"step": self.step, "non_finite": [self.non_finite_steps, self._in_a_row], "unsolved": self.unsolved_steps}
-        return {**counts, "last_weights": dict(self._context.last_weights), "balancer": self.balancer.state_dict()}
+        weights = dict(self._context.last_weights)
+        return {**counts, "last_weights": weights, "type": type(self.balancer).__name__, "balancer": self.balancer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the state that `state_dict` returned."""
+        """Restore the state that `state_dict` returned.
+
+        Raises:
+            ConfigError: It is the state of another balancer.
+        """
+        own = type(self.balancer).__name__
+        if state.get("type", own) != own:
+            raise ConfigError("the state must be that of the same balancer", where="load_state_dict", found=f"{state['type']}, not {own}")
         self.step, self.unsolved_steps = int(state["step"]), int(state.get("unsolved", 0))
         self.non_finite_steps, self._in_a_row = state.get("non_finite", (0, 0))
         self._context.last_weights.update(state.get("last_weights", {}))
@@ -232,19 +265,28 @@ class Backward:
     def _take(self, losses: Losses, choose: ChooseStrategy, penalty: Tensor | None, counts: Counts | None, *, retain_graph: bool) -> Report:
         """Pass losses to the current step, or to a new one."""
         if self._current is None and not losses and any((counts or {}).values()):
-            return self._take_unlabeled(penalty)
+            return take_unlabeled(self._context, penalty, self.step)
         # Autocasting is for forward passes; computations on gradients keep their own precision.
         with autocast_as(NO_AUTOCAST):
             current = self._current or Step(self._context, self.balancer, self.step, self._policy)
             self._current = None  # discard a step that raises
-            report = current.take(losses, choose, penalty, counts, retain_graph=retain_graph)
+            try:
+                report = current.take(losses, choose, penalty, counts, retain_graph=retain_graph)
+            except RuntimeError as error:
+                raise explained(error) from error
         if current.complete:
+            if not self._told:
+                watched = self._watched = next((p for p in self._context.trained.values() if p.grad is not None), None)
+                if watched is not None and watched.grad is not None:
+                    self._versions = (watched._version, id(watched.grad), watched.grad._version)
             self.step += 1
             self.unsolved_steps += not report.solved
             self.non_finite_steps += report.bad is not None
             self._in_a_row = 0 if report.bad is None else self._in_a_row + 1
             if report.bad is not None and self._in_a_row > self._policy.limit and self._context.scaler is None:
                 raise report.bad.error(self.step - 1)
+            if self.step == PATIENCE and not self._context.met.issuperset(self.tasks):
+                tell_of_missing_tasks([task for task in self.tasks if task not in self._context.met])
         self._current = None if current.complete else current
         if current.complete and self._replayable:
             if report.losses and not report.skipped:
@@ -252,19 +294,10 @@ class Backward:
             self._replayable = []
         return report
 
-    def _take_unlabeled(self, penalty: Tensor | None) -> Report:
-        """Take a micro-batch without labels, before the first or after the last micro-batch of a step."""
-        communicator = self._context.communicator
-        if penalty is not None and communicator.distributed:
-            remedy = "Pass the penalty with such a micro-batch"
-            raise ConfigError("with several processes, a penalty needs a micro-batch with labels", where="penalty", remedy=remedy)
-        if penalty is not None:
-            accumulator = GradAccumulator(communicator, self._context.trained)
-            add_penalty(self._context, accumulator, penalty, keep=False)
-            if not accumulator.finite():
-                raise BadValues({}, penalty=True).error(self.step)
-            accumulator.flush()
-        return Report({})
+    def _has_moved(self) -> bool:
+        """Return whether the watched parameter has moved, or its gradient was cleared, since the last step."""
+        watched = self._watched
+        return watched is None or watched.grad is None or (watched._version, id(watched.grad), watched.grad._version) != self._versions
 
     def _replay(
         self,
@@ -304,30 +337,13 @@ class Backward:
         def choose(accumulator: GradAccumulator, whole: bool) -> MultiBatch:
             del whole
             parts = [mean_losses(batch.losses, count) for batch, count in zip(replayable, counts, strict=True)]
-            named = self.model.named_parameters() if self.model is not None else self._reached(parts)
+            named = self.model.named_parameters() if self.model is not None else numbered_leaves(parts, self._context.shared).items()
             trained = {name: parameter for name, parameter in named if parameter.requires_grad}
             lookahead = LookaheadEvaluator(self._context, replayable, parts, counts, trained)
             return MultiBatch(self._context, accumulator, parts, lookahead)
 
         return self._take(losses, choose, penalty, None, retain_graph=False)
 
-    def _reached(self, parts: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-        """Yield the shared parameters and all other leaves that the losses reach, named by their number."""
-        leaves = {id(leaf): leaf for part in parts for loss in part.values() for leaf in reached(loss)}
-        if self._context.shared is not None:
-            leaves = {id(leaf): leaf for leaf in self._context.shared.parameters} | leaves
-        return ((str(number), leaf) for number, leaf in enumerate(leaves.values()))
-
 
 def _given(penalty: Tensor | Penalty | None) -> Tensor | None:
     return penalty if penalty is None or isinstance(penalty, Tensor) else penalty()
-
-
-def _check(tasks: Sequence[str], group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
-    if isinstance(tasks, str):
-        raise ConfigError("a list of names is needed", where="tasks", found=repr(tasks), remedy=f"Write tasks=[{tasks!r}] for one task")
-    if not tasks or len(set(tasks)) < len(tasks):
-        raise ConfigError("`tasks` must be non-empty and unique", where="tasks", found=tuple(tasks))
-    if group is not None and (shared is None or model is None):
-        remedy = "Pass shared= and model=, the same in every process"
-        raise ConfigError("several processes need the shared parameters and the model", where="group", remedy=remedy)

@@ -31,6 +31,7 @@ class StepContext:
         stacks: Buffers for the tasks' gradients by the number of the representation, reused as long as its shape is the same.
         last_weights: Weight per task of the last step whose condition had a solution.
         met: Tasks whose graphs have been walked once, to learn which parameters they reach.
+        outside: Parameters that several tasks reach although they are not declared as shared, by their id.
     """
 
     tasks: tuple[str, ...]
@@ -43,13 +44,28 @@ class StepContext:
     stacks: dict[int, Tensor] = field(default_factory=dict)
     last_weights: dict[str, float] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
+    outside: dict[int, Tensor] = field(default_factory=dict)
 
     def meet(self, losses: Mapping[str, Tensor]) -> None:
         """Learn the parameters that tasks reach, when a task is met for the first time; several processes know them beforehand."""
-        reachability = Reachability()
         self.met.update(losses)
-        for loss in () if self.communicator.distributed else losses.values():
-            self.trained.update((id(leaf), leaf) for leaf in reachability.leaves(loss))
+        if self.communicator.distributed:
+            return
+        declared = set() if self.shared is None else {id(parameter) for parameter in self.shared.parameters}
+        reachability, seen = Reachability(), set[int]()
+        for loss in losses.values():
+            for leaf in reachability.leaves(loss):
+                self.trained[id(leaf)] = leaf
+                if id(leaf) in seen and self.shared is not None and id(leaf) not in declared:
+                    self.outside[id(leaf)] = leaf
+                seen.add(id(leaf))
+        if reachability.met:
+            # A compiled function reaches all parameters, whichever of its results is used, and a reentrant checkpoint shows none.
+            self.outside.clear()
+            return
+        if self.shared is not None and self.shared.parameters and seen.isdisjoint(declared) and self.met.issuperset(self.tasks):
+            remedy = "Pass the parameters of the network that computes these losses; a copy or a reloaded network has other ones"
+            raise ConfigError("no loss reaches any of the shared parameters", where="shared", remedy=remedy)
 
     def shared_parameters(self, losses: Mapping[str, Tensor]) -> FlatParameters:
         """Return the shared parameters, which are declared or found once in the graphs of a step with all tasks.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from polytask.gradients.engine_state import StepContext
 from polytask.gradients.loss_accumulator import Counts, Losses
 from polytask.gradients.primitives.flat_params import FlatParameters
+from polytask.gradients.primitives.reachability import reached
 from polytask.gradients.primitives.scoped_state import autocast_as, autocast_state, preserved_buffers, shifted_parameters
 from polytask.gradients.primitives.vjp import gradients_of
 from polytask.gradients.step_report import Report
@@ -186,3 +187,17 @@ def _joined(losses: Sequence[Tensor | Loss]) -> Tensor | Loss:
 
 def _mean(loss: Tensor | Loss) -> Tensor:
     return loss.mean if isinstance(loss, Loss) else loss
+
+
+def numbered_leaves(parts: Sequence[Mapping[str, Tensor]], shared: FlatParameters | None) -> dict[str, Tensor]:
+    """Return the shared parameters and all other leaves that losses reach, named by their number.
+
+    Args:
+        parts: Losses of every batch, with their graphs.
+        shared: Shared parameters, which come first; `None` if they are not known.
+    """
+    leaves = {} if shared is None else {id(leaf): leaf for leaf in shared.parameters}
+    for loss in (loss for part in parts for loss in part.values()):
+        for leaf in reached(loss):
+            leaves.setdefault(id(leaf), leaf)
+    return {str(number): leaf for number, leaf in enumerate(leaves.values())}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.communicator import Communicator, peer_failure
+from polytask.registry.resolve import described
 from polytask.tasks import Loss
 
 Losses = Mapping[str, Tensor | Loss]
@@ -45,7 +46,7 @@ class StepLosses:
 
     def _part_of(self, task: str, loss: Tensor | Loss, counts: Counts | None) -> Tensor:
         if self.whole is None:
-            part = loss.sum / loss.count if isinstance(loss, Loss) else loss
+            part = loss.sum / loss.count if isinstance(loss, Loss) else loss.reshape(()) if loss.ndim else loss
         elif isinstance(loss, Loss):
             self._count(task, loss.count, counts)
             part = loss.sum / self.whole[task]
@@ -128,9 +129,13 @@ def agree_on_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | Non
 def wrong_losses(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, communicator: Communicator) -> ConfigError | None:
     """Return the error for invalid losses or counts, or `None` if they are valid."""
     for given, what in ((losses, "losses"), (counts or {}, "counts")):
-        foreign = _foreign(given, tasks)
+        foreign = next((task for task in given if task not in tasks), None)
         if foreign is not None:
             return ConfigError(f"unknown task among the {what}", where=repr(foreign), remedy=f"Tasks: {', '.join(tasks)}")
+    for task, loss in losses.items():
+        value = loss.sum if isinstance(loss, Loss) else loss
+        if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
+            return _wrong_loss(task, value)
     if communicator.distributed:
         means = [task for task, loss in losses.items() if not isinstance(loss, Loss)]
         if means:
@@ -139,5 +144,9 @@ def wrong_losses(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, 
     return None
 
 
-def _foreign(given: Iterable[str], tasks: tuple[str, ...]) -> str | None:
-    return next((task for task in given if task not in tasks), None)
+def _wrong_loss(task: str, value: object) -> ConfigError:
+    """Return the error for a loss that is no real scalar tensor."""
+    found, remedy = described(value), "Pass the tensor that the loss function returns, or leave the task out of this step"
+    if isinstance(value, Tensor):
+        found, remedy = f"shape {tuple(value.shape)}, {value.dtype}", "Take the mean over the rows: loss.mean()"
+    return ConfigError("a loss must be a scalar tensor", where=f"task {task!r}", found=found, remedy=remedy)

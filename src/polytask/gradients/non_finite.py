@@ -4,33 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from polytask.errors import NonFiniteError
 
-NonFinite = Literal["raise", "drop", "skip"]
-Unsolved = Literal["skip", "sum", "last"]
-
 PENALTY = "penalty"
 """Name of the penalty among the places of values that are not finite; no task can have it, since tasks are quoted in messages."""
-
-
-@dataclass(frozen=True)
-class StepPolicy:
-    """User options that apply to every step.
-
-    Attributes:
-        weight_heads: Whether private parameters are weighted; `None` leaves it to the balancer.
-        non_finite: What to do about tasks that are not finite: `raise` an error, `drop` them, or `skip` the step.
-        unsolved: What to do where the balancer's condition has no solution: `skip` the shared parameters in this step, take the plain
-            `sum`, or the `last` weights that solved it.
-        limit: Largest number of steps in a row with values that are not finite, after which an error is raised all the same.
-    """
-
-    weight_heads: bool | None = None
-    non_finite: NonFinite = "raise"
-    unsolved: Unsolved = "skip"
-    limit: int = 10
 
 
 @dataclass(frozen=True)

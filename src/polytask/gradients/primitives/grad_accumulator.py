@@ -131,6 +131,19 @@ class GradAccumulator:
             return [True] * len(tasks)
         return [all_finite(gradient for _, gradient in self.private.get(task, {}).values()) for task in tasks]
 
+    def weigh_outside(self, parameters: Mapping[int, Tensor], weights: Mapping[str, float]) -> None:
+        """Hold the gradients of parameters that several tasks reach, times the tasks' weights, and not with those of private ones.
+
+        Args:
+            parameters: These parameters by their id.
+            weights: Weight per task.
+        """
+        for task, weight in weights.items():
+            held = self.private.get(task, {})
+            for key in [key for key in held if key in parameters]:
+                parameter, gradient = held.pop(key)
+                self._hold(parameter, _times(gradient, weight), owned=False)
+
     def release_private(self, tasks: Sequence[str], weights: Sequence[float]) -> None:
         """Hold the gradients of the tasks' private parameters, times the tasks' weights."""
         for task, weight in zip(tasks, weights, strict=True):

@@ -48,6 +48,9 @@ class GradientStrategy(ABC):
     fills_from_graphs: ClassVar[bool] = False
     """Whether `fill` backpropagates: gradients of parameters are then known only after the balancer has answered."""
 
+    separates_shared: ClassVar[bool] = False
+    """Whether shared parameters get another combination of gradients than all others."""
+
     @property
     def keeps_graphs(self) -> bool:
         """Whether graphs are still there after `fill`, so that `non_finite_tasks` can be called."""

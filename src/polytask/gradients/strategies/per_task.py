@@ -31,6 +31,8 @@ class PerTask(GradientStrategy):
         rows: Buffer of the rows, set by the first micro-batch.
     """
 
+    separates_shared = True
+
     groups: ParameterGrouping = "whole"
     wanted: frozenset[str] | None = None
     needs_gramian: bool = False

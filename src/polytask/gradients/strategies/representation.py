@@ -36,6 +36,7 @@ class ThroughRepresentation(GradientStrategy):
     """
 
     fills_from_graphs = True
+    separates_shared = True
 
     features: Features
     approximate: bool
