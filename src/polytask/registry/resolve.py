@@ -12,7 +12,7 @@ from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, 
 from polytask.registry.component import BASES, ComponentSpec
 from polytask.registry.importing import check_importable, import_class, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
-from polytask.registry.registered import class_at, load_class, remember, spec_of, written_name
+from polytask.registry.registered import class_at, load_class, names, remember, spec_of, written_name
 from polytask.registry.unknown_option import unknown_option_error
 
 
@@ -94,7 +94,7 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
             component that is resolved already.
         where: Argument that the component was given for, named in error messages; by default the group.
         imports: Whether import paths may be followed. Disable this for text from files that the user may not have written.
-        components: Classes that may be named by their import path or registry name even if `imports` is false.
+        components: Classes that may be named by their import path even if `imports` is false, or by their name if it is not registered.
 
     Raises:
         ConfigError: The name is unknown (the message suggests the nearest), an import path is forbidden, the class does not accept the
@@ -109,7 +109,8 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
         return given
     if isinstance(given, str):
         call = parse_call(given)
-        _check_allowed(call, where or group, imports, [path_of(cls) for cls in components])
+        if not imports:
+            _check_paths(paths_in(call), components, where or group)
         return _of_call(group, call, where, components)
     if isinstance(given, type) and issubclass(given, _base(group)):
         _check_concrete(given, where or group)
@@ -146,11 +147,46 @@ def classes_in(*texts: str) -> tuple[type, ...]:
     return tuple(class_at(path, path) for text in texts for path in import_paths_in(text))
 
 
-def _check_allowed(call: Call, where: str, imports: bool, allowed: Sequence[str]) -> None:
-    for path in paths_in(call):
-        if not imports and path not in allowed:
-            remedy = "Allow it with --allow-imports, or pass the class: components=[...]"
-            raise ConfigError("import paths are not followed here", where=where, found=path, remedy=remedy)
+def given_classes(components: Any) -> tuple[type, ...]:  # noqa: ANN401 - the argument of a user
+    """Return the classes of components that a user has given as classes or objects.
+
+    Raises:
+        ConfigError: It is no list of components; an import path is no component here.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> [cls.__name__ for cls in given_classes([MLP, MLP((3,))])]
+        ['MLP', 'MLP']
+    """
+    given = components if isinstance(components, list | tuple | set | frozenset) else [components]
+    classes = tuple(one if isinstance(one, type) else type(one) for one in given)
+    for one, cls in zip(given, classes, strict=True):
+        if not issubclass(cls, Component):
+            remedy = "Import your classes and give them: components=[Mine]"
+            raise ConfigError(
+                "a list of classes or objects of components is needed", where="components", found=described(one), remedy=remedy
+            )
+    return classes
+
+
+def check_given(texts: Sequence[str], components: Collection[type], where: str) -> None:
+    """Reject texts of components from a file if they name classes by import paths and the caller has not given these classes.
+
+    Raises:
+        ConfigError: Classes are missing; the message names all of them and what to give.
+    """
+    _check_paths([path for text in texts for path in import_paths_in(text)], components, where)
+
+
+def _check_paths(paths: Sequence[str], components: Collection[type], where: str) -> None:
+    given = [path_of(cls) for cls in components]
+    missing = [path for path in dict.fromkeys(paths) if path not in given]
+    if missing:
+        classes = ", ".join(path.rpartition(":")[2] for path in missing)
+        options = " ".join(f"--component {path}" for path in missing)
+        remedy = f"If you trust it, give what it needs: components=[{classes}] in Python, {options} on the command line"
+        found = ", ".join(missing)
+        raise ConfigError("import paths that a file names are not followed", where=where, found=found, remedy=remedy)
 
 
 def _of_call(group: str, call: Call, where: str, components: Collection[type] = ()) -> Resolved:
@@ -174,8 +210,9 @@ def _found(group: str, call: Call, where: str, components: Collection[type]) -> 
     """Return the specification and the class that a call names."""
     if call.cls is not None:
         return spec_of(call.cls, group), call.cls
+    taken = call.name in names(group)
     for cls in components:
-        if call.name in (path_of(cls), spec_of(cls, group).name):
+        if issubclass(cls, _base(group)) and (call.name == path_of(cls) or (not taken and call.name == spec_of(cls, group).name)):
             return spec_of(cls, group), cls
     registered, name = find_written(group, call.name, where)
     cls = class_at(name, where or group) if registered is None else load_class(registered)

@@ -217,7 +217,7 @@ def load_job_network(job: Job, assignment: JobContext | None = None) -> TrainedN
 def components_of(job: Job, assignment: JobContext) -> tuple[type, ...]:
     """Return the classes that the network of a job uses by import path, and the classes of its tasks."""
     plan, arm = assignment.plan, job.arm
-    texts = [plan.encoder, plan.architecture, arm.architecture, arm.encoder if isinstance(arm.encoder, str) else ""]
+    texts = [*plan.component_names, arm.architecture, arm.encoder if isinstance(arm.encoder, str) else ""]
     return (*classes_in(*filter(None, texts)), *{type(task) for task in assignment.tasks})
 
 
