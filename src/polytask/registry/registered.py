@@ -34,8 +34,9 @@ TABLES = (
     "samplers",
     "datasets",
     "callbacks",
+    "baselines",
 )
-ONE_NAMESPACE = ("balancer", "balancer wrapper")
+ONE_NAMESPACE = ("balancer", "balancer wrapper", "baseline")
 """Groups that share one namespace, because users write their names in the same places."""
 
 _registered: dict[tuple[str, str], ComponentSpec] = {}
@@ -110,7 +111,8 @@ def register(group: str, name: str, component: str | type) -> None:
     to import the class.
 
     Args:
-        group: `balancer`, `encoder`, `architecture`, `task-kind`, `balancer-wrapper`, `sampler`, `data-set` or `callback`.
+        group: `balancer`, `encoder`, `architecture`, `task-kind`, `balancer-wrapper`, `sampler`, `data-set`, `callback`
+            or `baseline`.
         name: Registry name: lower case, with hyphens between words.
         component: The class, or its import path `package.module:Name`, which is imported on use.
 

@@ -10,9 +10,9 @@ from typing import Any
 from polytask.errors import ConfigError
 from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
 from polytask.registry.component import BASES, ComponentSpec
-from polytask.registry.importing import check_importable, import_class, path_of
+from polytask.registry.importing import check_importable, import_class, is_import_path, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
-from polytask.registry.registered import class_at, load_class, names, remember, spec_of, written_name
+from polytask.registry.registered import class_at, load_class, names, remember, spec_of, specs_of, written_name
 from polytask.registry.unknown_option import unknown_option_error
 
 
@@ -121,6 +121,33 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
         found = _of_call(group, call_of(given), where)
         return Resolved(found.spec, found.cls, found.options, given, found.inner)
     raise ConfigError(f"{_a(group)} is needed", where=where or group, found=described(given), remedy=_remedy(group, given))
+
+
+def group_of(given: Any, groups: Sequence[str], where: str = "") -> str:  # noqa: ANN401
+    """Return which of several groups a component belongs to that may be given in one place; the first if it belongs to none.
+
+    Args:
+        given: Name or import path with its options, class or object.
+        groups: Groups to search.
+        where: Argument that the component was given for, named in error messages.
+
+    Raises:
+        ConfigError: The text cannot be parsed, or the class of an import path cannot be imported.
+
+    Example:
+        >>> group_of("trees", ("balancer", "baseline")), group_of("cagrad(c=0.4)", ("balancer", "baseline"))
+        ('baseline', 'balancer')
+    """
+    cls = given if isinstance(given, type) else type(given)
+    if isinstance(given, str):
+        name = parse_call(given).name
+        for group in groups:
+            if any(name in (spec.name, spec.target, spec.target.rpartition(":")[2]) for spec in specs_of(group)):
+                return group
+        if not is_import_path(name):
+            return groups[0]
+        cls = class_at(name, where or name)
+    return next((group for group in groups if issubclass(cls, _base(group))), groups[0])
 
 
 def written(group: str, given: Any, where: str = "") -> str:  # noqa: ANN401

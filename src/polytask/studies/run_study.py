@@ -172,7 +172,7 @@ class Study:
 
 
 def arms_to_test(arms: Sequence[ResolvedArm], raced: RaceResult) -> tuple[ResolvedArm, ...]:
-    """Return the arms that are tested: single-task training, trees, and the winner of the race, or all joint arms without a race."""
+    """Return the arms that are tested: single-task training, baselines, and the winner of the race, or all joint arms without a race."""
     return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.is_joint or raced.winner in (None, arm.name))
 
 

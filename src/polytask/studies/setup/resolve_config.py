@@ -11,7 +11,7 @@ from polytask.datasets import get_dataset
 from polytask.encoders.initialization import freeze, load_weights
 from polytask.options import NetworkConfig, TrainingOptions
 from polytask.options.train_config import Config
-from polytask.studies.execution.boosted_trees import check_tree_tasks
+from polytask.studies.execution.baseline_fit import check_baseline
 from polytask.studies.execution.jobs import JobContext
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import worker_count
@@ -72,10 +72,11 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
         task.check_importable()
     plan, options = network_plan(asked, sources), asked.training
     make_callbacks(asked.callbacks, [task.name for task in tasks])
-    if any(arm.is_trees for arm in arms):
-        check_tree_tasks(tasks, sources)
     for arm in arms:
-        for group in () if arm.is_trees else arm.groups:
+        if arm.baseline:
+            check_baseline(arm.baseline, tasks, sources)
+            continue
+        for group in arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
             model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
             if options.initial_weights is not None:
