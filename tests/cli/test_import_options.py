@@ -109,7 +109,7 @@ def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..
     (theirs / "json.py").write_text(EVIL, encoding="utf-8")
     named = ("--import-path", str(theirs))
     study = ("study", "table.csv", *OPTIONS, "--workers", "2", "--encoder", "tabular(hidden=[4])")
-    arms = ("--arms", "single,compass.training:LossPower(power=0.25)@compass.networks:Scaled")
+    arms = ("--arms", "single,compass.training:LossPower(power=0.25)@compass.networks:Scaled,compass.baselines:NearestRow(rows=30)")
     refused = call(*study, *arms, "--out", "refused")
     assert "--import-path" in refused
     assert len(refused.splitlines()) == 1

@@ -34,6 +34,7 @@ OFFERED = {
     "architecture": "scaled(start=0.5)",
     "callback": "step-count",
     "task kind": "angle(weight=2.0)",
+    "baseline": "nearest-row(rows=50)",
 }
 CONTEXT: dict[str, tuple[Any, ...]] = {"encoder": ((3,),), "architecture": (pt.encoders.MLP((3,)), ("wind", "height"))}
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,7 @@ def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_byt
     python: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    source, arms = table(), ("single", "smooth-weights:loss-power(power=0.25)@scaled(start=0.5)")
+    source, arms = table(), ("single", "smooth-weights:loss-power(power=0.25)@scaled(start=0.5)", "nearest-row(rows=50)")
     pd.DataFrame({**{f"x{k}": source.inputs[:, k] for k in range(3)}, **source.labels}).to_csv("table.csv", index=False)
     said = ("table.csv", "--targets", "wind", "height", "--kind", "wind=angle", "--encoder", "one-layer(width=6)", "--epochs", "2", "-q")
     said = (*said, "--callbacks", "step-count")
