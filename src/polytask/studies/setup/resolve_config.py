@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import polytask
 from polytask.architectures import NetworkPlan
+from polytask.architectures.network.multi_task_model import check_kinds
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
 from polytask.encoders.initialization import freeze, load_weights
+from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, TrainingOptions
 from polytask.options.train_config import Config
+from polytask.registry.resolve import resolve
 from polytask.studies.execution.baseline_fit import check_baseline
 from polytask.studies.execution.jobs import JobContext
 from polytask.studies.execution.parallel_backends import choose_backend
@@ -76,6 +80,8 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
         if arm.baseline:
             check_baseline(arm.baseline, tasks, sources)
             continue
+        if arm.max_groups:
+            _check_every_group(arm, arm.plan(plan).architecture, tasks)
         for group in arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
             model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
@@ -83,6 +89,22 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
                 load_weights(model, options.initial_weights)
             freeze(model, options.freeze)
             initial_state(model, make_balancer(arm.balancer, learned, 0, arm.options), options)
+
+
+def _check_every_group(arm: ResolvedArm, architecture: str, tasks: Sequence[Task]) -> None:
+    """Check that the architecture of an arm fits every group that may be found: a group that it does not fit contains such a pair.
+
+    Raises:
+        ConfigError: It does not fit two tasks.
+    """
+    found = resolve("architecture", architecture)
+    for pair in combinations(tasks, 2):
+        try:
+            check_kinds(found, pair)
+        except ConfigError as error:
+            where = f"arm {arm.name!r}, {error.where}, if {' and '.join(task.name for task in pair)} are a group"
+            remedy = "Leave out this arm, or choose another architecture"
+            raise ConfigError(error.what, where=where, found=error.found, remedy=remedy) from None
 
 
 def make_job_context(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> JobContext:
