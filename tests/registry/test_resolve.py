@@ -13,9 +13,9 @@ from polytask.balancing.factory import balancer_named
 from polytask.balancing.wrappers import SmoothWeights, Wrapper
 from polytask.encoders import MLP
 from polytask.errors import ConfigError
-from polytask.registry import ComponentSpec, register
-from polytask.registry.parsing import import_paths_in
-from polytask.registry.resolve import Resolved, given_classes, resolve
+from polytask.registry import GROUPS, ComponentSpec, find, names, register, specs_of
+from polytask.registry.parsing import import_paths_in, parse_component
+from polytask.registry.resolve import Resolved, given_classes, resolve, written
 from polytask.training.callback import Callback
 
 
@@ -194,6 +194,22 @@ def test_names_are_in_kebab_case(name: str) -> None:
         ComponentSpec("balancer", name)
 
 
+@pytest.mark.parametrize("group", [group for group in GROUPS if " " in group])
+def test_groups_have_hyphens_or_spaces(group: str) -> None:
+    hyphens = group.replace(" ", "-")
+    assert names(hyphens) == names(group) != ()
+    assert specs_of(hyphens) == specs_of(group)
+    name = names(group)[0]
+    text = f"{name}:equal" if "wrapper" in group else name
+    spaced, hyphened = (resolve("balancer" if "wrapper" in group else own, text) for own in (group, hyphens))
+    assert (spaced, find(hyphens, name)) == (hyphened, find(group, name))
+    assert written(hyphens, spaced.cls) == written(group, spaced.cls)
+    assert parse_component(hyphens, name) == parse_component(group, name)
+
+
 def test_groups_are_known() -> None:
+    for look_up in (names, specs_of, lambda group: find(group, "equal"), lambda group: resolve(group, "equal")):
+        with pytest.raises(ConfigError, match=r"unknown group of components.* Did you mean 'balancer'"):
+            look_up("ballancer")
     with pytest.raises(ConfigError, match="unknown group of components"):
         ComponentSpec("ballancer", "mine")

@@ -9,7 +9,7 @@ from typing import Any
 
 from polytask.errors import ConfigError
 from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
-from polytask.registry.component import BASES, ComponentSpec
+from polytask.registry.component import BASES, ComponentSpec, group_called
 from polytask.registry.importing import check_importable, import_class, is_import_path, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
 from polytask.registry.registered import class_at, load_class, names, remember, spec_of, specs_of, written_name
@@ -89,7 +89,7 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
     """Resolve a component that a user has named, or given as a class or an object.
 
     Args:
-        group: Group of the component, one of `polytask.registry.component.GROUPS`.
+        group: Group of the component, one of `polytask.registry.component.GROUPS`; hyphens may stand for spaces.
         given: A name with options, `cagrad(c=0.4)`; an import path with options, `mypkg.mod:Mine(c=0.4)`; a class; an object; or a
             component that is resolved already.
         where: Argument that the component was given for, named in error messages; by default the group.
@@ -97,14 +97,15 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
         components: Classes that may be named by their import path even if `imports` is false, or by their name if it is not registered.
 
     Raises:
-        ConfigError: The name is unknown (the message suggests the nearest), an import path is forbidden, the class does not accept the
-            options, or the component belongs to another group.
+        ConfigError: A group or name is unknown (the message suggests the nearest), an import path is forbidden, the class does not accept
+            the options, or the component belongs to another group.
 
     Example:
         >>> found = resolve("balancer", "smooth-weights(decay=0.5):CAGrad(c=0.4)")
         >>> found.name, found.text, found.build is not None
         ('smooth-weights:cagrad', 'smooth-weights(decay=0.5):cagrad(c=0.4)', True)
     """
+    group = group_called(group)
     if isinstance(given, Resolved):
         return given
     if isinstance(given, str):
@@ -138,6 +139,7 @@ def group_of(given: Any, groups: Sequence[str], where: str = "") -> str:  # noqa
         >>> group_of("trees", ("balancer", "baseline")), group_of("cagrad(c=0.4)", ("balancer", "baseline"))
         ('baseline', 'balancer')
     """
+    groups = [group_called(group) for group in groups]
     cls = given if isinstance(given, type) else type(given)
     if isinstance(given, str):
         name = parse_call(given).name
