@@ -57,7 +57,7 @@ def content_of(tasks: Sequence[str], text: str = "toy") -> dict[str, Any]:
     size = len(tasks)
     mean = [[1.0 if i == j else 0.00042 / (1 + i + j) * (-1) ** (i + j + 1) for j in range(size)] for i in range(size)]
     half = [[0.0 if i == j else 0.0001 for j in range(size)] for i in range(size)]
-    one = {"mean": mean, "half_width": half, "agreement": 0.875, "told_apart": 2}
+    one = {"mean": mean, "half_width": half, "agreement": 0.875, "significant_entries": 2}
     gaps = {**one, "mean": [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(mean)]}
     return {
         "source": text, "version": "0.1.0", "seeds": [0, 1, 2], "tasks": list(tasks),

@@ -111,9 +111,9 @@ def test_a_cluster_gets_one_thread_per_network(make: Callable[..., Study], elsew
     monkeypatch.setattr("polytask.studies.setup.resolve_config.available_cores", lambda: 4)
     monkeypatch.setattr("polytask.training.hardware._median_seconds", lambda step, count, repeats: 1 / count)
     study = make(training={"epochs": 1})
-    assert resolve_config(study.asked, study.sources, study.tasks, networks=2).training.threads == 4
+    assert resolve_config(study.config, study.sources, study.tasks, networks=2).training.threads == 4
     with joblib.parallel_config(backend=elsewhere):
-        assert resolve_config(study.asked, study.sources, study.tasks, networks=2).training.threads == 1
+        assert resolve_config(study.config, study.sources, study.tasks, networks=2).training.threads == 1
 
 
 def test_where_the_work_is_done_makes_no_other_run() -> None:
@@ -189,7 +189,7 @@ def test_a_thread_is_no_place_for_signals(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_networks_in_threads_of_one_process_are_those_trained_alone(make: Callable[..., Study], tmp_path: Path) -> None:
     study = make(encoder="residual-mlp", encoder_options={"dropout": 0.3}, training={"epochs": 4, "batch_size": 16, "threads": 1})
-    config = resolve_config(study.asked, study.sources, study.tasks, networks=4)
+    config = resolve_config(study.config, study.sources, study.tasks, networks=4)
     assigned = make_job_context(config, study.sources, study.tasks)
     arm = parse_arm("equal", study.names)
     alone, together = (make_jobs([arm], [0, 1], tmp_path / name) for name in ("alone", "together"))

@@ -28,7 +28,7 @@ PROGRESS = TrainingProgress(epoch=1, epochs=9, step=1, steps=1)
 def assigned(make: Callable[..., Study]) -> JobContext:
     """What jobs have in common."""
     study = make()
-    return make_job_context(study.asked, study.sources, study.tasks)
+    return make_job_context(study.config, study.sources, study.tasks)
 
 
 @pytest.fixture

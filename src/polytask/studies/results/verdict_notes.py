@@ -15,14 +15,14 @@ TUNABLE_NAMES = {"lr": "learning rate", "decay": "weight decay", "balancer": "nu
 
 def verdict_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> list[str]:
     """Return all notes to a verdict, a sentence or two each."""
-    said = (
+    groups = (
         _tuning_notes(config, arms, raced),
         describe_groups(raced.groups, arms),
         _race_note(config, arms, raced),
         _budget_notes(config),
         _baseline_notes(arms),
     )
-    return [note for notes in said for note in notes]
+    return [note for notes in groups for note in notes]
 
 
 def _tuning_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> Iterator[str]:

@@ -29,21 +29,23 @@ from polytask.training.preparation.default_model import plan_network
 from polytask.training.preparation.prepared_data import default_validation_fraction
 
 
-def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
+def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
     """Return the configuration with every default and every measured choice filled in.
 
     Args:
-        asked: Configuration from the user.
+        requested: Configuration from the user.
         sources: Training sources.
         tasks: All tasks.
         networks: Number of networks to train.
     """
-    share = default_validation_fraction(sources) if asked.training.validation_fraction is None else asked.training.validation_fraction
-    options = asked.training.model_copy(update={"validation_fraction": share})
-    plan = network_plan(asked, sources)
+    share = (
+        default_validation_fraction(sources) if requested.training.validation_fraction is None else requested.training.validation_fraction
+    )
+    options = requested.training.model_copy(update={"validation_fraction": share})
+    plan = network_plan(requested, sources)
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
-    workers = worker_count(networks, asked.workers)
+    workers = worker_count(networks, requested.workers)
     # The workers of a cluster have one core each; on this machine its workers share the cores.
     processes = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
     precision = choose_precision(model, options.precision)
@@ -51,20 +53,20 @@ def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Tas
     batch_sizes = _batch_sizes(sources, options)
     training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
     filled = {
-        "size": _data_set_size(asked),
-        "encoder": asked.encoder or plan.encoder,
+        "size": _data_set_size(requested),
+        "encoder": requested.encoder or plan.encoder,
         "workers": workers,
         "training": training,
         "version": polytask.__version__,
     }
-    return asked.model_copy(update=filled)
+    return requested.model_copy(update=filled)
 
 
-def _data_set_size(asked: NetworkConfig) -> str | None:
-    return asked.size if asked.size or asked.source is None else get_dataset(asked.source).size
+def _data_set_size(requested: NetworkConfig) -> str | None:
+    return requested.size if requested.size or requested.source is None else get_dataset(requested.source).size
 
 
-def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm]) -> None:
+def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm]) -> None:
     """Build every kind of network, balancer and optimizer of a run once, so that errors are raised before a folder is written.
 
     Raises:
@@ -74,8 +76,8 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
     """
     for task in tasks:
         task.check_importable()
-    plan, options = network_plan(asked, sources), asked.training
-    make_callbacks(asked.callbacks, [task.name for task in tasks])
+    plan, options = network_plan(requested, sources), requested.training
+    make_callbacks(requested.callbacks, [task.name for task in tasks])
     for arm in arms:
         if arm.baseline:
             check_baseline(arm.baseline, tasks, sources)

@@ -89,12 +89,12 @@ def _run_brackets(
     searches = {key: _make_search(config, arms[key[0]], key[1], options) for keys in open_.values() for key in keys}
     tried: list[TrialResult] = []
     for trials in _split_trials(config.trials, max((search.rounds for search in searches.values()), default=1)):
-        asked = {key: _propose_settings(search, trials) for key, search in searches.items()}
+        proposed = {key: _propose_settings(search, trials) for key, search in searches.items()}
         candidates = {
             name: [
                 Trial(arms[key[0]], trial, own, race_seed(config, 0), key[1])
                 for key in keys
-                for trial, own in zip(trials, asked[key], strict=True)
+                for trial, own in zip(trials, proposed[key], strict=True)
             ]
             for name, keys in open_.items()
         }
