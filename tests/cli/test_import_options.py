@@ -93,9 +93,9 @@ def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         try:
             main()
         except SystemExit as end:
-            said = capsys.readouterr().err
-            assert end.code in (0, None, 2), said
-            return said if end.code == 2 else ""
+            output = capsys.readouterr().err
+            assert end.code in (0, None, 2), output
+            return output if end.code == 2 else ""
         return ""
 
     yield call

@@ -64,9 +64,9 @@ NAMES = ["single", "theirs", "compass.training:LossPower", "smooth-weights:compa
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_study_of_what_users_have_written(parts: Any, arms: list[Any], tmp_path: Path, workers: int) -> None:
-    asked = study(arms=arms, encoder=MLP((3,), hidden=(5,)), workers=workers)
-    result = asked.run(tmp_path / "run", keep=True)
-    assert [arm.name for arm in asked.arms] == NAMES
+    planned = study(arms=arms, encoder=MLP((3,), hidden=(5,)), workers=workers)
+    result = planned.run(tmp_path / "run", keep=True)
+    assert [arm.name for arm in planned.arms] == NAMES
     assert set(result.verdict.tasks["sum"].arms) == set(NAMES[1:])
     written = read_yaml(tmp_path / "run" / "run.yaml")
     assert written["arms"][1] == {
@@ -154,8 +154,8 @@ def test_any_training_loop_takes_a_balancer_by_name(parts: Any) -> None:
 
 
 def test_a_model_never_imports(parts: Any, tmp_path: Path) -> None:
-    asked = study(arms=["single", "equal"], encoder=parts.OneLayer, architecture=parts.Scaled(MLP((1,)), ("x",), start=0.5), workers=1)
-    folder = asked.run(tmp_path / "run").folder
+    planned = study(arms=["single", "equal"], encoder=parts.OneLayer, architecture=parts.Scaled(MLP((1,)), ("x",), start=0.5), workers=1)
+    folder = planned.run(tmp_path / "run").folder
     with pytest.raises(ConfigError, match=r"not followed \(found compass.networks:OneLayer, compass.networks:Scaled\)") as caught:
         pt.load(folder)
     assert "components=[OneLayer, Scaled]" in str(caught.value)

@@ -44,9 +44,9 @@ def test_the_run_folder_holds_what_the_design_promises(whole: StudyResult) -> No
     files = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "log.txt"}
     assert found == files | {"model"}
     assert set(whole.verdict.tasks) == {"price", "churn", "plan"}
-    said = json.loads((whole.folder / "verdict.json").read_text())
-    assert said["test_openings"] == 1
-    assert said["recommendation"]["arm"] in ("single", said["chosen"])
+    content = json.loads((whole.folder / "verdict.json").read_text())
+    assert content["test_openings"] == 1
+    assert content["recommendation"]["arm"] in ("single", content["chosen"])
     predictions = pd.read_parquet(whole.folder / "predictions.parquet")
     assert list(predictions.columns) == ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
     assert set(predictions["arm"]) == {"single", "equal", "uncertainty", "weights=1/2/0.5"}

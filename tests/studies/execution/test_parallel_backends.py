@@ -32,14 +32,14 @@ from polytask.studies.spec.arms import parse_arm
 
 def test_processes_know_the_folders_before_they_unpickle_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Other folders are other arguments, for which loky starts new processes."""
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(BACKENDS["loky"], "configure", lambda self, **options: asked.update(options) or 2)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(BACKENDS["loky"], "configure", lambda self, **options: given.update(options) or 2)
     monkeypatch.setattr(importing, "_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     add_import_path(tmp_path)
     assert WorkerBackend().configure(n_jobs=2) == 2
     sys.path.remove(str(tmp_path))
-    asked["initializer"](*asked["initargs"])
+    given["initializer"](*given["initargs"])
     assert str(tmp_path) in sys.path
 
 
