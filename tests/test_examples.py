@@ -27,12 +27,12 @@ def test_several_processes_end_with_the_same_weights() -> None:
 
 
 def test_the_toy_problem_is_drawn(tmp_path: Path) -> None:
-    said = said_by(str(EXAMPLES / "two_task_toy.py"), "--steps", "3", "--out", str(tmp_path / "toy.png"))
-    assert said.count("does not arrive") == 30
+    output = said_by(str(EXAMPLES / "two_task_toy.py"), "--steps", "3", "--out", str(tmp_path / "toy.png"))
+    assert output.count("does not arrive") == 30
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_table_is_learned() -> None:
-    said = said_by(str(EXAMPLES / "table.py"), "--rows", "600")
-    assert "'segment': 'ordinal'" in said
-    assert float(said.partition("score: ")[2].split()[0]) > 0.2
+    output = said_by(str(EXAMPLES / "table.py"), "--rows", "600")
+    assert "'segment': 'ordinal'" in output
+    assert float(output.partition("score: ")[2].split()[0]) > 0.2

@@ -132,13 +132,13 @@ def stages_of(encoder: str) -> int:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for a row runs for every row; one that asks for an encoder too, for every encoder that fits the row."""
-    asked = set(metafunc.fixturenames)
+    fixtures = set(metafunc.fixturenames)
     pairs = [(row, encoder) for row in ROWS for encoder in ENCODERS if stages_of(encoder) >= row.stages]
-    if {"row", "encoder"} <= asked:
+    if {"row", "encoder"} <= fixtures:
         metafunc.parametrize(("row", "encoder"), pairs, ids=[f"{row.spelled}-{encoder}" for row, encoder in pairs])
-    elif "row" in asked:
+    elif "row" in fixtures:
         metafunc.parametrize("row", ROWS, ids=[row.spelled for row in ROWS])
-    elif "unknown_option_error" in asked:
+    elif "unknown_option_error" in fixtures:
         others = [(row.spelled, encoder) for row in ROWS for encoder in ENCODERS if (row, encoder) not in pairs]
         metafunc.parametrize("unknown_option_error", others, ids=[f"{spelled}-{encoder}" for spelled, encoder in others])
 

@@ -82,9 +82,9 @@ def test_a_wrong_argument_is_one_line_and_exit_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, *arguments) == app.EXIT_USER_ERROR
-    said = capsys.readouterr().err
-    assert text in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert text in output
+    assert output.count("\n") == 1
     assert not list(tmp_path.rglob("verdict.json"))
 
 
@@ -105,18 +105,18 @@ def test_a_corrupt_file_of_the_full_data(monkeypatch: pytest.MonkeyPatch, capsys
     (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03 not images")
     monkeypatch.setenv("POLYTASK_DATA", str(tmp_path))
     assert call(monkeypatch, "study", "mnist-fashion", "--size", "full", "--out", str(tmp_path / "run")) == app.EXIT_USER_ERROR
-    said = capsys.readouterr().err
-    assert "train-images-idx3-ubyte" in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "train-images-idx3-ubyte" in output
+    assert output.count("\n") == 1
 
 
 def test_a_bug_is_a_short_text_with_a_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(app, "app", operator.index)  # no function of a file, so that no file but polytask's is in the traceback
     assert call(monkeypatch, "methods") == app.EXIT_BUG
-    said = capsys.readouterr().err
-    assert "TypeError: 'list' object cannot be interpreted as an integer" in said
-    assert "Traceback" not in said
-    report = Path(said.rsplit(" ", 1)[1].strip())
+    output = capsys.readouterr().err
+    assert "TypeError: 'list' object cannot be interpreted as an integer" in output
+    assert "Traceback" not in output
+    report = Path(output.rsplit(" ", 1)[1].strip())
     assert "Traceback" in report.read_text()
     report.unlink()
 
@@ -125,8 +125,8 @@ def test_methods_prints_every_row(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     from polytask.registry import all_specs
 
     assert call(monkeypatch, "methods") == 0
-    said = capsys.readouterr().out
-    assert all(row.name in said for row in all_specs())
+    output = capsys.readouterr().out
+    assert all(row.name in output for row in all_specs())
 
 
 @pytest.mark.slow
@@ -134,9 +134,9 @@ def test_a_study_is_repeated_by_its_own_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert call(monkeypatch, "study", "mnist-fashion", *TINY, "--arms", "single,equal", "--out", str(tmp_path / "a"), "-q") == 0
-    said = capsys.readouterr().out
-    assert "digit" in said
-    assert "garment" in said
+    output = capsys.readouterr().out
+    assert "digit" in output
+    assert "garment" in output
     assert (tmp_path / "a" / "report.html").stat().st_size > 10_000
     assert call(monkeypatch, "study", str(tmp_path / "a" / "run.yaml"), "--out", str(tmp_path / "b"), "-q") == 0
     for name in ("verdict.json", "predictions.parquet", "run.yaml", "history.csv"):
@@ -181,13 +181,13 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=HANGS)
+        _, output = process.communicate(timeout=HANGS)
     finally:
         process.kill()
         process.communicate()
-    assert process.returncode == app.EXIT_INTERRUPTED, said
-    assert said.strip().splitlines()[-1].startswith("interrupted.")
-    assert "Traceback" not in said
+    assert process.returncode == app.EXIT_INTERRUPTED, output
+    assert output.strip().splitlines()[-1].startswith("interrupted.")
+    assert "Traceback" not in output
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("checkpoints/*/network/manifest.json")}
     assert kept
     again = subprocess.run([*command, *out], capture_output=True, text=True, timeout=HANGS)

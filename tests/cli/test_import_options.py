@@ -93,9 +93,9 @@ def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         try:
             main()
         except SystemExit as end:
-            said = capsys.readouterr().err
-            assert end.code in (0, None, 2), said
-            return said if end.code == 2 else ""
+            output = capsys.readouterr().err
+            assert end.code in (0, None, 2), output
+            return output if end.code == 2 else ""
         return ""
 
     yield call
@@ -103,13 +103,13 @@ def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 @pytest.mark.slow
 def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..., str], compass: Path, tmp_path: Path) -> None:
-    """From a folder that is named, in workers, in a run.yaml that is allowed, and in a model that is allowed."""
+    """From a folder that is named, in workers, in a run.yaml that is allowed, and in a model to which it is given."""
     theirs = tmp_path / "theirs"
     shutil.copytree(compass, theirs)
     (theirs / "json.py").write_text(EVIL, encoding="utf-8")
     named = ("--import-path", str(theirs))
     study = ("study", "table.csv", *OPTIONS, "--workers", "2", "--encoder", "tabular(hidden=[4])")
-    arms = ("--arms", "single,compass.training:LossPower(power=0.25)@compass.networks:Scaled")
+    arms = ("--arms", "single,compass.training:LossPower(power=0.25)@compass.networks:Scaled,compass.baselines:NearestRow(rows=30)")
     refused = call(*study, *arms, "--out", "refused")
     assert "--import-path" in refused
     assert len(refused.splitlines()) == 1
@@ -124,6 +124,13 @@ def test_components_of_users_on_the_command_line(folder: Path, call: Callable[..
     assert not call(*train, "--balancer", "compass.training:LossPower")
     assert yaml.safe_load((folder / "trained" / "run.yaml").read_text(encoding="utf-8"))["balancer"] == "compass.training:LossPower"
     predict = ("predict", "trained", "table.csv", "--out", "predicted.csv")
-    assert "import paths are not followed here" in call(*predict)
-    assert not call(*predict, "--allow-imports")
+    assert "--component compass.networks:Scaled" in call(*predict)
+    assert "an import path package.module:Name is needed (found 'scaled')" in call(*predict, "--component", "scaled")
+    assert "Did you mean 'Scaled'" in call(*predict, "--component", "compass.networks:Scalde")
+    assert not call(*predict, "--component", "compass.networks:Scaled")
     assert len(pd.read_csv(folder / "predicted.csv")) == 120
+    evaluate = ("evaluate", "trained", "table.csv", "--component", "compass.networks:Scaled")
+    assert not call(*evaluate)
+    stored = folder / "trained" / "run.yaml"
+    stored.write_text(stored.read_text(encoding="utf-8").replace("first: regression", "first: numbers.evil:Kind"), encoding="utf-8")
+    assert "--component numbers.evil:Kind" in call(*evaluate)

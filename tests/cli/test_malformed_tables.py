@@ -47,20 +47,20 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     monkeypatch.setattr("sys.argv", ["polytask", "train", *words, "--out", str(folder / "run")])
     with pytest.raises(SystemExit) as end:
         app.main()
-    said = capsys.readouterr().err
-    assert end.value.code == app.EXIT_USER_ERROR, said
-    assert said.startswith("error: ")
-    assert len(said.splitlines()) == 1
+    output = capsys.readouterr().err
+    assert end.value.code == app.EXIT_USER_ERROR, output
+    assert output.startswith("error: ")
+    assert len(output.splitlines()) == 1
     assert not (folder / "run").exists()
-    return said
+    return output
 
 
 @pytest.mark.parametrize("row", FILES, ids=lambda row: row.name)
 def test_files(row: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / row.file).write_bytes(row.bytes())
-    said = refused(monkeypatch, capsys, tmp_path, str(tmp_path / row.file), "--targets", "a", *(flags(row.options) or []))
+    output = refused(monkeypatch, capsys, tmp_path, str(tmp_path / row.file), "--targets", "a", *(flags(row.options) or []))
     if row.file.endswith(ENDINGS):  # another file is no table to the command line
-        assert [word for word in row.words if word not in said] == []
+        assert [word for word in row.words if word not in output] == []
 
 
 @pytest.mark.parametrize("row", TARGETS, ids=lambda row: row.name)
@@ -68,8 +68,8 @@ def test_targets(row: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     frame = pd.DataFrame(row.table).assign(input=range(len(next(iter(row.table.values())))))
     frame.to_parquet(tmp_path / "t.parquet")
     kinds = [word for name, kind in row.kinds.items() for word in ("--categorical" if kind == "category" else "--set", name)]
-    said = refused(monkeypatch, capsys, tmp_path, str(tmp_path / "t.parquet"), "--targets", *row.targets, *kinds)
-    assert row.targets[0] in said
+    output = refused(monkeypatch, capsys, tmp_path, str(tmp_path / "t.parquet"), "--targets", *row.targets, *kinds)
+    assert row.targets[0] in output
 
 
 def test_there_are_as_many_as_are_claimed() -> None:

@@ -61,8 +61,8 @@ FAST = ("--preset", "quick", "--set", "training.epochs=2", "--set", "training.th
 
 def test_train_predict_evaluate(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    said = ["train", str(sales), "--targets", "churn", "value", "--drop", "part", "--group", "customer", "--weights", "churn=2"]
-    assert call(*said, "--out", str(run), *FAST) == 0  # type: ignore[operator]
+    arguments = ["train", str(sales), "--targets", "churn", "value", "--drop", "part", "--group", "customer", "--weights", "churn=2"]
+    assert call(*arguments, "--out", str(run), *FAST) == 0  # type: ignore[operator]
     assert "churn (binary), value (regression)" in capsys.readouterr().out
     config = yaml.safe_load((run / "run.yaml").read_text())
     assert config["balancer"] == "fixed"
@@ -83,8 +83,8 @@ def test_train_predict_evaluate(call: object, sales: Path, tmp_path: Path, capsy
 def test_unknown_categories_are_one_line_over_all_chunks(
     call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = ("train", str(sales), "--targets", "churn", "--out", str(tmp_path / "run"), *FAST, "--quiet")
-    assert call(*said) == 0  # type: ignore[operator]
+    arguments = ("train", str(sales), "--targets", "churn", "--out", str(tmp_path / "run"), *FAST, "--quiet")
+    assert call(*arguments) == 0  # type: ignore[operator]
     towns = ["Ulm"] * 60 + ["Bern"] * 40 + ["Oslo"] * 60
     table().assign(town=towns).to_csv(tmp_path / "new.csv", index=False)
     monkeypatch.setattr(TableFile, "chunks", partialmethod(TableFile.chunks, rows=37))
@@ -160,9 +160,9 @@ def test_a_study_file_that_cannot_be_is_one_line(call: object, sales: Path, caps
     text, words = WRONG_FILES[case]
     (sales.parent / "study.yaml").write_text(text)
     assert call("study", str(sales.parent / "study.yaml"), "--out", str(sales.parent / "run")) == app.EXIT_USER_ERROR  # type: ignore[operator]
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert words in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -208,8 +208,8 @@ def test_the_schema_refuses_what_the_reader_refuses(call: object, capsys: pytest
 
 
 def test_the_file_of_a_run_is_what_the_schema_takes(call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = ("train", str(sales), "--targets", "churn", "value", "--weights", "churn=2", "--out", str(tmp_path / "run"), *FAST)
-    assert call(*said) == 0  # type: ignore[operator]
+    arguments = ("train", str(sales), "--targets", "churn", "value", "--weights", "churn=2", "--out", str(tmp_path / "run"), *FAST)
+    assert call(*arguments) == 0  # type: ignore[operator]
     capsys.readouterr()
     jsonschema.validate(yaml.safe_load((tmp_path / "run" / "run.yaml").read_text()), schema_of(call, capsys, "--train"))
 
@@ -266,9 +266,9 @@ def test_what_cannot_be_is_one_line(
     call: object, sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], text: str
 ) -> None:
     assert call("train", str(sales), *words, "--out", str(tmp_path / "run")) == app.EXIT_USER_ERROR  # type: ignore[operator]
-    said = capsys.readouterr().err
-    assert text in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert text in output
+    assert output.count("\n") == 1
     assert not (tmp_path / "run" / "model").exists()
 
 
@@ -294,6 +294,6 @@ def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, 
         (("train", str(sales), "--targets", "churn", "--out", str(run)), "finished run"),
     ):
         assert call(*words) == app.EXIT_USER_ERROR, words  # type: ignore[operator]
-        said = capsys.readouterr().err
-        assert text in said
-        assert said.count("\n") == 1
+        output = capsys.readouterr().err
+        assert text in output
+        assert output.count("\n") == 1

@@ -39,9 +39,9 @@ def test_their_module_and_line_are_named(
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == app.EXIT_USER_ERROR
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: broken_component, line {line}: ")
-    assert "bug" not in said.partition("The traceback")[0]
+    output = capsys.readouterr().err
+    assert output.startswith(f"error: broken_component, line {line}: ")
+    assert "bug" not in output.partition("The traceback")[0]
 
 
 def test_other_errors_are_bugs_of_polytask() -> None:

@@ -81,7 +81,7 @@ def reference(net: Net, spelled: str, precision: Any = nullcontext) -> dict[str,
     matrix = torch.stack(rows)
     wanted = getattr(balancer.needs(), "tasks", None)
     needs = balancer.needs()
-    seen = matrix[:, -layers[1] :] if isinstance(needs, Norms) and needs.of == "last" else matrix
+    seen = matrix[:, -layers[1] :] if isinstance(needs, Norms) and needs.parameters == "last" else matrix
     seen = matrix[[TASKS.index(task) for task in wanted]] if wanted else seen
     answer = balancer.weigh(MatrixStatistic(seen, values, TASKS, sizes=sizes))
     whole = MatrixStatistic(matrix, values, TASKS, sizes=sizes)
@@ -303,7 +303,7 @@ def test_parameters_of_some_of_the_tasks_and_tasks_without_a_graph(spelled: str,
     """Rows are zero where a task does not reach; parameters that nobody reaches stay without gradient."""
     net = Partly()
     needs = balancer_of(spelled).needs()
-    if isinstance(needs, Norms) and needs.of == "last":
+    if isinstance(needs, Norms) and needs.parameters == "last":
         pytest.skip("nobody reaches the last layer")
     Backward(balancer_of(spelled), tasks=TASKS, shared=net.shared)(net.losses(graph))
     present = TASKS if graph else TASKS[:2]  # a loss without a graph is an absent task

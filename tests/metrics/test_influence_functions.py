@@ -38,8 +38,8 @@ def drawn_sets(generator: np.random.Generator, units: int, seeds: int, skill: fl
     names = np.array(["a", "b", "c"])
     true = generator.random((units, 3)) < 0.4
     other = generator.random((seeds, units, 3)) < 0.5 / skill
-    said = np.where(other, generator.random((seeds, units, 3)) < 0.4, true)
-    texts = np.array([["|".join(names[row]) or "-" for row in run] for run in [true, *said]], dtype=object)
+    predicted = np.where(other, generator.random((seeds, units, 3)) < 0.4, true)
+    texts = np.array([["|".join(names[row]) or "-" for row in run] for run in [true, *predicted]], dtype=object)
     return texts[0], Runs(texts[1:]), [Outcome(texts[0], row) for row in texts[1:]]
 
 

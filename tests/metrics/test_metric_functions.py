@@ -103,12 +103,12 @@ def test_counts_ranks_and_sets_against_scikit_learn(seed: int) -> None:
     kappa = oracle.cohen_kappa_score(ranks.targets, ranks.predictions, weights="quadratic")
     expected = {"quadratic-kappa": kappa, "rank-error": oracle.mean_absolute_error(ranks.targets, ranks.predictions)}
     assert compute_metrics(ranks, expected) == pytest.approx(expected, rel=1e-12)
-    true, said = generator.random((2, 60, 3)) < 0.4
-    texts = [np.array(["|".join(np.array(["a", "b", "c"])[row]) or "-" for row in rows], dtype=object) for rows in (true, said)]
-    scores = oracle.precision_recall_fscore_support(true, said, average="micro")[:3]
+    true, predicted = generator.random((2, 60, 3)) < 0.4
+    texts = [np.array(["|".join(np.array(["a", "b", "c"])[row]) or "-" for row in rows], dtype=object) for rows in (true, predicted)]
+    scores = oracle.precision_recall_fscore_support(true, predicted, average="micro")[:3]
     micro = dict(zip(("micro-precision", "micro-recall", "micro-f1"), scores, strict=True))
     found = compute_metrics(Outcome(texts[0], texts[1]), [*micro, "accuracy"])
-    assert found == pytest.approx({**micro, "accuracy": oracle.accuracy_score(true, said)}, rel=1e-12)
+    assert found == pytest.approx({**micro, "accuracy": oracle.accuracy_score(true, predicted)}, rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -34,6 +34,7 @@ OFFERED = {
     "architecture": "scaled(start=0.5)",
     "callback": "step-count",
     "task kind": "angle(weight=2.0)",
+    "baseline": "nearest-row(rows=50)",
 }
 CONTEXT: dict[str, tuple[Any, ...]] = {"encoder": ((3,),), "architecture": (pt.encoders.MLP((3,)), ("wind", "height"))}
 ROOT = Path(__file__).parents[2]
@@ -109,11 +110,25 @@ def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_byt
     python: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    source, arms = table(), ("single", "smooth-weights:loss-power(power=0.25)@scaled(start=0.5)")
+    source, arms = table(), ("single", "smooth-weights:loss-power(power=0.25)@scaled(start=0.5)", "nearest-row(rows=50)")
     pd.DataFrame({**{f"x{k}": source.inputs[:, k] for k in range(3)}, **source.labels}).to_csv("table.csv", index=False)
-    said = ("table.csv", "--targets", "wind", "height", "--kind", "wind=angle", "--encoder", "one-layer(width=6)", "--epochs", "2", "-q")
-    said = (*said, "--callbacks", "step-count")
-    python("-m", "polytask", "study", *said, "--arms", ",".join(arms), "--seeds", "2", "--trials", "1", "--workers", "2", "--out", "whole")
+    arguments = (
+        "table.csv",
+        "--targets",
+        "wind",
+        "height",
+        "--kind",
+        "wind=angle",
+        "--encoder",
+        "one-layer(width=6)",
+        "--epochs",
+        "2",
+        "-q",
+    )
+    arguments = (*arguments, "--callbacks", "step-count")
+    python(
+        "-m", "polytask", "study", *arguments, "--arms", ",".join(arms), "--seeds", "2", "--trials", "1", "--workers", "2", "--out", "whole"
+    )
     assert read_json(Path("whole/verdict.json"))["tasks"]["wind"]["metric"] == "angular-error"
 
     config = checked(StudyConfig, read_yaml(Path("whole/run.yaml")) | {"workers": 1}, where="run.yaml")
@@ -131,7 +146,9 @@ def test_a_study_with_workers_and_one_that_was_interrupted_end_with_the_same_byt
     answers = pt.load("whole").predict(pd.read_csv("table.csv")[["x0", "x1", "x2"]])
     assert answers["wind"].between(0, 360).all()
 
-    monkeypatch.setattr(sys, "argv", ["polytask", "train", *said, "--balancer", "loss-power", "--architecture", "scaled", "--out", "train"])
+    monkeypatch.setattr(
+        sys, "argv", ["polytask", "train", *arguments, "--balancer", "loss-power", "--architecture", "scaled", "--out", "train"]
+    )
     with pytest.raises(SystemExit, match="0"):
         main()
     assert read_yaml(Path("train/run.yaml"))["balancer"] == "loss-power"

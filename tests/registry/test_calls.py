@@ -48,7 +48,7 @@ ELSEWHERE = {("encoder", "pretrained")}
 """Needs a configuration of another library; what it is given is plain data as that of all others."""
 EVERY = [
     spec
-    for group in ("task kind", "encoder", "architecture", "balancer", "sampler", "data set", "callback")
+    for group in ("task kind", "encoder", "architecture", "balancer", "sampler", "data set", "callback", "baseline")
     for spec in specs_of(group)
     if (spec.group, spec.name) not in ELSEWHERE
 ]

@@ -13,9 +13,9 @@ from polytask.balancing.factory import balancer_named
 from polytask.balancing.wrappers import SmoothWeights, Wrapper
 from polytask.encoders import MLP
 from polytask.errors import ConfigError
-from polytask.registry import ComponentSpec, register
-from polytask.registry.parsing import import_paths_in
-from polytask.registry.resolve import Resolved, resolve
+from polytask.registry import GROUPS, ComponentSpec, find, names, register, specs_of
+from polytask.registry.parsing import import_paths_in, parse_component
+from polytask.registry.resolve import Resolved, given_classes, resolve, written
 from polytask.training.callback import Callback
 
 
@@ -95,7 +95,7 @@ def test_names_that_were_registered_resolve_with_what_the_class_declares(theirs:
 @pytest.mark.parametrize("text", ["{0}:Mine", "smooth-weights:{0}:Mine", "{0}:Twice:equal", "preference(preference={0}:Mine()):equal"])
 def test_import_paths_may_be_forbidden(theirs: str, text: str) -> None:
     given = text.format(theirs)
-    with pytest.raises(ConfigError, match=rf"import paths are not followed here \(found {theirs}:.*--allow-imports.*components=") as caught:
+    with pytest.raises(ConfigError, match=rf"not followed \(found {theirs}:.*components=\[(Mine|Twice)\].*--component {theirs}:") as caught:
         resolve("balancer", given, imports=False)
     assert "\n" not in str(caught.value)
 
@@ -108,6 +108,23 @@ def test_classes_that_are_handed_in_are_no_imports(theirs: str) -> None:
         resolve("balancer", f"{theirs}:Twice:{theirs}:Mine", imports=False, components=[mine])
     with pytest.raises(ConfigError, match="unknown balancer"):
         resolve("balancer", "mine")
+
+
+def test_classes_that_are_handed_in_take_no_registered_name(theirs: str) -> None:
+    """A user's class may have the name of a built-in component, of its own group or of another."""
+    own = type("MLP", (resolve("encoder", f"{theirs}:Narrow").cls,), {})
+    assert resolve("encoder", "mlp", imports=False, components=[own]).cls is MLP
+    other = type("Hard", (own,), {})
+    assert resolve("architecture", "hard", imports=False, components=[other]).name == "hard"
+
+
+def test_what_is_handed_in_is_a_component(theirs: str) -> None:
+    mine = resolve("balancer", f"{theirs}:Mine").cls
+    assert given_classes([mine, MLP((2,)), CAGrad]) == (mine, MLP, CAGrad)
+    assert given_classes(CAGrad()) == (CAGrad,)
+    for wrong in (None, "mypkg.mod:Mine", [f"{theirs}:Mine"], [nn.Linear]):
+        with pytest.raises(ConfigError, match=r"components: a list of classes or objects of components is needed .*components=\[Mine\]"):
+            given_classes(wrong)
 
 
 def test_registered_names_are_no_imports(theirs: str) -> None:
@@ -177,6 +194,22 @@ def test_names_are_in_kebab_case(name: str) -> None:
         ComponentSpec("balancer", name)
 
 
+@pytest.mark.parametrize("group", [group for group in GROUPS if " " in group])
+def test_groups_have_hyphens_or_spaces(group: str) -> None:
+    hyphens = group.replace(" ", "-")
+    assert names(hyphens) == names(group) != ()
+    assert specs_of(hyphens) == specs_of(group)
+    name = names(group)[0]
+    text = f"{name}:equal" if "wrapper" in group else name
+    spaced, hyphened = (resolve("balancer" if "wrapper" in group else own, text) for own in (group, hyphens))
+    assert (spaced, find(hyphens, name)) == (hyphened, find(group, name))
+    assert written(hyphens, spaced.cls) == written(group, spaced.cls)
+    assert parse_component(hyphens, name) == parse_component(group, name)
+
+
 def test_groups_are_known() -> None:
+    for look_up in (names, specs_of, lambda group: find(group, "equal"), lambda group: resolve(group, "equal")):
+        with pytest.raises(ConfigError, match=r"unknown group of components.* Did you mean 'balancer'"):
+            look_up("ballancer")
     with pytest.raises(ConfigError, match="unknown group of components"):
         ComponentSpec("ballancer", "mine")

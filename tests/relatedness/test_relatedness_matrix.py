@@ -54,9 +54,9 @@ def test_the_diagonal_has_no_part_in_agreement() -> None:
 def test_what_is_told_from_zero_is_counted() -> None:
     values = np.array([[[1.0, 0.5], [0.1, 1.0]], [[1.0, 0.6], [-0.1, 1.0]], [[1.0, 0.55], [0.0, 1.0]]])
     found = RelatednessMatrix(("a", "b"), (0, 1, 2), values)
-    assert found.told_apart == 1
+    assert found.significant_entries == 1
     assert not found.has_missing_pairs
-    assert found.to_dict()["told_apart"] == 1
+    assert found.to_dict()["significant_entries"] == 1
 
 
 def test_gaps_stay_gaps() -> None:
@@ -71,7 +71,7 @@ def test_gaps_stay_gaps() -> None:
 def test_a_single_seed_has_no_intervals() -> None:
     found = RelatednessMatrix(("a", "b"), (0,), np.ones((1, 2, 2)))
     assert np.isnan(found.half_width).all()
-    assert (found.agreement, found.told_apart) == (None, 0)
+    assert (found.agreement, found.significant_entries) == (None, 0)
 
 
 def test_another_shape_is_refused() -> None:

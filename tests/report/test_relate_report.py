@@ -57,7 +57,7 @@ def content_of(tasks: Sequence[str], text: str = "toy") -> dict[str, Any]:
     size = len(tasks)
     mean = [[1.0 if i == j else 0.00042 / (1 + i + j) * (-1) ** (i + j + 1) for j in range(size)] for i in range(size)]
     half = [[0.0 if i == j else 0.0001 for j in range(size)] for i in range(size)]
-    one = {"mean": mean, "half_width": half, "agreement": 0.875, "told_apart": 2}
+    one = {"mean": mean, "half_width": half, "agreement": 0.875, "significant_entries": 2}
     gaps = {**one, "mean": [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(mean)]}
     return {
         "source": text, "version": "0.1.0", "seeds": [0, 1, 2], "tasks": list(tasks),
@@ -117,12 +117,12 @@ def page_of(folder: Path) -> Page:
 def test_the_page_shows_every_matrix_with_its_numbers(folder: Callable[..., Path]) -> None:
     page = page_of(folder())
     text = " ".join("".join(page.text).split())
-    for said in (
+    for part in (
         "Proposed: digit + garment together; price alone.", "Gradient cosine, in 10^-4", "Transfer", "Similarity of features",
         "+2.10± 1.00", "−1.40± 1.00", "linear CKA", "seeds agree with a rank correlation of 0.88",
         "toy (note)", "12 %", "Look-ahead affinity",
     ):  # fmt: skip
-        assert said in text, said
+        assert part in text, part
     cells = [value for tag, name, value in page.attributes if tag == "td" and name == "class"]
     assert "right-9 clear" in cells
     assert any(value.startswith("wrong-") for value in cells)
@@ -210,28 +210,28 @@ def shown(content: Any, width: int = 80) -> str:
 
 
 def test_few_tasks_have_intervals_on_a_terminal() -> None:
-    said = shown(content_of(("digit", "garment")))
-    assert "+2.10 ± 1.00 *" in said
-    assert "Gradient cosine, in 10^-4" in said
-    assert "12 %" in said
-    assert "seeds agree with a rank correlation of 0.88" in " ".join(said.split())
+    output = shown(content_of(("digit", "garment")))
+    assert "+2.10 ± 1.00 *" in output
+    assert "Gradient cosine, in 10^-4" in output
+    assert "12 %" in output
+    assert "seeds agree with a rank correlation of 0.88" in " ".join(output.split())
 
 
 @pytest.mark.parametrize("count", [2, 4, 9, 14, 23])
 def test_every_number_fits_into_a_terminal(count: int) -> None:
-    said = shown(content_of([f"a rather long name {number}" for number in range(count)]))
-    assert max(len(line) for line in said.splitlines()) <= 80
-    assert "…" not in said
-    assert said.count("(continued)") == 4 * ((count - 1) // 9)
-    digits = re.findall(r"[+-]?\d\.\d\d\b", said)
+    output = shown(content_of([f"a rather long name {number}" for number in range(count)]))
+    assert max(len(line) for line in output.splitlines()) <= 80
+    assert "…" not in output
+    assert output.count("(continued)") == 4 * ((count - 1) // 9)
+    digits = re.findall(r"[+-]?\d\.\d\d\b", output)
     assert len(digits) >= 4 * count * (count - 1)
 
 
 def test_markup_and_escapes_are_only_text_on_a_terminal(payloads: tuple[str, ...]) -> None:
     for start in range(0, len(payloads), 9):
-        said = shown(content_of(payloads[start : start + 9], text=payloads[start]))
-        assert "\x1b" not in said
-        assert "\u202e" not in said
+        output = shown(content_of(payloads[start : start + 9], text=payloads[start]))
+        assert "\x1b" not in output
+        assert "\u202e" not in output
 
 
 def test_groups_are_told_in_a_sentence() -> None:

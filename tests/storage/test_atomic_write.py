@@ -107,7 +107,7 @@ def test_json_and_yaml_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("a: [1, 2", "line"),
         ("a: &x 1\nb: *x", "aliases"),
@@ -115,9 +115,9 @@ def test_json_and_yaml_come_back(tmp_path: Path) -> None:
         ("a:\n  - b\n c", "line"),
     ],
 )
-def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
-    with pytest.raises(StorageError, match=said) as caught:
+    with pytest.raises(StorageError, match=expected) as caught:
         read_yaml(tmp_path / "a.yaml")
     assert str(tmp_path / "a.yaml") in str(caught.value)
     assert "\n" not in str(caught.value)

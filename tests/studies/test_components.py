@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,9 @@ from polytask.options import StudyConfig, checked
 from polytask.registry import importing, registered
 from polytask.storage import read_yaml
 from polytask.studies import Study, StudyResult
+from polytask.studies.execution.baseline_fit import fit_baseline
+from polytask.tasks import Predictions
+from polytask.training import prepare_data
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 FEW: dict[str, Any] = {"seeds": 2, "training": {"epochs": 2, "patience": None}}
@@ -42,9 +46,9 @@ def parts(compass: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(importing, "_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     pt.add_import_path(compass)
-    from compass import networks, training
+    from compass import baselines, networks, training
 
-    return SimpleNamespace(**vars(networks) | vars(training))
+    return SimpleNamespace(**vars(networks) | vars(training) | vars(baselines))
 
 
 @pytest.fixture
@@ -60,9 +64,9 @@ NAMES = ["single", "theirs", "compass.training:LossPower", "smooth-weights:compa
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_study_of_what_users_have_written(parts: Any, arms: list[Any], tmp_path: Path, workers: int) -> None:
-    asked = study(arms=arms, encoder=MLP((3,), hidden=(5,)), workers=workers)
-    result = asked.run(tmp_path / "run", keep=True)
-    assert [arm.name for arm in asked.arms] == NAMES
+    planned = study(arms=arms, encoder=MLP((3,), hidden=(5,)), workers=workers)
+    result = planned.run(tmp_path / "run", keep=True)
+    assert [arm.name for arm in planned.arms] == NAMES
     assert set(result.verdict.tasks["sum"].arms) == set(NAMES[1:])
     written = read_yaml(tmp_path / "run" / "run.yaml")
     assert written["arms"][1] == {
@@ -149,17 +153,21 @@ def test_any_training_loop_takes_a_balancer_by_name(parts: Any) -> None:
         pt.Backward(MLP((2,)), tasks=("a", "b"))
 
 
-def test_a_model_makes_no_import_unless_it_is_allowed(parts: Any, tmp_path: Path) -> None:
-    asked = study(arms=["single", "equal"], encoder=parts.OneLayer, architecture=parts.Scaled(MLP((1,)), ("x",), start=0.5), workers=1)
-    folder = asked.run(tmp_path / "run").folder
-    with pytest.raises(ConfigError, match=r"not followed here \(found compass.networks:OneLayer\).*components=") as caught:
+def test_a_model_never_imports(parts: Any, tmp_path: Path) -> None:
+    planned = study(arms=["single", "equal"], encoder=parts.OneLayer, architecture=parts.Scaled(MLP((1,)), ("x",), start=0.5), workers=1)
+    folder = planned.run(tmp_path / "run").folder
+    with pytest.raises(ConfigError, match=r"not followed \(found compass.networks:OneLayer, compass.networks:Scaled\)") as caught:
         pt.load(folder)
+    assert "components=[OneLayer, Scaled]" in str(caught.value)
+    assert "--component compass.networks:OneLayer --component compass.networks:Scaled" in str(caught.value)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match=r"found compass.networks:Scaled"):
+    with pytest.raises(ConfigError, match=r"found compass.networks:Scaled\)"):
         pt.load(folder, components=[parts.OneLayer])
+    with pytest.raises(ConfigError, match="a list of classes or objects"):
+        pt.load(folder, components=None)  # type: ignore[arg-type]
     inputs = table(5, 2).inputs
     handed_in = pt.load(folder, components=[parts.OneLayer, parts.Scaled]).predict(inputs)
-    assert handed_in.equals(pt.load(folder, components=None).predict(inputs))
+    assert handed_in.equals(pt.load(folder, components=[parts.OneLayer((3,)), parts.Scaled]).predict(inputs))
     pt.register("encoder", "narrow", "compass.networks:OneLayer")
     pt.register("architecture", "scaled", parts.Scaled)
     assert handed_in.equals(pt.load(folder).predict(inputs))
@@ -172,6 +180,62 @@ def test_registered_names_reach_workers_and_files(parts: Any, tmp_path: Path) ->
     assert set(result.verdict.tasks["sum"].arms) == {"theirs(power=0.25)", "theirs(power=0.5)"}
     assert checked(StudyConfig, read_yaml(tmp_path / "run" / "run.yaml"), where="run.yaml").encoder == "narrow"
     assert pt.load(result.folder).tasks
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_baseline_is_an_arm_however_it_is_given(parts: Any, tmp_path: Path, workers: int) -> None:
+    """A name, an import path, a class and an object give the same predictions: those of the nearest training row."""
+    pt.register("baseline", "nearest", "compass.baselines:NearestRow")
+    texts = ["nearest(rows=40)", "compass.baselines:NearestRow", parts.NearestRow(rows=60)]
+    arms = ["single", "equal", *texts]
+    result = study(arms=arms, workers=workers).run(tmp_path / "run")
+    assert set(result.predictions["arm"]) == {"single", "equal", "nearest(rows=40)", "compass.baselines:NearestRow", "nearest(rows=60)"}
+    assert result.recommendation.arm in (None, "single", "equal")
+    assert "never recommended: nearest (rows=40), nearest row, nearest (rows=60)." in " ".join(result.summary["notes"])
+    assert read_yaml(tmp_path / "run" / "run.yaml")["arms"][2:] == ["nearest(rows=40)", "compass.baselines:NearestRow", "nearest(rows=60)"]
+    by_class = study(arms=["single", "equal", parts.NearestRow], workers=1).run(tmp_path / "class")
+    ours = result.predictions[result.predictions["arm"] == "compass.baselines:NearestRow"]
+    theirs = by_class.predictions[by_class.predictions["arm"] == "nearest"]
+    assert ours["prediction"].tolist() == theirs["prediction"].tolist()
+    test = table(60, 1)
+    training = prepare_data([table()], TASKS[:1], validation_fraction=0.2, seed=0).training["toy"]
+    rows = training.rows.inputs.double().numpy()
+    nearest = ((test.inputs[:, None].astype(float) - rows) ** 2).sum(axis=2).argmin(axis=1)
+    first = ours[(ours["task"] == "sum") & (ours["seed"] == 0)]
+    assert np.array_equal(first["prediction"].astype(float), training.truths["sum"][nearest])
+
+
+@pytest.mark.parametrize(
+    ("arm", "text"),
+    [
+        ("compass.baselines:NearestRow@mmoe", "a baseline has no network (found mmoe)"),
+        ("compass.baselines:NearestRow(row=3)", "these options do not fit (found 'row'). Did you mean 'rows'"),
+        ("compass.networks:OneLayer", "a balancer is needed (found the class OneLayer, an encoder)"),
+        ("compass.baselines:Nearest", "the module has no such class (found compass.baselines:Nearest). Did you mean 'NearestRow'"),
+        ("trees(max_iterations=5)", "an integer of at least 10 is needed (found 5)"),
+    ],
+)
+def test_what_is_no_baseline(parts: Any, arm: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(text)) as caught:
+        study(arms=["single", "equal", arm], workers=1).run(tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("run.yaml"))
+
+
+def test_a_baseline_gives_one_prediction_per_row(parts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer, found in ((Predictions(np.zeros(3), None), r"values of shape \(3,\)"), (np.zeros(24), "ndarray")):
+        monkeypatch.setattr(parts.NearestRow, "predict", lambda self, inputs, answer=answer: answer)
+        with pytest.raises(
+            ConfigError, match=rf"NearestRow.predict: `Predictions` with values of shape \(24,\) are needed \(found {found}"
+        ):
+            fit_baseline(parts.NearestRow(), TASKS[0], [table()], validation_fraction=0.2, seed=0)
+
+
+def test_baselines_share_their_names_with_balancers(parts: Any) -> None:
+    with pytest.raises(ConfigError, match="this name is taken"):
+        pt.register("baseline", "equal", parts.NearestRow)
+    with pytest.raises(ConfigError, match="this name is taken"):
+        pt.register("balancer", "trees", parts.LossPower)
 
 
 def test_tuning_looks_where_a_class_says(parts: Any, tmp_path: Path) -> None:

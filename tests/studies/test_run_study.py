@@ -44,9 +44,9 @@ def test_the_run_folder_holds_what_the_design_promises(whole: StudyResult) -> No
     files = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "log.txt"}
     assert found == files | {"model"}
     assert set(whole.verdict.tasks) == {"price", "churn", "plan"}
-    said = json.loads((whole.folder / "verdict.json").read_text())
-    assert said["test_openings"] == 1
-    assert said["recommendation"]["arm"] in ("single", said["chosen"])
+    content = json.loads((whole.folder / "verdict.json").read_text())
+    assert content["test_openings"] == 1
+    assert content["recommendation"]["arm"] in ("single", content["chosen"])
     predictions = pd.read_parquet(whole.folder / "predictions.parquet")
     assert list(predictions.columns) == ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability"]
     assert set(predictions["arm"]) == {"single", "equal", "uncertainty", "weights=1/2/0.5"}
@@ -192,7 +192,7 @@ def test_seeds_pair_the_arms(make: Callable[..., Study], tmp_path: Path) -> None
     from polytask.studies.spec.arms import parse_arm
 
     study = make()
-    config = resolve_config(study.asked, study.sources, study.tasks, networks=2)
+    config = resolve_config(study.config, study.sources, study.tasks, networks=2)
     jobs = [job for job in make_jobs([parse_arm("single", study.names)], [0], tmp_path / "a") if job.tasks == ("price",)]
     jobs += make_jobs([parse_arm("equal", ["price"])], [0], tmp_path / "b")
     for job in jobs:
@@ -295,8 +295,8 @@ def test_choices_beside_a_configuration_are_refused(make: Callable[..., Study], 
 
 
 def test_defaults_are_those_of_the_configuration(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
-    assert Study([table()], three_tasks, test=lambda: (table(),)).asked == StudyConfig()
-    assert Study([table()], three_tasks, test=lambda: (table(),), seeds=3).asked == StudyConfig(seeds=(0, 1, 2))
+    assert Study([table()], three_tasks, test=lambda: (table(),)).config == StudyConfig()
+    assert Study([table()], three_tasks, test=lambda: (table(),), seeds=3).config == StudyConfig(seeds=(0, 1, 2))
 
 
 def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
@@ -310,7 +310,7 @@ def test_every_network_gets_one_balancer_seeded_once(make: Callable[..., Study],
     from polytask.studies.setup.resolve_config import make_job_context, resolve_config
 
     study = make(arms=["single", "uncertainty"], training={"epochs": 1, "threads": 1})
-    config = resolve_config(study.asked, study.sources, study.tasks, networks=2)
+    config = resolve_config(study.config, study.sources, study.tasks, networks=2)
     (job,) = make_jobs(study.arms[1:], [3], tmp_path)
     seeds: list[int] = []
     monkeypatch.setattr(Uncertainty, "seed", lambda _, seed: seeds.append(seed))
@@ -325,7 +325,7 @@ def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tm
 
     for how in ("he", "framework"):
         study = make(initialization=how, training={"epochs": 1, "lr": 1e-9, "threads": 1})
-        config = resolve_config(study.asked, study.sources, study.tasks, networks=2)
+        config = resolve_config(study.config, study.sources, study.tasks, networks=2)
         job = make_jobs(study.arms[1:2], [0], tmp_path / how)[0]
         train_job(job, make_job_context(config, study.sources, study.tasks))
         biases = [p.detach() for name, p in load_job_network(job).model.named_parameters() if name.endswith("bias")]

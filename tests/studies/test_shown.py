@@ -39,8 +39,8 @@ def test_a_verdict_says_each_word_with_its_interval(result: Any) -> None:
     assert short(str(verdict), lines=1 + 2 * 3 + len(verdict.warnings))
     for task, own in verdict.tasks.items():
         assert f"{task}: rmse" in str(verdict)
-        for arm, said in own.arms.items():
-            assert f"  {TITLES[arm]}: {said.claim}, {said.difference:+.4g} [" in str(verdict)
+        for arm, record in own.arms.items():
+            assert f"  {TITLES[arm]}: {record.claim}, {record.difference:+.4g} [" in str(verdict)
         assert short(repr(own))
         assert "plain sum" in repr(own)
     assert "with separate networks" in str(verdict)

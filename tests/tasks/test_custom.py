@@ -221,7 +221,7 @@ def test_a_loaded_model_predicts_where_the_functions_cannot_be_imported(price: C
     training: dict[str, Any] = {"epochs": 2, "threads": 1}
     study = pt.Study([table()], (price, place), ["single", "equal"], 2, test=lambda: (table(seed=1),), workers=1, training=training)
     result = study.run(tmp_path / "run")
-    assert {name: said.kind for name, said in result.verdict.tasks.items()} == {"price": "custom", "place": "custom"}
+    assert {name: task.kind for name, task in result.verdict.tasks.items()} == {"price": "custom", "place": "custom"}
     np.save(tmp_path / "inputs.npy", table(5, 2).inputs)
     program = (
         "import sys, numpy, polytask; model = polytask.load(sys.argv[1]); found = model.predict(numpy.load(sys.argv[2]));"
@@ -241,11 +241,11 @@ def test_fifty_groups_of_units_stand_as_units(price: Custom, tmp_path: Path) -> 
         for seed, error in enumerate(random.normal(size=3).tolist())
     ]
     frame = pd.DataFrame(rows, columns=["arm", "seed", "task", "unit", "target", "prediction"])
-    said = pt.verdict(frame, kinds={"price": price}).tasks["price"]
-    assert (said.metric, said.units) == ("median_error", 50)
-    assert said.arms["equal"].df <= 49
+    verdict = pt.verdict(frame, kinds={"price": price}).tasks["price"]
+    assert (verdict.metric, verdict.units) == ("median_error", 50)
+    assert verdict.arms["equal"].df <= 49
     shuffled = pt.verdict(frame.sample(frac=1, random_state=1), kinds={"price": price}).tasks["price"]
-    assert shuffled == said
+    assert shuffled == verdict
 
 
 PROGRAM = """

@@ -55,14 +55,14 @@ def test_a_study_of_it_comes_to_a_verdict_a_report_and_a_model(angle: ModuleType
     training: dict[str, Any] = {"epochs": 4, "lr": 0.01, "threads": 1}
     study = pt.Study([table(240, 0)], tasks, ["single", "equal"], 2, test=lambda: (table(120, 1),), workers=1, training=training)
     result = study.run(tmp_path / "run")
-    said = result.verdict.tasks["wind"]
-    assert (said.kind, said.metric, said.higher_is_better) == ("angle", "angular-error", False)
+    verdict = result.verdict.tasks["wind"]
+    assert (verdict.kind, verdict.metric, verdict.higher_is_better) == ("angle", "angular-error", False)
     assert read_contents(tmp_path / "run").outcome.tasks["wind"].kind == "angle"
     predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     again = pt.verdict(predictions, kinds={"wind": "angle"}, chosen="equal")
-    assert again.tasks["wind"] == said
+    assert again.tasks["wind"] == verdict
     column = pt.verdict(predictions.assign(kind=predictions["task"].map({"wind": "angle", "height": "regression"})), chosen="equal")
-    assert column.tasks["wind"] == said
+    assert column.tasks["wind"] == verdict
     answers = pt.load(tmp_path / "run").predict(table(5, 2).inputs)["wind"]
     assert ((answers >= 0) & (answers < 360)).all()
 

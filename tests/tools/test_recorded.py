@@ -83,15 +83,17 @@ def test_another_number_in_the_last_bit_is_seen_where_it_is(names: ModuleType, v
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "expected"),
     [({"a/x": 1, "b/y": 2}, ""), ({"a/x": 1, "b/y": 3}, "differs"), ({"a/x": 1}, "missing"), ({"a/x": 1, "b/y": 2, "c/z": 1}, "new")],
 )
-def test_what_is_not_as_recorded_is_named(names: ModuleType, capsys: pytest.CaptureFixture[str], found: dict[str, int], said: str) -> None:
+def test_what_is_not_as_recorded_is_named(
+    names: ModuleType, capsys: pytest.CaptureFixture[str], found: dict[str, int], expected: str
+) -> None:
     del names
     program = importlib.import_module("record_values")
     stored = program.flat(program.nested({"a/x": 1, "b/y": 2}))
-    assert program.report({"job": stored}, {"job": found}) == bool(said)
-    assert capsys.readouterr().out.startswith(f"{said}: job/" if said else "2 values, all as recorded")
+    assert program.report({"job": stored}, {"job": found}) == bool(expected)
+    assert capsys.readouterr().out.startswith(f"{expected}: job/" if expected else "2 values, all as recorded")
 
 
 def test_inputs_of_jobs_have_names_of_their_own() -> None:

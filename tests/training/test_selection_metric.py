@@ -50,9 +50,9 @@ def test_both_stand_in_the_history_and_one_that_does_both_once() -> None:
 
 
 def test_by_default_the_metric_that_decides_selects() -> None:
-    plain, said = (trained(Binary(name="churn", metric="auc", selection_metric=same)) for same in (None, "auc"))
-    assert plain.best_epoch == said.best_epoch
-    assert plain.relative_score == said.relative_score
+    plain, explicit = (trained(Binary(name="churn", metric="auc", selection_metric=same)) for same in (None, "auc"))
+    assert plain.best_epoch == explicit.best_epoch
+    assert plain.relative_score == explicit.relative_score
     assert plain.relative_score == pytest.approx((plain.validation["churn"]["auc"] - 0.5) / 0.5)
 
 

@@ -61,8 +61,8 @@ def test_studies_say_what_is_there(pool_of_networks: ModuleType, problem: Any) -
     assert pool_of_networks.words(problem, networks(problem, 6, gain=2.0), study) == ["helps", "helps"]
     assert pool_of_networks.words(problem, networks(problem, 6, gain=2.0), (study[0], 1 - study[1])) == ["hurts", "hurts"]
     equal, drawn = networks(problem, 60), islice(pool_of_networks.studies(60, 5, np.random.default_rng(3)), 24)
-    said = [pool_of_networks.words(problem, equal, study) for study in drawn]
-    assert pool_of_networks.alarms(said) <= 3  # 97 % of procedures with a rate of 5 % stay within
+    claims = [pool_of_networks.words(problem, equal, study) for study in drawn]
+    assert pool_of_networks.alarms(claims) <= 3  # 97 % of procedures with a rate of 5 % stay within
     assert pool_of_networks.alarms([["same", "hurts"], ["helps", "helps"], ["unclear", "same"]]) == 2
 
 
@@ -100,8 +100,8 @@ def test_words_are_those_of_the_verdict(known_truths: ModuleType, gain: float, o
     """The benchmark leaves out the frame, and judges many studies at once: nothing else differs."""
     errors, studies = pooled(gain, own=own), 8
     squares, margins = known_truths.replicates(errors, 300, studies, 7)
-    said, generator = known_truths.words(squares, margins, 300), np.random.default_rng(7)
-    assert word in said
+    claims, generator = known_truths.words(squares, margins, 300), np.random.default_rng(7)
+    assert word in claims
     for study in range(studies):
         seeds = generator.choice(len(errors), 10, replace=False)
         rows = generator.choice(2_000, 300, replace=False, shuffle=False)
@@ -112,6 +112,6 @@ def test_words_are_those_of_the_verdict(known_truths: ModuleType, gain: float, o
             for t in range(2)
         ]
         found = verdict(pd.concat(parts), kinds={"t0": "regression", "t1": "regression"})
-        assert said[study].tolist() == [task.arms["joint"].claim for task in found.tasks.values()]
+        assert claims[study].tolist() == [task.arms["joint"].claim for task in found.tasks.values()]
         assert squares.mean[study] == pytest.approx([task.arms["joint"].difference for task in found.tasks.values()])
         assert margins[study] == pytest.approx([task.margin for task in found.tasks.values()])

@@ -158,11 +158,11 @@ def test_a_frame_of_repeated_cross_validation(make_frame: MakeFrame) -> None:
     d = np.array([errors["single", fold] - errors["equal", fold] for fold in range(8)])
     error = ((1 / 8 + 1 / 3) * d.var(ddof=1)) ** 0.5
     task = result.tasks["size"]
-    said = task.arms["equal"]
-    assert (task.units, task.train_units, said.df, len(result.seeds)) == (20, 60, 7, 8)
-    assert said.difference == pytest.approx(d.mean())
-    assert said.decision.p == pytest.approx(2 * stats.t.sf(abs(d.mean()) / error, 7))
-    assert said.decision.interval[1] == pytest.approx(d.mean() + stats.t.ppf(1 - 0.05 / 3 / 2, 7) * error)  # the far bound: three tasks
+    arm = task.arms["equal"]
+    assert (task.units, task.train_units, arm.df, len(result.seeds)) == (20, 60, 7, 8)
+    assert arm.difference == pytest.approx(d.mean())
+    assert arm.decision.p == pytest.approx(2 * stats.t.sf(abs(d.mean()) / error, 7))
+    assert arm.decision.interval[1] == pytest.approx(d.mean() + stats.t.ppf(1 - 0.05 / 3 / 2, 7) * error)  # the far bound: three tasks
     single = [errors["single", fold] for fold in range(8)]
     assert task.single == pytest.approx((np.mean(single), np.std(single, ddof=1)))
     assert result.to_dict()["tasks"]["size"]["train_units"] == 60
@@ -218,14 +218,14 @@ def test_groups_within_splits(make_frame: MakeFrame) -> None:
 
 def tags(generator: np.random.Generator, units: int, right: np.ndarray) -> tuple[list[str], list[str]]:
     true = generator.integers(3, size=(units, 4))
-    said = np.where(right[:, None], true, generator.integers(3, size=(units, 4)))
-    return tuple([" ".join("OBB"[i] + ("", "-a", "-b")[i] for i in row) for row in rows] for rows in (true, said))  # type: ignore[return-value]
+    predicted = np.where(right[:, None], true, generator.integers(3, size=(units, 4)))
+    return tuple([" ".join("OBB"[i] + ("", "-a", "-b")[i] for i in row) for row in rows] for rows in (true, predicted))  # type: ignore[return-value]
 
 
 def sets(generator: np.random.Generator, units: int, right: np.ndarray) -> tuple[list[str], list[str]]:
     true = generator.random((units, 3)) < 0.5
-    said = np.where(right[:, None], true, generator.random((units, 3)) < 0.5)
-    return tuple(["|".join(np.array(["a", "b", "c"])[row]) or "-" for row in rows] for rows in (true, said))  # type: ignore[return-value]
+    predicted = np.where(right[:, None], true, generator.random((units, 3)) < 0.5)
+    return tuple(["|".join(np.array(["a", "b", "c"])[row]) or "-" for row in rows] for rows in (true, predicted))  # type: ignore[return-value]
 
 
 def codes(classes: int) -> Callable[..., tuple[Any, Any]]:
@@ -269,14 +269,14 @@ def test_every_metric_of_every_kind(kind: str, metric: str) -> None:
         state = generator.integers(2**32)
         for sign, arm, skill in ((-1, "single", 0.4), (1, "equal", 0.8)):
             right = np.random.default_rng([int(state), 1]).random(units) < skill
-            true, said = DRAWS[kind](np.random.default_rng(int(state)), units, right)
+            true, predicted = DRAWS[kind](np.random.default_rng(int(state)), units, right)
             given = np.where(right, 0.9, 0.4) * np.random.default_rng([int(state), 2]).random(units)
-            part = pd.DataFrame({"unit": np.arange(units) + units * fold, "target": true, "prediction": said, "probability": given})
+            part = pd.DataFrame({"unit": np.arange(units) + units * fold, "target": true, "prediction": predicted, "probability": given})
             parts.append(part.assign(arm=arm, seed=fold, task="t"))
             probabilities = np.stack([given] * 4, axis=1)
             if kind == "binary":
                 probabilities = np.where(np.arange(2) == np.asarray(true)[:, None], given[:, None], 1 - given[:, None])
-            d[fold] += sign * METRICS[metric].function(Outcome(np.asarray(true), np.asarray(said), probabilities))
+            d[fold] += sign * METRICS[metric].function(Outcome(np.asarray(true), np.asarray(predicted), probabilities))
     options: dict[str, Any] = {"classes": {"t": range(4)}} if kind == "ordinal" else {}
     found = verdict(pd.concat(parts), kinds={"t": kind}, metrics={"t": metric}, train_units=200, **options).tasks["t"].arms["equal"]
     if not METRICS[metric].higher_is_better:

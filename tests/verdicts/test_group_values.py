@@ -99,23 +99,23 @@ def test_the_verdict_is_that_of_the_groups() -> None:
     targets, single = drawn(generator, 130, seeds=4)
     better = Runs(targets + 0.5 * generator.normal(size=(4, 130)))
     frame = frame_of(targets, {"single": single.predictions, "equal": better.predictions})
-    said = pt.verdict(frame, kinds={"t": "regression"}, metrics={"t": MEDIAN}).tasks["t"]
+    verdict = pt.verdict(frame, kinds={"t": "regression"}, metrics={"t": MEDIAN}).tasks["t"]
     groups = fixed_groups(np.ones((130, 1), dtype=bool))
     D = signed_difference(MEDIAN, unit_contributions(MEDIAN, targets, better, groups), unit_contributions(MEDIAN, targets, single, groups))
     study = crossed_estimate(pool_groups(D, groups, GROUPS))
-    assert said.units == study.units == GROUPS
-    assert said.arms["equal"].difference == study.difference > 0
-    assert said.arms["equal"].decision.interval == study.interval()
-    assert (said.metric, said.arms["equal"].claim) == ("median-error", "helps")
+    assert verdict.units == study.units == GROUPS
+    assert verdict.arms["equal"].difference == study.difference > 0
+    assert verdict.arms["equal"].decision.interval == study.interval()
+    assert (verdict.metric, verdict.arms["equal"].claim) == ("median-error", "helps")
 
 
 def test_units_of_one_group_of_the_table_stay_together() -> None:
     """Ten customers of twenty rows each are ten units."""
     targets, single = drawn(np.random.default_rng(4), 200)
     frame = frame_of(targets, {"single": single.predictions, "equal": single.predictions})
-    said = pt.verdict(frame.assign(group=frame["unit"] // 20), kinds={"t": "regression"}, metrics={"t": MEDIAN}).tasks["t"]
-    assert said.units == 10
-    assert said.arms["equal"].claim == "same"
+    verdict = pt.verdict(frame.assign(group=frame["unit"] // 20), kinds={"t": "regression"}, metrics={"t": MEDIAN}).tasks["t"]
+    assert verdict.units == 10
+    assert verdict.arms["equal"].claim == "same"
 
 
 def test_the_mean_over_tasks_takes_groups_too_where_one_task_needs_them() -> None:
@@ -130,7 +130,7 @@ def test_the_mean_over_tasks_takes_groups_too_where_one_task_needs_them() -> Non
         pt.verdict(pd.concat(frames), kinds=kinds, metrics=metrics) for metrics in (None, {"a": RMSE}, {"a": RMSE, "b": RMSE})
     )
     assert mixed.arms["equal"].delta_m_percent == pytest.approx(plain.arms["equal"].delta_m_percent, rel=1e-6)
-    widths = [interval[1] - interval[0] for said in (plain, mixed, both) if (interval := said.arms["equal"].interval) is not None]
+    widths = [interval[1] - interval[0] for case in (plain, mixed, both) if (interval := case.arms["equal"].interval) is not None]
     assert widths == pytest.approx([widths[0]] * 3, rel=0.2)
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError, StorageError
+from polytask.registry import Component
+from polytask.registry.resolve import given_classes
 from polytask.run_files import ModelIndex
 from polytask.studies.setup.run_folder import MODEL_INDEX
 from polytask.tasks import Predictions, Task
@@ -93,21 +95,22 @@ class SavedModel:
         return source
 
 
-def load(run: str | Path, *, components: Collection[type] | None = ()) -> SavedModel:
+def load(run: str | Path, *, components: Collection[type | Component] = ()) -> SavedModel:
     """Load the model of a run folder, or of its `model` folder.
 
-    Loading does not import code that a model folder names: custom components must be registered (`polytask.register`) or given as
-    classes.
+    Loading never imports code that a model folder names: your own components must be registered (`polytask.register`, or the entry
+    points of an installed package) or given.
 
     Args:
         run: Path of the folder.
-        components: Classes of components that are not registered. `None` follows every import path in the folder; use it only for
-            folders that you trust.
+        components: Classes or objects of the model's components that are not registered, such as `[Mine]`.
 
     Raises:
         StorageError: The folder has no model, or a file is damaged.
-        ConfigError: A component is neither registered nor among `components`.
+        ConfigError: A component is neither registered nor among `components` (the message names those that are missing), or one of
+            `components` is no component.
     """
+    classes = given_classes(components)
     folder = Path(run)
     folder = folder / "model" if (folder / "model" / MODEL_INDEX).exists() else folder
     if not (folder / MODEL_INDEX).exists():
@@ -117,7 +120,7 @@ def load(run: str | Path, *, components: Collection[type] | None = ()) -> SavedM
     except DataError as error:
         raise StorageError("this file is not a valid model index", where=str(folder / MODEL_INDEX), found=error.found) from None
     networks = [folder / _plain_name(entry.folder) for entry in index.networks]
-    return SavedModel(tuple(load_network(network, components) for network in networks))
+    return SavedModel(tuple(load_network(network, classes) for network in networks))
 
 
 def _plain_name(name: str) -> str:

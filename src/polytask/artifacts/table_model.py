@@ -21,6 +21,8 @@ from polytask.datasets.tables.labeled_table import LabeledTable
 from polytask.errors import ConfigError, error_location
 from polytask.metrics.metric_functions import compute_metrics
 from polytask.options import NetworkConfig, ReadingOptions, TableOptions
+from polytask.registry import Component
+from polytask.registry.resolve import check_given, given_classes
 from polytask.registry.suggestion import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
 from polytask.tasks import Outcome
@@ -34,21 +36,21 @@ class SavedTableModel:
     Args:
         run: Folder of the run.
         source: Name of the training table that other tables are like; `None` is allowed if there was a single one.
-        components: Classes of components that are not registered, as in `polytask.load`.
+        components: Classes or objects of components that are not registered, as in `polytask.load`.
 
     Raises:
         StorageError: The folder has no model.
         ConfigError: The model was not trained on tables, or on several and `source` names none of them.
     """
 
-    def __init__(self, run: Path, source: str | None = None, components: Collection[type] | None = ()) -> None:
+    def __init__(self, run: Path, source: str | None = None, components: Collection[type | Component] = ()) -> None:
         self.model: SavedModel = load(run, components=components)
         self.source = self.model.resolve_source(self._checked(source))
         networks = [network for network in self.model.networks if self.source in network.codings]
         coding = networks[0].codings[self.source] if networks else None
         if not isinstance(coding, TablePreprocessor):
             raise ConfigError("this model was not trained on a table", where=str(run), remedy="Use polytask.load(run).predict(inputs)")
-        self.preprocessor, self.options = coding, _table_options(run, self.source)
+        self.preprocessor, self.options = coding, _table_options(run, self.source, given_classes(components))
 
     def _checked(self, source: str | None) -> str | None:
         """Return the source after checking that it is one of the run's tables.
@@ -173,14 +175,17 @@ def _stack_probabilities(parts: list[Any], there: Any) -> Any:  # noqa: ANN401 -
     return None if parts[0] is None else np.concatenate(parts)[there]
 
 
-def _table_options(run: Path, source: str) -> TableOptions | None:
-    """Read the options of a table from the run's configuration; return `None` if there are none."""
+def _table_options(run: Path, source: str, components: Collection[type]) -> TableOptions | None:
+    """Read the options of a table from the run's configuration; its kinds of task name no classes but these. `None` if there are none."""
     path = run / RUN_FILE
     if not path.exists():
         return None
     content = read_yaml(path)
     config = NetworkConfig.model_validate({"tables": content.get("tables") or {}}) if isinstance(content, dict) else NetworkConfig()
-    return config.tables.get(source)
+    options = config.tables.get(source)
+    if options is not None:
+        check_given([kind for kind in options.targets.values() if kind is not None], components, where=str(path))
+    return options
 
 
 def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:

@@ -24,10 +24,10 @@ class Norms:
     """`Statistic.norms()`: the lengths of the tasks' gradients.
 
     Attributes:
-        of: Parameters of these gradients: all `shared` parameters, or only the `last` shared layer, which costs almost nothing.
+        parameters: Parameters of these gradients: all `shared` parameters, or only the `last` shared layer, which costs almost nothing.
     """
 
-    of: Literal["last", "shared"] = "last"
+    parameters: Literal["last", "shared"] = "last"
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,8 @@ def _parameter(section: str, field: OptionField) -> inspect.Parameter:
     option, plain = field.flag.option(field.name), _plain(field)
     names = [f"{option}/--no-{option[2:]}"] if plain is bool else [option, *([f"-{field.flag.short}"] if field.flag.short else [])]
     metavar = "|".join(map(str, get_args(plain))) if get_origin(plain) is Literal else None
-    said = typer.Option(*names, help=_help(field), rich_help_panel=field.flag.panel, metavar=metavar, show_default=False)
-    return _keyword(f"{section}_{field.name}", Annotated[_typed(field) | None, said], None)
+    parameter = typer.Option(*names, help=_help(field), rich_help_panel=field.flag.panel, metavar=metavar, show_default=False)
+    return _keyword(f"{section}_{field.name}", Annotated[_typed(field) | None, parameter], None)
 
 
 def _help(field: OptionField) -> str:

@@ -70,7 +70,7 @@ class Step:
         # Processes wait for each other at two places: before the balancer is called, and where held gradients are summed. A process that
         # fails reports it at the next of these places, so that the others raise an error too instead of waiting forever.
         with _failing_at(partial(synchronize, self._context.communicator)):
-            strategy = self._walk(losses, choose, counts, keep=retain_graph or penalty is not None)
+            strategy = self._take_losses(losses, choose, counts, keep=retain_graph or penalty is not None)
             if penalty is not None:
                 self._take_penalty(penalty, keep=retain_graph or strategy.fills_from_graphs)
             if not self.complete:
@@ -97,7 +97,7 @@ class Step:
             raise problem
         self.seen.whole = None if counts is None else dict(counts)
 
-    def _walk(self, losses: Losses, choose: ChooseStrategy, counts: Counts | None, *, keep: bool) -> GradientStrategy:
+    def _take_losses(self, losses: Losses, choose: ChooseStrategy, counts: Counts | None, *, keep: bool) -> GradientStrategy:
         parts = self.seen.take(self._context.tasks, losses, counts)
         self.complete = self.seen.complete(counts)
         self._in_parts = self._in_parts or not self.complete

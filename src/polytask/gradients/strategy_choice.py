@@ -36,7 +36,7 @@ def choose_strategy(
     Raises:
         ConfigError: The statistic cannot be computed from losses alone, or not in micro-batches.
     """
-    last_norms = isinstance(needs, Norms) and needs.of == "last"
+    last_norms = isinstance(needs, Norms) and needs.parameters == "last"
     # With micro-batches, the losses are known after the last one, when the graphs of the first are gone. Weights that depend on losses are
     # therefore applied to the Jacobian's rows, which are linear in the losses.
     if isinstance(needs, Nothing) or (whole and (last_norms or isinstance(needs, Losses))):
@@ -61,7 +61,7 @@ def closure_needed() -> ConfigError:
     return ConfigError("this balancer evaluates losses more than once", where="Backward", remedy=remedy)
 
 
-WALKS = {
+BACKWARD_PASSES = {
     Nothing: "one backward pass of the weighted sum",
     Losses: "one backward pass of the weighted sum",
     Norms: "one backward pass of the weighted sum, and one more of every head, down to the last shared layer",
@@ -74,7 +74,7 @@ WALKS = {
 def explain_route(balancer: Balancer, context: StepContext, route: Route) -> str:
     """Return a text that says how a balancer's statistic is computed, what that costs, and which parameters are shared."""
     needs, shared, communicator = balancer.needs(), context.shared, context.communicator
-    lines = [f"{type(balancer).__name__} needs {needs}", f"computed by {_walk(needs, route, len(context.tasks))}"]
+    lines = [f"{type(balancer).__name__} needs {needs}", f"computed by {_describe_passes(needs, route, len(context.tasks))}"]
     if shared is None:
         lines.append("shared parameters: found in the graphs of the first step that needs them")
     else:
@@ -88,9 +88,9 @@ def explain_route(balancer: Balancer, context: StepContext, route: Route) -> str
     return "\n".join(lines)
 
 
-def _walk(needs: Needs, route: Route, tasks: int) -> str:
+def _describe_passes(needs: Needs, route: Route, tasks: int) -> str:
     if not isinstance(needs, Gramian | Jacobian) and needs != Norms("shared"):
-        return WALKS[type(needs)]
+        return BACKWARD_PASSES[type(needs)]
     if isinstance(needs, Jacobian) and needs.tasks is not None:
         return f"one backward pass through the trunk for {', '.join(needs.tasks)}, and the heads of the other tasks"
     ways = {

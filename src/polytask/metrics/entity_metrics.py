@@ -51,8 +51,8 @@ def entity_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats, F
     """
     counts = np.zeros((3, len(targets)))
     for row, (target, prediction) in enumerate(zip(targets, predictions, strict=True)):
-        true, said = _aligned(target, prediction)
-        actual, claimed = set(find_entities(true)), set(find_entities(said))
+        true, predicted = _aligned(target, prediction)
+        actual, claimed = set(find_entities(true)), set(find_entities(predicted))
         counts[:, row] = len(actual & claimed), len(claimed), len(actual)
     return counts[0], counts[1], counts[2]
 
@@ -65,15 +65,15 @@ def token_counts(targets: Array, predictions: Array) -> tuple[Floats, Floats]:
         [[1.0], [2.0]]
     """
     pairs = [_aligned(target, prediction) for target, prediction in zip(targets, predictions, strict=True)]
-    right = [sum(a == b for a, b in zip(true, said, strict=True)) for true, said in pairs]
+    right = [sum(a == b for a, b in zip(true, predicted, strict=True)) for true, predicted in pairs]
     return np.array(right, dtype=np.float64), np.array([len(true) for true, _ in pairs], dtype=np.float64)
 
 
 def _aligned(target: str, prediction: str) -> tuple[list[str], list[str]]:
     """Return the tags of the target and of the prediction for the labeled tokens."""
-    true, said = target.split(), prediction.split()
-    said += [OUTSIDE] * (len(true) - len(said))
-    kept = [(a, b) for a, b in zip(true, said, strict=False) if a != NO_TAG]
+    true, predicted = target.split(), prediction.split()
+    predicted += [OUTSIDE] * (len(true) - len(predicted))
+    kept = [(a, b) for a, b in zip(true, predicted, strict=False) if a != NO_TAG]
     return [a for a, _ in kept], [b for _, b in kept]
 
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from polytask.errors import ConfigError
 from polytask.registry import names
 from polytask.registry.parsing import import_paths_in
-from polytask.registry.resolve import written
+from polytask.registry.resolve import group_of, written
 from polytask.registry.suggestion import nearest
 
 
@@ -38,6 +38,8 @@ def kinds_written(targets: Any) -> Any:  # noqa: ANN401 - pydantic validates val
     }
 
 
+ARM_GROUPS = ("balancer", "baseline")
+"""Groups of the components that are arms by themselves."""
 PARTS = ("name", "balancer", "architecture", "encoder", "title")
 Written = str | Mapping[str, Any]
 """An arm in a file: the text that users write, or a mapping with its name and its parts."""
@@ -56,7 +58,7 @@ def arm_written(given: Any) -> Written:  # noqa: ANN401
     """Return an arm in the form that files store: a string or a mapping is kept, an object is converted.
 
     Raises:
-        ConfigError: The value is neither an arm nor a balancer, or it cannot be stored.
+        ConfigError: The value is no arm, balancer or baseline, or it cannot be stored.
 
     Example:
         >>> from polytask.balancing import CAGrad
@@ -73,7 +75,7 @@ def arm_written(given: Any) -> Written:  # noqa: ANN401
         if not isinstance(given.get("name"), str):
             raise ConfigError("an arm must have a name", where="arms", found=dict(given), remedy="Write {name: mine, balancer: cagrad}")
         return dict(given)
-    return given.written if isinstance(given, ArmObject) else written("balancer", given, "arms")
+    return given.written if isinstance(given, ArmObject) else written(group_of(given, ARM_GROUPS, "arms"), given, "arms")
 
 
 ARM: dict[str, Any] = {

@@ -120,7 +120,7 @@ FILLED_IN: Mapping[str, str | None] = {
 """Options that are resolved when a run starts, with the value that means "not chosen yet"."""
 
 
-def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
+def differences(requested: NetworkConfig, stored: NetworkConfig) -> str:
     """Return the names of the options in which a stored, resolved configuration differs from a new one, separated by commas.
 
     Example:
@@ -128,7 +128,7 @@ def differences(asked: NetworkConfig, stored: NetworkConfig) -> str:
         >>> differences(TrainConfig(), begun), differences(TrainConfig(seed=1), begun)
         ('training.max_grad_norm', 'seed, training.max_grad_norm')
     """
-    first, second = _flat(asked), _flat(stored)
+    first, second = _flat(requested), _flat(stored)
     return ", ".join(name for name, value in first.items() if value != second[name] and (name, value) not in FILLED_IN.items())
 
 

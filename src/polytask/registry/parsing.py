@@ -12,7 +12,7 @@ import yaml
 
 from polytask.errors import ConfigError
 from polytask.registry.calls import WRAPPED, WRAPPER, Call, named_options
-from polytask.registry.component import ComponentSpec
+from polytask.registry.component import ComponentSpec, group_called
 from polytask.registry.importing import is_import_path, path_of
 from polytask.registry.registered import all_specs, class_at, load_class, names, specs_of
 from polytask.registry.suggestion import nearest
@@ -104,13 +104,14 @@ def find_written(group: str, name: str, where: str = "") -> tuple[ComponentSpec 
     An import path of no registered component has no specification: the result is `None` and the path itself.
 
     Args:
-        group: Group to search, one of `polytask.registry.component.GROUPS`.
+        group: Group to search, one of `polytask.registry.component.GROUPS`; hyphens may stand for spaces.
         name: Registry name, class name or import path.
         where: Location that an error message names; by default the name.
 
     Raises:
         ConfigError: There is no such component (the message suggests the nearest), or a balancer is needed and a wrapper was named.
     """
+    group = group_called(group)
     specs = specs_of(group)
     for spec in specs:
         if name in (spec.name, spec.target):

@@ -34,8 +34,9 @@ TABLES = (
     "samplers",
     "datasets",
     "callbacks",
+    "baselines",
 )
-ONE_NAMESPACE = ("balancer", "balancer wrapper")
+ONE_NAMESPACE = ("balancer", "balancer wrapper", "baseline")
 """Groups that share one namespace, because users write their names in the same places."""
 
 _registered: dict[tuple[str, str], ComponentSpec] = {}
@@ -70,12 +71,25 @@ def all_specs() -> tuple[ComponentSpec, ...]:
 
 
 def specs_of(group: str) -> tuple[ComponentSpec, ...]:
-    """Return the specifications of the components of one group."""
+    """Return the specifications of the components of one group, with hyphens or spaces between its words.
+
+    Raises:
+        ConfigError: There is no such group; the message suggests the nearest.
+    """
+    group = group_called(group)
     return tuple(spec for spec in all_specs() if spec.group == group)
 
 
 def names(group: str) -> tuple[str, ...]:
-    """Return the registry names of one group."""
+    """Return the registry names of one group, with hyphens or spaces between its words.
+
+    Raises:
+        ConfigError: There is no such group; the message suggests the nearest.
+
+    Example:
+        >>> names("data-set") == names("data set")
+        True
+    """
     return tuple(dict.fromkeys(spec.name for spec in specs_of(group)))
 
 
@@ -83,7 +97,7 @@ def find(group: str, name: str) -> ComponentSpec:
     """Return the specification of the component with a registry name.
 
     Args:
-        group: Group to search, one of `polytask.registry.component.GROUPS`.
+        group: Group to search, one of `polytask.registry.component.GROUPS`; hyphens may stand for spaces.
         name: Registry name.
 
     Raises:
@@ -110,7 +124,8 @@ def register(group: str, name: str, component: str | type) -> None:
     to import the class.
 
     Args:
-        group: `balancer`, `encoder`, `architecture`, `task-kind`, `balancer-wrapper`, `sampler`, `data-set` or `callback`.
+        group: `balancer`, `encoder`, `architecture`, `task-kind`, `balancer-wrapper`, `sampler`, `data-set`, `callback`
+            or `baseline`.
         name: Registry name: lower case, with hyphens between words.
         component: The class, or its import path `package.module:Name`, which is imported on use.
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from polytask.errors import ConfigError
 from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
-from polytask.registry.component import BASES, ComponentSpec
-from polytask.registry.importing import check_importable, import_class, path_of
+from polytask.registry.component import BASES, ComponentSpec, group_called
+from polytask.registry.importing import check_importable, import_class, is_import_path, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
-from polytask.registry.registered import class_at, load_class, remember, spec_of, written_name
+from polytask.registry.registered import class_at, load_class, names, remember, spec_of, specs_of, written_name
 from polytask.registry.unknown_option import unknown_option_error
 
 
@@ -89,27 +89,29 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
     """Resolve a component that a user has named, or given as a class or an object.
 
     Args:
-        group: Group of the component, one of `polytask.registry.component.GROUPS`.
+        group: Group of the component, one of `polytask.registry.component.GROUPS`; hyphens may stand for spaces.
         given: A name with options, `cagrad(c=0.4)`; an import path with options, `mypkg.mod:Mine(c=0.4)`; a class; an object; or a
             component that is resolved already.
         where: Argument that the component was given for, named in error messages; by default the group.
         imports: Whether import paths may be followed. Disable this for text from files that the user may not have written.
-        components: Classes that may be named by their import path or registry name even if `imports` is false.
+        components: Classes that may be named by their import path even if `imports` is false, or by their name if it is not registered.
 
     Raises:
-        ConfigError: The name is unknown (the message suggests the nearest), an import path is forbidden, the class does not accept the
-            options, or the component belongs to another group.
+        ConfigError: A group or name is unknown (the message suggests the nearest), an import path is forbidden, the class does not accept
+            the options, or the component belongs to another group.
 
     Example:
         >>> found = resolve("balancer", "smooth-weights(decay=0.5):CAGrad(c=0.4)")
         >>> found.name, found.text, found.build is not None
         ('smooth-weights:cagrad', 'smooth-weights(decay=0.5):cagrad(c=0.4)', True)
     """
+    group = group_called(group)
     if isinstance(given, Resolved):
         return given
     if isinstance(given, str):
         call = parse_call(given)
-        _check_allowed(call, where or group, imports, [path_of(cls) for cls in components])
+        if not imports:
+            _check_paths(paths_in(call), components, where or group)
         return _of_call(group, call, where, components)
     if isinstance(given, type) and issubclass(given, _base(group)):
         _check_concrete(given, where or group)
@@ -120,6 +122,34 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
         found = _of_call(group, call_of(given), where)
         return Resolved(found.spec, found.cls, found.options, given, found.inner)
     raise ConfigError(f"{_a(group)} is needed", where=where or group, found=described(given), remedy=_remedy(group, given))
+
+
+def group_of(given: Any, groups: Sequence[str], where: str = "") -> str:  # noqa: ANN401
+    """Return which of several groups a component belongs to that may be given in one place; the first if it belongs to none.
+
+    Args:
+        given: Name or import path with its options, class or object.
+        groups: Groups to search.
+        where: Argument that the component was given for, named in error messages.
+
+    Raises:
+        ConfigError: The text cannot be parsed, or the class of an import path cannot be imported.
+
+    Example:
+        >>> group_of("trees", ("balancer", "baseline")), group_of("cagrad(c=0.4)", ("balancer", "baseline"))
+        ('baseline', 'balancer')
+    """
+    groups = [group_called(group) for group in groups]
+    cls = given if isinstance(given, type) else type(given)
+    if isinstance(given, str):
+        name = parse_call(given).name
+        for group in groups:
+            if any(name in (spec.name, spec.target, spec.target.rpartition(":")[2]) for spec in specs_of(group)):
+                return group
+        if not is_import_path(name):
+            return groups[0]
+        cls = class_at(name, where or name)
+    return next((group for group in groups if issubclass(cls, _base(group))), groups[0])
 
 
 def written(group: str, given: Any, where: str = "") -> str:  # noqa: ANN401
@@ -146,11 +176,46 @@ def classes_in(*texts: str) -> tuple[type, ...]:
     return tuple(class_at(path, path) for text in texts for path in import_paths_in(text))
 
 
-def _check_allowed(call: Call, where: str, imports: bool, allowed: Sequence[str]) -> None:
-    for path in paths_in(call):
-        if not imports and path not in allowed:
-            remedy = "Allow it with --allow-imports, or pass the class: components=[...]"
-            raise ConfigError("import paths are not followed here", where=where, found=path, remedy=remedy)
+def given_classes(components: Any) -> tuple[type, ...]:  # noqa: ANN401 - the argument of a user
+    """Return the classes of components that a user has given as classes or objects.
+
+    Raises:
+        ConfigError: It is no list of components; an import path is no component here.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> [cls.__name__ for cls in given_classes([MLP, MLP((3,))])]
+        ['MLP', 'MLP']
+    """
+    given = components if isinstance(components, list | tuple | set | frozenset) else [components]
+    classes = tuple(one if isinstance(one, type) else type(one) for one in given)
+    for one, cls in zip(given, classes, strict=True):
+        if not issubclass(cls, Component):
+            remedy = "Import your classes and give them: components=[Mine]"
+            raise ConfigError(
+                "a list of classes or objects of components is needed", where="components", found=described(one), remedy=remedy
+            )
+    return classes
+
+
+def check_given(texts: Sequence[str], components: Collection[type], where: str) -> None:
+    """Reject texts of components from a file if they name classes by import paths and the caller has not given these classes.
+
+    Raises:
+        ConfigError: Classes are missing; the message names all of them and what to give.
+    """
+    _check_paths([path for text in texts for path in import_paths_in(text)], components, where)
+
+
+def _check_paths(paths: Sequence[str], components: Collection[type], where: str) -> None:
+    given = [path_of(cls) for cls in components]
+    missing = [path for path in dict.fromkeys(paths) if path not in given]
+    if missing:
+        classes = ", ".join(path.rpartition(":")[2] for path in missing)
+        options = " ".join(f"--component {path}" for path in missing)
+        remedy = f"If you trust it, give what it needs: components=[{classes}] in Python, {options} on the command line"
+        found = ", ".join(missing)
+        raise ConfigError("import paths that a file names are not followed", where=where, found=found, remedy=remedy)
 
 
 def _of_call(group: str, call: Call, where: str, components: Collection[type] = ()) -> Resolved:
@@ -174,8 +239,9 @@ def _found(group: str, call: Call, where: str, components: Collection[type]) -> 
     """Return the specification and the class that a call names."""
     if call.cls is not None:
         return spec_of(call.cls, group), call.cls
+    taken = call.name in names(group)
     for cls in components:
-        if call.name in (path_of(cls), spec_of(cls, group).name):
+        if issubclass(cls, _base(group)) and (call.name == path_of(cls) or (not taken and call.name == spec_of(cls, group).name)):
             return spec_of(cls, group), cls
     registered, name = find_written(group, call.name, where)
     cls = class_at(name, where or group) if registered is None else load_class(registered)

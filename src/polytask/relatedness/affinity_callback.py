@@ -132,7 +132,7 @@ class AffinityCallback(Callback):
                     found.setdefault(f"{HISTORY_NAMES[measure]} {self.tasks[column]}", {})[self.tasks[row]] = value
         return found
 
-    def found(self) -> dict[str, Any]:
+    def results(self) -> dict[str, Any]:
         """Return the results: per measure the mean per pair, from row to column, the number of steps, and the number of steps below 0.
 
         The seconds of `gradients` are those of the losses and gradients that all measures share.

@@ -74,7 +74,7 @@ class RelatednessMatrix:
         return float(np.mean(found)) if found else None
 
     @property
-    def told_apart(self) -> int:
+    def significant_entries(self) -> int:
         """Number of off-diagonal values whose interval excludes 0."""
         clear = np.abs(self.mean) > self.half_width
         return int(clear[~np.eye(len(self.names), dtype=bool)].sum())
@@ -91,12 +91,12 @@ class RelatednessMatrix:
                 yield from ((seed, source, target, value) for target, value in zip(self.names, row, strict=True) if value == value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the mean, the half-width, the agreement and `told_apart` as plain data, with None for NaN."""
+        """Return the mean, the half-width, the agreement and `significant_entries` as plain data, with None for NaN."""
         return {
             "mean": nan_to_none(self.mean),
             "half_width": nan_to_none(self.half_width),
             "agreement": self.agreement,
-            "told_apart": self.told_apart,
+            "significant_entries": self.significant_entries,
         }
 
 

@@ -16,13 +16,13 @@ class MeasureRecord(FileSection):
         mean: Means over seeds.
         half_width: Half-widths of the 95 % confidence intervals.
         agreement: Mean rank correlation of the matrices of two seeds.
-        told_apart: Number of entries off the diagonal whose interval excludes 0.
+        significant_entries: Number of entries off the diagonal whose interval excludes 0.
     """
 
     mean: OptionalMatrix = ()
     half_width: OptionalMatrix = ()
     agreement: OptionalNumber = None
-    told_apart: int | None = None
+    significant_entries: int | None = None
 
 
 class GroupingRecord(FileSection):

@@ -85,12 +85,12 @@ class Study:
             remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
             raise ConfigError("options must not be given in addition to `config`", where="study", found=", ".join(given), remedy=remedy)
         reject_command_options(given, "study")
-        self.asked = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
+        self.config = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
         self.names = tuple(task.name for task in self.tasks)
-        self.arms = parse_arms(self.asked.arms, self.names)
-        _check_known_tasks(tuple(self.asked.margins), "a margin", self.names)
-        _check_known_tasks(self.asked.protect, "protection", self.names)
-        _check_weight_trials(self.asked, self.arms)
+        self.arms = parse_arms(self.config.arms, self.names)
+        _check_known_tasks(tuple(self.config.margins), "a margin", self.names)
+        _check_known_tasks(self.config.protect, "protection", self.names)
+        _check_weight_trials(self.config, self.arms)
 
     def run(self, out: str | Path | None = None, progress: StudyProgressHook = ignore_study_progress, *, keep: bool = False) -> StudyResult:
         """Train the networks that are not trained yet, open the test data, and write the run folder.
@@ -114,9 +114,9 @@ class Study:
             DataError: A task has no labeled test row that its networks can predict.
         """
         folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
-        with use_cluster(self.asked.cluster), folder.alone():
-            networks = len(self.asked.seeds) * sum(len(arm.groups) for arm in self.arms)
-            config = start_or_resume(folder, self.asked, self.sources, self.tasks, self.arms, networks=networks)
+        with use_cluster(self.config.cluster), folder.alone():
+            networks = len(self.config.seeds) * sum(len(arm.groups) for arm in self.arms)
+            config = start_or_resume(folder, self.config, self.sources, self.tasks, self.arms, networks=networks)
             assigned = make_job_context(config, self.sources, self.tasks)
             raced = self._run_race(folder, config, assigned, progress)
             result = conclude_study(folder, self._train_and_test(folder, config, assigned, raced, progress))
@@ -172,7 +172,7 @@ class Study:
 
 
 def arms_to_test(arms: Sequence[ResolvedArm], raced: RaceResult) -> tuple[ResolvedArm, ...]:
-    """Return the arms that are tested: single-task training, trees, and the winner of the race, or all joint arms without a race."""
+    """Return the arms that are tested: single-task training, baselines, and the winner of the race, or all joint arms without a race."""
     return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.is_joint or raced.winner in (None, arm.name))
 
 

@@ -26,7 +26,7 @@ class Callback(Component):
         ...         self.steps = 0
         ...     def before_step(self, loop, batches) -> None:
         ...         self.steps += 1
-        ...     def found(self):
+        ...     def results(self):
         ...         return {"steps": self.steps}
         ...     def state_dict(self):
         ...         return {"steps": self.steps}
@@ -55,7 +55,7 @@ class Callback(Component):
         """Return values of an epoch for the history, by name and task."""
         return {}
 
-    def found(self) -> Mapping[str, Any]:
+    def results(self) -> Mapping[str, Any]:
         """Return the results so far, as plain data; the run's `callback_results` hold them under the callback's name."""
         return {}
 

@@ -302,7 +302,11 @@ def _load_checkpoint(state: TrainingState, found: Mapping[str, Any] | None, chec
 def _make_sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, options: TrainingOptions) -> Sampler:
     rows = {name: len(source) for name, source in data.training.items()}
     sizes = None if batch_sizes is None else _checked_sizes(rows, batch_sizes, options)
-    if options.sampling == "proportional" and options.steps_per_epoch is None and any(source.filed for source in data.training.values()):
+    if (
+        options.sampling == "proportional"
+        and options.steps_per_epoch is None
+        and any(source.memory_mapped for source in data.training.values())
+    ):
         sizes = sizes or proportional_batch_sizes(rows, options.batch_size)
         return ShuffleBufferSampler(rows, sizes, block=min(ROWS_PER_READ, options.shuffle_buffer), buffer=options.shuffle_buffer)
     if sizes is None:
@@ -342,5 +346,5 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         finished=state.finished,
         loaded_weights=matched,
         preprocessors={name: source.preprocessor for name, source in loop.data.training.items() if source.preprocessor is not None},
-        callback_results={name: callback.found() for name, callback in state.callbacks.items()},
+        callback_results={name: callback.results() for name, callback in state.callbacks.items()},
     )

@@ -55,12 +55,13 @@ def has_native_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
-def choose_precision(model: nn.Module, asked: str) -> Precision:
+def choose_precision(model: nn.Module, requested: str) -> Precision:
     """Choose the precision and memory layout for a network.
 
     Args:
         model: Network to train.
-        asked: Name of the precision. `auto` is bfloat16 for networks with convolutions on processors with native bfloat16, else float32.
+        requested: Name of the precision. `auto` is bfloat16 for networks with convolutions on processors with native bfloat16, otherwise
+            float32.
 
     Example:
         >>> choose_precision(nn.Linear(1, 1), "auto")
@@ -69,7 +70,7 @@ def choose_precision(model: nn.Module, asked: str) -> Precision:
     convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
     automatic = "bfloat16" if convolutions and has_native_bfloat16() else "float32"
     format_inputs = bool(convolutions) and not any(map(_needs_channels_first, convolutions))
-    return Precision(automatic if asked == "auto" else asked, channels_last=format_inputs)
+    return Precision(automatic if requested == "auto" else requested, channels_last=format_inputs)
 
 
 def _needs_channels_first(layer: nn.Conv2d) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor
 from polytask.architectures import MultiTaskModel, NetworkPlan
 from polytask.data import Normalization, Preprocessor, Source, TablePreprocessor, preprocessor_from_dict
 from polytask.errors import ConfigError
+from polytask.registry.resolve import check_given
 from polytask.storage import load_state, save_state
 from polytask.tasks import Task, task_from_dict
 from polytask.training.fit_result import FitResult
@@ -101,20 +102,20 @@ def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping
     )
 
 
-def load_network(folder: Path, components: Collection[type] | None = ()) -> TrainedNetwork:
-    """Load a network that `save_network` has saved.
+def load_network(folder: Path, components: Collection[type] = ()) -> TrainedNetwork:
+    """Load a network that `save_network` has saved. Nothing is imported that only the file names.
 
     Args:
         folder: Folder of the network.
-        components: Classes of unregistered components. Import paths in the file may only name these. None follows every import path; this
-            lets the author of the file run any installed code.
+        components: Classes of unregistered components. Import paths in the file may only name these.
 
     Raises:
         StorageError: A file is missing or damaged.
-        ConfigError: A component is neither registered nor in `components`.
+        ConfigError: A component is neither registered nor in `components`; the message names all that are missing.
     """
     state = load_state(folder)
     plan = NetworkPlan.from_dict(state["plan"])
+    check_given([*plan.component_names, *(str(task.get("kind")) for task in state["tasks"])], components, where=str(folder))
     with torch.random.fork_rng(devices=()):
         model = plan.build([task_from_dict(task, components) for task in state["tasks"]], 0, components)
     model.load_state_dict(state["weights"])

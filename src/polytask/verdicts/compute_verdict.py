@@ -128,13 +128,13 @@ def verdict(
     """
     predictions = read_predictions(frame, kinds, classes, resampled=train_units is not None)
     arms = _arms(predictions, baseline, chosen)
-    asked = _TaskOptions(metrics or {}, margins or {}, _train_units(predictions, train_units))
-    _reject_unknown_tasks(predictions, asked._asdict())
+    options = _TaskOptions(metrics or {}, margins or {}, _train_units(predictions, train_units))
+    _reject_unknown_tasks(predictions, options._asdict())
     if not 1 <= looks <= MOST_LOOKS:
         raise ConfigError(f"`looks` must be between 1 and {MOST_LOOKS}", where="looks", found=looks)
-    deciding = [_metric(task, asked.metrics.get(task.name)) for task in predictions.tasks]
+    deciding = [_metric(task, options.metrics.get(task.name)) for task in predictions.tasks]
     groups = _groups_of_units(predictions) if any(metric.influence is None for metric in deciding) else None
-    compared = [_compare(task, metric, baseline, asked, groups) for task, metric in zip(predictions.tasks, deciding, strict=True)]
+    compared = [_compare(task, metric, baseline, options, groups) for task, metric in zip(predictions.tasks, deciding, strict=True)]
     family = arms if chosen is None else (chosen,)
     decisions = _decisions(compared, arms, family, FAMILYWISE_LEVEL / looks)
     return Verdict(
@@ -175,16 +175,16 @@ def _reject_unknown_tasks(predictions: PredictionTable, options: Mapping[str, Ma
             raise ConfigError("there are no predictions for this task", where=f"{option}[{task!r}]", found=", ".join(sorted(names)))
 
 
-def _train_units(predictions: PredictionTable, asked: int | Mapping[str, int] | None) -> Mapping[str, int]:
+def _train_units(predictions: PredictionTable, given: int | Mapping[str, int] | None) -> Mapping[str, int]:
     """Return the number of training units per split for every task, or nothing if seeds are not splits.
 
     Raises:
         ConfigError: A task has no number, or one that is not a positive integer.
     """
-    if asked is None:
+    if given is None:
         return {}
     names = [task.name for task in predictions.tasks]
-    of_tasks = asked if isinstance(asked, Mapping) else dict.fromkeys(names, asked)
+    of_tasks = given if isinstance(given, Mapping) else dict.fromkeys(names, given)
     for name in (*names, *of_tasks):
         number: object = of_tasks.get(name)
         if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
@@ -209,8 +209,8 @@ def _groups_of_units(predictions: PredictionTable) -> Array:
     return np.asarray(fixed_groups(together)[codes])
 
 
-def _compare(task: TaskPredictions, metric: Metric, baseline: str, asked: _TaskOptions, groups: Array | None) -> _TaskComparison:
-    margin, train_units = asked.margins.get(task.name), asked.train_units.get(task.name)
+def _compare(task: TaskPredictions, metric: Metric, baseline: str, options: _TaskOptions, groups: Array | None) -> _TaskComparison:
+    margin, train_units = options.margins.get(task.name), options.train_units.get(task.name)
     if margin is not None and not (np.isfinite(margin) and margin >= 0):
         raise ConfigError("a margin must be finite and not negative", where=f"margins[{task.name!r}]", found=margin)
     fixed = [None if groups is None else groups[split.units] for split in task.splits]
@@ -319,7 +319,7 @@ def _summary(compared: Sequence[_TaskComparison], arm: str, units: int, groups: 
 def _warnings(predictions: PredictionTable, compared: Sequence[_TaskComparison], looks: int, openings: int) -> tuple[str, ...]:
     splits = len(predictions.tasks[0].splits)
     number, name = (splits, "splits") if splits > 1 else (len(predictions.seeds), "seeds")
-    said = {
+    warnings = {
         f"{number} {name} are below the minimum of {MIN_SEEDS}: the result is only preliminary.": number < MIN_SEEDS,
         f"{number} {name} are fewer than the usual {RECOMMENDED_SEEDS}: intervals are wide.": MIN_SEEDS <= number < RECOMMENDED_SEEDS,
         f"The test data were opened {openings} times, but the level is adjusted for {looks} only.": openings > looks,
@@ -328,7 +328,7 @@ def _warnings(predictions: PredictionTable, compared: Sequence[_TaskComparison],
             map(_cuts_groups, predictions.tasks)
         ),
     }
-    return tuple(text for text, applies in said.items() if applies)
+    return tuple(text for text, applies in warnings.items() if applies)
 
 
 def _cuts_groups(task: TaskPredictions) -> bool:

@@ -21,8 +21,8 @@ def test_the_picture_is_well_formed(row: Any, build: Any) -> None:
     parts = network_parts(build(row.spelled))
     root = ElementTree.fromstring(draw_sharing(parts))
     names = {"price", "churn", "plan"}
-    said = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert names <= said
+    labels = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert names <= labels
     lines = list(root.iter("{http://www.w3.org/2000/svg}path"))
     assert len(lines) == sum(len(part.tasks) for part in parts)
 

@@ -54,7 +54,7 @@ def test_it_settles_where_the_weighted_loss_is_1(loss: float) -> None:
 
 @pytest.mark.parametrize("lr", [0.0, -1.0, math.inf, math.nan])
 def test_a_learning_rate_that_cannot_be(lr: float) -> None:
-    with pytest.raises(ConfigError, match="imtl-l, lr: a learning rate above 0"):
+    with pytest.raises(ConfigError, match="imtl-l, lr: a number above 0"):
         IMTLL(lr=lr)
 
 

@@ -60,5 +60,5 @@ def test_the_first_adam_step_is_the_learning_rate() -> None:
 
 @pytest.mark.parametrize("lr", [0.0, -1.0, math.inf, math.nan])
 def test_a_learning_rate_that_cannot_be(lr: float) -> None:
-    with pytest.raises(ConfigError, match="learning rate above 0"):
+    with pytest.raises(ConfigError, match="uncertainty, lr: a number above 0"):
         Uncertainty(lr=lr)

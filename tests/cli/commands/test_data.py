@@ -38,9 +38,9 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
             main()
         except SystemExit as end:
             code = end.code or 0
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         assert isinstance(code, int)
-        return code, said.out, said.err
+        return code, output.out, output.err
 
     return run
 
@@ -176,9 +176,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         monkeypatch.setattr(sys, "argv", ["polytask", name, "mnist-fashion", "--size", "full", "--out", str(tmp_path / "out"), *arguments])
         with pytest.raises(SystemExit) as end:
             main()
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         assert isinstance(end.value.code, int)
-        return end.value.code, said.out, said.err
+        return end.value.code, output.out, output.err
 
     return run
 

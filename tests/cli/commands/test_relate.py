@@ -44,10 +44,10 @@ def test_a_table_is_related_and_its_configuration_repeats_it(
 ) -> None:
     targets = ["--targets", "value", "profit", "[bold]other"]
     assert call(monkeypatch, "relate", str(sales), *targets, *FEW, "--max-groups", "2", "--out", str(tmp_path / "a"), "-q") == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for text in ("Gradient cosine", "Look-ahead affinity", "[bold]other", "Proposed:", "of joint training", "rank"):
-        assert text in said
-    assert "report.html" in said
+        assert text in output
+    assert "report.html" in output
     files = {"run.yaml", "environment.json", "relate.json", "relations.csv", "history.csv", "cost.json", "report.html", "log.txt"}
     assert {path.name for path in (tmp_path / "a").iterdir() if path.name != ".lock"} == files
     assert call(monkeypatch, "relate", str(tmp_path / "a" / "run.yaml"), "--out", str(tmp_path / "b"), "-q") == 0
@@ -65,8 +65,8 @@ def test_a_table_is_related_and_its_configuration_repeats_it(
 def test_measures_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sales: Path) -> None:
     arguments = ["--targets", "value", "profit", "--measures", "similarity,lookahead", *FEW, "--out", str(tmp_path / "run"), "-q"]
     assert call(monkeypatch, "relate", str(sales), *arguments) == 0
-    said = json.loads((tmp_path / "run" / "relate.json").read_text())
-    assert list(said["measures"]) == ["similarity", "lookahead"]
+    content = json.loads((tmp_path / "run" / "relate.json").read_text())
+    assert list(content["measures"]) == ["similarity", "lookahead"]
     assert read_yaml(tmp_path / "run" / "run.yaml")["measured_rows"] == 256
 
 
@@ -109,9 +109,9 @@ def test_a_wrong_argument_is_one_line_and_exit_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, "relate", *arguments) == app.EXIT_USER_ERROR
-    said = capsys.readouterr().err
-    assert text in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert text in output
+    assert output.count("\n") == 1
     assert not list(tmp_path.rglob("relate.json"))
 
 

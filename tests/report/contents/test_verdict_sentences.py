@@ -39,9 +39,9 @@ def test_what_would_settle_it_is_said_only_where_it_is_unclear() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("times", "said"), [(1, "once"), (3, "3 times"), (None, "unknown")])
-def test_openings_are_said(times: int | None, said: str) -> None:
-    assert said in openings_sentence(VerdictFile(test_openings=times))
+@pytest.mark.parametrize(("times", "expected"), [(1, "once"), (3, "3 times"), (None, "unknown")])
+def test_openings_are_said(times: int | None, expected: str) -> None:
+    assert expected in openings_sentence(VerdictFile(test_openings=times))
 
 
 def test_a_choice_is_explained_where_other_arms_stand_alone(run_kind: Any, verdict_content: Any) -> None:

@@ -55,8 +55,8 @@ def test_the_recommendation_comes_first(make_run: Any) -> None:
 
 def test_the_verdict_is_told_in_numbers_and_words(make_run: Any) -> None:
     text = " ".join("".join(page_of(make_run()).text).split())
-    for said in ("95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "the same means within ± 0.95 points", "rmse"):
-        assert said.lower() in text.lower()
+    for part in ("95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "the same means within ± 0.95 points", "rmse"):
+        assert part.lower() in text.lower()
     assert "The test data were opened once." in text
     assert "Train digit and garment separately. (note)" in text
     assert "Warning: Train digit and garment separately. (warning)" in text

@@ -26,8 +26,8 @@ def test_a_person_sees_everything_at_80_columns(run_kind: Any, verdict_content: 
     run = run_kind(arms=("equal", "uncertainty", "upgrad", "mgda"))
     text = printed(verdict_content(run), cost_content(run))
     assert max(map(len, text.splitlines())) <= 80
-    for said in ("digit", "accuracy", "95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "same", "unclear", "mgda *"):
-        assert said in text
+    for part in ("digit", "accuracy", "95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "same", "unclear", "mgda *"):
+        assert part in text
     joined = " ".join(text.split())
     assert "about 9 seeds or 12,000 test rows would settle it smallest detectable difference: 0.40 points (80 % power)" in joined
     assert "122 k (0.50)" in joined

@@ -66,16 +66,16 @@ def test_the_run_folder_holds_every_measure(whole: Path) -> None:
     table = pd.read_csv(whole / "relations.csv")
     assert list(table.columns) == ["seed", "measure", "source", "target", "value"]
     assert table.groupby("measure").size().to_dict() == {"cosine": 8, "lookahead": 8, "similarity": 8, "transfer": 4}
-    said = json.loads((whole / "relate.json").read_text())
-    assert said["tasks"] == ["price", "churn"]
+    content = json.loads((whole / "relate.json").read_text())
+    assert content["tasks"] == ["price", "churn"]
     means = table.groupby(["measure", "source", "target"])["value"].mean()
-    for name, own in said["measures"].items():
-        for row, source in zip(own["mean"], said["tasks"], strict=True):
-            for value, target in zip(row, said["tasks"], strict=True):
+    for name, own in content["measures"].items():
+        for row, source in zip(own["mean"], content["tasks"], strict=True):
+            for value, target in zip(row, content["tasks"], strict=True):
                 assert value == (pytest.approx(means[name, source, target]) if (name, source, target) in means.index else None)
-    assert said["grouping"]["by"] == "lookahead"
-    assert {task for group in said["grouping"]["groups"] for task in group} == set(said["tasks"])
-    assert set(said["measures"]) == set(EVERYTHING)
+    assert content["grouping"]["by"] == "lookahead"
+    assert {task for group in content["grouping"]["groups"] for task in group} == set(content["tasks"])
+    assert set(content["measures"]) == set(EVERYTHING)
 
 
 def test_costs_are_those_of_each_measure(whole: Path) -> None:

@@ -149,8 +149,8 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.Monkey
 def test_ctrl_c_on_the_command_line_leaves_nobody_at_work(client: Any, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(400, 3))
     pd.DataFrame(x, columns=list("abc")).assign(d=x[:, 0] + x[:, 1], e=x[:, 1] > 0).to_csv(tmp_path / "table.csv", index=False)
-    asked = ["study", str(tmp_path / "table.csv"), "--targets", "d,e", "--seeds", "2", "--epochs", "100000", "--patience", "100000"]
-    command = [sys.executable, "-m", "polytask", *asked, "--out", str(tmp_path / "run"), "--cluster", client.scheduler.address]
+    arguments = ["study", str(tmp_path / "table.csv"), "--targets", "d,e", "--seeds", "2", "--epochs", "100000", "--patience", "100000"]
+    command = [sys.executable, "-m", "polytask", *arguments, "--out", str(tmp_path / "run"), "--cluster", client.scheduler.address]
     # A shell that runs the tests in the background has its children ignore Ctrl-C, and they hand that on.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -158,12 +158,12 @@ def test_ctrl_c_on_the_command_line_leaves_nobody_at_work(client: Any, tmp_path:
     try:
         wait_until(lambda: bool(list((tmp_path / "run").rglob("status.json"))) or process.poll() is not None)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=600)
+        _, output = process.communicate(timeout=600)
     finally:
         process.kill()
         process.communicate()
-    assert process.returncode == 130, said
-    assert "Finished networks are kept" in said
+    assert process.returncode == 130, output
+    assert "Finished networks are kept" in output
     wait_until(lambda: not list((tmp_path / "run").rglob(LOCK)))  # which a worker holds as long as it trains
     files = snapshot(tmp_path / "run")
     time.sleep(0.6)

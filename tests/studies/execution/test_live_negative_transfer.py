@@ -36,14 +36,14 @@ def test_a_task_that_is_behind_is_named_with_who_opposes_it(tmp_path: Path, monk
     monkeypatch.setattr("polytask.studies.execution.live_negative_transfer.load_job_facts", lambda job: curves[job.tasks[0]])
     falling = NegativeTransferMonitor(every, TASKS)
     late = TrainingProgress(3, 10, 0, 5, metrics={"a": 0.7, "b": 9.0}, opposed={"a": "b"})
-    assert list(falling.said(joint, late)) == [
+    assert list(falling.warnings(joint, late)) == [
         "a is 0.1 behind its single-task twin; the gradients of b oppose it"
     ]  # b's twin is not there yet
     monkeypatch.setattr(Job, "finished", property(lambda job: True))
-    assert list(falling.said(joint, late))[1] == "b is 8 behind its single-task twin"
-    assert list(falling.said(joint, TrainingProgress(2, 10, 0, 5, metrics={"a": 0.5, "b": 1.9}))) == []
-    assert list(falling.said(joint, TrainingProgress(1, 10, 3, 5))) == []
-    assert list(falling.said(every[0], late)) == []
+    assert list(falling.warnings(joint, late))[1] == "b is 8 behind its single-task twin"
+    assert list(falling.warnings(joint, TrainingProgress(2, 10, 0, 5, metrics={"a": 0.5, "b": 1.9}))) == []
+    assert list(falling.warnings(joint, TrainingProgress(1, 10, 3, 5))) == []
+    assert list(falling.warnings(every[0], late)) == []
 
 
 def test_it_changes_nothing_that_a_study_keeps(make: Callable[..., Study], tmp_path: Path) -> None:

@@ -32,14 +32,14 @@ from polytask.studies.spec.arms import parse_arm
 
 def test_processes_know_the_folders_before_they_unpickle_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Other folders are other arguments, for which loky starts new processes."""
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(BACKENDS["loky"], "configure", lambda self, **options: asked.update(options) or 2)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(BACKENDS["loky"], "configure", lambda self, **options: given.update(options) or 2)
     monkeypatch.setattr(importing, "_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     add_import_path(tmp_path)
     assert WorkerBackend().configure(n_jobs=2) == 2
     sys.path.remove(str(tmp_path))
-    asked["initializer"](*asked["initargs"])
+    given["initializer"](*given["initargs"])
     assert str(tmp_path) in sys.path
 
 
@@ -111,9 +111,9 @@ def test_a_cluster_gets_one_thread_per_network(make: Callable[..., Study], elsew
     monkeypatch.setattr("polytask.studies.setup.resolve_config.available_cores", lambda: 4)
     monkeypatch.setattr("polytask.training.hardware._median_seconds", lambda step, count, repeats: 1 / count)
     study = make(training={"epochs": 1})
-    assert resolve_config(study.asked, study.sources, study.tasks, networks=2).training.threads == 4
+    assert resolve_config(study.config, study.sources, study.tasks, networks=2).training.threads == 4
     with joblib.parallel_config(backend=elsewhere):
-        assert resolve_config(study.asked, study.sources, study.tasks, networks=2).training.threads == 1
+        assert resolve_config(study.config, study.sources, study.tasks, networks=2).training.threads == 1
 
 
 def test_where_the_work_is_done_makes_no_other_run() -> None:
@@ -189,7 +189,7 @@ def test_a_thread_is_no_place_for_signals(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_networks_in_threads_of_one_process_are_those_trained_alone(make: Callable[..., Study], tmp_path: Path) -> None:
     study = make(encoder="residual-mlp", encoder_options={"dropout": 0.3}, training={"epochs": 4, "batch_size": 16, "threads": 1})
-    config = resolve_config(study.asked, study.sources, study.tasks, networks=4)
+    config = resolve_config(study.config, study.sources, study.tasks, networks=4)
     assigned = make_job_context(config, study.sources, study.tasks)
     arm = parse_arm("equal", study.names)
     alone, together = (make_jobs([arm], [0, 1], tmp_path / name) for name in ("alone", "together"))

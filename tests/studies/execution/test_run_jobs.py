@@ -28,7 +28,7 @@ PROGRESS = TrainingProgress(epoch=1, epochs=9, step=1, steps=1)
 def assigned(make: Callable[..., Study]) -> JobContext:
     """What jobs have in common."""
     study = make()
-    return make_job_context(study.asked, study.sources, study.tasks)
+    return make_job_context(study.config, study.sources, study.tasks)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_job_that_two_workers_have_got_is_done_by_one_after_the_other(assigned
 
 
 def test_training_stops_between_two_steps_when_the_run_has_ended(assigned: JobContext, job: Job, tmp_path: Path) -> None:
-    started, said = threading.Event(), []
+    started, messages = threading.Event(), []
 
     def train(job: Job, assignment: JobContext, progress: Callable[[TrainingProgress], None]) -> None:
         while True:
@@ -75,14 +75,14 @@ def test_training_stops_between_two_steps_when_the_run_has_ended(assigned: JobCo
         try:
             run_jobs._train_in_worker(*arguments)
         except StorageError as error:
-            said.append(str(error))
+            messages.append(str(error))
 
     with share_sources(assigned.sources, tmp_path, ParallelBackend("dask", 2)) as common:
         worker = threading.Thread(target=work, args=(train, common, job, assigned))
         worker.start()
         assert started.wait(300)
     worker.join(300)
-    assert "or the run has ended" in said[0]
+    assert "or the run has ended" in messages[0]
     assert not (job.folder / run_jobs.LOCK).exists()
 
 

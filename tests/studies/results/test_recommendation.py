@@ -24,7 +24,7 @@ LARGE = arm_cost(1, 9_000, 900, 8_000, 0, 4.0, 10.0, 100.0, 10.0, 0)
 SIZE = {"helps": 0.02, "hurts": -0.03, "same": 0.0001, "unclear": 0.004}
 
 
-def said(words: dict[str, str], arm: str = "equal") -> Verdict:
+def verdict_of(words: dict[str, str], arm: str = "equal") -> Verdict:
     """A verdict with these words."""
 
     def of(word: str) -> Any:
@@ -39,7 +39,7 @@ def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = ()
     names = ("a", "b", "c")
     chosen = arm or parse_arm("equal", names)
     return recommend(
-        said(dict(zip(names, words.split(), strict=True)), chosen.name), chosen, names, {"single": SINGLE, chosen.name: cost}, protect
+        verdict_of(dict(zip(names, words.split(), strict=True)), chosen.name), chosen, names, {"single": SINGLE, chosen.name: cost}, protect
     )
 
 

@@ -24,10 +24,10 @@ def study(**choices: Any) -> pt.Study:
 
 
 def test_a_study_follows_its_preset_but_for_what_is_given() -> None:
-    quick, given = study(preset="quick").asked, study(preset="quick", seeds=2, training={"epochs": 2}).asked
+    quick, given = study(preset="quick").config, study(preset="quick", seeds=2, training={"epochs": 2}).config
     assert (quick.seeds, quick.training.epochs, quick.training.batch_size) == ((0, 1, 2), 60, 32)
     assert (given.seeds, given.training.epochs, given.training.batch_size) == ((0, 1), 2, 32)
-    assert study(config=quick).asked == quick
+    assert study(config=quick).config == quick
 
 
 @pytest.mark.parametrize("start", [study, lambda **choices: pt.relate([table()], TASKS, **choices)])

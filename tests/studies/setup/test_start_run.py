@@ -168,8 +168,8 @@ CHOSEN: dict[str, Any] = {"max_grad_norm": 1.0, "scheduler": "ExponentialLR", "p
 @pytest.mark.parametrize("name", CHOSEN)
 def test_nothing_is_a_choice_too(name: str) -> None:
     begun = StudyConfig(training=make_training_options(**{name: CHOSEN[name]}))
-    asked = StudyConfig(training=make_training_options(**{name: None}))
-    assert differences(asked, begun) == differences(begun, asked) == f"training.{name}"
+    requested = StudyConfig(training=make_training_options(**{name: None}))
+    assert differences(requested, begun) == differences(begun, requested) == f"training.{name}"
 
 
 def test_what_was_left_open_agrees_with_what_was_filled_in() -> None:

@@ -267,6 +267,18 @@ def test_plans_that_cannot_be_are_refused_in_one_line(make: Callable[..., Study]
 GROUPED = {"arms": ["single", "equal", "grouped"], "race": True, "training": TRAINING}
 
 
+@pytest.mark.parametrize("choices", [{"architecture": "esmm"}, {"arms": ["single", "equal", "grouped@esmm"]}])
+def test_groups_that_an_architecture_may_not_fit_are_refused_before_the_first_job(
+    make: Callable[..., Study], tmp_path: Path, choices: dict[str, Any]
+) -> None:
+    """ESMM is for binary tasks, and price and plan may become a group."""
+    text = r"arm 'grouped.*', architecture 'esmm', if price and plan are a group: a task of this kind is needed: binary"
+    with pytest.raises(ConfigError, match=text) as caught:
+        make(**GROUPED | choices).run(tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file() and path.suffix in {".yaml", ".json", ".safetensors"}]
+
+
 @pytest.mark.slow
 def test_groups_are_made_before_the_race_and_kept(make: Callable[..., Study], tmp_path: Path) -> None:
     result = make(**GROUPED).run(tmp_path / "run")

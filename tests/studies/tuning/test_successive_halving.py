@@ -41,8 +41,8 @@ def test_rounds_shrink_and_budgets_grow_to_the_whole(count: int, usual: int, mor
 def test_where_scores_do_not_change_the_best_wins(scores: list[float], epochs: int) -> None:
     entries = candidates(len(scores))
 
-    def run(asked: Sequence[Trial], _: Sequence[int]) -> list[list[float]]:
-        return [[scores[one.trial - 1]] for one in asked]
+    def run(trials: Sequence[Trial], _: Sequence[int]) -> list[list[float]]:
+        return [[scores[one.trial - 1]] for one in trials]
 
     found = run_successive_halving({"only": entries}, epochs, run)
     assert [one.candidate for one in found] == entries
@@ -54,9 +54,9 @@ def test_where_scores_do_not_change_the_best_wins(scores: list[float], epochs: i
 def test_brackets_take_their_rounds_together() -> None:
     calls: list[list[tuple[int, int]]] = []
 
-    def run(asked: Sequence[Trial], epochs: Sequence[int]) -> list[list[float]]:
-        calls.append([(one.trial, epoch) for one, epoch in zip(asked, epochs, strict=True)])
-        return [[float(one.trial)] * epoch for one, epoch in zip(asked, epochs, strict=True)]
+    def run(trials: Sequence[Trial], epochs: Sequence[int]) -> list[list[float]]:
+        calls.append([(one.trial, epoch) for one, epoch in zip(trials, epochs, strict=True)])
+        return [[float(one.trial)] * epoch for one, epoch in zip(trials, epochs, strict=True)]
 
     run_successive_halving({"long": candidates(7), "short": candidates(2, "uncertainty")}, 9, run)
     assert calls[0] == [(1, 9)]
@@ -65,29 +65,29 @@ def test_brackets_take_their_rounds_together() -> None:
 
 
 def test_rounds_are_shares_of_what_the_first_candidate_took() -> None:
-    asked_for: list[tuple[int, int]] = []
+    reached: list[tuple[int, int]] = []
 
-    def run(asked: Sequence[Trial], epochs: Sequence[int]) -> list[list[float]]:
-        asked_for.extend((one.trial, epoch) for one, epoch in zip(asked, epochs, strict=True))
-        return [[float(one.trial)] * min(epoch, 27) for one, epoch in zip(asked, epochs, strict=True)]
+    def run(trials: Sequence[Trial], epochs: Sequence[int]) -> list[list[float]]:
+        reached.extend((one.trial, epoch) for one, epoch in zip(trials, epochs, strict=True))
+        return [[float(one.trial)] * min(epoch, 27) for one, epoch in zip(trials, epochs, strict=True)]
 
     found = run_successive_halving({"only": candidates(7)}, 200, run)
-    assert asked_for == [(1, 200), *[(trial, 3) for trial in range(1, 8)], (7, 9), (6, 9), (5, 9), (7, 200)]
+    assert reached == [(1, 200), *[(trial, 3) for trial in range(1, 8)], (7, 9), (6, 9), (5, 9), (7, 200)]
     assert rank_trials(found)[0].candidate.trial == 7
 
 
 def test_who_runs_ahead_is_judged_by_what_it_was_at_the_round() -> None:
-    def run(asked: Sequence[Trial], epochs: Sequence[int]) -> list[list[float]]:
+    def run(trials: Sequence[Trial], epochs: Sequence[int]) -> list[list[float]]:
         late = [0.0] * 8 + [1.0]
-        return [(late if one.trial == 1 else [0.5] * 9)[:epoch] for one, epoch in zip(asked, epochs, strict=True)]
+        return [(late if one.trial == 1 else [0.5] * 9)[:epoch] for one, epoch in zip(trials, epochs, strict=True)]
 
     found = run_successive_halving({"only": candidates(7)}, 9, run)
     assert (found[0].epochs, found[0].score) == (1, 0.0)
 
 
 def test_what_diverged_never_goes_on_before_what_did_not() -> None:
-    def run(asked: Sequence[Trial], _: Sequence[int]) -> list[EpochScores]:
-        return [DIVERGED if one.trial < 6 else [0.1] for one in asked]
+    def run(trials: Sequence[Trial], _: Sequence[int]) -> list[EpochScores]:
+        return [DIVERGED if one.trial < 6 else [0.1] for one in trials]
 
     found = run_successive_halving({"only": candidates(6)}, 9, run)
     assert rank_trials(found)[0].candidate.trial == 6

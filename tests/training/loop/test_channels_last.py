@@ -128,7 +128,7 @@ def test_single_and_joint_arms_are_chosen_on_the_same_rows(
     study = Study(
         [table(gaps=0.3)], three_tasks, test=lambda: (table(seed=1),), arms=["single", "equal"], seeds=2, workers=1, training=options
     )
-    config = resolve_config(study.asked, study.sources, study.tasks, networks=1)
+    config = resolve_config(study.config, study.sources, study.tasks, networks=1)
     monkeypatch.setattr(preparation, "train_validation_rows", watched)
     for job in make_jobs(study.arms, [0], tmp_path):
         train_job(job, make_job_context(config, study.sources, study.tasks))

@@ -77,7 +77,7 @@ class MultiTaskModel(nn.Module):
         encoder = _make_encoder(encoder, input_shape)
         number_layer_groups(encoder)
         found = resolve("architecture", architecture)
-        _check_kinds(found, tasks)
+        check_kinds(found, tasks)
         self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
         self.architecture: Architecture = found.build(encoder, names)
         self.architecture.check_tasks(tasks)
@@ -186,8 +186,12 @@ def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[in
     return made
 
 
-def _check_kinds(architecture: Resolved, tasks: Sequence[Task]) -> None:
-    """Check that several tasks include one of a kind that the architecture is for; a network of one task shares nothing anyway."""
+def check_kinds(architecture: Resolved, tasks: Sequence[Task]) -> None:
+    """Check that several tasks include one of a kind that the architecture is for; a network of one task shares nothing anyway.
+
+    Raises:
+        ConfigError: None of several tasks is of such a kind.
+    """
     kinds = architecture.spec.kinds
     own = {getattr(cls, "kind", "") for task in tasks for cls in type(task).__mro__}
     if kinds and len(tasks) > 1 and own.isdisjoint(kinds):

@@ -102,6 +102,11 @@ class NetworkPlan:
             seed=seed,
         )
 
+    @property
+    def component_names(self) -> tuple[str, ...]:
+        """Encoder, architecture and the encoders of sources, as files store them."""
+        return (self.encoder, self.architecture, *(stem.encoder for stem in self.stems.values()))
+
     def without_initialization(self) -> NetworkPlan:
         """Return the plan without options that only set initial values, for a network whose parameters are loaded afterwards."""
         started = getattr(resolve("encoder", self.encoder).cls, "initialization_options", ())

@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.option_checks import check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.building_blocks.window_means import WindowMeans
 from polytask.balancing.needs import Needs, Nothing
@@ -49,8 +50,7 @@ class DWA(Balancer):
     """
 
     def __init__(self, temperature: float = 2.0, window: int = 25) -> None:
-        if not 0 < temperature < float("inf"):
-            raise ConfigError("a number above 0 is needed", where="dwa, temperature", found=temperature)
+        check_positive(temperature, "dwa, temperature")
         if window < 1:
             raise ConfigError("an integer of at least 1 is needed", where="dwa, window", found=window)
         self.temperature, self.window = temperature, window

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.option_checks import check_non_negative, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
@@ -62,10 +63,8 @@ class FAMO(Balancer):
     uses_after_step = True
 
     def __init__(self, lr: float = 0.025, gamma: float = 0.01, min_losses: Mapping[str, float] | None = None) -> None:
-        if not 0 < lr < float("inf"):
-            raise ConfigError("a learning rate above 0 is needed", where="famo, lr", found=lr)
-        if not 0 <= gamma < float("inf"):
-            raise ConfigError("a number from 0 up is needed", where="famo, gamma", found=gamma)
+        check_positive(lr, "famo, lr")
+        check_non_negative(gamma, "famo, gamma")
         for task, value in (min_losses or {}).items():
             if not abs(value) < float("inf"):
                 raise ConfigError("a finite number is needed", where=f"famo, min_losses, task {task!r}", found=value)

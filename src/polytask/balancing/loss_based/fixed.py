@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.option_checks import check_non_negative
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
@@ -37,8 +38,7 @@ class Fixed(Balancer):
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         for task, weight in weights.items():
-            if not 0 <= weight < float("inf"):
-                raise ConfigError("a task's weight is a number from 0 up", where=f"weight of task {task!r}", found=weight)
+            check_non_negative(weight, f"weight of task {task!r}")
         self.weights = {task: float(weight) for task, weight in weights.items()}
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.option_checks import check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
@@ -54,11 +55,9 @@ class SmoothTchebycheff(Balancer):
     def __init__(
         self, mu: float = 1.0, preference: Mapping[str, float] | None = None, reference: Mapping[str, float] | None = None
     ) -> None:
-        if not 0 < mu < float("inf"):
-            raise ConfigError("a number above 0 is needed", where="smooth-tchebycheff, mu", found=mu)
+        check_positive(mu, "smooth-tchebycheff, mu")
         for task, value in (preference or {}).items():
-            if not 0 < value < float("inf"):
-                raise ConfigError("a number above 0 is needed", where=f"smooth-tchebycheff, preference of task {task!r}", found=value)
+            check_positive(value, f"smooth-tchebycheff, preference of task {task!r}")
         for task, value in (reference or {}).items():
             if not abs(value) < float("inf"):
                 raise ConfigError("a finite number is needed", where=f"smooth-tchebycheff, reference of task {task!r}", found=value)

@@ -10,6 +10,7 @@ import torch
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.loss_checks import non_negative_losses
+from polytask.balancing.building_blocks.option_checks import check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.building_blocks.window_means import WindowMeans
 from polytask.balancing.needs import Losses, Needs
@@ -60,8 +61,7 @@ class STCH(Balancer):
     """
 
     def __init__(self, mu: float = 1.0, window: int = 100, warm_up: int = 5) -> None:
-        if not 0 < mu < float("inf"):
-            raise ConfigError("a number above 0 is needed", where="stch, mu", found=mu)
+        check_positive(mu, "stch, mu")
         for name, value in (("window", window), ("warm_up", warm_up)):
             if value < 1:
                 raise ConfigError("an integer of at least 1 is needed", where=f"stch, {name}", found=value)

@@ -12,6 +12,7 @@ from torch import Tensor
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
 from polytask.balancing.building_blocks.loss_checks import LARGEST_LEARNED_LOGARITHM, non_negative_losses
+from polytask.balancing.building_blocks.option_checks import check_positive
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
@@ -52,8 +53,7 @@ class Uncertainty(Balancer):
     """
 
     def __init__(self, lr: float = 0.01, initial_value: float = 0.0) -> None:
-        if not 0 < lr < float("inf"):
-            raise ConfigError("a learning rate above 0 is needed", where="uncertainty, lr", found=lr)
+        check_positive(lr, "uncertainty, lr")
         if not abs(initial_value) < float("inf"):
             raise ConfigError("a finite number is needed", where="uncertainty, initial_value", found=initial_value)
         self.lr, self.initial_value = lr, initial_value

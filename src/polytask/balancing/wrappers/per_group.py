@@ -60,7 +60,7 @@ class PerGroup(Wrapper):
             ConfigError: The wrapped balancer needs a statistic that cannot be split into groups.
         """
         needs = (self._copies or [self.balancer])[0].needs()
-        if isinstance(needs, Gramian) or (isinstance(needs, Norms) and needs.of == "shared"):
+        if isinstance(needs, Gramian) or (isinstance(needs, Norms) and needs.parameters == "shared"):
             return Gramian(self.groups)
         if isinstance(needs, Jacobian):
             return Jacobian(needs.tasks, self.groups)

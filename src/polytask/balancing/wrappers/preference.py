@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Answer, Balancer, GroupWeights, Weights
+from polytask.balancing.building_blocks.option_checks import check_positive
 from polytask.balancing.needs import Jacobian
 from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
 from polytask.balancing.wrappers.wrapper import Wrapper
@@ -47,8 +48,7 @@ class Preference(Wrapper):
 
     def __init__(self, balancer: Balancer, preference: Mapping[str, float]) -> None:
         for task, value in preference.items():
-            if not 0 < value < float("inf"):
-                raise ConfigError("a number above 0 is needed", where=f"preference, task {task!r}", found=value)
+            check_positive(value, f"preference, task {task!r}")
         super().__init__(balancer)
         self.preference = {task: float(value) for task, value in preference.items()}
 

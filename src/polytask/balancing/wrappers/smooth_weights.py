@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Answer, Balancer
+from polytask.balancing.building_blocks.option_checks import check_below_one
 from polytask.balancing.statistic import Statistic
 from polytask.balancing.wrappers.wrapper import Wrapper, is_solved, require_weights
-from polytask.errors import ConfigError
 
 
 @final
@@ -48,8 +48,7 @@ class SmoothWeights(Wrapper):
     """
 
     def __init__(self, balancer: Balancer, decay: float = 0.9) -> None:
-        if not 0 <= decay < 1:
-            raise ConfigError("a number from 0 up and below 1 is needed", where="smooth-weights, decay", found=decay)
+        check_below_one(decay, "smooth-weights, decay")
         super().__init__(balancer)
         self.decay = decay
         self._past: dict[str, Tensor] = {}

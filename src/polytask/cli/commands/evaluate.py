@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from polytask.cli.import_options import AllowImports, ImportPaths
+from polytask.cli.import_options import ComponentPaths, ImportPaths, component_classes
 
 
 def evaluate_command(
@@ -18,7 +18,7 @@ def evaluate_command(
         str | None, typer.Option(help="Table of the run whose columns this one has. Needed if the run has several tables.")
     ] = None,
     import_path: ImportPaths = None,
-    allow_imports: AllowImports = False,
+    component: ComponentPaths = None,
 ) -> None:
     """Evaluate a trained model on a table with labels.
 
@@ -35,7 +35,7 @@ def evaluate_command(
 
     if out is not None and out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    found = SavedTableModel(run, source, None if allow_imports else ()).evaluate(table)
+    found = SavedTableModel(run, source, component_classes(component)).evaluate(table)
     shown = Table(box=None)
     for name in ("target", "metric", "value", "rows"):
         shown.add_column(name, justify="right" if name in {"value", "rows"} else "left")

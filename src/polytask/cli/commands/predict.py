@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from polytask.cli.import_options import AllowImports, ImportPaths
+from polytask.cli.import_options import ComponentPaths, ImportPaths, component_classes
 
 
 def predict_command(
@@ -19,7 +19,7 @@ def predict_command(
         str | None, typer.Option(help="Table of the run whose columns this one has. Needed if the run has several tables.")
     ] = None,
     import_path: ImportPaths = None,
-    allow_imports: AllowImports = False,
+    component: ComponentPaths = None,
 ) -> None:
     """Predict every row of a table with a trained model, in original labels and units."""
     from polytask.artifacts.table_model import SavedTableModel
@@ -27,6 +27,6 @@ def predict_command(
 
     if out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    for note in SavedTableModel(run, source, None if allow_imports else ()).predict(table, out, probabilities=proba):
+    for note in SavedTableModel(run, source, component_classes(component)).predict(table, out, probabilities=proba):
         typer.echo(f"note: {note}")
     typer.echo(f"Predictions written to {out}")

@@ -165,14 +165,14 @@ def confidence_sentence(measure: MeasureRecord, relatedness: RelateFile) -> str:
     """Return a sentence on the uncertainty of a measure: significant values, and the agreement of seeds.
 
     Example:
-        >>> confidence_sentence(MeasureRecord(agreement=0.91, told_apart=2), RelateFile(tasks=("a", "b"), seeds=(0, 1)))
+        >>> confidence_sentence(MeasureRecord(agreement=0.91, significant_entries=2), RelateFile(tasks=("a", "b"), seeds=(0, 1)))
         '2 of 2 values differ from 0 by their 95 % intervals; seeds agree with a rank correlation of 0.91.'
     """
     if len(relatedness.seeds) < 2:
         return "Only one seed, hence no intervals."
     pairs = len(relatedness.tasks) * (len(relatedness.tasks) - 1)
     agreement = "" if measure.agreement is None else f"; seeds agree with a rank correlation of {measure.agreement:.2f}"
-    return f"{measure.told_apart or 0} of {pairs} values differ from 0 by their 95 % intervals{agreement}."
+    return f"{measure.significant_entries or 0} of {pairs} values differ from 0 by their 95 % intervals{agreement}."
 
 
 def measure_label(name: str) -> str:

@@ -83,12 +83,12 @@ def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
     scale = formatting.display_factor(task_record.metric)
     rows = [
         {
-            "arm": arm_label(name), "low": scale * low, "high": scale * high, "difference": scale * said.difference,
-            "word": clean_text(said.verdict),
+            "arm": arm_label(name), "low": scale * low, "high": scale * high, "difference": scale * record.difference,
+            "word": clean_text(record.verdict),
         }
-        for name, said in task_record.arms.items()
-        for low, high in [said.ci95 or (None, None)]
-        if low is not None and high is not None and said.difference is not None
+        for name, record in task_record.arms.items()
+        for low, high in [record.ci95 or (None, None)]
+        if low is not None and high is not None and record.difference is not None
     ]  # fmt: skip
     if not rows:
         return None

@@ -57,13 +57,13 @@ class HeatCell:
         text: The number.
         interval: The half-width of its interval; empty if it is not shown.
         shade: CSS classes of the cell.
-        said: Full text for the tooltip.
+        tooltip: Full text for the tooltip.
     """
 
     text: str
     interval: str
     shade: str
-    said: str
+    tooltip: str
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ def _heat_cells(place: int, measure: MeasureRecord, unit: int, tasks: tuple[str,
     for column, (mean, half) in enumerate(zip(measure.mean[place], measure.half_width[place], strict=True)):
         text, spread = format_scaled(mean, unit), format_scaled(half, unit).lstrip("+")
         shown = f"± {spread}" if spread and len(tasks) <= MAX_TASKS_WITH_INTERVALS else ""
-        said = f"{tasks[place]} → {tasks[column]}: {text}" + (f" ± {spread}" if spread else "") if text else "not measured"
+        tooltip = f"{tasks[place]} → {tasks[column]}: {text}" + (f" ± {spread}" if spread else "") if text else "not measured"
         if column == place:
-            yield HeatCell(format_diagonal(mean, unit), "", "own", said)
+            yield HeatCell(format_diagonal(mean, unit), "", "own", tooltip)
         else:
-            yield HeatCell(text, shown, _shade(mean, half, largest), said)
+            yield HeatCell(text, shown, _shade(mean, half, largest), tooltip)
 
 
 def _shade(mean: float | None, half: float | None, largest: float) -> str:

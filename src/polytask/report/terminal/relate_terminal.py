@@ -43,7 +43,7 @@ def relate_summary(content: Mapping[str, Any] | RelateFile, costs: Mapping[str, 
 
     Example:
         >>> from rich.console import Console
-        >>> cosine = {"mean": [[1, -0.25], [-0.25, 1]], "half_width": [[0, 0.1], [0.1, 0]], "agreement": None, "told_apart": 2}
+        >>> cosine = {"mean": [[1, -0.25], [-0.25, 1]], "half_width": [[0, 0.1], [0.1, 0]], "agreement": None, "significant_entries": 2}
         >>> console = Console(width=80)
         >>> with console.capture() as shown:
         ...     console.print(relate_summary({"tasks": ["a", "b"], "seeds": [0, 1], "measures": {"cosine": cosine}}))

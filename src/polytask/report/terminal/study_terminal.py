@@ -38,8 +38,8 @@ def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str
 
     Example:
         >>> from rich.console import Console
-        >>> said = {"mean": 0.957, "difference": 0.004, "ci95": [0.001, 0.007], "verdict": "helps"}
-        >>> digit = {"metric": "accuracy", "single": {"mean": 0.953}, "arms": {"equal": said}}
+        >>> record = {"mean": 0.957, "difference": 0.004, "ci95": [0.001, 0.007], "verdict": "helps"}
+        >>> digit = {"metric": "accuracy", "single": {"mean": 0.953}, "arms": {"equal": record}}
         >>> console = Console(width=80)
         >>> with console.capture() as shown:
         ...     console.print(verdict_summary({"tasks": {"digit": digit}}))
@@ -84,21 +84,21 @@ def _add_task_rows(table: Table, outcome: VerdictFile, name: str, task: TaskReco
         safe_text(name, "bold"), safe_text(outcome.baseline), safe_text(formatting.format_metric(task.metric, task.single.mean)), "", ""
     )
     below = [safe_text(task.metric, "dim"), *([Text("")] * len(task.arms))]
-    for label, (arm, said) in zip(below, task.arms.items(), strict=False):
+    for label, (arm, record) in zip(below, task.arms.items(), strict=False):
         mark = " *" if chosen_arm_sentence(outcome) and arm == outcome.chosen else ""
-        mean = safe_text(formatting.format_metric(task.metric, said.mean))
-        table.add_row(label, safe_text(f"{clean_text(arm)}{mark}"), mean, _difference_text(task.metric, said), _claim_text(said))
+        mean = safe_text(formatting.format_metric(task.metric, record.mean))
+        table.add_row(label, safe_text(f"{clean_text(arm)}{mark}"), mean, _difference_text(task.metric, record), _claim_text(record))
     table.add_section()
 
 
-def _difference_text(metric: str, said: ArmRecord) -> Text:
-    number = formatting.format_difference(metric, said.difference, formatting.half_width(said.ci95))
-    text = safe_text(f"{number} {formatting.format_interval(metric, said.ci95)}{formatting.display_unit(metric)}")
-    return Text("\n").join([text, *(safe_text(line, "dim") for line in sample_size_lines(metric, said))])
+def _difference_text(metric: str, record: ArmRecord) -> Text:
+    number = formatting.format_difference(metric, record.difference, formatting.half_width(record.ci95))
+    text = safe_text(f"{number} {formatting.format_interval(metric, record.ci95)}{formatting.display_unit(metric)}")
+    return Text("\n").join([text, *(safe_text(line, "dim") for line in sample_size_lines(metric, record))])
 
 
-def _claim_text(said: ArmRecord) -> Text:
-    return safe_text(said.verdict, CLAIM_STYLES.get(said.verdict, ""))
+def _claim_text(record: ArmRecord) -> Text:
+    return safe_text(record.verdict, CLAIM_STYLES.get(record.verdict, ""))
 
 
 def _cost_table(baseline: str, costs: CostFile) -> Table:
@@ -121,8 +121,8 @@ def _cost_cell(number: float | None, reference: float | None, shown: Callable[[f
 
 def _sentences(outcome: VerdictFile) -> list[Text]:
     """Return the recommendation, warnings, notes, and how often the test data were opened."""
-    said = outcome.recommendation.reason if outcome.recommendation else ""
-    reason = [safe_text(said, "bold"), Text("")] if said else []
+    recommended = outcome.recommendation.reason if outcome.recommendation else ""
+    reason = [safe_text(recommended, "bold"), Text("")] if recommended else []
     warnings = [safe_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
     chosen = [safe_text(f"* {chosen_arm_sentence(outcome)}", "dim")] if chosen_arm_sentence(outcome) else []
     notes = [safe_text(line, "dim") for line in ("Positive differences are better.", *outcome.notes, openings_sentence(outcome))]

@@ -43,13 +43,13 @@ class AffinityResults:
         relations: Matrices over seeds, per measure.
         seconds: Seconds per seed, per measure.
         shares: Seconds of each measure of the joint run as a fraction of the training time without measuring.
-        looking: Seconds of all measures of the joint run together as such a fraction; `None` if there was no joint run.
+        total_share: Seconds of all measures of the joint run together as such a fraction; `None` if there was no joint run.
     """
 
     relations: Mapping[str, RelatednessMatrix]
     seconds: Mapping[str, float]
     shares: Mapping[str, float]
-    looking: float | None
+    total_share: float | None
 
 
 def collect_affinities(config: RelateConfig, networks: RelateNetworks, facts: Facts, context: JobContext) -> AffinityResults:
@@ -77,10 +77,10 @@ def collect_affinities(config: RelateConfig, networks: RelateNetworks, facts: Fa
         else:
             relations[measure] = _feature_similarities(names, config, networks, context)
             seconds[measure] = (spent["single"] + time.perf_counter() - started) / len(config.seeds)
-    looking = sum(sum(own["seconds"].values()) for own in observed.values())
-    plain = _training_seconds(networks.joint, facts) - looking
+    measuring = sum(sum(own["seconds"].values()) for own in observed.values())
+    plain = _training_seconds(networks.joint, facts) - measuring
     shares: dict[str, float] = {name: seconds[name] * len(observed) / plain for name in IN_THE_JOINT_RUN if name in relations and plain > 0}
-    return AffinityResults(relations, seconds, shares, looking / plain if plain > 0 else None)
+    return AffinityResults(relations, seconds, shares, measuring / plain if plain > 0 else None)
 
 
 def _training_seconds(jobs: Sequence[Job], facts: Facts) -> float:
@@ -156,6 +156,6 @@ def relate_cost_file(found: AffinityResults, facts: Facts) -> CostFile:
     return CostFile(
         arms={arm: arm_cost(own) for arm, own in of_arm.items()},
         measures=measures,
-        share_of_joint_training=None if found.looking is None else round(found.looking, 4),
+        share_of_joint_training=None if found.total_share is None else round(found.total_share, 4),
         note=f"{note} {COST_NOTE}",
     )

@@ -44,8 +44,8 @@ def measure_arm_groups(
     if not wanted:
         return {}
     plain = {name: getattr(config, name) for name in NetworkConfig.model_fields}
-    asked = RelateConfig(**plain, measures=(MEASURE,), seeds=(seed,))
-    usual = resolve_relate_config(asked, context.sources, context.tasks)
+    requested = RelateConfig(**plain, measures=(MEASURE,), seeds=(seed,))
+    usual = resolve_relate_config(requested, context.sources, context.tasks)
     relate = usual.model_copy(update={"measure_every": max(1, (usual.measure_every or 1) // MEASURE_MORE_OFTEN)})
     names = [task.name for task in context.tasks]
     networks = make_relate_networks(relate, names, folder)
@@ -70,6 +70,6 @@ def resolve_grouped_arms(arms: Sequence[ResolvedArm], groups: ArmGroups) -> tupl
 def describe_groups(groups: ArmGroups, arms: Sequence[ResolvedArm]) -> Iterator[str]:
     """Yield a sentence per `grouped` arm: its groups, and why it was left out if it was."""
     for name, own in groups.items():
-        said = "; ".join(" with ".join(group) for group in own)
+        listed = "; ".join(" with ".join(group) for group in own)
         left = "" if name in {arm.name for arm in arms} else " (left out, since another arm trains the same networks)"
-        yield f"{arm_title(name)}, by the affinities of a joint run: {said}{left}."
+        yield f"{arm_title(name)}, by the affinities of a joint run: {listed}{left}."

@@ -103,13 +103,13 @@ def relate(
         raise ConfigError("options must not be given in addition to `config`", where="relate", found=found, remedy=remedy)
     sources, tasks = check_sources(sources), check_tasks(tasks)
     reject_command_options(choices, "relate")
-    asked = with_preset(checked(RelateConfig, choices, where="relate") if config is None else config, sources, tasks)
-    check_relate_config(asked, sources, tasks)
+    requested = with_preset(checked(RelateConfig, choices, where="relate") if config is None else config, sources, tasks)
+    check_relate_config(requested, sources, tasks)
     folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
     with folder.alone():
-        networks = make_relate_networks(asked, [task.name for task in tasks], folder.checkpoints)
+        networks = make_relate_networks(requested, [task.name for task in tasks], folder.checkpoints)
         arms = tuple({job.arm.name: job.arm for job in networks.all}.values())
-        begun = start_or_resume(folder, asked, sources, tasks, arms, networks=len(networks.all))
+        begun = start_or_resume(folder, requested, sources, tasks, arms, networks=len(networks.all))
         resolved = resolve_relate_config(begun, sources, tasks)
         if resolved != begun:
             folder.write_config(resolved)

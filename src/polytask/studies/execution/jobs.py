@@ -22,7 +22,7 @@ from polytask.relatedness import AffinityCallback, copy_shared_weights
 from polytask.relatedness.affinity_callback import AFFINITY
 from polytask.run_files import JobProgress
 from polytask.storage import has_state, load_state, make_folder, save_state
-from polytask.studies.execution.boosted_trees import TreeFit, fit_trees, openmp_threads
+from polytask.studies.execution.baseline_fit import BaselineFit, fit_baseline, openmp_threads
 from polytask.studies.execution.study_progress import write_status
 from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.tuning.search_space import Settings, apply_settings
@@ -134,8 +134,8 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     if job.finished or (stop_after_epoch is not None and job.reached is not None and job.reached.epoch >= stop_after_epoch):
         return
     make_folder(job.folder)
-    if job.arm.is_trees:
-        _train_trees(job, context)
+    if job.arm.baseline:
+        fit_job_baseline(job, context)
         return
     arm, options = apply_settings(job.arm, context.options, job.settings)
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
@@ -169,19 +169,17 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         shutil.rmtree(job.folder / "state", ignore_errors=True)
 
 
-def fit_job_trees(job: Job, context: JobContext, iterations: int | None = None) -> TreeFit:
-    """Fit the trees of a job, with this many boosting iterations; `None` selects the best number on validation data."""
+def fit_job_baseline(job: Job, context: JobContext) -> BaselineFit:
+    """Fit the baseline of a job, and store what it has chosen; if this is stored already, fit it again to the same rows to predict."""
     (task,) = (task for task in context.tasks if task.name in job.tasks)
+    baseline = resolve("baseline", job.arm.baseline).build()
+    if job.finished:
+        baseline.load_state_dict(load_state(job.result)["baseline"])
     with openmp_threads(context.options.threads):
-        return fit_trees(
-            task, context.sources, validation_fraction=context.options.validation_fraction, seed=job.seed, iterations=iterations
-        )
-
-
-def _train_trees(job: Job, context: JobContext) -> None:
-    """Fit trees and store only their number of iterations: they are fitted again to predict."""
-    grown = fit_job_trees(job, context)
-    save_state(job.result, {"facts": {**grown.facts, "iterations": grown.iterations}})
+        fit = fit_baseline(baseline, task, context.sources, validation_fraction=context.options.validation_fraction, seed=job.seed)
+    if not job.finished:
+        save_state(job.result, {"facts": fit.facts, "baseline": baseline.state_dict()})
+    return fit
 
 
 def train_job_until(job: Job, context: JobContext, stop_after_epoch: int, progress: ProgressHook | None = None) -> None:
@@ -217,7 +215,7 @@ def load_job_network(job: Job, assignment: JobContext | None = None) -> TrainedN
 def components_of(job: Job, assignment: JobContext) -> tuple[type, ...]:
     """Return the classes that the network of a job uses by import path, and the classes of its tasks."""
     plan, arm = assignment.plan, job.arm
-    texts = [plan.encoder, plan.architecture, arm.architecture, arm.encoder if isinstance(arm.encoder, str) else ""]
+    texts = [*plan.component_names, arm.architecture, arm.encoder if isinstance(arm.encoder, str) else ""]
     return (*classes_in(*filter(None, texts)), *{type(task) for task in assignment.tasks})
 
 

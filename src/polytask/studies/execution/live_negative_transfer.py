@@ -29,7 +29,7 @@ class NegativeTransferMonitor:
         self._single_jobs = {(job.seed, job.tasks[0]): job for job in jobs if job.arm.name == SINGLE}
         self._curves: dict[tuple[int, str], list[float]] = {}
 
-    def said(self, job: Job, progress: TrainingProgress) -> Iterator[str]:
+    def warnings(self, job: Job, progress: TrainingProgress) -> Iterator[str]:
         """Yield a phrase for each task of the network that is behind its twin."""
         for task, value in progress.metrics.items() if job.arm.is_joint else ():
             twin = self._single_curve(job.seed, task)

@@ -40,9 +40,9 @@ def ignore_study_progress(progress: StudyProgress) -> None:
     del progress
 
 
-def worker_count(jobs: int, asked: int | None) -> int:
-    """Return the number of processes: `asked`, or one per core if it is `None`, but at most one per job."""
-    return max(1, min(jobs, available_cores() if asked is None else asked))
+def worker_count(jobs: int, requested: int | None) -> int:
+    """Return the number of processes: `requested`, or one per core if it is `None`, but at most one per job."""
+    return max(1, min(jobs, available_cores() if requested is None else requested))
 
 
 def train_jobs(jobs: Sequence[Job], context: JobContext, workers: int, progress: StudyProgressHook) -> None:
@@ -204,7 +204,7 @@ def _progress_thread(
         waiting[:] = [job for job in waiting if not done(job)]
         statuses = ((job, read_status(job.folder)) for job in waiting)
         running = [(job, status) for job, status in statuses if status is not None]
-        behind = [f"{job.title}: {said}" for job, status in running if monitor is not None for said in monitor.said(job, status)]
+        behind = [f"{job.title}: {warning}" for job, status in running if monitor is not None for warning in monitor.warnings(job, status)]
         shown = tuple((job.title, status) for job, status in running)
         report(StudyProgress(len(jobs) - len(waiting), len(jobs), shown, "racing" if monitor is None else "training", tuple(behind)))
 

@@ -15,7 +15,7 @@ def write_callback_results(folder: RunFolder, facts: Sequence[tuple[Job, Mapping
 
     Args:
         folder: Run folder.
-        facts: All networks with their facts; boosted trees have no callbacks.
+        facts: All networks with their facts; baselines have no callbacks.
     """
     found = [(job, fact["callbacks"]) for job, fact in facts if fact.get("callbacks")]
     if found:

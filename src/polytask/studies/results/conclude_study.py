@@ -105,19 +105,19 @@ class TestedStudy:
         return found.with_titles(arm_titles(self.all_arms))
 
 
-def has_unclear_task(said: Verdict) -> bool:
+def has_unclear_task(verdict: Verdict) -> bool:
     """Return whether a claim about the chosen arm is unclear, so that a further look may settle it."""
-    return any(task.arms[str(said.chosen)].claim == "unclear" for task in said.tasks.values())
+    return any(task.arms[str(verdict.chosen)].claim == "unclear" for task in verdict.tasks.values())
 
 
 def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     """Compute verdict, costs and recommendation, and write all files of the run folder; the model comes last."""
     facts = study.facts
     chosen = study.chosen(facts)
-    said = study.verdict(chosen, count_openings(folder.ledger))
+    verdict = study.verdict(chosen, count_openings(folder.ledger))
     costs = {arm: arm_cost(own) for arm, own in facts.items()}
     names = [task.name for task in study.tasks]
-    recommendation = recommend(said, chosen, names, costs, study.config.protect)
+    recommendation = recommend(verdict, chosen, names, costs, study.config.protect)
     every = [fact for own in facts.values() for fact in own]
     write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
     write_dataframe(folder.predictions, study.tested.predictions)
@@ -125,11 +125,11 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     write_dataframe(folder.path / "history.csv", history)
     write_callback_results(folder, every)
     _cost_file(folder, facts, costs).write(folder.costs)
-    summary = _verdict_file(study, said, recommendation, summarize_transfer(history))
+    summary = _verdict_file(study, verdict, recommendation, summarize_transfer(history))
     summary.write(folder.verdict)
     folder.log(recommendation.reason)
     export_model(folder.model, facts[recommendation.arm])
-    return StudyResult(said, recommendation, costs, study.tested.predictions, folder.path, summary.to_dict())
+    return StudyResult(verdict, recommendation, costs, study.tested.predictions, folder.path, summary.to_dict())
 
 
 def _cost_file(folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]], costs: Mapping[str, ArmCost]) -> CostFile:
@@ -145,7 +145,7 @@ def _cost_file(folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mappin
 
 
 def _verdict_file(
-    study: TestedStudy, said: Verdict, recommendation: Recommendation, transfer: Mapping[str, Mapping[str, TaskTransfer]]
+    study: TestedStudy, verdict: Verdict, recommendation: Recommendation, transfer: Mapping[str, Mapping[str, TaskTransfer]]
 ) -> VerdictFile:
     """Return the content of verdict.json. It holds no time, so that a repeated study writes the same bytes."""
     config = study.config
@@ -153,12 +153,12 @@ def _verdict_file(
     content = {
         "study": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,
-        **said.to_dict(),
-        "titles": dict(said.titles),
+        **verdict.to_dict(),
+        "titles": dict(verdict.titles),
         "transfer": {arm: dict(own) for arm, own in transfer.items()},
         "protect": list(config.protect),
         "recommendation": recommendation,
-        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(said.titles[arm], own))],
+        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(verdict.titles[arm], own))],
     }
     return VerdictFile.from_content(content)
 

@@ -15,7 +15,7 @@ from polytask.data import Source
 from polytask.errors import DataError, StorageError
 from polytask.run_files import OpeningCount
 from polytask.storage import make_folder
-from polytask.studies.execution.jobs import Job, JobContext, fit_job_trees, load_job_facts, load_job_network
+from polytask.studies.execution.jobs import Job, JobContext, fit_job_baseline, load_job_network
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import run_calls
 from polytask.studies.execution.shared_data import SharedSources, share_sources
@@ -102,7 +102,7 @@ def open_test_data(
     _check_every_task_has_test_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
     place, bare = choose_backend(len(jobs), workers), replace(context, sources=())
-    training = context.sources if any(job.arm.is_trees for job in jobs) else ()  # trees are not stored, but fitted again
+    training = context.sources if any(job.arm.baseline for job in jobs) else ()  # baselines are not stored, but fitted again
     with share_sources([*training, *sources], openings_file.parent, place) as common:
         parts = run_calls(place, _evaluate_job, [(job, common, bare, len(training)) for job in jobs])
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
@@ -153,7 +153,7 @@ def _evaluate_job(job: Job, common: SharedSources, context: JobContext, training
 def _predict_job(job: Job, sources: Sequence[Source], context: JobContext) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
     """Return predictions per source and task that the source labels, as rows of a table and as outcomes."""
     rows, outcomes = [], []
-    for source, prepared, task, outcome in (_tree_outcomes if job.arm.is_trees else _network_outcomes)(job, sources, context):
+    for source, prepared, task, outcome in (_baseline_outcomes if job.arm.baseline else _network_outcomes)(job, sources, context):
         mask = prepared.rows.labeled_rows(task.name)
         rows.append(_prediction_rows(job, task, outcome, *_unit_names(source, None if mask is None else mask.numpy())))
         outcomes.append((task, outcome))
@@ -172,13 +172,12 @@ def _network_outcomes(job: Job, sources: Sequence[Source], assigned: JobContext)
                     yield source, prepared, whole, task_outcome(whole, outputs[task.name], prepared)
 
 
-def _tree_outcomes(job: Job, sources: Sequence[Source], context: JobContext) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
-    grown = fit_job_trees(job, context, iterations=load_job_facts(job)["iterations"])
-    task = grown.trees.task
+def _baseline_outcomes(job: Job, sources: Sequence[Source], context: JobContext) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
+    fit = fit_job_baseline(job, context)
     for source in sources:
-        if source.name in grown.normalizations and task.name in source.labels:
-            prepared = prepare_source(source, [task], grown.normalizations[source.name])
-            yield source, prepared, task, grown.trees.outcome(prepared)
+        if source.name in fit.normalizations and fit.task.name in source.labels:
+            prepared = prepare_source(source, [fit.task], fit.normalizations[source.name])
+            yield source, prepared, fit.task, fit.outcome(prepared)
 
 
 def _task_metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:

@@ -122,8 +122,8 @@ def _join_names(names: Sequence[str]) -> str:
 
 def _effects(case: RecommendationCase, tasks: Sequence[str]) -> str:
     """Return the tasks with the sizes of their changes, in the units of their metrics."""
-    said = {task: case.verdict.tasks[task] for task in tasks}
-    return _join_names([f"{task} ({_effect_size(own.metric, own.arms[case.arm.name].difference)})" for task, own in said.items()])
+    verdicts = {task: case.verdict.tasks[task] for task in tasks}
+    return _join_names([f"{task} ({_effect_size(own.metric, own.arms[case.arm.name].difference)})" for task, own in verdicts.items()])
 
 
 def _effect_size(metric: str, difference: float) -> str:

@@ -16,7 +16,7 @@ def history_table(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFram
     """Concatenate the histories of all networks to one tidy table with the columns arm and seed first."""
     tables = []
     for job, fact in facts:
-        if "history" not in fact:  # trees have none
+        if "history" not in fact:  # baselines have none
             continue
         table = pd.DataFrame(fact["history"]["data"], columns=fact["history"]["columns"])
         table.insert(0, "arm", job.arm.name)

@@ -15,14 +15,14 @@ TUNABLE_NAMES = {"lr": "learning rate", "decay": "weight decay", "balancer": "nu
 
 def verdict_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> list[str]:
     """Return all notes to a verdict, a sentence or two each."""
-    said = (
+    groups = (
         _tuning_notes(config, arms, raced),
         describe_groups(raced.groups, arms),
         _race_note(config, arms, raced),
         _budget_notes(config),
-        _tree_notes(arms),
+        _baseline_notes(arms),
     )
-    return [note for notes in said for note in notes]
+    return [note for notes in groups for note in notes]
 
 
 def _tuning_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> Iterator[str]:
@@ -69,6 +69,7 @@ def _budget_notes(config: StudyConfig) -> Iterator[str]:
     yield f"Single-task networks stop on their own metric, joint ones on a policy ({policy}): an advantage for single-task training."
 
 
-def _tree_notes(arms: Sequence[ResolvedArm]) -> Iterator[str]:
-    if any(arm.is_trees for arm in arms):
-        yield "Trees are shown for comparison; they share no network and are never recommended."
+def _baseline_notes(arms: Sequence[ResolvedArm]) -> Iterator[str]:
+    baselines = [arm.title for arm in arms if arm.baseline]
+    if baselines:
+        yield f"Shown for comparison, with one model per task, and never recommended: {', '.join(baselines)}."

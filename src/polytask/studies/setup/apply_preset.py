@@ -60,8 +60,8 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
     update: dict[str, Any] = {"preset": name, "training": config.training.model_copy(update=choices), **_tabular_heads(config)}
     if isinstance(config, StudyConfig):
         tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
-        asked = config.trials if "trials" in config.model_fields_set else None
-        of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=asked)}
+        trials = config.trials if "trials" in config.model_fields_set else None
+        of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=trials)}
         update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
     return config.model_copy(update=update)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import polytask
 from polytask.architectures import NetworkPlan
+from polytask.architectures.network.multi_task_model import check_kinds
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
 from polytask.encoders.initialization import freeze, load_weights
+from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, TrainingOptions
 from polytask.options.train_config import Config
-from polytask.studies.execution.boosted_trees import check_tree_tasks
+from polytask.registry.resolve import resolve
+from polytask.studies.execution.baseline_fit import check_baseline
 from polytask.studies.execution.jobs import JobContext
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import worker_count
@@ -25,21 +29,23 @@ from polytask.training.preparation.default_model import plan_network
 from polytask.training.preparation.prepared_data import default_validation_fraction
 
 
-def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
+def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
     """Return the configuration with every default and every measured choice filled in.
 
     Args:
-        asked: Configuration from the user.
+        requested: Configuration from the user.
         sources: Training sources.
         tasks: All tasks.
         networks: Number of networks to train.
     """
-    share = default_validation_fraction(sources) if asked.training.validation_fraction is None else asked.training.validation_fraction
-    options = asked.training.model_copy(update={"validation_fraction": share})
-    plan = network_plan(asked, sources)
+    share = (
+        default_validation_fraction(sources) if requested.training.validation_fraction is None else requested.training.validation_fraction
+    )
+    options = requested.training.model_copy(update={"validation_fraction": share})
+    plan = network_plan(requested, sources)
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
-    workers = worker_count(networks, asked.workers)
+    workers = worker_count(networks, requested.workers)
     # The workers of a cluster have one core each; on this machine its workers share the cores.
     processes = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
     precision = choose_precision(model, options.precision)
@@ -47,20 +53,20 @@ def resolve_config(asked: Config, sources: Sequence[Source], tasks: Sequence[Tas
     batch_sizes = _batch_sizes(sources, options)
     training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
     filled = {
-        "size": _data_set_size(asked),
-        "encoder": asked.encoder or plan.encoder,
+        "size": _data_set_size(requested),
+        "encoder": requested.encoder or plan.encoder,
         "workers": workers,
         "training": training,
         "version": polytask.__version__,
     }
-    return asked.model_copy(update=filled)
+    return requested.model_copy(update=filled)
 
 
-def _data_set_size(asked: NetworkConfig) -> str | None:
-    return asked.size if asked.size or asked.source is None else get_dataset(asked.source).size
+def _data_set_size(requested: NetworkConfig) -> str | None:
+    return requested.size if requested.size or requested.source is None else get_dataset(requested.source).size
 
 
-def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm]) -> None:
+def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm]) -> None:
     """Build every kind of network, balancer and optimizer of a run once, so that errors are raised before a folder is written.
 
     Raises:
@@ -70,18 +76,37 @@ def check_buildable(asked: NetworkConfig, sources: Sequence[Source], tasks: Sequ
     """
     for task in tasks:
         task.check_importable()
-    plan, options = network_plan(asked, sources), asked.training
-    make_callbacks(asked.callbacks, [task.name for task in tasks])
-    if any(arm.is_trees for arm in arms):
-        check_tree_tasks(tasks, sources)
+    plan, options = network_plan(requested, sources), requested.training
+    make_callbacks(requested.callbacks, [task.name for task in tasks])
     for arm in arms:
-        for group in () if arm.is_trees else arm.groups:
+        if arm.baseline:
+            check_baseline(arm.baseline, tasks, sources)
+            continue
+        if arm.max_groups:
+            _check_every_group(arm, arm.plan(plan).architecture, tasks)
+        for group in arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
             model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
             if options.initial_weights is not None:
                 load_weights(model, options.initial_weights)
             freeze(model, options.freeze)
             initial_state(model, make_balancer(arm.balancer, learned, 0, arm.options), options)
+
+
+def _check_every_group(arm: ResolvedArm, architecture: str, tasks: Sequence[Task]) -> None:
+    """Check that the architecture of an arm fits every group that may be found: a group that it does not fit contains such a pair.
+
+    Raises:
+        ConfigError: It does not fit two tasks.
+    """
+    found = resolve("architecture", architecture)
+    for pair in combinations(tasks, 2):
+        try:
+            check_kinds(found, pair)
+        except ConfigError as error:
+            where = f"arm {arm.name!r}, {error.where}, if {' and '.join(task.name for task in pair)} are a group"
+            remedy = "Leave out this arm, or choose another architecture"
+            raise ConfigError(error.what, where=where, found=error.found, remedy=remedy) from None
 
 
 def make_job_context(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> JobContext:

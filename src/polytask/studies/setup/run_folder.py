@@ -104,7 +104,7 @@ class RunFolder:
         with exclusive_lock(self.path / LOCK_FILE, wait=False):
             yield
 
-    def claim(self, asked: Config) -> Config | None:
+    def claim(self, requested: Config) -> Config | None:
         """Claim the locked folder for this run.
 
         Returns:
@@ -126,9 +126,9 @@ class RunFolder:
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         found = read_yaml(self.config)
         # Security: the file may make the run import only the components that the user named in this call.
-        check_imports(found, str(self.config), allowed=frozenset(path for _, path in import_paths_of(asked.model_dump(mode="json"))))
-        stored = checked(type(asked), found, where=str(self.config), imports=True)
-        different = differences(asked, stored)
+        check_imports(found, str(self.config), allowed=frozenset(path for _, path in import_paths_of(requested.model_dump(mode="json"))))
+        stored = checked(type(requested), found, where=str(self.config), imports=True)
+        different = differences(requested, stored)
         if different:
             remedy = "Repeat the command that started it, or choose another --out"
             raise StorageError(f"this folder holds another unfinished run ({different})", where=str(self.path), remedy=remedy)

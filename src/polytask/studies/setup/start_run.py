@@ -15,13 +15,13 @@ from polytask.tasks import Task
 
 
 def start_or_resume(
-    folder: RunFolder, asked: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm], *, networks: int
+    folder: RunFolder, requested: Config, sources: Sequence[Source], tasks: Sequence[Task], arms: Sequence[ResolvedArm], *, networks: int
 ) -> Config:
     """Start a run in its folder, or resume it, and return its resolved configuration.
 
     Args:
         folder: Locked run folder.
-        asked: Configuration from the user.
+        requested: Configuration from the user.
         sources: Training sources.
         tasks: All tasks.
         arms: All arms.
@@ -31,10 +31,10 @@ def start_or_resume(
         ConfigError: A name or option is unknown, or the run was started with other data or tasks.
         StorageError: The folder holds something else or a finished run, or cannot be written to.
     """
-    stored = folder.claim(asked)
+    stored = folder.claim(requested)
     if stored is None:
-        check_buildable(asked, sources, tasks, arms)
-        config = resolve_config(asked, sources, tasks, networks)
+        check_buildable(requested, sources, tasks, arms)
+        config = resolve_config(requested, sources, tasks, networks)
         # The configuration is written last: if it exists, everything needed to resume the run exists.
         EnvironmentFile(facts=describe_environment(config, sources, tasks)).write(folder.environment)
         folder.write_config(config)
@@ -44,4 +44,4 @@ def start_or_resume(
     check_same_inputs(before, now, folder.path)
     folder.delete_partial_files()
     folder.log("; ".join(["run resumed", *environment_changes(before, now)]))
-    return stored.model_copy(update={"workers": asked.workers or stored.workers})
+    return stored.model_copy(update={"workers": requested.workers or stored.workers})

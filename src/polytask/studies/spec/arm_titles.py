@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from polytask.options.component_names import ARM_GROUPS
 from polytask.registry import find, names
 from polytask.registry.calls import WRAPPER, spelled_as
 from polytask.registry.parsing import split_outside
-from polytask.registry.resolve import Resolved, resolve
+from polytask.registry.resolve import Resolved, group_of, resolve
 
-TITLES = {"single": "separate networks", "trees": "boosted trees", "grouped": "groups of tasks", "weights=tuned": "tuned weights"}
-"""Arms that are no component. A network or model per task is what `single` and `trees` train."""
+TITLES = {"single": "separate networks", "grouped": "groups of tasks", "weights=tuned": "tuned weights"}
+"""Arms that are no component. A network per task is what `single` trains."""
 
 
 def arm_title(text: str) -> str:
@@ -35,6 +36,8 @@ def arm_title(text: str) -> str:
 def _balancer_title(text: str) -> str:
     if text.startswith("weights=") and text not in TITLES:
         return text.replace("=", " ")
+    if text not in TITLES and group_of(text, ARM_GROUPS) == "baseline":
+        return _component_title("baseline", text)
     *wrappers, balancer = split_outside(text, ":")
     if not all(_name(wrapper) in names(WRAPPER) for wrapper in wrappers):
         return _resolved_title(resolve("balancer", text))

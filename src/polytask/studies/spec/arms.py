@@ -8,22 +8,21 @@ from typing import Any
 
 from polytask.architectures import NetworkPlan
 from polytask.errors import ConfigError
-from polytask.options.component_names import Written
+from polytask.options.component_names import ARM_GROUPS, Written
 from polytask.registry import names
 from polytask.registry.parsing import parse_balancer, parse_options
-from polytask.registry.resolve import resolve, written
+from polytask.registry.resolve import group_of, resolve, written
 from polytask.registry.suggestion import nearest
 from polytask.studies.spec.arm_titles import arm_title
 
 SINGLE = "single"
 GROUPED = "grouped"
-TREES = "trees"
 WEIGHTS = "weights="
 TUNED_WEIGHTS = "tuned"
 ENCODER = "encoder"
 
 
-RESERVED = (SINGLE, TREES, GROUPED)
+RESERVED = (SINGLE, GROUPED)
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +80,7 @@ def _check_names(name: object, title: object) -> None:
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigError("an arm needs a name", where="arm", found=repr(name), remedy="Write Arm('mine', balancer=...)")
-    if name in RESERVED or name.startswith(WEIGHTS):
+    if name in (*RESERVED, *names("baseline")) or name.startswith(WEIGHTS):
         raise ConfigError("this name is reserved", where=f"arm {name!r}", remedy="Choose another name for the arm")
     if not isinstance(title, str):
         raise ConfigError("a title must be a text", where=f"arm {name!r}, title", found=repr(title), remedy="Write title='My method'")
@@ -101,11 +100,12 @@ class ResolvedArm:
         encoder: Encoder as users write it, or options that are added to those of the study's encoder.
         tunes_weights: Whether its fixed task weights are tuned.
         max_groups: Largest number of groups for an arm whose groups are found from task affinities; 0 for other arms.
-        is_trees: Whether the arm is boosted trees, one model per task, instead of networks.
+        baseline: Baseline with its options, one model per task, instead of networks; empty for other arms.
         title: Display name in sentences, tables and charts; by default the name.
 
     Raises:
-        ConfigError: A name or option is unknown, a component belongs to another group, or its class cannot be imported.
+        ConfigError: A name or option is unknown, a component belongs to another group, its class cannot be imported, or a baseline is
+            given an architecture or an encoder.
     """
 
     name: str
@@ -116,12 +116,17 @@ class ResolvedArm:
     encoder: Any = field(default_factory=dict)
     tunes_weights: bool = False
     max_groups: int = 0
-    is_trees: bool = False
+    baseline: Any = ""
     title: str = ""
 
     def __post_init__(self) -> None:
         where = f"arm {self.name!r}"
         object.__setattr__(self, "title", self.title or self.name)
+        if self.baseline:
+            object.__setattr__(self, "baseline", written("baseline", self.baseline, where))
+            if self.architecture or self.encoder:
+                found = self.architecture or self.encoder
+                raise ConfigError("a baseline has no network", where=where, found=found, remedy="Leave out what follows the @")
         balancer, own = parse_balancer(written("balancer", self.balancer, f"{where}, balancer"))
         object.__setattr__(self, "balancer", balancer)
         object.__setattr__(self, "options", {**own, **self.options})
@@ -132,8 +137,8 @@ class ResolvedArm:
 
     @property
     def is_joint(self) -> bool:
-        """Whether the arm trains tasks together, and so may be chosen: all arms but single-task training and trees."""
-        return self.name != SINGLE and not self.is_trees
+        """Whether the arm trains tasks together, and so may be chosen: all arms but single-task training and baselines."""
+        return self.name != SINGLE and not self.baseline
 
     def plan(self, common: NetworkPlan, absent: Collection[str] = ()) -> NetworkPlan:
         """Return the plan of a network of this arm.
@@ -153,7 +158,7 @@ class ResolvedArm:
 def parse_arm(given: Written, tasks: Sequence[str]) -> ResolvedArm:
     """Parse an arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
-    `weights=tuned` tunes the weights; `grouped(groups=3)` trains groups of tasks that help each other; `trees` is boosted trees, one
+    `weights=tuned` tunes the weights; `grouped(groups=3)` trains groups of tasks that help each other; a baseline such as `trees` is one
     model per task, for comparison.
 
     A mapping has a `name`, and a `balancer`, `architecture`, `encoder` or `title`.
@@ -195,16 +200,16 @@ def _arm_of_text(text: str, tasks: Sequence[str]) -> ResolvedArm:
     together = (tuple(tasks),)
     if text == SINGLE:
         return ResolvedArm(text, tuple((task,) for task in tasks))
-    if text == TREES:
-        return ResolvedArm(text, tuple((task,) for task in tasks), is_trees=True)
     if text.partition("(")[0] == GROUPED:
         return ResolvedArm(text, (), max_groups=_max_groups(text, len(tasks)))
     if text == f"{WEIGHTS}{TUNED_WEIGHTS}":
         return ResolvedArm(text, together, "fixed", {"weights": dict.fromkeys(tasks, 1.0)}, tunes_weights=True)
     if text.startswith(WEIGHTS):
         return ResolvedArm(text, together, "fixed", {"weights": _weights(text, tasks)})
+    if group_of(text, ARM_GROUPS, f"arm {text!r}") == "baseline":
+        return ResolvedArm(text, tuple((task,) for task in tasks), baseline=text)
     if "(" not in text and ":" not in text and text not in names("balancer"):
-        raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_SPECIAL_ARMS)))
+        raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_SPECIAL_ARMS, *names("baseline"))))
     balancer, options = parse_balancer(text)
     return ResolvedArm(text, together, balancer, options)
 
@@ -243,7 +248,7 @@ def arm_titles(arms: Sequence[ResolvedArm]) -> dict[str, str]:
     return {arm.name: arm.title if titles.count(arm.title) == 1 else arm.name for arm in arms}
 
 
-_SPECIAL_ARMS = (f"{WEIGHTS}0.2/0.8", f"{WEIGHTS}{TUNED_WEIGHTS}", GROUPED, TREES)
+_SPECIAL_ARMS = (f"{WEIGHTS}0.2/0.8", f"{WEIGHTS}{TUNED_WEIGHTS}", GROUPED)
 
 
 def _max_groups(text: str, tasks: int) -> int:

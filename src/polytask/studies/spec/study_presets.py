@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from polytask.studies.execution.boosted_trees import trees_support_tasks
-from polytask.studies.spec.arms import GROUPED, TREES, TUNED_WEIGHTS, WEIGHTS
+from polytask.baselines.boosted_trees import trees_support_tasks
+from polytask.studies.spec.arms import GROUPED, TUNED_WEIGHTS, WEIGHTS
 from polytask.tasks import Task
 
 WEIGHTS_TUNED = f"{WEIGHTS}{TUNED_WEIGHTS}"
@@ -45,6 +45,6 @@ def preset_study_options(name: str, tasks: Sequence[Task], *, tables: bool, tria
         tuned = (choices["trials"] if trials is None else trials) > 1
         choices["arms"] = tuple(arm for arm in choices["arms"] if tuned or arm != WEIGHTS_TUNED)
         grouped = (GROUPED,) if len(tasks) > 2 else ()
-        trees = (TREES,) if tables and trees_support_tasks(tasks) and find_spec("sklearn") is not None else ()
+        trees = ("trees",) if tables and trees_support_tasks(tasks) and find_spec("sklearn") is not None else ()
         choices["arms"] = (*choices["arms"], *grouped, *trees)
     return choices

@@ -70,7 +70,7 @@ def race_seed(config: StudyConfig, number: int) -> int:
 
 def _brackets(arms: Sequence[ResolvedArm], *, races: bool) -> dict[str, tuple[TuningKey, ...]]:
     """Return the brackets by name: one per tuned network, and in a race one in which all joint arms compete."""
-    alone = [arm for arm in arms if not arm.is_trees and not (races and arm.is_joint)]
+    alone = [arm for arm in arms if not arm.baseline and not (races and arm.is_joint)]
     brackets: dict[str, tuple[TuningKey, ...]] = {
         f"{arm.name}: {' + '.join(group)}": ((arm.name, (group,)),) for arm in alone for group in arm.groups
     }
@@ -89,12 +89,12 @@ def _run_brackets(
     searches = {key: _make_search(config, arms[key[0]], key[1], options) for keys in open_.values() for key in keys}
     tried: list[TrialResult] = []
     for trials in _split_trials(config.trials, max((search.rounds for search in searches.values()), default=1)):
-        asked = {key: _propose_settings(search, trials) for key, search in searches.items()}
+        proposed = {key: _propose_settings(search, trials) for key, search in searches.items()}
         candidates = {
             name: [
                 Trial(arms[key[0]], trial, own, race_seed(config, 0), key[1])
                 for key in keys
-                for trial, own in zip(trials, asked[key], strict=True)
+                for trial, own in zip(trials, proposed[key], strict=True)
             ]
             for name, keys in open_.items()
         }

@@ -49,7 +49,7 @@ class LoopCallback(Protocol):
     def after_epoch(self) -> Mapping[str, Mapping[str, float]]:
         """Return values of an epoch for the history, by name and task."""
 
-    def found(self) -> Mapping[str, Any]:
+    def results(self) -> Mapping[str, Any]:
         """Return the results so far."""
 
     def identity(self) -> Mapping[str, Any]:

@@ -93,13 +93,13 @@ class PreparedSource:
         rows: All rows as one batch, from which others are taken.
         truths: Per task, the labels of the labeled rows, encoded as predictions are, for metrics.
         preprocessor: Preprocessor of the inputs, if they are texts or a table; otherwise None.
-        filed: Whether the inputs are in a memory-mapped file.
+        memory_mapped: Whether the inputs are in a memory-mapped file.
     """
 
     rows: Batch
     truths: Mapping[str, NDArray[Any]]
     preprocessor: Preprocessor | None = None
-    filed: bool = False
+    memory_mapped: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -171,9 +171,9 @@ def test_a_column_of_several_kinds_is_one_line(case: str) -> None:
 def test_a_cell_in_a_message_is_short_and_printable() -> None:
     with pytest.raises(DataError) as caught:
         NumericColumn("x").encode(series(["\x1b[31m" + "long " * 100]))
-    said = str(caught.value)
-    assert said.isprintable()
-    assert len(said) < 120
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 120
 
 
 def test_no_column_at_all_is_one_line() -> None:
@@ -213,8 +213,8 @@ def test_unknown_categories_are_one_line_for_all_columns() -> None:
     columns = TablePreprocessor.fit(pd.DataFrame({"town": ["Oslo", "Rome"], "age": [1, 2], "code": ["a", "b"]}))
     assert columns.unknown_warning(pd.DataFrame({"town": ["Rome", None], "age": [9, 9], "code": ["a", "a"]})) == ""
     towns = ["Oslo", "Paris", "Paris", "Bern", "Lima", "Kyiv", None]
-    said = columns.unknown_warning(pd.DataFrame({"town": towns, "age": [1] * 7, "code": ["c"] + ["a"] * 6}))
-    assert said == (
+    warning = columns.unknown_warning(pd.DataFrame({"town": towns, "age": [1] * 7, "code": ["c"] + ["a"] * 6}))
+    assert warning == (
         "categories not seen in training are treated as unknown: "
         "column 'town': 5 of 7 rows ('Paris', 'Bern', 'Lima', …); column 'code': 1 of 7 rows ('c')"
     )

@@ -52,10 +52,10 @@ class StepCount(pt.Callback):
     def before_step(self, loop: Any, batches: Any) -> None:
         self.steps += 1
 
-    def found(self) -> dict[str, int]:
+    def results(self) -> dict[str, int]:
         return {"steps": self.steps}
 
-    state_dict = found
+    state_dict = results
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.steps = int(state["steps"])

@@ -1,4 +1,4 @@
-"""Trees beside networks: their rows, their words, and what they do not know."""
+"""Baselines next to networks: their rows, their results, and what they cannot learn."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from polytask.baselines import BoostedTrees
+from polytask.baselines.boosted_trees import trees_support_tasks
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.metrics.metric_functions import compute_metrics, metric_of
 from polytask.metrics.trivial_predictor import trivial_predictions
 from polytask.studies import Study
-from polytask.studies.execution.boosted_trees import fit_trees, trees_support_tasks
+from polytask.studies.execution.baseline_fit import BaselineFit, fit_baseline
 from polytask.tasks import Binary, Count, Multiclass, Ordinal, Quantile, Regression, Survival, Task
 from polytask.training import prepare_source
 
@@ -49,13 +51,21 @@ TASKS: tuple[Task, ...] = (
 )
 
 
+def fit_trees(task: Task, seed: int, iterations: int | None = None) -> BaselineFit:
+    """Trees for a task; so many iterations, if given, as after loading their state."""
+    trees = BoostedTrees()
+    if iterations is not None:
+        trees.load_state_dict({"iterations": iterations})
+    return fit_baseline(trees, task, [source()], validation_fraction=0.2, seed=seed)
+
+
 @pytest.mark.sampled(9)
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
 def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
-    grown = fit_trees(task, [source()], validation_fraction=0.2, seed=0)
-    test = prepare_source(source(seed=1), [grown.trees.task], grown.normalizations["table"])
-    outcome = grown.trees.outcome(test)
-    truths = prepare_source(source(), [grown.trees.task], grown.normalizations["table"]).truths[task.name]
+    grown = fit_trees(task, seed=0)
+    test = prepare_source(source(seed=1), [grown.task], grown.normalizations["table"])
+    outcome = grown.outcome(test)
+    truths = prepare_source(source(), [grown.task], grown.normalizations["table"]).truths[task.name]
     blind = trivial_predictions(task, truths, outcome.targets)
     metric = metric_of(task)
     ours, theirs = metric.function(outcome), metric.function(blind)
@@ -65,10 +75,10 @@ def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
 
 
 def test_trees_that_are_grown_again_are_the_same() -> None:
-    first = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=3)
-    again = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=3, iterations=first.iterations)
-    test = prepare_source(source(seed=1), [first.trees.task], first.normalizations["table"])
-    assert np.array_equal(first.trees.outcome(test).predictions, again.trees.outcome(test).predictions)
+    first = fit_trees(TASKS[0], seed=3)
+    again = fit_trees(TASKS[0], seed=3, iterations=first.baseline.epochs)
+    test = prepare_source(source(seed=1), [first.task], first.normalizations["table"])
+    assert np.array_equal(first.outcome(test).predictions, again.outcome(test).predictions)
 
 
 def test_trees_are_scikit_learn_s_on_the_training_part_alone() -> None:
@@ -76,7 +86,7 @@ def test_trees_are_scikit_learn_s_on_the_training_part_alone() -> None:
 
     from polytask.training import prepare_data
 
-    grown = fit_trees(TASKS[0], [source()], validation_fraction=0.2, seed=5, iterations=20)
+    grown = fit_trees(TASKS[0], seed=5, iterations=20)
     training = prepare_data([source()], [TASKS[0]], validation_fraction=0.2, seed=5).training["table"]
     mask = training.rows.labeled_rows("price")
     assert mask is not None
@@ -84,7 +94,7 @@ def test_trees_are_scikit_learn_s_on_the_training_part_alone() -> None:
     assert len(y) < 0.85 * len(source())
     oracle = HistGradientBoostingRegressor(max_iter=20, early_stopping=False).fit(X, y)
     test = source(seed=1)
-    ours = grown.trees.outcome(prepare_source(test, [grown.trees.task], grown.normalizations["table"])).predictions
+    ours = grown.outcome(prepare_source(test, [grown.task], grown.normalizations["table"])).predictions
     there = ~np.isnan(test.labels["price"])
     assert np.allclose(ours, oracle.predict(test.inputs[there].astype(np.float64)))
 
