@@ -89,6 +89,27 @@ class TrainingOptions(OptionModel):
         Field(ge=1, description="Split every batch into this many parts and process them one after the other, to save memory."),
         Flag(_OPTIMIZER),
     ] = 1
+    non_finite: Annotated[
+        Literal["raise", "drop", "skip"],
+        Field(
+            description="What to do in a step in which a loss or gradient is NaN or infinite: stop with an error (raise), train without "
+            "that task in the step (drop), or leave the step out (skip). The error names the task, the source and the rows."
+        ),
+        Flag(_OPTIMIZER),
+    ] = "raise"
+    non_finite_limit: Annotated[
+        int,
+        Field(ge=1, description="Largest number of steps in a row that may be dropped or skipped; after more of them, training stops."),
+        Flag(_OPTIMIZER),
+    ] = 10
+    unsolved: Annotated[
+        Literal["skip", "sum", "last"],
+        Field(
+            description="What to do in a step in which the balancer's condition has no solution: give shared parameters no gradient "
+            "(skip), the plain sum of the gradients (sum), or their sum with the weights of the last solution (last)."
+        ),
+        Flag(_OPTIMIZER),
+    ] = "skip"
     monitor: Annotated[
         Policy,
         Field(

@@ -276,7 +276,14 @@ def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOp
         optimizer=optimizer,
         schedule=make_scheduler(optimizer, options),
         backward=Backward(
-            balancer, tasks=names, shared=model.shared_parameters(), model=model, route=options.gradient_route, non_finite="skip"
+            balancer,
+            tasks=names,
+            shared=model.shared_parameters(),
+            model=model,
+            route=options.gradient_route,
+            non_finite=options.non_finite,
+            non_finite_limit=options.non_finite_limit,
+            unsolved=options.unsolved,
         ),
         stopping=EarlyStopping(names, options.monitor, options.patience, options.min_delta),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from polytask.storage import save_state
 from polytask.tasks import Loss
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
+from polytask.training.loop.non_finite_rows import non_finite_rows
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
 from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.optimizers import step_scheduler
@@ -27,6 +29,10 @@ from polytask.training.optimization.param_groups import unfreeze_due
 from polytask.training.preparation.prepared_data import Batch, PreparedData
 
 SECONDS_BETWEEN_REPORTS = 0.25
+WORTH_MENTIONING = 0.01
+"""Share of an epoch's steps without a solution, or with values that are not finite, above which a run says so once."""
+
+_LOG = logging.getLogger("polytask")
 
 StepBatches = dict[str, Batch]
 
@@ -61,7 +67,9 @@ class TrainingLoop:
         self._tasks = {task.name: task for task in self.data.tasks}
         self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
         self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
+        self._chosen: Mapping[str, Tensor] = {}
         self._asks_again = self.state.backward.asks_again
+        self._mentioned: set[str] = set()
         self._metrics: dict[str, float] = {}
         self._opposed: dict[str, str] = {}
         self._reported = self._saved = self._started = time.monotonic()
@@ -85,16 +93,31 @@ class TrainingLoop:
     def _epoch(self) -> None:
         if unfreeze_due(self.state.model, self.options.unfreeze, self.state.epoch + 1):
             self.state.backward.share(self.state.model.shared_parameters())
+        backward = self.state.backward
+        unsolved, non_finite = backward.unsolved_steps, backward.non_finite_steps
         totals = self.train_epoch()
+        counts = {"unsolved steps": backward.unsolved_steps - unsolved, "non-finite steps": backward.non_finite_steps - non_finite}
+        self._count_troubles(counts)
         self.state.epoch += 1
         self._record(totals)
         self._validate()
+
+    def _count_troubles(self, counts: Mapping[str, int]) -> None:
+        """Add the numbers of steps without a solution, or with values that are not finite, to the history of an epoch that has any."""
+        for name, count in counts.items():
+            if count:
+                rows = [HistoryRow(self.state.epoch + 1, self.state.step, task, "training", name, float(count)) for task in self._tasks]
+                self.state.history.extend(rows)
+            if count > WORTH_MENTIONING * self.sampler.steps and name not in self._mentioned:
+                self._mentioned.add(name)
+                _LOG.warning("epoch %d: %d of %d steps were %s", self.state.epoch + 1, count, self.sampler.steps, name)
 
     def train_epoch(self) -> EpochTotals:
         """Train for one epoch, and return the values of its steps."""
         self.state.model.train()
         totals = EpochTotals()
         for number, rows in enumerate(self.sampler.epoch(self.state.epoch, self.seed), start=1):
+            self._chosen = rows
             report = self.step({source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()})
             totals.add(self._history_values(report))
             self._tell(number, totals.last)
@@ -112,7 +135,10 @@ class TrainingLoop:
         state = self.state
         for callback in state.callbacks.values():
             callback.before_step(self, batches)
-        report = self._backward(batches)
+        try:
+            report = self._backward(batches)
+        except NonFiniteError as error:
+            raise self._located(error, batches) from error
         if self.options.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.options.max_grad_norm)
         state.optimizer.step()
@@ -131,7 +157,8 @@ class TrainingLoop:
         if parts == 1 and not self._asks_again:
             features: list[Tensor] = []
             losses = self.losses(batches, head_inputs=features)
-            return state.backward(losses, features=features, penalty=penalty)
+            # The graphs end with this step: kept until then, they tell which task has a gradient that is not finite.
+            return state.backward(losses, features=features, penalty=penalty, retain_graph=True)
         if state.backward.balancer.batches > 1:
             parts = state.backward.balancer.batches
             return state.backward(self._micro_batch_losses, list(enumerate(split_micro_batches(batches, parts))), penalty=penalty)
@@ -182,26 +209,34 @@ class TrainingLoop:
         return losses
 
     def _history_values(self, report: Report) -> dict[str, dict[str, float]]:
-        """Return the values of a step for the history, by name and task.
-
-        Raises:
-            NonFiniteError: A loss or gradient is not finite.
-        """
-        losses = {task: float(loss) for task, loss in report.losses.items()}
-        total = sum(losses.values())
-        if total - total != 0:  # true of NaN and of infinities
-            self._refuse_non_finite("the loss", losses, self.state.epoch + 1)
-        if report.skipped:
-            self._refuse_non_finite("the gradient", dict.fromkeys(report.dropped, math.nan), self.state.epoch + 1)
+        """Return the values of a step for the history, by name and task; those of a task that was dropped are left out."""
+        bad = () if report.bad is None else report.dropped
+        losses = {task: float(loss) for task, loss in report.losses.items() if task not in bad}
         seen = {} if report.conflicts is None else report.conflicts.by_task()
         return {"loss": losses, "weight": report.weights, **seen}
 
-    def _refuse_non_finite(self, what: str, values: Mapping[str, float], epoch: int) -> None:
+    def _located(self, error: NonFiniteError, batches: StepBatches) -> NonFiniteError:
+        """Return the error with the epoch, and the source and the rows from which the values come."""
+        places = non_finite_rows(self.state.model, self._tasks, batches, self.precision)
+        found = [f"task {task!r}, source {source!r}, rows {self._source_rows(source, rows)}" for (source, task), rows in places.items()]
+        remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), look at these rows, or set non_finite to drop or skip"
+        where = f"{error.where}, epoch {self.state.epoch + 1}"
+        return NonFiniteError(error.what, where=where, found="; ".join(found) or error.found, remedy=remedy)
+
+    def _source_rows(self, source: str, places: list[int]) -> str:
+        """Return the numbers in the source, from 0, of rows at these places of the step."""
+        chosen, known = self._chosen.get(source), self.data.training[source].rows.row_indices
+        if chosen is None:
+            return "of the step: " + ", ".join(map(str, places))
+        rows = chosen[places] if known is None else known[chosen[places]]
+        return ", ".join(map(str, rows.tolist()))
+
+    def _refuse_non_finite(self, values: Mapping[str, float], epoch: int) -> None:
         for task, value in values.items():
             if not math.isfinite(value):
                 place = f"task {task!r}, epoch {epoch}, step {self.state.step}"
                 remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), or look for extreme inputs"
-                raise NonFiniteError(f"{what} is no longer a finite number", where=place, found=value, remedy=remedy)
+                raise NonFiniteError("the validation metric is no longer a finite number", where=place, found=value, remedy=remedy)
 
     def _validate(self) -> None:
         state = self.state
@@ -211,7 +246,7 @@ class TrainingLoop:
         self._metrics = {task: next(iter(own.values())) for task, own in values.items()}
         for task, own in values.items():
             for name, value in own.items():
-                self._refuse_non_finite("the validation metric", {task: value}, state.epoch)
+                self._refuse_non_finite({task: value}, state.epoch)
                 state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
         state.timeline.append((self._seconds(), sum(relative.values()) / len(relative)))
         if state.stopping.update(relative):

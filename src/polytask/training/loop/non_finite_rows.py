@@ -1,0 +1,53 @@
+"""Search for the rows of a step whose losses or gradients are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from polytask.architectures import MultiTaskModel
+from polytask.encoders.evaluation_mode import eval_mode
+from polytask.gradients.primitives.grad_accumulator import all_finite
+from polytask.tasks import Task
+from polytask.training.hardware import Precision
+from polytask.training.inference import compute_losses
+from polytask.training.preparation.prepared_data import Batch
+
+MOST = 5
+"""Largest number of rows that are named per source and task."""
+
+
+def non_finite_rows(
+    model: MultiTaskModel, tasks: Mapping[str, Task], batches: Mapping[str, Batch], precision: Precision
+) -> dict[tuple[str, str], list[int]]:
+    """Return the places within each batch of the first rows with a loss or gradient that is not finite, by source and task.
+
+    Every row is evaluated by itself, without dropout and with the running statistics of normalization layers, so that it does not depend
+    on its neighbors. Values that arise only from several rows together are therefore not found.
+
+    Args:
+        model: Network.
+        tasks: Tasks by name.
+        batches: Rows of the step per source.
+        precision: Precision of the forward pass.
+    """
+    found: dict[tuple[str, str], list[int]] = {}
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    with eval_mode(model), torch.enable_grad():
+        for source, batch in batches.items():
+            for row in range(len(batch)):
+                for task, loss in compute_losses(model, tasks, batch.slice_rows(slice(row, row + 1)), precision).items():
+                    places = found.get((source, task), [])
+                    if len(places) < MOST and not _is_finite(loss.sum, parameters):
+                        found[source, task] = [*places, row]
+    return found
+
+
+def _is_finite(loss: torch.Tensor, parameters: list[torch.nn.Parameter]) -> bool:
+    if not bool(torch.isfinite(loss)):
+        return False
+    if not loss.requires_grad:
+        return True
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    return all_finite(gradient for gradient in gradients if gradient is not None)
