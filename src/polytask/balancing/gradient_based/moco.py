@@ -27,11 +27,11 @@ class MoCo(Balancer):
         y_t ← y_t − β_k (y_t − g_t),    λ ← Π(λ − 2 γ_k (Y Yᵀ + ρ I) λ),    d = T Yᵀ λ
 
     with Y = 0 at the start, β_k = β / k^σ_β, γ_k = γ / k^σ_γ, and Π the projection onto the simplex: 2 (Y Yᵀ + ρ I) λ is the slope of
-    ‖Yᵀ λ‖² + ρ ‖λ‖². Stochastic gradients bias the solution of the
-    min-norm problem; tracking removes that bias in the limit. Heads get the plain gradient of their task. Memory: T × P numbers.
+    ‖Yᵀ λ‖² + ρ ‖λ‖². Stochastic gradients bias the solution of the min-norm problem; tracking removes that bias in the limit. Heads get
+    the plain gradient of their task. Memory: T × P numbers.
 
-    Scale: the paper's λ sums to 1; it is multiplied by T. Since Y starts at 0, d is β times its usual length in the first step. d is not homogeneous in J: γ is a step along G, whose size depends
-    on the losses' scale. A zero row is tracked like any other.
+    Scale: the paper's λ sums to 1; it is multiplied by T. Since Y starts at 0, d is β times its usual length in the first step. d is not
+    homogeneous in J: γ is a step along G, whose size depends on the losses' scale. A zero row is tracked like any other.
 
     Defaults: β = γ = 0.1, constant, and ρ = 0, as in the authors' code; λ starts uniform. LibMTL's values (β = 0.5, γ = 0.1, both falling
     with √k) belong to another algorithm, which scales every gradient to the length of its loss and replaces Π by a softmax.

@@ -152,7 +152,7 @@ class RotoGrad(Balancer):
         moment["second"] = 0.999 * moment["second"] + 0.001 * gradient.square()
         mean = moment["first"] / (1 - 0.9 ** moment["steps"])
         spread = (moment["second"] / (1 - 0.999 ** moment["steps"])).sqrt()
-        # Every entry of the skew-symmetric A − Aᵀ is the difference of two entries of A, which move by the same step in opposite directions.
+        # An entry of the skew-symmetric A − Aᵀ is the difference of two entries of A, which move by the same step in opposite directions.
         moved: Tensor = generator.double() - 0.5 * self.lr * mean / (spread + 1e-8)
         return moved
 

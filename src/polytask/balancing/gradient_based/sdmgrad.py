@@ -29,8 +29,8 @@ class SDMGrad(Balancer):
 
     where Π is the projection onto the simplex. Then d = T J₃ᵀ (w + λ w̃) / (1 + λ): λ → ∞ gives the plain sum, λ = 0 the min-norm
     direction. With `solver="exact"`, w is the minimum that the descent aims at, min ½ wᵀ S w + λ wᵀ A w̃ over the simplex, where S is the
-    symmetric part of A without its negative eigenvalues, which only the difference between the batches causes. s is the mean of √(J₁ J₂ᵀ)_tt (0 where negative), so that one η suits losses of any size. Heads get the plain gradient of
-    their task on the third batch.
+    symmetric part of A without its negative eigenvalues, which only the difference between the batches causes. s is the mean of
+    √(J₁ J₂ᵀ)_tt (0 where negative), so that one η suits losses of any size. Heads get the plain gradient of their task on the third batch.
 
     Scale: the paper's weights sum to 1; they are multiplied by T. d is homogeneous in J. The weight of a task with a zero row
     depends on the descent of the others.
