@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from polytask.balancing import Fixed, NormScaled, Norms, Nothing
+from polytask.balancing import Fixed, Norms, NormScaled, Nothing
 from polytask.balancing.matrix_to_statistic import MatrixStatistic
 
 

@@ -187,4 +187,15 @@ SPECS: tuple[ComponentSpec, ...] = (
         cost="one backward of the trunk per task in the first step",
         state="a length per task",
     ),
+    ComponentSpec(
+        "balancer",
+        "torchjd",
+        "polytask.balancing.interop.torchjd:TorchJD",
+        "an aggregator, weighting or scalarizer of TorchJD, written torchjd.PCD(tau=0.1)",
+        display="TorchJD",
+        needs="losses, the Gramian or the Jacobian",
+        cost="that of its object; one backward of the trunk per task unless losses are enough",
+        memory="T × P",
+        state="the object's",
+    ),
 )
