@@ -4,8 +4,18 @@ A method declares what it `needs`, receives a `Statistic`, and returns weights o
 the registry (`polytask.registry`), or import them from here.
 """
 
-from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights, answer_to_direction
+from polytask.balancing.balancer import (
+    Answer,
+    Balancer,
+    BatchWeights,
+    Direction,
+    GroupWeights,
+    RepresentationGradients,
+    Weights,
+    answer_to_direction,
+)
 from polytask.balancing.bilevel.auto_lambda import AutoLambda
+from polytask.balancing.bilevel.forum import FORUM
 from polytask.balancing.bilevel.moml import MOML
 from polytask.balancing.building_blocks.feature_rotations import FeatureRotations
 from polytask.balancing.factory import balancer_named
@@ -59,6 +69,7 @@ __all__ = [
     "DBMTL",
     "DWA",
     "FAMO",
+    "FORUM",
     "GLS",
     "IGB",
     "IMTL",
@@ -74,6 +85,7 @@ __all__ = [
     "Answer",
     "AutoLambda",
     "Balancer",
+    "BatchWeights",
     "CAGrad",
     "ConFIG",
     "CrossGramian",

@@ -171,6 +171,7 @@ ROWS = (
     Row("metabalance", anonymous=False, weighed=False),
     Row("auto-lambda", degree=None, own_scale=True),
     Row("moml", zero_row="felt"),
+    Row("forum", degree=None, own_scale=True, weighed=False),
     Row("smooth-weights:cagrad", own_scale=True),
     Row("clip-weights:uncertainty", own_scale=True),
     Row("log:mgda", zero_row="stops", own_scale=True, scale_free=True),
