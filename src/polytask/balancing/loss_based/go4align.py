@@ -48,7 +48,7 @@ class GO4Align(Balancer):
     Example:
         >>> from polytask.balancing import statistic_from_jacobian
         >>> GO4Align().weigh(statistic_from_jacobian(torch.eye(3), torch.tensor([1.0, 1.0, 2.0]))).values
-        tensor([1.3378, 1.3378, 0.6623], dtype=torch.float64)
+        tensor([1.3378, 1.3378, 0.6622], dtype=torch.float64)
     """
 
     def __init__(self, groups: int = 2, lr: float = 0.01) -> None:
