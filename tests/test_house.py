@@ -60,7 +60,7 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-MOST_SIBLINGS, CATALOGS = 13, {"balancing/gradient_based": 25, "encoders": 25, "tasks": 25}
+MOST_SIBLINGS, CATALOGS = 13, {"balancing/gradient_based": 25, "balancing/loss_based": 25, "encoders": 25, "tasks": 25}
 """A folder has some twelve files and folders; one with a component per file may have more."""
 
 

@@ -166,6 +166,35 @@ def test_gates_of_dselect_k_are_shares_where_experts_are_a_power_of_two() -> Non
     assert bool((gate >= 0).all())
 
 
+def test_a_code_of_dselect_k_without_an_expert_costs_whatever_the_entropy_s_strength() -> None:
+    """Three experts have four codes; a gate on the fourth gives nothing, and only this penalty brings it back."""
+    sharing = cast("DSelectK", network("dselect-k(experts=3, top_k=1, entropy=0)").architecture)
+    with torch.no_grad():
+        for task in sharing.tasks:
+            sharing._gate(task).z.copy_(torch.tensor([[0.3, 0.3]]))
+    lost, penalty = 1 - float(sharing._gate("a")().detach().sum()), sharing.penalty()
+    assert lost > 0.5
+    assert penalty is not None
+    assert float(penalty.detach()) == pytest.approx(2 / (1 - lost))
+    penalty.backward()
+    assert bool((cast("torch.Tensor", sharing._gate("a").z.grad) > 0).all())  # descent lowers both bits
+    assert cast("DSelectK", network("dselect-k(experts=4, entropy=0)").architecture).penalty() is None
+
+
+def test_the_entropy_of_dselect_k_counts_experts_that_exist() -> None:
+    gate = cast("DSelectK", network("dselect-k(experts=3, top_k=1)").architecture)._gate("a")
+    with torch.no_grad():
+        gate.z.copy_(torch.tensor([[0.0, 0.0]]))  # a quarter on each of four codes
+    assert float(gate.entropy().detach()) == pytest.approx(-3 * 0.25 * np.log(0.25), abs=1e-4)
+
+
+def test_gates_of_dselect_k_start_with_unequal_selectors() -> None:
+    gate = cast("DSelectK", network("dselect-k(experts=4, top_k=2)").architecture)._gate("a")
+    alpha = gate.alpha.detach()
+    assert float(alpha.abs().max()) <= 0.05
+    assert float((alpha[0] - alpha[1]).abs()) > 0
+
+
 def test_the_smooth_step_is_smooth() -> None:
     v = torch.linspace(-2, 2, 401, dtype=torch.float64, requires_grad=True)
     step = smooth_step(v, 1.0)

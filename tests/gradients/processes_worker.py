@@ -50,6 +50,7 @@ FURTHER = (
 
 
 # They look at representations, or at several batches.
+BALANCERS = tuple(name for name in names("balancer") if name != "torchjd")
 IN_ONE_PIECE = ("rotograd", "graddrop", "modo", "sdmgrad", "auto-lambda", "moml")
 
 
@@ -85,13 +86,13 @@ class Case:
 
 def cases() -> Iterator[Case]:
     """What is tried."""
-    for spelled in (*names("balancer"), *FURTHER):
+    for spelled in (*BALANCERS, *FURTHER):
         yield Case(spelled)
         yield Case(spelled, dtype=torch.float32, steps=1)
         yield Case(spelled, dtype=torch.float32, steps=20)
     for spelled in ("equal", "uncertainty", "upgrad", "moco", "gradnorm", "famo", "excess-mtl"):
         yield Case(spelled, parts=(3, 2), penalty=True)
-    for spelled in (*names("balancer"), *FURTHER):
+    for spelled in (*BALANCERS, *FURTHER):
         if not any(name in spelled for name in IN_ONE_PIECE):
             yield Case(spelled, parts=(1, 3))
     for spelled in ("upgrad", "moco"):

@@ -30,6 +30,7 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("balancer", "fixed"): {"weights": {"a": 0.5, "b": 2.0}},
     ("balancer", "momentum-conflict-free"): {"tasks": ("a", "b")},
     ("balancer", "metabalance"): {"target": "a"},
+    ("balancer", "pcd"): {"main": "a"},
     ("task kind", "multiclass"): {"classes": ("x", "y")},
     ("task kind", "binary"): {"classes": (False, True)},
     ("task kind", "multilabel"): {"classes": ("x", "y")},
@@ -44,8 +45,8 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
 }
 """Options without a usable default."""
 SHAPES = {"conv": (1, 12, 12), "lenet": (1, 16, 16), "resnet": (1, 8, 8), "text": (5,), "tabular": (2,)}
-ELSEWHERE = {("encoder", "pretrained")}
-"""Needs a configuration of another library; what it is given is plain data as that of all others."""
+ELSEWHERE = {("encoder", "pretrained"), ("balancer", "torchjd")}
+"""They need another library; what they are given is plain data as that of all others."""
 EVERY = [
     spec
     for group in ("task kind", "encoder", "architecture", "balancer", "sampler", "data set", "callback", "baseline")

@@ -47,6 +47,17 @@ class GroupWeights:
 
 
 @dataclass(frozen=True)
+class BatchWeights:
+    """One weight per batch and task, for balancers with a lookahead: private parameters are weighted too.
+
+    Attributes:
+        values: (B, T) weights: batches in the order of the step, tasks in the order of `Statistic.names`.
+    """
+
+    values: Tensor
+
+
+@dataclass(frozen=True)
 class Direction:
     """A direction of the shared parameters. Private parameters get the plain gradient of their task.
 
@@ -72,7 +83,7 @@ class RepresentationGradients:
     values: tuple[Tensor, ...]
 
 
-Answer = Weights | GroupWeights | Direction | RepresentationGradients
+Answer = Weights | GroupWeights | BatchWeights | Direction | RepresentationGradients
 
 
 class Balancer(Component, ABC):
@@ -167,6 +178,8 @@ def answer_to_direction(answer: Answer, statistic: Statistic) -> Tensor:
     jacobian = statistic.jacobian()
     if isinstance(answer, Weights):
         return row_combination(answer.values, jacobian, statistic.gramian())
+    if isinstance(answer, BatchWeights):  # all batches have the same gradients here
+        return row_combination(answer.values.sum(0), jacobian, statistic.gramian())
     direction = torch.zeros_like(jacobian[0])
     for weights, columns in zip(answer.values, statistic.columns, strict=True):
         for part in columns:

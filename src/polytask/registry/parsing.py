@@ -19,6 +19,8 @@ from polytask.registry.suggestion import nearest
 
 EXAMPLE = "For example cagrad(c=0.4), or smooth-weights:upgrad"
 OPENING, CLOSING, QUOTES = "([{", ")]}", "'\""
+TORCHJD = "torchjd."
+"""Prefix of classes of TorchJD: `torchjd.PCD(tau=0.1)` means `torchjd(wrapped=PCD, tau=0.1)`."""
 _SEGMENT = re.compile(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NESTED = re.compile(r"(?:[A-Za-z_][\w.]*:)?[A-Z]\w*\(.*\)", re.DOTALL)
 
@@ -235,6 +237,8 @@ def _segment(part: str, text: str) -> Call:
     name, inside = found.groups()
     arguments: list[Any] = []
     options: dict[str, Any] = {}
+    if name.startswith(TORCHJD):
+        name, options["wrapped"] = TORCHJD[:-1], name.removeprefix(TORCHJD)
     in_python = name[:1].isupper() or ":" in name
     for pair in _split(inside, ",") if inside and inside.strip() else ():
         option, value = _option(pair, text, nameless=in_python and not options)

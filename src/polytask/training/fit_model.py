@@ -271,20 +271,12 @@ def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOp
     """
     optimizer = make_optimizer(make_param_groups(model, options), options)
     names = [task.name for task in model.tasks]
+    policies = options.model_dump(include={"non_finite", "non_finite_limit", "unsolved"})
     return TrainingState(
         model=model,
         optimizer=optimizer,
         schedule=make_scheduler(optimizer, options),
-        backward=Backward(
-            balancer,
-            tasks=names,
-            shared=model.shared_parameters(),
-            model=model,
-            route=options.gradient_route,
-            non_finite=options.non_finite,
-            non_finite_limit=options.non_finite_limit,
-            unsolved=options.unsolved,
-        ),
+        backward=Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model, route=options.gradient_route, **policies),
         stopping=EarlyStopping(names, options.monitor, options.patience, options.min_delta),
     )
 

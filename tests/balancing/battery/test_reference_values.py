@@ -42,7 +42,7 @@ def test_nash_is_a_unit_vector_there() -> None:
 
 
 def test_fairgrad_s_weights() -> None:
-    assert torch.allclose(direction("fairgrad"), torch.tensor([0.0766, 0.9985, 0.9985], dtype=torch.float64), atol=1e-4)
+    assert torch.allclose(direction("fairgrad(alpha=1)"), torch.tensor([0.0766, 0.9985, 0.9985], dtype=torch.float64), atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -29,8 +29,8 @@ def parallel(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 
 def test_every_balancer_has_a_row(rows: Any) -> None:
-    """But for one that needs an architecture of its own."""
-    assert {row.name for row in rows} | {"rotograd"} == set(names("balancer"))
+    """But for one that needs an architecture of its own, and one that needs another library."""
+    assert {row.name for row in rows} | {"rotograd", "torchjd"} == set(names("balancer"))
 
 
 def test_there_are_steps_enough(cases: Any) -> None:

@@ -82,7 +82,8 @@ def test_tasks_that_lag_pull_harder() -> None:
 
 
 def test_rotations_descend_along_their_loss() -> None:
-    """The first step of Adam is the sign of the gradient, here taken by autograd from the loss as the paper writes it."""
+    """The first step of Adam is the sign of the gradient, here taken by autograd from the loss as the paper writes it; every entry of the
+    skew-symmetric A − Aᵀ moves by the learning rate."""
     case = Case(lr=1e-3)
     _, before, after = case.at_representation()
     mean = before.mean(0).norm()
@@ -95,6 +96,7 @@ def test_rotations_descend_along_their_loss() -> None:
     case.step()
     for task in TASKS:
         moved = case.rotations.generator(task) - kept[task]
+        moved = moved - moved.T
         slope = generators[task].grad
         assert slope is not None
         clear = slope.abs() > 1e-6
@@ -102,7 +104,7 @@ def test_rotations_descend_along_their_loss() -> None:
 
 
 def test_directions_come_to_agree_and_rotations_stay_rotations() -> None:
-    case = Case(lr=1e-2)
+    case = Case(lr=2e-2)
 
     def agreement() -> float:
         _, before, _ = case.at_representation()

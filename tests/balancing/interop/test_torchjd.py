@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from polytask.balancing import CrossGramian, Direction, Gramian, Jacobian, Losses, Weights
+from polytask.balancing.factory import balancer_named
 from polytask.balancing.interop.torchjd import TorchJD
 from polytask.balancing.matrix_to_statistic import MatrixStatistic
 from polytask.balancing.wrappers import SmoothWeights
 from polytask.errors import ConfigError, MissingExtraError
 from polytask.gradients import Backward
+from polytask.registry.resolve import resolve
 from polytask.storage import load_state, save_state
+from polytask.studies.spec.arms import parse_arm
 
 pytest.importorskip("torchjd", reason="the extra `torchjd` is not installed")
 
@@ -281,3 +284,49 @@ def test_without_torchjd_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"pip install 'polytask\[torchjd\]'"):
         TorchJD(nn.Identity())
+
+
+@pytest.mark.parametrize("spelled", ["torchjd.PCD(tau=0.1)", "smooth-weights:torchjd.PCD(tau=0.1)", "torchjd(wrapped=PCD, tau=0.1)"])
+def test_an_object_is_named_where_a_balancer_is(spelled: str) -> None:
+    seen, made = step(0), resolve("balancer", spelled)
+    again = resolve("balancer", made.text).build()
+    assert made.text.endswith("torchjd(wrapped=PCD, tau=0.1)")
+    expected = TorchJD(aggregation.PCD(tau=0.1)).weigh(seen)
+    assert isinstance(expected, Weights)
+    for balancer in (balancer_named(spelled), again):
+        assert torch.allclose(balancer.weigh(seen).values, expected.values)
+
+
+def test_lists_become_tensors_and_own_options_stay() -> None:
+    named = balancer_named("torchjd.Constant(weights=[0.1, 0.2, 0.3, 0.4], multiply_by_tasks=true)")
+    assert torch.allclose(named.weigh(step(0)).values, 4 * R)
+
+
+def test_it_is_an_arm_of_a_study() -> None:
+    assert parse_arm("torchjd.UPGrad", NAMES).options == {"wrapped": "UPGrad"}
+    arm = parse_arm("torchjd.PCD(tau=0.1)@mmoe", NAMES)
+    assert (arm.balancer, arm.options) == ("torchjd", {"wrapped": "PCD", "tau": 0.1})
+
+
+@pytest.mark.parametrize(("spelled", "text"), [
+    ("torchjd.PDC(tau=0.1)", r"torchjd: unknown class of TorchJD \(found 'PDC'\)\. Did you mean 'PCD'"),
+    ("torchjd.PCD(taw=0.1)", "torchjd.PCD: TorchJD does not accept these arguments"),
+    ("torchjd.PCD(tau=7)", "torchjd.PCD: TorchJD does not accept these arguments"),
+])  # fmt: skip
+def test_names_and_arguments_that_do_not_exist_are_one_line(spelled: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=text) as caught:
+        balancer_named(spelled)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_library_a_name_is_the_error_of_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    actual = builtins.__import__
+
+    def without(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.partition(".")[0] == "torchjd":
+            raise ImportError("No module named 'torchjd'")
+        return actual(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=r"pip install 'polytask\[torchjd\]'"):
+        balancer_named("torchjd.PCD(tau=0.1)")

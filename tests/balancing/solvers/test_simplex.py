@@ -77,3 +77,15 @@ def test_the_projection_is_the_nearest_point(v: Any) -> None:
     assert abs(w.sum() - 1) <= 1e-9 * max(1.0, np.abs(v).max())
     # (v − w)·(e_i − w) ≤ 0 for every corner
     assert ((v - w) - (v - w) @ w <= 1e-7 * max(1.0, np.abs(v).max())).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_linear_term_outside_the_range_of_the_quadratic_one(seed: int) -> None:
+    """Six rows of rank 4: along a null direction only the linear term decides, and the minimum is at the border."""
+    random = np.random.default_rng(seed)
+    J, p = random.normal(size=(6, 4)), 0.01 * random.normal(size=6)
+    w = simplex_quadratic(J @ J.T, p)
+    slopes = J @ (J.T @ w) + p
+    assert w.sum() == pytest.approx(1.0)
+    assert w.min() >= 0
+    assert float(w @ slopes - slopes.min()) <= 1e-9

@@ -46,9 +46,9 @@ class StaticGate(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw z uniformly within ± a hundredth of the steps' width, as in the authors' code, and set α to 0."""
+        """Draw z uniformly within ± a hundredth of the steps' width, and α within ± 0.05, as in the authors' code."""
         nn.init.uniform_(self.z, -self.width / 100, self.width / 100)
-        nn.init.zeros_(self.alpha)
+        nn.init.uniform_(self.alpha, -0.05, 0.05)
 
     def selectors(self) -> Tensor:
         """Compute r(z_i) for every code, (k, 2^bits)."""
@@ -62,15 +62,16 @@ class StaticGate(nn.Module):
         return selected[: self.experts]
 
     def entropy(self) -> Tensor:
-        """Compute the sum over i of the entropy of r(z_i) (paper, section 4.2).
+        """Compute the sum over i of the entropy of r(z_i) over codes with an expert (paper, section 4.2)."""
+        selected = self.selectors()[:, : self.experts]
+        return -(selected * (selected + 1e-6).log()).sum()
 
-        If codes without an expert exist, 1 / (sum of r(z_i) over codes with an expert) is added for each i.
-        """
+    def unreachability(self) -> Tensor | None:
+        """Compute the sum over i of 1 / (sum of r(z_i) over codes with an expert); `None` if every code has one."""
         selected = self.selectors()
-        entropy = -(selected * (selected + 1e-6).log()).sum()
         if self.experts == selected.shape[1]:
-            return entropy
-        return entropy + (1.0 / selected[:, : self.experts].sum(1).clamp(min=1e-6)).sum()
+            return None
+        return (1.0 / selected[:, : self.experts].sum(1).clamp(min=1e-6)).sum()
 
 
 @final
@@ -80,7 +81,8 @@ class DSelectK(Architecture):
         z_t = Σ_e g_te f_e(x),    g_t = Σ_{i ≤ k} softmax(α_t)_i r(z_ti)
 
     where r(z) selects an expert by the bits S(z) of its number. An entropy penalty on each gate, added outside the balancer, drives each r
-    to a single expert: in the end, a task uses at most k experts.
+    to a single expert: in the end, a task uses at most k experts. If the number of experts is not a power of 2, the sum over i of
+    1 / (the share of r(z_ti) on codes with an expert) is added as well, with weight 1, so that no gate rests on a code without one.
 
     Defaults: 4 experts, k = 2, γ = 1 (paper, section 5), entropy 0.01 (our choice; the paper tunes it).
 
@@ -92,7 +94,7 @@ class DSelectK(Architecture):
         experts: Number of experts.
         top_k: Largest number k of experts per task, from 1 to `experts`.
         width: Width γ of the smooth steps, above 0.
-        entropy: Strength of the entropy penalty, at least 0.
+        entropy: Strength of the entropy penalty, at least 0; it does not change the penalty on codes without an expert.
 
     Raises:
         ConfigError: A number is out of its range.
@@ -134,10 +136,11 @@ class DSelectK(Architecture):
         return {task: mix_experts(self._gate(task)().to(features.dtype).expand(len(inputs), -1), features) for task in tasks}
 
     def penalty(self) -> Tensor | None:
-        """Return the sum of the gates' entropies times its strength, or `None` if the strength is 0."""
-        if not self.entropy:
-            return None
-        return self.entropy * torch.stack([self._gate(task).entropy() for task in self.tasks]).sum()
+        """Return the penalty on the gates' entropies and on codes without an expert, or `None` if there is neither."""
+        gates = [self._gate(task) for task in self.tasks]
+        parts = [self.entropy * gate.entropy() for gate in gates] if self.entropy else []
+        parts += [part for gate in gates if (part := gate.unreachability()) is not None]
+        return torch.stack(parts).sum() if parts else None
 
     def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
         """Return the weight that each task gives to each expert."""

@@ -55,7 +55,8 @@ class AITM(Architecture):
 
     Defaults: α = 0.6 (paper, section 4.3), k = 32 (our choice).
 
-    Deviations: towers share one encoder, where those of the paper share only embeddings.
+    Deviations: towers share one encoder, where those of the paper share only embeddings. A tower is one layer of width k, where that of
+    the authors' code has three, of widths 128, 64 and 32, and h₁, h₂ and h₃ have biases, where theirs have none.
 
     Args:
         encoder: Encoder that gives z.

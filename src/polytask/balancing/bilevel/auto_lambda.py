@@ -33,8 +33,9 @@ class AutoLambda(Balancer):
     Defaults: λ = 0.1 at the start, with learning rate 1e-4 (the authors' code); all tasks are primary (the paper's multi-task
     setting); η = 1e-3, the usual learning rate of Adam.
 
-    Deviations: θ' is a step of plain gradient descent, without the momentum and weight decay of the network's optimizer. The network
-    is trained on both batches, so that no row is wasted.
+    Deviations: η is fixed, whereas it follows the present learning rate of the network's optimizer in the authors' code, and θ' is a step
+    of plain gradient descent, without that optimizer's momentum and weight decay. The network is trained on both batches, so that no row
+    is wasted.
 
     Fails: finite differences of noisy losses: dropout masks are repeated, but batch statistics change.
 

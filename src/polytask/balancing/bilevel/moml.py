@@ -35,7 +35,8 @@ class MOML(Balancer):
 
     Defaults: η = 0.1 and learning rate 1e-3 of α, as in LibMTL's implementation, which the authors maintain.
 
-    Deviations: one inner step, whose slope along α is exact. The network is trained on both batches, so that no row is wasted.
+    Deviations: one inner step, whose slope along α is exact. η is fixed; in the authors' code it is the present learning rate of the
+    network's optimizer. The network is trained on both batches, so that no row is wasted.
 
     Fails: if the tasks cannot all improve together, γᵀ U is 0 and α does not change. Large networks need much memory, since their
     Jacobian over all parameters is stored twice.

@@ -1,7 +1,8 @@
-"""Checks of losses for methods that take their logarithm, and the bound of weights that such methods learn."""
+"""Checks of losses for methods that take their logarithm or divide by them, and bounds of the weights of such methods."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log
 
 from polytask.balancing.statistic import Statistic
@@ -10,6 +11,8 @@ from polytask.errors import ConfigError
 LARGEST_LEARNED_WEIGHT = 1e10
 """Bound of weights that grow as long as a loss stays near 0: times any useful loss it is far from the limits of float32."""
 LARGEST_LEARNED_LOGARITHM = log(LARGEST_LEARNED_WEIGHT)
+LARGEST_WEIGHT = 1e30
+"""Largest weight of a loss, and 1 / the smallest loss that counts. Its products with losses of up to 1e8 are float32 numbers."""
 
 
 def non_negative_losses(statistic: Statistic, method: str) -> list[float]:
@@ -28,3 +31,13 @@ def non_negative_losses(statistic: Statistic, method: str) -> list[float]:
             remedy = "Choose a balancer without logarithms, or a loss that is bounded below by 0"
             raise ConfigError("this balancer needs non-negative losses", where=f"{method}, task {task!r}", found=loss, remedy=remedy)
     return losses
+
+
+def inverses(losses: Sequence[float]) -> list[float]:
+    """Return 1 / L for every loss; 0 for losses below 1e-30, which no float32 arithmetic can lower further.
+
+    Example:
+        >>> inverses([2.0, 0.0, 1e-40])
+        [0.5, 0.0, 0.0]
+    """
+    return [1.0 / loss if loss * LARGEST_WEIGHT >= 1.0 else 0.0 for loss in losses]

@@ -31,9 +31,12 @@ class CAGrad(Balancer):
     worst case, 0. Of these, d is the one that is nearest to g₀; if that is 0, which only c ≥ 1 allows, the step is marked as
     unsolved. A zero row is left out: T, g₀ and w are those of the other tasks. Heads get the plain gradient of their task.
 
-    Defaults: c = 0.4 and rescaling 1, from the authors' code for NYUv2 (the paper's toy problem uses c = 0.5 without rescaling).
+    On T identical gradients ‖d‖ is (1 + c) / (1 + c²) times the sum with rescaling 1, which is 1.207 for c = 0.4; with rescaling 2 it is 1.
 
-    Deviations: none.
+    Defaults: c = 0.4 and rescaling 1, from the authors' code for NYUv2 (their toy problem uses c = 0.5 and rescaling 2).
+
+    Deviations: the exact minimum of the dual problem, where the authors stop a general solver and add 1e-8 to ‖Jᵀ w‖; zero rows are left
+    out. The authors clip d to norm 1 where they use Nash-MTL's code; here this is left to the training loop.
 
     Fails: for c < 1 the direction may still oppose a task; near a Pareto-stationary point it changes rapidly.
 

@@ -28,7 +28,8 @@ class DBMTL(Balancer):
     the gradients are needed. Memory: T × P numbers, or none with β = 0.
 
     Scale: as in the paper, at most T times the longest ‖∇ log L_t‖. Multiplying a task's loss by a constant changes nothing. A zero
-    row gets no weight.
+    row gets no weight. Since y starts at 0, d is 1 − β times its usual length in the first step, a tenth with the default, as in the
+    authors' code.
 
     Defaults: β = 0.9 and σ = 0, as in LibMTL's implementation (by the authors); y starts at 0.
 

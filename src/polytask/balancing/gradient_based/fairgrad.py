@@ -27,9 +27,9 @@ class FairGrad(Balancer):
     combination of the gradients vanishes, there is no solution: d = 0, marked as unsolved. A zero row is left out. Heads get the
     plain gradient of their task.
 
-    Defaults: α = 1, from the authors' code.
+    Defaults: α = 2, as in all run scripts of the authors.
 
-    Deviations: heads are not weighted (the authors weight them with w_t, too).
+    Deviations: the authors' code multiplies d by T and clips it to norm 1. Both are left to the learning rate and the training loop.
 
     Fails: like Nash-MTL near a Pareto-stationary point; the larger α is, the more a short gradient is enlarged.
 
@@ -41,11 +41,11 @@ class FairGrad(Balancer):
 
     Example:
         >>> import torch
-        >>> FairGrad().aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
+        >>> FairGrad(alpha=1).aggregate(torch.tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]))
         tensor([0.0766, 0.9985, 0.9985])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 2.0) -> None:
         if not 0 < alpha < float("inf"):
             raise ConfigError("a number above 0 is needed", where="fairgrad, alpha", found=alpha)
         self.alpha = float(alpha)

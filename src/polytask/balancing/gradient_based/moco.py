@@ -24,18 +24,20 @@ class MoCo(Balancer):
     In step k = 1, 2, … the gradient of every task is tracked, and the weights take one step towards those of the shortest convex
     combination of the tracked gradients, Y (T, P):
 
-        y_t ← y_t − β_k (y_t − g_t),    λ ← Π(λ − γ_k (Y Yᵀ + ρ I) λ),    d = T Yᵀ λ
+        y_t ← y_t − β_k (y_t − g_t),    λ ← Π(λ − 2 γ_k (Y Yᵀ + ρ I) λ),    d = T Yᵀ λ
 
-    with β_k = β / k^σ_β, γ_k = γ / k^σ_γ, and Π the projection onto the simplex. Stochastic gradients bias the solution of the
-    min-norm problem; tracking removes that bias in the limit. Heads get the plain gradient of their task. Memory: T × P numbers.
+    with Y = 0 at the start, β_k = β / k^σ_β, γ_k = γ / k^σ_γ, and Π the projection onto the simplex: 2 (Y Yᵀ + ρ I) λ is the slope of
+    ‖Yᵀ λ‖² + ρ ‖λ‖². Stochastic gradients bias the solution of the min-norm problem; tracking removes that bias in the limit. Heads get
+    the plain gradient of their task. Memory: T × P numbers.
 
-    Scale: the paper's λ sums to 1; it is multiplied by T. d is not homogeneous in J: γ is a step along G, whose size depends
-    on the losses' scale. A zero row is tracked like any other.
+    Scale: the paper's λ sums to 1; it is multiplied by T. Since Y starts at 0, d is β times its usual length in the first step. d is not
+    homogeneous in J: γ is a step along G, whose size depends on the losses' scale. A zero row is tracked like any other.
 
-    Defaults: β = 0.5, σ_β = 0.5, γ = 0.1, σ_γ = 0.5, ρ = 0, as in LibMTL's implementation; λ starts uniform.
+    Defaults: β = γ = 0.1, constant, and ρ = 0, as in the authors' code; λ starts uniform. LibMTL's values (β = 0.5, γ = 0.1, both falling
+    with √k) belong to another algorithm, which scales every gradient to the length of its loss and replaces Π by a softmax.
 
-    Deviations: y_t starts at the task's first gradient, and is not projected onto a ball (which the paper needs for its proof);
-    d uses the new Y and λ, not those of the previous step. k counts the steps of the balancer.
+    Deviations: y_t is not projected onto a ball (which the paper needs for its proof); d uses the new Y and λ, not those of the previous
+    step. k counts the steps of the balancer.
 
     Fails: long gradients make the weights jump between the corners of the simplex; choose a smaller γ.
 
@@ -51,12 +53,12 @@ class MoCo(Balancer):
 
     Example:
         >>> MoCo().aggregate(torch.eye(2))
-        tensor([1., 1.])
+        tensor([0.1000, 0.1000])
     """
 
     remembers_gradients = True
 
-    def __init__(self, beta: float = 0.5, beta_sigma: float = 0.5, gamma: float = 0.1, gamma_sigma: float = 0.5, rho: float = 0.0) -> None:
+    def __init__(self, beta: float = 0.1, beta_sigma: float = 0.0, gamma: float = 0.1, gamma_sigma: float = 0.0, rho: float = 0.0) -> None:
         self.beta, self.beta_sigma = check_fraction(beta, "moco, beta"), check_non_negative(beta_sigma, "moco, beta_sigma")
         self.gamma, self.gamma_sigma = check_positive(gamma, "moco, gamma"), check_non_negative(gamma_sigma, "moco, gamma_sigma")
         self.rho = check_non_negative(rho, "moco, rho")
@@ -73,12 +75,12 @@ class MoCo(Balancer):
         self._steps += 1
         names, rows = statistic.names, statistic.jacobian()
         for name, row in zip(names, rows, strict=True):
-            y = self._tracked.setdefault(name, row.clone())
+            y = self._tracked.setdefault(name, torch.zeros_like(row))
             y += (row - y) * (self.beta / self._steps**self.beta_sigma)
         tracked = torch.stack([self._tracked[name] for name in names])
         shares = self._shares.of(names)
         slope = _gramian(tracked) @ shares + self.rho * shares
-        shares = project_simplex(shares - self.gamma / self._steps**self.gamma_sigma * slope)
+        shares = project_simplex(shares - 2.0 * self.gamma / self._steps**self.gamma_sigma * slope)
         self._shares.put(names, shares)
         return Direction(len(names) * (torch.from_numpy(shares).to(tracked) @ tracked))
 

@@ -31,7 +31,8 @@ class MoDo(Balancer):
 
     Defaults: γ = 1e-3 and ρ = 0.1, as in LibMTL's implementation; λ starts uniform.
 
-    Deviations: none.
+    Deviations: heads learn from the third batch alone; the authors' code, as included in LibMTL, gives them the mean gradient of the three
+    batches.
 
     Fails: γ has to be adapted to the size of the losses.
 

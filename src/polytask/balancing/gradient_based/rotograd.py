@@ -40,8 +40,9 @@ class RotoGrad(Balancer):
     Defaults: a burn-in of 20 steps (the authors' code). The rotations' learning rate 1e-4, a tenth of Adam's usual one, is ours; the
     paper requires one below the network's.
 
-    Deviations: no decay of the rotations' learning rate, since the paper does not specify its schedule. A rotation is stored as the
-    exponential of a skew-symmetric matrix and updated in the entries of that matrix, as in the authors' code.
+    Deviations: rotations start at the identity, so that the network starts as one with plain hard sharing; the authors draw them. No decay
+    of the rotations' learning rate, since the paper does not specify its schedule. A rotation is stored as the exponential of a
+    skew-symmetric matrix and updated in the entries of that matrix, each by the step of Adam, as in the authors' code.
 
     Fails: tasks with different rows are refused, since their gradients have no common mean. If the rotations' learning rate is above
     the network's, the heads cannot follow their features.
@@ -151,7 +152,8 @@ class RotoGrad(Balancer):
         moment["second"] = 0.999 * moment["second"] + 0.001 * gradient.square()
         mean = moment["first"] / (1 - 0.9 ** moment["steps"])
         spread = (moment["second"] / (1 - 0.999 ** moment["steps"])).sqrt()
-        moved: Tensor = generator.double() - self.lr * mean / (spread + 1e-8)
+        # An entry of the skew-symmetric A − Aᵀ is the difference of two entries of A, which move by the same step in opposite directions.
+        moved: Tensor = generator.double() - 0.5 * self.lr * mean / (spread + 1e-8)
         return moved
 
 

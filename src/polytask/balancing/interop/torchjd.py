@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from polytask.balancing.balancer import Answer, Balancer, Direction, Weights
 from polytask.balancing.building_blocks.random_stream import RandomStream
+from polytask.balancing.interop.torchjd_names import object_named
 from polytask.balancing.interop.torchjd_state import extract_state, floating_dtype, restore_state, unserializable_attributes
 from polytask.balancing.needs import CrossGramian, Gramian, Jacobian, Losses, Needs
 from polytask.balancing.statistic import Statistic
@@ -45,7 +46,8 @@ class TorchJD(Balancer):
       is one of these.
     - `MoDoWeighting` and `SDMGradWeighting` get J₁ J₂ᵀ of two batches; their weights apply to a third one.
 
-    Use it also for Krum, TrimmedMean, COSMOS and PBI, for which this library has no balancers.
+    Use it also for Krum and TrimmedMean, for which this library has no balancers. Objects can be named wherever a balancer is:
+    `torchjd.PCD(tau=0.1)` is the same as `TorchJD("PCD", tau=0.1)`; lists of numbers become tensors.
 
     Scale: that of TorchJD, where most aggregators return a mean; `multiply_by_tasks=True` multiplies by T, as in this
     library's methods. Heads get the plain gradient of their task, except with scalarizers.
@@ -62,14 +64,16 @@ class TorchJD(Balancer):
     called automatically.
 
     Args:
-        wrapped: Object from `torchjd.aggregation` or `torchjd.scalarization`.
+        wrapped: Object from `torchjd.aggregation` or `torchjd.scalarization`, or the name of its class.
         statistic: Statistic of a custom weighting: `losses`, `gramian`, `jacobian` or `cross-gramian`. `None` derives it from
             the type of the object, with `gramian` for custom weightings.
         multiply_by_tasks: Whether to multiply the result by the number of tasks present.
+        **options: Arguments of the class, if its name is given.
 
     Raises:
         MissingExtraError: TorchJD is not installed.
-        ConfigError: The object is not an aggregator, a weighting or a scalarizer, or the statistic does not fit it.
+        ConfigError: The name or an argument is unknown, the object is not an aggregator, a weighting or a scalarizer, or the statistic
+            does not fit it.
 
     Example:
         >>> from torchjd.aggregation import TrimmedMean
@@ -77,11 +81,19 @@ class TorchJD(Balancer):
         tensor([2., 3.])
     """
 
-    def __init__(self, wrapped: nn.Module, *, statistic: StatisticKind | None = None, multiply_by_tasks: bool = False) -> None:
+    def __init__(
+        self,
+        wrapped: nn.Module | str,
+        *,
+        statistic: StatisticKind | None = None,
+        multiply_by_tasks: bool = False,
+        **options: Any,  # noqa: ANN401 - whatever the class takes
+    ) -> None:
         if statistic is not None and statistic not in NEEDS_BY_STATISTIC:
             raise ConfigError(
                 "unknown statistic", where="torchjd, statistic", found=statistic, remedy=f"Choose from: {', '.join(NEEDS_BY_STATISTIC)}"
             )
+        wrapped = object_named(wrapped, options) if isinstance(wrapped, str) else wrapped
         self.wrapped, self.multiply_by_tasks = wrapped, multiply_by_tasks
         self._weighting, found = _find_weighting(wrapped)
         if statistic is not None and self._weighting is not wrapped:

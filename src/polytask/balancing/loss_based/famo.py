@@ -37,7 +37,8 @@ class FAMO(Balancer):
     Scale: the paper's weights c z_t / D_t sum to 1; they are multiplied by T. Multiplying a task's loss and b_t by a
     constant changes no δ.
 
-    Defaults: lr 0.025 and γ 0.01 from `famo.py` of the authors' code, whose scripts use them too; b = 0.
+    Defaults: lr 0.025 and γ 0.001, as in the authors' run script for QM9; b = 0. Their example `famo.py` and their script for CelebA have
+    γ = 0.01.
 
     Deviations: the authors add 1e-8 to D. Here nothing is added, so that losses of any size are treated alike, and a task
     whose loss is exactly its b_t (before or after the step) is left out of that step. The authors' code also clips the
@@ -62,7 +63,7 @@ class FAMO(Balancer):
 
     uses_after_step = True
 
-    def __init__(self, lr: float = 0.025, gamma: float = 0.01, min_losses: Mapping[str, float] | None = None) -> None:
+    def __init__(self, lr: float = 0.025, gamma: float = 0.001, min_losses: Mapping[str, float] | None = None) -> None:
         check_positive(lr, "famo, lr")
         check_non_negative(gamma, "famo, gamma")
         for task, value in (min_losses or {}).items():

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from polytask.balancing.solvers.round_off import Matrix, Vector, unit_rows
 
 LARGEST = 1e10  # largest solution of a regular system with entries of about 1
+RIDGE = 1e-10  # added to the diagonal of a quadratic term that is singular on the simplex
 TOLERANCE = 1e-13  # error of inner products, relative to the lengths of the vectors
 
 
@@ -67,7 +68,14 @@ def simplex_quadratic(Q: Matrix, p: Vector, start: Vector | None = None) -> Vect
     size = float(np.abs(combined).max())
     if size <= 0.0:
         return np.full(len(Q), 1.0 / len(Q))
-    return _nearest(combined / size, np.ones(len(Q)), np.ones(len(Q)), start)
+    scaled, centered = combined / size, Q / size - (Q / size).mean(0)
+    if np.linalg.eigvalsh(centered - centered.mean(1, keepdims=True))[1] <= RIDGE:
+        # Without curvature along some direction, a step to the minimum of a face may have no end; with a little, it ends at the face's
+        # border. From there the exact problem has the same face.
+        near = _nearest(scaled + RIDGE * np.eye(len(Q)), np.ones(len(Q)), np.ones(len(Q)), start)
+        exact = _nearest(scaled, np.ones(len(Q)), np.ones(len(Q)), near)
+        return exact if float(exact @ scaled @ exact) <= float(near @ scaled @ near) + TOLERANCE else near
+    return _nearest(scaled, np.ones(len(Q)), np.ones(len(Q)), start)
 
 
 def project_simplex(v: Vector) -> Vector:

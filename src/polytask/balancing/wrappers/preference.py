@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 from polytask.balancing.balancer import Answer, Balancer, GroupWeights, Weights
 from polytask.balancing.building_blocks.option_checks import check_positive
 from polytask.balancing.needs import Jacobian
-from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
+from polytask.balancing.statistic import Statistic
+from polytask.balancing.wrappers.scaled_statistic import ScaledStatistic
 from polytask.balancing.wrappers.wrapper import Wrapper
 from polytask.errors import ConfigError
 
@@ -79,9 +80,9 @@ class Preference(Wrapper):
         factors = self._factors(names)
         self.balancer.after_step(names, before * factors, after * factors)
 
-    def _seen(self, statistic: Statistic, tasks: tuple[str, ...] | None = None) -> _ScaledStatistic:
+    def _seen(self, statistic: Statistic, tasks: tuple[str, ...] | None = None) -> ScaledStatistic:
         wanted = statistic.names if tasks is None else tuple(task for task in statistic.names if task in tasks)
-        return _ScaledStatistic(statistic, self.preference, self._factors(statistic.names), self._factors(wanted))
+        return ScaledStatistic(statistic, self.preference, self._factors(statistic.names), self._factors(wanted))
 
     def _factors(self, names: tuple[str, ...]) -> Tensor:
         missing = [task for task in names if task not in self.preference]
@@ -89,86 +90,3 @@ class Preference(Wrapper):
             found = f"preferences for {', '.join(self.preference)}"
             raise ConfigError("every task needs a preference", where=f"task {missing[0]!r}", found=found)
         return torch.tensor([self.preference[task] for task in names], dtype=torch.float64)
-
-
-@dataclass(frozen=True)
-class _ScaledStatistic:
-    """`Statistic` whose losses and gradients are multiplied by p_t.
-
-    Attributes:
-        plain: Statistic before the multiplication.
-        preference: Preference p_t per task.
-        factors: (T,) preferences of the tasks present.
-        of_rows: (R,) preferences of the tasks that have a row in the Jacobian.
-    """
-
-    plain: Statistic
-    preference: Mapping[str, float]
-    factors: Tensor
-    of_rows: Tensor
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.plain.names
-
-    @property
-    def step(self) -> int:
-        return self.plain.step
-
-    @property
-    def round_off(self) -> float:
-        return self.plain.round_off
-
-    @property
-    def losses(self) -> Tensor:
-        return self.plain.losses * self.factors
-
-    def norms(self) -> Tensor:
-        return self.plain.norms() * self.factors
-
-    def gramian(self) -> Tensor:
-        return self.plain.gramian() * torch.outer(self.factors, self.factors)
-
-    def gramians(self) -> Tensor:
-        return self.plain.gramians() * torch.outer(self.factors, self.factors)
-
-    def jacobian(self) -> Tensor:
-        return _scale_rows(self.plain.jacobian(), self.of_rows)
-
-    @property
-    def columns(self) -> tuple[tuple[slice, ...], ...]:
-        return self.plain.columns
-
-    def representations(self) -> tuple[Representation, ...]:
-        return tuple(
-            replace(seen, gradients=_scale_rows(seen.gradients, torch.tensor([self.preference[task] for task in seen.names])))
-            for seen in self.plain.representations()
-        )
-
-    def cross_gramian(self, first: int, second: int) -> Tensor:
-        return self.plain.cross_gramian(first, second) * torch.outer(self.factors, self.factors)
-
-    @property
-    def look(self) -> LookaheadOracle:
-        return _ScaledOracle(self.plain.look, self.factors)
-
-
-@dataclass(frozen=True)
-class _ScaledOracle:
-    """`LookaheadOracle` whose losses are multiplied by p_t."""
-
-    plain: LookaheadOracle
-    factors: Tensor
-
-    def losses(self, batch: int, offset: Tensor | None = None) -> Tensor:
-        return self.plain.losses(batch, offset) * self.factors
-
-    def gradient(self, batch: int, weights: Tensor, offset: Tensor | None = None) -> Tensor:
-        return self.plain.gradient(batch, weights * self.factors, offset)
-
-    def jacobian(self, batch: int, offset: Tensor | None = None) -> Tensor:
-        return _scale_rows(self.plain.jacobian(batch, offset), self.factors)
-
-
-def _scale_rows(rows: Tensor, factors: Tensor) -> Tensor:
-    return rows * factors.to(rows).reshape(-1, *[1] * (rows.dim() - 1))

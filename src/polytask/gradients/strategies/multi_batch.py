@@ -9,7 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from polytask.balancing import Answer, LookaheadOracle
+from polytask.balancing import Answer, BatchWeights, LookaheadOracle
 from polytask.gradients.lookahead_evaluator import LookaheadEvaluator
 from polytask.gradients.non_finite import NonFiniteRows
 from polytask.gradients.primitives.gramian import cross_gramian
@@ -64,8 +64,22 @@ class MultiBatch(GradientStrategy):
         return self.lookahead
 
     def fill(self, answer: Answer, *, heads: bool) -> None:
-        """Backpropagate Σ w_t L_t."""
-        self._weighted.fill(answer, heads=heads)
+        """Backpropagate Σ w_t L_t, or the sum of w_bt L_t over all batches b."""
+        if not isinstance(answer, BatchWeights):
+            self._weighted.fill(answer, heads=heads)
+            return
+        of_batches = zip(self.batches, answer.values.tolist(), strict=True)
+        weighted = [
+            (batch[task], weight)
+            for batch, weights in of_batches
+            for task, weight in zip(self.names, weights, strict=True)
+            if task in batch
+        ]
+        present = [(loss, weight) for loss, weight in weighted if loss.requires_grad]
+        if present:
+            losses = [loss for loss, _ in present]
+            slopes = [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in present]
+            self.accumulator.backward(losses, slopes, keep=True)
 
     def fill_private(self) -> None:
         """Add the plain gradients of private parameters only."""

@@ -57,4 +57,16 @@ SPECS: tuple[ComponentSpec, ...] = (
         cost="a solution per group",
         state="the balancer's, per group",
     ),
+    ComponentSpec(
+        "balancer wrapper",
+        "log",
+        "polytask.balancing.wrappers.log_losses:LogLosses",
+        "logarithms of the losses, so that their units do not matter",
+        display="log losses",
+        paper="Xiao, Ban & Ji, NeurIPS 2023",
+        needs="losses from 0 up",
+        cost="none",
+        memory="a copy of the Jacobian, if the balancer needs it",
+        state="none",
+    ),
 )

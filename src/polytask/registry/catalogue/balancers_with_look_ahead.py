@@ -29,4 +29,17 @@ SPECS: tuple[ComponentSpec, ...] = (
         state="a logit per task with its optimizer",
         ranges=(Range("lr", 0.0001, 0.01, log=True),),
     ),
+    ComponentSpec(
+        "balancer",
+        "forum",
+        "polytask.balancing.bilevel.forum:FORUM",
+        "weights whose minimum lowers all tasks' losses on other batches",
+        display="FORUM",
+        paper="Ye et al., ECAI 2024",
+        needs="a look ahead, two batches",
+        cost="one backward of the network per task, five more forwards and backwards",
+        memory="T × all parameters, two graphs",
+        state="a logit per task with its optimizer, a weight per task",
+        ranges=(Range("phi", 0.01, 1.0, log=True),),
+    ),
 )

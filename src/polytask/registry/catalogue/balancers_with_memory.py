@@ -64,7 +64,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         needs="inner products between two of three batches",
         cost="two backwards of the trunk per task, two more forwards",
         memory="2 T × P, three graphs",
-        state="a weight and its velocity per task",
+        state="a weight per task",
         ranges=(Range("lambda_", 0.1, 3.0, log=True),),
     ),
     ComponentSpec(

@@ -10,7 +10,7 @@ from polytask.architectures import NetworkPlan
 from polytask.errors import ConfigError
 from polytask.options.component_names import ARM_GROUPS, Written
 from polytask.registry import names
-from polytask.registry.parsing import parse_balancer, parse_options
+from polytask.registry.parsing import TORCHJD, parse_balancer, parse_options
 from polytask.registry.resolve import group_of, resolve, written
 from polytask.registry.suggestion import nearest
 from polytask.studies.spec.arm_titles import arm_title
@@ -206,9 +206,9 @@ def _arm_of_text(text: str, tasks: Sequence[str]) -> ResolvedArm:
         return ResolvedArm(text, together, "fixed", {"weights": dict.fromkeys(tasks, 1.0)}, tunes_weights=True)
     if text.startswith(WEIGHTS):
         return ResolvedArm(text, together, "fixed", {"weights": _weights(text, tasks)})
-    if group_of(text, ARM_GROUPS, f"arm {text!r}") == "baseline":
+    if not text.startswith(TORCHJD) and group_of(text, ARM_GROUPS, f"arm {text!r}") == "baseline":
         return ResolvedArm(text, tuple((task,) for task in tasks), baseline=text)
-    if "(" not in text and ":" not in text and text not in names("balancer"):
+    if "(" not in text and ":" not in text and not text.startswith(TORCHJD) and text not in names("balancer"):
         raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_SPECIAL_ARMS, *names("baseline"))))
     balancer, options = parse_balancer(text)
     return ResolvedArm(text, together, balancer, options)
