@@ -25,10 +25,8 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.trunk, self.heads = (
-            nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4)),
-            nn.ModuleDict({t: nn.Linear(4, 1) for t in TASKS}),
-        )
+        self.trunk = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4))
+        self.heads = nn.ModuleDict({task: nn.Linear(4, 1) for task in TASKS})
 
     def losses(self) -> dict[str, Tensor]:
         """Two losses that conflict."""
@@ -173,9 +171,9 @@ def test_the_state_survives_torch_save(tmp_path: Any) -> None:
     net = Net()
     backward = Backward("smooth-weights:uncertainty", tasks=TASKS, shared=net.trunk)
     backward(net.losses())
-    torch.save(backward.state_dict(), tmp_path / "state.pt")
+    torch.save(backward.state_dict(), tmp_path / "state.pt")  # noqa: TID251 - what loops of users call
     other = Backward("smooth-weights:uncertainty", tasks=TASKS, shared=net.trunk)
-    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))  # noqa: TID251
     assert other.state_dict() == backward.state_dict()
 
 

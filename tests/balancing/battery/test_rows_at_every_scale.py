@@ -97,7 +97,7 @@ def test_directions_are_those_of_exact_arithmetic(row: Any, dtype: torch.dtype) 
         expected = answer_to_direction(answer, statistic)
         if not getattr(answer, "solved", True):
             expected = torch.zeros_like(found)
-        # With weights from losses, PyTorch adds up the gradients in the parameter's dtype: a sum that cancels keeps the errors of its terms.
+        # With weights from losses, PyTorch sums gradients in the parameter's dtype: a sum that cancels keeps the errors of its terms.
         alone_adds = not isinstance(needs, Losses | Nothing) and isinstance(answer, Weights)
         size = expected.norm() if alone_adds or not isinstance(answer, Weights) else (answer.values.abs() * wide.norm(dim=1)).sum()
         assert float((found - expected).norm()) <= BOUNDS[dtype] * float(size) + 10 * tiny, name
