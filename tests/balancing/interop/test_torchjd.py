@@ -241,7 +241,7 @@ def test_in_backward_it_fills_grad_with_what_torchjd_says() -> None:
     for make in (lambda: aggregation.TrimmedMean(1), lambda: aggregation.Krum(1), aggregation.MGDA):
         for wrap in (lambda balancer: balancer, *([] if make is not aggregation.MGDA else [SmoothWeights])):
             trunk.zero_grad()
-            Backward(wrap(TorchJD(make())), tasks=NAMES, shared=trunk)(losses())
+            Backward(wrap(TorchJD(make())), tasks=NAMES, shared=trunk, outside="sum")(losses())  # one head for all tasks
             grad = torch.cat([p.grad.flatten() for p in trunk.parameters()])
             assert torch.allclose(grad, make()(J), rtol=1e-9)
 
