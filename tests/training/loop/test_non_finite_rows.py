@@ -43,8 +43,8 @@ def test_the_error_names_task_step_source_and_rows(balancer: str) -> None:
     with pytest.raises(NonFiniteError) as caught:
         fitted((3, 7), balancer)
     text = str(caught.value)
-    assert text.startswith("task 'b', step ")
-    assert "epoch 1: the gradient is no longer a finite number (found task 'b', source 'table', rows " in text
+    assert text.startswith("task 'b', epoch 1, step ")
+    assert ": the gradient is no longer a finite number (found task 'b', source 'table', rows " in text
     named = text.partition("rows ")[2].partition(")")[0]
     assert set(named.split(", ")) <= {"3", "7"}
 
@@ -59,5 +59,5 @@ def test_steps_that_are_left_out_are_counted(policy: str, balancer: str) -> None
 
 
 def test_a_limit_in_a_row_stops_the_run() -> None:
-    with pytest.raises(NonFiniteError, match="task 'b', step 3"):
+    with pytest.raises(NonFiniteError, match="task 'b', epoch 1, step 3"):
         fitted(tuple(range(40)), non_finite="drop", non_finite_limit=2)

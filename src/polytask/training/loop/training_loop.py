@@ -220,7 +220,7 @@ class TrainingLoop:
         places = non_finite_rows(self.state.model, self._tasks, batches, self.precision)
         found = [f"task {task!r}, source {source!r}, rows {self._source_rows(source, rows)}" for (source, task), rows in places.items()]
         remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), look at these rows, or set non_finite to drop or skip"
-        where = f"{error.where}, epoch {self.state.epoch + 1}"
+        where = error.where.replace(", step ", f", epoch {self.state.epoch + 1}, step ")
         return NonFiniteError(error.what, where=where, found="; ".join(found) or error.found, remedy=remedy)
 
     def _source_rows(self, source: str, places: list[int]) -> str:
