@@ -181,8 +181,7 @@ def answer_to_direction(answer: Answer, statistic: Statistic) -> Tensor:
     if isinstance(answer, BatchWeights):  # all batches have the same gradients here
         return row_combination(answer.values.sum(0), jacobian, statistic.gramian())
     direction = torch.zeros_like(jacobian[0])
-    for weights, columns in zip(answer.values, statistic.columns, strict=True):
+    for weights, products, columns in zip(answer.values, statistic.gramians(), statistic.columns, strict=True):
         for part in columns:
-            rows = jacobian[:, part]
-            direction[part] = row_combination(weights, rows, rows.double() @ rows.double().T)
+            direction[part] = row_combination(weights, jacobian[:, part], products)
     return direction

@@ -205,7 +205,7 @@ class Step:
         strategy.fill_private()
         if self.complete:
             self._balancer.update_state(strategy)
-        return replace(_report_of(report, strategy, Weights(torch.zeros(len(strategy.names)), heads=False)), solved=False)
+        return _report_of(report, strategy, Weights(torch.zeros(len(strategy.names)), heads=False, solved=False))
 
     def _culprits(self, strategy: GradientStrategy) -> BadValues:
         """Return the tasks whose gradients are not finite, after the weighted sum of them was not."""

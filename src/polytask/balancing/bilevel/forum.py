@@ -12,13 +12,12 @@ from torch import Tensor
 from polytask.balancing.balancer import Balancer, BatchWeights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
 from polytask.balancing.building_blocks.loss_checks import inverses
-from polytask.balancing.building_blocks.option_checks import check_non_negative, check_positive
+from polytask.balancing.building_blocks.option_checks import check_count, check_non_negative, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import Lookahead, Needs
 from polytask.balancing.solvers import solve_priority
 from polytask.balancing.statistic import LookaheadOracle, Statistic
-from polytask.errors import ConfigError
 
 
 @final
@@ -73,8 +72,7 @@ class FORUM(Balancer):
         self.phi, self.lr = check_non_negative(phi, "forum, phi"), check_positive(lr, "forum, lr")
         self.inner_lr = check_positive(inner_lr, "forum, inner_lr")
         for name, value in (("inner_steps", inner_steps), ("window", window)):
-            if value < 1:
-                raise ConfigError("an integer of at least 1 is needed", where=f"forum, {name}", found=value)
+            check_count(value, f"forum, {name}")
         self.inner_steps, self.window = inner_steps, window
         self._steps = 0
         self._logits: dict[str, AdamScalar] = {}

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import torch
 from torch import Tensor, nn
 
-from polytask.errors import ConfigError
+from polytask.balancing.building_blocks.option_checks import check_count
 
 
 class FeatureRotations(nn.Module):
@@ -33,8 +33,7 @@ class FeatureRotations(nn.Module):
 
     def __init__(self, tasks: Sequence[str], size: int) -> None:
         super().__init__()
-        if size < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="rotations, size", found=size)
+        check_count(size, "rotations, size")
         self.tasks, self.size = tuple(tasks), size
         for task in self.tasks:
             self.register_buffer(f"generator {_key(task)}", torch.zeros(size, size))

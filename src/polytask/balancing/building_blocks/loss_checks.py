@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log
 
+from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
 
 LARGEST_LEARNED_WEIGHT = 1e10
 """Bound of weights that grow as long as a loss stays near 0: times any useful loss it is far from the limits of float32."""
 LARGEST_LEARNED_LOGARITHM = log(LARGEST_LEARNED_WEIGHT)
-LARGEST_WEIGHT = 1e30
-"""Largest weight of a loss, and 1 / the smallest loss that counts. Its products with losses of up to 1e8 are float32 numbers."""
 
 
 def non_negative_losses(statistic: Statistic, method: str) -> list[float]:

@@ -31,6 +31,28 @@ def check_non_negative(value: float, where: str) -> float:
     return float(value)
 
 
+def check_finite(value: float, where: str) -> float:
+    """Return a number after checking that it is finite.
+
+    Raises:
+        ConfigError: The number is infinite or NaN.
+    """
+    if not abs(value) < float("inf"):
+        raise ConfigError("a finite number is needed", where=where, found=value)
+    return float(value)
+
+
+def check_count(value: int, where: str) -> int:
+    """Return a number after checking that it is at least 1.
+
+    Raises:
+        ConfigError: The number is below 1.
+    """
+    if value < 1:
+        raise ConfigError("an integer of at least 1 is needed", where=where, found=value)
+    return value
+
+
 def check_fraction(value: float, where: str) -> float:
     """Return a number after checking that it lies in [0, 1].
 

@@ -8,8 +8,8 @@ from torch import Tensor
 CHUNK = 1 << 16
 CANCELLED = 1e-2
 """Share of Σ w_t² ‖g_t‖² that is left in ‖Σ w_t g_t‖², below which the sum is computed in float64."""
-SMALLEST, LARGEST = 1e-30, 1e30
-"""Range of weights that float32 can multiply with any row without leaving its own range by the weight alone."""
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
+"""Range of weights whose products with losses and gradients are computed in float32; the largest one also bounds the weights of losses."""
 
 
 def without_zero_rows(products: Tensor, dtype: torch.dtype) -> Tensor:
@@ -62,7 +62,7 @@ def _needs_float64(weights: Tensor, gramian: Tensor | None) -> bool:
     sizes = [abs(weight) for weight in weights.tolist() if weight]
     if not sizes:
         return False
-    if max(sizes) > LARGEST or min(sizes) < SMALLEST:
+    if max(sizes) > LARGEST_WEIGHT or min(sizes) < SMALLEST_WEIGHT:
         return True
     if gramian is None or len(sizes) < 2:
         return False

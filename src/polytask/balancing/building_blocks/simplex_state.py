@@ -36,6 +36,20 @@ class TaskShares:
         total = self._known(names).sum()
         self._values |= dict(zip(names, (values * (total if total > 0.0 else len(names))).tolist(), strict=True))
 
+    def grow(self, names: tuple[str, ...], factors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Multiply the shares of these tasks by factors (T,), at least 0, and return the new ones, scaled to a sum of 1: (T,).
+
+        Equal shares if all products are 0.
+
+        Example:
+            >>> TaskShares().grow(("a", "b"), np.array([1.0, 3.0]))
+            array([0.25, 0.75])
+        """
+        grown = self.of(names) * factors
+        shares = grown / grown.sum() if grown.sum() > 0.0 else np.full(len(names), 1.0 / len(names))
+        self.put(names, shares)
+        return shares
+
     def state_dict(self) -> dict[str, float]:
         """Return the number of every known task."""
         return dict(self._values)

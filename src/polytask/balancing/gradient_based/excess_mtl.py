@@ -65,9 +65,7 @@ class ExcessMTL(Balancer):
         """Return T w."""
         names = statistic.names
         exponents = np.array([self.lr * self._relative(name, row) for name, row in zip(names, statistic.jacobian(), strict=True)])
-        grown = self._shares.of(names) * np.exp(exponents - exponents.max())
-        shares = grown / grown.sum() if grown.sum() > 0.0 else np.full(len(names), 1.0 / len(names))
-        self._shares.put(names, shares)
+        shares = self._shares.grow(names, np.exp(exponents - exponents.max()))
         return Weights(torch.from_numpy(shares * len(names)), heads=True)
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.option_checks import check_below_one, check_non_negative, check_positive
+from polytask.balancing.building_blocks.option_checks import check_below_one, check_count, check_non_negative, check_positive
 from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import CrossGramian, Needs
 from polytask.balancing.solvers import project_simplex, simplex_quadratic
@@ -65,8 +65,7 @@ class SDMGrad(Balancer):
     ) -> None:
         self.lambda_, self.lr = check_non_negative(lambda_, "sdmgrad, lambda_"), check_positive(lr, "sdmgrad, lr")
         self.momentum = check_below_one(momentum, "sdmgrad, momentum")
-        if steps < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="sdmgrad, steps", found=steps)
+        check_count(steps, "sdmgrad, steps")
         if solver not in get_args(InnerSolver):
             raise ConfigError("unknown solver", where="sdmgrad, solver", found=repr(solver), remedy="Choose descent or exact")
         self.steps, self.solver = steps, solver

@@ -8,12 +8,11 @@ from typing import Any, final
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.option_checks import check_positive
+from polytask.balancing.building_blocks.option_checks import check_count, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.building_blocks.window_means import WindowMeans
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
-from polytask.errors import ConfigError
 
 _LARGEST = 1e300  # larger rates would make the softmax subtract infinities
 
@@ -51,8 +50,7 @@ class DWA(Balancer):
 
     def __init__(self, temperature: float = 2.0, window: int = 25) -> None:
         check_positive(temperature, "dwa, temperature")
-        if window < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="dwa, window", found=window)
+        check_count(window, "dwa, window")
         self.temperature, self.window = temperature, window
         self._means: dict[str, WindowMeans] = {}
 

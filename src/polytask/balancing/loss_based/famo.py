@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
-from polytask.balancing.building_blocks.option_checks import check_non_negative, check_positive
+from polytask.balancing.building_blocks.option_checks import check_finite, check_non_negative, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
@@ -67,8 +67,7 @@ class FAMO(Balancer):
         check_positive(lr, "famo, lr")
         check_non_negative(gamma, "famo, gamma")
         for task, value in (min_losses or {}).items():
-            if not abs(value) < float("inf"):
-                raise ConfigError("a finite number is needed", where=f"famo, min_losses, task {task!r}", found=value)
+            check_finite(value, f"famo, min_losses, task {task!r}")
         self.lr, self.gamma, self.min_losses = lr, gamma, dict(min_losses or {})
         self._logits: dict[str, AdamScalar] = {}
 

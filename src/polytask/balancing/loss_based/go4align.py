@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.loss_checks import LARGEST_WEIGHT, inverses, non_negative_losses
-from polytask.balancing.building_blocks.option_checks import check_positive
+from polytask.balancing.building_blocks.loss_checks import inverses, non_negative_losses
+from polytask.balancing.building_blocks.option_checks import check_count, check_positive
+from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
 from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.solvers import group_means
 from polytask.balancing.statistic import Statistic
-from polytask.errors import ConfigError
 
 
 @final
@@ -52,8 +52,7 @@ class GO4Align(Balancer):
     """
 
     def __init__(self, groups: int = 2, lr: float = 0.01) -> None:
-        if groups < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="go4align, groups", found=groups)
+        check_count(groups, "go4align, groups")
         self.groups, self.lr = groups, check_positive(lr, "go4align, lr")
         self._shares = TaskShares()
 
@@ -68,9 +67,7 @@ class GO4Align(Balancer):
             ConfigError: A loss is negative.
         """
         losses = np.array(non_negative_losses(statistic, "go4align"))
-        fallen = self._shares.of(statistic.names) * np.exp(self.lr * (losses.min() - losses))
-        shares = fallen / fallen.sum() if fallen.sum() > 0.0 else np.full(len(losses), 1.0 / len(losses))
-        self._shares.put(statistic.names, shares)
+        shares = self._shares.grow(statistic.names, np.exp(self.lr * (losses.min() - losses)))
         parts = np.array(inverses(losses.tolist()))
         # Σ L is finite, but its product with 1 / L may leave the range of float32.
         risks = np.minimum(shares * losses.sum() * parts, LARGEST_WEIGHT)

@@ -56,9 +56,7 @@ class GroupDRO(Balancer):
     def weigh(self, statistic: Statistic) -> Weights:
         """Update q and return T q."""
         losses = statistic.losses.numpy()
-        grown = self._shares.of(statistic.names) * np.exp(self.lr * (losses - losses.max()))
-        shares = grown / grown.sum() if grown.sum() > 0.0 else np.full(len(losses), 1.0 / len(losses))
-        self._shares.put(statistic.names, shares)
+        shares = self._shares.grow(statistic.names, np.exp(self.lr * (losses - losses.max())))
         return Weights(torch.from_numpy(shares * len(shares)), heads=True)
 
     def state_dict(self) -> dict[str, Any]:

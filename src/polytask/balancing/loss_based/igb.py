@@ -8,12 +8,13 @@ from typing import Any, final
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.loss_checks import LARGEST_WEIGHT, inverses, non_negative_losses
+from polytask.balancing.building_blocks.loss_checks import inverses, non_negative_losses
+from polytask.balancing.building_blocks.option_checks import check_count
+from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.building_blocks.window_means import WindowMeans
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
-from polytask.errors import ConfigError
 
 
 @final
@@ -50,8 +51,7 @@ class IGB(Balancer):
     """
 
     def __init__(self, window: int = 100) -> None:
-        if window < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="igb, window", found=window)
+        check_count(window, "igb, window")
         self.window = window
         self._means: dict[str, WindowMeans] = {}
 

@@ -12,10 +12,9 @@ import torch
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
 from polytask.balancing.building_blocks.loss_checks import LARGEST_LEARNED_LOGARITHM, non_negative_losses
-from polytask.balancing.building_blocks.option_checks import check_positive
+from polytask.balancing.building_blocks.option_checks import check_finite, check_positive
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
-from polytask.errors import ConfigError
 
 
 @final
@@ -53,8 +52,7 @@ class IMTLL(Balancer):
 
     def __init__(self, lr: float = 0.01, initial_value: float = 0.0) -> None:
         check_positive(lr, "imtl-l, lr")
-        if not abs(initial_value) < float("inf"):
-            raise ConfigError("a finite number is needed", where="imtl-l, initial_value", found=initial_value)
+        check_finite(initial_value, "imtl-l, initial_value")
         self.lr, self.initial_value = lr, initial_value
         self._logarithms: dict[str, AdamScalar] = {}
 

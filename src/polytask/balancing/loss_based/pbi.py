@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.option_checks import check_non_negative
+from polytask.balancing.building_blocks.option_checks import check_finite, check_non_negative
 from polytask.balancing.building_blocks.task_preferences import TaskPreferences, preference_vector, validate_preferences
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
-from polytask.errors import ConfigError
 
 _ON_THE_RAY = 1e-12  # distance from the ray that counts as 0 up to round-off, relative to ‖e‖
 
@@ -55,8 +54,7 @@ class PBI(Balancer):
     def __init__(self, theta: float = 5.0, preference: TaskPreferences | None = None, reference: Mapping[str, float] | None = None) -> None:
         self.theta, self.preference = check_non_negative(theta, "pbi, theta"), validate_preferences(preference, "pbi")
         for task, value in (reference or {}).items():
-            if not abs(value) < float("inf"):
-                raise ConfigError("a finite number is needed", where=f"pbi, reference of task {task!r}", found=value)
+            check_finite(value, f"pbi, reference of task {task!r}")
         self.reference = dict(reference or {})
 
     @classmethod

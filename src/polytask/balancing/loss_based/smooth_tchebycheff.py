@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.option_checks import check_positive
+from polytask.balancing.building_blocks.option_checks import check_finite, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
@@ -59,8 +59,7 @@ class SmoothTchebycheff(Balancer):
         for task, value in (preference or {}).items():
             check_positive(value, f"smooth-tchebycheff, preference of task {task!r}")
         for task, value in (reference or {}).items():
-            if not abs(value) < float("inf"):
-                raise ConfigError("a finite number is needed", where=f"smooth-tchebycheff, reference of task {task!r}", found=value)
+            check_finite(value, f"smooth-tchebycheff, reference of task {task!r}")
         self.mu = mu
         self.preference = None if preference is None else dict(preference)
         self.reference = dict(reference or {})

@@ -10,12 +10,11 @@ import torch
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.loss_checks import non_negative_losses
-from polytask.balancing.building_blocks.option_checks import check_positive
+from polytask.balancing.building_blocks.option_checks import check_count, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.building_blocks.window_means import WindowMeans
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
-from polytask.errors import ConfigError
 
 
 @final
@@ -63,8 +62,7 @@ class STCH(Balancer):
     def __init__(self, mu: float = 1.0, window: int = 100, warm_up: int = 5) -> None:
         check_positive(mu, "stch, mu")
         for name, value in (("window", window), ("warm_up", warm_up)):
-            if value < 1:
-                raise ConfigError("an integer of at least 1 is needed", where=f"stch, {name}", found=value)
+            check_count(value, f"stch, {name}")
         self.mu, self.window, self.warm_up = mu, window, warm_up
         self._means: dict[str, WindowMeans] = {}
 

@@ -6,7 +6,7 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from polytask.balancing.solvers.round_off import EPSILON, Matrix, Vector, cancels, unit_rows
+from polytask.balancing.solvers.round_off import EPSILON, Matrix, Vector, cancels, negligible, unit_rows
 from polytask.balancing.solvers.simplex import minimum_norm
 
 STEPS = 200
@@ -66,9 +66,9 @@ def _pair(C: Matrix, gains: Vector, power: float, round_off: float) -> Vector | 
     so that Newton's method within a bracket finds its root, in plain numbers. For α = 1, z = 1 / √(1 + cos).
     """
     c11, c12, c22 = float(C[0, 0]), float(C[0, 1]), float(C[1, 1])
-    if c12 < 0.0 and has_vanishing_combination(C, round_off):
-        return None
     angle = 1.0 + c12 / sqrt(c11 * c22)
+    if angle <= negligible(2, round_off):  # the shortest combination of two unit rows is half of their sum
+        return None
     if power == 1.0:
         return np.full(2, 1.0 / sqrt(angle))
     wanted = log(float(gains[1]) / float(gains[0]))

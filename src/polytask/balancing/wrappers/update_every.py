@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Answer, Balancer, GroupWeights, Weights
+from polytask.balancing.building_blocks.option_checks import check_count
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
 from polytask.balancing.wrappers.wrapper import Wrapper, is_solved, require_weights
-from polytask.errors import ConfigError
 
 
 @final
@@ -48,8 +48,7 @@ class UpdateEvery(Wrapper):
     """
 
     def __init__(self, balancer: Balancer, steps: int = 10) -> None:
-        if steps < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="update-every, steps", found=steps)
+        check_count(steps, "update-every, steps")
         super().__init__(balancer)
         self.steps = steps
         self._age: int | None = None  # steps since the weights were last computed; None before the first time

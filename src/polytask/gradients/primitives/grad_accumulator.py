@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.communicator import Communicator, peer_failure
 from polytask.gradients.primitives.flat_params import FlatParameters, Gradients
-
-LARGEST_FACTOR = 1e30  # a gradient is multiplied in float64 by factors beyond this, which float32 might not hold
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ class GradAccumulator:
 def _times(gradient: Tensor, weight: float) -> Tensor:
     if weight == 1.0:
         return gradient
-    return gradient * weight if abs(weight) < LARGEST_FACTOR else (gradient.double() * weight).to(gradient.dtype)
+    return gradient * weight if abs(weight) < LARGEST_WEIGHT else (gradient.double() * weight).to(gradient.dtype)
 
 
 def add_to_grad(parameters: Iterable[Tensor], gradients: Iterable[Tensor | None], *, owned: bool = False) -> None:

@@ -78,9 +78,9 @@ class GradientStrategy(ABC):
             heads: Whether gradients of private parameters are multiplied by the tasks' weights too.
         """
 
-    @abstractmethod
     def fill_private(self) -> None:
         """Add the plain gradients of private parameters, and none of shared parameters."""
+        self.accumulator.release_private(self.names, [1.0] * len(self.names))
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Complete the step, and return for every task whether its gradient is finite, as far as this is known.

@@ -109,10 +109,6 @@ class PerTask(GradientStrategy):
         self.accumulator.add_combined(flat_params.parameters, gradients)
         self.accumulator.release_private(self.names, weights)
 
-    def fill_private(self) -> None:
-        """Add the gradients of private parameters only."""
-        self.accumulator.release_private(self.names, [1.0] * len(self.names))
-
     def _direction(self, answer: Answer) -> Tensor:
         """Return the direction (P,), scaled like the rows, in memory that is not shared."""
         if isinstance(answer, RepresentationGradients):

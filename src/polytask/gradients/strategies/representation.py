@@ -138,10 +138,6 @@ class ThroughRepresentation(GradientStrategy):
             self.accumulator.add(shared, found)
         self.accumulator.release_private(self.names, head_weights(answer, len(self.names), heads=heads))
 
-    def fill_private(self) -> None:
-        """Add the gradients of private parameters only."""
-        self.accumulator.release_private(self.names, [1.0] * len(self.names))
-
     def _slopes(self, answer: Answer) -> list[Tensor | None]:
         """Return the scaled gradient of every representation to backpropagate; `None` for those that no task uses."""
         if isinstance(answer, RepresentationGradients):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer
-from polytask.gradients.primitives.grad_accumulator import LARGEST_FACTOR, all_finite
+from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
+from polytask.gradients.primitives.grad_accumulator import all_finite
 from polytask.gradients.primitives.reachability import Reachability
 from polytask.gradients.primitives.vjp import Losses, gradients_of
 from polytask.gradients.strategies.base import GradientStrategy, head_weights, weights_of
@@ -93,7 +94,7 @@ class WeightedSum(GradientStrategy):
 
         Therefore Σ w_t L_t itself is never computed. Weights are limited to ±1e30, which float32 and the scaler's factor can hold.
         """
-        limited = [min(max(weight, -LARGEST_FACTOR), LARGEST_FACTOR) for weight in weights]
+        limited = [min(max(weight, -LARGEST_WEIGHT), LARGEST_WEIGHT) for weight in weights]
         return [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, limited, strict=True)]
 
 
