@@ -1,4 +1,4 @@
-"""Context manager for running a module in evaluation mode."""
+"""Context managers for the modes of modules: training and evaluation."""
 
 from __future__ import annotations
 
@@ -29,3 +29,25 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(was_training)
+
+
+@contextmanager
+def training_modes(module: nn.Module) -> Iterator[None]:
+    """Restore the mode of every submodule on exit, also after an error.
+
+    Args:
+        module: Module whose modes may be changed in the block.
+
+    Example:
+        >>> module = nn.Sequential(nn.Dropout().eval(), nn.Dropout())
+        >>> with training_modes(module):
+        ...     _ = module.train()
+        >>> [part.training for part in module]
+        [False, True]
+    """
+    modes = {part: part.training for part in module.modules()}
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode

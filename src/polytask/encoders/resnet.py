@@ -42,7 +42,8 @@ class ResNet(Encoder):
     The variant `small` begins with a 3×3 convolution without pooling, as the paper's networks for images of 32×32 do. From group to
     group, widths double and sides are halved; the features are the means over all positions.
 
-    Batch normalization mixes the rows of a source in training: an update then depends on the other rows of the batch.
+    Batch normalization mixes the rows of a source in training: an update then depends on the other rows of the batch. Every source has
+    its own running statistics (`MultiTaskModel.separate_buffers`).
 
     Args:
         input_shape: Shape (channels, height, width) of one image, at least 8×8.

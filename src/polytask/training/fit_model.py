@@ -198,6 +198,7 @@ def build_loop(
 
     with torch_threads(chosen.threads):
         split = split_conflicting_layers(model, known, trial_loop)
+    model.separate_buffers(model.labeled)
     unfreeze_due(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = initial_state(model, make_balancer(balancer, data.tasks, seed), chosen)
     state.callbacks = make_callbacks(callbacks, [task.name for task in data.tasks])

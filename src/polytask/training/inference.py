@@ -45,7 +45,7 @@ def compute_losses(
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         features = model.features(inputs, tuple(batch.targets), batch.source)
-        outputs = model.outputs(features)
+        outputs = model.outputs(features, batch.source)
     if head_inputs is not None:
         head_inputs.extend({id(values): values for values in features.values()}.values())
     losses = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import cast, final
+from typing import ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,8 @@ class LearnedBranching(Architecture):
         >>> LearnedBranching(MLP((4,), hidden=(8, 6)), ("a", "b")).width("a")
         6
     """
+
+    source_independent_buffers: ClassVar[tuple[str, ...]] = ("temperature",)
 
     def __init__(self, encoder: Encoder, tasks: Sequence[str], nodes: int = 2, decay: float = 0.99) -> None:
         super().__init__(tasks, encoder)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture
 from polytask.architectures.encoder_stages import number_layer_groups
 from polytask.architectures.module_names import module_key
+from polytask.architectures.network.source_buffers import SourceBuffers, shared_written_buffers
 from polytask.architectures.network.source_stems import Stem
 from polytask.architectures.network.task_heads import SelectSummary, SelectTokens, build_head
 from polytask.encoders import Encoder
@@ -30,6 +33,11 @@ class MultiTaskModel(nn.Module):
     Parameters are initialized from separate random streams: one for the architecture and one per head, keyed by the task's name. So
     adding or removing a task does not change the initial values of the others. The encoder keeps its parameters, pretrained or not,
     unless an initialization is named.
+
+    Buffers that forward passes write, such as the running statistics of batch normalization, exist once per source where the forward
+    passes of several sources write them, since one set would fit none of them in evaluation mode; parameters are shared all the same
+    (domain-specific batch normalization without its affine part: Chang et al., CVPR 2019). `fit` sees to that, and `separate_buffers` in
+    a loop of your own. The network then has to be told the source of its inputs, in training and in evaluation mode.
 
     Args:
         encoder: Encoder that maps inputs to features: an object, which becomes part of the network and is not copied; or a registry name
@@ -83,6 +91,7 @@ class MultiTaskModel(nn.Module):
         self.architecture.check_tasks(tasks)
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
+        self.source_buffers = SourceBuffers()
         self.labeled: Mapping[str, Sequence[str]] = dict.fromkeys(stems or {}, names)
         if initialization is not None:
             for source, stem in (stems or {}).items():
@@ -143,8 +152,46 @@ class MultiTaskModel(nn.Module):
         stem = self.stem(source)
         return self.architecture.example[:1] if stem is None else stem.encoder.example(1)
 
+    def separate_buffers(self, sources: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """Give every source its own copy of the buffers of those modules that write buffers in forward passes of several sources.
+
+        A forward pass in training mode with an example of every source shows which modules these are. Buffers that a module names in its
+        attribute `source_independent_buffers` stay common to all sources, such as a temperature that follows a schedule. The copies start
+        from the present values, and sources that have copies keep them. With a single source nothing changes.
+
+        Args:
+            sources: Names of the tasks that are predicted from the inputs of each source, by source.
+
+        Returns:
+            Paths of the buffers that exist once per source.
+
+        Example:
+            >>> import torch
+            >>> from polytask.encoders import ModuleEncoder
+            >>> from polytask.tasks import Binary
+            >>> model = MultiTaskModel(ModuleEncoder(torch.nn.BatchNorm1d(2), (2,)), (Binary(name="a"), Binary(name="b")))
+            >>> [path.rpartition(".")[2] for path in model.separate_buffers({"first": ["a"], "second": ["b"]})]
+            ['running_mean', 'running_var', 'num_batches_tracked']
+            >>> model(torch.randn(8, 2) + 5, ["a"], "first")["a"].shape  # updates the statistics of the first source
+            torch.Size([8, 1])
+        """
+        written: Sequence[str] = ()
+        if len(sources) > 1 and any(buffer is not self.architecture.example for buffer in self.buffers()):
+            written = shared_written_buffers(self, {name: partial(self._run_example, name, tasks) for name, tasks in sources.items()})
+            self.architecture.discard_penalty()
+        self.source_buffers.add(self, sources, written)
+        return self.source_buffers.paths
+
+    def _run_example(self, source: str, tasks: Sequence[str]) -> None:
+        example = self.example(source)
+        self._outputs(self._features(torch.cat([example, example]), tasks, source))
+
     def features(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> dict[str, Tensor]:
         """Compute the inputs of the heads, for each of `tasks`: the first half of `forward`."""
+        with self.source_buffers.active(self, source):
+            return self._features(inputs, tasks, source)
+
+    def _features(self, inputs: Tensor, tasks: Sequence[str], source: str) -> dict[str, Tensor]:
         stem = self.stem(source)
         found: dict[str, Tensor] = self.architecture(inputs if stem is None else stem(inputs), tasks)
         return found
@@ -155,13 +202,20 @@ class MultiTaskModel(nn.Module):
         Args:
             inputs: Inputs (N, ...) in the form that the source's stem or, without one, the encoder takes.
             tasks: Names of the tasks to predict; `None` predicts all.
-            source: Name of the source of the inputs; only needed if sources have stems.
+            source: Name of the source of the inputs; only needed if sources have stems or buffers of their own.
+
+        Raises:
+            ConfigError: Sources have buffers of their own, and this one is not among them.
         """
         wanted = tuple(task.name for task in self.tasks) if tasks is None else tasks
-        return self.outputs(self.features(inputs, wanted, source))
+        return self.outputs(self.features(inputs, wanted, source), source)
 
-    def outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def outputs(self, features: Mapping[str, Tensor], source: str = "") -> dict[str, Tensor]:
         """Compute the outputs of each task from its features: the second half of `forward`."""
+        with self.source_buffers.active(self, source):
+            return self._outputs(features)
+
+    def _outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for task in features:
             self.head(task)  # raises if there is no such task
         return self.architecture.outputs(features, {task.name: cast("nn.Sequential", self.head(task.name)) for task in self.tasks})
