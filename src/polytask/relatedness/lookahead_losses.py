@@ -13,7 +13,7 @@ from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.scoped_state import preserved_buffers, shifted_parameters
 from polytask.gradients.primitives.vjp import gradients_of
 from polytask.training.hardware import Precision
-from polytask.training.loop.training_loop import TrainingLoop, split_micro_batches
+from polytask.training.loop.training_loop import TrainingLoop
 from polytask.training.preparation.prepared_data import Batch
 
 
@@ -37,7 +37,7 @@ class StepSnapshot:
 
     def __init__(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
         parts = loop.options.micro_batches
-        self._loop, self._batches = loop, dict(batches) if parts == 1 else next(split_micro_batches(dict(batches), parts))
+        self._loop, self._batches = loop, dict(batches) if parts == 1 else next(loop.micro_batches(dict(batches), parts))
         self._precision = Precision("float32", loop.precision.channels_last)
         self._flat_params = FlatParameters(loop.state.model.shared_parameters())
         with self._side_effect_free():

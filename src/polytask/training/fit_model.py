@@ -15,7 +15,8 @@ from polytask.architectures import Architecture, MultiTaskModel
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
-from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, Source, check_sources, make_sampler, proportional_batch_sizes
+from polytask.data import ProportionalSampler, Source, check_sources
+from polytask.data.sampling.minimum_rows import with_minimum_rows
 from polytask.encoders import Encoder
 from polytask.encoders.initialization import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
@@ -40,9 +41,7 @@ from polytask.training.optimization.param_groups import make_param_groups, unfre
 from polytask.training.preparation.adapt_to_data import adapt_to_inputs
 from polytask.training.preparation.default_model import plan_network
 from polytask.training.preparation.prepared_data import Batch, PreparedData, prepare_data
-
-ROWS_PER_READ = 4_096
-"""Number of consecutive rows that are read at once if the inputs are in a file."""
+from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
 
 
 def make_balancer(
@@ -188,13 +187,14 @@ def build_loop(
     freeze(model, chosen.freeze)
     precision = choose_precision(model, chosen.precision)
     precision.format_model(model)
+    sampler = make_training_sampler(data, batch_sizes, chosen)
+    min_rows = check_rows(sampler, data, minimum_rows(model, make_balancer(copy.deepcopy(balancer), data.tasks, seed)), seed)
     chosen = resolve_hardware_options(chosen, model, data, precision, batch_sizes, workers=1)
-    sampler = _make_sampler(data, batch_sizes, chosen)
 
     def trial_loop(network: MultiTaskModel) -> TrainingLoop:
         """Return a loop for a copy of the network with a copy of the balancer, so that the originals are unchanged."""
         trial = make_balancer(copy.deepcopy(balancer), data.tasks, seed)
-        return TrainingLoop(initial_state(network, trial, chosen), data, sampler, chosen, precision, seed)
+        return TrainingLoop(initial_state(network, trial, chosen), data, sampler, chosen, precision, seed, min_rows=min_rows)
 
     with torch_threads(chosen.threads):
         split = split_conflicting_layers(model, known, trial_loop)
@@ -211,7 +211,7 @@ def build_loop(
         seen = {name: dict(callback.identity()) for name, callback in state.callbacks.items()}
         state.identity = {**state.identity, **({"callbacks": seen} if seen else {})}
         _load_checkpoint(state, found, checkpoint)
-    return TrainingLoop(state, data, sampler, chosen, precision, seed, checkpoint, progress), matched
+    return TrainingLoop(state, data, sampler, chosen, precision, seed, checkpoint, progress, min_rows=min_rows), matched
 
 
 def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
@@ -245,7 +245,8 @@ def resolve_hardware_options(
     """
     count = options.threads
     if count is None:
-        rows = next(_make_sampler(data, batch_sizes, options).epoch(0, seed=0))
+        steps = make_training_sampler(data, batch_sizes, options).epoch(0, seed=0)
+        rows = next(with_minimum_rows(steps, minimum_rows(model)), {})
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
         with torch.random.fork_rng(devices=()):  # dropout advances the random generator
             count = choose_thread_count(_step_to_time(copy.deepcopy(model), data, batches, precision), workers=workers)
@@ -297,32 +298,6 @@ def _load_checkpoint(state: TrainingState, found: Mapping[str, Any] | None, chec
         text = str(error).splitlines()[-1].strip()
         remedy = "Use another folder, or the options and data that the run was started with"
         raise ConfigError("the state belongs to another run", where=str(checkpoint), found=text, remedy=remedy) from None
-
-
-def _make_sampler(data: PreparedData, batch_sizes: Mapping[str, int] | None, options: TrainingOptions) -> Sampler:
-    rows = {name: len(source) for name, source in data.training.items()}
-    sizes = None if batch_sizes is None else _checked_sizes(rows, batch_sizes, options)
-    if (
-        options.sampling == "proportional"
-        and options.steps_per_epoch is None
-        and any(source.memory_mapped for source in data.training.values())
-    ):
-        sizes = sizes or proportional_batch_sizes(rows, options.batch_size)
-        return ShuffleBufferSampler(rows, sizes, block=min(ROWS_PER_READ, options.shuffle_buffer), buffer=options.shuffle_buffer)
-    if sizes is None:
-        return make_sampler(options.sampling, rows, options.batch_size, options.steps_per_epoch, options.temperature)
-    return ProportionalSampler(rows, sizes, options.steps_per_epoch)
-
-
-def _checked_sizes(rows: Mapping[str, int], batch_sizes: Mapping[str, int], options: TrainingOptions) -> dict[str, int]:
-    if options.sampling != "proportional":
-        what, remedy = "batch sizes per source require proportional sampling", "Omit batch_sizes, or use proportional sampling"
-        raise ConfigError(what, where="batch_sizes", found=options.sampling, remedy=remedy)
-    for name in rows:
-        if batch_sizes.get(name, 0) < 1:
-            where = f"batch_sizes, source {name!r}"
-            raise ConfigError("every source must have a batch size of at least 1", where=where, found=batch_sizes.get(name))
-    return {name: batch_sizes[name] for name in rows}
 
 
 def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, float]], matched: LoadedWeights | None) -> FitResult:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.data import Sampler
+from polytask.data.sampling.minimum_rows import with_minimum_rows
 from polytask.errors import NonFiniteError
 from polytask.gradients import Report
 from polytask.options import TrainingOptions
@@ -21,20 +22,19 @@ from polytask.storage import save_state
 from polytask.tasks import Loss
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
+from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
 from polytask.training.loop.non_finite_rows import non_finite_rows
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
 from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.optimizers import step_scheduler
 from polytask.training.optimization.param_groups import unfreeze_due
-from polytask.training.preparation.prepared_data import Batch, PreparedData
+from polytask.training.preparation.prepared_data import PreparedData
 
 SECONDS_BETWEEN_REPORTS = 0.25
 WORTH_MENTIONING = 0.01
 """Share of an epoch's steps without a solution, or with values that are not finite, above which a run says so once."""
 
 _LOG = logging.getLogger("polytask")
-
-StepBatches = dict[str, Batch]
 
 
 @dataclass
@@ -51,6 +51,7 @@ class TrainingLoop:
         checkpoint: Folder to which the state is saved; None saves nothing.
         progress: Function that is called with progress reports.
         memory: Recorder of the peak memory.
+        min_rows: Smallest number of rows of a source in a step that has any.
     """
 
     state: TrainingState
@@ -62,6 +63,7 @@ class TrainingLoop:
     checkpoint: Path | None = None
     progress: ProgressHook = ignore_progress
     memory: PeakMemory = field(default_factory=PeakMemory)
+    min_rows: int = 1
 
     def __post_init__(self) -> None:
         self._tasks = {task.name: task for task in self.data.tasks}
@@ -116,12 +118,21 @@ class TrainingLoop:
         """Train for one epoch, and return the values of its steps."""
         self.state.model.train()
         totals = EpochTotals()
-        for number, rows in enumerate(self.sampler.epoch(self.state.epoch, self.seed), start=1):
-            self._chosen = rows
-            report = self.step({source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()})
+        for number, batches in enumerate(self.epoch_batches(), start=1):
+            report = self.step(batches)
             totals.add(self._history_values(report))
             self._tell(number, totals.last)
         return totals
+
+    def epoch_batches(self) -> Iterator[StepBatches]:
+        """Yield the rows of every step of the present epoch, by source."""
+        for rows in with_minimum_rows(self.sampler.epoch(self.state.epoch, self.seed), self.min_rows):
+            self._chosen = rows
+            yield {source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()}
+
+    def micro_batches(self, batches: StepBatches, parts: int) -> Iterator[StepBatches]:
+        """Split the rows of a step into micro-batches, none of which has a single row of a source if the network mixes rows."""
+        return split_micro_batches(batches, parts, min(self.min_rows, 2))
 
     def step(self, batches: StepBatches) -> Report:
         """Take one step: callbacks, forward, losses, backward, clipping, optimizer, scheduler.
@@ -161,12 +172,12 @@ class TrainingLoop:
             return state.backward(losses, features=features, penalty=penalty, retain_graph=True)
         if state.backward.balancer.batches > 1:
             parts = state.backward.balancer.batches
-            return state.backward(self._micro_batch_losses, list(enumerate(split_micro_batches(batches, parts))), penalty=penalty)
-        counts = _label_counts(batches) if parts > 1 else None
+            return state.backward(self._micro_batch_losses, list(enumerate(self.micro_batches(batches, parts))), penalty=penalty)
+        counts = labeled_unit_counts(batches) if parts > 1 else None
         if parts > 1 and not counts:
             return state.backward({}, penalty=penalty)
         report = Report({}, {})
-        for numbered in enumerate(split_micro_batches(batches, parts)):
+        for numbered in enumerate(self.micro_batches(batches, parts)):
             latest = self._micro_step(numbered, counts)
             report = latest if latest.losses else report  # micro-batches after the last label have no losses
         return report
@@ -317,19 +328,3 @@ class EpochTotals:
     def means(self) -> dict[str, dict[str, float]]:
         """Return means by name and task, over the steps in which the task was present."""
         return {name: {task: sum(v) / len(v) for task, v in values.items()} for name, values in self.numbers.items()}
-
-
-def _label_counts(batches: StepBatches) -> dict[str, int]:
-    """Return the number of labeled units per task; tasks without any are absent."""
-    counts: dict[str, int] = {}
-    for batch in batches.values():
-        for task, count in batch.counts().items():
-            counts[task] = counts.get(task, 0) + count
-    return {task: count for task, count in counts.items() if count}
-
-
-def split_micro_batches(batches: StepBatches, parts: int) -> Iterator[StepBatches]:
-    """Split the batch of every source into micro-batches of sizes that are as equal as possible, and yield one after the other."""
-    cut: dict[str, tuple[Tensor, ...]] = {source: torch.arange(len(batch)).tensor_split(parts) for source, batch in batches.items()}
-    for part in range(parts):
-        yield {source: batches[source].take(rows[part]) for source, rows in cut.items() if len(rows[part])}

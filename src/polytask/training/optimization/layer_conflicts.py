@@ -53,8 +53,7 @@ def layer_conflict_rates(loop: TrainingLoop) -> dict[str, float]:
     with torch.random.fork_rng(devices=()):
         for _ in range(wanted.epochs):
             model.train()
-            for rows in loop.sampler.epoch(loop.state.epoch, loop.seed):
-                batches = {source: loop.data.training[source].rows.take(chosen) for source, chosen in rows.items()}
+            for batches in loop.epoch_batches():
                 losses = [loss.mean for loss in loop.losses(batches).values()]
                 for path, cosines in _layer_cosines(losses, wanted.layers).items():
                     counted[path][0] += sum(cosine < wanted.conflict_threshold for cosine in cosines)
