@@ -188,7 +188,8 @@ def build_loop(
     precision = choose_precision(model, chosen.precision)
     precision.format_model(model)
     sampler = make_training_sampler(data, batch_sizes, chosen)
-    min_rows = check_rows(sampler, data, minimum_rows(model, make_balancer(copy.deepcopy(balancer), data.tasks, seed)), seed)
+    made = make_balancer(balancer, data.tasks, seed)
+    min_rows = check_rows(sampler, data, minimum_rows(model, made), seed)
     chosen = resolve_hardware_options(chosen, model, data, precision, batch_sizes, workers=1)
 
     def trial_loop(network: MultiTaskModel) -> TrainingLoop:
@@ -200,7 +201,7 @@ def build_loop(
         split = split_conflicting_layers(model, known, trial_loop)
     model.separate_buffers(model.labeled)
     unfreeze_due(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
-    state = initial_state(model, make_balancer(balancer, data.tasks, seed), chosen)
+    state = initial_state(model, made, chosen)
     state.callbacks = make_callbacks(callbacks, [task.name for task in data.tasks])
     _check_balancer(state.backward.balancer, chosen)
     if checkpoint is not None:

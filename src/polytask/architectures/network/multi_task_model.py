@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import cast
 
@@ -188,8 +189,12 @@ class MultiTaskModel(nn.Module):
 
     def features(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> dict[str, Tensor]:
         """Compute the inputs of the heads, for each of `tasks`: the first half of `forward`."""
-        with self.source_buffers.active(self, source):
+        with self._buffers_of(source):
             return self._features(inputs, tasks, source)
+
+    def _buffers_of(self, source: str) -> AbstractContextManager[None]:
+        """Return a context in which the buffers of a source are in the network; most networks have none of that kind."""
+        return self.source_buffers.active(self, source) if self.source_buffers._modules else nullcontext()
 
     def _features(self, inputs: Tensor, tasks: Sequence[str], source: str) -> dict[str, Tensor]:
         stem = self.stem(source)
@@ -212,7 +217,7 @@ class MultiTaskModel(nn.Module):
 
     def outputs(self, features: Mapping[str, Tensor], source: str = "") -> dict[str, Tensor]:
         """Compute the outputs of each task from its features: the second half of `forward`."""
-        with self.source_buffers.active(self, source):
+        with self._buffers_of(source):
             return self._outputs(features)
 
     def _outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -49,11 +49,8 @@ class SourceBuffers(nn.Module):
         """Let the set of a source take its places in the network during the block.
 
         Raises:
-            ConfigError: There are sets, but none of this source.
+            ConfigError: There is no set of this source.
         """
-        if not self._modules:
-            yield
-            return
         own = self._of(source)
         with _EXCHANGE:
             _exchange(network, own)

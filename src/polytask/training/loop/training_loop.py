@@ -126,7 +126,8 @@ class TrainingLoop:
 
     def epoch_batches(self) -> Iterator[StepBatches]:
         """Yield the rows of every step of the present epoch, by source."""
-        for rows in with_minimum_rows(self.sampler.epoch(self.state.epoch, self.seed), self.min_rows):
+        steps = self.sampler.epoch(self.state.epoch, self.seed)
+        for rows in steps if self.min_rows < 2 else with_minimum_rows(steps, self.min_rows):
             self._chosen = rows
             yield {source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()}
 
