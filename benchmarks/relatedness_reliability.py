@@ -30,7 +30,7 @@ from polytask.data import Source
 from polytask.relatedness.relatedness_matrix import RelatednessMatrix
 from polytask.storage import read_json
 from polytask.studies.affinity.affinity_results import propose_grouping
-from polytask.studies.affinity.relate_tasks import RelateResult, relate
+from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
 from polytask.tasks import Regression, Task
 
 PAGE = Path(__file__).parents[1] / "docs" / "relatedness.md"
@@ -90,7 +90,7 @@ def cost(name: str, sources: Sequence[Source], tasks: Sequence[Task], seeds: int
     """Measure one problem with `seeds` seeds, in one process."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        related = relate(sources, tasks, out=folder, seeds=seeds, workers=1, **choices)
+        related = relate_tasks(sources, tasks, out=folder, seeds=seeds, workers=1, **choices)
         measured = read_json(Path(folder) / "cost.json")
     found = Cost(name, len(tasks), measured["share_of_joint_training"], {own: related.relations[own].agreement or 0.0 for own in MEASURES})
     print(f"  {name}: {time.monotonic() - started:,.0f} s", flush=True)
@@ -113,7 +113,7 @@ def recovered(layout: str, runs: int) -> dict[str, float]:
     for run in range(runs):
         made = planted(layout, seed=run)
         seeds = tuple(range(SEEDS_OF_A_RUN * run, SEEDS_OF_A_RUN * (run + 1)))
-        related = relate([made.source], made.tasks, seeds=seeds, workers=1, hidden=(64,), training=TRAINING)
+        related = relate_tasks([made.source], made.tasks, seeds=seeds, workers=1, hidden=(64,), training=TRAINING)
         for own in MEASURES:
             hits[own] += groups_by(own, related, len(made.groups)) == made.groups
     print(f"  {layout}: {time.monotonic() - started:,.0f} s", flush=True)

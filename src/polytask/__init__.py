@@ -71,6 +71,8 @@ _NAMES = {
     "load": "polytask.artifacts",
     "register": "polytask.registry",
     "relate": "polytask.studies",
+    "study": "polytask.studies",
+    "train": "polytask.studies",
     "verdict": "polytask.verdicts.compute_verdict",
 }
 

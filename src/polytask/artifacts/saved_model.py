@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polytask.data import TablePreprocessor
+from polytask.datasets.tables import to_dataframe
 from polytask.errors import ConfigError, DataError, StorageError
 from polytask.registry import Component
 from polytask.registry.resolve import given_classes
@@ -47,7 +49,8 @@ class SavedModel:
         """Predict original labels or numbers, with one column per task whose network was trained on the source.
 
         Args:
-            inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, or texts or a table if it was trained on such.
+            inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, or texts or a table if it was trained on such
+                (pandas, polars, Arrow, or a mapping of columns).
             source: Name of the source that the inputs are like; `None` is allowed if the model knows a single source.
 
         Raises:
@@ -75,6 +78,8 @@ class SavedModel:
         for network in networks:
             if chosen not in network.codings:
                 _check_shape(network.plan.input_shape_of(chosen), inputs)
+            if isinstance(network.codings.get(chosen), TablePreprocessor):
+                inputs = to_dataframe(inputs, "inputs")
             outputs = network.outputs_for(chosen, inputs)
             found.extend((task, task.predict(outputs[task.name])) for task in network.tasks)
         return found

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polytask.cli.table_source import ENDINGS, KIND, is_table, table_section
+from polytask.cli.table_source import KIND, table_section
 from polytask.errors import ConfigError
 from polytask.options import TableOptions, fields_of
+from polytask.options.option_sections import TABLE, TRAINING
+from polytask.options.table_options import TABLE_ENDINGS, is_table_file
 from polytask.registry import find, names
 from polytask.registry.importing import is_import_path
-
-TRAINING, TABLE = "training", "table"
-"""Sections of the values given on the command line, in addition to the command's own options."""
 
 
 def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Sequence[str], *, imports: bool = False) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def run_name(config: Mapping[str, Any]) -> str:
 
 
 def _of_source(source: str, table: Mapping[str, Any], *, imports: bool) -> dict[str, Any]:
-    if is_table(source):
+    if is_table_file(source):
         return table_section(source, table)
     is_file = source.endswith((".yaml", ".yml"))
     known = {} if is_file else {"source": _known(source)}
@@ -64,7 +63,7 @@ def _known(source: str) -> str:
         return source
     if source in names("data set") or not (Path(source).exists() or Path(source).suffix):
         return find("data set", source).name
-    remedy = f"Give a built-in data set ({', '.join(names('data set'))}), a table ({', '.join(ENDINGS)}) or a study file (.yaml)"
+    remedy = f"Give a built-in data set ({', '.join(names('data set'))}), a table ({', '.join(TABLE_ENDINGS)}) or a study file (.yaml)"
     raise ConfigError("this file is neither a study file nor a table", where=source, remedy=remedy)
 
 

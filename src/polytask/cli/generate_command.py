@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from polytask.cli.build_config import TABLE, TRAINING, merged
+from polytask.cli.build_config import merged
 from polytask.cli.import_options import AllowImports, ImportPaths
 from polytask.cli.table_source import KIND
 from polytask.errors import ConfigError
-from polytask.options import NetworkConfig, TableOptions, TrainingOptions, fields_of
+from polytask.options import NetworkConfig, fields_of
 from polytask.options.base import OptionField
+from polytask.options.option_sections import TABLE, TRAINING, option_sections
 from polytask.registry.parsing import split_outside
 
 Body = Callable[[dict[str, Any], Path | None, bool], None]
@@ -52,8 +53,7 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
 
 def offered_fields(config: type[NetworkConfig]) -> Iterator[Offered]:
     """Yield the fields that a command offers as options, each after its section: table options, its own, then training options."""
-    models: dict[str, type] = {TABLE: TableOptions, "": config, TRAINING: TrainingOptions}
-    for section, model in models.items():
+    for section, model in option_sections(config).items():
         yield from ((section, field) for field in fields_of(model) if not field.flag.hidden)
         yield from [(TABLE, KIND)] if section == TABLE else []
 

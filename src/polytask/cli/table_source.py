@@ -12,8 +12,6 @@ from polytask.options.base import OptionField
 from polytask.options.cli_option import Flag
 from polytask.registry.suggestion import nearest
 
-ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
-
 _PANELS = {field.name: field.flag.panel for field in fields_of(TableOptions)}
 KIND = OptionField(
     "kind",
@@ -23,11 +21,6 @@ KIND = OptionField(
     Flag(_PANELS["targets"], example='"size=ordinal(classes=[S, M, L])"', default="inferred from the labels"),
 )
 """Option that sets the kinds of targets; in the configuration they are part of `targets`."""
-
-
-def is_table(source: str) -> bool:
-    """Return whether a source is the name of a table file."""
-    return source.lower().endswith(ENDINGS)
 
 
 def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,19 @@ TARGETS: dict[str, Any] = {
 }
 """JSON schema of targets in a study file: names with kinds, or names alone."""
 
+TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+"""Ends of the names of table files."""
 _COLUMNS, _ROWS, _READING = "Table: columns", "Table: rows", "Table: reading"
+
+
+def is_table_file(source: str) -> bool:
+    """Return whether a source is the name of a table file.
+
+    Example:
+        >>> is_table_file("sales.CSV"), is_table_file("mnist-fashion")
+        (True, False)
+    """
+    return source.lower().endswith(TABLE_ENDINGS)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Studies: arms x seeds with one offered budget, trained in parallel, resumable, tested once and summarized."""
 
-from polytask.studies.affinity.relate_tasks import RelateResult, relate
+from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
 from polytask.studies.execution.run_training import TrainResult, train_network
 from polytask.studies.execution.study_progress import StudyProgress
+from polytask.studies.one_call import relate, study, train
 from polytask.studies.results.conclude_study import StudyResult
 from polytask.studies.run_study import Study
 from polytask.studies.setup.load_data import LoadedData, load_data
@@ -18,5 +19,8 @@ __all__ = [
     "TrainResult",
     "load_data",
     "relate",
+    "relate_tasks",
+    "study",
+    "train",
     "train_network",
 ]

@@ -208,9 +208,8 @@ def build_loop(
         used = [source for source in sources if source.name in data.training]
         sizes = sampler.batch_sizes if isinstance(sampler, ProportionalSampler) else {}
         state.identity = RunSignature(chosen, seed, state.backward.balancer, sizes, data.tasks, used).to_dict()
-        state.identity = {**state.identity, **({} if split is None else {"split": split})}
         seen = {name: dict(callback.identity()) for name, callback in state.callbacks.items()}
-        state.identity = {**state.identity, **({"callbacks": seen} if seen else {})}
+        state.identity |= ({} if split is None else {"split": split}) | ({"callbacks": seen} if seen else {})
         _load_checkpoint(state, found, checkpoint)
     return TrainingLoop(state, data, sampler, chosen, precision, seed, checkpoint, progress, min_rows=min_rows), matched
 

@@ -18,7 +18,7 @@ from polytask.options import RelateConfig, StudyConfig, checked
 from polytask.relatedness import AffinityCallback, linear_cka
 from polytask.relatedness.relatedness_matrix import RelatednessMatrix
 from polytask.storage import read_yaml
-from polytask.studies import load_data, relate
+from polytask.studies import load_data, relate_tasks
 from polytask.studies.affinity.affinity_networks import default_measured_rows
 from polytask.studies.affinity.affinity_results import propose_grouping
 from polytask.tasks import Binary, Regression, Task
@@ -50,7 +50,7 @@ def small(rows: int = 120) -> tuple[Source, tuple[Task, ...]]:
 def measure(out: Path | None = None, **choices: Any) -> Any:
     """Measure on it."""
     source, tasks = small()
-    return relate([source], tasks, out=out, **(choices if "config" in choices else FEW | choices))
+    return relate_tasks([source], tasks, out=out, **(choices if "config" in choices else FEW | choices))
 
 
 @pytest.fixture(scope="module")
@@ -202,12 +202,12 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path:
 
 def test_one_task_is_related_to_nothing(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
     with pytest.raises(ConfigError, match="relatedness needs at least two tasks"):
-        relate([table()], three_tasks[:1], **FEW)
+        relate_tasks([table()], three_tasks[:1], **FEW)
 
 
 def test_choices_stand_in_the_configuration_or_beside_it(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
     with pytest.raises(ConfigError, match="must not be given in addition to `config`"):
-        relate([table()], three_tasks, config=RelateConfig(), seeds=2)
+        relate_tasks([table()], three_tasks, config=RelateConfig(), seeds=2)
 
 
 def beside() -> Source:
@@ -219,14 +219,14 @@ def test_similarity_needs_a_common_source(table: Callable[..., Source]) -> None:
     alone = Source("table", table().inputs, {"price": table().labels["price"]})
     tasks = (Regression(name="price"), Regression(name="size"))
     with pytest.raises(ConfigError, match="no two tasks have a source in common"):
-        relate([alone, beside()], tasks, **(FEW | {"measures": ("similarity",)}))
+        relate_tasks([alone, beside()], tasks, **(FEW | {"measures": ("similarity",)}))
 
 
 def test_pairs_that_are_never_measured_stay_gaps(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
     """Sources that take turns, and steps of many rows, so that a look is at those of the step."""
     tasks = (*three_tasks[:2], Regression(name="size"))
     training = FEW["training"] | {"sampling": "round-robin", "batch_size": 256}
-    related = relate(
+    related = relate_tasks(
         [table(rows=1000), beside()], tasks, **(FEW | {"training": training, "measure_every": 1, "measures": ("lookahead", "similarity")})
     )
     affinity = related.relations["lookahead"]
@@ -284,7 +284,9 @@ def test_planted_groups_are_found(tmp_path: Path) -> None:
         "hidden": (),
         "training": {"epochs": 20, "batch_size": 32, "threads": 1},
     }
-    related = relate([Source("planted", x, labels)], tasks, seeds=2, workers=1, measures=("cosine", "lookahead", "similarity"), **choices)
+    related = relate_tasks(
+        [Source("planted", x, labels)], tasks, seeds=2, workers=1, measures=("cosine", "lookahead", "similarity"), **choices
+    )
     assert related.grouping is not None
     assert sorted(map(sorted, related.grouping.networks)) == [["a1", "a2"], ["b1", "b2"]]
     for measure_ in ("cosine", "lookahead", "similarity"):
@@ -306,5 +308,5 @@ def test_the_rows_that_a_study_will_test_on_stay_closed(table: Callable[..., Sou
 
 
 def test_it_is_there_under_the_name_that_users_know() -> None:
-    assert pt.relate is relate
+    assert pt.relate is pt.studies.relate
     assert pt.relatedness.linear_cka is linear_cka

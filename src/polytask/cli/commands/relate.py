@@ -26,8 +26,7 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.report import write_report
     from polytask.report.terminal.relate_terminal import relate_summary
     from polytask.run_files import CostFile
-    from polytask.studies import load_data
-    from polytask.studies import relate as measure
+    from polytask.studies import load_data, relate_tasks
 
     folder = out or Path("runs") / f"relate-{run_name(config)}"
     with download_display(quiet=quiet) as progress:
@@ -36,7 +35,7 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     print_data_notes(console, data, quiet=quiet)
     kept = f"Finished networks are kept in {folder}; run the same command again to resume"
     with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
-        related = measure(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
+        related = relate_tasks(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
     page = write_report(related.folder)
     console.print(relate_summary(related.summary, CostFile.read(related.folder / "cost.json")))
     console.print(f"Everything is in {related.folder}; the report is {page}", soft_wrap=True)

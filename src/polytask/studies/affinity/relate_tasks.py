@@ -1,4 +1,4 @@
-"""The function `relate`: measure how related tasks are, and write the results to a run folder."""
+"""The function `relate_tasks`: measure how related tasks are, and write the results to a run folder."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RelateResult:
         return f"<RelateResult: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
 
 
-def relate(
+def relate_tasks(
     sources: Sequence[Source],
     tasks: Sequence[Task],
     *,
@@ -92,7 +92,7 @@ def relate(
         >>> x = np.random.default_rng(0).normal(size=(200, 3)).astype("float32")
         >>> source = Source("toy", x, {"sum": x.sum(1), "mean": x.mean(1), "other": x[:, 0] - x[:, 1]})
         >>> tasks = tuple(Regression(name=name) for name in source.tasks)
-        >>> related = relate([source], tasks, seeds=2, measure_every=1, training={"epochs": 3, "batch_size": 32}, workers=1)
+        >>> related = relate_tasks([source], tasks, seeds=2, measure_every=1, training={"epochs": 3, "batch_size": 32}, workers=1)
         >>> cosines = related.relations["cosine"].mean
         >>> bool(cosines[0, 1] > cosines[0, 2])
         True

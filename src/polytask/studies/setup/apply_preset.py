@@ -31,11 +31,11 @@ def reject_command_options(given: Collection[str], where: str) -> None:
     Example:
         >>> reject_command_options(["size"], "study")
         Traceback (most recent call last):
-        polytask.errors.ConfigError: study: only commands and files use this option (found size). Pass the sources and tasks; ...
+        polytask.errors.ConfigError: study: only commands and files use this option (found size). Pass the data instead: ...
     """
     found = [name for name in given if name in COMMAND_OPTIONS]
     if found:
-        remedy = "Pass the sources and tasks; polytask.datasets.load_dataset loads those of a data set"
+        remedy = "Pass the data instead: a table or its path, the name of a data set, or sources with their tasks"
         raise ConfigError("only commands and files use this option", where=where, found=", ".join(found), remedy=remedy)
 
 

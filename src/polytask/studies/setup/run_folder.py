@@ -45,6 +45,11 @@ class RunFolder:
         return self.path / "environment.json"
 
     @property
+    def frame(self) -> Path:
+        """Path of the rows of a data frame that was given in Python."""
+        return self.path / "data" / "table.parquet"
+
+    @property
     def verdict(self) -> Path:
         """Path of the verdict."""
         return self.path / "verdict.json"
@@ -116,7 +121,7 @@ class RunFolder:
         with storage_errors(self.path):
             for part in (part for file in (self.environment, self.config) for part in self.path.glob(f".{file.name}.*.part")):
                 part.unlink()
-            entries = [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE]
+            entries = [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE and entry != self.frame.parent]
         if not entries or (entries == [self.environment] and "polytask" in self.read_environment()):
             return None  # a run that was killed before it wrote its configuration leaves only environment.json
         if not self.config.exists():
