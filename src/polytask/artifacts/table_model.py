@@ -25,6 +25,7 @@ from polytask.registry import Component
 from polytask.registry.resolve import check_given, given_classes
 from polytask.registry.suggestion import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
+from polytask.storage.csv_table import csv_text
 from polytask.tasks import Outcome
 
 RUN_FILE = "run.yaml"
@@ -117,7 +118,7 @@ class SavedTableModel:
         if out.suffix == ".parquet":
             pq.write_table(pa.Table.from_pandas(whole, preserve_index=False), buffer)
         else:
-            escape_formulas(whole).to_csv(buffer, index=False, lineterminator="\n")
+            buffer.write(csv_text(whole).encode())
         with storage_errors(out):
             write_bytes(out, buffer.getvalue())
         return [unknown.line()] if unknown.found else []
@@ -186,13 +187,3 @@ def _table_options(run: Path, source: str, components: Collection[type]) -> Tabl
     if options is not None:
         check_given([kind for kind in options.targets.values() if kind is not None], components, where=str(path))
     return options
-
-
-def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Prefix texts that a spreadsheet would evaluate as formulas with an apostrophe.
-
-    Example:
-        >>> escape_formulas(pd.DataFrame({"name": ["=1+1", "plain"]}))["name"].tolist()
-        ["'=1+1", 'plain']
-    """
-    return table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell)

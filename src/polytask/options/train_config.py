@@ -12,7 +12,7 @@ from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
 from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName
 from polytask.options.table_options import TableOptions
-from polytask.options.training_options import LEFT_OPEN, TrainingOptions
+from polytask.options.training_options import LEFT_OPEN, MOST_THREADS, TrainingOptions
 
 _DATA, NETWORK, RUN = "Data", "Network", "Run"
 
@@ -67,7 +67,9 @@ class NetworkConfig(OptionModel):
         Flag(RUN, example="affinity"),
     ] = ()
     workers: Annotated[
-        int | None, Field(ge=1, description="Number of processes that train networks in parallel."), Flag(RUN, default="one per core")
+        int | None,
+        Field(ge=1, le=MOST_THREADS, description="Number of processes that train networks in parallel."),
+        Flag(RUN, default="one per core"),
     ] = None
     training: Annotated[TrainingOptions, Field(description="Training options of every network.")] = Field(default_factory=TrainingOptions)
     version: Annotated[str | None, Field(description="Version of polytask that wrote the file.")] = None

@@ -14,6 +14,8 @@ from polytask.options.validation_errors import checked
 
 Policy = Literal["first", "any", "all", "mean"]
 
+MOST_THREADS = 1024
+"""Largest number of threads; far more than a process can start ends it without an error message."""
 LEFT_OPEN: Mapping[str, str | None] = {"validation_fraction": None, "precision": "auto", "threads": None}
 """Options that are resolved when a run starts, with the value that means "not chosen yet"."""
 
@@ -164,7 +166,7 @@ class TrainingOptions(OptionModel):
     ] = "auto"
     threads: Annotated[
         int | None,
-        Field(ge=1, description="Number of CPU threads per network."),
+        Field(ge=1, le=MOST_THREADS, description="Number of CPU threads per network."),
         Flag(_MACHINE, default="1 if networks fill the cores, else the faster of 1 and all"),
     ] = None
     checkpoint_seconds: Annotated[

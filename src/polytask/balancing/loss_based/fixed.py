@@ -29,7 +29,7 @@ class Fixed(Balancer):
         weights: Weight αₜ per task name, at least 0.
 
     Raises:
-        ConfigError: A weight is negative or not finite, or a task has none.
+        ConfigError: A weight is negative or not finite, all are 0, or a task has none.
 
     Example:
         >>> Fixed({"0": 0.2, "1": 0.8}).aggregate(torch.eye(2))
@@ -39,6 +39,8 @@ class Fixed(Balancer):
     def __init__(self, weights: Mapping[str, float]) -> None:
         for task, weight in weights.items():
             check_non_negative(weight, f"weight of task {task!r}")
+        if weights and not any(weights.values()):
+            raise ConfigError("at least one task needs a weight above 0", where="weights", found=", ".join(map(str, weights.values())))
         self.weights = {task: float(weight) for task, weight in weights.items()}
 
     @classmethod

@@ -32,6 +32,7 @@ def evaluate_command(
     from polytask.errors import StorageError
     from polytask.report.sanitize import clean_text
     from polytask.storage import write_text
+    from polytask.storage.csv_table import csv_text
 
     if out is not None and out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
@@ -43,4 +44,4 @@ def evaluate_command(
         shown.add_row(Text(clean_text(row.target)), str(row.metric), f"{row.value:.4f}", f"{row.rows:,}")
     Console().print(shown)
     if out is not None:
-        write_text(out, found.to_csv(index=False, lineterminator="\n"))
+        write_text(out, csv_text(found))

@@ -17,6 +17,7 @@ from polytask.errors import DataError
 from polytask.report.sanitize import clean_text
 from polytask.run_files.verdict_file import LEAD_NAME
 from polytask.storage import storage_errors
+from polytask.storage.csv_table import unescaped
 
 RESULT_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
 HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "value")
@@ -131,7 +132,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def _parse_column(name: str, entries: list[str]) -> NDArray[Any]:
     if name not in NUMERIC:
-        return np.array(entries, dtype=object)
+        return np.array([unescaped(entry) for entry in entries], dtype=object)
     return np.array([math.nan if entry in MISSING else float(entry) for entry in entries], dtype=np.float64)
 
 

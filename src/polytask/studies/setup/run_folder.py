@@ -19,6 +19,7 @@ from polytask.options.component_names import check_imports, import_paths_of
 from polytask.options.train_config import Config
 from polytask.run_files import EnvironmentFile
 from polytask.storage import exclusive_lock, make_folder, read_yaml, storage_errors, write_bytes, write_text, write_yaml
+from polytask.storage.csv_table import csv_text
 
 MODEL_INDEX = "model.json"
 LOCK_FILE = ".lock"
@@ -178,7 +179,7 @@ def write_dataframe(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(buffer, index=False)
         write_bytes(path, buffer.getvalue())
     else:
-        write_text(path, table.to_csv(index=False, lineterminator="\n"))
+        write_text(path, csv_text(table))
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
