@@ -95,3 +95,18 @@ def test_buffers_are_loaded_and_a_folder_is_no_file(tmp_path: Path) -> None:
     assert (matched.loaded, norm.running_mean.tolist()) == (("running_mean",), [3.0, 3.0])  # type: ignore[union-attr, operator]
     with pytest.raises(StorageError, match="weights cannot be read"):
         load_weights(norm, tmp_path)
+
+
+def test_attention_starts_as_the_framework_starts_it() -> None:
+    """Its map is uniform with Glorot's bound, and its biases are 0, that of its last layer too."""
+    torch.manual_seed(1)
+    layer = nn.MultiheadAttention(16, 2)
+    initialize(layer, "framework", seed=5)
+    bound = math.sqrt(6 / (3 * 16 + 16))
+    assert 0.95 * bound < layer.in_proj_weight.abs().max().item() <= bound
+    assert not layer.in_proj_bias.any()
+    assert not layer.out_proj.bias.any()
+    torch.manual_seed(2)
+    other = nn.MultiheadAttention(16, 2)
+    initialize(other, "framework", seed=5)
+    assert torch.equal(layer.in_proj_weight, other.in_proj_weight)

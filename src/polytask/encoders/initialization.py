@@ -52,10 +52,11 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
         raise ConfigError("unknown initialization", where=scheme, remedy=f"Choose from: {', '.join(INITIALIZATIONS)}")
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed all devices, which this fork does not restore
-        for layer in _modules_to_initialize(module):
-            reset = getattr(layer, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        # An attention layer resets private parameters, and the bias of its last layer, which is a module of its own: it comes after that.
+        for name in ("reset_parameters", "_reset_parameters"):
+            for layer in _modules_to_initialize(module):
+                if callable(reset := getattr(layer, name, None)):
+                    reset()
     if scheme != "framework":
         _initialize_parameters(module, INITIALIZERS[scheme], torch.Generator().manual_seed(seed))
     _reset_self_initialized(module, seed)

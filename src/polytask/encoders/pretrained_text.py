@@ -99,6 +99,8 @@ class PretrainedTextEncoder(SequenceEncoder):
             found = f"inputs of shape {tuple(input_shape)}"
             raise ConfigError("inputs must be word pieces with shape (N, L, K)", where="encoder 'pretrained'", found=found)
         network = _network(dict(config))
+        if getattr(network, "pooler", None) is not None:
+            network.pooler = None  # its output is not used, and parameters without a gradient would be counted and stored
         if folder is not None:
             _load(network, Path(folder))
         self.input_shape, self.features = tuple(input_shape), int(network.config.hidden_size)
@@ -156,7 +158,5 @@ def _load(network: nn.Module, folder: Path) -> None:
         matched = load_weights(network, path)
     except ConfigError as error:
         raise StorageError(error.what, where=error.where, found=error.found, remedy=REMEDY) from None
-    # The pooled output is not used, and only files of a BERT for sentence pairs have weights for it.
-    missing = tuple(name for name in matched.missing if not name.startswith("pooler."))
-    if missing or matched.mismatched:
+    if matched.missing or matched.mismatched:
         raise StorageError("these are not the encoder's weights", where=str(path), found=str(matched), remedy=REMEDY)

@@ -1,4 +1,4 @@
-"""What to train: an encoder and a way of sharing, and what the latter promises to polytask's battery of tests."""
+"""What to train: an encoder and a way of sharing, and what they promise to polytask's battery of tests."""
 
 from __future__ import annotations
 
@@ -42,4 +42,5 @@ class Scaled(pt.Architecture):
         return {"scale": {task: float(scale.detach()) for task, scale in zip(self.tasks, self.scales, strict=True)}}
 
 
+ENCODERS = ({"spelled": "one-layer(width=4)", "input_shape": (5,), "features": 4, "wrong": ("width=wide",)},)
 ARCHITECTURES = ({"spelled": "scaled", "at_start": "hard"},)
