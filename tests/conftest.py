@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import settings
 
-from polytask.data import Source
-from polytask.tasks import Binary, Multiclass, Regression, Task
+if TYPE_CHECKING:
+    from polytask.data import Source
+    from polytask.tasks import Task
 
 # Failures repeat, and a busy machine is no failure. A property that needs more draws takes a multiple of the profile's.
 settings.register_profile("polytask", derandomize=True, deadline=None, max_examples=100)
@@ -22,9 +24,10 @@ settings.load_profile("polytask")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw fewer examples in the fast run."""
+    """Draw fewer examples in the fast run, and let no write wait for the disk: no test cuts the power."""
     if config.option.markexpr == "not slow":
         settings.load_profile("polytask-fast")
+    os.fsync = lambda _: None  # type: ignore[assignment]
 
 
 def pytest_collection_finish() -> None:
@@ -44,12 +47,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             met[function] += 1
 
 
-TableMaker = Callable[..., Source]
-
-
 @pytest.fixture(scope="session")
-def table() -> TableMaker:
+def table() -> Callable[..., Source]:
     """Makes one source with three tasks of different kinds: `price` (regression), `churn` (binary), `plan` (multiclass)."""
+    # Imported here, so that the process that hands out the tests does not wait for PyTorch.
+    import numpy as np
+
+    from polytask.data import Source
 
     def make(rows: int = 120, seed: int = 0, gaps: float = 0.0) -> Source:
         random = np.random.default_rng(seed)
@@ -68,6 +72,8 @@ def table() -> TableMaker:
 @pytest.fixture(scope="session")
 def three_tasks() -> tuple[Task, ...]:
     """The tasks of `table`."""
+    from polytask.tasks import Binary, Multiclass, Regression
+
     return (
         Regression(name="price"),
         Binary(name="churn", classes=("stays", "leaves")),

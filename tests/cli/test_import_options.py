@@ -67,9 +67,15 @@ def console_script() -> str:
     return found
 
 
-@pytest.mark.sampled(3)
+def test_nothing_beside_the_data_is_imported_by_one_process(folder: Path) -> None:
+    done = run(folder, console_script(), "train", "table.csv", *OPTIONS[:7], "--epochs", "1", "-q", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "out" / "run.yaml").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["script", "module", "api"])
-def test_nothing_beside_the_data_is_imported(folder: Path, how: str) -> None:
+def test_nothing_beside_the_data_is_imported_by_workers(folder: Path, how: str) -> None:
     study = ("study", "table.csv", *OPTIONS, "--arms", "single,equal", "--workers", "2", "--out", "out")
     command = {
         "script": (console_script(), *study),

@@ -55,6 +55,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     return output
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("row", FILES, ids=lambda row: row.name)
 def test_files(row: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / row.file).write_bytes(row.bytes())

@@ -94,6 +94,7 @@ def test_unknown_categories_are_one_line_over_all_chunks(
     assert notes == ["note: categories not seen in training are treated as unknown: column 'town': 100 of 160 rows ('Ulm', 'Bern')"]
 
 
+@pytest.mark.slow
 def test_a_study_repeats_itself_from_its_own_file(call: object, sales: Path, tmp_path: Path) -> None:
     words = ("--targets", "churn,value", "--split", "part", "--drop", "customer", "--arms", "single,equal", "--seeds", "2", "--quiet")
     assert call("study", str(sales), *words, "--workers", "1", "--out", str(tmp_path / "a"), *FAST) == 0  # type: ignore[operator]

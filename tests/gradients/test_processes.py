@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 WORKER = Path(__file__).with_name("processes_worker.py")
 SECONDS = 900  # who takes so long hangs, however busy the machine is
@@ -27,7 +28,8 @@ def _loaded() -> ModuleType:
     return module
 
 
-CASES = tuple(_loaded().cases())
+PROGRAM = _loaded()
+CASES = tuple(PROGRAM.cases())
 SHORT = [case for case in CASES if case.steps < 20]
 LONG = [case for case in CASES if case.steps == 20]
 COMPARED = ["equal torch.float64 6 (1, 1) False sequential", "upgrad torch.float64 6 (1, 1) False sequential"]
@@ -46,10 +48,12 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     tested = [item.callspec.params for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     (folder / "wanted").write_text("\n".join({*COMPARED, *(found["case"].name for found in tested)}), encoding="utf-8")
     running = {}
-    for rank, world in (("alone", "1"), ("0", "2"), ("1", "2")):
-        command = [sys.executable, str(WORKER), rank, world, str(folder / "meet"), str(folder / f"{rank}.npz"), str(folder / "wanted")]
+    for rank in ("0", "1"):
+        command = [sys.executable, str(WORKER), rank, "2", str(folder / "meet"), str(folder / f"{rank}.npz"), str(folder / "wanted")]
         running[rank] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    threads = torch.get_num_threads()
     try:
+        PROGRAM.main(None, 1, "", folder / "alone.npz", folder / "wanted")
         for rank, process in running.items():
             said, _ = process.communicate(timeout=SECONDS)
             assert process.returncode == 0, f"process {rank}: {said[-3000:]}"
@@ -57,7 +61,8 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         for process in running.values():
             process.kill()
             process.communicate()
-    yield {rank: np.load(folder / f"{rank}.npz") for rank in running}
+        torch.set_num_threads(threads)
+    yield {rank: np.load(folder / f"{rank}.npz") for rank in ("alone", *running)}
 
 
 @pytest.mark.parametrize("case", some(SHORT, 20), ids=str)

@@ -305,7 +305,7 @@ def test_stretches_grow_with_the_tasks() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 6))
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_means_are_over_the_steps_that_have_a_number(seed: int, tasks: int, steps: int) -> None:
     random = np.random.default_rng(seed)
     means, seen = PairMeans.of(tasks), np.full((steps, tasks, tasks), np.nan)

@@ -35,7 +35,7 @@ def by_kernels(X: Floats, Y: Floats) -> float:
 
 
 @given(st.integers(0, 10_000), st.integers(3, 20), st.integers(1, 12), st.integers(1, 12))
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_it_is_the_ratio_of_kernels_alignments(seed: int, rows: int, p: int, q: int) -> None:
     """More rows than features, and fewer, are computed in two ways."""
     random = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ def test_it_is_the_ratio_of_kernels_alignments(seed: int, rows: int, p: int, q: 
 
 
 @given(st.integers(0, 10_000), st.integers(4, 20), st.integers(1, 8), st.floats(0.01, 100), st.floats(-10, 10))
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_rotations_scales_and_shifts_change_nothing(seed: int, rows: int, width: int, scale: float, shift: float) -> None:
     random = np.random.default_rng(seed)
     X, Y = random.normal(size=(rows, width)), random.normal(size=(rows, 3))

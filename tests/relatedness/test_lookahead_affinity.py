@@ -99,7 +99,7 @@ def test_a_task_without_a_loss_has_no_affinity_onto_it(by_hand: Any) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5), st.floats(1e-3, 1e3))
-@settings(max_examples=30)
+@settings(max_examples=settings.default.max_examples // 3)
 def test_cosines_do_not_depend_on_lengths(seed: int, tasks: int, scale: float) -> None:
     rows = torch.from_numpy(np.random.default_rng(seed).normal(size=(tasks, 7)))
     found = pairwise_cosines(rows)

@@ -14,7 +14,7 @@ from polytask.relatedness.relatedness_matrix import matrix_from_lists
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 5))
-@settings(max_examples=30)
+@settings(max_examples=settings.default.max_examples // 3)
 def test_intervals_are_students(seed: int, seeds: int, tasks: int) -> None:
     random = np.random.default_rng(seed)
     values = random.normal(size=(seeds, tasks, tasks))
@@ -31,7 +31,7 @@ def test_intervals_are_students(seed: int, seeds: int, tasks: int) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6))
-@settings(max_examples=30)
+@settings(max_examples=settings.default.max_examples // 3)
 def test_agreement_is_the_mean_of_spearmans_correlations(seed: int, tasks: int) -> None:
     random = np.random.default_rng(seed)
     values = random.integers(0, 4, size=(3, tasks, tasks)).astype(float)

@@ -172,15 +172,16 @@ def test_without_charts_curves_are_tables(folder: Callable[..., Path]) -> None:
     assert "img" not in {tag for tag, *_ in page.structure}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.usefixtures("no_charts")
-def test_hostile_names_are_only_text(folder: Callable[..., Path], payloads: tuple[str, ...]) -> None:
-    for number, start in enumerate(range(0, len(payloads), 7)):
-        part = payloads[start : start + 7]
-        tame = page_of(folder([f"t{place}" for place in range(len(part))], name=f"tame-{number}"))
-        hostile = page_of(folder(part, text=part[0], name=f"hostile-{number}"))
-        assert hostile.structure == tame.structure
-        text = "".join(hostile.text)
-        assert all(clean_text(name) in text for name in part)
+@pytest.mark.parametrize("start", range(0, 50, 7))
+def test_hostile_names_are_only_text(folder: Callable[..., Path], payloads: tuple[str, ...], start: int) -> None:
+    part = payloads[start : start + 7]
+    tame = page_of(folder([f"t{place}" for place in range(len(part))], name="tame"))
+    hostile = page_of(folder(part, text=part[0], name="hostile"))
+    assert hostile.structure == tame.structure
+    text = "".join(hostile.text)
+    assert all(clean_text(name) in text for name in part)
 
 
 @pytest.mark.parametrize("name", ["cost.json", "history.csv", "run.yaml", "environment.json"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from polytask.data import Source
-from polytask.studies import Study
+from polytask.studies import Study, StudyResult
 from polytask.tasks import Task
 
 ARMS = ["single", "equal", "uncertainty", "weights=1/2/0.5"]
@@ -24,3 +24,9 @@ def make(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> Callabl
         return Study([table(gaps=0.2)], three_tasks, test=lambda: (table(rows=80, seed=1, gaps=0.2),), **given)
 
     return study
+
+
+@pytest.fixture(scope="session")
+def whole(make: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
+    """A study from beginning to end, which nobody changes."""
+    return make().run(tmp_path_factory.mktemp("study") / "run")

@@ -173,10 +173,12 @@ def test_a_model_never_imports(parts: Any, tmp_path: Path) -> None:
     assert handed_in.equals(pt.load(folder).predict(inputs))
 
 
-def test_registered_names_reach_workers_and_files(parts: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_registered_names_reach_workers_and_files(parts: Any, tmp_path: Path, workers: int) -> None:
     pt.register("balancer", "theirs", "compass.training:LossPower")
     pt.register("encoder", "narrow", parts.OneLayer)
-    result = study(arms=["single", "theirs(power=0.25)", parts.LossPower(power=0.5)], encoder="narrow", workers=2).run(tmp_path / "run")
+    arms = ["single", "theirs(power=0.25)", parts.LossPower(power=0.5)]
+    result = study(arms=arms, encoder="narrow", workers=workers).run(tmp_path / "run")
     assert set(result.verdict.tasks["sum"].arms) == {"theirs(power=0.25)", "theirs(power=0.5)"}
     assert checked(StudyConfig, read_yaml(tmp_path / "run" / "run.yaml"), where="run.yaml").encoder == "narrow"
     assert pt.load(result.folder).tasks

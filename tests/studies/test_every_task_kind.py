@@ -76,7 +76,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return kind, folder, study.run(folder).verdict
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 def test_every_kind_comes_to_a_verdict_and_a_model(finished: tuple[str, Path, Verdict]) -> None:
     kind, folder, verdict = finished
     task, found = TASKS[kind], verdict.tasks[TASKS[kind].name]
@@ -98,7 +98,7 @@ def test_every_kind_comes_to_a_verdict_and_a_model(finished: tuple[str, Path, Ve
         assert answers.tolist() == expected
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 def test_every_kind_learns_more_than_the_trivial_predictor_knows(finished: tuple[str, Path, Verdict]) -> None:
     kind, folder, _ = finished
     history = pd.read_csv(folder / "history.csv")

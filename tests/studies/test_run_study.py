@@ -33,12 +33,6 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-@pytest.fixture(scope="module")
-def whole(make: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
-    """A study from beginning to end, which nobody changes."""
-    return make().run(tmp_path_factory.mktemp("study") / "run")
-
-
 def test_the_run_folder_holds_what_the_design_promises(whole: StudyResult) -> None:
     found = {path.name for path in whole.folder.iterdir()}
     files = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "log.txt"}
@@ -67,11 +61,13 @@ def test_results_agree_with_predictions(whole: StudyResult) -> None:
     assert stored.set_index(["arm", "seed"])["value"].sort_index().tolist() == pytest.approx(hits.sort_index().tolist(), abs=1e-12)
 
 
-def test_two_runs_give_the_same_bytes_and_so_does_the_configuration_fed_back(
-    make: Callable[..., Study], whole: StudyResult, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_two_runs_give_the_same_bytes(make: Callable[..., Study], whole: StudyResult, tmp_path: Path) -> None:
     make().run(tmp_path / "second")
     assert digests(whole.folder) == digests(tmp_path / "second")
+
+
+def test_the_configuration_fed_back_gives_the_same_bytes(make: Callable[..., Study], whole: StudyResult, tmp_path: Path) -> None:
     fed_back = checked(StudyConfig, read_yaml(whole.folder / "run.yaml"), where="run.yaml")
     make(config=fed_back).run(tmp_path / "third")
     assert digests(whole.folder) == digests(tmp_path / "third")
@@ -144,7 +140,7 @@ def test_openings_without_a_result_are_counted(make: Callable[..., Study], tmp_p
 
 
 def test_test_data_stay_closed_until_every_network_is_trained(make: Callable[..., Study], tmp_path: Path) -> None:
-    study, opened = make(), []
+    study, opened = make(arms=["single", "equal"]), []
     load_test = study._load_test
 
     def watched() -> tuple[Source, ...]:
@@ -153,7 +149,7 @@ def test_test_data_stay_closed_until_every_network_is_trained(make: Callable[...
 
     study._load_test = watched
     study.run(tmp_path / "run")
-    networks = 2 * (3 + 1 + 1 + 1)
+    networks = 2 * (3 + 1)
     assert opened == [networks]
 
 

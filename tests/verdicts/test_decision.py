@@ -86,7 +86,7 @@ def test_words_and_intervals_agree(family: list[tuple[CrossedEstimate, float]]) 
             assert alone * (1 - 1e-9) - 1e-12 <= half <= together * (1 + 1e-9) + 1e-12
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.lists(st.tuples(studies(), st.floats(0, 3)), min_size=1, max_size=4))
 def test_flipping_the_sign_mirrors_everything(family: list[tuple[CrossedEstimate, float]]) -> None:
     mirrored = [(replace(study, difference=-study.difference), margin) for study, margin in family]

@@ -44,7 +44,7 @@ def deviations(keys: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return found
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(seed=st.integers(0, 1_000), rows=st.integers(400, 1_500), share=st.sampled_from([0.1, 0.2, 0.5]), gaps=st.floats(0.0, 0.9))
 def test_every_label_of_many_tasks_gives_its_share(seed: int, rows: int, share: float, gaps: float) -> None:
     """A plain draw of a label's n rows deviates by √(n · share · (1 − share)), on average 1 in that unit.

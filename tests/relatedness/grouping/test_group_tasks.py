@@ -41,7 +41,6 @@ def candidates_of(random: np.random.Generator, tasks: int) -> list[CandidateNetw
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), st.floats(0.4, 5))
-@settings(max_examples=60)
 def test_the_choice_is_the_best_of_all(seed: int, tasks: int, budget: float) -> None:
     candidates = candidates_of(np.random.default_rng(seed), tasks)
     best = by_enumeration(candidates, budget)
@@ -56,7 +55,7 @@ def test_the_choice_is_the_best_of_all(seed: int, tasks: int, budget: float) -> 
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(1, 3))
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_without_overlap_groups_are_the_best_partition(seed: int, tasks: int, groups: int) -> None:
     affinity = np.random.default_rng(seed).normal(size=(tasks, tasks))
     names = [f"t{number}" for number in range(tasks)]
@@ -67,7 +66,7 @@ def test_without_overlap_groups_are_the_best_partition(seed: int, tasks: int, gr
 
 
 @given(st.integers(0, 10_000), st.floats(1.5, 5))
-@settings(max_examples=20)
+@settings(max_examples=settings.default.max_examples // 4)
 def test_the_program_for_many_tasks_finds_the_same(seed: int, budget: float) -> None:
     candidates = candidates_of(np.random.default_rng(seed), 4)
     tasks = tuple(dict.fromkeys(task for candidate in candidates for task in candidate.losses))
@@ -93,7 +92,7 @@ def test_twelve_tasks_are_grouped_exactly() -> None:
     assert group_by_affinity(affinity, [f"t{number}" for number in range(12)], 4).gap == 0
 
 
-@pytest.mark.parametrize("groups", [2, 3])
+@pytest.mark.parametrize("groups", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_local_search_is_near_the_best_partition_and_its_bound_holds(groups: int) -> None:
     for seed in range(10):
         affinity = np.random.default_rng(seed).normal(size=(7, 7))
@@ -112,7 +111,7 @@ def _total(affinity: np.ndarray, members: tuple[int, ...]) -> float:
     return total
 
 
-@pytest.mark.parametrize("tasks", [6, 9, 12, 13, 20])
+@pytest.mark.parametrize("tasks", [6, 9, pytest.param(12, marks=pytest.mark.slow), 13, 20])
 def test_planted_groups_are_found(tasks: int) -> None:
     random = np.random.default_rng(tasks)
     planted = np.arange(tasks) % 3
@@ -135,7 +134,7 @@ def test_one_task_is_a_group() -> None:
 
 
 @given(st.integers(0, 1_000), st.integers(2, 5))
-@settings(max_examples=20)
+@settings(max_examples=settings.default.max_examples // 4)
 def test_a_larger_budget_is_never_worse(seed: int, tasks: int) -> None:
     affinity = np.random.default_rng(seed).normal(size=(tasks, tasks))
     totals = [group_by_affinity(affinity, [str(n) for n in range(tasks)], groups).total for groups in range(1, tasks + 1)]

@@ -99,6 +99,7 @@ def test_trees_are_scikit_learn_s_on_the_training_part_alone() -> None:
     assert np.allclose(ours, oracle.predict(test.inputs[there].astype(np.float64)))
 
 
+@pytest.mark.slow
 def test_a_study_shows_trees_and_never_recommends_them(make: Callable[..., Study], tmp_path: Path) -> None:
     result = make(arms=["single", "equal", "uncertainty", "trees"], race=True, training=TRAINING).run(tmp_path / "run")
     assert set(result.predictions["arm"]) == {"single", "trees", result.summary["chosen"]}

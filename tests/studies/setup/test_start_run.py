@@ -22,6 +22,12 @@ from polytask.studies.setup.run_folder import RunFolder
 from polytask.tasks import Binary, Custom, Task
 
 
+@pytest.fixture(scope="module")
+def make(make: Callable[..., Study]) -> Callable[..., Study]:
+    """A study of few networks, where nothing else is said."""
+    return lambda **choices: make(**{"arms": ["single", "equal"], **choices})
+
+
 @pytest.fixture
 def begun(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a study that was interrupted before its first network."""

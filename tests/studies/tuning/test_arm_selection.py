@@ -105,7 +105,7 @@ def test_a_grid_is_tuned_arm_by_arm_and_tests_them_all(make: Callable[..., Study
 
 
 def test_without_a_choice_nothing_is_tried(make: Callable[..., Study], tmp_path: Path) -> None:
-    result = make(arms=["single", "equal"], race=True, training=TRAINING).run(tmp_path / "run")
+    result = make(arms=["single", "equal"], race=True).run(tmp_path / "run")
     assert not (tmp_path / "run" / "race.json").exists()
     assert result.summary["chosen"] == "equal"
     assert any("Nothing was tuned" in note for note in result.summary["notes"])
