@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -37,12 +38,16 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the cases of a test that is marked `sampled(every)`, keep the first of every `every` in the fast run; the others are slow."""
+    """Of the cases of a test that is marked `sampled(every)`, keep the first of every `every` in the fast run; the others are slow.
+
+    With `drawn=True` it is a drawn one: in a product of parameters, a fixed step could leave out some values of one of them for good.
+    """
     met: Counter[str] = Counter()
     for item in items:
         if (sampled := item.get_closest_marker("sampled")) is not None:
-            function = item.nodeid.partition("[")[0]
-            if met[function] % sampled.args[0]:
+            function, (every,) = item.nodeid.partition("[")[0], sampled.args
+            block, place = divmod(met[function], every)
+            if place != (crc32(f"{function} {block}".encode()) % every if sampled.kwargs.get("drawn") else 0):
                 item.add_marker(pytest.mark.slow)
             met[function] += 1
 
