@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Self, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -92,3 +92,17 @@ class OptionModel(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def with_changes(self, update: Mapping[str, Any]) -> Self:
+        """Return the options with other values, which are not validated; these options themselves if nothing changes.
+
+        Example:
+            >>> class Example(OptionModel):
+            ...     '''Options of an example.'''
+            ...     epochs: int = 3
+            >>> options = Example(epochs=4)
+            >>> options.with_changes({"epochs": 4}) is options, options.with_changes({"epochs": 5}).epochs
+            (True, 5)
+        """
+        changes = any(name not in self.model_fields_set or getattr(self, name) != value for name, value in update.items())
+        return self.model_copy(update=dict(update)) if changes else self

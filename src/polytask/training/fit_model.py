@@ -175,7 +175,8 @@ def build_loop(
     Returns:
         The training loop, and the parameters that the weights file and the network have in common (None without a file).
     """
-    chosen = (options or TrainingOptions()).model_copy(update=make_training_options(**choices).model_dump(include=set(choices)))
+    made = make_training_options(**choices)
+    chosen = made if options is None else options.with_changes(made.model_dump(include=set(choices)))
     found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
     known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
     chosen = chosen if found is None else restore_measured_options(chosen, known)
@@ -250,7 +251,7 @@ def resolve_hardware_options(
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
         with torch.random.fork_rng(devices=()):  # dropout advances the random generator
             count = choose_thread_count(_step_to_time(copy.deepcopy(model), data, batches, precision), workers=workers)
-    return options.model_copy(update={"precision": precision.name, "threads": count})
+    return options.with_changes({"precision": precision.name, "threads": count})
 
 
 def _step_to_time(model: MultiTaskModel, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:

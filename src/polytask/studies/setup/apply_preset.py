@@ -57,7 +57,7 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
     rows = max((len(source) for source in sources), default=0)
     given = config.training.model_fields_set
     choices = {choice: value for choice, value in preset_training_options(name, rows).items() if choice not in given}
-    update: dict[str, Any] = {"preset": name, "training": config.training.model_copy(update=choices), **_tabular_heads(config)}
+    update: dict[str, Any] = {"preset": name, "training": config.training.with_changes(choices), **_tabular_heads(config)}
     if isinstance(config, StudyConfig):
         tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
         trials = config.trials if "trials" in config.model_fields_set else None

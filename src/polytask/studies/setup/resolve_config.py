@@ -41,7 +41,7 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
     share = (
         default_validation_fraction(sources) if requested.training.validation_fraction is None else requested.training.validation_fraction
     )
-    options = requested.training.model_copy(update={"validation_fraction": share})
+    options = requested.training.with_changes({"validation_fraction": share})
     plan = network_plan(requested, sources)
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)

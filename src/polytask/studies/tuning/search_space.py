@@ -72,7 +72,7 @@ def apply_settings(arm: ResolvedArm, options: TrainingOptions, settings: Setting
     if weights:
         mean = sum(weights.values()) / len(weights)
         arm = replace(arm, options={**arm.options, "weights": {task: value / mean for task, value in weights.items()}})
-    return arm, options.model_copy(update=update)
+    return arm, options.with_changes(update)
 
 
 def _unwrapped_options(options: Mapping[str, Any], wrappers: int) -> Mapping[str, Any]:

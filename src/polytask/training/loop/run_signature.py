@@ -54,8 +54,8 @@ class RunSignature:
 
 def restore_measured_options(options: TrainingOptions, stored: Mapping[str, Any]) -> TrainingOptions:
     """Return the options with those that are left open filled in from the signature of the run that is continued."""
-    return options.model_copy(
-        update={name: stored.get(name, open_value) for name, open_value in LEFT_OPEN.items() if getattr(options, name) == open_value}
+    return options.with_changes(
+        {name: stored.get(name, open_value) for name, open_value in LEFT_OPEN.items() if getattr(options, name) == open_value}
     )
 
 
