@@ -175,8 +175,7 @@ def build_loop(
     Returns:
         The training loop, and the parameters that the weights file and the network have in common (None without a file).
     """
-    made = make_training_options(**choices)
-    chosen = made if options is None else options.with_changes(made.model_dump(include=set(choices)))
+    chosen = _chosen_options(options, choices)
     found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
     known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
     chosen = chosen if found is None else restore_measured_options(chosen, known)
@@ -223,6 +222,12 @@ def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
     if options.micro_batches > 1 and isinstance(balancer.needs(), Representations):
         remedy = "Leave micro_batches at 1, or use another balancer"
         raise ConfigError("this balancer needs a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
+
+
+def _chosen_options(options: TrainingOptions | None, choices: Mapping[str, Any]) -> TrainingOptions:
+    """Return the options with the choices that are given beside them."""
+    made = make_training_options(**choices)
+    return made if options is None else options.with_changes(made.model_dump(include=set(choices)))
 
 
 def resolve_hardware_options(
