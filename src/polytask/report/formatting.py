@@ -154,6 +154,17 @@ def format_count(number: float | None) -> str:
     return NO_VALUE if number is None or not math.isfinite(number) else f"{number:,.0f}"
 
 
+def format_share(number: float | None, whole: float | None) -> str:
+    """Format a part of a whole in percent, with two significant digits.
+
+    Example:
+        >>> format_share(3.0, 240.0), format_share(0, 240.0), format_share(1.0, None)
+        ('1.2 %', '0 %', '')
+    """
+    share = quotient(number, whole)
+    return "" if share is None else f"{format_significant(100 * share, 2)} %"
+
+
 def format_rounded_up(number: int) -> str:
     """Format a required number, rounded up to two significant digits from 100 on.
 

@@ -23,6 +23,8 @@ class ArmCost(FileSection):
         rows: Rows seen in training per seed.
         epochs: Epochs per network.
         peak_memory_bytes: Peak memory of the largest training process.
+        unsolved_steps: Training steps per seed in which the balancer's condition had no solution.
+        non_finite_steps: Training steps per seed in which a value was not finite.
     """
 
     networks: int
@@ -35,6 +37,8 @@ class ArmCost(FileSection):
     rows: Number
     epochs: Number
     peak_memory_bytes: int
+    unsolved_steps: OptionalNumber = 0
+    non_finite_steps: OptionalNumber = 0
 
 
 _NO_FIGURES: dict[str, Any] = dict.fromkeys(ArmCost.model_fields)

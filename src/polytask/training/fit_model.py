@@ -328,4 +328,6 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         loaded_weights=matched,
         preprocessors={name: source.preprocessor for name, source in loop.data.training.items() if source.preprocessor is not None},
         callback_results={name: callback.results() for name, callback in state.callbacks.items()},
+        unsolved_steps=state.backward.unsolved_steps,
+        non_finite_steps=state.backward.non_finite_steps,
     )

@@ -14,6 +14,7 @@ from polytask.encoders.initialization import LoadedWeights
 from polytask.options import TrainingOptions
 from polytask.tasks import Task
 from polytask.training.hardware import Precision
+from polytask.training.step_troubles import StepTroubles
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class FitResult:
         loaded_weights: Parameters that a weights file and the network had in common; None if no file was given.
         preprocessors: Per source of texts or tables, the preprocessor of its inputs.
         callback_results: Results of each callback, by its name.
+        unsolved_steps: Number of steps in which the balancer's condition had no solution.
+        non_finite_steps: Number of steps in which a value was not finite.
     """
 
     model: MultiTaskModel
@@ -61,13 +64,21 @@ class FitResult:
     loaded_weights: LoadedWeights | None = None
     preprocessors: Mapping[str, Preprocessor] = field(default_factory=dict)
     callback_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unsolved_steps: int = 0
+    non_finite_steps: int = 0
 
     def __repr__(self) -> str:
         return f"<FitResult of {self.epochs} epochs on {', '.join(self.validation)}>"
 
     def __str__(self) -> str:
-        """Return a summary: epochs, steps, seconds, and every metric on the validation part."""
+        """Return a summary: epochs, steps, seconds, every metric on the validation part, and steps that went wrong."""
         state = "" if self.finished else ", paused"
         head = f"{self.epochs} epochs, the best is {self.best_epoch}; {self.steps} steps in {self.seconds:.1f} s{state}"
         lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
-        return "\n".join([head, *lines])
+        return "\n".join([head, *lines, *self.troubles.sentences(above=0.0)])
+
+    @property
+    def troubles(self) -> StepTroubles:
+        """Steps without a solution, and with values that are not finite."""
+        policies = self.options.model_dump(include={"unsolved", "non_finite"})
+        return StepTroubles(self.steps, self.unsolved_steps, self.non_finite_steps, policies)

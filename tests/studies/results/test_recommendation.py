@@ -15,7 +15,7 @@ from polytask.verdicts.verdict_result import Verdict
 
 def arm_cost(*figures: float) -> ArmCost:
     """Figures in the order of the file."""
-    return ArmCost.model_validate(dict(zip(ArmCost.model_fields, figures, strict=True)))
+    return ArmCost.model_validate(dict(zip(ArmCost.model_fields, figures, strict=False)))
 
 
 SINGLE = arm_cost(3, 3_000, 600, 0, 0, 3.0, 30.0, 300.0, 10.0, 0)

@@ -37,6 +37,8 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     for task, metrics in trained.validation.items():
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)
+    for sentence in trained.troubles.sentences(above=0.0):
+        console.print(f"Warning: {sentence}", style="yellow", highlight=False, soft_wrap=True)
     if trained.facts["matched"]:
         console.print(f"weights file: {escape(trained.facts['matched'])}", soft_wrap=True)
     console.print(f"Everything is in {trained.folder}", soft_wrap=True)

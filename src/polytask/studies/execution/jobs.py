@@ -235,7 +235,7 @@ def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Ta
         "relative": run.relative_score,
         "cost": asdict(cost),
         "parts": [asdict(part) for part in network_parts(run.model)],
-        "used": {"epochs": run.epochs, "best_epoch": run.best_epoch, "steps": run.steps, "rows": run.rows},
+        "used": {name: getattr(run, name) for name in ("epochs", "best_epoch", "steps", "rows", "unsolved_steps", "non_finite_steps")},
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
         "matched": None if run.loaded_weights is None else str(run.loaded_weights),
         "observed": dict(run.callback_results.get(AFFINITY, {})),

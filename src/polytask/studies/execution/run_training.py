@@ -9,13 +9,14 @@ from typing import Any
 
 from polytask.data import Source
 from polytask.errors import ConfigError
-from polytask.options import TrainConfig
+from polytask.options import TrainConfig, TrainingOptions
 from polytask.run_files import CostFile
 from polytask.studies.execution.jobs import Job, load_job_facts, make_jobs, train_job
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
 from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.export_model import export_model
 from polytask.studies.results.result_tables import history_table, validation_rows
+from polytask.studies.results.troubled_arms import troubles_of
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
@@ -23,6 +24,7 @@ from polytask.studies.spec.arms import parse_arm
 from polytask.tasks import Task
 from polytask.training import ProgressHook
 from polytask.training.loop.training_progress import ignore_progress
+from polytask.training.step_troubles import StepTroubles
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,18 @@ class TrainResult:
         validation: Metrics on the validation part, per task and name of the metric.
         facts: Recorded facts on the training and the cost of the network.
         folder: Run folder with all files.
+        troubles: Steps without a solution, and with values that are not finite.
     """
 
     validation: Mapping[str, Mapping[str, float]]
     facts: Mapping[str, Any]
     folder: Path
+    troubles: StepTroubles
+
+    def __str__(self) -> str:
+        """Return a line per task with its metrics, steps that went wrong, and the path of the run folder."""
+        lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
+        return "\n".join([*lines, *self.troubles.sentences(above=0.0), f"Everything is in {self.folder}"])
 
 
 def train_network(
@@ -67,17 +76,18 @@ def train_network(
         (job,) = make_jobs([arm], [config.seed], folder.checkpoints)
         chosen = start_or_resume(folder, config, sources, tasks, [arm], networks=1)
         train_job(job, make_job_context(chosen, sources, tasks), progress)
-        return _write_results(folder, job)
+        return _write_results(folder, job, chosen.training)
 
 
-def _write_results(folder: RunFolder, job: Job) -> TrainResult:
+def _write_results(folder: RunFolder, job: Job, options: TrainingOptions) -> TrainResult:
     """Write all files of the run folder of a trained network, and return its result."""
     facts = load_job_facts(job)
     write_dataframe(folder.path / "results.csv", validation_rows([(job, facts)]))
     write_dataframe(folder.path / "history.csv", history_table([(job, facts)]))
     write_callback_results(folder, [(job, facts)])
-    CostFile(arms={job.arm.name: arm_cost([(job, facts)])}, note=COST_NOTE).write(folder.costs)
+    cost = arm_cost([(job, facts)])
+    CostFile(arms={job.arm.name: cost}, note=COST_NOTE).write(folder.costs)
     export_model(folder.model, [(job, facts)])
     folder.log("run finished")
     folder.delete_checkpoints()
-    return TrainResult(facts["validation"], facts, folder.path)
+    return TrainResult(facts["validation"], facts, folder.path, troubles_of(cost, options))

@@ -25,6 +25,9 @@ def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
     def per_seed(section: str, name: str) -> float:
         return sum(float(fact[section][name]) for _, fact in facts) / len(seeds)
 
+    def counted(name: str) -> float:
+        return sum(float(fact["used"].get(name, 0)) for _, fact in facts) / len(seeds)  # baselines have no counters
+
     def size(name: str) -> int | None:
         return sum(fact["cost"][name] for fact in one) if all("cost" in fact for fact in one) else None
 
@@ -36,6 +39,8 @@ def arm_cost(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> ArmCost:
         rows=per_seed("used", "rows"),
         epochs=mean(fact["used"]["epochs"] for _, fact in facts),
         peak_memory_bytes=max(fact["measured"]["peak_memory"] for _, fact in facts),
+        unsolved_steps=counted("unsolved_steps"),
+        non_finite_steps=counted("non_finite_steps"),
     )
 
 

@@ -20,6 +20,7 @@ from polytask.studies.results.negative_transfer import add_leads, summarize_tran
 from polytask.studies.results.open_test_data import HeldOutResults, count_openings
 from polytask.studies.results.recommendation import recommend
 from polytask.studies.results.result_tables import history_table, validation_rows
+from polytask.studies.results.troubled_arms import refuse_troubled, troubles_of, warn_of_troubles
 from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.spec.arms import ResolvedArm, arm_titles
@@ -86,10 +87,16 @@ class TestedStudy:
         return {arm.name: [(job, load_job_facts(job)) for job in self.jobs if job.arm.name == arm.name] for arm in self.arms}
 
     def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> ResolvedArm:
-        """Return the joint arm that the verdict is about: the winner of the race, or the best on validation data over all seeds."""
+        """Return the joint arm that the verdict is about: the winner of the race, or the best on validation data over all seeds.
+
+        Without a race, arms with too many steps without a solution or with values that are not finite are only chosen if all have.
+        """
         joint = {arm.name: arm for arm in self.arms if arm.is_joint}
         if self.raced.winner is not None:
             return joint[self.raced.winner]
+        joint = {
+            name: arm for name, arm in joint.items() if not troubles_of(arm_cost(facts[name]), self.config.training).too_many()
+        } or joint
         return joint[max(joint, key=lambda name: sum(fact["relative"] * len(job.tasks) for job, fact in facts[name]))]
 
     def verdict(self, chosen: ResolvedArm, openings: int) -> Verdict:
@@ -114,10 +121,11 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     """Compute verdict, costs and recommendation, and write all files of the run folder; the model comes last."""
     facts = study.facts
     chosen = study.chosen(facts)
-    verdict = study.verdict(chosen, count_openings(folder.ledger))
     costs = {arm: arm_cost(own) for arm, own in facts.items()}
+    verdict = warn_of_troubles(study.verdict(chosen, count_openings(folder.ledger)), costs, study.config.training)
     names = [task.name for task in study.tasks]
-    recommendation = recommend(verdict, chosen, names, costs, study.config.protect)
+    refused = refuse_troubled(chosen, names, costs[chosen.name], study.config.training)
+    recommendation = refused or recommend(verdict, chosen, names, costs, study.config.protect)
     every = [fact for own in facts.values() for fact in own]
     write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
     write_dataframe(folder.predictions, study.tested.predictions)

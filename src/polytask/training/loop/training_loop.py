@@ -29,10 +29,9 @@ from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.optimizers import step_scheduler
 from polytask.training.optimization.param_groups import unfreeze_due
 from polytask.training.preparation.prepared_data import PreparedData
+from polytask.training.step_troubles import WORTH_MENTIONING
 
 SECONDS_BETWEEN_REPORTS = 0.25
-WORTH_MENTIONING = 0.01
-"""Share of an epoch's steps without a solution, or with values that are not finite, above which a run says so once."""
 
 _LOG = logging.getLogger("polytask")
 

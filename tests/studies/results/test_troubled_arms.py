@@ -1,0 +1,104 @@
+"""Steps without a solution, and with values that are not finite: what a study and a run say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from polytask.balancing import CAGrad, Weights
+from polytask.options import TrainConfig, TrainingOptions
+from polytask.report import write_report
+from polytask.report.terminal.study_terminal import verdict_summary
+from polytask.run_files import CostFile, VerdictFile
+from polytask.studies import Study, train_network
+from polytask.studies.results.troubled_arms import refuse_troubled
+from polytask.studies.spec.arms import parse_arm
+from polytask.training.step_troubles import TOO_MANY, WORTH_MENTIONING, StepTroubles
+
+SKIPPED = {"unsolved": "skip", "non_finite": "skip"}
+
+
+@pytest.fixture
+def every_fourth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CAGrad without a solution in the first of every four steps."""
+    solve = CAGrad.weigh
+
+    def weigh(self: CAGrad, statistic: Any) -> Any:
+        answer = solve(self, statistic)
+        return replace(answer, solved=False) if statistic.step % 4 == 0 and isinstance(answer, Weights) else answer
+
+    monkeypatch.setattr(CAGrad, "weigh", weigh)
+
+
+@pytest.mark.parametrize("kind", ["unsolved", "non_finite"])
+def test_the_limits_are_shares_of_the_steps(kind: str) -> None:
+    for count, warned, refused in ((WORTH_MENTIONING, 0, False), (0.011, 1, False), (TOO_MANY, 1, False), (0.101, 1, True)):
+        counts = {"unsolved": 0.0, "non_finite": 0.0} | {kind: 1000 * count}
+        troubles = StepTroubles(1000, **counts, policies=SKIPPED)
+        assert len(troubles.sentences()) == warned
+        assert bool(troubles.too_many()) is refused
+    assert StepTroubles(1000, 0, 0, SKIPPED).sentences(above=0.0) == ()
+    assert StepTroubles(0, 0, 0, SKIPPED).sentences(above=0.0) == ()
+
+
+@pytest.mark.parametrize("policy", ["sum", "last"])
+def test_another_update_in_place_of_the_methods_is_said_and_not_refused(policy: str) -> None:
+    troubles = StepTroubles(100, 50, 0, {"unsolved": policy, "non_finite": "raise"})
+    assert len(troubles.sentences()) == 1
+    assert troubles.too_many() == ""
+
+
+def test_a_study_says_it_everywhere_and_does_not_recommend_the_arm(make: Callable[..., Study], every_fourth: None, tmp_path: Path) -> None:
+    result = make(arms=["single", "cagrad"], training={"epochs": 1, "threads": 1, "batch_size": 8}).run(tmp_path / "run")
+    cost = CostFile.read(tmp_path / "run" / "cost.json").arms["cagrad"]
+    assert cost.unsolved_steps == -(-cost.steps // 4)
+    assert cost.steps > 8
+    assert cost.non_finite_steps == 0
+    share = f"{100 * (cost.unsolved_steps or 0) / cost.steps:.2g} % of the steps had no solution for the balancer"
+    stored = VerdictFile.read(tmp_path / "run" / "verdict.json")
+    assert stored.recommendation is not None
+    assert stored.recommendation.arm == "single"
+    assert share in stored.recommendation.reason
+    assert "set unsolved to sum" in stored.recommendation.reason
+    assert any(warning.startswith(f"{stored.titles.get('cagrad', 'cagrad')}: {share}") for warning in stored.warnings)
+    page = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(verdict_summary(result.summary))
+    for said in (page, shown.get(), str(result)):
+        assert share in said
+    assert "Steps that went wrong" in page
+
+
+@pytest.mark.slow
+def test_another_joint_arm_is_chosen_if_there_is_one(make: Callable[..., Study], every_fourth: None, tmp_path: Path) -> None:
+    study = make(arms=["single", "cagrad", "equal"])
+    assert study.run(tmp_path / "run").verdict.chosen == "equal"
+
+
+def test_with_the_plain_sum_in_its_place_the_arm_may_be_chosen(every_fourth: None) -> None:
+    chosen, names = parse_arm("cagrad", ["a", "b"]), ("a", "b")
+    cost = CostFile.model_validate({"arms": {"cagrad": dict.fromkeys(_FIGURES, 100) | {"unsolved_steps": 25}}}).arms["cagrad"]
+    assert refuse_troubled(chosen, names, cost, TrainingOptions(unsolved="sum")) is None
+    refused = refuse_troubled(chosen, names, cost, TrainingOptions())
+    assert refused is not None
+    assert refused.groups == (("a",), ("b",))
+    assert "\n" not in refused.reason
+
+
+_FIGURES = (
+    "networks", "parameters", "multiply_adds", "shared_parameters", "saved_multiply_adds", "seconds", "steps", "rows", "epochs",
+    "peak_memory_bytes",
+)  # fmt: skip
+
+
+def test_a_run_of_one_network_says_it(every_fourth: None, table: Callable[..., Any], three_tasks: tuple[Any, ...], tmp_path: Path) -> None:
+    config = TrainConfig(balancer="cagrad", training=TrainingOptions(epochs=2, threads=1))
+    run = train_network(config, [table()], three_tasks, tmp_path / "run")
+    assert run.facts["used"]["unsolved_steps"] == -(-run.facts["used"]["steps"] // 4)
+    assert "% of the steps had no solution for the balancer" in str(run)
