@@ -19,7 +19,7 @@ from polytask.gradients.non_finite import BadValues, NonFiniteRows
 from polytask.gradients.primitives.communicator import synchronize
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.step_policy import StepPolicy
-from polytask.gradients.step_report import Conflicts, Report
+from polytask.gradients.step_report import Alignment, Conflicts, Report, RowAlignment
 from polytask.gradients.strategies.base import GradientStrategy
 
 ChooseStrategy = Callable[[GradAccumulator, bool], GradientStrategy]
@@ -262,10 +262,22 @@ def _report_of(report: Report, strategy: GradientStrategy, answer: Answer) -> Re
     """Return the report with the balancer's answer, and with the conflicts of gradients if their Gramian was computed."""
     seen = strategy.found_gramians
     conflicts = None if seen is None else Conflicts(strategy.names, seen.sum(0))
+    report = replace(report, conflicts=conflicts, alignment=_alignment(strategy, answer, conflicts))
     if not isinstance(answer, Weights):
-        return replace(report, conflicts=conflicts)
+        return report
     weights = dict(zip(strategy.names, answer.values.tolist(), strict=True))
-    return replace(report, weights=weights, conflicts=conflicts, solved=answer.solved)
+    return replace(report, weights=weights, solved=answer.solved)
+
+
+def _alignment(strategy: GradientStrategy, answer: Answer, conflicts: Conflicts | None) -> Alignment | RowAlignment | None:
+    """Return what tells the cosine of the direction with the mean gradient, as far as it is known; nothing is computed."""
+    if isinstance(answer, Direction):
+        rows = strategy.all_rows()
+        return None if rows is None else RowAlignment(answer.values, rows, (answer.values._version, rows._version))
+    groups = strategy.found_gramians
+    if conflicts is None or groups is None or not isinstance(answer, Weights | GroupWeights):
+        return None
+    return Alignment(conflicts.gramian if isinstance(answer, Weights) else groups, answer.values)
 
 
 def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Tensor, *, keep: bool) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from polytask.gradients.non_finite import BadValues
-from polytask.gradients.primitives.gramian import cosine_matrix
+from polytask.gradients.primitives.gramian import cosine_matrix, gramian
 
 MOST = 12  # largest number of tasks whose pairwise cosines a history stores
 
@@ -87,6 +90,65 @@ class Conflicts:
 
 
 @dataclass(frozen=True)
+class Alignment:
+    """Direction and mean gradient as combinations of the same rows, group by group of the shared parameters.
+
+    Attributes:
+        gramians: Inner products of the n rows (n, n), or those in each of K groups (K, n, n).
+        direction: Coefficients of the direction d (n,) or (K, n).
+        mean: Coefficients of the mean gradient g₀, up to their scale; `None` if the rows are the tasks' gradients.
+    """
+
+    gramians: Tensor
+    direction: Tensor
+    mean: Tensor | None = None
+
+    @cached_property
+    def cosine(self) -> float | None:
+        """Cosine d · g₀ / (‖d‖ ‖g₀‖); `None` where a combination is zero up to round-off.
+
+        Example:
+            >>> round(Alignment(torch.eye(2), torch.tensor([1.0, 0.0])).cosine, 4)
+            0.7071
+        """
+        G, d = self.gramians.numpy(), self.direction.double().cpu().numpy()
+        m = np.ones_like(d) if self.mean is None else self.mean.numpy()
+        both = np.stack((d, m), axis=-2)
+        products = both @ G @ both.swapaxes(-1, -2)
+        terms = np.square(both) @ G.diagonal(axis1=-2, axis2=-1)[..., None]
+        if G.ndim > 2:
+            products, terms = products.sum(0), terms.sum(0)
+        (square, product), (_, other) = products.tolist()
+        lowest = 4 * len(d.T) * sys.float_info.epsilon  # the rule of `polytask.balancing.solvers.round_off`
+        if not (lowest * float(terms[0, 0]) < square < math.inf and lowest * float(terms[1, 0]) < other < math.inf):
+            return None
+        return max(-1.0, min(1.0, product / math.sqrt(square) / math.sqrt(other)))
+
+
+@dataclass(frozen=True)
+class RowAlignment:
+    """Direction and the tasks' gradients themselves, as long as the next step has not overwritten them.
+
+    Attributes:
+        direction: Direction d (P,).
+        rows: Gradients (T, P).
+        versions: Versions of both tensors in this step.
+    """
+
+    direction: Tensor
+    rows: Tensor
+    versions: tuple[int, int]
+
+    @cached_property
+    def cosine(self) -> float | None:
+        """Cosine of the direction with the mean of the rows; `None` where one of them is zero, or has been overwritten."""
+        if (self.direction._version, self.rows._version) != self.versions:
+            return None
+        pair = torch.stack((self.direction.to(self.rows.dtype), self.rows.sum(0)))
+        return Alignment(gramian(pair), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])).cosine
+
+
+@dataclass(frozen=True)
 class Report:
     """Summary of what a call of `Backward` did.
 
@@ -99,6 +161,7 @@ class Report:
         dropped: Tasks that did not take part in the step because their loss or gradient was not finite.
         skipped: Whether no task took part in the step for that reason.
         bad: Losses and gradients that were not finite; `None` if there were none.
+        alignment: What `cosine` follows from; `None` where the gradients are not known.
     """
 
     losses: dict[str, Tensor]
@@ -108,6 +171,24 @@ class Report:
     dropped: tuple[str, ...] = ()
     skipped: bool = False
     bad: BadValues | None = None
+    alignment: Alignment | RowAlignment | None = None
+
+    @property
+    def cosine(self) -> float | None:
+        """Cosine of the direction d with the mean gradient g₀ of the shared parameters, which says how far a balancer turns the update.
+
+        With g₀ = (1/T) Σ g_t over the tasks present and G the Gramian, a direction d = Σ w_t g_t has
+
+            cos(d, g₀) = wᵀ G 1 / √(wᵀ G w · 1ᵀ G 1)
+
+        summed over groups of parameters in every product, if each has weights of its own. It costs no backward pass, and is computed when
+        it is first read, which has to be before the next step for balancers that return a direction rather than weights.
+
+        `None` where the gradients were not computed, for balancers that need losses or several batches; where d or g₀ is zero; and, with
+        several processes, for balancers that return a direction. With the route `representation` the gradients are those of the
+        representations.
+        """
+        return None if self.alignment is None else self.alignment.cosine
 
     def __repr__(self) -> str:
         parts = [f"{task} {float(loss):.4g}{self._weight(task)}" for task, loss in self.losses.items()]

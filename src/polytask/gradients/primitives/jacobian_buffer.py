@@ -91,6 +91,11 @@ class JacobianBuffer:
             whole = self.communicator.all_gather(self._summed)[:, : self.flat_params.size]
         return whole if self.scale == 1.0 else whole / self.scale
 
+    @property
+    def local(self) -> Tensor:
+        """Rows of this process (T, P), scaled, in memory that the next step overwrites."""
+        return self._rows
+
     def gramians(self, groups: ParameterGrouping = "whole") -> Tensor:
         """Return the unscaled Gramian of every group of parameters (K, T, T), in float64."""
         shard = self._shard()

@@ -95,6 +95,10 @@ class GradientStrategy(ABC):
         """Restrict the step to these tasks."""
         self.names = names
 
+    def all_rows(self) -> Tensor | None:
+        """Return the tasks' gradients (T, P), up to a factor, if this process has all of them."""
+        return None
+
     @property
     def round_off(self) -> float:
         """Machine epsilon of the dtype of the gradients; 0 where there are none."""

@@ -94,6 +94,10 @@ class PerTask(GradientStrategy):
         """Return the tasks' gradients (T, P), one row per task."""
         return self.rows.jacobian()
 
+    def all_rows(self) -> Tensor | None:
+        """Return the rows; `None` if tasks have no row, or if other processes have parts of the rows."""
+        return None if self.wanted is not None or self.context.communicator.distributed else self.rows.local
+
     @property
     def columns(self) -> tuple[tuple[slice, ...], ...]:
         """Columns of the Jacobian that belong to each group of parameters."""

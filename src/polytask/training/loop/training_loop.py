@@ -220,11 +220,16 @@ class TrainingLoop:
         return losses
 
     def _history_values(self, report: Report) -> dict[str, dict[str, float]]:
-        """Return the values of a step for the history, by name and task; those of a task that was dropped are left out."""
+        """Return the values of a step for the history, by name and task; those of a task that was dropped are left out.
+
+        The cosine of the direction with the mean gradient is among them where it follows from the Gramian, which costs nothing.
+        """
         bad = () if report.bad is None else report.dropped
         losses = {task: float(loss) for task, loss in report.losses.items() if task not in bad}
         seen = {} if report.conflicts is None else report.conflicts.by_task()
-        return {"loss": losses, "weight": report.weights, **seen}
+        cosine = report.cosine if seen else None
+        turned = {} if cosine is None else {"direction cosine": dict.fromkeys(losses, cosine)}
+        return {"loss": losses, "weight": report.weights, **seen, **turned}
 
     def _located(self, error: NonFiniteError, batches: StepBatches) -> NonFiniteError:
         """Return the error with the epoch, and the source and the rows from which the values come."""

@@ -24,8 +24,8 @@ class HistoryRow(NamedTuple):
         step: Number of steps taken before the value was recorded.
         task: Name of the task.
         split: `training`, `validation`, `sharing`, or `observed` (by a callback).
-        name: `loss`, `weight`, a statistic of the tasks' gradients (`Conflicts.by_task`), or the name of a metric, of a statistic of the
-            sharing, or of a callback's value.
+        name: `loss`, `weight`, a statistic of the tasks' gradients (`Conflicts.by_task`), `direction cosine` (`Report.cosine`), or the
+            name of a metric, of a statistic of the sharing, or of a callback's value.
         value: The value.
     """
 
