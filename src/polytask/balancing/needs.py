@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ParameterGrouping = Literal["whole", "layer", "matrix"]
-"""Grouping of the shared parameters: all in one group, one group per layer, or one group per parameter tensor."""
+ParameterGrouping = Literal["whole", "layer", "matrix", "part"] | tuple[str, ...]
+"""Grouping of the shared parameters: all in one group, or one group per layer, per parameter tensor, or per part of the network.
+
+A `part` is a child module of the shared network: of the outermost module that has several with parameters. A tuple names the parts, such as
+`("encoder", "decoder.layers")`: submodules, or the beginnings of parameter names up to a dot. A parameter belongs to the part with the
+longest such name, and parameters of no part form one more group, the last.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Gramian:
     """`Statistic.gramian()` or `gramians()`: inner products of the tasks' gradients of the shared parameters.
 
     Attributes:
-        groups: Grouping of the parameters: one Gramian for all of them (`whole`), or one per `layer` or `matrix`.
+        groups: Grouping of the parameters: one Gramian for all of them (`whole`), or one per `layer`, `matrix` or `part`.
     """
 
     groups: ParameterGrouping = "whole"

@@ -70,7 +70,7 @@ def test_the_last_layer_with_names_and_without() -> None:
 
 
 def test_unnamed_parameters_belong_to_no_layer() -> None:
-    with pytest.raises(ConfigError, match="layers are known only for parameters with names"):
+    with pytest.raises(ConfigError, match="layers and parts are known only for parameters with names"):
         FlatParameters({"0": torch.ones(1)}).groups("layer")
 
 

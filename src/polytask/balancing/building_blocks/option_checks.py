@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
+from polytask.balancing.needs import ParameterGrouping
 from polytask.errors import ConfigError
+from polytask.registry.suggestion import nearest
 
 
 def check_positive(value: float, where: str) -> float:
@@ -73,3 +78,24 @@ def check_below_one(value: float, where: str) -> float:
     if not 0 <= value < 1:
         raise ConfigError("a number from 0 up and below 1 is needed", where=where, found=value)
     return float(value)
+
+
+def check_grouping(groups: str | Sequence[str], known: tuple[str, ...], where: str) -> ParameterGrouping:
+    """Return a grouping of parameters after checking it: one of the known names, or names of parts of the network.
+
+    Raises:
+        ConfigError: The name is unknown, or the parts are none, not unique or no names.
+
+    Example:
+        >>> check_grouping(["encoder", "decoder"], ("layer", "part"), "per-group, groups")
+        ('encoder', 'decoder')
+    """
+    if isinstance(groups, str):
+        if groups not in known:
+            remedy = f"{nearest(groups, known)}, or a list of submodules, such as [encoder, decoder]"
+            raise ConfigError("unknown groups", where=where, found=groups, remedy=remedy)
+        return cast("ParameterGrouping", groups)
+    parts = tuple(groups)
+    if not parts or len(set(parts)) < len(parts) or not all(isinstance(part, str) and part for part in parts):
+        raise ConfigError("names of submodules are needed, each once", where=where, found=parts)
+    return parts

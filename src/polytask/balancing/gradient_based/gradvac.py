@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 import torch
 
 from polytask.balancing.balancer import Balancer, GroupWeights, Weights
+from polytask.balancing.building_blocks.option_checks import check_grouping
 from polytask.balancing.building_blocks.random_stream import RandomStream
 from polytask.balancing.gradient_based.pcgrad import random_orders
 from polytask.balancing.needs import Gramian, Needs, ParameterGrouping
@@ -41,7 +42,8 @@ class GradVac(Balancer):
 
     Args:
         beta: Rate β with which φ follows the cosines, in (0, 1].
-        groups: Grouping of the parameters: `whole`, `layer` or `matrix`.
+        groups: Grouping of the parameters: `whole`, `layer`, `matrix`, `part` (a child module of the shared network), or a list of
+            submodules.
 
     Raises:
         ConfigError: β is outside its range, or the grouping is unknown.
@@ -53,12 +55,10 @@ class GradVac(Balancer):
 
     remembers_gradients = True
 
-    def __init__(self, beta: float = 0.01, groups: ParameterGrouping = "whole") -> None:
+    def __init__(self, beta: float = 0.01, groups: ParameterGrouping | Sequence[str] = "whole") -> None:
         if not 0 < beta <= 1:
             raise ConfigError("a number above 0 and up to 1 is needed", where="gradvac, beta", found=beta)
-        if groups not in ("whole", "layer", "matrix"):
-            raise ConfigError("unknown groups", where="gradvac, groups", found=groups, remedy="Choose from: whole, layer, matrix")
-        self.beta, self.groups = beta, groups
+        self.beta, self.groups = beta, check_grouping(groups, ("whole", "layer", "matrix", "part"), "gradvac, groups")
         self._stream = RandomStream()
         self._usual: dict[str, dict[str, list[float]]] = {}
 

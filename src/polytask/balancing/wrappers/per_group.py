@@ -1,8 +1,8 @@
-"""Separate balancers for every layer or every parameter tensor."""
+"""Separate balancers for every layer, every parameter tensor, or every part of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, final
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
+from polytask.balancing.building_blocks.option_checks import check_grouping
 from polytask.balancing.building_blocks.row_precision import row_combination
 from polytask.balancing.needs import Gramian, Jacobian, Needs, Norms
 from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
@@ -37,19 +38,27 @@ class PerGroup(Wrapper):
 
     Args:
         balancer: Balancer to copy; it is not used itself.
-        groups: Grouping of the parameters: one group per `layer`, or per parameter tensor (`matrix`).
+        groups: Grouping of the parameters: one group per `layer`, per parameter tensor (`matrix`), or per `part`, which is a child module
+            of the shared network; or the parts themselves, as a list of submodules such as `[encoder, decoder]`. Parameters of no listed
+            part form one more group.
 
     Raises:
-        ConfigError: The grouping is unknown.
+        ConfigError: The grouping is unknown. In the first step: a listed part has no shared parameter.
+
+    Example:
+        >>> from polytask.gradients import Backward
+        >>> model = torch.nn.ModuleDict({"encoder": torch.nn.Linear(2, 3), "decoder": torch.nn.Linear(3, 2)})
+        >>> outputs = model["decoder"](model["encoder"](torch.ones(1, 2)))
+        >>> backward = Backward("per-group(groups=[encoder, decoder]):upgrad", tasks=("a", "b"), shared=model)
+        >>> backward({"a": outputs[0, 0], "b": outputs[0, 1]}).solved
+        True
     """
 
     remembers_gradients = True
 
-    def __init__(self, balancer: Balancer, groups: Literal["layer", "matrix"] = "layer") -> None:
-        if groups not in ("layer", "matrix"):
-            raise ConfigError("unknown groups", where="per-group, groups", found=groups, remedy="Choose from: layer, matrix")
+    def __init__(self, balancer: Balancer, groups: Literal["layer", "matrix", "part"] | Sequence[str] = "layer") -> None:
         super().__init__(balancer)
-        self.groups = groups
+        self.groups = check_grouping(groups, ("layer", "matrix", "part"), "per-group, groups")
         self._copies: list[Balancer] = []
         self._seed = 0
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 import torch
 from torch import Tensor
 
 from polytask.balancing.needs import ParameterGrouping
 from polytask.errors import ConfigError
+from polytask.registry.suggestion import nearest
 
 Gradients = Sequence[Tensor | None]
 
@@ -48,6 +49,7 @@ class FlatParameters:
             found = " and ".join(sorted(str(device) for device in devices))
             raise ConfigError("shared parameters must be on one device", where="shared", found=found, remedy="Move them to one device")
         self.device = next(iter(devices), torch.device("cpu"))
+        self._groups: dict[ParameterGrouping, tuple[tuple[slice, ...], ...]] = {}
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -87,20 +89,27 @@ class FlatParameters:
         """Return the parts of the vector that hold each group of parameters.
 
         Args:
-            kind: One group for all parameters (`whole`), or one per layer (`layer`) or per parameter (`matrix`).
+            kind: One group for all parameters (`whole`), or one per layer (`layer`), parameter (`matrix`), child module (`part`) or
+                submodule of these names.
 
         Raises:
-            ConfigError: Groups are layers, and the parameters have no names.
+            ConfigError: Groups are layers or parts, and the parameters have no names, or a part has no parameter.
         """
         if kind == "whole":
             return ((slice(0, self.size),),)
-        places = [self.columns(number) for number in range(len(self.parameters))]
-        if kind == "matrix":
-            return tuple((place,) for place in places)
-        layers: dict[str, list[slice]] = {}
-        for layer, place in zip(self.layers(), places, strict=True):
-            layers.setdefault(layer, []).append(place)
-        return tuple(tuple(layer) for layer in layers.values())
+        if kind not in self._groups:
+            places = [self.columns(number) for number in range(len(self.parameters))]
+            labels = self.names if kind == "matrix" else self.layers() if kind == "layer" else self._parts(kind)
+            found: dict[str, list[slice]] = {}
+            for label, place in zip(labels, places, strict=True):
+                found.setdefault(label, []).append(place)
+            order = [*kind, ""] if isinstance(kind, tuple) else found
+            self._groups[kind] = tuple(tuple(found[label]) for label in order if label in found)
+        return self._groups[kind]
+
+    def _parts(self, kind: ParameterGrouping) -> tuple[str, ...]:
+        modules = self.layers()
+        return submodules_of(self.names, kind) if isinstance(kind, tuple) else child_modules(modules)
 
     def layers(self) -> tuple[str, ...]:
         """Return the name of every parameter's layer: its own name without the last part.
@@ -110,7 +119,7 @@ class FlatParameters:
         """
         if all(name.isdecimal() for name in self.names):
             remedy = "Give them as a module, or by name: shared={'conv.weight': …}"
-            raise ConfigError("layers are known only for parameters with names", where="shared", remedy=remedy)
+            raise ConfigError("layers and parts are known only for parameters with names", where="shared", remedy=remedy)
         return tuple(name.rpartition(".")[0] for name in self.names)
 
     def last_layer(self) -> list[int]:
@@ -122,6 +131,47 @@ class FlatParameters:
             return [number for number, layer in enumerate(layers) if layer == layers[-1]]
         matrices = [number for number, parameter in enumerate(self.parameters) if parameter.ndim > 1]
         return list(range(matrices[-1] if matrices else 0, len(self.parameters)))
+
+
+def child_modules(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return for every parameter the child module that it belongs to, of the outermost module that has several.
+
+    Args:
+        modules: Path of the module of every parameter.
+
+    Example:
+        >>> child_modules(["net.encoder.0", "net.encoder.1", "net.decoder"])
+        ('net.encoder', 'net.encoder', 'net.decoder')
+    """
+    paths = [module.split(".") for module in modules]
+    common = takewhile(lambda level: len(set(level)) == 1, zip(*paths, strict=False))
+    depth = len(list(common)) + 1
+    return tuple(".".join(path[:depth]) for path in paths)
+
+
+def submodules_of(names: Sequence[str], parts: Sequence[str]) -> tuple[str, ...]:
+    """Return for every parameter the longest of these names that it begins with, up to a dot; an empty text if there is none.
+
+    Args:
+        names: Names of the parameters.
+        parts: Names of submodules.
+
+    Raises:
+        ConfigError: No parameter belongs to a part.
+
+    Example:
+        >>> submodules_of(["encoder.0.weight", "encoder.1.weight", "scale"], ["encoder", "encoder.1"])
+        ('encoder', 'encoder.1', '')
+    """
+    found = tuple(max((part for part in parts if name == part or name.startswith(f"{part}.")), key=len, default="") for name in names)
+    for part in parts:
+        if part not in found:
+            modules = tuple(
+                dict.fromkeys(".".join(path[:end]) for path in (name.split(".") for name in names) for end in range(1, len(path)))
+            )
+            what = "no shared parameter belongs to this part of the network"
+            raise ConfigError(what, where="groups", found=repr(part), remedy=nearest(part, modules or tuple(names)))
+    return found
 
 
 def _dense_strides(parameter: Tensor) -> tuple[int, ...]:

@@ -50,7 +50,7 @@ SPECS: tuple[ComponentSpec, ...] = (
         "balancer wrapper",
         "per-group",
         "polytask.balancing.wrappers.per_group:PerGroup",
-        "a copy of the balancer per layer or parameter tensor",
+        "a copy of the balancer per layer, parameter tensor or part of the network",
         display="balancing per layer",
         paper="Wang et al., ICLR 2021",
         needs="gradients of the shared parameters",
