@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import pytest
 import torch
@@ -334,3 +334,29 @@ def test_it_goes_on_from_its_state() -> None:
 def test_wrong_options_are_refused(options: Mapping[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Backward(Equal(), **{"tasks": ("a", "b"), **options})  # type: ignore[arg-type]
+
+
+def explained(shared: str, *, with_model: bool = False) -> str:
+    """What `explain()` says about the shared parameters after a step of a model with a trunk of two layers."""
+    net = nn.ModuleDict({"trunk": nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 3)), "head": nn.Linear(3, 2)})
+    given: Any = {"found": None, "module": net["trunk"], "list": list(net["trunk"].parameters())}[shared]
+    backward = Backward("upgrad", tasks=("a", "b"), shared=given, model=net if with_model else None, outside="sum")
+    outputs = net["head"](net["trunk"](torch.ones(5, 4)))
+    backward({"a": outputs[:, 0].mean(), "b": outputs[:, 1].mean()})
+    (line,) = [line for line in backward.explain().splitlines() if line.startswith("shared parameters")]
+    return line.partition("tensors: ")[2]
+
+
+def test_explain_names_shared_parameters_as_the_model_does() -> None:
+    names = "trunk.0.weight, trunk.0.bias, trunk.1.weight, trunk.1.bias"
+    assert explained("module") == names.replace("trunk.", "")
+    assert explained("module", with_model=True) == names
+    assert explained("list", with_model=True) == names
+    found = set(explained("found", with_model=True).split(", "))
+    assert found == {*names.split(", "), "head.weight", "head.bias"}
+
+
+def test_explain_describes_tensors_without_names_by_number_and_shape() -> None:
+    shapes = ("(6, 4)", "(6,)", "(3, 6)", "(3,)")
+    assert explained("list") == ", ".join(f"tensor {number} of shape {shape}" for number, shape in enumerate(shapes))
+    assert "of shape (3, 6)" in explained("found")

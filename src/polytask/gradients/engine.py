@@ -236,7 +236,7 @@ class Backward:
 
     def explain(self) -> str:
         """Return a text of a few lines: how the statistic is computed, what that costs, and which parameters are shared."""
-        return explain_route(self.balancer, self._context, self.route)
+        return explain_route(self.balancer, self._context, self.route, self.model)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counters and the state of the balancer, as tensors and numbers that `torch.save` accepts."""

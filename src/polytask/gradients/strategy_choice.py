@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from torch import nn
 
 from polytask.balancing import Balancer, CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
 from polytask.errors import ConfigError
 from polytask.gradients.engine_state import StepContext
+from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.head_vjp import Features
 from polytask.gradients.strategies.base import GradientStrategy
@@ -71,21 +73,36 @@ BACKWARD_PASSES = {
 }
 
 
-def explain_route(balancer: Balancer, context: StepContext, route: Route) -> str:
-    """Return a text that says how a balancer's statistic is computed, what that costs, and which parameters are shared."""
+def explain_route(balancer: Balancer, context: StepContext, route: Route, model: nn.Module | None) -> str:
+    """Return a text that says how a balancer's statistic is computed, what that costs, and which parameters are shared.
+
+    Args:
+        balancer: The balancer.
+        context: State shared by all steps.
+        route: How gradients of the shared parameters are computed.
+        model: Network whose names the parameters have; `None` if it is not known.
+    """
     needs, shared, communicator = balancer.needs(), context.shared, context.communicator
     lines = [f"{type(balancer).__name__} needs {needs}", f"computed by {_describe_passes(needs, route, len(context.tasks))}"]
     if shared is None:
         lines.append("shared parameters: found in the graphs of the first step that needs them")
     else:
-        named = "" if all(name.isdecimal() for name in shared.names) else f": {', '.join(shared.names)}"
-        lines.append(f"shared parameters: {shared.size:,} numbers in {len(shared.parameters)} tensors{named}")
+        named = ", ".join(_names_of(shared, model))
+        lines.append(f"shared parameters: {shared.size:,} numbers in {len(shared.parameters)} tensors: {named}".removesuffix(": "))
         if isinstance(needs, Gramian | Jacobian):
             width = torch.empty((), dtype=shared.dtype).element_size()
             lines.append(f"memory: {len(context.tasks) * shared.size * width:,} bytes for a row per task")
     if communicator.distributed:
         lines.append(f"processes: {communicator.processes}; {communicator.bytes_sent:,} bytes sent by this one so far")
     return "\n".join(lines)
+
+
+def _names_of(shared: FlatParameters, model: nn.Module | None) -> list[str]:
+    """Return the names of parameters: those in the model, those given, or else number and shape."""
+    known = {} if model is None else {id(parameter): name for name, parameter in model.named_parameters()}
+    given = zip(shared.names, shared.parameters, strict=True)
+    plain = [f"tensor {name} of shape {tuple(p.shape)}" if name.isdecimal() else name for name, p in given]
+    return [known.get(id(p), name) for p, name in zip(shared.parameters, plain, strict=True)]
 
 
 def _describe_passes(needs: Needs, route: Route, tasks: int) -> str:
