@@ -122,7 +122,8 @@ class Alignment:
         lowest = 4 * len(d.T) * sys.float_info.epsilon  # the rule of `polytask.balancing.solvers.round_off`
         if not (lowest * float(terms[0, 0]) < square < math.inf and lowest * float(terms[1, 0]) < other < math.inf):
             return None
-        return max(-1.0, min(1.0, product / math.sqrt(square) / math.sqrt(other)))
+        cosine: float = product / math.sqrt(square) / math.sqrt(other)
+        return max(-1.0, min(1.0, cosine))
 
 
 @dataclass(frozen=True)

@@ -213,3 +213,25 @@ def test_a_compiled_network_has_the_same_statistics() -> None:
                 model(inputs(step, shift=shift), ["a", "b"], source)
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(inner.state_dict()[name], value)
+
+
+def test_a_network_for_one_source_has_its_buffers_in_the_modules() -> None:
+    model = normalizing()
+    for source, shift in (("first", 5.0), ("sec.ond", -3.0)):
+        model(inputs(0, shift=shift), source=source)
+    model.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for source in SOURCES:
+        own = model.for_source(source)
+        assert not own.training
+        assert own.source_buffers.paths == ()
+        assert not any(name.startswith("source_buffers") for name in own.state_dict())
+        assert torch.equal(own(inputs(1))["a"], model(inputs(1), source=source)["a"])
+        encoder = own.architecture.encoder
+        assert isinstance(encoder, nn.Module)
+        assert torch.equal(encoder(inputs(1)), model.features(inputs(1), ["a"], source)["a"])
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with pytest.raises(ConfigError, match="has none of this source"):
+        model.for_source("third")
+    plain = normalizing(separate=False)
+    assert plain.for_source("").state_dict().keys() == plain.state_dict().keys()

@@ -10,14 +10,18 @@ import pytest
 import torch
 from torch import nn
 
+import polytask as pt
 from polytask.architectures import MultiTaskModel, NetworkPlan
 from polytask.data import Source
 from polytask.encoders import ModuleEncoder
 from polytask.errors import ConfigError, DataError
+from polytask.run_files import ModelIndex
+from polytask.studies.setup.run_folder import MODEL_INDEX
 from polytask.tasks import Binary, Regression
 from polytask.training import FitResult, fit
+from polytask.training.inference import predict_outputs
 from polytask.training.loop.micro_batches import split_micro_batches
-from polytask.training.preparation.prepared_data import prepare_data
+from polytask.training.preparation.prepared_data import prepare_data, prepare_source
 from polytask.training.preparation.training_sampler import minimum_rows
 from polytask.training.trained_network import TrainedNetwork, load_network, save_network
 
@@ -150,3 +154,24 @@ def test_a_run_that_stopped_goes_on_with_the_statistics_of_every_source(tmp_path
     resumed = fit(network(), sources, checkpoint=tmp_path, **choices).model.state_dict()
     assert any(name.startswith("source_buffers.head_small.") for name in whole)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_a_model_of_a_run_folder_predicts_every_source_as_the_trained_network_does(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    images = {name: random.integers(0, 128 * n, (40, 1, 8, 8), dtype=np.uint8) for n, name in enumerate(("large", "small"), start=1)}
+    sources = [Source(name, values, {name: values.reshape(40, -1).mean(1)}) for name, values in images.items()]
+    plan = NetworkPlan("resnet", (1, 8, 8), {"width": 2, "blocks": (1, 1)})
+    run = fit(plan.build(TASKS, seed=0), sources, **CHOICES)
+    save_network(tmp_path / "model" / "0", plan, run, {})
+    content = {"networks": [{"folder": "0", "tasks": ["large", "small"]}]}
+    ModelIndex.model_validate(content).write(tmp_path / "model" / MODEL_INDEX)
+    loaded = pt.load(tmp_path)
+    run.model.eval()
+    for name, values in images.items():
+        rows = prepare_source(Source(name, values, {}), (), run.normalizations[name]).rows
+        expected = predict_outputs(run.model, rows, run.precision, ("large", "small"))
+        predicted = {task.name: task.predict(expected[task.name]).values for task in run.tasks}
+        for task, answer in loaded.answers(values, name):
+            assert np.array_equal(answer.values, predicted[task.name])
+    others = [loaded.answers(images["large"], name)[0][1].values for name in images]
+    assert not np.array_equal(*others)

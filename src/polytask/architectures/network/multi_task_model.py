@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -182,6 +183,32 @@ class MultiTaskModel(nn.Module):
             self.architecture.discard_penalty()
         self.source_buffers.add(self, sources, written)
         return self.source_buffers.paths
+
+    def for_source(self, source: str) -> MultiTaskModel:
+        """Return a copy of the network with the buffers of a source in its modules, which needs no source any more.
+
+        Use it to take a part out of a network that several sources share, such as its encoder: between forward passes the modules of a
+        network with several sources hold the values with which the sets of its sources began.
+
+        Args:
+            source: Name of the source.
+
+        Raises:
+            ConfigError: Sources have buffers of their own, and this one is not among them.
+
+        Example:
+            >>> import torch
+            >>> from polytask.encoders import ModuleEncoder
+            >>> from polytask.tasks import Binary
+            >>> model = MultiTaskModel(ModuleEncoder(torch.nn.BatchNorm1d(2), (2,)), (Binary(name="a"), Binary(name="b")))
+            >>> _ = model.separate_buffers({"first": ["a"], "second": ["b"]})
+            >>> _ = model(torch.ones(8, 2), ["a"], "first")
+            >>> model.for_source("first").architecture.encoder.module.running_mean
+            tensor([0.1000, 0.1000])
+        """
+        own = copy.deepcopy(self)
+        own.source_buffers.settle(own, source)
+        return own
 
     def _run_example(self, source: str, tasks: Sequence[str]) -> None:
         example = self.example(source)

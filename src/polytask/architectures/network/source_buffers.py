@@ -71,6 +71,16 @@ class SourceBuffers(nn.Module):
                 if _key(path) not in own._buffers:
                     own.register_buffer(_key(path), _copy(module._buffers[name]), persistent=name not in module._non_persistent_buffers_set)
 
+    def settle(self, network: nn.Module, source: str) -> None:
+        """Put the set of a source into the modules of a network for good, and remove all sets.
+
+        Raises:
+            ConfigError: There are sets, but none of this source.
+        """
+        if self._modules:
+            _exchange(network, self._of(source))
+            self._modules.clear()
+
     def _of(self, source: str) -> nn.Module:
         found = self._modules.get(module_key(source))
         if found is None:

@@ -25,6 +25,7 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.cli.data_notes import print_data_notes
     from polytask.cli.progress_display import training_display
     from polytask.studies import load_data, train_network
+    from polytask.studies.results.source_buffer_notes import source_buffer_notes
 
     folder = out or Path("runs") / f"train-{run_name(config)}"
     with download_display(quiet=quiet) as progress:
@@ -39,6 +40,8 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
         console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)
     for sentence in trained.troubles.sentences(above=0.0):
         console.print(f"Warning: {sentence}", style="yellow", highlight=False, soft_wrap=True)
+    for note in source_buffer_notes([trained.facts]):
+        console.print(escape(note), highlight=False, soft_wrap=True)
     if trained.facts["matched"]:
         console.print(f"weights file: {escape(trained.facts['matched'])}", soft_wrap=True)
     console.print(f"Everything is in {trained.folder}", soft_wrap=True)

@@ -235,6 +235,7 @@ def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Ta
         "relative": run.relative_score,
         "cost": asdict(cost),
         "parts": [asdict(part) for part in network_parts(run.model)],
+        "source_buffers": list(run.model.source_buffers.sources),
         "used": {name: getattr(run, name) for name in ("epochs", "best_epoch", "steps", "rows", "unsolved_steps", "non_finite_steps")},
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
         "matched": None if run.loaded_weights is None else str(run.loaded_weights),

@@ -20,6 +20,7 @@ from polytask.studies.results.negative_transfer import add_leads, summarize_tran
 from polytask.studies.results.open_test_data import HeldOutResults, count_openings
 from polytask.studies.results.recommendation import recommend
 from polytask.studies.results.result_tables import history_table, validation_rows
+from polytask.studies.results.source_buffer_notes import source_buffer_notes
 from polytask.studies.results.troubled_arms import refuse_troubled, troubles_of, warn_of_troubles
 from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
@@ -134,6 +135,7 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     write_callback_results(folder, every)
     _cost_file(folder, facts, costs).write(folder.costs)
     summary = _verdict_file(study, verdict, recommendation, summarize_transfer(history))
+    summary = summary.model_copy(update={"notes": (*summary.notes, *source_buffer_notes([fact for _, fact in every]))})
     summary.write(folder.verdict)
     folder.log(recommendation.reason)
     export_model(folder.model, facts[recommendation.arm])
