@@ -6,8 +6,10 @@ task's name, so that absent tasks do not change at all, and a step costs microse
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from math import sqrt
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from math import inf, sqrt
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,41 @@ class AdamScalar:
     def to_dict(self) -> dict[str, float]:
         """Return the fields by name."""
         return asdict(self)
+
+
+class LearnedScalars:
+    """One number per task that is learned by Adam, as the state of a balancer.
+
+    Args:
+        initial_value: Value of the numbers of tasks that have not been learned yet.
+        lr: Learning rate.
+        bounds: Smallest and largest value to which a step leads.
+
+    Example:
+        >>> scalars = LearnedScalars(0.0, lr=0.1)
+        >>> scalars.step("a", gradient=3.0)
+        >>> round(scalars.value("a"), 6), scalars.value("b")
+        (-0.1, 0.0)
+    """
+
+    def __init__(self, initial_value: float, lr: float, bounds: tuple[float, float] = (-inf, inf)) -> None:
+        self._initial, self._lr, self._bounds = AdamScalar(initial_value), lr, bounds
+        self._scalars: dict[str, AdamScalar] = {}
+
+    def value(self, task: str) -> float:
+        """Return the number of a task."""
+        return self._scalars.get(task, self._initial).value
+
+    def step(self, task: str, gradient: float) -> None:
+        """Take one descent step along the gradient."""
+        moved = self._scalars.get(task, self._initial).stepped(gradient, self._lr)
+        low, high = self._bounds
+        self._scalars[task] = replace(moved, value=min(max(moved.value, low), high))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number, its two moments and its number of steps for every known task."""
+        return {task: scalar.to_dict() for task, scalar in self._scalars.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state returned by `state_dict`."""
+        self._scalars = {task: AdamScalar(**values) for task, values in state.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,3 +42,38 @@ class WindowMeans:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name."""
         return asdict(self)
+
+
+class TaskWindows:
+    """Window means of every task, as the state of a balancer. A window counts the steps in which its task is present.
+
+    Args:
+        window: Number of losses per window.
+
+    Example:
+        >>> windows = TaskWindows(window=2)
+        >>> for loss in (3.0, 1.0):
+        ...     windows.add("a", loss)
+        >>> windows.of("a").newer, windows.of("b").newer
+        (2.0, None)
+    """
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._means: dict[str, WindowMeans] = {}
+
+    def of(self, task: str) -> WindowMeans:
+        """Return the means of a task."""
+        return self._means.get(task, WindowMeans())
+
+    def add(self, task: str, loss: float) -> None:
+        """Add a loss to the present window of a task."""
+        self._means[task] = self.of(task).added(loss, self._window)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the means of every known task."""
+        return {task: means.to_dict() for task, means in self._means.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state returned by `state_dict`."""
+        self._means = {task: WindowMeans(**values) for task, values in state.items()}

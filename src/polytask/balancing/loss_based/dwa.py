@@ -10,7 +10,7 @@ import torch
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.option_checks import check_count, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
-from polytask.balancing.building_blocks.window_means import WindowMeans
+from polytask.balancing.building_blocks.window_means import TaskWindows
 from polytask.balancing.needs import Needs, Nothing
 from polytask.balancing.statistic import Statistic
 
@@ -52,7 +52,7 @@ class DWA(Balancer):
         check_positive(temperature, "dwa, temperature")
         check_count(window, "dwa, window")
         self.temperature, self.window = temperature, window
-        self._means: dict[str, WindowMeans] = {}
+        self._windows = TaskWindows(window)
 
     def needs(self) -> Needs:
         """Request nothing: the weights follow from earlier steps."""
@@ -66,18 +66,18 @@ class DWA(Balancer):
     def update_state(self, statistic: Statistic) -> None:
         """Add the losses of the tasks present to their windows."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
-            self._means[task] = self._means.get(task, WindowMeans()).added(loss, self.window)
+            self._windows.add(task, loss)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the means of the last windows of every task."""
-        return {task: means.to_dict() for task, means in self._means.items()}
+        return self._windows.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
-        self._means = {task: WindowMeans(**values) for task, values in state.items()}
+        self._windows.load_state_dict(state)
 
     def _rate(self, task: str) -> float:
-        means = self._means.get(task, WindowMeans())
+        means = self._windows.of(task)
         if means.newer is None or not means.older:
             return 1.0
         return means.newer / means.older

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.adam_scalar import LearnedScalars
 from polytask.balancing.building_blocks.option_checks import check_finite, check_non_negative, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.needs import Losses, Needs
@@ -69,7 +69,7 @@ class FAMO(Balancer):
         for task, value in (min_losses or {}).items():
             check_finite(value, f"famo, min_losses, task {task!r}")
         self.lr, self.gamma, self.min_losses = lr, gamma, dict(min_losses or {})
-        self._logits: dict[str, AdamScalar] = {}
+        self._logits = LearnedScalars(0.0, lr)
 
     def needs(self) -> Needs:
         """Request the losses."""
@@ -96,16 +96,15 @@ class FAMO(Balancer):
         shares = self._shares(fallen)
         mean = sum(shares[task] * fallen[task] for task in fallen)
         for task, share in shares.items():
-            logit = self._logit(task)
-            self._logits[task] = logit.stepped(share * (fallen[task] - mean) + self.gamma * logit.value, self.lr)
+            self._logits.step(task, share * (fallen[task] - mean) + self.gamma * self._logits.value(task))
 
     def state_dict(self) -> dict[str, Any]:
         """Return ξ, its two moments and its number of steps for every task."""
-        return {task: logit.to_dict() for task, logit in self._logits.items()}
+        return self._logits.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
-        self._logits = {task: AdamScalar(**values) for task, values in state.items()}
+        self._logits.load_state_dict(state)
 
     def _above(self, names: tuple[str, ...], losses: Tensor) -> dict[str, float]:
         """Return D_t of the tasks where it is above 0 and finite."""
@@ -121,7 +120,4 @@ class FAMO(Balancer):
 
     def _shares(self, tasks: Mapping[str, float]) -> dict[str, float]:
         """Return z over these tasks."""
-        return dict(zip(tasks, softmax([self._logit(task).value for task in tasks]), strict=True)) if tasks else {}
-
-    def _logit(self, task: str) -> AdamScalar:
-        return self._logits.get(task, AdamScalar(0.0))
+        return dict(zip(tasks, softmax([self._logits.value(task) for task in tasks]), strict=True)) if tasks else {}

@@ -12,7 +12,7 @@ from polytask.balancing.building_blocks.loss_checks import inverses, non_negativ
 from polytask.balancing.building_blocks.option_checks import check_count
 from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
 from polytask.balancing.building_blocks.scalar_softmax import softmax
-from polytask.balancing.building_blocks.window_means import WindowMeans
+from polytask.balancing.building_blocks.window_means import TaskWindows
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
 
@@ -53,7 +53,7 @@ class IGB(Balancer):
     def __init__(self, window: int = 100) -> None:
         check_count(window, "igb, window")
         self.window = window
-        self._means: dict[str, WindowMeans] = {}
+        self._windows = TaskWindows(window)
 
     def needs(self) -> Needs:
         """Request the losses."""
@@ -74,17 +74,17 @@ class IGB(Balancer):
     def update_state(self, statistic: Statistic) -> None:
         """Add the losses of the tasks that are in their first window to it."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
-            if not self._means.get(task, WindowMeans()).newer:
-                self._means[task] = self._means.get(task, WindowMeans()).added(loss, self.window)
+            if not self._windows.of(task).newer:
+                self._windows.add(task, loss)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mean of the first window of every task."""
-        return {task: means.to_dict() for task, means in self._means.items()}
+        return self._windows.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
-        self._means = {task: WindowMeans(**values) for task, values in state.items()}
+        self._windows.load_state_dict(state)
 
     def _gap(self, task: str, loss: float) -> float:
-        base = self._means.get(task, WindowMeans()).newer
+        base = self._windows.of(task).newer
         return min(loss / base, LARGEST_WEIGHT) if base else 1.0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from math import exp
+from math import exp, inf
 from typing import Any, final
 
 import torch
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.adam_scalar import LearnedScalars
 from polytask.balancing.building_blocks.loss_checks import LARGEST_LEARNED_LOGARITHM, non_negative_losses
 from polytask.balancing.building_blocks.option_checks import check_finite, check_positive
 from polytask.balancing.needs import Needs, Nothing
@@ -54,7 +53,7 @@ class IMTLL(Balancer):
         check_positive(lr, "imtl-l, lr")
         check_finite(initial_value, "imtl-l, initial_value")
         self.lr, self.initial_value = lr, initial_value
-        self._logarithms: dict[str, AdamScalar] = {}
+        self._logarithms = LearnedScalars(initial_value, lr, (-inf, LARGEST_LEARNED_LOGARITHM))
 
     def needs(self) -> Needs:
         """Request nothing: the weights follow from earlier steps."""
@@ -72,19 +71,15 @@ class IMTLL(Balancer):
         """
         for task, loss in zip(statistic.names, non_negative_losses(statistic, "imtl-l"), strict=True):
             if loss:
-                moved = self._scalar(task).stepped(self._weight(task) * loss - 1, self.lr)
-                self._logarithms[task] = replace(moved, value=min(moved.value, LARGEST_LEARNED_LOGARITHM))
+                self._logarithms.step(task, self._weight(task) * loss - 1)
 
     def state_dict(self) -> dict[str, Any]:
         """Return s, its two moments and its number of steps for every task."""
-        return {task: scalar.to_dict() for task, scalar in self._logarithms.items()}
+        return self._logarithms.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
-        self._logarithms = {task: AdamScalar(**values) for task, values in state.items()}
-
-    def _scalar(self, task: str) -> AdamScalar:
-        return self._logarithms.get(task, AdamScalar(self.initial_value))
+        self._logarithms.load_state_dict(state)
 
     def _weight(self, task: str) -> float:
-        return exp(self._scalar(task).value)
+        return exp(self._logarithms.value(task))

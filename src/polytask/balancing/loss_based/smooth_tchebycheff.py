@@ -10,6 +10,7 @@ import torch
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.option_checks import check_finite, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
+from polytask.balancing.building_blocks.task_preferences import TaskPreferences, validate_preferences
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
@@ -52,16 +53,12 @@ class SmoothTchebycheff(Balancer):
         tensor([1., 1.], dtype=torch.float64)
     """
 
-    def __init__(
-        self, mu: float = 1.0, preference: Mapping[str, float] | None = None, reference: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, mu: float = 1.0, preference: TaskPreferences | None = None, reference: Mapping[str, float] | None = None) -> None:
         check_positive(mu, "smooth-tchebycheff, mu")
-        for task, value in (preference or {}).items():
-            check_positive(value, f"smooth-tchebycheff, preference of task {task!r}")
         for task, value in (reference or {}).items():
             check_finite(value, f"smooth-tchebycheff, reference of task {task!r}")
         self.mu = mu
-        self.preference = None if preference is None else dict(preference)
+        self.preference = None if preference is None else validate_preferences(preference, "smooth-tchebycheff")
         self.reference = dict(reference or {})
 
     @classmethod

@@ -12,7 +12,7 @@ from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.loss_checks import non_negative_losses
 from polytask.balancing.building_blocks.option_checks import check_count, check_positive
 from polytask.balancing.building_blocks.scalar_softmax import softmax
-from polytask.balancing.building_blocks.window_means import WindowMeans
+from polytask.balancing.building_blocks.window_means import TaskWindows
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic
 
@@ -64,7 +64,7 @@ class STCH(Balancer):
         for name, value in (("window", window), ("warm_up", warm_up)):
             check_count(value, f"stch, {name}")
         self.mu, self.window, self.warm_up = mu, window, warm_up
-        self._means: dict[str, WindowMeans] = {}
+        self._windows = TaskWindows(window)
 
     def needs(self) -> Needs:
         """Request the losses."""
@@ -89,17 +89,17 @@ class STCH(Balancer):
         """Add the losses of the tasks that are still warming up to their windows."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
             if not self._nadir(task):
-                self._means[task] = self._means.get(task, WindowMeans()).added(loss, self.window)
+                self._windows.add(task, loss)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the means of the last windows of every task; after the warm-up the newest mean is the nadir."""
-        return {task: means.to_dict() for task, means in self._means.items()}
+        return self._windows.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
-        self._means = {task: WindowMeans(**values) for task, values in state.items()}
+        self._windows.load_state_dict(state)
 
     def _nadir(self, task: str) -> float:
         """Return the task's nadir; 0 during its warm-up, and as long as its mean loss is 0."""
-        means = self._means.get(task, WindowMeans())
+        means = self._windows.of(task)
         return 0.0 if means.newer is None or means.complete < self.warm_up else means.newer

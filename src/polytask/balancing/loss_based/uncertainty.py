@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from math import inf
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Weights
-from polytask.balancing.building_blocks.adam_scalar import AdamScalar
+from polytask.balancing.building_blocks.adam_scalar import LearnedScalars
 from polytask.balancing.building_blocks.loss_checks import LARGEST_LEARNED_LOGARITHM, non_negative_losses
 from polytask.balancing.building_blocks.option_checks import check_finite, check_positive
 from polytask.balancing.needs import Needs, Nothing
@@ -55,7 +55,7 @@ class Uncertainty(Balancer):
         check_positive(lr, "uncertainty, lr")
         check_finite(initial_value, "uncertainty, initial_value")
         self.lr, self.initial_value = lr, initial_value
-        self._log_variances: dict[str, AdamScalar] = {}
+        self._log_variances = LearnedScalars(initial_value, lr, (-LARGEST_LEARNED_LOGARITHM, inf))
 
     def needs(self) -> Needs:
         """Request nothing: the weights follow from earlier steps."""
@@ -75,19 +75,15 @@ class Uncertainty(Balancer):
         gradient = 0.5 * (1 - torch.exp(-self._log_variance_of(statistic.names)) * statistic.losses)
         for task, loss, slope in zip(statistic.names, losses, gradient.tolist(), strict=True):
             if loss:
-                moved = self._scalar(task).stepped(slope, self.lr)
-                self._log_variances[task] = replace(moved, value=max(moved.value, -LARGEST_LEARNED_LOGARITHM))
+                self._log_variances.step(task, slope)
 
     def state_dict(self) -> dict[str, Any]:
         """Return s, its two moments and its number of steps for every task."""
-        return {task: scalar.to_dict() for task, scalar in self._log_variances.items()}
+        return self._log_variances.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
-        self._log_variances = {task: AdamScalar(**values) for task, values in state.items()}
-
-    def _scalar(self, task: str) -> AdamScalar:
-        return self._log_variances.get(task, AdamScalar(self.initial_value))
+        self._log_variances.load_state_dict(state)
 
     def _log_variance_of(self, names: tuple[str, ...]) -> Tensor:
-        return torch.tensor([self._scalar(task).value for task in names], dtype=torch.float64)
+        return torch.tensor([self._log_variances.value(task) for task in names], dtype=torch.float64)
