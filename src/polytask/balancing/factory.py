@@ -56,9 +56,14 @@ def balancer_for_tasks(given: str | type[Balancer] | Balancer, tasks: Sequence[s
         'click'
     """
     found = resolve("balancer", given)
-    if found.object is not None:
-        return balancer_named(given)
     weights = dict.fromkeys(tasks, 1.0)
+    if found.object is not None:
+        balancer: Balancer | None = found.object
+        while balancer is not None:
+            for option in type(balancer).defaults(weights):
+                _check_names(getattr(balancer, option, None), tasks, f"{type(balancer).__name__}, {option}", all_named=False)
+            balancer = getattr(balancer, "balancer", None)
+        return found.object
     component: Resolved | None = found
     while component is not None:
         for option in component.cls.defaults(weights).keys() & component.options.keys():
@@ -67,7 +72,7 @@ def balancer_for_tasks(given: str | type[Balancer] | Balancer, tasks: Sequence[s
     return _built(found, weights)
 
 
-def _check_names(value: Any, tasks: Sequence[str], where: str) -> None:  # noqa: ANN401 - one name, names, or a mapping from names
+def _check_names(value: Any, tasks: Sequence[str], where: str, *, all_named: bool = True) -> None:  # noqa: ANN401 - one name, names, or a mapping from names
     if isinstance(value, str):
         named, missing = [value], []
     elif isinstance(value, Sequence | Mapping):
@@ -77,7 +82,7 @@ def _check_names(value: Any, tasks: Sequence[str], where: str) -> None:  # noqa:
     unknown = [name for name in named if name not in tasks]
     if unknown:
         raise ConfigError("unknown task", where=where, found=repr(unknown[0]), remedy=nearest(str(unknown[0]), tuple(tasks)))
-    if missing:
+    if missing and all_named:
         raise ConfigError("every task must be named", where=where, found=", ".join(map(str, named)) or "none", remedy=f"Add {missing[0]!r}")
 
 

@@ -11,6 +11,9 @@ from torch import Tensor
 from polytask.balancing.building_blocks.row_precision import without_zero_rows
 from polytask.balancing.statistic import LookaheadOracle, Representation
 from polytask.errors import ConfigError
+from polytask.registry.resolve import described
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -99,19 +102,31 @@ class MatrixStatistic:
         return self.oracle
 
 
+def _numbers(values: object) -> Tensor | None:
+    try:
+        return torch.as_tensor(values)
+    except (RuntimeError, TypeError, ValueError):
+        return None
+
+
 def statistic_from_jacobian(jacobian: Tensor, losses: Tensor | None = None) -> MatrixStatistic:
     """Return the statistic of a Jacobian (T, P) whose tasks are named "0", "1", …; losses are 1 if not given.
 
     Raises:
         ConfigError: The Jacobian is no matrix of finite real numbers with a row per task, or there is not one loss per task.
     """
-    if not isinstance(jacobian, Tensor) or jacobian.ndim != 2 or not len(jacobian) or not jacobian.is_floating_point():
-        found = f"shape {tuple(jacobian.shape)}, {jacobian.dtype}" if isinstance(jacobian, Tensor) else type(jacobian).__name__
+    if not isinstance(jacobian, Tensor) or jacobian.ndim != 2 or not len(jacobian) or jacobian.dtype not in FLOATS:
+        found = f"shape {tuple(jacobian.shape)}, {jacobian.dtype}" if isinstance(jacobian, Tensor) else described(jacobian)
         raise ConfigError("a floating-point tensor (tasks, parameters) with at least one row is needed", where="jacobian", found=found)
     tasks = len(jacobian)
-    given = torch.ones(tasks) if losses is None else torch.as_tensor(losses)
-    if given.shape != (tasks,):
-        raise ConfigError(f"one loss for each of {tasks} tasks is needed", where="losses", found=f"shape {tuple(given.shape)}")
+    given = torch.ones(tasks) if losses is None else _numbers(losses)
+    if given is None or given.shape != (tasks,) or given.is_complex():
+        found = described(losses) if given is None else f"shape {tuple(given.shape)}, {given.dtype}"
+        raise ConfigError(f"one loss for each of {tasks} tasks is needed", where="losses", found=found)
+    for values, where in ((jacobian, "jacobian"), (given, "losses")):
+        if values.is_meta or values.layout != torch.strided:
+            found = "a tensor without values on the device meta" if values.is_meta else f"layout {values.layout}"
+            raise ConfigError("an ordinary tensor is needed", where=where, found=found)
     for values, where in ((jacobian, "jacobian"), (given, "losses")):
         if not bool(torch.isfinite(values).all()):
             raise ConfigError("all numbers must be finite", where=where, found="NaN or infinity")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from polytask.data.memmap import take_rows
 from polytask.data.preprocessing.preprocessor import Preprocessor
 from polytask.errors import DataError
+from polytask.registry.resolve import described
 
 Array = NDArray[Any]
 
@@ -54,6 +55,14 @@ class Source:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
+        for part, where in ((self.labels, "labels"), (self.weights or {}, "weights")):
+            if not isinstance(part, Mapping):
+                remedy = f"Write {where}={{'task': …}}"
+                raise DataError(
+                    "one array per task name is needed", where=f"source {self.name!r}, {where}", found=described(part), remedy=remedy
+                )
+        if self.units is None:
+            object.__setattr__(self, "units", ())
         if not self.inputs.ndim:
             raise DataError("inputs must have one row per input", where=f"source {self.name!r}", found=repr(self.inputs.item()))
         object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})

@@ -48,6 +48,7 @@ class Step:
         self._penalties: GradAccumulator | None = None
         self._strategy: GradientStrategy | None = None
         self._in_parts = False
+        self._counts: Counts | None = None
         self._bad_earlier: BadValues | None = None  # of micro-batches before this one
         self._bad_penalty = False
         self.seen = StepLosses()
@@ -67,9 +68,12 @@ class Step:
         """
         if self._strategy is None:
             self._open(losses, counts)
+            self._counts = counts
         # Processes wait for each other at two places: before the balancer is called, and where held gradients are summed. A process that
         # fails reports it at the next of these places, so that the others raise an error too instead of waiting forever.
         with _failing_at(partial(synchronize, self._context.communicator)):
+            if self._strategy is not None:
+                self._check_part(losses, counts)
             strategy = self._take_losses(losses, choose, counts, keep=retain_graph or penalty is not None)
             if penalty is not None:
                 self._take_penalty(penalty, keep=retain_graph or strategy.fills_from_graphs)
@@ -96,6 +100,15 @@ class Step:
         if problem is not None:
             raise problem
         self.seen.whole = None if counts is None else dict(counts)
+
+    def _check_part(self, losses: Losses, counts: Counts | None) -> None:
+        """Check a micro-batch after the first one."""
+        problem = wrong_losses(self._context.tasks, losses, counts, self._context.communicator)
+        if problem is not None:
+            raise problem
+        if counts is None or self._counts is None or dict(counts) != dict(self._counts):
+            remedy = "Pass the labeled units of the whole step with each of them"
+            raise ConfigError("all micro-batches of a step need the same counts", where="counts", found=counts or "none", remedy=remedy)
 
     def _take_losses(self, losses: Losses, choose: ChooseStrategy, counts: Counts | None, *, keep: bool) -> GradientStrategy:
         parts = self.seen.take(self._context.tasks, losses, counts)

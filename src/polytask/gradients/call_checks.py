@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.distributed import ProcessGroup
 
-from polytask.errors import ConfigError
+from polytask.balancing import Balancer
+from polytask.errors import ConfigError, PolytaskError
 from polytask.gradients.loss_accumulator import Losses
 from polytask.gradients.primitives.reachability import Shared
+from polytask.registry.resolve import described
 
 _LOG = logging.getLogger("polytask")
 
@@ -18,19 +24,136 @@ PATIENCE = 100
 """Number of steps after which a task that has never appeared is mentioned."""
 
 
-def check_construction(tasks: Sequence[str], group: ProcessGroup | None, shared: Shared | None, model: nn.Module | None) -> None:
-    """Check the arguments of `Backward` against each other.
+def check_construction(
+    tasks: Sequence[str], shared: Shared | None, model: nn.Module | None, scaler: GradScaler | None, group: ProcessGroup | None
+) -> None:
+    """Check the arguments of `Backward`, by themselves and against each other.
 
     Raises:
-        ConfigError: `tasks` is no list, is empty or has a duplicate, or `group` is given without `shared` and `model`.
+        ConfigError: `tasks` is no list of names, is empty or has a duplicate, `model`, `scaler` or `group` is something else, or `group`
+            is given without `shared` and `model`.
     """
     if isinstance(tasks, str):
         raise ConfigError("a list of names is needed", where="tasks", found=repr(tasks), remedy=f"Write tasks=[{tasks!r}] for one task")
+    if isinstance(tasks, bytes) or not isinstance(tasks, Sequence | Mapping):
+        raise ConfigError("a list of names is needed, in a fixed order", where="tasks", found=described(tasks))
+    foreign = [task for task in tasks if not isinstance(task, str) or not task]
+    if foreign:
+        raise ConfigError("a list of names is needed", where="tasks", found=described(foreign[0]), remedy="Give the name of every task")
     if not tasks or len(set(tasks)) < len(tasks):
         raise ConfigError("`tasks` must be non-empty and unique", where="tasks", found=tuple(tasks))
+    for value, kind, where in ((model, nn.Module, "model"), (scaler, GradScaler, "scaler"), (group, ProcessGroup, "group")):
+        if value is not None and not isinstance(value, kind):
+            raise ConfigError(f"an object of class {kind.__name__} is needed, or None", where=where, found=described(value))
     if group is not None and (shared is None or model is None):
         remedy = "Pass shared= and model=, the same in every process"
         raise ConfigError("several processes need the shared parameters and the model", where="group", remedy=remedy)
+
+
+def check_call(losses: object, batches: object, features: object, *, retain_graph: object) -> tuple[Tensor, ...]:
+    """Check the arguments of a call of `Backward`, and return the representations.
+
+    Raises:
+        ConfigError: One of them is something else, or batches are given without a function that returns their losses.
+    """
+    if not isinstance(retain_graph, bool):
+        raise ConfigError("True or False is needed", where="retain_graph", found=described(retain_graph))
+    if isinstance(losses, Mapping):
+        if not isinstance(batches, Sequence) or len(batches):
+            remedy = "Pass representations as features=, or a function that returns the losses of a batch in place of the losses"
+            raise ConfigError("the losses are given already", where="batches", found=described(batches), remedy=remedy)
+    elif not callable(losses):
+        remedy = "Write {'name': loss, …}"
+        raise ConfigError("a loss per task name is needed, or a function", where="losses", found=described(losses), remedy=remedy)
+    elif isinstance(batches, str | bytes) or not isinstance(batches, Sequence):
+        raise ConfigError("a list of batches is needed", where="batches", found=described(batches), remedy="Write [batch] for one batch")
+    if features is None:
+        return ()
+    given = (features,) if isinstance(features, Tensor) else tuple(features) if isinstance(features, Sequence) else (features,)
+    foreign = [feature for feature in given if not isinstance(feature, Tensor)]
+    if foreign:
+        raise ConfigError("a tensor or a list of tensors is needed", where="features", found=described(foreign[0]))
+    return given
+
+
+def called(function: Callable[..., Any], *arguments: object, where: str) -> Any:  # noqa: ANN401 - what the user's function returns
+    """Call a function of the user.
+
+    Raises:
+        ConfigError: It does not take these arguments.
+    """
+    try:
+        return function(*arguments)
+    except TypeError:
+        try:
+            inspect.signature(function).bind(*arguments)
+        except ValueError:  # a function without a signature
+            pass
+        except TypeError as error:
+            needed = "one argument, a batch," if arguments else "no arguments"
+            raise ConfigError(f"a function of {needed} is needed", where=where, found=str(error)) from None
+        raise
+
+
+def losses_of(closure: Callable[[Any], Losses], batch: object) -> Losses:
+    """Return the losses of a batch.
+
+    Raises:
+        ConfigError: The user's function takes other arguments, or returns something else.
+    """
+    found = called(closure, batch, where="losses")
+    if not isinstance(found, Mapping):
+        remedy = "Return {'name': loss, …}"
+        raise ConfigError("the function must return a loss per task name", where="losses", found=described(found), remedy=remedy)
+    return found
+
+
+def penalty_of(given: object) -> Tensor | None:
+    """Return a penalty that is given as a scalar, or as a function that returns one.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    penalty = given if isinstance(given, Tensor) or not callable(given) else called(given, where="penalty")
+    if penalty is None:  # what the function returns where there is none
+        return None
+    if not isinstance(penalty, Tensor) or penalty.numel() != 1 or penalty.is_complex() or penalty.is_meta:
+        found = f"shape {tuple(penalty.shape)}, {penalty.dtype}" if isinstance(penalty, Tensor) else described(penalty)
+        raise ConfigError("a scalar tensor is needed, or a function that returns one", where="penalty", found=found)
+    return penalty
+
+
+def kind_of(balancer: Balancer) -> str:
+    """Return the class of a balancer, with the classes of the balancers that it wraps.
+
+    Example:
+        >>> from polytask.balancing.factory import balancer_named
+        >>> kind_of(balancer_named("smooth-weights:upgrad"))
+        'SmoothWeights:UPGrad'
+    """
+    inner, own = getattr(balancer, "balancer", None), type(balancer).__name__
+    return f"{own}:{kind_of(inner)}" if isinstance(inner, Balancer) else own
+
+
+@contextmanager
+def reading_state(state: object, balancer: Balancer) -> Iterator[None]:
+    """Check that a state belongs to the balancer, and turn errors of reading it into one line.
+
+    Raises:
+        ConfigError: It is not a state of `Backward`, or that of another balancer.
+    """
+    own, remedy = kind_of(balancer), "Pass what Backward.state_dict() returned"
+    if not isinstance(state, Mapping) or "step" not in state or "balancer" not in state:
+        raise ConfigError("a state of Backward is needed", where="load_state_dict", found=described(state), remedy=remedy)
+    if state.get("type", own) != own:
+        raise ConfigError("the state must be that of the same balancer", where="load_state_dict", found=f"{state['type']}, not {own}")
+    try:
+        yield
+    except PolytaskError:
+        raise
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        found = " ".join(str(error).split())
+        raise ConfigError("a state of Backward is needed", where="load_state_dict", found=found, remedy=remedy) from error
 
 
 def losses_with_graphs(losses: Losses, model: nn.Module | None) -> Losses:

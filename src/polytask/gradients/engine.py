@@ -15,10 +15,14 @@ from polytask.errors import ConfigError
 from polytask.gradients.backward_step import ChooseStrategy, Step, take_unlabeled
 from polytask.gradients.call_checks import (
     PATIENCE,
+    check_call,
     check_construction,
     explained,
     forgotten_after_step,
+    kind_of,
     losses_with_graphs,
+    penalty_of,
+    reading_state,
     tell_of_missing_tasks,
     tell_of_repeated_call,
 )
@@ -94,8 +98,8 @@ class Backward:
         unsolved_steps: Number of steps in which the balancer's condition had no solution.
 
     Raises:
-        ConfigError: `tasks` is no list, is empty or has a duplicate, `route`, `non_finite` or `unsolved` is unknown, the limit is below 1,
-            or `group` is given without `shared` and `model`.
+        ConfigError: An argument is something else, `tasks` is empty or has a duplicate, a choice is unknown, the limit is below 1, or
+            `group` is given without `shared` and `model`.
 
     Example:
         >>> import torch
@@ -124,7 +128,7 @@ class Backward:
         unsolved: Unsolved = "skip",
         outside: Outside = "refuse",
     ) -> None:
-        check_construction(tasks, group, shared, model)
+        check_construction(tasks, shared, model, scaler, group)
         check_choice(route, ROUTES, "route")
         self._policy = StepPolicy(weight_heads, non_finite, unsolved, non_finite_limit, outside)
         self.balancer = balancer_for_tasks(balancer, tasks)
@@ -195,12 +199,15 @@ class Backward:
             Report of the losses, weights and gradients.
 
         Raises:
-            ConfigError: A task is unknown, a loss is no scalar tensor, has no count in a micro-batch or no graph, there are more units than
-                announced, shared parameters are wrong, `after_step` was forgotten, or the balancer needs what is not given.
+            ConfigError: An argument is something else, a task is unknown, a loss is no scalar tensor, has no count in a micro-batch or no
+                graph, there are more units than announced, shared parameters are wrong, `after_step` was forgotten, or the balancer needs
+                what is not given.
             NonFiniteError: A task's loss or gradient is not finite, and `non_finite` is `raise`.
         """
         if self._post_step is not None:
             raise forgotten_after_step()
+        plain = isinstance(losses, Mapping) and features is None and retain_graph is False and isinstance(batches, tuple) and not batches
+        given = () if plain else check_call(losses, batches, features, retain_graph=retain_graph)
         needs = self.balancer.needs()
         if counts is None and self._versions and not isinstance(needs, Nothing) and not self._has_moved():
             tell_of_repeated_call()
@@ -212,10 +219,9 @@ class Backward:
         alone = counts is None and not self._context.communicator.distributed
         if alone and not all(loss.requires_grad for loss in losses.values() if isinstance(loss, Tensor)):
             losses = losses_with_graphs(losses, self.model)
-        given = () if features is None else (features,) if isinstance(features, Tensor) else tuple(features)
         # Representations of a frozen trunk have no gradient.
         choose = self._route(needs, tuple(feature for feature in given if feature.requires_grad))
-        return self._take(losses, choose, _given(penalty), counts, retain_graph=retain_graph)
+        return self._take(losses, choose, penalty if penalty is None else penalty_of(penalty), counts, retain_graph=retain_graph)
 
     @property
     def asks_again(self) -> bool:
@@ -242,21 +248,19 @@ class Backward:
         """Return the counters and the state of the balancer, as tensors and numbers that `torch.save` accepts."""
         counts = {"step": self.step, "non_finite": [self.non_finite_steps, self._in_a_row], "unsolved": self.unsolved_steps}
         weights = dict(self._context.last_weights)
-        return {**counts, "last_weights": weights, "type": type(self.balancer).__name__, "balancer": self.balancer.state_dict()}
+        return {**counts, "last_weights": weights, "type": kind_of(self.balancer), "balancer": self.balancer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `state_dict` returned.
 
         Raises:
-            ConfigError: It is the state of another balancer.
+            ConfigError: It is something else, or the state of another balancer.
         """
-        own = type(self.balancer).__name__
-        if state.get("type", own) != own:
-            raise ConfigError("the state must be that of the same balancer", where="load_state_dict", found=f"{state['type']}, not {own}")
-        self.step, self.unsolved_steps = int(state["step"]), int(state.get("unsolved", 0))
-        self.non_finite_steps, self._in_a_row = state.get("non_finite", (0, 0))
-        self._context.last_weights.update(state.get("last_weights", {}))
-        self.balancer.load_state_dict(state["balancer"])
+        with reading_state(state, self.balancer):
+            self.balancer.load_state_dict(state["balancer"])
+            self.step, self.unsolved_steps = int(state["step"]), int(state.get("unsolved", 0))
+            self.non_finite_steps, self._in_a_row = state.get("non_finite", (0, 0))
+            self._context.last_weights.update(state.get("last_weights", {}))
 
     def _route(self, needs: Needs, features: tuple[Tensor, ...] = ()) -> ChooseStrategy:
         context, route = self._context, self.route
@@ -320,7 +324,7 @@ class Backward:
         if self._current is None:
             self._replayable = []  # discard those of a step that raised
         replayable = [ReplayableBatch(closure, batch, self.model) for batch in batches]
-        given = _given(penalty)
+        given = penalty if penalty is None else penalty_of(penalty)
         if several:
             return self._compare(replayable, given)
         self._replayable += replayable if balancer.uses_after_step else []
@@ -329,9 +333,8 @@ class Backward:
     def _compare(self, replayable: Sequence[ReplayableBatch], penalty: Tensor | None) -> Report:
         """Take a step with several batches, or with losses at other values of the parameters."""
         tasks, communicator = self.tasks, self._context.communicator
-        counts: list[Counts | None] = [None] * len(replayable)
-        if communicator.distributed:
-            counts = [agree_on_counts(tasks, batch.losses, None, communicator).counts for batch in replayable]
+        agreed = [agree_on_counts(tasks, batch.losses, None, communicator).counts for batch in replayable]
+        counts: list[Counts | None] = [count if communicator.distributed else None for count in agreed]
         losses = united_losses(replayable, counts, self.balancer.step_batches)
 
         def choose(accumulator: GradAccumulator, whole: bool) -> MultiBatch:
@@ -343,7 +346,3 @@ class Backward:
             return MultiBatch(self._context, accumulator, parts, lookahead)
 
         return self._take(losses, choose, penalty, None, retain_graph=False)
-
-
-def _given(penalty: Tensor | Penalty | None) -> Tensor | None:
-    return penalty if penalty is None or isinstance(penalty, Tensor) else penalty()

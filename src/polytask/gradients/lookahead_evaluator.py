@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor, nn
 
+from polytask.gradients.call_checks import losses_of
 from polytask.gradients.engine_state import StepContext
 from polytask.gradients.loss_accumulator import Counts, Losses
 from polytask.gradients.primitives.flat_params import FlatParameters
@@ -36,7 +37,7 @@ class ReplayableBatch:
     def __init__(self, closure: Closure, batch: Any, model: nn.Module | None) -> None:  # noqa: ANN401 - any argument of the closure
         self._closure, self._batch, self._model = closure, batch, model
         self._rng_state, self._autocast = torch.get_rng_state(), autocast_state()
-        self.losses = closure(batch)
+        self.losses = losses_of(closure, batch)
 
     def replay(self) -> Losses:
         """Return the losses at the current values of the parameters."""

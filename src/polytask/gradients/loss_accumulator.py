@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import index
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -128,13 +130,18 @@ def agree_on_counts(tasks: tuple[str, ...], losses: Losses, counts: Counts | Non
 
 def wrong_losses(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, communicator: Communicator) -> ConfigError | None:
     """Return the error for invalid losses or counts, or `None` if they are valid."""
+    wrong = None if counts is None else _wrong_counts(counts)
+    if wrong is not None:
+        return wrong
     for given, what in ((losses, "losses"), (counts or {}, "counts")):
         foreign = next((task for task in given if task not in tasks), None)
         if foreign is not None:
             return ConfigError(f"unknown task among the {what}", where=repr(foreign), remedy=f"Tasks: {', '.join(tasks)}")
     for task, loss in losses.items():
+        if isinstance(loss, Loss) and not _is_count(loss.count, least=1):
+            return ConfigError("a number of labeled units above 0 is needed", where=f"task {task!r}, count", found=described(loss.count))
         value = loss.sum if isinstance(loss, Loss) else loss
-        if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
+        if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex() or value.is_meta:
             return _wrong_loss(task, value)
     if communicator.distributed:
         means = [task for task, loss in losses.items() if not isinstance(loss, Loss)]
@@ -144,9 +151,27 @@ def wrong_losses(tasks: tuple[str, ...], losses: Losses, counts: Counts | None, 
     return None
 
 
+def _wrong_counts(counts: object) -> ConfigError | None:
+    if not isinstance(counts, Mapping):
+        return ConfigError("a number of labeled units per task name is needed", where="counts", found=described(counts))
+    wrong = [task for task, count in counts.items() if not _is_count(count, least=0)]
+    if wrong:
+        return ConfigError("a number of labeled units is needed", where=f"counts, task {wrong[0]!r}", found=described(counts[wrong[0]]))
+    return None
+
+
+def _is_count(value: Any, *, least: int) -> bool:  # noqa: ANN401 - whatever the user gives
+    try:
+        return index(value) >= least
+    except TypeError:
+        return False
+
+
 def _wrong_loss(task: str, value: object) -> ConfigError:
     """Return the error for a loss that is no real scalar tensor."""
     found, remedy = described(value), "Pass the tensor that the loss function returns, or leave the task out of this step"
     if isinstance(value, Tensor):
         found, remedy = f"shape {tuple(value.shape)}, {value.dtype}", "Take the mean over the rows: loss.mean()"
+        if value.is_meta:
+            found, remedy = "a tensor without values on the device meta", "Compute the loss on the device of the network"
     return ConfigError("a loss must be a scalar tensor", where=f"task {task!r}", found=found, remedy=remedy)

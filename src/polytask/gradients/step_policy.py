@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from polytask.errors import ConfigError
+from polytask.registry.resolve import described
 from polytask.registry.suggestion import check_choice
 
 NonFinite = Literal["raise", "drop", "skip"]
@@ -27,7 +28,7 @@ class StepPolicy:
             `refuse`d, the sum of the gradients times the tasks' weights (`weighted`), or the plain `sum`.
 
     Raises:
-        ConfigError: A choice is unknown, or the limit is below 1.
+        ConfigError: A choice is unknown, or the limit is no integer of at least 1.
     """
 
     weight_heads: bool | None = None
@@ -40,5 +41,7 @@ class StepPolicy:
         check_choice(self.non_finite, get_args(NonFinite), "non_finite")
         check_choice(self.unsolved, get_args(Unsolved), "unsolved")
         check_choice(self.outside, get_args(Outside), "outside")
-        if self.limit < 1:
-            raise ConfigError("an integer of at least 1 is needed", where="non_finite_limit", found=self.limit)
+        if self.weight_heads is not None and not isinstance(self.weight_heads, bool):
+            raise ConfigError("True, False or None is needed", where="weight_heads", found=described(self.weight_heads))
+        if not isinstance(self.limit, int) or isinstance(self.limit, bool) or self.limit < 1:
+            raise ConfigError("an integer of at least 1 is needed", where="non_finite_limit", found=described(self.limit))

@@ -78,7 +78,14 @@ class MomentumConFIG(Balancer):
         return Jacobian(tasks=(self._whose,))
 
     def weigh(self, statistic: Statistic) -> Direction:
-        """Return d = C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)."""
+        """Return d = C(m̂) / (√(s / (1 − β₂^k)) + 1e-8).
+
+        Raises:
+            ConfigError: A task is none of `tasks`.
+        """
+        stranger = next((name for name in statistic.names if name not in self.tasks), None)
+        if stranger is not None:
+            raise ConfigError("the balancer does not know this task", where="momentum-conflict-free, tasks", found=repr(stranger))
         task, rows = self._whose, statistic.jacobian()
         self._turn += 1
         if task not in statistic.names:

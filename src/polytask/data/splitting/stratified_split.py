@@ -156,7 +156,7 @@ def _part_sizes(rows: int, shares: Sequence[float]) -> list[int]:
 
 def _held_out_rows(source: Source, held_out: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
     if held_out.dtype != np.bool_ or held_out.all() or not held_out.any():
-        found = f"{int(held_out.sum())} of {len(source)} rows"
+        found = f"{int(held_out.sum())} of {len(source)} rows" if held_out.dtype == np.bool_ else f"an array of {held_out.dtype}"
         raise DataError(
             "some rows, but not all, must be held out by a Boolean mask", where=f"source {source.name!r}, 'held_out'", found=found
         )

@@ -101,10 +101,12 @@ def named_shared(shared: Shared) -> dict[str, Tensor]:
     """Return the trainable parameters of a module, or of named or unnamed tensors; unnamed ones are named by their number.
 
     Raises:
-        ConfigError: An entry is not a tensor, or a tensor occurs twice.
+        ConfigError: An entry is no parameter, or a parameter occurs twice.
     """
     if isinstance(shared, nn.Module):
         given: dict[str, Any] = dict(shared.named_parameters())
+    elif isinstance(shared, Tensor):
+        given = {"0": shared}
     elif isinstance(shared, Mapping):
         given = dict(shared)
     elif isinstance(shared, Iterable):
@@ -115,6 +117,13 @@ def named_shared(shared: Shared) -> dict[str, Tensor]:
     if foreign:
         raise ConfigError("shared parameters must be a module or tensors", where="shared", found=foreign[0])
     trained = {name: parameter for name, parameter in given.items() if parameter.requires_grad}
+    if given and not trained and not any(isinstance(parameter, nn.Parameter) for parameter in given.values()):
+        remedy = "Pass the parameters of the network itself, which state_dict() and detach() do not return"
+        raise ConfigError("shared tensors must be trainable", where="shared", found="tensors that require no gradient", remedy=remedy)
+    for name, parameter in trained.items():
+        if not parameter.is_leaf or parameter.is_complex():
+            found = "a complex one" if parameter.is_complex() else "the result of a computation"
+            raise ConfigError("shared tensors must be real parameters", where=f"shared, entry {name!r}", found=found)
     if len({id(parameter) for parameter in trained.values()}) < len(trained):
         raise ConfigError("shared parameters must be unique", where="shared", remedy="Pass every parameter once")
     return trained

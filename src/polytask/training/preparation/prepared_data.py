@@ -237,8 +237,11 @@ def _loss_weights(source: Source, task: str, labeled: Tensor | None, part: Rows 
     Raises:
         DataError: A weight is negative or not finite, or all labeled rows have the weight 0.
     """
-    weights = _take_part((source.weights or {})[task], part).astype(np.float64)
     where = f"source {source.name!r}, task {task!r}"
+    given = np.asarray(_take_part((source.weights or {})[task], part))
+    if given.dtype.kind not in "buif":
+        raise DataError("a row's weight must be a number", where=where, found=f"an array of {given.dtype}")
+    weights = given.astype(np.float64)
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         where = f"{where}, row {_take_part(source.units, part)[bad[0]]}"
