@@ -55,12 +55,13 @@ class Source:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
-        for part, where in ((self.labels, "labels"), (self.weights or {}, "weights")):
+        for part, where in ((self.labels, "labels"), ({} if self.weights is None else self.weights, "weights")):
             if not isinstance(part, Mapping):
-                remedy = f"Write {where}={{'task': …}}"
-                raise DataError(
-                    "one array per task name is needed", where=f"source {self.name!r}, {where}", found=described(part), remedy=remedy
-                )
+                place, remedy = f"source {self.name!r}, {where}", f"Write {where}={{'task': …}}"
+                raise DataError("one array per task name is needed", where=place, found=described(part), remedy=remedy)
+        unlabeled = [task for task in self.weights or {} if task not in self.labels]
+        if unlabeled:
+            raise DataError("weights belong to a task with labels", where=f"source {self.name!r}, weights", found=repr(unlabeled[0]))
         if self.units is None:
             object.__setattr__(self, "units", ())
         if not self.inputs.ndim:

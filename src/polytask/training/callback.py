@@ -81,7 +81,7 @@ def make_callbacks(given: Sequence[str | type[Callback] | Callback], tasks: Sequ
     Raises:
         ConfigError: A name is unknown, a value is not a callback, or two callbacks have the same name.
     """
-    if isinstance(given, str | type | Callback):
+    if isinstance(given, str) or not isinstance(given, Sequence):
         raise ConfigError("a list of callbacks is needed", where="callbacks", found=described(given), remedy="Write callbacks=[...]")
     made = []
     for one in given:

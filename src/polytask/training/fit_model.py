@@ -40,6 +40,7 @@ from polytask.training.optimization.optimizers import make_optimizer, make_sched
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
 from polytask.training.preparation.adapt_to_data import adapt_to_inputs
 from polytask.training.preparation.default_model import plan_network
+from polytask.training.preparation.fit_checks import check_fit_arguments, check_network, checkpoint_folder
 from polytask.training.preparation.prepared_data import Batch, PreparedData, prepare_data
 from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
 
@@ -72,7 +73,7 @@ def fit(
     architecture: str | type[Architecture] | Architecture | None = None,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     progress: ProgressHook = ignore_progress,
     stop_after_epoch: int | None = None,
     callbacks: Sequence[str | type[Callback] | Callback] = (),
@@ -105,7 +106,7 @@ def fit(
         The trained network, with the history and metrics of its training.
 
     Raises:
-        ConfigError: A name or option is unknown, or the checkpoint belongs to another run.
+        ConfigError: An argument is something else, a name or option is unknown, or the checkpoint belongs to another run.
         DataError: A task has no labels in the training or validation part.
         NonFiniteError: A loss, a gradient or a validation metric is not finite.
 
@@ -123,6 +124,7 @@ def fit(
         >>> fit(tasks, [source], "cagrad(c=0.3)", architecture="mmoe(experts=2)", epochs=1).epochs
         1
     """
+    check_fit_arguments(seed, progress, stop_after_epoch, options)
     sources = check_sources(sources)
     network = _network(model, sources, seed, {"encoder": encoder, "architecture": architecture})
     loop, matched = build_loop(
@@ -131,7 +133,7 @@ def fit(
         balancer,
         seed=seed,
         batch_sizes=batch_sizes,
-        checkpoint=checkpoint,
+        checkpoint=checkpoint_folder(checkpoint),
         progress=progress,
         callbacks=callbacks,
         options=options,
@@ -154,6 +156,7 @@ def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], 
     if given:
         found = ", ".join(given)
         raise ConfigError("a network already has these parts", where="fit", found=found, remedy="Give the tasks instead of a network")
+    check_network(model, sources)
     return model
 
 

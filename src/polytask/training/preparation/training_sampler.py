@@ -12,6 +12,7 @@ from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, ma
 from polytask.encoders.evaluation_mode import training_modes
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
+from polytask.training.preparation.fit_checks import check_batch_sizes
 from polytask.training.preparation.prepared_data import PreparedData
 
 ROWS_PER_READ = 4_096
@@ -47,10 +48,7 @@ def _checked_sizes(rows: Mapping[str, int], batch_sizes: Mapping[str, int], opti
     if options.sampling != "proportional":
         what, remedy = "batch sizes per source require proportional sampling", "Omit batch_sizes, or use proportional sampling"
         raise ConfigError(what, where="batch_sizes", found=options.sampling, remedy=remedy)
-    for name in rows:
-        if batch_sizes.get(name, 0) < 1:
-            where = f"batch_sizes, source {name!r}"
-            raise ConfigError("every source must have a batch size of at least 1", where=where, found=batch_sizes.get(name))
+    check_batch_sizes(batch_sizes, rows)
     return {name: batch_sizes[name] for name in rows}
 
 

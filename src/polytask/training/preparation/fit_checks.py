@@ -1,0 +1,102 @@
+"""Checks of the arguments of `fit`, so that a wrong one is named before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from operator import index
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polytask.architectures import MultiTaskModel
+from polytask.data import Source
+from polytask.errors import ConfigError
+from polytask.options import TrainingOptions
+from polytask.registry.resolve import described
+
+
+def check_fit_arguments(seed: object, progress: object, stop_after_epoch: object, options: object) -> None:
+    """Check the arguments of `fit` that are no parts of the network.
+
+    Raises:
+        ConfigError: One of them is something else.
+    """
+    if whole_number(seed) is None:
+        raise ConfigError("an integer is needed", where="seed", found=described(seed))
+    if not callable(progress):
+        raise ConfigError("a function is needed that takes the progress", where="progress", found=described(progress))
+    last = 1 if stop_after_epoch is None else whole_number(stop_after_epoch)
+    if last is None or last < 1:
+        raise ConfigError("an epoch from 1 up is needed, or None", where="stop_after_epoch", found=described(stop_after_epoch))
+    if options is not None and not isinstance(options, TrainingOptions):
+        remedy = "Write options=TrainingOptions(…), or pass its fields by name"
+        raise ConfigError("an object of class TrainingOptions is needed", where="options", found=described(options), remedy=remedy)
+
+
+def checkpoint_folder(given: object) -> Path | None:
+    """Return the folder of checkpoints, which may be given as a text; `None` if there is none.
+
+    Raises:
+        ConfigError: It is something else.
+
+    Example:
+        >>> checkpoint_folder("runs/first").name
+        'first'
+    """
+    if given is None:
+        return None
+    if not isinstance(given, str | os.PathLike) or not str(given):
+        raise ConfigError("a folder is needed, or None", where="checkpoint", found=described(given))
+    return Path(given)
+
+
+def check_network(model: MultiTaskModel, sources: Sequence[Source]) -> None:
+    """Check that a network has parameters that can be trained on these inputs.
+
+    Raises:
+        ConfigError: A parameter has no values or is not float32, or the inputs of a source have another number of features than the
+            encoder takes.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta or parameter.dtype != torch.float32:
+            found = f"{name}, on the device meta" if parameter.is_meta else f"{name}, {parameter.dtype}"
+            remedy = "Precision is an option of its own: precision='bfloat16'"
+            raise ConfigError("parameters must be float32 and have values", where="model", found=found, remedy=remedy)
+    for source in sources:
+        stem = model.stem(source.name)
+        taken = getattr(getattr(model.architecture, "encoder", None) if stem is None else stem, "input_shape", None)
+        if taken is not None and len(taken) == 1 and source.inputs.ndim == 2 and source.inputs.shape[1] != taken[0]:
+            found = f"{source.inputs.shape[1]} in source {source.name!r}"
+            raise ConfigError(f"inputs of {taken[0]} features are needed", where="model", found=found)
+
+
+def check_batch_sizes(given: Any, sources: Mapping[str, int]) -> None:  # noqa: ANN401 - whatever the user gives
+    """Check that there is a batch size for every source.
+
+    Args:
+        given: Batch sizes by source.
+        sources: Rows by source.
+
+    Raises:
+        ConfigError: It is no mapping, a source has no batch size of at least 1, or there is no such source.
+    """
+    if not isinstance(given, Mapping):
+        remedy = "Write batch_sizes={'source': rows}"
+        raise ConfigError("a batch size per source is needed", where="batch_sizes", found=described(given), remedy=remedy)
+    for name in (*sources, *given):
+        size, where = whole_number(given.get(name)), f"batch_sizes, source {name!r}"
+        if name not in sources:
+            raise ConfigError("there is no such source", where=where, remedy=f"Sources: {', '.join(sources)}")
+        if size is None or size < 1:
+            found = None if name not in given else described(given[name])
+            raise ConfigError("every source must have a batch size of at least 1", where=where, found=found)
+
+
+def whole_number(value: Any) -> int | None:  # noqa: ANN401 - whatever the user gives
+    """Return an integer of any type as an int, and `None` for everything else."""
+    try:
+        return index(value)
+    except TypeError:
+        return None
