@@ -33,6 +33,10 @@ class Row:
         random: Whether the direction is drawn.
         weighed: Whether the answer is a weight per task.
         non_conflicting: Whether no task is opposed, where that is proved.
+        linear: Whether A(diag(c) J) is linear in c > 0.
+        strong: Whether A(J) = 0 only if a combination of all rows with weights above 0 vanishes.
+        ruled: The equation of the paper by which a task that is learned turns the direction away from the others, or shortens it without
+            bound; empty where the others go on as with the plain sum.
         scale_free: Whether multiplying one task's loss and gradient by a number leaves the direction as it is, up to its length.
         undetermined: Steps on which round-off decides: the method's own problem has several solutions there that give several
             directions, is conditioned so badly that the Gramian does not hold its solution, or is descended in steps that multiply
@@ -50,6 +54,9 @@ class Row:
     random: bool = False
     weighed: bool = True
     non_conflicting: bool = False
+    linear: bool = False
+    strong: bool = False
+    ruled: str = ""
     scale_free: bool = False
     undetermined: tuple[str, ...] = ()
     residual: Callable[[np.ndarray, np.ndarray], float] | None = None
@@ -113,73 +120,169 @@ def made_orthogonal(G: np.ndarray, w: np.ndarray) -> float:
 PREFERRED = ", ".join(f"'{task}': {1 + int(task[1:]) % 3}" for task in NAMES)
 
 ROWS = (
-    Row("equal"),
-    Row("fixed", anonymous=False, own_scale=True),
-    Row("random", random=True),
-    Row("random(distribution=dirichlet)", random=True),
+    Row("equal", linear=True, strong=True),
+    Row("fixed", linear=True, strong=True, anonymous=False, own_scale=True),
+    Row("random", linear=True, strong=True, random=True),
+    Row("random(distribution=dirichlet)", linear=True, strong=True, random=True),
     Row("uncertainty", own_scale=True),
     Row("dwa"),
-    Row("gls", own_scale=True, scale_free=True),
+    Row(
+        "gls",
+        ruled="L = (Π L_t)^(1/T): the gradient is L / T Σ ∇ log L_t, and L falls with every single loss",
+        own_scale=True,
+        scale_free=True,
+    ),
     Row("imtl-l"),
-    Row("scale-invariant", own_scale=True, scale_free=True),
-    Row("stch", own_scale=True, scale_free=True),
+    Row("scale-invariant", ruled="L = Σ log L_t: ∇ log L_t does not vanish with L_t", own_scale=True, scale_free=True),
+    Row("stch", ruled="L = Σ log L_t during the warm-up of 500 steps", own_scale=True, scale_free=True),
     Row("smooth-tchebycheff", zero_row="felt", own_scale=True, anonymous=False),
-    Row("famo", scale_free=True),
-    Row("uw-so"),
-    Row("igb", own_scale=True, scale_free=True),
-    Row("igb(window=1)", own_scale=True),
-    Row("go4align", zero_row="felt"),
+    Row("famo", ruled="weights c z_t / L_t with sum 1: c falls with the smallest loss", scale_free=True),
+    Row("uw-so", ruled="w = softmax((1 / L) / τ): the smallest loss gets all of it"),
+    Row("igb", ruled="L = Σ z_t log L_t, with z between 1 and e", own_scale=True, scale_free=True),
+    Row("igb(window=1)", ruled="L = Σ z_t log L_t, with z between 1 and e", own_scale=True),
+    Row("go4align", ruled="r_t = p_t Σ L_s / L_t", zero_row="felt"),
     Row("groupdro"),
     Row("cosmos", zero_row="felt", own_scale=True, anonymous=False),
-    Row("pbi", zero_row="felt", own_scale=True, anonymous=False),
+    Row(
+        "pbi",
+        ruled="L = d₁ + θ d₂ with θ = 5: below the ray, a loss is pushed up towards the others",
+        zero_row="felt",
+        own_scale=True,
+        anonymous=False,
+    ),
     Row("gradnorm"),
     Row("gradnorm(parameters=shared)"),
-    Row("mgda", zero_row="stops", non_conflicting=True, residual=nearest_point),
-    Row("mgda(drop_zero=true)"),
+    Row(
+        "mgda",
+        ruled="min ‖Σ w_t g_t‖ over the simplex: d is at most T times as long as the shortest gradient",
+        zero_row="stops",
+        non_conflicting=True,
+        residual=nearest_point,
+    ),
+    Row("mgda(drop_zero=true)", ruled="min ‖Σ w_t g_t‖ over the simplex: d is at most T times as long as the shortest gradient"),
     Row("mgda(normalization=l2)", zero_row="stops", undetermined=("rank 2",)),
     Row("mgda(normalization=loss)", zero_row="stops"),
     Row("mgda(normalization=loss+)", zero_row="stops"),
-    Row("pcgrad", random=True),
+    Row("pcgrad", linear=True, random=True),
     Row("gradvac", random=True),
     Row("gradvac(groups=matrix)", random=True, weighed=False),
     Row("graddrop", random=True, weighed=False),
     Row("graddrop(at=parameters)", random=True, weighed=False),
-    Row("imtl-g", undetermined=("nearly parallel",), residual=same_projections, where="independent"),
-    Row("imtl", undetermined=("nearly parallel",)),
-    Row("cagrad", own_scale=True),
-    Row("cagrad(c=1.5, rescale=0)", own_scale=True, non_conflicting=True),
-    Row("nash-mtl", degree=0.0, own_scale=True, non_conflicting=True, scale_free=True, residual=bargain, where="nonzero"),
-    Row("fairgrad(alpha=1)", degree=0.0, own_scale=True, non_conflicting=True, scale_free=True, residual=bargain, where="nonzero"),
-    Row("fairgrad", degree=-1 / 3, own_scale=True, non_conflicting=True, residual=potential_delay, where="nonzero"),
-    Row("aligned-mtl", residual=made_orthogonal, where="conditioned"),
-    Row("aligned-mtl(scale_mode=rmse)", undetermined=("many lengths",)),
-    Row("aligned-mtl(scale_mode=median)", undetermined=("many lengths",)),
-    Row("upgrad", non_conflicting=True),
-    Row("dual-proj", non_conflicting=True, residual=projected_sum),
-    Row("conflict-free", undetermined=("nearly parallel",), scale_free=True, residual=same_cosines, where="independent"),
-    Row("pcd", own_scale=True, anonymous=False),
-    Row("pcd(tau=0.5)", own_scale=True, anonymous=False),
-    Row("norm-scaled", scale_free=True),
-    Row("moco", degree=None, zero_row="felt", own_scale=True, weighed=False),
+    Row(
+        "imtl-g",
+        ruled="d · g_t / ‖g_t‖ equal for all t, with weights of sum 1",
+        undetermined=("nearly parallel",),
+        residual=same_projections,
+        where="independent",
+    ),
+    Row("imtl", ruled="d · g_t / ‖g_t‖ equal for all t, with weights of sum 1", undetermined=("nearly parallel",)),
+    Row(
+        "cagrad",
+        ruled="max min g_t · d over ‖d − g₀‖ ≤ c ‖g₀‖: the whole radius goes along the shortest gradient",
+        strong=True,
+        own_scale=True,
+    ),
+    Row(
+        "cagrad(c=1.5, rescale=0)",
+        ruled="max min g_t · d over ‖d − g₀‖ ≤ c ‖g₀‖: the whole radius goes along the shortest gradient",
+        own_scale=True,
+        non_conflicting=True,
+    ),
+    Row(
+        "nash-mtl",
+        ruled="a_t g_t · d = 1 for all t",
+        degree=0.0,
+        own_scale=True,
+        non_conflicting=True,
+        scale_free=True,
+        residual=bargain,
+        where="nonzero",
+    ),
+    Row(
+        "fairgrad(alpha=1)",
+        ruled="w_t g_t · d = 1 for all t",
+        degree=0.0,
+        own_scale=True,
+        non_conflicting=True,
+        scale_free=True,
+        residual=bargain,
+        where="nonzero",
+    ),
+    Row(
+        "fairgrad",
+        ruled="g_t · d = w_t^(−1/α): for orthogonal gradients w_t ‖g_t‖ = ‖g_t‖^(−1/3)",
+        degree=-1 / 3,
+        own_scale=True,
+        non_conflicting=True,
+        residual=potential_delay,
+        where="nonzero",
+    ),
+    Row(
+        "aligned-mtl",
+        ruled="all principal components get the same length, that of the shortest",
+        residual=made_orthogonal,
+        where="conditioned",
+    ),
+    Row("aligned-mtl(scale_mode=rmse)", ruled="all principal components get the same length", undetermined=("many lengths",)),
+    Row(
+        "aligned-mtl(scale_mode=median)",
+        ruled="all principal components get the same length, here that of the shorter one",
+        undetermined=("many lengths",),
+    ),
+    Row("upgrad", linear=True, strong=True, non_conflicting=True),
+    Row("dual-proj", strong=True, non_conflicting=True, residual=projected_sum),
+    Row(
+        "conflict-free",
+        ruled="cos(d, g_t) equal for all t",
+        undetermined=("nearly parallel",),
+        scale_free=True,
+        residual=same_cosines,
+        where="independent",
+    ),
+    Row("pcd", ruled="‖d‖ = ‖g_main‖, and the main task is the first", own_scale=True, anonymous=False),
+    Row("pcd(tau=0.5)", ruled="‖d‖ = ‖g_main‖, and the main task is the first", own_scale=True, anonymous=False),
+    Row("norm-scaled", strong=True, scale_free=True),
+    Row(
+        "moco",
+        ruled="λ ← Π(λ − 2γ Y Yᵀ λ), descent towards the shortest combination",
+        degree=None,
+        zero_row="felt",
+        own_scale=True,
+        weighed=False,
+    ),
     Row("modo", degree=None),
     Row("sdmgrad", zero_row="felt", undetermined=("opposed", "stationary")),
     Row("sdmgrad(solver=exact)", zero_row="felt"),
     Row("excess-mtl"),
-    Row("db-mtl", own_scale=True, weighed=False, scale_free=True),
-    Row("db-mtl(beta=0)", own_scale=True, scale_free=True),
-    Row("momentum-conflict-free", degree=None, zero_row="felt", own_scale=True, anonymous=False, weighed=False),
+    Row("db-mtl", ruled="all ∇ log L_t are scaled to the length of the longest", own_scale=True, weighed=False, scale_free=True),
+    Row("db-mtl(beta=0)", ruled="all ∇ log L_t are scaled to the length of the longest", own_scale=True, scale_free=True),
+    Row(
+        "momentum-conflict-free",
+        ruled="cos(d, m_t) equal for all t",
+        degree=None,
+        zero_row="felt",
+        own_scale=True,
+        anonymous=False,
+        weighed=False,
+    ),
     Row("metabalance", anonymous=False, weighed=False),
     Row("auto-lambda", degree=None, own_scale=True),
     Row("moml", zero_row="felt"),
-    Row("forum", degree=None, own_scale=True, weighed=False),
-    Row("smooth-weights:cagrad", own_scale=True),
+    Row(
+        "forum",
+        ruled="gradients are scaled to length 1, and their shortest combination is taken",
+        degree=None,
+        own_scale=True,
+        weighed=False,
+    ),
+    Row("smooth-weights:cagrad", ruled="as cagrad", own_scale=True),
     Row("clip-weights:uncertainty", own_scale=True),
-    Row("log:mgda", zero_row="stops", own_scale=True, scale_free=True),
-    Row("log:cagrad", own_scale=True, scale_free=True),
-    Row("log:equal", own_scale=True, scale_free=True),
-    Row("log:pcgrad", random=True, own_scale=True),
-    Row("update-every(steps=2):upgrad", non_conflicting=True),
-    Row(f"preference(preference={{{PREFERRED}}}):mgda", zero_row="stops", anonymous=False),
+    Row("log:mgda", ruled="gradients of log L_t", zero_row="stops", own_scale=True, scale_free=True),
+    Row("log:cagrad", ruled="gradients of log L_t", own_scale=True, scale_free=True),
+    Row("log:equal", ruled="gradients of log L_t", own_scale=True, scale_free=True),
+    Row("log:pcgrad", ruled="gradients of log L_t", random=True, own_scale=True),
+    Row("update-every(steps=2):upgrad", linear=True, strong=True, non_conflicting=True),
+    Row(f"preference(preference={{{PREFERRED}}}):mgda", ruled="as mgda", zero_row="stops", anonymous=False),
     Row("per-group(groups=matrix):pcgrad", random=True, weighed=False),
     *(Row(**row) for point in entry_points(group="polytask.battery", name="balancer") for row in point.load()),
 )
@@ -339,6 +442,17 @@ def steps() -> Callable[..., MatrixStatistic]:
         return replace(found, step=number)
 
     return step
+
+
+@pytest.fixture(scope="session")
+def given() -> Callable[..., MatrixStatistic]:
+    """The step of a matrix, with losses of 1 that are planes, unless they are given."""
+
+    def statistic(matrix: Tensor, names: Sequence[str], losses: Tensor | None = None) -> MatrixStatistic:
+        losses = torch.ones(len(matrix), dtype=torch.float64) if losses is None else losses
+        return Case("given", matrix, losses, names=tuple(names)).statistic
+
+    return statistic
 
 
 @pytest.fixture(scope="session")

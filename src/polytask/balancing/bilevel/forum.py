@@ -45,7 +45,7 @@ class FORUM(Balancer):
     Defaults: φ = 0.1, η = 0.1, K = 5, learning rate 1e-3 of α (paper and the authors' code); α starts at 0.
 
     Deviations: the program of T + 1 variables is solved exactly, by reduction to the simplex. An epoch is a window of 100 steps (ours).
-    λ̃ of absent tasks is left as it is.
+    λ̃ of absent tasks is left as it is. If L(A; θ_K) is not finite, α does not move in this step.
 
     Fails: η does not follow the network's optimizer, so that K steps of plain descent with a large η may raise f; the distance is then
     meaningless. Large networks need much memory, for the gradient of every task over all parameters.
@@ -118,6 +118,8 @@ class FORUM(Balancer):
         for _ in range(self.inner_steps - 1):
             offset = offset - look.gradient(0, weights, offset=offset) * self.inner_lr
         fallen = (look.losses(0) - look.losses(0, offset=offset)).numpy()
+        if not np.isfinite(fallen).all():  # the inner steps have left the range of numbers, and estimate nothing
+            fallen = np.zeros(len(z))
         return slope.double(), z * fallen - z * float(z @ fallen)
 
     def _averaged(self, names: tuple[str, ...], C: np.ndarray, along: np.ndarray, size: float, moving: np.ndarray) -> np.ndarray:

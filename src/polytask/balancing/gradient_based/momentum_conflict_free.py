@@ -29,16 +29,16 @@ class MomentumConFIG(Balancer):
         s ← β₂ s + (1 − β₂) q ∘ q,      d = C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)
 
     q is the gradient whose running mean would be p; p₋ is the p of the previous step. k counts the steps since every task has had
-    a turn; before that, d = 0. The backward pass of the trunk costs as much as for a single task. Memory: (T + 2) × P numbers.
+    a turn; before that, there is no direction. The backward pass of the trunk costs as much as for a single task. Memory: (T + 2) × P numbers.
 
     Scale: that of Adam, which it replaces: combine it with plain gradient descent and Adam's learning rates. d is homogeneous of
-    degree 0, up to the 1e-8. A zero row is treated like any other gradient.
+    degree 0, up to the 1e-8. A task whose gradient is 0 in its turn has no opinion: m_t is set to 0, and the cosines are those of the others.
 
     Defaults: β₁ = 0.9, β₂ = 0.999 (paper, appendix).
 
     Deviations: heads get the plain gradient of their task in every step, since that costs almost nothing; the loop of the paper
     updates only the head of the task whose turn it is. If m̂ has no conflict-free direction, C = 0. A task that is absent in its
-    turn is skipped: d = 0 in that step, and no mean changes.
+    turn is skipped: the step has no direction, and no mean changes. The paper would keep the direction of gradients that have vanished.
 
     Fails: with an adaptive optimizer, steps are adapted twice; T steps pass between two gradients of the same task.
 
@@ -89,13 +89,15 @@ class MomentumConFIG(Balancer):
         task, rows = self._whose, statistic.jacobian()
         self._turn += 1
         if task not in statistic.names:
-            return Direction(rows.new_zeros(rows.shape[1]))
+            return Direction(rows.new_zeros(rows.shape[1]), solved=False)
         row = rows[0] if len(rows) == 1 else rows[statistic.names.index(task)]
         mean = self._means.setdefault(task, torch.zeros_like(row))
         mean.mul_(self.betas[0]).add_(row, alpha=1 - self.betas[0])
         self._counts[task] = self._counts.get(task, 0) + 1
+        if not bool(row.any()):
+            mean.zero_()
         if len(self._means) < len(self.tasks):
-            return Direction(torch.zeros_like(row))
+            return Direction(torch.zeros_like(row), solved=False)
         return Direction(self._adapted(self._conflict_free()))
 
     def state_dict(self) -> dict[str, Any]:
