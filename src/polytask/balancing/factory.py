@@ -58,12 +58,13 @@ def balancer_for_tasks(given: str | type[Balancer] | Balancer, tasks: Sequence[s
     found = resolve("balancer", given)
     weights = dict.fromkeys(tasks, 1.0)
     if found.object is not None:
-        balancer: Balancer | None = found.object
+        chosen: Balancer = found.object
+        balancer: Balancer | None = chosen
         while balancer is not None:
             for option in type(balancer).defaults(weights):
                 _check_names(getattr(balancer, option, None), tasks, f"{type(balancer).__name__}, {option}", all_named=False)
             balancer = getattr(balancer, "balancer", None)
-        return found.object
+        return chosen
     component: Resolved | None = found
     while component is not None:
         for option in component.cls.defaults(weights).keys() & component.options.keys():

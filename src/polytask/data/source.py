@@ -55,14 +55,16 @@ class Source:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
-        for part, where in ((self.labels, "labels"), ({} if self.weights is None else self.weights, "weights")):
+        given_parts: tuple[tuple[object, str], ...] = ((self.labels, "labels"), ({} if self.weights is None else self.weights, "weights"))
+        for part, where in given_parts:
             if not isinstance(part, Mapping):
                 place, remedy = f"source {self.name!r}, {where}", f"Write {where}={{'task': …}}"
                 raise DataError("one array per task name is needed", where=place, found=described(part), remedy=remedy)
         unlabeled = [task for task in self.weights or {} if task not in self.labels]
         if unlabeled:
             raise DataError("weights belong to a task with labels", where=f"source {self.name!r}, weights", found=repr(unlabeled[0]))
-        if self.units is None:
+        units: object = self.units
+        if units is None:
             object.__setattr__(self, "units", ())
         if not self.inputs.ndim:
             raise DataError("inputs must have one row per input", where=f"source {self.name!r}", found=repr(self.inputs.item()))

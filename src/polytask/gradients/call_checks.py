@@ -35,7 +35,8 @@ def check_construction(
     """
     if isinstance(tasks, str):
         raise ConfigError("a list of names is needed", where="tasks", found=repr(tasks), remedy=f"Write tasks=[{tasks!r}] for one task")
-    if isinstance(tasks, bytes) or not isinstance(tasks, Sequence | Mapping):
+    given: object = tasks
+    if isinstance(given, bytes) or not isinstance(given, Sequence | Mapping):
         raise ConfigError("a list of names is needed, in a fixed order", where="tasks", found=described(tasks))
     foreign = [task for task in tasks if not isinstance(task, str) or not task]
     if foreign:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-SCALES = (0.0, 1e-15, 1.0, 1e15)
+SCALES = (0.0, 2.0**-50, 1.0, 2.0**50)
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 ERRORS = {torch.float32: 1e-4, torch.float64: 1e-8}
 """Round-off that conditioning may have enlarged, relative to the rows that are combined."""
@@ -47,7 +47,7 @@ def direction(asked: Any, given: Any) -> Any:
 
     def ask(row: Any, matrix: Tensor, tasks: tuple[str, ...] | None = None) -> tuple[Tensor, bool]:
         names = tasks or tuple(f"t{number}" for number in range(len(matrix)))
-        balancer = row.make(names)
+        balancer = row.make(tuple(sorted(names)))
         balancer.seed(5)
         answer, found = asked(balancer, given(matrix, names))
         return found.double(), getattr(answer, "solved", True)
@@ -97,14 +97,14 @@ def test_no_row_is_opposed_where_that_is_proved(row: Any, dtype: torch.dtype, di
 
 @DTYPES
 def test_it_is_linear_in_the_lengths_of_the_rows_where_that_is_proved(row: Any, dtype: torch.dtype, direction: Any) -> None:
-    """A(diag(c) J) is linear in c > 0."""
+    """A(diag(c) J) is linear in c > 0, where its rows are the same up to their lengths: products are not rounded here."""
     if not row.linear:
         pytest.skip("not proved")
     generator = torch.Generator().manual_seed(2)
     for kind, exact in MATRICES.items():
         for scale in SCALES:
-            rows = exact * scale
-            first, second = torch.rand(2, len(rows), 1, generator=generator, dtype=torch.float64) + 0.1
+            rows = (exact.bfloat16().double() if dtype == torch.float32 else exact) * scale
+            first, second = torch.randint(1, 8, (2, len(rows), 1), generator=generator, dtype=torch.float64) / 4
             parts = [direction(row, (factors * rows).to(dtype))[0] for factors in (first, second, 2.0 * first + 0.5 * second)]
             size = float(rows.norm(dim=1).sum())
             assert float((2.0 * parts[0] + 0.5 * parts[1] - parts[2]).norm()) <= ERRORS[dtype] * 3 * size, (kind, scale)
@@ -115,7 +115,7 @@ def test_only_strongly_stationary_rows_stop_it_where_that_is_proved(row: Any, dt
     if not row.strong:
         pytest.skip("not proved")
     for kind, exact in MATRICES.items():
-        if "strongly" not in kind:
+        if "full" in kind or "weakly" in kind:
             for scale in SCALES[1:]:
                 rows = (exact * scale).to(dtype)
                 found, solved = direction(row, rows)

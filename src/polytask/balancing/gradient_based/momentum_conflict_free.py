@@ -29,10 +29,12 @@ class MomentumConFIG(Balancer):
         s ← β₂ s + (1 − β₂) q ∘ q,      d = C(m̂) / (√(s / (1 − β₂^k)) + 1e-8)
 
     q is the gradient whose running mean would be p; p₋ is the p of the previous step. k counts the steps since every task has had
-    a turn; before that, there is no direction. The backward pass of the trunk costs as much as for a single task. Memory: (T + 2) × P numbers.
+    a turn; before that, there is no direction. The backward pass of the trunk costs as much as for a single task. Memory: (T + 2) × P
+    numbers.
 
     Scale: that of Adam, which it replaces: combine it with plain gradient descent and Adam's learning rates. d is homogeneous of
-    degree 0, up to the 1e-8. A task whose gradient is 0 in its turn has no opinion: m_t is set to 0, and the cosines are those of the others.
+    degree 0, up to the 1e-8. A task whose gradient is 0 in its turn has no opinion: m_t is set to 0, and the cosines are those of the
+    others.
 
     Defaults: β₁ = 0.9, β₂ = 0.999 (paper, appendix).
 
