@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -188,6 +188,14 @@ class Task(Component, ABC):
     @abstractmethod
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss (n,) of every labeled unit from outputs (n, `self.outputs`) and targets (n,) or (n, C)."""
+
+    def loss_options(self) -> Hashable | None:
+        """Return everything besides its arguments that `loss_per_unit` depends on; `None` if this is not said.
+
+        The losses of many tasks for which it is equal are computed together. It counts only if the class that defines `loss_per_unit`
+        defines it too.
+        """
+        return None
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Predictions:

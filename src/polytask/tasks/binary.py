@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -98,6 +99,10 @@ class Binary(ClassTask):
         if isinstance(self.positive_weight, str):
             raise weights_not_fitted_error(self.name, "positive_weight")
         return loss * (1 + (self.positive_weight - 1) * truth)
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: the weight of the positive class and the label smoothing."""
+        return (self.positive_weight, self.label_smoothing)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict the positive class where its probability is above one half."""

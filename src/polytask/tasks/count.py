@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -104,6 +105,10 @@ class Count(Task):
         # With s = z − log(y / mean) the loss is y (exp(s) − 1 − s): expm1 avoids cancellation where the rate is close to y.
         steps = z - torch.log(y / self.mean)
         return torch.where(targets > 0, y * (torch.expm1(steps) - steps), self.mean * torch.exp(z))
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: the mean of the training labels."""
+        return (self.mean,)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict rates, float64."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -94,6 +95,10 @@ class Multiclass(ClassTask):
         if isinstance(self.class_weights, str):
             raise weights_not_fitted_error(self.name, "class_weights")
         return loss * loss.new_tensor(self.class_weights)[targets]
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: the weights of the classes and the label smoothing."""
+        return (self.class_weights, self.label_smoothing)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict the most probable class, with the softmax as probabilities."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -116,6 +116,10 @@ class Multilabel(Task):
         from torch.nn import functional
 
         return functional.binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype), reduction="none").sum(dim=1)
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: nothing."""
+        return ()
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict the classes whose probabilities are above one half, as one string per row, and the probability of each class."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,6 +62,10 @@ class Ordinal(ClassTask):
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Compute −log P(y), in nats."""
         return -_log_probabilities(outputs).gather(1, targets.unsqueeze(1)).squeeze(1)
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: nothing."""
+        return ()
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict the median class, with the probabilities of all classes."""

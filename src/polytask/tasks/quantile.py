@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -105,6 +105,10 @@ class Quantile(Task):
         missing = targets.to(outputs.dtype).unsqueeze(1) - _non_crossing(outputs)
         levels = outputs.new_tensor(self.levels)
         return torch.maximum(levels * missing, (levels - 1) * missing).mean(dim=1)
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: the levels."""
+        return self.levels
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict quantiles in the original unit, as one string per row."""

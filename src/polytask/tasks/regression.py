@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -87,6 +88,10 @@ class Regression(Task):
         from torch.nn import functional
 
         return functional.mse_loss(outputs.squeeze(1), targets, reduction="none")
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: nothing."""
+        return ()
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict numbers in the original unit, float64."""

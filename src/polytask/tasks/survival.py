@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -183,6 +184,10 @@ class Survival(Task):
         survived = torch.where(interval < passed, -functional.logsigmoid(-outputs), 0.0)
         happened = torch.where(event & (interval == passed), -functional.logsigmoid(outputs), 0.0)
         return (survived + happened).sum(dim=1)
+
+    def loss_options(self) -> Hashable:
+        """Return what the loss depends on: the number of intervals."""
+        return (self.intervals,)
 
     def predict(self, outputs: Tensor) -> Predictions:
         """Predict the expected time, restricted to the last edge, in the original unit.

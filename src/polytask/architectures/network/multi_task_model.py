@@ -91,6 +91,7 @@ class MultiTaskModel(nn.Module):
         self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
         self.architecture: Architecture = found.build(encoder, names)
         self.architecture.check_tasks(tasks)
+        self._head_keys = {name: module_key(name) for name in names}
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
         self.source_buffers = SourceBuffers()
@@ -248,9 +249,11 @@ class MultiTaskModel(nn.Module):
             return self._outputs(features)
 
     def _outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        heads = {name: cast("nn.Sequential", self.heads._modules[key]) for name, key in self._head_keys.items()}
         for task in features:
-            self.head(task)  # raises if there is no such task
-        return self.architecture.outputs(features, {task.name: cast("nn.Sequential", self.head(task.name)) for task in self.tasks})
+            if task not in heads:
+                self.head(task)  # raises the error
+        return self.architecture.outputs(features, heads)
 
 
 def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[int] | None) -> Encoder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from polytask.errors import ConfigError
-from polytask.gradients.primitives.reachability import REENTRANT, reentrant_checkpoint
-from polytask.gradients.primitives.vjp import Losses, PrivateGradients, gradients_of
+from polytask.gradients.primitives.flat_params import Gradients
+from polytask.gradients.primitives.reachability import REENTRANT, Place, inputs_of, place_of, reentrant_checkpoint
+from polytask.gradients.primitives.vjp import Losses, PrivateGradients, TakeGradients, gradients_of
 
 Features = tuple[Tensor, ...]
 Allocate = Callable[[int, tuple[int, ...], Tensor], Tensor]
@@ -25,11 +26,11 @@ class HeadGraph:
 
     Attributes:
         leaves: Parameters of the head, by their id.
-        edges: Edges to representations: a node of the head, the number of the node's input, and the representation's number.
+        edges: Edges to representations: a place in the head, the number of the node's input, and the representation's number.
     """
 
     leaves: dict[int, Tensor] = field(default_factory=dict)
-    edges: list[tuple[Any, int, int]] = field(default_factory=list)
+    edges: list[tuple[Place, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ class HeadWalk:
         shared: Shared parameters, which losses may reach only through the representations.
         scaler: Loss scaler; `None` if there is none.
 
-    Raises:
-        ConfigError: A task reaches shared parameters without passing through a representation.
+    Attributes:
+        exact: Whether no task reaches shared parameters without passing through a representation, and no part of a graph between losses
+            and representations belongs to several tasks.
     """
 
     def __init__(self, losses: Losses, features: Features, shared: Iterable[Tensor], scaler: GradScaler | None) -> None:
@@ -84,28 +86,29 @@ class HeadWalk:
         # A representation is identified by its node and output number, since one node may have several outputs (`torch.split`).
         self._barriers = {(feature.grad_fn, feature.output_nr): number for number, feature in enumerate(features)}
         self._shared = {id(parameter) for parameter in shared}
-        self._owner: dict[Any, str] = {}
-        self._overlapping = False
+        self._owner: dict[Place, str] = {}
+        self._overlapping, self._passing = False, ""
         self._graphs = {task: self._graph_of(task, loss) for task, loss in losses.items()}
+        self.exact = not (self._overlapping or self._passing)
 
     def _graph_of(self, task: str, loss: Tensor) -> HeadGraph:
         """Return the graph between a loss and the representations, and note whether it shares a node with another task's graph."""
         graph = HeadGraph()
-        waiting = [loss.grad_fn] if loss.grad_fn is not None else []
-        own: set[Any] = set()
+        waiting = [place_of(loss.grad_fn, loss.output_nr)] if loss.grad_fn is not None else []
+        own: set[Place] = set()
         while waiting:
-            node = waiting.pop()
-            if node in own:
+            place = waiting.pop()
+            if place in own:
                 continue
-            own.add(node)
-            self._overlapping = self._overlapping or self._owner.setdefault(node, task) != task
-            self._take_leaf(task, node, graph)
-            for place, (parent, output) in enumerate(node.next_functions):
-                feature = self._barriers.get((parent, output))
+            own.add(place)
+            self._overlapping = self._overlapping or self._owner.setdefault(place, task) != task
+            self._take_leaf(task, place[0], graph)
+            for number, edge in inputs_of(place):
+                feature = self._barriers.get(edge)
                 if feature is not None:
-                    graph.edges.append((node, place, feature))
-                elif parent is not None:
-                    waiting.append(parent)
+                    graph.edges.append((place, number, feature))
+                else:
+                    waiting.append(place_of(*edge))
         return graph
 
     def _take_leaf(self, task: str, node: Any, graph: HeadGraph) -> None:  # noqa: ANN401 - autograd's nodes have no public type
@@ -115,8 +118,7 @@ class HeadWalk:
         if not isinstance(variable, Tensor):
             return
         if id(variable) in self._shared:
-            remedy = "Pass all representations that its head uses (features=), or none"
-            raise ConfigError("a task must reach shared parameters only through `features`", where=f"task {task!r}", remedy=remedy)
+            self._passing = self._passing or task
         graph.leaves[id(variable)] = variable
 
     def run(self, allocate: Allocate, *, keep: bool) -> tuple[list[FeatureGradients], PrivateGradients]:
@@ -128,7 +130,14 @@ class HeadWalk:
 
         Returns:
             The tasks' gradients of every representation, and the private parameters of every task with their gradients.
+
+        Raises:
+            ConfigError: A task reaches shared parameters without passing through a representation.
         """
+        if self._passing:
+            remedy = "Pass all representations that its head uses (features=), or none"
+            what = "a task must reach shared parameters only through `features`"
+            raise ConfigError(what, where=f"task {self._passing!r}", remedy=remedy)
         numbers = range(len(self._features))
         readers = [tuple(t for t, graph in self._graphs.items() if any(f == number for _, _, f in graph.edges)) for number in numbers]
         pairs = zip(readers, self._features, strict=True)
@@ -148,11 +157,18 @@ class HeadWalk:
         if not losses:
             return {}
         filled: set[tuple[int, int]] = set()
-        hooks = []
+        hooks: list[Any] = []
+        taken: dict[Any, dict[int, tuple[Tensor, tuple[int, int]]]] = {}
         for task, graph in self._graphs.items():
-            for node, place, feature in graph.edges:
+            for (node, branch), number, feature in graph.edges:
                 row = found[feature].names.index(task)
-                hooks.append(node.register_hook(_catch(place, found[feature].stack[row], filled, (feature, row))))
+                gradient = found[feature].stack[row]
+                if number == 0 and hasattr(node, "branch_input"):
+                    taken.setdefault(node, {})[branch] = (gradient, (feature, row))
+                else:
+                    hooks.append(node.register_hook(_catch(number, gradient, filled, (feature, row))))
+        for node, rows in taken.items():
+            node.take_branches = _take_rows(rows, filled)
         leaves = [leaf for graph in self._graphs.values() for leaf in graph.leaves.values()]
         slopes = [_scaled(torch.ones_like(loss), self._scaler) for loss in losses]
         try:
@@ -161,6 +177,8 @@ class HeadWalk:
         finally:
             for hook in hooks:
                 hook.remove()
+            for node in taken:
+                node.take_branches = None
         for feature, gradients in enumerate(found):
             for row in range(len(gradients.names)):
                 if (feature, row) not in filled:
@@ -182,11 +200,11 @@ class HeadWalk:
         return private
 
 
-def _catch(place: int, row: Tensor, filled: set[tuple[int, int]], key: tuple[int, int]) -> Callable[[Any, Any], None]:
+def _catch(number: int, row: Tensor, filled: set[tuple[int, int]], key: tuple[int, int]) -> Callable[[Any, Any], None]:
     """Return a hook that copies the gradient of a node's input into a row, or adds it if the head uses the representation again."""
 
     def catch(inputs: Sequence[Tensor | None], _: Any) -> None:  # noqa: ANN401 - the gradients of the node's outputs
-        gradient = inputs[place]
+        gradient = inputs[number]
         if gradient is not None:
             row.add_(gradient) if key in filled else row.copy_(gradient)
             filled.add(key)
@@ -194,5 +212,50 @@ def _catch(place: int, row: Tensor, filled: set[tuple[int, int]], key: tuple[int
     return catch
 
 
+def _take_rows(
+    rows: Mapping[int, tuple[Tensor, tuple[int, int]]], filled: set[tuple[int, int]]
+) -> Callable[[Sequence[int], Sequence[Tensor]], None]:
+    """Return the function that a node with branches calls: it does for every branch what `_catch` does for a node."""
+
+    def take(branches: Sequence[int], gradients: Sequence[Tensor]) -> None:
+        for branch, gradient in zip(branches, gradients, strict=True):
+            row, key = rows[branch]
+            row.add_(gradient) if key in filled else row.copy_(gradient)
+            filled.add(key)
+
+    return take
+
+
 def _scaled(loss: Tensor, scaler: GradScaler | None) -> Tensor:
     return loss if scaler is None else scaler.scale(loss)
+
+
+def gradients_beyond_heads(
+    walk: HeadWalk, features: Features, below: Mapping[int, Tensor], shared: Sequence[Tensor], take: TakeGradients, *, keep: bool
+) -> PrivateGradients:
+    """Backpropagate through all heads once, and from there once per task.
+
+    Args:
+        walk: Backward pass through the heads, which is exact.
+        features: Representations at which it stops.
+        below: Private parameters that representations depend on, by their id.
+        shared: Shared parameters.
+        take: Function that receives a task's gradient of the shared parameters before the next backward pass.
+        keep: Whether to keep the graphs for further backward passes.
+
+    Returns:
+        Private parameters of every task, and their gradients.
+    """
+    found, private = walk.run(lambda _, shape, z: z.new_empty(shape), keep=keep or bool(below) or len(features) > 1)
+    leaves = (*shared, *below.values())
+    remaining = len(private)
+    for task, (own, gradients) in private.items():
+        remaining -= 1
+        pairs = [(z, of.stack[of.names.index(task)]) for z, of in zip(features, found, strict=True) if task in of.names]
+        reached: Gradients = (None,) * len(leaves)
+        if pairs and leaves:
+            outputs, slopes = zip(*((z, slope) for z, slope in pairs if z.requires_grad), strict=True)
+            reached = torch.autograd.grad(outputs, leaves, slopes, retain_graph=keep or remaining > 0, allow_unused=True)
+        take(task, reached[: len(shared)])
+        private[task] = ((*own, *below.values()), (*gradients, *reached[len(shared) :]))
+    return private

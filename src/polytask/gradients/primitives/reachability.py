@@ -1,8 +1,15 @@
-"""Detection of the parameters that a loss reaches, from its autograd graph."""
+"""Detection of the parameters that a loss reaches, from its autograd graph.
+
+A node may compute several tasks together, with outputs that do not depend on the inputs of other tasks. It says so by the attribute
+`branches`: per output, the numbers of those inputs that it depends on, in `next_functions`. If its first input belongs to all of them, the
+attribute `branch_input` is this input. If then its attribute `take_branches` is a function, the node's backward pass calls it with the
+numbers of the k outputs that have a gradient, and the gradients (k, …) of the first input that come from each of them; the input itself
+gets none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,7 +20,25 @@ from polytask.registry.resolve import described
 Shared = nn.Module | Mapping[str, Tensor] | Iterable[Tensor]
 Leaves = tuple[Tensor, ...]
 
+Place = tuple[Any, int]
+"""A node of a graph; with the number of the output if the node has branches, and else 0."""
+
 COMPILED, REENTRANT = "CompiledFunctionBackward", "CheckpointFunctionBackward"
+
+
+def place_of(node: Any, output: int) -> Place:  # noqa: ANN401 - autograd's nodes have no public type
+    """Return the place of an output of a node: outputs of a node without branches have the same place."""
+    return node, output if getattr(node, "branches", None) is not None else 0
+
+
+def inputs_of(place: Place) -> Iterator[tuple[int, tuple[Any, int]]]:
+    """Yield the inputs on which a place depends: the number of the input, and the node and output that it comes from."""
+    node, output = place
+    branches = getattr(node, "branches", None)
+    edges = node.next_functions
+    for number in range(len(edges)) if branches is None else branches[output]:
+        if edges[number][0] is not None:
+            yield number, edges[number]
 
 
 class Reachability:
@@ -24,6 +49,7 @@ class Reachability:
 
     Attributes:
         met: Names of visited nodes that need special treatment: compiled functions and reentrant checkpoints.
+        branch_inputs: Inputs of nodes that belong to all their outputs, by the node.
 
     Example:
         >>> import torch
@@ -34,27 +60,33 @@ class Reachability:
 
     def __init__(self, known: Iterable[Tensor] = ()) -> None:
         self._known = {id(leaf) for leaf in known}
-        self._below: dict[Any, Leaves] = {}
+        self._below: dict[Place, Leaves] = {}
         self.met: set[str] = set()
+        self.branch_inputs: dict[Any, Tensor] = {}
 
     def leaves(self, loss: Tensor) -> list[Tensor]:
         """Return the leaves that require a gradient, without duplicates, in depth-first order."""
         if loss.grad_fn is None:
             return [loss] if loss.requires_grad and id(loss) not in self._known else []
-        # Iterative, since graphs are deeper than Python's recursion limit. A node is popped twice: first its parents are pushed, and after
+        # Iterative, since graphs are deeper than Python's recursion limit. A place is popped twice: first its parents are pushed, and after
         # all of them it is popped again, when the leaves below it are known.
-        waiting: list[tuple[Any, bool]] = [(loss.grad_fn, False)]
+        root = place_of(loss.grad_fn, loss.output_nr)
+        waiting: list[tuple[Place, list[Place] | None]] = [(root, None)]
         while waiting:
-            node, done = waiting.pop()
-            if done:
-                self._below[node] = self._gather(node)
-            elif node not in self._below:
-                self._below[node] = ()  # graphs have no cycles; the entry only prevents that a node is pushed twice
-                waiting.append((node, True))
-                waiting.extend((parent, False) for parent, _ in reversed(node.next_functions) if parent is not None)
-        return list(self._below[loss.grad_fn])
+            place, parents = waiting.pop()
+            if parents is not None:
+                self._below[place] = self._gather(place, parents)
+            elif place not in self._below:
+                self._below[place] = ()  # graphs have no cycles; the entry only prevents that a place is pushed twice
+                parents = [place_of(*edge) for _, edge in inputs_of(place)]
+                if hasattr(place[0], "branch_input"):
+                    self.branch_inputs[place[0]] = place[0].branch_input
+                waiting.append((place, parents))
+                waiting.extend((parent, None) for parent in reversed(parents))
+        return list(self._below[root])
 
-    def _gather(self, node: Any) -> Leaves:  # noqa: ANN401 - autograd's nodes have no public type
+    def _gather(self, place: Place, parents: Iterable[Place]) -> Leaves:
+        node = place[0]
         name = node.name()
         if name in (COMPILED, REENTRANT):
             self.met.add(name)
@@ -62,9 +94,8 @@ class Reachability:
         if isinstance(variable, Tensor):
             return () if id(variable) in self._known else (variable,)
         found: dict[int, Tensor] = {}
-        for parent, _ in node.next_functions:
-            if parent is not None:
-                found.update((id(leaf), leaf) for leaf in self._below[parent])
+        for parent in parents:
+            found.update((id(leaf), leaf) for leaf in self._below[parent])
         return tuple(found.values())
 
     def private_leaves(self, losses: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:

@@ -70,7 +70,12 @@ def per_task_gradients(
     Returns:
         Private parameters of every task, and their gradients.
     """
-    leaves = Reachability(known=shared).private_leaves(losses)
+    reachability = Reachability(known=shared)
+    leaves = reachability.private_leaves(losses)
+    if reachability.branch_inputs and wanted is None:
+        found_together = _through_grouped_heads(reachability, losses, shared, take, scaler, keep=keep)
+        if found_together is not None:
+            return found_together
     private: PrivateGradients = {}
     remaining = len(losses)
     for task, loss in losses.items():
@@ -83,6 +88,20 @@ def per_task_gradients(
         if wanted is None or task in wanted:
             take(task, found[: len(of_task)])
     return private
+
+
+def _through_grouped_heads(
+    reachability: Reachability, losses: Losses, shared: Sequence[Tensor], take: TakeGradients, scaler: GradScaler | None, *, keep: bool
+) -> PrivateGradients | None:
+    """Backpropagate once through heads that are computed together, and then once per task; `None` if tasks have more in common."""
+    from polytask.gradients.primitives.head_vjp import HeadWalk, gradients_beyond_heads  # which is made of functions of this file
+
+    features = tuple({id(feature): feature for feature in reachability.branch_inputs.values()}.values())
+    walk = HeadWalk(losses, features, shared, scaler)
+    if not walk.exact:
+        return None
+    below = {id(leaf): leaf for feature in features for leaf in reachability.leaves(feature)}
+    return gradients_beyond_heads(walk, features, below, shared, take, keep=keep)
 
 
 def batched_gradients(

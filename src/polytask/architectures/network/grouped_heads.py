@@ -1,0 +1,196 @@
+"""Many heads of the same form on one representation, computed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import chain
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn.modules import module as modules
+
+from polytask.architectures.network.task_heads import SelectSummary, SelectTokens
+
+FEWEST_HEADS = 8
+"""Smallest number of heads that are computed together; with fewer, one after the other is as fast (`benchmarks/many_heads.py`)."""
+
+_SELECTORS = (SelectSummary, SelectTokens)
+_LAYERS = (nn.Linear, nn.ReLU) * 16  # and the first one again: the modules of `build_head`
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def apply_heads(features: Mapping[str, Tensor], heads: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Compute outputs of each task: its head applied to its features.
+
+    At least eight heads with layers of the same sizes on one representation z are computed together: with the rows of all W_t one below
+    the other, the first layers are one product z Wᵀ, and further layers are one batch of products. Outputs and gradients are those of
+    single heads up to round-off; the parameters stay in the heads' modules. A head whose outputs are not used gets no gradient at all.
+
+    Heads are called one by one if they have other modules than those of `build_head`, or hooks, and within `torch.compile` and the
+    transformations of `torch.func`.
+
+    Args:
+        features: Features (N, F), or (N, 1 + L, F), per task; the same tensor object where tasks share a representation.
+        heads: Heads by task.
+
+    Example:
+        >>> from polytask.architectures.network.task_heads import build_head
+        >>> z, heads = torch.randn(5, 3), {f"t{number}": build_head(3, 2, (4,)) for number in range(20)}
+        >>> outputs = apply_heads(dict.fromkeys(heads, z), heads)
+        >>> torch.allclose(outputs["t7"], heads["t7"](z), atol=1e-6)
+        True
+        >>> outputs["t7"].sum().backward()
+        >>> [task for task, head in heads.items() if head[0].weight.grad is not None]
+        ['t7']
+    """
+    found: dict[str, Tensor] = {}
+    if len(features) >= FEWEST_HEADS and not _is_traced():
+        groups: dict[Hashable, list[str]] = {}
+        for task, z in features.items():
+            groups.setdefault(_form(heads[task], z), []).append(task)
+        for form, tasks in groups.items():
+            if form is not None and len(tasks) >= FEWEST_HEADS:
+                found.update(zip(tasks, _apply_together(features[tasks[0]], [heads[task] for task in tasks]), strict=True))
+    return {task: found[task] if task in found else heads[task](z) for task, z in features.items()}
+
+
+def _is_traced() -> bool:
+    """Return whether something watches modules or transforms functions, so that every head has to be called."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or forward_ad._current_level >= 0
+        or modules._has_any_global_hook()
+    )
+
+
+def _form(head: nn.Module, z: Tensor) -> Hashable:
+    """Return what heads that are computed together have in common, or `None` for a head that is called by itself."""
+    layers = tuple(head._modules.values())
+    selector = type(layers[0]) if layers and type(layers[0]) in _SELECTORS else None
+    if selector is not None:
+        layers = layers[1:]
+    types = tuple(map(type, layers))
+    if type(head) is not nn.Sequential or z.dim() < 2 or types != _LAYERS[: len(types)] or len(types) % 2 == 0:
+        return None
+    form: list[Hashable] = [id(z), selector]
+    dtype = None if _autocast(z) else z.dtype
+    for module in (head, *layers):
+        own = vars(cast("nn.Module", module))
+        # Whether calling the module does more than its forward function.
+        if any(own[name] for name in _HOOKS) or "forward" in own or own.get("_compiled_call_impl") is not None:
+            return None
+        for parameter in own["_parameters"].values():
+            if parameter is None or (dtype is not None and parameter.dtype != dtype):
+                return None
+            form += (parameter.shape, parameter.dtype, parameter.device)
+    return tuple(form)
+
+
+def _autocast(z: Tensor) -> bool:
+    return torch.is_autocast_enabled(z.device.type)
+
+
+def _apply_together(z: Tensor, heads: Sequence[nn.Module]) -> Sequence[Tensor]:
+    """Return the outputs of heads of the same form."""
+    first = heads[0]._modules["0"]
+    if isinstance(first, _SELECTORS):
+        z = first(z)
+    of_heads = [[p for layer in head._modules.values() for p in vars(layer)["_parameters"].values()] for head in heads]
+    dtype = torch.get_autocast_dtype(z.device.type) if _autocast(z) else z.dtype
+    outputs: tuple[Tensor, ...] = _GroupedHeads.apply(len(heads), dtype, z, *chain(*zip(*of_heads, strict=True)))
+    return outputs
+
+
+class _GroupedHeads(torch.autograd.Function):
+    """T heads on features z: the outputs of each, from z and the weights and biases of all heads, layer by layer.
+
+    The node in the graph says with the attributes `branches` and `take_branches` which inputs belong to which output: see
+    `polytask.gradients.primitives.reachability`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, number: int, dtype: torch.dtype, z: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401 - of autograd
+        ctx.set_materialize_grads(False)
+        ctx.branches = [(0, *range(1 + head, 1 + len(parameters), number)) for head in range(number)]
+        ctx.take_branches, ctx.branch_input = None, z
+        layers = [torch.stack(parameters[start : start + number]).to(dtype) for start in range(0, len(parameters), number)]
+        x = z.flatten(0, -2).to(dtype)
+        first, bias = layers[0].flatten(0, 1), layers[1].flatten()
+        states = [torch.addmm(bias, x, first.t()).view(len(x), number, -1).transpose(0, 1)]
+        for weights, bias in zip(layers[2::2], layers[3::2], strict=True):
+            states.append(torch.baddbmm(bias.unsqueeze(1), states[-1].relu_(), weights.transpose(1, 2)))
+        # The parameters are not among the saved tensors, since a backward pass of one task would unpack those of all of them.
+        ctx.parameters, ctx.versions = parameters, [parameter._version for parameter in parameters]
+        ctx.save_for_backward(x, *layers[::2], *states[:-1])
+        return torch.unbind_copy(states[-1].unflatten(1, z.shape[:-1]))
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - of autograd
+        z, parameters, number = ctx.branch_input, ctx.parameters, len(slopes)
+        x, *saved = ctx.saved_tensors
+        chosen = [head for head, slope in enumerate(slopes) if slope is not None]
+        _check_unchanged(ctx, chosen)
+        if torch.is_grad_enabled():
+            return (None, None, *_differentiable(z, parameters, slopes))
+        found: list[Tensor | None] = [None] * len(parameters)
+        if not chosen:
+            return (None, None, None, *found)
+        pick, depth = _picker(chosen, number), len(parameters) // (2 * number)
+        weights, states = [pick(tensor) for tensor in saved[:depth]], [pick(tensor) for tensor in saved[depth:]]
+        above = torch.stack([slopes[head] for head in chosen]).flatten(1, -2).to(x.dtype)
+        for layer in reversed(range(depth)):
+            start = 2 * layer * number
+            rows = above.transpose(1, 2)
+            products = torch.bmm(rows, states[layer - 1]) if layer else (rows.flatten(0, 1) @ x).unflatten(0, rows.shape[:2])
+            for place, gradients in ((start, products), (start + number, above.sum(1))):
+                for head, gradient in zip(chosen, gradients.to(parameters[0].dtype).unbind(), strict=True):
+                    found[place + head] = gradient
+            if layer:
+                above = torch.ops.aten.threshold_backward(torch.bmm(above, weights[layer]), states[layer - 1], 0)
+        return (None, None, _of_features(ctx, z, chosen, above, weights[0]), *found)
+
+
+def _check_unchanged(ctx: Any, chosen: Sequence[int]) -> None:  # noqa: ANN401 - of autograd
+    """Refuse parameters that were changed in place since the forward pass, as PyTorch does for tensors that it has saved."""
+    for head in chosen:
+        if any(ctx.parameters[place - 1]._version != ctx.versions[place - 1] for place in ctx.branches[head][1:]):
+            raise RuntimeError("a parameter of a head needed for gradient computation has been modified by an inplace operation")
+
+
+def _of_features(ctx: Any, z: Tensor, chosen: Sequence[int], above: Tensor, weights: Tensor) -> Tensor | None:  # noqa: ANN401 - of autograd
+    """Return the gradient of the features, or give those of all heads to the function that asks for them one by one."""
+    if not ctx.needs_input_grad[2]:
+        return None
+    if ctx.take_branches is not None:
+        ctx.take_branches(chosen, torch.bmm(above, weights).view(-1, *z.shape).to(z.dtype))
+        return None
+    joined = above.transpose(0, 1).flatten(1) @ weights.flatten(0, 1)
+    return joined.view(z.shape).to(z.dtype)
+
+
+def _picker(chosen: Sequence[int], number: int) -> Callable[[Tensor], Tensor]:
+    """Return a function that selects the rows of some heads: without a copy if these are all of them, or one."""
+    if len(chosen) == number:
+        return lambda tensor: tensor
+    if len(chosen) == 1:
+        return lambda tensor: tensor[chosen[0] : chosen[0] + 1]
+    return lambda tensor: tensor[torch.tensor(chosen, device=tensor.device)]
+
+
+def _differentiable(z: Tensor, parameters: Sequence[Tensor], slopes: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Return the gradients with a graph of their own, for derivatives of second order: head by head."""
+    number, outputs, given = len(slopes), [], []
+    for head, slope in enumerate(slopes):
+        if slope is not None:
+            weights, biases = parameters[head :: 2 * number], parameters[number + head :: 2 * number]
+            state = nn.functional.linear(z, weights[0], biases[0])
+            for weight, bias in zip(weights[1:], biases[1:], strict=True):
+                state = nn.functional.linear(state.relu(), weight, bias)
+            outputs.append(state)
+            given.append(slope.to(state.dtype))
+    inputs = [tensor for tensor in (z, *parameters) if tensor.requires_grad]
+    found = iter(torch.autograd.grad(outputs, inputs, given, create_graph=True, allow_unused=True) if outputs else [None] * len(inputs))
+    return [next(found) if tensor.requires_grad else None for tensor in (z, *parameters)]
