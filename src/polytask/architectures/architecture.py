@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from polytask.architectures.network.grouped_heads import apply_heads
+from polytask.architectures.network.grouped_heads import FEWEST_HEADS, apply_heads
 from polytask.encoders import Encoder
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.registry import Component
@@ -87,7 +87,9 @@ class Architecture(Component, nn.Module, ABC):
 
     def outputs(self, features: Mapping[str, Tensor], heads: Mapping[str, nn.Sequential]) -> dict[str, Tensor]:
         """Compute outputs (N, task.outputs) of each task in `features`: by default, its head applied to its features."""
-        return apply_heads(features, heads)
+        if len(features) >= FEWEST_HEADS:
+            return apply_heads(features, heads)
+        return {task: heads[task](values) for task, values in features.items()}
 
     def reachable_heads(self, task: str) -> tuple[str, ...]:
         """Return the tasks whose heads this task's loss can reach: by default, only its own."""

@@ -40,9 +40,8 @@ def masked_losses(
         Sum and count of every task with a labeled unit in the batch.
     """
     groups: dict[Hashable, list[str]] = {}
-    if len(targets) >= FEWEST_LOSSES:
-        for name, own in targets.items():
-            groups.setdefault(None if name in weights else _form(tasks[name], outputs[name], own), []).append(name)
+    for name, own in targets.items():
+        groups.setdefault(None if name in weights else _form(tasks[name], outputs[name], own), []).append(name)
     found: dict[str, Loss | None] = {}
     for form, names in groups.items():
         if form is not None and len(names) >= FEWEST_LOSSES:

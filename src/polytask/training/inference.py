@@ -15,8 +15,8 @@ from polytask.data.memmap import row_slices
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
 from polytask.metrics.trivial_predictor import trivial_predictions
-from polytask.tasks import Loss, Outcome, Task
-from polytask.tasks.grouped_losses import masked_losses
+from polytask.tasks import Loss, Outcome, Task, masked_loss
+from polytask.tasks.grouped_losses import FEWEST_LOSSES, masked_losses
 from polytask.training.hardware import Precision
 from polytask.training.preparation.prepared_data import Batch, PreparedSource
 
@@ -49,7 +49,13 @@ def compute_losses(
         outputs = model.outputs(features, batch.source)
     if head_inputs is not None:
         head_inputs.extend({id(values): values for values in features.values()}.values())
-    return masked_losses(tasks, outputs, batch.targets, batch.labeled, batch.weights)
+    if len(batch.targets) >= FEWEST_LOSSES:
+        return masked_losses(tasks, outputs, batch.targets, batch.labeled, batch.weights)
+    losses = {
+        name: masked_loss(tasks[name], outputs[name], batch.targets[name], batch.labeled[name], batch.weights.get(name))
+        for name in batch.targets
+    }
+    return {name: loss for name, loss in losses.items() if loss is not None}
 
 
 def predict_outputs(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:

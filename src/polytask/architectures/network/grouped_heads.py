@@ -46,7 +46,7 @@ def apply_heads(features: Mapping[str, Tensor], heads: Mapping[str, nn.Module]) 
         ['t7']
     """
     found: dict[str, Tensor] = {}
-    if len(features) >= FEWEST_HEADS and not _is_traced():
+    if not _is_traced():
         groups: dict[Hashable, list[str]] = {}
         for task, z in features.items():
             groups.setdefault(_form(heads[task], z), []).append(task)

@@ -162,8 +162,9 @@ class GradAccumulator:
         """
         held, self.held = self.held, {}
         if not self.communicator.distributed:
-            for entry in held.values():
-                add_to_grad((entry.parameter,), (entry.gradient,), owned=entry.owned)
+            for owned in (True, False):
+                entries = [entry for entry in held.values() if entry.owned == owned]
+                add_to_grad([entry.parameter for entry in entries], [entry.gradient for entry in entries], owned=owned)
             return
         # A small all-reduce tells which parameters have a gradient in any process, so that the large one is limited to these, and a
         # parameter without gradients keeps a `.grad` of None in every process.

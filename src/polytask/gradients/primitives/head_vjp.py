@@ -75,19 +75,23 @@ class HeadWalk:
         features: Representations.
         shared: Shared parameters, which losses may reach only through the representations.
         scaler: Loss scaler; `None` if there is none.
+        refuse: Whether to refuse tasks that reach shared parameters in another way; otherwise `exact` tells.
 
     Attributes:
         exact: Whether no task reaches shared parameters without passing through a representation, and no part of a graph between losses
             and representations belongs to several tasks.
+
+    Raises:
+        ConfigError: A task reaches shared parameters without passing through a representation.
     """
 
-    def __init__(self, losses: Losses, features: Features, shared: Iterable[Tensor], scaler: GradScaler | None) -> None:
+    def __init__(self, losses: Losses, features: Features, shared: Iterable[Tensor], scaler: GradScaler | None, *, refuse: bool = True) -> None:
         self._losses, self._features, self._scaler = losses, features, scaler
         # A representation is identified by its node and output number, since one node may have several outputs (`torch.split`).
         self._barriers = {(feature.grad_fn, feature.output_nr): number for number, feature in enumerate(features)}
         self._shared = {id(parameter) for parameter in shared}
         self._owner: dict[Place, str] = {}
-        self._overlapping, self._passing = False, ""
+        self._refuse, self._overlapping, self._passing = refuse, False, False
         self._graphs = {task: self._graph_of(task, loss) for task, loss in losses.items()}
         self.exact = not (self._overlapping or self._passing)
 
@@ -102,7 +106,7 @@ class HeadWalk:
                 continue
             own.add(place)
             self._overlapping = self._overlapping or self._owner.setdefault(place, task) != task
-            self._take_leaf(task, place[0], graph)
+            self._take_leaf(task, place[0] if type(place) is tuple else place, graph)
             for number, edge in inputs_of(place):
                 feature = self._barriers.get(edge)
                 if feature is not None:
@@ -118,7 +122,10 @@ class HeadWalk:
         if not isinstance(variable, Tensor):
             return
         if id(variable) in self._shared:
-            self._passing = self._passing or task
+            if self._refuse:
+                remedy = "Pass all representations that its head uses (features=), or none"
+                raise ConfigError("a task must reach shared parameters only through `features`", where=f"task {task!r}", remedy=remedy)
+            self._passing = True
         graph.leaves[id(variable)] = variable
 
     def run(self, allocate: Allocate, *, keep: bool) -> tuple[list[FeatureGradients], PrivateGradients]:
@@ -130,14 +137,7 @@ class HeadWalk:
 
         Returns:
             The tasks' gradients of every representation, and the private parameters of every task with their gradients.
-
-        Raises:
-            ConfigError: A task reaches shared parameters without passing through a representation.
         """
-        if self._passing:
-            remedy = "Pass all representations that its head uses (features=), or none"
-            what = "a task must reach shared parameters only through `features`"
-            raise ConfigError(what, where=f"task {self._passing!r}", remedy=remedy)
         numbers = range(len(self._features))
         readers = [tuple(t for t, graph in self._graphs.items() if any(f == number for _, _, f in graph.edges)) for number in numbers]
         pairs = zip(readers, self._features, strict=True)
@@ -160,10 +160,11 @@ class HeadWalk:
         hooks: list[Any] = []
         taken: dict[Any, dict[int, tuple[Tensor, tuple[int, int]]]] = {}
         for task, graph in self._graphs.items():
-            for (node, branch), number, feature in graph.edges:
+            for place, number, feature in graph.edges:
                 row = found[feature].names.index(task)
                 gradient = found[feature].stack[row]
-                if number == 0 and hasattr(node, "branch_input"):
+                node, branch = place if type(place) is tuple else (place, 0)
+                if number == 0 and node is not place and hasattr(node, "branch_input"):
                     taken.setdefault(node, {})[branch] = (gradient, (feature, row))
                 else:
                     hooks.append(node.register_hook(_catch(number, gradient, filled, (feature, row))))
@@ -254,7 +255,7 @@ def gradients_beyond_heads(
         pairs = [(z, of.stack[of.names.index(task)]) for z, of in zip(features, found, strict=True) if task in of.names]
         reached: Gradients = (None,) * len(leaves)
         if pairs and leaves:
-            outputs, slopes = zip(*((z, slope) for z, slope in pairs if z.requires_grad), strict=True)
+            outputs, slopes = zip(*pairs, strict=True)
             reached = torch.autograd.grad(outputs, leaves, slopes, retain_graph=keep or remaining > 0, allow_unused=True)
         take(task, reached[: len(shared)])
         private[task] = ((*own, *below.values()), (*gradients, *reached[len(shared) :]))

@@ -9,10 +9,11 @@ gets none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 
 from polytask.errors import ConfigError
 from polytask.registry.resolve import described
@@ -20,25 +21,24 @@ from polytask.registry.resolve import described
 Shared = nn.Module | Mapping[str, Tensor] | Iterable[Tensor]
 Leaves = tuple[Tensor, ...]
 
-Place = tuple[Any, int]
-"""A node of a graph; with the number of the output if the node has branches, and else 0."""
+Place = Any
+"""A node of a graph; for a node with branches, the node with the number of an output."""
 
 COMPILED, REENTRANT = "CompiledFunctionBackward", "CheckpointFunctionBackward"
 
 
 def place_of(node: Any, output: int) -> Place:  # noqa: ANN401 - autograd's nodes have no public type
     """Return the place of an output of a node: outputs of a node without branches have the same place."""
-    return node, output if getattr(node, "branches", None) is not None else 0
+    return (node, output) if isinstance(node, BackwardCFunction) and hasattr(node, "branches") else node
 
 
-def inputs_of(place: Place) -> Iterator[tuple[int, tuple[Any, int]]]:
-    """Yield the inputs on which a place depends: the number of the input, and the node and output that it comes from."""
+def inputs_of(place: Place) -> list[tuple[int, tuple[Any, int]]]:
+    """Return the inputs on which a place depends: the number of the input, and the node and output that it comes from."""
+    if type(place) is not tuple:
+        return [(number, edge) for number, edge in enumerate(place.next_functions) if edge[0] is not None]
     node, output = place
-    branches = getattr(node, "branches", None)
     edges = node.next_functions
-    for number in range(len(edges)) if branches is None else branches[output]:
-        if edges[number][0] is not None:
-            yield number, edges[number]
+    return [(number, edges[number]) for number in node.branches[output] if edges[number][0] is not None]
 
 
 class Reachability:
@@ -78,15 +78,23 @@ class Reachability:
                 self._below[place] = self._gather(place, parents)
             elif place not in self._below:
                 self._below[place] = ()  # graphs have no cycles; the entry only prevents that a place is pushed twice
-                parents = [place_of(*edge) for _, edge in inputs_of(place)]
-                if hasattr(place[0], "branch_input"):
-                    self.branch_inputs[place[0]] = place[0].branch_input
+                if type(place) is tuple:
+                    parents = self._parents_in_branch(place)
+                else:
+                    edges = place.next_functions
+                    parents = [place_of(*e) if isinstance(e[0], BackwardCFunction) else e[0] for e in edges if e[0] is not None]
                 waiting.append((place, parents))
                 waiting.extend((parent, None) for parent in reversed(parents))
         return list(self._below[root])
 
-    def _gather(self, place: Place, parents: Iterable[Place]) -> Leaves:
+    def _parents_in_branch(self, place: Place) -> list[Place]:
         node = place[0]
+        if hasattr(node, "branch_input"):
+            self.branch_inputs[node] = node.branch_input
+        return [place_of(*edge) for _, edge in inputs_of(place)]
+
+    def _gather(self, place: Place, parents: Iterable[Place]) -> Leaves:
+        node = place[0] if type(place) is tuple else place
         name = node.name()
         if name in (COMPILED, REENTRANT):
             self.met.add(name)

@@ -97,7 +97,7 @@ def _through_grouped_heads(
     from polytask.gradients.primitives.head_vjp import HeadWalk, gradients_beyond_heads  # which is made of functions of this file
 
     features = tuple({id(feature): feature for feature in reachability.branch_inputs.values()}.values())
-    walk = HeadWalk(losses, features, shared, scaler)
+    walk = HeadWalk(losses, features, shared, scaler, refuse=False)
     if not walk.exact:
         return None
     below = {id(leaf): leaf for feature in features for leaf in reachability.leaves(feature)}
