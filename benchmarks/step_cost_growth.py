@@ -1,10 +1,10 @@
 """Measure how the cost of a step grows with the number of tasks T and of shared parameters P.
 
-    python benchmarks/step_cost_growth.py [--rounds 9] [--out docs/figures/growth.svg] [--json FILE]
+    python benchmarks/step_cost_growth.py [--rounds 9] [--most 1e9] [--out docs/figures/growth.svg] [--json FILE]
 
-A trunk of two square layers, 32 rows, a head per task. The time of a step with UPGrad, and of the floor (forward, heads, one backward of
-the trunk per task, optimizer), is divided by that of a step with the plain sum in the same round (median). Pairs of T and P have T · P up
-to 1e9.
+A trunk of two square layers, 32 rows, a linear head per task. The time of a step with a balancer of every need, and of the floor (forward,
+heads, one backward of the trunk per task, optimizer), is divided by that of a step with the plain sum in the same round (median). Pairs of
+T and P have T · P up to `--most`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,15 @@ from timed_networks import Cell, Step
 
 TASKS = (2, 4, 8, 16, 32, 64, 128)
 PARAMETERS = (1e4, 1e5, 1e6, 1e7, 1e8)
-MOST = 1e9
 ROWS = 32
+METHODS = {
+    "losses: uncertainty": "uncertainty",
+    "representations: graddrop": "graddrop",
+    "Gramian: upgrad": "upgrad",
+    "Jacobian: graddrop(at=parameters)": "graddrop(at=parameters)",
+    "two batches: modo": "modo",
+}
+"""A balancer of every need, by what it needs and its name."""
 
 
 class Growing(Cell):
@@ -52,7 +59,8 @@ def seconds(step: Step) -> float:
 def measured(tasks: int, parameters: float, rounds: int) -> dict[str, float]:
     """Return milliseconds per step, and medians of ratios to the plain sum."""
     cell = Growing(tasks, parameters)
-    steps = {"plain": cell.plain, "floor": cell.floor, "upgrad": cell.ours("upgrad")}
+    ours = {name: cell.ours(spelled, route="sequential") for name, spelled in METHODS.items()}  # with an option, features are passed
+    steps = {"plain": cell.plain, "floor": cell.floor, **ours}
     for step in steps.values():
         step()
     times: dict[str, list[float]] = {name: [] for name in steps}
@@ -62,48 +70,41 @@ def measured(tasks: int, parameters: float, rounds: int) -> dict[str, float]:
     found = {name: statistics.median(values) * 1e3 for name, values in times.items()}
     ratios = {
         f"{name} / plain": statistics.median(a / b for a, b in zip(times[name], times["plain"], strict=True))
-        for name in ("floor", "upgrad")
+        for name in ("floor", *METHODS)
     }
     return {"tasks": tasks, "parameters": parameters} | found | ratios
 
 
-def all_measured(rounds: int) -> Iterator[dict[str, float]]:
+def all_measured(rounds: int, most: float) -> Iterator[dict[str, float]]:
     """Yield the results of all pairs, small ones first."""
     for parameters in PARAMETERS:
         for tasks in TASKS:
-            if tasks * parameters <= MOST:
+            if tasks * parameters <= most:
                 yield measured(tasks, parameters, rounds)
 
 
 def picture(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Return a chart of milliseconds and ratios over T, with a line per P; dashed lines are the floor."""
+    """Return a chart with a plane per step: ratios to the plain sum over T, with a line per P."""
     values = [
-        {"T": row["tasks"], "P": f"{row['parameters']:.0e}", "ms": row[name], "ratio": row[f"{name} / plain"], "step": name}
+        {"T": row["tasks"], "P": f"{row['parameters']:.0e}", "ratio": row[f"{name} / plain"], "step": name}
         for row in rows
-        for name in ("upgrad", "floor")
+        for name in ("floor", *METHODS)
     ]
     tasks = {"field": "T", "type": "quantitative", "scale": {"type": "log", "base": 2}, "title": "tasks"}
     color = {"field": "P", "type": "ordinal", "title": "shared parameters"}
-    dash = {"field": "step", "type": "nominal", "title": "step"}
-    charts = [
-        {
-            "width": 300,
-            "height": 260,
-            "mark": {"type": "line", "point": True},
-            "encoding": {
-                "x": tasks,
-                "y": {"field": field, "type": "quantitative", "scale": {"type": "log"}, "title": title},
-                "color": color,
-                "strokeDash": dash,
-            },
-        }
-        for field, title in (("ms", "milliseconds per step"), ("ratio", "over the plain sum"))
-    ]
+    ratio = {"field": "ratio", "type": "quantitative", "scale": {"type": "log"}, "title": "time over the plain sum"}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",
         "data": {"values": values},
-        "hconcat": charts,
+        "facet": {"field": "step", "type": "nominal", "title": None, "sort": ["floor", *METHODS]},
+        "columns": 3,
+        "spec": {
+            "width": 220,
+            "height": 180,
+            "mark": {"type": "line", "point": True},
+            "encoding": {"x": tasks, "y": ratio, "color": color},
+        },
     }
 
 
@@ -111,18 +112,16 @@ def main() -> None:
     """Run the benchmark, print the results, and draw the chart."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--most", type=float, default=1e9)
     parser.add_argument("--out", type=Path, default=Path("docs/figures/growth.svg"))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     rows = []
-    for row in all_measured(chosen.rounds):
+    for row in all_measured(chosen.rounds, chosen.most):
         rows.append(row)
-        print(
-            f"T {row['tasks']:4.0f}  P {row['parameters']:7.0e}  plain {row['plain']:9.2f} ms  floor {row['floor']:9.2f} ms  "
-            f"upgrad {row['upgrad']:9.2f} ms  upgrad / floor {row['upgrad'] / row['floor']:5.2f}",
-            flush=True,
-        )
+        ratios = "".join(f"  {name.partition(':')[0]} {row[f'{name} / plain']:.2f}" for name in ("floor", *METHODS))
+        print(f"T {row['tasks']:4.0f}  P {row['parameters']:7.0e}  plain {row['plain']:9.2f} ms{ratios}", flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps(rows))
     import vl_convert

@@ -12,7 +12,7 @@ from torch import Tensor
 from polytask.tasks.base import Task
 from polytask.tasks.loss import Loss, masked_loss
 
-FEWEST_LOSSES = 8
+FEWEST_LOSSES = 12
 """Smallest number of losses that are computed together; with fewer, one after the other is as fast (`benchmarks/many_heads.py`)."""
 
 
@@ -25,7 +25,7 @@ def masked_losses(
 ) -> dict[str, Loss]:
     """Compute the losses of tasks over the labeled units of a batch: `masked_loss` for each.
 
-    The losses of at least eight tasks with the same function of one unit, as `Task.loss_options` says, and without weights of rows are
+    The losses of at least twelve tasks with the same function of one unit, as `Task.loss_options` says, and without weights of rows are
     one computation on the units of all these tasks. It has the values and gradients of single losses up to round-off; a task whose loss
     is not used gets no gradient at all.
 

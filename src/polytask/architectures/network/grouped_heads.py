@@ -13,7 +13,7 @@ from torch.nn.modules import module as modules
 
 from polytask.architectures.network.task_heads import SelectSummary, SelectTokens
 
-FEWEST_HEADS = 8
+FEWEST_HEADS = 12
 """Smallest number of heads that are computed together; with fewer, one after the other is as fast (`benchmarks/many_heads.py`)."""
 
 _SELECTORS = (SelectSummary, SelectTokens)
@@ -24,7 +24,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 def apply_heads(features: Mapping[str, Tensor], heads: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """Compute outputs of each task: its head applied to its features.
 
-    At least eight heads with layers of the same sizes on one representation z are computed together: with the rows of all W_t one below
+    At least twelve heads with layers of the same sizes on one representation z are computed together: with the rows of all W_t one below
     the other, the first layers are one product z Wᵀ, and further layers are one batch of products. Outputs and gradients are those of
     single heads up to round-off; the parameters stay in the heads' modules. A head whose outputs are not used gets no gradient at all.
 

@@ -85,7 +85,9 @@ class HeadWalk:
         ConfigError: A task reaches shared parameters without passing through a representation.
     """
 
-    def __init__(self, losses: Losses, features: Features, shared: Iterable[Tensor], scaler: GradScaler | None, *, refuse: bool = True) -> None:
+    def __init__(
+        self, losses: Losses, features: Features, shared: Iterable[Tensor], scaler: GradScaler | None, *, refuse: bool = True
+    ) -> None:
         self._losses, self._features, self._scaler = losses, features, scaler
         # A representation is identified by its node and output number, since one node may have several outputs (`torch.split`).
         self._barriers = {(feature.grad_fn, feature.output_nr): number for number, feature in enumerate(features)}
@@ -157,6 +159,26 @@ class HeadWalk:
         if not losses:
             return {}
         filled: set[tuple[int, int]] = set()
+        hooks, nodes = self._catch_rows(found, filled)
+        leaves = [leaf for graph in self._graphs.values() for leaf in graph.leaves.values()]
+        slopes = [_scaled(torch.ones_like(loss), self._scaler) for loss in losses]
+        try:
+            # The representations are among the inputs only to make the engine stop there.
+            walked = torch.autograd.grad(losses, (*self._features, *leaves), slopes, retain_graph=keep, allow_unused=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+            for node in nodes:
+                node.take_branches = None
+        for feature, gradients in enumerate(found):
+            for row in range(len(gradients.names)):
+                if (feature, row) not in filled:
+                    gradients.stack[row].zero_()
+        rest = iter(walked[len(self._features) :])
+        return {task: (list(graph.leaves.values()), [next(rest) for _ in graph.leaves]) for task, graph in self._graphs.items()}
+
+    def _catch_rows(self, found: Sequence[FeatureGradients], filled: set[tuple[int, int]]) -> tuple[list[Any], list[Any]]:
+        """Let the last nodes of heads copy their gradients of representations; return the hooks, and the nodes with branches."""
         hooks: list[Any] = []
         taken: dict[Any, dict[int, tuple[Tensor, tuple[int, int]]]] = {}
         for task, graph in self._graphs.items():
@@ -170,22 +192,7 @@ class HeadWalk:
                     hooks.append(node.register_hook(_catch(number, gradient, filled, (feature, row))))
         for node, rows in taken.items():
             node.take_branches = _take_rows(rows, filled)
-        leaves = [leaf for graph in self._graphs.values() for leaf in graph.leaves.values()]
-        slopes = [_scaled(torch.ones_like(loss), self._scaler) for loss in losses]
-        try:
-            # The representations are among the inputs only to make the engine stop there.
-            walked = torch.autograd.grad(losses, (*self._features, *leaves), slopes, retain_graph=keep, allow_unused=True)
-        finally:
-            for hook in hooks:
-                hook.remove()
-            for node in taken:
-                node.take_branches = None
-        for feature, gradients in enumerate(found):
-            for row in range(len(gradients.names)):
-                if (feature, row) not in filled:
-                    gradients.stack[row].zero_()
-        rest = iter(walked[len(self._features) :])
-        return {task: (list(graph.leaves.values()), [next(rest) for _ in graph.leaves]) for task, graph in self._graphs.items()}
+        return hooks, list(taken)
 
     def _task_by_task(self, found: Sequence[FeatureGradients]) -> PrivateGradients:
         """Backpropagate through one head after the other; graphs are kept, since heads have nodes in common."""

@@ -1,0 +1,171 @@
+"""Heads, and losses, that are computed together have the values and gradients of single ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from polytask.architectures import MultiTaskModel, architecture
+from polytask.architectures.network import grouped_heads
+from polytask.architectures.network.task_heads import build_head
+from polytask.encoders import MLP
+from polytask.gradients import Backward
+from polytask.tasks import Binary, Multiclass, Regression, Task, grouped_losses
+from polytask.tasks.grouped_losses import masked_losses
+from polytask.tasks.loss import masked_loss
+from polytask.training import inference
+
+ROWS, NEVER = 24, 10**9
+KINDS = {
+    "binary": lambda name: Binary(name=name, label_smoothing=0.1),
+    "regression": lambda name: Regression(name=name),
+    "multiclass": lambda name: Multiclass(name=name, classes=("a", "b", "c")),
+}
+
+
+def together(monkeypatch: pytest.MonkeyPatch, fewest: int) -> None:
+    """Compute heads and losses together from this number on."""
+    for module in (architecture, grouped_heads):
+        monkeypatch.setattr(module, "FEWEST_HEADS", fewest)
+    for module in (inference, grouped_losses):
+        monkeypatch.setattr(module, "FEWEST_LOSSES", fewest)
+
+
+def tasks_of(kind: str, number: int) -> list[Task]:
+    """Tasks of a kind; `mixed` takes them in turn."""
+    kinds = list(KINDS) if kind == "mixed" else [kind]
+    return [KINDS[kinds[n % len(kinds)]](f"t{n}") for n in range(number)]
+
+
+def run(tasks: Sequence[Task], hidden: tuple[int, ...], balancer: str) -> tuple[MultiTaskModel, dict[str, Tensor]]:
+    """Return a network with the gradients of a step in which t1 has no label and others lack some, and its losses."""
+    model = MultiTaskModel(MLP((5,), hidden=(8,)), tasks, hidden=hidden, initialization="framework", seed=1).double()
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, ROWS, 5, generator=random, dtype=torch.float64)
+    targets = {t.name: torch.randint(0, 2, (ROWS,), generator=random).to(torch.float32 if t.kind == "regression" else torch.int64) for t in tasks}
+    labeled = {task.name: torch.rand(ROWS, generator=random) < 0.7 for task in tasks}
+    labeled["t0"], labeled["t1"] = None, torch.zeros(ROWS, dtype=torch.bool)
+    names = [task.name for task in tasks]
+    backward = Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model)
+    inputs: list[Tensor] = []
+
+    def losses(number: int) -> dict[str, Tensor]:
+        features = model.features(x[number % 2], names)
+        inputs[:] = {id(z): z for z in features.values()}.values()
+        found = masked_losses({task.name: task for task in tasks}, model.outputs(features), targets, labeled, {})
+        return {name: loss.mean for name, loss in found.items()}
+
+    first = losses(0)
+    if backward.asks_again:
+        backward(losses, list(range(backward.balancer.batches)))
+    else:
+        backward(first, features=inputs, retain_graph=True)
+    return model, first
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "mixed"])
+@pytest.mark.parametrize(("number", "hidden"), [(3, ()), (12, (4,)), (15, (4, 3)), (15, ())])
+@pytest.mark.parametrize("balancer", ["equal", "uncertainty", "mgda", "upgrad", "imtl", "graddrop", "gradnorm", "modo", "forum"])
+@pytest.mark.sampled(12)
+def test_heads_together_are_the_heads_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, kind: str, number: int, hidden: tuple[int, ...], balancer: str
+) -> None:
+    tasks = tasks_of(kind, number)
+    together(monkeypatch, NEVER)
+    expected, expected_losses = run(tasks, hidden, balancer)
+    together(monkeypatch, 2)
+    found, losses = run(tasks, hidden, balancer)
+    assert list(losses) == list(expected_losses) == [task.name for task in tasks if task.name != "t1"]
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss, expected_losses[name], rtol=1e-13, atol=1e-13)
+    for (name, value), (other, same) in zip(found.named_parameters(), expected.named_parameters(), strict=True):
+        assert name == other
+        assert torch.equal(value, same)
+        assert (value.grad is None) == (same.grad is None), name
+        if value.grad is not None and same.grad is not None:
+            torch.testing.assert_close(value.grad, same.grad, rtol=1e-9, atol=1e-11)
+    assert all(parameter.grad is None for parameter in found.head("t1").parameters())
+    assert all(parameter.grad is not None for parameter in found.head("t2").parameters())
+
+
+def test_few_heads_are_called_one_by_one() -> None:
+    heads = nn.ModuleDict({f"t{n}": build_head(4, 2, (3,)) for n in range(grouped_heads.FEWEST_HEADS - 1)})
+    z = torch.randn(5, 4, requires_grad=True)
+    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
+    assert all(torch.equal(outputs[name], head(z)) and not hasattr(outputs[name].grad_fn, "branches") for name, head in heads.items())
+
+
+def many(number: int = 14) -> tuple[dict[str, nn.Module], Tensor]:
+    """Return heads in double precision, and features."""
+    torch.manual_seed(0)
+    return {f"t{n}": build_head(4, 2, (3,)).double() for n in range(number)}, torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+
+
+def test_a_head_with_a_hook_or_another_module_is_called() -> None:
+    heads, z = many()
+    seen: list[str] = []
+    heads["t2"].register_forward_hook(lambda *_: seen.append("t2"))
+    heads["t3"] = nn.Sequential(nn.Linear(4, 2), nn.Tanh()).double()
+    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
+    assert seen == ["t2"]
+    assert [name for name in heads if not hasattr(outputs[name].grad_fn, "branches")] == ["t2", "t3"]
+
+
+def test_derivatives_of_second_order_are_those_of_single_heads() -> None:
+    heads, z = many()
+    together_, single = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads), {name: head(z) for name, head in heads.items()}
+    for task in ("t0", "t7"):
+        weight = heads[task][2].weight  # type: ignore[index]
+        second = []
+        for outputs in (together_, single):
+            (slope,) = torch.autograd.grad(outputs[task].square().sum(), z, create_graph=True)
+            second.append(torch.autograd.grad(slope.square().sum(), weight, retain_graph=True)[0])
+        torch.testing.assert_close(*second, rtol=1e-12, atol=1e-12)
+
+
+def test_a_changed_parameter_is_refused_in_the_backward_pass() -> None:
+    heads, z = many()
+    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
+    with torch.no_grad():
+        heads["t3"][0].weight.add_(1.0)  # type: ignore[index, operator, union-attr]
+    outputs["t4"].sum().backward()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        outputs["t3"].sum().backward()
+
+
+def test_frozen_heads_and_autocast() -> None:
+    heads, z = many()
+    z32 = z.detach().float()
+    for head in heads.values():
+        head.float()
+    heads["t5"].requires_grad_(requires_grad=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z32), heads)
+        expected = {name: head(z32) for name, head in heads.items()}
+    for name, values in outputs.items():
+        assert values.dtype == torch.bfloat16
+        torch.testing.assert_close(values, expected[name], rtol=2**-6, atol=2**-6)
+    torch.stack([values.float().sum() for values in outputs.values()]).sum().backward()
+    assert all(parameter.grad is None for parameter in heads["t5"].parameters())
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for name in heads if name != "t5" for p in heads[name].parameters())
+
+
+def test_a_loss_that_says_nothing_of_its_options_is_computed_by_itself() -> None:
+    class Halved(Regression):
+        """Overrides the loss, but not the options that it depends on."""
+
+        def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return (outputs.squeeze(1) - targets).square() / (2 + len(self.name))
+
+    tasks = {f"{'long' * (n % 3)}{n}": Halved(name=f"{'long' * (n % 3)}{n}") for n in range(14)}
+    outputs = {name: torch.from_numpy(np.random.default_rng(n).normal(size=(6, 1))) for n, name in enumerate(tasks)}
+    targets = {name: torch.zeros(6) for name in tasks}
+    found = masked_losses(tasks, outputs, targets, dict.fromkeys(tasks), {})
+    for name, task in tasks.items():
+        single = masked_loss(task, outputs[name], targets[name], None)
+        assert single is not None
+        assert torch.equal(found[name].sum, single.sum)
