@@ -43,7 +43,8 @@ def loop_of(tasks: int, hidden: tuple[int, ...], balancer: str) -> TrainingLoop:
     labels = x @ random.normal(size=(INPUTS, tasks)) + random.normal(size=(ROWS, tasks))
     labels[random.random(labels.shape) < 0.1] = np.nan
     named = {f"t{number}": labels[:, number] for number in range(tasks)}
-    model = MultiTaskModel(MLP((INPUTS,), hidden=(128,)), [Regression(name=name) for name in named], hidden=hidden, initialization="framework")
+    encoder, heads = MLP((INPUTS,), hidden=(128,)), [Regression(name=name) for name in named]
+    model = MultiTaskModel(encoder, heads, hidden=hidden, initialization="framework")
     loop, _ = build_loop(model, [Source("table", x, named)], balancer, batch_size=BATCH, threads=1)
     loop.state.model.train()
     return loop
@@ -90,7 +91,8 @@ def main() -> None:
                 row = measured(tasks, hidden, balancer, chosen.rounds)
                 rows.append(row)
                 sizes = " ".join(map(str, hidden)) or "none"
-                print(f"| {balancer} | {sizes} | {tasks} | {row['one by one']:.1f} | {row['together']:.1f} | {row['ratio']:.2f} |", flush=True)
+                times = f"{row['one by one']:.1f} | {row['together']:.1f} | {row['ratio']:.2f}"
+                print(f"| {balancer} | {sizes} | {tasks} | {times} |", flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps(rows))
 

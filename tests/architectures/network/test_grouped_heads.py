@@ -46,7 +46,8 @@ def run(tasks: Sequence[Task], hidden: tuple[int, ...], balancer: str) -> tuple[
     model = MultiTaskModel(MLP((5,), hidden=(8,)), tasks, hidden=hidden, initialization="framework", seed=1).double()
     random = torch.Generator().manual_seed(0)
     x = torch.randn(2, ROWS, 5, generator=random, dtype=torch.float64)
-    targets = {t.name: torch.randint(0, 2, (ROWS,), generator=random).to(torch.float32 if t.kind == "regression" else torch.int64) for t in tasks}
+    labels = {task.name: torch.randint(0, 2, (ROWS,), generator=random) for task in tasks}
+    targets = {task.name: labels[task.name].float() if isinstance(task, Regression) else labels[task.name] for task in tasks}
     labeled = {task.name: torch.rand(ROWS, generator=random) < 0.7 for task in tasks}
     labeled["t0"], labeled["t1"] = None, torch.zeros(ROWS, dtype=torch.bool)
     names = [task.name for task in tasks]
@@ -132,9 +133,19 @@ def test_a_changed_parameter_is_refused_in_the_backward_pass() -> None:
     outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
     with torch.no_grad():
         heads["t3"][0].weight.add_(1.0)  # type: ignore[index, operator, union-attr]
-    outputs["t4"].sum().backward()
+    outputs["t4"].sum().backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         outputs["t3"].sum().backward()
+
+
+def test_heads_on_features_without_a_graph_have_backward_passes_of_their_own() -> None:
+    heads, z = many()
+    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z.detach()), heads)
+    for name, values in outputs.items():
+        values.sum().backward()
+        expected = torch.autograd.grad(heads[name](z).sum(), list(heads[name].parameters()))
+        for parameter, gradient in zip(heads[name].parameters(), expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-12, atol=1e-12)
 
 
 def test_frozen_heads_and_autocast() -> None:

@@ -124,13 +124,17 @@ class _GroupedHeads(torch.autograd.Function):
             states.append(torch.baddbmm(bias.unsqueeze(1), states[-1].relu_(), weights.transpose(1, 2)))
         # The parameters are not among the saved tensors, since a backward pass of one task would unpack those of all of them.
         ctx.parameters, ctx.versions = parameters, [parameter._version for parameter in parameters]
-        ctx.save_for_backward(x, *layers[::2], *states[:-1])
+        ctx.kept = (x, *layers[::2], *states[:-1])
+        if z.requires_grad:
+            # Freed by the first backward pass, as the trunk is; on features without a graph, heads have backward passes of their own.
+            ctx.save_for_backward(*ctx.kept)
+            ctx.kept = None
         return torch.unbind_copy(states[-1].unflatten(1, z.shape[:-1]))
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - of autograd
         z, parameters, number = ctx.branch_input, ctx.parameters, len(slopes)
-        x, *saved = ctx.saved_tensors
+        x, *saved = ctx.kept or ctx.saved_tensors
         chosen = [head for head, slope in enumerate(slopes) if slope is not None]
         _check_unchanged(ctx, chosen)
         if torch.is_grad_enabled():
