@@ -56,6 +56,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         batch_size: int | None = None,
         learning_rate: float = 1e-3,
         patience: int | None = None,
+        averaging: float | None = 3.0,
         validation_fraction: float | None = None,
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
@@ -71,6 +72,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.patience = patience
+        self.averaging = averaging
         self.validation_fraction = validation_fraction
         self.training = training
         self.categorical_features = categorical_features
@@ -107,7 +109,13 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         """Return training options: those of the preset, overridden by arguments of the estimator, overridden by `training`."""
         own = {"epochs": self.epochs, "batch_size": self.batch_size, "lr": self.learning_rate, "patience": self.patience}
         given = {name: value for name, value in {**own, "validation_fraction": self.validation_fraction}.items() if value is not None}
-        return {"threads": 1, **preset_training_options(self.preset, rows), **given, **dict(self.training or {})}
+        return {
+            "threads": 1,
+            "averaging": self.averaging,
+            **preset_training_options(self.preset, rows),
+            **given,
+            **dict(self.training or {}),
+        }
 
     def _inputs(self, X: Any, *, reset: bool) -> pd.DataFrame:  # noqa: ANN401 - a table of any library, or an array
         """Check inputs, and return them as a frame with the column names of training; `reset` is set in training."""

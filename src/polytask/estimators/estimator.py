@@ -63,6 +63,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         batch_size: Number of rows per training step; `None` uses the preset's.
         learning_rate: Learning rate of the optimizer.
         patience: Stop after this many epochs without improvement of the mean validation metric; `None` uses the preset's.
+        averaging: Horizon, in epochs, of the moving average of the weights that is validated and kept; `None` turns averaging off.
         validation_fraction: Fraction of the rows on which the best epoch is chosen; `None` uses the default of `TrainingOptions`.
         training: Further options of `polytask.options.TrainingOptions`, by name; they override the arguments above.
         categorical_features: Names of columns to treat as categories, whatever their values.
@@ -106,6 +107,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         batch_size: int | None = None,
         learning_rate: float = 1e-3,
         patience: int | None = None,
+        averaging: float | None = 3.0,
         validation_fraction: float | None = None,
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
@@ -123,6 +125,7 @@ class MultiTaskEstimator(BaseTableEstimator):
             batch_size=batch_size,
             learning_rate=learning_rate,
             patience=patience,
+            averaging=averaging,
             validation_fraction=validation_fraction,
             training=training,
             categorical_features=categorical_features,

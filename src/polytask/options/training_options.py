@@ -20,7 +20,7 @@ LEFT_OPEN: Mapping[str, str | None] = {"validation_fraction": None, "precision":
 """Options that are resolved when a run starts, with the value that means "not chosen yet"."""
 
 _BASIC, _OPTIMIZER = "Training", "Optimizer"
-_STOPPING, _START, _MACHINE = "Early stopping", "Initial weights and freezing", "Hardware"
+_STOPPING, _START, _MACHINE = "Averaging and early stopping", "Initial weights and freezing", "Hardware"
 
 
 class TrainingOptions(OptionModel):
@@ -112,6 +112,16 @@ class TrainingOptions(OptionModel):
         ),
         Flag(_OPTIMIZER),
     ] = "skip"
+    averaging: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Horizon, in epochs, of the exponential moving average of the weights, which is what is validated and kept; null "
+            "validates and keeps the weights themselves.",
+        ),
+        Flag(_STOPPING),
+    ] = 3.0
     monitor: Annotated[
         Policy,
         Field(

@@ -44,7 +44,7 @@ class Callback(Component):
     component_context = ("tasks",)
 
     def before_step(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
-        """Run before every training step.
+        """Run before every training step. In a block `with loop.state.averaged():` the network has its averaged weights.
 
         Args:
             loop: Training loop, with the network and its state.
@@ -52,7 +52,7 @@ class Callback(Component):
         """
 
     def after_epoch(self) -> Mapping[str, Mapping[str, float]]:
-        """Return values of an epoch for the history, by name and task."""
+        """Return values of an epoch for the history, by name and task. The network then has the averaged weights that are validated."""
         return {}
 
     def results(self) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
 from polytask.training.inference import compute_losses, compute_task_metrics, predict_outcomes
+from polytask.training.loop.averaged_weights import AveragedWeights
 from polytask.training.loop.early_stopping import EarlyStopping
 from polytask.training.loop.run_signature import RunSignature, check_signature, restore_measured_options
 from polytask.training.loop.training_loop import TrainingLoop
@@ -82,7 +83,8 @@ def fit(
 ) -> FitResult:
     """Train a network on its tasks until it has converged or used its budget.
 
-    The best epoch is chosen on a validation part of the sources. Test data are not involved.
+    The best epoch is chosen on a validation part of the sources. Test data are not involved. What is validated, chosen and returned is
+    the moving average of the weights over some epochs (`averaging`).
 
     Args:
         model: Network to train, in place; or tasks, for which a network is created.
@@ -289,6 +291,7 @@ def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOp
         schedule=make_scheduler(optimizer, options),
         backward=Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model, route=options.gradient_route, **policies),
         stopping=EarlyStopping(names, options.monitor, options.patience, options.min_delta),
+        averages=None if options.averaging is None else AveragedWeights(model, options.averaging),
     )
 
 

@@ -22,7 +22,7 @@ class FitResult:
     """A trained network with the history, the metrics and the costs of its training.
 
     Attributes:
-        model: Network with the weights of the best epoch.
+        model: Network with the weights of the best epoch, averaged as the option `averaging` says.
         tasks: Tasks with what they learned from the training labels, such as their classes.
         normalizations: Per source, the normalization of its inputs.
         precision: Precision of the forward pass.

@@ -69,6 +69,7 @@ class TrainingLoop:
         self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
         self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
         self._chosen: Mapping[str, Tensor] = {}
+        self._steps = self.sampler.steps
         self._asks_again = self.state.backward.asks_again
         self._mentioned: set[str] = set()
         self._metrics: dict[str, float] = {}
@@ -94,14 +95,17 @@ class TrainingLoop:
     def _epoch(self) -> None:
         if unfreeze_due(self.state.model, self.options.unfreeze, self.state.epoch + 1):
             self.state.backward.share(self.state.model.shared_parameters())
+        if self.state.averages is not None:
+            self.state.averages.track()
         backward = self.state.backward
         unsolved, non_finite = backward.unsolved_steps, backward.non_finite_steps
         totals = self.train_epoch()
         counts = {"unsolved steps": backward.unsolved_steps - unsolved, "non-finite steps": backward.non_finite_steps - non_finite}
         self._count_troubles(counts)
         self.state.epoch += 1
-        self._record(totals)
-        self._validate()
+        with self.state.averaged():
+            self._record(totals)
+            self._validate()
 
     def _count_troubles(self, counts: Mapping[str, int]) -> None:
         """Add the numbers of steps without a solution, or with values that are not finite, to the history of an epoch that has any."""
@@ -109,9 +113,9 @@ class TrainingLoop:
             if count:
                 rows = [HistoryRow(self.state.epoch + 1, self.state.step, task, "training", name, float(count)) for task in self._tasks]
                 self.state.history.extend(rows)
-            if count > WORTH_MENTIONING * self.sampler.steps and name not in self._mentioned:
+            if count > WORTH_MENTIONING * self._steps and name not in self._mentioned:
                 self._mentioned.add(name)
-                _LOG.warning("epoch %d: %d of %d steps were %s", self.state.epoch + 1, count, self.sampler.steps, name)
+                _LOG.warning("epoch %d: %d of %d steps were %s", self.state.epoch + 1, count, self._steps, name)
 
     def train_epoch(self) -> EpochTotals:
         """Train for one epoch, and return the values of its steps."""
@@ -135,7 +139,7 @@ class TrainingLoop:
         return split_micro_batches(batches, parts, min(self.min_rows, 2))
 
     def step(self, batches: StepBatches) -> Report:
-        """Take one step: callbacks, forward, losses, backward, clipping, optimizer, scheduler.
+        """Take one step: callbacks, forward, losses, backward, clipping, optimizer, average of the weights, scheduler.
 
         Args:
             batches: Per source, the rows of the step.
@@ -155,6 +159,8 @@ class TrainingLoop:
         state.optimizer.step()
         state.backward.after_step()
         state.optimizer.zero_grad()
+        if state.averages is not None and report.losses and not report.skipped:
+            state.averages.update(self._steps)
         if self.options.scheduler_interval == "step":
             step_scheduler(state.schedule, state.stopping.best_mean or 0.0)
         state.step += 1
@@ -285,14 +291,12 @@ class TrainingLoop:
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
         now, self.state.seconds = time.monotonic(), self._seconds()
-        if number == self.sampler.steps or now - self._reported >= SECONDS_BETWEEN_REPORTS:
+        if number == self._steps or now - self._reported >= SECONDS_BETWEEN_REPORTS:
             self._reported = now
             self.memory.sample()
             speed = (self.state.rows - self._rows_before) / max(now - self._started, 1e-9)
             epoch, epochs = self.state.epoch + 1, self.options.epochs
-            progress = TrainingProgress(
-                epoch, epochs, number, self.sampler.steps, losses, self._metrics, speed, self.state.seconds, self._opposed
-            )
+            progress = TrainingProgress(epoch, epochs, number, self._steps, losses, self._metrics, speed, self.state.seconds, self._opposed)
             self.progress(progress)
 
     def _seconds(self) -> float:

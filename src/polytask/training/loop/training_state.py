@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from polytask.architectures import MultiTaskModel
 from polytask.gradients import Backward
+from polytask.training.loop.averaged_weights import AveragedWeights
 from polytask.training.loop.early_stopping import EarlyStopping
 
 
@@ -74,6 +76,7 @@ class TrainingState:
         schedule: Learning rate scheduler; None for a constant rate.
         backward: Backward pass, which computes the gradients and holds the balancer.
         stopping: Early stopping.
+        averages: Moving average of the weights, which is validated and kept; None validates and keeps the weights themselves.
         epoch: Number of completed epochs.
         step: Number of steps taken.
         rows: Number of rows seen.
@@ -93,6 +96,7 @@ class TrainingState:
     schedule: LRScheduler | None
     backward: Backward
     stopping: EarlyStopping
+    averages: AveragedWeights | None = None
     epoch: int = 0
     step: int = 0
     rows: int = 0
@@ -106,8 +110,12 @@ class TrainingState:
     identity: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Mapping[str, LoopCallback] = field(default_factory=dict)
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the averaged weights, if there are any, take the places of the weights in the network during a `with` block."""
+        return nullcontext() if self.averages is None else self.averages.applied()
+
     def keep_best(self) -> None:
-        """Store a copy of the current weights as the best ones."""
+        """Store a copy of the weights in the network as the best ones."""
         self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self.best_epoch = self.epoch
 
@@ -120,6 +128,7 @@ class TrainingState:
         optimizer = self.optimizer.state_dict()
         return {
             "model": self.model.state_dict(),
+            "averages": {} if self.averages is None else self.averages.state_dict(),
             "optimizer": {
                 "state": {str(number): values for number, values in optimizer["state"].items()},
                 "param_groups": optimizer["param_groups"],
@@ -138,6 +147,8 @@ class TrainingState:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state from `state_dict`."""
         self.model.load_state_dict(state["model"])
+        if self.averages is not None:
+            self.averages.load_state_dict(state["averages"])
         numbered = {int(number): dict(values) for number, values in state["optimizer"]["state"].items()}
         self.optimizer.load_state_dict({"state": numbered, "param_groups": state["optimizer"]["param_groups"]})
         self._restore_memory_format()
