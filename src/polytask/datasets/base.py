@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from polytask.data import Source
@@ -27,6 +29,7 @@ class Dataset(Component, ABC):
     Attributes:
         name: Name of the data set.
         files: Files of the full size.
+        plan: Training options of commands that name the data set, unless others or a preset are given.
 
     Raises:
         ConfigError: The data set does not have this size.
@@ -35,6 +38,7 @@ class Dataset(Component, ABC):
     component_group = "data set"
     name: ClassVar[str]
     files: ClassVar[tuple[RemoteFile, ...]]
+    plan: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     sizes: ClassVar[tuple[str, ...]] = SIZES
     """Available sizes of the data set; the first is the default."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -36,6 +38,7 @@ class MnistFashion(Dataset):
 
     name: ClassVar[str] = "mnist-fashion"
     files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("mnist", "fashion-mnist")
+    plan: ClassVar[Mapping[str, Any]] = MappingProxyType({"epochs": 12, "batch_size": 64, "keep": "last"})
 
     def tasks(self) -> tuple[Task, ...]:
         """Return the tasks `digit` and `garment`."""

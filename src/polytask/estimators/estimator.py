@@ -62,7 +62,8 @@ class MultiTaskEstimator(BaseTableEstimator):
         epochs: Maximum number of epochs; `None` uses the preset's.
         batch_size: Number of rows per training step; `None` uses the preset's.
         learning_rate: Learning rate of the optimizer.
-        patience: Stop after this many epochs without improvement of the mean validation metric; `None` uses the preset's.
+        patience: Stop after this many epochs without improvement of the mean validation metric, or a quarter of the epochs so far if that
+            is more; `None` uses the default of `TrainingOptions`.
         averaging: Horizon, in epochs, of the moving average of the weights that is validated and kept; `None` turns averaging off.
         validation_fraction: Fraction of the rows on which the best epoch is chosen; `None` uses the default of `TrainingOptions`.
         training: Further options of `polytask.options.TrainingOptions`, by name; they override the arguments above.

@@ -92,10 +92,11 @@ class TrainingOptions(OptionModel):
         Flag(_OPTIMIZER),
     ] = 1
     non_finite: Annotated[
-        Literal["raise", "drop", "skip"],
+        Literal["raise", "drop", "skip", "end"],
         Field(
             description="What to do in a step in which a loss or gradient is NaN or infinite: stop with an error (raise), train without "
-            "that task in the step (drop), or leave the step out (skip). The error names the task, the source and the rows."
+            "that task in the step (drop), leave the step out (skip), or end training and keep an earlier epoch, with an error only in the "
+            "first epoch (end; the default of studies). The error names the task, the source and the rows."
         ),
         Flag(_OPTIMIZER),
     ] = "raise"
@@ -122,6 +123,14 @@ class TrainingOptions(OptionModel):
         ),
         Flag(_STOPPING),
     ] = 3.0
+    keep: Annotated[
+        Literal["best", "last"],
+        Field(
+            description="Which epoch to keep: the best on validation data, with early stopping (best), or that after the given number of "
+            "epochs, so that nothing is selected on validation data (last)."
+        ),
+        Flag(_STOPPING),
+    ] = "best"
     monitor: Annotated[
         Policy,
         Field(
@@ -132,9 +141,18 @@ class TrainingOptions(OptionModel):
     ] = "mean"
     patience: Annotated[
         int | None,
-        Field(ge=1, description="Stop after this many epochs without improvement; null disables early stopping."),
+        Field(
+            ge=1,
+            description="Stop after this many epochs without improvement, or after patience_share of the epochs so far if that is more; "
+            "null disables early stopping.",
+        ),
         Flag(_STOPPING),
     ] = 5
+    patience_share: Annotated[
+        float,
+        Field(ge=0, lt=1, description="Share of the epochs so far that must be without improvement before training stops."),
+        Flag(_STOPPING),
+    ] = 0.25
     min_delta: Annotated[
         float,
         Field(ge=0, description="Smallest change of the relative metric that counts as an improvement."),

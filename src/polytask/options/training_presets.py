@@ -1,4 +1,4 @@
-"""Named budgets for training: number of steps, batch size and patience."""
+"""Named budgets for training: number of steps and batch size."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def preset_training_options(name: str, rows: int) -> dict[str, Any]:
     """Return the training options of a preset for a table with `rows` training rows.
 
     Small tables get small batches, so that an epoch has about twenty steps. The number of epochs follows from the steps of the preset;
-    the patience is a tenth of it, at least 5.
+    patience is that of `TrainingOptions`, which grows with the epochs.
 
     Args:
         name: Name of the preset: quick, standard or thorough.
@@ -64,11 +64,11 @@ def preset_training_options(name: str, rows: int) -> dict[str, Any]:
 
     Example:
         >>> preset_training_options("standard", rows=1_000)
-        {'batch_size': 32, 'epochs': 125, 'patience': 12}
+        {'batch_size': 32, 'epochs': 125}
     """
     budget = find_preset(name)
     batch = SMALLEST_BATCH
     while batch < LARGEST_BATCH and rows // (2 * batch) >= STEPS_PER_EPOCH:
         batch *= 2
     epochs = min(max(-(-budget.steps // -(-rows // batch)), budget.least), budget.most)
-    return {"batch_size": batch, "epochs": epochs, "patience": max(5, epochs // 10)}
+    return {"batch_size": batch, "epochs": epochs}

@@ -3,6 +3,7 @@
 from polytask.run_files.callback_file import CallbackFile, CallbackRecord
 from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
 from polytask.run_files.environment_file import EnvironmentFile
+from polytask.run_files.findings import Finding, ShippedRisk
 from polytask.run_files.job_progress import JobProgress
 from polytask.run_files.model_index import ModelIndex, ModelNetwork
 from polytask.run_files.opening_count import OpeningCount
@@ -29,6 +30,7 @@ __all__ = [
     "CostFile",
     "EnvironmentFile",
     "EqualTime",
+    "Finding",
     "GroupingRecord",
     "JobProgress",
     "MeasureCost",
@@ -42,6 +44,7 @@ __all__ = [
     "RaceFile",
     "Recommendation",
     "RelateFile",
+    "ShippedRisk",
     "SummaryRecord",
     "TaskRecord",
     "TaskTransfer",

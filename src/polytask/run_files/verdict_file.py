@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from polytask.run_files.base import FileSection, Interval, OptionalNumber, RunFile
+from polytask.run_files.findings import Finding, ShippedRisk
 
 
 class PowerRecord(FileSection):
@@ -143,6 +144,8 @@ class VerdictFile(RunFile):
         transfer: Negative transfer per arm and task.
         protect: Tasks that must not lose.
         recommendation: The arm to ship.
+        shipped: What to expect of one network of that arm, per task.
+        findings: What stands out in training and in the predictions; `warnings` has their sentences.
         notes: What was not tuned, and which arms the budget favors.
     """
 
@@ -161,6 +164,8 @@ class VerdictFile(RunFile):
     transfer: dict[str, dict[str, TaskTransfer]] = Field(default_factory=dict)
     protect: tuple[str, ...] = ()
     recommendation: Recommendation | None = None
+    shipped: dict[str, ShippedRisk] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -83,7 +83,8 @@ def fit(
 ) -> FitResult:
     """Train a network on its tasks until it has converged or used its budget.
 
-    The best epoch is chosen on a validation part of the sources. Test data are not involved. What is validated, chosen and returned is
+    The best epoch is chosen on a validation part of the sources, unless the number of epochs is fixed (`keep="last"`). Test data are not
+    involved. What is validated, chosen and returned is
     the moving average of the weights over some epochs (`averaging`).
 
     Args:
@@ -284,13 +285,14 @@ def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOp
     """
     optimizer = make_optimizer(make_param_groups(model, options), options)
     names = [task.name for task in model.tasks]
-    policies = options.model_dump(include={"non_finite", "non_finite_limit", "unsolved"})
+    policies = options.model_dump(include={"non_finite_limit", "unsolved"})
+    policies["non_finite"] = "raise" if options.non_finite == "end" else options.non_finite
     return TrainingState(
         model=model,
         optimizer=optimizer,
         schedule=make_scheduler(optimizer, options),
         backward=Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model, route=options.gradient_route, **policies),
-        stopping=EarlyStopping(names, options.monitor, options.patience, options.min_delta),
+        stopping=EarlyStopping(names, options.monitor, options.patience, options.min_delta, options.patience_share),
         averages=None if options.averaging is None else AveragedWeights(model, options.averaging),
     )
 
@@ -321,7 +323,7 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         precision=loop.precision,
         options=loop.options,
         validation=validation,
-        relative_score=state.stopping.best_mean or 0.0,
+        relative_score=state.score,
         history=pd.DataFrame(state.history, columns=list(HistoryRow._fields)),
         epochs=state.epoch,
         best_epoch=state.best_epoch,
@@ -331,6 +333,7 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         peak_memory=state.peak_memory,
         timeline=tuple(state.timeline),
         finished=state.finished,
+        diverged=state.diverged,
         loaded_weights=matched,
         preprocessors={name: source.preprocessor for name, source in loop.data.training.items() if source.preprocessor is not None},
         callback_results={name: callback.results() for name, callback in state.callbacks.items()},

@@ -22,13 +22,13 @@ class FitResult:
     """A trained network with the history, the metrics and the costs of its training.
 
     Attributes:
-        model: Network with the weights of the best epoch, averaged as the option `averaging` says.
+        model: Network with the weights of the epoch that was kept, averaged as the option `averaging` says.
         tasks: Tasks with what they learned from the training labels, such as their classes.
         normalizations: Per source, the normalization of its inputs.
         precision: Precision of the forward pass.
         options: Resolved options, including every choice that was measured.
         validation: Per task, every metric on the validation part.
-        relative_score: Mean relative validation metric of the best epoch, by which models are chosen.
+        relative_score: Mean relative validation metric of the epoch that was kept, by which models are chosen.
         history: Tidy table with the columns epoch, step, task, split, name, value.
         epochs: Number of epochs trained.
         best_epoch: Epoch of the weights, from 1.
@@ -37,6 +37,7 @@ class FitResult:
         seconds: Training time in seconds, over all sessions.
         peak_memory: Largest sampled memory of the process in bytes, over all sessions.
         timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
+        diverged: Why training ended early with an earlier epoch: values were no longer finite; empty if they were.
         finished: Whether the run has converged or used its budget; False for a paused run.
         loaded_weights: Parameters that a weights file and the network had in common; None if no file was given.
         preprocessors: Per source of texts or tables, the preprocessor of its inputs.
@@ -61,6 +62,7 @@ class FitResult:
     peak_memory: int
     timeline: tuple[tuple[float, float], ...] = ()
     finished: bool = True
+    diverged: str = ""
     loaded_weights: LoadedWeights | None = None
     preprocessors: Mapping[str, Preprocessor] = field(default_factory=dict)
     callback_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -73,7 +75,8 @@ class FitResult:
     def __str__(self) -> str:
         """Return a summary: epochs, steps, seconds, every metric on the validation part, and steps that went wrong."""
         state = "" if self.finished else ", paused"
-        head = f"{self.epochs} epochs, the best is {self.best_epoch}; {self.steps} steps in {self.seconds:.1f} s{state}"
+        kept = "the last was kept" if self.options.keep == "last" else f"the best is {self.best_epoch}"
+        head = f"{self.epochs} epochs, {kept}; {self.steps} steps in {self.seconds:.1f} s{state}"
         lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
         return "\n".join([head, *lines, *self.troubles.sentences(above=0.0)])
 

@@ -138,6 +138,8 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         fit_job_baseline(job, context)
         return
     arm, options = apply_settings(job.arm, context.options, job.settings)
+    if job.trial is not None and options.non_finite == "end":
+        options = options.model_copy(update={"non_finite": "raise"})  # a trial that diverges cannot win
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     absent = {task.name for task in context.tasks} - set(job.tasks)
     plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
@@ -160,7 +162,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         save_network(job.result, plan, run, _network_facts(run, context.sources, tasks, callback_names(context.callbacks)))
     JobProgress(
         epoch=context.options.epochs if run.finished else run.epochs,
-        scores=tuple(accumulate((relative for _, relative in run.timeline), max)),
+        scores=_scores(run),
         seconds=run.seconds,
         steps=run.steps,
         rows=run.rows,
@@ -237,12 +239,20 @@ def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Ta
         "parts": [asdict(part) for part in network_parts(run.model)],
         "source_buffers": list(run.model.source_buffers.sources),
         "used": {name: getattr(run, name) for name in ("epochs", "best_epoch", "steps", "rows", "unsolved_steps", "non_finite_steps")},
+        "diverged": run.diverged,
+        "undertrained": run.options.keep == "best" and run.best_epoch == run.options.epochs,
         "measured": {"seconds": run.seconds, "peak_memory": run.peak_memory, "timeline": [list(point) for point in run.timeline]},
         "matched": None if run.loaded_weights is None else str(run.loaded_weights),
         "observed": dict(run.callback_results.get(AFFINITY, {})),
         "callbacks": {name: run.callback_results[name] for name in named},
         "history": run.history.to_dict(orient="split", index=False),
     }
+
+
+def _scores(run: FitResult) -> tuple[float, ...]:
+    """Return, per epoch, the mean relative validation metric of the epoch that would be kept if it were the last."""
+    each = [relative for _, relative in run.timeline]
+    return tuple(each if run.options.keep == "last" else accumulate(each, max))
 
 
 _PROGRESS_FILE = "progress.json"

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from polytask.options import StudyConfig
-from polytask.run_files import ArmCost, CostFile, Recommendation, TaskTransfer, VerdictFile
+from polytask.run_files import ArmCost, CostFile, Finding, Recommendation, TaskTransfer, VerdictFile
 from polytask.studies.execution.jobs import Job, load_job_facts
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost, arm_network_parts
 from polytask.studies.results.callback_results import write_callback_results
@@ -20,6 +20,7 @@ from polytask.studies.results.negative_transfer import add_leads, summarize_tran
 from polytask.studies.results.open_test_data import HeldOutResults, count_openings
 from polytask.studies.results.recommendation import recommend
 from polytask.studies.results.result_tables import history_table, validation_rows
+from polytask.studies.results.run_findings import rate_findings, risk_sentences, run_findings, shipped_risk
 from polytask.studies.results.source_buffer_notes import source_buffer_notes
 from polytask.studies.results.troubled_arms import refuse_troubled, troubles_of, warn_of_troubles
 from polytask.studies.results.verdict_notes import verdict_notes
@@ -134,7 +135,9 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     write_dataframe(folder.path / "history.csv", history)
     write_callback_results(folder, every)
     _cost_file(folder, facts, costs).write(folder.costs)
-    summary = _verdict_file(study, verdict, recommendation, summarize_transfer(history))
+    findings = run_findings(study.arms, study.tasks, facts, study.tested.results, study.tested.predictions)
+    findings += rate_findings(study.arms, study.raced.tried, study.raced.chosen)
+    summary = _verdict_file(study, verdict, recommendation, summarize_transfer(history), findings)
     summary = summary.model_copy(update={"notes": (*summary.notes, *source_buffer_notes([fact for _, fact in every]))})
     summary.write(folder.verdict)
     folder.log(recommendation.reason)
@@ -155,20 +158,33 @@ def _cost_file(folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mappin
 
 
 def _verdict_file(
-    study: TestedStudy, verdict: Verdict, recommendation: Recommendation, transfer: Mapping[str, Mapping[str, TaskTransfer]]
+    study: TestedStudy,
+    verdict: Verdict,
+    recommendation: Recommendation,
+    transfer: Mapping[str, Mapping[str, TaskTransfer]],
+    findings: Sequence[Finding],
 ) -> VerdictFile:
     """Return the content of verdict.json. It holds no time, so that a repeated study writes the same bytes."""
     config = study.config
     notes = verdict_notes(config, study.all_arms, study.raced)
+    shipped = shipped_risk(recommendation.arm, study.tasks, study.tested.results)
+    risks = risk_sentences(verdict.titles[recommendation.arm], shipped, study.tasks)
     content = {
         "study": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,
-        **verdict.to_dict(),
+        **(said := verdict.to_dict()),
+        "warnings": [*said.get("warnings", ()), *(one.text for one in findings)],
         "titles": dict(verdict.titles),
         "transfer": {arm: dict(own) for arm, own in transfer.items()},
         "protect": list(config.protect),
         "recommendation": recommendation,
-        "notes": [*notes, *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(verdict.titles[arm], own))],
+        "shipped": shipped,
+        "findings": findings,
+        "notes": [
+            *risks,
+            *notes,
+            *(sentence for arm, own in transfer.items() for sentence in _negative_transfer_notes(verdict.titles[arm], own)),
+        ],
     }
     return VerdictFile.from_content(content)
 

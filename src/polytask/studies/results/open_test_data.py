@@ -19,7 +19,7 @@ from polytask.studies.execution.jobs import Job, JobContext, fit_job_baseline, l
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import run_calls
 from polytask.studies.execution.shared_data import SharedSources, share_sources
-from polytask.studies.results.result_tables import result_rows
+from polytask.studies.results.result_tables import result_rows, trivial_rows
 from polytask.studies.setup.run_folder import read_parquet, write_dataframe
 from polytask.tasks import Outcome, Task
 from polytask.tasks.base import has_label
@@ -108,7 +108,8 @@ def open_test_data(
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
     if all(source.groups is None for source in sources):
         predictions = predictions.drop(columns="group")
-    return HeldOutResults(predictions, pd.concat([part.results for part in parts], ignore_index=True))
+    trivial = trivial_rows(context.tasks, context.sources, sources, jobs[0].seed)
+    return HeldOutResults(predictions, pd.concat([*(part.results for part in parts), trivial], ignore_index=True))
 
 
 def count_openings(openings_file: Path) -> int:

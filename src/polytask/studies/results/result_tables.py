@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from polytask.data import Source
+from polytask.metrics.trivial_predictor import trivial_predictions
 from polytask.studies.execution.jobs import Job
+from polytask.tasks import Task
+from polytask.training.inference import compute_task_metrics
 
+TRIVIAL = "trivial predictor"
+"""Name of the row of predictors that ignore the inputs; the name of an arm has no space."""
 RESULT_COLUMNS = ["arm", "seed", "task", "split", "metric", "value"]
 
 
@@ -35,3 +43,23 @@ def validation_rows(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFr
     """Return the validation metrics of all networks as rows of a tidy table."""
     rows = [result_rows(job, task, "validation", metrics) for job, fact in facts for task, metrics in fact["validation"].items()]
     return pd.concat(rows, ignore_index=True)
+
+
+def trivial_rows(tasks: Sequence[Task], training: Sequence[Source], test: Sequence[Source], seed: int) -> pd.DataFrame:
+    """Return the test metrics of each task's trivial predictor, fitted to all training labels, as rows of a tidy table.
+
+    The predictor has no seed: there is one row per metric, under the given one.
+    """
+    parts = []
+    for task in tasks:
+        seen, asked = _labels_of(task, training), _labels_of(task, test)
+        fitted = task.fitted(seen.ravel())
+        targets = [fitted.metric_targets(labels[fitted.labeled_rows(labels)]) for labels in (seen, asked)]
+        metrics = compute_task_metrics([fitted], {task.name: trivial_predictions(fitted, *targets)})[task.name]
+        rows = pd.DataFrame({"metric": list(metrics), "value": list(metrics.values())})
+        parts.append(rows.assign(arm=TRIVIAL, seed=seed, task=task.name, split="test")[RESULT_COLUMNS])
+    return pd.concat(parts, ignore_index=True)
+
+
+def _labels_of(task: Task, sources: Sequence[Source]) -> NDArray[Any]:
+    return np.concatenate([np.asarray(source.labels[task.name]) for source in sources if task.name in source.labels])

@@ -61,12 +61,17 @@ def _race_note(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResu
 
 def _budget_notes(config: StudyConfig) -> Iterator[str]:
     training = config.training
-    epochs = f"at most {training.epochs} epoch{'s' * (training.epochs > 1)}"
-    yield f"Same offered budget for every arm: {epochs}, " + (
-        f"patience {training.patience}." if training.patience else "no early stopping."
+    epochs = f"{training.epochs} epoch{'s' * (training.epochs > 1)}"
+    if training.keep == "last":
+        yield f"Same budget for every arm: {epochs}, of which the last is kept; no epoch is selected on validation data."
+        return
+    share = f" or {training.patience_share:.0%} of the epochs so far" if training.patience_share else ""
+    patience = f"patience {training.patience}{share}." if training.patience else "no early stopping."
+    yield f"Same offered budget for every arm: at most {epochs}, {patience}"
+    yield (
+        "Single-task networks keep the best epoch of their own metric, joint ones that of the mean over tasks, which has less choice for "
+        "each task, and less noise with more validation rows."
     )
-    policy = repr(training.monitor)
-    yield f"Single-task networks stop on their own metric, joint ones on a policy ({policy}): an advantage for single-task training."
 
 
 def _baseline_notes(arms: Sequence[ResolvedArm]) -> Iterator[str]:

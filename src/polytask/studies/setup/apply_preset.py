@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from polytask.data import Source, TablePreprocessor
+from polytask.datasets import get_dataset
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, StudyConfig
 from polytask.options.train_config import Config
@@ -40,30 +41,45 @@ def reject_command_options(given: Collection[str], where: str) -> None:
 
 
 def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]) -> Config:
-    """Return the configuration with the options of the preset, except those that the user set.
+    """Return the configuration with the options of the preset, or else of the data set's plan, except those that the user set.
+
+    In a study, a network whose values are no longer finite after its first epoch ends with an earlier one, unless the user chose otherwise.
 
     Args:
-        config: Configuration from the user; without a preset it stays as it is, unless it names tables.
+        config: Configuration from the user. Without a preset, tables have the default one, and other data sets their own plan.
         sources: Training sources.
         tasks: Tasks to learn.
 
     Raises:
         ConfigError: There is no such preset.
     """
+    if isinstance(config, StudyConfig):
+        config = _with_training(config, {"non_finite": "end"})
     if config.preset is None and not config.tables:
-        return config
+        return config if config.source is None else _with_training(config, _plan_of(config.source, config.training.model_fields_set))
     name = config.preset or DEFAULT_PRESET
     find_preset(name)
     rows = max((len(source) for source in sources), default=0)
-    given = config.training.model_fields_set
-    choices = {choice: value for choice, value in preset_training_options(name, rows).items() if choice not in given}
-    update: dict[str, Any] = {"preset": name, "training": config.training.with_changes(choices), **_tabular_heads(config)}
+    config = _with_training(config, preset_training_options(name, rows))
+    update: dict[str, Any] = {"preset": name, **_tabular_heads(config)}
     if isinstance(config, StudyConfig):
         tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
         trials = config.trials if "trials" in config.model_fields_set else None
         of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=trials)}
         update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
     return config.model_copy(update=update)
+
+
+def _with_training(config: Config, choices: Mapping[str, Any]) -> Config:
+    """Return the configuration with these training options, except those that the user set."""
+    new = {name: value for name, value in choices.items() if name not in config.training.model_fields_set}
+    return config.model_copy(update={"training": config.training.model_copy(update=new)}) if new else config
+
+
+def _plan_of(source: str, given: Collection[str]) -> Mapping[str, Any]:
+    """Return the training options of a data set; who gives a patience wants early stopping."""
+    plan = get_dataset(source).plan
+    return {name: value for name, value in plan.items() if name != "keep" or "patience" not in given}
 
 
 def _tabular_heads(config: NetworkConfig) -> Mapping[str, Any]:

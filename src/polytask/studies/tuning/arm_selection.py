@@ -13,6 +13,7 @@ from polytask.seeds import derive_seed
 from polytask.studies.affinity.grouped_arms import ArmGroups
 from polytask.studies.execution.jobs import ChosenSettings
 from polytask.studies.spec.arms import ResolvedArm
+from polytask.studies.tuning.rate_edges import try_beyond_edges
 from polytask.studies.tuning.search_algorithm import SearchAlgorithm, make_search
 from polytask.studies.tuning.search_space import Settings, search_space
 from polytask.studies.tuning.successive_halving import RunTrials, Trial, TrialResult, rank_trials, run_successive_halving
@@ -44,7 +45,8 @@ class RaceResult:
 def run_race(config: StudyConfig, arms: Sequence[ResolvedArm], options: TrainingOptions, run_trials: RunTrials) -> RaceResult:
     """Tune the settings of all arms and, if the study has a race, select the joint arm to test.
 
-    Each arm has the same number of trials; the first is the arm without tuning. Single-task networks are tuned independently. In a race,
+    Each arm has the same number of trials; the first is the arm without tuning. Where the best learning rate is the lowest or highest that
+    was tried, one more trial goes beyond it. Single-task networks are tuned independently. In a race,
     all trials of all joint arms compete in one bracket; the arms that are left at its end are trained again with another seed.
 
     Args:
@@ -55,6 +57,7 @@ def run_race(config: StudyConfig, arms: Sequence[ResolvedArm], options: Training
     """
     races = config.race
     tried = _run_brackets(config, _brackets(arms, races=races), {arm.name: arm for arm in arms}, options, run_trials)
+    tried += try_beyond_edges(_best_trials(tried), tried, options.lr, options.epochs, run_trials)
     best = _best_trials(tried)
     finals = _run_finals(best, options.epochs, race_seed(config, 1), run_trials) if races else []
     chosen = {(one.candidate.arm.name, group): one.candidate.settings for one in best for group in one.candidate.groups}

@@ -20,10 +20,10 @@ class AveragedWeights:
 
         ā_t = d_t ā_{t−1} + (1 − d_t) a_t,   d_t = min(exp(−1 / (h S)), t / (t + 10))
 
-    where t = 1, 2, … counts the steps that changed the network, S is the number of steps per epoch, and h is the horizon in epochs. Until t is
-    about 10 h S the average covers about the last tenth of the steps, so that the initial weights soon have no part in it. The noise of
-    single steps averages out, and training needs no falling learning rate to end well (Polyak & Juditsky, SIAM J. Control Optim. 30(4), 1992;
-    with a moving window as in Tarvainen & Valpola, NeurIPS 2017, section 3).
+    where t = 1, 2, … counts the steps that changed the network, S is the number of steps per epoch, and h is the horizon in epochs. Until
+    t is about 10 h S the average covers about the last tenth of the steps, so that the initial weights soon have no part in it. The noise
+    of single steps averages out, and training needs no falling learning rate to end well (Polyak & Juditsky, SIAM J. Control Optim. 30(4),
+    1992; with a moving window as in Tarvainen & Valpola, NeurIPS 2017, section 3).
 
     Averaged are parameters that are trained, and the buffers of real numbers, such as running means, also those that exist once per source.
     Buffers that do not change, or hold integers, infinite numbers or a value that follows a schedule (those that a module names in

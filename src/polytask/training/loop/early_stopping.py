@@ -20,6 +20,7 @@ class EarlyStopping:
         tasks: Names of the tasks, in order; the policy `first` uses the first of them.
         policy: Which metrics must have stopped improving: that of the `first` task, of `any` task, of `all` tasks, or their `mean`.
         patience: Number of epochs without improvement after which to stop; None disables early stopping.
+        share: Stop only if at least this share of the epochs so far was without improvement, so that slow runs get more patience.
         min_delta: An increase must exceed this to count as an improvement.
 
     Example:
@@ -30,14 +31,16 @@ class EarlyStopping:
         (True, True)
     """
 
-    def __init__(self, tasks: Sequence[str], policy: Policy, patience: int | None, min_delta: float) -> None:
-        self.tasks, self.policy, self.patience, self.min_delta = tuple(tasks), policy, patience, min_delta
+    def __init__(self, tasks: Sequence[str], policy: Policy, patience: int | None, min_delta: float, share: float = 0.0) -> None:
+        self.tasks, self.policy, self.patience, self.min_delta, self.share = tuple(tasks), policy, patience, min_delta, share
+        self.epochs = 0
         self.best: dict[str, float] = {}
         self.stalled: dict[str, int] = {}
         self.best_mean: float | None = None
 
     def update(self, relative: Mapping[str, float]) -> bool:
         """Add the relative metrics of an epoch, and return whether their mean is the best so far."""
+        self.epochs += 1
         mean = sum(relative[task] for task in self.tasks) / len(self.tasks)
         for name, value in {**{task: relative[task] for task in self.tasks}, MEAN_KEY: mean}.items():
             if name not in self.best or value > self.best[name] + self.min_delta:
@@ -54,7 +57,7 @@ class EarlyStopping:
         """Whether training should stop according to the policy."""
         if self.patience is None or not self.stalled:
             return False
-        through = {name: count >= self.patience for name, count in self.stalled.items()}
+        through = {name: count >= max(self.patience, self.share * self.epochs) for name, count in self.stalled.items()}
         verdicts = {
             "first": through[self.tasks[0]],
             "any": any(through[task] for task in self.tasks),
@@ -65,9 +68,9 @@ class EarlyStopping:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best values so far, and the epochs without improvement."""
-        return {"best": dict(self.best), "stalled": dict(self.stalled), "best_mean": self.best_mean}
+        return {"best": dict(self.best), "stalled": dict(self.stalled), "best_mean": self.best_mean, "epochs": self.epochs}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state from `state_dict`."""
         self.best, self.stalled = dict(state["best"]), dict(state["stalled"])
-        self.best_mean = state["best_mean"]
+        self.best_mean, self.epochs = state["best_mean"], state["epochs"]

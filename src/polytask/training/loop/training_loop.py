@@ -22,6 +22,7 @@ from polytask.storage import save_state
 from polytask.tasks import Loss
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
+from polytask.training.loop.epoch_totals import EpochTotals
 from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
 from polytask.training.loop.non_finite_rows import non_finite_rows
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
@@ -79,7 +80,7 @@ class TrainingLoop:
         self._rows_before = self.state.rows
 
     def run(self, stop_after_epoch: int | None = None) -> None:
-        """Train, and restore the best weights at the end.
+        """Train, and restore the weights that are kept at the end.
 
         Args:
             stop_after_epoch: Epoch after which to pause; the state is saved, and a loop that loads it continues as if without a pause.
@@ -88,9 +89,19 @@ class TrainingLoop:
         self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
         with torch.random.fork_rng(devices=()):
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
-                self._epoch()
+                self._epoch_or_end()
                 self._save(pausing=self.state.epoch == stop_after_epoch)
-        self.state.restore_best()
+        self.state.restore_kept()
+
+    def _epoch_or_end(self) -> None:
+        """Train for an epoch; if values are no longer finite, the run may end with an earlier one."""
+        try:
+            self._epoch()
+        except NonFiniteError as error:
+            if self.options.non_finite != "end" or not self.state.best:
+                raise
+            self.state.diverged, self.state.finished = str(error), True
+            _LOG.warning("training has ended with epoch %d: %s", self.state.best_epoch, error)
 
     def _epoch(self) -> None:
         if unfreeze_due(self.state.model, self.options.unfreeze, self.state.epoch + 1):
@@ -271,11 +282,12 @@ class TrainingLoop:
                 self._refuse_non_finite({task: value}, state.epoch)
                 state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
         state.timeline.append((self._seconds(), sum(relative.values()) / len(relative)))
-        if state.stopping.update(relative):
-            state.keep_best()
+        keeps_last = self.options.keep == "last"
+        if state.stopping.update(relative) or keeps_last:
+            state.keep_weights()
         if self.options.scheduler_interval == "epoch":
             step_scheduler(state.schedule, sum(relative.values()) / len(relative))
-        state.finished = state.stopping.converged or state.epoch >= self.options.epochs
+        state.finished = (state.stopping.converged and not keeps_last) or state.epoch >= self.options.epochs
         self.memory.sample()
 
     def _record(self, totals: EpochTotals) -> None:
@@ -313,27 +325,3 @@ class TrainingLoop:
 
 
 _SEED_MASK = (1 << 63) - 1
-
-
-@dataclass
-class EpochTotals:
-    """Losses, weights and other values of the steps of an epoch, per task.
-
-    Attributes:
-        numbers: Values of all steps, by name and task.
-        last: Losses of the last step, by task.
-    """
-
-    numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    last: dict[str, float] = field(default_factory=dict)
-
-    def add(self, step: Mapping[str, Mapping[str, float]]) -> None:
-        """Add the values of a step, by name and task."""
-        self.last = dict(step["loss"])
-        for name, values in step.items():
-            for task, value in values.items():
-                self.numbers.setdefault(name, {}).setdefault(task, []).append(value)
-
-    def means(self) -> dict[str, dict[str, float]]:
-        """Return means by name and task, over the steps in which the task was present."""
-        return {name: {task: sum(v) / len(v) for task, v in values.items()} for name, values in self.numbers.items()}

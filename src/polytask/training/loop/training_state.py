@@ -83,8 +83,9 @@ class TrainingState:
         seconds: Training time in seconds, over all sessions.
         peak_memory: Largest sampled memory of the process in bytes, over all sessions.
         finished: Whether the run has converged or used its budget.
+        diverged: Message of the error that ended training early, because values were no longer finite; empty if none did.
         best_epoch: Epoch of the weights in `best`.
-        best: Weights with the best mean relative validation metric.
+        best: Weights that are kept: those with the best mean relative validation metric, or the last finite ones.
         history: Rows of the history, one per value.
         timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
         identity: Signature of the run; a state with another signature is not loaded.
@@ -103,6 +104,7 @@ class TrainingState:
     seconds: float = 0.0
     peak_memory: int = 0
     finished: bool = False
+    diverged: str = ""
     best_epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[HistoryRow] = field(default_factory=list)
@@ -114,13 +116,18 @@ class TrainingState:
         """Let the averaged weights, if there are any, take the places of the weights in the network during a `with` block."""
         return nullcontext() if self.averages is None else self.averages.applied()
 
-    def keep_best(self) -> None:
-        """Store a copy of the weights in the network as the best ones."""
+    @property
+    def score(self) -> float:
+        """Mean relative validation metric of the weights that are kept; 0 before the first epoch."""
+        return self.timeline[self.best_epoch - 1][1] if self.best_epoch else 0.0
+
+    def keep_weights(self) -> None:
+        """Store a copy of the weights in the network as those that are kept."""
         self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self.best_epoch = self.epoch
 
-    def restore_best(self) -> None:
-        """Load the best weights into the network."""
+    def restore_kept(self) -> None:
+        """Load the weights that are kept into the network."""
         self.model.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
@@ -175,7 +182,7 @@ class TrainingState:
                     moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-_COUNTERS = ("epoch", "step", "rows", "seconds", "peak_memory", "finished", "best_epoch")
+_COUNTERS = ("epoch", "step", "rows", "seconds", "peak_memory", "finished", "diverged", "best_epoch")
 
 
 def _plain_scheduler_state(state: Mapping[str, Any]) -> dict[str, Any]:

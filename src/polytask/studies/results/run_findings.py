@@ -1,0 +1,191 @@
+"""What stands out in the networks of a study, and how much one network may vary, from recorded facts and test metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf, sqrt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from polytask.metrics.metric_functions import metric_of
+from polytask.run_files import Finding, ShippedRisk, TrialRecord
+from polytask.run_files.base import Interval
+from polytask.studies.execution.jobs import Job
+from polytask.studies.results.result_tables import TRIVIAL
+from polytask.studies.spec.arms import SINGLE, ResolvedArm
+from polytask.studies.tuning.search_space import LR
+from polytask.tasks import Task
+
+OUTLIER_DEVIATIONS = 5.0
+"""Robust standard deviations (1.4826 times the median absolute deviation) from the median at which a seed stands apart."""
+OUTLIER_SEEDS = 5
+"""Fewest seeds among which one can stand apart."""
+MAD_TO_SD = 1.4826
+
+Facts = Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]
+
+
+def run_findings(
+    arms: Sequence[ResolvedArm], tasks: Sequence[Task], facts: Facts, results: pd.DataFrame, predictions: pd.DataFrame
+) -> list[Finding]:
+    """Return what stands out in training and on the test data, arm by arm.
+
+    Args:
+        arms: Tested arms.
+        tasks: All tasks.
+        facts: Networks with their recorded facts, per arm.
+        results: Test metrics with the columns arm, seed, task, split, metric, value, also those of the trivial predictor.
+        predictions: Test predictions, as in predictions.parquet.
+    """
+    values = deciding_values(results, tasks)
+    found: list[Finding] = []
+    for arm in arms:
+        found += _training_findings(arm, facts[arm.name])
+        for task in tasks:
+            own = values.get((arm.name, task.name))
+            if own is not None:
+                found += _outliers(arm, task, own)
+                found += _no_better_than_trivial(arm, task, own, values.get((TRIVIAL, task.name)))
+                found += _identical_seeds(arm, task, predictions)
+    return found
+
+
+def deciding_values(results: pd.DataFrame, tasks: Sequence[Task]) -> dict[tuple[str, str], pd.Series]:
+    """Return the deciding metric on the test data, per arm and task, as a series over seeds."""
+    deciding = {task.name: metric_of(task).name for task in tasks}
+    kept = results[(results["split"] == "test") & (results["metric"] == results["task"].map(deciding))]
+    return {(str(arm), str(task)): own.set_index("seed")["value"] for (arm, task), own in kept.groupby(["arm", "task"], sort=False)}
+
+
+def _training_findings(arm: ResolvedArm, networks: Sequence[tuple[Job, Mapping[str, Any]]]) -> Iterator[Finding]:
+    for job, fact in networks:
+        if fact.get("diverged"):
+            kept = fact["used"]["best_epoch"]
+            text = (
+                f"Seed {job.seed} of {_named(arm, job)} diverged and counts as its last finite average, of epoch {kept}: {fact['diverged']}"
+            )
+            yield Finding(kind="diverged", arm=arm.name, tasks=job.tasks, seeds=(job.seed,), text=text)
+    for group in dict.fromkeys(job.tasks for job, _ in networks):
+        own = [(job, fact) for job, fact in networks if job.tasks == group]
+        late = tuple(job.seed for job, fact in own if fact.get("undertrained"))
+        if 2 * len(late) > len(own):
+            epochs = max(fact["used"]["epochs"] for _, fact in own)
+            many = "all seeds" if len(late) == len(own) else f"{len(late)} of {len(own)} seeds"
+            text = (
+                f"In {many} of {_named(arm, own[0][0])} the best of {epochs} epochs is the last: training longer may change the "
+                "comparison, which also rewards learning faster."
+            )
+            yield Finding(kind="undertrained", arm=arm.name, tasks=group, seeds=late, text=text)
+
+
+def _named(arm: ResolvedArm, job: Job) -> str:
+    return arm.title if len(arm.groups) == 1 else f"{arm.title} ({' + '.join(job.tasks)})"
+
+
+def _outliers(arm: ResolvedArm, task: Task, values: pd.Series) -> Iterator[Finding]:
+    center = float(values.median())
+    spread = MAD_TO_SD * float((values - center).abs().median())
+    if len(values) < OUTLIER_SEEDS or not spread:
+        return
+    apart = values[(values - center).abs() > OUTLIER_DEVIATIONS * spread]
+    for seed, value in apart.items():
+        away = abs(float(value) - center) / spread
+        text = (
+            f"Seed {seed} of {arm.title} stands apart on {task.name}: {task.metric} {float(value):.4g}, median "
+            f"{center:.4g}, {away:.0f} robust standard deviations away."
+        )
+        yield Finding(kind="outlier", arm=arm.name, tasks=(task.name,), seeds=(int(str(seed)),), text=text)
+
+
+def _no_better_than_trivial(arm: ResolvedArm, task: Task, values: pd.Series, trivial: pd.Series | None) -> Iterator[Finding]:
+    if trivial is None:
+        return
+    mean, floor, metric = float(values.mean()), float(trivial.mean()), metric_of(task)
+    if metric.sign * mean <= metric.sign * floor:
+        text = (
+            f"{arm.title} is no better on {task.name} than a predictor that ignores the inputs: {metric.name} {mean:.4g}, "
+            f"trivial {floor:.4g}."
+        )
+        yield Finding(kind="trivial", arm=arm.name, tasks=(task.name,), text=text)
+
+
+def _identical_seeds(arm: ResolvedArm, task: Task, predictions: pd.DataFrame) -> Iterator[Finding]:
+    if arm.baseline:  # a deterministic method is allowed to give the same twice
+        return
+    own = predictions[(predictions["arm"] == arm.name) & (predictions["task"] == task.name)]
+    seeds = [one for _, one in own.groupby("seed", sort=True)]
+    if len(seeds) > 1 and all(_predict_the_same(seeds[0], other) for other in seeds[1:]):
+        text = f"All seeds of {arm.title} predict the same for {task.name}: they count as one, and its intervals are too narrow."
+        yield Finding(kind="identical", arm=arm.name, tasks=(task.name,), text=text)
+
+
+def _predict_the_same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    probabilities = [table["probability"].to_numpy(dtype=np.float64) for table in (one, other)]
+    return np.array_equal(one["prediction"], other["prediction"]) and np.array_equal(*probabilities, equal_nan=True)
+
+
+def rate_findings(arms: Sequence[ResolvedArm], tried: Sequence[TrialRecord], chosen: Mapping[Any, Mapping[str, float]]) -> list[Finding]:
+    """Return a finding per tuned network whose best learning rate is the lowest or highest that was tried."""
+    tested, found = {arm.name: arm for arm in arms}, []
+    for (name, tasks), settings in chosen.items():
+        rates = [one.settings[LR] for one in tried if one.arm == name and tuple(tasks) in one.tasks and LR in one.settings]
+        if name in tested and LR in settings and len(set(rates)) > 1 and settings[LR] in (min(rates), max(rates)):
+            end = "lowest" if settings[LR] == min(rates) else "highest"
+            text = (
+                f"The best learning rate of {tested[name].title} for {' + '.join(tasks)}, {settings[LR]:.2g}, is the {end} that was tried, "
+                "also after a further trial beyond it: a wider search may find a better one."
+            )
+            found.append(Finding(kind="edge", arm=name, tasks=tuple(tasks), text=text))
+    return found
+
+
+def shipped_risk(arm: str, tasks: Sequence[Task], results: pd.DataFrame) -> dict[str, ShippedRisk]:
+    """Return what to expect of one network of an arm, per task.
+
+        x̄ ± t_{S−1, .975} s √(1 + 1/S)
+
+    This is the 95 % prediction interval of a further normal value after S of them with mean x̄ and standard deviation s. It is about the
+    seed alone: the test rows are the same for all networks. An interval of the mean is narrower by the factor √(S + 1).
+
+    Args:
+        arm: Name of the arm that is shipped.
+        tasks: All tasks.
+        results: Test metrics, as for `run_findings`.
+    """
+    values, found = deciding_values(results, tasks), {}
+    for task in tasks:
+        own, single = values.get((arm, task.name)), values.get((SINGLE, task.name))
+        if own is None or len(own) < 2:
+            continue
+        ahead = None if single is None or arm == SINGLE else metric_of(task).sign * (own - single).dropna()
+        found[task.name] = ShippedRisk(
+            mean=float(own.mean()),
+            sd=float(own.std()),
+            interval=_prediction_interval(own),
+            difference_interval=None if ahead is None or len(ahead) < 2 else _prediction_interval(ahead),
+        )
+    return found
+
+
+def _prediction_interval(values: pd.Series) -> tuple[float, float]:
+    count, mean = len(values), float(values.mean())
+    half = float(stdtrit(count - 1, 0.975)) * float(values.std()) * sqrt(1 + 1 / count) if count > 1 else inf
+    return mean - half, mean + half
+
+
+def risk_sentences(title: str, risk: Mapping[str, ShippedRisk], tasks: Sequence[Task]) -> Iterator[str]:
+    """Yield a sentence per task about the one network that is saved."""
+    metrics = {task.name: task.metric for task in tasks}
+    for task, one in risk.items():
+        text = f"One network of {title}, such as the one that is saved, has {metrics[task]} {_range(one.interval)} on {task}"
+        if one.difference_interval is not None:
+            text += f", a difference of {_range(one.difference_interval)} from a single-task network of the same seed"
+        yield f"{text} (95 % of seeds)."
+
+
+def _range(bounds: Interval | None) -> str:
+    low, high = bounds or (None, None)
+    return "unknown" if low is None or high is None else f"{low:.4g} to {high:.4g}"

@@ -1,0 +1,131 @@
+"""What stands out in the networks of a study: each kind of finding where it is, and nowhere else; and the risk of one network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polytask.run_files import TrialRecord
+from polytask.studies import Study
+from polytask.studies.execution.jobs import Job
+from polytask.studies.results.result_tables import TRIVIAL
+from polytask.studies.results.run_findings import rate_findings, run_findings, shipped_risk
+from polytask.studies.spec.arms import ResolvedArm, parse_arms
+from polytask.tasks import Binary, Regression, Task
+
+TASKS: tuple[Task, ...] = (Binary(name="a"), Regression(name="b"))
+ARMS = parse_arms(["single", "equal"], ["a", "b"])
+SEEDS = 6
+
+
+def metrics(arm: str, task: str, values: Sequence[float], metric: str) -> pd.DataFrame:
+    return pd.DataFrame({"arm": arm, "seed": range(len(values)), "task": task, "split": "test", "metric": metric, "value": values})
+
+
+def results(
+    accuracy: Sequence[float] = (0.80, 0.81, 0.79, 0.80, 0.82, 0.80), error: Sequence[float] = (2.0, 2.1, 1.9, 2.0, 2.2, 2.0)
+) -> pd.DataFrame:
+    own = [metrics(arm, "a", accuracy, "accuracy") for arm in ("single", "equal")]
+    own += [metrics(arm, "b", error, "rmse") for arm in ("single", "equal")]
+    return pd.concat([*own, metrics(TRIVIAL, "a", [0.5], "accuracy"), metrics(TRIVIAL, "b", [3.0], "rmse")], ignore_index=True)
+
+
+def predictions(*, alike: bool = False) -> pd.DataFrame:
+    rows = [
+        (arm.name, seed, task.name, str(unit), str(unit + (0 if alike else seed)), float("nan"))
+        for arm in ARMS
+        for seed in range(SEEDS)
+        for task in TASKS
+        for unit in range(4)
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed", "task", "unit", "prediction", "probability"])
+
+
+def networks(of: Callable[[ResolvedArm, int], Mapping[str, Any]] = lambda *_: {}) -> dict[str, list[tuple[Job, Mapping[str, Any]]]]:
+    usual = {"used": {"epochs": 9, "best_epoch": 4}, "diverged": "", "undertrained": False}
+    return {
+        arm.name: [(Job(arm, seed, group, Path()), {**usual, **of(arm, seed)}) for seed in range(SEEDS) for group in arm.groups]
+        for arm in ARMS
+    }
+
+
+def kinds(*given: Any) -> set[tuple[str, str, tuple[str, ...], tuple[int, ...]]]:
+    return {(one.kind, one.arm, one.tasks, one.seeds) for one in run_findings(ARMS, TASKS, *given)}
+
+
+def test_nothing_stands_out_where_nothing_does() -> None:
+    assert not kinds(networks(), results(), predictions())
+
+
+def test_a_seed_apart_is_named() -> None:
+    assert kinds(networks(), results((0.80, 0.81, 0.79, 0.30, 0.82, 0.80)), predictions()) == {
+        ("outlier", arm, ("a",), (3,)) for arm in ("single", "equal")
+    }
+    few = results((0.80, 0.81, 0.79, 0.30), (2.0, 2.1, 1.9, 2.0))
+    assert not kinds(networks(), few, predictions())  # of four seeds, one cannot be told to be apart
+
+
+def test_an_arm_no_better_than_the_trivial_predictor_is_named() -> None:
+    worse = (3.0, 3.3, 2.8, 3.1, 3.0, 3.2)
+    assert kinds(networks(), results(error=worse), predictions()) == {("trivial", arm, ("b",), ()) for arm in ("single", "equal")}
+
+
+def test_seeds_that_predict_the_same_are_named() -> None:
+    found = kinds(networks(), results(), predictions(alike=True))
+    assert found == {("identical", arm, (task,), ()) for arm in ("single", "equal") for task in ("a", "b")}
+
+
+def test_what_training_says_is_named() -> None:
+    def of(arm: ResolvedArm, seed: int) -> Mapping[str, Any]:
+        return {"undertrained": arm.is_joint and seed > 1, "diverged": "loss" if arm.is_joint and seed == 2 else ""}
+
+    assert kinds(networks(of), results(), predictions()) == {
+        ("undertrained", "equal", ("a", "b"), (2, 3, 4, 5)),
+        ("diverged", "equal", ("a", "b"), (2,)),
+    }
+    half = networks(lambda arm, seed: {"undertrained": arm.is_joint and seed > 2})
+    assert not kinds(half, results(), predictions())
+
+
+@pytest.mark.parametrize(("best", "edge"), [(0.001, ""), (0.01, "highest"), (0.0001, "lowest")])
+def test_a_rate_at_the_edge_is_named(best: float, edge: str) -> None:
+    tried = [TrialRecord(arm="equal", tasks=(("a", "b"),), settings={"lr": lr}) for lr in (0.0001, 0.001, 0.01)]
+    found = rate_findings(ARMS, tried, {("equal", ("a", "b")): {"lr": best}})
+    assert [one.kind for one in found] == ["edge"] * bool(edge)
+    assert all(edge in one.text for one in found)
+
+
+def test_one_network_lies_in_its_interval_as_often_as_it_says() -> None:
+    """The interval of five seeds contains a sixth one in 95 % of draws, and its difference likewise: 4,000 draws, five standard errors."""
+    random, inside, ahead = np.random.default_rng(0), 0, 0
+    draws = 4_000
+    for _ in range(draws):
+        single, joint = random.normal(0.8, 0.02, 6), random.normal(0.81, 0.01, 6)
+        table = pd.concat([metrics("single", "a", single[:5], "accuracy"), metrics("equal", "a", joint[:5], "accuracy")])
+        one = shipped_risk("equal", TASKS[:1], table)["a"]
+        assert one.interval is not None
+        assert one.difference_interval is not None
+        inside += one.interval[0] <= joint[5] <= one.interval[1]
+        ahead += one.difference_interval[0] <= joint[5] - single[5] <= one.difference_interval[1]
+    for count in (inside, ahead):
+        assert abs(count / draws - 0.95) < 5 * (0.95 * 0.05 / draws) ** 0.5
+
+
+def test_a_study_has_a_trivial_row_and_writes_its_findings(make: Callable[..., Study], tmp_path: Path) -> None:
+    result = make(arms=["single", "equal"], training={"epochs": 1, "batch_size": 16, "threads": 1, "lr": 1e-9}).run(tmp_path / "run")
+    content = json.loads((result.folder / "verdict.json").read_text())
+    table = pd.read_csv(result.folder / "results.csv")
+    trivial = table[table["arm"] == TRIVIAL]
+    assert set(trivial["task"]) == {"price", "churn", "plan"}
+    assert len(trivial) == len(trivial.drop_duplicates(["task", "metric"]))
+    named = {(one["kind"], *one["tasks"]) for one in content["findings"]}
+    assert ("trivial", "price") in named
+    assert ("undertrained", "price") in named
+    assert all(one["text"] in content["warnings"] for one in content["findings"])
+    assert content["shipped"].keys() == {"price", "churn", "plan"}
