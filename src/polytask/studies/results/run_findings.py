@@ -164,13 +164,14 @@ def shipped_risk(arm: str, tasks: Sequence[Task], results: pd.DataFrame) -> dict
         found[task.name] = ShippedRisk(
             mean=float(own.mean()),
             sd=float(own.std()),
-            interval=_prediction_interval(own),
-            difference_interval=None if ahead is None or len(ahead) < 2 else _prediction_interval(ahead),
+            interval=prediction_interval(own),
+            difference_interval=None if ahead is None or len(ahead) < 2 else prediction_interval(ahead),
         )
     return found
 
 
-def _prediction_interval(values: pd.Series) -> tuple[float, float]:
+def prediction_interval(values: pd.Series) -> tuple[float, float]:
+    """Return the 95 % prediction interval of a further normal value after these; infinite for a single one."""
     count, mean = len(values), float(values.mean())
     half = float(stdtrit(count - 1, 0.975)) * float(values.std()) * sqrt(1 + 1 / count) if count > 1 else inf
     return mean - half, mean + half
