@@ -73,7 +73,7 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
 def _with_training(config: Config, choices: Mapping[str, Any]) -> Config:
     """Return the configuration with these training options, except those that the user set."""
     new = {name: value for name, value in choices.items() if name not in config.training.model_fields_set}
-    return config.model_copy(update={"training": config.training.model_copy(update=new)}) if new else config
+    return config.model_copy(update={"training": config.training.with_changes(new)}) if new else config
 
 
 def _plan_of(source: str, given: Collection[str]) -> Mapping[str, Any]:
