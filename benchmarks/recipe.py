@@ -36,6 +36,7 @@ from network_pools import Array, pool
 from polytask import MultiTaskModel, Source, datasets
 from polytask.data import Sources, proportional_batch_sizes
 from polytask.metrics.metric_functions import compute_metrics, metric_of
+from polytask.options import make_training_options
 from polytask.studies.setup.resolve_config import network_plan
 from polytask.training import fit, prepare_source
 from polytask.training.fit_model import build_loop
@@ -90,8 +91,8 @@ def figures(chosen: Problem, recipe: str, seed: int) -> Array:
             used = [source.name for source in chosen.sources if set(source.tasks) & set(group)]
             plan = network_plan(chosen.config(), chosen.sources).for_sources(used)
             started = time.process_time()
-            model, bare = plan.build(tasks, seed), {"threads": 1, "precision": "float32"}
-            run = fit(model, chosen.sources, seed=seed, batch_sizes=batch_sizes, **bare, **options)
+            whole = make_training_options(**options, threads=1, precision="float32")
+            run = fit(plan.build(tasks, seed), chosen.sources, seed=seed, batch_sizes=batch_sizes, options=whole)
             found[-1, arm] += time.process_time() - started
             prepared = {
                 f"{source.name} {part}": prepare_source(source, run.tasks, run.normalizations[source.name])

@@ -123,8 +123,8 @@ def _identical_seeds(arm: ResolvedArm, task: Task, predictions: pd.DataFrame) ->
 
 
 def _predict_the_same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    probabilities = [table["probability"].to_numpy(dtype=np.float64) for table in (one, other)]
-    return np.array_equal(one["prediction"], other["prediction"]) and np.array_equal(*probabilities, equal_nan=True)
+    first, second = (table["probability"].to_numpy(dtype=np.float64) for table in (one, other))
+    return np.array_equal(one["prediction"], other["prediction"]) and np.array_equal(first, second, equal_nan=True)
 
 
 def rate_findings(arms: Sequence[ResolvedArm], tried: Sequence[TrialRecord], chosen: Mapping[Any, Mapping[str, float]]) -> list[Finding]:
