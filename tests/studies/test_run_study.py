@@ -15,7 +15,7 @@ import pytest
 import polytask.studies.run_study as study_module
 from polytask.data import Source
 from polytask.errors import ConfigError, StorageError
-from polytask.options import StudyConfig, checked
+from polytask.options import StudyConfig, TrainingOptions, checked
 from polytask.seeds import derive_seed
 from polytask.storage import read_yaml
 from polytask.studies import Study, StudyResult
@@ -292,9 +292,13 @@ def test_choices_beside_a_configuration_are_refused(make: Callable[..., Study], 
     assert "\n" not in str(caught.value)
 
 
+ENDING = TrainingOptions(non_finite="end")
+"""Networks of a study that diverge end with an earlier epoch."""
+
+
 def test_defaults_are_those_of_the_configuration(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
-    assert Study([table()], three_tasks, test=lambda: (table(),)).config == StudyConfig()
-    assert Study([table()], three_tasks, test=lambda: (table(),), seeds=3).config == StudyConfig(seeds=(0, 1, 2))
+    assert Study([table()], three_tasks, test=lambda: (table(),)).config == StudyConfig(training=ENDING)
+    assert Study([table()], three_tasks, test=lambda: (table(),), seeds=3).config == StudyConfig(seeds=(0, 1, 2), training=ENDING)
 
 
 def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], three_tasks: tuple[Task, ...]) -> None:
