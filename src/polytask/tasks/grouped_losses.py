@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,8 @@ def _losses_together(
     joined = joined if joined is None or len(here) == len(names) else joined[here]
     present = [names[number] for number in here]
     group = _Units(task, torch.stack([targets[name] for name in present]), joined)
-    sums = _GroupedLosses.apply(group, *(outputs[name] for name in present))
+    together: Callable[..., tuple[Tensor, ...]] = _GroupedLosses.apply
+    sums = together(group, *(outputs[name] for name in present))
     found = {name: Loss(loss, counts[number]) for name, loss, number in zip(present, sums, here, strict=True)}
     return {name: found.get(name) for name in names}
 
@@ -104,7 +105,7 @@ class _Units:
             # As in `masked_loss`: 0 times an infinite or NaN slope would be NaN.
             outputs = torch.where(mask.unsqueeze(2), outputs, 0.0)
             targets = torch.where(mask.reshape(*mask.shape, *[1] * (targets.dim() - 2)), targets, 0)
-        losses = self.task.loss_per_unit(outputs.flatten(0, 1), targets.flatten(0, 1)).unflatten(0, targets.shape[:2])
+        losses = self.task.loss_per_unit(outputs.flatten(0, 1), targets.flatten(0, 1)).view(targets.shape[:2])
         return (losses if mask is None else torch.where(mask, losses, 0.0)).sum(1)
 
 
@@ -128,7 +129,7 @@ class _GroupedLosses(torch.autograd.Function):
             # The outputs are not among the saved tensors, since a backward pass of one task would unpack those of all of them.
             ctx.outputs = outputs
             ctx.save_for_backward(*torch.autograd.grad(sums, exact, torch.ones_like(sums)))
-        return torch.unbind_copy(sums.detach())
+        return tuple(loss.clone() for loss in sums.detach().unbind())  # no views, since these may not be changed in place
 
     @staticmethod
     def backward(ctx: Any, *factors: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - of autograd
@@ -147,7 +148,7 @@ class _GroupedLosses(torch.autograd.Function):
             for number, factor in given:
                 found[number] = (slopes[number] * factor).to(outputs[number].dtype)
         else:
-            found = list((slopes * torch.stack(factors).view(-1, 1, 1)).to(outputs[0].dtype).unbind())
+            found = list((slopes * torch.stack([factor for _, factor in given]).view(-1, 1, 1)).to(outputs[0].dtype).unbind())
         return (None, *found)
 
 

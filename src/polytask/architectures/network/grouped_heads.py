@@ -62,7 +62,7 @@ def _is_traced() -> bool:
         torch.compiler.is_compiling()
         or torch._C._functorch.peek_interpreter_stack() is not None
         or forward_ad._current_level >= 0
-        or modules._has_any_global_hook()
+        or bool(modules._has_any_global_hook())  # type: ignore[no-untyped-call] # PyTorch has no types here
     )
 
 
@@ -75,7 +75,7 @@ def _form(head: nn.Module, z: Tensor) -> Hashable:
     types = tuple(map(type, layers))
     if type(head) is not nn.Sequential or z.dim() < 2 or types != _LAYERS[: len(types)] or len(types) % 2 == 0:
         return None
-    form: list[Hashable] = [id(z), selector]
+    form: list[Hashable] = [id(z), selector is not None and selector.__name__]
     dtype = None if _autocast(z) else z.dtype
     for module in (head, *layers):
         own = vars(cast("nn.Module", module))
@@ -100,8 +100,8 @@ def _apply_together(z: Tensor, heads: Sequence[nn.Module]) -> Sequence[Tensor]:
         z = first(z)
     of_heads = [[p for layer in head._modules.values() for p in vars(layer)["_parameters"].values()] for head in heads]
     dtype = torch.get_autocast_dtype(z.device.type) if _autocast(z) else z.dtype
-    outputs: tuple[Tensor, ...] = _GroupedHeads.apply(len(heads), dtype, z, *chain(*zip(*of_heads, strict=True)))
-    return outputs
+    together: Callable[..., tuple[Tensor, ...]] = _GroupedHeads.apply
+    return together(len(heads), dtype, z, *chain(*zip(*of_heads, strict=True)))
 
 
 class _GroupedHeads(torch.autograd.Function):
@@ -129,7 +129,8 @@ class _GroupedHeads(torch.autograd.Function):
             # Freed by the first backward pass, as the trunk is; on features without a graph, heads have backward passes of their own.
             ctx.save_for_backward(*ctx.kept)
             ctx.kept = None
-        return torch.unbind_copy(states[-1].unflatten(1, z.shape[:-1]))
+        outputs = states[-1].reshape(number, *z.shape[:-1], -1)
+        return tuple(part.clone() for part in outputs.unbind())  # no views, since these may not be changed in place
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - of autograd
@@ -144,7 +145,7 @@ class _GroupedHeads(torch.autograd.Function):
             return (None, None, None, *found)
         pick, depth = _picker(chosen, number), len(parameters) // (2 * number)
         weights, states = [pick(tensor) for tensor in saved[:depth]], [pick(tensor) for tensor in saved[depth:]]
-        above = torch.stack([slopes[head] for head in chosen]).flatten(1, -2).to(x.dtype)
+        above = torch.stack([slope for slope in slopes if slope is not None]).flatten(1, -2).to(x.dtype)
         for layer in reversed(range(depth)):
             start = 2 * layer * number
             rows = above.transpose(1, 2)
