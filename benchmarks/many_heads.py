@@ -20,20 +20,29 @@ import numpy as np
 import torch
 
 from polytask.architectures import MultiTaskModel, architecture
+from polytask.architectures.network import grouped_heads
 from polytask.data import Source
 from polytask.encoders import MLP
-from polytask.tasks import Regression
+from polytask.tasks import Regression, grouped_losses
 from polytask.training import inference
 from polytask.training.fit_model import build_loop
 from polytask.training.loop.training_loop import TrainingLoop
 
 ROWS, BATCH, INPUTS, STEPS = 2000, 128, 32, 3
 TOGETHER, ONE_BY_ONE = 2, 10**9
+SWITCHES = (
+    (architecture, "FEWEST_HEADS"),
+    (grouped_heads, "FEWEST_HEADS"),
+    (inference, "FEWEST_LOSSES"),
+    (grouped_losses, "FEWEST_LOSSES"),
+)
+"""Where the smallest numbers of heads and losses that are computed together are read."""
 
 
 def fewest(number: int) -> None:
     """Compute heads and losses together from this number on."""
-    architecture.FEWEST_HEADS = inference.FEWEST_LOSSES = number
+    for module, name in SWITCHES:
+        setattr(module, name, number)
 
 
 def loop_of(tasks: int, hidden: tuple[int, ...], balancer: str) -> TrainingLoop:
