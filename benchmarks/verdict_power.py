@@ -41,8 +41,8 @@ from polytask.data import Source
 from polytask.metrics.influence_functions import influence_differences, unit_contributions
 from polytask.seeds import derive_seed
 from polytask.tasks import Regression, Runs
-from polytask.verdicts.crossed_anova import MeanSquares, half_widths, mean_squares, variance_of_mean
 from polytask.verdicts.decision import FAMILYWISE_LEVEL, step_down
+from polytask.verdicts.estimates.crossed_anova import MeanSquares, half_widths, mean_squares, variance_of_mean
 
 Array = NDArray[Any]
 

@@ -63,7 +63,13 @@ def verdict_of(run: Run) -> dict[str, Any]:
             }
             for name, kind, metric in kinds
         },
-        "arms": {arm: {"delta_m_percent": 0.43, "ci95": [0.1, 0.8]} for arm in run.arms},
+        "arms": {
+            arm: {
+                "delta_m_percent": 0.43, "ci95": [0.1, 0.8],
+                "pooled": {"difference": 0.43, "ci95": [-0.11, 0.97], "verdict": "same"},
+            }
+            for arm in run.arms
+        },
         "transfer": {
             arm: {
                 name: {
@@ -219,7 +225,8 @@ def same_charts_are_drawn_once(drawing: Callable[..., str] | None) -> Iterator[N
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the extra `charts` were not installed."""
-    monkeypatch.setattr("polytask.report.pages.charts.has_charts", lambda: False)
+    for module in ("charts", "study_page", "relate_page"):
+        monkeypatch.setattr(f"polytask.report.pages.{module}.has_charts", lambda: False)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.report import formatting
+from polytask.metrics import formatting
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "precision", "recall", "f1"])

@@ -19,7 +19,7 @@ from sklearn import metrics as oracle
 
 from polytask.errors import ConfigError, DataError
 from polytask.verdicts.compute_verdict import verdict
-from polytask.verdicts.crossed_anova import crossed_estimate
+from polytask.verdicts.estimates.crossed_anova import crossed_estimate
 from polytask.verdicts.prediction_frame import read_predictions
 
 MakeFrame = Callable[..., pd.DataFrame]
@@ -58,12 +58,16 @@ def test_what_is_said_is_what_was_predicted(make_frame: MakeFrame) -> None:
 
 def test_shape_of_the_file(make_frame: MakeFrame) -> None:
     result = verdict(make_frame(seeds=3), test_openings=2).to_dict()
-    assert set(result) == {"baseline", "chosen", "seeds", "level", "looks", "test_openings", "tasks", "arms", "warnings"}
-    assert (result["seeds"], result["test_openings"]) == ([0, 1, 2], 2)
+    assert set(result) == {
+        "baseline", "chosen", "seeds", "level", "looks", "continuations", "test_openings", "tasks", "arms", "warnings",
+    }  # fmt: skip
+    assert (result["seeds"], result["looks"], result["test_openings"]) == ([0, 1, 2], [3], 2)
     task = result["tasks"]["digit"]
     assert set(task) == {"kind", "metric", "higher_is_better", "margin", "units", "train_units", "single", "arms"}
-    known = {"mean", "difference", "relative_percent", "ci95", "verdict", "p", "p_adjusted", "p_same", "settle", "df", "adjusted"}
-    assert set(task["arms"]["equal"]) == known
+    pooled = {"difference", "standard_error", "ci95", "verdict", "p", "p_adjusted", "p_same", "settle", "adjusted"}
+    assert set(task["arms"]["equal"]) == pooled | {"mean", "relative_percent", "df"}
+    assert set(result["arms"]["equal"]) == {"delta_m_percent", "ci95", "pooled"}
+    assert set(result["arms"]["equal"]["pooled"]) == pooled
     assert [warning.split(":")[0] for warning in result["warnings"]] == [
         "3 seeds are fewer than the usual 5",
         "The test data were opened 2 times, but the level is adjusted for 1 only.",
@@ -114,10 +118,41 @@ def test_family_and_the_arms_outside_it(make_frame: MakeFrame) -> None:
         assert task.arms["upgrad"].decision == alone.decision
         assert all(arm.adjusted for arm in everything.tasks[name].arms.values())
         assert everything.tasks[name].arms["equal"].decision.p_adjusted >= task.arms["equal"].decision.p_adjusted
-    third = verdict(frame, chosen="equal", looks=3)
-    assert third.level == pytest.approx(0.05 / 3)
-    low, high = (verdict_.tasks["digit"].arms["equal"].decision.interval for verdict_ in (chosen, third))
-    assert high[0] < low[0] < low[1] < high[1]
+
+
+def test_a_plan_spends_its_error_over_its_looks(make_frame: MakeFrame) -> None:
+    """With 5 of 20 seeds a quarter of the error is spent; a word that is said then stays, and so does a bound."""
+    frame = make_frame(seeds=8, gain=0.06)
+    first, once = (verdict(frame[frame.seed < 5], looks=looks) for looks in ((5, 8, 12, 20), None))
+    assert (first.level, once.level) == pytest.approx((0.05 * 0.9 / 4, 0.05 * 0.9))
+    second = verdict(frame, looks=(5, 8, 12, 20))
+    for name, task in once.tasks.items():
+        narrow, wide, later = (one.tasks[name].arms["equal"].decision for one in (once, first, second))
+        assert wide.interval[0] < narrow.interval[0] < narrow.interval[1] < wide.interval[1]
+        assert wide.interval[0] <= later.interval[0]
+        assert later.interval[1] <= wide.interval[1]
+        assert later.claim == wide.claim or wide.claim == "unclear"
+        assert first.tasks[name].margin == second.tasks[name].margin != verdict(frame).tasks[name].margin
+        assert task.margin == first.tasks[name].margin
+    with pytest.raises(ConfigError, match="no look at the test data is planned after this number of seeds"):
+        verdict(frame[frame.seed < 6], looks=(5, 8, 12, 20))
+
+
+def test_the_mean_over_tasks_is_that_of_differences_in_margins(make_frame: MakeFrame) -> None:
+    found = verdict(make_frame(gain=0.05))
+    pooled = found.arms["equal"].pooled
+    assert pooled is not None
+    assert pooled.difference == pytest.approx(np.mean([task.arms["equal"].difference / task.margin for task in found.tasks.values()]))
+    assert pooled.decision.interval[0] < pooled.difference < pooled.decision.interval[1]
+    assert pooled.decision.error == pytest.approx(0.01)
+    assert [task.arms["equal"].decision.error for task in found.tasks.values()] == pytest.approx([0.04 / 3] * 3)
+
+
+def test_a_single_task_has_the_whole_error_and_no_mean(make_frame: MakeFrame) -> None:
+    frame = make_frame()
+    found = verdict(frame[frame.task == "size"])
+    assert found.arms["equal"].pooled is None
+    assert found.tasks["size"].arms["equal"].decision.error == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("metric", ["log-loss", "auc"])
@@ -138,7 +173,7 @@ def test_metrics_that_need_probabilities(make_frame: MakeFrame, metric: str) -> 
 def test_no_relative_change_of_r2(make_frame: MakeFrame) -> None:
     result = verdict(make_frame(), metrics={"size": "r2"}).to_dict()
     assert result["tasks"]["size"]["arms"]["equal"]["relative_percent"] is None
-    assert result["arms"]["equal"] == {"delta_m_percent": None, "ci95": None}
+    assert (result["arms"]["equal"]["delta_m_percent"], result["arms"]["equal"]["ci95"]) == (None, None)
     assert "No mean relative change" in result["warnings"][0]
 
 
@@ -288,7 +323,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "negative margin": ({"margins": {"digit": -0.1}}, "finite and not negative"),
     "chosen": ({"chosen": "single"}, "`chosen` must be one of the compared arms"),
-    "looks": ({"looks": 4}, "`looks` must be between 1 and 3"),
+    "looks": ({"looks": (8, 5)}, "increasing numbers of seeds"),
 }
 
 

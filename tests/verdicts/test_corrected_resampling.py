@@ -20,9 +20,11 @@ from polytask.metrics.metric_functions import METRICS
 from polytask.registry import load_class, specs_of
 from polytask.tasks import Outcome
 from polytask.verdicts.compute_verdict import verdict
-from polytask.verdicts.corrected_resampling import ResampledEstimate, corrected_resampled_estimate
-from polytask.verdicts.decision import FAMILYWISE_LEVEL, decide
+from polytask.verdicts.decision import Hypothesis, decide
+from polytask.verdicts.estimates.corrected_resampling import ResampledEstimate, corrected_resampled_estimate
 from polytask.verdicts.power import power_analysis
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
+from polytask.verdicts.spending.repeated_looks import RepeatedEstimate
 
 MakeFrame = Callable[..., pd.DataFrame]
 RATIOS = st.floats(0, 2)
@@ -72,30 +74,36 @@ def test_p_values_and_intervals_agree(means: list[float], ratio: float, margin: 
     assert within == pytest.approx(max(stats.t.sf(tests, study.df)), rel=1e-6, abs=1e-12)
 
 
+def claim_of(study: ResampledEstimate) -> str:
+    """The claim about one task without a margin."""
+    return decide([], [Hypothesis(RepeatedEstimate.once(study), 0.0)])[1][0].claim
+
+
 def test_equal_gains_are_no_certainty() -> None:
     """One hit more in each of three splits of 20: the spread between them is 0 by accident, that of sampling is not."""
     study = corrected_resampled_estimate([np.eye(20)[row] for row in range(3)], 0.5)
     assert study.spread == pytest.approx(np.var(np.eye(20)[0], ddof=1) / 20)
-    assert decide([study], [0.0])[0].claim == "unclear"
+    assert claim_of(study) == "unclear"
     copies = corrected_resampled_estimate([np.zeros(5), np.zeros(4), np.zeros(5)], 0.5)
     assert (copies.interval(), copies.p, copies.p_equivalence(0.0)) == ((0.0, 0.0), 1.0, 0.0)
-    assert (copies.units, decide([copies], [0.0])[0].claim) == (5, "same")
+    assert (copies.units, claim_of(copies)) == (5, "same")
     constant = corrected_resampled_estimate([np.full(7, 0.1), np.full(5, 0.1)], 0.5)
-    assert (constant.variance, constant.p, decide([constant], [0.0])[0].claim) == (0.0, 0.0, "helps")
+    assert (constant.variance, constant.p, claim_of(constant)) == (0.0, 0.0, "helps")
 
 
 def test_more_splits_settle_it_or_nothing_does() -> None:
     """With ever more splits the standard error falls to s (n_test / n_train)^.5 and no further; test rows cannot be had."""
     means = np.array([1.0, 3.0, 2.0, 0.5, 3.5])
     study = of_means(means, 1 / 4)
-    assert decide([study], [0.0])[0].claim == "unclear"
-    answer = power_analysis(study, 0.0, FAMILYWISE_LEVEL)
+    assert claim_of(study) == "unclear"
+    answer = power_analysis(RepeatedEstimate.once(study), 0.0, FAMILYWISE_LEVEL)
     assert answer.rows is None
-    spread = means.var(ddof=1)
-    first = next(J for J in range(6, 1_000) if stats.t.ppf(0.975, J - 1) * ((1 / J + 1 / 4) * spread) ** 0.5 < means.mean())
-    assert answer.seeds == first
-    assert power_analysis(of_means(means, 1.0), 0.0, FAMILYWISE_LEVEL).seeds is None
-    lines = stats.t.ppf([0.975, 0.8], 4) * ((1 / 5 + 1 / 4) * spread) ** 0.5
+    spread, level = means.var(ddof=1), 0.05 * 0.05  # at what a continuation spends
+    high = means.mean() + study.half_width(0.5)
+    needed = (J for J in range(6, 1_000) if stats.t.ppf([1 - level / 2, 0.8], J - 1).sum() * ((1 / J + 1 / 4) * spread) ** 0.5 < high)
+    assert answer.seeds == next(needed)
+    assert power_analysis(RepeatedEstimate.once(of_means(means, 1.0)), 0.0, FAMILYWISE_LEVEL).seeds is None
+    lines = stats.t.ppf([1 - 0.045 / 2, 0.8], 4) * ((1 / 5 + 1 / 4) * spread) ** 0.5
     assert answer.smallest_detectable == pytest.approx(lines.sum())
 
 
@@ -162,7 +170,9 @@ def test_a_frame_of_repeated_cross_validation(make_frame: MakeFrame) -> None:
     assert (task.units, task.train_units, arm.df, len(result.seeds)) == (20, 60, 7, 8)
     assert arm.difference == pytest.approx(d.mean())
     assert arm.decision.p == pytest.approx(2 * stats.t.sf(abs(d.mean()) / error, 7))
-    assert arm.decision.interval[1] == pytest.approx(d.mean() + stats.t.ppf(1 - 0.05 / 3 / 2, 7) * error)  # the far bound: three tasks
+    assert arm.decision.interval[1] == pytest.approx(
+        d.mean() + stats.t.ppf(1 - 0.9 * 0.04 / 3 / 2, 7) * error
+    )  # the far bound: three tasks
     single = [errors["single", fold] for fold in range(8)]
     assert task.single == pytest.approx((np.mean(single), np.std(single, ddof=1)))
     assert result.to_dict()["tasks"]["size"]["train_units"] == 60

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from polytask.errors import DataError
-from polytask.verdicts.crossed_anova import crossed_estimate, half_widths, mean_squares, variance_of_mean
+from polytask.verdicts.estimates.crossed_anova import crossed_estimate, half_widths, mean_squares, variance_of_mean
 
 
 def by_loops(D: np.ndarray) -> tuple[float, float, float, float]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.verdicts.crossed_anova import MeanSquares, half_widths, mean_squares, variance_of_mean
+from polytask.verdicts.estimates.crossed_anova import MeanSquares, half_widths, mean_squares, variance_of_mean
 
 if TYPE_CHECKING:
     from types import ModuleType

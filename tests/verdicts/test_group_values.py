@@ -13,7 +13,7 @@ from polytask.errors import DataError
 from polytask.metrics.influence_functions import GROUPS, fixed_groups, group_values, pool_groups, signed_difference, unit_contributions
 from polytask.metrics.metric_functions import METRICS
 from polytask.tasks import Metric, Outcome, Runs
-from polytask.verdicts.crossed_anova import CrossedEstimate, crossed_estimate
+from polytask.verdicts.estimates.crossed_anova import CrossedEstimate, crossed_estimate
 
 MEDIAN = Metric("median-error", lambda outcome: float(np.median(np.abs(outcome.targets - outcome.predictions))), higher_is_better=False)
 RMSE = Metric("my-rmse", METRICS["rmse"].function, higher_is_better=False)
@@ -105,7 +105,7 @@ def test_the_verdict_is_that_of_the_groups() -> None:
     study = crossed_estimate(pool_groups(D, groups, GROUPS))
     assert verdict.units == study.units == GROUPS
     assert verdict.arms["equal"].difference == study.difference > 0
-    assert verdict.arms["equal"].decision.interval == study.interval()
+    assert verdict.arms["equal"].decision.interval == study.interval(0.9 * 0.05)
     assert (verdict.metric, verdict.arms["equal"].claim) == ("median-error", "helps")
 
 

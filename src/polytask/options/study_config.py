@@ -6,14 +6,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from polytask.errors import ConfigError
 from polytask.options.cli_option import Flag
 from polytask.options.component_names import ArmName
+from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.options.train_config import RUN, NetworkConfig
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
 """JSON schema of seeds in a study file: their number, or a list."""
-MOST_LOOKS = 3
-"""Largest number of planned looks at the test data."""
 Tuned = Literal["lr", "decay", "balancer"]
 
 _COMPARISON, _TUNING, _VERDICT = "Comparison", "Tuning", "Verdict"
@@ -48,7 +48,7 @@ class StudyConfig(NetworkConfig):
     margins: Annotated[
         dict[str, float],
         Field(description="Largest difference that still counts as the same, per task, in the unit of its metric."),
-        Flag(_VERDICT, example="price=0.5", default="1 % of the single-task metric"),
+        Flag(_VERDICT, example="price=0.5", default="1 % of the single-task metric, less for shares near 1"),
     ] = Field(default_factory=dict)
     race: Annotated[
         bool,
@@ -78,14 +78,23 @@ class StudyConfig(NetworkConfig):
     looks: Annotated[
         tuple[int, ...],
         Field(
-            description="Numbers of seeds at which to look at the test data, at most 3; the first look with nothing unclear is the last."
+            description="Numbers of seeds at which to look at the test data; the first look with nothing unclear is the last. The error is "
+            "spent in proportion to seeds."
         ),
-        Flag(_VERDICT, separator=",", example="5,8,12", default="one look, with all seeds"),
+        Flag(_VERDICT, separator=",", example="5,8,12,20", default="one look, with all seeds"),
     ] = ()
+    tolerate: Annotated[
+        str,
+        Field(
+            description="What one network instead of one per task is worth, per task: a number of margins, or a percentage of the "
+            "single-task metric. Protected tasks may lose that much."
+        ),
+        Flag(_VERDICT, example="1%", default="half a margin"),
+    ] = DEFAULT_TOLERANCE
     protect: Annotated[
         tuple[str, ...],
-        Field(description="Tasks that joint training must not make worse."),
-        Flag(_VERDICT, default="all tasks"),
+        Field(description="Tasks that must not lose more than is tolerated, shown by their intervals: if one may, train separately."),
+        Flag(_VERDICT, default="none"),
     ] = ()
     cluster: Annotated[
         str | None,
@@ -99,8 +108,8 @@ class StudyConfig(NetworkConfig):
     @model_validator(mode="after")
     def _looked(self) -> Self:
         """Check that looks increase and end with all seeds."""
-        if self.looks and (len(self.looks) > MOST_LOOKS or list(self.looks) != sorted(set(self.looks)) or self.looks[0] < 2):
-            raise ValueError(f"looks must be at most {MOST_LOOKS} increasing numbers of seeds, from 2 up")
+        if self.looks and (list(self.looks) != sorted(set(self.looks)) or self.looks[0] < 2):
+            raise ValueError("looks must be increasing numbers of seeds, from 2 up")
         if self.looks and self.looks[-1] != len(self.seeds):
             raise ValueError(f"the last look must use all {len(self.seeds)} seeds")
         return self
@@ -125,6 +134,18 @@ class StudyConfig(NetworkConfig):
     def _enough(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) < max(2, len(value)):
             raise ValueError("at least 2 different seeds are needed, and 3 for a reliable verdict")
+        return value
+
+    @field_validator("tolerate", mode="before")
+    @classmethod
+    def _tolerable(cls, value: object) -> object:
+        """Check that a tolerance is a number of margins or a percentage, and write it as text."""
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            try:
+                Tolerance.parse(value)
+            except ConfigError as error:
+                raise ValueError(error.what) from None
+            return str(value)
         return value
 
     @field_validator("margins")

@@ -12,6 +12,7 @@ from polytask.run_files.relate_file import GroupingRecord, MeasureRecord, Relate
 from polytask.run_files.verdict_file import (
     ArmRecord,
     BaselineRecord,
+    PooledRecord,
     PowerRecord,
     Recommendation,
     SummaryRecord,
@@ -39,6 +40,7 @@ __all__ = [
     "ModelNetwork",
     "NetworkPartRecord",
     "OpeningCount",
+    "PooledRecord",
     "PowerRecord",
     "RaceCost",
     "RaceFile",

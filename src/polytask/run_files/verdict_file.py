@@ -9,17 +9,21 @@ from polytask.run_files.findings import Finding, ShippedRisk
 
 
 class PowerRecord(FileSection):
-    """How much more data would turn an unclear difference into a clear one.
+    """How much more data would turn an unclear difference into a clear one, with 80 % power.
 
     Attributes:
-        seeds: Number of seeds that would be needed.
-        rows: Number of test rows that would be needed.
+        seeds: Fewest seeds in all that would be needed.
+        most_seeds: Most seeds that would be needed; None if no number is certain to be enough.
+        rows: Number of test rows that would be needed, if rows cause much of the variance.
         smallest_effect: Smallest difference that this study could have detected, in the metric's unit.
+        bound: Largest size of a difference within the interval.
     """
 
     seeds: int | None = None
+    most_seeds: int | None = None
     rows: int | None = None
     smallest_effect: OptionalNumber = None
+    bound: OptionalNumber = None
 
 
 class ArmRecord(FileSection):
@@ -36,6 +40,7 @@ class ArmRecord(FileSection):
         p_same: p value of the test that the difference is within the margin.
         settle: What would settle an unclear difference.
         df: Degrees of freedom.
+        standard_error: Standard error of the difference.
         adjusted: Whether the claim holds for all tasks of the chosen arm together.
     """
 
@@ -49,6 +54,7 @@ class ArmRecord(FileSection):
     p_same: OptionalNumber = None
     settle: PowerRecord | None = None
     df: OptionalNumber = None
+    standard_error: OptionalNumber = None
     adjusted: bool = True
 
 
@@ -83,11 +89,26 @@ class TaskRecord(FileSection):
     arms: dict[str, ArmRecord] = Field(default_factory=dict)
 
 
+class PooledRecord(FileSection):
+    """Verdict about the mean over tasks of the difference in margins; the fields are those of `ArmRecord`."""
+
+    difference: OptionalNumber = None
+    standard_error: OptionalNumber = None
+    ci95: Interval | None = None
+    verdict: str = ""
+    p: OptionalNumber = None
+    p_adjusted: OptionalNumber = None
+    p_same: OptionalNumber = None
+    settle: PowerRecord | None = None
+    adjusted: bool = True
+
+
 class SummaryRecord(FileSection):
-    """Mean relative change Δm of one arm over all tasks, in percent, with its 95 % confidence interval."""
+    """Mean change of one arm over all tasks: in percent with its 95 % confidence interval, and in margins with its own verdict."""
 
     delta_m_percent: OptionalNumber = None
     ci95: Interval | None = None
+    pooled: PooledRecord | None = None
 
 
 class Recommendation(FileSection):
@@ -96,11 +117,31 @@ class Recommendation(FileSection):
     Attributes:
         arm: Its name.
         groups: The tasks of each of its networks.
-        reason: One sentence with the figures that the recommendation rests on.
+        level: The advice in two words: together or separately, shown or likely.
+        headline: What to do, in at most 12 words.
+        risk: What may be lost, from the ends of the 95 % intervals.
+        cost: What training together costs or saves.
+        next_step: What to do next.
+        more_seeds: Fewest further seeds that may settle what is unclear; 0 if there are none.
+        utility: Expected utility of training together, in margins, with the saving.
+        saving: What the saved networks are worth, in margins.
+        tolerate: What one network instead of one per task is worth, in words.
+        worst: Lower end of the interval of each task, in the unit of its metric.
+        reason: Headline and risk.
     """
 
     arm: str = ""
     groups: tuple[tuple[str, ...], ...] = ()
+    level: str = ""
+    headline: str = ""
+    risk: str = ""
+    cost: str = ""
+    next_step: str = ""
+    more_seeds: int = 0
+    utility: OptionalNumber = None
+    saving: OptionalNumber = None
+    tolerate: str = ""
+    worst: dict[str, OptionalNumber] = Field(default_factory=dict)
     reason: str = ""
 
 
@@ -134,8 +175,9 @@ class VerdictFile(RunFile):
         baseline: The arm that the others are compared with.
         chosen: The joint arm that validation data chose.
         seeds: Names of the seeds.
-        level: Familywise error rate of this look.
-        looks: Number of planned looks at the test data.
+        level: Familywise error that is spent so far.
+        looks: Numbers of seeds at the looks of the plan and its continuations.
+        continuations: Number of looks that continue the plan.
         test_openings: How often the test data were opened.
         tasks: Verdicts per task.
         arms: Mean relative change per arm.
@@ -155,7 +197,8 @@ class VerdictFile(RunFile):
     chosen: str | None = None
     seeds: tuple[int | str, ...] = ()
     level: OptionalNumber = None
-    looks: int | None = None
+    looks: tuple[int, ...] = ()
+    continuations: int = 0
     test_openings: int | None = None
     tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     arms: dict[str, SummaryRecord] = Field(default_factory=dict)

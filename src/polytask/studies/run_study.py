@@ -17,7 +17,7 @@ from polytask.studies.execution.jobs import Job, JobContext, make_jobs
 from polytask.studies.execution.parallel_backends import use_cluster
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress, train_jobs
 from polytask.studies.execution.study_progress import StudyProgress
-from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_task
+from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_claim
 from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, count_openings, open_test_data
 from polytask.studies.setup.apply_preset import reject_command_options, with_preset
 from polytask.studies.setup.resolve_config import make_job_context
@@ -87,6 +87,10 @@ class Study:
         reject_command_options(given, "study")
         self.config = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
         self.names = tuple(task.name for task in self.tasks)
+        if len(self.names) < 2:
+            raise ConfigError(
+                "there is nothing to share with one target", where="tasks", found=", ".join(self.names), remedy="Give at least two"
+            )
         self.arms = parse_arms(self.config.arms, self.names)
         _check_known_tasks(tuple(self.config.margins), "a margin", self.names)
         _check_known_tasks(self.config.protect, "protection", self.names)
@@ -155,7 +159,7 @@ class Study:
             progress(StudyProgress(len(jobs), len(jobs), stage="testing"))
             looks.append(self._test(folder, own, context, len(looks) + 1, config.workers or 1))
             study = TestedStudy(config, self.tasks, arms, every, raced, jobs, HeldOutResults.joined(looks))
-            if end < len(config.seeds) and not has_unclear_task(study.verdict(study.chosen(study.facts), count_openings(folder.ledger))):
+            if end < len(config.seeds) and not has_unclear_claim(study.verdict(study.chosen(study.facts), count_openings(folder.ledger))):
                 break
         return study
 

@@ -1,8 +1,23 @@
-"""Statistical tests that decide whether an arm differs from the baseline."""
+"""Statistical tests that decide whether an arm differs from the baseline, and advice that follows."""
 
+from polytask.verdicts.advice import Advice
+from polytask.verdicts.arm_verdict import ArmSummary, ArmVerdict, PooledVerdict, TaskVerdict
 from polytask.verdicts.compute_verdict import verdict
 from polytask.verdicts.decision import Decision
 from polytask.verdicts.power import PowerAnalysis
-from polytask.verdicts.verdict_result import ArmSummary, ArmVerdict, TaskVerdict, Verdict
+from polytask.verdicts.spending.seed_plan import SeedPlan
+from polytask.verdicts.verdict_result import RecommendedArm, Verdict
 
-__all__ = ["ArmSummary", "ArmVerdict", "Decision", "PowerAnalysis", "TaskVerdict", "Verdict", "verdict"]
+__all__ = [
+    "Advice",
+    "ArmSummary",
+    "ArmVerdict",
+    "Decision",
+    "PooledVerdict",
+    "PowerAnalysis",
+    "RecommendedArm",
+    "SeedPlan",
+    "TaskVerdict",
+    "Verdict",
+    "verdict",
+]

@@ -3,69 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from polytask.errors import ConfigError, DataError
-from polytask.metrics.influence_functions import fixed_groups, pool_groups, signed_difference, unit_contributions
 from polytask.metrics.metric_functions import find_metric, metric_of
-from polytask.options.study_config import MOST_LOOKS
 from polytask.tasks.base import Task, name_of
 from polytask.tasks.metric import Metric
-from polytask.verdicts.corrected_resampling import corrected_resampled_estimate
-from polytask.verdicts.crossed_anova import crossed_estimate
-from polytask.verdicts.decision import FAMILYWISE_LEVEL, Decision, decide
+from polytask.verdicts.arm_verdict import ArmSummary, ArmVerdict, PooledVerdict, TaskVerdict
+from polytask.verdicts.decision import Decision, Hypothesis, decide
 from polytask.verdicts.prediction_frame import read_predictions
-from polytask.verdicts.verdict_result import ArmSummary, ArmVerdict, TaskVerdict, Verdict
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
+from polytask.verdicts.spending.seed_plan import SeedPlan
+from polytask.verdicts.task_comparison import ComparisonOptions, TaskComparison, compare_task, groups_of_units, mean_over_tasks
+from polytask.verdicts.verdict_result import Verdict
+from polytask.verdicts.verdict_warnings import verdict_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
-    from numpy.typing import NDArray
 
-    from polytask.verdicts.difference_estimate import DifferenceEstimate
     from polytask.verdicts.prediction_frame import PredictionTable, TaskPredictions
+    from polytask.verdicts.spending.repeated_looks import RepeatedEstimate
 
-    Array = NDArray[Any]
-    Floats = NDArray[np.float64]
-
-RECOMMENDED_SEEDS = 5
-MIN_SEEDS = 3
-
-
-class _TaskOptions(NamedTuple):
-    """Options that the user gave per task; tasks without an entry use the defaults."""
-
-    metrics: Mapping[str, str | Metric]
-    margins: Mapping[str, float]
-    train_units: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class _TaskComparison:
-    """Scores and estimated differences of all arms for one task."""
-
-    predictions: TaskPredictions
-    metric: Metric
-    margin: float
-    scores: Mapping[str, Floats]  # per arm: (S,) over seeds, or (J,) over splits
-    influences: Mapping[str, Sequence[Floats]]  # per arm and split: (S, n)
-    studies: Mapping[str, DifferenceEstimate]  # per arm
-    baseline: str
-    train_units: int | None  # per split; None without cross-validation
-    ratio: float | None  # test units of a split per training unit; None without cross-validation
-
-    @property
-    def base(self) -> float:
-        return float(self.scores[self.baseline].mean())
-
-    @property
-    def percent(self) -> float | None:
-        """One unit of the metric in percent of the baseline's metric; `None` if a relative change is meaningless."""
-        return 100 / abs(self.base) if self.metric.relative_change and self.base else None
+Decisions = Mapping[tuple[str, str], Decision]
+"""Decision per name of a task and of an arm; the name of the mean over tasks is empty."""
+POOLED = ""
 
 
 def verdict(
@@ -78,16 +43,17 @@ def verdict(
     metrics: Mapping[str, str | Metric] | None = None,
     margins: Mapping[str, float] | None = None,
     train_units: int | Mapping[str, int] | None = None,
-    looks: int = 1,
+    looks: Sequence[int] | SeedPlan | None = None,
     test_openings: int = 1,
 ) -> Verdict:
     """Decide for every arm and task whether the arm helps, hurts, is the same, or whether the difference is unclear.
 
     The influences D (S, n) of the test units on the metric difference are analyzed per task and arm, with seeds and units as
-    crossed random effects (`polytask.verdicts.crossed_anova`). If no formula is known for the influence of a unit, those of 50 fixed
-    groups of units are analyzed instead (`polytask.metrics.influence_functions`). The claims of one family together keep a false
-    alarm rate of 5 % (`polytask.verdicts.decision`). With `train_units`, seeds are cross-validation splits, whose differences are
-    analyzed with the correction of Nadeau & Bengio (`polytask.verdicts.corrected_resampling`).
+    crossed random effects (`polytask.verdicts.estimates.crossed_anova`). If no formula is known for the influence of a unit, those of 50
+    fixed groups of units are analyzed instead (`polytask.metrics.influence_functions`). All claims together, about the tasks and about
+    their mean in margins, keep a false alarm rate of 5 %, with all looks and continuations (`polytask.verdicts.decision`). With
+    `train_units`, seeds are cross-validation splits, whose differences are analyzed with the correction of Nadeau & Bengio
+    (`polytask.verdicts.estimates.corrected_resampling`).
 
     Args:
         frame: One row per arm, seed, task and unit: columns arm, seed, task, unit, target, prediction; for `log-loss` and
@@ -104,11 +70,14 @@ def verdict(
             micro-precision, micro-recall, accuracy of multilabel; rank-error, accuracy, quadratic-kappa, log-loss of ordinal;
             poisson-deviance, mae, rmse of count; pinball, coverage-gap of quantile; concordance of survival. Or any
             `polytask.metrics.Metric` that takes the kind's targets and predictions.
-        margins: Largest difference that counts as the same, per task, in the metric's unit; by default 1 % of the baseline's metric.
+        margins: Largest difference that counts as the same, per task, in the metric's unit; by default 1 % of the baseline's metric,
+            with exceptions for shares and log-loss (`polytask.verdicts.default_margins`).
         train_units: Number of units that the networks of a split were trained on, including those used for validation; one number for
             all tasks, or one per task. Required if test units differ between seeds, as in (repeated) k-fold cross-validation or random
             splits; seeds with the same test units form one split. `None` if all seeds have the same test units.
-        looks: Number of planned looks at the test data (1 to 3); the level of 5 % is divided equally among them.
+        looks: Numbers of seeds at which the test data are looked at, of which the seeds of the frame are the first ones in order; or a
+            `SeedPlan`, which may have continuations. By default one look, with all seeds. The error is spent in proportion to seeds,
+            and 10 % of it is kept for continuations.
         test_openings: Number of times that the test data have been opened, including this one.
 
     Returns:
@@ -116,7 +85,8 @@ def verdict(
 
     Raises:
         DataError: The predictions are incomplete, duplicated, not finite, or come from one seed only.
-        ConfigError: An arm, a task, a kind or a metric does not exist, or a task has no number of training units.
+        ConfigError: An arm, a task, a kind or a metric does not exist, a task has no number of training units, or no look has the number
+            of seeds of the frame.
 
     Example:
         >>> import pandas as pd
@@ -128,26 +98,50 @@ def verdict(
     """
     predictions = read_predictions(frame, kinds, classes, resampled=train_units is not None)
     arms = _arms(predictions, baseline, chosen)
-    options = _TaskOptions(metrics or {}, margins or {}, _train_units(predictions, train_units))
-    _reject_unknown_tasks(predictions, options._asdict())
-    if not 1 <= looks <= MOST_LOOKS:
-        raise ConfigError(f"`looks` must be between 1 and {MOST_LOOKS}", where="looks", found=looks)
-    deciding = [_metric(task, options.metrics.get(task.name)) for task in predictions.tasks]
-    groups = _groups_of_units(predictions) if any(metric.influence is None for metric in deciding) else None
-    compared = [_compare(task, metric, baseline, options, groups) for task, metric in zip(predictions.tasks, deciding, strict=True)]
+    given, of_splits = metrics or {}, _train_units(predictions, train_units)
+    _reject_unknown_tasks(predictions, {"metrics": given, "margins": margins or {}, "train_units": of_splits})
+    plan = _plan(predictions, looks, resampled=train_units is not None)
+    so_far = plan.until(_repetitions(predictions))
+    deciding = [_metric(task, given.get(task.name)) for task in predictions.tasks]
+    groups = groups_of_units(predictions) if any(metric.influence is None for metric in deciding) else None
+    options = ComparisonOptions(baseline, so_far, groups, margins or {}, of_splits)
+    compared = [compare_task(task, metric, options) for task, metric in zip(predictions.tasks, deciding, strict=True)]
+    pooled = {arm: _pooled(compared, arm, predictions.units, options) for arm in arms}
     family = arms if chosen is None else (chosen,)
-    decisions = _decisions(compared, arms, family, FAMILYWISE_LEVEL / looks)
+    decisions = _decisions(compared, pooled, family)
     return Verdict(
         baseline,
         chosen,
         predictions.seeds,
-        FAMILYWISE_LEVEL / looks,
-        looks,
+        plan,
         test_openings,
         {task.predictions.name: _task_verdict(task, arms, family, decisions) for task in compared},
-        {arm: _summary(compared, arm, predictions.units, groups) for arm in arms},
-        _warnings(predictions, compared, looks, test_openings),
+        {arm: _summary(compared, arm, predictions.units, options, _pooled_verdict(pooled[arm], arm, family, decisions)) for arm in arms},
+        verdict_warnings(predictions, compared, len(so_far.looks), test_openings),
     )
+
+
+def _repetitions(predictions: PredictionTable) -> int:
+    """Return the number of seeds, or of splits if seeds are splits."""
+    splits = len(predictions.tasks[0].splits)
+    return splits if splits > 1 else len(predictions.seeds)
+
+
+def _plan(predictions: PredictionTable, looks: Sequence[int] | SeedPlan | None, *, resampled: bool) -> SeedPlan:
+    """Return the plan of the looks, by default a single one.
+
+    Raises:
+        ConfigError: Looks are not increasing, or cross-validation splits are looked at more than once.
+        DataError: There is a single seed or split.
+    """
+    number = _repetitions(predictions)
+    if resampled and looks is not None:
+        remedy = "Fix the number of splits beforehand, and leave out looks"
+        raise ConfigError("splits of cross-validation can be looked at once", where="looks", found=looks, remedy=remedy)
+    if number < 2:
+        what, remedy = ("splits", "Train on more splits") if resampled else ("seeds", "Train more seeds")
+        raise DataError(f"a verdict needs at least 2 {what}, better 5 or more", where="seeds", found=number, remedy=remedy)
+    return SeedPlan.of((number,) if looks is None else looks)
 
 
 def _arms(predictions: PredictionTable, baseline: str, chosen: str | None) -> tuple[str, ...]:
@@ -193,45 +187,6 @@ def _train_units(predictions: PredictionTable, given: int | Mapping[str, int] | 
     return of_tasks
 
 
-def _groups_of_units(predictions: PredictionTable) -> Array:
-    """Return the (U,) fixed group of every test unit; units that the table groups together stay together."""
-    first: Array = np.arange(predictions.units)  # the unit that represents the group of each unit
-    membership: Array = np.zeros((predictions.units, len(predictions.tasks)), dtype=np.bool_)
-    for number, task in enumerate(predictions.tasks):
-        for split in task.splits:
-            membership[split.units, number] = True
-            if split.groups is not None:
-                _, places, codes = np.unique(split.groups, return_index=True, return_inverse=True)
-                first[split.units] = np.minimum(first[split.units], split.units[places][codes])
-    names, codes = np.unique(first, return_inverse=True)
-    together: Array = np.zeros((len(names), membership.shape[1]), dtype=np.bool_)
-    np.logical_or.at(together, codes, membership)
-    return np.asarray(fixed_groups(together)[codes])
-
-
-def _compare(task: TaskPredictions, metric: Metric, baseline: str, options: _TaskOptions, groups: Array | None) -> _TaskComparison:
-    margin, train_units = options.margins.get(task.name), options.train_units.get(task.name)
-    if margin is not None and not (np.isfinite(margin) and margin >= 0):
-        raise ConfigError("a margin must be finite and not negative", where=f"margins[{task.name!r}]", found=margin)
-    fixed = [None if groups is None else groups[split.units] for split in task.splits]
-    values = {
-        arm: [unit_contributions(metric, split.targets, split.runs[arm], own) for split, own in zip(task.splits, fixed, strict=True)]
-        for arm in task.splits[0].runs
-    }
-    scores = {arm: _scores(parts) for arm, parts in values.items()}
-    influences = {
-        arm: [signed_difference(metric, ours, theirs) for ours, theirs in zip(parts, values[baseline], strict=True)]
-        for arm, parts in values.items()
-        if arm != baseline
-    }
-    ratio = None if train_units is None else sum(len(split.units) for split in task.splits) / len(task.splits) / train_units
-    belongs = fixed if metric.influence is None else [split.groups for split in task.splits]
-    studies = {arm: _analyze(map(_grouped, parts, belongs), ratio) for arm, parts in influences.items()}
-    base = abs(float(scores[baseline].mean()))
-    margin = 0.01 * base if margin is None else float(margin)
-    return _TaskComparison(task, metric, margin, scores, influences, studies, baseline, train_units, ratio)
-
-
 def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
     """Return the metric that was given, otherwise the default metric of the task.
 
@@ -250,40 +205,35 @@ def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
     return find_metric(next(iter(known.values())) if given is None else known[given])
 
 
-def _scores(parts: Sequence[Floats]) -> Floats:
-    """Return the metric of every seed (S,), or of every split (J,) if there are several."""
-    return parts[0].mean(axis=1) if len(parts) == 1 else np.array([part.mean() for part in parts])
+def _pooled(compared: Sequence[TaskComparison], arm: str, units: int, options: ComparisonOptions) -> RepeatedEstimate | None:
+    """Return the mean over tasks of difference / margin; `None` for a single task, or if a margin is 0."""
+    if len(compared) < 2 or any(task.margin == 0 for task in compared):
+        return None
+    return mean_over_tasks(compared, arm, [1 / task.margin for task in compared], units, options)
 
 
-def _analyze(parts: Iterable[Floats], ratio: float | None) -> DifferenceEstimate:
-    """Estimate the difference from the influences (S, n) of one test set, or of one per split; seeds of a split are averaged."""
-    return crossed_estimate(*parts) if ratio is None else corrected_resampled_estimate([part.mean(axis=0) for part in parts], ratio)
-
-
-def _grouped(values: Floats, groups: Array | None) -> Floats:
-    if groups is None:
-        return values
-    names, codes = np.unique(groups, return_inverse=True)
-    return pool_groups(values, codes, len(names))
-
-
-def _decisions(
-    compared: Sequence[_TaskComparison], arms: Sequence[str], family: Sequence[str], level: float
-) -> dict[tuple[str, str], Decision]:
-    """Decide every pair of task and arm: the arms of the family together, every other pair alone."""
-    pairs = [(task, arm) for task in compared for arm in arms]
-    together = [pair for pair in pairs if pair[1] in family]
-    alone = [[pair] for pair in pairs if pair[1] not in family]
+def _decisions(compared: Sequence[TaskComparison], pooled: Mapping[str, RepeatedEstimate | None], family: Sequence[str]) -> Decisions:
+    """Decide all pairs of task and arm, and the means over tasks: the arms of the family together, every other one alone."""
     decisions: dict[tuple[str, str], Decision] = {}
-    for group in [together, *alone]:
-        answers = decide([task.studies[arm] for task, arm in group], [task.margin for task, _ in group], level)
-        decisions |= {(task.predictions.name, arm): answer for (task, arm), answer in zip(group, answers, strict=True)}
+    for arms in [tuple(family), *((arm,) for arm in pooled if arm not in family)]:
+        means = [(POOLED, arm, study) for arm in arms if (study := pooled[arm]) is not None]
+        tasks = [(task, arm) for task in compared for arm in arms]
+        alone = arms[0] not in family  # an arm outside the family is shown unadjusted: each difference by itself
+        pairs = [((name, arm), Hypothesis(study, 1.0)) for name, arm, study in means]
+        others = [((task.predictions.name, arm), Hypothesis(task.studies[arm], task.margin)) for task, arm in tasks]
+        for own in [(pairs, others)] if not alone else [*(([pair], []) for pair in pairs), *(([], [other]) for other in others)]:
+            found = decide([one for _, one in own[0]], [one for _, one in own[1]])
+            decisions |= {
+                key: answer for part, answers in zip(own, found, strict=True) for (key, _), answer in zip(part, answers, strict=True)
+            }
     return decisions
 
 
-def _task_verdict(
-    task: _TaskComparison, arms: Sequence[str], family: Sequence[str], decisions: Mapping[tuple[str, str], Decision]
-) -> TaskVerdict:
+def _pooled_verdict(study: RepeatedEstimate | None, arm: str, family: Sequence[str], decisions: Decisions) -> PooledVerdict | None:
+    return None if study is None else PooledVerdict(study.difference, study.variance**0.5, arm in family, decisions[POOLED, arm])
+
+
+def _task_verdict(task: TaskComparison, arms: Sequence[str], family: Sequence[str], decisions: Decisions) -> TaskVerdict:
     name, base = task.predictions.name, task.scores[task.baseline]
     percent = task.percent
     verdicts = {}
@@ -291,51 +241,19 @@ def _task_verdict(
         study = task.studies[arm]
         relative = None if percent is None else study.difference * percent
         mean = float(task.scores[arm].mean())
-        verdicts[arm] = ArmVerdict(mean, study.difference, relative, study.df, arm in family, decisions[name, arm])
+        verdicts[arm] = ArmVerdict(mean, study.difference, relative, study.df, study.variance**0.5, arm in family, decisions[name, arm])
     units = next(iter(task.studies.values())).units
     single = (float(base.mean()), float(base.std(ddof=1)))
     kind, metric = task.predictions.kind.kind, task.metric
     return TaskVerdict(kind, metric.name, metric.higher_is_better, task.margin, units, task.train_units, single, verdicts)
 
 
-def _summary(compared: Sequence[_TaskComparison], arm: str, units: int, groups: Array | None) -> ArmSummary:
-    """Estimate the mean relative change over tasks in percent, treating the baseline's metric as a known constant.
-
-    The influences of the tasks are scaled to percent, added up unit by unit, which accounts for correlation between tasks (same
-    seed, same row), and analyzed like those of one task; for splits, with the largest correction among the tasks.
-    """
-    if any(task.percent is None for task in compared):
-        return ArmSummary(None, None)
-    totals = [np.zeros((1, 1))] * len(compared[0].predictions.splits)
-    for task in compared:
-        percent = (task.percent or 0.0) / len(compared)
-        for i, (values, split) in enumerate(zip(task.influences[arm], task.predictions.splits, strict=True)):
-            totals[i] = totals[i] + pool_groups(values * percent, split.units, units)
-    totals = [_grouped(total, groups) for total in totals]
-    study = _analyze(totals, max((task.ratio for task in compared if task.ratio is not None), default=None))
-    return ArmSummary(study.difference, study.interval(FAMILYWISE_LEVEL))
-
-
-def _warnings(predictions: PredictionTable, compared: Sequence[_TaskComparison], looks: int, openings: int) -> tuple[str, ...]:
-    splits = len(predictions.tasks[0].splits)
-    number, name = (splits, "splits") if splits > 1 else (len(predictions.seeds), "seeds")
-    warnings = {
-        f"{number} {name} are below the minimum of {MIN_SEEDS}: the result is only preliminary.": number < MIN_SEEDS,
-        f"{number} {name} are fewer than the usual {RECOMMENDED_SEEDS}: intervals are wide.": MIN_SEEDS <= number < RECOMMENDED_SEEDS,
-        f"The test data were opened {openings} times, but the level is adjusted for {looks} only.": openings > looks,
-        "No mean relative change: a relative change is undefined for the metric of a task.": any(task.percent is None for task in compared),
-        "Splits divide groups: some units of a group were tested while others may have been trained on.": any(
-            map(_cuts_groups, predictions.tasks)
-        ),
-    }
-    return tuple(text for text, applies in warnings.items() if applies)
-
-
-def _cuts_groups(task: TaskPredictions) -> bool:
-    """Return whether a split tests some units of a group but not all."""
-    groups = [split.groups for split in task.splits if split.groups is not None]
-    if not groups:
-        return False
-    _, first = np.unique(np.concatenate([split.units for split in task.splits]), return_index=True)
-    sizes = np.bincount(np.concatenate(groups)[first])
-    return any(((tested > 0) & (tested < sizes)).any() for tested in (np.bincount(own, minlength=len(sizes)) for own in groups))
+def _summary(
+    compared: Sequence[TaskComparison], arm: str, units: int, options: ComparisonOptions, pooled: PooledVerdict | None
+) -> ArmSummary:
+    """Return the mean over tasks: in margins, and for display in percent of the baseline's metrics."""
+    percents = [task.percent for task in compared]
+    if any(percent is None for percent in percents):
+        return ArmSummary(None, None, pooled)
+    study = mean_over_tasks(compared, arm, [percent or 0.0 for percent in percents], units, options).last
+    return ArmSummary(study.difference, study.interval(FAMILYWISE_LEVEL), pooled)

@@ -1,26 +1,25 @@
-"""Claims about a family of differences, derived from their intervals: helps, hurts, same or unclear.
+"""Claims about the tasks and their mean, derived from their intervals: helps, hurts, same or unclear.
 
-The family is the T tasks of the chosen arm, or all T pairs of arm and task if no arm was chosen, at familywise level a. Holm's
-step-down (Scandinavian Journal of Statistics 6:65, 1979) rejects every task whose interval of level a / T excludes 0, then with k
-tasks left every task whose interval of level a / k excludes 0, and so on.
+Hypotheses are tested at the errors of `polytask.verdicts.spending.error_split`, over the looks of a plan. With T tasks, a task has the
+base error .04 / T, and is rejected at that or at a larger error that others have handed on.
 
-**The claim is read from the printed interval**, so the two cannot disagree: "helps" if the interval lies above 0, "hurts" if it
-lies below 0. The interval is the simultaneous (Bonferroni) interval of level a / T, except for a task that is rejected only at a
-later step: its bound nearer to 0 is that of the level a / k at which it was rejected, which excludes 0; the other bound keeps the
-level a / T. Therefore
+**The claim is read from the printed interval**, so the two cannot disagree: "helps" if the interval lies above 0, "hurts" if it lies
+below 0. The interval is the simultaneous (Bonferroni) one of the base error, except for a hypothesis that is rejected only at a larger
+error: its bound nearer to 0 is that of the larger error, which excludes 0; the other bound keeps the base error. Therefore
 
-* the probability that any task without a difference gets an interval that excludes 0 is at most a (Holm);
-* each interval alone covers the true difference with probability at least 1 - a, at any step: its tails are at most a / 2 and
-  a / (2 T);
-* all intervals together cover the true differences with probability at least 1 - a if no task is rejected at a later step. With
-  later rejections the claims keep level a, but the simultaneous coverage may fall below 1 - a: this is the price of the power
-  that step-down gains, and no interval avoids it.
+* the probability that any hypothesis without a difference gets an interval that excludes 0 is at most the familywise error, over all
+  looks and continuations together;
+* each interval alone covers the true difference with at least the familywise confidence, whatever was handed on;
+* all intervals together do so if no error was handed on. Otherwise the claims keep their level, but the simultaneous coverage may fall
+  below it: this is the price of the power that step-down gains, and no interval avoids it.
 
-**same**: the interval contains 0, and two one-sided tests at level a / T each show that the difference lies within the margin
-(the interval of level 2 a / T fits into it). The level needs no further division: "there is no difference" and "the difference
-is at least the margin" cannot both be true of a task, so at most one of the two claims about it can be false, and T times a / T
-is a. If "same" and "helps" or "hurts" both hold (a real difference smaller than the margin), the claim is "helps" or "hurts",
-since the interval excludes 0.
+**same**: the interval contains 0, and two one-sided tests at the base error each, which is never enlarged, show that the difference lies
+within the margin (the interval of twice the base error fits into it). The error needs no further division: "there is no difference"
+and "the difference is at least the margin" cannot both be true, so at most one of the two claims about a hypothesis can be false. If
+"same" and "helps" or "hurts" both hold at the same look (a real difference smaller than the margin), the claim is "helps" or "hurts".
+
+**A word stays.** Intervals only shrink from look to look, so what is excluded stays excluded; "same" of an earlier look stays even if the
+interval excludes 0 later. An empty interval, since looks contradict each other, is "unclear".
 """
 
 from __future__ import annotations
@@ -28,18 +27,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from polytask.verdicts.power import PowerAnalysis, power_analysis
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL, adjusted_errors, family_errors, rejection_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from polytask.verdicts.spending.repeated_looks import RepeatedEstimate
 
-    from polytask.verdicts.difference_estimate import DifferenceEstimate
-
-FAMILYWISE_LEVEL = 0.05
+UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,12 @@ class Decision:
 
     Attributes:
         claim: "helps", "hurts", "same" or "unclear".
-        interval: Interval that the claim is read from, in the metric's unit.
-        p: Two-sided p value, not adjusted.
-        p_adjusted: Two-sided p value after Holm's adjustment over the family.
+        interval: Interval that the claim is read from, in the metric's unit; empty (the lower bound above the upper one) if looks disagree.
+        p: Two-sided p value with all seeds so far, not adjusted.
+        p_adjusted: Smallest familywise error at which the difference would have been claimed, adjusted for looks and for the family.
         p_same: Larger p value of the two one-sided equivalence tests, not adjusted.
-        power: Seeds or test rows that would settle an unclear claim; `None` for the other claims.
+        power: What would settle an unclear claim; `None` for the other claims.
+        error: Error of the hypothesis in its family.
     """
 
     claim: str
@@ -61,79 +58,93 @@ class Decision:
     p_adjusted: float
     p_same: float
     power: PowerAnalysis | None
+    error: float = FAMILYWISE_LEVEL
+
+    @property
+    def looks_disagree(self) -> bool:
+        """Whether the intervals of the looks have nothing in common."""
+        return self.interval[0] > self.interval[1]
 
 
-def step_down(excludes: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Apply Holm's step-down procedure to any number of families at once.
+@dataclass(frozen=True)
+class Hypothesis:
+    """A difference to decide on.
+
+    Attributes:
+        study: Its estimates at the looks so far.
+        margin: Largest difference that counts as the same.
+    """
+
+    study: RepeatedEstimate
+    margin: float
+
+
+def decide(
+    pooled: Sequence[Hypothesis], tasks: Sequence[Hypothesis], level: float = FAMILYWISE_LEVEL
+) -> tuple[tuple[Decision, ...], tuple[Decision, ...]]:
+    """Decide on the tasks and on their means, at one familywise error.
 
     Args:
-        excludes: (T, ..., T) whether the interval of a task (last axis) excludes 0 at level a / (i + 1), i being the index of the
-            first axis.
+        pooled: Means over tasks, one per arm, or none.
+        tasks: Differences of the tasks.
+        level: Familywise error.
 
     Returns:
-        (..., T) number k of tasks that were left when a task was rejected, at level a / k; 0 for tasks that were not rejected.
+        A decision per mean and one per task, in the order given.
 
     Example:
-        >>> step_down(np.array([[True, True], [True, False]]))  # the second is rejected only after the first
-        array([2, 1])
-    """
-    tasks = excludes.shape[-1]
-    left_when_rejected = np.zeros(excludes.shape[1:], dtype=np.int64)
-    for _ in range(tasks):
-        left = tasks - (left_when_rejected > 0).sum(axis=-1, keepdims=True)
-        now = np.take_along_axis(excludes, np.maximum(left - 1, 0)[None], axis=0)[0]
-        left_when_rejected = np.where((left_when_rejected == 0) & now, left, left_when_rejected)
-    return left_when_rejected
-
-
-def holm(p: Sequence[float]) -> NDArray[np.float64]:
-    """Return Holm's adjusted p values: the smallest familywise level at which the step-down procedure rejects each task.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03]).tolist()
-        [0.03, 0.06, 0.06]
-    """
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    stepwise = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1.0)
-    adjusted = np.empty_like(values)
-    adjusted[order] = stepwise
-    return adjusted
-
-
-def decide(family: Sequence[DifferenceEstimate], margins: Sequence[float], level: float = FAMILYWISE_LEVEL) -> tuple[Decision, ...]:
-    """Decide a family of differences at one familywise level.
-
-    Args:
-        family: Estimated differences of the T tasks.
-        margins: Largest difference that counts as the same, per task, in the unit of its metric.
-        level: Familywise rate of false alarms.
-
-    Returns:
-        A decision per task, in the order of `family`.
-
-    Example:
-        >>> from polytask.verdicts.crossed_anova import crossed_estimate
+        >>> from polytask.verdicts.estimates.crossed_anova import crossed_estimate
+        >>> from polytask.verdicts.spending.repeated_looks import RepeatedEstimate
         >>> same, better = crossed_estimate([[0.0, 0.0], [0.0, 0.0]]), crossed_estimate([[0.5, 0.5], [0.5, 0.5]])
-        >>> [decision.claim for decision in decide([same, better], [0.01, 0.01])]
+        >>> [decision.claim for decision in decide([], [Hypothesis(RepeatedEstimate.once(one), 0.01) for one in (same, better)])[1]]
         ['same', 'helps']
     """
-    tasks = len(family)
-    excludes = np.array([[study.half_width(level / left) < abs(study.difference) for study in family] for left in range(1, tasks + 1)])
-    lefts = step_down(excludes).tolist()
-    adjusted = holm([study.p for study in family]).tolist()
-    return tuple(
-        _decide(study, margin, level / tasks, level / (left or tasks), p)
-        for study, margin, left, p in zip(family, margins, lefts, adjusted, strict=True)
+    family = [*pooled, *tasks]
+    base = [
+        float(error) / len(own)
+        for error, own in zip(family_errors(level, len(pooled), len(tasks)), (pooled, tasks), strict=True)
+        for _ in own
+    ]
+    words = [UNCLEAR] * len(family)
+    for looks in range(1, max(len(one.study.looks) for one in family) + 1):
+        studies = [one.study.until(looks) for one in family]
+        errors = [study.rejection_error for study in studies]
+        rejected = [level for own in rejection_levels(errors[: len(pooled)], errors[len(pooled) :], level) for level in own.tolist()]
+        intervals = [_interval(*one) for one in zip(studies, base, rejected, strict=True)]
+        found = [_word(*one) for one in zip(studies, intervals, (one.margin for one in family), base, strict=True)]
+        words = [new if old == UNCLEAR or low > high else old for old, new, (low, high) in zip(words, found, intervals, strict=True)]
+    adjusted = [p for own in adjusted_errors(errors[: len(pooled)], errors[len(pooled) :]) for p in own.tolist()]
+    decisions = tuple(
+        Decision(
+            word,
+            interval,
+            one.study.p,
+            p,
+            one.study.p_equivalence(one.margin),
+            power_analysis(one.study, one.margin, error) if word == UNCLEAR else None,
+            error,
+        )
+        for one, word, interval, p, error in zip(family, words, intervals, adjusted, base, strict=True)
     )
+    return decisions[: len(pooled)], decisions[len(pooled) :]
 
 
-def _decide(study: DifferenceEstimate, margin: float, level: float, near_level: float, p_adjusted: float) -> Decision:
-    """Decide one task: `level` is that of the simultaneous intervals, `near_level` that of the bound nearer to 0."""
-    far, near = study.half_width(level), study.half_width(near_level)
-    below, above = (near, far) if study.difference > 0 else (far, near)
-    interval = (study.difference - below, study.difference + above)
-    fits = abs(study.difference) + study.half_width(2 * level) <= margin
-    word = "helps" if interval[0] > 0 else "hurts" if interval[1] < 0 else "same" if fits else "unclear"
-    remedy = power_analysis(study, margin, level) if word == "unclear" else None
-    return Decision(word, interval, study.p, p_adjusted, study.p_equivalence(margin), remedy)
+def _interval(study: RepeatedEstimate, base: float, rejected: float) -> tuple[float, float]:
+    """Return the interval of the base error, with the bound nearer to 0 from the error at which the hypothesis was rejected."""
+    low, high = study.interval(base)
+    nearer = study.interval(max(base, rejected))
+    if nearer[0] > 0:
+        low = nearer[0]
+    if nearer[1] < 0:
+        high = nearer[1]
+    return low, high
+
+
+def _word(study: RepeatedEstimate, interval: tuple[float, float], margin: float, base: float) -> str:
+    low, high = interval
+    if low > high:
+        return UNCLEAR
+    if low > 0 or high < 0:
+        return "helps" if low > 0 else "hurts"
+    least, most = study.interval(2 * base)
+    return "same" if -margin <= least <= most <= margin else UNCLEAR

@@ -65,8 +65,8 @@ def test_the_verdict_is_told_in_numbers_and_words(make_run: Any) -> None:
 
 def test_what_is_unclear_says_what_would_settle_it(make_run: Any, run_kind: Any) -> None:
     text = "".join(page_of(make_run(run_kind(arms=("a", "b", "c", "d")))).text)
-    assert "about 9 seeds or 12,000 test rows would settle it" in text
-    assert "smallest detectable difference: 0.40 points (80 % power)" in text
+    assert "at least 9 seeds or about 12,000 test rows would settle it" in text
+    assert "differences below 0.40 points cannot be seen with 3 seeds" in text
 
 
 def test_a_repeat_gives_the_same_bytes(make_run: Any) -> None:

@@ -29,7 +29,7 @@ def test_a_person_sees_everything_at_80_columns(run_kind: Any, verdict_content: 
     for part in ("digit", "accuracy", "95.7 %", "96.1 %", "+0.41 [+0.12, +0.70] points", "helps", "hurts", "same", "unclear", "mgda *"):
         assert part in text
     joined = " ".join(text.split())
-    assert "about 9 seeds or 12,000 test rows would settle it smallest detectable difference: 0.40 points (80 % power)" in joined
+    assert "differences below 0.40 points cannot be seen with 3 seeds at least 9 seeds or about 12,000 test rows would settle it" in joined
     assert "122 k (0.50)" in joined
     assert "Train digit and garment separately. (note)" in joined
     assert "Warning: Train digit and garment separately. (warning)" in joined
@@ -37,7 +37,7 @@ def test_a_person_sees_everything_at_80_columns(run_kind: Any, verdict_content: 
 
 
 def test_an_errors_metric_is_not_in_points(run_kind: Any, verdict_content: Any) -> None:
-    line = next(line for line in printed(verdict_content(run_kind(tasks=(), arms=("equal",)))).splitlines() if "equal" in line)
+    line = next(line for line in printed(verdict_content(run_kind(tasks=(), arms=("equal",)))).splitlines() if "rmse" in line)
     assert line.split()[:3] == ["rmse", "equal", "0.9611"]
     assert "+0.0041 [+0.0012, +0.0070] " in line
     assert "points" not in line

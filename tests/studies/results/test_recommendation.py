@@ -1,16 +1,16 @@
-"""What to ship, for every combination of words that matters."""
+"""What to ship: the advice of the verdict with the costs and the stakes of a study."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
 from polytask.run_files import ArmCost, Recommendation
-from polytask.studies.results.recommendation import recommend
+from polytask.studies.results.recommendation import advise_study, is_cheaper, recommendation_record
 from polytask.studies.spec.arms import ResolvedArm, parse_arm
-from polytask.verdicts.verdict_result import Verdict
+from polytask.verdicts import ArmSummary, ArmVerdict, Decision, PooledVerdict, SeedPlan, TaskVerdict, Verdict
+from polytask.verdicts.power import PowerAnalysis
+
+NAMES = ("a", "b", "c")
 
 
 def arm_cost(*figures: float) -> ArmCost:
@@ -21,58 +21,85 @@ def arm_cost(*figures: float) -> ArmCost:
 SINGLE = arm_cost(3, 3_000, 600, 0, 0, 3.0, 30.0, 300.0, 10.0, 0)
 SMALL = arm_cost(1, 1_200, 250, 1_000, 350, 1.0, 10.0, 100.0, 10.0, 0)
 LARGE = arm_cost(1, 9_000, 900, 8_000, 0, 4.0, 10.0, 100.0, 10.0, 0)
-SIZE = {"helps": 0.02, "hurts": -0.03, "same": 0.0001, "unclear": 0.004}
+MARGIN = 0.01
+SIZE = {"helps": (0.03, 0.008), "hurts": (-0.03, 0.008), "same": (0.0, 0.004), "unclear": (0.004, 0.02)}
+"""Difference and half-width of the interval."""
 
 
-def verdict_of(words: dict[str, str], arm: str = "equal") -> Verdict:
-    """A verdict with these words."""
-
-    def of(word: str) -> Any:
-        decision = SimpleNamespace(power=SimpleNamespace(seeds=9) if word == "unclear" else None)
-        return SimpleNamespace(claim=word, difference=SIZE[word], decision=decision)
-
-    tasks = {task: SimpleNamespace(metric="accuracy", arms={arm: of(word)}) for task, word in words.items()}
-    return cast("Verdict", SimpleNamespace(tasks=tasks))
+def decision(word: str, difference: float, half: float) -> Decision:
+    power = PowerAnalysis(9, 30, None, 0.02, half) if word == "unclear" else None
+    return Decision(word, (difference - half, difference + half), 0.5, 0.5, 0.5, power)
 
 
-def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = (), arm: ResolvedArm | None = None) -> Recommendation:
-    names = ("a", "b", "c")
-    chosen = arm or parse_arm("equal", names)
-    return recommend(
-        verdict_of(dict(zip(names, words.split(), strict=True)), chosen.name), chosen, names, {"single": SINGLE, chosen.name: cost}, protect
-    )
+def verdict_of(words: str, arm: str = "equal", pooled: tuple[float, float] | None = None) -> Verdict:
+    """A verdict with these words; the mean over tasks has these margins and half-width, by default those of independent tasks."""
+    tasks, sizes = {}, [SIZE[word] for word in words.split()]
+    for name, word in zip(NAMES, words.split(), strict=True):
+        difference, half = SIZE[word]
+        one = ArmVerdict(0.9 + difference, difference, 1.0, 4.0, half / 3, adjusted=True, decision=decision(word, difference, half))
+        tasks[name] = TaskVerdict(
+            "binary", "accuracy", higher_is_better=True, margin=MARGIN, units=1_000, train_units=None, single=(0.9, 0.01), arms={arm: one}
+        )
+    mean = sum(difference for difference, _ in sizes) / 3 / MARGIN
+    center, half = pooled or (mean, sum(half**2 for _, half in sizes) ** 0.5 / 3 / MARGIN)
+    word = "helps" if center > half else "hurts" if center < -half else "unclear"
+    summary = ArmSummary(None, None, PooledVerdict(center, half / 3, adjusted=True, decision=decision(word, center, half)))
+    return Verdict("single", arm, (0, 1, 2, 3, 4), SeedPlan.of((5,)), 1, tasks, {arm: summary}, ())
+
+
+def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = (), tolerate: str = "0.5") -> Recommendation:
+    arm = parse_arm("equal", NAMES)
+    found = advise_study(verdict_of(words), arm, {"single": SINGLE, "equal": cost}, protect, tolerate)
+    return recommendation_record(found, arm, NAMES)
 
 
 @pytest.mark.parametrize(
-    ("words", "cost", "protect", "arm", "says"),
+    ("words", "cost", "protect", "level"),
     [
-        ("helps helps helps", SMALL, (), "equal", "it helps a (+2.00 points of accuracy)"),
-        ("helps same same", SMALL, (), "equal", "leaves b and c the same, with one network instead of 3"),
-        ("same same same", SMALL, (), "equal", "no difference that matters, with one network instead of 3, 1,200 parameters"),
-        ("same same same", LARGE, (), "single", "saves nothing (9,000 parameters instead of 3,000"),
-        ("helps same same", LARGE, (), "equal", "it helps a"),
-        ("helps hurts same", SMALL, (), "single", "hurts b (-3.00 points of accuracy)"),
-        ("helps unclear same", SMALL, (), "single", "for b is unclear; about 9 seeds would settle it"),
-        ("unclear unclear unclear", SMALL, (), "single", "does harm or good is unclear"),
-        ("helps hurts same", SMALL, ("a", "c"), "equal", "b (-3.00 points of accuracy) pays for it, which is not protected"),
-        ("helps hurts same", SMALL, ("b",), "single", "hurts b"),
-        ("helps unclear same", SMALL, ("a",), "equal", "what it does to b is unclear, which is not protected"),
-        ("same hurts same", SMALL, ("a",), "single", "helps no task and hurts b"),
-        ("same unclear same", SMALL, ("a", "c"), "equal", "what it does to b is unclear"),
-        ("hurts unclear helps", SMALL, (), "single", "hurts a"),
+        ("helps helps helps", SMALL, (), "together, shown"),
+        ("same same same", SMALL, (), "together, shown"),  # nothing is lost, and two networks are saved
+        ("same same same", LARGE, (), "separately, likely"),  # nothing is gained
+        ("unclear unclear unclear", SMALL, (), "together, likely"),
+        ("helps hurts same", SMALL, (), "together, likely"),
+        ("hurts hurts hurts", SMALL, (), "separately, shown"),
+        ("hurts hurts helps", SMALL, (), "separately, likely"),
+        ("helps helps helps", LARGE, ("a",), "together, shown"),
+        ("helps unclear helps", SMALL, ("b",), "separately, likely"),  # b may lose more than half a margin
+        ("helps hurts helps", SMALL, ("b",), "separately, shown"),
     ],
 )  # fmt: skip
-def test_the_words_the_cost_and_what_is_protected_decide(words: str, cost: ArmCost, protect: tuple[str, ...], arm: str, says: str) -> None:
+def test_utility_and_protection_decide(words: str, cost: ArmCost, protect: tuple[str, ...], level: str) -> None:
     found = recommended(words, cost, protect)
-    assert found.arm == arm
-    assert says in found.reason
-    assert found.reason.count(".") >= 1
-    assert "\n" not in found.reason
-    assert found.groups == ((("a", "b", "c"),) if arm == "equal" else (("a",), ("b",), ("c",)))
+    assert found.level == level
+    assert found.arm == ("equal" if level.startswith("together") else "single")
+    assert found.groups == ((NAMES,) if found.arm == "equal" else (("a",), ("b",), ("c",)))
+    assert len(found.headline.split()) <= 12
+    assert all(line.endswith(".") and "\n" not in line for line in (found.headline, found.risk, found.cost, found.next_step))
+
+
+def test_a_larger_tolerance_frees_a_protected_task() -> None:
+    assert recommended("helps unclear helps", protect=("b",)).level == "separately, likely"
+    assert recommended("helps unclear helps", protect=("b",), tolerate="2").level == "together, shown"
+    assert recommended("helps unclear helps", protect=("b",), tolerate="2%").level == "together, shown"
+
+
+def test_the_worst_case_stands_beside_the_advice() -> None:
+    found = recommended("helps unclear same")
+    assert found.worst == pytest.approx({"a": 0.022, "b": -0.016, "c": -0.004})
+    assert found.risk == "At worst: a still gains 2.2 points, b loses 1.6 points and c loses 0.40 points (95 % interval)."
+    assert found.next_step == "To settle b: 9 to 30 seeds in all, 4 or more of them new."
+    assert found.more_seeds == 4
+    assert found.cost.startswith("Saved: one network instead of 3, 1.2 k instead of 3 k parameters")
 
 
 def test_groups_are_recommended_as_they_were_made() -> None:
     arm = ResolvedArm("grouped", (("a", "c"), ("b",)), max_groups=2)
-    found = recommended("helps same helps", arm=arm)
-    assert found.groups == (("a", "c"), ("b",))
-    assert found.reason.startswith("Train a with c and b in groups (grouped)")
+    found = advise_study(verdict_of("helps same helps", "grouped"), arm, {"single": SINGLE, "grouped": SMALL})
+    record = recommendation_record(found, arm, NAMES)
+    assert record.groups == (("a", "c"), ("b",))
+    assert record.headline == "Train a, b and c in 2 groups: shown to pay."
+    assert record.saving == pytest.approx(0.25)  # one of two networks is saved
+
+
+def test_fewer_parameters_or_operations_are_cheaper() -> None:
+    assert [is_cheaper(cost, SINGLE) for cost in (SMALL, LARGE, SINGLE)] == [True, False, False]

@@ -40,7 +40,7 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
         result = study.run(folder, progress)
     page = write_report(result.folder)
-    console.print(verdict_summary(result.summary, CostFile.read(result.folder / "cost.json")))
+    console.print(verdict_summary(result.summary, CostFile.read(result.folder / "cost.json"), str(result.folder)))
     console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)
 
 

@@ -68,6 +68,7 @@ class RunContents:
         configuration: Dotted names and values of run.yaml.
         environment: Names and values of environment.json.
         files: Names and descriptions of the files in the folder.
+        folder: Path of the folder as it was given.
     """
 
     outcome: VerdictFile
@@ -82,6 +83,7 @@ class RunContents:
     configuration: Entries
     environment: Entries
     files: Entries
+    folder: str
 
 
 def read_contents(folder: Path) -> RunContents:
@@ -117,6 +119,7 @@ def read_contents(folder: Path) -> RunContents:
         configuration=flatten_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
         environment=flatten_entries(EnvironmentFile.read(folder / "environment.json").facts, folder / "environment.json"),
         files=list_files(folder),
+        folder=str(folder),
     )
 
 

@@ -16,9 +16,9 @@ from polytask.report.contents.relate_contents import (
     measure_label,
     measure_meaning,
 )
-from polytask.report.pages import charts
 from polytask.report.pages.study_page import SHADES, CurvePanel, make_panel, style_hash, template_environment
 from polytask.run_files import MeasureRecord, RelateFile
+from polytask.verdicts.shown.difference_chart import INSTALL_CHARTS, has_charts
 
 MAX_TASKS_WITH_INTERVALS = 8
 
@@ -37,7 +37,7 @@ def render_relate_page(contents: RelateContents) -> str:
         relatedness=relatedness,
         style_hash=style_hash(environment),
         headline=grouping_sentence(relatedness.grouping),
-        how_to_get_charts="" if charts.has_charts() else charts.INSTALL_CHARTS,
+        how_to_get_charts="" if has_charts() else INSTALL_CHARTS,
         maps=[_heat_map(name, measure, relatedness) for name, measure in relatedness.measures.items()],
         measure_label=measure_label,
         panels=_group_by_task(panels, relatedness),

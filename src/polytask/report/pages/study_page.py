@@ -10,13 +10,15 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from polytask.report import formatting
+from polytask.metrics import formatting
 from polytask.report.contents.curves_and_matrices import ConfusionMatrix, LearningCurve, MetricRow
 from polytask.report.contents.run_contents import RunContents
-from polytask.report.contents.verdict_sentences import chosen_arm_sentence, openings_sentence, sample_size_lines
 from polytask.report.pages import charts
 from polytask.report.sanitize import clean_text
 from polytask.run_files import UNKNOWN_COST, NetworkPartRecord
+from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, sample_size_lines
+from polytask.verdicts.shown.difference_chart import CLAIM_COLORS, INSTALL_CHARTS, has_charts
+from polytask.verdicts.shown.verdict_tables import difference_text
 
 MAX_MATRIX_CLASSES = 30
 MAX_LISTED_CONFUSIONS = 15
@@ -39,8 +41,9 @@ def render_study_page(contents: RunContents) -> str:
     return environment.get_template("study_page.html.j2").render(
         contents=contents,
         outcome=contents.outcome,
+        advice=advice_lines(contents.outcome, contents.costs, contents.folder),
         style_hash=style_hash(environment),
-        how_to_get_charts="" if charts.has_charts() else charts.INSTALL_CHARTS,
+        how_to_get_charts="" if has_charts() else INSTALL_CHARTS,
         intervals=_interval_images(contents),
         panels=_panels_by_task(contents, contents.curves),
         gradients=_panels_by_task(contents, contents.gradients),
@@ -67,14 +70,14 @@ def template_environment() -> Environment:
     environment.globals |= {
         "formatting": formatting, "sample_size_lines": sample_size_lines, "openings_sentence": openings_sentence,
         "chosen_arm_sentence": chosen_arm_sentence,
-        "word_class": _claim_class, "no_cost": UNKNOWN_COST, "ratio": _ratio_text,
+        "difference_text": difference_text, "word_class": _claim_class, "no_cost": UNKNOWN_COST, "ratio": _ratio_text,
     }  # fmt: skip
     environment.filters["minus"] = _typographic_minus
     return environment
 
 
 def _claim_class(word: str) -> str:
-    return word if word in charts.CLAIM_COLORS else "unknown"
+    return word if word in CLAIM_COLORS else "unknown"
 
 
 def _typographic_minus(text: str) -> str:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from polytask.report import formatting
+from polytask.metrics import formatting
 from polytask.report.contents.relate_contents import (
     confidence_sentence,
     format_diagonal,

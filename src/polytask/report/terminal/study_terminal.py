@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -10,11 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from polytask.report import formatting
+from polytask.metrics import formatting
 from polytask.report.contents.display_names import titled_costs, titled_verdict
-from polytask.report.contents.verdict_sentences import chosen_arm_sentence, openings_sentence, sample_size_lines
 from polytask.report.sanitize import clean_text
-from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, TaskRecord, VerdictFile
+from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, PooledRecord, TaskRecord, VerdictFile
+from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, sample_size_lines
+from polytask.verdicts.shown.verdict_tables import ALL_TASKS, difference_text
 
 CLAIM_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
 # Together with the means and the verdicts these fit into 80 columns.
@@ -26,12 +27,15 @@ COST_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 )
 
 
-def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str, Any] | CostFile | None = None) -> RenderableType:
-    """Return the verdict, its cost and the recommendation as a Rich renderable.
+def verdict_summary(
+    verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str, Any] | CostFile | None = None, folder: str = ""
+) -> RenderableType:
+    """Return the advice, the verdict and its cost as a Rich renderable.
 
     Args:
         verdict: Content of verdict.json.
         costs: Content of cost.json; `None` omits the table of costs.
+        folder: Run folder, for the command that adds seeds; empty omits the command.
 
     Raises:
         DataError: An entry has the wrong type.
@@ -48,10 +52,13 @@ def verdict_summary(verdict: Mapping[str, Any] | VerdictFile, costs: Mapping[str
     """
     stored = VerdictFile.parse(verdict, "verdict.json")
     outcome = titled_verdict(stored)
+    spent = None if costs is None else CostFile.parse(costs, "cost.json")
     parts: list[RenderableType] = [_verdict_table(outcome)]
-    if costs is not None:
-        parts.append(_cost_table(outcome.baseline, titled_costs(CostFile.parse(costs, "cost.json"), stored.titles)))
-    return Group(*(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
+    if spent is not None:
+        parts.append(_cost_table(outcome.baseline, titled_costs(spent, stored.titles)))
+    advice = advice_lines(stored, spent, folder)
+    shown = [safe_text(line, "bold" if place == 0 else "") for place, line in enumerate(advice)]
+    return Group(*shown, *([Text("")] if shown else []), *(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
 
 
 def safe_text(text: object, style: str = "") -> Text:
@@ -67,15 +74,31 @@ def make_table(title: str) -> Table:
 
 
 def _verdict_table(outcome: VerdictFile) -> Table:
+    """Return a table of the mean over tasks, which comes first, and of every task."""
     table = make_table("Compared with single-task training")
     for name in ("task", "arm"):
         table.add_column(name, overflow="fold", max_width=NAME_WIDTH)
     table.add_column("mean", justify="right", no_wrap=True)
     table.add_column("difference [95 % interval]", min_width=DIFFERENCE_WIDTH)
     table.add_column("verdict", no_wrap=True)
+    for arm, summary in outcome.arms.items():
+        if summary.pooled is not None:
+            lines = [difference_text("margins", summary.pooled), *_pooled_lines(outcome, summary.pooled)]
+            table.add_row(safe_text(ALL_TASKS, "bold"), safe_text(arm), "", _lines_text(lines), _claim_text(summary.pooled))
+    if any(summary.pooled is not None for summary in outcome.arms.values()):
+        table.add_section()
     for name, task in outcome.tasks.items():
         _add_task_rows(table, outcome, name, task)
     return table
+
+
+def _pooled_lines(outcome: VerdictFile, record: PooledRecord) -> tuple[str, ...]:
+    return sample_size_lines("margins", record, len(outcome.seeds), 1.0)
+
+
+def _lines_text(lines: Sequence[str]) -> Text:
+    """Return a text whose first line is a difference, and the others small print."""
+    return Text("\n").join([safe_text(lines[0]), *(safe_text(line, "dim") for line in lines[1:])])
 
 
 def _add_task_rows(table: Table, outcome: VerdictFile, name: str, task: TaskRecord) -> None:
@@ -87,17 +110,12 @@ def _add_task_rows(table: Table, outcome: VerdictFile, name: str, task: TaskReco
     for label, (arm, record) in zip(below, task.arms.items(), strict=False):
         mark = " *" if chosen_arm_sentence(outcome) and arm == outcome.chosen else ""
         mean = safe_text(formatting.format_metric(task.metric, record.mean))
-        table.add_row(label, safe_text(f"{clean_text(arm)}{mark}"), mean, _difference_text(task.metric, record), _claim_text(record))
+        lines = [difference_text(task.metric, record), *sample_size_lines(task.metric, record, len(outcome.seeds), task.margin)]
+        table.add_row(label, safe_text(f"{clean_text(arm)}{mark}"), mean, _lines_text(lines), _claim_text(record))
     table.add_section()
 
 
-def _difference_text(metric: str, record: ArmRecord) -> Text:
-    number = formatting.format_difference(metric, record.difference, formatting.half_width(record.ci95))
-    text = safe_text(f"{number} {formatting.format_interval(metric, record.ci95)}{formatting.display_unit(metric)}")
-    return Text("\n").join([text, *(safe_text(line, "dim") for line in sample_size_lines(metric, record))])
-
-
-def _claim_text(record: ArmRecord) -> Text:
+def _claim_text(record: ArmRecord | PooledRecord) -> Text:
     return safe_text(record.verdict, CLAIM_STYLES.get(record.verdict, ""))
 
 
@@ -120,10 +138,8 @@ def _cost_cell(number: float | None, reference: float | None, shown: Callable[[f
 
 
 def _sentences(outcome: VerdictFile) -> list[Text]:
-    """Return the recommendation, warnings, notes, and how often the test data were opened."""
-    recommended = outcome.recommendation.reason if outcome.recommendation else ""
-    reason = [safe_text(recommended, "bold"), Text("")] if recommended else []
+    """Return warnings, notes, and how often the test data were opened."""
     warnings = [safe_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
     chosen = [safe_text(f"* {chosen_arm_sentence(outcome)}", "dim")] if chosen_arm_sentence(outcome) else []
     notes = [safe_text(line, "dim") for line in ("Positive differences are better.", *outcome.notes, openings_sentence(outcome))]
-    return [*reason, *warnings, *chosen, *notes]
+    return [*warnings, *chosen, *notes]

@@ -18,7 +18,7 @@ from polytask.studies.results.equal_time import equal_time_comparison
 from polytask.studies.results.export_model import export_model
 from polytask.studies.results.negative_transfer import add_leads, summarize_transfer
 from polytask.studies.results.open_test_data import HeldOutResults, count_openings
-from polytask.studies.results.recommendation import recommend
+from polytask.studies.results.recommendation import advise_study, recommendation_record
 from polytask.studies.results.result_tables import history_table, validation_rows
 from polytask.studies.results.run_findings import rate_findings, risk_sentences, run_findings, shipped_risk
 from polytask.studies.results.source_buffer_notes import source_buffer_notes
@@ -30,6 +30,7 @@ from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.studies.tuning.trial_runner import race_cost
 from polytask.tasks import Task
 from polytask.verdicts.compute_verdict import verdict
+from polytask.verdicts.spending.seed_plan import SeedPlan
 from polytask.verdicts.verdict_result import Verdict
 
 
@@ -57,8 +58,11 @@ class StudyResult:
         return f"<StudyResult: {self.verdict.titles[self.recommendation.arm]} recommended; {self.folder}>"
 
     def __str__(self) -> str:
-        """Return the verdict, the reason of the recommendation, and the path of the run folder."""
-        return f"{self.verdict}\n{self.recommendation.reason}\nEverything is in {self.folder}"
+        """Return the advice, the verdict, and the path of the run folder."""
+        return f"{self.verdict}\nEverything is in {self.folder}"
+
+    def _repr_markdown_(self) -> str:
+        return f"{self.verdict._repr_markdown_()}\n\nEverything is in `{self.folder}`"
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class TestedStudy:
     raced: RaceResult
     jobs: tuple[Job, ...]
     tested: HeldOutResults
+
+    @property
+    def plan(self) -> SeedPlan:
+        """Planned looks at the test data, the finished plan's continuations included."""
+        return SeedPlan.of(self.config.looks or (len(self.config.seeds),))
 
     @property
     def facts(self) -> dict[str, list[tuple[Job, Mapping[str, Any]]]]:
@@ -108,15 +117,18 @@ class TestedStudy:
             chosen=chosen.name,
             kinds={task.name: task for task in self.tasks},
             margins=self.config.margins,
-            looks=max(1, len(self.config.looks)),
+            looks=self.plan,
             test_openings=openings,
         )
         return found.with_titles(arm_titles(self.all_arms))
 
 
-def has_unclear_task(verdict: Verdict) -> bool:
-    """Return whether a claim about the chosen arm is unclear, so that a further look may settle it."""
-    return any(task.arms[str(verdict.chosen)].claim == "unclear" for task in verdict.tasks.values())
+def has_unclear_claim(verdict: Verdict) -> bool:
+    """Return whether a claim about the chosen arm is unclear, of a task or of the mean over tasks, so that a further look may settle it."""
+    arm = str(verdict.chosen)
+    pooled = verdict.arms[arm].pooled
+    claims = [task.arms[arm].claim for task in verdict.tasks.values()] + ([] if pooled is None else [pooled.claim])
+    return "unclear" in claims
 
 
 def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
@@ -126,8 +138,9 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     costs = {arm: arm_cost(own) for arm, own in facts.items()}
     verdict = warn_of_troubles(study.verdict(chosen, count_openings(folder.ledger)), costs, study.config.training)
     names = [task.name for task in study.tasks]
-    refused = refuse_troubled(chosen, names, costs[chosen.name], study.config.training)
-    recommendation = refused or recommend(verdict, chosen, names, costs, study.config.protect)
+    advised = advise_study(verdict, chosen, costs, study.config.protect, study.config.tolerate)
+    advised = refuse_troubled(advised, chosen.title, costs[chosen.name], study.config.training)
+    verdict, recommendation = verdict.with_advice(advised), recommendation_record(advised, chosen, names)
     every = [fact for own in facts.values() for fact in own]
     write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
     write_dataframe(folder.predictions, study.tested.predictions)

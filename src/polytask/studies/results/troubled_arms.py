@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from polytask.options import TrainingOptions
-from polytask.run_files import ArmCost, Recommendation
-from polytask.studies.spec.arms import SINGLE, ResolvedArm
+from polytask.run_files import ArmCost
 from polytask.training.step_troubles import StepTroubles
-from polytask.verdicts.verdict_result import Verdict
+from polytask.verdicts.verdict_result import RecommendedArm, Verdict
 
 
 def troubles_of(cost: ArmCost, options: TrainingOptions) -> StepTroubles:
@@ -25,10 +24,23 @@ def warn_of_troubles(verdict: Verdict, costs: Mapping[str, ArmCost], options: Tr
     return replace(verdict, warnings=(*verdict.warnings, *warnings)) if warnings else verdict
 
 
-def refuse_troubled(chosen: ResolvedArm, tasks: Sequence[str], cost: ArmCost, options: TrainingOptions) -> Recommendation | None:
-    """Return the recommendation of separate networks if too many steps of the chosen arm went wrong, and otherwise `None`."""
+def refuse_troubled(advised: RecommendedArm, title: str, cost: ArmCost, options: TrainingOptions) -> RecommendedArm:
+    """Return the advice, or that of separate networks if too many steps of the joint arm went wrong.
+
+    Args:
+        advised: Advice on the joint arm.
+        title: Display name of the joint arm.
+        cost: Cost of the joint arm, with its steps.
+        options: Training options.
+    """
     why = troubles_of(cost, options).too_many()
     if not why:
-        return None
-    reason = f"Train {', '.join(tasks)} separately for now: joint training ({chosen.title}) was no fair trial, since {why}."
-    return Recommendation(arm=SINGLE, groups=tuple((task,) for task in tasks), reason=reason)
+        return advised
+    sentences = replace(
+        advised.sentences,
+        headline="Train separately for now: joint training was no fair trial.",
+        risk=f"In joint training ({title}), {why}.",
+        next_step="Change what the second sentence names, and run the study again.",
+        more_seeds=0,
+    )
+    return replace(advised, advice=replace(advised.advice, together=False, shown=False), sentences=sentences)

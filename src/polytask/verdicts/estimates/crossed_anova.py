@@ -19,6 +19,9 @@ rate of false alarms at a = .05 / 14 is up to 7 times too high. Banerjee's inter
 concave in x, so combining two intervals of confidence 1 - a does not reduce the confidence. df is reported only to show
 whether seeds (S - 1) or units (n - 1) dominate the variance.
 
+**Few units of one class.** If the metric compares two classes, such as the AUC, n - 1 is replaced by m - 1, with m the number of units of
+the rarer class, and V_R is multiplied by m / (m - 1): with few positives nearly all of the variance comes from them.
+
 MS_S = 0 is replaced by MS_SR. It occurs only with counts: three seeds that gain exactly one hit each, on different rows,
 have MS_S = 0 by chance, and the difference would otherwise have no uncertainty.
 """
@@ -33,7 +36,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from polytask.errors import DataError
-from polytask.verdicts.difference_estimate import ROUNDING_ERROR, DifferenceEstimate
+from polytask.verdicts.estimates.difference_estimate import ROUNDING_ERROR, DifferenceEstimate
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -123,6 +126,7 @@ class CrossedEstimate(DifferenceEstimate):
         squares: Mean squares MS_S, MS_R and MS_SR.
         seed_variance: Contribution of the seeds to the variance, V_S.
         of_units: Contribution of the units to the variance, V_R.
+        rarer: Number of units of the rarer class m, for metrics that compare classes; `None` for others.
     """
 
     difference: float
@@ -131,6 +135,7 @@ class CrossedEstimate(DifferenceEstimate):
     squares: MeanSquares
     seed_variance: float
     of_units: float
+    rarer: int | None = None
 
     @property
     def variance(self) -> float:
@@ -140,13 +145,14 @@ class CrossedEstimate(DifferenceEstimate):
     @property
     def df(self) -> float:
         """Degrees of freedom of V: S - 1 if seeds dominate the variance, n - 1 if units do."""
+        counted = self._counted(self.units)
         if self.seed_variance == 0:
-            return float(self.units - 1)
-        return min(self.units - 1.0, (self.seeds - 1) * (self.variance / self.seed_variance) ** 2)
+            return float(counted - 1)
+        return min(counted - 1.0, (self.seeds - 1) * (self.variance / self.seed_variance) ** 2)
 
     def half_width(self, level: float) -> float:
         """Return the half-width of the interval of confidence 1 - `level`."""
-        return float(half_widths(self.seed_variance, self.of_units, self.seeds, self.units, level))
+        return float(half_widths(self.seed_variance, self.of_units, self.seeds, self._counted(self.units), level))
 
     def level_for_half_width(self, half: float) -> float:
         """Return the level whose interval has the half-width `half` > 0; levels below 1e-100 are reported as 0."""
@@ -162,18 +168,36 @@ class CrossedEstimate(DifferenceEstimate):
         """Compute half-widths with S' seeds and n' units: V_S = v_S / S' + v_SR / (S' n'), V_R = v_R / n'."""
         S, n = np.asarray(seeds, dtype=np.float64), np.asarray(units, dtype=np.float64)
         between_seeds, between_units, rest = self.components()
-        return half_widths(between_seeds / S + rest / (S * n), between_units / n, S, n, level)
+        return half_widths(between_seeds / S + rest / (S * n), between_units / n, S, self._counted(n), level)
+
+    @property
+    def share_of_units(self) -> float:
+        """Share of the variance that only more test units reduce."""
+        return self.of_units / self.variance if self.variance else 0.0
+
+    def _counted(self, units: Any) -> Any:  # noqa: ANN401 - a number or an array
+        """Return the number of units that determine the degrees of freedom, if there were `units` of them."""
+        return units if self.rarer is None else np.maximum(2.0, units * (self.rarer / self.units))
 
     def components(self) -> tuple[float, float, float]:
         """Return the variance components between seeds v_S, between units v_R and residual v_SR, each at least 0."""
         rest = float(self.squares.rest)
         between_seeds = max(float(self.squares.seeds) - rest, 0.0) / self.units
-        between_units = max(float(self.squares.units) - rest, 0.0) / self.seeds
+        between_units = max(float(self.squares.units) - rest, 0.0) / self.seeds * _of_few(self.rarer)
         return between_seeds, between_units, rest
 
 
-def crossed_estimate(differences: Any) -> CrossedEstimate:  # noqa: ANN401 - whatever NumPy takes as an array
+def _of_few(rarer: int | None) -> float:
+    """Return m / (m - 1), the factor between the mean of squares and the unbiased variance of m units."""
+    return 1.0 if rarer is None else rarer / max(rarer - 1, 1)
+
+
+def crossed_estimate(differences: Any, rarer: int | None = None) -> CrossedEstimate:  # noqa: ANN401 - whatever NumPy takes as an array
     """Analyze the influences D (S, n) of n test units on the metric difference in S seeds.
+
+    Args:
+        differences: Influences D (S, n).
+        rarer: Number of units of the rarer class, for metrics that compare classes; `None` for others.
 
     Raises:
         DataError: There are fewer than 2 seeds or 2 units, so that their variance cannot be estimated.
@@ -191,4 +215,5 @@ def crossed_estimate(differences: Any) -> CrossedEstimate:  # noqa: ANN401 - wha
         raise DataError("a verdict needs at least 2 test units", where="units", found=units, remedy="Predict more test units")
     squares = mean_squares(array)
     seed_variance, of_units = variance_of_mean(squares, seeds, units)
-    return CrossedEstimate(float(squares.mean), seeds, units, squares, float(seed_variance), float(of_units))
+    of_few = float(of_units) * _of_few(rarer)
+    return CrossedEstimate(float(squares.mean), seeds, units, squares, float(seed_variance), of_few, rarer)

@@ -56,6 +56,11 @@ class DifferenceEstimate(ABC):
     def projected_half_widths(self, seeds: ArrayLike, units: ArrayLike, level: float) -> Floats:
         """Compute half-widths for other numbers of seeds and units, elementwise, if the variance components stay the same."""
 
+    @property
+    def share_of_units(self) -> float:
+        """Share of the variance that only more test units reduce; 0 if their number is fixed."""
+        return 0.0
+
     def interval(self, level: float = 0.05) -> tuple[float, float]:
         """Return the interval of confidence 1 - `level`."""
         half = self.half_width(level)

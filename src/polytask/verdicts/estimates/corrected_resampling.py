@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from polytask.errors import DataError
-from polytask.verdicts.difference_estimate import ROUNDING_ERROR, DifferenceEstimate
+from polytask.verdicts.estimates.difference_estimate import ROUNDING_ERROR, DifferenceEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

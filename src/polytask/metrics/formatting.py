@@ -15,6 +15,8 @@ METRIC_LABELS = {
     "entity-f1": "F1 of entities",
     "token-accuracy": "accuracy of tokens",
 }
+MARGINS = "margins"
+"""Name of the mean over tasks of difference / margin, where a metric is named."""
 NO_VALUE = "–"
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e9
 SI_PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
@@ -36,8 +38,8 @@ def display_factor(metric: str) -> float:
 
 
 def display_unit(metric: str) -> str:
-    """Return the display unit of a difference of this metric, with a leading space: points for shares, else empty."""
-    return " points" if metric in PERCENT_METRICS else ""
+    """Return the display unit of a difference of this metric, with a leading space: points for shares, margins for means over tasks."""
+    return " points" if metric in PERCENT_METRICS else f" {MARGINS}" if metric == MARGINS else ""
 
 
 def format_metric(metric: str, number: float | None) -> str:

@@ -1,0 +1,54 @@
+"""What one network instead of one per task is worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from polytask.errors import ConfigError
+
+DEFAULT_TOLERANCE = "0.5"
+"""Margins per task that one network instead of one per task is worth."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Loss per task that one network instead of one per task is worth.
+
+    Attributes:
+        amount: Number of margins, or percent of the single-task metric.
+        percent: Whether the amount is in percent.
+
+    Example:
+        >>> Tolerance.parse("1%"), Tolerance.parse(0.5).text
+        (Tolerance(amount=1.0, percent=True), '0.5 margins')
+    """
+
+    amount: float
+    percent: bool = False
+
+    @classmethod
+    def parse(cls, given: float | str) -> Tolerance:
+        """Read a number of margins, or a percentage such as "1%".
+
+        Raises:
+            ConfigError: It is neither.
+        """
+        text = str(given).strip()
+        try:
+            amount = float(text.removesuffix("%"))
+        except ValueError:
+            amount = math.nan
+        if not 0 <= amount < math.inf:
+            what, remedy = "a tolerance must be a number of margins or a percentage, at least 0", 'Write 0.5 for half a margin, or "1%"'
+            raise ConfigError(what, where="tolerate", found=given, remedy=remedy)
+        return cls(amount, text.endswith("%"))
+
+    @property
+    def text(self) -> str:
+        """The tolerance in words."""
+        return f"{self.amount:g} %" if self.percent else f"{self.amount:g} margin{'' if self.amount == 1 else 's'}"
+
+    def of(self, value: float, margin: float) -> float:
+        """Return the tolerated loss of a task in the unit of its metric, from its single-task value and its margin."""
+        return self.amount * (abs(value) / 100 if self.percent else margin)

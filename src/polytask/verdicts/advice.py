@@ -1,0 +1,161 @@
+"""Advice after a verdict: together or separately, by expected utility, and what is risked.
+
+Claims and advice are two things. A claim is made if it is shown at 5 %; advice has to be given also if nothing is shown. The **utility**
+of training together, in margins, is
+
+    U = mean over tasks of (difference / margin) + v (T - N) / (T - 1)
+
+for N joint networks instead of T: v is what one network instead of T is worth, half a margin unless the user tolerates more or less
+(`tolerate`). Joint networks that are not cheaper to predict with save nothing.
+
+The expected utility is that of a posterior. Before any data, difference / margin of a task is normal with mean 0 and standard deviation
+`PRIOR_SD`, so that an observed one of standard error e (in margins) is multiplied by PRIOR_SD^2 / (PRIOR_SD^2 + e^2). What is shown
+does not depend on this prior:
+
+| level | condition |
+|---|---|
+| together, shown | the pooled interval lies above minus the saving, no task hurts, and no protected task may lose too much |
+| together, likely | otherwise, if the expected utility is above 0 and no protected task may lose too much |
+| separately, shown | a protected task loses too much, or the pooled interval lies below minus the saving and no task is helped |
+| separately, likely | otherwise |
+
+A task *may lose too much* if the lower end of its interval is below minus the tolerance, and *loses too much* if the upper end is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from polytask.errors import ConfigError
+from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
+from polytask.registry.suggestion import nearest
+
+if TYPE_CHECKING:
+    from polytask.verdicts.verdict_result import Verdict
+
+PRIOR_SD = 3.0
+"""Standard deviation over tasks of the true difference in margins, before data.
+
+It comes from problems that no benchmark of the verdict uses: see `benchmarks/advice_prior.py`, which measures it.
+"""
+FARTHEST = 100.0
+"""Largest size of a difference in margins that counts, also where a margin is 0."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do, and what is risked.
+
+    Attributes:
+        together: Whether to train together.
+        shown: Whether this is shown at 5 %, or only likely.
+        arm: Joint arm that it is about.
+        utility: Expected utility of training together, in margins, with the saving.
+        saving: What the saved networks are worth, in margins.
+        tolerance: What one network instead of T is worth.
+        worst: Lower end of the interval per task, in the unit of its metric.
+        best: Upper end of the interval per task.
+        at_risk: Protected tasks that may lose more than is tolerated.
+        protect: All protected tasks.
+    """
+
+    together: bool
+    shown: bool
+    arm: str
+    utility: float
+    saving: float
+    tolerance: Tolerance
+    worst: Mapping[str, float]
+    best: Mapping[str, float]
+    at_risk: tuple[str, ...]
+    protect: tuple[str, ...]
+
+    @property
+    def level(self) -> str:
+        """The advice in two words, such as "together, likely"."""
+        return f"{'together' if self.together else 'separately'}, {'shown' if self.shown else 'likely'}"
+
+
+def advise(verdict: Verdict, *, saved: float = 1.0, protect: Sequence[str] = (), tolerate: float | str = DEFAULT_TOLERANCE) -> Advice:
+    """Advise on the chosen arm of a verdict, or on its only arm.
+
+    Args:
+        verdict: Verdict on at least two tasks.
+        saved: Share of the networks that is saved: (T - N) / (T - 1), or 0 if the joint networks are not cheaper.
+        protect: Tasks that must not lose more than is tolerated.
+        tolerate: What one network instead of T is worth, per task: a number of margins, or a percentage such as "1%".
+
+    Raises:
+        ConfigError: There is a single task, several arms and none was chosen, or a protected task does not exist.
+    """
+    arm, tasks, tolerance = _arm(verdict), verdict.tasks, Tolerance.parse(tolerate)
+    _check_tasks(tuple(tasks), protect)
+    ratios = {name: _in_margins(task.arms[arm].difference, task.margin) for name, task in tasks.items()}
+    errors = {name: task.arms[arm].standard_error / task.margin if task.margin else 0.0 for name, task in tasks.items()}
+    worth = [_in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in tasks.values()]
+    saving = saved * sum(worth) / len(tasks)
+    utility = sum(shrunk(ratios[name], errors[name]) for name in tasks) / len(tasks) + saving
+    ends = {name: task.arms[arm].decision.interval for name, task in tasks.items()}
+    lost = {name: -tolerance.of(tasks[name].single[0], tasks[name].margin) for name in protect}
+    at_risk = tuple(name for name in protect if ends[name][0] < lost[name])
+    pooled = verdict.arms[arm].pooled
+    low, high = pooled.decision.interval if pooled is not None else (-math.inf, math.inf)
+    words = [task.arms[arm].claim for task in tasks.values()]
+    if not at_risk and low > -saving and low <= high and "hurts" not in words:
+        together, shown = True, True
+    elif any(ends[name][1] < lost[name] for name in at_risk) or (high < -saving and low <= high and "helps" not in words):
+        together, shown = False, True
+    else:
+        together, shown = not at_risk and utility > 0, False
+    worst, best = ({name: end[side] for name, end in ends.items()} for side in (0, 1))
+    return Advice(together, shown, arm, utility, saving, tolerance, worst, best, at_risk, tuple(protect))
+
+
+def shrunk(ratio: float, error: float, prior: float = PRIOR_SD) -> float:
+    """Return the posterior mean of a difference in margins.
+
+    Example:
+        >>> shrunk(2.0, error=1.0, prior=1.0)
+        1.0
+    """
+    return ratio * prior**2 / (prior**2 + error**2)
+
+
+def saved_share(tasks: int, networks: int) -> float:
+    """Return the share of the networks that is saved: 1 for one network instead of T, 0 for T.
+
+    Example:
+        >>> saved_share(3, 1), saved_share(3, 2), saved_share(2, 2)
+        (1.0, 0.5, 0.0)
+    """
+    return max(0.0, (tasks - networks) / (tasks - 1)) if tasks > 1 else 0.0
+
+
+def _in_margins(difference: float, margin: float) -> float:
+    ratio = difference / margin if margin else math.copysign(math.inf, difference) if difference else 0.0
+    return max(-FARTHEST, min(FARTHEST, ratio))
+
+
+def _arm(verdict: Verdict) -> str:
+    """Return the arm that the advice is about.
+
+    Raises:
+        ConfigError: There are several arms, and none was chosen.
+    """
+    if verdict.chosen is not None:
+        return verdict.chosen
+    if len(verdict.arms) > 1:
+        remedy = "Choose one on validation data, and pass chosen= to pt.verdict"
+        raise ConfigError("advice is about one arm", where="chosen", found=", ".join(verdict.arms), remedy=remedy)
+    return next(iter(verdict.arms))
+
+
+def _check_tasks(tasks: Sequence[str], protect: Sequence[str]) -> None:
+    if len(tasks) < 2:
+        raise ConfigError("there is nothing to share with one target", where="tasks", found=", ".join(tasks), remedy="Give at least two")
+    for name in protect:
+        if name not in tasks:
+            raise ConfigError("there is no such task", where=f"protect, {name!r}", remedy=nearest(name, tuple(tasks)))

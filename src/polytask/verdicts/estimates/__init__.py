@@ -1,0 +1,1 @@
+"""Estimated differences and their intervals, for every design of a study."""

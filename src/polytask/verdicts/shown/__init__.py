@@ -1,0 +1,1 @@
+"""Verdicts and advice in words, tables and pictures."""

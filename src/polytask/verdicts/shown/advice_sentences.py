@@ -1,0 +1,156 @@
+"""The four sentences of an advice: headline, risk, cost, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from polytask.metrics import formatting
+from polytask.verdicts.arm_verdict import settle_record
+from polytask.verdicts.shown.claim_sentences import join_names, seeds_text
+
+if TYPE_CHECKING:
+    from polytask.run_files import ArmCost
+    from polytask.verdicts.advice import Advice
+    from polytask.verdicts.arm_verdict import TaskVerdict
+    from polytask.verdicts.verdict_result import Verdict
+
+MOST_WORDS = 12
+"""Longest headline."""
+MOST_TASKS = 3
+"""Tasks whose risk is named; of more tasks, those that may lose most in margins."""
+ENDINGS = {
+    (True, True): "shown to pay",
+    (True, False): "likely to pay, not shown",
+    (False, True): "shown to be better",
+    (False, False): "likely better, not shown",
+}
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known beside the verdict.
+
+    Attributes:
+        groups: Tasks of each joint network.
+        joint: Cost of the joint arm, if it was measured.
+        single: Cost of single-task training, if it was measured.
+        finished: What to do if nothing is left to test.
+    """
+
+    groups: tuple[tuple[str, ...], ...] = ()
+    joint: ArmCost | None = None
+    single: ArmCost | None = None
+    finished: str = "Nothing is left to test."
+
+
+@dataclass(frozen=True)
+class AdviceSentences:
+    """An advice in words.
+
+    Attributes:
+        headline: What to do, in at most 12 words.
+        risk: What may be lost.
+        cost: What it costs or saves.
+        next_step: What to do next.
+        more_seeds: Fewest further seeds that may settle what is unclear; 0 if there are none.
+    """
+
+    headline: str
+    risk: str
+    cost: str
+    next_step: str
+    more_seeds: int = 0
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The four sentences, in order."""
+        return self.headline, self.risk, self.cost, self.next_step
+
+
+def advice_sentences(advice: Advice, verdict: Verdict, known: Circumstances) -> AdviceSentences:
+    """Return an advice in words: the only place that makes them.
+
+    Args:
+        advice: The advice.
+        verdict: The verdict that it follows from.
+        known: What is known beside the verdict.
+    """
+    return AdviceSentences(
+        _headline(advice, verdict, known), _risk(advice, verdict), _cost(advice, verdict, known), *_next(advice, verdict, known)
+    )
+
+
+def _headline(advice: Advice, verdict: Verdict, known: Circumstances) -> str:
+    how = "separately" if not advice.together else "together" if len(known.groups) < 2 else f"in {len(known.groups)} groups"
+    lines = [
+        f"Train {names} {how}: {ENDINGS[advice.together, advice.shown]}." for names in (join_names(tuple(verdict.tasks)), _all(verdict))
+    ]
+    return lines[0] if len(lines[0].split()) <= MOST_WORDS else lines[1]
+
+
+def _all(verdict: Verdict) -> str:
+    return f"the {len(verdict.tasks)} tasks"
+
+
+def _risk(advice: Advice, verdict: Verdict) -> str:
+    """Name what each task may lose, or what is given up: the ends of the 95 % intervals."""
+    arm = advice.arm
+    ends = advice.worst if advice.together else advice.best
+    hurt = [name for name, task in verdict.tasks.items() if task.arms[arm].claim == "hurts"]
+    order = sorted(verdict.tasks, key=lambda name: ends[name] / (verdict.tasks[name].margin or 1.0), reverse=not advice.together)
+    named = [name for name in verdict.tasks if name in order[:MOST_TASKS]]
+    parts = [_change(name, verdict.tasks[name], ends[name], advice.together) for name in named]
+    rest = ", the others less by their margins" if len(verdict.tasks) > MOST_TASKS else ""
+    text = f"{'At worst' if advice.together else 'Training together would at best change this'}: {join_names(parts)}{rest} (95 % interval)."
+    if hurt:
+        text += f" Joint training hurts {join_names(hurt)}."
+    if advice.at_risk:
+        text += f" Protected, and may lose more than {advice.tolerance.text}: {join_names(advice.at_risk)}."
+    return text
+
+
+def _change(name: str, task: TaskVerdict, end: float, worst: bool) -> str:
+    """Return how a task may change: "garment loses 0.31 points"."""
+    size = formatting.format_magnitude(task.metric, end)
+    unit = "" if formatting.display_unit(task.metric) else f" {formatting.metric_label(task.metric)}"
+    percent = abs(end / task.single[0]) * 100 if task.single[0] and not formatting.display_unit(task.metric) else None
+    share = "" if percent is None or any(one.relative_percent is None for one in task.arms.values()) else f" ({percent:.2g} %)"
+    if end >= 0:
+        return f"{name} {'still gains' if worst else 'gains'} {size}{unit}{share}"
+    return f"{name} {'loses' if worst else 'still loses'} {size}{unit}{share}"
+
+
+def _cost(advice: Advice, verdict: Verdict, known: Circumstances) -> str:
+    joint = len(known.groups) or 1
+    networks = f"{'one network' if joint == 1 else f'{joint} networks'} instead of {len(verdict.tasks)}"
+    sizes = []
+    if known.joint is not None and known.single is not None:
+        for name, of_joint, of_single in (
+            ("parameters", known.joint.parameters, known.single.parameters),
+            ("multiply-adds", known.joint.multiply_adds, known.single.multiply_adds),
+        ):
+            if of_joint and of_single:
+                sizes.append(f"{formatting.format_short_count(of_joint)} instead of {formatting.format_short_count(of_single)} {name}")
+    worth = f"counted as {advice.saving:.2g} margins per task" if advice.saving else "counted as nothing, since it is not cheaper"
+    which = "Saved" if advice.together else "Training together would save"
+    told = f" (--tolerate {advice.tolerance.text})" if advice.saving else ""
+    return (
+        f"{which}: {', '.join([networks, *sizes])}; {worth}{told}." if advice.saving else f"Cost: {', '.join([networks, *sizes])}; {worth}."
+    )
+
+
+def _next(advice: Advice, verdict: Verdict, known: Circumstances) -> tuple[str, int]:
+    """Say how many seeds settle what is unclear, and return the fewest further ones."""
+    unclear = {name: task.arms[advice.arm].decision for name, task in verdict.tasks.items() if task.arms[advice.arm].claim == "unclear"}
+    if not unclear:
+        return known.finished, 0
+    settles = {name: settle_record(one.power) for name, one in unclear.items() if not one.looks_disagree}
+    within = {name: settle for name, settle in settles.items() if settle is not None and settle.seeds is not None}
+    which = join_names(tuple(unclear)) if len(unclear) <= MOST_TASKS else f"{len(unclear)} unclear tasks"
+    if not within:
+        return f"More seeds would not settle {which}.", 0
+    every = len(within) == len(unclear)
+    name, settle = (max if every else min)(within.items(), key=lambda pair: pair[1].seeds or 0)
+    more = (settle.seeds or 0) - len(verdict.seeds)
+    return f"To settle {which if every else name}: {seeds_text(settle)} seeds in all, {more} or more of them new.", more

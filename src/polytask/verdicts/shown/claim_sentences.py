@@ -1,0 +1,157 @@
+"""Sentences about a verdict, from its records: the same in the terminal, on the page, in Markdown and where a verdict is printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polytask.metrics import formatting
+
+if TYPE_CHECKING:
+    from polytask.run_files import ArmRecord, CostFile, PooledRecord, PowerRecord, VerdictFile
+
+NARROW = 2.0
+"""An unclear interval of at most this many margins on either side is called narrow: its largest difference is named."""
+
+
+def join_names(names: list[str] | tuple[str, ...]) -> str:
+    """Return names with commas and "and".
+
+    Example:
+        >>> join_names(["a", "b", "c"]), join_names(["a"])
+        ('a, b and c', 'a')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def seeds_text(settle: PowerRecord | None) -> str:
+    """Return the number of seeds that settles a claim, as a range; empty if no number up to 1,000 does.
+
+    Example:
+        >>> from polytask.run_files import ArmRecord, PowerRecord
+        >>> seeds_text(PowerRecord(seeds=9, most_seeds=30)), seeds_text(PowerRecord(seeds=9)), seeds_text(PowerRecord())
+        ('9 to 30', 'at least 9', '')
+    """
+    if settle is None or settle.seeds is None:
+        return ""
+    least = formatting.format_rounded_up(settle.seeds)
+    if settle.most_seeds is None:
+        return f"at least {least}"
+    return least if settle.most_seeds == settle.seeds else f"{least} to {formatting.format_rounded_up(settle.most_seeds)}"
+
+
+def sample_size_lines(metric: str, record: ArmRecord | PooledRecord, seeds: int, margin: float | None) -> tuple[str, ...]:
+    r"""Return what an unclear claim means: what cannot be seen, what is excluded, and what would settle it; else nothing.
+
+    Args:
+        metric: Name of the metric.
+        record: Verdict about an arm on a task.
+        seeds: Number of seeds so far.
+        margin: Largest difference that counts as the same.
+
+    Example:
+        >>> from polytask.run_files import ArmRecord, PowerRecord
+        >>> settle = PowerRecord(seeds=9, most_seeds=30, smallest_effect=0.016, bound=0.012)
+        >>> print(*sample_size_lines("accuracy", ArmRecord(verdict="unclear", ci95=(-0.01, 0.012), settle=settle), 5, 0.008), sep="\n")
+        differences below 1.6 points cannot be seen with 5 seeds
+        whatever the truth, it is below 1.2 points
+        9 to 30 seeds would settle it
+    """
+    if record.verdict != "unclear" or record.settle is None:
+        return ()
+    low, high = record.ci95 or (None, None)
+    if low is not None and high is not None and low > high:
+        return ("looks disagree: the intervals of different looks have nothing in common",)
+    settle, lines = record.settle, []
+    if settle.smallest_effect is not None:
+        seen = formatting.format_magnitude(metric, settle.smallest_effect)
+        lines.append(f"differences below {seen} cannot be seen with {seeds} seeds")
+    if settle.bound is not None and margin and settle.bound <= NARROW * margin:
+        lines.append(f"whatever the truth, it is below {formatting.format_magnitude(metric, settle.bound)}")
+    ways = [f"{text} seeds" for text in [seeds_text(settle)] if text]
+    ways += [f"about {formatting.format_rounded_up(settle.rows)} test rows" for _ in [0] if settle.rows]
+    lines.append(f"{' or '.join(ways)} would settle it" if ways else "more seeds would not settle it")
+    return tuple(lines)
+
+
+def pooled_text(record: PooledRecord | None) -> str:
+    """Return the mean over tasks in margins with its interval and its claim; empty if there is none.
+
+    Example:
+        >>> from polytask.run_files import PooledRecord
+        >>> pooled_text(PooledRecord(difference=0.5, ci95=(0.1, 0.9), verdict="helps"))
+        'helps, +0.50 [+0.10, +0.90] margins'
+    """
+    if record is None or record.difference is None or record.ci95 is None:
+        return ""
+    number = formatting.format_difference("", record.difference, formatting.half_width(record.ci95))
+    return f"{record.verdict}, {number} {formatting.format_interval('', record.ci95)} margins"
+
+
+def advice_lines(outcome: VerdictFile, costs: CostFile | None = None, folder: str = "") -> tuple[str, ...]:
+    """Return headline, risk, cost and next step of the recommendation, with the command that adds seeds.
+
+    Args:
+        outcome: Content of verdict.json.
+        costs: Content of cost.json, from which the minutes of the command follow; `None` omits them.
+        folder: Run folder; empty omits the command.
+    """
+    found = outcome.recommendation
+    if found is None:
+        return ()
+    seconds = (
+        None
+        if costs is None
+        else sum(float(cost.seconds or 0) for arm, cost in costs.arms.items() if arm in (outcome.baseline, outcome.chosen))
+    )
+    command = continue_text(found.more_seeds, folder, seconds) if folder else ""
+    lines = (found.headline or found.reason, found.risk, found.cost, found.next_step, command)
+    return tuple(line for line in lines if line)
+
+
+def continue_text(more_seeds: int, folder: str, seconds: float | None) -> str:
+    """Return the command that adds seeds to a finished run, and how long it takes on one processor; empty if no seeds are needed.
+
+    Args:
+        more_seeds: Number of further seeds.
+        folder: Run folder.
+        seconds: Seconds that one more seed takes, if they were measured.
+
+    Example:
+        >>> continue_text(9, "runs/demo", 20.0), continue_text(0, "runs/demo", 20.0)
+        ('polytask study runs/demo/run.yaml --continue 9 (about 3 minutes of training)', '')
+    """
+    if not more_seeds:
+        return ""
+    took = f" (about {minutes_text(more_seeds * seconds)} of training)" if seconds else ""
+    return f"polytask study {folder}/run.yaml --continue {more_seeds}{took}"
+
+
+def minutes_text(seconds: float) -> str:
+    """Return a time in seconds or minutes.
+
+    Example:
+        >>> minutes_text(40.2), minutes_text(170.0)
+        ('40 seconds', '3 minutes')
+    """
+    return f"{max(1, round(seconds))} seconds" if seconds < 90 else f"{round(seconds / 60):,} minutes"
+
+
+def openings_sentence(outcome: VerdictFile) -> str:
+    """Return a sentence on the number of seeds and how often the test data were opened.
+
+    Example:
+        >>> from polytask.run_files import VerdictFile
+        >>> openings_sentence(VerdictFile(seeds=(0, 1, 2), test_openings=1))
+        'Seeds: 3. The test data were opened once.'
+    """
+    times = {None: "an unknown number of times", 1: "once"}.get(outcome.test_openings, f"{outcome.test_openings} times")
+    planned = f" Looks were planned after {join_names([str(look) for look in outcome.looks])} seeds." if len(outcome.looks) > 1 else ""
+    return f"Seeds: {len(outcome.seeds)}. The test data were opened {times}.{planned}"
+
+
+def chosen_arm_sentence(outcome: VerdictFile) -> str:
+    """Return a sentence on what the choice among several arms means for the verdicts; empty if there was no choice."""
+    alone = any(not record.adjusted for task in outcome.tasks.values() for record in task.arms.values())
+    if not (alone and outcome.chosen):
+        return ""
+    return f"{outcome.chosen} was chosen on validation data. Its verdicts are adjusted for several tasks; those of other arms are not."

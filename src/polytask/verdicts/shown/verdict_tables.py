@@ -1,0 +1,152 @@
+"""A verdict as text, Markdown, a frame, LaTeX, and a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from polytask.errors import ConfigError
+from polytask.metrics import formatting
+from polytask.registry.suggestion import nearest
+from polytask.verdicts.shown.claim_sentences import pooled_text, sample_size_lines
+from polytask.verdicts.shown.difference_chart import DrawnDifference, SvgImage, difference_chart, render
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from polytask.run_files import ArmRecord, PooledRecord
+    from polytask.verdicts.arm_verdict import TaskVerdict
+    from polytask.verdicts.verdict_result import RecommendedArm, Verdict
+
+ALL_TASKS = "all tasks"
+"""Name of the mean over tasks."""
+LATEX_SPECIALS = str.maketrans({letter: f"\\{letter}" for letter in "&%$#_{}"} | {"~": r"\textasciitilde{}", "\\": r"\textbackslash{}"})
+
+
+def difference_text(metric: str, record: ArmRecord | PooledRecord) -> str:
+    """Return a difference with its interval, in the display unit of the metric.
+
+    Example:
+        >>> from polytask.run_files import ArmRecord
+        >>> difference_text("accuracy", ArmRecord(difference=0.004, ci95=(0.001, 0.007)))
+        '+0.40 [+0.10, +0.70] points'
+    """
+    number = formatting.format_difference(metric, record.difference, formatting.half_width(record.ci95))
+    return f"{number} {formatting.format_interval(metric, record.ci95)}{formatting.display_unit(metric)}".replace("  ", " ")
+
+
+def advice_of(verdict: Verdict) -> RecommendedArm | None:
+    """Return the advice that belongs to a verdict; `None` for a single task or several arms without a choice."""
+    if verdict.advised is not None:
+        return verdict.advised
+    return verdict.recommend() if len(verdict.tasks) > 1 and (verdict.chosen or len(verdict.arms) == 1) else None
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Return a verdict as plain text: the advice, the means over tasks, and each task."""
+    found, baseline = advice_of(verdict), verdict.title(verdict.baseline)
+    lines = [str(found), ""] if found else []
+    lines.append(f"{len(verdict.arms)} arms against {baseline}, {len(verdict.seeds)} seeds; positive differences are better")
+    pooled = {arm: pooled_text(summary.pooled and summary.pooled.record()) for arm, summary in verdict.arms.items()}
+    lines += [f"{ALL_TASKS}, {verdict.title(arm)}: {text}" for arm, text in pooled.items() if text]
+    for name, task in verdict.tasks.items():
+        lines.append(f"{name}: {task.metric} {formatting.format_metric(task.metric, task.single[0])} with {baseline}")
+        for arm, one in task.arms.items():
+            record = one.record()
+            lines.append(f"  {verdict.title(arm)}: {one.claim}, {difference_text(task.metric, record)}")
+            lines += [f"    {line}" for line in sample_size_lines(task.metric, record, len(verdict.seeds), task.margin)]
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in verdict.warnings)])
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    """Return a verdict in Markdown: the advice, and a table with a row per task and arm."""
+    found = advice_of(verdict)
+    rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in _cells(verdict)]
+    table = ["| task | arm | mean | difference and 95 % interval | claim |", "|---|---|---|---|---|", *rows]
+    warnings = [f"Warning: {warning}" for warning in verdict.warnings]
+    return "\n\n".join([*([found._repr_markdown_()] if found else []), "\n".join(table), *warnings])
+
+
+def _cells(verdict: Verdict) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield the cells of each row of a table: means over tasks first, then the tasks."""
+    for arm, summary in verdict.arms.items():
+        text = pooled_text(summary.pooled and summary.pooled.record())
+        if text and summary.pooled is not None:
+            yield ALL_TASKS, verdict.title(arm), "", text.split(", ", 1)[1], summary.pooled.claim
+    for name, task in verdict.tasks.items():
+        yield name, verdict.title(verdict.baseline), formatting.format_metric(task.metric, task.single[0]), "", ""
+        for arm, one in task.arms.items():
+            mean = formatting.format_metric(task.metric, one.mean)
+            yield name, verdict.title(arm), mean, difference_text(task.metric, one.record()), one.claim
+
+
+def verdict_frame(verdict: Verdict) -> pd.DataFrame:
+    """Return a frame with the columns task, arm, metric, mean, difference, low, high, claim, p_adjusted and margin."""
+    import pandas as pd
+
+    rows: list[dict[str, object]] = []
+    for arm, summary in verdict.arms.items():
+        if summary.pooled is not None:
+            own = summary.pooled
+            rows.append(
+                _row(ALL_TASKS, arm, "margins", None, own.difference, own.decision.interval, own.claim, own.decision.p_adjusted, 1.0)
+            )
+    for name, task in verdict.tasks.items():
+        for arm, one in task.arms.items():
+            found = one.decision
+            rows.append(_row(name, arm, task.metric, one.mean, one.difference, found.interval, one.claim, found.p_adjusted, task.margin))
+    return pd.DataFrame(rows)
+
+
+def _row(
+    task: str, arm: str, metric: str, mean: float | None, difference: float, interval: tuple[float, float], *rest: object
+) -> dict[str, object]:
+    names = ("task", "arm", "metric", "mean", "difference", "low", "high", "claim", "p_adjusted", "margin")
+    return dict(zip(names, (task, arm, metric, mean, difference, *interval, *rest), strict=True))
+
+
+def verdict_latex(verdict: Verdict) -> str:
+    """Return a table in LaTeX, for the package booktabs."""
+    rows = [" & ".join(cell.translate(LATEX_SPECIALS) for cell in cells) + r" \\" for cells in _cells(verdict)]
+    head = r"task & arm & mean & difference and 95\,\% interval & claim \\"
+    lines = [r"\begin{tabular}{llrll}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(lines) + "\n"
+
+
+def verdict_chart(verdict: Verdict, task: str | None) -> SvgImage:
+    """Draw the differences of one task in its unit, or those of all tasks in margins.
+
+    Raises:
+        ConfigError: The task does not exist, or the extra `charts` is not installed.
+    """
+    if task is None:
+        arms = list(verdict.arms)
+        lines = [
+            DrawnDifference(
+                ALL_TASKS if len(arms) == 1 else f"{ALL_TASKS}, {verdict.title(arm)}", own.difference, *own.decision.interval, own.claim
+            )
+            for arm in arms
+            if (own := verdict.arms[arm].pooled) is not None
+        ]
+        for name, one in verdict.tasks.items():
+            if one.margin:
+                lines += _lines(verdict, one, 1 / one.margin, name if len(arms) == 1 else f"{name}, ")
+        return render(difference_chart(lines, "difference in margins (right of 0 is better)", 1.0))
+    if task not in verdict.tasks:
+        raise ConfigError("there is no such task", where=f"plot, {task!r}", remedy=nearest(task, tuple(verdict.tasks)))
+    own_task = verdict.tasks[task]
+    scale = formatting.display_factor(own_task.metric)
+    title = f"difference in {formatting.metric_label(own_task.metric)} (right of 0 is better)"
+    return render(difference_chart(_lines(verdict, own_task, scale, ""), title, scale * own_task.margin))
+
+
+def _lines(verdict: Verdict, task: TaskVerdict, scale: float, label: str) -> list[DrawnDifference]:
+    return [
+        DrawnDifference(
+            label if label and not label.endswith(", ") else f"{label}{verdict.title(arm)}",
+            scale * one.difference,
+            *(scale * bound for bound in one.decision.interval),
+            one.claim,
+        )
+        for arm, one in task.arms.items()
+    ]
