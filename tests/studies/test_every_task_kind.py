@@ -17,8 +17,8 @@ from polytask.metrics.metric_functions import METRICS
 from polytask.studies import Study
 from polytask.tasks import Binary, Count, Multiclass, Multilabel, Ordinal, Outcome, Quantile, Survival, Task
 from polytask.training.preparation.prepared_data import prepare_data, prepare_source
+from polytask.verdicts.advised_verdict import Verdict
 from polytask.verdicts.prediction_frame import read_predictions
-from polytask.verdicts.verdict_result import Verdict
 
 TASKS: dict[str, Task] = {
     "multilabel": Multilabel(name="topics", classes=("sport", "politics", "music"), separator=","),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from polytask.errors import ConfigError
-from polytask.options.cli_option import Flag
+from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.component_names import ArmName
 from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.options.train_config import RUN, NetworkConfig
@@ -45,6 +45,25 @@ class StudyConfig(NetworkConfig):
         ),
         Flag(_COMPARISON, default="5", counted=True),
     ] = (0, 1, 2, 3, 4)
+    minutes: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Time for the whole study. The first networks are timed, and the number of seeds follows (at most 20), with looks "
+            "at about 25, 40, 60 and 100 % of it; both are fixed before the test data are opened.",
+        ),
+        Flag(_COMPARISON, example="10", default="a fixed number of seeds"),
+    ] = None
+    more_seeds: Annotated[
+        int | None,
+        Field(ge=1, exclude=True, description="Add this many seeds to the finished run in --out, whose claims are unclear. Not stored."),
+        Flag(_COMPARISON, name="continue", example="8"),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        Field(exclude=True, description="Train one epoch, and say how long the study takes and what it can see. Not stored."),
+        Flag(_COMPARISON),
+    ] = False
     margins: Annotated[
         dict[str, float],
         Field(description="Largest difference that still counts as the same, per task, in the unit of its metric."),
@@ -83,6 +102,9 @@ class StudyConfig(NetworkConfig):
         ),
         Flag(_VERDICT, separator=",", example="5,8,12,20", default="one look, with all seeds"),
     ] = ()
+    continued: Annotated[
+        tuple[int, ...], Field(description="Numbers of seeds after each continuation of the finished plan."), FILE_ONLY
+    ] = ()
     tolerate: Annotated[
         str,
         Field(
@@ -105,12 +127,21 @@ class StudyConfig(NetworkConfig):
         Flag(RUN, example="tcp://host:8786"),
     ] = None
 
+    @property
+    def left_open(self) -> frozenset[str]:
+        """Options that are decided when the first networks were timed."""
+        return frozenset({"seeds", "looks"} if self.minutes is not None and not self.looks else ())
+
     @model_validator(mode="after")
     def _looked(self) -> Self:
-        """Check that looks increase and end with all seeds."""
+        """Check that looks and continuations increase and end with all seeds, and that minutes do not contradict them."""
         if self.looks and (list(self.looks) != sorted(set(self.looks)) or self.looks[0] < 2):
             raise ValueError("looks must be increasing numbers of seeds, from 2 up")
-        if self.looks and self.looks[-1] != len(self.seeds):
+        if self.continued and (not self.looks or list(self.looks + self.continued) != sorted(set(self.looks + self.continued))):
+            raise ValueError("continued must be increasing numbers of seeds above those of looks")
+        if self.minutes is not None and "seeds" in self.model_fields_set and not self.looks and self.version is None:
+            raise ValueError("give minutes or seeds, not both")
+        if self.looks and (self.looks + self.continued)[-1] != len(self.seeds):
             raise ValueError(f"the last look must use all {len(self.seeds)} seeds")
         return self
 
@@ -120,7 +151,8 @@ class StudyConfig(NetworkConfig):
         """Set the number of seeds to that of the last look if no seeds are given."""
         if not isinstance(value, dict) or "seeds" in value or not isinstance(value.get("looks"), list | tuple):
             return value
-        last = str(next(reversed(value["looks"]), ""))
+        looks = [*value["looks"], *(value.get("continued") or ())]
+        last = str(next(reversed(looks), ""))
         return {**value, "seeds": int(last)} if last.isdecimal() else value
 
     @field_validator("seeds", mode="before")

@@ -74,6 +74,11 @@ class NetworkConfig(OptionModel):
     training: Annotated[TrainingOptions, Field(description="Training options of every network.")] = Field(default_factory=TrainingOptions)
     version: Annotated[str | None, Field(description="Version of polytask that wrote the file.")] = None
 
+    @property
+    def left_open(self) -> frozenset[str]:
+        """Options that are decided during the run."""
+        return frozenset()
+
     @field_validator("tables", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
@@ -131,7 +136,8 @@ def differences(requested: NetworkConfig, stored: NetworkConfig) -> str:
         ('training.max_grad_norm', 'seed, training.max_grad_norm')
     """
     first, second = _flat(requested), _flat(stored)
-    return ", ".join(name for name, value in first.items() if value != second[name] and (name, value) not in FILLED_IN.items())
+    differs = [name for name, value in first.items() if value != second[name] and (name, value) not in FILLED_IN.items()]
+    return ", ".join(name for name in differs if name not in requested.left_open)
 
 
 def _flat(config: NetworkConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -13,15 +14,24 @@ from polytask.data import Source, Sources, check_sources
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig, checked
 from polytask.studies.affinity.grouped_arms import ArmGroups, measure_arm_groups, resolve_grouped_arms
-from polytask.studies.execution.jobs import Job, JobContext, make_jobs
+from polytask.studies.execution.dry_run import StudyEstimate, estimate_study
+from polytask.studies.execution.jobs import Job, JobContext, load_job_facts, make_jobs
 from polytask.studies.execution.parallel_backends import use_cluster
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress, train_jobs
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_claim
 from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, count_openings, open_test_data
 from polytask.studies.setup.apply_preset import reject_command_options, with_preset
-from polytask.studies.setup.resolve_config import make_job_context
+from polytask.studies.setup.resolve_config import make_job_context, resolve_config
 from polytask.studies.setup.run_folder import RunFolder
+from polytask.studies.setup.seed_budget import (
+    affordable_seeds,
+    plan_of,
+    reopen,
+    seconds_of_seed,
+    time_note,
+    with_planned_seeds,
+)
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import ResolvedArm, arm_titles, parse_arms
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
@@ -96,12 +106,21 @@ class Study:
         _check_known_tasks(self.config.protect, "protection", self.names)
         _check_weight_trials(self.config, self.arms)
 
+    def estimate(self) -> StudyEstimate:
+        """Train one epoch of the networks of one seed, and estimate how long the study takes and what it can see."""
+        config = resolve_config(self.config, self.sources, self.tasks, len(self.config.seeds) * sum(len(arm.groups) for arm in self.arms))
+        return estimate_study(config, self.arms, make_job_context(config, self.sources, self.tasks))
+
     def run(self, out: str | Path | None = None, progress: StudyProgressHook = ignore_study_progress, *, keep: bool = False) -> StudyResult:
         """Train the networks that are not trained yet, open the test data, and write the run folder.
 
         1. On validation data, settings are tuned and joint arms race, if the configuration says so.
         2. Single-task training and the remaining joint arms are trained with every seed.
-        3. Test data are opened. If a claim is unclear and more looks were planned, steps 2 and 3 are repeated with more seeds.
+        3. Test data are opened. If a claim is unclear and more looks were planned, the results so far are written, and steps 2 and 3 are
+           repeated with more seeds.
+
+        With `minutes`, the networks of the first seed are timed, and the number of seeds and the looks are fixed and stored before the
+        test data are opened. With `more_seeds`, a finished study in the folder is continued.
 
         Args:
             out: Run folder; an interrupted study in it is resumed. By default a temporary folder.
@@ -117,14 +136,17 @@ class Study:
             NonFiniteError: A loss is not finite.
             DataError: A task has no labeled test row that its networks can predict.
         """
-        folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
+        folder, started = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out)), time.monotonic()
         with use_cluster(self.config.cluster), folder.alone():
             networks = len(self.config.seeds) * sum(len(arm.groups) for arm in self.arms)
-            config = start_or_resume(folder, self.config, self.sources, self.tasks, self.arms, networks=networks)
+            requested = self.config if self.config.more_seeds is None else reopen(folder, self.config.more_seeds)
+            config = start_or_resume(folder, requested, self.sources, self.tasks, self.arms, networks=networks)
             assigned = make_job_context(config, self.sources, self.tasks)
             raced = self._run_race(folder, config, assigned, progress)
+            config = self._fix_seeds(folder, config, assigned, raced, progress, started)
             result = conclude_study(folder, self._train_and_test(folder, config, assigned, raced, progress))
-            if not keep:
+            folder.unfinished.unlink(missing_ok=True)
+            if not keep and not has_unclear_claim(result.verdict):  # --continue needs the networks
                 folder.delete_checkpoints()
             return result
 
@@ -143,15 +165,32 @@ class Study:
             folder.log(f"{arm_titles(self.arms)[raced.winner]} won the race")
         return raced
 
+    def _fix_seeds(
+        self, folder: RunFolder, config: StudyConfig, context: JobContext, raced: RaceResult, progress: StudyProgressHook, started: float
+    ) -> StudyConfig:
+        """Return the configuration with the number of seeds that fits the time: the networks of the first seed are trained and timed."""
+        if config.minutes is None or config.looks:
+            return config
+        first = make_jobs(arms_to_test(self.arms, raced), config.seeds[:1], folder.checkpoints, raced.chosen)
+        before = time.monotonic() - started
+        train_jobs(first, _watched(context, self.tasks), config.workers or 1, progress)
+        timed = [load_job_facts(job) for job in first if not job.arm.baseline]
+        of_seed = seconds_of_seed(timed, config.workers or 1)
+        most = affordable_seeds(60 * config.minutes - before, of_seed)
+        planned = with_planned_seeds(config, most)
+        folder.write_config(planned)
+        folder.log(time_note(config, most, of_seed))
+        return planned
+
     def _train_and_test(
         self, folder: RunFolder, config: StudyConfig, context: JobContext, raced: RaceResult, progress: StudyProgressHook
     ) -> TestedStudy:
         """Train and test, look by look, until nothing is unclear or no planned look is left."""
         every, arms = resolve_grouped_arms(self.arms, raced.groups), arms_to_test(self.arms, raced)
-        watched = replace(context, observe={"measures": ("cosine",), "every": STEPS_PER_COSINE * len(self.tasks)})
+        watched = _watched(context, self.tasks)
         jobs: tuple[Job, ...] = ()
         looks: list[HeldOutResults] = []
-        for start, end in pairwise((0, *(config.looks or (len(config.seeds),)))):
+        for start, end in pairwise((0, *plan_of(config).looks)):
             own = make_jobs(arms, config.seeds[start:end], folder.checkpoints, raced.chosen)
             train_jobs(own, watched, config.workers or 1, progress)
             jobs = (*jobs, *own)
@@ -159,8 +198,14 @@ class Study:
             progress(StudyProgress(len(jobs), len(jobs), stage="testing"))
             looks.append(self._test(folder, own, context, len(looks) + 1, config.workers or 1))
             study = TestedStudy(config, self.tasks, arms, every, raced, jobs, HeldOutResults.joined(looks))
-            if end < len(config.seeds) and not has_unclear_claim(study.verdict(study.chosen(study.facts), count_openings(folder.ledger))):
+            if end == len(config.seeds):
                 break
+            in_plan = end not in (*config.looks[-1:], *config.continued)
+            if in_plan and not has_unclear_claim(study.verdict(study.chosen(study.facts), count_openings(folder.ledger))):
+                break
+            if not HeldOutResults.read(folder.look(len(looks) + 1)):
+                folder.unfinished.touch()
+                conclude_study(folder, study)
         return study
 
     def _test(self, folder: RunFolder, jobs: tuple[Job, ...], context: JobContext, look: int, workers: int) -> HeldOutResults:
@@ -173,6 +218,11 @@ class Study:
         tested = open_test_data(finished, self._load_test, folder.ledger, context, workers)
         tested.write(folder.look(look))
         return tested
+
+
+def _watched(context: JobContext, tasks: Sequence[Task]) -> JobContext:
+    """Return the context of networks whose task gradients are compared now and then."""
+    return replace(context, observe={"measures": ("cosine",), "every": STEPS_PER_COSINE * len(tasks)})
 
 
 def arms_to_test(arms: Sequence[ResolvedArm], raced: RaceResult) -> tuple[ResolvedArm, ...]:

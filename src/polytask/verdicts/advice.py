@@ -34,7 +34,7 @@ from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.registry.suggestion import nearest
 
 if TYPE_CHECKING:
-    from polytask.verdicts.verdict_result import Verdict
+    from polytask.verdicts.verdict_result import VerdictData
 
 PRIOR_SD = 3.0
 """Standard deviation over tasks of the true difference in margins, before data.
@@ -79,11 +79,11 @@ class Advice:
         return f"{'together' if self.together else 'separately'}, {'shown' if self.shown else 'likely'}"
 
 
-def advise(verdict: Verdict, *, saved: float = 1.0, protect: Sequence[str] = (), tolerate: float | str = DEFAULT_TOLERANCE) -> Advice:
+def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] = (), tolerate: float | str = DEFAULT_TOLERANCE) -> Advice:
     """Advise on the chosen arm of a verdict, or on its only arm.
 
     Args:
-        verdict: Verdict on at least two tasks.
+        verdict: VerdictData on at least two tasks.
         saved: Share of the networks that is saved: (T - N) / (T - 1), or 0 if the joint networks are not cheaper.
         protect: Tasks that must not lose more than is tolerated.
         tolerate: What one network instead of T is worth, per task: a number of margins, or a percentage such as "1%".
@@ -139,7 +139,7 @@ def _in_margins(difference: float, margin: float) -> float:
     return max(-FARTHEST, min(FARTHEST, ratio))
 
 
-def _arm(verdict: Verdict) -> str:
+def _arm(verdict: VerdictData) -> str:
     """Return the arm that the advice is about.
 
     Raises:

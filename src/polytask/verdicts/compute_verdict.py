@@ -11,13 +11,13 @@ from polytask.errors import ConfigError, DataError
 from polytask.metrics.metric_functions import find_metric, metric_of
 from polytask.tasks.base import Task, name_of
 from polytask.tasks.metric import Metric
+from polytask.verdicts.advised_verdict import Verdict
 from polytask.verdicts.arm_verdict import ArmSummary, ArmVerdict, PooledVerdict, TaskVerdict
 from polytask.verdicts.decision import Decision, Hypothesis, decide
+from polytask.verdicts.estimates.task_comparison import ComparisonOptions, TaskComparison, compare_task, groups_of_units, mean_over_tasks
 from polytask.verdicts.prediction_frame import read_predictions
 from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
 from polytask.verdicts.spending.seed_plan import SeedPlan
-from polytask.verdicts.task_comparison import ComparisonOptions, TaskComparison, compare_task, groups_of_units, mean_over_tasks
-from polytask.verdicts.verdict_result import Verdict
 from polytask.verdicts.verdict_warnings import verdict_warnings
 
 if TYPE_CHECKING:

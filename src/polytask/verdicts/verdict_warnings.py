@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from polytask.verdicts.estimates.task_comparison import TaskComparison
     from polytask.verdicts.prediction_frame import PredictionTable, TaskPredictions
-    from polytask.verdicts.task_comparison import TaskComparison
 
 RECOMMENDED_SEEDS = 5
 MIN_SEEDS = 3

@@ -27,7 +27,7 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.cli.progress_display import study_display
     from polytask.report import write_report
     from polytask.report.terminal.study_terminal import verdict_summary
-    from polytask.run_files import CostFile
+    from polytask.run_files import CostFile, VerdictFile
     from polytask.studies import Study, load_data
 
     folder = out or Path("runs") / run_name(config)
@@ -36,12 +36,18 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     study = Study(data.sources, data.tasks, config=data.config)
     console = Console()
     print_data_notes(console, data, quiet=quiet)
+    if study.config.dry_run:
+        console.print(str(study.estimate()), soft_wrap=True)
+        return
     kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
-        result = study.run(folder, progress)
-    page = write_report(result.folder)
-    console.print(verdict_summary(result.summary, CostFile.read(result.folder / "cost.json"), str(result.folder)))
-    console.print(f"Everything is in {result.folder}; the report is {page}", soft_wrap=True)
+    try:
+        with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
+            study.run(folder, progress)
+    finally:  # if the user stops the study, the last completed look is its result
+        if (folder / "verdict.json").exists():
+            page = write_report(folder)
+            console.print(verdict_summary(VerdictFile.read(folder / "verdict.json"), CostFile.read(folder / "cost.json"), str(folder)))
+            console.print(f"Everything is in {folder}; the report is {page}", soft_wrap=True)
 
 
 study_command = generated_command(StudyConfig, _study, "runs/NAME, with the name of the source")

@@ -25,13 +25,14 @@ from polytask.studies.results.source_buffer_notes import source_buffer_notes
 from polytask.studies.results.troubled_arms import refuse_troubled, troubles_of, warn_of_troubles
 from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
+from polytask.studies.setup.seed_budget import plan_of
 from polytask.studies.spec.arms import ResolvedArm, arm_titles
 from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.studies.tuning.trial_runner import race_cost
 from polytask.tasks import Task
+from polytask.verdicts.advised_verdict import Verdict
 from polytask.verdicts.compute_verdict import verdict
 from polytask.verdicts.spending.seed_plan import SeedPlan
-from polytask.verdicts.verdict_result import Verdict
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class TestedStudy:
     @property
     def plan(self) -> SeedPlan:
         """Planned looks at the test data, the finished plan's continuations included."""
-        return SeedPlan.of(self.config.looks or (len(self.config.seeds),))
+        return plan_of(self.config)
 
     @property
     def facts(self) -> dict[str, list[tuple[Job, Mapping[str, Any]]]]:

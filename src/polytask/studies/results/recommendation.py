@@ -8,8 +8,8 @@ from polytask.options.tolerance import DEFAULT_TOLERANCE
 from polytask.run_files import ArmCost, Recommendation
 from polytask.studies.spec.arms import SINGLE, ResolvedArm
 from polytask.verdicts.advice import advise, saved_share
-from polytask.verdicts.shown.advice_sentences import Circumstances, advice_sentences
-from polytask.verdicts.verdict_result import RecommendedArm, Verdict
+from polytask.verdicts.advised_verdict import Verdict
+from polytask.verdicts.shown.advice_sentences import Circumstances, RecommendedArm, advice_sentences
 
 FINISHED = "Nothing is left to test: the recommended model is in the folder of this run, model/."
 

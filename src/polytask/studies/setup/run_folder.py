@@ -85,6 +85,11 @@ class RunFolder:
         return self.checkpoints / f"look-{number}"
 
     @property
+    def unfinished(self) -> Path:
+        """File that exists while looks are left: the results of the last look are in the folder, and the run can be resumed."""
+        return self.checkpoints / "unfinished"
+
+    @property
     def ledger(self) -> Path:
         """Path of the count of test openings."""
         return self.checkpoints / "test-openings.json"
@@ -127,8 +132,8 @@ class RunFolder:
             return None  # a run that was killed before it wrote its configuration leaves only environment.json
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
-        if (self.model / MODEL_INDEX).exists() or self.relations.exists():
-            remedy = "Choose another --out, or delete it"
+        if self.finished:
+            remedy = "Choose another --out, or delete it; --continue adds seeds to a study"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         found = read_yaml(self.config)
         # Security: the file may make the run import only the components that the user named in this call.
@@ -139,6 +144,11 @@ class RunFolder:
             remedy = "Repeat the command that started it, or choose another --out"
             raise StorageError(f"this folder holds another unfinished run ({different})", where=str(self.path), remedy=remedy)
         return stored
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds a finished run."""
+        return ((self.model / MODEL_INDEX).exists() and not self.unfinished.exists()) or self.relations.exists()
 
     def delete_partial_files(self) -> None:
         """Delete incomplete files of killed processes; this is safe because the folder is locked."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from polytask.run_files import ArmCost
     from polytask.verdicts.advice import Advice
     from polytask.verdicts.arm_verdict import TaskVerdict
-    from polytask.verdicts.verdict_result import Verdict
+    from polytask.verdicts.verdict_result import VerdictData
 
 MOST_WORDS = 12
 """Longest headline."""
@@ -68,7 +68,33 @@ class AdviceSentences:
         return self.headline, self.risk, self.cost, self.next_step
 
 
-def advice_sentences(advice: Advice, verdict: Verdict, known: Circumstances) -> AdviceSentences:
+@dataclass(frozen=True)
+class RecommendedArm:
+    """Advice with its sentences.
+
+    Attributes:
+        advice: Level, expected utility and bounds.
+        sentences: Headline, risk, cost and next step.
+    """
+
+    advice: Advice
+    sentences: AdviceSentences
+
+    @property
+    def headline(self) -> str:
+        """What to do, in at most 12 words."""
+        return self.sentences.headline
+
+    def __str__(self) -> str:
+        """Return the four sentences, one per line."""
+        return "\n".join(line for line in self.sentences.lines if line)
+
+    def _repr_markdown_(self) -> str:
+        first, *rest = (line for line in self.sentences.lines if line)
+        return "\n\n".join([f"**{first}**", *rest])
+
+
+def advice_sentences(advice: Advice, verdict: VerdictData, known: Circumstances) -> AdviceSentences:
     """Return an advice in words: the only place that makes them.
 
     Args:
@@ -81,7 +107,7 @@ def advice_sentences(advice: Advice, verdict: Verdict, known: Circumstances) -> 
     )
 
 
-def _headline(advice: Advice, verdict: Verdict, known: Circumstances) -> str:
+def _headline(advice: Advice, verdict: VerdictData, known: Circumstances) -> str:
     how = "separately" if not advice.together else "together" if len(known.groups) < 2 else f"in {len(known.groups)} groups"
     lines = [
         f"Train {names} {how}: {ENDINGS[advice.together, advice.shown]}." for names in (join_names(tuple(verdict.tasks)), _all(verdict))
@@ -89,11 +115,11 @@ def _headline(advice: Advice, verdict: Verdict, known: Circumstances) -> str:
     return lines[0] if len(lines[0].split()) <= MOST_WORDS else lines[1]
 
 
-def _all(verdict: Verdict) -> str:
+def _all(verdict: VerdictData) -> str:
     return f"the {len(verdict.tasks)} tasks"
 
 
-def _risk(advice: Advice, verdict: Verdict) -> str:
+def _risk(advice: Advice, verdict: VerdictData) -> str:
     """Name what each task may lose, or what is given up: the ends of the 95 % intervals."""
     arm = advice.arm
     ends = advice.worst if advice.together else advice.best
@@ -121,7 +147,7 @@ def _change(name: str, task: TaskVerdict, end: float, worst: bool) -> str:
     return f"{name} {'loses' if worst else 'still loses'} {size}{unit}{share}"
 
 
-def _cost(advice: Advice, verdict: Verdict, known: Circumstances) -> str:
+def _cost(advice: Advice, verdict: VerdictData, known: Circumstances) -> str:
     joint = len(known.groups) or 1
     networks = f"{'one network' if joint == 1 else f'{joint} networks'} instead of {len(verdict.tasks)}"
     sizes = []
@@ -140,7 +166,7 @@ def _cost(advice: Advice, verdict: Verdict, known: Circumstances) -> str:
     )
 
 
-def _next(advice: Advice, verdict: Verdict, known: Circumstances) -> tuple[str, int]:
+def _next(advice: Advice, verdict: VerdictData, known: Circumstances) -> tuple[str, int]:
     """Say how many seeds settle what is unclear, and return the fewest further ones."""
     unclear = {name: task.arms[advice.arm].decision for name, task in verdict.tasks.items() if task.arms[advice.arm].claim == "unclear"}
     if not unclear:

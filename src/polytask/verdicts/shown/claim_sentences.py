@@ -118,12 +118,12 @@ def continue_text(more_seeds: int, folder: str, seconds: float | None) -> str:
 
     Example:
         >>> continue_text(9, "runs/demo", 20.0), continue_text(0, "runs/demo", 20.0)
-        ('polytask study runs/demo/run.yaml --continue 9 (about 3 minutes of training)', '')
+        ('polytask study runs/demo/run.yaml --out runs/demo --continue 9 (about 3 minutes of training)', '')
     """
     if not more_seeds:
         return ""
     took = f" (about {minutes_text(more_seeds * seconds)} of training)" if seconds else ""
-    return f"polytask study {folder}/run.yaml --continue {more_seeds}{took}"
+    return f"polytask study {folder}/run.yaml --out {folder} --continue {more_seeds}{took}"
 
 
 def minutes_text(seconds: float) -> str:

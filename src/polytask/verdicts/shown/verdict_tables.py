@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from polytask.run_files import ArmRecord, PooledRecord
     from polytask.verdicts.arm_verdict import TaskVerdict
-    from polytask.verdicts.verdict_result import RecommendedArm, Verdict
+    from polytask.verdicts.shown.advice_sentences import RecommendedArm
+    from polytask.verdicts.verdict_result import VerdictData
 
 ALL_TASKS = "all tasks"
 """Name of the mean over tasks."""
@@ -35,16 +36,9 @@ def difference_text(metric: str, record: ArmRecord | PooledRecord) -> str:
     return f"{number} {formatting.format_interval(metric, record.ci95)}{formatting.display_unit(metric)}".replace("  ", " ")
 
 
-def advice_of(verdict: Verdict) -> RecommendedArm | None:
-    """Return the advice that belongs to a verdict; `None` for a single task or several arms without a choice."""
-    if verdict.advised is not None:
-        return verdict.advised
-    return verdict.recommend() if len(verdict.tasks) > 1 and (verdict.chosen or len(verdict.arms) == 1) else None
-
-
-def verdict_text(verdict: Verdict) -> str:
+def verdict_text(verdict: VerdictData, found: RecommendedArm | None) -> str:
     """Return a verdict as plain text: the advice, the means over tasks, and each task."""
-    found, baseline = advice_of(verdict), verdict.title(verdict.baseline)
+    baseline = verdict.title(verdict.baseline)
     lines = [str(found), ""] if found else []
     lines.append(f"{len(verdict.arms)} arms against {baseline}, {len(verdict.seeds)} seeds; positive differences are better")
     pooled = {arm: pooled_text(summary.pooled and summary.pooled.record()) for arm, summary in verdict.arms.items()}
@@ -58,16 +52,15 @@ def verdict_text(verdict: Verdict) -> str:
     return "\n".join([*lines, *(f"warning: {warning}" for warning in verdict.warnings)])
 
 
-def verdict_markdown(verdict: Verdict) -> str:
+def verdict_markdown(verdict: VerdictData, found: RecommendedArm | None) -> str:
     """Return a verdict in Markdown: the advice, and a table with a row per task and arm."""
-    found = advice_of(verdict)
     rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in _cells(verdict)]
     table = ["| task | arm | mean | difference and 95 % interval | claim |", "|---|---|---|---|---|", *rows]
     warnings = [f"Warning: {warning}" for warning in verdict.warnings]
     return "\n\n".join([*([found._repr_markdown_()] if found else []), "\n".join(table), *warnings])
 
 
-def _cells(verdict: Verdict) -> Iterator[tuple[str, str, str, str, str]]:
+def _cells(verdict: VerdictData) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield the cells of each row of a table: means over tasks first, then the tasks."""
     for arm, summary in verdict.arms.items():
         text = pooled_text(summary.pooled and summary.pooled.record())
@@ -80,7 +73,7 @@ def _cells(verdict: Verdict) -> Iterator[tuple[str, str, str, str, str]]:
             yield name, verdict.title(arm), mean, difference_text(task.metric, one.record()), one.claim
 
 
-def verdict_frame(verdict: Verdict) -> pd.DataFrame:
+def verdict_frame(verdict: VerdictData) -> pd.DataFrame:
     """Return a frame with the columns task, arm, metric, mean, difference, low, high, claim, p_adjusted and margin."""
     import pandas as pd
 
@@ -105,7 +98,7 @@ def _row(
     return dict(zip(names, (task, arm, metric, mean, difference, *interval, *rest), strict=True))
 
 
-def verdict_latex(verdict: Verdict) -> str:
+def verdict_latex(verdict: VerdictData) -> str:
     """Return a table in LaTeX, for the package booktabs."""
     rows = [" & ".join(cell.translate(LATEX_SPECIALS) for cell in cells) + r" \\" for cells in _cells(verdict)]
     head = r"task & arm & mean & difference and 95\,\% interval & claim \\"
@@ -113,7 +106,7 @@ def verdict_latex(verdict: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verdict_chart(verdict: Verdict, task: str | None) -> SvgImage:
+def verdict_chart(verdict: VerdictData, task: str | None) -> SvgImage:
     """Draw the differences of one task in its unit, or those of all tasks in margins.
 
     Raises:
@@ -140,7 +133,7 @@ def verdict_chart(verdict: Verdict, task: str | None) -> SvgImage:
     return render(difference_chart(_lines(verdict, own_task, scale, ""), title, scale * own_task.margin))
 
 
-def _lines(verdict: Verdict, task: TaskVerdict, scale: float, label: str) -> list[DrawnDifference]:
+def _lines(verdict: VerdictData, task: TaskVerdict, scale: float, label: str) -> list[DrawnDifference]:
     return [
         DrawnDifference(
             label if label and not label.endswith(", ") else f"{label}{verdict.title(arm)}",

@@ -1,0 +1,68 @@
+"""Estimate of what a study takes and what it can see, from one epoch of the networks of one seed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from polytask.options import StudyConfig
+from polytask.studies.execution.jobs import JobContext, make_jobs, train_job
+from polytask.studies.execution.run_jobs import worker_count
+from polytask.studies.setup.seed_budget import affordable_seeds, plan_of, smallest_visible, with_planned_seeds
+from polytask.studies.spec.arms import ResolvedArm
+from polytask.verdicts.shown.claim_sentences import minutes_text
+
+
+@dataclass(frozen=True)
+class StudyEstimate:
+    """Estimate of a study before it runs.
+
+    Attributes:
+        networks: Most networks that are tested.
+        seeds: Most seeds.
+        looks: Numbers of seeds at the looks.
+        seconds: Most seconds, if every network trains all its epochs.
+        workers: Number of processes.
+        visible: Difference of one task that is seen with 80 % power, in standard deviations of the difference between seeds.
+    """
+
+    networks: int
+    seeds: int
+    looks: tuple[int, ...]
+    seconds: float
+    workers: int
+    visible: float
+
+    def __str__(self) -> str:
+        looks = f", looks after {', '.join(map(str, self.looks))}" if len(self.looks) > 1 else ""
+        return (
+            f"At most {self.networks} networks ({self.seeds} seeds{looks}), at most {minutes_text(self.seconds)} on {self.workers} "
+            f"worker{'s' * (self.workers > 1)}; differences above {self.visible:.2g} standard deviations between seeds are seen "
+            "with 80 % power."
+        )
+
+
+def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: JobContext) -> StudyEstimate:
+    """Train every network of one seed for one epoch, and extrapolate; tuning and race are not included.
+
+    Args:
+        config: Configuration of the study.
+        arms: Arms of the study.
+        context: Data and options shared by all networks.
+    """
+    short = replace(context, options=context.options.model_copy(update={"epochs": 1, "patience": None}))
+    with tempfile.TemporaryDirectory(prefix="polytask-") as folder:
+        jobs = make_jobs(arms, config.seeds[:1], Path(folder))
+        started = time.monotonic()
+        for job in jobs:
+            train_job(job, short)
+        of_epoch = time.monotonic() - started
+    workers = worker_count(len(jobs) * len(config.seeds), config.workers)
+    of_seed = of_epoch * context.options.epochs / workers
+    if config.minutes is not None and not config.looks:
+        config = with_planned_seeds(config, affordable_seeds(60 * config.minutes, of_seed))
+    seeds, plan = len(config.seeds), plan_of(config)
+    return StudyEstimate(len(jobs) * seeds, seeds, plan.looks, seeds * of_seed, workers, smallest_visible(len(context.tasks), plan))
