@@ -42,11 +42,11 @@ from polytask.data import Source, train_validation_split
 from polytask.datasets import get_dataset
 from polytask.seeds import derive_seed
 from polytask.tasks import Regression, Task
-from polytask.verdicts.decision import FAMILYWISE_LEVEL
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
 
 Array = NDArray[Any]
 
-PAIRS, STUDIES, SEEDS = 320, 100, (5, 10)
+PAIRS, STUDIES, PLANS = 320, 100, ((5,), (10,), (5, 8, 12, 20))
 ARMS = ("single", "disguised")
 FEW_FALSE_ALARMS = 0.97
 """Probability that a procedure with a rate of 5 % stays within the limit, if studies are independent."""
@@ -163,23 +163,25 @@ def frame(problem: Problem, networks: Sequence[Array], study: tuple[Array, Array
     return pd.concat(parts, ignore_index=True)
 
 
-def words(problem: Problem, networks: Sequence[Array], study: tuple[Array, Array]) -> list[str]:
-    """Return the verdict on every task."""
+def words(problem: Problem, networks: Sequence[Array], study: tuple[Array, Array], looks: Sequence[int] | None = None) -> list[str]:
+    """Return the verdict on every task, and on their mean; words of earlier looks stay."""
     kinds = {task.name: task.kind for task in problem.tasks}
-    found = pt.verdict(frame(problem, networks, study), kinds=kinds, metrics=dict(problem.metrics))
-    return [task.arms[ARMS[1]].claim for task in found.tasks.values()]
+    found = pt.verdict(frame(problem, networks, study), kinds=kinds, metrics=dict(problem.metrics), looks=looks)
+    pooled = found.arms[ARMS[1]].pooled
+    return [task.arms[ARMS[1]].claim for task in found.tasks.values()] + ([] if pooled is None else [pooled.claim])
 
 
 def judged(name: str, folder: Path, pairs: int, number: int) -> Iterator[tuple[int, list[list[str]], str]]:
-    """Yield, per number of seeds, the verdicts of every study and the line of the table."""
+    """Yield, per plan, its number of seeds, the verdicts of every study and the line of the table."""
     problem = PROBLEMS[name]()
     names = [f"{pair}-{member}" for pair in range(pairs) for member in (0, 1)]
     networks = [np.asarray(array) for array in pool(folder / name, names, partial(network, problem))]
     metrics, rows = ", ".join(sorted(set(problem.metrics.values()))), len(next(iter(problem.targets.values())))
-    for seeds in SEEDS:
+    for looks in PLANS:
+        seeds = looks[-1]
         drawn = islice(studies(pairs, seeds, np.random.default_rng(derive_seed(0, name, seeds))), number)
-        said = [words(problem, networks, study) for study in drawn]
-        cells = [name, len(problem.tasks), metrics, f"{rows:,}", len(names), seeds]
+        said = [words(problem, networks, study, looks) for study in drawn]
+        cells = [name, len(problem.tasks), metrics, f"{rows:,}", len(names), ", ".join(map(str, looks))]
         yield seeds, said, row([*cells, *shares(said)])
 
 

@@ -40,9 +40,9 @@ from polytask.studies.run_study import arms_to_test
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.spec.arms import SINGLE, parse_arms
 from polytask.studies.tuning.arm_selection import RaceResult, read_race_result
-from polytask.verdicts.decision import FAMILYWISE_LEVEL, holm
 from polytask.verdicts.estimates.crossed_anova import CrossedEstimate, crossed_estimate
 from polytask.verdicts.prediction_frame import read_predictions
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL, holm
 
 APART = 1_000
 """Distance between the seeds of independent studies."""

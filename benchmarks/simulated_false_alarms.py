@@ -19,8 +19,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from markdown_tables import put, row, share
-from polytask.verdicts.decision import FAMILYWISE_LEVEL
 from polytask.verdicts.estimates.crossed_anova import MeanSquares, half_widths, variance_of_mean
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

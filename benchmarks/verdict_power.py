@@ -36,13 +36,15 @@ from numpy.typing import NDArray
 
 from markdown_tables import put, row, share
 from network_pools import pool, predicted
+from plan_simulation import p_values
 from polytask.architectures import NetworkPlan
 from polytask.data import Source
 from polytask.metrics.influence_functions import influence_differences, unit_contributions
 from polytask.seeds import derive_seed
 from polytask.tasks import Regression, Runs
-from polytask.verdicts.decision import FAMILYWISE_LEVEL, step_down
 from polytask.verdicts.estimates.crossed_anova import MeanSquares, half_widths, mean_squares, variance_of_mean
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL, rejection_levels
+from polytask.verdicts.spending.seed_plan import PLAN_SHARE
 
 Array = NDArray[Any]
 
@@ -181,12 +183,13 @@ def replicates(pooled: Sequence[Array], rows: int, number: int, seed: int) -> tu
 
 
 def words(squares: MeanSquares, margins: Array, rows: int) -> Array:
-    """Return the verdicts (studies, tasks); the tasks of each study form a family."""
+    """Return the verdicts (studies, tasks); the tasks of each study form a family, without their mean."""
     tasks, size = squares.mean.shape[1], (SEEDS_OF_A_STUDY, rows)
     parts = variance_of_mean(squares, *size)
-    excludes = np.stack([np.abs(squares.mean) > half_widths(*parts, *size, FAMILYWISE_LEVEL / left) for left in range(1, tasks + 1)])
-    fits = np.abs(squares.mean) + half_widths(*parts, *size, 2 * FAMILYWISE_LEVEL / tasks) <= margins
-    clear = step_down(excludes) > 0
+    errors = p_values(np.abs(squares.mean), *parts, SEEDS_OF_A_STUDY, rows) / PLAN_SHARE
+    same = 2 * PLAN_SHARE * FAMILYWISE_LEVEL / tasks
+    fits = np.abs(squares.mean) + half_widths(*parts, *size, same) <= margins
+    clear = rejection_levels(errors[:, :0], errors)[1] > 0
     return np.select([clear & (squares.mean > 0), clear, fits], WORDS[:3], WORDS[3])
 
 

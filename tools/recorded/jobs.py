@@ -66,7 +66,7 @@ def verdicts(names: Names) -> Values:
     common = {"kinds": {kind: kind for kind in KINDS}, "classes": {"ordinal": GRADES}}
     found = {
         "all": api.verdict(plain, **common),
-        "chosen": api.verdict(plain, **common, chosen="equal", looks=3, test_openings=2, margins={"regression": 0.2}),
+        "chosen": api.verdict(plain, **common, chosen="equal", looks=(3, 6), test_openings=2, margins={"regression": 0.2}),
         "groups": api.verdict(frame, **common),
         "splits": api.verdict(plain.assign(unit=own), **common, train_units=300),
         "metrics": api.verdict(plain, **common, metrics=METRICS),

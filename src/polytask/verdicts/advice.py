@@ -29,17 +29,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from polytask.errors import ConfigError
 from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.registry.suggestion import nearest
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     from polytask.verdicts.verdict_result import VerdictData
 
-PRIOR_SD = 3.0
+PRIOR_SD = 2.0
 """Standard deviation over tasks of the true difference in margins, before data.
 
-It comes from problems that no benchmark of the verdict uses: see `benchmarks/advice_prior.py`, which measures it.
+No verdict is used to set it. Regret is nearly the same for any value from 1 to 4 (`benchmarks/plan_simulation.py --simulate`), since the
+sign of the expected utility depends on it only where the observed mean is near the saving.
 """
 FARTHEST = 100.0
 """Largest size of a difference in margins that counts, also where a margin is 0."""
@@ -104,14 +109,39 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     pooled = verdict.arms[arm].pooled
     low, high = pooled.decision.interval if pooled is not None else (-math.inf, math.inf)
     words = [task.arms[arm].claim for task in tasks.values()]
-    if not at_risk and low > -saving and low <= high and "hurts" not in words:
-        together, shown = True, True
-    elif any(ends[name][1] < lost[name] for name in at_risk) or (high < -saving and low <= high and "helps" not in words):
-        together, shown = False, True
-    else:
-        together, shown = not at_risk and utility > 0, False
+    protected = bool(at_risk), any(ends[name][1] < lost[name] for name in at_risk)
+    choice = choose((low, high), saving, utility, ("helps" in words, "hurts" in words), protected)
+    together, shown = (bool(part) for part in choice)
     worst, best = ({name: end[side] for name, end in ends.items()} for side in (0, 1))
     return Advice(together, shown, arm, utility, saving, tolerance, worst, best, at_risk, tuple(protect))
+
+
+def choose(
+    pooled: tuple[ArrayLike, ArrayLike],
+    saving: ArrayLike,
+    utility: ArrayLike,
+    words: tuple[ArrayLike, ArrayLike],
+    protected: tuple[ArrayLike, ArrayLike] = (False, False),
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return whether to train together, and whether this is shown, for any number of verdicts at once.
+
+    Args:
+        pooled: Ends of the interval of the mean over tasks, in margins.
+        saving: What the saved networks are worth, in margins.
+        utility: Expected utility of training together, in margins.
+        words: Whether any task is helped, and whether any is hurt.
+        protected: Whether a protected task may lose too much, and whether one does.
+
+    Example:
+        >>> [part.tolist() for part in choose(([-0.2, -9.0], [0.9, 9.0]), 0.5, [0.1, -0.1], ([False, False], [False, False]))]
+        [[True, False], [True, False]]
+    """
+    (low, high), (helped, hurt), (at_risk, lost) = (tuple(map(np.asarray, pair)) for pair in (pooled, words, protected))
+    agree = low <= high
+    together = ~at_risk & (low > -np.asarray(saving)) & agree & ~hurt
+    separately = lost | ((high < -np.asarray(saving)) & agree & ~helped)
+    shown = together | separately
+    return np.asarray(together | (~shown & ~at_risk & (np.asarray(utility) > 0))), np.asarray(shown)
 
 
 def shrunk(ratio: float, error: float, prior: float = PRIOR_SD) -> float:

@@ -145,7 +145,7 @@ class CrossedEstimate(DifferenceEstimate):
     @property
     def df(self) -> float:
         """Degrees of freedom of V: S - 1 if seeds dominate the variance, n - 1 if units do."""
-        counted = self._counted(self.units)
+        counted = float(self._counted(self.units))
         if self.seed_variance == 0:
             return float(counted - 1)
         return min(counted - 1.0, (self.seeds - 1) * (self.variance / self.seed_variance) ** 2)
@@ -175,9 +175,10 @@ class CrossedEstimate(DifferenceEstimate):
         """Share of the variance that only more test units reduce."""
         return self.of_units / self.variance if self.variance else 0.0
 
-    def _counted(self, units: Any) -> Any:  # noqa: ANN401 - a number or an array
+    def _counted(self, units: ArrayLike) -> Floats:
         """Return the number of units that determine the degrees of freedom, if there were `units` of them."""
-        return units if self.rarer is None else np.maximum(2.0, units * (self.rarer / self.units))
+        given = np.asarray(units, dtype=np.float64)
+        return given if self.rarer is None else np.maximum(2.0, given * (self.rarer / self.units))
 
     def components(self) -> tuple[float, float, float]:
         """Return the variance components between seeds v_S, between units v_R and residual v_SR, each at least 0."""

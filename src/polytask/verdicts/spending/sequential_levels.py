@@ -67,7 +67,7 @@ def _levels(seeds: tuple[int, ...], spent: tuple[float, ...]) -> tuple[float, ..
 def _edges() -> Floats:
     """Return the (EDGES,) two-sided levels of the edges of cells: 1 at the center, 0 at the end; denser towards the end on a log scale."""
     inner = EDGES // 3
-    return np.concatenate([np.linspace(1.0, 0.2, inner, endpoint=False), np.geomspace(0.2, SMALLEST, EDGES - inner - 1), [0.0]])
+    return np.asarray(np.concatenate([np.linspace(1.0, 0.2, inner, endpoint=False), np.geomspace(0.2, SMALLEST, EDGES - inner - 1), [0.0]]))
 
 
 def _masses(tails: Floats, level: float) -> Floats:
@@ -75,7 +75,7 @@ def _masses(tails: Floats, level: float) -> Floats:
     edges = _edges()
     kept = np.clip((edges[:-1] - level) / (edges[:-1] - edges[1:]), 0.0, 1.0)  # share of each cell
     mass = kept * -np.diff(tails)
-    return np.append(mass * (1 - kept / 2), 0.0) + np.append(0.0, mass * kept / 2)
+    return np.asarray(np.append(mass * (1 - kept / 2), 0.0) + np.append(0.0, mass * kept / 2))
 
 
 def _level_of(tails: Floats, increase: float) -> float:
