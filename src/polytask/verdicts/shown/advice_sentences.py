@@ -128,7 +128,7 @@ def _risk(advice: Advice, verdict: VerdictData) -> str:
     named = [name for name in verdict.tasks if name in order[:MOST_TASKS]]
     parts = [_change(name, verdict.tasks[name], ends[name], advice.together) for name in named]
     rest = ", the others less by their margins" if len(verdict.tasks) > MOST_TASKS else ""
-    text = f"{'At worst' if advice.together else 'Training together would at best change this'}: {join_names(parts)}{rest} (95 % interval)."
+    text = f"{'At worst' if advice.together else 'Trained together, at best'}: {join_names(parts)}{rest} (95 % interval)."
     if hurt:
         text += f" Joint training hurts {join_names(hurt)}."
     if advice.at_risk:
