@@ -74,7 +74,7 @@ class Words:
         """(N,) the index of the first look at which all these words are clear; the last look if there is none."""
         there = (self.clear | self.same)[:, :, columns]
         every = np.maximum.accumulate(there, axis=0).all(axis=2)
-        return np.where(every.any(axis=0), every.argmax(axis=0), len(every) - 1)
+        return np.where(every.any(axis=0), every.argmax(axis=0), len(self.clear) - 1)
 
 
 def verdicts(seeds: Floats, rows: Floats, row_variance: float, plan: SeedPlan, margin: float = MARGIN) -> Words:

@@ -102,7 +102,7 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     errors = {name: task.arms[arm].standard_error / task.margin if task.margin else 0.0 for name, task in tasks.items()}
     worth = [_in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in tasks.values()]
     saving = saved * sum(worth) / len(tasks)
-    utility = sum(shrunk(ratios[name], errors[name]) for name in tasks) / len(tasks) + saving
+    utility = float(shrunk(list(ratios.values()), list(errors.values())).mean()) + saving
     ends = {name: task.arms[arm].decision.interval for name, task in tasks.items()}
     lost = {name: -tolerance.of(tasks[name].single[0], tasks[name].margin) for name in protect}
     at_risk = tuple(name for name in protect if ends[name][0] < lost[name])
@@ -144,14 +144,14 @@ def choose(
     return np.asarray(together | (~shown & ~at_risk & (np.asarray(utility) > 0))), np.asarray(shown)
 
 
-def shrunk(ratio: float, error: float, prior: float = PRIOR_SD) -> float:
-    """Return the posterior mean of a difference in margins.
+def shrunk(ratio: ArrayLike, error: ArrayLike, prior: float = PRIOR_SD) -> NDArray[np.float64]:
+    """Return the posterior mean of a difference in margins, elementwise.
 
     Example:
-        >>> shrunk(2.0, error=1.0, prior=1.0)
+        >>> shrunk(2.0, error=1.0, prior=1.0).item()
         1.0
     """
-    return ratio * prior**2 / (prior**2 + error**2)
+    return np.asarray(np.asarray(ratio, dtype=np.float64) * prior**2 / (prior**2 + np.square(error)))
 
 
 def saved_share(tasks: int, networks: int) -> float:

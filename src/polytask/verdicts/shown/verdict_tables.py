@@ -41,7 +41,7 @@ def verdict_text(verdict: VerdictData, found: RecommendedArm | None) -> str:
     baseline = verdict.title(verdict.baseline)
     lines = [str(found), ""] if found else []
     lines.append(f"{len(verdict.arms)} arms against {baseline}, {len(verdict.seeds)} seeds; positive differences are better")
-    pooled = {arm: pooled_text(summary.pooled and summary.pooled.record()) for arm, summary in verdict.arms.items()}
+    pooled = {arm: pooled_text(None if summary.pooled is None else summary.pooled.record()) for arm, summary in verdict.arms.items()}
     lines += [f"{ALL_TASKS}, {verdict.title(arm)}: {text}" for arm, text in pooled.items() if text]
     for name, task in verdict.tasks.items():
         lines.append(f"{name}: {task.metric} {formatting.format_metric(task.metric, task.single[0])} with {baseline}")
@@ -63,7 +63,7 @@ def verdict_markdown(verdict: VerdictData, found: RecommendedArm | None) -> str:
 def _cells(verdict: VerdictData) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield the cells of each row of a table: means over tasks first, then the tasks."""
     for arm, summary in verdict.arms.items():
-        text = pooled_text(summary.pooled and summary.pooled.record())
+        text = pooled_text(None if summary.pooled is None else summary.pooled.record())
         if text and summary.pooled is not None:
             yield ALL_TASKS, verdict.title(arm), "", text.split(", ", 1)[1], summary.pooled.claim
     for name, task in verdict.tasks.items():
@@ -134,12 +134,9 @@ def verdict_chart(verdict: VerdictData, task: str | None) -> SvgImage:
 
 
 def _lines(verdict: VerdictData, task: TaskVerdict, scale: float, label: str) -> list[DrawnDifference]:
-    return [
-        DrawnDifference(
-            label if label and not label.endswith(", ") else f"{label}{verdict.title(arm)}",
-            scale * one.difference,
-            *(scale * bound for bound in one.decision.interval),
-            one.claim,
-        )
-        for arm, one in task.arms.items()
-    ]
+    found = []
+    for arm, one in task.arms.items():
+        low, high = (scale * bound for bound in one.decision.interval)
+        name = label if label and not label.endswith(", ") else f"{label}{verdict.title(arm)}"
+        found.append(DrawnDifference(name, scale * one.difference, low, high, one.claim))
+    return found
