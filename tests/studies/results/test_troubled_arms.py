@@ -12,13 +12,15 @@ from rich.console import Console
 
 from polytask.balancing import CAGrad, Weights
 from polytask.options import TrainConfig, TrainingOptions
+from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.report import write_report
 from polytask.report.terminal.study_terminal import verdict_summary
 from polytask.run_files import CostFile, VerdictFile
 from polytask.studies import Study, train_network
 from polytask.studies.results.troubled_arms import refuse_troubled
-from polytask.studies.spec.arms import parse_arm
 from polytask.training.step_troubles import TOO_MANY, WORTH_MENTIONING, StepTroubles
+from polytask.verdicts.advice import Advice
+from polytask.verdicts.shown.advice_sentences import MOST_WORDS, AdviceSentences, RecommendedArm
 
 SKIPPED = {"unsolved": "skip", "non_finite": "skip"}
 
@@ -81,14 +83,18 @@ def test_another_joint_arm_is_chosen_if_there_is_one(make: Callable[..., Study],
     assert study.run(tmp_path / "run").verdict.chosen == "equal"
 
 
-def test_with_the_plain_sum_in_its_place_the_arm_may_be_chosen(every_fourth: None) -> None:
-    chosen, names = parse_arm("cagrad", ["a", "b"]), ("a", "b")
+def test_with_the_plain_sum_in_its_place_the_arm_may_be_chosen() -> None:
     cost = CostFile.model_validate({"arms": {"cagrad": dict.fromkeys(_FIGURES, 100) | {"unsolved_steps": 25}}}).arms["cagrad"]
-    assert refuse_troubled(chosen, names, cost, TrainingOptions(unsolved="sum")) is None
-    refused = refuse_troubled(chosen, names, cost, TrainingOptions())
-    assert refused is not None
-    assert refused.groups == (("a",), ("b",))
-    assert "\n" not in refused.reason
+    tolerance = Tolerance.parse(DEFAULT_TOLERANCE)
+    advice = Advice(
+        together=True, shown=True, arm="cagrad", utility=1.0, saving=0.5, tolerance=tolerance, worst={}, best={}, at_risk=(), protect=()
+    )
+    advised = RecommendedArm(advice, AdviceSentences("Train together.", "None.", "Less.", "Ship it.", 3))
+    assert refuse_troubled(advised, "CAGrad", cost, TrainingOptions(unsolved="sum")) == advised
+    refused = refuse_troubled(advised, "CAGrad", cost, TrainingOptions())
+    assert (refused.advice.together, refused.advice.shown, refused.sentences.more_seeds) == (False, False, 0)
+    assert len(refused.headline.split()) <= MOST_WORDS
+    assert all("\n" not in line for line in refused.sentences.lines)
 
 
 _FIGURES = (

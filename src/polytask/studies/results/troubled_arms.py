@@ -8,7 +8,8 @@ from dataclasses import replace
 from polytask.options import TrainingOptions
 from polytask.run_files import ArmCost
 from polytask.training.step_troubles import StepTroubles
-from polytask.verdicts.verdict_result import RecommendedArm, Verdict
+from polytask.verdicts.advised_verdict import Verdict
+from polytask.verdicts.shown.advice_sentences import RecommendedArm
 
 
 def troubles_of(cost: ArmCost, options: TrainingOptions) -> StepTroubles:
