@@ -138,8 +138,6 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         fit_job_baseline(job, context)
         return
     arm, options = apply_settings(job.arm, context.options, job.settings)
-    if job.trial is not None and options.non_finite == "end":
-        options = options.model_copy(update={"non_finite": "raise"})  # a trial that diverges cannot win
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     absent = {task.name for task in context.tasks} - set(job.tasks)
     plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
@@ -158,6 +156,8 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         callbacks=_callbacks(context, model),
         options=options,
     )
+    if job.trial is not None and run.diverged:
+        raise NonFiniteError(run.diverged)  # a trial that diverges cannot win, even with an earlier epoch
     if run.finished:
         save_network(job.result, plan, run, _network_facts(run, context.sources, tasks, callback_names(context.callbacks)))
     JobProgress(

@@ -53,14 +53,14 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
     Raises:
         ConfigError: There is no such preset.
     """
-    if isinstance(config, StudyConfig):
-        config = _with_training(config, {"non_finite": "end"})
+    training: dict[str, Any] = {"non_finite": "end"} if isinstance(config, StudyConfig) else {}
     if config.preset is None and not config.tables:
-        return config if config.source is None else _with_training(config, _plan_of(config.source, config.training.model_fields_set))
+        plan = {} if config.source is None else _plan_of(config.source, config.training.model_fields_set)
+        return _with_training(config, training | plan)
     name = config.preset or DEFAULT_PRESET
     find_preset(name)
     rows = max((len(source) for source in sources), default=0)
-    config = _with_training(config, preset_training_options(name, rows))
+    config = _with_training(config, training | preset_training_options(name, rows))
     update: dict[str, Any] = {"preset": name, **_tabular_heads(config)}
     if isinstance(config, StudyConfig):
         tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
@@ -76,7 +76,7 @@ def _with_training(config: Config, choices: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"training": config.training.with_changes(new)}) if new else config
 
 
-def _plan_of(source: str, given: Collection[str]) -> Mapping[str, Any]:
+def _plan_of(source: str, given: Collection[str]) -> dict[str, Any]:
     """Return the training options of a data set; who gives a patience wants early stopping."""
     plan = get_dataset(source).plan
     return {name: value for name, value in plan.items() if name != "keep" or "patience" not in given}
