@@ -30,6 +30,7 @@ class Dataset(Component, ABC):
         name: Name of the data set.
         files: Files of the full size.
         plan: Training options of commands that name the data set, unless others or a preset are given.
+        study_plan: Options of studies that name the data set: arms, and the looks at the test data unless seeds or minutes are given.
 
     Raises:
         ConfigError: The data set does not have this size.
@@ -39,6 +40,7 @@ class Dataset(Component, ABC):
     name: ClassVar[str]
     files: ClassVar[tuple[RemoteFile, ...]]
     plan: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    study_plan: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     sizes: ClassVar[tuple[str, ...]] = SIZES
     """Available sizes of the data set; the first is the default."""
 

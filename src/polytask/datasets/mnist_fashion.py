@@ -39,6 +39,7 @@ class MnistFashion(Dataset):
     name: ClassVar[str] = "mnist-fashion"
     files: ClassVar[tuple[RemoteFile, ...]] = remote_files_in("mnist", "fashion-mnist")
     plan: ClassVar[Mapping[str, Any]] = MappingProxyType({"epochs": 12, "batch_size": 64, "keep": "last"})
+    study_plan: ClassVar[Mapping[str, Any]] = MappingProxyType({"arms": ("single", "equal"), "looks": (5, 8, 12)})
 
     def tasks(self) -> tuple[Task, ...]:
         """Return the tasks `digit` and `garment`."""

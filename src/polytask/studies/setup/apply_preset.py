@@ -55,8 +55,7 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
     """
     training: dict[str, Any] = {"non_finite": "end"} if isinstance(config, StudyConfig) else {}
     if config.preset is None and not config.tables:
-        plan = {} if config.source is None else _plan_of(config.source, config.training.model_fields_set)
-        return _with_training(config, training | plan)
+        return _with_plan(config, training)
     name = config.preset or DEFAULT_PRESET
     find_preset(name)
     rows = max((len(source) for source in sources), default=0)
@@ -76,10 +75,25 @@ def _with_training(config: Config, choices: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"training": config.training.with_changes(new)}) if new else config
 
 
-def _plan_of(source: str, given: Collection[str]) -> dict[str, Any]:
-    """Return the training options of a data set; who gives a patience wants early stopping."""
-    plan = get_dataset(source).plan
-    return {name: value for name, value in plan.items() if name != "keep" or "patience" not in given}
+def _with_plan(config: Config, training: Mapping[str, Any]) -> Config:
+    """Return the configuration with these training options and those of its data set, if it names one, except those that the user set.
+
+    Who gives a patience wants early stopping, and who gives seeds or minutes has a plan of looks.
+    """
+    if config.source is None:
+        return _with_training(config, training)
+    dataset = get_dataset(config.source)
+    plan = {name: value for name, value in dataset.plan.items() if name != "keep" or "patience" not in config.training.model_fields_set}
+    config = _with_training(config, {**training, **plan})
+    if not isinstance(config, StudyConfig):
+        return config
+    given = config.model_fields_set
+    of_study = {name: value for name, value in dataset.study_plan.items() if name not in given}
+    if given & {"seeds", "minutes"}:
+        of_study.pop("looks", None)
+    if "looks" in of_study:
+        of_study["seeds"] = tuple(range(of_study["looks"][-1]))
+    return config.model_copy(update=of_study)
 
 
 def _tabular_heads(config: NetworkConfig) -> Mapping[str, Any]:
