@@ -34,7 +34,7 @@ from polytask.options import StudyConfig, checked
 from polytask.report import write_report
 from polytask.storage import read_json, read_yaml, write_json
 from polytask.studies import Study
-from polytask.studies.execution.jobs import make_jobs
+from polytask.studies.execution.job_training import make_jobs
 from polytask.studies.results.open_test_data import FinishedJobs, open_test_data
 from polytask.studies.run_study import arms_to_test
 from polytask.studies.setup.resolve_config import make_job_context

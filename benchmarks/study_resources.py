@@ -25,7 +25,7 @@ import psutil
 
 from polytask.data import Source
 from polytask.options import StudyConfig
-from polytask.studies.execution.jobs import make_jobs
+from polytask.studies.execution.job_training import make_jobs
 from polytask.studies.execution.run_jobs import ignore_study_progress, train_jobs
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.spec.arms import parse_arm

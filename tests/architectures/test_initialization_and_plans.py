@@ -10,7 +10,7 @@ import torch
 
 from polytask.architectures import MultiTaskModel, NetworkPlan, measure_cost
 from polytask.encoders import MLP, TextEncoder
-from polytask.encoders.initialization import freeze
+from polytask.encoders.initial_weights import freeze
 from polytask.errors import ConfigError
 from polytask.tasks import Binary, Multiclass, Regression
 

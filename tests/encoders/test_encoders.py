@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from polytask.encoders import MLP, Conv, Encoder, LeNet, ModuleEncoder, ResidualMLP, ResNet
-from polytask.encoders.initialization import freeze, initialize, load_weights
+from polytask.encoders.initial_weights import freeze, initialize, load_weights
 from polytask.errors import ConfigError, StorageError
 
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from polytask.architectures import NetworkPlan
 from polytask.encoders import initialize
-from polytask.encoders.initialization import INITIALIZATIONS
+from polytask.encoders.initial_weights import INITIALIZATIONS
 from polytask.errors import ConfigError
 from polytask.registry import find, names
-from polytask.registry.calls import call_of, named_options
+from polytask.registry.constructor_calls import call_of, named_options
 from polytask.registry.registered import spec_of
 from polytask.registry.resolve import resolve
 from polytask.tasks import Regression

@@ -22,7 +22,6 @@ from polytask.registry import find
 from polytask.registry.resolve import resolve
 from polytask.storage import read_json, read_yaml
 from polytask.studies import load_data
-from polytask.studies.execution import jobs
 from polytask.training import FitResult
 from polytask.training.trained_network import save_network
 
@@ -101,7 +100,7 @@ def killed_after(networks: int) -> Iterator[None]:
         stored.append(folder)
 
     with pytest.MonkeyPatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(jobs, "save_network", save)
+        broken.setattr(job_training, "save_network", save)
         yield
 
 

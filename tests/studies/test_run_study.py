@@ -19,7 +19,7 @@ from polytask.options import StudyConfig, TrainingOptions, checked
 from polytask.seeds import derive_seed
 from polytask.storage import read_yaml
 from polytask.studies import Study, StudyResult
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.studies.results.open_test_data import FinishedJobs
 from polytask.studies.results.result_tables import TRIVIAL
 from polytask.tasks import Task
@@ -85,9 +85,9 @@ def test_workers_change_nothing(make: Callable[..., Study], whole: StudyResult, 
 def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     make: Callable[..., Study], whole: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import polytask.studies.execution.jobs as jobs
+    from polytask.studies.execution import job_training
 
-    save, trained = jobs.save_network, []
+    save, trained = job_training.save_network, []
 
     def killed_at_the_fourth(folder: Path, *rest: Any) -> None:
         if len(trained) == 3:
@@ -95,7 +95,7 @@ def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
         save(folder, *rest)
         trained.append(folder)
 
-    monkeypatch.setattr(jobs, "save_network", killed_at_the_fourth)
+    monkeypatch.setattr(job_training, "save_network", killed_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         make().run(tmp_path / "broken")
     assert not (tmp_path / "broken" / "predictions.parquet").exists()
@@ -104,7 +104,7 @@ def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
         trained.append(folder)
         save(folder, *rest)
 
-    monkeypatch.setattr(jobs, "save_network", counted)
+    monkeypatch.setattr(job_training, "save_network", counted)
     make().run(tmp_path / "broken")
     assert len(trained) == len(set(trained)), "a finished network was trained again"
     assert digests(whole.folder) == digests(tmp_path / "broken")
@@ -185,7 +185,7 @@ def test_every_arm_gets_the_same_offered_rows(make: Callable[..., Study], tmp_pa
 
 def test_seeds_pair_the_arms(make: Callable[..., Study], tmp_path: Path) -> None:
     """Single-task training of one task is the joint arm of that task alone: same split, start and order."""
-    from polytask.studies.execution.jobs import load_job_network, make_jobs, train_job
+    from polytask.studies.execution.job_training import load_job_network, make_jobs, train_job
     from polytask.studies.setup.resolve_config import make_job_context, resolve_config
     from polytask.studies.spec.arms import parse_arm
 
@@ -308,7 +308,7 @@ def test_a_study_without_test_rows_is_refused(table: Callable[..., Source], thre
 
 def test_every_network_gets_one_balancer_seeded_once(make: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from polytask.balancing import Uncertainty
-    from polytask.studies.execution.jobs import make_jobs, train_job
+    from polytask.studies.execution.job_training import make_jobs, train_job
     from polytask.studies.setup.resolve_config import make_job_context, resolve_config
 
     study = make(arms=["single", "uncertainty"], training={"epochs": 1, "threads": 1})
@@ -322,7 +322,7 @@ def test_every_network_gets_one_balancer_seeded_once(make: Callable[..., Study],
 
 def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tmp_path: Path) -> None:
     """Under He's initialization biases are 0; steps of 1e-9 leave them there."""
-    from polytask.studies.execution.jobs import load_job_network, make_jobs, train_job
+    from polytask.studies.execution.job_training import load_job_network, make_jobs, train_job
     from polytask.studies.setup.resolve_config import make_job_context, resolve_config
 
     for how in ("he", "framework"):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from polytask.balancing.building_blocks.row_precision import row_combination
+from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.matrix_to_statistic import statistic_from_jacobian
 from polytask.balancing.needs import Needs
 from polytask.balancing.statistic import Statistic

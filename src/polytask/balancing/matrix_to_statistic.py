@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from polytask.balancing.building_blocks.row_precision import without_zero_rows
+from polytask.balancing.building_blocks.row_combination import without_zero_rows
 from polytask.balancing.statistic import LookaheadOracle, Representation
 from polytask.errors import ConfigError
 from polytask.registry.resolve import described

@@ -22,7 +22,7 @@ from polytask.cli.commands.train import train_command
 from polytask.cli.generate_command import offered_fields, takes_several_words
 from polytask.cli.interrupts import InterruptedRunError
 from polytask.cli.table_source import spread
-from polytask.cli.user_code import users_line
+from polytask.cli.user_code_errors import users_line
 from polytask.errors import PolytaskError
 from polytask.options import RelateConfig, StudyConfig, TrainConfig
 

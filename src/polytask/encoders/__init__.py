@@ -2,7 +2,7 @@
 
 from polytask.encoders.conv import Conv
 from polytask.encoders.encoder import Encoder, SupportsAdapt
-from polytask.encoders.initialization import initialize, load_weights
+from polytask.encoders.initial_weights import initialize, load_weights
 from polytask.encoders.lenet import LeNet
 from polytask.encoders.mlp import MLP
 from polytask.encoders.module_encoder import ModuleEncoder

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.encoders.encoder import layer_groups_from_blocks
-from polytask.encoders.initialization import load_weights
+from polytask.encoders.initial_weights import load_weights
 from polytask.encoders.sequence_encoder_base import SequenceEncoder
 from polytask.errors import ConfigError, StorageError
 

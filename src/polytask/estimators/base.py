@@ -16,7 +16,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from polytask.architectures import Architecture
-from polytask.architectures.module_names import USUAL_ARCHITECTURE
+from polytask.architectures.submodule_keys import USUAL_ARCHITECTURE
 from polytask.balancing import Balancer
 from polytask.balancing.choose_default import default_balancer
 from polytask.data import Source, TablePreprocessor

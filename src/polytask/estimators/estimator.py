@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from polytask.architectures import Architecture
-from polytask.architectures.module_names import USUAL_ARCHITECTURE
+from polytask.architectures.submodule_keys import USUAL_ARCHITECTURE
 from polytask.balancing import Balancer
 from polytask.datasets.tables.survival_targets import event_columns, labels_of_columns
 from polytask.encoders import Encoder

@@ -7,7 +7,7 @@ the balancer sees, and fills `.grad` from the balancer's answer, directly or aft
 
 from polytask.gradients.engine import Backward
 from polytask.gradients.primitives.reachability import reached
-from polytask.gradients.single_step import backward
+from polytask.gradients.stateless_backward import backward
 from polytask.gradients.step_report import Conflicts, Report
 
 __all__ = ["Backward", "Conflicts", "Report", "backward", "reached"]

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from polytask.balancing import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
 from polytask.errors import ConfigError, PolytaskError
-from polytask.gradients.engine_state import StepContext
 from polytask.gradients.loss_accumulator import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
 from polytask.gradients.non_finite import BadValues, NonFiniteRows
 from polytask.gradients.primitives.communicator import synchronize
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
+from polytask.gradients.step_context import StepContext
 from polytask.gradients.step_policy import StepPolicy
 from polytask.gradients.step_report import Alignment, Conflicts, Report, RowAlignment
 from polytask.gradients.strategies.base import GradientStrategy

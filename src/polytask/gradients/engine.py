@@ -26,7 +26,6 @@ from polytask.gradients.call_checks import (
     tell_of_missing_tasks,
     tell_of_repeated_call,
 )
-from polytask.gradients.engine_state import StepContext
 from polytask.gradients.lookahead_evaluator import (
     Closure,
     LookaheadEvaluator,
@@ -42,6 +41,7 @@ from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.reachability import Shared, named_shared
 from polytask.gradients.primitives.scoped_state import NO_AUTOCAST, autocast_as
+from polytask.gradients.step_context import StepContext
 from polytask.gradients.step_policy import NonFinite, Outside, StepPolicy, Unsolved
 from polytask.gradients.step_report import Report
 from polytask.gradients.strategies.multi_batch import MultiBatch

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from polytask.gradients.call_checks import losses_of
-from polytask.gradients.engine_state import StepContext
 from polytask.gradients.loss_accumulator import Counts, Losses
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.reachability import reached
 from polytask.gradients.primitives.scoped_state import autocast_as, autocast_state, preserved_buffers, shifted_parameters
 from polytask.gradients.primitives.vjp import gradients_of
+from polytask.gradients.step_context import StepContext
 from polytask.gradients.step_report import Report
 from polytask.tasks import Loss
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from polytask.balancing import Balancer, CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
 from polytask.errors import ConfigError
-from polytask.gradients.engine_state import StepContext
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.head_vjp import Features
+from polytask.gradients.step_context import StepContext
 from polytask.gradients.strategies.base import GradientStrategy
 from polytask.gradients.strategies.per_task import PerTask
 from polytask.gradients.strategies.representation import ThroughRepresentation

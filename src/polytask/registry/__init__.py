@@ -4,8 +4,8 @@ Specifications refer to classes by dotted strings that are imported on use, so t
 need torch. Help texts and tables in the docs are printed from these specifications; names of components in files are looked up in them.
 """
 
-from polytask.registry.calls import Call, Component, call_of, spelled, spelled_as
 from polytask.registry.component import GROUPS, ComponentSpec, Range
+from polytask.registry.constructor_calls import Call, Component, call_of, spelled, spelled_as
 from polytask.registry.importing import add_import_path
 from polytask.registry.registered import all_specs, find, load_class, names, register, specs_of
 from polytask.registry.resolve import Resolved

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from polytask.errors import ConfigError
-from polytask.registry.calls import WRAPPED, WRAPPER, Call, named_options
 from polytask.registry.component import ComponentSpec, group_called
+from polytask.registry.constructor_calls import WRAPPED, WRAPPER, Call, named_options
 from polytask.registry.importing import is_import_path, path_of
 from polytask.registry.registered import all_specs, class_at, load_class, names, specs_of
 from polytask.registry.suggestion import nearest

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from polytask.errors import ConfigError
-from polytask.registry.calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
 from polytask.registry.component import BASES, ComponentSpec, group_called
+from polytask.registry.constructor_calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
 from polytask.registry.importing import check_importable, import_class, is_import_path, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
 from polytask.registry.registered import class_at, load_class, names, remember, spec_of, specs_of, written_name

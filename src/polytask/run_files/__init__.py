@@ -4,11 +4,11 @@ from polytask.run_files.callback_file import CallbackFile, CallbackRecord
 from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
 from polytask.run_files.environment_file import EnvironmentFile
 from polytask.run_files.findings import Finding, ShippedRisk
-from polytask.run_files.job_progress import JobProgress
 from polytask.run_files.model_index import ModelIndex, ModelNetwork
 from polytask.run_files.opening_count import OpeningCount
 from polytask.run_files.race_file import RaceFile, TrialRecord, TunedArm
 from polytask.run_files.relate_file import GroupingRecord, MeasureRecord, RelateFile
+from polytask.run_files.training_progress_file import JobProgress
 from polytask.run_files.verdict_file import (
     ArmRecord,
     BaselineRecord,

@@ -1,8 +1,8 @@
 """Studies: arms x seeds with one offered budget, trained in parallel, resumable, tested once and summarized."""
 
 from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
-from polytask.studies.execution.run_training import TrainResult, train_network
 from polytask.studies.execution.study_progress import StudyProgress
+from polytask.studies.execution.train_single_network import TrainResult, train_network
 from polytask.studies.one_call import relate, study, train
 from polytask.studies.results.conclude_study import StudyResult
 from polytask.studies.run_study import Study

@@ -11,7 +11,7 @@ from polytask.data import Source
 from polytask.options import RelateConfig, StudyConfig, TrainConfig
 from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
-from polytask.studies.execution.run_training import TrainResult, train_network
+from polytask.studies.execution.train_single_network import TrainResult, train_network
 from polytask.studies.results.conclude_study import StudyResult
 from polytask.studies.run_study import Study
 from polytask.studies.setup.called_data import CallOptions, Targets, load_called_data

@@ -15,7 +15,7 @@ from polytask.errors import ConfigError
 from polytask.options import StudyConfig, checked
 from polytask.studies.affinity.grouped_arms import ArmGroups, measure_arm_groups, resolve_grouped_arms
 from polytask.studies.execution.dry_run import StudyEstimate, estimate_study
-from polytask.studies.execution.jobs import Job, JobContext, load_job_facts, make_jobs
+from polytask.studies.execution.job_training import Job, JobContext, load_job_facts, make_jobs
 from polytask.studies.execution.parallel_backends import use_cluster
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress, train_jobs
 from polytask.studies.execution.study_progress import StudyProgress

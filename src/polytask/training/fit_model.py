@@ -16,9 +16,9 @@ from polytask.balancing import Balancer, Representations
 from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Source, check_sources
-from polytask.data.sampling.minimum_rows import with_minimum_rows
+from polytask.data.sampling.merge_small_batches import with_minimum_rows
 from polytask.encoders import Encoder
-from polytask.encoders.initialization import LoadedWeights, freeze, load_weights
+from polytask.encoders.initial_weights import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.options import TrainingOptions, make_training_options
@@ -39,7 +39,7 @@ from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.layer_conflicts import split_conflicting_layers
 from polytask.training.optimization.optimizers import make_optimizer, make_scheduler
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
-from polytask.training.preparation.adapt_to_data import adapt_to_inputs
+from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
 from polytask.training.preparation.default_model import plan_network
 from polytask.training.preparation.fit_checks import check_fit_arguments, check_network, checkpoint_folder
 from polytask.training.preparation.prepared_data import Batch, PreparedData, prepare_data

@@ -10,7 +10,7 @@ import pandas as pd
 
 from polytask.architectures import MultiTaskModel
 from polytask.data import Normalization, Preprocessor
-from polytask.encoders.initialization import LoadedWeights
+from polytask.encoders.initial_weights import LoadedWeights
 from polytask.options import TrainingOptions
 from polytask.tasks import Task
 from polytask.training.hardware import Precision

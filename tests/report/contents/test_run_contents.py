@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 
 from polytask.errors import DataError, PolytaskError, StorageError
 from polytask.report import write_report
-from polytask.report.contents.curves_and_matrices import MetricRow
+from polytask.report.contents.curves_and_confusion import MetricRow
 from polytask.report.contents.run_contents import STUDY_FILES, read_contents
 
 pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")

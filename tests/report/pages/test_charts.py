@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from polytask.report.contents.curves_and_matrices import CurvePoint, LearningCurve
+from polytask.report.contents.curves_and_confusion import CurvePoint, LearningCurve
 from polytask.report.pages import charts
 from polytask.run_files import VerdictFile
 

@@ -142,9 +142,9 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
 ) -> None:
     """While joint networks, single-task networks and those that start from them are trained: 2, 4 and 4 of them."""
-    import polytask.studies.execution.jobs as jobs
+    from polytask.studies.execution import job_training
 
-    save, trained = jobs.save_network, []
+    save, trained = job_training.save_network, []
 
     def killed(folder: Path, *rest: Any) -> None:
         if len(trained) == stopped_at:
@@ -153,7 +153,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
         trained.append(folder)
 
     with monkeypatch.context() as context:
-        context.setattr(jobs, "save_network", killed)
+        context.setattr(job_training, "save_network", killed)
         with pytest.raises(KeyboardInterrupt):
             measure(tmp_path / "broken", measures=EVERYTHING)
     assert not (tmp_path / "broken" / "relate.json").exists()
@@ -162,7 +162,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
         trained.append(folder)
         save(folder, *rest)
 
-    monkeypatch.setattr(jobs, "save_network", counted)
+    monkeypatch.setattr(job_training, "save_network", counted)
     measure(tmp_path / "broken", measures=EVERYTHING)
     assert len(trained) == len(set(trained)) == 2 + 4 + 4
     for name in REPEATED:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from polytask.studies import Study, StudyProgress
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.studies.execution.live_negative_transfer import NegativeTransferMonitor
 from polytask.studies.spec.arms import parse_arm
 from polytask.tasks import Binary, Regression

@@ -22,7 +22,7 @@ from polytask.registry import add_import_path, importing
 from polytask.storage import read_yaml
 from polytask.studies import Study
 from polytask.studies.execution import worker as worker_module
-from polytask.studies.execution.jobs import load_job_network, make_jobs, train_job
+from polytask.studies.execution.job_training import load_job_network, make_jobs, train_job
 from polytask.studies.execution.parallel_backends import WorkerBackend, choose_backend, use_cluster
 from polytask.studies.execution.run_jobs import run_in_parallel
 from polytask.studies.execution.worker import WorkerCall, run_in_worker

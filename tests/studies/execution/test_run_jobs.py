@@ -14,7 +14,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from polytask.errors import PolytaskError, StorageError
 from polytask.studies import Study
 from polytask.studies.execution import run_jobs
-from polytask.studies.execution.jobs import Job, JobContext, make_jobs
+from polytask.studies.execution.job_training import Job, JobContext, make_jobs
 from polytask.studies.execution.parallel_backends import ParallelBackend
 from polytask.studies.execution.shared_data import share_sources
 from polytask.studies.setup.resolve_config import make_job_context

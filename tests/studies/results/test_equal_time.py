@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.studies.results.equal_time import equal_time_comparison
 from polytask.studies.spec.arms import parse_arm
 

@@ -13,7 +13,7 @@ import pytest
 
 from polytask.run_files import TrialRecord
 from polytask.studies import Study
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.studies.results.result_tables import TRIVIAL
 from polytask.studies.results.run_findings import prediction_interval, rate_findings, run_findings, shipped_risk
 from polytask.studies.spec.arms import ResolvedArm, parse_arms

@@ -8,7 +8,7 @@ import pytest
 
 from polytask.balancing.loss_based.equal import Equal
 from polytask.registry import ComponentSpec
-from polytask.studies.execution.jobs import make_jobs
+from polytask.studies.execution.job_training import make_jobs
 from polytask.studies.spec.arm_titles import arm_title
 from polytask.studies.spec.arms import parse_arms
 

@@ -15,7 +15,7 @@ from polytask.errors import ConfigError
 from polytask.options import StudyConfig, checked
 from polytask.storage import read_yaml
 from polytask.studies import Study, StudyResult
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.studies.tuning.arm_selection import race_seed
 
 TRAINING = {"epochs": 4, "threads": 1, "batch_size": 16}

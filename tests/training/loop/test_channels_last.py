@@ -18,7 +18,7 @@ from polytask.balancing import Balancer, Direction, Equal, Jacobian, Needs, Stat
 from polytask.data import Source
 from polytask.encoders import Conv, ResNet
 from polytask.studies import Study
-from polytask.studies.execution.jobs import load_job_network, make_jobs, train_job
+from polytask.studies.execution.job_training import load_job_network, make_jobs, train_job
 from polytask.studies.setup.resolve_config import make_job_context, resolve_config
 from polytask.tasks import Multiclass, Task
 from polytask.training import FitResult, fit

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from polytask.architectures.architecture import Architecture, StreamName
-from polytask.architectures.module_names import module_key
+from polytask.architectures.submodule_keys import module_key
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 

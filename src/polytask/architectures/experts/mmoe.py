@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from polytask.architectures.architecture import Architecture, StreamName
 from polytask.architectures.experts.expert_copies import Experts
 from polytask.architectures.experts.expert_gates import SoftmaxGate, mix_experts
-from polytask.architectures.module_names import module_key
+from polytask.architectures.submodule_keys import module_key
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 

@@ -15,7 +15,7 @@ from polytask.architectures.architecture import Architecture, StreamName
 from polytask.architectures.encoder_stages import stage_shapes
 from polytask.architectures.experts.expert_copies import gate_input_width
 from polytask.architectures.experts.expert_gates import SoftmaxGate, mix_experts
-from polytask.architectures.module_names import module_key
+from polytask.architectures.submodule_keys import module_key
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 

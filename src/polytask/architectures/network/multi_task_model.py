@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture
 from polytask.architectures.encoder_stages import number_layer_groups
-from polytask.architectures.module_names import module_key
 from polytask.architectures.network.source_buffers import SourceBuffers, shared_written_buffers
 from polytask.architectures.network.source_stems import Stem
 from polytask.architectures.network.task_heads import SelectSummary, SelectTokens, build_head
+from polytask.architectures.submodule_keys import module_key
 from polytask.encoders import Encoder
-from polytask.encoders.initialization import initialize
+from polytask.encoders.initial_weights import initialize
 from polytask.errors import ConfigError
 from polytask.registry import Resolved, spelled_as
 from polytask.registry.resolve import resolve

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import torch
 from torch import Tensor, nn
 
-from polytask.architectures.module_names import module_key
+from polytask.architectures.submodule_keys import module_key
 from polytask.encoders.evaluation_mode import training_modes
 from polytask.errors import ConfigError
 

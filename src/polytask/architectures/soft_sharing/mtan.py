@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, StreamName
 from polytask.architectures.encoder_stages import pointwise_layer, require_stages, stage_shapes
-from polytask.architectures.module_names import module_key
+from polytask.architectures.submodule_keys import module_key
 from polytask.encoders import Encoder
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from polytask.architectures.architecture import Architecture, StreamName
 from polytask.architectures.hard_sharing.hard import HardSharing
-from polytask.architectures.module_names import module_key
+from polytask.architectures.submodule_keys import module_key
 from polytask.architectures.task_graphs.esmm import validate_chain
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction, Weights
 from polytask.balancing.building_blocks.option_checks import check_below_one, check_non_negative
-from polytask.balancing.building_blocks.row_precision import row_combination
+from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.needs import Jacobian, Needs, Norms
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError

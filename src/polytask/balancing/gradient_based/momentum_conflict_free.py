@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction
 from polytask.balancing.building_blocks.option_checks import check_below_one
-from polytask.balancing.building_blocks.row_precision import row_combination
+from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.gradient_based.conflict_free import equal_cosines
 from polytask.balancing.needs import Jacobian, Needs
 from polytask.balancing.statistic import Statistic

@@ -10,7 +10,7 @@ import torch
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.option_checks import check_non_negative
-from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
+from polytask.balancing.building_blocks.row_combination import LARGEST_WEIGHT
 from polytask.balancing.building_blocks.task_preferences import TaskPreferences, preference_vector, validate_preferences
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.statistic import Statistic

@@ -11,7 +11,7 @@ import torch
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.loss_checks import inverses, non_negative_losses
 from polytask.balancing.building_blocks.option_checks import check_count, check_positive
-from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
+from polytask.balancing.building_blocks.row_combination import LARGEST_WEIGHT
 from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import Losses, Needs
 from polytask.balancing.solvers import group_means

@@ -10,7 +10,7 @@ import torch
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.loss_checks import inverses, non_negative_losses
 from polytask.balancing.building_blocks.option_checks import check_count
-from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
+from polytask.balancing.building_blocks.row_combination import LARGEST_WEIGHT
 from polytask.balancing.building_blocks.scalar_softmax import softmax
 from polytask.balancing.building_blocks.window_means import TaskWindows
 from polytask.balancing.needs import Losses, Needs

@@ -8,7 +8,7 @@ from polytask.balancing.solvers.alpha_fair import solve_alpha_fair
 from polytask.balancing.solvers.conflict_averse import solve_conflict_averse
 from polytask.balancing.solvers.dual_cone import project_on_dual_cone
 from polytask.balancing.solvers.half_spaces import constrained_projection
-from polytask.balancing.solvers.line_groups import group_means
+from polytask.balancing.solvers.kmeans_1d import group_means
 from polytask.balancing.solvers.priority_program import solve_priority
 from polytask.balancing.solvers.round_off import cancels, negligible, unit_rows
 from polytask.balancing.solvers.simplex import minimum_norm, project_simplex, simplex_quadratic

@@ -9,7 +9,7 @@ Rows g_t are computed in a dtype whose machine epsilon is ε, and their Gramian 
   most `negligible(T, ε)` times that of its coefficients: an eigenvalue of the matrix of cosines below this level is not data.
 * Solvers work on unit rows, with the lengths moved into the constraints, so that long rows do not hide short ones.
 * A combination Σ w_t g_t is computed in float64 where it cancels, or where a weight is outside of the range of float32
-  (`polytask.balancing.building_blocks.row_precision`).
+  (`polytask.balancing.building_blocks.row_combination`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, Weights
 from polytask.balancing.building_blocks.loss_checks import inverses, non_negative_losses
-from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
+from polytask.balancing.building_blocks.row_combination import LARGEST_WEIGHT
 from polytask.balancing.needs import CrossGramian, Jacobian, Lookahead, Losses, Needs, Nothing
 from polytask.balancing.statistic import Statistic
 from polytask.balancing.wrappers.scaled_statistic import ScaledStatistic

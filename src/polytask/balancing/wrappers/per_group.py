@@ -12,7 +12,7 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
 from polytask.balancing.building_blocks.option_checks import check_grouping
-from polytask.balancing.building_blocks.row_precision import row_combination
+from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.needs import Gramian, Jacobian, Needs, Norms
 from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
 from polytask.balancing.wrappers.wrapper import Wrapper

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
+from polytask.balancing.building_blocks.row_combination import LARGEST_WEIGHT
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.communicator import Communicator, peer_failure
 from polytask.gradients.primitives.flat_params import FlatParameters, Gradients

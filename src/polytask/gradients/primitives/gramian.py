@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.balancing.building_blocks.row_precision import without_zero_rows
+from polytask.balancing.building_blocks.row_combination import without_zero_rows
 
 CHUNK = 1 << 14
 NEARLY_DEPENDENT = 1e-2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from polytask.balancing.building_blocks.row_precision import row_combination
+from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.needs import ParameterGrouping
 from polytask.gradients.primitives.communicator import Communicator
 from polytask.gradients.primitives.flat_params import FlatParameters, Gradients

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from polytask.balancing import Answer, Direction, LookaheadOracle, Representation, Weights
 from polytask.errors import ConfigError
-from polytask.gradients.engine_state import StepContext
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.vjp import Losses
+from polytask.gradients.step_context import StepContext
 
 NO_LOSSES = torch.zeros(0, dtype=torch.float64)
 """Placeholder for the losses of a step until they are known."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer, Representation, RepresentationGradients
-from polytask.balancing.building_blocks.row_precision import row_combination
+from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.gramian import gramian
 from polytask.gradients.primitives.head_vjp import FeatureGradients, Features, HeadWalk

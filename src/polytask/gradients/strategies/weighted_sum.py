@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer
-from polytask.balancing.building_blocks.row_precision import LARGEST_WEIGHT
+from polytask.balancing.building_blocks.row_combination import LARGEST_WEIGHT
 from polytask.gradients.primitives.grad_accumulator import all_finite
 from polytask.gradients.primitives.reachability import Reachability
 from polytask.gradients.primitives.vjp import Losses, gradients_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from polytask.errors import StorageError
-from polytask.report.contents.curves_and_matrices import HISTORY_COLUMNS, LearningCurve, make_curve, read_run_table
+from polytask.report.contents.curves_and_confusion import HISTORY_COLUMNS, LearningCurve, make_curve, read_run_table
 from polytask.report.contents.run_contents import Entries, flatten_entries, list_files
 from polytask.run_files import CostFile, EnvironmentFile, GroupingRecord, MeasureRecord, RelateFile
 from polytask.storage import read_yaml

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polytask.errors import DataError, StorageError
 from polytask.registry import find, load_class, names
-from polytask.report.contents.curves_and_matrices import (
+from polytask.report.contents.curves_and_confusion import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
     RESULT_COLUMNS,

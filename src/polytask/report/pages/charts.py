@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from polytask.metrics import formatting
-from polytask.report.contents.curves_and_matrices import CurvePoint, LearningCurve
+from polytask.report.contents.curves_and_confusion import CurvePoint, LearningCurve
 from polytask.report.sanitize import clean_text
 from polytask.run_files import TaskRecord
 from polytask.verdicts.shown.difference_chart import (

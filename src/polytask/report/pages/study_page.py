@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from polytask.metrics import formatting
-from polytask.report.contents.curves_and_matrices import ConfusionMatrix, LearningCurve, MetricRow
+from polytask.report.contents.curves_and_confusion import ConfusionMatrix, LearningCurve, MetricRow
 from polytask.report.contents.run_contents import RunContents
 from polytask.report.pages import charts
 from polytask.report.sanitize import clean_text

@@ -12,7 +12,7 @@ from polytask.errors import ConfigError
 from polytask.options import RelateConfig
 from polytask.options.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.affinity_callback import AFFINITY, default_interval
-from polytask.studies.execution.jobs import Job, JobContext, callback_names, make_jobs
+from polytask.studies.execution.job_training import Job, JobContext, callback_names, make_jobs
 from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs
 from polytask.studies.setup.resolve_config import network_plan
 from polytask.studies.spec.arms import SINGLE, ResolvedArm, parse_arm

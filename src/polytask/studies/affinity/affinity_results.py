@@ -19,7 +19,7 @@ from polytask.relatedness.grouping import Grouping, group_by_affinity
 from polytask.relatedness.relatedness_matrix import RelatednessMatrix, matrix_from_lists
 from polytask.run_files import CostFile, MeasureCost
 from polytask.studies.affinity.affinity_networks import RelateNetworks
-from polytask.studies.execution.jobs import Job, JobContext, load_job_network
+from polytask.studies.execution.job_training import Job, JobContext, load_job_network
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
 from polytask.training.hardware import torch_threads
 from polytask.training.preparation.prepared_data import split_source

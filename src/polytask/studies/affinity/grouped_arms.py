@@ -10,7 +10,7 @@ from polytask.options import NetworkConfig, RelateConfig, StudyConfig
 from polytask.relatedness import group_by_affinity
 from polytask.studies.affinity.affinity_networks import make_relate_networks, resolve_relate_config, train_relate_networks
 from polytask.studies.affinity.affinity_results import AFFINITY_ALONE, collect_affinities
-from polytask.studies.execution.jobs import JobContext, load_job_facts
+from polytask.studies.execution.job_training import JobContext, load_job_facts
 from polytask.studies.execution.run_jobs import StudyProgressHook
 from polytask.studies.spec.arm_titles import arm_title
 from polytask.studies.spec.arms import ResolvedArm

@@ -29,7 +29,7 @@ from polytask.studies.affinity.affinity_results import (
     propose_grouping,
     relate_cost_file,
 )
-from polytask.studies.execution.jobs import load_job_facts
+from polytask.studies.execution.job_training import load_job_facts
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.results.callback_results import write_callback_results

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from polytask.options import StudyConfig
-from polytask.studies.execution.jobs import JobContext, make_jobs, train_job
+from polytask.studies.execution.job_training import JobContext, make_jobs, train_job
 from polytask.studies.execution.run_jobs import worker_count
 from polytask.studies.setup.seed_budget import affordable_seeds, plan_of, smallest_visible, with_planned_seeds
 from polytask.studies.spec.arms import ResolvedArm

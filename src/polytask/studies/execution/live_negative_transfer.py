@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from polytask.metrics.metric_functions import metric_of
-from polytask.studies.execution.jobs import Job, load_job_facts
+from polytask.studies.execution.job_training import Job, load_job_facts
 from polytask.studies.spec.arms import SINGLE
 from polytask.tasks import Task
 from polytask.training import TrainingProgress

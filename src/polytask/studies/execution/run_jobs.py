@@ -17,7 +17,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, Terminated
 
 from polytask.errors import PolytaskError
 from polytask.storage import exclusive_lock, make_folder
-from polytask.studies.execution.jobs import Job, JobContext, train_job, train_job_until
+from polytask.studies.execution.job_training import Job, JobContext, train_job, train_job_until
 from polytask.studies.execution.live_negative_transfer import NegativeTransferMonitor
 from polytask.studies.execution.parallel_backends import ParallelBackend, choose_backend, cluster_errors, no_working_folder
 from polytask.studies.execution.shared_data import SharedSources, share_sources

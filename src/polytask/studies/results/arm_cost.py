@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from polytask.run_files import ArmCost
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 
 COST_NOTE = (
     "Parameters and multiply-adds are those of all networks that an arm needs to predict every task once (one input per source); "

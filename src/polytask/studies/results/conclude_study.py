@@ -11,7 +11,7 @@ import pandas as pd
 
 from polytask.options import StudyConfig
 from polytask.run_files import ArmCost, CostFile, Finding, Recommendation, TaskTransfer, VerdictFile
-from polytask.studies.execution.jobs import Job, load_job_facts
+from polytask.studies.execution.job_training import Job, load_job_facts
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost, arm_network_parts
 from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.equal_time import equal_time_comparison

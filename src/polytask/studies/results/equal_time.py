@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 
 ArmFacts = Sequence[tuple[Job, Mapping[str, Any]]]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from polytask.run_files import ModelIndex, ModelNetwork
 from polytask.storage import make_folder, storage_errors
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.studies.setup.run_folder import MODEL_INDEX
 
 

@@ -15,7 +15,7 @@ from polytask.data import Source
 from polytask.errors import DataError, StorageError
 from polytask.run_files import OpeningCount
 from polytask.storage import make_folder
-from polytask.studies.execution.jobs import Job, JobContext, fit_job_baseline, load_job_network
+from polytask.studies.execution.job_training import Job, JobContext, fit_job_baseline, load_job_network
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import run_calls
 from polytask.studies.execution.shared_data import SharedSources, share_sources

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from polytask.data import Source
 from polytask.metrics.trivial_predictor import trivial_predictions
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.tasks import Task
 from polytask.training.inference import compute_task_metrics
 

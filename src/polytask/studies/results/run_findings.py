@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from polytask.metrics.metric_functions import metric_of
 from polytask.run_files import Finding, ShippedRisk, TrialRecord
 from polytask.run_files.base import Interval
-from polytask.studies.execution.jobs import Job
+from polytask.studies.execution.job_training import Job
 from polytask.studies.results.result_tables import TRIVIAL
 from polytask.studies.spec.arms import SINGLE, ResolvedArm
 from polytask.studies.tuning.search_space import LR

@@ -10,13 +10,13 @@ from polytask.architectures import NetworkPlan
 from polytask.architectures.network.multi_task_model import check_kinds
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
-from polytask.encoders.initialization import freeze, load_weights
+from polytask.encoders.initial_weights import freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, TrainingOptions
 from polytask.options.train_config import Config
 from polytask.registry.resolve import resolve
 from polytask.studies.execution.baseline_fit import check_baseline
-from polytask.studies.execution.jobs import JobContext
+from polytask.studies.execution.job_training import JobContext
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import worker_count
 from polytask.studies.spec.arms import ResolvedArm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from polytask.options.component_names import ARM_GROUPS
 from polytask.registry import find, names
-from polytask.registry.calls import WRAPPER, spelled_as
+from polytask.registry.constructor_calls import WRAPPER, spelled_as
 from polytask.registry.parsing import split_outside
 from polytask.registry.resolve import Resolved, group_of, resolve
 

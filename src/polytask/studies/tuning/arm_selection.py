@@ -11,7 +11,7 @@ from polytask.options import StudyConfig, TrainingOptions
 from polytask.run_files import RaceFile, TrialRecord, TunedArm
 from polytask.seeds import derive_seed
 from polytask.studies.affinity.grouped_arms import ArmGroups
-from polytask.studies.execution.jobs import ChosenSettings
+from polytask.studies.execution.job_training import ChosenSettings
 from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.tuning.rate_edges import try_beyond_edges
 from polytask.studies.tuning.search_algorithm import SearchAlgorithm, make_search

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.run_files import JobProgress, RaceCost
-from polytask.studies.execution.jobs import Job, JobContext
+from polytask.studies.execution.job_training import Job, JobContext
 from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs_until
 from polytask.studies.tuning.successive_halving import DIVERGED, EpochScores, Trial
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.data import Sampler
-from polytask.data.sampling.minimum_rows import with_minimum_rows
+from polytask.data.sampling.merge_small_batches import with_minimum_rows
 from polytask.errors import NonFiniteError
 from polytask.gradients import Report
 from polytask.options import TrainingOptions

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from polytask.architectures import MultiTaskModel
-from polytask.encoders.initialization import match_parameters
+from polytask.encoders.initial_weights import match_parameters
 from polytask.options import TrainingOptions
 
 TRUNK, TASK_PREFIX = "trunk", "task:"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polytask.architectures import Architecture, EncoderPlan, NetworkPlan
-from polytask.architectures.module_names import USUAL_ARCHITECTURE
+from polytask.architectures.submodule_keys import USUAL_ARCHITECTURE
 from polytask.data import Source
 from polytask.encoders import Encoder
 from polytask.registry import spelled_as

@@ -3,10 +3,10 @@
 from polytask.data.preprocessing.columns.base import FILE_ROW_INDEX, PASSTHROUGH, Column
 from polytask.data.preprocessing.columns.boolean_column import BooleanColumn
 from polytask.data.preprocessing.columns.categorical_column import CategoricalColumn
+from polytask.data.preprocessing.columns.character_ngrams import TextColumn
 from polytask.data.preprocessing.columns.date_column import DateColumn
 from polytask.data.preprocessing.columns.numeric_column import NumericColumn
 from polytask.data.preprocessing.columns.table_preprocessor import TablePreprocessor
-from polytask.data.preprocessing.columns.text_column import TextColumn
 from polytask.data.preprocessing.columns.unknown_categories import UnknownCategories
 
 __all__ = [

@@ -13,9 +13,9 @@ import pandas as pd
 from polytask.data.preprocessing.columns.base import Column, quoted_cell
 from polytask.data.preprocessing.columns.boolean_column import BooleanColumn
 from polytask.data.preprocessing.columns.categorical_column import CategoricalColumn, category_counts
+from polytask.data.preprocessing.columns.character_ngrams import TextColumn
 from polytask.data.preprocessing.columns.date_column import DateColumn, parse_datetimes
 from polytask.data.preprocessing.columns.numeric_column import NumericColumn
-from polytask.data.preprocessing.columns.text_column import TextColumn
 from polytask.errors import DataError
 
 MAX_CATEGORIES = 1_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polytask.cli import app, main
-from polytask.cli.user_code import users_line
+from polytask.cli.user_code_errors import users_line
 from polytask.registry.parsing import split_outside
 
 MODULE = """

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, make_sampler
-from polytask.data.sampling.minimum_rows import with_minimum_rows
+from polytask.data.sampling.merge_small_batches import with_minimum_rows
 
 SAMPLERS = ("proportional", "temperature", "uniform", "round-robin")
 

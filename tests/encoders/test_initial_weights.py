@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from polytask.encoders import MLP, Conv
-from polytask.encoders.initialization import freeze, initialize, load_weights
+from polytask.encoders.initial_weights import freeze, initialize, load_weights
 from polytask.errors import ConfigError, StorageError
 
 

@@ -21,7 +21,7 @@ from polytask.balancing.wrappers import SmoothWeights, UpdateEvery
 from polytask.encoders import MLP, ModuleEncoder
 from polytask.errors import ConfigError
 from polytask.registry import Component, ComponentSpec, call_of, find, load_class, names, specs_of, spelled, spelled_as
-from polytask.registry.calls import Call, named_options
+from polytask.registry.constructor_calls import Call, named_options
 from polytask.registry.parsing import parse_call, parse_value
 from polytask.registry.resolve import resolve
 from polytask.tasks import Multiclass, Regression

@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 import yaml
 
 from polytask.errors import ConfigError
+from polytask.registry.argument_type_checks import ArgumentTypes
 from polytask.registry.importing import path_of
-from polytask.registry.option_types import ArgumentTypes
 from polytask.registry.registered import all_specs, spec_of, written_name
 
 WRAPPED = "balancer"

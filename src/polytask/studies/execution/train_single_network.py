@@ -11,7 +11,7 @@ from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import TrainConfig, TrainingOptions
 from polytask.run_files import CostFile
-from polytask.studies.execution.jobs import Job, load_job_facts, make_jobs, train_job
+from polytask.studies.execution.job_training import Job, load_job_facts, make_jobs, train_job
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
 from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.export_model import export_model
