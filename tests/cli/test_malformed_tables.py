@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from polytask.cli import app
-from polytask.cli.table_source import ENDINGS
+from polytask.options.table_options import TABLE_ENDINGS
 
 _path = Path(__file__).parents[1] / "data" / "reading" / "malformed_tables.py"
 _spec = importlib.util.spec_from_file_location("broken_tables", _path)
@@ -60,7 +60,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 def test_files(row: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / row.file).write_bytes(row.bytes())
     output = refused(monkeypatch, capsys, tmp_path, str(tmp_path / row.file), "--targets", "a", *(flags(row.options) or []))
-    if row.file.endswith(ENDINGS):  # another file is no table to the command line
+    if row.file.endswith(TABLE_ENDINGS):  # another file is no table to the command line
         assert [word for word in row.words if word not in output] == []
 
 

@@ -22,6 +22,7 @@ from polytask.registry import find
 from polytask.registry.resolve import resolve
 from polytask.storage import read_json, read_yaml
 from polytask.studies import load_data
+from polytask.studies.execution import job_training
 from polytask.training import FitResult
 from polytask.training.trained_network import save_network
 

@@ -20,6 +20,7 @@ from polytask.seeds import derive_seed
 from polytask.storage import read_yaml
 from polytask.studies import Study, StudyResult
 from polytask.studies.execution.job_training import Job
+from polytask.studies.results.conclude_study import has_unclear_claim
 from polytask.studies.results.open_test_data import FinishedJobs
 from polytask.studies.results.result_tables import TRIVIAL
 from polytask.tasks import Task
@@ -37,7 +38,8 @@ def digests(folder: Path) -> dict[str, str]:
 def test_the_run_folder_holds_what_the_design_promises(whole: StudyResult) -> None:
     found = {path.name for path in whole.folder.iterdir()}
     files = {"run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv", "log.txt"}
-    assert found == files | {"model"}
+    assert found - {"checkpoints"} == files | {"model"}
+    assert ("checkpoints" in found) == has_unclear_claim(whole.verdict)  # what a continued study needs
     assert set(whole.verdict.tasks) == {"price", "churn", "plan"}
     content = json.loads((whole.folder / "verdict.json").read_text())
     assert content["test_openings"] == 1

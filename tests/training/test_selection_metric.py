@@ -15,7 +15,7 @@ from polytask.errors import ConfigError, DataError
 from polytask.tasks import Binary, Regression, Task
 from polytask.training import FitResult
 
-QUICK: dict[str, Any] = {"epochs": 12, "batch_size": 20, "threads": 1, "lr": 0.05, "patience": None}
+QUICK: dict[str, Any] = {"epochs": 12, "batch_size": 20, "threads": 1, "lr": 0.05, "patience": None, "averaging": None}
 
 
 def table(rows: int = 200) -> Source:

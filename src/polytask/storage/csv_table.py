@@ -16,7 +16,7 @@ def csv_text(table: pd.DataFrame) -> str:
 
     Example:
         >>> csv_text(pd.DataFrame({"=name": ["=1+1", "plain"], "value": [-1.0, 2.0]}))
-        "'=name,value\\n'=1+1,-1.0\\nplain,2.0\\n"
+        "'=name,value\n'=1+1,-1.0\nplain,2.0\n"
     """
     escaped = table.rename(columns=_escaped).map(_escaped)
     texts = [*escaped.columns, *escaped.select_dtypes(exclude="number").to_numpy().ravel()]

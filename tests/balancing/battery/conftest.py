@@ -69,7 +69,8 @@ class Row:
 
     def make(self, tasks: Sequence[str] = NAMES) -> Balancer:
         """A fresh one for these tasks."""
-        name, options = parse_balancer(self.spelled)
+        spelled = self.spelled.replace(PREFERRED, preferred(tasks))
+        name, options = parse_balancer(spelled)
         return balancer_named(name, options, {task: 0.5 + 0.25 * (int(task[1:]) % 4) for task in tasks})
 
 
@@ -117,7 +118,12 @@ def made_orthogonal(G: np.ndarray, w: np.ndarray) -> float:
     return float(abs(vectors.T @ w * np.sqrt(values) - np.sqrt(values[0]) * vectors.sum(0)).max() / np.sqrt(values[-1]))
 
 
-PREFERRED = ", ".join(f"'{task}': {1 + int(task[1:]) % 3}" for task in NAMES)
+def preferred(tasks: Sequence[str]) -> str:
+    """A preference for each of these tasks."""
+    return ", ".join(f"'{task}': {1 + int(task[1:]) % 3}" for task in tasks)
+
+
+PREFERRED = preferred(NAMES)
 
 ROWS = (
     Row("equal", linear=True, strong=True),

@@ -104,7 +104,7 @@ def test_blocks_of_a_transformer_are_pieces(architecture: str) -> None:
 def test_a_step_is_as_long_as_its_rate_says() -> None:
     model, again = network(), network()
     options = {"optimizer": "SGD", "layer_decay": 0.5, "lr_multipliers": {"task:b": 3.0}}
-    run = fit(model, [source()], **{**QUICK, "epochs": 1, "batch_size": 48}, **options)
+    run = fit(model, [source()], **{**QUICK, "epochs": 1, "batch_size": 48, "averaging": None}, **options)
     losses = first_losses(again)
     walk(again, losses)
     expected_rates = {name: rate * 0.01 for name, rate in rates(again, **{k: v for k, v in options.items() if k != "optimizer"}).items()}

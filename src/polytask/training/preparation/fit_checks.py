@@ -64,7 +64,10 @@ def check_network(model: MultiTaskModel, sources: Sequence[Source]) -> None:
             found = f"{name}, on the device meta" if parameter.is_meta else f"{name}, {parameter.dtype}"
             remedy = "Precision is an option of its own: precision='bfloat16'"
             raise ConfigError("parameters must be float32 and have values", where="model", found=found, remedy=remedy)
+    named = {task.name for task in model.tasks}
     for source in sources:
+        if not named & set(source.tasks) or source.inputs.dtype.kind not in "fiub":
+            continue  # not an input of this network, or refused with the place of the value
         stem = model.stem(source.name)
         taken = getattr(getattr(model.architecture, "encoder", None) if stem is None else stem, "input_shape", None)
         if taken is not None and len(taken) == 1 and source.inputs.ndim == 2 and source.inputs.shape[1] != taken[0]:
