@@ -102,6 +102,10 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     "one batch size": (fitted(batch_sizes=16), "^batch_sizes: a batch size per source"),
     "a batch size as text": (fitted(batch_sizes={"s": "x"}), "^batch_sizes, source 's': "),
     "the batch size of a stranger": (fitted(batch_sizes={"s": 16, "z": 3}), "^batch_sizes, source 'z': there is no such source"),
+    "the batch size of a source without labels, as text": (
+        fitted(sources=[source(), source(name="other", labels={"c": X[:, 0]})], batch_sizes={"s": 16, "other": "x"}),
+        "^batch_sizes, source 'other': every source must have a batch size of at least 1",
+    ),
     "a number as progress": (fitted(progress=3), "^progress: a function"),
     "a pause before the start": (fitted(stop_after_epoch=0), "^stop_after_epoch: "),
     "a number as callbacks": (fitted(callbacks=3), "^callbacks: a list of callbacks"),
@@ -124,3 +128,10 @@ def test_a_misuse_is_one_line(case: str) -> None:
 def test_a_checkpoint_may_be_a_text(tmp_path: Any) -> None:
     fit(TASKS, [source()], checkpoint=str(tmp_path / "run"), options=TrainingOptions(epochs=1, threads=1))
     assert (tmp_path / "run").is_dir()
+
+
+def test_a_source_without_labels_may_have_a_batch_size() -> None:
+    other = source(name="other", labels={"c": X[:, 0]})
+    named = fit(TASKS, [source(), other], batch_sizes={"s": 16, "other": 8}, epochs=1, threads=1)
+    alone = fit(TASKS, [source()], batch_sizes={"s": 16}, epochs=1, threads=1)
+    assert named.validation == alone.validation

@@ -75,23 +75,24 @@ def check_network(model: MultiTaskModel, sources: Sequence[Source]) -> None:
             raise ConfigError(f"inputs of {taken[0]} features are needed", where="model", found=found)
 
 
-def check_batch_sizes(given: Any, sources: Mapping[str, int]) -> None:  # noqa: ANN401 - whatever the user gives
-    """Check that there is a batch size for every source.
+def check_batch_sizes(given: Any, sources: Mapping[str, int], unlabeled: Sequence[str] = ()) -> None:  # noqa: ANN401 - whatever the user gives
+    """Check that there is a batch size for every source with labels, and none for a source that was not given.
 
     Args:
         given: Batch sizes by source.
-        sources: Rows by source.
+        sources: Rows by source with labels of the tasks.
+        unlabeled: Sources that were given without labels of the tasks. Their batch sizes are not needed, and have no effect.
 
     Raises:
-        ConfigError: It is no mapping, a source has no batch size of at least 1, or there is no such source.
+        ConfigError: `given` is no mapping, a batch size is missing or no integer from 1 up, or no source of that name was given.
     """
     if not isinstance(given, Mapping):
         remedy = "Write batch_sizes={'source': rows}"
         raise ConfigError("a batch size per source is needed", where="batch_sizes", found=described(given), remedy=remedy)
     for name in (*sources, *given):
         size, where = whole_number(given.get(name)), f"batch_sizes, source {name!r}"
-        if name not in sources:
-            raise ConfigError("there is no such source", where=where, remedy=f"Sources: {', '.join(sources)}")
+        if name not in sources and name not in unlabeled:
+            raise ConfigError("there is no such source", where=where, remedy=f"Sources: {', '.join((*sources, *unlabeled))}")
         if size is None or size < 1:
             found = None if name not in given else described(given[name])
             raise ConfigError("every source must have a batch size of at least 1", where=where, found=found)

@@ -113,11 +113,13 @@ class PreparedData:
         tasks: Tasks with what they learned from the training labels, such as their classes.
         training: Training part of each source.
         validation: Validation part of each source.
+        unlabeled: Names of the sources that were given without a label of the tasks, which are not used.
     """
 
     tasks: tuple[Task, ...]
     training: Mapping[str, PreparedSource]
     validation: Mapping[str, PreparedSource]
+    unlabeled: tuple[str, ...] = ()
 
 
 def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation_fraction: float | None, seed: int) -> PreparedData:
@@ -163,7 +165,7 @@ def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation
         held_out[source.name] = _encode_source(source, fitted, normalization, second)
     for part, prepared in (("training", training), ("validation", held_out)):
         check_labels(fitted, part, _labels_by_task(wanted, prepared))
-    return PreparedData(fitted, training, held_out)
+    return PreparedData(fitted, training, held_out, tuple(source.name for source in sources if source.name not in training))
 
 
 def split_source(source: Source, share: float, seed: int) -> tuple[Rows, Rows]:

@@ -31,7 +31,7 @@ def make_training_sampler(data: PreparedData, batch_sizes: Mapping[str, int] | N
         ConfigError: There is no such sampler, or a batch size is missing or below 1.
     """
     rows = {name: len(source) for name, source in data.training.items()}
-    sizes = None if batch_sizes is None else _checked_sizes(rows, batch_sizes, options)
+    sizes = None if batch_sizes is None else _checked_sizes(data, rows, batch_sizes, options)
     if (
         options.sampling == "proportional"
         and options.steps_per_epoch is None
@@ -44,11 +44,11 @@ def make_training_sampler(data: PreparedData, batch_sizes: Mapping[str, int] | N
     return ProportionalSampler(rows, sizes, options.steps_per_epoch)
 
 
-def _checked_sizes(rows: Mapping[str, int], batch_sizes: Mapping[str, int], options: TrainingOptions) -> dict[str, int]:
+def _checked_sizes(data: PreparedData, rows: Mapping[str, int], batch_sizes: Mapping[str, int], options: TrainingOptions) -> dict[str, int]:
     if options.sampling != "proportional":
         what, remedy = "batch sizes per source require proportional sampling", "Omit batch_sizes, or use proportional sampling"
         raise ConfigError(what, where="batch_sizes", found=options.sampling, remedy=remedy)
-    check_batch_sizes(batch_sizes, rows)
+    check_batch_sizes(batch_sizes, rows, data.unlabeled)
     return {name: batch_sizes[name] for name in rows}
 
 
