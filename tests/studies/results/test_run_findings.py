@@ -10,12 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from polytask.run_files import TrialRecord
 from polytask.studies import Study
 from polytask.studies.execution.job_training import Job
 from polytask.studies.results.result_tables import TRIVIAL
-from polytask.studies.results.run_findings import prediction_interval, rate_findings, run_findings, shipped_risk
+from polytask.studies.results.run_findings import (
+    OUTLIER_LEVEL,
+    prediction_interval,
+    rate_findings,
+    run_findings,
+    shipped_risk,
+    stands_apart,
+)
 from polytask.studies.spec.arms import ResolvedArm, parse_arms
 from polytask.tasks import Binary, Regression, Task
 
@@ -69,6 +77,24 @@ def test_a_seed_apart_is_named() -> None:
     }
     few = results((0.80, 0.81, 0.79, 0.30), (2.0, 2.1, 1.9, 2.0))
     assert not kinds(networks(), few, predictions())  # of four seeds, one cannot be told to be apart
+
+
+@pytest.mark.parametrize("seeds", [5, 12])
+def test_a_seed_of_normal_metrics_stands_apart_in_at_most_5_percent_of_studies(seeds: int) -> None:
+    """Two arms and two tasks per study, up to three standard errors; a single value is at its share of the level."""
+    random, studies, samples = np.random.default_rng(seeds), 1_000, 4
+    drawn = random.normal(0.8, 0.02, (studies, samples, seeds))
+    alarms = np.mean([any(stands_apart(values, OUTLIER_LEVEL / samples).any() for values in study) for study in drawn])
+    assert 0.01 < alarms < 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
+
+
+def test_a_seed_stands_apart_by_its_externally_studentized_residual() -> None:
+    """Each probability is that of a two-sample t test of one value against all others."""
+    values = np.random.default_rng(0).normal(size=7)
+    for index in range(7):
+        p = float(stats.ttest_ind(values[[index]], np.delete(values, index)).pvalue)
+        assert stands_apart(values, 7.01 * p)[index]
+        assert not stands_apart(values, 6.99 * p)[index]
 
 
 def test_an_arm_no_better_than_the_trivial_predictor_is_named() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
 
+from polytask.metrics.formatting import format_metric, metric_label
 from polytask.metrics.metric_functions import metric_of
 from polytask.run_files import Finding, ShippedRisk, TrialRecord
 from polytask.run_files.base import Interval
@@ -19,11 +21,10 @@ from polytask.studies.spec.arms import SINGLE, ResolvedArm
 from polytask.studies.tuning.search_space import LR
 from polytask.tasks import Task
 
-OUTLIER_DEVIATIONS = 5.0
-"""Robust standard deviations (1.4826 times the median absolute deviation) from the median at which a seed stands apart."""
+OUTLIER_LEVEL = 0.05
+"""Share of studies, at most, in which a seed is said to stand apart although all metrics are normal."""
 OUTLIER_SEEDS = 5
 """Fewest seeds among which one can stand apart."""
-MAD_TO_SD = 1.4826
 
 Facts = Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]
 
@@ -41,13 +42,14 @@ def run_findings(
         predictions: Test predictions, as in predictions.parquet.
     """
     values = deciding_values(results, tasks)
+    tested = sum((arm.name, task.name) in values for arm in arms for task in tasks)
     found: list[Finding] = []
     for arm in arms:
         found += _training_findings(arm, facts[arm.name])
         for task in tasks:
             own = values.get((arm.name, task.name))
             if own is not None:
-                found += _outliers(arm, task, own)
+                found += _outliers(arm, task, own, OUTLIER_LEVEL / max(1, tested))
                 found += _no_better_than_trivial(arm, task, own, values.get((TRIVIAL, task.name)))
                 found += _identical_seeds(arm, task, predictions)
     return found
@@ -85,19 +87,44 @@ def _named(arm: ResolvedArm, job: Job) -> str:
     return arm.title if len(arm.groups) == 1 else f"{arm.title} ({' + '.join(job.tasks)})"
 
 
-def _outliers(arm: ResolvedArm, task: Task, values: pd.Series) -> Iterator[Finding]:
-    center = float(values.median())
-    spread = MAD_TO_SD * float((values - center).abs().median())
-    if len(values) < OUTLIER_SEEDS or not spread:
-        return
-    apart = values[(values - center).abs() > OUTLIER_DEVIATIONS * spread]
-    for seed, value in apart.items():
-        away = abs(float(value) - center) / spread
+def _outliers(arm: ResolvedArm, task: Task, values: pd.Series, level: float) -> Iterator[Finding]:
+    metric = metric_of(task).name
+    for index in np.flatnonzero(stands_apart(values.to_numpy(dtype=np.float64), level)):
+        others = values.drop(values.index[index])
+        own, low, high = (format_metric(metric, float(number)) for number in (values.iloc[index], others.min(), others.max()))
         text = (
-            f"Seed {seed} of {arm.title} stands apart on {task.name}: {task.metric} {float(value):.4g}, median "
-            f"{center:.4g}, {away:.0f} robust standard deviations away."
+            f"Seed {values.index[index]} of {arm.title} stands apart on {task.name}: {metric_label(metric)} {own}, "
+            f"the other {len(others)} seeds {low} to {high}."
         )
-        yield Finding(kind="outlier", arm=arm.name, tasks=(task.name,), seeds=(int(str(seed)),), text=text)
+        yield Finding(kind="outlier", arm=arm.name, tasks=(task.name,), seeds=(int(values.index[index]),), text=text)
+
+
+def stands_apart(values: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
+    """Return which of S values stand apart from the others.
+
+        t_i = (x_i − x̄_{−i}) / (s_{−i} √(1 + 1/(S − 1)))
+
+    is the externally studentized residual, with the mean and the standard deviation of the other values. If all values are independent and
+    normal, it follows Student's t with S − 2 degrees of freedom. A value stands apart if its two-sided probability is below `level` / S
+    (Bonferroni), so that any of them does so in at most a share `level` of samples. Of fewer than five values, and where all others are
+    equal, none stands apart.
+
+    Args:
+        values: Values of the seeds, shape (S,).
+        level: Probability, at most, that any normal value stands apart.
+
+    Example:
+        >>> stands_apart(np.array([0.80, 0.81, 0.30, 0.79, 0.82]), 0.05).tolist()
+        [False, False, True, False, False]
+    """
+    count = len(values)
+    if count < OUTLIER_SEEDS:
+        return np.zeros(count, dtype=np.bool_)
+    others = np.tile(values, (count, 1))[~np.eye(count, dtype=np.bool_)].reshape(count, count - 1)  # row i lacks value i
+    spread = others.std(axis=1, ddof=1) * sqrt(1 + 1 / (count - 1))
+    varied = np.ptp(others, axis=1) > 0
+    residuals = np.divide(values - others.mean(axis=1), spread, out=np.zeros(count), where=varied)
+    return np.asarray(2 * stdtr(count - 2, -np.abs(residuals)) < level / count)
 
 
 def _no_better_than_trivial(arm: ResolvedArm, task: Task, values: pd.Series, trivial: pd.Series | None) -> Iterator[Finding]:
