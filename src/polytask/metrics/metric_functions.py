@@ -5,6 +5,7 @@ The other modules of this package hold the metrics of one type of labels each. T
 
 from __future__ import annotations
 
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,22 @@ def compute_metrics(outcome: Outcome, metrics: Iterable[str | Metric]) -> dict[s
     """
     found = [find_metric(metric) for metric in metrics]
     return {metric.name: metric.function(outcome) if len(outcome.targets) else float("nan") for metric in found}
+
+
+def metric_range(metric: Metric) -> tuple[float, float]:
+    """Return the lowest and the highest value that a metric can have, as far as its properties tell.
+
+    The best value is one end; the other one is 0 for shares, which are 1 at best and never negative.
+
+    Example:
+        >>> [metric_range(find_metric(name)) for name in ("accuracy", "rmse", "r2")]
+        [(0.0, 1.0), (0.0, inf), (-inf, 1.0)]
+    """
+    if metric.perfect is None:
+        return -inf, inf
+    if not metric.higher_is_better:
+        return metric.perfect, inf
+    return 0.0 if metric.perfect == 1.0 and metric.relative_change else -inf, metric.perfect
 
 
 def relative_score(metric: Metric, value: float, trivial_value: float) -> float:

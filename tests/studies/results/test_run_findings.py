@@ -20,6 +20,7 @@ from polytask.studies.results.run_findings import (
     OUTLIER_LEVEL,
     prediction_interval,
     rate_findings,
+    risk_sentences,
     run_findings,
     shipped_risk,
     stands_apart,
@@ -145,6 +146,16 @@ def test_the_difference_of_one_network_is_paired_and_positive_if_better() -> Non
     assert one.sd == pytest.approx(joint.std(ddof=1))
     assert one.difference_interval == pytest.approx(prediction_interval(pd.Series(single - joint)))
     assert shipped_risk("single", TASKS, table)["b"].difference_interval is None
+
+
+def test_the_note_on_one_network_has_the_units_of_the_table_and_only_possible_values() -> None:
+    single, joint = np.array([0.90, 0.95, 0.99]), np.array([0.91, 0.97, 1.00])
+    table = pd.concat([metrics("single", "a", single.tolist(), "accuracy"), metrics("equal", "a", joint.tolist(), "accuracy")])
+    (low, _), (ahead, most) = prediction_interval(pd.Series(joint)), prediction_interval(pd.Series(joint - single))
+    assert list(risk_sentences("plain sum", shipped_risk("equal", TASKS, table), TASKS)) == [
+        f"One network of plain sum, such as the one that is saved, has accuracy {100 * low:.1f} % to 100.0 % on a, a difference of "
+        f"{100 * ahead:+.2f} to {100 * most:+.2f} points from a single-task network of the same seed (95 % interval for one new seed)."
+    ]
 
 
 def test_a_study_has_a_trivial_row_and_writes_its_findings(make: Callable[..., Study], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf, sqrt
 from typing import Any
 
@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from polytask.metrics.formatting import format_metric, metric_label
-from polytask.metrics.metric_functions import metric_of
+from polytask.metrics.formatting import NO_VALUE, display_unit, format_difference, format_metric, half_width, metric_label
+from polytask.metrics.metric_functions import metric_of, metric_range
 from polytask.run_files import Finding, ShippedRisk, TrialRecord
 from polytask.run_files.base import Interval
 from polytask.studies.execution.job_training import Job
@@ -175,7 +175,8 @@ def shipped_risk(arm: str, tasks: Sequence[Task], results: pd.DataFrame) -> dict
         x̄ ± t_{S−1, .975} s √(1 + 1/S)
 
     This is the 95 % prediction interval of a further normal value after S of them with mean x̄ and standard deviation s. It is about the
-    seed alone: the test rows are the same for all networks. An interval of the mean is narrower by the factor √(S + 1).
+    seed alone: the test rows are the same for all networks. An interval of the mean is narrower by the factor √(S + 1). Values that the
+    metric cannot have are cut off.
 
     Args:
         arm: Name of the arm that is shipped.
@@ -187,12 +188,13 @@ def shipped_risk(arm: str, tasks: Sequence[Task], results: pd.DataFrame) -> dict
         own, single = values.get((arm, task.name)), values.get((SINGLE, task.name))
         if own is None or len(own) < 2:
             continue
+        low, high = metric_range(metric_of(task))
         ahead = None if single is None or arm == SINGLE else metric_of(task).sign * (own - single).dropna()
         found[task.name] = ShippedRisk(
             mean=float(own.mean()),
             sd=float(own.std()),
-            interval=prediction_interval(own),
-            difference_interval=None if ahead is None or len(ahead) < 2 else prediction_interval(ahead),
+            interval=_within(prediction_interval(own), low, high),
+            difference_interval=None if ahead is None or len(ahead) < 2 else _within(prediction_interval(ahead), low - high, high - low),
         )
     return found
 
@@ -204,16 +206,31 @@ def prediction_interval(values: pd.Series) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def _within(bounds: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    return min(max(bounds[0], low), high), min(max(bounds[1], low), high)
+
+
 def risk_sentences(title: str, risk: Mapping[str, ShippedRisk], tasks: Sequence[Task]) -> Iterator[str]:
-    """Yield a sentence per task about the one network that is saved."""
-    metrics = {task.name: task.metric for task in tasks}
+    """Yield a sentence per task about the one network that is saved, in the units of the table of differences."""
+    metrics = {task.name: metric_of(task).name for task in tasks}
     for task, one in risk.items():
-        text = f"One network of {title}, such as the one that is saved, has {metrics[task]} {_range(one.interval)} on {task}"
+        metric = metrics[task]
+        value = f"{metric_label(metric)} {_value_range(metric, one.interval)}"
+        text = f"One network of {title}, such as the one that is saved, has {value} on {task}"
         if one.difference_interval is not None:
-            text += f", a difference of {_range(one.difference_interval)} from a single-task network of the same seed"
-        yield f"{text} (95 % of seeds)."
+            text += f", a difference of {_difference_range(metric, one.difference_interval)} from a single-task network of the same seed"
+        yield f"{text} (95 % interval for one new seed)."
 
 
-def _range(bounds: Interval | None) -> str:
-    low, high = bounds or (None, None)
-    return "unknown" if low is None or high is None else f"{low:.4g} to {high:.4g}"
+def _value_range(metric: str, bounds: Interval) -> str:
+    return _joined(format_metric(metric, bound) for bound in bounds)
+
+
+def _difference_range(metric: str, bounds: Interval) -> str:
+    spread = half_width(bounds)
+    return _joined(format_difference(metric, bound, spread) for bound in bounds) + display_unit(metric)
+
+
+def _joined(ends: Iterable[str]) -> str:
+    low, high = ends
+    return "unknown" if NO_VALUE in (low, high) else f"{low} to {high}"
