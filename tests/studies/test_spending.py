@@ -36,6 +36,7 @@ def stored(folder: Path, **update: Any) -> StudyConfig:
     return checked(StudyConfig, {**read_yaml(folder / "run.yaml"), **update}, where="run.yaml")
 
 
+@pytest.mark.filterwarnings("ignore:Fewer than 5 seeds fit")
 def test_minutes_fix_seeds_and_looks_before_the_test_and_replay_to_the_same_bytes(tmp_path: Path) -> None:
     study(minutes=0.005).run(tmp_path / "first")
     config = stored(tmp_path / "first")
@@ -95,7 +96,21 @@ def test_a_dry_run_says_what_a_plan_takes_and_sees() -> None:
     found = study(looks=(5, 8)).estimate()
     assert (found.networks, found.seeds, found.looks) == (24, 8, (5, 8))
     assert "At most 24 networks (8 seeds, looks after 5, 8)" in str(found)
+    assert "on top" not in str(found)
     assert study(seeds=20).estimate().visible < found.visible
+
+
+def test_a_dry_run_names_what_its_time_leaves_out_and_a_time_that_is_too_short() -> None:
+    found = str(study(minutes=1e-9, trials=2, race=True).estimate())
+    assert "Time for tuning and the race comes on top." in found
+    assert "3 are trained" in found
+    assert "5 seeds would take about" in found
+
+
+def test_a_time_that_is_too_short_for_five_seeds_is_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="3 are trained.* 5 seeds would take about"):
+        study(minutes=1e-9).run(tmp_path)
+    assert "5 seeds would take about" in (tmp_path / "log.txt").read_text()
 
 
 def test_one_target_is_refused() -> None:

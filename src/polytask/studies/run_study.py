@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -26,6 +27,7 @@ from polytask.studies.setup.resolve_config import make_job_context, resolve_conf
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.studies.setup.seed_budget import (
     affordable_seeds,
+    few_seeds_warning,
     plan_of,
     reopen,
     seconds_of_seed,
@@ -46,8 +48,8 @@ class Study:
     """Comparison of joint training with single-task training over several seeds.
 
     Every arm gets the same offered budget: the same rows per task and epoch, the same maximum number of epochs and the same patience.
-    Models, and the joint arm that is tested, are chosen on validation data. Test data are opened only after every network is
-    trained, by code that requires proof of it, and every opening is counted.
+    Models, and the joint arm that is tested, are chosen on validation data. The test data of a look are opened only after
+    every network of that look is trained, by code that requires proof of it, and every opening is counted.
 
     Args:
         sources: Training sources. `Sources`, as returned by `polytask.datasets.load_dataset`, also load their test rows.
@@ -180,6 +182,9 @@ class Study:
         planned = with_planned_seeds(config, most)
         folder.write_config(planned)
         folder.log(time_note(config, most, of_seed))
+        if few := few_seeds_warning(config.minutes, most, of_seed):
+            folder.log(few)
+            warnings.warn(few, UserWarning, stacklevel=3)
         return planned
 
     def _train_and_test(

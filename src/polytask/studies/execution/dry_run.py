@@ -11,7 +11,7 @@ from pathlib import Path
 from polytask.options import StudyConfig
 from polytask.studies.execution.job_training import JobContext, make_jobs, train_job
 from polytask.studies.execution.run_jobs import worker_count
-from polytask.studies.setup.seed_budget import affordable_seeds, plan_of, smallest_visible, with_planned_seeds
+from polytask.studies.setup.seed_budget import affordable_seeds, few_seeds_warning, plan_of, smallest_visible, with_planned_seeds
 from polytask.studies.spec.arms import ResolvedArm
 from polytask.verdicts.shown.claim_sentences import minutes_text
 
@@ -24,9 +24,10 @@ class StudyEstimate:
         networks: Most networks that are tested.
         seeds: Most seeds.
         looks: Numbers of seeds at the looks.
-        seconds: Most seconds, if every network trains all its epochs.
+        seconds: Most seconds of the tested networks, if each trains all its epochs; tuning and a race are not included.
         workers: Number of processes.
         visible: Difference of one task that is seen with 80 % power, in standard deviations of the difference between seeds.
+        remarks: Sentences on what the time does not include, and on a time that is too short.
     """
 
     networks: int
@@ -35,14 +36,18 @@ class StudyEstimate:
     seconds: float
     workers: int
     visible: float
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         looks = f", looks after {', '.join(map(str, self.looks))}" if len(self.looks) > 1 else ""
-        return (
+        sentences = (
             f"At most {self.networks} networks ({self.seeds} seeds{looks}), at most {minutes_text(self.seconds)} on {self.workers} "
-            f"worker{'s' * (self.workers > 1)}; differences above {self.visible:.2g} standard deviations between seeds are seen "
-            "with 80 % power."
+            f"worker{'s' * (self.workers > 1)}.",
+            *self.remarks,
+            f"If a task's true difference is at least {self.visible:.2g} times the spread (standard deviation) of its difference between "
+            "seeds, it is found in 80 % of such studies. The spread is known only after training.",
         )
+        return " ".join(sentences)
 
 
 def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: JobContext) -> StudyEstimate:
@@ -62,7 +67,12 @@ def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: Jo
         of_epoch = time.monotonic() - started
     workers = worker_count(len(jobs) * len(config.seeds), config.workers)
     of_seed = of_epoch * context.options.epochs / workers
+    extra = {"tuning": config.trials > 1, "the race": config.race}
+    remarks = [f"Time for {' and '.join(name for name, used in extra.items() if used)} comes on top."] if any(extra.values()) else []
     if config.minutes is not None and not config.looks:
-        config = with_planned_seeds(config, affordable_seeds(60 * config.minutes, of_seed))
+        most = affordable_seeds(60 * config.minutes, of_seed)
+        remarks += filter(None, [few_seeds_warning(config.minutes, most, of_seed)])
+        config = with_planned_seeds(config, most)
     seeds, plan = len(config.seeds), plan_of(config)
-    return StudyEstimate(len(jobs) * seeds, seeds, plan.looks, seeds * of_seed, workers, smallest_visible(len(context.tasks), plan))
+    visible = smallest_visible(len(context.tasks), plan)
+    return StudyEstimate(len(jobs) * seeds, seeds, plan.looks, seeds * of_seed, workers, visible, tuple(remarks))

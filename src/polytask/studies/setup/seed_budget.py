@@ -16,7 +16,7 @@ from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL, POOLED_SHAR
 from polytask.verdicts.spending.seed_plan import FEWEST_SEEDS, MOST_SEEDS, SeedPlan, planned_looks
 
 FEWEST_OF_ALL = 3
-"""Seeds of a study in whose time not even five fit: its verdict carries a warning."""
+"""Fewest seeds of a study in whose time not even five fit: three or four are trained, with a warning."""
 
 
 def plan_of(config: StudyConfig) -> SeedPlan:
@@ -56,10 +56,27 @@ def with_planned_seeds(config: StudyConfig, most: int) -> StudyConfig:
 
 
 def time_note(config: StudyConfig, most: int, of_seed: float) -> str:
-    """Return a line for the log on the plan that fits the time, and how long five seeds would have taken."""
+    """Return a line for the log on the plan that fits the time."""
     looks = ", ".join(map(str, planned_looks(most)))
-    short = f"; {FEWEST_SEEDS} seeds would take about {FEWEST_SEEDS * of_seed / 60:.1f} minutes" if most < FEWEST_SEEDS else ""
-    return f"{config.minutes:g} minutes, {of_seed:.1f} s a seed: at most {most} seeds, looks after {looks}{short}"
+    return f"{config.minutes:g} minutes, {of_seed:.1f} s a seed: at most {most} seeds, looks after {looks}"
+
+
+def few_seeds_warning(minutes: float, most: int, of_seed: float) -> str:
+    """Return what it means if not even five seeds fit the time, and how long five would take; empty if they fit.
+
+    Example:
+        >>> few_seeds_warning(2, 3, 60.0)
+        'Fewer than 5 seeds fit into 2 minutes: 3 are trained, and intervals will be wide; 5 seeds would take about 5.0 minutes.'
+        >>> few_seeds_warning(2, 5, 20.0)
+        ''
+    """
+    if most >= FEWEST_SEEDS:
+        return ""
+    needed = FEWEST_SEEDS * of_seed / 60
+    return (
+        f"Fewer than {FEWEST_SEEDS} seeds fit into {minutes:g} minutes: {most} are trained, and intervals will be wide; "
+        f"{FEWEST_SEEDS} seeds would take about {needed:.1f} minutes."
+    )
 
 
 def smallest_visible(tasks: int, plan: SeedPlan) -> float:
@@ -69,7 +86,7 @@ def smallest_visible(tasks: int, plan: SeedPlan) -> float:
 
     Example:
         >>> [round(smallest_visible(2, SeedPlan.of(planned_looks(most))), 2) for most in (5, 20)]
-        [2.07, 0.75]
+        [2.15, 0.85]
     """
     seeds, error = plan.looks[-1], FAMILYWISE_LEVEL * (1 - POOLED_SHARE) / tasks
     level = plan.level(len(plan.looks) - 1, error)
