@@ -33,7 +33,7 @@ class StudyConfig(NetworkConfig):
         tuple[ArmName, ...],
         Field(
             description="Training methods to compare: single (one network per task), and balancers, each with or without an architecture "
-            "(equal@mmoe)."
+            "(equal@mmoe). mnist-fashion has a default of its own: single and equal."
         ),
         Flag(_COMPARISON, separator=",", example='"single,equal,cagrad(c=0.4)"'),
     ] = ("single", "equal", "uncertainty")
@@ -43,7 +43,7 @@ class StudyConfig(NetworkConfig):
         Field(
             description="Number of repetitions, each with its own split, initialization and batch order; at least 3 for a reliable verdict."
         ),
-        Flag(_COMPARISON, default="5", counted=True),
+        Flag(_COMPARISON, default="5; mnist-fashion: up to 12", counted=True),
     ] = (0, 1, 2, 3, 4)
     minutes: Annotated[
         float | None,
@@ -61,7 +61,7 @@ class StudyConfig(NetworkConfig):
     ] = None
     dry_run: Annotated[
         bool,
-        Field(exclude=True, description="Train one epoch, and say how long the study takes and what it can see. Not stored."),
+        Field(exclude=True, description="Train one epoch, and say how long the study takes and which differences it can find. Not stored."),
         Flag(_COMPARISON),
     ] = False
     margins: Annotated[
@@ -100,7 +100,7 @@ class StudyConfig(NetworkConfig):
             description="Numbers of seeds at which to look at the test data; the first look with nothing unclear is the last. The error is "
             "spent in proportion to seeds."
         ),
-        Flag(_VERDICT, separator=",", example="5,8,12,20", default="one look, with all seeds"),
+        Flag(_VERDICT, separator=",", example="5,8,12,20", default="one look, with all seeds; mnist-fashion: 5,8,12"),
     ] = ()
     continued: Annotated[
         tuple[int, ...], Field(description="Numbers of seeds after each continuation of the finished plan."), FILE_ONLY

@@ -15,11 +15,12 @@ from polytask.options import StudyConfig, checked
 def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     """Compare joint training with single-task training, and recommend what to use.
 
-    Trains every arm (a method of training) with several seeds, and uses the
-    test data only at the end. The verdict says for each task whether joint
-    training helps, hurts, makes no difference (same) or is unclear, with a
-    95 % confidence interval. The run folder holds the report, the predictions,
-    all metrics and the recommended model.
+    Trains every arm (a method of training) with several seeds, and opens the
+    test data only at the planned looks. The advice says whether to train
+    together or separately. The verdict says for each task, and for the mean
+    over tasks, whether joint training helps, hurts, makes no difference (same)
+    or is unclear, with a 95 % confidence interval. The run folder holds the
+    report, the predictions, all metrics and the recommended model.
     """
     from rich.console import Console
 
