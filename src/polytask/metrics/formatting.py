@@ -156,6 +156,16 @@ def format_count(number: float | None) -> str:
     return NO_VALUE if number is None or not math.isfinite(number) else f"{number:,.0f}"
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1.
+
+    Example:
+        >>> number_of(1, "arm"), number_of(5, "seed")
+        ('1 arm', '5 seeds')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def format_share(number: float | None, whole: float | None) -> str:
     """Format a part of a whole in percent, with two significant digits.
 

@@ -39,7 +39,7 @@ class Verdict(VerdictData):
     advised: RecommendedArm | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        """Return the mean over tasks, then one line per task and arm, then the advice."""
+        """Return the advice, then the mean over tasks, then lines per task and arm."""
         return verdict_text(self, self._advice)
 
     def _repr_markdown_(self) -> str:

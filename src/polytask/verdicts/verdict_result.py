@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from polytask.metrics.formatting import number_of
 from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class VerdictData:
         return replace(self, titles=titles, tasks={name: replace(task, titles=titles) for name, task in self.tasks.items()})
 
     def __repr__(self) -> str:
-        return f"<Verdict on {len(self.tasks)} tasks, {len(self.arms)} arms against {self.title(self.baseline)}, {len(self.seeds)} seeds>"
+        tasks, arms = number_of(len(self.tasks), "task"), number_of(len(self.arms), "arm")
+        return f"<Verdict on {tasks}, {arms} against {self.title(self.baseline)}, {number_of(len(self.seeds), 'seed')}>"
 
     def title(self, arm: str) -> str:
         """Return the display name of an arm."""

@@ -40,7 +40,8 @@ def verdict_text(verdict: VerdictData, found: RecommendedArm | None) -> str:
     """Return a verdict as plain text: the advice, the means over tasks, and each task."""
     baseline = verdict.title(verdict.baseline)
     lines = [str(found), ""] if found else []
-    lines.append(f"{len(verdict.arms)} arms against {baseline}, {len(verdict.seeds)} seeds; positive differences are better")
+    arms, seeds = formatting.number_of(len(verdict.arms), "arm"), formatting.number_of(len(verdict.seeds), "seed")
+    lines.append(f"{arms} against {baseline}, {seeds}; positive differences are better")
     pooled = {arm: pooled_text(None if summary.pooled is None else summary.pooled.record()) for arm, summary in verdict.arms.items()}
     lines += [f"{ALL_TASKS}, {verdict.title(arm)}: {text}" for arm, text in pooled.items() if text]
     for name, task in verdict.tasks.items():
