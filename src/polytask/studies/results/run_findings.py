@@ -89,14 +89,15 @@ def _named(arm: ResolvedArm, job: Job) -> str:
 
 def _outliers(arm: ResolvedArm, task: Task, values: pd.Series, level: float) -> Iterator[Finding]:
     metric = metric_of(task).name
-    for index in np.flatnonzero(stands_apart(values.to_numpy(dtype=np.float64), level)):
-        others = values.drop(values.index[index])
-        own, low, high = (format_metric(metric, float(number)) for number in (values.iloc[index], others.min(), others.max()))
+    apart = stands_apart(values.to_numpy(dtype=np.float64), level)
+    for seed in values.index[apart]:
+        others = values.drop(seed)
+        own, low, high = (format_metric(metric, float(number)) for number in (values[seed], others.min(), others.max()))
         text = (
-            f"Seed {values.index[index]} of {arm.title} stands apart on {task.name}: {metric_label(metric)} {own}, "
+            f"Seed {seed} of {arm.title} stands apart on {task.name}: {metric_label(metric)} {own}, "
             f"the other {len(others)} seeds {low} to {high}."
         )
-        yield Finding(kind="outlier", arm=arm.name, tasks=(task.name,), seeds=(int(values.index[index]),), text=text)
+        yield Finding(kind="outlier", arm=arm.name, tasks=(task.name,), seeds=(int(seed),), text=text)
 
 
 def stands_apart(values: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
@@ -222,8 +223,8 @@ def risk_sentences(title: str, risk: Mapping[str, ShippedRisk], tasks: Sequence[
         yield f"{text} (95 % interval for one new seed)."
 
 
-def _value_range(metric: str, bounds: Interval) -> str:
-    return _joined(format_metric(metric, bound) for bound in bounds)
+def _value_range(metric: str, bounds: Interval | None) -> str:
+    return _joined(format_metric(metric, bound) for bound in bounds or (None, None))
 
 
 def _difference_range(metric: str, bounds: Interval) -> str:
