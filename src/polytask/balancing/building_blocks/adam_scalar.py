@@ -50,27 +50,26 @@ class LearnedScalars:
 
     Args:
         initial_value: Value of the numbers of tasks that have not been learned yet.
-        lr: Learning rate.
         bounds: Smallest and largest value to which a step leads.
 
     Example:
-        >>> scalars = LearnedScalars(0.0, lr=0.1)
-        >>> scalars.step("a", gradient=3.0)
+        >>> scalars = LearnedScalars(0.0)
+        >>> scalars.step("a", gradient=3.0, lr=0.1)
         >>> round(scalars.value("a"), 6), scalars.value("b")
         (-0.1, 0.0)
     """
 
-    def __init__(self, initial_value: float, lr: float, bounds: tuple[float, float] = (-inf, inf)) -> None:
-        self._initial, self._lr, self._bounds = AdamScalar(initial_value), lr, bounds
+    def __init__(self, initial_value: float, bounds: tuple[float, float] = (-inf, inf)) -> None:
+        self._initial, self._bounds = AdamScalar(initial_value), bounds
         self._scalars: dict[str, AdamScalar] = {}
 
     def value(self, task: str) -> float:
         """Return the number of a task."""
         return self._scalars.get(task, self._initial).value
 
-    def step(self, task: str, gradient: float) -> None:
+    def step(self, task: str, gradient: float, lr: float) -> None:
         """Take one descent step along the gradient."""
-        moved = self._scalars.get(task, self._initial).stepped(gradient, self._lr)
+        moved = self._scalars.get(task, self._initial).stepped(gradient, lr)
         low, high = self._bounds
         self._scalars[task] = replace(moved, value=min(max(moved.value, low), high))
 

@@ -47,28 +47,24 @@ class WindowMeans:
 class TaskWindows:
     """Window means of every task, as the state of a balancer. A window counts the steps in which its task is present.
 
-    Args:
-        window: Number of losses per window.
-
     Example:
-        >>> windows = TaskWindows(window=2)
+        >>> windows = TaskWindows()
         >>> for loss in (3.0, 1.0):
-        ...     windows.add("a", loss)
+        ...     windows.add("a", loss, window=2)
         >>> windows.of("a").newer, windows.of("b").newer
         (2.0, None)
     """
 
-    def __init__(self, window: int) -> None:
-        self._window = window
+    def __init__(self) -> None:
         self._means: dict[str, WindowMeans] = {}
 
     def of(self, task: str) -> WindowMeans:
         """Return the means of a task."""
         return self._means.get(task, WindowMeans())
 
-    def add(self, task: str, loss: float) -> None:
-        """Add a loss to the present window of a task."""
-        self._means[task] = self.of(task).added(loss, self._window)
+    def add(self, task: str, loss: float, window: int) -> None:
+        """Add a loss to the present window of a task, which is complete with `window` losses."""
+        self._means[task] = self.of(task).added(loss, window)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the means of every known task."""

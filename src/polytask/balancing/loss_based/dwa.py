@@ -52,7 +52,7 @@ class DWA(Balancer):
         check_positive(temperature, "dwa, temperature")
         check_count(window, "dwa, window")
         self.temperature, self.window = temperature, window
-        self._windows = TaskWindows(window)
+        self._windows = TaskWindows()
 
     def needs(self) -> Needs:
         """Request nothing: the weights follow from earlier steps."""
@@ -66,7 +66,7 @@ class DWA(Balancer):
     def update_state(self, statistic: Statistic) -> None:
         """Add the losses of the tasks present to their windows."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
-            self._windows.add(task, loss)
+            self._windows.add(task, loss, self.window)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the means of the last windows of every task."""

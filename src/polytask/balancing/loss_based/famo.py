@@ -69,7 +69,7 @@ class FAMO(Balancer):
         for task, value in (min_losses or {}).items():
             check_finite(value, f"famo, min_losses, task {task!r}")
         self.lr, self.gamma, self.min_losses = lr, gamma, dict(min_losses or {})
-        self._logits = LearnedScalars(0.0, lr)
+        self._logits = LearnedScalars(0.0)
 
     def needs(self) -> Needs:
         """Request the losses."""
@@ -96,7 +96,7 @@ class FAMO(Balancer):
         shares = self._shares(fallen)
         mean = sum(shares[task] * fallen[task] for task in fallen)
         for task, share in shares.items():
-            self._logits.step(task, share * (fallen[task] - mean) + self.gamma * self._logits.value(task))
+            self._logits.step(task, share * (fallen[task] - mean) + self.gamma * self._logits.value(task), self.lr)
 
     def state_dict(self) -> dict[str, Any]:
         """Return ξ, its two moments and its number of steps for every task."""

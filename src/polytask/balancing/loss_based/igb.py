@@ -53,7 +53,7 @@ class IGB(Balancer):
     def __init__(self, window: int = 100) -> None:
         check_count(window, "igb, window")
         self.window = window
-        self._windows = TaskWindows(window)
+        self._windows = TaskWindows()
 
     def needs(self) -> Needs:
         """Request the losses."""
@@ -75,7 +75,7 @@ class IGB(Balancer):
         """Add the losses of the tasks that are in their first window to it."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
             if not self._windows.of(task).newer:
-                self._windows.add(task, loss)
+                self._windows.add(task, loss, self.window)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mean of the first window of every task."""

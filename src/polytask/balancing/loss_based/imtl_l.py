@@ -53,7 +53,7 @@ class IMTLL(Balancer):
         check_positive(lr, "imtl-l, lr")
         check_finite(initial_value, "imtl-l, initial_value")
         self.lr, self.initial_value = lr, initial_value
-        self._logarithms = LearnedScalars(initial_value, lr, (-inf, LARGEST_LEARNED_LOGARITHM))
+        self._logarithms = LearnedScalars(initial_value, (-inf, LARGEST_LEARNED_LOGARITHM))
 
     def needs(self) -> Needs:
         """Request nothing: the weights follow from earlier steps."""
@@ -71,7 +71,7 @@ class IMTLL(Balancer):
         """
         for task, loss in zip(statistic.names, non_negative_losses(statistic, "imtl-l"), strict=True):
             if loss:
-                self._logarithms.step(task, self._weight(task) * loss - 1)
+                self._logarithms.step(task, self._weight(task) * loss - 1, self.lr)
 
     def state_dict(self) -> dict[str, Any]:
         """Return s, its two moments and its number of steps for every task."""

@@ -64,7 +64,7 @@ class STCH(Balancer):
         for name, value in (("window", window), ("warm_up", warm_up)):
             check_count(value, f"stch, {name}")
         self.mu, self.window, self.warm_up = mu, window, warm_up
-        self._windows = TaskWindows(window)
+        self._windows = TaskWindows()
 
     def needs(self) -> Needs:
         """Request the losses."""
@@ -89,7 +89,7 @@ class STCH(Balancer):
         """Add the losses of the tasks that are still warming up to their windows."""
         for task, loss in zip(statistic.names, statistic.losses.tolist(), strict=True):
             if not self._nadir(task):
-                self._windows.add(task, loss)
+                self._windows.add(task, loss, self.window)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the means of the last windows of every task; after the warm-up the newest mean is the nadir."""

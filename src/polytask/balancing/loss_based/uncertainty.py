@@ -55,7 +55,7 @@ class Uncertainty(Balancer):
         check_positive(lr, "uncertainty, lr")
         check_finite(initial_value, "uncertainty, initial_value")
         self.lr, self.initial_value = lr, initial_value
-        self._log_variances = LearnedScalars(initial_value, lr, (-LARGEST_LEARNED_LOGARITHM, inf))
+        self._log_variances = LearnedScalars(initial_value, (-LARGEST_LEARNED_LOGARITHM, inf))
 
     def needs(self) -> Needs:
         """Request nothing: the weights follow from earlier steps."""
@@ -75,7 +75,7 @@ class Uncertainty(Balancer):
         gradient = 0.5 * (1 - torch.exp(-self._log_variance_of(statistic.names)) * statistic.losses)
         for task, loss, slope in zip(statistic.names, losses, gradient.tolist(), strict=True):
             if loss:
-                self._log_variances.step(task, slope)
+                self._log_variances.step(task, slope, self.lr)
 
     def state_dict(self) -> dict[str, Any]:
         """Return s, its two moments and its number of steps for every task."""
