@@ -73,12 +73,13 @@ class FitResult:
         return f"<FitResult of {self.epochs} epochs on {', '.join(self.validation)}>"
 
     def __str__(self) -> str:
-        """Return a summary: epochs, steps, seconds, every metric on the validation part, and steps that went wrong."""
+        """Return a summary: epochs, steps, seconds, why it ended early, the metrics on the validation part, and steps that went wrong."""
         state = "" if self.finished else ", paused"
         kept = "the last was kept" if self.options.keep == "last" else f"the best is {self.best_epoch}"
         head = f"{self.epochs} epochs, {kept}; {self.steps} steps in {self.seconds:.1f} s{state}"
+        ended = [f"ended early: {self.diverged.rstrip('.')}; epoch {self.best_epoch} was kept"] if self.diverged else []
         lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
-        return "\n".join([head, *lines, *self.troubles.sentences(above=0.0)])
+        return "\n".join([head, *ended, *lines, *self.troubles.sentences(above=0.0)])
 
     @property
     def troubles(self) -> StepTroubles:

@@ -81,6 +81,8 @@ def test_a_run_that_diverges_counts_as_its_last_finite_average(tmp_path: Path, k
     assert run.finished
     assert "epoch 3" in run.diverged
     assert not short.diverged
+    assert f"\nended early: {run.diverged.rstrip('.')}; epoch {run.best_epoch} was kept\n" in str(run)
+    assert "ended early" not in str(short)
     assert run.best_epoch == short.best_epoch
     assert all(torch.equal(value, short.model.state_dict()[name]) for name, value in run.model.state_dict().items())
     again = pt.fit(TASKS, [noise()], epochs=6, checkpoint=tmp_path / "state", **given_)
