@@ -163,6 +163,40 @@ def test_what_is_no_state_is_named(case: str) -> None:
     check_line(lambda: Backward("uncertainty", tasks=TASKS).load_state_dict(STATES[case]), "^load_state_dict: a state of Backward")
 
 
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a text as step": ("uncertainty", {"step": "x"}),
+    "one counter of two": ("uncertainty", {"non_finite": [3]}),
+    "texts as weights": ("uncertainty", {"last_weights": {"a": "x"}}),
+    "half a balancer": ("momentum-conflict-free", {"balancer": {"turn": 5, "steps": 5, "counts": {"a": 5}, "means": 3}}),
+}
+
+
+def stepped(balancer: str, steps: int, **options: Any) -> Backward:
+    """Return a backward pass that has taken steps."""
+    net = Net()
+    backward = Backward(balancer, tasks=TASKS, shared=net.trunk, **options)
+    for _ in range(steps):
+        backward(net.losses())
+        net.zero_grad()
+    return backward
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refused_state_changes_nothing(case: str) -> None:
+    balancer, change = REFUSED[case]
+    backward = stepped(balancer, 1)
+    before = repr(backward.state_dict())
+    check_line(lambda: backward.load_state_dict(stepped(balancer, 3).state_dict() | change), "^load_state_dict: a state of Backward")
+    assert repr(backward.state_dict()) == before
+
+
+def test_a_state_replaces_the_whole_state() -> None:
+    used, fresh = stepped("upgrad", 2, unsolved="last"), Backward("upgrad", tasks=TASKS).state_dict()
+    assert used.state_dict()["last_weights"]
+    used.load_state_dict(fresh)
+    assert used.state_dict() == fresh
+
+
 @pytest.mark.parametrize("case", JACOBIANS)
 def test_a_wrong_argument_of_aggregate_is_named(case: str) -> None:
     given, words = JACOBIANS[case]

@@ -138,21 +138,23 @@ def kind_of(balancer: Balancer) -> str:
 
 @contextmanager
 def reading_state(state: object, balancer: Balancer) -> Iterator[None]:
-    """Check that a state belongs to the balancer, and turn errors of reading it into one line.
+    """Check that a state belongs to the balancer, and turn errors of reading it into one line, after which the balancer is as before.
 
     Raises:
-        ConfigError: It is not a state of `Backward`, or that of another balancer.
+        ConfigError: `state` is not what `Backward.state_dict` returns, or is that of another balancer.
     """
     own, remedy = kind_of(balancer), "Pass what Backward.state_dict() returned"
     if not isinstance(state, Mapping) or "step" not in state or "balancer" not in state:
         raise ConfigError("a state of Backward is needed", where="load_state_dict", found=described(state), remedy=remedy)
     if state.get("type", own) != own:
         raise ConfigError("the state must be that of the same balancer", where="load_state_dict", found=f"{state['type']}, not {own}")
+    before = balancer.state_dict()
     try:
         yield
-    except PolytaskError:
-        raise
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (PolytaskError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        balancer.load_state_dict(before)
+        if isinstance(error, PolytaskError):
+            raise
         found = " ".join(str(error).split())
         raise ConfigError("a state of Backward is needed", where="load_state_dict", found=found, remedy=remedy) from error
 

@@ -254,13 +254,15 @@ class Backward:
         """Restore the state that `state_dict` returned.
 
         Raises:
-            ConfigError: It is something else, or the state of another balancer.
+            ConfigError: `state` is no mapping of that form, or the state of another balancer. Nothing has changed then.
         """
         with reading_state(state, self.balancer):
+            step, unsolved = int(state["step"]), int(state.get("unsolved", 0))
+            non_finite, in_a_row = (int(count) for count in state.get("non_finite", (0, 0)))
+            weights = {str(task): float(weight) for task, weight in dict(state.get("last_weights", {})).items()}
             self.balancer.load_state_dict(state["balancer"])
-            self.step, self.unsolved_steps = int(state["step"]), int(state.get("unsolved", 0))
-            self.non_finite_steps, self._in_a_row = state.get("non_finite", (0, 0))
-            self._context.last_weights.update(state.get("last_weights", {}))
+            self.step, self.unsolved_steps, self.non_finite_steps, self._in_a_row = step, unsolved, non_finite, in_a_row
+            self._context.last_weights = weights
 
     def _route(self, needs: Needs, features: tuple[Tensor, ...] = ()) -> ChooseStrategy:
         context, route = self._context, self.route
