@@ -33,8 +33,8 @@ class MomentumConFIG(Balancer):
     numbers.
 
     Scale: that of Adam, which it replaces: combine it with plain gradient descent and Adam's learning rates. d is homogeneous of
-    degree 0, up to the 1e-8. A task whose gradient is 0 in its turn has no opinion: m_t is set to 0, and the cosines are those of the
-    others.
+    degree 0, up to the 1e-8. A task whose gradient is 0 in its turn has no opinion: until its next turn the cosines are those of the
+    others, and m_t does not change. If no task has an opinion, d = 0, and neither p nor s nor k changes.
 
     Defaults: β₁ = 0.9, β₂ = 0.999 (paper, appendix).
 
@@ -69,6 +69,7 @@ class MomentumConFIG(Balancer):
         self._means: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._vectors: dict[str, Tensor] = {}
+        self._silent: set[str] = set()
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:
@@ -94,20 +95,25 @@ class MomentumConFIG(Balancer):
             return Direction(rows.new_zeros(rows.shape[1]), solved=False)
         row = rows[0] if len(rows) == 1 else rows[statistic.names.index(task)]
         mean = self._means.setdefault(task, torch.zeros_like(row))
-        mean.mul_(self.betas[0]).add_(row, alpha=1 - self.betas[0])
-        self._counts[task] = self._counts.get(task, 0) + 1
-        if not bool(row.any()):
-            mean.zero_()
+        if bool(row.any()):
+            mean.mul_(self.betas[0]).add_(row, alpha=1 - self.betas[0])
+            self._counts[task] = self._counts.get(task, 0) + 1
+            self._silent.discard(task)
+        else:
+            self._silent.add(task)
         if len(self._means) < len(self.tasks):
             return Direction(torch.zeros_like(row), solved=False)
+        if len(self._silent) == len(self.tasks):
+            return Direction(torch.zeros_like(row))
         return Direction(self._adapted(self._conflict_free()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of turns and of steps, m and the number of updates of every task, and p and s."""
+        """Return the number of turns and of steps, m and the number of updates of every task, those without an opinion, and p and s."""
         return {
             "turn": self._turn,
             "steps": self._steps,
             "counts": dict(self._counts),
+            "silent": sorted(self._silent),
             "means": {task: mean.clone() for task, mean in self._means.items()},
             "vectors": {name: vector.clone() for name, vector in self._vectors.items()},
         }
@@ -115,6 +121,7 @@ class MomentumConFIG(Balancer):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
         self._turn, self._steps, self._counts = int(state["turn"]), int(state["steps"]), dict(state["counts"])
+        self._silent = set(state["silent"])
         self._means = {task: mean.clone() for task, mean in state["means"].items()}
         self._vectors = {name: vector.clone() for name, vector in state["vectors"].items()}
 
@@ -123,8 +130,9 @@ class MomentumConFIG(Balancer):
         return self.tasks[self._turn % len(self.tasks)]
 
     def _conflict_free(self) -> Tensor:
-        """Return C(m̂)."""
-        means = torch.stack([self._means[task] / (1 - self.betas[0] ** self._counts[task]) for task in self.tasks])
+        """Return C(m̂) of the tasks with an opinion."""
+        speaking = [task for task in self.tasks if task not in self._silent]
+        means = torch.stack([self._means[task] / (1 - self.betas[0] ** self._counts[task]) for task in speaking])
         exact = means.double()
         products = (exact @ exact.T).cpu()
         weights = equal_cosines(products.numpy(), np.ones(len(means)), torch.finfo(means.dtype).eps)
