@@ -8,11 +8,12 @@ from typing import Any, final
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from polytask.architectures import MultiTaskModel
 from polytask.balancing import Balancer, Needs, Nothing, Statistic, Weights
 from polytask.data import Source
-from polytask.encoders import MLP
+from polytask.encoders import MLP, ModuleEncoder
 from polytask.seeds import derive_seed
 from polytask.storage import load_state
 from polytask.tasks import Regression
@@ -72,6 +73,46 @@ def test_a_state_says_all_of_itself_again() -> None:
         assert ours[part] == theirs[part], part
     for part in ("model", "best"):
         assert all(torch.equal(value, theirs[part][name]) for name, value in ours[part].items())
+
+
+class Drifting(nn.Module):
+    """Adds a buffer that grows in training and is not saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("drift", torch.zeros(1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.drift += 0.5
+        return x + self.drift
+
+
+def drifting() -> MultiTaskModel:
+    torch.manual_seed(0)
+    encoder = ModuleEncoder(nn.Sequential(nn.Linear(4, 8), Drifting(), nn.Tanh()), (4,))
+    return MultiTaskModel(encoder, TASKS, initialization="framework")
+
+
+@pytest.mark.parametrize("averaging", [None, 1.0])
+def test_what_is_validated_is_what_is_returned(tmp_path: Path, averaging: float | None) -> None:
+    """Non-persistent buffers count, also those of an epoch before a stop."""
+
+    def stop(progress: TrainingProgress) -> None:
+        if progress.epoch == 8:
+            raise KeyboardInterrupt
+
+    given = CHOICES | {"averaging": averaging}
+    whole = fit(drifting(), [noise()], **given)
+    assert whole.best_epoch < 8
+    rows = whole.history[(whole.history["split"] == "validation") & (whole.history["epoch"] == whole.best_epoch)]
+    assert len(rows)
+    assert all(whole.validation["noise"][name] == value for name, value in zip(rows["name"], rows["value"], strict=True))
+    with pytest.raises(KeyboardInterrupt):
+        fit(drifting(), [noise()], checkpoint=tmp_path / "state", progress=stop, **given)
+    again = fit(drifting(), [noise()], checkpoint=tmp_path / "state", **given)
+    assert again.history.equals(whole.history)
+    assert again.validation == whole.validation
 
 
 @final

@@ -16,6 +16,7 @@ from polytask.architectures import MultiTaskModel
 from polytask.gradients import Backward
 from polytask.training.loop.averaged_weights import AveragedWeights
 from polytask.training.loop.early_stopping import EarlyStopping
+from polytask.training.loop.network_tensors import load_network_tensors, network_tensors
 
 
 class HistoryRow(NamedTuple):
@@ -85,7 +86,7 @@ class TrainingState:
         finished: Whether the run has converged or used its budget.
         diverged: Message of the error that ended training early, because values were no longer finite; empty if none did.
         best_epoch: Epoch of the weights in `best`.
-        best: Weights that are kept: those with the best mean relative validation metric, or the last finite ones.
+        best: Weights and buffers that are kept: those with the best mean relative validation metric, or the last finite ones.
         history: Rows of the history, one per value.
         timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
         identity: Signature of the run; a state with another signature is not loaded.
@@ -122,19 +123,19 @@ class TrainingState:
         return self.timeline[self.best_epoch - 1][1] if self.best_epoch else 0.0
 
     def keep_weights(self) -> None:
-        """Store a copy of the weights in the network as those that are kept."""
-        self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        """Store a copy of the weights and all buffers in the network as those that are kept."""
+        self.best = {name: tensor.detach().clone() for name, tensor in network_tensors(self.model).items()}
         self.best_epoch = self.epoch
 
     def restore_kept(self) -> None:
-        """Load the weights that are kept into the network."""
-        self.model.load_state_dict(self.best)
+        """Load the weights and buffers that are kept into the network."""
+        load_network_tensors(self.model, self.best)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as nested dictionaries of tensors and plain data."""
         optimizer = self.optimizer.state_dict()
         return {
-            "model": self.model.state_dict(),
+            "model": network_tensors(self.model),
             "averages": {} if self.averages is None else self.averages.state_dict(),
             "optimizer": {
                 "state": {str(number): values for number, values in optimizer["state"].items()},
@@ -153,7 +154,7 @@ class TrainingState:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state from `state_dict`."""
-        self.model.load_state_dict(state["model"])
+        load_network_tensors(self.model, state["model"])
         if self.averages is not None:
             self.averages.load_state_dict(state["averages"])
         numbered = {int(number): dict(values) for number, values in state["optimizer"]["state"].items()}

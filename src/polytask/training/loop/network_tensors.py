@@ -1,0 +1,52 @@
+"""All tensors of a network, with the buffers that its state dictionary leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+def network_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the state dictionary of a network, and its non-persistent buffers, such as statistics that a module does not save.
+
+    Outputs depend on them too, so that a network is the same again only with all of them.
+
+    Example:
+        >>> model = nn.Linear(1, 1)
+        >>> model.register_buffer("offset", torch.ones(1), persistent=False)
+        >>> sorted(network_tensors(model))
+        ['bias', 'offset', 'weight']
+    """
+    return {**dict(model.named_buffers()), **model.state_dict()}
+
+
+def load_network_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give a network the tensors that `network_tensors` returned; non-persistent buffers that are not among them are unchanged.
+
+    Raises:
+        RuntimeError: A name of `tensors` is no tensor of the network, or a parameter or persistent buffer is missing.
+
+    Example:
+        >>> model = nn.Linear(1, 1)
+        >>> model.register_buffer("offset", torch.ones(1), persistent=False)
+        >>> load_network_tensors(model, {**network_tensors(model), "offset": torch.tensor([2.0])})
+        >>> model.offset
+        tensor([2.])
+    """
+    places = {
+        f"{path}.{own}".lstrip("."): (module, own)
+        for path, module in model.named_modules()
+        for own in module._non_persistent_buffers_set
+        if own in module._buffers
+    }
+    model.load_state_dict({name: tensor for name, tensor in tensors.items() if name not in places})
+    for name in places.keys() & tensors.keys():
+        module, own = places[name]
+        present = module._buffers[own]
+        if present is None or present.shape != tensors[name].shape:
+            module._buffers[own] = tensors[name].detach().clone()
+        elif not torch.equal(present, tensors[name]):
+            with torch.no_grad():
+                present.copy_(tensors[name])
