@@ -180,6 +180,46 @@ def test_what_has_no_mean_is_that_of_the_network() -> None:
     assert same(snapshot(model), live)
 
 
+def moved(model: Odd, averages: AveragedWeights, values: list[float]) -> None:
+    """Update the averages once for every value of the buffer."""
+    for value in values:
+        model.mean.fill_(value)
+        averages.update(steps_per_epoch=1)
+
+
+def test_a_buffer_that_has_become_finite_keeps_its_average_when_a_run_goes_on() -> None:
+    model, other = Odd(), Odd()
+    model.mean.fill_(torch.inf)
+    other.mean.fill_(torch.inf)
+    averages, again = AveragedWeights(model, 3.0), AveragedWeights(other, 3.0)
+    model.mean.fill_(1.0)
+    averages.track()
+    moved(model, averages, [2.0, 4.0, 6.0])
+    other.mean.copy_(model.mean)
+    again.load_state_dict(copy.deepcopy(averages.state_dict()))
+    assert same(again.values, averages.values)
+    assert 1.0 < float(again.values["mean"][0]) < 6.0
+    moved(model, averages, [8.0])
+    moved(other, again, [8.0])
+    assert same(again.values, averages.values)
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_a_step_with_a_buffer_that_is_not_finite_leaves_its_average(value: float) -> None:
+    model = Odd()
+    averages = AveragedWeights(model, 3.0)
+    moved(model, averages, [3.0])
+    before = {name: average.clone() for name, average in averages.values.items()}
+    with torch.no_grad():
+        model.weight.add_(1)
+    model.mean[1] = value
+    averages.update(steps_per_epoch=1)
+    assert torch.equal(averages.values["mean"], before["mean"])
+    assert not torch.equal(averages.values["weight"], before["weight"])
+    moved(model, averages, [3.0])
+    assert float(before["mean"][0]) < float(averages.values["mean"][1]) < 3.0
+
+
 def test_weights_come_back_after_an_error() -> None:
     model = nn.Linear(2, 1)
     averages = AveragedWeights(model, 1.0)

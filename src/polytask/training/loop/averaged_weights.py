@@ -29,6 +29,9 @@ class AveragedWeights:
     Buffers that do not change, or hold integers, infinite numbers or a value that follows a schedule (those that a module names in
     `source_independent_buffers`), are those of the network at all times. Parameters of less than 32 bits are averaged in 32 bits.
 
+    A buffer has an average from the first epoch at whose start all its values are finite. A step after which one of them is not leaves the
+    average of that buffer as it is.
+
     Args:
         model: Network that is trained.
         horizon: Horizon h in epochs.
@@ -85,8 +88,19 @@ class AveragedWeights:
         self.steps += 1
         decay = min(math.exp(-1 / (self.horizon * steps_per_epoch)), self.steps / (self.steps + WARM_UP_STEPS))
         live = self._live()
+        lost = self._not_finite(live)
+        names = [name for name in self.values if name not in lost] if lost else list(self.values)
         with torch.no_grad():
-            torch._foreach_lerp_([*self.values.values()], [_wide(live[name]) for name in self.values], 1 - decay)
+            torch._foreach_lerp_([self.values[name] for name in names], [_wide(live[name]) for name in names], 1 - decay)
+
+    def _not_finite(self, live: Mapping[str, Tensor]) -> set[str]:
+        """Return the names of the buffers that hold a value that is not finite; the loop refuses parameters that do."""
+        names = [name for name in self._places if name in live and live[name].numel()]
+        if not names:
+            return set()
+        largest = torch._foreach_norm([live[name].detach() for name in names], torch.inf)
+        finite = torch.stack([norm.double() for norm in largest]).isfinite().tolist()
+        return {name for name, whole in zip(names, finite, strict=True) if not whole}
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -104,9 +118,15 @@ class AveragedWeights:
         return {"values": self.values, "steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the state from `state_dict`, after that of the network; what it lacks starts at its value in the network."""
-        self.steps = state["steps"]
-        _fill(self.values, {**self._live(), **state["values"]})
+        """Restore the state from `state_dict`, after that of the network; what it lacks starts at its value in the network.
+
+        A buffer that was not finite at the start has its average in the state all the same.
+        """
+        self.steps, self.values = state["steps"], dict(state["values"])
+        self.track()
+        live = self._live()
+        self.values = {name: _wide(live[name]).detach().clone() for name in self.values}
+        _fill(self.values, {**self.values, **state["values"]})
 
 
 def _has_mean(tensor: Tensor) -> bool:
