@@ -30,8 +30,8 @@ def check_construction(
     """Check the arguments of `Backward`, by themselves and against each other.
 
     Raises:
-        ConfigError: `tasks` is no list of names, is empty or has a duplicate, `model`, `scaler` or `group` is something else, or `group`
-            is given without `shared` and `model`.
+        ConfigError: `tasks` is no list of names, is empty or has a duplicate; `model` is no module, `scaler` no `GradScaler` or `group` no
+            process group; or `group` is given without `shared` and `model`.
     """
     if isinstance(tasks, str):
         raise ConfigError("a list of names is needed", where="tasks", found=repr(tasks), remedy=f"Write tasks=[{tasks!r}] for one task")
@@ -55,7 +55,8 @@ def check_call(losses: object, batches: object, features: object, *, retain_grap
     """Check the arguments of a call of `Backward`, and return the representations.
 
     Raises:
-        ConfigError: One of them is something else, or batches are given without a function that returns their losses.
+        ConfigError: `losses` is neither a mapping nor a function, `batches` no sequence or given together with a mapping of losses,
+            `features` no tensor or sequence of tensors, or `retain_graph` no bool.
     """
     if not isinstance(retain_graph, bool):
         raise ConfigError("True or False is needed", where="retain_graph", found=described(retain_graph))
@@ -81,7 +82,7 @@ def called(function: Callable[..., Any], *arguments: object, where: str) -> Any:
     """Call a function of the user.
 
     Raises:
-        ConfigError: It does not take these arguments.
+        ConfigError: `function` does not take these arguments.
     """
     try:
         return function(*arguments)
@@ -100,7 +101,7 @@ def losses_of(closure: Callable[[Any], Losses], batch: object) -> Losses:
     """Return the losses of a batch.
 
     Raises:
-        ConfigError: The user's function takes other arguments, or returns something else.
+        ConfigError: `closure` does not take one argument, or does not return a mapping.
     """
     found = called(closure, batch, where="losses")
     if not isinstance(found, Mapping):
@@ -113,7 +114,7 @@ def penalty_of(given: object) -> Tensor | None:
     """Return a penalty that is given as a scalar, or as a function that returns one.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: The penalty is no real tensor of one element, or the function takes arguments.
     """
     penalty = given if isinstance(given, Tensor) or not callable(given) else called(given, where="penalty")
     if penalty is None:  # what the function returns where there is none

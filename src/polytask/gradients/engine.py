@@ -98,8 +98,8 @@ class Backward:
         unsolved_steps: Number of steps in which the balancer's condition had no solution.
 
     Raises:
-        ConfigError: An argument is something else, `tasks` is empty or has a duplicate, a choice is unknown, the limit is below 1, or
-            `group` is given without `shared` and `model`.
+        ConfigError: `tasks` is no sequence of distinct names, another argument is not of the type above, a choice is unknown, the limit is
+            below 1, or `group` is given without `shared` and `model`.
 
     Example:
         >>> import torch
@@ -199,9 +199,9 @@ class Backward:
             Report of the losses, weights and gradients.
 
         Raises:
-            ConfigError: An argument is something else, a task is unknown, a loss is no scalar tensor, has no count in a micro-batch or no
-                graph, there are more units than announced, shared parameters are wrong, `after_step` was forgotten, or the balancer needs
-                what is not given.
+            ConfigError: `losses`, `batches`, `features`, `penalty` or `retain_graph` is not of the type above, a task is unknown, a loss is
+                no scalar tensor or has no graph, or no count in a micro-batch, there are more units than announced, shared parameters are
+                wrong, `after_step` was forgotten, or the balancer needs what is not given.
             NonFiniteError: A task's loss or gradient is not finite, and `non_finite` is `raise`.
         """
         if self._post_step is not None:

@@ -84,8 +84,7 @@ def fit(
     """Train a network on its tasks until it has converged or used its budget.
 
     The best epoch is chosen on a validation part of the sources, unless the number of epochs is fixed (`keep="last"`). Test data are not
-    involved. What is validated, chosen and returned is
-    the moving average of the weights over some epochs (`averaging`).
+    involved. What is validated, chosen and returned is the moving average of the weights over some epochs (`averaging`).
 
     Args:
         model: Network to train, in place; or tasks, for which a network is created.
@@ -109,7 +108,8 @@ def fit(
         The trained network, with the history and metrics of its training.
 
     Raises:
-        ConfigError: An argument is something else, a name or option is unknown, or the checkpoint belongs to another run.
+        ConfigError: `model` is neither a network nor a sequence of tasks, `sources` no sequence of `Source`s, another argument is not of the
+            type above, a name or option is unknown, or the checkpoint belongs to another run.
         DataError: A task has no labels in the training or validation part.
         NonFiniteError: A loss, a gradient or a validation metric is not finite.
 

@@ -21,7 +21,8 @@ def check_fit_arguments(seed: object, progress: object, stop_after_epoch: object
     """Check the arguments of `fit` that are no parts of the network.
 
     Raises:
-        ConfigError: One of them is something else.
+        ConfigError: `seed` is no integer, `progress` no function, `stop_after_epoch` no integer from 1 up or `None`, or `options` no
+            `TrainingOptions` or `None`.
     """
     if whole_number(seed) is None:
         raise ConfigError("an integer is needed", where="seed", found=described(seed))
@@ -39,7 +40,7 @@ def checkpoint_folder(given: object) -> Path | None:
     """Return the folder of checkpoints, which may be given as a text; `None` if there is none.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: `given` is neither a text that is not empty, nor a path, nor `None`.
 
     Example:
         >>> checkpoint_folder("runs/first").name
