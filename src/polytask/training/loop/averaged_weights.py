@@ -99,7 +99,7 @@ class AveragedWeights:
         if not names:
             return set()
         largest = torch._foreach_norm([live[name].detach() for name in names], torch.inf)
-        finite = torch.stack([norm.double() for norm in largest]).isfinite().tolist()
+        finite = torch.stack([*largest]).isfinite().tolist()
         return {name for name, whole in zip(names, finite, strict=True) if not whole}
 
     @contextmanager
