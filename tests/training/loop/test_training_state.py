@@ -78,6 +78,8 @@ def test_a_state_says_all_of_itself_again() -> None:
 class Drifting(nn.Module):
     """Adds a buffer that grows in training and is not saved."""
 
+    drift: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("drift", torch.zeros(1), persistent=False)
