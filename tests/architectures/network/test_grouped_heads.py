@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from polytask.architectures import MultiTaskModel, architecture
 from polytask.architectures.network import grouped_heads
 from polytask.architectures.network.task_heads import build_head
+from polytask.data import Source
 from polytask.encoders import MLP
 from polytask.gradients import Backward
 from polytask.tasks import Binary, Multiclass, Regression, Task, grouped_losses
 from polytask.tasks.grouped_losses import masked_losses
 from polytask.tasks.loss import masked_loss
-from polytask.training import inference
+from polytask.training import fit, inference
 
 ROWS, NEVER = 24, 10**9
 KINDS = {
@@ -91,6 +92,22 @@ def test_heads_together_are_the_heads_one_by_one(
             torch.testing.assert_close(value.grad, same.grad, rtol=1e-9, atol=1e-11)
     assert all(parameter.grad is None for parameter in found.head("t1").parameters())
     assert all(parameter.grad is not None for parameter in found.head("t2").parameters())
+
+
+@pytest.mark.parametrize("balancer", ["equal", "famo", "db-mtl", "upgrad", "excess-mtl", "modo", "forum"])  # every kind of need
+def test_heads_on_a_frozen_trunk_are_trained_as_one_by_one(monkeypatch: pytest.MonkeyPatch, balancer: str) -> None:
+    random = np.random.default_rng(0)
+    tasks = [Regression(name=f"t{number}") for number in range(14)]
+    table = Source("table", random.normal(size=(8, 3)).astype("float32"), {task.name: random.normal(size=8) for task in tasks})
+    trained = []
+    for fewest in (2, NEVER):
+        together(monkeypatch, fewest)
+        model = MultiTaskModel(MLP((3,), hidden=(4,)), tasks, hidden=(), initialization="framework", seed=1)
+        before = [value.detach().clone() for value in model.head("t0").parameters()]
+        fit(model, [table], balancer, epochs=1, batch_size=8, threads=1, freeze=("architecture.encoder",))
+        assert not any(torch.equal(value, old) for value, old in zip(model.head("t0").parameters(), before, strict=True))
+        trained.append([value.detach() for value in model.parameters()])
+    torch.testing.assert_close(*trained, rtol=1e-5, atol=1e-6)
 
 
 def test_few_heads_are_called_one_by_one() -> None:

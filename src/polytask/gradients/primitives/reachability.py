@@ -49,7 +49,8 @@ class Reachability:
 
     Attributes:
         met: Names of visited nodes that need special treatment: compiled functions and reentrant checkpoints.
-        branch_inputs: Inputs of nodes that belong to all their outputs, by the node.
+        branch_inputs: Inputs that belong to all outputs of a node, by the node; only those with a graph of their own, as a frozen trunk's
+            have none.
 
     Example:
         >>> import torch
@@ -89,7 +90,7 @@ class Reachability:
 
     def _parents_in_branch(self, place: Place) -> list[Place]:
         node = place[0]
-        if hasattr(node, "branch_input"):
+        if getattr(node, "branch_input", None) is not None and node.branch_input.grad_fn is not None:
             self.branch_inputs[node] = node.branch_input
         return [place_of(*edge) for _, edge in inputs_of(place)]
 
