@@ -155,14 +155,28 @@ def test_a_changed_parameter_is_refused_in_the_backward_pass() -> None:
         outputs["t3"].sum().backward()
 
 
-def test_heads_on_features_without_a_graph_have_backward_passes_of_their_own() -> None:
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_changed_features_are_refused_in_the_backward_pass(requires_grad: bool) -> None:  # noqa: FBT001 - a parameter of the test
     heads, z = many()
-    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z.detach()), heads)
+    z = (z * 1.0) if requires_grad else z.detach().clone()
+    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
+    z.detach().zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        outputs["t3"].sum().backward()
+
+
+@pytest.mark.parametrize("form", ["constant", "leaf", "trunk"])
+def test_heads_have_backward_passes_of_their_own(form: str) -> None:
+    heads, leaf = many()
+    z = {"constant": leaf.detach(), "leaf": leaf, "trunk": leaf.exp()}[form]
+    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
     for name, values in outputs.items():
-        values.sum().backward()
-        expected = torch.autograd.grad(heads[name](z).sum(), list(heads[name].parameters()))
-        for parameter, gradient in zip(heads[name].parameters(), expected, strict=True):
-            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-12, atol=1e-12)
+        parameters = [*heads[name].parameters(), *([leaf] if form == "leaf" else [])]
+        found = torch.autograd.grad(values.sum(), parameters)
+        expected = torch.autograd.grad(heads[name](z).sum(), parameters)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        with pytest.raises(RuntimeError, match="a second time"):
+            torch.autograd.grad(values.sum(), parameters)
 
 
 def test_frozen_heads_and_autocast() -> None:

@@ -122,22 +122,18 @@ class _GroupedHeads(torch.autograd.Function):
         states = [torch.addmm(bias, x, first.t()).view(len(x), number, -1).transpose(0, 1)]
         for weights, bias in zip(layers[2::2], layers[3::2], strict=True):
             states.append(torch.baddbmm(bias.unsqueeze(1), states[-1].relu_(), weights.transpose(1, 2)))
-        # The parameters are not among the saved tensors, since a backward pass of one task would unpack those of all of them.
-        ctx.parameters, ctx.versions = parameters, [parameter._version for parameter in parameters]
-        ctx.kept = (x, *layers[::2], *states[:-1])
-        if z.requires_grad:
-            # Freed by the first backward pass, as the trunk is; on features without a graph, heads have backward passes of their own.
-            ctx.save_for_backward(*ctx.kept)
-            ctx.kept = None
+        # Nothing is saved by autograd itself, which would free it for all heads in the first backward pass of one of them, and unpack the
+        # parameters of all heads in every backward pass.
+        ctx.parameters, ctx.kept, ctx.walked = parameters, (x, *layers[::2], *states[:-1]), set()
+        ctx.versions = [_version(tensor) for tensor in (x, *parameters)]
         outputs = states[-1].reshape(number, *z.shape[:-1], -1)
         return tuple(part.clone() for part in outputs.unbind())  # no views, since these may not be changed in place
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - of autograd
         z, parameters, number = ctx.branch_input, ctx.parameters, len(slopes)
-        x, *saved = ctx.kept or ctx.saved_tensors
         chosen = [head for head, slope in enumerate(slopes) if slope is not None]
-        _check_unchanged(ctx, chosen)
+        x, *saved = _take_kept(ctx, chosen)
         if torch.is_grad_enabled():
             return (None, None, *_differentiable(z, parameters, slopes))
         found: list[Tensor | None] = [None] * len(parameters)
@@ -158,11 +154,28 @@ class _GroupedHeads(torch.autograd.Function):
         return (None, None, _of_features(ctx, z, chosen, above, weights[0]), *found)
 
 
-def _check_unchanged(ctx: Any, chosen: Sequence[int]) -> None:  # noqa: ANN401 - of autograd
-    """Refuse parameters that were changed in place since the forward pass, as PyTorch does for tensors that it has saved."""
-    for head in chosen:
-        if any(ctx.parameters[place - 1]._version != ctx.versions[place - 1] for place in ctx.branches[head][1:]):
-            raise RuntimeError("a parameter of a head needed for gradient computation has been modified by an inplace operation")
+def _take_kept(ctx: Any, chosen: Sequence[int]) -> tuple[Tensor, ...]:  # noqa: ANN401 - of autograd
+    """Return the tensors of the forward pass, and free them after the last head, as PyTorch does for those that it has saved.
+
+    Raises:
+        RuntimeError: A head was walked before without `retain_graph`, or its parameters or the features were changed in place.
+    """
+    if not ctx.walked.isdisjoint(chosen):
+        raise RuntimeError("trying to backward through the graph of a head a second time: specify retain_graph=True")
+    kept: tuple[Tensor, ...] = ctx.kept
+    inputs = (kept[0], *ctx.parameters)
+    places = {place for head in chosen for place in ctx.branches[head]}
+    if any(_version(inputs[place]) != ctx.versions[place] for place in places):
+        raise RuntimeError("features or parameters of a head needed for gradient computation were modified by an inplace operation")
+    if not torch._C._autograd._get_current_graph_task_keep_graph():
+        ctx.walked.update(chosen)
+        if len(ctx.walked) == len(ctx.branches):
+            ctx.kept = None
+    return kept
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _of_features(ctx: Any, z: Tensor, chosen: Sequence[int], above: Tensor, weights: Tensor) -> Tensor | None:  # noqa: ANN401 - of autograd
