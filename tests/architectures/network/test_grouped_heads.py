@@ -15,6 +15,7 @@ from polytask.architectures.network.task_heads import build_head
 from polytask.data import Source
 from polytask.encoders import MLP
 from polytask.gradients import Backward
+from polytask.gradients.primitives.vjp import per_task_gradients
 from polytask.tasks import Binary, Multiclass, Regression, Task, grouped_losses
 from polytask.tasks.grouped_losses import masked_losses
 from polytask.tasks.loss import masked_loss
@@ -156,7 +157,7 @@ def test_a_changed_parameter_is_refused_in_the_backward_pass() -> None:
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
-def test_changed_features_are_refused_in_the_backward_pass(requires_grad: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_changed_features_are_refused_in_the_backward_pass(requires_grad: bool) -> None:
     heads, z = many()
     z = (z * 1.0) if requires_grad else z.detach().clone()
     outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
@@ -177,6 +178,20 @@ def test_heads_have_backward_passes_of_their_own(form: str) -> None:
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
         with pytest.raises(RuntimeError, match="a second time"):
             torch.autograd.grad(values.sum(), parameters)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (0, 3, 4)])
+@pytest.mark.parametrize("hidden", [(), (3,)])
+def test_a_batch_without_rows(shape: tuple[int, ...], hidden: tuple[int, ...]) -> None:
+    heads = {f"t{n}": build_head(4, 2, hidden) for n in range(14)}
+    trunk = nn.Linear(4, 4)
+    z = trunk(torch.zeros(shape))
+    outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
+    assert all(values.shape == (*shape[:-1], 2) for values in outputs.values())
+    found = per_task_gradients({name: values.sum() for name, values in outputs.items()}, [trunk.weight], lambda *_: None, keep=True)
+    assert all(value is not None and not value.any() for _, gradients in found.values() for value in gradients)
+    torch.cat(list(outputs.values())).sum().backward()
+    assert trunk.weight.grad is not None
 
 
 def test_frozen_heads_and_autocast() -> None:

@@ -119,14 +119,15 @@ class _GroupedHeads(torch.autograd.Function):
         layers = [torch.stack(parameters[start : start + number]).to(dtype) for start in range(0, len(parameters), number)]
         x = z.flatten(0, -2).to(dtype)
         first, bias = layers[0].flatten(0, 1), layers[1].flatten()
-        states = [torch.addmm(bias, x, first.t()).view(len(x), number, -1).transpose(0, 1)]
+        # Widths are written out, since they cannot be inferred from an empty batch.
+        states = [torch.addmm(bias, x, first.t()).view(len(x), *layers[1].shape).transpose(0, 1)]
         for weights, bias in zip(layers[2::2], layers[3::2], strict=True):
             states.append(torch.baddbmm(bias.unsqueeze(1), states[-1].relu_(), weights.transpose(1, 2)))
         # Nothing is saved by autograd itself, which would free it for all heads in the first backward pass of one of them, and unpack the
         # parameters of all heads in every backward pass.
         ctx.parameters, ctx.kept, ctx.walked = parameters, (x, *layers[::2], *states[:-1]), set()
         ctx.versions = [_version(tensor) for tensor in (x, *parameters)]
-        outputs = states[-1].reshape(number, *z.shape[:-1], -1)
+        outputs = states[-1].reshape(number, *z.shape[:-1], states[-1].shape[-1])
         return tuple(part.clone() for part in outputs.unbind())  # no views, since these may not be changed in place
 
     @staticmethod
@@ -183,7 +184,7 @@ def _of_features(ctx: Any, z: Tensor, chosen: Sequence[int], above: Tensor, weig
     if not ctx.needs_input_grad[2]:
         return None
     if ctx.take_branches is not None:
-        ctx.take_branches(chosen, torch.bmm(above, weights).view(-1, *z.shape).to(z.dtype))
+        ctx.take_branches(chosen, torch.bmm(above, weights).view(len(chosen), *z.shape).to(z.dtype))
         return None
     joined = above.transpose(0, 1).flatten(1) @ weights.flatten(0, 1)
     return joined.view(z.shape).to(z.dtype)
