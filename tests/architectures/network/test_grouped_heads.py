@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from polytask.architectures import MultiTaskModel, architecture
 from polytask.architectures.network import grouped_heads
-from polytask.architectures.network.task_heads import build_head
+from polytask.architectures.network.task_heads import SelectSummary, build_head
 from polytask.data import Source
 from polytask.encoders import MLP
 from polytask.gradients import Backward
@@ -132,6 +133,57 @@ def test_a_head_with_a_hook_or_another_module_is_called() -> None:
     outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
     assert seen == ["t2"]
     assert [name for name in heads if not hasattr(outputs[name].grad_fn, "branches")] == ["t2", "t3"]
+
+
+def test_hooks_of_selectors_are_called() -> None:
+    heads = {f"t{n}": build_head(4, 2, (3,), SelectSummary()) for n in range(14)}
+    seen: list[str] = []
+    for name, head in heads.items():
+        head[0].register_forward_hook(lambda *_, name=name: seen.append(name))
+    grouped_heads.apply_heads(dict.fromkeys(heads, torch.randn(5, 3, 4)), heads)
+    assert seen == list(heads)
+
+
+def test_layers_may_have_names_and_be_registered_in_another_order() -> None:
+    z = torch.randn(5, 4)
+    heads = {f"t{n}": nn.Sequential(OrderedDict(fc=nn.Linear(4, 4))) for n in range(28)}
+    for head in list(heads.values())[14:]:
+        weight = head.fc.weight
+        del head.fc.weight
+        head.fc.weight = weight
+    for name, values in grouped_heads.apply_heads(dict.fromkeys(heads, z), heads).items():
+        assert hasattr(values.grad_fn, "branches") == (int(name[1:]) < 14)
+        torch.testing.assert_close(values, heads[name](z))
+
+
+def test_double_precision_is_kept_under_autocast() -> None:
+    heads, z = many()
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
+        assert all(torch.equal(values, heads[name](z)) for name, values in outputs.items())
+
+
+def test_parameters_made_in_inference_mode_predict() -> None:
+    with torch.inference_mode():
+        heads, z = many()
+    with torch.no_grad():
+        outputs = grouped_heads.apply_heads(dict.fromkeys(heads, z), heads)
+        torch.testing.assert_close(outputs, {name: head(z) for name, head in heads.items()})
+
+
+def test_derivatives_of_second_order_after_autocast() -> None:
+    heads, z = many()
+    z32 = z.detach().float().requires_grad_()
+    for head in heads.values():
+        head.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        features = nn.functional.linear(z32, torch.eye(4))  # in bfloat16, as of a trunk
+        pair = grouped_heads.apply_heads(dict.fromkeys(heads, features), heads)["t3"], heads["t3"](features)
+    slopes = [torch.autograd.grad(values.float().square().sum(), z32, create_graph=True)[0] for values in pair]
+    assert slopes[0].dtype == torch.float32
+    torch.testing.assert_close(*slopes, rtol=0.05, atol=0.05)
+    seconds = [torch.autograd.grad(slope.square().sum(), z32, retain_graph=True)[0] for slope in slopes]
+    torch.testing.assert_close(*seconds, rtol=0.05, atol=0.05)
 
 
 def test_derivatives_of_second_order_are_those_of_single_heads() -> None:

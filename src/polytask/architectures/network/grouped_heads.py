@@ -17,7 +17,7 @@ FEWEST_HEADS = 12
 """Smallest number of heads that are computed together; with fewer, one after the other is as fast (`benchmarks/many_heads.py`)."""
 
 _SELECTORS = (SelectSummary, SelectTokens)
-_LAYERS = (nn.Linear, nn.ReLU) * 16  # and the first one again: the modules of `build_head`
+_LAYERS = (nn.Linear, nn.ReLU) * 16  # Types of the layers that `build_head` makes, in turn; the last one of a head is linear.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -68,25 +68,32 @@ def _is_traced() -> bool:
 
 def _form(head: nn.Module, z: Tensor) -> Hashable:
     """Return what heads that are computed together have in common, or `None` for a head that is called by itself."""
-    layers = tuple(head._modules.values())
+    layers = cast("tuple[nn.Module, ...]", tuple(head._modules.values()))
     selector = type(layers[0]) if layers and type(layers[0]) in _SELECTORS else None
-    if selector is not None:
-        layers = layers[1:]
-    types = tuple(map(type, layers))
+    types = tuple(map(type, layers))[selector is not None :]
     if type(head) is not nn.Sequential or z.dim() < 2 or types != _LAYERS[: len(types)] or len(types) % 2 == 0:
         return None
-    form: list[Hashable] = [id(z), selector is not None and selector.__name__]
-    dtype = None if _autocast(z) else z.dtype
-    for module in (head, *layers):
-        own = vars(cast("nn.Module", module))
-        # Whether calling the module does more than its forward function.
-        if any(own[name] for name in _HOOKS) or "forward" in own or own.get("_compiled_call_impl") is not None:
-            return None
-        for parameter in own["_parameters"].values():
-            if parameter is None or (dtype is not None and parameter.dtype != dtype):
-                return None
-            form += (parameter.shape, parameter.dtype, parameter.device)
-    return tuple(form)
+    if any(map(_does_more, (head, *layers))):
+        return None
+    parameters = [parameter for module in layers for parameter in vars(module)["_parameters"].items()]
+    if [name for name, value in parameters if value is not None] != ["weight", "bias"] * (len(types) // 2 + 1):
+        return None
+    tensors = [z, *(value for _, value in parameters)]
+    if not _same_precision(tensors) or (torch.is_grad_enabled() and any(tensor.is_inference() for tensor in tensors)):
+        return None
+    return id(z), selector, *((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
+
+
+def _does_more(module: nn.Module) -> bool:
+    """Return whether calling the module does more than the forward function of its class."""
+    own = vars(module)
+    return any(own[name] for name in _HOOKS) or "forward" in own or own.get("_compiled_call_impl") is not None
+
+
+def _same_precision(tensors: Sequence[Tensor]) -> bool:
+    """Return whether all computations are in one precision; autocast casts all tensors but those in float64."""
+    types = {tensor.dtype for tensor in tensors}
+    return torch.float64 not in types if _autocast(tensors[0]) else len(types) == 1
 
 
 def _autocast(z: Tensor) -> bool:
@@ -95,7 +102,7 @@ def _autocast(z: Tensor) -> bool:
 
 def _apply_together(z: Tensor, heads: Sequence[nn.Module]) -> Sequence[Tensor]:
     """Return the outputs of heads of the same form."""
-    first = heads[0]._modules["0"]
+    first = next(iter(heads[0]._modules.values()))
     if isinstance(first, _SELECTORS):
         z = first(z)
     of_heads = [[p for layer in head._modules.values() for p in vars(layer)["_parameters"].values()] for head in heads]
@@ -136,7 +143,7 @@ class _GroupedHeads(torch.autograd.Function):
         chosen = [head for head, slope in enumerate(slopes) if slope is not None]
         x, *saved = _take_kept(ctx, chosen)
         if torch.is_grad_enabled():
-            return (None, None, *_differentiable(z, parameters, slopes))
+            return (None, None, *_differentiable(z, parameters, slopes, x.dtype))
         found: list[Tensor | None] = [None] * len(parameters)
         if not chosen:
             return (None, None, None, *found)
@@ -199,13 +206,14 @@ def _picker(chosen: Sequence[int], number: int) -> Callable[[Tensor], Tensor]:
     return lambda tensor: tensor[torch.tensor(chosen, device=tensor.device)]
 
 
-def _differentiable(z: Tensor, parameters: Sequence[Tensor], slopes: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """Return the gradients with a graph of their own, for derivatives of second order: head by head."""
+def _differentiable(z: Tensor, parameters: Sequence[Tensor], slopes: Sequence[Tensor | None], dtype: torch.dtype) -> list[Tensor | None]:
+    """Return the gradients with a graph of their own, for derivatives of second order: head by head, in the dtype of the forward pass."""
     number, outputs, given = len(slopes), [], []
+    rows, *cast_parameters = (tensor.to(dtype) for tensor in (z, *parameters))
     for head, slope in enumerate(slopes):
         if slope is not None:
-            weights, biases = parameters[head :: 2 * number], parameters[number + head :: 2 * number]
-            state = nn.functional.linear(z, weights[0], biases[0])
+            weights, biases = cast_parameters[head :: 2 * number], cast_parameters[number + head :: 2 * number]
+            state = nn.functional.linear(rows, weights[0], biases[0])
             for weight, bias in zip(weights[1:], biases[1:], strict=True):
                 state = nn.functional.linear(state.relu(), weight, bias)
             outputs.append(state)
