@@ -192,8 +192,8 @@ class Task(Component, ABC):
     def loss_options(self) -> Hashable | None:
         """Return everything besides its arguments that `loss_per_unit` depends on; `None` if this is not said.
 
-        The losses of many tasks for which it is equal are computed together. It counts only if the class that defines `loss_per_unit`
-        defines it too.
+        The losses of many tasks of one class for which it is equal are computed together, by the methods of one of them. It counts only
+        if the class that defines `loss_per_unit` defines it too. A subclass with further fields that matter to the loss overrides it.
         """
         return None
 

@@ -25,19 +25,29 @@ def masked_losses(
 ) -> dict[str, Loss]:
     """Compute the losses of tasks over the labeled units of a batch: `masked_loss` for each.
 
-    The losses of at least twelve tasks with the same function of one unit, as `Task.loss_options` says, and without weights of rows are
-    one computation on the units of all these tasks. It has the values and gradients of single losses up to round-off; a task whose loss
-    is not used gets no gradient at all.
+    For task t with outputs o, targets y and mask m, the sum is L_t = Σₙ m_tn ℓ_t(o_tn, y_tn), and the count is Σₙ m_tn.
+
+    At least twelve tasks of one class, with equal `Task.loss_options`, shapes and dtypes, and without weights of rows, have the same
+    function ℓ. It is then called once, on the N units of all T tasks (T·N, …). Values and gradients are those of single losses up to
+    round-off; a task whose loss is not used gets no gradient at all.
 
     Args:
         tasks: Tasks by name.
-        outputs: Outputs of the heads per task.
-        targets: Targets per task to compute the loss of.
-        labeled: Masks per task; `None` if all units have a label.
-        weights: Factors for the losses of rows, for the tasks that have any.
+        outputs: Outputs of the heads per task: (N, task.outputs), or (N, L, task.outputs) for tokens.
+        targets: Targets per task to compute the loss of: (N,), (N, C), or (N, L) for tokens.
+        labeled: Masks per task: (N,), or (N, L) for tokens; `None` if all units have a label.
+        weights: Factors (N,) for the losses of rows, for the tasks that have any.
 
     Returns:
         Sum and count of every task with a labeled unit in the batch.
+
+    Example:
+        >>> from polytask.tasks import Regression
+        >>> tasks = {"a": Regression(name="a"), "b": Regression(name="b")}
+        >>> outputs, targets = torch.tensor([[1.0], [3.0]]), torch.zeros(2)
+        >>> masks = {"a": None, "b": torch.tensor([False, True])}
+        >>> masked_losses(tasks, dict.fromkeys(tasks, outputs), dict.fromkeys(tasks, targets), masks, {})["b"]
+        Loss(sum=tensor(9.), count=1)
     """
     groups: dict[Hashable, list[str]] = {}
     for name, own in targets.items():
@@ -54,12 +64,13 @@ def masked_losses(
 
 def _form(task: Task, outputs: Tensor, targets: Tensor) -> Hashable:
     """Return what losses that are computed together have in common, or `None` for a loss that is computed by itself."""
-    # A subclass may override the loss without the options that it depends on.
+    # A subclass may override the loss without the options that the loss depends on.
     owner = next(cls for cls in type(task).__mro__ if "loss_per_unit" in vars(cls))
     options = task.loss_options() if "loss_options" in vars(owner) else None
     if options is None or task.per_token:
         return None
-    return owner, options, outputs.shape, outputs.dtype, outputs.device, outputs.requires_grad, targets.shape, targets.dtype
+    # A subclass may also override what the loss calls.
+    return type(task), options, outputs.shape, outputs.dtype, outputs.device, outputs.requires_grad, targets.shape, targets.dtype
 
 
 def _losses_together(

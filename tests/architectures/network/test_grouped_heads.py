@@ -278,3 +278,28 @@ def test_a_loss_that_says_nothing_of_its_options_is_computed_by_itself() -> None
         single = masked_loss(task, outputs[name], targets[name], None)
         assert single is not None
         assert torch.equal(found[name].sum, single.sum)
+
+
+def test_a_subclass_that_overrides_what_the_loss_calls_is_another_kind() -> None:
+    class Scaled(Regression):
+        """Calls a function that a subclass may override."""
+
+        def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return self.factor() * (outputs.squeeze(1) - targets).square()
+
+        def loss_options(self) -> tuple[()]:
+            return ()
+
+        def factor(self) -> float:
+            return 1.0
+
+    class Doubled(Scaled):
+        """Overrides that function only."""
+
+        def factor(self) -> float:
+            return 2.0
+
+    tasks = {f"t{n}": (Doubled if n % 2 else Scaled)(name=f"t{n}") for n in range(28)}
+    outputs, targets = dict.fromkeys(tasks, torch.ones(3, 1)), dict.fromkeys(tasks, torch.zeros(3))
+    found = masked_losses(tasks, outputs, targets, dict.fromkeys(tasks), {})
+    assert [found[name].sum.item() for name in tasks] == [3.0, 6.0] * 14
