@@ -22,7 +22,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 def apply_heads(features: Mapping[str, Tensor], heads: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """Compute outputs of each task: its head applied to its features.
+    """Compute outputs (N, task.outputs), or (N, L, task.outputs) for tokens, of each task: its head applied to its features.
 
     At least twelve heads with layers of the same sizes on one representation z are computed together: with the rows of all W_t one below
     the other, the first layers are one product z Wᵀ, and further layers are one batch of products. Outputs and gradients are those of

@@ -243,6 +243,8 @@ def gradients_beyond_heads(
 ) -> PrivateGradients:
     """Backpropagate through all heads once, and from there once per task.
 
+    With representations z_i (N, ...) and shared parameters θ, the gradient of task t is Σ_i (∂z_i/∂θ)ᵀ ∂L_t/∂z_i.
+
     Args:
         walk: Backward pass through the heads, which is exact.
         features: Representations at which it stops.
