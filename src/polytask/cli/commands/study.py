@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
-from polytask.cli.interrupts import explain_interrupt
+from polytask.cli.interrupts import InterruptedRunError, explain_interrupt
 from polytask.options import StudyConfig, checked
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
@@ -26,10 +29,8 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
 
     from polytask.cli.data_notes import print_data_notes
     from polytask.cli.progress_display import study_display
-    from polytask.report import write_report
-    from polytask.report.terminal.study_terminal import verdict_summary
-    from polytask.run_files import CostFile, VerdictFile
     from polytask.studies import Study, load_data
+    from polytask.studies.setup.run_folder import RunFolder
 
     folder = out or Path("runs") / run_name(config)
     with download_display(quiet=quiet) as progress:
@@ -44,11 +45,23 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     try:
         with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
             study.run(folder, progress)
-    finally:  # if the user stops the study, the last completed look is its result
-        if (folder / "verdict.json").exists():
-            page = write_report(folder)
-            console.print(verdict_summary(VerdictFile.read(folder / "verdict.json"), CostFile.read(folder / "cost.json"), str(folder)))
-            console.print(f"Everything is in {folder}; the report is {page}", soft_wrap=True)
+    except InterruptedRunError:
+        kept_run = RunFolder(folder)
+        if kept_run.unfinished.exists() and kept_run.verdict.exists():  # the last completed look is the result of a stopped study
+            _show_result(console, folder)
+        raise
+    _show_result(console, folder)
+
+
+def _show_result(console: Console, folder: Path) -> None:
+    """Write the report of a run folder, and print its verdict."""
+    from polytask.report import write_report
+    from polytask.report.terminal.study_terminal import verdict_summary
+    from polytask.run_files import CostFile, VerdictFile
+
+    page = write_report(folder)
+    console.print(verdict_summary(VerdictFile.read(folder / "verdict.json"), CostFile.read(folder / "cost.json"), str(folder)))
+    console.print(f"Everything is in {folder}; the report is {page}", soft_wrap=True)
 
 
 study_command = generated_command(StudyConfig, _study, "runs/NAME, with the name of the source")
