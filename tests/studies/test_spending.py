@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from polytask.data import Source
@@ -14,6 +15,11 @@ from polytask.errors import ConfigError, PolytaskError
 from polytask.options import StudyConfig, checked
 from polytask.storage import read_yaml
 from polytask.studies import Study
+from polytask.studies.execution.job_training import make_jobs
+from polytask.studies.results import conclude_study
+from polytask.studies.results.open_test_data import HeldOutResults
+from polytask.studies.spec.arms import parse_arms
+from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.tasks import Regression
 
 FILES = ("predictions.parquet", "verdict.json", "results.csv")
@@ -116,3 +122,15 @@ def test_a_time_that_is_too_short_for_five_seeds_is_warned_of(tmp_path: Path) ->
 def test_one_target_is_refused() -> None:
     with pytest.raises(ConfigError, match="nothing to share with one target"):
         Study([table(60, 0)], TASKS[:1], test=lambda: (table(40, 1),))
+
+
+def test_every_look_is_about_the_arm_that_was_chosen_at_the_first() -> None:
+    arms = parse_arms(("single", "equal", "uncertainty"), ("sum", "first"))
+    jobs = make_jobs(arms[1:], range(4), Path("nowhere"))
+    scores = {"equal": (1.0, 1.0, 0.0, 0.0), "uncertainty": (0.0, 0.0, 9.0, 9.0)}  # the best after two seeds, and after four
+    used = {"used": {"steps": 1, "rows": 1, "epochs": 1}, "measured": {"seconds": 1.0, "peak_memory": 1}}
+    facts = {arm: [(job, {"relative": own[job.seed], **used}) for job in jobs if job.arm.name == arm] for arm, own in scores.items()}
+    nothing = HeldOutResults(pd.DataFrame(), pd.DataFrame())
+    for looks, chosen in (((2, 4), "equal"), ((4,), "uncertainty")):
+        config = StudyConfig(looks=looks)
+        assert conclude_study.TestedStudy(config, TASKS, arms, arms, RaceResult(), jobs, nothing).chosen(facts).name == chosen

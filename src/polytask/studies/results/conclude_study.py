@@ -99,13 +99,17 @@ class TestedStudy:
         return {arm.name: [(job, load_job_facts(job)) for job in self.jobs if job.arm.name == arm.name] for arm in self.arms}
 
     def chosen(self, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]]) -> ResolvedArm:
-        """Return the joint arm that the verdict is about: the winner of the race, or the best on validation data over all seeds.
+        """Return the joint arm that the verdict is about: the winner of the race, or the best on validation data.
 
-        Without a race, arms with too many steps without a solution or with values that are not finite are only chosen if all have.
+        Without a race, only the seeds of the first look choose, at every look, so that all looks are about one arm. These networks are kept
+        in the run folder, so that a study that is resumed, continued or repeated makes the same choice. Arms with too many steps without a
+        solution or with values that are not finite are only chosen if all have.
         """
         joint = {arm.name: arm for arm in self.arms if arm.is_joint}
         if self.raced.winner is not None:
             return joint[self.raced.winner]
+        first = frozenset(self.config.seeds[: self.plan.looks[0]])
+        facts = {name: [(job, fact) for job, fact in facts[name] if job.seed in first] for name in joint}
         joint = {
             name: arm for name, arm in joint.items() if not troubles_of(arm_cost(facts[name]), self.config.training).too_many()
         } or joint
