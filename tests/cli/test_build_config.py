@@ -152,3 +152,11 @@ def test_looks_say_how_many_seeds_there_are() -> None:
     assert StudyConfig(looks=(5, 8)).seeds == tuple(range(8))
     with pytest.raises(ConfigError, match="the last look must use all 6 seeds"):
         checked(StudyConfig, {"looks": [5, 8], "seeds": 6}, where="study")
+
+
+def test_minutes_decide_the_looks() -> None:
+    with pytest.raises(ConfigError, match="give minutes or looks, not both") as caught:
+        checked(StudyConfig, {"minutes": 1, "looks": [5, 8]}, where="study")
+    assert "\n" not in str(caught.value)
+    stored = {**StudyConfig(minutes=1).model_dump(mode="json"), "seeds": 8, "looks": [5, 8], "version": "0.1.0"}
+    assert checked(StudyConfig, stored, where="run.yaml").looks == (5, 8)

@@ -141,6 +141,8 @@ class StudyConfig(NetworkConfig):
             raise ValueError("continued must be increasing numbers of seeds above those of looks")
         if self.minutes is not None and "seeds" in self.model_fields_set and not self.looks and self.version is None:
             raise ValueError("give minutes or seeds, not both")
+        if self.minutes is not None and self.looks and self.version is None:  # a stored run has both: looks that fit its minutes
+            raise ValueError("give minutes or looks, not both")
         if self.looks and (self.looks + self.continued)[-1] != len(self.seeds):
             raise ValueError(f"the last look must use all {len(self.seeds)} seeds")
         return self
