@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polytask.metrics import formatting
 from polytask.verdicts.decision import Decision, Hypothesis, decide
 from polytask.verdicts.estimates.crossed_anova import CrossedEstimate, MeanSquares, crossed_estimate
 from polytask.verdicts.power import power_analysis
@@ -136,6 +137,10 @@ def test_looks_that_contradict_each_other_are_unclear() -> None:
     assert found.claim == "unclear"
     assert found.looks_disagree
     assert found.interval[0] > found.interval[1]
+    (low, high), (first, last) = found.reckoned, looked(9.0, -9.0).looks
+    assert low < last.difference < first.difference < high
+    assert formatting.format_interval("", found.interval) == "[looks disagree]"
+    assert claimed(looked(9.0)).reckoned == claimed(looked(9.0)).interval
 
 
 @settings(max_examples=50, deadline=None)

@@ -99,12 +99,17 @@ def _digits(spread: float) -> int | None:
 def format_interval(metric: str, bounds: tuple[float | None, float | None] | None) -> str:
     """Format an interval of differences in brackets; empty if there is none.
 
+    The intersection of the intervals of looks that disagree is empty: its lower bound is above its upper one.
+
     Example:
-        >>> format_interval("accuracy", (-0.0021, 0.0103))
-        '[-0.21, +1.03]'
+        >>> format_interval("accuracy", (-0.0021, 0.0103)), format_interval("accuracy", (0.27, 0.02))
+        ('[-0.21, +1.03]', '[looks disagree]')
     """
     if bounds is None:
         return ""
+    low, high = bounds
+    if low is not None and high is not None and low > high:
+        return "[looks disagree]"
     spread = half_width(bounds)
     return f"[{', '.join(format_difference(metric, bound, spread) for bound in bounds)}]"
 

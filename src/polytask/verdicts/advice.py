@@ -19,7 +19,8 @@ does not depend on this prior:
 | separately, shown | a protected task loses too much, or the pooled interval lies below minus the saving and no task is helped |
 | separately, likely | otherwise |
 
-A task *may lose too much* if the lower end of its interval is below minus the tolerance, and *loses too much* if the upper end is.
+A task *may lose too much* if the lower end of its interval is below minus the tolerance, and *loses too much* if the upper end is. If the
+looks of a plan disagree, so that their intervals have nothing in common, the smallest interval that holds them all counts.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Advice:
         utility: Expected utility of training together, in margins, with the saving.
         saving: What the saved networks are worth, in margins.
         tolerance: What one network instead of T is worth.
-        worst: Lower end of the interval per task, in the unit of its metric.
+        worst: Lower end of the interval per task, in the unit of its metric; if looks disagree, that of the lowest of their intervals.
         best: Upper end of the interval per task.
         at_risk: Protected tasks that may lose more than is tolerated.
         protect: All protected tasks.
@@ -103,7 +104,7 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     worth = [_in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in tasks.values()]
     saving = saved * sum(worth) / len(tasks)
     utility = float(shrunk(list(ratios.values()), list(errors.values())).mean()) + saving
-    ends = {name: task.arms[arm].decision.interval for name, task in tasks.items()}
+    ends = {name: task.arms[arm].decision.reckoned for name, task in tasks.items()}
     lost = {name: -tolerance.of(tasks[name].single[0], tasks[name].margin) for name in protect}
     at_risk = tuple(name for name in protect if ends[name][0] < lost[name])
     pooled = verdict.arms[arm].pooled

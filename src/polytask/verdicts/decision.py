@@ -50,6 +50,7 @@ class Decision:
         p_same: Larger p value of the two one-sided equivalence tests, not adjusted.
         power: What would settle an unclear claim; `None` for the other claims.
         error: Error of the hypothesis in its family.
+        hull: Smallest interval that holds those of all looks, if the looks disagree.
     """
 
     claim: str
@@ -59,11 +60,17 @@ class Decision:
     p_same: float
     power: PowerAnalysis | None
     error: float = FAMILYWISE_LEVEL
+    hull: tuple[float, float] | None = None
 
     @property
     def looks_disagree(self) -> bool:
         """Whether the intervals of the looks have nothing in common."""
         return self.interval[0] > self.interval[1]
+
+    @property
+    def reckoned(self) -> tuple[float, float]:
+        """Interval to reckon with where something may be lost: the printed one, or the hull of those of all looks if they disagree."""
+        return self.hull or self.interval
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ def decide(
             one.study.p_equivalence(one.margin),
             power_analysis(one.study, one.margin, error) if word == UNCLEAR else None,
             error,
+            one.study.hull(error) if interval[0] > interval[1] else None,
         )
         for one, word, interval, p, error in zip(family, words, intervals, adjusted, base, strict=True)
     )

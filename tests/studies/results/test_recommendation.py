@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from polytask.run_files import ArmCost, Recommendation
@@ -90,6 +92,16 @@ def test_the_worst_case_stands_beside_the_advice() -> None:
     assert found.next_step == "To settle b: 9 to 30 seeds in all, 4 or more of them new."
     assert found.more_seeds == 4
     assert found.cost.startswith("Saved: one network instead of 3, 1.2 k instead of 3 k parameters")
+
+
+def test_looks_that_disagree_risk_what_any_of_them_found() -> None:
+    found, arm = verdict_of("helps same unclear"), parse_arm("equal", NAMES)
+    one = found.tasks["c"].arms["equal"]
+    apart = replace(one, decision=replace(one.decision, interval=(0.027, 0.002), hull=(-0.031, 0.04)))
+    found = replace(found, tasks={**found.tasks, "c": replace(found.tasks["c"], arms={"equal": apart})})
+    costs = {"single": SINGLE, "equal": SMALL}
+    assert advise_study(found, arm, costs).advice.worst["c"] == -0.031
+    assert advise_study(found, arm, costs, protect=("c",)).advice.at_risk == ("c",)
 
 
 def test_groups_are_recommended_as_they_were_made() -> None:

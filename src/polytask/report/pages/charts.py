@@ -48,7 +48,8 @@ def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
     """Return a chart of the differences of all arms on one task with their intervals, and a band of differences that count as the same.
 
     Args:
-        task_record: Verdicts for the task. Arms without an interval are left out; if none remains, the result is `None`.
+        task_record: Verdicts for the task. Arms without an interval, or with looks that disagree, are left out;
+            if none remains, the result is `None`.
 
     Example:
         >>> interval_chart(TaskRecord()) is None
@@ -59,7 +60,7 @@ def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
         DrawnDifference(arm_label(name), scale * record.difference, scale * low, scale * high, clean_text(record.verdict))
         for name, record in task_record.arms.items()
         for low, high in [record.ci95 or (None, None)]
-        if low is not None and high is not None and record.difference is not None
+        if low is not None and high is not None and low <= high and record.difference is not None
     ]
     if not lines:
         return None

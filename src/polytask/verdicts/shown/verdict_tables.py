@@ -75,7 +75,10 @@ def _cells(verdict: VerdictData) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def verdict_frame(verdict: VerdictData) -> pd.DataFrame:
-    """Return a frame with the columns task, arm, metric, mean, difference, low, high, claim, p_adjusted and margin."""
+    """Return a frame with the columns task, arm, metric, mean, difference, low, high, claim, p_adjusted and margin.
+
+    If looks disagree, there is no interval: low and high are not a number.
+    """
     import pandas as pd
 
     rows: list[dict[str, object]] = []
@@ -96,7 +99,8 @@ def _row(
     task: str, arm: str, metric: str, mean: float | None, difference: float, interval: tuple[float, float], *rest: object
 ) -> dict[str, object]:
     names = ("task", "arm", "metric", "mean", "difference", "low", "high", "claim", "p_adjusted", "margin")
-    return dict(zip(names, (task, arm, metric, mean, difference, *interval, *rest), strict=True))
+    bounds = interval if interval[0] <= interval[1] else (float("nan"), float("nan"))
+    return dict(zip(names, (task, arm, metric, mean, difference, *bounds, *rest), strict=True))
 
 
 def verdict_latex(verdict: VerdictData) -> str:
@@ -117,7 +121,7 @@ def verdict_chart(verdict: VerdictData, task: str | None) -> SvgImage:
         arms = list(verdict.arms)
         lines = [
             DrawnDifference(
-                ALL_TASKS if len(arms) == 1 else f"{ALL_TASKS}, {verdict.title(arm)}", own.difference, *own.decision.interval, own.claim
+                ALL_TASKS if len(arms) == 1 else f"{ALL_TASKS}, {verdict.title(arm)}", own.difference, *own.decision.reckoned, own.claim
             )
             for arm in arms
             if (own := verdict.arms[arm].pooled) is not None
@@ -137,7 +141,7 @@ def verdict_chart(verdict: VerdictData, task: str | None) -> SvgImage:
 def _lines(verdict: VerdictData, task: TaskVerdict, scale: float, label: str) -> list[DrawnDifference]:
     found = []
     for arm, one in task.arms.items():
-        low, high = (scale * bound for bound in one.decision.interval)
+        low, high = (scale * bound for bound in one.decision.reckoned)
         name = label if label and not label.endswith(", ") else f"{label}{verdict.title(arm)}"
         found.append(DrawnDifference(name, scale * one.difference, low, high, one.claim))
     return found

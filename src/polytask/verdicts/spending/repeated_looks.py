@@ -69,8 +69,16 @@ class RepeatedEstimate(DifferenceEstimate):
 
     def interval(self, level: float = 0.05) -> tuple[float, float]:
         """Return the intersection of the intervals of all looks, for an error `level` of the whole plan."""
-        bounds = [look.interval(self.plan.level(number, level)) for number, look in enumerate(self.looks)]
+        bounds = self._intervals(level)
         return max(low for low, _ in bounds), min(high for _, high in bounds)
+
+    def hull(self, level: float = 0.05) -> tuple[float, float]:
+        """Return the smallest interval that holds those of all looks; it covers at least as often as each of them."""
+        bounds = self._intervals(level)
+        return min(low for low, _ in bounds), max(high for _, high in bounds)
+
+    def _intervals(self, level: float) -> list[tuple[float, float]]:
+        return [look.interval(self.plan.level(number, level)) for number, look in enumerate(self.looks)]
 
     @property
     def rejection_error(self) -> float:
