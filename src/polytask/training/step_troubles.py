@@ -27,6 +27,7 @@ _REMEDIES = {
     "unsolved": "Choose another balancer, or set unsolved to sum or last",
     "non_finite": "Lower the learning rate (lr), clip the gradient (max_grad_norm), or look for extreme inputs",
 }
+_OPTIONS = {"unsolved": "unsolved=sum or another balancer", "non_finite": "a lower lr"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,14 @@ class StepTroubles:
 
         Steps without a solution in which another update took the place of the method's are no reason against the network.
         """
-        kinds = [kind for kind in self._kinds(TOO_MANY) if kind != "unsolved" or self.policies[kind] == "skip"]
-        return "; ".join(f"{self._what(kind)}. {_REMEDIES[kind]}" for kind in kinds)
+        return "; ".join(f"{self._what(kind)}. {_REMEDIES[kind]}" for kind in self._unfair())
+
+    def options_to_change(self) -> str:
+        """Return the options to change if too many steps went wrong, such as "a lower lr"."""
+        return ", and ".join(_OPTIONS[kind] for kind in self._unfair())
+
+    def _unfair(self) -> list[str]:
+        return [kind for kind in self._kinds(TOO_MANY) if kind != "unsolved" or self.policies[kind] == "skip"]
 
     def _kinds(self, above: float) -> list[str]:
         return [kind for kind in _CONSEQUENCES if getattr(self, kind) > above * self.steps]

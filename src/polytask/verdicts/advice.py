@@ -59,7 +59,7 @@ class Advice:
         together: Whether to train together.
         shown: Whether this is shown at 5 %, or only likely.
         arm: Joint arm that it is about.
-        utility: Expected utility of training together, in margins, with the saving.
+        utility: Expected utility of training together, in margins, with the saving; `None` if nothing can be expected of the arm.
         saving: What the saved networks are worth, in margins.
         tolerance: What one network instead of T is worth.
         worst: Lower end of the interval per task, in the unit of its metric; if looks disagree, that of the lowest of their intervals.
@@ -71,7 +71,7 @@ class Advice:
     together: bool
     shown: bool
     arm: str
-    utility: float
+    utility: float | None
     saving: float
     tolerance: Tolerance
     worst: Mapping[str, float]

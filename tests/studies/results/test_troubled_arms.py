@@ -20,7 +20,7 @@ from polytask.studies import Study, train_network
 from polytask.studies.results.troubled_arms import refuse_troubled
 from polytask.training.step_troubles import TOO_MANY, WORTH_MENTIONING, StepTroubles
 from polytask.verdicts.advice import Advice
-from polytask.verdicts.shown.advice_sentences import MOST_WORDS, AdviceSentences, RecommendedArm
+from polytask.verdicts.shown.advice_sentences import MOST_WORDS, AdviceSentences, Circumstances, RecommendedArm
 
 SKIPPED = {"unsolved": "skip", "non_finite": "skip"}
 
@@ -87,11 +87,24 @@ def test_with_the_plain_sum_in_its_place_the_arm_may_be_chosen() -> None:
     cost = CostFile.model_validate({"arms": {"cagrad": dict.fromkeys(_FIGURES, 100) | {"unsolved_steps": 25}}}).arms["cagrad"]
     tolerance = Tolerance.parse(DEFAULT_TOLERANCE)
     advice = Advice(
-        together=True, shown=True, arm="cagrad", utility=1.0, saving=0.5, tolerance=tolerance, worst={}, best={}, at_risk=(), protect=()
+        together=True,
+        shown=True,
+        arm="cagrad",
+        utility=1.0,
+        saving=0.5,
+        tolerance=tolerance,
+        worst={"a": 0.1},
+        best={"a": 0.2},
+        at_risk=(),
+        protect=(),
     )
     advised = RecommendedArm(advice, AdviceSentences("Train together.", "None.", "Less.", "Ship it.", 3))
-    assert refuse_troubled(advised, "CAGrad", cost, TrainingOptions(unsolved="sum")) == advised
-    refused = refuse_troubled(advised, "CAGrad", cost, TrainingOptions())
+    known = Circumstances((("a", "b"),), cost, cost)
+    assert refuse_troubled(advised, "CAGrad", 2, known, TrainingOptions(unsolved="sum")) == advised
+    refused = refuse_troubled(advised, "CAGrad", 2, known, TrainingOptions())
+    assert refused.sentences.cost.startswith("Training together would save: one network instead of 2")
+    assert (refused.advice.utility, refused.advice.worst) == (None, {})
+    assert refused.sentences.next_step == "Run the study again with unsolved=sum or another balancer, in another folder."
     assert (refused.advice.together, refused.advice.shown, refused.sentences.more_seeds) == (False, False, 0)
     assert len(refused.headline.split()) <= MOST_WORDS
     assert all("\n" not in line for line in refused.sentences.lines)

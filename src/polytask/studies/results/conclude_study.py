@@ -18,7 +18,7 @@ from polytask.studies.results.equal_time import equal_time_comparison
 from polytask.studies.results.export_model import export_model
 from polytask.studies.results.negative_transfer import add_leads, summarize_transfer
 from polytask.studies.results.open_test_data import HeldOutResults, count_openings
-from polytask.studies.results.recommendation import advise_study, recommendation_record
+from polytask.studies.results.recommendation import advise_study, circumstances, recommendation_record
 from polytask.studies.results.result_tables import history_table, validation_rows
 from polytask.studies.results.run_findings import rate_findings, risk_sentences, run_findings, shipped_risk
 from polytask.studies.results.source_buffer_notes import source_buffer_notes
@@ -144,7 +144,7 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     verdict = warn_of_troubles(study.verdict(chosen, count_openings(folder.ledger)), costs, study.config.training)
     names = [task.name for task in study.tasks]
     advised = advise_study(verdict, chosen, costs, study.config.protect, study.config.tolerate)
-    advised = refuse_troubled(advised, chosen.title, costs[chosen.name], study.config.training)
+    advised = refuse_troubled(advised, chosen.title, len(names), circumstances(chosen, costs), study.config.training)
     verdict, recommendation = verdict.with_advice(advised), recommendation_record(advised, chosen, names)
     every = [fact for own in facts.values() for fact in own]
     write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))

@@ -33,7 +33,12 @@ def advise_study(
     joint, single = costs[chosen.name], costs[SINGLE]
     saved = saved_share(len(verdict.tasks), len(chosen.groups)) if is_cheaper(joint, single) else 0.0
     advice = advise(verdict, saved=saved, protect=protect, tolerate=tolerate)
-    return RecommendedArm(advice, advice_sentences(advice, verdict, Circumstances(chosen.groups, joint, single, FINISHED)))
+    return RecommendedArm(advice, advice_sentences(advice, verdict, circumstances(chosen, costs)))
+
+
+def circumstances(chosen: ResolvedArm, costs: Mapping[str, ArmCost]) -> Circumstances:
+    """Return what a study knows about the joint arm beside its verdict."""
+    return Circumstances(chosen.groups, costs[chosen.name], costs[SINGLE], FINISHED)
 
 
 def is_cheaper(joint: ArmCost, single: ArmCost) -> bool:

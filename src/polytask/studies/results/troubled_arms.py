@@ -9,7 +9,7 @@ from polytask.options import TrainingOptions
 from polytask.run_files import ArmCost
 from polytask.training.step_troubles import StepTroubles
 from polytask.verdicts.advised_verdict import Verdict
-from polytask.verdicts.shown.advice_sentences import RecommendedArm
+from polytask.verdicts.shown.advice_sentences import Circumstances, RecommendedArm, cost_sentence
 
 
 def troubles_of(cost: ArmCost, options: TrainingOptions) -> StepTroubles:
@@ -25,23 +25,28 @@ def warn_of_troubles(verdict: Verdict, costs: Mapping[str, ArmCost], options: Tr
     return replace(verdict, warnings=(*verdict.warnings, *warnings)) if warnings else verdict
 
 
-def refuse_troubled(advised: RecommendedArm, title: str, cost: ArmCost, options: TrainingOptions) -> RecommendedArm:
+def refuse_troubled(advised: RecommendedArm, title: str, tasks: int, known: Circumstances, options: TrainingOptions) -> RecommendedArm:
     """Return the advice, or that of separate networks if too many steps of the joint arm went wrong.
+
+    Nothing is then expected of the arm, nor bounded: its differences are not those of its method.
 
     Args:
         advised: Advice on the joint arm.
         title: Display name of the joint arm.
-        cost: Cost of the joint arm, with its steps.
+        tasks: Number of tasks.
+        known: Groups and costs of the joint arm, with its steps.
         options: Training options.
     """
-    why = troubles_of(cost, options).too_many()
-    if not why:
+    troubles = troubles_of(known.joint, options) if known.joint is not None else None
+    if troubles is None or not troubles.too_many():
         return advised
+    advice = replace(advised.advice, together=False, shown=False, utility=None, worst={}, best={})
     sentences = replace(
         advised.sentences,
+        cost=cost_sentence(advice, tasks, known),
         headline="Train separately for now: joint training was no fair trial.",
-        risk=f"In joint training ({title}), {why}.",
-        next_step="Change what the second sentence names, and run the study again.",
+        risk=f"In joint training ({title}), {troubles.too_many()}.",
+        next_step=f"Run the study again with {troubles.options_to_change()}, in another folder.",
         more_seeds=0,
     )
-    return replace(advised, advice=replace(advised.advice, together=False, shown=False), sentences=sentences)
+    return RecommendedArm(advice, sentences)

@@ -103,7 +103,10 @@ def advice_sentences(advice: Advice, verdict: VerdictData, known: Circumstances)
         known: What is known beside the verdict.
     """
     return AdviceSentences(
-        _headline(advice, verdict, known), _risk(advice, verdict), _cost(advice, verdict, known), *_next(advice, verdict, known)
+        _headline(advice, verdict, known),
+        _risk(advice, verdict),
+        cost_sentence(advice, len(verdict.tasks), known),
+        *_next(advice, verdict, known),
     )
 
 
@@ -147,9 +150,16 @@ def _change(name: str, task: TaskVerdict, end: float, worst: bool) -> str:
     return f"{name} {'loses' if worst else 'still loses'} {size}{unit}{share}"
 
 
-def _cost(advice: Advice, verdict: VerdictData, known: Circumstances) -> str:
+def cost_sentence(advice: Advice, tasks: int, known: Circumstances) -> str:
+    """Say what training together saves or costs, and what that counts.
+
+    Args:
+        advice: The advice.
+        tasks: Number of tasks.
+        known: What is known beside the verdict.
+    """
     joint = len(known.groups) or 1
-    networks = f"{'one network' if joint == 1 else f'{joint} networks'} instead of {len(verdict.tasks)}"
+    networks = f"{'one network' if joint == 1 else f'{joint} networks'} instead of {tasks}"
     sizes = []
     if known.joint is not None and known.single is not None:
         for name, of_joint, of_single in (
