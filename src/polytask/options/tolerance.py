@@ -20,8 +20,8 @@ class Tolerance:
         percent: Whether the amount is in percent.
 
     Example:
-        >>> Tolerance.parse("1%"), Tolerance.parse(0.5).text
-        (Tolerance(amount=1.0, percent=True), '0.5 margins')
+        >>> Tolerance.parse("1%"), Tolerance.parse(0.5).text, Tolerance.parse("1 %").option
+        (Tolerance(amount=1.0, percent=True), '0.5 margins', '1%')
     """
 
     amount: float
@@ -43,6 +43,11 @@ class Tolerance:
             what, remedy = "a tolerance must be a number of margins or a percentage, at least 0", 'Write 0.5 for half a margin, or "1%"'
             raise ConfigError(what, where="tolerate", found=given, remedy=remedy)
         return cls(amount, text.endswith("%"))
+
+    @property
+    def option(self) -> str:
+        """The tolerance as the option `--tolerate` takes it."""
+        return f"{self.amount:g}{'%' if self.percent else ''}"
 
     @property
     def text(self) -> str:

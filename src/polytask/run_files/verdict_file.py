@@ -125,7 +125,7 @@ class Recommendation(FileSection):
         more_seeds: Fewest further seeds that may settle what is unclear; 0 if there are none.
         utility: Expected utility of training together, in margins, with the saving.
         saving: What the saved networks are worth, in margins.
-        tolerate: What one network instead of one per task is worth, in words.
+        tolerate: What one network instead of one per task is worth, as the option `--tolerate` takes it.
         worst: Lower end of the interval of each task, in the unit of its metric.
         reason: Headline and risk.
     """

@@ -66,6 +66,7 @@ class Advice:
         best: Upper end of the interval per task.
         at_risk: Protected tasks that may lose more than is tolerated.
         protect: All protected tasks.
+        saved: Share of the networks that is saved; 0 if the joint networks are not cheaper.
     """
 
     together: bool
@@ -78,6 +79,7 @@ class Advice:
     best: Mapping[str, float]
     at_risk: tuple[str, ...]
     protect: tuple[str, ...]
+    saved: float = 1.0
 
     @property
     def level(self) -> str:
@@ -114,7 +116,7 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     choice = choose((low, high), saving, utility, ("helps" in words, "hurts" in words), protected)
     together, shown = (bool(part) for part in choice)
     worst, best = ({name: end[side] for name, end in ends.items()} for side in (0, 1))
-    return Advice(together, shown, arm, utility, saving, tolerance, worst, best, at_risk, tuple(protect))
+    return Advice(together, shown, arm, utility, saving, tolerance, worst, best, at_risk, tuple(protect), saved)
 
 
 def choose(

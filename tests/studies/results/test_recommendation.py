@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from polytask.options.tolerance import Tolerance
 from polytask.run_files import ArmCost, Recommendation
 from polytask.studies.results.recommendation import advise_study, is_cheaper, recommendation_record
 from polytask.studies.spec.arms import ResolvedArm, parse_arm
@@ -102,6 +103,22 @@ def test_looks_that_disagree_risk_what_any_of_them_found() -> None:
     costs = {"single": SINGLE, "equal": SMALL}
     assert advise_study(found, arm, costs).advice.worst["c"] == -0.031
     assert advise_study(found, arm, costs, protect=("c",)).advice.at_risk == ("c",)
+
+
+@pytest.mark.parametrize(
+    ("cost", "tolerate", "starts", "ends"),
+    [
+        (SMALL, "0.5", "Saved: ", "; counted as 0.5 margins per task (--tolerate 0.5)."),
+        (SMALL, "1%", "Saved: ", " margins per task (--tolerate 1%)."),
+        (SMALL, "0", "Saved: ", "; counted as nothing, since no loss is tolerated for it."),
+        (LARGE, "0.5", "Cost: ", "; counted as nothing, since it is not cheaper."),
+    ],
+)
+def test_the_cost_says_what_it_counts_and_why(cost: ArmCost, tolerate: str, starts: str, ends: str) -> None:
+    found = recommended("helps helps helps", cost, tolerate=tolerate)
+    assert (found.cost.startswith(starts), found.cost.endswith(ends)) == (True, True)
+    assert Tolerance.parse(found.tolerate) == Tolerance.parse(tolerate)
+    assert "--tolerate" not in verdict_of("helps helps helps").recommend().sentences.cost
 
 
 def test_groups_are_recommended_as_they_were_made() -> None:

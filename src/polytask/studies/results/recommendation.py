@@ -61,7 +61,7 @@ def recommendation_record(found: RecommendedArm, chosen: ResolvedArm, tasks: Seq
         more_seeds=said.more_seeds,
         utility=advice.utility,
         saving=advice.saving,
-        tolerate=advice.tolerance.text,
+        tolerate=advice.tolerance.option,
         worst=dict(advice.worst),
         reason=f"{said.headline} {said.risk}",
     )

@@ -168,12 +168,17 @@ def cost_sentence(advice: Advice, tasks: int, known: Circumstances) -> str:
         ):
             if of_joint and of_single:
                 sizes.append(f"{formatting.format_short_count(of_joint)} instead of {formatting.format_short_count(of_single)} {name}")
-    worth = f"counted as {advice.saving:.2g} margins per task" if advice.saving else "counted as nothing, since it is not cheaper"
-    which = "Saved" if advice.together else "Training together would save"
-    told = f" (--tolerate {advice.tolerance.text})" if advice.saving else ""
-    return (
-        f"{which}: {', '.join([networks, *sizes])}; {worth}{told}." if advice.saving else f"Cost: {', '.join([networks, *sizes])}; {worth}."
-    )
+    which = "Cost" if not advice.saved else "Saved" if advice.together else "Training together would save"
+    return f"{which}: {', '.join([networks, *sizes])}; {_worth(advice, known)}."
+
+
+def _worth(advice: Advice, known: Circumstances) -> str:
+    if not advice.saved:
+        return "counted as nothing, since it is not cheaper"
+    if not advice.saving:
+        return "counted as nothing, since no loss is tolerated for it"
+    told = f" (--tolerate {advice.tolerance.option})" if known.joint is not None else ""  # an option of studies
+    return f"counted as {advice.saving:.2g} margins per task{told}"
 
 
 def _next(advice: Advice, verdict: VerdictData, known: Circumstances) -> tuple[str, int]:
