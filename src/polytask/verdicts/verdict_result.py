@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
     from polytask.run_files import VerdictFile
     from polytask.verdicts.arm_verdict import ArmSummary, TaskVerdict
+    from polytask.verdicts.decision import Decision
     from polytask.verdicts.spending.seed_plan import SeedPlan
 
 SIGNIFICANT_DIGITS = 12
+MEAN_OVER_TASKS = "the mean over tasks"
+"""Name of the claim about the mean over tasks."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ class VerdictData:
     def title(self, arm: str) -> str:
         """Return the display name of an arm."""
         return self.titles.get(arm, arm)
+
+    def unclear(self, arm: str) -> dict[str, Decision]:
+        """Return the unclear claims about an arm, of the mean over tasks and of each task, by name: more seeds may settle them."""
+        pooled = self.arms[arm].pooled
+        claims = {} if pooled is None else {MEAN_OVER_TASKS: pooled.decision}
+        claims |= {name: task.arms[arm].decision for name, task in self.tasks.items()}
+        return {name: decision for name, decision in claims.items() if decision.claim == "unclear"}
 
     @property
     def level(self) -> float:

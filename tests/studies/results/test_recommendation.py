@@ -8,6 +8,7 @@ import pytest
 
 from polytask.options.tolerance import Tolerance
 from polytask.run_files import ArmCost, Recommendation
+from polytask.studies.results.conclude_study import has_unclear_claim
 from polytask.studies.results.recommendation import advise_study, is_cheaper, recommendation_record
 from polytask.studies.spec.arms import ResolvedArm, parse_arm
 from polytask.verdicts import ArmSummary, ArmVerdict, Decision, PooledVerdict, SeedPlan, TaskVerdict, Verdict
@@ -119,6 +120,14 @@ def test_the_cost_says_what_it_counts_and_why(cost: ArmCost, tolerate: str, star
     assert (found.cost.startswith(starts), found.cost.endswith(ends)) == (True, True)
     assert Tolerance.parse(found.tolerate) == Tolerance.parse(tolerate)
     assert "--tolerate" not in verdict_of("helps helps helps").recommend().sentences.cost
+
+
+def test_an_unclear_mean_over_tasks_is_settled_as_well() -> None:
+    found = verdict_of("same same same", pooled=(0.4, 2.0))
+    assert list(found.unclear("equal")) == ["the mean over tasks"]
+    assert has_unclear_claim(found)
+    assert found.recommend().sentences.next_step == "To settle the mean over tasks: 9 to 30 seeds in all, 4 or more of them new."
+    assert not has_unclear_claim(verdict_of("same same same", pooled=(3.0, 1.0)))
 
 
 def test_groups_are_recommended_as_they_were_made() -> None:

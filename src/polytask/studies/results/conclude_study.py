@@ -130,10 +130,7 @@ class TestedStudy:
 
 def has_unclear_claim(verdict: Verdict) -> bool:
     """Return whether a claim about the chosen arm is unclear, of a task or of the mean over tasks, so that a further look may settle it."""
-    arm = str(verdict.chosen)
-    pooled = verdict.arms[arm].pooled
-    claims = [task.arms[arm].claim for task in verdict.tasks.values()] + ([] if pooled is None else [pooled.claim])
-    return "unclear" in claims
+    return bool(verdict.unclear(str(verdict.chosen)))
 
 
 def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:

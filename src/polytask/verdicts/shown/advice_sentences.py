@@ -183,12 +183,12 @@ def _worth(advice: Advice, known: Circumstances) -> str:
 
 def _next(advice: Advice, verdict: VerdictData, known: Circumstances) -> tuple[str, int]:
     """Say how many seeds settle what is unclear, and return the fewest further ones."""
-    unclear = {name: task.arms[advice.arm].decision for name, task in verdict.tasks.items() if task.arms[advice.arm].claim == "unclear"}
+    unclear = verdict.unclear(advice.arm)
     if not unclear:
         return known.finished, 0
     settles = {name: settle_record(one.power) for name, one in unclear.items() if not one.looks_disagree}
     within = {name: settle for name, settle in settles.items() if settle is not None and settle.seeds is not None}
-    which = join_names(tuple(unclear)) if len(unclear) <= MOST_TASKS else f"{len(unclear)} unclear tasks"
+    which = join_names(tuple(unclear)) if len(unclear) <= MOST_TASKS else f"{len(unclear)} unclear claims"
     if not within:
         return f"More seeds would not settle {which}.", 0
     every = len(within) == len(unclear)
