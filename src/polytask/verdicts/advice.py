@@ -9,8 +9,10 @@ for N joint networks instead of T: v is what one network instead of T is worth, 
 (`tolerate`). Joint networks that are not cheaper to predict with save nothing.
 
 The expected utility is that of a posterior. Before any data, difference / margin of a task is normal with mean 0 and standard deviation
-`PRIOR_SD`, so that an observed one of standard error e (in margins) is multiplied by PRIOR_SD^2 / (PRIOR_SD^2 + e^2). What is shown
-does not depend on this prior:
+`PRIOR_SD`, independently of other tasks, so that their mean has the variance PRIOR_SD^2 / T. The observed mean, of standard error e (in
+margins), is multiplied by (PRIOR_SD^2 / T) / (PRIOR_SD^2 / T + e^2). The mean is shrunk, not each task: otherwise tasks with small errors
+would count for more than others, and the advice could be *together* only since a task that loses much is measured badly. With equal and
+independent errors both are the same. What is shown does not depend on this prior:
 
 | level | condition |
 |---|---|
@@ -44,8 +46,9 @@ if TYPE_CHECKING:
 PRIOR_SD = 2.0
 """Standard deviation over tasks of the true difference in margins, before data.
 
-No verdict is used to set it. Regret is nearly the same for any value from 1 to 4 (`benchmarks/plan_simulation.py --simulate`), since the
-sign of the expected utility depends on it only where the observed mean is near the saving.
+It is a chosen value, not a measured one, and near that of the true differences in `benchmarks/plan_simulation.py --simulate` (2.1 margins),
+whose table in docs/verdict.md shows how the regret changes with other values and with other true differences. The more the seeds of a study
+scatter, the more its advice depends on this value.
 """
 FARTHEST = 100.0
 """Largest size of a difference in margins that counts, also where a margin is 0."""
@@ -102,14 +105,14 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     arm, tasks, tolerance = _arm(verdict), verdict.tasks, Tolerance.parse(tolerate)
     _check_tasks(tuple(tasks), protect)
     ratios = {name: _in_margins(task.arms[arm].difference, task.margin) for name, task in tasks.items()}
-    errors = {name: task.arms[arm].standard_error / task.margin if task.margin else 0.0 for name, task in tasks.items()}
     worth = [_in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in tasks.values()]
     saving = saved * sum(worth) / len(tasks)
-    utility = float(shrunk(list(ratios.values()), list(errors.values())).mean()) + saving
+    pooled = verdict.arms[arm].pooled
+    error = 0.0 if pooled is None else pooled.standard_error  # without it a margin is 0, next to which any difference is large
+    utility = float(shrunk(sum(ratios.values()) / len(tasks), error, len(tasks))) + saving
     ends = {name: task.arms[arm].decision.reckoned for name, task in tasks.items()}
     lost = {name: -tolerance.of(tasks[name].single[0], tasks[name].margin) for name in protect}
     at_risk = tuple(name for name in protect if ends[name][0] < lost[name])
-    pooled = verdict.arms[arm].pooled
     low, high = pooled.decision.interval if pooled is not None else (-math.inf, math.inf)
     words = [task.arms[arm].claim for task in tasks.values()]
     protected = bool(at_risk), any(ends[name][1] < lost[name] for name in at_risk)
@@ -147,14 +150,21 @@ def choose(
     return np.asarray(together | (~shown & ~at_risk & (np.asarray(utility) > 0))), np.asarray(shown)
 
 
-def shrunk(ratio: ArrayLike, error: ArrayLike, prior: float = PRIOR_SD) -> NDArray[np.float64]:
-    """Return the posterior mean of a difference in margins, elementwise.
+def shrunk(mean: ArrayLike, error: ArrayLike, tasks: int = 1, prior: float = PRIOR_SD) -> NDArray[np.float64]:
+    """Return the posterior mean of a mean over tasks of differences in margins, elementwise.
+
+    Args:
+        mean: Observed mean.
+        error: Its standard error.
+        tasks: Number of tasks.
+        prior: Standard deviation over tasks of the true differences, before data.
 
     Example:
         >>> shrunk(2.0, error=1.0, prior=1.0).item()
         1.0
     """
-    return np.asarray(np.asarray(ratio, dtype=np.float64) * prior**2 / (prior**2 + np.square(error)))
+    variance = prior**2 / tasks
+    return np.asarray(np.asarray(mean, dtype=np.float64) * variance / (variance + np.square(error)))
 
 
 def saved_share(tasks: int, networks: int) -> float:

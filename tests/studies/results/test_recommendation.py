@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from polytask.options.tolerance import Tolerance
@@ -12,6 +13,7 @@ from polytask.studies.results.conclude_study import has_unclear_claim
 from polytask.studies.results.recommendation import advise_study, is_cheaper, recommendation_record
 from polytask.studies.spec.arms import ResolvedArm, parse_arm
 from polytask.verdicts import ArmSummary, ArmVerdict, Decision, PooledVerdict, SeedPlan, TaskVerdict, Verdict
+from polytask.verdicts.advice import shrunk
 from polytask.verdicts.power import PowerAnalysis
 
 NAMES = ("a", "b", "c")
@@ -128,6 +130,24 @@ def test_an_unclear_mean_over_tasks_is_settled_as_well() -> None:
     assert has_unclear_claim(found)
     assert found.recommend().sentences.next_step == "To settle the mean over tasks: 9 to 30 seeds in all, 4 or more of them new."
     assert not has_unclear_claim(verdict_of("same same same", pooled=(3.0, 1.0)))
+
+
+def test_a_task_that_is_measured_badly_counts_as_much_as_the_others() -> None:
+    """Two tasks gain little and one loses 12 margins with a large error: the mean decides, not the mean of what each error lets through."""
+    found = verdict_of("same same unclear", pooled=(-4.0, 4.2))
+    one = found.tasks["c"].arms["equal"]
+    wide = replace(one, difference=-0.12, standard_error=0.042, decision=decision("unclear", -0.12, 0.126))
+    found = replace(found, tasks={**found.tasks, "c": replace(found.tasks["c"], arms={"equal": wide})})
+    each = [shrunk(difference, error).item() for difference, error in ((0.0, 0.13), (0.0, 0.13), (-12.0, 4.2))]
+    advice = found.recommend().advice
+    assert advice.utility == pytest.approx(0.5 - 4.0 * (4 / 3) / (4 / 3 + 1.4**2))
+    assert (advice.level, advice.utility < 0) == ("separately, likely", True)
+    assert advice.utility < 0.5 + sum(each) / 3
+
+
+def test_one_mean_is_shrunk_as_its_equal_tasks_would_be() -> None:
+    ratios = np.array([-3.0, 1.0, 2.5])
+    assert shrunk(ratios.mean(), 0.7 / 3**0.5, tasks=3) == pytest.approx(shrunk(ratios, 0.7).mean())
 
 
 def test_groups_are_recommended_as_they_were_made() -> None:
