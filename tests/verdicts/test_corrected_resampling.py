@@ -171,7 +171,7 @@ def test_a_frame_of_repeated_cross_validation(make_frame: MakeFrame) -> None:
     assert arm.difference == pytest.approx(d.mean())
     assert arm.decision.p == pytest.approx(2 * stats.t.sf(abs(d.mean()) / error, 7))
     assert arm.decision.interval[1] == pytest.approx(
-        d.mean() + stats.t.ppf(1 - 0.9 * 0.04 / 3 / 2, 7) * error
+        d.mean() + stats.t.ppf(1 - 0.04 / 3 / 2, 7) * error
     )  # the far bound: three tasks
     single = [errors["single", fold] for fold in range(8)]
     assert task.single == pytest.approx((np.mean(single), np.std(single, ddof=1)))

@@ -77,7 +77,7 @@ def verdict(
             splits; seeds with the same test units form one split. `None` if all seeds have the same test units.
         looks: Numbers of seeds at which the test data are looked at, of which the seeds of the frame are the first ones in order; or a
             `SeedPlan`, which may have continuations. By default one look, with all seeds. The error is spent in proportion to seeds,
-            and 10 % of it is kept for continuations.
+            and 10 % of it is kept for continuations, except with splits, which cannot be continued.
         test_openings: Number of times that the test data have been opened, including this one.
 
     Returns:
@@ -141,7 +141,7 @@ def _plan(predictions: PredictionTable, looks: Sequence[int] | SeedPlan | None, 
     if number < 2:
         what, remedy = ("splits", "Train on more splits") if resampled else ("seeds", "Train more seeds")
         raise DataError(f"a verdict needs at least 2 {what}, better 5 or more", where="seeds", found=number, remedy=remedy)
-    return SeedPlan.of((number,) if looks is None else looks)
+    return SeedPlan.final(number) if resampled else SeedPlan.of((number,) if looks is None else looks)
 
 
 def _arms(predictions: PredictionTable, baseline: str, chosen: str | None) -> tuple[str, ...]:

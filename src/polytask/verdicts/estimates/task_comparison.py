@@ -135,7 +135,8 @@ def analyze(parts: Sequence[Floats], ratio: float | None, plan: SeedPlan, rarer:
     Seeds of a split are averaged.
     """
     if ratio is not None:
-        return RepeatedEstimate.once(corrected_resampled_estimate([part.mean(axis=0) for part in parts], ratio))
+        estimate = corrected_resampled_estimate([part.mean(axis=0) for part in parts], ratio)
+        return RepeatedEstimate((estimate,), plan)
     (values,) = parts
     return RepeatedEstimate(tuple(crossed_estimate(values[:seeds], rarer) for seeds in plan.looks), plan)
 

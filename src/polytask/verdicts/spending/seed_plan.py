@@ -45,7 +45,8 @@ class SeedPlan:
 
     The error of every hypothesis is spent in proportion to seeds (Lan & DeMets, 1983, with a linear spending function): a plan with looks
     at s_1 < ... < s_K seeds has spent .9 s_k / s_K of it at look k. The k-th continuation of a finished plan spends .1 / 2^k of it, so
-    that the error of all continuations together stays within the whole.
+    that the error of all continuations together stays within the whole. The levels hold if the number of seeds of a look or continuation
+    does not depend on the differences seen so far: they are computed as if all numbers had been fixed beforehand.
 
     Attributes:
         looks: Numbers of seeds, increasing.
@@ -84,6 +85,11 @@ class SeedPlan:
             plan = plan.continued(seeds)
         return plan
 
+    @classmethod
+    def final(cls, number: int) -> SeedPlan:
+        """Return the plan of one look that spends the whole error, since nothing can be added: the splits of a cross-validation."""
+        return cls((number,), (1.0,))
+
     def continued(self, seeds: int) -> SeedPlan:
         """Return the plan with one more look, after the finished plan; its share of the error is half of what is left."""
         share = (1 - PLAN_SHARE) / 2 ** (self.continuations + 1)
@@ -111,7 +117,12 @@ class SeedPlan:
         return replace(self, looks=self.looks[:number], spent=self.spent[:number])
 
     def next_share(self, looks: int) -> float:
-        """Return the share of the error that is spent next, after this many looks: up to the end of the plan, or by a continuation."""
+        """Return the share of the error that is spent next, after this many looks: up to the end of the plan, or by a continuation.
+
+        A plan that has spent all cannot be continued: another study with more splits spends the whole error again.
+        """
+        if looks == len(self.looks) and self.spent[-1] == 1:
+            return 1.0
         if looks < len(self.looks):
             return self.spent[-1] - self.spent[looks - 1]
         return float((1 - PLAN_SHARE) / 2 ** (self.continuations + 1))
