@@ -170,9 +170,7 @@ def test_a_frame_of_repeated_cross_validation(make_frame: MakeFrame) -> None:
     assert (task.units, task.train_units, arm.df, len(result.seeds)) == (20, 60, 7, 8)
     assert arm.difference == pytest.approx(d.mean())
     assert arm.decision.p == pytest.approx(2 * stats.t.sf(abs(d.mean()) / error, 7))
-    assert arm.decision.interval[1] == pytest.approx(
-        d.mean() + stats.t.ppf(1 - 0.04 / 3 / 2, 7) * error
-    )  # the far bound: three tasks
+    assert arm.decision.interval[1] == pytest.approx(d.mean() + stats.t.ppf(1 - 0.04 / 3 / 2, 7) * error)  # the far bound: three tasks
     single = [errors["single", fold] for fold in range(8)]
     assert task.single == pytest.approx((np.mean(single), np.std(single, ddof=1)))
     assert result.to_dict()["tasks"]["size"]["train_units"] == 60

@@ -153,7 +153,7 @@ class _GroupedHeads(torch.autograd.Function):
         for layer in reversed(range(depth)):
             start = 2 * layer * number
             rows = above.transpose(1, 2)
-            products = torch.bmm(rows, states[layer - 1]) if layer else (rows.flatten(0, 1) @ x).unflatten(0, rows.shape[:2])
+            products = torch.bmm(rows, states[layer - 1]) if layer else (rows.flatten(0, 1) @ x).view(*rows.shape[:2], x.shape[-1])
             for place, gradients in ((start, products), (start + number, above.sum(1))):
                 for head, gradient in zip(chosen, gradients.to(parameters[0].dtype).unbind(), strict=True):
                     found[place + head] = gradient
