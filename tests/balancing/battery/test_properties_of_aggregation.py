@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+pytestmark = pytest.mark.sampled(2, drawn=True)
+
 SCALES = (0.0, 2.0**-50, 1.0, 2.0**50)
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 ERRORS = {torch.float32: 1e-4, torch.float64: 1e-8}

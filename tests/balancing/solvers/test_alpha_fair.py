@@ -9,6 +9,8 @@ import pytest
 
 from polytask.balancing.solvers import minimum_norm, solve_alpha_fair
 
+pytestmark = pytest.mark.sampled(4)
+
 every_alpha = pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 5.0, 10.0])
 
 

@@ -10,6 +10,8 @@ import pytest
 from polytask.balancing.solvers import minimum_norm, solve_conflict_averse
 from polytask.balancing.solvers.conflict_averse import _search
 
+pytestmark = pytest.mark.sampled(4)
+
 every_c = pytest.mark.parametrize("c", [0.1, 0.4, 0.9, 1.0, 2.0])
 
 

@@ -11,6 +11,8 @@ from scipy.optimize import nnls
 from polytask.balancing.solvers import project_on_dual_cone
 from polytask.balancing.solvers.dual_cone import _active_sets, _one_by_one
 
+pytestmark = pytest.mark.sampled(2)
+
 
 def errors(case: Any, U: Any, V: Any) -> float:
     """The worst violation of G v ≥ 0 and of complementarity, against the lengths of what is multiplied."""

@@ -13,6 +13,8 @@ from scipy.optimize import minimize
 
 from polytask.balancing.solvers import minimum_norm, project_simplex, simplex_quadratic
 
+pytestmark = pytest.mark.sampled(3)
+
 
 def on_simplex(w: Any) -> bool:
     return bool((w >= 0).all()) and abs(w.sum() - 1) <= 1e-12
