@@ -71,10 +71,10 @@ def run(tasks: Sequence[Task], hidden: tuple[int, ...], balancer: str) -> tuple[
     return model, first
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "mixed"])
-@pytest.mark.parametrize(("number", "hidden"), [(3, ()), (12, (4,)), (15, (4, 3)), (15, ())])
+@pytest.mark.parametrize("kind", ["binary", "mixed"])
+@pytest.mark.parametrize(("number", "hidden"), [(3, ()), (6, (4, 3)), (12, (4,))])
 @pytest.mark.parametrize("balancer", ["equal", "uncertainty", "mgda", "upgrad", "imtl", "graddrop", "gradnorm", "modo", "forum"])
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(5)
 def test_heads_together_are_the_heads_one_by_one(
     monkeypatch: pytest.MonkeyPatch, kind: str, number: int, hidden: tuple[int, ...], balancer: str
 ) -> None:
