@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from polytask.studies.execution.train_single_network import TrainResult, train_n
 from polytask.studies.results.conclude_study import StudyResult
 from polytask.studies.run_study import Study
 from polytask.studies.setup.called_data import CallOptions, Targets, load_called_data
+from polytask.studies.setup.run_folder import RunFolder
 from polytask.tasks import Task
 from polytask.training.loop.training_progress import ProgressHook, ignore_progress
 
@@ -60,7 +60,7 @@ def study(
         >>> sorted(result.verdict.tasks)
         ['churn', 'value']
     """
-    folder = _run_folder(out)
+    folder = RunFolder.at(out).path
     loaded = load_called_data(CallOptions(StudyConfig, "study", options), data, tasks, targets, folder)
     return Study(loaded.sources, loaded.tasks, test=test, config=loaded.config).run(folder, progress, keep=keep)
 
@@ -98,7 +98,7 @@ def train(
         >>> pt.load(run.folder).predict({"a": [0.5], "b": [1.0]}).columns.tolist()
         ['sum', 'first']
     """
-    folder = _run_folder(out)
+    folder = RunFolder.at(out).path
     loaded = load_called_data(CallOptions(TrainConfig, "train", options), data, tasks, targets, folder)
     return train_network(loaded.config, loaded.sources, loaded.tasks, folder, progress)
 
@@ -141,10 +141,6 @@ def relate(
         >>> bool(cosines[0, 1] > cosines[0, 2])
         True
     """
-    folder = _run_folder(out)
+    folder = RunFolder.at(out).path
     loaded = load_called_data(CallOptions(RelateConfig, "relate", options), data, tasks, targets, folder)
     return relate_tasks(loaded.sources, loaded.tasks, config=loaded.config, out=folder, progress=progress)
-
-
-def _run_folder(out: str | Path | None) -> Path:
-    return Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -138,7 +137,7 @@ class Study:
             NonFiniteError: A loss is not finite.
             DataError: A task has no labeled test row that its networks can predict.
         """
-        folder, started = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out)), time.monotonic()
+        folder, started = RunFolder.at(out), time.monotonic()
         with use_cluster(self.config.cluster), folder.alone():
             networks = len(self.config.seeds) * sum(len(arm.groups) for arm in self.arms)
             requested = self.config if self.config.more_seeds is None else reopen(folder, self.config.more_seeds)

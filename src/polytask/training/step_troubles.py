@@ -20,6 +20,7 @@ _CONSEQUENCES = {
     "non_finite": {
         "raise": f"{_NOT_FINITE}the loss scaler left them out",
         "skip": f"{_NOT_FINITE}they were left out",
+        "end": f"{_NOT_FINITE}the loss scaler left them out",
         "drop": f"{_NOT_FINITE}tasks were left out of them",
     },
 }

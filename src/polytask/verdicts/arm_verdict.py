@@ -65,17 +65,11 @@ class ArmVerdict:
         """Return the section of verdict.json for this arm and task."""
         from polytask.run_files import ArmRecord
 
-        own = self.decision
         return ArmRecord(
             mean=self.mean,
             difference=self.difference,
             relative_percent=self.relative_percent,
-            ci95=own.interval,
-            verdict=own.claim,
-            p=own.p,
-            p_adjusted=own.p_adjusted,
-            p_same=own.p_same,
-            settle=settle_record(own.power),
+            **_decision_fields(self.decision),
             df=self.df,
             standard_error=self.standard_error,
             adjusted=self.adjusted,
@@ -162,16 +156,10 @@ class PooledVerdict:
         """Return the section of verdict.json."""
         from polytask.run_files import PooledRecord
 
-        own = self.decision
         return PooledRecord(
             difference=self.difference,
             standard_error=self.standard_error,
-            ci95=own.interval,
-            verdict=own.claim,
-            p=own.p,
-            p_adjusted=own.p_adjusted,
-            p_same=own.p_same,
-            settle=settle_record(own.power),
+            **_decision_fields(self.decision),
             adjusted=self.adjusted,
         )
 
@@ -199,3 +187,15 @@ class ArmSummary:
         from polytask.run_files import SummaryRecord
 
         return SummaryRecord(delta_m_percent=self.delta_m_percent, ci95=self.interval, pooled=self.pooled and self.pooled.record())
+
+
+def _decision_fields(decision: Decision) -> dict[str, Any]:
+    """Return the fields by which verdict.json records a decision."""
+    return {
+        "ci95": decision.interval,
+        "verdict": decision.claim,
+        "p": decision.p,
+        "p_adjusted": decision.p_adjusted,
+        "p_same": decision.p_same,
+        "settle": settle_record(decision.power),
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from rich.console import Console
@@ -46,6 +46,12 @@ def test_the_limits_are_shares_of_the_steps(kind: str) -> None:
         assert bool(troubles.too_many()) is refused
     assert StepTroubles(1000, 0, 0, SKIPPED).sentences(above=0.0) == ()
     assert StepTroubles(0, 0, 0, SKIPPED).sentences(above=0.0) == ()
+
+
+@pytest.mark.parametrize("kind", ["unsolved", "non_finite"])
+def test_every_policy_has_its_words(kind: str) -> None:
+    for policy in get_args(TrainingOptions.model_fields[kind].annotation):
+        assert StepTroubles(100, 50, 50, SKIPPED | {kind: policy}).sentences()
 
 
 @pytest.mark.parametrize("policy", ["sum", "last"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +104,7 @@ def relate_tasks(
     reject_command_options(choices, "relate")
     requested = with_preset(checked(RelateConfig, choices, where="relate") if config is None else config, sources, tasks)
     check_relate_config(requested, sources, tasks)
-    folder = RunFolder(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
+    folder = RunFolder.at(out)
     with folder.alone():
         networks = make_relate_networks(requested, [task.name for task in tasks], folder.checkpoints)
         arms = tuple({job.arm.name: job.arm for job in networks.all}.values())

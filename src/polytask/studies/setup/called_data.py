@@ -127,7 +127,7 @@ def _table_section(options: CallOptions[Config], data: Any, targets: Targets | N
     """Return the options of the table, by its name; a data frame is written to the run folder."""
     if not targets:
         raise ConfigError("the columns to predict must be named", where="targets", remedy='For example targets=["churn", "value"]')
-    given = options.sections[TABLE] | {"targets": targets if isinstance(targets, Mapping) else _without_kinds(targets)}
+    given = options.sections[TABLE] | {"targets": targets}
     if isinstance(data, str | Path):
         path = Path(data).resolve()
         name = path.name[: path.name.index(".")] or path.name
@@ -138,11 +138,3 @@ def _table_section(options: CallOptions[Config], data: Any, targets: Targets | N
     if given.get("test_file") is not None:
         given["test_file"] = str(Path(given["test_file"]).resolve())
     return {name: {**given, "file": str(path)}}
-
-
-def _without_kinds(targets: Sequence[str] | str) -> dict[str, None]:
-    names = [targets] if isinstance(targets, str) else list(targets)
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            raise ConfigError("a target is named twice", where="targets", found=repr(name), remedy="Name it once")
-    return dict.fromkeys(names)

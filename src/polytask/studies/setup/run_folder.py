@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
@@ -34,6 +35,11 @@ class RunFolder:
     """
 
     path: Path
+
+    @classmethod
+    def at(cls, out: str | Path | None) -> Self:
+        """Return the run folder with this path, or a new temporary one if none is given."""
+        return cls(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
 
     @property
     def config(self) -> Path:
