@@ -81,7 +81,6 @@ def test_a_long_name_does_not_break_the_table(run_kind: Any, verdict_content: An
 
 def test_the_readme_shows_display_names() -> None:
     block = README.read_text(encoding="utf-8").partition("Compared with single-task training")[2].partition("```")[0]
-    single, equal, uncertainty = parse_arms(["single", "equal", "uncertainty"], ["digit", "garment"])
+    single, equal = parse_arms(["single", "equal"], ["digit", "garment"])
     assert single.title.partition(" ")[0] in block
     assert equal.title in block
-    assert uncertainty.title.partition(" ")[2] in block

@@ -31,6 +31,20 @@ def test_every_optimizer_steps(name: str) -> None:
     assert not torch.equal(before, layer.weight)
 
 
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "SGD with momentum", "RMSprop with momentum"])
+def test_a_parameter_may_have_its_first_gradient_later(name: str) -> None:
+    kind, _, momentum = name.partition(" with ")
+    weights = [nn.Parameter(torch.ones(2, 2)) for _ in range(2)]
+    options = {momentum: 0.9} if momentum else {}
+    optimizer = make_optimizer(weights, make_training_options(optimizer=kind, lr=0.1, optimizer_options=options))
+    weights[1].grad = torch.ones(2, 2)
+    optimizer.step()
+    assert torch.equal(weights[0], torch.ones(2, 2))
+    weights[0].grad = torch.ones(2, 2)
+    optimizer.step()
+    assert not torch.equal(weights[0], torch.ones(2, 2))
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -18,6 +18,10 @@ from polytask.registry.suggestion import nearest
 _NEEDS_CLOSURE = ("LBFGS",)
 _SPARSE_ONLY = ("SparseAdam",)
 
+# PyTorch's fused SGD fails where a parameter has its first gradient after another one, as the head of a task without labels in the
+# first batch does: it expects that either all momentum buffers exist or none. Its multi-tensor form starts each buffer by itself.
+_NOT_FUSED_WITH = {"SGD": "momentum"}
+
 
 def _subclasses(module: Any, base: type, without: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - a module
     found = {name: getattr(module, name) for name in dir(module)}
@@ -33,7 +37,7 @@ def _find_class(name: str, classes: Mapping[str, Any], what: str) -> Any:  # noq
 
 
 def make_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]], options: TrainingOptions) -> Optimizer:
-    """Create the optimizer that the options name, in its fused form if it has one.
+    """Create the optimizer that the options name, in its fused form if it has one that starts parameters at different steps.
 
     Args:
         parameters: Parameters, or parameter groups, to optimize.
@@ -46,7 +50,8 @@ def make_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
         raise ConfigError("nothing is left to train", where="freeze", remedy="Freeze fewer parts")
     kind = _find_class(options.optimizer, _subclasses(torch.optim, Optimizer, _NEEDS_CLOSURE + _SPARSE_ONLY), "optimizer")
     arguments = {"lr": options.lr} | options.optimizer_options
-    if "fused" in inspect.signature(kind).parameters and "foreach" not in arguments:
+    starts_together = arguments.get(_NOT_FUSED_WITH.get(kind.__name__, ""), 0)
+    if "fused" in inspect.signature(kind).parameters and "foreach" not in arguments and not starts_together:
         arguments = {"fused": True} | arguments
     optimizer: Optimizer = _instantiate(kind, parameters, arguments, f"optimizer {options.optimizer!r}")
     return optimizer
