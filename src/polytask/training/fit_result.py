@@ -13,8 +13,8 @@ from polytask.data import Normalization, Preprocessor
 from polytask.encoders.initial_weights import LoadedWeights
 from polytask.options import TrainingOptions
 from polytask.tasks import Task
+from polytask.training.failed_steps import FailedSteps
 from polytask.training.hardware import Precision
-from polytask.training.step_troubles import StepTroubles
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class FitResult:
         head = f"{self.epochs} epochs, {kept}; {self.steps} steps in {self.seconds:.1f} s{state}"
         ended = [f"ended early: {self.diverged.rstrip('.')}; epoch {self.best_epoch} was kept"] if self.diverged else []
         lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
-        return "\n".join([head, *ended, *lines, *self.troubles.sentences(above=0.0)])
+        return "\n".join([head, *ended, *lines, *self.failed_steps.sentences(above=0.0)])
 
     @property
-    def troubles(self) -> StepTroubles:
+    def failed_steps(self) -> FailedSteps:
         """Steps without a solution, and with values that are not finite."""
         policies = self.options.model_dump(include={"unsolved", "non_finite"})
-        return StepTroubles(self.steps, self.unsolved_steps, self.non_finite_steps, policies)
+        return FailedSteps(self.steps, self.unsolved_steps, self.non_finite_steps, policies)

@@ -38,7 +38,7 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     for task, metrics in trained.validation.items():
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)
-    for sentence in trained.troubles.sentences(above=0.0):
+    for sentence in trained.failed_steps.sentences(above=0.0):
         console.print(f"Warning: {sentence}", style="yellow", highlight=False, soft_wrap=True)
     for note in source_buffer_notes([trained.facts]):
         console.print(escape(note), highlight=False, soft_wrap=True)

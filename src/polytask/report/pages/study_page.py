@@ -53,7 +53,7 @@ def render_study_page(contents: RunContents) -> str:
         matrices=[_confusion_table(confusion) for confusion in contents.confusions],
         metrics=list(_metric_lines(contents.metrics)),
         arms=list(dict.fromkeys(row.arm for row in contents.metrics)),
-        troubled={arm: cost for arm, cost in contents.costs.arms.items() if cost.unsolved_steps or cost.non_finite_steps},
+        failing={arm: cost for arm, cost in contents.costs.arms.items() if cost.unsolved_steps or cost.non_finite_steps},
     )
 
 

@@ -13,18 +13,18 @@ from polytask.options import TrainConfig, TrainingOptions
 from polytask.run_files import CostFile
 from polytask.studies.execution.job_training import Job, load_job_facts, make_jobs, train_job
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost
+from polytask.studies.results.arms_with_failed_steps import failed_steps_of
 from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.export_model import export_model
 from polytask.studies.results.result_tables import history_table, validation_rows
-from polytask.studies.results.troubled_arms import troubles_of
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import parse_arm
 from polytask.tasks import Task
 from polytask.training import ProgressHook
+from polytask.training.failed_steps import FailedSteps
 from polytask.training.loop.training_progress import ignore_progress
-from polytask.training.step_troubles import StepTroubles
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class TrainResult:
         validation: Metrics on the validation part, per task and name of the metric.
         facts: Recorded facts on the training and the cost of the network.
         folder: Run folder with all files.
-        troubles: Steps without a solution, and with values that are not finite.
+        failed_steps: Steps without a solution, and with values that are not finite.
     """
 
     validation: Mapping[str, Mapping[str, float]]
     facts: Mapping[str, Any]
     folder: Path
-    troubles: StepTroubles
+    failed_steps: FailedSteps
 
     def __str__(self) -> str:
         """Return a line per task with its metrics, steps that went wrong, and the path of the run folder."""
         lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
-        return "\n".join([*lines, *self.troubles.sentences(above=0.0), f"Everything is in {self.folder}"])
+        return "\n".join([*lines, *self.failed_steps.sentences(above=0.0), f"Everything is in {self.folder}"])
 
 
 def train_network(
@@ -90,4 +90,4 @@ def _write_results(folder: RunFolder, job: Job, options: TrainingOptions) -> Tra
     export_model(folder.model, [(job, facts)])
     folder.log("run finished")
     folder.delete_checkpoints()
-    return TrainResult(facts["validation"], facts, folder.path, troubles_of(cost, options))
+    return TrainResult(facts["validation"], facts, folder.path, failed_steps_of(cost, options))

@@ -13,6 +13,7 @@ from polytask.options import StudyConfig
 from polytask.run_files import ArmCost, CostFile, Finding, Recommendation, TaskTransfer, VerdictFile
 from polytask.studies.execution.job_training import Job, load_job_facts
 from polytask.studies.results.arm_cost import COST_NOTE, arm_cost, arm_network_parts
+from polytask.studies.results.arms_with_failed_steps import failed_steps_of, refuse_arm_with_failed_steps, warn_of_failed_steps
 from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.equal_time import equal_time_comparison
 from polytask.studies.results.export_model import export_model
@@ -22,7 +23,6 @@ from polytask.studies.results.recommendation import advise_study, circumstances,
 from polytask.studies.results.result_tables import history_table, validation_rows
 from polytask.studies.results.run_findings import rate_findings, risk_sentences, run_findings, shipped_risk
 from polytask.studies.results.source_buffer_notes import source_buffer_notes
-from polytask.studies.results.troubled_arms import refuse_troubled, troubles_of, warn_of_troubles
 from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.seed_budget import plan_of
@@ -111,7 +111,7 @@ class TestedStudy:
         first = frozenset(self.config.seeds[: self.plan.looks[0]])
         facts = {name: [(job, fact) for job, fact in facts[name] if job.seed in first] for name in joint}
         joint = {
-            name: arm for name, arm in joint.items() if not troubles_of(arm_cost(facts[name]), self.config.training).too_many()
+            name: arm for name, arm in joint.items() if not failed_steps_of(arm_cost(facts[name]), self.config.training).too_many()
         } or joint
         return joint[max(joint, key=lambda name: sum(fact["relative"] * len(job.tasks) for job, fact in facts[name]))]
 
@@ -138,10 +138,10 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     facts = study.facts
     chosen = study.chosen(facts)
     costs = {arm: arm_cost(own) for arm, own in facts.items()}
-    verdict = warn_of_troubles(study.verdict(chosen, count_openings(folder.ledger)), costs, study.config.training)
+    verdict = warn_of_failed_steps(study.verdict(chosen, count_openings(folder.ledger)), costs, study.config.training)
     names = [task.name for task in study.tasks]
     advised = advise_study(verdict, chosen, costs, study.config.protect, study.config.tolerate)
-    advised = refuse_troubled(advised, chosen.title, len(names), circumstances(chosen, costs), study.config.training)
+    advised = refuse_arm_with_failed_steps(advised, chosen.title, len(names), circumstances(chosen, costs), study.config.training)
     verdict, recommendation = verdict.with_advice(advised), recommendation_record(advised, chosen, names)
     every = [fact for own in facts.values() for fact in own]
     write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))

@@ -20,6 +20,7 @@ from polytask.options import TrainingOptions
 from polytask.seeds import derive_seed
 from polytask.storage import save_state
 from polytask.tasks import Loss
+from polytask.training.failed_steps import WARN_ABOVE
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
 from polytask.training.loop.epoch_totals import EpochTotals
@@ -30,7 +31,6 @@ from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.optimizers import step_scheduler
 from polytask.training.optimization.param_groups import unfreeze_due
 from polytask.training.preparation.prepared_data import PreparedData
-from polytask.training.step_troubles import WORTH_MENTIONING
 
 SECONDS_BETWEEN_REPORTS = 0.25
 
@@ -112,19 +112,19 @@ class TrainingLoop:
         unsolved, non_finite = backward.unsolved_steps, backward.non_finite_steps
         totals = self.train_epoch()
         counts = {"unsolved steps": backward.unsolved_steps - unsolved, "non-finite steps": backward.non_finite_steps - non_finite}
-        self._count_troubles(counts)
+        self._count_failed_steps(counts)
         self.state.epoch += 1
         with self.state.averaged():
             self._record(totals)
             self._validate()
 
-    def _count_troubles(self, counts: Mapping[str, int]) -> None:
+    def _count_failed_steps(self, counts: Mapping[str, int]) -> None:
         """Add the numbers of steps without a solution, or with values that are not finite, to the history of an epoch that has any."""
         for name, count in counts.items():
             if count:
                 rows = [HistoryRow(self.state.epoch + 1, self.state.step, task, "training", name, float(count)) for task in self._tasks]
                 self.state.history.extend(rows)
-            if count > WORTH_MENTIONING * self._steps and name not in self._mentioned:
+            if count > WARN_ABOVE * self._steps and name not in self._mentioned:
                 self._mentioned.add(name)
                 _LOG.warning("epoch %d: %d of %d steps were %s", self.state.epoch + 1, count, self._steps, name)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WORTH_MENTIONING = 0.01
+WARN_ABOVE = 0.01
 """Share of steps without a solution, or with values that are not finite, above which a run, a study and a report warn."""
-TOO_MANY = 0.1
+REFUSE_ABOVE = 0.1
 """Share of such steps above which an arm is not recommended, since its training was not that of its method."""
 
 _NO_SOLUTION = "had no solution for the balancer, so that "
@@ -32,7 +32,7 @@ _OPTIONS = {"unsolved": "unsolved=sum or another balancer", "non_finite": "a low
 
 
 @dataclass(frozen=True)
-class StepTroubles:
+class FailedSteps:
     """Numbers of steps in which a balancer could not do what its method says.
 
     Attributes:
@@ -42,10 +42,10 @@ class StepTroubles:
         policies: What was done in such steps: the options `unsolved` and `non_finite` by name.
 
     Example:
-        >>> troubles = StepTroubles(200, 30, 0, {"unsolved": "skip", "non_finite": "raise"})
-        >>> troubles.sentences()[0].partition(". ")[0]
+        >>> failed = FailedSteps(200, 30, 0, {"unsolved": "skip", "non_finite": "raise"})
+        >>> failed.sentences()[0].partition(". ")[0]
         '15 % of the steps had no solution for the balancer, so that the shared parameters stood still'
-        >>> bool(troubles.too_many())
+        >>> bool(failed.too_many())
         True
     """
 
@@ -54,7 +54,7 @@ class StepTroubles:
     non_finite: float
     policies: dict[str, str]
 
-    def sentences(self, above: float = WORTH_MENTIONING) -> tuple[str, ...]:
+    def sentences(self, above: float = WARN_ABOVE) -> tuple[str, ...]:
         """Return what happened and a remedy, for each kind of such steps whose share of all steps is above a limit."""
         return tuple(f"{self._what(kind)}. {_REMEDIES[kind]}." for kind in self._kinds(above))
 
@@ -70,7 +70,7 @@ class StepTroubles:
         return ", and ".join(_OPTIONS[kind] for kind in self._unfair())
 
     def _unfair(self) -> list[str]:
-        return [kind for kind in self._kinds(TOO_MANY) if kind != "unsolved" or self.policies[kind] == "skip"]
+        return [kind for kind in self._kinds(REFUSE_ABOVE) if kind != "unsolved" or self.policies[kind] == "skip"]
 
     def _kinds(self, above: float) -> list[str]:
         return [kind for kind in _CONSEQUENCES if getattr(self, kind) > above * self.steps]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-WORKER = Path(__file__).with_name("troubles_worker.py")
+WORKER = Path(__file__).with_name("process_errors_worker.py")
 pytestmark = pytest.mark.slow
 SECONDS = 900  # who takes so long hangs, however busy the machine is
 FOUR = ("equal", "gls", "upgrad", "moco")
@@ -21,7 +21,7 @@ Results = tuple[Mapping[str, Mapping[str, object]], ...]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Per process what it raised, and whether it was right afterwards; none of them may hang."""
-    folder = tmp_path_factory.mktemp("troubles")
+    folder = tmp_path_factory.mktemp("errors")
     commands = [[sys.executable, str(WORKER), rank, str(folder / "meet"), str(folder / f"{rank}.json")] for rank in "01"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for command in commands]
     try:
@@ -35,18 +35,18 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return tuple(json.loads((folder / f"{rank}.json").read_text(encoding="utf-8")) for rank in "01")
 
 
-def said(results: Results, trouble: str) -> tuple[str, str]:
+def said(results: Results, case: str) -> tuple[str, str]:
     """What both said, after it is seen that the step was right."""
-    assert [result[trouble]["right"] for result in results] == [True, True]
-    first, second = (str(result[trouble]["said"]) for result in results)
+    assert [result[case]["right"] for result in results] == [True, True]
+    first, second = (str(result[case]["said"]) for result in results)
     assert "\n" not in first + second.partition("RuntimeError")[0]
     return first, second
 
 
 @pytest.mark.parametrize("name", FOUR)
-@pytest.mark.parametrize("trouble", ["bad_at_the_end", "bad_in_the_middle"])
-def test_both_raise_what_is_not_finite_in_one(results: Results, trouble: str, name: str) -> None:
-    first, second = said(results, f"{trouble} {name}")
+@pytest.mark.parametrize("case", ["bad_at_the_end", "bad_in_the_middle"])
+def test_both_raise_what_is_not_finite_in_one(results: Results, case: str, name: str) -> None:
+    first, second = said(results, f"{case} {name}")
     assert first == second
     assert first.startswith("NonFiniteError: task 'b'")
 

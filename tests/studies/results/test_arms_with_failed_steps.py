@@ -17,8 +17,8 @@ from polytask.report import write_report
 from polytask.report.terminal.study_terminal import verdict_summary
 from polytask.run_files import CostFile, VerdictFile
 from polytask.studies import Study, train_network
-from polytask.studies.results.troubled_arms import refuse_troubled
-from polytask.training.step_troubles import TOO_MANY, WORTH_MENTIONING, StepTroubles
+from polytask.studies.results.arms_with_failed_steps import refuse_arm_with_failed_steps
+from polytask.training.failed_steps import REFUSE_ABOVE, WARN_ABOVE, FailedSteps
 from polytask.verdicts.advice import Advice
 from polytask.verdicts.shown.advice_sentences import MOST_WORDS, AdviceSentences, Circumstances, RecommendedArm
 
@@ -39,26 +39,26 @@ def every_fourth(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", ["unsolved", "non_finite"])
 def test_the_limits_are_shares_of_the_steps(kind: str) -> None:
-    for count, warned, refused in ((WORTH_MENTIONING, 0, False), (0.011, 1, False), (TOO_MANY, 1, False), (0.101, 1, True)):
+    for count, warned, refused in ((WARN_ABOVE, 0, False), (0.011, 1, False), (REFUSE_ABOVE, 1, False), (0.101, 1, True)):
         counts = {"unsolved": 0.0, "non_finite": 0.0} | {kind: 1000 * count}
-        troubles = StepTroubles(1000, **counts, policies=SKIPPED)
-        assert len(troubles.sentences()) == warned
-        assert bool(troubles.too_many()) is refused
-    assert StepTroubles(1000, 0, 0, SKIPPED).sentences(above=0.0) == ()
-    assert StepTroubles(0, 0, 0, SKIPPED).sentences(above=0.0) == ()
+        failed = FailedSteps(1000, **counts, policies=SKIPPED)
+        assert len(failed.sentences()) == warned
+        assert bool(failed.too_many()) is refused
+    assert FailedSteps(1000, 0, 0, SKIPPED).sentences(above=0.0) == ()
+    assert FailedSteps(0, 0, 0, SKIPPED).sentences(above=0.0) == ()
 
 
 @pytest.mark.parametrize("kind", ["unsolved", "non_finite"])
 def test_every_policy_has_its_words(kind: str) -> None:
     for policy in get_args(TrainingOptions.model_fields[kind].annotation):
-        assert StepTroubles(100, 50, 50, SKIPPED | {kind: policy}).sentences()
+        assert FailedSteps(100, 50, 50, SKIPPED | {kind: policy}).sentences()
 
 
 @pytest.mark.parametrize("policy", ["sum", "last"])
 def test_another_update_in_place_of_the_methods_is_said_and_not_refused(policy: str) -> None:
-    troubles = StepTroubles(100, 50, 0, {"unsolved": policy, "non_finite": "raise"})
-    assert len(troubles.sentences()) == 1
-    assert troubles.too_many() == ""
+    failed = FailedSteps(100, 50, 0, {"unsolved": policy, "non_finite": "raise"})
+    assert len(failed.sentences()) == 1
+    assert failed.too_many() == ""
 
 
 def test_a_study_says_it_everywhere_and_does_not_recommend_the_arm(make: Callable[..., Study], every_fourth: None, tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_with_the_plain_sum_in_its_place_the_arm_may_be_chosen() -> None:
     )
     advised = RecommendedArm(advice, AdviceSentences("Train together.", "None.", "Less.", "Ship it.", 3))
     known = Circumstances((("a", "b"),), cost, cost)
-    assert refuse_troubled(advised, "CAGrad", 2, known, TrainingOptions(unsolved="sum")) == advised
-    refused = refuse_troubled(advised, "CAGrad", 2, known, TrainingOptions())
+    assert refuse_arm_with_failed_steps(advised, "CAGrad", 2, known, TrainingOptions(unsolved="sum")) == advised
+    refused = refuse_arm_with_failed_steps(advised, "CAGrad", 2, known, TrainingOptions())
     assert refused.sentences.cost.startswith("Training together would save: one network instead of 2")
     assert (refused.advice.utility, refused.advice.worst) == (None, {})
     assert refused.sentences.next_step == "Run the study again with unsolved=sum or another balancer, in another folder."

@@ -1,8 +1,8 @@
-"""One of two processes in which things go wrong: run by `test_troubles.py`, once per rank.
+"""One of two processes in which things go wrong: run by `test_process_errors.py`, once per rank.
 
-    python troubles_worker.py RANK RENDEZVOUS OUT
+    python process_errors_worker.py RANK RENDEZVOUS OUT
 
-It writes one JSON file: per trouble what this process raised, and whether its gradients were right afterwards.
+It writes one JSON file: per case what this process raised, and whether its gradients were right afterwards.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def no_features(rank: int, name: str) -> Told:
 
 
 def features_without_labels(rank: int, name: str) -> Told:
-    """One process has features and no label, or features of no row at all; that is no trouble."""
+    """One process has features and no label, or features of no row at all; that is no error."""
     pair = Pair(rank, name)
     pair.net.losses(X[:0])
     empty = pair.net.features
@@ -244,20 +244,20 @@ def overflow(rank: int, name: str) -> Told:
     return {"said": str(scaler.get_scale() < 2.0**100), "right": same}
 
 
-def troubles(rank: int) -> dict[str, Told]:
+def errors_by_case(rank: int) -> dict[str, Told]:
     """All of them, in the same order in every process."""
     found = {}
-    for trouble in (bad_at_the_end, bad_in_the_middle, too_many_units, walked_before):
+    for case in (bad_at_the_end, bad_in_the_middle, too_many_units, walked_before):
         for name in ("equal", "gls", "upgrad", "moco"):
-            found[f"{trouble.__name__} {name}"] = trouble(rank, name)
-    for trouble in (foreign_tensor, late_penalty):  # without moco, which has learned from the good step before the trouble
+            found[f"{case.__name__} {name}"] = case(rank, name)
+    for case in (foreign_tensor, late_penalty):  # without moco, which has learned from the good step before the error
         for name in ("equal", "gls", "upgrad"):
-            found[f"{trouble.__name__} {name}"] = trouble(rank, name)
-    for trouble in (walked_before, no_features, features_without_labels):
-        found[f"{trouble.__name__} graddrop"] = trouble(rank, "graddrop")
-    for trouble in (wrong_batch, scattered_batches):
+            found[f"{case.__name__} {name}"] = case(rank, name)
+    for case in (walked_before, no_features, features_without_labels):
+        found[f"{case.__name__} graddrop"] = case(rank, "graddrop")
+    for case in (wrong_batch, scattered_batches):
         for name in ("modo", "sdmgrad", "auto-lambda", "moml"):
-            found[f"{trouble.__name__} {name}"] = trouble(rank, name)
+            found[f"{case.__name__} {name}"] = case(rank, name)
     for name in ("equal", "gls", "upgrad", "moco", "graddrop"):
         found[f"overflow {name}"] = overflow(rank, name)
         for non_finite in ("drop", "skip"):
@@ -269,7 +269,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     number, meeting, out = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=2, timeout=timedelta(seconds=600))
-    out.write_text(json.dumps(troubles(number)), encoding="utf-8")
+    out.write_text(json.dumps(errors_by_case(number)), encoding="utf-8")
     dist.barrier()
     dist.destroy_process_group()
     sys.stdout.flush()
