@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
-from typing import Any, final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.baselines.base import Baseline, TaskRows
-from polytask.errors import ConfigError, MissingExtraError
-from polytask.metrics.metric_functions import selection_metric_of
+from polytask.baselines.base import TaskRows
+from polytask.baselines.table_learner import (
+    SQUARED_ERROR,
+    TableLearner,
+    all_classes,
+    categorical_columns,
+    one_class,
+    raw_outputs,
+    score,
+    stack_columns,
+)
+from polytask.errors import ConfigError
 from polytask.tasks import Predictions, Task
-from polytask.tasks.boosting import Boosting
-from polytask.tasks.metric import Outcome
 
 Array = NDArray[Any]
 
@@ -24,17 +30,12 @@ MOST_CATEGORIES = 255
 """Largest number of categories that scikit-learn supports; a column with more is treated as numeric, in the order of its categories."""
 
 
-def trees_support_tasks(tasks: Sequence[Task]) -> bool:
-    """Return whether trees support the kinds of all tasks."""
-    return all(task.boosting() is not None for task in tasks)
-
-
 @final
-class BoostedTrees(Baseline):
+class BoostedTrees(TableLearner):
     """Histogram gradient boosting of scikit-learn, one model per task, or one per level of a quantile task.
 
     The number of boosting iterations is the one, among every tenth, with the best selection metric on the validation rows. The other
-    options are scikit-learn's defaults, without its own early stopping. Each task says what trees learn (`Task.boosting`).
+    options are scikit-learn's defaults, without its own early stopping. Each task says what trees learn (`Task.tabular_learning`).
 
     Args:
         max_iterations: Largest number of boosting iterations, each with one tree, or one tree per class.
@@ -52,6 +53,9 @@ class BoostedTrees(Baseline):
         [0.0, 1.0]
     """
 
+    name: ClassVar[str] = "trees"
+    losses: ClassVar[tuple[str, ...]] = (SQUARED_ERROR, "poisson", "quantile")
+
     def __init__(self, max_iterations: int = 300) -> None:
         if max_iterations < VALIDATION_INTERVAL:
             what = f"an integer of at least {VALIDATION_INTERVAL} is needed"
@@ -59,27 +63,19 @@ class BoostedTrees(Baseline):
         self.max_iterations = max_iterations
         self._chosen: int | None = None
 
-    def check(self, task: Task, input_shape: tuple[int, ...]) -> None:
-        """Check that scikit-learn is installed, and that trees support the kind of a task and its inputs.
-
-        Raises:
-            MissingExtraError: scikit-learn is not installed.
-            ConfigError: Trees do not support the kind of the task, or its inputs are not rows of numbers.
-        """
-        if find_spec("sklearn") is None:
-            raise MissingExtraError("trees need scikit-learn", where="arms, 'trees'", remedy="pip install 'polytask[sklearn]'")
-        _boosting_of(task)
-        if len(input_shape) != 1:
-            where, remedy = f"task {task.name!r}", "Leave out the arm 'trees'"
-            raise ConfigError("trees need one row of numbers per label", where=where, found=f"inputs of shape {input_shape}", remedy=remedy)
-
     def fit(self, task: Task, training: TaskRows, validation: TaskRows, seed: int) -> None:
         """Fit the trees: twice, unless their number is known from `load_state_dict`.
 
         Raises:
             ConfigError: Trees do not support the kind of the task.
         """
-        self._boosting, self._categorical = _boosting_of(task), _categorical(training)
+        self._learning = self.learning_of(task)
+        cardinalities = 0 if training.cardinalities is None else training.cardinalities
+        self._categorical = categorical_columns(training) & np.asarray(cardinalities <= MOST_CATEGORIES)
+        constant = one_class(self._learning, training)
+        if constant is not None:
+            self._models, self._chosen, self.epochs = (constant,), VALIDATION_INTERVAL, VALIDATION_INTERVAL
+            return
         if self._chosen is None:
             self._models = self._fitted(training, self.max_iterations, seed)
             self._chosen = self._best_iterations(task, validation)
@@ -87,8 +83,7 @@ class BoostedTrees(Baseline):
 
     def predict(self, inputs: Array) -> Predictions:
         """Predict the task for inputs (N, F)."""
-        X = self._converted(inputs)
-        return self._to_predictions(_stack_columns([_raw_predictions(self._boosting, model, X) for model in self._models]))
+        return self._learning.predictions(raw_outputs(self._learning, self._models, self._converted(inputs)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of boosting iterations."""
@@ -101,10 +96,10 @@ class BoostedTrees(Baseline):
     def _fitted(self, rows: TaskRows, iterations: int, seed: int) -> tuple[Any, ...]:
         from sklearn import ensemble
 
-        estimator = ensemble.HistGradientBoostingClassifier if self._boosting.classes else ensemble.HistGradientBoostingRegressor
+        estimator = ensemble.HistGradientBoostingClassifier if self._learning.classes else ensemble.HistGradientBoostingRegressor
         common = {"max_iter": iterations, "early_stopping": False, "random_state": seed, "categorical_features": self._categorical}
         X = self._converted(rows.inputs)
-        return tuple(estimator(**common, **options).fit(X, rows.targets, sample_weight=rows.weights) for options in self._boosting.options)
+        return tuple(estimator(**common, **options).fit(X, rows.targets, sample_weight=rows.weights) for options in self._learning.options)
 
     def _converted(self, inputs: Array) -> Array:
         """Return inputs (N, F) as float64, with NaN for missing values in categorical columns."""
@@ -115,51 +110,17 @@ class BoostedTrees(Baseline):
 
     def _best_iterations(self, task: Task, rows: TaskRows) -> int:
         """Return the number of iterations with the best selection metric on the validation rows; the smallest one in case of ties."""
-        metric, X = selection_metric_of(task), self._converted(rows.inputs)
-        best, most = VALIDATION_INTERVAL, -np.inf
-        for number, stages in enumerate(zip(*(_staged(self._boosting, model, X) for model in self._models), strict=True), start=1):
+        best, most, X = VALIDATION_INTERVAL, -np.inf, self._converted(rows.inputs)
+        for number, stages in enumerate(zip(*(self._staged(model, X) for model in self._models), strict=True), start=1):
             if number % VALIDATION_INTERVAL == 0:
-                value = metric.sign * metric.function(Outcome(rows.targets, *self._to_predictions(_stack_columns(stages))))
+                value = score(task, rows, self._learning.predictions(stack_columns(stages)))
                 if value > most:
                     best, most = number, value
         return best
 
-    def _to_predictions(self, raw: Array) -> Predictions:
-        if not self._boosting.classes:
-            return self._boosting.predictions(raw)
-        probabilities = np.zeros((len(raw), self._boosting.classes))
-        probabilities[:, self._models[0].classes_.astype(np.int64)] = raw
-        return self._boosting.predictions(probabilities)
-
-
-def _boosting_of(task: Task) -> Boosting:
-    """Return how trees learn a task.
-
-    Raises:
-        ConfigError: Trees do not support this kind of task.
-    """
-    boosting = task.boosting()
-    if boosting is None:
-        where, remedy = f"task {task.name!r}", "Leave out the arm 'trees'"
-        raise ConfigError("trees do not support this kind of task", where=where, found=task.kind, remedy=remedy)
-    return boosting
-
-
-def _categorical(rows: TaskRows) -> NDArray[np.bool_]:
-    """Return an (F,) mask of the columns with at most 255 categories; `False` for numeric columns."""
-    cardinalities = np.zeros(rows.inputs.shape[1], dtype=np.int64) if rows.cardinalities is None else rows.cardinalities
-    return np.asarray((cardinalities > 0) & (cardinalities <= MOST_CATEGORIES))
-
-
-def _staged(boosting: Boosting, model: Any, X: Array) -> Iterator[Array]:  # noqa: ANN401 - one of scikit-learn's estimators
-    staged: Iterator[Array] = model.staged_predict_proba(X) if boosting.classes else model.staged_predict(X)
-    return staged
-
-
-def _raw_predictions(boosting: Boosting, model: Any, X: Array) -> Array:  # noqa: ANN401 - one of scikit-learn's estimators
-    return np.asarray(model.predict_proba(X) if boosting.classes else model.predict(X))
-
-
-def _stack_columns(parts: Sequence[Array]) -> Array:
-    """Return the predictions of a single model as they are, or those of several models as columns."""
-    return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+    def _staged(self, model: Any, X: Array) -> Iterator[Array]:  # noqa: ANN401 - one of scikit-learn's estimators
+        """Yield the outputs of a model after each iteration."""
+        if not self._learning.classes:
+            yield from model.staged_predict(X)
+        else:
+            yield from (all_classes(self._learning, model, known) for known in model.staged_predict_proba(X))

@@ -18,9 +18,9 @@ from polytask.registry.importing import check_importable, path_of
 from polytask.registry.registered import spec_of, written_name
 from polytask.registry.resolve import resolve
 from polytask.registry.suggestion import nearest
-from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Metric, Predictions
 from polytask.tasks.prediction_parsing import finite_numbers
+from polytask.tasks.tabular_learning import TabularLearning
 from polytask.tasks.type_of_target import LabelFacts
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Task(Component, ABC):
         del original
         return self
 
-    def boosting(self) -> Boosting | None:
+    def tabular_learning(self) -> TabularLearning | None:
         """Return how boosted trees learn the task, or `None` if they cannot."""
         return None
 

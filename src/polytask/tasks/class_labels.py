@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
 from polytask.tasks.base import LabelType, Targets, Task, has_label
-from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
 from polytask.tasks.prediction_parsing import class_codes, codes_in_order
+from polytask.tasks.tabular_learning import TabularLearning
 
 Array = NDArray[Any]
 Label = int | float | str | bool
@@ -69,9 +69,9 @@ class ClassTask(Task, ABC):
         chosen = np.full(len(targets), self.best_constant(counts), dtype=np.int64)
         return Predictions(chosen, np.tile(frequencies, (len(targets), 1)))
 
-    def boosting(self) -> Boosting:
+    def tabular_learning(self) -> TabularLearning:
         """Return a classifier, whose probabilities decide the predicted class."""
-        return Boosting(lambda probabilities: Predictions(self.chosen(probabilities), probabilities), classes=len(self.classes))
+        return TabularLearning(lambda probabilities: Predictions(self.chosen(probabilities), probabilities), classes=len(self.classes))
 
     @classmethod
     def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:

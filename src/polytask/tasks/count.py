@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
 from polytask.tasks.base import Targets, Task, has_label
-from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
 from polytask.tasks.numeric_labels import labels_as_floats, reject_rows
+from polytask.tasks.tabular_learning import TabularLearning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,9 +117,9 @@ class Count(Task):
         rates = self.mean * torch.exp(_log_rate(outputs.double().squeeze(1)))
         return Predictions(rates.clamp(min=torch.finfo(torch.float64).tiny).numpy(force=True), None)
 
-    def boosting(self) -> Boosting:
+    def tabular_learning(self) -> TabularLearning:
         """Return a regressor with the Poisson deviance."""
-        return Boosting(lambda rates: Predictions(rates, None), options=({"loss": "poisson"},))
+        return TabularLearning(lambda rates: Predictions(rates, None), options=({"loss": "poisson"},))
 
 
 def _log_rate(z: Tensor) -> Tensor:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
 from polytask.tasks.base import Targets, Task, constant
-from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
 from polytask.tasks.numeric_labels import Array, check_standardization, labels_as_floats, mean_and_deviation, standardize
 from polytask.tasks.prediction_parsing import finite_numbers, texts_in
+from polytask.tasks.tabular_learning import TabularLearning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,10 +120,10 @@ class Quantile(Task):
         quantiles = np.quantile(training, self.levels, method="inverted_cdf").tolist()
         return constant(write_quantiles(self.levels, quantiles), targets)
 
-    def boosting(self) -> Boosting:
+    def tabular_learning(self) -> TabularLearning:
         """Return one regressor per level; predictions of a row that cross are sorted."""
         options = tuple({"loss": "quantile", "quantile": level} for level in self.levels)
-        return Boosting(lambda raw: self._as_texts(np.sort(raw.reshape(len(raw), -1), axis=1)), options=options)
+        return TabularLearning(lambda raw: self._as_texts(np.sort(raw.reshape(len(raw), -1), axis=1)), options=options)
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:

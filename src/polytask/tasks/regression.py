@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.tasks.base import Targets, Task
-from polytask.tasks.boosting import Boosting
 from polytask.tasks.metric import Predictions
 from polytask.tasks.numeric_labels import check_standardization, labels_as_floats, mean_and_deviation, standardize
+from polytask.tasks.tabular_learning import TabularLearning
 from polytask.tasks.type_of_target import LabelFacts
 
 if TYPE_CHECKING:
@@ -98,9 +98,9 @@ class Regression(Task):
         numbers = outputs.double().squeeze(1).numpy(force=True)
         return Predictions(numbers * self.deviation + self.mean, None)
 
-    def boosting(self) -> Boosting:
+    def tabular_learning(self) -> TabularLearning:
         """Return a regressor with the squared error."""
-        return Boosting(lambda numbers: Predictions(numbers, None))
+        return TabularLearning(lambda numbers: Predictions(numbers, None))
 
     @classmethod
     def suggested_by(cls, facts: LabelFacts) -> bool:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polytask.baselines import BoostedTrees
-from polytask.baselines.boosted_trees import trees_support_tasks
+from polytask.baselines import BoostedTrees, LinearModels, TableLearner, TaskRows
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.metrics.metric_functions import compute_metrics, metric_of
@@ -21,6 +20,7 @@ from polytask.tasks import Binary, Count, Multiclass, Ordinal, Quantile, Regress
 from polytask.training import prepare_source
 
 pytest.importorskip("sklearn")
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
 TRAINING = {"epochs": 2, "threads": 1}
 
@@ -74,6 +74,79 @@ def test_trees_are_better_than_predictors_that_never_look(task: Task) -> None:
     assert 0 < grown.facts["relative"] <= 1
 
 
+LEARNED = [task for task in TASKS if LinearModels.supports(task)]
+KINDS = [Ridge, LogisticRegression, LogisticRegression, LogisticRegression, PoissonRegressor]
+
+
+def test_linear_models_leave_out_only_quantiles() -> None:
+    assert [task.name for task in TASKS if task not in LEARNED] == ["range"]
+
+
+@pytest.mark.parametrize(("task", "kind"), list(zip(LEARNED, KINDS, strict=True)), ids=lambda given: getattr(given, "kind", ""))
+def test_linear_models_minimize_the_mean_loss_and_a_penalty(task: Task, kind: Any) -> None:
+    random = np.random.default_rng(1)
+    inputs = np.column_stack([random.normal(size=(300, 2)) * [1, 1e4] + [0, 1e6], random.integers(1, 4, 300)])
+    signal = inputs[:, 0] + (inputs[:, 2] == 2)
+    targets = {0: signal, 2: (signal > 0) * 1, 3: np.digitize(signal, [0, 1])}.get(getattr(task.tabular_learning(), "classes", 0), signal)
+    targets = random.poisson(np.exp(signal)) if kind is PoissonRegressor else targets
+    rows = TaskRows(inputs, targets, cardinalities=np.array([0, 0, 4]))
+    linear = LinearModels(penalties=(0.01,))
+    linear.fit(task, rows, rows, seed=0)
+    numbers = (inputs[:, :2] - inputs[:, :2].mean(0)) / inputs[:, :2].std(0)
+    X = np.column_stack([numbers, *(inputs[:, 2] == code for code in (1, 2, 3))])
+    factor = {Ridge: {"alpha": 3.0}, LogisticRegression: {"C": 1 / 3, "max_iter": 300}, PoissonRegressor: {"alpha": 0.01, "max_iter": 300}}
+    oracle = kind(**factor[kind]).fit(X, targets)
+    found = linear.predict(inputs)
+    expected = oracle.predict_proba(X) if kind is LogisticRegression else oracle.predict(X)
+    assert np.allclose(found.values if found.probabilities is None else found.probabilities, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e9])
+def test_linear_models_do_not_depend_on_units_nor_on_missing_cells_of_other_rows(scale: float) -> None:
+    rows = source(200)
+    inputs = rows.inputs.astype(np.float64)
+    labels = 2 * inputs[:, 0] - inputs[:, 1]
+    linear = LinearModels()
+    linear.fit(Regression(name="price"), TaskRows(inputs * scale, labels), TaskRows(inputs * scale, labels), seed=0)
+    assert np.allclose(linear.predict(inputs * scale).values, labels, atol=1e-3)
+    inputs[:5, 2] = np.nan
+    linear.fit(Regression(name="price"), TaskRows(inputs * scale, labels), TaskRows(inputs * scale, labels), seed=0)
+    assert np.allclose(linear.predict(inputs * scale).values, labels, atol=1e-2)
+
+
+def test_rates_stay_bounded_far_from_the_training_rows() -> None:
+    inputs = np.linspace(0, 1, 50)[:, None]
+    rows = TaskRows(inputs, np.round(np.exp(3 * inputs[:, 0])))
+    linear = LinearModels()
+    linear.fit(Count(name="claims"), rows, rows, seed=0)
+    assert linear.predict(np.array([[1e6]])).values.tolist() == [10 * rows.targets.max()]
+
+
+@pytest.mark.parametrize("learner", [BoostedTrees, LinearModels])
+def test_a_training_part_with_a_single_class_predicts_it(learner: type[TableLearner]) -> None:
+    rows = TaskRows(np.arange(40.0)[:, None], np.ones(40, dtype=np.int64))
+    for task in (Multiclass(name="plan", classes=("a", "b", "c")), Binary(name="churn", classes=("no", "yes"))):
+        model = learner()
+        model.fit(task, rows, rows, seed=0)
+        assert model.predict(rows.inputs).values.tolist() == [1] * 40
+
+
+@pytest.mark.parametrize("penalties", [(), (0.0,), (-1.0,), (np.inf,), (np.nan,)])
+def test_penalties_are_checked(penalties: tuple[float, ...]) -> None:
+    with pytest.raises(ConfigError, match="finite numbers above 0 are needed"):
+        LinearModels(penalties)
+
+
+def test_linear_models_that_are_fitted_again_are_the_same() -> None:
+    first, again = LinearModels(), LinearModels()
+    fits = [fit_baseline(first, TASKS[2], [source()], validation_fraction=0.2, seed=3)]
+    again.load_state_dict(first.state_dict())
+    fits.append(fit_baseline(again, TASKS[2], [source()], validation_fraction=0.2, seed=3))
+    test = prepare_source(source(seed=1), [fits[0].task], fits[0].normalizations["table"])
+    predicted = [fit.outcome(test) for fit in fits]
+    assert np.array_equal(predicted[0].predictions, predicted[1].predictions)
+
+
 def test_trees_that_are_grown_again_are_the_same() -> None:
     first = fit_trees(TASKS[0], seed=3)
     again = fit_trees(TASKS[0], seed=3, iterations=first.baseline.epochs)
@@ -121,7 +194,7 @@ def test_trees_repeat_byte_by_byte_in_one_process_and_two(make: Callable[..., St
 
 def test_what_trees_cannot_learn_is_refused_before_anything_is_trained(table: Callable[..., Source], tmp_path: Path) -> None:
     time = Survival(name="price")
-    assert not trees_support_tasks([time])
+    assert not BoostedTrees.supports(time)
     labels = np.abs(table().labels["price"]) + 1
     rows = Source("table", table().inputs, {"price": labels, "churn": table().labels["churn"]})
     study = Study([rows], (time, Binary(name="churn", classes=("stays", "leaves"))), ["single", "equal", "trees"], 2, test=lambda: (rows,))

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from polytask.baselines.boosted_trees import trees_support_tasks
+from polytask.baselines import BoostedTrees, LinearModels, TableLearner
+from polytask.options import StudyConfig
 from polytask.studies.spec.arms import GROUPED, TUNED_WEIGHTS, WEIGHTS
 from polytask.tasks import Task
 
@@ -27,8 +28,9 @@ STUDY_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 def preset_study_options(name: str, tasks: Sequence[Task], *, tables: bool, trials: int | None = None) -> dict[str, Any]:
     """Return the options that a preset sets in a study, by field of `StudyConfig`.
 
-    With three or more tasks there is also an arm of groups. With tables there is also an arm of boosted trees, if scikit-learn is
-    installed and supports the kinds of the tasks. With one trial nothing is tuned, and the arm with tuned weights is left out.
+    With three or more tasks there is also an arm of groups. With tables there are also arms of linear models and of boosted trees, if
+    scikit-learn is installed and supports the kinds of the tasks; linear models take part in every preset. With one trial nothing is
+    tuned, and the arm with tuned weights is left out.
 
     Args:
         name: Name of an existing preset.
@@ -37,14 +39,20 @@ def preset_study_options(name: str, tasks: Sequence[Task], *, tables: bool, tria
         trials: Number of trials that the user chose; `None` uses the preset's.
 
     Example:
-        >>> preset_study_options("quick", [], tables=True)
+        >>> preset_study_options("quick", [], tables=False)
         {}
     """
     choices = dict(STUDY_PRESETS[name])
+    baselines = tuple(learner.name for learner in (LinearModels, BoostedTrees) if tables and _supported(learner, tasks))
     if "arms" in choices:
         tuned = (choices["trials"] if trials is None else trials) > 1
         choices["arms"] = tuple(arm for arm in choices["arms"] if tuned or arm != WEIGHTS_TUNED)
         grouped = (GROUPED,) if len(tasks) > 2 else ()
-        trees = ("trees",) if tables and trees_support_tasks(tasks) and find_spec("sklearn") is not None else ()
-        choices["arms"] = (*choices["arms"], *grouped, *trees)
+        choices["arms"] = (*choices["arms"], *grouped, *baselines)
+    elif LinearModels.name in baselines:
+        choices["arms"] = (*StudyConfig.model_fields["arms"].default, LinearModels.name)
     return choices
+
+
+def _supported(learner: type[TableLearner], tasks: Sequence[Task]) -> bool:
+    return find_spec("sklearn") is not None and all(learner.supports(task) for task in tasks)

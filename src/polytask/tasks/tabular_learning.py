@@ -12,7 +12,7 @@ from polytask.tasks.metric import Predictions
 
 
 @dataclass(frozen=True)
-class Boosting:
+class TabularLearning:
     """One or several tree models for a task, and how their outputs become predictions.
 
     Attributes:
@@ -23,7 +23,7 @@ class Boosting:
 
     Example:
         >>> from polytask.tasks import Count
-        >>> Count(name="claims").boosting().options
+        >>> Count(name="claims").tabular_learning().options
         ({'loss': 'poisson'},)
     """
 
