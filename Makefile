@@ -1,8 +1,8 @@
-# make demo | test | test-all | lint | bench | docs | clean       (every target installs what it needs first)
+# make demo | test | test-all | sweep | lint | bench | docs | clean       (every target installs what it needs first)
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: install demo test test-all lint bench docs clean
+.PHONY: install demo test test-all sweep lint bench docs clean
 
 install: .venv/installed
 
@@ -24,6 +24,9 @@ test: install
 
 test-all: install
 	$(PYTEST)
+
+sweep: install
+	$(PYTEST) --sweep
 
 lint: install
 	$(BIN)/ruff check .

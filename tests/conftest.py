@@ -36,20 +36,42 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the cases of a test that is marked `sampled(every)`, keep the first of every `every` in the fast run; the others are slow.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which every case of every test runs."""
+    parser.addoption("--sweep", action="store_true", help="run every case of the tests that are marked `sampled(…, sweep=…)`")
 
-    With `drawn=True` it is a drawn one: in a product of parameters, a fixed step could leave out some values of one of them for good.
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the cases of a test that is marked `sampled(every, sweep=1)`, keep one of every `sweep`, and of every `every` in the fast run.
+
+    It is the first one, or a drawn one with `drawn=True`: in a product of parameters, a fixed step could leave out some values of one of
+    them for good. The cases of the fast run are among those of the whole run, and `--sweep` runs all of them.
     """
     met: Counter[str] = Counter()
+    left_out = []
     for item in items:
-        if (sampled := item.get_closest_marker("sampled")) is not None:
-            function, (every,) = item.nodeid.partition("[")[0], sampled.args
-            block, place = divmod(met[function], every)
-            if place != (crc32(f"{function} {block}".encode()) % every if sampled.kwargs.get("drawn") else 0):
-                item.add_marker(pytest.mark.slow)
-            met[function] += 1
+        if (sampled := item.get_closest_marker("sampled")) is None:
+            continue
+        function, (every,), sweep = item.nodeid.partition("[")[0], sampled.args, sampled.kwargs.get("sweep", 1)
+        drawn = sampled.kwargs.get("drawn", sweep > 1)
+        block, place = divmod(met[function], sweep)
+        group, number = divmod(block, every // sweep)
+        met[function] += 1
+        kept = place == _chosen(function, block, sweep, drawn=drawn)
+        if not kept or number != _chosen(function, group, every // sweep, drawn=drawn):
+            item.add_marker(pytest.mark.slow)
+        if not kept:
+            left_out.append(item)
+    if left_out and not config.option.sweep:
+        config.hook.pytest_deselected(items=left_out)
+        unwanted = set(left_out)
+        items[:] = [item for item in items if item not in unwanted]
+
+
+def _chosen(function: str, block: int, size: int, *, drawn: bool) -> int:
+    """Return the place of the case in a block of `size` cases of a test that is kept."""
+    return crc32(f"{function} {block}".encode()) % size if drawn else 0
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,7 @@ def test_a_balancer_of_whole_steps_takes_no_parts(table: Table, three_tasks: tup
         fit(network(three_tasks), [table()], "graddrop", **(CHOICES | {"micro_batches": 2}))
 
 
-@pytest.mark.sampled(25)
+@pytest.mark.sampled(24, sweep=3)
 @pytest.mark.parametrize("balancer", IN_PARTS)
 @pytest.mark.parametrize("stopped_in", [1, 2, 3, 4])
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])

@@ -47,7 +47,7 @@ def trained(rows: int, **choices: Any) -> FitResult:
     return fit(network(), [source("large", 1_000), source("small", rows)], **(CHOICES | choices))
 
 
-@pytest.mark.sampled(131)
+@pytest.mark.sampled(132, sweep=4)
 @pytest.mark.parametrize("parts", [1, 2, 3, 4])
 @pytest.mark.parametrize("sampling", SAMPLERS)
 @pytest.mark.parametrize("rows", range(3, 65))
