@@ -2,7 +2,8 @@
 
     python tools/tutorial_pages.py [--write] [PAGE …]
 
-The Python blocks of a page run in order in one namespace. What a block prints stands in the text block behind it. With `--write`, these blocks get the present output, in the English page and in its Chinese translation; otherwise the output is printed.
+The Python blocks of a page run in order in one namespace. What a block prints stands in the text block behind it. With `--write`,
+these blocks get the present output, in the English page and in its Chinese translation; otherwise the output is printed.
 """
 
 from __future__ import annotations

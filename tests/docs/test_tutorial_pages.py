@@ -50,8 +50,12 @@ def headings(text: str) -> list[int]:
 @pytest.mark.parametrize("page", [page for page in PAGES if page.stem[0].isdigit()], ids=lambda page: page.stem)
 def test_the_code_of_a_page_prints_what_the_page_shows(page: Path, tool: ModuleType) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
-    with torch.random.fork_rng():
-        printed = list(tool.outputs(text))
+    default = torch.get_default_dtype()
+    try:
+        with torch.random.fork_rng():
+            printed = list(tool.outputs(text))
+    finally:
+        torch.set_default_dtype(default)
     assert printed
     assert masked(text) == masked(tool.recorded(text, printed))
 
