@@ -13,6 +13,7 @@ release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "methods_table"]
 html_theme = "furo"
 html_title = f"polytask {release}"
+myst_heading_anchors = 3
 myst_enable_extensions = ["amsmath", "dollarmath"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
