@@ -49,7 +49,7 @@ def arrow(vector: tuple[float, float], color: str, label: str, width: float = 2.
         f'<path d="M{LEFT},{TOP} L{x - 8 * ux:.1f},{y - 8 * uy:.1f}" stroke="{color}" stroke-width="{width}" fill="none"/>'
         f'<polygon points="{tip}" fill="{color}"/>'
         f'<text x="{x + 8 * ux - (4 if ux < 0 else -4):.1f}" y="{y + 8 * uy:.1f}" fill="{color}" '
-        f'text-anchor="{"end" if ux < -0.3 else "start"}">{label}</text>'
+        f'text-anchor="{"end" if ux < -0.05 else "start"}">{label}</text>'
     )
 
 
