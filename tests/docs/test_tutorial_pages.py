@@ -16,6 +16,7 @@ DOCS = ROOT / "docs"
 TOOL = ROOT / "tools" / "tutorial_pages.py"
 PAGES = sorted(path.relative_to(DOCS) for path in (DOCS / "tutorial").glob("*.md"))
 OTHERS = [Path("quickstart.md"), Path("faq.md"), Path("glossary.md")]
+RUN = [page for page in PAGES if page.stem[0].isdigit()] + [Path("quickstart.md")]
 TRANSLATED = [page for page in [*PAGES, *OTHERS] if (DOCS / "zh" / page).exists()]
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 CLAIM = re.compile(r"\b(?:helps|hurts|same|unclear)\b")
@@ -46,8 +47,8 @@ def headings(text: str) -> list[int]:
     ]
 
 
-@pytest.mark.sampled(10, drawn=True)
-@pytest.mark.parametrize("page", [page for page in PAGES if page.stem[0].isdigit()], ids=lambda page: page.stem)
+@pytest.mark.sampled(len(RUN), drawn=True)
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
 def test_the_code_of_a_page_prints_what_the_page_shows(page: Path, tool: ModuleType) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     default = torch.get_default_dtype()
