@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -79,3 +81,21 @@ def test_a_translation_has_the_sections_and_the_code_of_its_page(page: Path, too
 def test_the_examples_of_the_program_hold(tool: ModuleType) -> None:
     found = doctest.testmod(tool)
     assert found.failed == 0 < found.attempted
+
+
+def test_the_figures_are_those_that_the_program_draws(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(TOOL.with_name("tutorial_figures.py")), "--out", str(tmp_path)], check=True, timeout=300)
+    committed = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "tutorial" / "figures").glob("*.svg")}
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.svg")}
+    assert committed.keys() == drawn.keys()
+    for name, picture in committed.items():
+        assert NUMBER.sub("#", picture) == NUMBER.sub("#", drawn[name]), name
+        numbers = [[float(number.replace(",", "")) for number in NUMBER.findall(text)] for text in (picture, drawn[name])]
+        assert numbers[0] == pytest.approx(numbers[1], abs=0.2), name
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_the_files_that_a_readme_links_exist(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert links
+    assert all((ROOT / link).exists() for link in links), links
