@@ -5,8 +5,6 @@ from __future__ import annotations
 import doctest
 import importlib.util
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -19,22 +17,26 @@ TOOL = ROOT / "tools" / "tutorial_pages.py"
 PAGES = sorted(path.relative_to(DOCS) for path in (DOCS / "tutorial").glob("*.md"))
 OTHERS = [Path("quickstart.md"), Path("faq.md"), Path("glossary.md")]
 RUN = [page for page in PAGES if page.stem[0].isdigit()] + [Path("quickstart.md")]
-TRANSLATED = [page for page in [*PAGES, *OTHERS] if (DOCS / "zh" / page).exists()]
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 CLAIM = re.compile(r"\b(?:helps|hurts|same|unclear)\b")
 
 pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="tools are no part of the source archive")
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    """The program that runs the pages."""
-    spec = importlib.util.spec_from_file_location("tutorial_pages", TOOL)
+def program(name: str) -> ModuleType:
+    """A program of the folder tools."""
+    spec = importlib.util.spec_from_file_location(name, TOOL.with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    """The program that runs the pages."""
+    return program("tutorial_pages")
 
 
 def masked(output: str) -> str:
@@ -69,7 +71,7 @@ def test_every_page_of_the_lesson_has_code_formulas_and_answers() -> None:
         assert all(part in text for part in ("```python\n", "$", "## Exercises", "<summary>Answers</summary>")), page.name
 
 
-@pytest.mark.parametrize("page", TRANSLATED, ids=str)
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=str)
 def test_a_translation_has_the_sections_and_the_code_of_its_page(page: Path, tool: ModuleType) -> None:
     english, chinese = ((folder / page).read_text(encoding="utf-8") for folder in (DOCS, DOCS / "zh"))
     assert headings(chinese) == headings(english)
@@ -83,10 +85,10 @@ def test_the_examples_of_the_program_hold(tool: ModuleType) -> None:
     assert found.failed == 0 < found.attempted
 
 
-def test_the_figures_are_those_that_the_program_draws(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, str(TOOL.with_name("tutorial_figures.py")), "--out", str(tmp_path)], check=True, timeout=300)
-    committed = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "tutorial" / "figures").glob("*.svg")}
-    drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.svg")}
+def test_the_figures_are_those_that_the_program_draws() -> None:
+    figures = program("tutorial_figures")
+    drawn = {name: figures.sharing(architecture) for name, architecture in figures.ARCHITECTURES.items()} | {"conflict": figures.conflict()}
+    committed = {path.stem: path.read_text(encoding="utf-8").rstrip() for path in (DOCS / "tutorial" / "figures").glob("*.svg")}
     assert committed.keys() == drawn.keys()
     for name, picture in committed.items():
         assert NUMBER.sub("#", picture) == NUMBER.sub("#", drawn[name]), name
