@@ -2,6 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 from polytask import __version__
 
@@ -20,3 +23,14 @@ autodoc_typehints = "description"
 napoleon_use_ivar = True  # attributes are part of the description of their class, and are not documented again as members
 suppress_warnings = ["ref.python"]  # several classes have attributes of one name
 exclude_patterns = ["_build"]
+
+
+def name_the_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Tell browsers and screen readers that the pages below zh/ are Chinese."""
+    if page.startswith("zh/"):
+        context["language"] = "zh-CN"
+
+
+def setup(app: Sphinx) -> None:
+    """Connect to the writing of pages."""
+    app.connect("html-page-context", name_the_language)

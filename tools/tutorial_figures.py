@@ -28,7 +28,8 @@ def sharing(architecture: str) -> str:
     """Draw who shares what in a small network for two tasks."""
     tasks = (Multiclass(name="digit", classes=tuple(range(10))), Multiclass(name="garment", classes=tuple(range(10))))
     model = pt.MultiTaskModel(pt.encoders.MLP((784,), hidden=(64, 32)), tasks, architecture=architecture, hidden=())
-    return pt.architectures.draw_sharing(pt.architectures.network_parts(model))
+    drawn: str = pt.architectures.draw_sharing(pt.architectures.network_parts(model))
+    return drawn
 
 
 def directions() -> dict[str, tuple[float, float]]:

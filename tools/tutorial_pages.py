@@ -1,9 +1,10 @@
 """Run the code of the tutorial's pages, and record what it prints.
 
-    python tools/tutorial_pages.py [--write] [PAGE …]
+    python tools/tutorial_pages.py [--write] [--notebooks FOLDER] [PAGE …]
 
 The Python blocks of a page run in order in one namespace. What a block prints stands in the text block behind it. With `--write`,
 these blocks get the present output, in the English page and in its Chinese translation; otherwise the output is printed.
+With `--notebooks`, nothing is run: the pages are written as Jupyter notebooks, a cell per Python block.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted((DOCS / "tutorial").glob("[0-9]*.md"))
@@ -63,12 +67,40 @@ def recorded(text: str, printed: list[str]) -> str:
     return re.sub(r"(^```python\n.*?^```$)(\n\n```text\n.*?^```$)?", replaced, text, flags=re.DOTALL | re.MULTILINE)
 
 
+def notebook(text: str) -> dict[str, Any]:
+    r"""Return a page as a Jupyter notebook without outputs: Python blocks are cells of code, the text between them is Markdown.
+
+    Example:
+        >>> [cell["cell_type"] for cell in notebook("# Page\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\nEnd\n")["cells"]]
+        ['markdown', 'code', 'markdown']
+    """
+    cells: list[dict[str, Any]] = []
+    parts = re.split(r"^```python\n(.*?)^```$(?:\n\n```text\n.*?^```$)?", text, flags=re.DOTALL | re.MULTILINE)
+    for number, part in enumerate(parts):
+        if not part.strip():
+            continue
+        cell: dict[str, Any] = {"id": f"cell-{number}", "metadata": {}, "source": part.strip().splitlines(keepends=True)}
+        code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
+        cells.append(cell | (code if number % 2 else {"cell_type": "markdown"}))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
 def main() -> None:
     """Run pages, and write or print what their code prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pages", nargs="*", type=Path, default=PAGES)
     parser.add_argument("--write", action="store_true", help="record the output in the pages")
+    parser.add_argument("--notebooks", type=Path, help="write notebooks into this folder")
     chosen = parser.parse_args()
+    if chosen.notebooks is not None:
+        chosen.notebooks.mkdir(parents=True, exist_ok=True)
+        for page in chosen.pages:
+            text = page.read_text(encoding="utf-8").replace("](../../tutorial/figures/", "](figures/")
+            content = json.dumps(notebook(text), ensure_ascii=False, indent=1)
+            (chosen.notebooks / f"{page.stem}.ipynb").write_text(f"{content}\n", encoding="utf-8")
+        shutil.copytree(DOCS / "tutorial" / "figures", chosen.notebooks / "figures", dirs_exist_ok=True)
+        return
     for page in (path.resolve() for path in chosen.pages):
         text, start = page.read_text(encoding="utf-8"), time.process_time()
         printed = list(outputs(text))

@@ -85,6 +85,13 @@ def test_the_examples_of_the_program_hold(tool: ModuleType) -> None:
     assert found.failed == 0 < found.attempted
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem[0].isdigit()], ids=lambda page: page.stem)
+def test_a_notebook_has_the_code_of_its_page(page: Path, tool: ModuleType) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    code = ["".join(cell["source"]) for cell in tool.notebook(text)["cells"] if cell["cell_type"] == "code"]
+    assert code == [content.strip() for language, content in tool.blocks(text) if language == "python"]
+
+
 def test_the_figures_are_those_that_the_program_draws() -> None:
     figures = program("tutorial_figures")
     drawn = {name: figures.sharing(architecture) for name, architecture in figures.ARCHITECTURES.items()} | {"conflict": figures.conflict()}
