@@ -2,6 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 from polytask import __version__
 
@@ -13,9 +16,21 @@ release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "methods_table"]
 html_theme = "furo"
 html_title = f"polytask {release}"
-myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+myst_enable_extensions = ["amsmath", "dollarmath"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 napoleon_use_ivar = True  # attributes are part of the description of their class, and are not documented again as members
 suppress_warnings = ["ref.python"]  # several classes have attributes of one name
 exclude_patterns = ["_build"]
+
+
+def name_the_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Tell browsers and screen readers that the pages below zh/ are Chinese."""
+    if page.startswith("zh/"):
+        context["language"] = "zh-CN"
+
+
+def setup(app: Sphinx) -> None:
+    """Connect to the writing of pages."""
+    app.connect("html-page-context", name_the_language)

@@ -108,8 +108,8 @@ def fit(
         The trained network, with the history and metrics of its training.
 
     Raises:
-        ConfigError: `model` is neither a network nor a sequence of tasks, `sources` no sequence of `Source`s, another argument is not
-            of the type above, a name or option is unknown, or the checkpoint belongs to another run.
+        ConfigError: `model` is neither a network nor a sequence of tasks, `sources` no sequence of `Source` objects, another argument is
+            not of the type above, a name or option is unknown, or the checkpoint belongs to another run.
         DataError: A task has no labels in the training or validation part.
         NonFiniteError: A loss, a gradient or a validation metric is not finite.
 

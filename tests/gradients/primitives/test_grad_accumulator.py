@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.communicator import SingleProcess
-from polytask.gradients.primitives.grad_accumulator import GradAccumulator, add_to_grad
+from polytask.gradients.primitives.grad_accumulator import GradAccumulator, add_to_grad, all_finite
 
 
 class Twins(SingleProcess):  # type: ignore[misc]
@@ -117,3 +117,14 @@ def test_an_owned_gradient_becomes_grad_itself() -> None:
     parameter, gradient = weight(), torch.ones(2)
     add_to_grad([parameter], [gradient], owned=True)
     assert parameter.grad is gradient
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_check_does_not_depend_on_the_default_dtype(dtype: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert all_finite([torch.ones(2, dtype=dtype)])
+        assert not all_finite([torch.full((2,), torch.inf, dtype=dtype)])
+    finally:
+        torch.set_default_dtype(before)
