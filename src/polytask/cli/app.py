@@ -19,19 +19,17 @@ from polytask.cli.commands.report import report_command
 from polytask.cli.commands.schema import schema_command
 from polytask.cli.commands.study import study_command
 from polytask.cli.commands.train import train_command
+from polytask.cli.commands.verdict import verdict_command
 from polytask.cli.generate_command import offered_fields, takes_several_words
 from polytask.cli.interrupts import InterruptedRunError
 from polytask.cli.table_source import spread
 from polytask.cli.user_code_errors import users_line
 from polytask.errors import PolytaskError
-from polytask.options import RelateConfig, StudyConfig, TrainConfig
+from polytask.options import RelateConfig, StudyConfig, TrainConfig, VerdictConfig, fields_of
 
-SEVERAL = frozenset(
-    field.flag.option(field.name)
-    for config in (StudyConfig, TrainConfig, RelateConfig)
-    for _, field in offered_fields(config)
-    if takes_several_words(field)
-)
+_CONFIGS = (StudyConfig, TrainConfig, RelateConfig)
+_FIELDS = (*(field for config in _CONFIGS for _, field in offered_fields(config)), *fields_of(VerdictConfig))
+SEVERAL = frozenset(field.flag.option(field.name) for field in _FIELDS if takes_several_words(field))
 """Options that take any number of values."""
 
 EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_INTERRUPTED = 0, 2, 70, 130
@@ -52,6 +50,7 @@ app.command("train", no_args_is_help=True)(train_command)
 app.command("predict", no_args_is_help=True)(predict_command)
 app.command("evaluate", no_args_is_help=True)(evaluate_command)
 app.command("relate", no_args_is_help=True)(relate_command)
+app.command("verdict", no_args_is_help=True)(verdict_command)
 app.command("schema")(schema_command)
 app.command("methods")(methods_command)
 app.command("report", no_args_is_help=True)(report_command)

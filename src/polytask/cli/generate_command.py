@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -16,6 +16,7 @@ from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, fields_of
 from polytask.options.base import OptionField
 from polytask.options.option_sections import TABLE, TRAINING, option_sections
+from polytask.options.verdict_options.verdict_config import KIND_OPTION
 from polytask.registry.parsing import split_outside
 
 Body = Callable[[dict[str, Any], Path | None, bool], None]
@@ -33,7 +34,29 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
         body: Function that runs the command; its docstring becomes the help text.
         folder: Default of `--out` for the help text.
     """
-    offered = tuple(offered_fields(config))
+
+    def start(sections: dict[str, dict[str, Any]], given: Mapping[str, Any]) -> None:
+        config = merged(given["source"], sections, given["assign"] or (), imports=given["allow_imports"])
+        body(config, given["out"], given["quiet"])
+
+    parameters = [*_before(folder), *option_parameters(offered_fields(config)), *_after()]
+    return command_with(parameters, tuple(offered_fields(config)), start, body)
+
+
+def command_with(
+    parameters: Sequence[inspect.Parameter],
+    offered: Sequence[Offered],
+    start: Callable[[dict[str, dict[str, Any]], Mapping[str, Any]], None],
+    described: Callable[..., None],
+) -> Callable[..., None]:
+    """Return a function for Typer that collects the values of options by section.
+
+    Args:
+        parameters: All parameters of the command, in the order of its help text.
+        offered: Fields among them.
+        start: Function that gets the values of the fields by section, and the values of all parameters by name.
+        described: Function whose name and docstring become those of the command.
+    """
 
     def run(**given: Any) -> None:  # noqa: ANN401 - values of every option
         """Sort the option values into the sections of the configuration, and run the command."""
@@ -41,14 +64,17 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
         for section, field in offered:
             if (value := given[f"{section}_{field.name}"]) is not None and value != []:
                 sections[section][field.name] = _read(field, value)
-        config = merged(given["source"], sections, given["assign"] or (), imports=given["allow_imports"])
-        body(config, given["out"], given["quiet"])
+        start(sections, given)
 
-    parameters = [*_before(folder), *(_parameter(section, field) for section, field in offered), *_after()]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    run.__name__, run.__doc__ = body.__name__, body.__doc__
+    run.__name__, run.__doc__ = described.__name__, described.__doc__
     return run
+
+
+def option_parameters(offered: Iterable[Offered]) -> Iterator[inspect.Parameter]:
+    """Yield a parameter per field."""
+    yield from (_parameter(section, field) for section, field in offered)
 
 
 def offered_fields(config: type[NetworkConfig]) -> Iterator[Offered]:
@@ -100,7 +126,7 @@ def _read(field: OptionField, value: Any) -> Any:  # noqa: ANN401 - as Typer giv
 def _pairs(field: OptionField, texts: list[str]) -> dict[str, Any]:
     pairs: dict[str, Any] = {}
     for text in texts:
-        name, equals, value = text.rpartition("=") if field is not KIND else text.partition("=")
+        name, equals, value = text.partition("=") if field.flag.name == KIND_OPTION else text.rpartition("=")
         option = field.flag.option(field.name)
         if not equals or not name or not value:
             raise ConfigError("a pair name=value is needed", where=option, found=repr(text), remedy=f"For example {field.flag.example}")
@@ -115,7 +141,7 @@ def _parameter(section: str, field: OptionField) -> inspect.Parameter:
     names = [f"{option}/--no-{option[2:]}"] if plain is bool else [option, *([f"-{field.flag.short}"] if field.flag.short else [])]
     metavar = "|".join(map(str, get_args(plain))) if get_origin(plain) is Literal else None
     parameter = typer.Option(*names, help=_help(field), rich_help_panel=field.flag.panel, metavar=metavar, show_default=False)
-    return _keyword(f"{section}_{field.name}", Annotated[_typed(field) | None, parameter], None)
+    return keyword(f"{section}_{field.name}", Annotated[_typed(field) | None, parameter], None)
 
 
 def _help(field: OptionField) -> str:
@@ -134,23 +160,24 @@ def _shown(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _keyword(name: str, annotation: Any, default: object = inspect.Parameter.empty) -> inspect.Parameter:  # noqa: ANN401 - a type
+def keyword(name: str, annotation: Any, default: object = inspect.Parameter.empty) -> inspect.Parameter:  # noqa: ANN401 - a type
+    """Return a parameter that is given by name."""
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
 def _before(folder: str) -> tuple[inspect.Parameter, ...]:
     source = "A built-in data set (see polytask data list), a table (CSV, TSV, Parquet), or a YAML file, such as the run.yaml of a run."
     return (
-        _keyword("source", Annotated[str, typer.Argument(help=source)]),
-        _keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Folder to write the run to. Default: {folder}.")], None),
+        keyword("source", Annotated[str, typer.Argument(help=source)]),
+        keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Folder to write the run to. Default: {folder}.")], None),
     )
 
 
 def _after() -> tuple[inspect.Parameter, ...]:
     other = "Set any option of a YAML file, as NAME=VALUE. Repeatable. Example: training.optimizer_options.eps=1e-6."
     return (
-        _keyword("assign", Annotated[list[str] | None, typer.Option("--set", help=other)], None),
-        _keyword("import_path", ImportPaths, None),
-        _keyword("allow_imports", AllowImports, default=False),
-        _keyword("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")], default=False),
+        keyword("assign", Annotated[list[str] | None, typer.Option("--set", help=other)], None),
+        keyword("import_path", ImportPaths, None),
+        keyword("allow_imports", AllowImports, default=False),
+        keyword("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")], default=False),
     )

@@ -10,6 +10,7 @@ from polytask.errors import ConfigError
 from polytask.options import TableOptions, fields_of
 from polytask.options.base import OptionField
 from polytask.options.cli_option import Flag
+from polytask.options.verdict_options.verdict_config import KIND_OPTION
 from polytask.registry.suggestion import nearest
 
 _PANELS = {field.name: field.flag.panel for field in fields_of(TableOptions)}
@@ -18,7 +19,7 @@ KIND = OptionField(
     dict[str, str],
     "Kind of a target, as target=kind, with options in parentheses; see polytask methods task-kind. Repeatable.",
     {},
-    Flag(_PANELS["targets"], example='"size=ordinal(classes=[S, M, L])"', default="inferred from the labels"),
+    Flag(_PANELS["targets"], name=KIND_OPTION, example='"size=ordinal(classes=[S, M, L])"', default="inferred from the labels"),
 )
 """Option that sets the kinds of targets; in the configuration they are part of `targets`."""
 

@@ -14,8 +14,9 @@ from polytask.options.train_config import NetworkConfig, TrainConfig, difference
 from polytask.options.training_options import TrainingOptions, make_training_options
 from polytask.options.training_presets import preset_training_options
 from polytask.options.validation_errors import checked
+from polytask.options.verdict_options.verdict_config import VerdictConfig
 
-for _model in (NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions):
+for _model in (NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions, VerdictConfig):
     list_fields(_model)
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "TableOptions",
     "TrainConfig",
     "TrainingOptions",
+    "VerdictConfig",
     "checked",
     "differences",
     "fields_of",

@@ -6,11 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
-from polytask.errors import ConfigError
 from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.component_names import ArmName
-from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.options.train_config import RUN, NetworkConfig
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, tolerance_text
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
 """JSON schema of seeds in a study file: their number, or a list."""
@@ -173,14 +172,7 @@ class StudyConfig(NetworkConfig):
     @field_validator("tolerate", mode="before")
     @classmethod
     def _tolerable(cls, value: object) -> object:
-        """Check that a tolerance is a number of margins or a percentage, and write it as text."""
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            try:
-                Tolerance.parse(value)
-            except ConfigError as error:
-                raise ValueError(error.what) from None
-            return str(value)
-        return value
+        return tolerance_text(value)
 
     @field_validator("margins")
     @classmethod

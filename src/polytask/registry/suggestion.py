@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 from polytask.errors import ConfigError
+
+LEAST_LIKENESS = 0.5
+"""Similarity, as a share, from which a name is suggested."""
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
@@ -22,9 +26,23 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
     """
     likeness = {other: difflib.SequenceMatcher(None, other.lower(), name.lower()).ratio() for other in known}
     best = max(likeness.values(), default=0.0)
-    close = [repr(other) for other, value in likeness.items() if value == best >= 0.5]
+    close = [repr(other) for other, value in likeness.items() if value == best >= LEAST_LIKENESS]
     choices = f"Choose from: {', '.join(known)}"
     return f"Did you mean {' or '.join(close)}? {choices}" if close else choices
+
+
+def nearest_name(name: str, known: Sequence[str]) -> str:
+    """Return the known name nearest to another name; empty if no similarity is at least 0.5.
+
+    Args:
+        name: The name that is looked for.
+        known: The names to choose from.
+
+    Example:
+        >>> nearest_name("prediction", ["predicted", "y"]), nearest_name("unit", ["y"])
+        ('predicted', '')
+    """
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=LEAST_LIKENESS)), "")
 
 
 def check_choice(value: object, known: tuple[str, ...], where: str) -> None:

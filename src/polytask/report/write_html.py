@@ -14,7 +14,7 @@ def write_report(folder: str | Path) -> Path:
     """Build report.html from the files of a run folder, and return its path.
 
     Args:
-        folder: Run folder of `polytask study` or `polytask relate`.
+        folder: Run folder of `polytask study`, `polytask relate` or `polytask verdict`.
 
     Raises:
         StorageError: A file is missing or cannot be read, or the page cannot be written.

@@ -113,7 +113,7 @@ class Ordinal(ClassTask):
             DataError: A label is none of the classes.
         """
         if classes is None:
-            remedy = f"Give classes={{{task!r}: (...)}}, from the lowest to the highest"
+            remedy = f"Give classes={{{task!r}: (...)}}, from the lowest to the highest (--kind '{task}={cls.kind}(classes=[...])')"
             raise ConfigError("the order of the classes is needed", where=f"task {task}, kind {cls.kind!r}", remedy=remedy)
         return codes_in_order(task, frame, classes)
 

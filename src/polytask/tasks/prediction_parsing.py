@@ -37,7 +37,11 @@ def finite_numbers(task: str, column: pd.Series[Any]) -> Floats:
     bad = ~np.isfinite(values)
     if bad.any():
         found = f"{column.iloc[int(bad.argmax())]!r}, {int(bad.sum())} in all"
-        raise DataError("only finite numbers can be compared", where=f"predictions, task {task}, column {str(column.name)!r}", found=found)
+        where, remedy = (
+            f"predictions, task {task}, column {str(column.name)!r}",
+            "Write numbers, or say the kind of a task with classes",
+        )
+        raise DataError("only finite numbers can be compared", where=where, found=found, remedy=remedy)
     return values
 
 

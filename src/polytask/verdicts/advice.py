@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polytask.errors import ConfigError
-from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.registry.suggestion import nearest
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _arm(verdict: VerdictData) -> str:
     if verdict.chosen is not None:
         return verdict.chosen
     if len(verdict.arms) > 1:
-        remedy = "Choose one on validation data, and pass chosen= to pt.verdict"
+        remedy = "Choose one on validation data, and name it (--chosen; chosen= of pt.verdict)"
         raise ConfigError("advice is about one arm", where="chosen", found=", ".join(verdict.arms), remedy=remedy)
     return next(iter(verdict.arms))
 

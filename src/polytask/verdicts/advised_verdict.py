@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from polytask.options.tolerance import DEFAULT_TOLERANCE
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE
 from polytask.verdicts.advice import advise, saved_share
 from polytask.verdicts.shown.advice_sentences import Circumstances, RecommendedArm, advice_sentences
 from polytask.verdicts.shown.verdict_tables import verdict_chart, verdict_frame, verdict_latex, verdict_markdown, verdict_text
@@ -79,7 +79,7 @@ class Verdict(VerdictData):
         """
         saved = saved_share(len(self.tasks), networks)
         found = advise(self, saved=saved, protect=protect, tolerate=tolerate)
-        return RecommendedArm(found, advice_sentences(found, self, Circumstances()))
+        return RecommendedArm(found, advice_sentences(found, self, Circumstances(networks=networks)))
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row per task and arm, and one per arm for the mean over tasks in margins, whose task is "all tasks"."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from polytask.errors import ConfigError, DataError
 from polytask.metrics.metric_functions import find_metric, metric_of
+from polytask.registry.suggestion import nearest
 from polytask.tasks.base import Task, name_of
 from polytask.tasks.metric import Metric
 from polytask.verdicts.advised_verdict import Verdict
@@ -153,12 +154,14 @@ def _arms(predictions: PredictionTable, baseline: str, chosen: str | None) -> tu
     """
     found = ", ".join(predictions.arms)
     if baseline not in predictions.arms:
-        raise DataError("the baseline is not among the arms", where=f"baseline {baseline!r}", found=found)
+        remedy = f"Give the baseline. {nearest(baseline, predictions.arms)}"
+        raise DataError("the baseline is not among the arms", where=f"baseline {baseline!r}", found=found, remedy=remedy)
     others = tuple(arm for arm in predictions.arms if arm != baseline)
     if not others:
-        raise DataError("there is no arm to compare with the baseline", where="predictions, column 'arm'", found=found)
+        remedy = "Add the predictions of a joint arm"
+        raise DataError("there is no arm to compare with the baseline", where="predictions, column 'arm'", found=found, remedy=remedy)
     if chosen is not None and chosen not in others:
-        raise ConfigError("`chosen` must be one of the compared arms", where=f"chosen {chosen!r}", found=", ".join(others))
+        raise ConfigError("`chosen` must be one of the compared arms", where=f"chosen {chosen!r}", remedy=nearest(chosen, others))
     return others
 
 
@@ -166,7 +169,9 @@ def _reject_unknown_tasks(predictions: PredictionTable, options: Mapping[str, Ma
     names = {task.name for task in predictions.tasks}
     for option, values in options.items():
         for task in sorted(set(values) - names):
-            raise ConfigError("there are no predictions for this task", where=f"{option}[{task!r}]", found=", ".join(sorted(names)))
+            raise ConfigError(
+                "there are no predictions for this task", where=f"{option}[{task!r}]", remedy=nearest(task, tuple(sorted(names)))
+            )
 
 
 def _train_units(predictions: PredictionTable, given: int | Mapping[str, int] | None) -> Mapping[str, int]:
@@ -201,7 +206,8 @@ def _metric(task: TaskPredictions, given: str | Metric | None) -> Metric:
     known = {name_of(metric): metric for metric in (kind.available_metrics if isinstance(kind, Task) else kind.metrics)}
     if given is not None and given not in known:
         found = find_metric(given).name
-        raise ConfigError(f"this metric does not fit a {kind.kind} task", where=f"task {task.name}", found=found)
+        remedy = f"Choose from: {', '.join(known)}"
+        raise ConfigError(f"this metric does not fit a {kind.kind} task", where=f"task {task.name}", found=found, remedy=remedy)
     return find_metric(next(iter(known.values())) if given is None else known[given])
 
 

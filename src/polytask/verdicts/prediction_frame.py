@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from polytask.errors import ConfigError, DataError
+from polytask.errors import ConfigError, DataError, plain
 from polytask.registry import find, load_class, names
 from polytask.registry.resolve import described, resolve
-from polytask.registry.suggestion import nearest
+from polytask.registry.suggestion import nearest, nearest_name
 from polytask.tasks.base import LabelType, Task
 from polytask.tasks.metric import Runs
 from polytask.tasks.prediction_parsing import numbers_in
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 REQUIRED_COLUMNS = ("arm", "seed", "task", "unit", "target", "prediction")
+GAP_REMEDIES = {
+    "target": "Leave out units without a label",
+    "prediction": "Every arm must predict every unit: predict it, or leave the unit out for all arms and seeds",
+}
 
 
 @dataclass(frozen=True)
@@ -124,18 +128,29 @@ def _checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
         raise ConfigError("a DataFrame of predictions is needed", where="frame", found=described(frame), remedy="Read it with pandas")
     for column in REQUIRED_COLUMNS:
         if column not in frame:
-            found = ", ".join(map(str, frame.columns))
-            raise DataError("this column is missing", where=f"predictions, column {column!r}", found=found)
+            found = ", ".join(map(str, frame.columns)) or "no column"
+            remedy = f"Name the columns {', '.join(REQUIRED_COLUMNS)}"
+            if close := nearest_name(column, [str(name) for name in frame.columns if name not in REQUIRED_COLUMNS]):
+                remedy = f"Did you mean {close!r}? {remedy}"
+            raise DataError("this column is missing", where=f"predictions, column {column!r}", found=found, remedy=remedy)
+    rows = len(frame)
     if "split" in frame:
         frame = frame[frame["split"] == "test"]
     if frame.empty:
-        raise DataError("there are no test predictions", where="predictions", found="0 rows")
+        found, remedy = ("0 rows", "Write the predictions of every arm") if not rows else ("other splits only", "Mark test rows by 'test'")
+        raise DataError("there are no test predictions", where="predictions", found=found, remedy=remedy)
     for column in REQUIRED_COLUMNS:
-        gaps = int(frame[column].isna().sum())
-        if gaps:
-            remedy = "Leave out units without a label" if column == "target" else ""
-            raise DataError("every row needs an entry", where=f"predictions, column {column!r}", found=f"{gaps} gaps", remedy=remedy)
+        gaps = frame[column].isna().to_numpy()
+        if gaps.any():
+            found = f"{int(gaps.sum())} gaps, the first at {_place(frame, int(gaps.argmax()), column)}"
+            remedy = GAP_REMEDIES.get(column, "Fill it in every row")
+            raise DataError("every row needs an entry", where=f"predictions, column {column!r}", found=found, remedy=remedy)
     return frame
+
+
+def _place(frame: pd.DataFrame, row: int, besides: str) -> str:
+    """Return what identifies a row: arm, seed, task and unit, but for the column that it is about."""
+    return ", ".join(f"{name} {plain(frame[name].iloc[row])}" for name in ("arm", "seed", "task", "unit") if name != besides)
 
 
 def _codes(column: pd.Series[Any]) -> tuple[Array, Array]:
@@ -149,7 +164,8 @@ def _reject_duplicates(keys: Array, labels: tuple[Array, ...]) -> None:
     if doubled.any():
         task, arm, seed, unit = (names[code] for names, code in zip(labels, keys[:, doubled.argmax()], strict=True))
         where = f"predictions, task {task!s}, arm {arm!s}, seed {seed!s}, unit {unit!s}"
-        raise DataError("expected one prediction per arm, seed, task and unit", where=where, found=f"{int(doubled.sum())} duplicate rows")
+        found, remedy = f"{int(doubled.sum())} duplicate rows", "Keep one of them, or give the units distinct names"
+        raise DataError("expected one prediction per arm, seed, task and unit", where=where, found=found, remedy=remedy)
 
 
 def _splits(keys: Array, seeds: int, resampled: bool) -> Array:
@@ -190,15 +206,21 @@ def _reject_missing_units(task: str, keys: Array, labels: tuple[Array, Array, Ar
         return
     arm, seed, unit = np.argwhere(wanted & ~present)[0]
     place = f"predictions, task {task}, arm {labels[0][arm]!s}, seed {labels[1][seed]!s}"
-    missing = f"{int((wanted[seed] & ~present[arm, seed]).sum())} of {int(wanted[seed].sum())} units missing"
-    what = "every arm must have the same seeds and the same test units"
-    raise DataError(what, where=place, found=f"{missing}, unit {labels[2][units[unit]]!s} first")
+    missing, wanted_units = int((wanted[seed] & ~present[arm, seed]).sum()), int(wanted[seed].sum())
+    found = f"{missing} of {wanted_units} units missing, unit {labels[2][units[unit]]!s} first"
+    remedy = "Add these predictions, or leave the units out for all arms"
+    if missing == wanted_units:
+        remedy = f"Add these predictions, or leave {'the task' if not present[arm].any() else 'the seed'} out for all arms"
+    raise DataError("every arm must have the same seeds and the same test units", where=place, found=found, remedy=remedy)
 
 
 def _reject_unknown_tasks(tasks: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:
     for option, values in options.items():
         if set(values) - set(tasks):
-            raise ConfigError("there are no predictions for this task", where=f"{option}[{min(set(values) - set(tasks))!r}]")
+            unknown = min(set(values) - set(tasks))
+            raise ConfigError(
+                "there are no predictions for this task", where=f"{option}[{unknown!r}]", remedy=nearest(unknown, tuple(tasks))
+            )
 
 
 def _task(
@@ -256,7 +278,8 @@ def _kind(task: str, frame: pd.DataFrame, given: str | type[Task] | Task | None)
 def _kind_in(task: str, frame: pd.DataFrame) -> str | None:
     found = frame["kind"].unique().tolist() if "kind" in frame else [None]
     if len(found) > 1:
-        raise DataError("a task must be of one kind", where=f"predictions, task {task}, column 'kind'", found=", ".join(map(str, found)))
+        where, remedy = f"predictions, task {task}, column 'kind'", "Write the same kind in all rows of the task"
+        raise DataError("a task must be of one kind", where=where, found=", ".join(map(str, found)), remedy=remedy)
     return None if pd.isna(found[0]) else str(found[0])
 
 
@@ -272,7 +295,8 @@ def _inferred_kind(task: str, frame: pd.DataFrame) -> str:
         return of_numbers
     if np.isfinite(targets).all() and _fractional(predictions):
         what = "cannot infer the kind of task: targets are whole numbers, predictions are not"
-        raise DataError(what, where=f"predictions, task {task}", remedy=f"Give kinds={{{task!r}: {of_numbers!r}}}, or predict classes")
+        remedy = f"Give kinds={{{task!r}: {of_numbers!r}}} (--kind {task}={of_numbers}), or predict classes"
+        raise DataError(what, where=f"predictions, task {task}", remedy=remedy)
     return suggested_kind(LabelFacts(distinct))
 
 
@@ -294,13 +318,16 @@ def _reject_disagreement(task: str, column: str, values: Array, units: Array) ->
     if differs.any():
         found = f"{len(np.unique(units[differs]))} units with several values"
         what, where = "a test unit must have the same value for every arm and seed", f"predictions, task {task}, column {column!r}"
-        raise DataError(what, where=where, found=found)
+        raise DataError(what, where=where, found=found, remedy="Use one name for a unit in all arms and seeds, and its one true value")
 
 
 def _groups(task: str, frame: pd.DataFrame, units: Array) -> Array:
     codes, _ = _codes(frame["group"])
     if (codes < 0).any():
-        raise DataError("every row needs an entry", where="predictions, column 'group'", found=f"{int((codes < 0).sum())} gaps")
+        remedy = "Give every unit a group, a distinct one if it stands alone"
+        raise DataError(
+            "every row needs an entry", where="predictions, column 'group'", found=f"{int((codes < 0).sum())} gaps", remedy=remedy
+        )
     _reject_disagreement(task, "group", codes, units)
     return codes
 
@@ -313,5 +340,6 @@ def _probabilities(task: str, frame: pd.DataFrame) -> Floats:
     values = numbers_in(frame["probability"])
     if frame["probability"].notna().any() and not ((values >= 0) & (values <= 1)).all():
         found = frame["probability"].iloc[int((~((values >= 0) & (values <= 1))).argmax())]
-        raise DataError("a probability must lie between 0 and 1", where=f"predictions, task {task}, column 'probability'", found=found)
+        where, remedy = f"predictions, task {task}, column 'probability'", "Give the probability of the true label in every row of the task"
+        raise DataError("a probability must lie between 0 and 1", where=where, found=found, remedy=remedy)
     return values

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from polytask.balancing import CAGrad, Weights
 from polytask.options import TrainConfig, TrainingOptions
-from polytask.options.tolerance import DEFAULT_TOLERANCE, Tolerance
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, Tolerance
 from polytask.report import write_report
 from polytask.report.terminal.study_terminal import verdict_summary
 from polytask.run_files import CostFile, VerdictFile

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from polytask.options.tolerance import Tolerance
+from polytask.options.verdict_options.tolerance import Tolerance
 from polytask.run_files import ArmCost, Recommendation
 from polytask.studies.results.conclude_study import has_unclear_claim
 from polytask.studies.results.recommendation import advise_study, is_cheaper, recommendation_record
@@ -56,7 +56,7 @@ def verdict_of(words: str, arm: str = "equal", pooled: tuple[float, float] | Non
 def recommended(words: str, cost: ArmCost = SMALL, protect: tuple[str, ...] = (), tolerate: str = "0.5") -> Recommendation:
     arm = parse_arm("equal", NAMES)
     found = advise_study(verdict_of(words), arm, {"single": SINGLE, "equal": cost}, protect, tolerate)
-    return recommendation_record(found, arm, NAMES)
+    return recommendation_record(found, arm.groups, NAMES)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_one_mean_is_shrunk_as_its_equal_tasks_would_be() -> None:
 def test_groups_are_recommended_as_they_were_made() -> None:
     arm = ResolvedArm("grouped", (("a", "c"), ("b",)), max_groups=2)
     found = advise_study(verdict_of("helps same helps", "grouped"), arm, {"single": SINGLE, "grouped": SMALL})
-    record = recommendation_record(found, arm, NAMES)
+    record = recommendation_record(found, arm.groups, NAMES)
     assert record.groups == (("a", "c"), ("b",))
     assert record.headline == "Train a, b and c in 2 groups: shown to pay."
     assert record.saving == pytest.approx(0.25)  # one of two networks is saved

@@ -119,6 +119,11 @@ def read_run_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
             raise DataError(what, where=str(path), found=clean_text(error)[:200], remedy="Run the study again") from None
 
 
+def empty_table(columns: Sequence[str]) -> pd.DataFrame:
+    """Return a table of a run folder without rows."""
+    return pd.DataFrame({name: _parse_column(name, []) for name in columns})
+
+
 def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Read a CSV file with the standard library, which does not interpret names such as NA or 007."""
     with path.open(encoding="utf-8", newline="") as file:

@@ -16,6 +16,7 @@ from polytask.report.contents.curves_and_confusion import (
     LearningCurve,
     MetricRow,
     confusion_matrices,
+    empty_table,
     gradient_curves,
     learning_curves,
     metric_rows,
@@ -34,6 +35,7 @@ FILE_DESCRIPTIONS = {
     "environment.json": "versions, processor, threads and fingerprints of the data",
     "predictions.parquet": "predictions of every arm for every test unit, per seed; the verdict is computed from them",
     "results.csv": "every metric per arm, seed, task and split",
+    "verdict.yaml": "options of the verdict on given predictions; polytask verdict with this folder repeats it",
     "verdict.json": "verdict per task and arm, with intervals, and the recommendation",
     "race.json": "settings tried on validation data, their scores, and the choice",
     "relate.json": "relatedness of the tasks: a matrix per measure, with intervals, and the proposed groups",
@@ -46,6 +48,8 @@ FILE_DESCRIPTIONS = {
     "checkpoints": "state of unfinished training",
     "log.txt": "log with times",
 }
+VERDICT_FILES = ("predictions.parquet", "results.csv", "verdict.json", "verdict.yaml")
+"""Files of a verdict on predictions of another program, which has nothing to tell about training."""
 STUDY_FILES = ("run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv")
 
 Entries = tuple[tuple[str, str], ...]
@@ -53,7 +57,7 @@ Entries = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class RunContents:
-    """Content of a run folder of `polytask study`.
+    """Content of a run folder of `polytask study`, or of `polytask verdict`, in which all parts about training are empty.
 
     Attributes:
         outcome: Content of verdict.json.
@@ -65,7 +69,7 @@ class RunContents:
         sharing: Learned parameters of the architectures, such as gates, from history.csv.
         leads: Leads of joint networks over their single-task twins, from history.csv.
         confusions: One confusion matrix per classification task and arm, from predictions.parquet.
-        configuration: Dotted names and values of run.yaml.
+        configuration: Dotted names and values of run.yaml or verdict.yaml.
         environment: Names and values of environment.json.
         files: Names and descriptions of the files in the folder.
         folder: Path of the folder as it was given.
@@ -87,7 +91,7 @@ class RunContents:
 
 
 def read_contents(folder: Path) -> RunContents:
-    """Read a run folder of `polytask study`.
+    """Read a run folder of `polytask study` or `polytask verdict`.
 
     Args:
         folder: Path of the run folder.
@@ -96,7 +100,8 @@ def read_contents(folder: Path) -> RunContents:
         StorageError: A file is missing or cannot be read.
         DataError: A file has unexpected content.
     """
-    for name in STUDY_FILES:
+    judged = (folder / "verdict.yaml").is_file()
+    for name in VERDICT_FILES if judged else STUDY_FILES:
         if not (folder / name).is_file():
             remedy = "Give the folder of a finished study; to resume an unfinished one, run its command again"
             raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
@@ -104,11 +109,13 @@ def read_contents(folder: Path) -> RunContents:
     outcome, titles = titled_verdict(stored), stored.titles
     classified = [name for name, task in outcome.tasks.items() if _view_of(task.kind) is ReportView.CONFUSION]
     metrics = {name: task.metric for name, task in outcome.tasks.items()}
-    history = titled_table(read_run_table(folder / "history.csv", HISTORY_COLUMNS), titles)
+    history = empty_table(HISTORY_COLUMNS) if judged else read_run_table(folder / "history.csv", HISTORY_COLUMNS)
+    history = titled_table(history, titles)
     predictions = titled_table(read_run_table(folder / "predictions.parquet", PREDICTION_COLUMNS), titles)
+    options, environment = folder / ("verdict.yaml" if judged else "run.yaml"), folder / "environment.json"
     return RunContents(
         outcome=outcome,
-        costs=titled_costs(CostFile.read(folder / "cost.json"), titles),
+        costs=CostFile() if judged else titled_costs(CostFile.read(folder / "cost.json"), titles),
         race=titled_race(_read_race(folder / "race.json"), titles),
         metrics=metric_rows(titled_table(read_run_table(folder / "results.csv", RESULT_COLUMNS), titles)),
         curves=learning_curves(history, metrics),
@@ -116,8 +123,8 @@ def read_contents(folder: Path) -> RunContents:
         sharing=sharing_curves(history, list(metrics)),
         leads=transfer_curves(history, list(metrics)),
         confusions=confusion_matrices(predictions, classified),
-        configuration=flatten_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),
-        environment=flatten_entries(EnvironmentFile.read(folder / "environment.json").facts, folder / "environment.json"),
+        configuration=flatten_entries(read_yaml(options), options),
+        environment=() if judged else flatten_entries(EnvironmentFile.read(environment).facts, environment),
         files=list_files(folder),
         folder=str(folder),
     )

@@ -16,7 +16,7 @@ from polytask.report.contents.run_contents import RunContents
 from polytask.report.pages import charts
 from polytask.report.sanitize import clean_text
 from polytask.run_files import UNKNOWN_COST, NetworkPartRecord
-from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, sample_size_lines
+from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, reference_text, sample_size_lines
 from polytask.verdicts.shown.difference_chart import CLAIM_COLORS, INSTALL_CHARTS, has_charts
 from polytask.verdicts.shown.verdict_tables import difference_text
 
@@ -69,7 +69,7 @@ def template_environment() -> Environment:
     )
     environment.globals |= {
         "formatting": formatting, "sample_size_lines": sample_size_lines, "openings_sentence": openings_sentence,
-        "chosen_arm_sentence": chosen_arm_sentence,
+        "chosen_arm_sentence": chosen_arm_sentence, "reference_text": reference_text,
         "difference_text": difference_text, "word_class": _claim_class, "no_cost": UNKNOWN_COST, "ratio": _ratio_text,
     }  # fmt: skip
     environment.filters["minus"] = _typographic_minus

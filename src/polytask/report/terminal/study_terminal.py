@@ -14,7 +14,7 @@ from polytask.metrics import formatting
 from polytask.report.contents.display_names import titled_costs, titled_verdict
 from polytask.report.sanitize import clean_text
 from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, PooledRecord, TaskRecord, VerdictFile
-from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, sample_size_lines
+from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, reference_text, sample_size_lines
 from polytask.verdicts.shown.verdict_tables import ALL_TASKS, difference_text
 
 CLAIM_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
@@ -75,7 +75,7 @@ def make_table(title: str) -> Table:
 
 def _verdict_table(outcome: VerdictFile) -> Table:
     """Return a table of the mean over tasks, which comes first, and of every task."""
-    table = make_table("Compared with single-task training")
+    table = make_table(f"Compared with {clean_text(reference_text(outcome))}")
     for name in ("task", "arm"):
         table.add_column(name, overflow="fold", max_width=NAME_WIDTH)
     table.add_column("mean", justify="right", no_wrap=True)

@@ -142,7 +142,7 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     names = [task.name for task in study.tasks]
     advised = advise_study(verdict, chosen, costs, study.config.protect, study.config.tolerate)
     advised = refuse_arm_with_failed_steps(advised, chosen.title, len(names), circumstances(chosen, costs), study.config.training)
-    verdict, recommendation = verdict.with_advice(advised), recommendation_record(advised, chosen, names)
+    verdict, recommendation = verdict.with_advice(advised), recommendation_record(advised, chosen.groups, names)
     every = [fact for own in facts.values() for fact in own]
     write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
     write_dataframe(folder.predictions, study.tested.predictions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from polytask.options.tolerance import DEFAULT_TOLERANCE
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE
 from polytask.run_files import ArmCost, Recommendation
 from polytask.studies.spec.arms import SINGLE, ResolvedArm
 from polytask.verdicts.advice import advise, saved_share
@@ -47,12 +47,21 @@ def is_cheaper(joint: ArmCost, single: ArmCost) -> bool:
     return all(ours <= theirs for ours, theirs in sizes) and any(ours < theirs for ours, theirs in sizes)
 
 
-def recommendation_record(found: RecommendedArm, chosen: ResolvedArm, tasks: Sequence[str]) -> Recommendation:
-    """Return the advice as the section of verdict.json. It holds no time and no path, so that a repeated study writes the same bytes."""
+def recommendation_record(
+    found: RecommendedArm, groups: tuple[tuple[str, ...], ...], tasks: Sequence[str], baseline: str = SINGLE
+) -> Recommendation:
+    """Return the advice as the section of verdict.json. It holds no time and no path, so that a repeated study writes the same bytes.
+
+    Args:
+        found: The advice.
+        groups: Tasks of each joint network; empty if they are not known.
+        tasks: All tasks.
+        baseline: Arm with one network per task.
+    """
     advice, said = found.advice, found.sentences
     return Recommendation(
-        arm=chosen.name if advice.together else SINGLE,
-        groups=chosen.groups if advice.together else tuple((task,) for task in tasks),
+        arm=advice.arm if advice.together else baseline,
+        groups=groups if advice.together else tuple((task,) for task in tasks),
         level=advice.level,
         headline=said.headline,
         risk=said.risk,

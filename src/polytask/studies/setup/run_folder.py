@@ -106,6 +106,11 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def judged(self) -> Path:
+        """Path of the options of a verdict on predictions of another program; the file marks that verdict as finished."""
+        return self.path / "verdict.yaml"
+
+    @property
     def relations(self) -> Path:
         """Path of the relatedness results; the file marks the run as finished."""
         return self.path / "relate.json"
@@ -151,10 +156,22 @@ class RunFolder:
             raise StorageError(f"this folder holds another unfinished run ({different})", where=str(self.path), remedy=remedy)
         return stored
 
+    def check_empty(self) -> None:
+        """Check that the locked folder is empty.
+
+        Raises:
+            StorageError: It holds something.
+        """
+        with storage_errors(self.path):
+            held = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_FILE)
+        if held:
+            what = "this folder holds a finished run" if self.finished else "this folder holds something else"
+            raise StorageError(what, where=str(self.path), found=", ".join(held[:3]), remedy="Choose another --out, or delete it")
+
     @property
     def finished(self) -> bool:
         """Whether the folder holds a finished run."""
-        return ((self.model / MODEL_INDEX).exists() and not self.unfinished.exists()) or self.relations.exists()
+        return ((self.model / MODEL_INDEX).exists() and not self.unfinished.exists()) or self.relations.exists() or self.judged.exists()
 
     def delete_partial_files(self) -> None:
         """Delete incomplete files of killed processes; this is safe because the folder is locked."""

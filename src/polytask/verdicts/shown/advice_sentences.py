@@ -36,12 +36,19 @@ class Circumstances:
         joint: Cost of the joint arm, if it was measured.
         single: Cost of single-task training, if it was measured.
         finished: What to do if nothing is left to test.
+        networks: Number of joint networks, if their groups are not known.
     """
 
     groups: tuple[tuple[str, ...], ...] = ()
     joint: ArmCost | None = None
     single: ArmCost | None = None
     finished: str = "Nothing is left to test."
+    networks: int = 1
+
+    @property
+    def joint_networks(self) -> int:
+        """Number of joint networks."""
+        return len(self.groups) or self.networks
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ def advice_sentences(advice: Advice, verdict: VerdictData, known: Circumstances)
 
 
 def _headline(advice: Advice, verdict: VerdictData, known: Circumstances) -> str:
-    how = "separately" if not advice.together else "together" if len(known.groups) < 2 else f"in {len(known.groups)} groups"
+    how = "separately" if not advice.together else "together" if known.joint_networks < 2 else f"in {known.joint_networks} groups"
     lines = [
         f"Train {names} {how}: {ENDINGS[advice.together, advice.shown]}." for names in (join_names(tuple(verdict.tasks)), _all(verdict))
     ]
@@ -158,7 +165,7 @@ def cost_sentence(advice: Advice, tasks: int, known: Circumstances) -> str:
         tasks: Number of tasks.
         known: What is known beside the verdict.
     """
-    joint = len(known.groups) or 1
+    joint = known.joint_networks
     networks = f"{'one network' if joint == 1 else f'{joint} networks'} instead of {tasks}"
     sizes = []
     if known.joint is not None and known.single is not None:

@@ -9,6 +9,8 @@ from polytask.metrics import formatting
 if TYPE_CHECKING:
     from polytask.run_files import ArmRecord, CostFile, PooledRecord, PowerRecord, VerdictFile
 
+SINGLE = "single"
+"""Name of single-task training."""
 NARROW = 2.0
 """An unclear interval of at most this many margins on either side is called narrow: its largest difference is named."""
 
@@ -134,6 +136,17 @@ def minutes_text(seconds: float) -> str:
         ('40 seconds', '3 minutes')
     """
     return f"{max(1, round(seconds))} seconds" if seconds < 90 else f"{round(seconds / 60):,} minutes"
+
+
+def reference_text(outcome: VerdictFile) -> str:
+    """Return what the arms are compared with: single-task training, unless the baseline has another name.
+
+    Example:
+        >>> from polytask.run_files import VerdictFile
+        >>> reference_text(VerdictFile()), reference_text(VerdictFile(baseline="old"))
+        ('single-task training', 'old')
+    """
+    return "single-task training" if outcome.baseline in (SINGLE, outcome.titles.get(SINGLE)) else outcome.baseline
 
 
 def openings_sentence(outcome: VerdictFile) -> str:

@@ -57,3 +57,22 @@ class Tolerance:
     def of(self, value: float, margin: float) -> float:
         """Return the tolerated loss of a task in the unit of its metric, from its single-task value and its margin."""
         return self.amount * (abs(value) / 100 if self.percent else margin)
+
+
+def tolerance_text(value: object) -> object:
+    """Return a tolerance as text, for the validation of option models; a value of another type is returned unchanged.
+
+    Raises:
+        ValueError: It is neither a number of margins nor a percentage.
+
+    Example:
+        >>> tolerance_text(0.5), tolerance_text("1%")
+        ('0.5', '1%')
+    """
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            Tolerance.parse(value)
+        except ConfigError as error:
+            raise ValueError(error.what) from None
+        return str(value)
+    return value

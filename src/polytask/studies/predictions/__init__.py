@@ -1,0 +1,1 @@
+"""Verdicts on predictions that other programs have made."""

@@ -1,0 +1,50 @@
+"""The options with which the predictions of a folder were judged before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from polytask.options import VerdictConfig, checked
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE
+from polytask.registry.parsing import import_paths_in
+from polytask.run_files import VerdictFile
+from polytask.storage import read_yaml
+from polytask.studies.setup.run_folder import RunFolder
+
+
+def stored_options(folder: RunFolder) -> dict[str, Any]:
+    """Return the options with which the predictions in a folder were judged: those of `polytask verdict`, or those of the study.
+
+    Kinds and metrics are those of verdict.json; kinds that would have to be imported are left out, since no file may make polytask import
+    anything. The folder of another program has no options.
+
+    Raises:
+        StorageError: A file cannot be read.
+        DataError: verdict.json has unexpected content.
+    """
+    if folder.judged.exists():
+        stored = checked(VerdictConfig, read_yaml(folder.judged), where=str(folder.judged))
+        given = stored.model_dump(mode="json", exclude_unset=True, exclude={"version"})
+        return {**given, "kinds": _known_kinds(stored.kinds)}
+    if not (folder.config.exists() and folder.verdict.exists()):
+        return {}
+    study, outcome = read_yaml(folder.config), VerdictFile.read(folder.verdict)
+    tables = study.get("tables") or {}
+    declared = {task: kind for table in tables.values() for task, kind in table.get("targets", {}).items() if kind}
+    return {
+        "baseline": outcome.baseline,
+        "chosen": outcome.chosen,
+        "looks": outcome.looks[: len(outcome.looks) - outcome.continuations],
+        "continued": outcome.looks[len(outcome.looks) - outcome.continuations :],
+        "test_openings": outcome.test_openings or 1,
+        "kinds": _known_kinds({task: declared.get(task, record.kind) for task, record in outcome.tasks.items()}),
+        "metrics": {task: record.metric for task, record in outcome.tasks.items()},
+        "margins": study.get("margins") or {},
+        "protect": outcome.protect,
+        "tolerate": study.get("tolerate") or DEFAULT_TOLERANCE,
+    }
+
+
+def _known_kinds(kinds: Mapping[str, str]) -> dict[str, str]:
+    return {task: kind for task, kind in kinds.items() if not list(import_paths_in(kind))}
