@@ -12,9 +12,9 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[charts,dev]'
 	touch $@
 
-# No run is overwritten: a second demo is refused (exit code 2) until runs/demo is deleted, as `make clean` does.
+# No run is overwritten: a second demo writes to runs/demo-2. `make clean` deletes all runs.
 demo: install
-	$(BIN)/polytask study mnist-fashion --out runs/demo
+	$(BIN)/polytask demo
 
 # A process for every core, which computes on that one.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal

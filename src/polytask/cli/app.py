@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from polytask.cli.commands.data import app as data_app
+from polytask.cli.commands.demo import demo_command
 from polytask.cli.commands.evaluate import evaluate_command
 from polytask.cli.commands.methods import methods_command
 from polytask.cli.commands.predict import predict_command
@@ -37,14 +38,15 @@ EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_INTERRUPTED = 0, 2, 70, 130
 app = typer.Typer(
     name="polytask",
     help="Train several tasks together with PyTorch, and find out whether you should.\n\n"
-    "First study:           polytask study mnist-fashion\n"
+    "First study:           polytask demo\n"
     "With your own table:   polytask study sales.csv --targets churn value\n"
     "Options of a command:  polytask COMMAND --help",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo_command)
 app.command("study", no_args_is_help=True)(study_command)
 app.command("train", no_args_is_help=True)(train_command)
 app.command("predict", no_args_is_help=True)(predict_command)

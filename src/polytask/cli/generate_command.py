@@ -11,6 +11,7 @@ import typer
 
 from polytask.cli.build_config import merged
 from polytask.cli.import_options import AllowImports, ImportPaths
+from polytask.cli.run_output import Overwrite, Quiet, RunOutput
 from polytask.cli.table_source import KIND
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, fields_of
@@ -19,8 +20,8 @@ from polytask.options.option_sections import TABLE, TRAINING, option_sections
 from polytask.options.verdict_options.verdict_config import KIND_OPTION
 from polytask.registry.parsing import split_outside
 
-Body = Callable[[dict[str, Any], Path | None, bool], None]
-"""Function that runs a command, given the merged configuration, the run folder (`None` for the default) and whether to be quiet."""
+Body = Callable[[dict[str, Any], RunOutput], None]
+"""Function that runs a command, given the merged configuration and where to write the run."""
 
 Offered = tuple[str, OptionField]
 """A section and one of its fields; the section of the command's own fields is the empty string."""
@@ -37,7 +38,7 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
 
     def start(sections: dict[str, dict[str, Any]], given: Mapping[str, Any]) -> None:
         config = merged(given["source"], sections, given["assign"] or (), imports=given["allow_imports"])
-        body(config, given["out"], given["quiet"])
+        body(config, RunOutput(given["out"], given["overwrite"], given["quiet"]))
 
     parameters = [*_before(folder), *option_parameters(offered_fields(config)), *_after()]
     return command_with(parameters, tuple(offered_fields(config)), start, body)
@@ -170,6 +171,7 @@ def _before(folder: str) -> tuple[inspect.Parameter, ...]:
     return (
         keyword("source", Annotated[str, typer.Argument(help=source)]),
         keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Folder to write the run to. Default: {folder}.")], None),
+        keyword("overwrite", Overwrite, default=False),
     )
 
 
@@ -179,5 +181,5 @@ def _after() -> tuple[inspect.Parameter, ...]:
         keyword("assign", Annotated[list[str] | None, typer.Option("--set", help=other)], None),
         keyword("import_path", ImportPaths, None),
         keyword("allow_imports", AllowImports, default=False),
-        keyword("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")], default=False),
+        keyword("quiet", Quiet, default=False),
     )

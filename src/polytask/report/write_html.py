@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from polytask.report.contents.relate_contents import RELATE_FILE, read_relate_contents
-from polytask.report.contents.run_contents import REPORT_FILE, read_contents
+from polytask.report.contents.run_contents import read_contents
 from polytask.report.pages import relate_page, study_page
+from polytask.run_files.file_descriptions import REPORT_FILE
 from polytask.storage import write_text
 
 

@@ -186,6 +186,11 @@ def test_advice_table_and_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out") == app.EXIT_USER_ERROR
     assert "holds a finished run" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite", "--test-openings", "2") == 0
+    assert json.loads((tmp_path / "out" / "verdict.json").read_text())["test_openings"] == 2
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite") == app.EXIT_USER_ERROR
+    assert "found notes.txt" in capsys.readouterr().err
 
 
 def test_csv_and_parquet_say_what_python_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
+from polytask.cli.run_output import RunOutput
 from polytask.options import RelateConfig, StudyConfig, TrainConfig, checked
 
 
-def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
+def _relate(config: dict[str, Any], output: RunOutput) -> None:
     """Measure how related the tasks are, and propose which to train together.
 
     Prints a matrix per measure of relatedness and the proposed groups, and
@@ -28,14 +28,14 @@ def _relate(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.run_files import CostFile
     from polytask.studies import load_data, relate_tasks
 
-    folder = out or Path("runs") / f"relate-{run_name(config)}"
-    with download_display(quiet=quiet) as progress:
+    with download_display(quiet=output.quiet) as progress:
         data = load_data(checked(RelateConfig, _own_choices(config), where="relate", imports=True), progress)
     console = Console()
-    print_data_notes(console, data, quiet=quiet)
-    kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
-        related = relate_tasks(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
+    print_data_notes(console, data, quiet=output.quiet)
+    with output.folder(f"relate-{run_name(config)}", data.config) as folder:
+        kept = f"Finished networks are kept in {folder}; run the same command again to resume"
+        with explain_interrupt(kept), study_display(console, quiet=output.quiet) as progress:
+            related = relate_tasks(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
     page = write_report(related.folder)
     console.print(relate_summary(related.summary, CostFile.read(related.folder / "cost.json")))
     console.print(f"Everything is in {related.folder}; the report is {page}", soft_wrap=True)
@@ -47,4 +47,4 @@ def _own_choices(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in elsewhere}
 
 
-relate_command = generated_command(RelateConfig, _relate, "runs/relate-NAME, with the name of the source")
+relate_command = generated_command(RelateConfig, _relate, "runs/relate-NAME (NAME: the source), or runs/relate-NAME-2, … if it is taken")

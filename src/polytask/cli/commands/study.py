@@ -9,13 +9,14 @@ from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import InterruptedRunError, explain_interrupt
+from polytask.cli.run_output import RunOutput
 from polytask.options import StudyConfig, checked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
+def _study(config: dict[str, Any], output: RunOutput) -> None:
     """Compare joint training with single-task training, and recommend what to use.
 
     Trains every arm (a method of training) with several seeds, and opens the
@@ -25,6 +26,17 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     or is unclear, with a 95 % confidence interval. The run folder holds the
     report, the predictions, all metrics and the recommended model.
     """
+    start_study(config, output, run_name(config))
+
+
+def start_study(config: dict[str, Any], output: RunOutput, name: str) -> None:
+    """Run a study, and print its result.
+
+    Args:
+        config: Configuration of the study.
+        output: Where to write the run.
+        name: Name of the default folder in `runs`.
+    """
     from rich.console import Console
 
     from polytask.cli.data_notes import print_data_notes
@@ -32,24 +44,24 @@ def _study(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.studies import Study, load_data
     from polytask.studies.setup.run_folder import RunFolder
 
-    folder = out or Path("runs") / run_name(config)
-    with download_display(quiet=quiet) as progress:
+    with download_display(quiet=output.quiet) as progress:
         data = load_data(checked(StudyConfig, config, where="study", imports=True), progress)
     study = Study(data.sources, data.tasks, config=data.config)
     console = Console()
-    print_data_notes(console, data, quiet=quiet)
+    print_data_notes(console, data, quiet=output.quiet)
     if study.config.dry_run:
         console.print(str(study.estimate()), soft_wrap=True)
         return
-    kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-    try:
-        with explain_interrupt(kept), study_display(console, quiet=quiet) as progress:
-            study.run(folder, progress)
-    except InterruptedRunError:
-        kept_run = RunFolder(folder)
-        if kept_run.unfinished.exists() and kept_run.verdict.exists():  # the last completed look is the result of a stopped study
-            _show_result(console, folder)
-        raise
+    with output.folder(name, study.config, continues=study.config.more_seeds is not None) as folder:
+        kept = f"Finished networks are kept in {folder}; run the same command again to resume"
+        try:
+            with explain_interrupt(kept), study_display(console, quiet=output.quiet) as progress:
+                study.run(folder, progress)
+        except InterruptedRunError:
+            kept_run = RunFolder(folder)
+            if kept_run.unfinished.exists() and kept_run.verdict.exists():  # the last completed look is the result of a stopped study
+                _show_result(console, folder)
+            raise
     _show_result(console, folder)
 
 
@@ -64,4 +76,4 @@ def _show_result(console: Console, folder: Path) -> None:
     console.print(f"Everything is in {folder}; the report is {page}", soft_wrap=True)
 
 
-study_command = generated_command(StudyConfig, _study, "runs/NAME, with the name of the source")
+study_command = generated_command(StudyConfig, _study, "runs/NAME (NAME: the source), or runs/NAME-2, … if it is taken")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
+from polytask.cli.run_output import RunOutput
 from polytask.options import TrainConfig, checked
 
 
-def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
+def _train(config: dict[str, Any], output: RunOutput) -> None:
     """Train one network for all tasks, with early stopping.
 
     Prints the validation metrics. The run folder holds the training history
@@ -27,14 +27,14 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     from polytask.studies import load_data, train_network
     from polytask.studies.results.source_buffer_notes import source_buffer_notes
 
-    folder = out or Path("runs") / f"train-{run_name(config)}"
-    with download_display(quiet=quiet) as progress:
+    with download_display(quiet=output.quiet) as progress:
         data = load_data(checked(TrainConfig, config, where="train", imports=True), progress)
     console = Console()
-    print_data_notes(console, data, quiet=quiet)
-    kept = f"The training state is kept in {folder}; run the same command again to resume"
-    with explain_interrupt(kept), training_display(console, quiet=quiet) as progress:
-        trained = train_network(data.config, data.sources, data.tasks, folder, progress)
+    print_data_notes(console, data, quiet=output.quiet)
+    with output.folder(f"train-{run_name(config)}", data.config) as folder:
+        kept = f"The training state is kept in {folder}; run the same command again to resume"
+        with explain_interrupt(kept), training_display(console, quiet=output.quiet) as progress:
+            trained = train_network(data.config, data.sources, data.tasks, folder, progress)
     for task, metrics in trained.validation.items():
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         console.print(f"{escape(task)} (validation): {values}", highlight=False, soft_wrap=True)
@@ -47,4 +47,4 @@ def _train(config: dict[str, Any], out: Path | None, quiet: bool) -> None:
     console.print(f"Everything is in {trained.folder}", soft_wrap=True)
 
 
-train_command = generated_command(TrainConfig, _train, "runs/train-NAME, with the name of the source")
+train_command = generated_command(TrainConfig, _train, "runs/train-NAME (NAME: the source), or runs/train-NAME-2, … if it is taken")

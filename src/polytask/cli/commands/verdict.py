@@ -10,6 +10,7 @@ import typer
 
 from polytask.cli.generate_command import command_with, keyword, option_parameters
 from polytask.cli.import_options import ImportPaths
+from polytask.cli.run_output import Overwrite
 from polytask.options import VerdictConfig, checked, fields_of
 
 _FILE = "Predictions (.csv, .tsv, also gzipped, or .parquet) with the columns arm, seed, task, unit, target, prediction; or a run folder."
@@ -32,6 +33,7 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
     from polytask.report.terminal.study_terminal import verdict_summary
     from polytask.studies.predictions.judge_predictions import judge_predictions
     from polytask.studies.predictions.stored_options import stored_options
+    from polytask.studies.setup.output_folder import replace_finished
     from polytask.studies.setup.run_folder import RunFolder
 
     path, out = given["file"], given["out"]
@@ -43,6 +45,8 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
         console.print(verdict_summary(judged.summary))
         return
     folder = RunFolder(out)
+    if given["overwrite"]:
+        replace_finished(out)
     with folder.alone():
         folder.check_empty()
         judged.write(folder)
@@ -55,6 +59,7 @@ verdict_command = command_with(
     [
         keyword("file", Annotated[Path, typer.Argument(help=_FILE)]),
         keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=_OUT)], None),
+        keyword("overwrite", Overwrite, default=False),
         *option_parameters(_OFFERED),
         keyword("import_path", ImportPaths, None),
     ],

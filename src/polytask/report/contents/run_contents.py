@@ -26,28 +26,10 @@ from polytask.report.contents.curves_and_confusion import (
 )
 from polytask.report.contents.display_names import titled_costs, titled_race, titled_table, titled_verdict
 from polytask.run_files import CostFile, EnvironmentFile, RaceFile, VerdictFile
+from polytask.run_files.file_descriptions import FILE_DESCRIPTIONS, REPORT_FILE
 from polytask.storage import read_yaml, storage_errors
 from polytask.tasks.base import ReportView
 
-REPORT_FILE = "report.html"
-FILE_DESCRIPTIONS = {
-    "run.yaml": "resolved configuration with all defaults and measured choices; used as the source, it repeats the run",
-    "environment.json": "versions, processor, threads and fingerprints of the data",
-    "predictions.parquet": "predictions of every arm for every test unit, per seed; the verdict is computed from them",
-    "results.csv": "every metric per arm, seed, task and split",
-    "verdict.yaml": "options of the verdict on given predictions; polytask verdict with this folder repeats it",
-    "verdict.json": "verdict per task and arm, with intervals, and the recommendation",
-    "race.json": "settings tried on validation data, their scores, and the choice",
-    "relate.json": "relatedness of the tasks: a matrix per measure, with intervals, and the proposed groups",
-    "relations.csv": "every measure per seed and pair of tasks",
-    "cost.json": "parameters, multiply-adds, seconds and peak memory per arm",
-    "callbacks.json": "results of the callbacks, per network",
-    "history.csv": "losses, weights and validation metrics per epoch",
-    REPORT_FILE: "this page",
-    "model": "recommended model with its preprocessing: safetensors and JSON",
-    "checkpoints": "state of unfinished training",
-    "log.txt": "log with times",
-}
 VERDICT_FILES = ("predictions.parquet", "results.csv", "verdict.json", "verdict.yaml")
 """Files of a verdict on predictions of another program, which has nothing to tell about training."""
 STUDY_FILES = ("run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv")

@@ -15,7 +15,7 @@ from polytask.registry.parsing import parse_component
 from polytask.run_files import Recommendation, VerdictFile
 from polytask.storage import write_yaml
 from polytask.studies.predictions.prediction_file import predictions_in, read_prediction_file
-from polytask.studies.predictions.prediction_metrics import metric_rows_of
+from polytask.studies.predictions.prediction_metrics import METRIC_COLUMNS, metric_rows_of
 from polytask.studies.results.recommendation import recommendation_record
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.tasks import Task
@@ -50,7 +50,7 @@ class JudgedPredictions:
     def write(self, folder: RunFolder) -> None:
         """Write the verdict, the metrics, the predictions and the options, which mark the folder as finished, to a locked folder."""
         write_dataframe(folder.predictions, stored_form(self.predictions))
-        write_dataframe(folder.path / "results.csv", pd.DataFrame(metric_rows_of(self.table)))
+        write_dataframe(folder.path / "results.csv", pd.DataFrame(list(metric_rows_of(self.table)), columns=METRIC_COLUMNS))
         self.summary.write(folder.verdict)
         write_yaml(folder.judged, self.config.model_dump(mode="json"))
 

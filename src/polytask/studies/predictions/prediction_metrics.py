@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from polytask.tasks import Outcome, Task
 from polytask.tasks.metric import Metric, Runs
 from polytask.verdicts.prediction_frame import PredictionTable, SplitPredictions, TaskPredictions
 
+METRIC_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
 
-def metric_rows_of(table: PredictionTable) -> Iterator[Mapping[str, Any]]:
-    """Yield every metric that the predictions allow, in the form of results.csv: per arm, seed and task.
+
+def metric_rows_of(table: PredictionTable) -> Iterator[tuple[Any, ...]]:
+    """Yield every metric that the predictions allow per arm, seed and task, as rows with the columns `METRIC_COLUMNS`.
 
     With several splits of a cross-validation, `seed` counts the seeds split by split.
     """
@@ -25,7 +27,7 @@ def metric_rows_of(table: PredictionTable) -> Iterator[Mapping[str, Any]]:
                 values = [value for split in task.splits for value in _values(metric, split, split.runs[arm])]
                 seeds = table.seeds if len(task.splits) == 1 else range(len(values))
                 for seed, value in zip(seeds, values, strict=True) if np.isfinite(values).all() else ():
-                    yield {"arm": arm, "seed": seed, "task": task.name, "split": "test", "metric": metric.name, "value": float(value)}
+                    yield arm, seed, task.name, "test", metric.name, float(value)
 
 
 def _metrics(task: TaskPredictions) -> list[Metric]:

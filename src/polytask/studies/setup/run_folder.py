@@ -138,13 +138,13 @@ class RunFolder:
         with storage_errors(self.path):
             for part in (part for file in (self.environment, self.config) for part in self.path.glob(f".{file.name}.*.part")):
                 part.unlink()
-            entries = [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE and entry != self.frame.parent]
+        entries = [entry for entry in self.entries() if entry != self.frame.parent]
         if not entries or (entries == [self.environment] and "polytask" in self.read_environment()):
             return None  # a run that was killed before it wrote its configuration leaves only environment.json
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
         if self.finished:
-            remedy = "Choose another --out, or delete it; --continue adds seeds to a study"
+            remedy = "Choose another --out, or replace it with --overwrite; --continue adds seeds to a study"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         found = read_yaml(self.config)
         # Security: the file may make the run import only the components that the user named in this call.
@@ -162,11 +162,22 @@ class RunFolder:
         Raises:
             StorageError: It holds something.
         """
-        with storage_errors(self.path):
-            held = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_FILE)
+        held = sorted(entry.name for entry in self.entries())
+        if held and self.finished:
+            remedy = "Choose another --out, or replace it with --overwrite"
+            raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         if held:
-            what = "this folder holds a finished run" if self.finished else "this folder holds something else"
-            raise StorageError(what, where=str(self.path), found=", ".join(held[:3]), remedy="Choose another --out, or delete it")
+            found, remedy = ", ".join(held[:3]), "Choose another --out"
+            raise StorageError("this folder holds something else", where=str(self.path), found=found, remedy=remedy)
+
+    def entries(self) -> list[Path]:
+        """Return the files and folders in the folder, without its lock.
+
+        Raises:
+            StorageError: The folder cannot be read.
+        """
+        with storage_errors(self.path):
+            return [entry for entry in self.path.iterdir() if entry.name != LOCK_FILE]
 
     @property
     def finished(self) -> bool:

@@ -1,0 +1,63 @@
+"""Where a command writes its run, as its options `--out` and `--overwrite` say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from polytask.errors import ConfigError
+
+if TYPE_CHECKING:
+    from polytask.options import NetworkConfig
+
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace the finished run in the folder. No other folder is ever replaced."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
+
+
+@dataclass(frozen=True)
+class RunOutput:
+    """Where a command writes its run.
+
+    Attributes:
+        out: Folder that was given; `None` for the default.
+        overwrite: Whether to replace a finished run.
+        quiet: Whether to print only the result.
+    """
+
+    out: Path | None = None
+    overwrite: bool = False
+    quiet: bool = False
+
+    @contextmanager
+    def folder(self, default: str, config: NetworkConfig, *, continues: bool = False) -> Iterator[Path]:
+        """Provide the folder of a run.
+
+        Args:
+            default: Name of the default folder in the folder `runs`; it is numbered if the name is taken.
+            config: Configuration of the run.
+            continues: Whether the run continues the one in the folder.
+
+        Raises:
+            ConfigError: A run is to be continued and replaced.
+            StorageError: The folder cannot be created, or holds something that is not replaced.
+        """
+        from polytask.studies.setup.output_folder import numbered_folder, replace_finished
+
+        given = self.out or Path("runs") / default
+        if continues and self.overwrite:
+            raise ConfigError("a run cannot be continued and replaced", where="--continue, --overwrite", remedy="Leave one of them out")
+        if self.overwrite:
+            replace_finished(given, config)
+        if self.out is not None or self.overwrite or continues:
+            yield given
+            return
+        with numbered_folder(given, config) as path:
+            yield path
