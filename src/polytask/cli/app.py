@@ -13,6 +13,7 @@ import typer
 from polytask.cli.commands.data import app as data_app
 from polytask.cli.commands.demo import demo_command
 from polytask.cli.commands.evaluate import evaluate_command
+from polytask.cli.commands.init import init_command
 from polytask.cli.commands.methods import methods_command
 from polytask.cli.commands.predict import predict_command
 from polytask.cli.commands.relate import relate_command
@@ -40,6 +41,7 @@ app = typer.Typer(
     help="Train several tasks together with PyTorch, and find out whether you should.\n\n"
     "First study:           polytask demo\n"
     "With your own table:   polytask study sales.csv --targets churn value\n"
+    "With a study file:     polytask init sales.csv, polytask study study.yaml\n"
     "Options of a command:  polytask COMMAND --help",
     no_args_is_help=True,
     add_completion=True,
@@ -47,6 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo_command)
+app.command("init", no_args_is_help=True)(init_command)
 app.command("study", no_args_is_help=True)(study_command)
 app.command("train", no_args_is_help=True)(train_command)
 app.command("predict", no_args_is_help=True)(predict_command)
