@@ -109,7 +109,7 @@ def test_every_choice_is_an_option_or_says_that_it_is_none(name: str, config: ty
         assert field.flag.panel, field.name
         assert field.description.endswith("."), field.name
     assert len(options) == len([*offered_fields(config)]) + len(
-        {"source", "--out", "-o", "--set", "--import-path", "--allow-imports", "--quiet", "-q"}
+        {"source", "--out", "-o", "--overwrite", "--set", "--import-path", "--allow-imports", "--quiet", "-q"}
     ), "no option twice"
 
 
@@ -135,7 +135,7 @@ def test_the_example_of_an_option_is_understood(case: str, monkeypatch: pytest.M
     monkeypatch.setattr("polytask.cli.generate_command.merged", lambda source, given, assign, imports: found.append({**given}) or {})
     words = shlex.split(f"{name} sales.csv {field.flag.option(field.name)} {field.flag.example}")
     configs = dict(commands())
-    run = generated_command(configs[name], lambda config, out, quiet: None, "runs")
+    run = generated_command(configs[name], lambda config, output: None, "runs")
     alone = typer.Typer()
     alone.command(name)(run)
     alone(spread(words[1:], SEVERAL), standalone_mode=False)
