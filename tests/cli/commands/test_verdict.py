@@ -230,8 +230,8 @@ def test_a_study_is_judged_again_to_the_last_digit(monkeypatch: pytest.MonkeyPat
     table.to_csv(tmp_path / "t.csv", index=False)
     targets = {"size": "ordinal(classes=[S, M, L])", "value": None, "churn": None}
     study = pt.study(
-        tmp_path / "t.csv", targets=targets, arms=["single", "equal"], seeds=2, epochs=1, workers=1, margins={"value": 0.25},
-        out=tmp_path / "study",
+        tmp_path / "t.csv", targets=targets, arms=["single", "equal"], seeds=2, epochs=1, workers=1, trials=1, race=False,
+        margins={"value": 0.25}, out=tmp_path / "study",
     )  # fmt: skip
     kept = ("baseline", "chosen", "seeds", "level", "looks", "continuations", "test_openings", "tasks", "arms")
 

@@ -87,7 +87,7 @@ def judge_predictions(path: Path, config: VerdictConfig) -> JudgedPredictions:
             test_openings=config.test_openings,
         )
     config = config.with_changes({"version": __version__})
-    return JudgedPredictions(config, found, _summary(found, config, str(path)), frame, table)
+    return JudgedPredictions(config, found, _summary(found, config, path.resolve().name), frame, table)
 
 
 def _check_several_tasks(table: PredictionTable) -> None:

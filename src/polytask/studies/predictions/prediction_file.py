@@ -37,8 +37,8 @@ def read_prediction_file(path: Path, options: ReadingOptions | None = None) -> p
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "predictions.csv"
         >>> _ = file.write_text("arm,seed,task,unit,target,prediction\nsingle,10,churn,u1,yes,no\n")
-        >>> read_prediction_file(file).iloc[0].tolist()
-        ['single', 10, 'churn', 'u1', 'yes', 'no']
+        >>> read_prediction_file(file).to_dict("records")
+        [{'arm': 'single', 'seed': 10, 'task': 'churn', 'unit': 'u1', 'target': 'yes', 'prediction': 'no'}]
     """
     file = predictions_in(path)
     if file.name.lower().endswith(".parquet") and file.is_file():
