@@ -43,7 +43,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 HELP_OF_ALL = """
 import sys
 from polytask.cli import main
-for command in ([], ["study"], ["train"], ["relate"], ["data"], ["methods"], ["report"]):
+for command in ([], ["study"], ["train"], ["relate"], ["data"], ["methods"], ["report"], ["verdict"], ["demo"], ["init"]):
     print(">>>", *command)
     sys.argv = ["polytask", *command, "--help"]
     try:
@@ -59,7 +59,7 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", HELP_OF_ALL], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     texts = done.stdout.split(">>>")[1:]
-    assert len(texts) == 7
+    assert len(texts) == 10
     assert all("--help" in text for text in texts)
 
 
