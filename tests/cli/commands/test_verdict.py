@@ -194,8 +194,8 @@ def test_advice_table_and_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 
 def test_csv_and_parquet_say_what_python_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Seeds are ordered as numbers, so that the looks of eleven seeds are those of the frame."""
-    frame = predictions(seeds=11)
+    """Seeds and units are ordered as numbers, so that the looks of eleven seeds are those of the frame, and sums have one order."""
+    frame = predictions(seeds=11, units=101)
     looks = (3, 11)
     expected = pt.verdict(frame, looks=looks, chosen="equal").to_dict()
     frame.to_parquet(tmp_path / "p.parquet", index=False)

@@ -16,14 +16,14 @@ from polytask.verdicts.prediction_frame import REQUIRED_COLUMNS
 
 PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 """A number whose text can be read and written again: no leading zeros, as in postal codes."""
-INTEGER = re.compile(r"-?\d{1,18}")
+INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 
 
 def read_prediction_file(path: Path, options: ReadingOptions | None = None) -> pd.DataFrame:
     r"""Read predictions from a file, or from the file predictions.parquet of a run folder.
 
-    Cells of a text file are text, as labels are in the files of studies, but for seeds that are integers, and for targets and predictions
-    that are all numbers. A Parquet file keeps its types; an index with names becomes columns.
+    Cells of a text file are text, as labels are in the files of studies, but for seeds and units that are all integers, and for targets and
+    predictions that are all numbers. A Parquet file keeps its types; an index with names becomes columns.
 
     Args:
         path: File (.csv, .csv.gz, .tsv, .tsv.gz, .parquet), or folder of a run.
@@ -83,13 +83,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert seeds if all are integers, and targets with predictions if all are plain numbers."""
-    if "seed" in frame and _all_match(frame["seed"], INTEGER):
-        frame = frame.assign(seed=frame["seed"].astype("int64"))
+    """Convert seeds and units if all are integers, and targets with predictions if all are plain numbers."""
+    keys = [frame[name] for name in ("seed", "unit") if name in frame]
     labels = [frame[name] for name in ("target", "prediction") if name in frame]
-    if all(_all_match(column, PLAIN_NUMBER) for column in labels):
-        frame = frame.assign(**{str(column.name): pd.to_numeric(column) for column in labels})
-    return frame
+    numbers = [column for column in keys if _all_match(column, INTEGER)]
+    numbers += labels if all(_all_match(column, PLAIN_NUMBER) for column in labels) else []
+    return frame.assign(**{str(column.name): column.astype("int64" if _all_match(column, INTEGER) else "float64") for column in numbers})
 
 
 def _all_match(column: pd.Series, pattern: re.Pattern[str]) -> bool:
