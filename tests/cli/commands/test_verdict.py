@@ -248,3 +248,19 @@ def test_a_study_is_judged_again_to_the_last_digit(monkeypatch: pytest.MonkeyPat
     pd.read_parquet(tmp_path / "study" / "predictions.parquet").to_csv(tmp_path / "p.csv", index=False)
     assert call(monkeypatch, tmp_path / "p.csv", *options, "--out", tmp_path / "csv") == 0
     assert numbers(tmp_path / "csv") == numbers(tmp_path / "study")
+
+
+@pytest.mark.parametrize("probability", [None, 0.9])
+def test_several_classes_have_every_metric_that_their_predictions_allow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, probability: float | None
+) -> None:
+    frame = predictions()
+    plan = frame[frame.task == "churn"].assign(task="plan", target=lambda rows: rows.unit % 3, prediction=lambda rows: (rows.unit + 1) % 3)
+    frame = pd.concat([frame, plan], ignore_index=True)
+    if probability is not None:
+        frame["probability"] = np.where(frame.task == "value", np.nan, probability)
+    frame.to_parquet(tmp_path / "p.parquet")
+    assert call(monkeypatch, tmp_path / "p.parquet", "--out", tmp_path / "run") == 0
+    found = pd.read_csv(tmp_path / "run" / "results.csv")
+    assert set(found[found.task == "plan"].metric) == {"accuracy", "precision", "recall", "f1"} | ({"log-loss"} if probability else set())
+    assert (found[(found.task == "plan") & (found.metric == "accuracy")].value == 0).all()

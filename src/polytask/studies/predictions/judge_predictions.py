@@ -49,8 +49,9 @@ class JudgedPredictions:
 
     def write(self, folder: RunFolder) -> None:
         """Write the verdict, the metrics, the predictions and the options, which mark the folder as finished, to a locked folder."""
+        metrics = pd.DataFrame(list(metric_rows_of(self.table)), columns=METRIC_COLUMNS)
         write_dataframe(folder.predictions, stored_form(self.predictions))
-        write_dataframe(folder.path / "results.csv", pd.DataFrame(list(metric_rows_of(self.table)), columns=METRIC_COLUMNS))
+        write_dataframe(folder.path / "results.csv", metrics)
         self.summary.write(folder.verdict)
         write_yaml(folder.judged, self.config.model_dump(mode="json"))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from polytask.errors import DataError
+from polytask.errors import ConfigError, DataError
 from polytask.metrics.metric_functions import find_metric
 from polytask.tasks import Outcome, Task
 from polytask.tasks.metric import Metric, Runs
@@ -36,10 +36,13 @@ def _metrics(task: TaskPredictions) -> list[Metric]:
 
 
 def _values(metric: Metric, split: SplitPredictions, run: Runs) -> list[float]:
-    """Return a metric of every seed; NaN if it needs more than the predictions hold, such as probabilities of all classes."""
+    """Return a metric of every seed; NaN if it needs more than the predictions hold, such as probabilities of all classes.
+
+    The area under the curve of several classes needs them, and has no influence function.
+    """
     try:
         if metric.influence is not None:
             return [float(value) for value in metric.influence(split.targets, run).mean(axis=1)]
         return [metric.function(Outcome(split.targets, row)) for row in run.predictions]
-    except DataError:
+    except (ConfigError, DataError):
         return [float("nan")] * len(run.predictions)
