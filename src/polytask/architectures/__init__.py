@@ -15,8 +15,9 @@ from polytask.architectures.hard_sharing.rotated import RotatedSharing
 from polytask.architectures.hard_sharing.task_layers import TaskLayers, parametrized_layers
 from polytask.architectures.network.model_cost import ModelCost, measure_cost
 from polytask.architectures.network.multi_task_model import MultiTaskModel, build_architecture
+from polytask.architectures.network.network import Network, NetworkPart
 from polytask.architectures.network.network_plan import EncoderPlan, NetworkPlan
-from polytask.architectures.network.sharing_diagram import NetworkPart, draw_sharing, network_parts
+from polytask.architectures.network.sharing_diagram import draw_sharing, network_parts
 from polytask.architectures.network.source_stems import Stem
 from polytask.architectures.network.task_heads import build_head
 from polytask.architectures.soft_sharing.constrained import Constrained
@@ -49,6 +50,7 @@ __all__ = [
     "MMoE",
     "ModelCost",
     "MultiTaskModel",
+    "Network",
     "NetworkPart",
     "NetworkPlan",
     "Recon",

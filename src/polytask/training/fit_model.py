@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from polytask.architectures import Architecture, MultiTaskModel
+from polytask.architectures import Architecture, MultiTaskModel, Network
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
@@ -164,7 +164,7 @@ def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], 
 
 
 def build_loop(
-    model: MultiTaskModel,
+    model: Network,
     sources: Sequence[Source],
     balancer: str | type[Balancer] | Balancer = DEFAULT_BALANCER,
     *,
@@ -198,7 +198,7 @@ def build_loop(
     min_rows = check_rows(sampler, data, minimum_rows(model, made), seed)
     chosen = resolve_hardware_options(chosen, model, data, precision, batch_sizes, workers=1)
 
-    def trial_loop(network: MultiTaskModel) -> TrainingLoop:
+    def trial_loop(network: Network) -> TrainingLoop:
         """Return a loop for a copy of the network with a copy of the balancer, so that the originals are unchanged."""
         trial = make_balancer(copy.deepcopy(balancer), data.tasks, seed)
         return TrainingLoop(initial_state(network, trial, chosen), data, sampler, chosen, precision, seed, min_rows=min_rows)
@@ -238,7 +238,7 @@ def _chosen_options(options: TrainingOptions | None, choices: Mapping[str, Any])
 
 def resolve_hardware_options(
     options: TrainingOptions,
-    model: MultiTaskModel,
+    model: Network,
     data: PreparedData,
     precision: Precision,
     batch_sizes: Mapping[str, int] | None,
@@ -265,7 +265,7 @@ def resolve_hardware_options(
     return options.with_changes({"precision": precision.name, "threads": count})
 
 
-def _step_to_time(model: MultiTaskModel, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:
+def _step_to_time(model: Network, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:
     tasks = {task.name: task for task in data.tasks}
 
     def step() -> None:
@@ -277,7 +277,7 @@ def _step_to_time(model: MultiTaskModel, data: PreparedData, batches: Sequence[B
     return step
 
 
-def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+def initial_state(model: Network, balancer: Balancer, options: TrainingOptions) -> TrainingState:
     """Return the state of a run before the first step: the network, the optimizer, the scheduler, the balancer and the stopping rule.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.architectures import MultiTaskModel, NetworkPlan
+from polytask.architectures import Network, NetworkPlan
 from polytask.data import Normalization, Preprocessor, Source, TablePreprocessor, preprocessor_from_dict
 from polytask.errors import ConfigError
 from polytask.registry.resolve import check_given
@@ -37,7 +37,7 @@ class TrainedNetwork:
     """
 
     plan: NetworkPlan
-    model: MultiTaskModel
+    model: Network
     normalizations: Mapping[str, Normalization]
     precision: Precision
     facts: Mapping[str, Any]
@@ -92,7 +92,7 @@ def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping
         folder,
         {
             "weights": run.model.state_dict(),
-            "plan": {**plan.without_initialization().to_dict(), "architecture": run.model.architecture_spec},
+            "plan": {**plan.without_initialization().to_dict(), **run.model.learned_plan()},
             "tasks": [task.to_dict() for task in run.tasks],
             "normalizations": {name: normalization.to_dict() for name, normalization in run.normalizations.items()},
             "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},
@@ -126,7 +126,7 @@ def load_network(folder: Path, components: Collection[type] = ()) -> TrainedNetw
     return TrainedNetwork(plan, model.eval(), normalizations, exact_precision(precision, model, codings), state["facts"], codings)
 
 
-def exact_precision(precision: Precision, model: MultiTaskModel, codings: Mapping[str, Preprocessor]) -> Precision:
+def exact_precision(precision: Precision, model: Network, codings: Mapping[str, Preprocessor]) -> Precision:
     """Return the precision for prediction, and convert a network whose sources are all tables to float64.
 
     In float64 the prediction for a row does not depend on the other rows of its batch.

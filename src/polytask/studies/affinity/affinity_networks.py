@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from polytask.architectures import MultiTaskModel, measure_cost
+from polytask.architectures import Network, measure_cost
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import RelateConfig
@@ -135,7 +135,7 @@ def _sources_with_several_tasks(sources: Sequence[Source], tasks: Sequence[Task]
     return (len(names & set(source.tasks)) > 1 for source in sources)
 
 
-def _build_joint_model(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> MultiTaskModel:
+def _build_joint_model(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> Network:
     arm = parse_arm(config.balancer, [task.name for task in tasks])
     return arm.plan(network_plan(config, sources)).build(tasks, seed=0)
 

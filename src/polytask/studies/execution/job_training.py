@@ -11,7 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from polytask.architectures import MultiTaskModel, NetworkPlan, measure_cost, network_parts
+from polytask.architectures import Network, NetworkPlan, measure_cost, network_parts
 from polytask.balancing.factory import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
@@ -193,7 +193,7 @@ def train_job_until(job: Job, context: JobContext, stop_after_epoch: int, progre
         diverged.write(job.folder / _PROGRESS_FILE)
 
 
-def _callbacks(assignment: JobContext, model: MultiTaskModel) -> list[str | AffinityCallback]:
+def _callbacks(assignment: JobContext, model: Network) -> list[str | AffinityCallback]:
     """Return the callbacks of the run, and the measurement of affinities if tasks of the network share parameters.
 
     A callback for affinities that the user has named takes the place of the study's own.
