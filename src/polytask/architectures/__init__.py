@@ -13,7 +13,10 @@ from polytask.architectures.hard_sharing.learned_branching import LearnedBranchi
 from polytask.architectures.hard_sharing.recon import Recon
 from polytask.architectures.hard_sharing.rotated import RotatedSharing
 from polytask.architectures.hard_sharing.task_layers import TaskLayers, parametrized_layers
+from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.model_cost import ModelCost, measure_cost
+from polytask.architectures.network.module_network import ModuleNetwork
+from polytask.architectures.network.module_plan import ModulePlan
 from polytask.architectures.network.multi_task_model import MultiTaskModel, build_architecture
 from polytask.architectures.network.network import Network, NetworkPart
 from polytask.architectures.network.network_plan import EncoderPlan, NetworkPlan
@@ -45,10 +48,13 @@ __all__ = [
     "EncoderPlan",
     "FiLM",
     "HardSharing",
+    "InputForm",
     "LearnedBranching",
     "LoRA",
     "MMoE",
     "ModelCost",
+    "ModuleNetwork",
+    "ModulePlan",
     "MultiTaskModel",
     "Network",
     "NetworkPart",

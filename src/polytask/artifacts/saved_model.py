@@ -15,7 +15,7 @@ from polytask.data import TablePreprocessor
 from polytask.datasets.tables import to_dataframe
 from polytask.errors import ConfigError, DataError, StorageError
 from polytask.registry import Component
-from polytask.registry.resolve import given_classes
+from polytask.registry.resolve import given_components
 from polytask.run_files import ModelIndex
 from polytask.studies.setup.run_folder import MODEL_INDEX
 from polytask.tasks import Predictions, Task
@@ -115,7 +115,7 @@ def load(run: str | Path, *, components: Collection[type | Component] = ()) -> S
         ConfigError: A component is neither registered nor among `components` (the message names those that are missing), or one of
             `components` is no component.
     """
-    classes = given_classes(components)
+    classes = given_components(components)
     folder = Path(run)
     folder = folder / "model" if (folder / "model" / MODEL_INDEX).exists() else folder
     if not (folder / MODEL_INDEX).exists():

@@ -22,7 +22,7 @@ from polytask.errors import ConfigError, error_location
 from polytask.metrics.metric_functions import compute_metrics
 from polytask.options import NetworkConfig, ReadingOptions, TableOptions
 from polytask.registry import Component
-from polytask.registry.resolve import check_given, given_classes
+from polytask.registry.resolve import check_given, given_components
 from polytask.registry.suggestion import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
 from polytask.storage.csv_table import csv_text
@@ -51,7 +51,7 @@ class SavedTableModel:
         coding = networks[0].codings[self.source] if networks else None
         if not isinstance(coding, TablePreprocessor):
             raise ConfigError("this model was not trained on a table", where=str(run), remedy="Use polytask.load(run).predict(inputs)")
-        self.preprocessor, self.options = coding, _table_options(run, self.source, given_classes(components))
+        self.preprocessor, self.options = coding, _table_options(run, self.source, given_components(components))
 
     def _checked(self, source: str | None) -> str | None:
         """Return the source after checking that it is one of the run's tables.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,7 +111,7 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
     if isinstance(given, str):
         call = parse_call(given)
         if not imports:
-            _check_paths(paths_in(call), components, where or group)
+            check_paths(paths_in(call), components, where or group)
         return _of_call(group, call, where, components)
     if isinstance(given, type) and issubclass(given, _base(group)):
         _check_concrete(given, where or group)
@@ -176,21 +176,22 @@ def classes_in(*texts: str) -> tuple[type, ...]:
     return tuple(class_at(path, path) for text in texts for path in import_paths_in(text))
 
 
-def given_classes(components: Any) -> tuple[type, ...]:  # noqa: ANN401 - the argument of a user
-    """Return the classes of components that a user has given as classes or objects.
+def given_components(components: Any) -> tuple[Callable[..., Any], ...]:  # noqa: ANN401 - the argument of a user
+    """Return the classes of components that a user has given as classes or objects, and functions and classes that make networks.
 
     Raises:
-        ConfigError: It is no list of components; an import path is no component here.
+        ConfigError: It is no list of these; an import path is no component here.
 
     Example:
         >>> from polytask.encoders import MLP
-        >>> [cls.__name__ for cls in given_classes([MLP, MLP((3,))])]
+        >>> [cls.__name__ for cls in given_components([MLP, MLP((3,))])]
         ['MLP', 'MLP']
     """
     given = components if isinstance(components, list | tuple | set | frozenset) else [components]
-    classes = tuple(one if isinstance(one, type) else type(one) for one in given)
+    classes = tuple(one if isinstance(one, type) or inspect.isfunction(one) else type(one) for one in given)
     for one, cls in zip(given, classes, strict=True):
-        if not issubclass(cls, Component):
+        makes_networks = cls is one and (inspect.isfunction(one) or hasattr(one, "named_parameters"))
+        if not makes_networks and not issubclass(cls, Component):
             remedy = "Import your classes and give them: components=[Mine]"
             raise ConfigError(
                 "a list of classes or objects of components is needed", where="components", found=described(one), remedy=remedy
@@ -198,16 +199,21 @@ def given_classes(components: Any) -> tuple[type, ...]:  # noqa: ANN401 - the ar
     return classes
 
 
-def check_given(texts: Sequence[str], components: Collection[type], where: str) -> None:
+def check_given(texts: Sequence[str], components: Collection[Callable[..., Any]], where: str) -> None:
     """Reject texts of components from a file if they name classes by import paths and the caller has not given these classes.
 
     Raises:
         ConfigError: Classes are missing; the message names all of them and what to give.
     """
-    _check_paths([path for text in texts for path in import_paths_in(text)], components, where)
+    check_paths([path for text in texts for path in import_paths_in(text)], components, where)
 
 
-def _check_paths(paths: Sequence[str], components: Collection[type], where: str) -> None:
+def check_paths(paths: Sequence[str], components: Collection[Callable[..., Any]], where: str) -> None:
+    """Reject import paths from a file that name neither a class nor a function among these.
+
+    Raises:
+        ConfigError: Some are missing; the message names all of them and what to give.
+    """
     given = [path_of(cls) for cls in components]
     missing = [path for path in dict.fromkeys(paths) if path not in given]
     if missing:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from polytask.architectures import Architecture, MultiTaskModel, Network
+from polytask.architectures import Architecture, Network
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
@@ -22,10 +22,9 @@ from polytask.encoders.initial_weights import LoadedWeights, freeze, load_weight
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.options import TrainingOptions, make_training_options
-from polytask.registry.resolve import described
 from polytask.seeds import derive_seed
 from polytask.storage import has_state, load_state
-from polytask.tasks import Task, check_tasks
+from polytask.tasks import Task
 from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
@@ -40,8 +39,8 @@ from polytask.training.optimization.layer_conflicts import split_conflicting_lay
 from polytask.training.optimization.optimizers import make_optimizer, make_scheduler
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
 from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
-from polytask.training.preparation.default_model import plan_network
-from polytask.training.preparation.fit_checks import check_fit_arguments, check_network, checkpoint_folder
+from polytask.training.preparation.default_model import make_network
+from polytask.training.preparation.fit_checks import check_fit_arguments, checkpoint_folder
 from polytask.training.preparation.prepared_data import Batch, PreparedData, prepare_data
 from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
 
@@ -66,10 +65,11 @@ def make_balancer(
 
 
 def fit(
-    model: MultiTaskModel | Sequence[Task],
+    model: nn.Module | Sequence[Task],
     sources: Sequence[Source],
     balancer: str | type[Balancer] | Balancer = DEFAULT_BALANCER,
     *,
+    tasks: Sequence[Task] | None = None,
     encoder: str | type[Encoder] | Encoder | None = None,
     architecture: str | type[Architecture] | Architecture | None = None,
     seed: int = 0,
@@ -87,9 +87,11 @@ def fit(
     involved. What is validated, chosen and returned is the moving average of the weights over some epochs (`averaging`).
 
     Args:
-        model: Network to train, in place; or tasks, for which a network is created.
+        model: Network to train, in place; or tasks, for which a network is created. Any PyTorch module whose `forward` maps inputs of a
+            source to a dict of outputs by task is a network if `tasks` are given (`polytask.architectures.ModuleNetwork`).
         sources: Training sources.
         balancer: Method that turns the tasks' losses into one update: a registry name, an import path, a class, or an object.
+        tasks: Tasks of a module that does not know them.
         encoder: Encoder of a network that is created here: a name, a class, or an object, whose constructor call is repeated for the new
             network; by default the usual one for the inputs.
         architecture: Architecture of a network that is created here: a name, a class or an object; by default hard sharing.
@@ -120,6 +122,7 @@ def fit(
         >>> x = np.linspace(-1, 1, 200, dtype="float32").reshape(-1, 1)
         >>> source = Source("line", x, {"double": 2 * x[:, 0], "square": x[:, 0] ** 2})
         >>> tasks = (Regression(name="double"), Regression(name="square"))
+        >>> from polytask.architectures import MultiTaskModel
         >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), tasks, initialization="framework")
         >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
         >>> run.validation["double"]["r2"] > 0.9
@@ -129,7 +132,8 @@ def fit(
     """
     check_fit_arguments(seed, progress, stop_after_epoch, options)
     sources = check_sources(sources)
-    network = _network(model, sources, seed, {"encoder": encoder, "architecture": architecture})
+    parts = {"encoder": encoder, "architecture": architecture}
+    network = make_network(model, sources, tasks, seed, {name: part for name, part in parts.items() if part is not None})
     loop, matched = build_loop(
         network,
         sources,
@@ -146,21 +150,6 @@ def fit(
         loop.run(stop_after_epoch)
         outcomes = predict_outcomes(network, loop.data.tasks, loop.data.validation, loop.precision)
     return _make_fit_result(loop, compute_task_metrics(loop.data.tasks, outcomes), matched)
-
-
-def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], seed: int, parts: Mapping[str, Any]) -> MultiTaskModel:
-    """Return the given network, or create one for the given tasks."""
-    given = {name: part for name, part in parts.items() if part is not None}
-    if not isinstance(model, MultiTaskModel):
-        if isinstance(model, nn.Module):
-            remedy = "Wrap it as an encoder: MultiTaskModel(polytask.encoders.module_encoder.ModuleEncoder(module, input_shape), tasks)"
-            raise ConfigError("tasks or a MultiTaskModel are needed", where="model", found=described(model), remedy=remedy)
-        return plan_network(sources, **given).build(check_tasks(model), seed)
-    if given:
-        found = ", ".join(given)
-        raise ConfigError("a network already has these parts", where="fit", found=found, remedy="Give the tasks instead of a network")
-    check_network(model, sources)
-    return model
 
 
 def build_loop(
@@ -230,6 +219,17 @@ def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
         raise ConfigError("this balancer needs a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
 
 
+def _check_features(model: Network, balancer: Balancer, options: TrainingOptions) -> None:
+    """Raise an error for a balancer or a route that works on the inputs of the heads if the network does not tell them."""
+    if model.tells_features:
+        return
+    what = "a network of your own does not tell the inputs of its heads, which this needs"
+    if isinstance(balancer.needs(), Representations):
+        raise ConfigError(what, where="balancer", found=type(balancer).__name__, remedy="Choose another balancer")
+    if options.gradient_route != "sequential":
+        raise ConfigError(what, where="gradient_route", found=options.gradient_route, remedy="Leave it at sequential")
+
+
 def _chosen_options(options: TrainingOptions | None, choices: Mapping[str, Any]) -> TrainingOptions:
     """Return the options with the choices that are given beside them."""
     made = make_training_options(**choices)
@@ -281,9 +281,11 @@ def initial_state(model: Network, balancer: Balancer, options: TrainingOptions) 
     """Return the state of a run before the first step: the network, the optimizer, the scheduler, the balancer and the stopping rule.
 
     Raises:
-        ConfigError: The optimizer or scheduler is unknown or does not accept its options, or all parameters are frozen.
+        ConfigError: The optimizer or scheduler is unknown or does not accept its options, all parameters are frozen, or the balancer
+            works on the inputs of heads that the network does not tell.
     """
     optimizer = make_optimizer(make_param_groups(model, options), options)
+    _check_features(model, balancer, options)
     names = [task.name for task in model.tasks]
     policies = options.model_dump(include={"non_finite_limit", "unsolved"})
     policies["non_finite"] = "raise" if options.non_finite == "end" else options.non_finite

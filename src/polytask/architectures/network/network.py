@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import unquote
 
 import torch
@@ -71,6 +71,8 @@ class Network(nn.Module, ABC):
         self.labeled: Mapping[str, Sequence[str]] = {}
 
     source_buffers: SourceBuffers
+    tells_features: ClassVar[bool] = True
+    """Whether `features_and_outputs` returns the inputs of the heads, which some balancers work on."""
 
     @abstractmethod
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:

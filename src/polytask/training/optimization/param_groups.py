@@ -9,6 +9,7 @@ from torch import nn
 
 from polytask.architectures import Network
 from polytask.encoders.initial_weights import match_parameters
+from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
 
 TRUNK, TASK_PREFIX = "trunk", "task:"
@@ -25,11 +26,13 @@ def make_param_groups(model: Network, options: TrainingOptions) -> list[dict[str
     parameter's name, then `task:name` for parameters that only this task uses, then `trunk` for parameters that several tasks share.
 
     Raises:
-        ConfigError: An entry of `lr_multipliers` or `unfreeze` matches no parameter.
+        ConfigError: An entry of `lr_multipliers` or `unfreeze` matches no parameter, or rates decay in a network without layer groups.
     """
     later = {name for parts in options.unfreeze.values() for name in match_parameters(model, parts)}
     factors = _lr_multipliers(model, options.lr_multipliers)
     depths = _layers_above(model) if options.layer_decay != 1 else {}
+    if options.layer_decay != 1 and not depths:
+        raise ConfigError("this network has no layer groups", where="layer_decay", found=options.layer_decay, remedy="Use lr_multipliers")
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad or name in later:
