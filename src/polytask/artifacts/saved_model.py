@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class SavedModel:
         return source
 
 
-def load(run: str | Path, *, components: Collection[type | Component] = ()) -> SavedModel:
+def load(run: str | Path, *, components: Collection[Callable[..., Any] | Component] = ()) -> SavedModel:
     """Load the model of a run folder, or of its `model` folder.
 
     Loading never imports code that a model folder names: your own components must be registered (`polytask.register`, or the entry
@@ -108,7 +108,8 @@ def load(run: str | Path, *, components: Collection[type | Component] = ()) -> S
 
     Args:
         run: Path of the folder.
-        components: Classes or objects of the model's components that are not registered, such as `[Mine]`.
+        components: Classes or objects of the model's components that are not registered, such as `[Mine]`, and the function that makes
+            its networks, if it is your own.
 
     Raises:
         StorageError: The folder has no model, or a file is damaged.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class SavedTableModel:
         ConfigError: The model was not trained on tables, or on several and `source` names none of them.
     """
 
-    def __init__(self, run: Path, source: str | None = None, components: Collection[type | Component] = ()) -> None:
+    def __init__(self, run: Path, source: str | None = None, components: Collection[Callable[..., Any] | Component] = ()) -> None:
         self.model: SavedModel = load(run, components=components)
         self.source = self.model.resolve_source(self._checked(source))
         networks = [network for network in self.model.networks if self.source in network.codings]
@@ -176,7 +176,7 @@ def _stack_probabilities(parts: list[Any], there: Any) -> Any:  # noqa: ANN401 -
     return None if parts[0] is None else np.concatenate(parts)[there]
 
 
-def _table_options(run: Path, source: str, components: Collection[type]) -> TableOptions | None:
+def _table_options(run: Path, source: str, components: Collection[Callable[..., Any]]) -> TableOptions | None:
     """Read the options of a table from the run's configuration; its kinds of task name no classes but these. `None` if there are none."""
     path = run / RUN_FILE
     if not path.exists():
