@@ -188,15 +188,15 @@ def given_components(components: Any) -> tuple[Callable[..., Any], ...]:  # noqa
         ['MLP', 'MLP']
     """
     given = components if isinstance(components, list | tuple | set | frozenset) else [components]
-    classes = tuple(one if isinstance(one, type) or inspect.isfunction(one) else type(one) for one in given)
-    for one, cls in zip(given, classes, strict=True):
-        makes_networks = cls is one and (inspect.isfunction(one) or hasattr(one, "named_parameters"))
+    found: list[Callable[..., Any]] = []
+    for one in given:
+        cls = one if isinstance(one, type) else type(one)
+        makes_networks = inspect.isfunction(one) or (cls is one and hasattr(one, "named_parameters"))
         if not makes_networks and not issubclass(cls, Component):
-            remedy = "Import your classes and give them: components=[Mine]"
-            raise ConfigError(
-                "a list of classes or objects of components is needed", where="components", found=described(one), remedy=remedy
-            )
-    return classes
+            what, remedy = "a list of classes or objects of components is needed", "Import your classes and give them: components=[Mine]"
+            raise ConfigError(what, where="components", found=described(one), remedy=remedy)
+        found.append(one if makes_networks else cls)
+    return tuple(found)
 
 
 def check_given(texts: Sequence[str], components: Collection[Callable[..., Any]], where: str) -> None:

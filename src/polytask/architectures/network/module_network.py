@@ -17,7 +17,6 @@ from polytask.architectures.network.network import FeaturesAndOutputs, Network, 
 from polytask.architectures.network.source_buffers import SourceBuffers
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.errors import ConfigError
-from polytask.registry.resolve import described
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
 
@@ -41,7 +40,7 @@ class ModuleNetwork(Network):
         where: Name of the module in error messages.
 
     Raises:
-        ConfigError: It is no module or has no parameters, it cannot process an example of these inputs, its outputs are not a dict with
+        ConfigError: The module has no parameters, it cannot process an example of these inputs, its outputs are not a dict with
             one tensor (N, task.outputs) of finite numbers for each task, or (N, L, task.outputs) for tokens, or a task's outputs depend
             on no parameter.
 
@@ -67,9 +66,6 @@ class ModuleNetwork(Network):
         self._where, self._forms = where, dict(inputs)
         self._task = {task.name: task for task in self.tasks}
         self.labeled = {source: tuple(task for task in form.tasks if task in self._task) for source, form in inputs.items()}
-        if not isinstance(module, nn.Module):
-            remedy = "Return the network: an object of a class that derives from torch.nn.Module"
-            raise ConfigError("a torch.nn.Module is needed", where=where, found=described(module), remedy=remedy)
         self.module = module
         self.source_buffers = SourceBuffers()
         self._told = tuple(name for name in TOLD if name in inspect.signature(module.forward).parameters)

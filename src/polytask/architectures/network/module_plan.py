@@ -15,6 +15,7 @@ from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.module_network import ModuleNetwork
 from polytask.errors import ConfigError, PolytaskError
 from polytask.registry.model_factories import factory_at, read_factory
+from polytask.registry.resolve import described
 from polytask.seeds import derive_seed
 from polytask.tasks import Task
 
@@ -66,6 +67,8 @@ class ModulePlan:
                 names = ", ".join(task.name for task in tasks)
                 found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
                 raise ConfigError(f"making the network for {names} fails", where=where, found=found) from error
+            if not isinstance(module, nn.Module):
+                raise ConfigError("the function must return a torch.nn.Module", where=where, found=described(module))
             network = ModuleNetwork(module, tasks, self.inputs, where)
         _check_new(module, where)
         return network
