@@ -54,6 +54,18 @@ class Table(nn.Module):
         return {name: head(values) for name, head in self.heads.items()}
 
 
+class Fragile(Table):
+    """Counts its forward passes, and is interrupted in one of them."""
+
+    passes, last = 0, 10**9
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        Fragile.passes += 1
+        if Fragile.passes == Fragile.last:
+            raise KeyboardInterrupt
+        return super().forward(rows)
+
+
 class Told(Table):
     """Computes what is asked for; each source has a layer of its own."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,24 +17,11 @@ import polytask as pt
 from polytask.architectures import InputForm, ModuleNetwork, ModulePlan, MultiTaskModel, measure_cost, network_parts
 from polytask.encoders import MLP
 from polytask.errors import ConfigError
-from polytask.registry import importing
 from polytask.registry.model_factories import factory_written
 from polytask.training.hardware import choose_precision
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 FORM = InputForm((3,), ("sum", "first"))
-
-
-@pytest.fixture
-def nets(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """A module of a user, in a folder that polytask may import from."""
-    monkeypatch.setattr(importing, "_folders", [])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    pt.add_import_path(Path(__file__).parent)
-    import own_nets
-
-    yield own_nets
-    del sys.modules["own_nets"]
 
 
 def table(rows: int = 60, name: str = "toy", tasks: tuple[str, ...] = ("sum", "first")) -> pt.Source:
