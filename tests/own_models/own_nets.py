@@ -135,7 +135,7 @@ class Faulty(Table):
             "flat": lambda value: {**outputs, first: value.squeeze(1)},
             "wide": lambda value: {**outputs, first: value.expand(-1, 2)},
             "averaged": lambda value: {**outputs, first: value.mean(0, keepdim=True)},
-            "number": lambda value: {**outputs, first: float(value.mean())},
+            "number": lambda value: {**outputs, first: float(value.detach().mean())},
             "integer": lambda value: {**outputs, first: value.long()},
             "undefined": lambda value: {**outputs, first: value / 0 * 0},
             "detached": lambda value: {**outputs, first: value.detach()},

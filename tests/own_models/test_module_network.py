@@ -76,13 +76,13 @@ def test_buffers_exist_once_per_source(nets: ModuleType) -> None:
 
 def test_the_penalty_of_a_module_is_added_to_the_losses(nets: ModuleType) -> None:
     def size_after(module: nn.Module) -> float:
-        run = pt.fit(module, [table()], tasks=TASKS, epochs=20, lr=0.02, patience=None, averaging=None, keep="last")
+        run = pt.fit(module, [table()], tasks=TASKS, epochs=5, batch_size=8, lr=0.05, patience=None, averaging=None, keep="last")
         return float(run.model.module.trunk[0].weight.detach().abs().mean())  # type: ignore[operator,union-attr]
 
     torch.manual_seed(0)
     plain, penalized = nets.Table(TASKS), nets.Penalized(TASKS)
     penalized.load_state_dict(plain.state_dict())
-    assert size_after(penalized) < 0.2 * size_after(plain)
+    assert size_after(penalized) < 0.5 * size_after(plain)
 
 
 @pytest.mark.parametrize("balancer", ["equal", "cagrad", "uncertainty"])

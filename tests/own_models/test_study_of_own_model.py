@@ -96,6 +96,7 @@ def test_gradients_are_compared_in_a_model_of_ones_own(nets: ModuleType, tmp_pat
         pt.relate([table()], TASKS, measures=["similarity"], **given)
 
 
+@pytest.mark.slow
 def test_tasks_are_grouped_in_networks_of_ones_own(nets: ModuleType) -> None:
     x = np.random.default_rng(0).normal(size=(80, 3)).astype("float32")
     source = pt.Source("toy", x, {"sum": x.sum(1), "mean": x.mean(1), "first": x[:, 0]})
