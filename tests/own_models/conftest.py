@@ -22,4 +22,13 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     import own_nets
 
     yield own_nets
-    del sys.modules["own_nets"]
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def trunks(nets: ModuleType) -> ModuleType:
+    """A module of a user with encoders."""
+    from own_package import trunks
+
+    return trunks

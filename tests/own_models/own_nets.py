@@ -220,3 +220,8 @@ def without_seed(tasks: Sequence[Task]) -> nn.Module:
 def wants_more(tasks: Sequence[Task], seed: int, classes: int) -> nn.Module:
     """Need a further argument."""
     return Table(tasks)
+
+
+def flat_trunk() -> nn.Module:
+    """Make an encoder in a module without a package."""
+    return nn.Linear(3, 4)

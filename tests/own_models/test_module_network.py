@@ -40,7 +40,7 @@ def test_sharing_is_read_off_the_graph(nets: ModuleType) -> None:
         ("heads.first", ("first",), 5),
     ]
     cost = measure_cost(network, {"toy": (3,)}, {"toy": ("sum", "first")})
-    assert (cost.parameters, cost.shared_parameters, cost.multiply_adds) == (34, 24, 3 * 4 + 2 * 4)
+    assert (cost.parameters, cost.shared_parameters, cost.multiply_adds, cost.saved_multiply_adds) == (34, 24, 3 * 4 + 2 * 4, 3 * 4)
 
 
 def test_frozen_parameters_are_shared_too_but_not_trained(nets: ModuleType) -> None:

@@ -144,7 +144,7 @@ class Incomplete(Equal.__mro__[1]):  # type: ignore[misc] # Balancer, which Equa
         ("balancer", MLP, "balancer: a balancer is needed (found the class MLP, an encoder)"),
         ("encoder", Equal(), "encoder: an encoder is needed (found a balancer, Equal)"),
         ("encoder", nn.Linear(2, 2), "an encoder is needed (found the PyTorch module Linear)"),
-        ("encoder", nn.Linear(2, 2), "Wrap it: polytask.encoders.module_encoder.ModuleEncoder"),
+        ("encoder", nn.Linear(2, 2), "Give its class, or a function that makes it"),
         ("balancer", torch, "(found the module torch)"),
         ("balancer", 3, "(found 3)"),
         ("balancer", None, "(found None)"),

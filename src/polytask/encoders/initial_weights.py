@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -29,6 +30,14 @@ INITIALIZERS: Mapping[str, Initializer] = {"glorot": _glorot, "he": _he}
 INITIALIZATIONS = ("framework", *INITIALIZERS)
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed PyTorch's global random generator of the CPU in the block, and restore it afterwards."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed all devices, which this fork does not restore
+        yield
+
+
 def initialize(module: nn.Module, scheme: str, seed: int) -> None:
     """Initialize the parameters of a module from a random stream with a given seed.
 
@@ -50,8 +59,7 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
     """
     if scheme not in INITIALIZATIONS:
         raise ConfigError("unknown initialization", where=scheme, remedy=f"Choose from: {', '.join(INITIALIZATIONS)}")
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed all devices, which this fork does not restore
+    with seeded(seed):
         # An attention layer resets private parameters, and the bias of its last layer, which is a module of its own: it comes after that.
         for name in ("reset_parameters", "_reset_parameters"):
             for layer in _modules_to_initialize(module):
@@ -69,8 +77,7 @@ def _modules_to_initialize(module: nn.Module) -> list[nn.Module]:
 
 def _reset_self_initialized(module: nn.Module, seed: int) -> None:
     """Reset modules whose initial values are part of their definition (`has_own_initialization`), such as an identity or zeros."""
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         for part in _modules_to_initialize(module):
             if getattr(part, "has_own_initialization", False):
                 cast("Callable[[], None]", part.reset_parameters)()

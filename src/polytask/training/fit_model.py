@@ -17,7 +17,6 @@ from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Source, check_sources
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
-from polytask.encoders import Encoder
 from polytask.encoders.initial_weights import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -70,7 +69,7 @@ def fit(
     balancer: str | type[Balancer] | Balancer = DEFAULT_BALANCER,
     *,
     tasks: Sequence[Task] | None = None,
-    encoder: str | type[Encoder] | Encoder | None = None,
+    encoder: str | Callable[..., nn.Module] | nn.Module | None = None,
     architecture: str | type[Architecture] | Architecture | None = None,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
@@ -92,8 +91,8 @@ def fit(
         sources: Training sources.
         balancer: Method that turns the tasks' losses into one update: a registry name, an import path, a class, or an object.
         tasks: Tasks of a module that does not know them.
-        encoder: Encoder of a network that is created here: a name, a class, or an object, whose constructor call is repeated for the new
-            network; by default the usual one for the inputs.
+        encoder: Encoder of a network that is created here: a name, a class, a function that makes a module, an encoder, whose constructor
+            call is repeated for the new network, or any module; by default the usual one for the inputs.
         architecture: Architecture of a network that is created here: a name, a class or an object; by default hard sharing.
         seed: Root seed of the split, shuffling, dropout and the balancer, and of the initialization of a network that is created here.
         batch_sizes: Rows per source and step for proportional sampling; by default `batch_size`, in proportion to the sources.

@@ -69,8 +69,25 @@ def _count_multiply_adds(model: Network, source: str, shape: tuple[int, ...], ta
     example = model.example(source)
     with eval_mode(model), torch.no_grad(), _unfused_attention(), FlopCounterMode(display=False) as counter:
         model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tasks, source)
+    counts = {path: sum(own.values()) for path, own in counter.get_flop_counts().items()}
+    name = type(model).__name__
     # The counter counts a multiplication and an addition as two operations.
-    return int(counter.get_total_flops()) // 2
+    return int(counter.get_total_flops() - _count_of_others(model, tasks, model, name, counts, "")) // 2
+
+
+def _count_of_others(network: Network, tasks: Sequence[str], module: nn.Module, name: str, counts: Mapping[str, int], path: str) -> int:
+    """Return the operations of the modules within a module that only other tasks than these need."""
+    found = 0
+    for own, child in module.named_children():
+        inside = f"{path}{own}"
+        named = [f"{inside}.{parameter}" for parameter, _ in child.named_parameters()]
+        if not named:
+            continue
+        if f"{name}.{inside}" in counts and not any(network.is_needed(parameter, tasks) for parameter in named):
+            found += counts[f"{name}.{inside}"]
+        else:
+            found += _count_of_others(network, tasks, child, name, counts, f"{inside}.")
+    return found
 
 
 @contextmanager

@@ -124,6 +124,11 @@ class ModuleNetwork(Network):
         self._check_known(task)
         return [parameter for name, parameter in self.module.named_parameters() if self.tasks_reaching(name) == (task,)]
 
+    def is_needed(self, parameter: str, tasks: Sequence[str]) -> bool:
+        """Return whether the outputs of `tasks` depend on a parameter; a module may compute outputs of other tasks beside them."""
+        reached_by = self.tasks_reaching(parameter.removeprefix("module."))
+        return not reached_by or not set(reached_by).isdisjoint(tasks)
+
     def parts(self) -> tuple[NetworkPart, ...]:
         """Return the largest parts of the module whose parameters are all reached by the same tasks."""
         return tuple(largest_parts(self.module, self.tasks_reaching))

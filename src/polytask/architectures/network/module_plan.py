@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -13,6 +12,7 @@ from torch import nn
 
 from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.module_network import ModuleNetwork
+from polytask.encoders.initial_weights import seeded
 from polytask.errors import ConfigError, PolytaskError
 from polytask.registry.model_factories import factory_at, read_factory
 from polytask.registry.resolve import described
@@ -58,7 +58,7 @@ class ModulePlan:
         path, options = read_factory(self.model)
         where = f"model {path}"
         make = factory_at(path, where, components)
-        with _seeded(derive_seed(seed, "initialisation", "model")):
+        with seeded(derive_seed(seed, "initialisation", "model")):
             try:
                 module = make(tasks=tuple(tasks), seed=seed, **options)
             except PolytaskError:
@@ -143,14 +143,6 @@ class ModulePlan:
 
 def _lists(form: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in form.items()}
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed PyTorch's global random generator in the block, and restore it afterwards."""
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(seed)
-        yield
 
 
 def _check_new(module: nn.Module, where: str) -> None:

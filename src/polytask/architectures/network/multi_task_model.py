@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -14,11 +14,11 @@ from polytask.architectures.network.source_buffers import SourceBuffers
 from polytask.architectures.network.source_stems import Stem
 from polytask.architectures.network.task_heads import SelectSummary, SelectTokens, build_head
 from polytask.architectures.submodule_keys import module_key
-from polytask.encoders import Encoder
+from polytask.encoders import Encoder, ModuleEncoder
 from polytask.encoders.initial_weights import initialize
 from polytask.errors import ConfigError
 from polytask.registry import Resolved, spelled_as
-from polytask.registry.resolve import resolve
+from polytask.registry.resolve import described, resolve
 from polytask.seeds import derive_seed
 from polytask.tasks import Task
 
@@ -40,7 +40,8 @@ class MultiTaskModel(Network):
 
     Args:
         encoder: Encoder that maps inputs to features: an object, which becomes part of the network and is not copied; or a registry name
-            or import path, with options if any, or a class, which needs `input_shape`.
+            or import path, with options if any, or a class, which needs `input_shape`. Any PyTorch module, or a class or function that
+            makes one, is an encoder too, whose width is measured with an example.
         tasks: Tasks to predict.
         architecture: Architecture as a registry name, with options in parentheses if it has any, such as `mmoe(experts=8)`; as an import
             path; as a class; or as an object, which serves as the template of a new one for this encoder and these tasks.
@@ -66,7 +67,7 @@ class MultiTaskModel(Network):
 
     def __init__(
         self,
-        encoder: str | type[Encoder] | Encoder,
+        encoder: str | Callable[..., nn.Module] | nn.Module,
         tasks: Sequence[Task],
         *,
         architecture: str | type[Architecture] | Architecture | Resolved = "hard",
@@ -79,7 +80,7 @@ class MultiTaskModel(Network):
         super().__init__(tasks)
         tasks = self.tasks
         names = tuple(task.name for task in tasks)
-        if not isinstance(encoder, Encoder):
+        if not isinstance(encoder, nn.Module):
             initialization = initialization or "framework"
         encoder = _make_encoder(encoder, input_shape)
         number_layer_groups(encoder)
@@ -266,7 +267,7 @@ def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[int] | None) -> Encoder:
+def _make_encoder(given: str | Callable[..., nn.Module] | nn.Module, input_shape: Sequence[int] | None) -> Encoder:
     """Return the given encoder, or create it for inputs of a shape.
 
     Raises:
@@ -277,10 +278,12 @@ def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[in
             what = f"the encoder takes inputs of shape {tuple(given.input_shape)}"
             raise ConfigError(what, where="input_shape", found=tuple(input_shape), remedy="Leave input_shape out")
         return given
-    found = resolve("encoder", given, where="encoder")
+    found = None if isinstance(given, nn.Module) else resolve("encoder", given, where="encoder")
     if input_shape is None:
-        what = "an encoder that is not an object needs the shape of one input"
-        raise ConfigError(what, where="encoder", found=found.name, remedy="Give input_shape=, such as input_shape=(16,)")
+        what = "an encoder that does not tell it needs the shape of one input"
+        raise ConfigError(what, where="encoder", found=described(given), remedy="Give input_shape=, such as input_shape=(16,)")
+    if found is None:
+        return ModuleEncoder(cast("nn.Module", given), tuple(input_shape))
     made: Encoder = found.build(tuple(input_shape))
     return made
 

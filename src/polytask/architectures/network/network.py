@@ -110,6 +110,11 @@ class Network(nn.Module, ABC):
     def parts(self) -> tuple[NetworkPart, ...]:
         """Return the largest parts whose parameters are all reached by the same tasks, in network order."""
 
+    def is_needed(self, parameter: str, tasks: Sequence[str]) -> bool:
+        """Return whether predictions of `tasks` depend on a parameter; only asked of those that a forward pass for them may use."""
+        del parameter, tasks
+        return True
+
     def penalty(self) -> Tensor | None:
         """Return the scalar penalty of the forward passes since the last call, which is added outside the balancer; `None` for none."""
         return None

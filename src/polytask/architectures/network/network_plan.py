@@ -10,9 +10,11 @@ from typing import Any
 from polytask.architectures.network.multi_task_model import MultiTaskModel
 from polytask.architectures.network.source_stems import Stem
 from polytask.encoders import Encoder
+from polytask.encoders.initial_weights import seeded
 from polytask.registry import spelled_as
 from polytask.registry.parsing import import_paths_in
-from polytask.registry.resolve import classes_in, resolve
+from polytask.registry.resolve import as_component, classes_in, resolve
+from polytask.seeds import derive_seed
 from polytask.tasks import Task
 
 
@@ -91,8 +93,10 @@ class NetworkPlan:
         Raises:
             ConfigError: A name or an option does not exist, or the encoder does not support the inputs.
         """
-        classes = None if components is None else [one for one in components if isinstance(one, type)]
-        encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(classes)
+        made = None if components is None else [as_component("encoder", one) for one in components]
+        classes = None if made is None else [one for one in made if isinstance(one, type)]
+        with seeded(derive_seed(seed, "initialisation", "encoder")):
+            encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(classes)
         architecture = resolve("architecture", self.architecture, imports=classes is None, components=classes or ())
         return MultiTaskModel(
             encoder,

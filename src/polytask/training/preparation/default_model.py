@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
-from polytask.architectures import Architecture, EncoderPlan, InputForm, ModuleNetwork, Network, NetworkPlan
+from polytask.architectures import Architecture, EncoderPlan, InputForm, ModuleNetwork, MultiTaskModel, Network, NetworkPlan
 from polytask.architectures.submodule_keys import USUAL_ARCHITECTURE
 from polytask.data import Source
 from polytask.encoders import Encoder
@@ -23,7 +23,7 @@ COMMON_STEM_WIDTH = 128
 
 def plan_network(
     sources: Sequence[Source],
-    encoder: str | type[Encoder] | Encoder | None = None,
+    encoder: str | Callable[..., nn.Module] | None = None,
     encoder_options: Mapping[str, Any] | None = None,
     architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
     hidden: Sequence[int] = (64,),
@@ -78,6 +78,10 @@ def make_network(
     if not isinstance(given, nn.Module):
         if tasks is not None:
             raise ConfigError("tasks are given twice", where="tasks", remedy="Give a network, or leave tasks= out")
+        trunk = parts.get("encoder")
+        if isinstance(trunk, nn.Module) and not isinstance(trunk, Encoder):
+            rest = {name: part for name, part in parts.items() if name != "encoder"}
+            return MultiTaskModel(trunk, check_tasks(given), input_shape=_common_shape(sources), seed=seed, **rest)
         return plan_network(sources, **parts).build(check_tasks(given), seed)
     if parts:
         found = ", ".join(parts)
@@ -96,6 +100,19 @@ def make_network(
         )
     check_network(network, sources)
     return network
+
+
+def _common_shape(sources: Sequence[Source]) -> tuple[int, ...]:
+    """Return the shape of the inputs of all sources.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    shapes = {tuple(int(side) for side in source.inputs.shape[1:]) for source in sources}
+    if len(shapes) > 1:
+        found, remedy = ", ".join(map(str, sorted(shapes))), "Give a whole network: fit(module, sources, tasks=tasks)"
+        raise ConfigError("a module as an encoder takes inputs of one shape", where="encoder", found=found, remedy=remedy)
+    return shapes.pop()
 
 
 def input_forms(sources: Iterable[Source]) -> dict[str, InputForm]:
