@@ -88,6 +88,21 @@ class Penalized(Table):
         return 10 * weight.square().sum()
 
 
+class Stateful(Table):
+    """Keeps something else than tensors in its state."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"version": 3}
+
+
+class Auxiliary(Table):
+    """Returns something else in training."""
+
+    def forward(self, rows: Tensor) -> Any:  # type: ignore[override]
+        outputs = super().forward(rows)
+        return (outputs, rows) if self.training else outputs
+
+
 class Lazy(Table):
     """Finds out how wide its inputs are."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import polytask as pt
@@ -114,6 +115,20 @@ def test_rates_and_frozen_parts_are_named_like_parameters(nets: ModuleType) -> N
     assert moved == {"heads.first.weight"}
 
 
+def test_weights_of_the_module_are_loaded(nets: ModuleType, tmp_path: Path) -> None:
+    module = nets.Table(TASKS)
+    save_file(module.state_dict(), tmp_path / "start.safetensors")
+    run = pt.fit(nets.Table(TASKS), [table()], tasks=TASKS, epochs=1, initial_weights=str(tmp_path / "start.safetensors"))
+    assert run.loaded_weights is not None
+    assert set(run.loaded_weights.loaded) == {f"module.{name}" for name in module.state_dict()}
+
+
+@pytest.mark.slow
+def test_a_module_that_is_compiled_as_a_whole_hides_what_is_shared(nets: ModuleType) -> None:
+    with pytest.raises(ConfigError, match="compiled as a whole does not show what its tasks share"):
+        ModuleNetwork(torch.compile(nets.Table(TASKS), backend="aot_eager"), TASKS, {"toy": FORM})
+
+
 def test_lazy_parameters_are_made_by_an_example(nets: ModuleType) -> None:
     first, second = (ModulePlan("own_nets:Lazy", {"toy": FORM}).build(TASKS, 4).module.state_dict() for _ in range(2))
     assert first["trunk.0.weight"].shape == (4, 3)
@@ -159,6 +174,8 @@ FAULTS = [
         "Faulty(fault=crash)",
         "source 'toy': the network cannot process inputs of the shape (3, 3) and type torch.float32 (found RuntimeError: mat1",
     ),
+    ("Stateful", "_extra_state: the state of a network must be tensors (found dict). Leave out get_extra_state"),
+    ("Auxiliary", "model own_nets:Auxiliary: forward must return a dict of outputs by task (found tuple)"),
     ("Bare", "the network has no parameters to train (found Bare)"),
     ("nothing", "the function must return a torch.nn.Module (found None)"),
     ("failing", "making the network for sum fails (found ValueError: I need two tasks)"),

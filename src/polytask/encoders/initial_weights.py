@@ -129,7 +129,8 @@ def _first(names: Sequence[str]) -> str:
 def load_weights(module: nn.Module, path: str | Path) -> LoadedWeights:
     """Load what matches by name and shape from a safetensors file, and report what did not.
 
-    Names in the file may begin with the name of a larger model (`bert.`, `module.`); this prefix is removed.
+    Names in the file may begin with the name of a larger model (`bert.`, `module.`); this prefix is removed. If no name matches, they may
+    be names within a part of the module: the prefix with which most of them match is added.
 
     Raises:
         StorageError: The file does not exist, or is not a safetensors file.
@@ -140,7 +141,7 @@ def load_weights(module: nn.Module, path: str | Path) -> LoadedWeights:
     except (OSError, SafetensorError) as error:
         raise StorageError("weights cannot be read", where=str(path), found=error, remedy="Give a safetensors file") from None
     own = module.state_dict()
-    found = _strip_common_prefix(found, own)
+    found = _add_common_prefix(_strip_common_prefix(found, own), own)
     fits = {name: tensor for name, tensor in found.items() if name in own and tensor.shape == own[name].shape}
     matched = LoadedWeights(
         loaded=tuple(sorted(fits)),
@@ -159,6 +160,15 @@ def _strip_common_prefix(found: Mapping[str, Tensor], own: Mapping[str, Tensor])
     beginnings = {name.removesuffix(known) for name in found for known in own if name.endswith(f".{known}")}
     best = max(["", *sorted(beginnings)], key=lambda beginning: sum(f"{beginning}{known}" in found for known in own))
     return {name.removeprefix(best): tensor for name, tensor in found.items()}
+
+
+def _add_common_prefix(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Add the prefix to the names of tensors with which most of them match names in the module, if none matches without it."""
+    if not own.keys().isdisjoint(found):
+        return dict(found)
+    beginnings = {known.removesuffix(name) for name in found for known in own if known.endswith(f".{name}")}
+    best = max(["", *sorted(beginnings)], key=lambda beginning: sum(f"{beginning}{name}" in own for name in found))
+    return {f"{best}{name}": tensor for name, tensor in found.items()}
 
 
 def match_parameters(module: nn.Module, prefixes: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import torch
@@ -15,7 +16,7 @@ from polytask.architectures.architecture import reaching_tasks
 from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.network import FeaturesAndOutputs, Network, NetworkPart, largest_parts
 from polytask.architectures.network.source_buffers import SourceBuffers
-from polytask.encoders.evaluation_mode import eval_mode
+from polytask.encoders.evaluation_mode import eval_mode, training_mode
 from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
@@ -228,8 +229,26 @@ class ModuleNetwork(Network):
         for name, parameter in parameters.items():
             if parameter.device.type != "cpu":
                 raise ConfigError("networks are trained on the CPU", where=f"{self._where}, {name}", found=f"device {parameter.device}")
+        for name, value in self.module.state_dict().items():
+            if not isinstance(value, Tensor):
+                remedy = "Leave out get_extra_state, or keep numbers in buffers"
+                raise ConfigError(
+                    "the state of a network must be tensors", where=f"{self._where}, {name}", found=type(value).__name__, remedy=remedy
+                )
 
-    def _example_outputs(self, source: str, inputs: Tensor | None = None) -> dict[str, Tensor]:
+    def check_training_mode(self) -> None:
+        """Check the outputs for an example of each source in training mode; buffers of the module may change.
+
+        Raises:
+            ConfigError: The module cannot process an example, or its outputs have another form than in evaluation mode.
+        """
+        with torch.random.fork_rng(devices=()), torch.no_grad():
+            for source in self._forms:
+                self._example_outputs(source, mode=training_mode)
+
+    def _example_outputs(
+        self, source: str, inputs: Tensor | None = None, mode: Callable[[nn.Module], AbstractContextManager[None]] = eval_mode
+    ) -> dict[str, Tensor]:
         """Return the outputs of the tasks that a source labels, for an example of three rows.
 
         Raises:
@@ -237,7 +256,7 @@ class ModuleNetwork(Network):
         """
         example = self._forms[source].example(3) if inputs is None else inputs
         try:
-            with eval_mode(self.module):
+            with mode(self.module):
                 return self._run(example, tuple(self.labeled[source]), source).outputs
         except ConfigError:
             raise

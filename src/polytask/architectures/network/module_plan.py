@@ -74,17 +74,19 @@ class ModulePlan:
         return network
 
     def check(self, tasks: Sequence[Task]) -> None:
-        """Build the network of all tasks twice, and check that its weights depend on the seed alone.
+        """Build the network of all tasks twice, and check that its weights depend on the seed alone, and that it works in training mode.
 
         Raises:
-            ConfigError: They differ, or `build` fails.
+            ConfigError: They differ, `build` fails, or outputs have another form in training mode.
         """
-        first, second = (self.build(tasks, 0).state_dict() for _ in range(2))
+        one, other = (self.build(tasks, 0) for _ in range(2))
+        first, second = one.state_dict(), other.state_dict()
         different = [name for name, tensor in first.items() if name not in second or not torch.equal(tensor, second[name])]
         if different or first.keys() != second.keys():
             found = ", ".join(name.removeprefix("module.") for name in different) or "other parameters"
             remedy = "Draw random numbers from PyTorch's global generator, or from one that is seeded with `seed`"
             raise ConfigError("the same seed must give the same weights", where=f"model {self.model}", found=found, remedy=remedy)
+        other.check_training_mode()
 
     @property
     def import_paths(self) -> tuple[str, ...]:
