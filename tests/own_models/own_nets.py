@@ -103,6 +103,19 @@ class Auxiliary(Table):
         return (outputs, rows) if self.training else outputs
 
 
+class Sentences(nn.Module):
+    """Reads words, for tasks per sentence and per word."""
+
+    def __init__(self, tasks: Sequence[Task], seed: int = 0) -> None:
+        super().__init__()
+        self.words, self.per_token = nn.Embedding(20, 4, padding_idx=0), {task.name: task.per_token for task in tasks}
+        self.heads = nn.ModuleDict({task.name: nn.Linear(4, task.outputs) for task in tasks})
+
+    def forward(self, codes: Tensor) -> dict[str, Tensor]:
+        values = self.words(codes)
+        return {name: head(values if self.per_token[name] else values.mean(1)) for name, head in self.heads.items()}
+
+
 class Lazy(Table):
     """Finds out how wide its inputs are."""
 

@@ -115,6 +115,23 @@ def test_rates_and_frozen_parts_are_named_like_parameters(nets: ModuleType) -> N
     assert moved == {"heads.first.weight"}
 
 
+def test_a_module_reads_words_for_tasks_per_sentence_and_per_word(nets: ModuleType, tmp_path: Path) -> None:
+    texts = ["to Rome", "from Oslo to Rome", "from Rome"] * 12
+    words = pt.data.WordTokenizer.fit(texts)
+    codes = words.encode(texts)
+    places = np.full(codes.shape, None, dtype=object)
+    for row, text in enumerate(texts):
+        for column, word in enumerate(text.split()):
+            places[row, column] = "B-place" if word.istitle() else "O"
+    starts = np.array([text.split()[0] for text in texts], dtype=object)
+    source = pt.Source("texts", codes, {"start": starts, "place": places}, preprocessor=words)
+    tasks = (pt.tasks.Multiclass(name="start", classes=("from", "to")), pt.tasks.Tagging(name="place", classes=("B-place", "O")))
+    few: dict[str, Any] = {"epochs": 12, "lr": 0.1, "batch_size": 8, "threads": 1, "patience": None}
+    run = pt.train([source], tasks, model=nets.Sentences, out=tmp_path / "run", **few)
+    found = pt.load(run.folder, components=[nets.Sentences]).predict(["to Rome"])
+    assert (found["start"][0], found["place"][0]) == ("to", "O B-place")
+
+
 def test_weights_of_the_module_are_loaded(nets: ModuleType, tmp_path: Path) -> None:
     module = nets.Table(TASKS)
     save_file(module.state_dict(), tmp_path / "start.safetensors")
