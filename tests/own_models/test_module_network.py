@@ -77,7 +77,7 @@ def test_buffers_exist_once_per_source(nets: ModuleType) -> None:
 
 def test_the_penalty_of_a_module_is_added_to_the_losses(nets: ModuleType) -> None:
     def size_after(module: nn.Module) -> float:
-        run = pt.fit(module, [table()], tasks=TASKS, epochs=5, batch_size=8, lr=0.05, patience=None, averaging=None, keep="last")
+        run = pt.fit(module, [table()], tasks=TASKS, epochs=5, batch_size=8, lr=0.05, patience=None, averaging=None, keep="last", threads=1)
         return float(run.model.module.trunk[0].weight.detach().abs().mean())  # type: ignore[operator,union-attr]
 
     torch.manual_seed(0)
@@ -100,8 +100,8 @@ def test_a_module_trains_like_the_same_network_of_polytask(balancer: str) -> Non
             return {"sum": self.sum(features["sum"]), "first": self.first(features["first"])}
 
     first, second = (MultiTaskModel(MLP((3,), hidden=(5,)), TASKS, initialization="framework", seed=3) for _ in range(2))
-    own = pt.fit(Same(first), [table()], balancer, tasks=TASKS, epochs=2, batch_size=16).model
-    built = pt.fit(second, [table()], balancer, epochs=2, batch_size=16).model
+    own = pt.fit(Same(first), [table()], balancer, tasks=TASKS, epochs=2, batch_size=16, threads=1).model
+    built = pt.fit(second, [table()], balancer, epochs=2, batch_size=16, threads=1).model
     for parameter, other in zip(own.parameters(), built.parameters(), strict=True):
         torch.testing.assert_close(parameter, other, rtol=1e-4, atol=1e-6)
 
@@ -110,7 +110,7 @@ def test_rates_and_frozen_parts_are_named_like_parameters(nets: ModuleType) -> N
     module = nets.Table(TASKS)
     before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     factors = {"trunk": 0.0, "task:sum": 0.0}
-    pt.fit(module, [table()], tasks=TASKS, epochs=1, averaging=None, lr_multipliers=factors, freeze=("module.heads.first.bias",))
+    pt.fit(module, [table()], tasks=TASKS, epochs=1, threads=1, averaging=None, lr_multipliers=factors, freeze=("module.heads.first.bias",))
     moved = {name for name, parameter in module.named_parameters() if not torch.equal(parameter, before[name])}
     assert moved == {"heads.first.weight"}
 
@@ -135,7 +135,7 @@ def test_a_module_reads_words_for_tasks_per_sentence_and_per_word(nets: ModuleTy
 def test_weights_of_the_module_are_loaded(nets: ModuleType, tmp_path: Path) -> None:
     module = nets.Table(TASKS)
     save_file(module.state_dict(), tmp_path / "start.safetensors")
-    run = pt.fit(nets.Table(TASKS), [table()], tasks=TASKS, epochs=1, initial_weights=str(tmp_path / "start.safetensors"))
+    run = pt.fit(nets.Table(TASKS), [table()], tasks=TASKS, epochs=1, threads=1, initial_weights=str(tmp_path / "start.safetensors"))
     assert run.loaded_weights is not None
     assert set(run.loaded_weights.loaded) == {f"module.{name}" for name in module.state_dict()}
 

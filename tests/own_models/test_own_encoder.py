@@ -29,7 +29,7 @@ def test_a_module_is_trained_with_the_weights_that_it_has(trunks: ModuleType) ->
     start = module[0].weight.detach().clone()
     model = MultiTaskModel(module, TASKS, input_shape=(3,), architecture="mmoe(experts=2)")
     assert model.architecture.width("sum") == 6
-    run = pt.fit(TASKS, [table()], encoder=module, epochs=1, averaging=None, freeze=("architecture.encoder.module.0",))
+    run = pt.fit(TASKS, [table()], encoder=module, epochs=1, threads=1, averaging=None, freeze=("architecture.encoder.module.0",))
     assert torch.equal(module[0].weight, start)
     assert run.model.shared_parameters()["encoder.module.1.weight"] is module[1].weight
 

@@ -44,6 +44,7 @@ def factory_written(given: Any, where: str = "model") -> str:  # noqa: ANN401 - 
     if isinstance(given, str):
         path, options = read_factory(given, where)
         _check_call(factory_at(path, where), options, f"{where} {given}")
+        check_importable(path, where)
         return given
     made, options = (given.func, given.keywords) if isinstance(given, functools.partial) and not given.args else (given, {})
     is_network = hasattr(made, "state_dict") and not isinstance(made, type)
