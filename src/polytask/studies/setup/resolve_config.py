@@ -55,7 +55,7 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
     training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
     filled = {
         "size": _data_set_size(requested),
-        "encoder": plan.encoder if isinstance(plan, NetworkPlan) else None,
+        "encoder": (requested.encoder or plan.encoder) if isinstance(plan, NetworkPlan) else None,
         "workers": workers,
         "training": training,
         "version": polytask.__version__,
