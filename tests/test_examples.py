@@ -36,3 +36,11 @@ def test_the_table_is_learned() -> None:
     output = said_by(str(EXAMPLES / "table.py"), "--rows", "600")
     assert "'segment': 'ordinal'" in output
     assert float(output.partition("score: ")[2].split()[0]) > 0.2
+
+
+def test_a_network_of_ones_own_is_studied() -> None:
+    example = EXAMPLES / "own_model.py"
+    assert len(example.read_text().splitlines()) <= 40
+    assert "digit" in said_by(str(example), "1")
+    shown = (EXAMPLES.parent / "docs" / "own_model.md").read_text()
+    assert example.read_text().partition("class Net")[2].partition("if __name__")[0].strip() in shown

@@ -15,7 +15,7 @@ from polytask.encoders import MLP
 from polytask.errors import ConfigError
 from polytask.registry import GROUPS, ComponentSpec, find, names, register, specs_of
 from polytask.registry.parsing import import_paths_in, parse_component
-from polytask.registry.resolve import Resolved, given_classes, resolve, written
+from polytask.registry.resolve import Resolved, given_components, resolve, written
 from polytask.training.callback import Callback
 
 
@@ -120,11 +120,11 @@ def test_classes_that_are_handed_in_take_no_registered_name(theirs: str) -> None
 
 def test_what_is_handed_in_is_a_component(theirs: str) -> None:
     mine = resolve("balancer", f"{theirs}:Mine").cls
-    assert given_classes([mine, MLP((2,)), CAGrad]) == (mine, MLP, CAGrad)
-    assert given_classes(CAGrad()) == (CAGrad,)
-    for wrong in (None, "mypkg.mod:Mine", [f"{theirs}:Mine"], [nn.Linear]):
+    assert given_components([mine, MLP((2,)), CAGrad]) == (mine, MLP, CAGrad)
+    assert given_components(CAGrad()) == (CAGrad,)
+    for wrong in (None, "mypkg.mod:Mine", [f"{theirs}:Mine"], [nn.Linear(1, 1)], [int]):
         with pytest.raises(ConfigError, match=r"components: a list of classes or objects of components is needed .*components=\[Mine\]"):
-            given_classes(wrong)
+            given_components(wrong)
 
 
 def test_registered_names_are_no_imports(theirs: str) -> None:
@@ -144,7 +144,7 @@ class Incomplete(Equal.__mro__[1]):  # type: ignore[misc] # Balancer, which Equa
         ("balancer", MLP, "balancer: a balancer is needed (found the class MLP, an encoder)"),
         ("encoder", Equal(), "encoder: an encoder is needed (found a balancer, Equal)"),
         ("encoder", nn.Linear(2, 2), "an encoder is needed (found the PyTorch module Linear)"),
-        ("encoder", nn.Linear(2, 2), "Wrap it: polytask.encoders.module_encoder.ModuleEncoder"),
+        ("encoder", nn.Linear(2, 2), "Give its class, or a function that makes it"),
         ("balancer", torch, "(found the module torch)"),
         ("balancer", 3, "(found 3)"),
         ("balancer", None, "(found None)"),

@@ -256,7 +256,7 @@ Fails.__module__ = "__main__"
     ("choices", "text"),
     [
         ({"encoder": Fails}, "study, encoder '__main__:Fails': a class of the main program cannot be stored"),
-        ({"encoder": nn.Linear(3, 2)}, "study, encoder: an encoder is needed (found the PyTorch module Linear). Wrap it"),
+        ({"encoder": nn.Linear(3, 2)}, "study, encoder: an encoder is needed (found the PyTorch module Linear). Give its class"),
         ({"encoder": "lenat"}, "Did you mean 'lenet'"),
         ({"architecture": MLP}, "study, architecture: an architecture is needed (found the class MLP, an encoder)"),
         ({"architecture": "mmeo"}, "Did you mean 'mmoe'"),

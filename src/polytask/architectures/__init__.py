@@ -13,10 +13,14 @@ from polytask.architectures.hard_sharing.learned_branching import LearnedBranchi
 from polytask.architectures.hard_sharing.recon import Recon
 from polytask.architectures.hard_sharing.rotated import RotatedSharing
 from polytask.architectures.hard_sharing.task_layers import TaskLayers, parametrized_layers
+from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.model_cost import ModelCost, measure_cost
+from polytask.architectures.network.module_network import ModuleNetwork
+from polytask.architectures.network.module_plan import ModulePlan
 from polytask.architectures.network.multi_task_model import MultiTaskModel, build_architecture
+from polytask.architectures.network.network import Network, NetworkPart
 from polytask.architectures.network.network_plan import EncoderPlan, NetworkPlan
-from polytask.architectures.network.sharing_diagram import NetworkPart, draw_sharing, network_parts
+from polytask.architectures.network.sharing_diagram import draw_sharing, network_parts
 from polytask.architectures.network.source_stems import Stem
 from polytask.architectures.network.task_heads import build_head
 from polytask.architectures.soft_sharing.constrained import Constrained
@@ -44,11 +48,15 @@ __all__ = [
     "EncoderPlan",
     "FiLM",
     "HardSharing",
+    "InputForm",
     "LearnedBranching",
     "LoRA",
     "MMoE",
     "ModelCost",
+    "ModuleNetwork",
+    "ModulePlan",
     "MultiTaskModel",
+    "Network",
     "NetworkPart",
     "NetworkPlan",
     "Recon",

@@ -130,22 +130,34 @@ class Architecture(Component, nn.Module, ABC):
     @cached_property
     def _reach(self) -> dict[str, tuple[str, ...]]:
         """Tasks whose features depend on each parameter, by parameter name, read from the graph of one forward pass."""
-        names = {id(parameter): name for name, parameter in self.named_parameters()}
-        frozen = [parameter for parameter in self.parameters() if not parameter.requires_grad]
-        with eval_mode(self), torch.random.fork_rng(devices=()), torch.enable_grad():
-            # Frozen parameters are no leaves of the graph: they require gradients during this forward pass only.
-            for parameter in frozen:
-                parameter.requires_grad = True
-            features = self(self.example, self.tasks)
+        return reaching_tasks(self, lambda: self(self.example, self.tasks))
+
+
+def reaching_tasks(module: nn.Module, run: Callable[[], Mapping[str, Tensor]]) -> dict[str, tuple[str, ...]]:
+    """Return the tasks whose outputs depend on each parameter of a module, by the parameter's name; frozen parameters are included.
+
+    Args:
+        module: Module, which is put into evaluation mode for the pass.
+        run: Function that runs the module and returns a tensor per task, whose graph is read.
+    """
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
+    with eval_mode(module), torch.random.fork_rng(devices=()), torch.enable_grad():
+        # Frozen parameters are no leaves of the graph: they require gradients during this forward pass only.
+        for parameter in frozen:
+            parameter.requires_grad = True
+        try:
+            outputs = run()
+        finally:
             for parameter in frozen:
                 parameter.requires_grad = False
-        found: dict[str, tuple[str, ...]] = {}
-        for task in self.tasks:
-            for leaf in autograd_leaf_ids(features[task]):
-                name = names.get(leaf)
-                if name is not None:
-                    found[name] = (*found.get(name, ()), task)
-        return found
+    found: dict[str, tuple[str, ...]] = {}
+    for task, output in outputs.items():
+        for leaf in autograd_leaf_ids(output):
+            name = names.get(leaf)
+            if name is not None:
+                found[name] = (*found.get(name, ()), task)
+    return found
 
 
 def autograd_leaf_ids(output: Tensor) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from polytask.data import TablePreprocessor
 from polytask.datasets.tables import to_dataframe
 from polytask.errors import ConfigError, DataError, StorageError
 from polytask.registry import Component
-from polytask.registry.resolve import given_classes
+from polytask.registry.resolve import given_components
 from polytask.run_files import ModelIndex
 from polytask.studies.setup.run_folder import MODEL_INDEX
 from polytask.tasks import Predictions, Task
@@ -100,7 +100,7 @@ class SavedModel:
         return source
 
 
-def load(run: str | Path, *, components: Collection[type | Component] = ()) -> SavedModel:
+def load(run: str | Path, *, components: Collection[Callable[..., Any] | Component] = ()) -> SavedModel:
     """Load the model of a run folder, or of its `model` folder.
 
     Loading never imports code that a model folder names: your own components must be registered (`polytask.register`, or the entry
@@ -108,14 +108,15 @@ def load(run: str | Path, *, components: Collection[type | Component] = ()) -> S
 
     Args:
         run: Path of the folder.
-        components: Classes or objects of the model's components that are not registered, such as `[Mine]`.
+        components: Classes or objects of the model's components that are not registered, such as `[Mine]`, and the function that makes
+            its networks, if it is your own.
 
     Raises:
         StorageError: The folder has no model, or a file is damaged.
         ConfigError: A component is neither registered nor among `components` (the message names those that are missing), or one of
             `components` is no component.
     """
-    classes = given_classes(components)
+    classes = given_components(components)
     folder = Path(run)
     folder = folder / "model" if (folder / "model" / MODEL_INDEX).exists() else folder
     if not (folder / MODEL_INDEX).exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from polytask.errors import ConfigError, error_location
 from polytask.metrics.metric_functions import compute_metrics
 from polytask.options import NetworkConfig, ReadingOptions, TableOptions
 from polytask.registry import Component
-from polytask.registry.resolve import check_given, given_classes
+from polytask.registry.resolve import check_given, given_components
 from polytask.registry.suggestion import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
 from polytask.storage.csv_table import csv_text
@@ -44,14 +44,14 @@ class SavedTableModel:
         ConfigError: The model was not trained on tables, or on several and `source` names none of them.
     """
 
-    def __init__(self, run: Path, source: str | None = None, components: Collection[type | Component] = ()) -> None:
+    def __init__(self, run: Path, source: str | None = None, components: Collection[Callable[..., Any] | Component] = ()) -> None:
         self.model: SavedModel = load(run, components=components)
         self.source = self.model.resolve_source(self._checked(source))
         networks = [network for network in self.model.networks if self.source in network.codings]
         coding = networks[0].codings[self.source] if networks else None
         if not isinstance(coding, TablePreprocessor):
             raise ConfigError("this model was not trained on a table", where=str(run), remedy="Use polytask.load(run).predict(inputs)")
-        self.preprocessor, self.options = coding, _table_options(run, self.source, given_classes(components))
+        self.preprocessor, self.options = coding, _table_options(run, self.source, given_components(components))
 
     def _checked(self, source: str | None) -> str | None:
         """Return the source after checking that it is one of the run's tables.
@@ -176,7 +176,7 @@ def _stack_probabilities(parts: list[Any], there: Any) -> Any:  # noqa: ANN401 -
     return None if parts[0] is None else np.concatenate(parts)[there]
 
 
-def _table_options(run: Path, source: str, components: Collection[type]) -> TableOptions | None:
+def _table_options(run: Path, source: str, components: Collection[Callable[..., Any]]) -> TableOptions | None:
     """Read the options of a table from the run's configuration; its kinds of task name no classes but these. `None` if there are none."""
     path = run / RUN_FILE
     if not path.exists():

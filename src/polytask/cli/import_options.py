@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from polytask.errors import ConfigError
 from polytask.registry import add_import_path
-from polytask.registry.importing import is_import_path
-from polytask.registry.registered import class_at
+from polytask.registry.function_paths import function_at
 
 
 def _add(folders: list[str] | None) -> list[str] | None:
@@ -33,14 +33,14 @@ ComponentPaths = Annotated[
 ]
 
 
-def component_classes(paths: list[str] | None) -> tuple[type, ...]:
-    """Import the classes that a user names with `--component`.
+def component_classes(paths: list[str] | None) -> tuple[Callable[..., Any], ...]:
+    """Import the classes, and the functions that make networks, that a user names with `--component`.
 
     Raises:
-        ConfigError: A text is no import path, or the class cannot be imported.
+        ConfigError: A text is no import path, or there is nothing of this name.
     """
     for path in paths or ():
-        if not is_import_path(path):
+        if path.count(":") != 1:
             remedy = "Registered names need no --component"
             raise ConfigError("an import path package.module:Name is needed", where="--component", found=repr(path), remedy=remedy)
-    return tuple(class_at(path, "--component") for path in paths or ())
+    return tuple(function_at(path, "--component") for path in paths or ())

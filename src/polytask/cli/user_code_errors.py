@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polytask
 from polytask.registry import Component
+from polytask.registry.model_factories import packages_of_factories
 
 FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 REMOTE = "_RemoteTraceback"
@@ -42,7 +43,7 @@ def users_line(error: BaseException) -> str:
 
 def _files_of_users() -> Mapping[Path, str]:
     """Return the loaded modules, by file, of the packages that define components, other than polytask."""
-    packages = {cls.__module__.partition(".")[0] for cls in _derived(Component)} - {"polytask"}
+    packages = {cls.__module__.partition(".")[0] for cls in _derived(Component)} - {"polytask"} | packages_of_factories()
     modules = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())]
     return {Path(file).resolve(): name for name, file in modules if file and name.partition(".")[0] in packages}
 

@@ -32,6 +32,23 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def training_mode(module: nn.Module) -> Iterator[None]:
+    """Put a module and all its submodules into training mode, and restore the modes of all of them on exit.
+
+    Example:
+        >>> module = nn.Dropout().eval()
+        >>> with training_mode(module):
+        ...     module.training
+        True
+        >>> module.training
+        False
+    """
+    with training_modes(module):
+        module.train()
+        yield
+
+
+@contextmanager
 def training_modes(module: nn.Module) -> Iterator[None]:
     """Restore the mode of every submodule on exit, also after an error.
 

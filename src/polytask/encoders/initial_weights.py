@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -29,6 +30,14 @@ INITIALIZERS: Mapping[str, Initializer] = {"glorot": _glorot, "he": _he}
 INITIALIZATIONS = ("framework", *INITIALIZERS)
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed PyTorch's global random generator of the CPU in the block, and restore it afterwards."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed all devices, which this fork does not restore
+        yield
+
+
 def initialize(module: nn.Module, scheme: str, seed: int) -> None:
     """Initialize the parameters of a module from a random stream with a given seed.
 
@@ -50,8 +59,7 @@ def initialize(module: nn.Module, scheme: str, seed: int) -> None:
     """
     if scheme not in INITIALIZATIONS:
         raise ConfigError("unknown initialization", where=scheme, remedy=f"Choose from: {', '.join(INITIALIZATIONS)}")
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed all devices, which this fork does not restore
+    with seeded(seed):
         # An attention layer resets private parameters, and the bias of its last layer, which is a module of its own: it comes after that.
         for name in ("reset_parameters", "_reset_parameters"):
             for layer in _modules_to_initialize(module):
@@ -69,8 +77,7 @@ def _modules_to_initialize(module: nn.Module) -> list[nn.Module]:
 
 def _reset_self_initialized(module: nn.Module, seed: int) -> None:
     """Reset modules whose initial values are part of their definition (`has_own_initialization`), such as an identity or zeros."""
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         for part in _modules_to_initialize(module):
             if getattr(part, "has_own_initialization", False):
                 cast("Callable[[], None]", part.reset_parameters)()
@@ -122,7 +129,8 @@ def _first(names: Sequence[str]) -> str:
 def load_weights(module: nn.Module, path: str | Path) -> LoadedWeights:
     """Load what matches by name and shape from a safetensors file, and report what did not.
 
-    Names in the file may begin with the name of a larger model (`bert.`, `module.`); this prefix is removed.
+    Names in the file may begin with the name of a larger model (`bert.`, `module.`); this prefix is removed. If no name matches, they may
+    be names within a part of the module: the prefix with which most of them match is added.
 
     Raises:
         StorageError: The file does not exist, or is not a safetensors file.
@@ -133,7 +141,7 @@ def load_weights(module: nn.Module, path: str | Path) -> LoadedWeights:
     except (OSError, SafetensorError) as error:
         raise StorageError("weights cannot be read", where=str(path), found=error, remedy="Give a safetensors file") from None
     own = module.state_dict()
-    found = _strip_common_prefix(found, own)
+    found = _add_common_prefix(_strip_common_prefix(found, own), own)
     fits = {name: tensor for name, tensor in found.items() if name in own and tensor.shape == own[name].shape}
     matched = LoadedWeights(
         loaded=tuple(sorted(fits)),
@@ -152,6 +160,15 @@ def _strip_common_prefix(found: Mapping[str, Tensor], own: Mapping[str, Tensor])
     beginnings = {name.removesuffix(known) for name in found for known in own if name.endswith(f".{known}")}
     best = max(["", *sorted(beginnings)], key=lambda beginning: sum(f"{beginning}{known}" in found for known in own))
     return {name.removeprefix(best): tensor for name, tensor in found.items()}
+
+
+def _add_common_prefix(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Add the prefix to the names of tensors with which most of them match names in the module, if none matches without it."""
+    if not own.keys().isdisjoint(found):
+        return dict(found)
+    beginnings = {known.removesuffix(name) for name in found for known in own if known.endswith(f".{name}")}
+    best = max(["", *sorted(beginnings)], key=lambda beginning: sum(f"{beginning}{name}" in own for name in found))
+    return {f"{best}{name}": tensor for name, tensor in found.items()}
 
 
 def match_parameters(module: nn.Module, prefixes: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from polytask.errors import ConfigError
 from polytask.registry import names
+from polytask.registry.model_factories import factory_written
 from polytask.registry.parsing import import_paths_in
 from polytask.registry.resolve import group_of, written
 from polytask.registry.suggestion import nearest
@@ -95,6 +96,7 @@ ARM: dict[str, Any] = {
 """JSON schema of an arm in a study file: a string, or a name with its parts."""
 
 
+ModelName = Annotated[str, BeforeValidator(lambda given: given if given is None else factory_written(given))]
 EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
 DatasetName = Annotated[str, BeforeValidator(lambda given: given if isinstance(given, str) else _written("data set", given))]
@@ -135,6 +137,9 @@ def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
         return
     for place in ("source", "encoder", "architecture", "balancer"):
         yield from _paths(place, config.get(place))
+    model = config.get("model")
+    if isinstance(model, str):
+        yield "model", model.partition("(")[0].strip()
     training = config.get("training")
     yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)
     for callback in _listed(config.get("callbacks")):

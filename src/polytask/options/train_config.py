@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from polytask.errors import ConfigError
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName
+from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName, ModelName
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, MOST_THREADS, TrainingOptions
 
 _DATA, NETWORK, RUN = "Data", "Network", "Run"
+
+
+PARTS_OF_NETWORKS = ("encoder", "encoder_options", "architecture", "hidden", "initialization")
+"""Options of a network of polytask, which one of the user's own does not have."""
 
 
 class NetworkConfig(OptionModel):
@@ -39,6 +43,14 @@ class NetworkConfig(OptionModel):
         str | None,
         Field(description="Size of a built-in data set: sample (ships with polytask) or full."),
         Flag(_DATA, default="the smallest available"),
+    ] = None
+    model: Annotated[
+        ModelName | None,
+        Field(
+            description="Function that makes your own networks, make(tasks, seed), by its import path; it takes the place of encoder, "
+            "architecture, hidden and initialization."
+        ),
+        Flag(NETWORK, example="mypkg.nets:make"),
     ] = None
     encoder: Annotated[
         EncoderName | None,
@@ -78,6 +90,16 @@ class NetworkConfig(OptionModel):
     def left_open(self) -> frozenset[str]:
         """Options that are decided during the run."""
         return frozenset()
+
+    @model_validator(mode="after")
+    def _without_parts(self) -> Self:
+        """Check that a model of the user's own is given no parts, which it could not use."""
+        for name in PARTS_OF_NETWORKS if self.model is not None else ():
+            value = getattr(self, name)
+            if value != type(self).model_fields[name].get_default(call_default_factory=True):
+                remedy = "Leave it out: the model defines all of its network"
+                raise ConfigError("a model of your own has no such part", where=name, found=value, remedy=remedy)
+        return self
 
     @field_validator("tables", mode="before")
     @classmethod

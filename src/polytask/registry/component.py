@@ -23,6 +23,8 @@ BASES: Mapping[str, str] = {
     "baseline": "polytask.baselines.base:Baseline",
 }
 """Import path of the base class of each group."""
+ADAPTERS: Mapping[str, str] = {"encoder": "polytask.encoders.module_encoder:MadeEncoder"}
+"""Import path, by group, of a class whose method `of` makes a component of a user's function or PyTorch module class."""
 SPELLINGS = tuple(group.replace(" ", "-") for group in GROUPS)
 """The groups as users write them, with hyphens between words."""
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

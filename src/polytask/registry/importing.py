@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,8 @@ def safe_path() -> list[str]:
     return [path for place, path in found if path and (place > before or os.path.realpath(path) != here or here in named)]
 
 
-def path_of(cls: type) -> str:
-    """Return the import path of a class, as `package.module:Name`.
+def path_of(cls: Callable[..., Any]) -> str:
+    """Return the import path of a class or a function, as `package.module:Name`.
 
     Example:
         >>> path_of(Path)

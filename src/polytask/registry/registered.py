@@ -231,6 +231,16 @@ def class_at(path: str, where: str) -> Any:  # noqa: ANN401
     return _classes[path] if path in _classes else import_class(path, where)
 
 
+def remember_as(path: str, cls: type) -> type:
+    """Let a class be found in this process at the import path of the function or class that it adapts, and return the class found there."""
+    return _classes.setdefault(path, cls)
+
+
+def is_remembered(path: str) -> bool:
+    """Return whether the class at an import path was given as an object, or adapts a function, in this process."""
+    return path in _classes
+
+
 def remember(cls: type) -> None:
     """Let a class that is defined in a function be found by its path in this process, although it cannot be imported."""
     if LOCAL in cls.__qualname__:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from polytask.errors import ConfigError
-from polytask.registry.component import BASES, ComponentSpec, group_called
+from polytask.registry.component import ADAPTERS, BASES, ComponentSpec, group_called
 from polytask.registry.constructor_calls import WRAPPED, WRAPPER, Call, Component, call_of, named_options, spelled
+from polytask.registry.function_paths import function_at
 from polytask.registry.importing import check_importable, import_class, is_import_path, path_of
 from polytask.registry.parsing import class_written, find_written, import_paths_in, options_of, parse_call, paths_in
-from polytask.registry.registered import class_at, load_class, names, remember, spec_of, specs_of, written_name
+from polytask.registry.registered import class_at, is_remembered, load_class, names, remember, remember_as, spec_of, specs_of, written_name
 from polytask.registry.unknown_option import unknown_option_error
 
 
@@ -108,10 +109,13 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
     group = group_called(group)
     if isinstance(given, Resolved):
         return given
+    given = as_component(group, given)
     if isinstance(given, str):
         call = parse_call(given)
         if not imports:
-            _check_paths(paths_in(call), components, where or group)
+            check_paths(paths_in(call), components, where or group)
+        elif group in ADAPTERS and is_import_path(call.name) and call.name in paths_in(call) and not is_remembered(call.name):
+            as_component(group, function_at(call.name, where or group))
         return _of_call(group, call, where, components)
     if isinstance(given, type) and issubclass(given, _base(group)):
         _check_concrete(given, where or group)
@@ -122,6 +126,22 @@ def resolve(group: str, given: Any, *, where: str = "", imports: bool = True, co
         found = _of_call(group, call_of(given), where)
         return Resolved(found.spec, found.cls, found.options, given, found.inner)
     raise ConfigError(f"{_a(group)} is needed", where=where or group, found=described(given), remedy=_remedy(group, given))
+
+
+def as_component(group: str, given: Any) -> Any:  # noqa: ANN401
+    """Return the component that a function or a PyTorch module class becomes in groups that adapt them; everything else unchanged.
+
+    Raises:
+        ConfigError: The import path of a function has the form of a name, as its module is in no package.
+    """
+    is_module = isinstance(given, type) and hasattr(given, "named_parameters") and not issubclass(given, Component)
+    if group not in ADAPTERS or not (inspect.isfunction(given) or is_module):
+        return given
+    path = path_of(given)
+    if not is_import_path(path):
+        remedy = "Move it into a package, package.module:name, or write a class"
+        raise ConfigError("the function has no import path that names can be told from", where=group, found=path, remedy=remedy)
+    return remember_as(path, import_class(ADAPTERS[group], group).of(given))
 
 
 def group_of(given: Any, groups: Sequence[str], where: str = "") -> str:  # noqa: ANN401
@@ -176,38 +196,44 @@ def classes_in(*texts: str) -> tuple[type, ...]:
     return tuple(class_at(path, path) for text in texts for path in import_paths_in(text))
 
 
-def given_classes(components: Any) -> tuple[type, ...]:  # noqa: ANN401 - the argument of a user
-    """Return the classes of components that a user has given as classes or objects.
+def given_components(components: Any) -> tuple[Callable[..., Any], ...]:  # noqa: ANN401 - the argument of a user
+    """Return the classes of components that a user has given as classes or objects, and functions and classes that make networks.
 
     Raises:
-        ConfigError: It is no list of components; an import path is no component here.
+        ConfigError: It is no list of these; an import path is no component here.
 
     Example:
         >>> from polytask.encoders import MLP
-        >>> [cls.__name__ for cls in given_classes([MLP, MLP((3,))])]
+        >>> [cls.__name__ for cls in given_components([MLP, MLP((3,))])]
         ['MLP', 'MLP']
     """
     given = components if isinstance(components, list | tuple | set | frozenset) else [components]
-    classes = tuple(one if isinstance(one, type) else type(one) for one in given)
-    for one, cls in zip(given, classes, strict=True):
-        if not issubclass(cls, Component):
-            remedy = "Import your classes and give them: components=[Mine]"
-            raise ConfigError(
-                "a list of classes or objects of components is needed", where="components", found=described(one), remedy=remedy
-            )
-    return classes
+    found: list[Callable[..., Any]] = []
+    for one in given:
+        cls = one if isinstance(one, type) else type(one)
+        makes_networks = inspect.isfunction(one) or (cls is one and hasattr(one, "named_parameters"))
+        if not makes_networks and not issubclass(cls, Component):
+            what, remedy = "a list of classes or objects of components is needed", "Import your classes and give them: components=[Mine]"
+            raise ConfigError(what, where="components", found=described(one), remedy=remedy)
+        found.append(one if makes_networks else cls)
+    return tuple(found)
 
 
-def check_given(texts: Sequence[str], components: Collection[type], where: str) -> None:
+def check_given(texts: Sequence[str], components: Collection[Callable[..., Any]], where: str) -> None:
     """Reject texts of components from a file if they name classes by import paths and the caller has not given these classes.
 
     Raises:
         ConfigError: Classes are missing; the message names all of them and what to give.
     """
-    _check_paths([path for text in texts for path in import_paths_in(text)], components, where)
+    check_paths([path for text in texts for path in import_paths_in(text)], components, where)
 
 
-def _check_paths(paths: Sequence[str], components: Collection[type], where: str) -> None:
+def check_paths(paths: Sequence[str], components: Collection[Callable[..., Any]], where: str) -> None:
+    """Reject import paths from a file that name neither a class nor a function among these.
+
+    Raises:
+        ConfigError: Some are missing; the message names all of them and what to give.
+    """
     given = [path_of(cls) for cls in components]
     missing = [path for path in dict.fromkeys(paths) if path not in given]
     if missing:
@@ -303,6 +329,8 @@ def _a(group: str) -> str:
 
 def _remedy(group: str, given: Any) -> str:  # noqa: ANN401
     if group == "encoder" and hasattr(given, "state_dict") and not isinstance(given, type | Component):
-        return "Wrap it: polytask.encoders.module_encoder.ModuleEncoder(module, input_shape)"
+        return (
+            "Give its class, or a function that makes it, as every network is a new one; or wrap it for fit: ModuleEncoder(module, shape)"
+        )
     base = BASES[group].rpartition(":")[2]
     return f"Give a registry name, an import path, or a class or an object that derives from {base}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.errors import ConfigError
 
 HEADS_PREFIX = "heads."
 
 
-def copy_shared_weights(model: MultiTaskModel, trained: MultiTaskModel) -> tuple[str, ...]:
+def copy_shared_weights(model: Network, trained: Network) -> tuple[str, ...]:
     """Initialize a network from a trained one: copy all weights and buffers with the same name and shape, except those of heads.
 
     The gain of this initialization on another task, relative to a fresh one with the same budget, is the transfer from one task to the
@@ -26,6 +26,7 @@ def copy_shared_weights(model: MultiTaskModel, trained: MultiTaskModel) -> tuple
         ConfigError: The networks have no weight or buffer in common, except in heads.
 
     Example:
+        >>> from polytask.architectures import MultiTaskModel
         >>> from polytask.encoders import MLP
         >>> from polytask.tasks import Binary
         >>> one, other = (MultiTaskModel(MLP((4,), hidden=(8,)), (Binary(name=name),), hidden=()) for name in ("churn", "stay"))

@@ -88,7 +88,7 @@ def head_inputs(network: TrainedNetwork, source: Source, task: str) -> Floats:
 def _batch_head_inputs(network: TrainedNetwork, batch: Batch, task: str) -> Floats:
     inputs = network.precision.format_inputs(batch.normalization(batch.inputs))
     with network.precision.autocast():
-        values = network.model.features(inputs, (task,), batch.source)[task]
+        values = network.model.features_and_outputs(inputs, (task,), batch.source).features[task]
     if values.dim() == 3:  # a summary of the row, then its tokens: padding, whose codes are all 0, is dropped
         filled = batch.inputs.flatten(2).ne(0).any(dim=2) if batch.inputs.dim() > 2 else batch.inputs.ne(0)
         values = values[torch.cat([torch.ones(len(filled), 1, dtype=torch.bool), filled], dim=1)]

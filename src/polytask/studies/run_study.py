@@ -22,7 +22,7 @@ from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_claim
 from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, count_openings, open_test_data
 from polytask.studies.setup.apply_preset import reject_command_options, with_preset
-from polytask.studies.setup.resolve_config import make_job_context, resolve_config
+from polytask.studies.setup.resolve_config import check_parts, make_job_context, resolve_config
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.studies.setup.seed_budget import (
     affordable_seeds,
@@ -103,6 +103,7 @@ class Study:
                 "there is nothing to share with one target", where="tasks", found=", ".join(self.names), remedy="Give at least two"
             )
         self.arms = parse_arms(self.config.arms, self.names)
+        check_parts(self.config, self.arms)
         _check_known_tasks(tuple(self.config.margins), "a margin", self.names)
         _check_known_tasks(self.config.protect, "protection", self.names)
         _check_weight_trials(self.config, self.arms)

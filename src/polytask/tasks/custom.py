@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.registry.function_paths import StoredPath, function_at, import_path
 from polytask.registry.importing import check_importable
 from polytask.registry.registered import load_class, shipped
 from polytask.registry.suggestion import nearest
 from polytask.tasks.base import Targets, Task, has_label, name_of
-from polytask.tasks.function_paths import StoredPath, function_at, import_path
 from polytask.tasks.metric import Metric, Outcome, Predictions, Runs
 from polytask.tasks.number_rows import columns_of, numbers_of_rows, read_rows, write_rows
 

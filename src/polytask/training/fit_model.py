@@ -11,21 +11,19 @@ import pandas as pd
 import torch
 from torch import nn
 
-from polytask.architectures import Architecture, MultiTaskModel
+from polytask.architectures import Architecture, Network
 from polytask.balancing import Balancer, Representations
 from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Source, check_sources
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
-from polytask.encoders import Encoder
 from polytask.encoders.initial_weights import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
 from polytask.options import TrainingOptions, make_training_options
-from polytask.registry.resolve import described
 from polytask.seeds import derive_seed
 from polytask.storage import has_state, load_state
-from polytask.tasks import Task, check_tasks
+from polytask.tasks import Task
 from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
@@ -40,8 +38,8 @@ from polytask.training.optimization.layer_conflicts import split_conflicting_lay
 from polytask.training.optimization.optimizers import make_optimizer, make_scheduler
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
 from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
-from polytask.training.preparation.default_model import plan_network
-from polytask.training.preparation.fit_checks import check_fit_arguments, check_network, checkpoint_folder
+from polytask.training.preparation.default_model import make_network
+from polytask.training.preparation.fit_checks import check_fit_arguments, checkpoint_folder
 from polytask.training.preparation.prepared_data import Batch, PreparedData, prepare_data
 from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
 
@@ -66,11 +64,12 @@ def make_balancer(
 
 
 def fit(
-    model: MultiTaskModel | Sequence[Task],
+    model: nn.Module | Sequence[Task],
     sources: Sequence[Source],
     balancer: str | type[Balancer] | Balancer = DEFAULT_BALANCER,
     *,
-    encoder: str | type[Encoder] | Encoder | None = None,
+    tasks: Sequence[Task] | None = None,
+    encoder: str | Callable[..., nn.Module] | nn.Module | None = None,
     architecture: str | type[Architecture] | Architecture | None = None,
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
@@ -87,11 +86,13 @@ def fit(
     involved. What is validated, chosen and returned is the moving average of the weights over some epochs (`averaging`).
 
     Args:
-        model: Network to train, in place; or tasks, for which a network is created.
+        model: Network to train, in place; or tasks, for which a network is created. Any PyTorch module whose `forward` maps inputs of a
+            source to a dict of outputs by task is a network if `tasks` are given (`polytask.architectures.ModuleNetwork`).
         sources: Training sources.
         balancer: Method that turns the tasks' losses into one update: a registry name, an import path, a class, or an object.
-        encoder: Encoder of a network that is created here: a name, a class, or an object, whose constructor call is repeated for the new
-            network; by default the usual one for the inputs.
+        tasks: Tasks of a module that does not know them.
+        encoder: Encoder of a network that is created here: a name, a class, a function that makes a module, an encoder, whose constructor
+            call is repeated for the new network, or any module; by default the usual one for the inputs.
         architecture: Architecture of a network that is created here: a name, a class or an object; by default hard sharing.
         seed: Root seed of the split, shuffling, dropout and the balancer, and of the initialization of a network that is created here.
         batch_sizes: Rows per source and step for proportional sampling; by default `batch_size`, in proportion to the sources.
@@ -120,6 +121,7 @@ def fit(
         >>> x = np.linspace(-1, 1, 200, dtype="float32").reshape(-1, 1)
         >>> source = Source("line", x, {"double": 2 * x[:, 0], "square": x[:, 0] ** 2})
         >>> tasks = (Regression(name="double"), Regression(name="square"))
+        >>> from polytask.architectures import MultiTaskModel
         >>> model = MultiTaskModel(MLP((1,), hidden=(32,)), tasks, initialization="framework")
         >>> run = fit(model, [source], epochs=30, batch_size=16, lr=0.01, patience=None)
         >>> run.validation["double"]["r2"] > 0.9
@@ -129,7 +131,8 @@ def fit(
     """
     check_fit_arguments(seed, progress, stop_after_epoch, options)
     sources = check_sources(sources)
-    network = _network(model, sources, seed, {"encoder": encoder, "architecture": architecture})
+    parts = {"encoder": encoder, "architecture": architecture}
+    network = make_network(model, sources, tasks, seed, {name: part for name, part in parts.items() if part is not None})
     loop, matched = build_loop(
         network,
         sources,
@@ -148,23 +151,8 @@ def fit(
     return _make_fit_result(loop, compute_task_metrics(loop.data.tasks, outcomes), matched)
 
 
-def _network(model: MultiTaskModel | Sequence[Task], sources: Sequence[Source], seed: int, parts: Mapping[str, Any]) -> MultiTaskModel:
-    """Return the given network, or create one for the given tasks."""
-    given = {name: part for name, part in parts.items() if part is not None}
-    if not isinstance(model, MultiTaskModel):
-        if isinstance(model, nn.Module):
-            remedy = "Wrap it as an encoder: MultiTaskModel(polytask.encoders.module_encoder.ModuleEncoder(module, input_shape), tasks)"
-            raise ConfigError("tasks or a MultiTaskModel are needed", where="model", found=described(model), remedy=remedy)
-        return plan_network(sources, **given).build(check_tasks(model), seed)
-    if given:
-        found = ", ".join(given)
-        raise ConfigError("a network already has these parts", where="fit", found=found, remedy="Give the tasks instead of a network")
-    check_network(model, sources)
-    return model
-
-
 def build_loop(
-    model: MultiTaskModel,
+    model: Network,
     sources: Sequence[Source],
     balancer: str | type[Balancer] | Balancer = DEFAULT_BALANCER,
     *,
@@ -198,7 +186,7 @@ def build_loop(
     min_rows = check_rows(sampler, data, minimum_rows(model, made), seed)
     chosen = resolve_hardware_options(chosen, model, data, precision, batch_sizes, workers=1)
 
-    def trial_loop(network: MultiTaskModel) -> TrainingLoop:
+    def trial_loop(network: Network) -> TrainingLoop:
         """Return a loop for a copy of the network with a copy of the balancer, so that the originals are unchanged."""
         trial = make_balancer(copy.deepcopy(balancer), data.tasks, seed)
         return TrainingLoop(initial_state(network, trial, chosen), data, sampler, chosen, precision, seed, min_rows=min_rows)
@@ -230,6 +218,17 @@ def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
         raise ConfigError("this balancer needs a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
 
 
+def _check_features(model: Network, balancer: Balancer, options: TrainingOptions) -> None:
+    """Raise an error for a balancer or a route that works on the inputs of the heads if the network does not tell them."""
+    if model.tells_features:
+        return
+    what = "a network of your own does not tell the inputs of its heads, which this needs"
+    if isinstance(balancer.needs(), Representations):
+        raise ConfigError(what, where="balancer", found=type(balancer).__name__, remedy="Choose another balancer")
+    if options.gradient_route != "sequential":
+        raise ConfigError(what, where="gradient_route", found=options.gradient_route, remedy="Leave it at sequential")
+
+
 def _chosen_options(options: TrainingOptions | None, choices: Mapping[str, Any]) -> TrainingOptions:
     """Return the options with the choices that are given beside them."""
     made = make_training_options(**choices)
@@ -238,7 +237,7 @@ def _chosen_options(options: TrainingOptions | None, choices: Mapping[str, Any])
 
 def resolve_hardware_options(
     options: TrainingOptions,
-    model: MultiTaskModel,
+    model: Network,
     data: PreparedData,
     precision: Precision,
     batch_sizes: Mapping[str, int] | None,
@@ -265,7 +264,7 @@ def resolve_hardware_options(
     return options.with_changes({"precision": precision.name, "threads": count})
 
 
-def _step_to_time(model: MultiTaskModel, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:
+def _step_to_time(model: Network, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:
     tasks = {task.name: task for task in data.tasks}
 
     def step() -> None:
@@ -277,13 +276,15 @@ def _step_to_time(model: MultiTaskModel, data: PreparedData, batches: Sequence[B
     return step
 
 
-def initial_state(model: MultiTaskModel, balancer: Balancer, options: TrainingOptions) -> TrainingState:
+def initial_state(model: Network, balancer: Balancer, options: TrainingOptions) -> TrainingState:
     """Return the state of a run before the first step: the network, the optimizer, the scheduler, the balancer and the stopping rule.
 
     Raises:
-        ConfigError: The optimizer or scheduler is unknown or does not accept its options, or all parameters are frozen.
+        ConfigError: The optimizer or scheduler is unknown or does not accept its options, all parameters are frozen, or the balancer
+            works on the inputs of heads that the network does not tell.
     """
     optimizer = make_optimizer(make_param_groups(model, options), options)
+    _check_features(model, balancer, options)
     names = [task.name for task in model.tasks]
     policies = options.model_dump(include={"non_finite_limit", "unsolved"})
     policies["non_finite"] = "raise" if options.non_finite == "end" else options.non_finite

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.data import Normalization, Preprocessor
 from polytask.encoders.initial_weights import LoadedWeights
 from polytask.options import TrainingOptions
@@ -46,7 +46,7 @@ class FitResult:
         non_finite_steps: Number of steps in which a value was not finite.
     """
 
-    model: MultiTaskModel
+    model: Network
     tasks: tuple[Task, ...]
     normalizations: Mapping[str, Normalization]
     precision: Precision

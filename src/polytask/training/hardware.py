@@ -14,6 +14,8 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from polytask.architectures import Network
+
 NUMBERS_OF_A_REGISTER = 16
 
 
@@ -70,6 +72,8 @@ def choose_precision(model: nn.Module, requested: str) -> Precision:
     convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
     automatic = "bfloat16" if convolutions and has_native_bfloat16() else "float32"
     format_inputs = bool(convolutions) and not any(map(_needs_channels_first, convolutions))
+    if isinstance(model, Network):
+        format_inputs = format_inputs and model.accepts_channels_last()
     return Precision(automatic if requested == "auto" else requested, channels_last=format_inputs)
 
 

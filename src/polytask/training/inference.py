@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.data.memmap import row_slices
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
@@ -23,7 +23,7 @@ from polytask.training.preparation.prepared_data import Batch, PreparedSource
 INFERENCE_BATCH_SIZE = 1_000
 
 
-def forward_batch(model: MultiTaskModel, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+def forward_batch(model: Network, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Return the outputs (N, task.outputs) of one batch per task; by default of the tasks that its source labels."""
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
@@ -32,7 +32,7 @@ def forward_batch(model: MultiTaskModel, batch: Batch, precision: Precision, tas
 
 
 def compute_losses(
-    model: MultiTaskModel, tasks: Mapping[str, Task], batch: Batch, precision: Precision, head_inputs: list[Tensor] | None = None
+    model: Network, tasks: Mapping[str, Task], batch: Batch, precision: Precision, head_inputs: list[Tensor] | None = None
 ) -> dict[str, Loss]:
     """Compute the loss of each task over the labeled units of one batch; tasks without a labeled unit are absent.
 
@@ -45,8 +45,7 @@ def compute_losses(
     """
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
-        features = model.features(inputs, tuple(batch.targets), batch.source)
-        outputs = model.outputs(features, batch.source)
+        features, outputs = model.features_and_outputs(inputs, tuple(batch.targets), batch.source)
     if head_inputs is not None:
         head_inputs.extend({id(values): values for values in features.values()}.values())
     if len(batch.targets) >= FEWEST_LOSSES:
@@ -58,7 +57,7 @@ def compute_losses(
     return {name: loss for name, loss in losses.items() if loss is not None}
 
 
-def predict_outputs(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+def predict_outputs(model: Network, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Return the outputs (N, task.outputs) per task for any number of rows, in evaluation mode and without a graph.
 
     Rows are processed in chunks. Outputs are float32, or float64 for a network of that type.
@@ -74,7 +73,7 @@ def predict_outputs(model: MultiTaskModel, rows: Batch, precision: Precision, ta
     return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
 
 
-def _predict_batch(model: MultiTaskModel, rows: Batch, precision: Precision, tasks: Sequence[str] | None) -> dict[str, Tensor]:
+def _predict_batch(model: Network, rows: Batch, precision: Precision, tasks: Sequence[str] | None) -> dict[str, Tensor]:
     return {task: _mask_padding(_at_least_float32(outputs), rows) for task, outputs in forward_batch(model, rows, precision, tasks).items()}
 
 
@@ -98,7 +97,7 @@ def task_outcome(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome
 
 
 def predict_outcomes(
-    model: MultiTaskModel, tasks: Sequence[Task], sources: Mapping[str, PreparedSource], precision: Precision
+    model: Network, tasks: Sequence[Task], sources: Mapping[str, PreparedSource], precision: Precision
 ) -> dict[str, Outcome]:
     """Return the true and the predicted values per task, over all sources that label it."""
     found: dict[str, list[Outcome]] = {task.name: [] for task in tasks}

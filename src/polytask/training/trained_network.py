@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.architectures import MultiTaskModel, NetworkPlan
+from polytask.architectures import Network
+from polytask.architectures.network.plan import Plan, plan_from_dict
 from polytask.data import Normalization, Preprocessor, Source, TablePreprocessor, preprocessor_from_dict
 from polytask.errors import ConfigError
-from polytask.registry.resolve import check_given
+from polytask.registry.parsing import import_paths_in
+from polytask.registry.resolve import check_paths
 from polytask.storage import load_state, save_state
 from polytask.tasks import Task, task_from_dict
 from polytask.training.fit_result import FitResult
@@ -28,7 +30,7 @@ class TrainedNetwork:
     """A trained network, ready to predict.
 
     Attributes:
-        plan: Specification of the network: its encoder, architecture, heads and stems.
+        plan: Specification of the network: its encoder, architecture, heads and stems, or the function that makes it.
         model: Network with its weights, in evaluation mode.
         normalizations: Per source that the network was trained on, the normalization of its inputs.
         precision: Precision of the forward pass.
@@ -36,20 +38,18 @@ class TrainedNetwork:
         codings: Per source of texts or tables, the preprocessor that turns them into inputs.
     """
 
-    plan: NetworkPlan
-    model: MultiTaskModel
+    plan: Plan
+    model: Network
     normalizations: Mapping[str, Normalization]
     precision: Precision
     facts: Mapping[str, Any]
     codings: Mapping[str, Preprocessor] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return (
-            f"<TrainedNetwork of {self.plan.encoder} and {self.plan.architecture}, predicts {', '.join(task.name for task in self.tasks)}>"
-        )
+        return f"<TrainedNetwork of {self.plan}, predicts {', '.join(task.name for task in self.tasks)}>"
 
     @classmethod
-    def of(cls, plan: NetworkPlan, run: FitResult) -> TrainedNetwork:
+    def of(cls, plan: Plan, run: FitResult) -> TrainedNetwork:
         """Return the trained network of a run, in the state in which it would be loaded from a file."""
         precision = exact_precision(run.precision, run.model, run.preprocessors)
         return cls(plan, run.model.eval(), run.normalizations, precision, {}, run.preprocessors)
@@ -86,13 +86,13 @@ class TrainedNetwork:
         return self.outputs(prepared, tuple(task.name for task in self.tasks))
 
 
-def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping[str, Any]) -> None:
+def save_network(folder: Path, plan: Plan, run: FitResult, facts: Mapping[str, Any]) -> None:
     """Save a trained network to a folder, together with additional facts (plain data)."""
     save_state(
         folder,
         {
             "weights": run.model.state_dict(),
-            "plan": {**plan.without_initialization().to_dict(), "architecture": run.model.architecture_spec},
+            "plan": {**plan.without_initialization().to_dict(), **run.model.learned_plan()},
             "tasks": [task.to_dict() for task in run.tasks],
             "normalizations": {name: normalization.to_dict() for name, normalization in run.normalizations.items()},
             "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},
@@ -102,23 +102,31 @@ def save_network(folder: Path, plan: NetworkPlan, run: FitResult, facts: Mapping
     )
 
 
-def load_network(folder: Path, components: Collection[type] = ()) -> TrainedNetwork:
+def load_network(folder: Path, components: Collection[Callable[..., Any]] = ()) -> TrainedNetwork:
     """Load a network that `save_network` has saved. Nothing is imported that only the file names.
 
     Args:
         folder: Folder of the network.
-        components: Classes of unregistered components. Import paths in the file may only name these.
+        components: Classes of unregistered components, and functions that make networks. Import paths in the file may only name these.
 
     Raises:
         StorageError: A file is missing or damaged.
-        ConfigError: A component is neither registered nor in `components`; the message names all that are missing.
+        ConfigError: A component is neither registered nor in `components` (the message names all that are missing), or the function that
+            makes the network makes another one now.
     """
     state = load_state(folder)
-    plan = NetworkPlan.from_dict(state["plan"])
-    check_given([*plan.component_names, *(str(task.get("kind")) for task in state["tasks"])], components, where=str(folder))
+    plan = plan_from_dict(state["plan"])
+    kinds = [path for task in state["tasks"] for path in import_paths_in(str(task.get("kind")))]
+    check_paths([*plan.import_paths, *kinds], components, where=str(folder))
+    classes = [one for one in components if isinstance(one, type)]
     with torch.random.fork_rng(devices=()):
-        model = plan.build([task_from_dict(task, components) for task in state["tasks"]], 0, components)
-    model.load_state_dict(state["weights"])
+        model = plan.build([task_from_dict(task, classes) for task in state["tasks"]], 0, components)
+    try:
+        model.load_state_dict(state["weights"])
+    except RuntimeError as error:
+        found = str(error).splitlines()[-1].strip()
+        remedy = "Use the code that it was trained with"
+        raise ConfigError("the weights do not fit the network that is made now", where=str(folder), found=found, remedy=remedy) from None
     precision = Precision(**state["precision"])
     precision.format_model(model)
     normalizations = {name: Normalization.from_dict(values) for name, values in state["normalizations"].items()}
@@ -126,12 +134,13 @@ def load_network(folder: Path, components: Collection[type] = ()) -> TrainedNetw
     return TrainedNetwork(plan, model.eval(), normalizations, exact_precision(precision, model, codings), state["facts"], codings)
 
 
-def exact_precision(precision: Precision, model: MultiTaskModel, codings: Mapping[str, Preprocessor]) -> Precision:
-    """Return the precision for prediction, and convert a network whose sources are all tables to float64.
+def exact_precision(precision: Precision, model: Network, codings: Mapping[str, Preprocessor]) -> Precision:
+    """Return the precision for prediction, and convert a network whose sources are all tables to float64 if it accepts that.
 
     In float64 the prediction for a row does not depend on the other rows of its batch.
     """
-    if not codings or not all(isinstance(coding, TablePreprocessor) for coding in codings.values()):
+    tables = codings and all(isinstance(coding, TablePreprocessor) for coding in codings.values())
+    if not tables or not model.accepts_float64():
         return precision
     model.double()
     return Precision("float64", channels_last=False)

@@ -83,7 +83,7 @@ def test_names_that_look_alike_stay_apart() -> None:
         (lambda: MultiTaskModel("mlpp", (DIGIT,), input_shape=(4,)), "Did you mean 'mlp'"),
         (lambda: MultiTaskModel(MLP((4,)), (DIGIT,), input_shape=(5,)), "Leave input_shape out"),
         (lambda: MultiTaskModel(CAGrad(), (DIGIT,)), "an encoder is needed .found a balancer, CAGrad"),  # type: ignore[arg-type]
-        (lambda: MultiTaskModel(nn.Linear(4, 2), (DIGIT,)), "Wrap it"),  # type: ignore[arg-type]
+        (lambda: MultiTaskModel(nn.Linear(4, 2), (DIGIT,)), "needs the shape of one input"),
         (lambda: MultiTaskModel(MLP((4,)), ()), "at least one task"),
         (lambda: MultiTaskModel(MLP((4,)), (DIGIT, DIGIT)), "each name only once"),
         (lambda: MultiTaskModel(MLP((4,)), (DIGIT,), architecture="hrd"), "Did you mean 'hard'"),

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from polytask.architectures.network.multi_task_model import MultiTaskModel
+from polytask.architectures.network.network import Network
 from polytask.encoders.evaluation_mode import eval_mode
 
 
@@ -42,7 +42,7 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def measure_cost(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], tasks: Mapping[str, Sequence[str]]) -> ModelCost:
+def measure_cost(model: Network, shapes: Mapping[str, tuple[int, ...]], tasks: Mapping[str, Sequence[str]]) -> ModelCost:
     """Measure the cost of one network.
 
     Args:
@@ -51,6 +51,7 @@ def measure_cost(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], t
         tasks: Tasks that are predicted from the inputs of each source, by source.
 
     Example:
+        >>> from polytask.architectures import MultiTaskModel
         >>> from polytask.encoders import MLP
         >>> from polytask.tasks import Binary
         >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), (Binary(name="churn"), Binary(name="stay")), hidden=())
@@ -63,13 +64,30 @@ def measure_cost(model: MultiTaskModel, shapes: Mapping[str, tuple[int, ...]], t
     return ModelCost(1, count_parameters(model), together, shared, alone - together)
 
 
-def _count_multiply_adds(model: MultiTaskModel, source: str, shape: tuple[int, ...], tasks: tuple[str, ...]) -> int:
+def _count_multiply_adds(model: Network, source: str, shape: tuple[int, ...], tasks: tuple[str, ...]) -> int:
     """Count the multiply-adds of the predictions for one input."""
     example = model.example(source)
     with eval_mode(model), torch.no_grad(), _unfused_attention(), FlopCounterMode(display=False) as counter:
         model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tasks, source)
+    counts = {path: sum(own.values()) for path, own in counter.get_flop_counts().items()}
+    name = type(model).__name__
     # The counter counts a multiplication and an addition as two operations.
-    return int(counter.get_total_flops()) // 2
+    return int(counter.get_total_flops() - _count_of_others(model, tasks, model, name, counts, "")) // 2
+
+
+def _count_of_others(network: Network, tasks: Sequence[str], module: nn.Module, name: str, counts: Mapping[str, int], path: str) -> int:
+    """Return the operations of the modules within a module that only other tasks than these need."""
+    found = 0
+    for own, child in module.named_children():
+        inside = f"{path}{own}"
+        named = [f"{inside}.{parameter}" for parameter, _ in child.named_parameters()]
+        if not named:
+            continue
+        if f"{name}.{inside}" in counts and not any(network.is_needed(parameter, tasks) for parameter in named):
+            found += counts[f"{name}.{inside}"]
+        else:
+            found += _count_of_others(network, tasks, child, name, counts, f"{inside}.")
+    return found
 
 
 @contextmanager

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
-from polytask.architectures.architecture import Architecture
+from polytask.architectures.architecture import Architecture, ConflictCount
 from polytask.architectures.encoder_stages import number_layer_groups
-from polytask.architectures.network.source_buffers import SourceBuffers, shared_written_buffers
+from polytask.architectures.network.network import FeaturesAndOutputs, Network, NetworkPart, largest_parts
+from polytask.architectures.network.source_buffers import SourceBuffers
 from polytask.architectures.network.source_stems import Stem
 from polytask.architectures.network.task_heads import SelectSummary, SelectTokens, build_head
 from polytask.architectures.submodule_keys import module_key
-from polytask.encoders import Encoder
+from polytask.encoders import Encoder, ModuleEncoder
 from polytask.encoders.initial_weights import initialize
 from polytask.errors import ConfigError
 from polytask.registry import Resolved, spelled_as
-from polytask.registry.resolve import resolve
+from polytask.registry.resolve import described, resolve
 from polytask.seeds import derive_seed
-from polytask.tasks import Task, check_tasks
+from polytask.tasks import Task
 
 
-class MultiTaskModel(nn.Module):
+class MultiTaskModel(Network):
     """Multi-task network of an encoder, an architecture that shares it, and one head per task.
 
     A forward pass takes the inputs of one source: an absent source then does not change the other tasks' update by a single bit, and
@@ -43,7 +40,8 @@ class MultiTaskModel(nn.Module):
 
     Args:
         encoder: Encoder that maps inputs to features: an object, which becomes part of the network and is not copied; or a registry name
-            or import path, with options if any, or a class, which needs `input_shape`.
+            or import path, with options if any, or a class, which needs `input_shape`. Any PyTorch module, or a class or function that
+            makes one, is an encoder too, whose width is measured with an example.
         tasks: Tasks to predict.
         architecture: Architecture as a registry name, with options in parentheses if it has any, such as `mmoe(experts=8)`; as an import
             path; as a class; or as an object, which serves as the template of a new one for this encoder and these tasks.
@@ -69,7 +67,7 @@ class MultiTaskModel(nn.Module):
 
     def __init__(
         self,
-        encoder: str | type[Encoder] | Encoder,
+        encoder: str | Callable[..., nn.Module] | nn.Module,
         tasks: Sequence[Task],
         *,
         architecture: str | type[Architecture] | Architecture | Resolved = "hard",
@@ -79,10 +77,10 @@ class MultiTaskModel(nn.Module):
         seed: int = 0,
         input_shape: Sequence[int] | None = None,
     ) -> None:
-        super().__init__()
-        self.tasks = tasks = check_tasks(tasks)
+        super().__init__(tasks)
+        tasks = self.tasks
         names = tuple(task.name for task in tasks)
-        if not isinstance(encoder, Encoder):
+        if not isinstance(encoder, nn.Module):
             initialization = initialization or "framework"
         encoder = _make_encoder(encoder, input_shape)
         number_layer_groups(encoder)
@@ -95,7 +93,7 @@ class MultiTaskModel(nn.Module):
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
         self.source_buffers = SourceBuffers()
-        self.labeled: Mapping[str, Sequence[str]] = dict.fromkeys(stems or {}, names)
+        self.labeled = dict.fromkeys(stems or {}, names)
         if initialization is not None:
             for source, stem in (stems or {}).items():
                 initialize(stem, initialization, derive_seed(seed, "initialisation", "stem", source))
@@ -137,6 +135,32 @@ class MultiTaskModel(nn.Module):
                 found |= {f"stem of {source}, {name}": p for name, p in stem.named_parameters()}
         return {name: p for name, p in found.items() if p.requires_grad or not trainable_only}
 
+    def private_parameters(self, task: str) -> list[nn.Parameter]:
+        """Return the parameters that only this task's loss can reach: those of its head, and of its part of the architecture.
+
+        Raises:
+            ConfigError: The network has no such task.
+        """
+        named = self.architecture.named_parameters()
+        own = [*self.head(task).parameters(), *(p for name, p in named if self.architecture.tasks_reaching(name) == (task,))]
+        shared = {id(parameter) for parameter in self.shared_parameters(trainable_only=False).values()}
+        return [parameter for parameter in own if id(parameter) not in shared]
+
+    def parts(self) -> tuple[NetworkPart, ...]:
+        """Return the largest parts whose parameters are all reached by the same tasks: stems, parts of the architecture, and heads."""
+        stems = {source: stem for source in self.labeled if (stem := self.stem(source)) is not None}
+        found = [NetworkPart(f"stem of {source}", tuple(self.labeled[source]), _size(stem)) for source, stem in stems.items()]
+        found += largest_parts(self.architecture, self.architecture.tasks_reaching)
+        for task in self.tasks:
+            count, shared = _size(self.head(task.name)), _size(self.shared_part_of_head(task.name))
+            tasks = self.tasks_reaching_head(task.name)
+            if len(tasks) == 1:
+                found.append(NetworkPart(f"head of {task.name}", tasks, count))
+                continue
+            pieces = {f"head of {task.name}": (tasks, shared), f"last layer of {task.name}": ((task.name,), count - shared)}
+            found += [NetworkPart(name, reached, size) for name, (reached, size) in pieces.items() if size]
+        return tuple(found)
+
     def tasks_reaching_head(self, task: str) -> tuple[str, ...]:
         """Return the tasks whose losses can reach the head of a task."""
         return tuple(other.name for other in self.tasks if task in self.architecture.reachable_heads(other.name))
@@ -150,79 +174,57 @@ class MultiTaskModel(nn.Module):
         """Return the stem of a source, or `None` if it has none."""
         return cast("Stem", self.stems[module_key(source)]) if module_key(source) in self.stems else None
 
+    def input_module(self, source: str) -> nn.Module:
+        """Return the stem of a source, or the architecture if it has none."""
+        return self.stem(source) or self.architecture
+
+    def input_shape_of(self, source: str) -> tuple[int, ...] | None:
+        """Return the shape of one input of a source, or `None` if the architecture does not tell its encoder."""
+        shape: tuple[int, ...] | None = getattr(self.stem(source) or getattr(self.architecture, "encoder", None), "input_shape", None)
+        return shape
+
+    def penalty(self) -> Tensor | None:
+        """Return the penalty of the architecture."""
+        return self.architecture.penalty()
+
+    def discard_penalty(self) -> None:
+        """Discard what forward passes have recorded for the penalty of the architecture."""
+        self.architecture.discard_penalty()
+
+    def describe_sharing(self) -> Mapping[str, Mapping[str, float]]:
+        """Return what the architecture has learned about sharing."""
+        return self.architecture.describe_sharing()
+
+    def wants_gradient_conflicts(self) -> ConflictCount | None:
+        """Return the request of the architecture."""
+        return self.architecture.wants_gradient_conflicts()
+
+    def adopt_conflicts(self, shares: Mapping[str, float]) -> None:
+        """Let the architecture split layers by their share of conflicts."""
+        wanted = self.wants_gradient_conflicts()
+        if wanted is not None:
+            self.architecture_spec = wanted.adopt(shares)
+
+    def learned_plan(self) -> Mapping[str, Any]:
+        """Return the specification of the architecture, which may have split layers."""
+        return {"architecture": self.architecture_spec}
+
     def example(self, source: str) -> Tensor:
         """Return an example of one input (1, ...) of a source."""
         stem = self.stem(source)
         return self.architecture.example[:1] if stem is None else stem.encoder.example(1)
 
-    def separate_buffers(self, sources: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-        """Give every source its own copy of the buffers of those modules that write buffers in forward passes of several sources.
+    def _may_write_buffers(self) -> bool:
+        return any(buffer is not self.architecture.example for buffer in self.buffers())
 
-        A forward pass in training mode with an example of every source shows which modules these are. Buffers that a module names in its
-        attribute `source_independent_buffers` stay common to all sources, such as a temperature that follows a schedule. The copies start
-        from the present values, and sources that have copies keep them. With a single source nothing changes.
-
-        Args:
-            sources: Names of the tasks that are predicted from the inputs of each source, by source.
-
-        Returns:
-            Paths of the buffers that exist once per source.
-
-        Example:
-            >>> import torch
-            >>> from polytask.encoders import ModuleEncoder
-            >>> from polytask.tasks import Binary
-            >>> model = MultiTaskModel(ModuleEncoder(torch.nn.BatchNorm1d(2), (2,)), (Binary(name="a"), Binary(name="b")))
-            >>> [path.rpartition(".")[2] for path in model.separate_buffers({"first": ["a"], "second": ["b"]})]
-            ['running_mean', 'running_var', 'num_batches_tracked']
-            >>> model(torch.randn(8, 2) + 5, ["a"], "first")["a"].shape  # updates the statistics of the first source
-            torch.Size([8, 1])
-        """
-        written: Sequence[str] = ()
-        if len(sources) > 1 and any(buffer is not self.architecture.example for buffer in self.buffers()):
-            written = shared_written_buffers(self, {name: partial(self._run_example, name, tasks) for name, tasks in sources.items()})
-            self.architecture.discard_penalty()
-        self.source_buffers.add(self, sources, written)
-        return self.source_buffers.paths
-
-    def for_source(self, source: str) -> MultiTaskModel:
-        """Return a copy of the network with the buffers of a source in its modules, which needs no source any more.
-
-        Use it to take a part out of a network that several sources share, such as its encoder: between forward passes the modules of a
-        network with several sources hold the values with which the sets of its sources began.
-
-        Args:
-            source: Name of the source.
-
-        Raises:
-            ConfigError: Sources have buffers of their own, and this one is not among them.
-
-        Example:
-            >>> import torch
-            >>> from polytask.encoders import ModuleEncoder
-            >>> from polytask.tasks import Binary
-            >>> model = MultiTaskModel(ModuleEncoder(torch.nn.BatchNorm1d(2), (2,)), (Binary(name="a"), Binary(name="b")))
-            >>> _ = model.separate_buffers({"first": ["a"], "second": ["b"]})
-            >>> _ = model(torch.ones(8, 2), ["a"], "first")
-            >>> model.for_source("first").architecture.encoder.module.running_mean
-            tensor([0.1000, 0.1000])
-        """
-        own = copy.deepcopy(self)
-        own.source_buffers.settle(own, source)
-        return own
-
-    def _run_example(self, source: str, tasks: Sequence[str]) -> None:
-        example = self.example(source)
-        self._outputs(self._features(torch.cat([example, example]), tasks, source))
+    def _run(self, inputs: Tensor, tasks: Sequence[str], source: str) -> FeaturesAndOutputs:
+        features = self._features(inputs, tasks, source)
+        return FeaturesAndOutputs(features, self._outputs(features))
 
     def features(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> dict[str, Tensor]:
         """Compute the inputs of the heads, for each of `tasks`: the first half of `forward`."""
-        with self._buffers_of(source):
+        with self.buffers_of(source):
             return self._features(inputs, tasks, source)
-
-    def _buffers_of(self, source: str) -> AbstractContextManager[None]:
-        """Return a context in which the buffers of a source are in the network; most networks have none of that kind."""
-        return self.source_buffers.active(self, source) if self.source_buffers._modules else nullcontext()
 
     def _features(self, inputs: Tensor, tasks: Sequence[str], source: str) -> dict[str, Tensor]:
         stem = self.stem(source)
@@ -243,9 +245,14 @@ class MultiTaskModel(nn.Module):
         wanted = tuple(task.name for task in self.tasks) if tasks is None else tasks
         return self.outputs(self.features(inputs, wanted, source), source)
 
+    def features_and_outputs(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> FeaturesAndOutputs:
+        """Compute the outputs of each of `tasks`, and the features from which the heads compute them."""
+        features = self.features(inputs, tasks, source)
+        return FeaturesAndOutputs(features, self.outputs(features, source))
+
     def outputs(self, features: Mapping[str, Tensor], source: str = "") -> dict[str, Tensor]:
         """Compute the outputs of each task from its features: the second half of `forward`."""
-        with self._buffers_of(source):
+        with self.buffers_of(source):
             return self._outputs(features)
 
     def _outputs(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -256,7 +263,11 @@ class MultiTaskModel(nn.Module):
         return self.architecture.outputs(features, heads)
 
 
-def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[int] | None) -> Encoder:
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _make_encoder(given: str | Callable[..., nn.Module] | nn.Module, input_shape: Sequence[int] | None) -> Encoder:
     """Return the given encoder, or create it for inputs of a shape.
 
     Raises:
@@ -267,10 +278,12 @@ def _make_encoder(given: str | type[Encoder] | Encoder, input_shape: Sequence[in
             what = f"the encoder takes inputs of shape {tuple(given.input_shape)}"
             raise ConfigError(what, where="input_shape", found=tuple(input_shape), remedy="Leave input_shape out")
         return given
-    found = resolve("encoder", given, where="encoder")
+    found = None if isinstance(given, nn.Module) else resolve("encoder", given, where="encoder")
     if input_shape is None:
-        what = "an encoder that is not an object needs the shape of one input"
-        raise ConfigError(what, where="encoder", found=found.name, remedy="Give input_shape=, such as input_shape=(16,)")
+        what = "an encoder that does not tell it needs the shape of one input"
+        raise ConfigError(what, where="encoder", found=described(given), remedy="Give input_shape=, such as input_shape=(16,)")
+    if found is None:
+        return ModuleEncoder(cast("nn.Module", given), tuple(input_shape))
     made: Encoder = found.build(tuple(input_shape))
     return made
 

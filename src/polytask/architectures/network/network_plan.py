@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from polytask.architectures.network.multi_task_model import MultiTaskModel
 from polytask.architectures.network.source_stems import Stem
 from polytask.encoders import Encoder
+from polytask.encoders.initial_weights import seeded
 from polytask.registry import spelled_as
-from polytask.registry.resolve import resolve
+from polytask.registry.parsing import import_paths_in
+from polytask.registry.resolve import as_component, classes_in, resolve
+from polytask.seeds import derive_seed
 from polytask.tasks import Task
 
 
@@ -79,7 +82,7 @@ class NetworkPlan:
     facts: Mapping[str, Any] = field(default_factory=dict)
     stems: Mapping[str, EncoderPlan] = field(default_factory=dict)
 
-    def build(self, tasks: Sequence[Task], seed: int, components: Collection[type] | None = None) -> MultiTaskModel:
+    def build(self, tasks: Sequence[Task], seed: int, components: Collection[Callable[..., Any]] | None = None) -> MultiTaskModel:
         """Build a new network.
 
         Args:
@@ -90,17 +93,52 @@ class NetworkPlan:
         Raises:
             ConfigError: A name or an option does not exist, or the encoder does not support the inputs.
         """
-        encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(components)
-        architecture = resolve("architecture", self.architecture, imports=components is None, components=components or ())
+        made = None if components is None else [as_component("encoder", one) for one in components]
+        classes = None if made is None else [one for one in made if isinstance(one, type)]
+        with seeded(derive_seed(seed, "initialisation", "encoder")):
+            encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(classes)
+        architecture = resolve("architecture", self.architecture, imports=classes is None, components=classes or ())
         return MultiTaskModel(
             encoder,
             tasks,
             architecture=architecture,
             hidden=self.hidden,
-            stems={source: Stem(plan.build(components), self.input_shape) for source, plan in self.stems.items()},
+            stems={source: Stem(plan.build(classes), self.input_shape) for source, plan in self.stems.items()},
             initialization=self.initialization,
             seed=seed,
         )
+
+    def __str__(self) -> str:
+        return f"{self.encoder} and {self.architecture}"
+
+    def with_parts(self, architecture: str, encoder: str | Mapping[str, Any], where: str) -> NetworkPlan:
+        """Return the plan with another architecture and encoder.
+
+        Args:
+            architecture: Architecture as users write it; empty keeps that of the plan.
+            encoder: Encoder as users write it, or options that are added to those of the plan's encoder.
+            where: Location of the two; no error names it, as every plan has these parts.
+        """
+        del where
+        plan = replace(self, architecture=architecture or self.architecture)
+        if isinstance(encoder, str):
+            found = resolve("encoder", encoder)
+            return replace(plan, encoder=found.name, encoder_options=dict(found.options))
+        options = {name: tuple(value) if isinstance(value, list) else value for name, value in encoder.items()}
+        return replace(plan, encoder_options={**self.encoder_options, **options})
+
+    @property
+    def import_paths(self) -> tuple[str, ...]:
+        """Import paths of the components that are not registered."""
+        return tuple(path for name in self.component_names for path in import_paths_in(name))
+
+    def components(self) -> tuple[type, ...]:
+        """Import the classes that are not registered.
+
+        Raises:
+            ConfigError: A class cannot be imported.
+        """
+        return classes_in(*self.component_names)
 
     @property
     def component_names(self) -> tuple[str, ...]:

@@ -2,73 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
-from urllib.parse import unquote
 
-from torch import nn
-
-from polytask.architectures.network.model_cost import count_parameters
-from polytask.architectures.network.multi_task_model import MultiTaskModel
+from polytask.architectures.network.network import Network, NetworkPart
 
 ROW, GAP, BOX, BETWEEN, TASK = 30, 10, 240, 170, 150
 INK, FAINT, SHARED, PRIVATE = "#24292f", "#57606a", "#0072b2", "#9aa4ae"
 
 
-@dataclass(frozen=True)
-class NetworkPart:
-    """Part of a network whose parameters are all reached by the same tasks.
-
-    Attributes:
-        name: Name of the part.
-        tasks: Names of the tasks whose losses reach the part.
-        parameters: Number of parameters.
-    """
-
-    name: str
-    tasks: tuple[str, ...]
-    parameters: int
-
-
-def network_parts(model: MultiTaskModel) -> tuple[NetworkPart, ...]:
+def network_parts(model: Network) -> tuple[NetworkPart, ...]:
     """Return the largest parts of a network whose parameters are all reached by the same tasks, in network order.
 
     Example:
+        >>> from polytask.architectures import MultiTaskModel
         >>> from polytask.encoders import MLP
         >>> from polytask.tasks import Binary
         >>> model = MultiTaskModel(MLP((4,), hidden=(8,)), (Binary(name="a"), Binary(name="b")), hidden=())
         >>> [(part.name, part.tasks, part.parameters) for part in network_parts(model)]
         [('encoder', ('a', 'b'), 40), ('head of a', ('a',), 9), ('head of b', ('b',), 9)]
     """
-    stems = {source: stem for source in model.labeled if (stem := model.stem(source)) is not None}
-    found = [NetworkPart(f"stem of {source}", tuple(model.labeled[source]), count_parameters(stem)) for source, stem in stems.items()]
-    found += _pieces(model.architecture, "", model)
-    for task in model.tasks:
-        count, shared = (
-            sum(p.numel() for p in part.parameters()) for part in (model.head(task.name), model.shared_part_of_head(task.name))
-        )
-        tasks = model.tasks_reaching_head(task.name)
-        if len(tasks) == 1:
-            found.append(NetworkPart(f"head of {task.name}", tasks, count))
-            continue
-        pieces = {f"head of {task.name}": (tasks, shared), f"last layer of {task.name}": ((task.name,), count - shared)}
-        found += [NetworkPart(name, reached, size) for name, (reached, size) in pieces.items() if size]
-    return tuple(found)
-
-
-def _pieces(module: nn.Module, prefix: str, model: MultiTaskModel) -> Iterator[NetworkPart]:
-    """Yield the largest modules that the same tasks reach throughout, descending into those that different tasks reach."""
-    for name, child in module.named_children():
-        path = f"{prefix}{name}"
-        named = list(child.named_parameters())
-        reached = {model.architecture.tasks_reaching(f"{path}.{inner}") for inner, _ in named}
-        if len(reached) == 1:
-            yield NetworkPart(unquote(path.replace("head_", "")), reached.pop(), sum(parameter.numel() for _, parameter in named))
-        elif named:
-            yield from _pieces(child, f"{path}.", model)
-    for name, parameter in module.named_parameters(recurse=False):
-        yield NetworkPart(f"{prefix}{name}", model.architecture.tasks_reaching(f"{prefix}{name}"), parameter.numel())
+    return model.parts()
 
 
 def draw_sharing(parts: Sequence[NetworkPart]) -> str:

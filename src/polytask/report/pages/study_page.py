@@ -114,7 +114,7 @@ class ArchitectureImage:
 
 
 def _architecture_images(contents: RunContents) -> list[ArchitectureImage]:
-    from polytask.architectures.network.sharing_diagram import NetworkPart, draw_sharing  # imports torch, which nothing else here needs
+    from polytask.architectures import NetworkPart, draw_sharing  # imports torch, which nothing else here needs
 
     alike: dict[tuple[NetworkPartRecord, ...], list[str]] = {}
     for arm, pieces in contents.costs.parts.items():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from polytask.architectures import MultiTaskModel, measure_cost
+from polytask.architectures import Network, measure_cost
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import RelateConfig
@@ -110,19 +110,23 @@ def check_relate_config(config: RelateConfig, sources: Sequence[Source], tasks: 
     """Check, before anything is trained, that the measures are possible.
 
     Raises:
-        ConfigError: There are fewer than two tasks, the joint network has no shared parameters, or no two tasks have a source in
-            common.
+        ConfigError: There are fewer than two tasks, the joint network has no shared parameters, no two tasks have a source in common,
+            or a measure needs to know the heads of the user's own network.
     """
     if len(tasks) < 2:
         raise ConfigError("relatedness needs at least two tasks", where="tasks", found=len(tasks))
     if AFFINITY in callback_names(config.callbacks):
         raise ConfigError("affinities are measured already", where="callbacks", found=AFFINITY, remedy="Choose `measures` instead")
+    apart = [measure for measure in config.measures if measure not in IN_THE_JOINT_RUN]
+    if config.model is not None and apart:
+        what, remedy = "a model of your own does not tell its heads from the rest, which this measure needs", "Choose cosine or lookahead"
+        raise ConfigError(what, where="measures", found=", ".join(apart), remedy=remedy)
     if set(config.measures) & set(IN_THE_JOINT_RUN) and not _build_joint_model(config, sources, tasks).shared_parameters():
         remedy = "Choose an architecture with shared parameters, such as 'hard', or other measures"
         raise ConfigError(
-            "this architecture has no shared parameters whose gradients can be compared",
-            where="architecture",
-            found=config.architecture,
+            "this network has no shared parameters whose gradients can be compared",
+            where="architecture" if config.model is None else "model",
+            found=config.model or config.architecture,
             remedy=remedy,
         )
     if "similarity" in config.measures and not any(_sources_with_several_tasks(sources, tasks)):
@@ -135,7 +139,7 @@ def _sources_with_several_tasks(sources: Sequence[Source], tasks: Sequence[Task]
     return (len(names & set(source.tasks)) > 1 for source in sources)
 
 
-def _build_joint_model(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> MultiTaskModel:
+def _build_joint_model(config: RelateConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> Network:
     arm = parse_arm(config.balancer, [task.name for task in tasks])
     return arm.plan(network_plan(config, sources)).build(tasks, seed=0)
 

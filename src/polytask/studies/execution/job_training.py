@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from polytask.architectures import MultiTaskModel, NetworkPlan, measure_cost, network_parts
+from polytask.architectures import Network, measure_cost, network_parts
+from polytask.architectures.network.plan import Plan
 from polytask.balancing.factory import balancer_named
 from polytask.data import Source
 from polytask.errors import NonFiniteError
 from polytask.options import TrainingOptions
 from polytask.registry.registered import spec_of
-from polytask.registry.resolve import classes_in, resolve
+from polytask.registry.resolve import resolve
 from polytask.relatedness import AffinityCallback, copy_shared_weights
 from polytask.relatedness.affinity_callback import AFFINITY
 from polytask.run_files import JobProgress
@@ -101,7 +102,7 @@ class JobContext:
 
     sources: tuple[Source, ...]
     tasks: tuple[Task, ...]
-    plan: NetworkPlan
+    plan: Plan
     batch_sizes: dict[str, int] | None
     options: TrainingOptions
     callbacks: tuple[str, ...] = ()
@@ -193,7 +194,7 @@ def train_job_until(job: Job, context: JobContext, stop_after_epoch: int, progre
         diverged.write(job.folder / _PROGRESS_FILE)
 
 
-def _callbacks(assignment: JobContext, model: MultiTaskModel) -> list[str | AffinityCallback]:
+def _callbacks(assignment: JobContext, model: Network) -> list[str | AffinityCallback]:
     """Return the callbacks of the run, and the measurement of affinities if tasks of the network share parameters.
 
     A callback for affinities that the user has named takes the place of the study's own.
@@ -214,11 +215,9 @@ def load_job_network(job: Job, assignment: JobContext | None = None) -> TrainedN
     return load_network(job.result, () if assignment is None else components_of(job, assignment))
 
 
-def components_of(job: Job, assignment: JobContext) -> tuple[type, ...]:
-    """Return the classes that the network of a job uses by import path, and the classes of its tasks."""
-    plan, arm = assignment.plan, job.arm
-    texts = [*plan.component_names, arm.architecture, arm.encoder if isinstance(arm.encoder, str) else ""]
-    return (*classes_in(*filter(None, texts)), *{type(task) for task in assignment.tasks})
+def components_of(job: Job, assignment: JobContext) -> tuple[Callable[..., Any], ...]:
+    """Return the classes and functions that the network of a job uses by import path, and the classes of its tasks."""
+    return (*assignment.plan.components(), *job.arm.plan(assignment.plan).components(), *{type(task) for task in assignment.tasks})
 
 
 def load_job_facts(job: Job) -> Mapping[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import polytask
-from polytask.architectures import NetworkPlan
+from polytask.architectures import ModulePlan, NetworkPlan
 from polytask.architectures.network.multi_task_model import check_kinds
+from polytask.architectures.network.plan import Plan
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
 from polytask.encoders.initial_weights import freeze, load_weights
@@ -25,7 +26,7 @@ from polytask.training import choose_precision, make_balancer, prepare_data, res
 from polytask.training.callback import make_callbacks
 from polytask.training.fit_model import initial_state
 from polytask.training.hardware import available_cores
-from polytask.training.preparation.default_model import plan_network
+from polytask.training.preparation.default_model import input_forms, plan_network
 from polytask.training.preparation.prepared_data import default_validation_fraction
 
 
@@ -54,7 +55,7 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
     training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
     filled = {
         "size": _data_set_size(requested),
-        "encoder": requested.encoder or plan.encoder,
+        "encoder": (requested.encoder or plan.encoder) if isinstance(plan, NetworkPlan) else None,
         "workers": workers,
         "training": training,
         "version": polytask.__version__,
@@ -77,13 +78,16 @@ def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: 
     for task in tasks:
         task.check_importable()
     plan, options = network_plan(requested, sources), requested.training
+    if isinstance(plan, ModulePlan):
+        plan.check(tasks)
     make_callbacks(requested.callbacks, [task.name for task in tasks])
     for arm in arms:
         if arm.baseline:
             check_baseline(arm.baseline, tasks, sources)
             continue
-        if arm.max_groups:
-            _check_every_group(arm, arm.plan(plan).architecture, tasks)
+        own = arm.plan(plan)
+        if arm.max_groups and isinstance(own, NetworkPlan):
+            _check_every_group(arm, own.architecture, tasks)
         for group in arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
             model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
@@ -91,6 +95,17 @@ def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: 
                 load_weights(model, options.initial_weights)
             freeze(model, options.freeze)
             initial_state(model, make_balancer(arm.balancer, learned, 0, arm.options), options)
+
+
+def check_parts(requested: NetworkConfig, arms: Sequence[ResolvedArm]) -> None:
+    """Check that no arm names a part of a network if the user's own function makes the networks.
+
+    Raises:
+        ConfigError: An arm has an architecture or an encoder.
+    """
+    for arm in arms if requested.model is not None else ():
+        if not arm.baseline:
+            arm.plan(ModulePlan(requested.model or "", {}))
 
 
 def _check_every_group(arm: ResolvedArm, architecture: str, tasks: Sequence[Task]) -> None:
@@ -115,8 +130,10 @@ def make_job_context(config: NetworkConfig, sources: Sequence[Source], tasks: Se
     return JobContext(tuple(sources), tuple(tasks), network_plan(config, sources), batch_sizes, config.training, config.callbacks)
 
 
-def network_plan(config: NetworkConfig, sources: Sequence[Source]) -> NetworkPlan:
+def network_plan(config: NetworkConfig, sources: Sequence[Source]) -> Plan:
     """Return the plan of the networks of a configuration, before arms change it."""
+    if config.model is not None:
+        return ModulePlan(config.model, input_forms(sources))
     return plan_network(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialization)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from polytask.architectures import NetworkPlan
+from polytask.architectures.network.plan import Plan
 from polytask.errors import ConfigError
 from polytask.options.component_names import ARM_GROUPS, Written
 from polytask.registry import names
@@ -140,19 +140,17 @@ class ResolvedArm:
         """Whether the arm trains tasks together, and so may be chosen: all arms but single-task training and baselines."""
         return self.name != SINGLE and not self.baseline
 
-    def plan(self, common: NetworkPlan, absent: Collection[str] = ()) -> NetworkPlan:
+    def plan(self, common: Plan, absent: Collection[str] = ()) -> Plan:
         """Return the plan of a network of this arm.
 
         Args:
             common: Plan of the study's networks, which this arm may change.
             absent: Tasks that the network does not learn.
+
+        Raises:
+            ConfigError: The arm has an architecture or an encoder of its own, and the network has no such parts.
         """
-        plan = replace(common, architecture=self.architecture or common.architecture)
-        if isinstance(self.encoder, str):
-            found = resolve("encoder", self.encoder)
-            return replace(plan, encoder=found.name, encoder_options=dict(found.options)).without_tasks(absent)
-        options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.encoder.items()}
-        return replace(plan, encoder_options={**common.encoder_options, **options}).without_tasks(absent)
+        return common.with_parts(self.architecture, self.encoder, f"arm {self.name!r}").without_tasks(absent)
 
 
 def parse_arm(given: Written, tasks: Sequence[str]) -> ResolvedArm:

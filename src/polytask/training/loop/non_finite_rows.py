@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.gradients.primitives.grad_accumulator import all_finite
 from polytask.tasks import Task
@@ -19,7 +19,7 @@ MOST = 5
 
 
 def non_finite_rows(
-    model: MultiTaskModel, tasks: Mapping[str, Task], batches: Mapping[str, Batch], precision: Precision
+    model: Network, tasks: Mapping[str, Task], batches: Mapping[str, Batch], precision: Precision
 ) -> dict[tuple[str, str], list[int]]:
     """Return the places within each batch of the first rows with a loss or gradient that is not finite, by source and task.
 

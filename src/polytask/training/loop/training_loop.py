@@ -181,7 +181,7 @@ class TrainingLoop:
     def _backward(self, batches: StepBatches) -> Report:
         """Fill `.grad` from the batches of a step, whole or in micro-batches, with one or several forwards as the balancer needs."""
         state, parts = self.state, self.options.micro_batches
-        penalty = state.model.architecture.penalty
+        penalty = state.model.penalty
         if parts == 1 and not self._asks_again:
             features: list[Tensor] = []
             losses = self.losses(batches, head_inputs=features)
@@ -200,7 +200,7 @@ class TrainingLoop:
         return report
 
     def _micro_step(self, numbered: tuple[int, StepBatches], counts: Mapping[str, int] | None) -> Report:
-        parts, whole = self.options.micro_batches, self.state.model.architecture.penalty
+        parts, whole = self.options.micro_batches, self.state.model.penalty
 
         def penalty() -> Tensor | None:
             """Return the share of one micro-batch in the penalty that the architecture adds to the losses."""
@@ -228,7 +228,7 @@ class TrainingLoop:
             head_inputs: List to which the inputs of the heads are appended; `None` does not collect them.
             precision: Precision of the forward pass; by default that of the loop.
         """
-        self.state.model.architecture.discard_penalty()
+        self.state.model.discard_penalty()
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
             torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK)
@@ -294,7 +294,7 @@ class TrainingLoop:
         state, means_of = self.state, totals.means()
         for name, means in means_of.items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
-        for name, values in state.model.architecture.describe_sharing().items():
+        for name, values in state.model.describe_sharing().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
         observed = {name: values for callback in state.callbacks.values() for name, values in callback.after_epoch().items()}
         for name, values in observed.items():

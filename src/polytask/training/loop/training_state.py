@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.gradients import Backward
 from polytask.training.loop.averaged_weights import AveragedWeights
 from polytask.training.loop.early_stopping import EarlyStopping
@@ -93,7 +93,7 @@ class TrainingState:
         callbacks: Callbacks by name, whose states are part of this one.
     """
 
-    model: MultiTaskModel
+    model: Network
     optimizer: Optimizer
     schedule: LRScheduler | None
     backward: Backward

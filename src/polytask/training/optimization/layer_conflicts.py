@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.training.loop.training_loop import TrainingLoop
 
 
 def split_conflicting_layers(
-    model: MultiTaskModel, stored: Mapping[str, Any], loop_of: Callable[[MultiTaskModel], TrainingLoop]
+    model: Network, stored: Mapping[str, Any], loop_of: Callable[[Network], TrainingLoop]
 ) -> Mapping[str, float] | None:
     """Split the layers of a network before training, if its architecture splits layers where gradients conflict.
 
@@ -27,11 +27,10 @@ def split_conflicting_layers(
     Returns:
         Conflict rate per layer; None if the architecture does not split layers.
     """
-    wanted = model.architecture.wants_gradient_conflicts()
-    if wanted is None:
+    if model.wants_gradient_conflicts() is None:
         return None
     scores = stored["split"] if "split" in stored else layer_conflict_rates(loop_of(copy.deepcopy(model)))
-    model.architecture_spec = wanted.adopt(scores)
+    model.adopt_conflicts(scores)
     return dict(scores)
 
 
@@ -46,7 +45,7 @@ def layer_conflict_rates(loop: TrainingLoop) -> dict[str, float]:
         over steps in which both tasks have a gradient in the layer.
     """
     model = loop.state.model
-    wanted = model.architecture.wants_gradient_conflicts()
+    wanted = model.wants_gradient_conflicts()
     if wanted is None:
         return {}
     counted = {path: [0, 0] for path in wanted.layers}

@@ -7,14 +7,15 @@ from typing import Any
 
 from torch import nn
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.encoders.initial_weights import match_parameters
+from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
 
 TRUNK, TASK_PREFIX = "trunk", "task:"
 
 
-def make_param_groups(model: MultiTaskModel, options: TrainingOptions) -> list[dict[str, Any]]:
+def make_param_groups(model: Network, options: TrainingOptions) -> list[dict[str, Any]]:
     """Return the parameters that are trained now or after unfreezing, grouped by learning rate.
 
         lr_p = lr · decay^(K − 1 − k) · factor
@@ -25,11 +26,13 @@ def make_param_groups(model: MultiTaskModel, options: TrainingOptions) -> list[d
     parameter's name, then `task:name` for parameters that only this task uses, then `trunk` for parameters that several tasks share.
 
     Raises:
-        ConfigError: An entry of `lr_multipliers` or `unfreeze` matches no parameter.
+        ConfigError: An entry of `lr_multipliers` or `unfreeze` matches no parameter, or rates decay in a network without layer groups.
     """
     later = {name for parts in options.unfreeze.values() for name in match_parameters(model, parts)}
     factors = _lr_multipliers(model, options.lr_multipliers)
     depths = _layers_above(model) if options.layer_decay != 1 else {}
+    if options.layer_decay != 1 and not depths:
+        raise ConfigError("this network has no layer groups", where="layer_decay", found=options.layer_decay, remedy="Use lr_multipliers")
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad or name in later:
@@ -38,7 +41,7 @@ def make_param_groups(model: MultiTaskModel, options: TrainingOptions) -> list[d
     return [{"params": parameters, "lr": lr} for lr, parameters in groups.items()]
 
 
-def unfreeze_due(model: MultiTaskModel, unfreeze_at: Mapping[int, Sequence[str]], epoch: int) -> bool:
+def unfreeze_due(model: Network, unfreeze_at: Mapping[int, Sequence[str]], epoch: int) -> bool:
     """Unfreeze the parameters that are due in this epoch or before, and return whether any of them was frozen.
 
     Args:
@@ -53,7 +56,7 @@ def unfreeze_due(model: MultiTaskModel, unfreeze_at: Mapping[int, Sequence[str]]
     return bool(frozen)
 
 
-def _lr_multipliers(model: MultiTaskModel, given: Mapping[str, float]) -> dict[str, float]:
+def _lr_multipliers(model: Network, given: Mapping[str, float]) -> dict[str, float]:
     """Return the factor of every parameter that has one, by the parameter's name."""
     factors: dict[str, float] = {}
     # From the least to the most specific entry: later ones override earlier ones.
@@ -63,24 +66,23 @@ def _lr_multipliers(model: MultiTaskModel, given: Mapping[str, float]) -> dict[s
     return factors
 
 
-def _matching_parameters(model: MultiTaskModel, part: str) -> list[str]:
+def _matching_parameters(model: Network, part: str) -> list[str]:
     if part != TRUNK and not part.startswith(TASK_PREFIX):
         return match_parameters(model, [part])
-    shared = {id(parameter) for parameter in model.shared_parameters(trainable_only=False).values()}
-    if part == TRUNK:
-        return [name for name, parameter in model.named_parameters() if id(parameter) in shared]
-    task = part.removeprefix(TASK_PREFIX)
-    own = {id(parameter) for parameter in model.head(task).parameters()}
-    named = {name for name, _ in model.architecture.named_parameters() if model.architecture.tasks_reaching(name) == (task,)}
-    own |= {id(parameter) for name, parameter in model.architecture.named_parameters() if name in named}
-    return [name for name, parameter in model.named_parameters() if id(parameter) in own - shared]
+    named = (
+        model.shared_parameters(trainable_only=False).values()
+        if part == TRUNK
+        else model.private_parameters(part.removeprefix(TASK_PREFIX))
+    )
+    own = {id(parameter) for parameter in named}
+    return [name for name, parameter in model.named_parameters() if id(parameter) in own]
 
 
-def _layers_above(model: MultiTaskModel) -> dict[int, int]:
+def _layers_above(model: Network) -> dict[int, int]:
     """Return, by the `id` of each parameter of an encoder, the number of layer groups after its own."""
     return {
         id(parameter): after
-        for module in model.architecture.modules()
+        for module in model.modules()
         if (after := getattr(module, "groups_after", None)) is not None
         for parameter in module.parameters(recurse=False)
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.encoders import SupportsAdapt
 from polytask.training.preparation.prepared_data import PreparedData, PreparedSource
 
@@ -15,17 +15,18 @@ MAX_ADAPT_ROWS = 200_000
 """Maximum number of training rows, evenly spaced, for modules that adapt to inputs; quantiles do not need more."""
 
 
-def adapt_to_inputs(model: MultiTaskModel, data: PreparedData) -> None:
+def adapt_to_inputs(model: Network, data: PreparedData) -> None:
     """Adapt the modules of a network that learn from inputs alone to the training rows, which are read only if there are such modules."""
-    stems = {name: model.stem(name) for name in data.training}
-    for name, stem in stems.items():
-        _adapt_module(stem, data, [name])
-    _adapt_module(model.architecture, data, [name for name, stem in stems.items() if stem is None])
+    sources: dict[nn.Module, list[str]] = {}
+    for name in data.training:
+        sources.setdefault(model.input_module(name), []).append(name)
+    for module, names in sources.items():
+        _adapt_module(module, data, names)
 
 
-def _adapt_module(module: nn.Module | None, data: PreparedData, sources: Sequence[str]) -> None:
-    learners = [] if module is None else [part for part in module.modules() if isinstance(part, SupportsAdapt)]
-    if learners and sources:
+def _adapt_module(module: nn.Module, data: PreparedData, sources: Sequence[str]) -> None:
+    learners = [part for part in module.modules() if isinstance(part, SupportsAdapt)]
+    if learners:
         rows = torch.cat([_evenly_spaced_inputs(data.training[name]) for name in sources])
         for learner in learners:
             learner.adapt(rows)

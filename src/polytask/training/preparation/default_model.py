@@ -1,16 +1,21 @@
-"""Default network for the inputs of the sources."""
+"""Networks for the inputs of the sources: the default one, and a given one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from polytask.architectures import Architecture, EncoderPlan, NetworkPlan
+from torch import nn
+
+from polytask.architectures import Architecture, EncoderPlan, InputForm, ModuleNetwork, MultiTaskModel, Network, NetworkPlan
 from polytask.architectures.submodule_keys import USUAL_ARCHITECTURE
 from polytask.data import Source
 from polytask.encoders import Encoder
+from polytask.errors import ConfigError
 from polytask.registry import spelled_as
-from polytask.registry.resolve import resolve
+from polytask.registry.resolve import described, resolve
+from polytask.tasks import Task, check_tasks
+from polytask.training.preparation.fit_checks import check_network
 
 COMMON_STEM_WIDTH = 128
 """Output width of the stems of a network whose sources have inputs of different forms."""
@@ -18,7 +23,7 @@ COMMON_STEM_WIDTH = 128
 
 def plan_network(
     sources: Sequence[Source],
-    encoder: str | type[Encoder] | Encoder | None = None,
+    encoder: str | Callable[..., nn.Module] | None = None,
     encoder_options: Mapping[str, Any] | None = None,
     architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
     hidden: Sequence[int] = (64,),
@@ -53,6 +58,66 @@ def plan_network(
         sharing = spelled_as(found.name, found.options)
     rest = (options, sharing, tuple(hidden), initialization, common.facts)
     return NetworkPlan(chosen.name, common.input_shape, *rest, {} if alike else plans)
+
+
+def make_network(
+    given: nn.Module | Sequence[Task], sources: Sequence[Source], tasks: Sequence[Task] | None, seed: int, parts: Mapping[str, Any]
+) -> Network:
+    """Return the given network, the given module as a network, or a new network for the given tasks.
+
+    Args:
+        given: Network, module or tasks.
+        sources: Sources whose inputs the network takes.
+        tasks: Tasks of a module.
+        seed: Root seed of a new network.
+        parts: Arguments of `plan_network` for a new network.
+
+    Raises:
+        ConfigError: `given` is none of these, tasks are given twice or not at all, a network is given parts, or it does not fit.
+    """
+    if not isinstance(given, nn.Module):
+        if tasks is not None:
+            raise ConfigError("tasks are given twice", where="tasks", remedy="Give a network, or leave tasks= out")
+        trunk = parts.get("encoder")
+        if isinstance(trunk, nn.Module) and not isinstance(trunk, Encoder):
+            rest = {name: part for name, part in parts.items() if name != "encoder"}
+            return MultiTaskModel(trunk, check_tasks(given), input_shape=_common_shape(sources), seed=seed, **rest)
+        return plan_network(sources, **parts).build(check_tasks(given), seed)
+    if parts:
+        found = ", ".join(parts)
+        raise ConfigError("a network already has these parts", where="fit", found=found, remedy="Give the tasks instead of a network")
+    if isinstance(given, Network):
+        if tasks is not None:
+            raise ConfigError("a network has its tasks already", where="tasks", found=described(given), remedy="Leave tasks= out")
+        network = given
+    elif tasks is None:
+        remedy = "Give its tasks too: fit(module, sources, tasks=tasks)"
+        raise ConfigError("a module does not tell its tasks", where="model", found=described(given), remedy=remedy)
+    else:
+        named = check_tasks(tasks)
+        network = ModuleNetwork(
+            given, named, input_forms(source for source in sources if {task.name for task in named} & set(source.tasks))
+        )
+    check_network(network, sources)
+    return network
+
+
+def _common_shape(sources: Sequence[Source]) -> tuple[int, ...]:
+    """Return the shape of the inputs of all sources.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    shapes = {tuple(int(side) for side in source.inputs.shape[1:]) for source in sources}
+    if len(shapes) > 1:
+        found, remedy = ", ".join(map(str, sorted(shapes))), "Give a whole network: fit(module, sources, tasks=tasks)"
+        raise ConfigError("a module as an encoder takes inputs of one shape", where="encoder", found=found, remedy=remedy)
+    return shapes.pop()
+
+
+def input_forms(sources: Iterable[Source]) -> dict[str, InputForm]:
+    """Return the form of the inputs of each source, by its name."""
+    return {source.name: InputForm.of(source) for source in sources}
 
 
 def _encoder_plan(source: Source) -> EncoderPlan:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from polytask.architectures import MultiTaskModel
+from polytask.architectures import Network
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
@@ -53,7 +53,7 @@ def checkpoint_folder(given: object) -> Path | None:
     return Path(given)
 
 
-def check_network(model: MultiTaskModel, sources: Sequence[Source]) -> None:
+def check_network(model: Network, sources: Sequence[Source]) -> None:
     """Check that a network has parameters that can be trained on these inputs.
 
     Raises:
@@ -69,8 +69,7 @@ def check_network(model: MultiTaskModel, sources: Sequence[Source]) -> None:
     for source in sources:
         if not named & set(source.tasks) or source.inputs.dtype.kind not in "fiub":
             continue  # not an input of this network, or refused with the place of the value
-        stem = model.stem(source.name)
-        taken = getattr(getattr(model.architecture, "encoder", None) if stem is None else stem, "input_shape", None)
+        taken = model.input_shape_of(source.name)
         if taken is not None and len(taken) == 1 and source.inputs.ndim == 2 and source.inputs.shape[1] != taken[0]:
             found = f"{source.inputs.shape[1]} in source {source.name!r}"
             raise ConfigError(f"inputs of {taken[0]} features are needed", where="model", found=found)
