@@ -118,7 +118,7 @@ def test_seeds_decide_the_start(row: Any, encoder: str, build: Any) -> None:
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.sampled(8, drawn=True)
+@pytest.mark.sampled(8, sweep=2)
 def test_it_trains_with_gaps_and_goes_on_as_if_nothing_had_happened(
     row: Any, encoder: str, build: Any, tmp_path: Path, inputs: Any, encoders: Any
 ) -> None:
