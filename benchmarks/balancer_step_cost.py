@@ -1,11 +1,13 @@
 """Time a step of every gradient method, compared with a floor, with the plain sum, and with TorchJD.
 
     python benchmarks/balancer_step_cost.py [--rounds 31] [--cells mlp:2,mlp:8] [--methods upgrad,mgda] [--json FILE] [--memory]
+                                            [--processor-time]
 
 Every contestant takes one step per round; medians over rounds of the ratio to another contestant's step of the same round are
 printed. The floor is forward, backward of the heads, one backward of the trunk per task by plain autograd, optimizer step.
 TorchJD is included if it is installed (with cvxpy, quadprog, ecos and clarabel), in the fastest of its four configurations.
-With `--memory`, every contestant runs in a separate process, whose peak resident memory is printed.
+With `--memory`, every contestant runs in a separate process, whose peak resident memory is printed. With `--processor-time`, the time
+is that of the processor, with one thread, which other processes on a busy machine disturb least.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 
@@ -31,6 +33,7 @@ LOSS_ONLY = ("equal", "uncertainty", "gls", "dwa")
 PROXY = "upgrad, representation"
 BY_SOURCE = "upgrad, sources"
 Times = dict[str, list[float]]
+Clock = Callable[[], float]
 
 
 def contestants(cell: Cell, methods: Sequence[str]) -> Iterator[tuple[str, list[Step]]]:
@@ -52,20 +55,20 @@ def contestants(cell: Cell, methods: Sequence[str]) -> Iterator[tuple[str, list[
         yield f"TorchJD {name}", theirs
 
 
-def seconds(step: Step) -> float:
+def seconds(step: Step, clock: Clock) -> float:
     """Return the time of one step, in seconds."""
-    start = time.perf_counter()
+    start = clock()
     step()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def fastest(steps: Sequence[Step]) -> Step | None:
+def fastest(steps: Sequence[Step], clock: Clock = time.perf_counter) -> Step | None:
     """Return the fastest step that works, after a warm-up step; `None` if none works."""
     known: list[tuple[float, int, Step]] = []
     for step in steps:
         try:
             step()
-            known.append((min(seconds(step) for _ in range(2)) if len(steps) > 1 else 0.0, len(known), step))
+            known.append((min(seconds(step, clock) for _ in range(2)) if len(steps) > 1 else 0.0, len(known), step))
         except (TypeError, ValueError, RuntimeError, ImportError) as error:
             if len(steps) == 1:
                 raise
@@ -73,15 +76,15 @@ def fastest(steps: Sequence[Step]) -> Step | None:
     return min(known)[2] if known else None
 
 
-def measure(kind: str, tasks: int, methods: Sequence[str], rounds: int) -> Times:
+def measure(kind: str, tasks: int, methods: Sequence[str], rounds: int, clock: Clock) -> Times:
     """Return the seconds per step of every contestant, one number per round."""
-    chosen = {name: fastest(steps) for name, steps in contestants(Cell(kind, tasks), methods)}
+    chosen = {name: fastest(steps, clock) for name, steps in contestants(Cell(kind, tasks), methods)}
     steps = {name: step for name, step in chosen.items() if step is not None}
     times: Times = {name: [] for name in steps}
     for number in range(rounds):
         names = list(steps) if number % 2 else list(reversed(steps))
         for name in names:
-            times[name].append(seconds(steps[name]))
+            times[name].append(seconds(steps[name], clock))
     return times
 
 
@@ -181,10 +184,12 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(SHARED_METHODS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--alone")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
-    torch.set_num_threads(2)
+    torch.set_num_threads(1 if chosen.processor_time else 2)
+    clock = time.process_time if chosen.processor_time else time.perf_counter
     cells = [(kind, int(tasks)) for kind, _, tasks in (text.partition(":") for text in chosen.cells.split(","))]
     methods = chosen.methods.split(",")
     if chosen.alone:
@@ -195,7 +200,7 @@ def main() -> None:
         if chosen.memory:
             print(memory(kind, tasks, methods), flush=True)
             continue
-        found[kind, tasks] = measure(kind, tasks, methods, chosen.rounds)
+        found[kind, tasks] = measure(kind, tasks, methods, chosen.rounds, clock)
         print(table(kind, tasks, found[kind, tasks]), flush=True)
         if chosen.json:
             chosen.json.write_text(json.dumps({f"{k}:{t}": times for (k, t), times in found.items()}))

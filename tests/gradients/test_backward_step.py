@@ -6,11 +6,12 @@ from typing import final
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from polytask.balancing import Balancer, Direction, Jacobian, Losses, Needs, Nothing, Statistic, Uncertainty, Weights
+from polytask.balancing import Balancer, Direction, Fixed, Jacobian, Losses, Needs, Nothing, Statistic, Uncertainty, Weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
+from polytask.gradients.strategies import weighted_sum
 from polytask.tasks import Loss
 
 
@@ -161,3 +162,23 @@ def test_an_optimizer_takes_the_rescaled_direction_as_if_there_were_no_scaler() 
     scaler.step(optimizers[1])
     assert torch.equal(plain, scaled)
     assert plain.tolist() == [3.0 - 0.25 * 7.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_many_losses_are_backpropagated_from_one_tensor_bit_for_bit(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
+    x, number = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).to(dtype), weighted_sum.FEWEST_STACKED
+    weights = {f"t{task}": 0.1 + task / 7 for task in range(number)}
+
+    def gradients() -> list[Tensor]:
+        torch.manual_seed(1)
+        trunk, heads = nn.Linear(3, 4).to(dtype), [nn.Linear(4, 1).to(dtype) for _ in weights]
+        z = trunk(x).tanh()
+        losses = {task: head(z).square().mean() for task, head in zip(weights, heads, strict=True)}
+        Backward(Fixed(weights), tasks=tuple(weights))(losses)
+        return [parameter.grad for module in (trunk, *heads) for parameter in module.parameters() if parameter.grad is not None]
+
+    together = gradients()
+    monkeypatch.setattr(weighted_sum, "FEWEST_STACKED", number + 1)
+    one_by_one = gradients()
+    assert len(together) == 2 + 2 * number
+    assert all(torch.equal(first, second) for first, second in zip(together, one_by_one, strict=True))

@@ -35,6 +35,8 @@ TIDY = "value"
 SKIPPED_FILES = ("environment.json", "log.txt", "run.yaml", "report.html", "model.json", "manifest.json", "values.json")
 SKIPPED_KEYS = ("seconds", "equal_seconds", "share_of_joint_training", "peak_memory_bytes", "version", "study")
 """Old names of entries that are not recorded, since they differ between runs, versions or folders."""
+SKIPPED_FOLDERS = (".", "checkpoints/")
+"""Beginnings of the places of files that a study keeps for itself: what they hold is in other files too, or is a time."""
 
 
 def of_tensors(state: Mapping[str, torch.Tensor], names: Names) -> Values:
@@ -110,7 +112,7 @@ def of_folder(folder: Path, names: Names) -> Values:
     for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
         parts = path.relative_to(folder).parts or (path.name,)
         place = "/".join(names.key(part) for part in parts)
-        if place.rpartition("/")[2] in SKIPPED_FILES or place.startswith("."):
+        if place.rpartition("/")[2] in SKIPPED_FILES or place.startswith(SKIPPED_FOLDERS):
             continue
         found |= {f"{place}/{name}": value for name, value in _of_file(path, names).items()}
     return found

@@ -1,10 +1,13 @@
 """A task that is learned well beside a hard one: no balancer stops, and the hard task is learned as with the plain sum.
 
-Exceptions are declared in the row of a balancer, with the equation that forces them, and the equation is tried by itself.
+An exemption is declared in the row of a balancer, with the equation that forces it, which is tried by itself, and with a floor for the
+hard task. No balancer is exempt from moving and from staying finite.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +20,6 @@ from polytask.gradients import Backward
 
 TASKS = ("t0", "t1")
 STEPS, BATCH, ROWS = 500, 128, 512
-BEHIND = 0.03
 
 
 def data() -> tuple[Tensor, Tensor, Tensor]:
@@ -92,10 +94,10 @@ def part_of_the_hard_task(row: Any, given: Any) -> tuple[float, float, float]:
 
 
 @pytest.mark.sampled(4)
-def test_an_exception_follows_from_the_equation_and_only_exceptions_do(row: Any, given: Any) -> None:
+def test_an_exemption_follows_from_the_equation_and_no_other_method_turns_to_the_easy_task(row: Any, given: Any) -> None:
     """The direction turns to the easy task, becomes as short as its gradient, or goes against it; otherwise it is the hard task's."""
     share, hard, easy = part_of_the_hard_task(row, given)
-    if row.ruled:
+    if row.exempt:
         assert share < 0.97 or hard < 0.1 or easy < 0.0
     else:
         assert share >= 0.97
@@ -103,9 +105,9 @@ def test_an_exception_follows_from_the_equation_and_only_exceptions_do(row: Any,
 
 
 @pytest.mark.sampled(16)
-def test_the_hard_task_is_learned_beside_an_easy_one(row: Any, reference: float) -> None:
+def test_the_hard_task_is_learned_beside_an_easy_one(row: Any, reference: float, least: Callable[..., float]) -> None:
     found, at_rest = trained(row)
     assert reference > 0.9
     assert at_rest <= STEPS // 100
-    assert torch.isfinite(torch.tensor(found))
-    assert row.ruled or found >= reference - BEHIND
+    assert math.isfinite(found)
+    assert found >= least(row, reference, "loop")

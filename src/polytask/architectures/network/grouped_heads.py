@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,8 +51,9 @@ def apply_heads(features: Mapping[str, Tensor], heads: Mapping[str, nn.Module]) 
         for task, z in features.items():
             groups.setdefault(_form(heads[task], z), []).append(task)
         for form, tasks in groups.items():
-            if form is not None and len(tasks) >= FEWEST_HEADS:
-                found.update(zip(tasks, _apply_together(features[tasks[0]], [heads[task] for task in tasks]), strict=True))
+            z, alike = features[tasks[0]], [heads[task] for task in tasks]
+            if form is not None and len(tasks) >= FEWEST_HEADS and _same_precision([z, *alike[0].parameters()]):
+                found.update(zip(tasks, _apply_together(z, alike), strict=True))
     return {task: found[task] if task in found else heads[task](z) for task, z in features.items()}
 
 
@@ -68,26 +69,31 @@ def _is_traced() -> bool:
 
 def _form(head: nn.Module, z: Tensor) -> Hashable:
     """Return what heads that are computed together have in common, or `None` for a head that is called by itself."""
-    layers = cast("tuple[nn.Module, ...]", tuple(head._modules.values()))
+    own = vars(head)
+    layers = tuple(own["_modules"].values())
     selector = type(layers[0]) if layers and type(layers[0]) in _SELECTORS else None
     types = tuple(map(type, layers))[selector is not None :]
-    if type(head) is not nn.Sequential or z.dim() < 2 or types != _LAYERS[: len(types)] or len(types) % 2 == 0:
+    if type(head) is not nn.Sequential or z.dim() < 2 or types != _LAYERS[: len(types)] or len(types) % 2 == 0 or _does_more(own):
         return None
-    if any(map(_does_more, (head, *layers))):
+    tensors: list[Tensor] = [z]
+    for layer in layers:
+        own = vars(layer)
+        parameters = own["_parameters"]
+        if list(parameters) != (["weight", "bias"] if type(layer) is nn.Linear else []) or _does_more(own):
+            return None
+        tensors += parameters.values()
+    if any(tensor is None for tensor in tensors):  # a layer without bias
         return None
-    parameters = [parameter for module in layers for parameter in vars(module)["_parameters"].items()]
-    if [name for name, value in parameters if value is not None] != ["weight", "bias"] * (len(types) // 2 + 1):
-        return None
-    tensors = [z, *(value for _, value in parameters)]
-    if not _same_precision(tensors) or (torch.is_grad_enabled() and any(tensor.is_inference() for tensor in tensors)):
+    if torch.is_grad_enabled() and any(tensor.is_inference() for tensor in tensors):
         return None
     return id(z), selector, *((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
 
 
-def _does_more(module: nn.Module) -> bool:
-    """Return whether calling the module does more than the forward function of its class."""
-    own = vars(module)
-    return any(own[name] for name in _HOOKS) or "forward" in own or own.get("_compiled_call_impl") is not None
+def _does_more(own: Mapping[str, Any]) -> bool:
+    """Return whether calling a module with these attributes does more than the forward function of its class."""
+    if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+        return True
+    return "forward" in own or own.get("_compiled_call_impl") is not None
 
 
 def _same_precision(tensors: Sequence[Tensor]) -> bool:

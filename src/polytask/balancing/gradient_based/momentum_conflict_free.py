@@ -32,17 +32,23 @@ class MomentumConFIG(Balancer):
     a turn; before that, there is no direction. The backward pass of the trunk costs as much as for a single task. Memory: (T + 2) × P
     numbers.
 
-    Scale: that of Adam, which it replaces: combine it with plain gradient descent and Adam's learning rates. d is homogeneous of
-    degree 0, up to the 1e-8. A task whose gradient is 0 in its turn has no opinion: until its next turn the cosines are those of the
-    others, and m_t does not change. If no task has an opinion, d = 0, and neither p nor s nor k changes.
+    Scale: that of Adam, which it replaces for the shared parameters: give these plain gradient descent with Adam's learning rates, and the
+    heads an optimizer that adapts its steps, such as Adam. d is homogeneous of degree 0, up to the 1e-8. A task whose gradient is 0 in its
+    turn has no opinion: until its next turn the cosines are those of the others, and m_t does not change. If no task has an opinion,
+    d = 0, and neither p nor s nor k changes.
 
     Defaults: β₁ = 0.9, β₂ = 0.999 (paper, appendix).
 
-    Deviations: heads get the plain gradient of their task in every step, since that costs almost nothing; the loop of the paper
-    updates only the head of the task whose turn it is. If m̂ has no conflict-free direction, C = 0. A task that is absent in its
-    turn is skipped: the step has no direction, and no mean changes. The paper would keep the direction of gradients that have vanished.
+    Deviations: heads get the plain gradient of their task in every step, also before there is a direction, as in the authors' multi-task
+    code, which trains all parameters with Adam. In algorithm 1, heads belong to the parameters: they are part of every g_t and of s, and
+    move when their task has its turn; `Backward` with all parameters of the network as `shared=` does this. If m̂ has no conflict-free
+    direction, C = 0. A task that is absent in its turn is skipped: the step has no direction, and no mean changes. The paper would keep the
+    direction of gradients that have vanished.
 
-    Fails: with an adaptive optimizer, steps are adapted twice; T steps pass between two gradients of the same task.
+    Fails: with an adaptive optimizer, steps of the shared parameters are adapted twice; T steps pass between two gradients of the same
+    task. With plain gradient descent for the heads, a task that can always be learned better, such as separable classes, makes a run
+    diverge: d has the same length and the same cosine to its m̂_t however small its gradient is, so that the features z grow, and descent
+    with the learning rate η on the squared error of a linear head, whose Hessian is 2 E[z zᵀ], diverges once η λ_max(E[z zᵀ]) > 1.
 
     Args:
         tasks: Names of all tasks, in the order of their turns.

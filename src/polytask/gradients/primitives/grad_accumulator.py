@@ -55,11 +55,11 @@ class GradAccumulator:
     private: dict[str, dict[int, tuple[Tensor, Tensor]]] = field(default_factory=dict)
 
     def backward(self, scalars: Sequence[Tensor], slopes: Sequence[Tensor], *, keep: bool) -> None:
-        """Hold the gradient of Σ slope · scalar with respect to all parameters that it reaches.
+        """Hold the gradient of Σ slope · loss with respect to all parameters that it reaches.
 
         Args:
-            scalars: Losses, with their graphs.
-            slopes: Weight of each loss.
+            scalars: Losses, or tensors of losses, with their graphs.
+            slopes: Weights of the losses, in tensors of the same shapes.
             keep: Whether to keep the graphs for further backward passes.
         """
         parameters = tuple(self.trained.values())

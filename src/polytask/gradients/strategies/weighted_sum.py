@@ -16,6 +16,9 @@ from polytask.gradients.primitives.reachability import Reachability
 from polytask.gradients.primitives.vjp import Losses, gradients_of
 from polytask.gradients.strategies.base import GradientStrategy, head_weights, weights_of
 
+FEWEST_STACKED = 12
+"""Smallest number of losses that are stacked into one tensor to backpropagate from; PyTorch checks every such tensor by itself."""
+
 
 @final
 @dataclass(eq=False)
@@ -55,7 +58,7 @@ class WeightedSum(GradientStrategy):
         of_heads = dict(zip(self.names, head_weights(answer, len(self.names), heads=heads), strict=True))
         plain = [of_heads[task] for task in present]
         if plain == weighted:
-            self.accumulator.backward(losses, self._slopes(losses, weighted), keep=self._keep)
+            self.accumulator.backward(*self._start(losses, weighted), keep=self._keep)
             return
         shared = self.context.shared_parameters(self._taken).parameters
         self._fill_parts(losses, ((weighted, shared), (plain, self._private(losses))))
@@ -86,16 +89,20 @@ class WeightedSum(GradientStrategy):
         parts = [(weights, parameters) for weights, parameters in parts if parameters]
         for number, (weights, parameters) in enumerate(parts, start=1):
             keep = self._keep or number < len(parts)
-            found = torch.autograd.grad(losses, parameters, self._slopes(losses, weights), retain_graph=keep, allow_unused=True)
+            scalars, slopes = self._start(losses, weights)
+            found = torch.autograd.grad(scalars, parameters, slopes, retain_graph=keep, allow_unused=True)
             self.accumulator.add(parameters, found)
 
-    def _slopes(self, losses: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
-        """Return the scaled weight of every loss, as the gradient that its backward pass starts from.
+    def _start(self, losses: Sequence[Tensor], weights: Sequence[float]) -> tuple[Sequence[Tensor], list[Tensor]]:
+        """Return tensors to backpropagate from, and the gradient that starts at each: the scaled weights of the losses.
 
         Therefore Σ w_t L_t itself is never computed. Weights are limited to ±1e30, which float32 and the scaler's factor can hold.
         """
         limited = [min(max(weight, -LARGEST_WEIGHT), LARGEST_WEIGHT) for weight in weights]
-        return [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, limited, strict=True)]
+        if len(losses) >= FEWEST_STACKED and len({(loss.dtype, loss.device) for loss in losses}) == 1:
+            stacked = torch.stack(tuple(losses))
+            return (stacked,), [self.context.scaled(torch.tensor(limited, dtype=stacked.dtype, device=stacked.device))]
+        return losses, [self.context.scaled(torch.full_like(loss, weight)) for loss, weight in zip(losses, limited, strict=True)]
 
 
 def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:
