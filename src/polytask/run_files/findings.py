@@ -10,8 +10,8 @@ class Finding(FileSection):
 
     Attributes:
         kind: `diverged`, `undertrained` (the best epoch is the last), `edge` (the best learning rate is the lowest or highest that was
-            tried), `outlier` (a seed stands apart), `identical` (all seeds predict the same) or `trivial` (the arm is no better than a
-            predictor that ignores the inputs).
+            tried), `outlier` (a seed stands apart), `identical` (all seeds predict the same), `trivial` (the arm is no better than a
+            predictor that ignores the inputs) or `baseline` (a model that is no network is better in every seed than all networks).
         arm: Name of the arm.
         tasks: Tasks that it concerns.
         seeds: Seeds that it concerns; empty for all.

@@ -72,6 +72,16 @@ def test_nothing_stands_out_where_nothing_does() -> None:
     assert not kinds(networks(), results(), predictions())
 
 
+@pytest.mark.parametrize(("accuracy", "found"), [(0.83, True), (0.82, False), (0.805, False)])
+def test_a_baseline_that_is_better_than_every_network_in_every_seed_is_named(accuracy: float, *, found: bool) -> None:
+    arms = parse_arms(["single", "equal", "linear"], ["a", "b"])
+    linear = [metrics("linear", "a", [accuracy] * SEEDS, "accuracy"), metrics("linear", "b", [2.05] * SEEDS, "rmse")]
+    facts = networks() | {"linear": []}
+    findings = run_findings(arms, TASKS, facts, pd.concat([results(), *linear], ignore_index=True), predictions())
+    assert [(one.kind, one.arm, one.tasks) for one in findings] == [("baseline", "linear", ("a",))] * found
+    assert all("83.0 %" in one.text for one in findings)
+
+
 def test_a_seed_apart_is_named() -> None:
     assert kinds(networks(), results((0.80, 0.81, 0.79, 0.30, 0.82, 0.80)), predictions()) == {
         ("outlier", arm, ("a",), (3,)) for arm in ("single", "equal")

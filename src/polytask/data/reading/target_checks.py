@@ -101,7 +101,8 @@ def _check_classes(column: pd.Series[Any], rows: Any, name: str, where: str) -> 
         row = int(rows[np.argmax(codes == lone[0])]) + 1
         others = f", one of {len(lone)} such classes among {len(counts)}" if len(lone) > 1 else ""
         found = f"{shown(classes[lone[0]])}{others}"
-        remedy = "Add rows of this class, merge it with another class, or leave the label empty"
+        as_numbers = ", or learn numbers (kind regression)" if pd.api.types.is_numeric_dtype(classes.dtype) else ""
+        remedy = f"Add rows of this class, merge it with another class, or leave the label empty{as_numbers}"
         raise DataError(
             "a class of one row cannot be both learned and tested", where=location(where, row, column.name), found=found, remedy=remedy
         )

@@ -52,7 +52,7 @@ def run_findings(
                 found += _outliers(arm, task, own, OUTLIER_LEVEL / max(1, tested))
                 found += _no_better_than_trivial(arm, task, own, values.get((TRIVIAL, task.name)))
                 found += _identical_seeds(arm, task, predictions)
-    return found
+    return found + [one for task in tasks for one in _better_without_network(arms, task, values)]
 
 
 def deciding_values(results: pd.DataFrame, tasks: Sequence[Task]) -> dict[tuple[str, str], pd.Series]:
@@ -138,6 +138,24 @@ def _no_better_than_trivial(arm: ResolvedArm, task: Task, values: pd.Series, tri
             f"trivial {floor:.4g}."
         )
         yield Finding(kind="trivial", arm=arm.name, tasks=(task.name,), text=text)
+
+
+def _better_without_network(arms: Sequence[ResolvedArm], task: Task, values: Mapping[tuple[str, str], pd.Series]) -> Iterator[Finding]:
+    """Yield a finding if the best baseline is better in every seed than every arm of networks: then none of them should be shipped."""
+    metric = metric_of(task)
+    means = {arm.name: float(values[arm.name, task.name].mean()) for arm in arms if (arm.name, task.name) in values}
+    ranked = sorted((arm for arm in arms if arm.name in means), key=lambda arm: metric.sign * means[arm.name], reverse=True)
+    networks, baselines = [arm for arm in ranked if not arm.baseline], [arm for arm in ranked if arm.baseline]
+    if not networks or not baselines:
+        return
+    best, own = baselines[0], values[baselines[0].name, task.name]
+    if all((metric.sign * (own - values[arm.name, task.name]).dropna() > 0).all() for arm in networks):
+        of_best, of_networks = (format_metric(metric.name, means[arm.name]) for arm in (best, networks[0]))
+        text = (
+            f"On {task.name}, {best.title} are better in every seed than all networks: {metric_label(metric.name)} {of_best}, best "
+            f"network {of_networks} ({networks[0].title}). This task needs no network to reach that."
+        )
+        yield Finding(kind="baseline", arm=best.name, tasks=(task.name,), text=text)
 
 
 def _identical_seeds(arm: ResolvedArm, task: Task, predictions: pd.DataFrame) -> Iterator[Finding]:
