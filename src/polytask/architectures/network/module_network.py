@@ -89,11 +89,6 @@ class ModuleNetwork(Network):
         wanted = tuple(self._task) if tasks is None else tuple(tasks)
         return self.features_and_outputs(inputs, wanted, source).outputs
 
-    def features_and_outputs(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> FeaturesAndOutputs:
-        """Compute the outputs of each of `tasks`; there are no features, as the heads of a module are not known."""
-        with self.buffers_of(source):
-            return self._run(inputs, tasks, source)
-
     def example(self, source: str) -> Tensor:
         """Return an example of one input (1, ...) of a source."""
         return self._forms[source].example(1)

@@ -89,6 +89,7 @@ class MultiTaskModel(Network):
         self.architecture_spec = architecture if isinstance(architecture, str) else spelled_as(found.name, found.options)
         self.architecture: Architecture = found.build(encoder, names)
         self.architecture.check_tasks(tasks)
+        self.records_penalty = type(self.architecture).discard_penalty is not Architecture.discard_penalty
         self._head_keys = {name: module_key(name) for name in names}
         self.heads = nn.ModuleDict({module_key(task.name): self._new_head(task, encoder, hidden) for task in tasks})
         self.stems = nn.ModuleDict({module_key(source): stem for source, stem in (stems or {}).items()})
@@ -244,11 +245,6 @@ class MultiTaskModel(Network):
         """
         wanted = tuple(task.name for task in self.tasks) if tasks is None else tasks
         return self.outputs(self.features(inputs, wanted, source), source)
-
-    def features_and_outputs(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> FeaturesAndOutputs:
-        """Compute the outputs of each of `tasks`, and the features from which the heads compute them."""
-        features = self.features(inputs, tasks, source)
-        return FeaturesAndOutputs(features, self.outputs(features, source))
 
     def outputs(self, features: Mapping[str, Tensor], source: str = "") -> dict[str, Tensor]:
         """Compute the outputs of each task from its features: the second half of `forward`."""

@@ -73,14 +73,22 @@ class Network(nn.Module, ABC):
     source_buffers: SourceBuffers
     tells_features: ClassVar[bool] = True
     """Whether `features_and_outputs` returns the inputs of the heads, which some balancers work on."""
+    records_penalty: bool = True
+    """Whether forward passes may record something for `penalty`, so that `discard_penalty` has to be called before those of a step."""
 
     @abstractmethod
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
         """Compute the outputs of each of `tasks`, or of all tasks, from the inputs (N, ...) of one source."""
 
-    @abstractmethod
     def features_and_outputs(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> FeaturesAndOutputs:
-        """Compute the outputs of each of `tasks` together with the inputs of the heads, for balancers that work on them."""
+        """Compute the outputs of each of `tasks` together with the inputs of the heads, for balancers that work on them.
+
+        If the heads of a network are not known (`tells_features`), there are no such inputs.
+        """
+        if not self.source_buffers._modules:  # most networks: a context costs more than this question
+            return self._run(inputs, tasks, source)
+        with self.source_buffers.active(self, source):
+            return self._run(inputs, tasks, source)
 
     @abstractmethod
     def example(self, source: str) -> Tensor:

@@ -228,7 +228,8 @@ class TrainingLoop:
             head_inputs: List to which the inputs of the heads are appended; `None` does not collect them.
             precision: Precision of the forward pass; by default that of the loop.
         """
-        self.state.model.discard_penalty()
+        if self.state.model.records_penalty:
+            self.state.model.discard_penalty()
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
             torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK)
