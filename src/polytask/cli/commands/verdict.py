@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from polytask.cli.generate_command import command_with, keyword, option_parameters
 from polytask.cli.import_options import ImportPaths
-from polytask.cli.run_output import Overwrite
+from polytask.cli.run_output import Overwrite, overwritten
 from polytask.options import VerdictConfig, checked, fields_of
 
 _FILE = "Predictions (.csv, .tsv, also gzipped, or .parquet) with the columns arm, seed, task, unit, target, prediction; or a run folder."
@@ -33,7 +34,6 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
     from polytask.report.terminal.study_terminal import verdict_summary
     from polytask.studies.predictions.judge_predictions import judge_predictions
     from polytask.studies.predictions.stored_options import stored_options
-    from polytask.studies.setup.output_folder import replace_finished
     from polytask.studies.setup.run_folder import RunFolder
 
     path, out = given["file"], given["out"]
@@ -45,9 +45,7 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
         console.print(verdict_summary(judged.summary))
         return
     folder = RunFolder(out)
-    if given["overwrite"]:
-        replace_finished(out)
-    with folder.alone():
+    with overwritten(out, [path]) if given["overwrite"] else nullcontext(), folder.alone():
         folder.check_empty()
         judged.write(folder)
     page = write_report(out)
