@@ -172,6 +172,7 @@ def test_advice_table_and_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     printed = capsys.readouterr().out
     assert printed.startswith("Train churn and value ")
     assert all(line in printed for line in ("Compared with single-task training", "all tasks", "Seeds: 3."))
+    assert "Kinds: churn binary (inferred), value regression (inferred)" in printed
     assert max(map(len, printed.splitlines()[:-1])) <= 80
     said = json.loads((tmp_path / "out" / "verdict.json").read_text())
     assert said["recommendation"]["groups"] == [["churn", "value"]] or said["recommendation"]["arm"] == "single"

@@ -29,6 +29,7 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
     run are the defaults.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from polytask.report import write_report
     from polytask.report.terminal.study_terminal import verdict_summary
@@ -41,8 +42,10 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
     config = checked(VerdictConfig, {**stored, **sections[""]}, where="verdict")
     judged = judge_predictions(path, config)
     console = Console()
+    kinds = f"Kinds: {', '.join(f'{task} {kind}' for task, kind in judged.kinds.items())}"
     if out is None:
         console.print(verdict_summary(judged.summary))
+        console.print(escape(kinds), highlight=False)
         return
     folder = RunFolder(out)
     with overwritten(out, [path]) if given["overwrite"] else nullcontext(), folder.alone():
@@ -50,6 +53,7 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
         judged.write(folder)
     page = write_report(out)
     console.print(verdict_summary(judged.summary))
+    console.print(escape(kinds), highlight=False)
     console.print(f"Everything is in {out}; the report is {page}", soft_wrap=True)
 
 
