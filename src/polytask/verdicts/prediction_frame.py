@@ -17,9 +17,9 @@ from polytask.registry import find, load_class, names
 from polytask.registry.resolve import described, resolve
 from polytask.registry.suggestion import nearest, nearest_name
 from polytask.tasks.base import LabelType, Task
+from polytask.tasks.inferred_kind import inferred_kind
 from polytask.tasks.metric import Runs
 from polytask.tasks.prediction_parsing import numbers_in
-from polytask.verdicts.inferred_kind import inferred_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
