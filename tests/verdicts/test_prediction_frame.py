@@ -122,3 +122,32 @@ def test_what_classes_cannot_be(kinds: Any, classes: Any, text: str) -> None:
 def test_a_label_that_no_class_is_is_named() -> None:
     with pytest.raises(DataError, match=r"column 'prediction': every label must be one of the classes \(found 'bad'\)"):
         read_predictions(frame(["poor", "good"], ["poor", "bad"]), {"kind": "ordinal"}, {"kind": GRADES})
+
+
+@pytest.mark.parametrize(
+    ("targets", "predictions", "text"),
+    [
+        (range(100, 1000, 10), range(100, 1000, 10), "90 different ones"),
+        ([100, 200, 300] * 3, range(100, 190, 10), "most of the predicted ones are no target"),
+        ([1, 2, 3], [1.5, 2, 3], "predictions are not"),
+    ],
+)
+def test_whole_numbers_that_may_be_values_are_not_taken_for_classes(targets: Any, predictions: Any, text: str) -> None:
+    table = frame(list(targets), list(predictions))
+    with pytest.raises(DataError, match=f"cannot infer the kind of task: targets are whole numbers, {text}.*--kind kind=regression"):
+        read_predictions(table)
+    assert read_predictions(table, {"kind": "regression"}).tasks[0].kind.kind == "regression"
+
+
+@pytest.mark.parametrize(
+    ("targets", "predictions", "kind"),
+    [
+        (np.arange(1000) % 50, np.arange(1000) % 40, "multiclass"),
+        ([1, 1, 1], [0, 0, 1], "binary"),
+        ([0, 4, 4, 7], [1, 2, 3, 7], "multiclass"),
+        ([0.5, 1.0], [1, 2], "regression"),
+    ],
+)
+def test_kinds_are_inferred_from_targets(targets: Any, predictions: Any, kind: str) -> None:
+    inferred = read_predictions(frame(targets, predictions)).tasks[0].kind
+    assert inferred.kind == kind

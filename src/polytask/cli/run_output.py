@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,15 +49,40 @@ class RunOutput:
             ConfigError: A run is to be continued and replaced.
             StorageError: The folder cannot be created, or holds something that is not replaced.
         """
-        from polytask.studies.setup.output_folder import numbered_folder, replace_finished
+        from polytask.studies.setup.output_folder import numbered_folder
+        from polytask.studies.setup.replaced_run import files_read
 
         given = self.out or Path("runs") / default
         if continues and self.overwrite:
             raise ConfigError("a run cannot be continued and replaced", where="--continue, --overwrite", remedy="Leave one of them out")
         if self.overwrite:
-            replace_finished(given, config)
-        if self.out is not None or self.overwrite or continues:
+            with overwritten(given, files_read(config)):
+                yield given
+            return
+        if self.out is not None or continues:
             yield given
             return
         with numbered_folder(given, config) as path:
             yield path
+
+
+@contextmanager
+def overwritten(out: Path, reads: Iterable[Path]) -> Iterator[None]:
+    """Write a run to the folder of a finished run, and say where the finished run is if the other one began and did not finish.
+
+    Args:
+        out: Folder of the finished run.
+        reads: Files and folders that the other run reads.
+
+    Raises:
+        StorageError: The folder holds something that is not replaced, or the other run reads a file in it.
+    """
+    from polytask.studies.setup.replaced_run import replaced_run
+
+    aside: Path | None = None
+    try:
+        with replaced_run(out, reads) as aside:
+            yield
+    finally:
+        if aside is not None and aside.exists():
+            typer.echo(f"The run that was to be replaced is kept in {aside}", err=True)

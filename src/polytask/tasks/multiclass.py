@@ -109,8 +109,11 @@ class Multiclass(ClassTask):
 
     @classmethod
     def suggested_by(cls, facts: LabelFacts) -> bool:
-        """Return whether there are more than two distinct strings, or more than two but few distinct whole numbers."""
-        few = facts.whole and facts.distinct <= min(FEW_CLASSES, SHARE_OF_CLASSES * facts.labels)
+        """Return whether there are more than two distinct strings, or more than two but few distinct whole numbers.
+
+        Whole numbers of which one occurs only once are no classes, since a class of one row cannot be both learned and tested.
+        """
+        few = facts.whole and facts.repeated and facts.distinct <= min(FEW_CLASSES, SHARE_OF_CLASSES * facts.labels)
         return facts.distinct > 2 and not facts.sets and (few or not facts.numeric)
 
     def _checked_weights(self) -> tuple[float, ...] | str | None:

@@ -20,6 +20,7 @@ class LabelFacts(NamedTuple):
         numeric: Whether the labels are numbers.
         whole: Whether the labels are whole numbers.
         sets: Whether every label is a list or a set of labels.
+        repeated: Whether every distinct label occurs at least twice.
     """
 
     distinct: int
@@ -27,6 +28,7 @@ class LabelFacts(NamedTuple):
     numeric: bool = False
     whole: bool = False
     sets: bool = False
+    repeated: bool = True
 
     @classmethod
     def of(cls, labels: NDArray[np.generic]) -> LabelFacts:
@@ -34,11 +36,12 @@ class LabelFacts(NamedTuple):
 
         Example:
             >>> LabelFacts.of(np.array([0.0, 1.0, 1.0, np.nan]))
-            LabelFacts(distinct=2, labels=3, numeric=True, whole=True, sets=False)
+            LabelFacts(distinct=2, labels=3, numeric=True, whole=True, sets=False, repeated=False)
         """
         there = pd.Series(labels).dropna()
         numeric = there.dtype.kind in "iuf"
-        return cls(there.nunique(), len(there), numeric, numeric and bool((there == there.round()).all()))
+        whole = numeric and bool((there == there.round()).all())
+        return cls(there.nunique(), len(there), numeric, whole, repeated=bool(there.duplicated(keep=False).all()))
 
 
 def suggested_kind(facts: LabelFacts) -> str:

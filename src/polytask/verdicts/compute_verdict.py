@@ -64,7 +64,7 @@ def verdict(
         chosen: Name of the arm chosen on validation data: its tasks are the family, other arms are shown unadjusted. `None` makes
             all arms and tasks one family.
         kinds: Kind of each task, as a name, an import path or a class, or the task itself; by default inferred as regression
-            (fractional targets), binary or multiclass.
+            (fractional targets), binary or multiclass; whole numbers that may be values need it.
         classes: Classes of each task, from the lowest to the highest; required for ordinal tasks that are not given as a task.
         metrics: Metric of each task, by default the first of its kind: accuracy, precision, recall, f1, log-loss, auc (two classes);
             rmse, mae, r2 of regression; entity-f1, entity-precision, entity-recall, token-accuracy of tagging; micro-f1,

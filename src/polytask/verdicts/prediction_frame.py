@@ -17,9 +17,9 @@ from polytask.registry import find, load_class, names
 from polytask.registry.resolve import described, resolve
 from polytask.registry.suggestion import nearest, nearest_name
 from polytask.tasks.base import LabelType, Task
+from polytask.tasks.inferred_kind import inferred_kind
 from polytask.tasks.metric import Runs
 from polytask.tasks.prediction_parsing import numbers_in
-from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -268,7 +268,7 @@ def _kind(task: str, frame: pd.DataFrame, given: str | type[Task] | Task | None)
     if given is not None:
         chosen: type[Task] = resolve("task kind", given, where=f"task {task}").cls
         return chosen
-    name = _kind_in(task, frame) or _inferred_kind(task, frame)
+    name = _kind_in(task, frame) or inferred_kind(task, frame)
     if name not in names("task kind"):
         raise ConfigError("unknown task kind", where=f"task {task}", found=name, remedy=nearest(name, names("task kind")))
     kind: type[Task] = load_class(find("task kind", name))
@@ -283,33 +283,11 @@ def _kind_in(task: str, frame: pd.DataFrame) -> str | None:
     return None if pd.isna(found[0]) else str(found[0])
 
 
-def _inferred_kind(task: str, frame: pd.DataFrame) -> str:
-    """Infer the kind of a task: fractional targets mean regression, whole numbers mean class codes, whatever their number.
-
-    Raises:
-        DataError: Targets are whole numbers, but predictions are fractional.
-    """
-    targets, predictions, distinct = numbers_in(frame["target"]), numbers_in(frame["prediction"]), frame["target"].nunique()
-    of_numbers = suggested_kind(LabelFacts(distinct, numeric=True))
-    if np.isfinite(targets).all() and _fractional(targets):
-        return of_numbers
-    if np.isfinite(targets).all() and _fractional(predictions):
-        what = "cannot infer the kind of task: targets are whole numbers, predictions are not"
-        remedy = f"Give kinds={{{task!r}: {of_numbers!r}}} (--kind {task}={of_numbers}), or predict classes"
-        raise DataError(what, where=f"predictions, task {task}", remedy=remedy)
-    return suggested_kind(LabelFacts(distinct))
-
-
 def _classes(task: str, kind: type[Task] | Task, given: Sequence[Any] | None) -> Sequence[Any] | None:
     """Return the classes in order: those given, otherwise those of the task; `None` if neither is known."""
     if given is not None and kind.label_type is not LabelType.CLASS:
         raise ConfigError("this kind of task has no classes", where=f"classes[{task!r}]", found=kind.kind)
     return kind.classes_in_order() if given is None and isinstance(kind, Task) else given
-
-
-def _fractional(values: Floats) -> bool:
-    finite = values[np.isfinite(values)]
-    return bool((finite != np.round(finite)).any())
 
 
 def _reject_disagreement(task: str, column: str, values: Array, units: Array) -> None:

@@ -109,3 +109,34 @@ def test_what_is_refused_is_one_line_and_writes_nothing(
     assert text in output
     assert output.count("\n") == 1
     assert not (folder / "study.yaml").exists()
+
+
+def test_targets_are_those_that_a_study_can_learn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A number that occurs once is no class, a flag that is set once cannot be learned, and a name may hold a comma."""
+    monkeypatch.chdir(tmp_path)
+    rows = np.arange(400)
+    columns = {
+        "x": rows * 0.5 + rows % 3,
+        "a, b": rows % 7 * 0.5,
+        "grade": np.where(rows == 5, 19, rows % 10),
+        "once": (rows == 5).astype(int),
+        "twice": np.isin(rows, [5, 6]).astype(int),  # the test part has no such row
+    }
+    pd.DataFrame(columns).to_csv("t.csv", index=False)
+    assert call(monkeypatch, "init", "t.csv") == 0
+    assert "Targets: a, b (regression), grade (regression)" in capsys.readouterr().out
+    assert "# - once: number, 2 distinct (no target)" in Path("study.yaml").read_text()
+    kinds = load_data(checked(StudyConfig, merged("study.yaml", {}, ()), where="study")).config.tables["t"].targets
+    assert kinds == {"a, b": "regression", "grade": "regression"}
+    given = load_data(checked(StudyConfig, table_section("t.csv", {"targets": ["grade", "x"]}), where="study"))
+    assert given.config.tables["t"].targets["grade"] == "regression"
+    assert call(monkeypatch, "init", "t.csv", "--targets", "a, b", "grade", "-o", "named.yaml") == 0
+    assert call(monkeypatch, "init", "t.csv", "--targets", "x,grade", "-o", "split.yaml") == 0
+    capsys.readouterr()
+    assert call(monkeypatch, "init", "t.csv", "--targets", "grade", "once", "-o", "none.yaml") == app.EXIT_USER_ERROR
+    error = capsys.readouterr().err
+    assert "task 'once', test part: too few different labels" in error
+    assert "\n" not in error.rstrip()
+    assert not Path("none.yaml").exists()

@@ -62,6 +62,8 @@ def test_folders_number_themselves_and_overwrite_replaces(
     assert Path("runs/train-t/history.csv").read_bytes() != before
     assert call(monkeypatch, *command, "--lr", "much", "--out", "runs/train-t", "--overwrite") == app.EXIT_USER_ERROR
     assert read_yaml(Path("runs/train-t/run.yaml"))["seed"] == 1  # nothing is replaced before the new run is known to be valid
+    assert call(monkeypatch, *command, "--balancer", "nonsense", "--out", "runs/train-t", "--overwrite") == app.EXIT_USER_ERROR
+    assert read_yaml(Path("runs/train-t/run.yaml"))["seed"] == 1
     study = ("study", "t.csv", "--targets", "value", "churn", "--out", "runs/train-t", "--continue", "3", "--overwrite")
     assert call(monkeypatch, *study) == app.EXIT_USER_ERROR
     assert "cannot be continued and replaced" in capsys.readouterr().err

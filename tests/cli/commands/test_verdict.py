@@ -172,6 +172,7 @@ def test_advice_table_and_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     printed = capsys.readouterr().out
     assert printed.startswith("Train churn and value ")
     assert all(line in printed for line in ("Compared with single-task training", "all tasks", "Seeds: 3."))
+    assert "Kinds: churn binary (inferred), value regression (inferred)" in printed
     assert max(map(len, printed.splitlines()[:-1])) <= 80
     said = json.loads((tmp_path / "out" / "verdict.json").read_text())
     assert said["recommendation"]["groups"] == [["churn", "value"]] or said["recommendation"]["arm"] == "single"
@@ -188,6 +189,9 @@ def test_advice_table_and_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite", "--test-openings", "2") == 0
     assert json.loads((tmp_path / "out" / "verdict.json").read_text())["test_openings"] == 2
+    for read in (tmp_path / "out", tmp_path / "out" / "predictions.parquet"):
+        assert call(monkeypatch, read, "--out", tmp_path / "out", "--overwrite") == app.EXIT_USER_ERROR
+        assert "reads a file in the folder" in capsys.readouterr().err
     (tmp_path / "out" / "notes.txt").write_text("mine")
     assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite") == app.EXIT_USER_ERROR
     assert "found notes.txt" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from polytask.cli.generate_command import command_with, keyword, option_parameters
 from polytask.cli.import_options import ImportPaths
-from polytask.cli.run_output import Overwrite
+from polytask.cli.run_output import Overwrite, overwritten
 from polytask.options import VerdictConfig, checked, fields_of
 
 _FILE = "Predictions (.csv, .tsv, also gzipped, or .parquet) with the columns arm, seed, task, unit, target, prediction; or a run folder."
@@ -28,12 +29,12 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
     run are the defaults.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from polytask.report import write_report
     from polytask.report.terminal.study_terminal import verdict_summary
     from polytask.studies.predictions.judge_predictions import judge_predictions
     from polytask.studies.predictions.stored_options import stored_options
-    from polytask.studies.setup.output_folder import replace_finished
     from polytask.studies.setup.run_folder import RunFolder
 
     path, out = given["file"], given["out"]
@@ -41,17 +42,18 @@ def _verdict(sections: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -
     config = checked(VerdictConfig, {**stored, **sections[""]}, where="verdict")
     judged = judge_predictions(path, config)
     console = Console()
+    kinds = f"Kinds: {', '.join(f'{task} {kind}' for task, kind in judged.kinds.items())}"
     if out is None:
         console.print(verdict_summary(judged.summary))
+        console.print(escape(kinds), highlight=False)
         return
     folder = RunFolder(out)
-    if given["overwrite"]:
-        replace_finished(out)
-    with folder.alone():
+    with overwritten(out, [path]) if given["overwrite"] else nullcontext(), folder.alone():
         folder.check_empty()
         judged.write(folder)
     page = write_report(out)
     console.print(verdict_summary(judged.summary))
+    console.print(escape(kinds), highlight=False)
     console.print(f"Everything is in {out}; the report is {page}", soft_wrap=True)
 
 

@@ -144,8 +144,8 @@ def kind_called(given: str | type[Task]) -> type[Task]:
 def make_task(name: str, labels: Array, kind: str | type[Task] | Task | None = None, weight: float = 1.0) -> Task:
     """Create the task of a target column.
 
-    If no kind is given, two distinct labels mean `binary`; other strings, and few distinct integers (up to 20, and up to a twentieth of
-    the labels), mean `multiclass`; anything else means `regression`.
+    If no kind is given, two distinct labels mean `binary`; other strings, and few distinct integers (up to 20, up to a twentieth of the
+    labels, and each at least twice), mean `multiclass`; anything else means `regression`.
 
     Args:
         name: Name of the column.

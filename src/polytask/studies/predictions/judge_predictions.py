@@ -47,6 +47,12 @@ class JudgedPredictions:
     predictions: pd.DataFrame
     table: PredictionTable
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind of each task, and whether it was inferred from targets and predictions."""
+        given = [task.name for task in self.table.tasks if "kind" in self.predictions or task.name in self.config.kinds]
+        return {task.name: task.kind.kind + ("" if task.name in given else " (inferred)") for task in self.table.tasks}
+
     def write(self, folder: RunFolder) -> None:
         """Write the verdict, the metrics, the predictions and the options, which mark the folder as finished, to a locked folder."""
         metrics = pd.DataFrame(list(metric_rows_of(self.table)), columns=METRIC_COLUMNS)

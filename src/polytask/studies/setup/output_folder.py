@@ -1,18 +1,14 @@
-"""The folder that a command writes to: the next free one if none is given, and the replacement of a finished run."""
+"""The folder that a command writes to if none is given: the next free number."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from polytask.errors import PolytaskError, StorageError
-from polytask.options import NetworkConfig
+from polytask.errors import PolytaskError
 from polytask.options.train_config import Config
-from polytask.run_files.file_descriptions import FILE_DESCRIPTIONS
 from polytask.storage import make_folder, storage_errors
 from polytask.studies.setup.run_folder import RunFolder
 
@@ -60,55 +56,3 @@ def _is_resumable(folder: RunFolder, requested: Config) -> bool:
             return folder.claim(requested) is not None
     except PolytaskError:  # another run uses the folder, or it holds something else
         return False
-
-
-def replace_finished(path: Path, config: NetworkConfig | None = None) -> None:
-    """Empty the folder of a finished run, so that another run can be written to it; a folder that is new or empty is left as it is.
-
-    Args:
-        path: Folder of the run.
-        config: Configuration of the other run, which must not read anything in the folder.
-
-    Raises:
-        StorageError: Another run uses the folder, it holds no finished run or something that polytask did not write, or the other run
-            reads a file in it.
-    """
-    folder = RunFolder(path)
-    if not path.exists():
-        return
-    with folder.alone():
-        entries = folder.entries()
-        if not entries:
-            return
-        _check_replaceable(folder, [entry.name for entry in entries])
-        for file in _files_read(config):
-            if file.resolve().is_relative_to(path.resolve()):
-                remedy = "Choose another --out"
-                raise StorageError("the new run reads a file in the folder that it would replace", where=str(file), remedy=remedy)
-        with storage_errors(path):
-            old = Path(tempfile.mkdtemp(prefix=".replaced.", suffix=".part", dir=path))
-            for entry in entries:  # renaming is quick, so that hardly any kill leaves a part of the old run under its names
-                entry.rename(old / entry.name)
-            shutil.rmtree(old)
-
-
-def _check_replaceable(folder: RunFolder, names: list[str]) -> None:
-    """Check that a locked folder holds a finished run of polytask, and nothing else."""
-    foreign = sorted(set(names) - FILE_DESCRIPTIONS.keys())
-    if foreign:
-        what, remedy = (
-            "only a run of polytask is overwritten, and this folder holds something else",
-            "Choose another --out, or move it away",
-        )
-        raise StorageError(what, where=str(folder.path), found=", ".join(foreign[:3]), remedy=remedy)
-    if not folder.finished or not (folder.judged.exists() or "polytask" in folder.read_environment()):
-        what, remedy = "only a finished run of polytask is overwritten", "Run its command again to resume it, or delete the folder"
-        raise StorageError(what, where=str(folder.path), found=", ".join(sorted(names)[:3]), remedy=remedy)
-
-
-def _files_read(config: NetworkConfig | None) -> Iterator[Path]:
-    """Yield the files that a run reads."""
-    if config is None:
-        return
-    given = [config.training.initial_weights, *(file for table in config.tables.values() for file in (table.file, table.test_file))]
-    yield from (Path(file) for file in given if file)

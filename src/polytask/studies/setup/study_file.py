@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import yaml
 
 from polytask.data.reading import TableFile, check_features, check_targets, open_table
 from polytask.datasets.tables.infer_task import column_labels, make_task
+from polytask.datasets.tables.labeled_table import LabeledTable
 from polytask.errors import DataError, plain
 from polytask.options import ReadingOptions, StudyConfig, TableOptions, TrainingOptions, checked, fields_of
 from polytask.studies.setup.load_data import load_data
+from polytask.tasks import LabelType
 
 GUESSED_TARGETS = 2
 SAMPLE_ROWS = 100_000
@@ -72,11 +74,16 @@ def make_study_file(table: Path, out: Path, targets: Sequence[str] = (), reading
     """
     file = open_table(table, reading)
     columns = _columns(file)
-    chosen = tuple(targets) or _guess(columns, table)
     given = _changed(reading or ReadingOptions())
     name = table.name[: table.name.index(".")] or table.name
-    config = checked(StudyConfig, {"tables": {name: {"file": str(table), "targets": list(chosen), **given}}}, where=str(table))
-    resolved = load_data(config).config
+
+    def resolve(chosen: Sequence[str]) -> StudyConfig:
+        config = checked(StudyConfig, {"tables": {name: {"file": str(table), "targets": list(chosen), **given}}}, where=str(table))
+        found = load_data(config).config
+        LabeledTable(name, found.tables[name]).notes()  # the checks of a study whose file names the kinds
+        return found
+
+    resolved = resolve(targets) if targets else _guess(columns, table, resolve)
     kinds = {target: str(kind) for target, kind in resolved.tables[name].targets.items()}
     relative = Path(os.path.relpath(table.resolve(), out.resolve().parent)).as_posix()
     options = {"file": relative, "targets": kinds, **given}
@@ -115,23 +122,38 @@ def _kind(file: TableFile, column: pd.Series) -> str:
     """Return the kind of task of a target; empty if the column cannot be learned."""
     name = str(column.name)
     try:
-        check_targets(column.to_frame(), [name], {name: file.kinds[name]}, str(file.path))
-        return make_task(name, column_labels(column)).kind
+        task = make_task(name, column_labels(column))
+        kind = "category" if task.label_type is LabelType.CLASS else file.kinds[name]
+        check_targets(column.to_frame(), [name], {name: kind}, str(file.path))
+        return task.kind
     except DataError:
         return ""
 
 
-def _guess(columns: Sequence[_Column], table: Path) -> tuple[str, ...]:
-    """Return the last columns that can be targets.
+def _guess(columns: Sequence[_Column], table: Path, resolve: Callable[[Sequence[str]], StudyConfig]) -> StudyConfig:
+    """Return the resolved study of the last columns that can be targets.
 
     Raises:
         DataError: There are too few.
     """
     found = [column.name for column in columns if column.kind and not column.remark]
-    if len(found) <= GUESSED_TARGETS:
-        what, remedy = "too few columns to choose targets from", "Name them with --targets, and give input columns besides them"
-        raise DataError(what, where=str(table), found=", ".join(found) or "no column that can be learned", remedy=remedy)
-    return tuple(found[-GUESSED_TARGETS:])
+    while len(found) > GUESSED_TARGETS:
+        last = found[-GUESSED_TARGETS:]
+        try:
+            return resolve(last)
+        except DataError:  # such as a class without a test row
+            kept = [name for name in last if _is_learnable(name, resolve)]
+            found = [*found[:-GUESSED_TARGETS], *(kept if len(kept) < len(last) else kept[:-1])]
+    what, remedy = "too few columns to choose targets from", "Name them with --targets, and give input columns besides them"
+    raise DataError(what, where=str(table), found=", ".join(found) or "no column that can be learned", remedy=remedy)
+
+
+def _is_learnable(name: str, resolve: Callable[[Sequence[str]], StudyConfig]) -> bool:
+    try:
+        resolve([name])
+    except DataError:
+        return False
+    return True
 
 
 def _table_lines(name: str, options: Mapping[str, Any], columns: Sequence[_Column], table: TableOptions) -> Iterator[str]:
