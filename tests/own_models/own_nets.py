@@ -193,6 +193,26 @@ def kept_trunk(tasks: Sequence[Task], seed: int) -> nn.Module:
     return network
 
 
+MATRIX = torch.linspace(-1, 1, 12).reshape(4, 3)
+VECTORS = torch.linspace(-1, 1, 80).reshape(20, 4)
+
+
+def of_a_matrix(tasks: Sequence[Task], seed: int) -> nn.Module:
+    """Start from a matrix of the module, without a copy; a second layer is tied to the first, and a buffer is the matrix itself."""
+    network = Table(tasks)
+    network.trunk[0].weight = nn.Parameter(MATRIX)
+    network.tied = network.trunk[0]  # type: ignore[assignment]
+    network.register_buffer("matrix", MATRIX)
+    return network
+
+
+def of_vectors(tasks: Sequence[Task], seed: int) -> nn.Module:
+    """Start from vectors of words of the module, without a copy."""
+    network = Sentences(tasks)
+    network.words = nn.Embedding.from_pretrained(VECTORS, freeze=False)
+    return network
+
+
 def of_the_clock(tasks: Sequence[Task], seed: int) -> nn.Module:
     """Draw initial values from a generator that nobody seeds."""
     network = Table(tasks)

@@ -172,6 +172,27 @@ def test_a_plan_seeds_the_generator_and_restores_it(nets: ModuleType) -> None:
     assert ModulePlan.from_dict(plan.to_dict()) == plan
 
 
+@pytest.mark.parametrize(("model", "form"), [("of_a_matrix", FORM), ("of_vectors", InputForm((5,), FORM.tasks, "codes", "int64"))])
+def test_networks_share_no_memory_with_each_other(nets: ModuleType, model: str, form: InputForm) -> None:
+    plan = ModulePlan(f"own_nets:{model}", {"toy": form})
+    first = plan.build(TASKS, 0)
+    start = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    for tensor in first.state_dict().values():
+        tensor.add_(1)
+    assert all(torch.equal(tensor, start[name]) for name, tensor in plan.build(TASKS, 0).state_dict().items())
+    if model == "of_a_matrix":
+        module = first.module
+        assert module.tied.weight is module.trunk[0].weight and torch.equal(module.matrix, nets.MATRIX + 3)  # named three times
+
+
+def test_a_network_from_a_matrix_is_trained_alike_every_time(nets: ModuleType) -> None:
+    before = nets.MATRIX.clone()
+    given: dict[str, Any] = {"model": nets.of_a_matrix, "epochs": 2, "lr": 0.1, "batch_size": 16, "threads": 1, "seed": 0}
+    first, *others = (pt.train([table()], TASKS, **given).validation for _ in range(3))
+    assert others == [first, first]
+    assert torch.equal(nets.MATRIX, before)
+
+
 FAULTS = [
     (
         "Faulty(fault=tensor)",

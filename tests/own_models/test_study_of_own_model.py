@@ -149,7 +149,7 @@ def test_the_command_line_trains_and_predicts(
 
 
 @pytest.mark.parametrize("config", [StudyConfig, TrainConfig])
-def test_the_resolved_options_of_a_table_are_accepted_again(nets: ModuleType, config: type[StudyConfig] | type[TrainConfig]) -> None:
+def test_the_resolved_options_of_a_table_are_accepted_again(nets: ModuleType, config: type[StudyConfig | TrainConfig]) -> None:
     requested = config(model="own_nets:Table", tables={"rows": {"file": "rows.csv", "targets": {"sum": None}}})
     resolved = with_preset(requested, [table()], TASKS)
     assert checked(config, resolved.model_dump(mode="json"), where="run.yaml", imports=True) == resolved

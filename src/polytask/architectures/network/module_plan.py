@@ -12,6 +12,7 @@ from torch import nn
 
 from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.module_network import ModuleNetwork
+from polytask.architectures.own_memory import take_own_memory
 from polytask.encoders.initial_weights import seeded
 from polytask.errors import ConfigError, PolytaskError
 from polytask.registry.model_factories import factory_at, read_factory
@@ -69,6 +70,7 @@ class ModulePlan:
                 raise ConfigError(f"making the network for {names} fails", where=where, found=found) from error
             if not isinstance(module, nn.Module):
                 raise ConfigError("the function must return a torch.nn.Module", where=where, found=described(module))
+            take_own_memory(module)
             network = ModuleNetwork(module, tasks, self.inputs, where)
         _check_new(module, where)
         return network
