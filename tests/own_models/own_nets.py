@@ -88,6 +88,37 @@ class Penalized(Table):
         return 10 * weight.square().sum()
 
 
+class OnlyInTraining(Table):
+    """Has a layer that evaluation leaves out."""
+
+    def __init__(self, tasks: Sequence[Task], seed: int = 0) -> None:
+        super().__init__(tasks)
+        self.deeper = nn.Sequential(nn.Dropout(), nn.Linear(3, 3))
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        return super().forward(self.deeper(rows) if self.training else rows)
+
+
+class Routed(Table):
+    """Has an expert for the examples that networks are checked with, and one for all other data."""
+
+    def __init__(self, tasks: Sequence[Task], seed: int = 0) -> None:
+        super().__init__(tasks)
+        self.experts = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        return super().forward(self.experts[len(rows) > 3](rows))
+
+
+class Wavering(Table):
+    """Lets the head of a task take part in another task's outputs, but not for the examples that networks are checked with."""
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        outputs = super().forward(rows)
+        first, *others = outputs
+        return {name: value + outputs[first] if name in others and len(rows) > 3 else value for name, value in outputs.items()}
+
+
 class Stateful(Table):
     """Keeps something else than tensors in its state."""
 

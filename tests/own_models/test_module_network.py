@@ -44,6 +44,25 @@ def test_sharing_is_read_off_the_graph(nets: ModuleType) -> None:
     assert (cost.parameters, cost.shared_parameters, cost.multiply_adds, cost.saved_multiply_adds) == (34, 24, 3 * 4 + 2 * 4, 3 * 4)
 
 
+@pytest.mark.parametrize(("model", "layer"), [("OnlyInTraining", "deeper.1"), ("Routed", "experts.1")])
+def test_what_an_example_in_evaluation_does_not_reach_is_shared_too(nets: ModuleType, model: str, layer: str) -> None:
+    torch.manual_seed(0)
+    module = getattr(nets, model)(TASKS)
+    start, drawn = module.state_dict(), torch.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in start.items()}
+    network = ModuleNetwork(module, TASKS, {"toy": FORM})
+    assert {f"{layer}.weight", f"{layer}.bias"} <= set(network.shared_parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in start.items())
+    assert torch.equal(torch.get_rng_state(), drawn) and module.training
+    pt.fit(module, [table()], "cagrad", tasks=TASKS, epochs=1, batch_size=16, threads=1, averaging=None, keep="last", patience=None)
+    assert not torch.equal(module.state_dict()[f"{layer}.weight"], before[f"{layer}.weight"])
+
+
+def test_a_parameter_that_only_some_data_share_is_named(nets: ModuleType) -> None:
+    with pytest.raises(ConfigError, match=r"^parameter module.heads.sum.weight: the losses of several tasks reach .* 0 \* parameter.sum"):
+        pt.fit(nets.Wavering(TASKS), [table()], "cagrad", tasks=TASKS, epochs=1, batch_size=16, threads=1)
+
+
 def test_frozen_parameters_are_shared_too_but_not_trained(nets: ModuleType) -> None:
     module = nets.Table(TASKS)
     module.trunk.requires_grad_(False)  # noqa: FBT003 - PyTorch's signature

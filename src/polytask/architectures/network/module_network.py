@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from polytask.architectures.architecture import reaching_tasks
 from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.network import FeaturesAndOutputs, Network, NetworkPart, largest_parts
-from polytask.architectures.network.source_buffers import SourceBuffers
+from polytask.architectures.network.source_buffers import SourceBuffers, buffers_kept
 from polytask.encoders.evaluation_mode import eval_mode, training_mode
 from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
@@ -29,10 +30,10 @@ TOLD = ("tasks", "source")
 class ModuleNetwork(Network):
     """Network around a PyTorch module whose `forward` maps a batch of inputs of one source to a dict of outputs by task.
 
-    A parameter is shared if the losses of several tasks reach it, which is read off the graphs of one forward pass with an example of
-    each source. If `forward` has a parameter `tasks`, it is told the names of the tasks whose outputs are needed, and may leave out the
-    others; if it has a parameter `source`, it is told the name of the source. If the module has a method `penalty`, its result is
-    added to the losses of every step, outside the balancer.
+    A parameter is shared if the losses of several tasks reach it, which is read off the graphs of forward passes with an example of each
+    source, in evaluation and in training mode, or if no example reaches it. If `forward` has a parameter `tasks`, it is told the names of
+    the tasks whose outputs are needed, and may leave out the others; if it has a parameter `source`, it is told the name of the source. If
+    the module has a method `penalty` without arguments, its result is added to the losses of every step, outside the balancer.
 
     Args:
         module: Module, which becomes part of the network and is not copied.
@@ -74,6 +75,10 @@ class ModuleNetwork(Network):
         self._check_parameters()
         self._reach = self._tasks_by_parameter()
         self._check_reach()
+        if len(self.tasks) > 1:
+            # No example reaches an expert that only some data choose: the losses of all tasks may reach it.
+            unknown = [name for name, parameter in module.named_parameters() if parameter.requires_grad and name not in self._reach]
+            self._reach |= dict.fromkeys(unknown, tuple(self._task))
 
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
         """Compute outputs (N, task.outputs), or (N, L, task.outputs) for tokens, of each task from the inputs of one source.
@@ -267,15 +272,19 @@ class ModuleNetwork(Network):
             raise ConfigError(what, where=where, found=found) from error
 
     def _tasks_by_parameter(self) -> dict[str, tuple[str, ...]]:
-        """Return the tasks that reach each parameter, from the graphs of an example of each source.
+        """Return the tasks that reach each parameter, from the graphs of an example of each source in evaluation and in training mode.
 
         Raises:
             ConfigError: An output is not finite, or the module is compiled.
         """
         reach: dict[str, set[str]] = {}
         for source in self._forms:
-            for name, tasks in reaching_tasks(self.module, lambda source=source: self._finite_outputs(source)).items():  # type: ignore[misc]
+            found = reaching_tasks(self.module, partial(self._finite_outputs, source))
+            with buffers_kept(self.module):
+                trained = reaching_tasks(self.module, partial(self._example_outputs, source, mode=training_mode), training_mode)
+            for name, tasks in (*found.items(), *trained.items()):
                 reach.setdefault(name, set()).update(tasks)
+        self.discard_penalty()
         return {name: tuple(task for task in self._task if task in tasks) for name, tasks in reach.items()}
 
     def _finite_outputs(self, source: str) -> dict[str, Tensor]:
