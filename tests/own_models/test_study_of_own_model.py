@@ -80,9 +80,24 @@ def test_a_study_is_resumed_repeated_and_loaded(nets: ModuleType, tmp_path: Path
     rows = table(10, 2)
     found = pt.load(tmp_path / "whole", components=[nets.Fragile]).predict(rows.inputs)
     assert np.corrcoef(found["first"], rows.labels["first"])[0, 1] > 0.1
+    monkeypatch.setattr(nets.Fragile, "forward", nets.Single.forward)
+    assert pt.load(tmp_path / "whole", components=[nets.Fragile])  # another function that computes the same
+    monkeypatch.setattr(nets.Fragile, "forward", nets.Doubled.forward)
+    with pytest.raises(ConfigError, match=r"the model is not the one that trained these weights \(found an output of \w+ that was "):
+        pt.load(tmp_path / "whole", components=[nets.Fragile])
     monkeypatch.setattr(nets.Table.__init__, "__defaults__", (0, 5))
     with pytest.raises(ConfigError, match=r"the weights do not fit the network that is made now \(found size mismatch"):
         pt.load(tmp_path / "whole", components=[nets.Fragile])
+
+
+def test_a_study_is_not_resumed_with_another_model(nets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nets.Fragile, "last", 60)
+    monkeypatch.setattr(nets.Fragile, "passes", 0)
+    with pytest.raises(KeyboardInterrupt):
+        study(model=nets.Fragile).run(tmp_path / "run")
+    monkeypatch.setattr(nets.Fragile, "forward", nets.Doubled.forward)
+    with pytest.raises(ConfigError, match=r"this run was started with another model \(found an output of .* Restore the code"):
+        study(model=nets.Fragile).run(tmp_path / "run")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, final
 
@@ -18,12 +18,16 @@ from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.network import FeaturesAndOutputs, Network, NetworkPart, largest_parts
 from polytask.architectures.network.source_buffers import SourceBuffers, buffers_kept
 from polytask.encoders.evaluation_mode import eval_mode, training_mode
+from polytask.encoders.initial_weights import seeded
 from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
 
 TOLD = ("tasks", "source")
 """Arguments beside the inputs that a module's `forward` gets if it has parameters of these names."""
+
+MOST_OUTPUTS = 16
+"""Number of outputs per task in a fingerprint."""
 
 
 @final
@@ -102,6 +106,24 @@ class ModuleNetwork(Network):
     def example(self, source: str) -> Tensor:
         """Return an example of one input (1, ...) of a source."""
         return self._forms[source].example(1)
+
+    def fingerprint(self) -> dict[str, dict[str, list[float]]]:
+        """Return a few outputs for two examples of each source, by source and task: other code with the same weights has other ones."""
+        found: dict[str, dict[str, list[float]]] = {}
+        with torch.no_grad(), seeded(0):
+            for source in self.labeled:
+                with self.buffers_of(source):
+                    outputs = self._telling_outputs(source)
+                found[source] = {task: output.float().flatten()[:MOST_OUTPUTS].tolist() for task, output in outputs.items()}
+        self.discard_penalty()
+        return found
+
+    def _telling_outputs(self, source: str) -> dict[str, Tensor]:
+        inputs = self._forms[source].example(2)
+        if self._forms[source].values == "columns":  # zeros do not tell what is done to them; a column may not have a code 1
+            with suppress(ConfigError):
+                return self._example_outputs(source, torch.cat([inputs[:1], torch.ones_like(inputs[:1])]))
+        return self._example_outputs(source, inputs)
 
     def input_module(self, source: str) -> nn.Module:
         """Return the module."""
