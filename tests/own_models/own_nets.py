@@ -88,6 +88,25 @@ class Penalized(Table):
         return 10 * weight.square().sum()
 
 
+class OwnPenalty(Table):
+    """Has a method of the user's own that happens to be called `penalty`."""
+
+    def penalty(self, weight: float) -> float:
+        return weight
+
+
+class Leaving(Table):
+    """Ends the program."""
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        raise SystemExit("bye")
+
+
+def leaving(tasks: Sequence[Task], seed: int) -> nn.Module:
+    """End the program."""
+    raise SystemExit(3)
+
+
 class OnlyInTraining(Table):
     """Has a layer that evaluation leaves out."""
 

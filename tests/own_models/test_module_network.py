@@ -105,6 +105,11 @@ def test_the_penalty_of_a_module_is_added_to_the_losses(nets: ModuleType) -> Non
     assert size_after(penalized) < 0.5 * size_after(plain)
 
 
+def test_a_method_that_needs_arguments_is_no_penalty(nets: ModuleType) -> None:
+    assert ModuleNetwork(nets.OwnPenalty(TASKS), TASKS, {"toy": FORM}).penalty() is None
+    assert pt.fit(nets.OwnPenalty(TASKS), [table()], tasks=TASKS, epochs=1, threads=1).epochs == 1
+
+
 @pytest.mark.parametrize("balancer", ["equal", "cagrad", "uncertainty"])
 def test_a_module_trains_like_the_same_network_of_polytask(balancer: str) -> None:
     """Up to rounding, as gradients of several tasks are summed in another order where the heads are known."""
@@ -236,6 +241,8 @@ FAULTS = [
     ("Bare", "the network has no parameters to train (found Bare)"),
     ("nothing", "the function must return a torch.nn.Module (found None)"),
     ("failing", "making the network for sum fails (found ValueError: I need two tasks)"),
+    ("leaving", "making the network for sum, first fails (found SystemExit: 3)"),
+    ("Leaving", "model own_nets:Leaving: forward ends the program (found SystemExit: bye). Raise another error"),
     ("for_all", "forward returns an output of no task (found 'first'). Return outputs only of the tasks that make(tasks, seed) is called"),
     ("kept", "a network shares a parameter with one that was made before (found trunk.0.weight)"),
     ("kept_trunk", "a network shares a parameter with one that was made before (found trunk.0.weight)"),
@@ -300,7 +307,10 @@ def test_factories_are_written_as_import_paths(nets: ModuleType) -> None:
         (type("Inner", (nn.Module,), {"__qualname__": "f.<locals>.Inner"}), "a class inside a function cannot be stored or sent"),
         (3, "a function that makes networks is needed (found 3)"),
         ("own_nets.Table", "a model is named by an import path (found 'own_nets.Table'). Write it as package.module:make"),
-        ("no_such_module:make", "the function cannot be imported (found no_such_module:make: No module named 'no_such_module')"),
+        (
+            "no_such_module:make",
+            "(found no_such_module:make: No module named 'no_such_module'). Install its package, or name its folder with --import-path",
+        ),
     ],
 )
 def test_what_is_no_model(given: Any, text: str) -> None:

@@ -19,12 +19,16 @@ from polytask.architectures.network.network import FeaturesAndOutputs, Network, 
 from polytask.architectures.network.source_buffers import SourceBuffers, buffers_kept
 from polytask.encoders.evaluation_mode import eval_mode, training_mode
 from polytask.encoders.initial_weights import seeded
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, first_line
+from polytask.registry.model_factories import takes_nothing
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
 
 TOLD = ("tasks", "source")
 """Arguments beside the inputs that a module's `forward` gets if it has parameters of these names."""
+
+CALLED = ("penalty", "discard_penalty")
+"""Methods of a module that are called if they need no arguments; others of these names are the user's own affair."""
 
 MOST_OUTPUTS = 16
 """Number of outputs per task in a fingerprint."""
@@ -75,6 +79,7 @@ class ModuleNetwork(Network):
         self.module = module
         self.source_buffers = SourceBuffers()
         self._told = tuple(name for name in TOLD if name in inspect.signature(module.forward).parameters)
+        self._without_arguments = tuple(name for name in CALLED if takes_nothing(getattr(module, name, None)))
         self._create_lazy_parameters()
         self._check_parameters()
         self._reach = self._tasks_by_parameter()
@@ -162,7 +167,7 @@ class ModuleNetwork(Network):
         return tuple(largest_parts(self.module, self.tasks_reaching))
 
     def penalty(self) -> Tensor | None:
-        """Return the result of the module's method `penalty`, or `None` if it has none."""
+        """Return the result of the module's method `penalty`, or `None` if it has none that needs no arguments."""
         own = self._method("penalty")
         found: Tensor | None = None if own is None else own()
         return found
@@ -198,11 +203,15 @@ class ModuleNetwork(Network):
 
     def _method(self, name: str) -> Callable[[], Any] | None:
         own = getattr(self.module, name, None)
-        return own if inspect.ismethod(own) else None
+        return own if inspect.ismethod(own) and name in self._without_arguments else None
 
     def _run(self, inputs: Tensor, tasks: Sequence[str], source: str) -> FeaturesAndOutputs:
         known = {"tasks": tuple(tasks), "source": source}
-        found = self.module(inputs, **{name: known[name] for name in self._told})
+        try:
+            found = self.module(inputs, **{name: known[name] for name in self._told})
+        except SystemExit as error:  # it would end the program without a word on where
+            remedy = "Raise another error"
+            raise ConfigError("forward ends the program", where=self._where, found=first_line(error), remedy=remedy) from error
         return FeaturesAndOutputs({}, self._checked(found, tasks, inputs))
 
     def _checked(self, found: Any, wanted: Sequence[str], inputs: Tensor) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a module returns
@@ -288,8 +297,7 @@ class ModuleNetwork(Network):
         except ConfigError:
             raise
         except Exception as error:
-            where = f"{self._where}, source {source!r}"
-            found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            where, found = f"{self._where}, source {source!r}", first_line(error)
             what = f"the network cannot process inputs of the shape {tuple(example.shape)} and type {example.dtype}"
             raise ConfigError(what, where=where, found=found) from error
 
