@@ -45,5 +45,5 @@ def _copied(tensor: Tensor, copies: Copies) -> Tensor:
     storage = tensor.untyped_storage()
     key = storage.data_ptr(), storage.nbytes()
     if key not in copies:
-        copies[key] = storage.clone()
+        copies[key] = storage.clone()  # type: ignore[no-untyped-call]
     return torch.empty(0, dtype=tensor.dtype).set_(copies[key], tensor.storage_offset(), tensor.shape, tensor.stride())
