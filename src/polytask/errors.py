@@ -136,3 +136,14 @@ def plain(text: object, most: int = SHOWN) -> str:
 def shown(value: object) -> str:
     """Return a value as messages show it: printable, short and in quotes."""
     return repr(plain(value))
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return an error of other code as messages name it: its class and the first line of its text.
+
+    Example:
+        >>> first_line(ValueError("two tasks are needed\nat least"))
+        'ValueError: two tasks are needed'
+    """
+    text = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

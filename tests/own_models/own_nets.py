@@ -88,6 +88,56 @@ class Penalized(Table):
         return 10 * weight.square().sum()
 
 
+class OwnPenalty(Table):
+    """Has a method of the user's own that happens to be called `penalty`."""
+
+    def penalty(self, weight: float) -> float:
+        return weight
+
+
+class Leaving(Table):
+    """Ends the program."""
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        raise SystemExit("bye")
+
+
+def leaving(tasks: Sequence[Task], seed: int) -> nn.Module:
+    """End the program."""
+    raise SystemExit(3)
+
+
+class OnlyInTraining(Table):
+    """Has a layer that evaluation leaves out."""
+
+    def __init__(self, tasks: Sequence[Task], seed: int = 0) -> None:
+        super().__init__(tasks)
+        self.deeper = nn.Sequential(nn.Dropout(), nn.Linear(3, 3))
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        return super().forward(self.deeper(rows) if self.training else rows)
+
+
+class Routed(Table):
+    """Has an expert for the examples that networks are checked with, and one for all other data."""
+
+    def __init__(self, tasks: Sequence[Task], seed: int = 0) -> None:
+        super().__init__(tasks)
+        self.experts = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        return super().forward(self.experts[len(rows) > 3](rows))
+
+
+class Wavering(Table):
+    """Lets the head of a task take part in another task's outputs, but not for the examples that networks are checked with."""
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        outputs = super().forward(rows)
+        first, *others = outputs
+        return {name: value + outputs[first] if name in others and len(rows) > 3 else value for name, value in outputs.items()}
+
+
 class Stateful(Table):
     """Keeps something else than tensors in its state."""
 
@@ -128,7 +178,14 @@ class Single(Table):
     """Multiplies by a matrix of float32."""
 
     def forward(self, rows: Tensor) -> dict[str, Tensor]:
-        return super().forward(rows @ torch.eye(3))
+        return Table.forward(self, rows @ torch.eye(3))
+
+
+class Doubled(Table):
+    """Computes something else with the same weights."""
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        return Table.forward(self, 2 * rows)
 
 
 class Viewed(nn.Module):
@@ -190,6 +247,26 @@ def kept_trunk(tasks: Sequence[Task], seed: int) -> nn.Module:
     network = Table(tasks)
     _TRUNK[:] = _TRUNK or [network.trunk]
     network.trunk = _TRUNK[0]  # type: ignore[assignment]
+    return network
+
+
+MATRIX = torch.linspace(-1, 1, 12).reshape(4, 3)
+VECTORS = torch.linspace(-1, 1, 80).reshape(20, 4)
+
+
+def of_a_matrix(tasks: Sequence[Task], seed: int) -> nn.Module:
+    """Start from a matrix of the module, without a copy; a second layer is tied to the first, and a buffer is the matrix itself."""
+    network = Table(tasks)
+    network.trunk[0].weight = nn.Parameter(MATRIX)
+    network.tied = network.trunk[0]  # type: ignore[assignment]
+    network.register_buffer("matrix", MATRIX)
+    return network
+
+
+def of_vectors(tasks: Sequence[Task], seed: int) -> nn.Module:
+    """Start from vectors of words of the module, without a copy."""
+    network = Sentences(tasks)
+    network.words = nn.Embedding.from_pretrained(VECTORS, freeze=False)
     return network
 
 

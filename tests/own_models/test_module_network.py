@@ -44,6 +44,25 @@ def test_sharing_is_read_off_the_graph(nets: ModuleType) -> None:
     assert (cost.parameters, cost.shared_parameters, cost.multiply_adds, cost.saved_multiply_adds) == (34, 24, 3 * 4 + 2 * 4, 3 * 4)
 
 
+@pytest.mark.parametrize(("model", "layer"), [("OnlyInTraining", "deeper.1"), ("Routed", "experts.1")])
+def test_what_an_example_in_evaluation_does_not_reach_is_shared_too(nets: ModuleType, model: str, layer: str) -> None:
+    torch.manual_seed(0)
+    module = getattr(nets, model)(TASKS)
+    start, drawn = module.state_dict(), torch.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in start.items()}
+    network = ModuleNetwork(module, TASKS, {"toy": FORM})
+    assert {f"{layer}.weight", f"{layer}.bias"} <= set(network.shared_parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in start.items())
+    assert torch.equal(torch.get_rng_state(), drawn) and module.training
+    pt.fit(module, [table()], "cagrad", tasks=TASKS, epochs=1, batch_size=16, threads=1, averaging=None, keep="last", patience=None)
+    assert not torch.equal(module.state_dict()[f"{layer}.weight"], before[f"{layer}.weight"])
+
+
+def test_a_parameter_that_only_some_data_share_is_named(nets: ModuleType) -> None:
+    with pytest.raises(ConfigError, match=r"^parameter module.heads.sum.weight: the losses of several tasks reach .* 0 \* parameter.sum"):
+        pt.fit(nets.Wavering(TASKS), [table()], "cagrad", tasks=TASKS, epochs=1, batch_size=16, threads=1)
+
+
 def test_frozen_parameters_are_shared_too_but_not_trained(nets: ModuleType) -> None:
     module = nets.Table(TASKS)
     module.trunk.requires_grad_(False)  # noqa: FBT003 - PyTorch's signature
@@ -84,6 +103,11 @@ def test_the_penalty_of_a_module_is_added_to_the_losses(nets: ModuleType) -> Non
     plain, penalized = nets.Table(TASKS), nets.Penalized(TASKS)
     penalized.load_state_dict(plain.state_dict())
     assert size_after(penalized) < 0.5 * size_after(plain)
+
+
+def test_a_method_that_needs_arguments_is_no_penalty(nets: ModuleType) -> None:
+    assert ModuleNetwork(nets.OwnPenalty(TASKS), TASKS, {"toy": FORM}).penalty() is None
+    assert pt.fit(nets.OwnPenalty(TASKS), [table()], tasks=TASKS, epochs=1, threads=1).epochs == 1
 
 
 @pytest.mark.parametrize("balancer", ["equal", "cagrad", "uncertainty"])
@@ -172,6 +196,27 @@ def test_a_plan_seeds_the_generator_and_restores_it(nets: ModuleType) -> None:
     assert ModulePlan.from_dict(plan.to_dict()) == plan
 
 
+@pytest.mark.parametrize(("model", "form"), [("of_a_matrix", FORM), ("of_vectors", InputForm((5,), FORM.tasks, "codes", "int64"))])
+def test_networks_share_no_memory_with_each_other(nets: ModuleType, model: str, form: InputForm) -> None:
+    plan = ModulePlan(f"own_nets:{model}", {"toy": form})
+    first = plan.build(TASKS, 0)
+    start = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    for tensor in first.state_dict().values():
+        tensor.add_(1)
+    assert all(torch.equal(tensor, start[name]) for name, tensor in plan.build(TASKS, 0).state_dict().items())
+    if model == "of_a_matrix":
+        module = first.module
+        assert module.tied.weight is module.trunk[0].weight and torch.equal(module.matrix, nets.MATRIX + 3)  # named three times
+
+
+def test_a_network_from_a_matrix_is_trained_alike_every_time(nets: ModuleType) -> None:
+    before = nets.MATRIX.clone()
+    given: dict[str, Any] = {"model": nets.of_a_matrix, "epochs": 2, "lr": 0.1, "batch_size": 16, "threads": 1, "seed": 0}
+    first, *others = (pt.train([table()], TASKS, **given).validation for _ in range(3))
+    assert others == [first, first]
+    assert torch.equal(nets.MATRIX, before)
+
+
 FAULTS = [
     (
         "Faulty(fault=tensor)",
@@ -196,6 +241,8 @@ FAULTS = [
     ("Bare", "the network has no parameters to train (found Bare)"),
     ("nothing", "the function must return a torch.nn.Module (found None)"),
     ("failing", "making the network for sum fails (found ValueError: I need two tasks)"),
+    ("leaving", "making the network for sum, first fails (found SystemExit: 3)"),
+    ("Leaving", "model own_nets:Leaving: forward ends the program (found SystemExit: bye). Raise another error"),
     ("for_all", "forward returns an output of no task (found 'first'). Return outputs only of the tasks that make(tasks, seed) is called"),
     ("kept", "a network shares a parameter with one that was made before (found trunk.0.weight)"),
     ("kept_trunk", "a network shares a parameter with one that was made before (found trunk.0.weight)"),
@@ -260,7 +307,10 @@ def test_factories_are_written_as_import_paths(nets: ModuleType) -> None:
         (type("Inner", (nn.Module,), {"__qualname__": "f.<locals>.Inner"}), "a class inside a function cannot be stored or sent"),
         (3, "a function that makes networks is needed (found 3)"),
         ("own_nets.Table", "a model is named by an import path (found 'own_nets.Table'). Write it as package.module:make"),
-        ("no_such_module:make", "the function cannot be imported (found no_such_module:make: No module named 'no_such_module')"),
+        (
+            "no_such_module:make",
+            "(found no_such_module:make: No module named 'no_such_module'). Install its package, or name its folder with --import-path",
+        ),
     ],
 )
 def test_what_is_no_model(given: Any, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,9 +17,10 @@ import polytask as pt
 from polytask.cli import main
 from polytask.datasets import load_dataset
 from polytask.errors import ConfigError
-from polytask.options import StudyConfig, checked
+from polytask.options import StudyConfig, TrainConfig, checked
 from polytask.storage import read_yaml
 from polytask.studies import Study, StudyResult
+from polytask.studies.setup.apply_preset import with_preset
 
 TASKS = (pt.tasks.Regression(name="sum"), pt.tasks.Regression(name="first"))
 MEASURED = ("parameters", "shared_parameters", "multiply_adds", "saved_multiply_adds")
@@ -78,9 +80,24 @@ def test_a_study_is_resumed_repeated_and_loaded(nets: ModuleType, tmp_path: Path
     rows = table(10, 2)
     found = pt.load(tmp_path / "whole", components=[nets.Fragile]).predict(rows.inputs)
     assert np.corrcoef(found["first"], rows.labels["first"])[0, 1] > 0.1
+    monkeypatch.setattr(nets.Fragile, "forward", nets.Single.forward)
+    assert pt.load(tmp_path / "whole", components=[nets.Fragile])  # another function that computes the same
+    monkeypatch.setattr(nets.Fragile, "forward", nets.Doubled.forward)
+    with pytest.raises(ConfigError, match=r"the model is not the one that trained these weights \(found an output of \w+ that was "):
+        pt.load(tmp_path / "whole", components=[nets.Fragile])
     monkeypatch.setattr(nets.Table.__init__, "__defaults__", (0, 5))
     with pytest.raises(ConfigError, match=r"the weights do not fit the network that is made now \(found size mismatch"):
         pt.load(tmp_path / "whole", components=[nets.Fragile])
+
+
+def test_a_study_is_not_resumed_with_another_model(nets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nets.Fragile, "last", 60)
+    monkeypatch.setattr(nets.Fragile, "passes", 0)
+    with pytest.raises(KeyboardInterrupt):
+        study(model=nets.Fragile).run(tmp_path / "run")
+    monkeypatch.setattr(nets.Fragile, "forward", nets.Doubled.forward)
+    with pytest.raises(ConfigError, match=r"this run was started with another model \(found an output of .* Restore the code"):
+        study(model=nets.Fragile).run(tmp_path / "run")
 
 
 @pytest.mark.slow
@@ -108,10 +125,11 @@ def test_tasks_are_grouped_in_networks_of_ones_own(nets: ModuleType) -> None:
     assert "equal" in result.verdict.tasks["sum"].arms
 
 
-def test_the_command_line_trains_and_predicts(
-    nets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def exit_code(*words: str) -> int:
+@pytest.fixture
+def exit_code(nets: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """A function that runs a command with the folder of the user's modules, and returns its exit code."""
+
+    def run(*words: str) -> int:
         monkeypatch.setattr(sys, "argv", ["polytask", *words])
         try:
             main()
@@ -119,13 +137,54 @@ def test_the_command_line_trains_and_predicts(
             return int(ended.code or 0)
         return 0
 
-    x = table().inputs
-    path, run, out = tmp_path / "rows.csv", tmp_path / "run", tmp_path / "out.csv"
+    return run
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A small table in a file."""
+    path, x = tmp_path / "rows.csv", table().inputs
     pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "sum": x.sum(1), "first": x[:, 0] ** 2}).to_csv(path, index=False)
+    return path
+
+
+FOLDER = ["--import-path", str(Path(__file__).parent)]
+
+
+def test_the_command_line_trains_and_predicts(
+    exit_code: Callable[..., int], rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out.csv"
     options = ["--targets", "sum", "first", "--epochs", "1", "--threads", "1", "--model", "own_nets:Table", "-q", "--out", str(run)]
-    folder = ["--import-path", str(Path(__file__).parent)]
-    assert exit_code("train", str(path), *options, *folder) == 0
-    assert exit_code("predict", str(run), str(path), "--out", str(out)) == 2
+    assert exit_code("train", str(rows), *options, *FOLDER) == 0
+    assert exit_code("predict", str(run), str(rows), "--out", str(out)) == 2
     assert "--component own_nets:Table on the command line" in " ".join(capsys.readouterr().err.split())
-    assert exit_code("predict", str(run), str(path), "--out", str(out), "--component", "own_nets:Table", *folder) == 0
+    assert exit_code("predict", str(run), str(rows), "--out", str(out), "--component", "own_nets:Table", *FOLDER) == 0
     assert pd.read_csv(out).columns.tolist() == ["sum", "first"]
+
+
+@pytest.mark.parametrize("config", [StudyConfig, TrainConfig])
+def test_the_resolved_options_of_a_table_are_accepted_again(nets: ModuleType, config: type[StudyConfig | TrainConfig]) -> None:
+    requested = config(model="own_nets:Table", tables={"rows": {"file": "rows.csv", "targets": {"sum": None}}})
+    resolved = with_preset(requested, [table()], TASKS)
+    assert checked(config, resolved.model_dump(mode="json"), where="run.yaml", imports=True) == resolved
+
+
+@pytest.mark.slow
+def test_a_study_of_a_table_is_resumed_repeated_and_continued(
+    exit_code: Callable[..., int], nets: ModuleType, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ["--preset", "quick", "--epochs", "1", "--threads", "1", "--workers", "1", "-q"]
+    words = ["study", str(rows), "--targets", "sum", "first", "--model", "own_nets:Fragile", "--arms", "single,equal", *few, *FOLDER]
+    assert exit_code(*words, "--seeds", "2", "--out", str(tmp_path / "whole")) == 0
+    monkeypatch.setattr(nets.Fragile, "last", 2 * nets.Fragile.passes // 3)
+    monkeypatch.setattr(nets.Fragile, "passes", 0)
+    assert exit_code(*words, "--seeds", "2", "--out", str(tmp_path / "resumed")) == 130
+    monkeypatch.setattr(nets.Fragile, "last", 10**9)
+    assert exit_code(*words, "--seeds", "2", "--out", str(tmp_path / "resumed")) == 0
+    again = ["study", str(tmp_path / "whole" / "run.yaml"), "--allow-imports", "-q", *FOLDER]
+    assert exit_code(*again, "--out", str(tmp_path / "repeated")) == 0
+    whole, *others = ((tmp_path / name / "predictions.parquet").read_bytes() for name in ("whole", "resumed", "repeated"))
+    assert others == [whole, whole]
+    assert exit_code(*words, "--continue", "1", "--out", str(tmp_path / "whole")) == 0
+    assert len(read_yaml(tmp_path / "whole" / "run.yaml")["seeds"]) == 3

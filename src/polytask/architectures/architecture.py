@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -133,16 +134,19 @@ class Architecture(Component, nn.Module, ABC):
         return reaching_tasks(self, lambda: self(self.example, self.tasks))
 
 
-def reaching_tasks(module: nn.Module, run: Callable[[], Mapping[str, Tensor]]) -> dict[str, tuple[str, ...]]:
+def reaching_tasks(
+    module: nn.Module, run: Callable[[], Mapping[str, Tensor]], mode: Callable[[nn.Module], AbstractContextManager[None]] = eval_mode
+) -> dict[str, tuple[str, ...]]:
     """Return the tasks whose outputs depend on each parameter of a module, by the parameter's name; frozen parameters are included.
 
     Args:
-        module: Module, which is put into evaluation mode for the pass.
+        module: Module, which is put into a mode for the pass.
         run: Function that runs the module and returns a tensor per task, whose graph is read.
+        mode: Context manager that puts the module into the mode.
     """
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
-    with eval_mode(module), torch.random.fork_rng(devices=()), torch.enable_grad():
+    with mode(module), torch.random.fork_rng(devices=()), torch.enable_grad():
         # Frozen parameters are no leaves of the graph: they require gradients during this forward pass only.
         for parameter in frozen:
             parameter.requires_grad = True

@@ -26,6 +26,12 @@ ChooseStrategy = Callable[[GradAccumulator, bool], GradientStrategy]
 """Function that returns the strategy of a step, given its accumulator and whether this batch is the whole step."""
 
 
+class UndeclaredSharedError(ConfigError):
+    """Several tasks reach parameters that are not declared as shared; `parameters` are these."""
+
+    parameters: tuple[Tensor, ...] = ()
+
+
 class Step:
     """One step, which takes micro-batches until it is complete, and then calls the balancer and fills `.grad`.
 
@@ -127,7 +133,11 @@ class Step:
         if outside and strategy.separates_shared and self._policy.outside == "refuse":
             found = f"{len(outside)} tensors, such as one of shape {tuple(outside[0].shape)}"
             remedy = "Add them to shared=, or say with outside='weighted' or outside='sum' what their gradients are"
-            raise ConfigError("several tasks reach parameters that are not declared as shared", where="shared", found=found, remedy=remedy)
+            error = UndeclaredSharedError(
+                "several tasks reach parameters that are not declared as shared", where="shared", found=found, remedy=remedy
+            )
+            error.parameters = tuple(outside)
+            raise error
 
     def _take_penalty(self, penalty: Tensor, *, keep: bool) -> None:
         """Hold the gradient of a penalty, apart from the tasks' gradients."""

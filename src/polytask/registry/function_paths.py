@@ -33,8 +33,8 @@ def function_at(path: str, where: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     try:
         owner = importlib.import_module(module)
-    except Exception as error:
-        remedy = "Install its package, or allow its folder: polytask.add_import_path(folder)"
+    except (Exception, SystemExit) as error:
+        remedy = "Install its package, or name its folder with --import-path (in Python: polytask.add_import_path)"
         raise ConfigError("the function cannot be imported", where=where, found=f"{path}: {error}", remedy=remedy) from error
     found = attribute_at(owner, name)
     if not callable(found):

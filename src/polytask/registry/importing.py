@@ -165,5 +165,5 @@ def check_importable(path: str, where: str) -> None:
         raise ConfigError("a class of the main program cannot be stored or sent to other processes", where=where, found=path, remedy=remedy)
     top = module.partition(".")[0]
     if PathFinder.find_spec(top, safe_path()) is None and PathFinder.find_spec(top, [os.path.realpath(os.curdir)]) is not None:
-        remedy = "Install its package, or allow the folder: polytask.add_import_path('.')"
+        remedy = "Install its package, or name its folder with --import-path (in Python: polytask.add_import_path('.'))"
         raise ConfigError("worker processes do not import from the working folder", where=where, found=path, remedy=remedy)

@@ -98,6 +98,17 @@ def packages_of_factories() -> frozenset[str]:
     return frozenset(_loaded)
 
 
+def takes_nothing(method: object) -> bool:
+    """Return whether an object is a method of a class in Python that can be called without arguments."""
+    if not inspect.ismethod(method):
+        return False
+    try:
+        inspect.signature(method).bind()
+    except TypeError:
+        return False
+    return True
+
+
 def _check_call(factory: Factory, options: dict[str, Any], where: str) -> None:
     """Check that a factory takes `tasks`, `seed` and these options.
 

@@ -223,7 +223,7 @@ class Task(Component, ABC):
         return self
 
     def tabular_learning(self) -> TabularLearning | None:
-        """Return how boosted trees learn the task, or `None` if they cannot."""
+        """Return how learners of tables (trees, linear models) learn the task, or `None` if they cannot."""
         return None
 
     def classes_in_order(self) -> Sequence[Any] | None:

@@ -1,4 +1,4 @@
-"""Description of how boosted trees learn a task, with option names of scikit-learn's histogram gradient boosting."""
+"""How learners of tables (trees, linear models) learn a task, with option names of scikit-learn's histogram gradient boosting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask.tasks.metric import Predictions
 
 @dataclass(frozen=True)
 class TabularLearning:
-    """One or several tree models for a task, and how their outputs become predictions.
+    """One or several models of tables (trees, linear models) for a task, and how their outputs become predictions.
 
     Attributes:
         predictions: Function from the models' outputs to predictions. It takes probabilities (N, C) of a classifier, numbers (N,)

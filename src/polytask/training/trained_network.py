@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.architectures import Network
+from polytask.architectures import ModuleNetwork, Network
+from polytask.architectures.fingerprint import changed_outputs
 from polytask.architectures.network.plan import Plan, plan_from_dict
 from polytask.data import Normalization, Preprocessor, Source, TablePreprocessor, preprocessor_from_dict
 from polytask.errors import ConfigError
@@ -98,6 +99,7 @@ def save_network(folder: Path, plan: Plan, run: FitResult, facts: Mapping[str, A
             "precision": {"name": run.precision.name, "channels_last": run.precision.channels_last},
             "facts": facts,
             "codings": {name: coding.to_dict() for name, coding in run.preprocessors.items()},
+            "fingerprint": run.model.fingerprint() if isinstance(run.model, ModuleNetwork) else {},
         },
     )
 
@@ -127,6 +129,9 @@ def load_network(folder: Path, components: Collection[Callable[..., Any]] = ()) 
         found = str(error).splitlines()[-1].strip()
         remedy = "Use the code that it was trained with"
         raise ConfigError("the weights do not fit the network that is made now", where=str(folder), found=found, remedy=remedy) from None
+    if isinstance(model, ModuleNetwork) and (found := changed_outputs(state.get("fingerprint", {}), model.fingerprint())):
+        remedy = "Restore the code that it was trained with, or delete the run and train again"
+        raise ConfigError("the model is not the one that trained these weights", where=str(folder), found=found, remedy=remedy)
     precision = Precision(**state["precision"])
     precision.format_model(model)
     normalizations = {name: Normalization.from_dict(values) for name, values in state["normalizations"].items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -15,24 +16,32 @@ from torch.nn.parameter import is_lazy
 from polytask.architectures.architecture import reaching_tasks
 from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.network import FeaturesAndOutputs, Network, NetworkPart, largest_parts
-from polytask.architectures.network.source_buffers import SourceBuffers
+from polytask.architectures.network.source_buffers import SourceBuffers, buffers_kept
 from polytask.encoders.evaluation_mode import eval_mode, training_mode
-from polytask.errors import ConfigError
+from polytask.encoders.initial_weights import seeded
+from polytask.errors import ConfigError, first_line
+from polytask.registry.model_factories import takes_nothing
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
 
 TOLD = ("tasks", "source")
 """Arguments beside the inputs that a module's `forward` gets if it has parameters of these names."""
 
+CALLED = ("penalty", "discard_penalty")
+"""Methods of a module that are called if they need no arguments; others of these names are the user's own affair."""
+
+MOST_OUTPUTS = 16
+"""Number of outputs per task in a fingerprint."""
+
 
 @final
 class ModuleNetwork(Network):
     """Network around a PyTorch module whose `forward` maps a batch of inputs of one source to a dict of outputs by task.
 
-    A parameter is shared if the losses of several tasks reach it, which is read off the graphs of one forward pass with an example of
-    each source. If `forward` has a parameter `tasks`, it is told the names of the tasks whose outputs are needed, and may leave out the
-    others; if it has a parameter `source`, it is told the name of the source. If the module has a method `penalty`, its result is
-    added to the losses of every step, outside the balancer.
+    A parameter is shared if the losses of several tasks reach it, which is read off the graphs of forward passes with an example of each
+    source, in evaluation and in training mode, or if no example reaches it. If `forward` has a parameter `tasks`, it is told the names of
+    the tasks whose outputs are needed, and may leave out the others; if it has a parameter `source`, it is told the name of the source. If
+    the module has a method `penalty` without arguments, its result is added to the losses of every step, outside the balancer.
 
     Args:
         module: Module, which becomes part of the network and is not copied.
@@ -70,10 +79,15 @@ class ModuleNetwork(Network):
         self.module = module
         self.source_buffers = SourceBuffers()
         self._told = tuple(name for name in TOLD if name in inspect.signature(module.forward).parameters)
+        self._without_arguments = tuple(name for name in CALLED if takes_nothing(getattr(module, name, None)))
         self._create_lazy_parameters()
         self._check_parameters()
         self._reach = self._tasks_by_parameter()
         self._check_reach()
+        if len(self.tasks) > 1:
+            # No example reaches an expert that only some data choose: the losses of all tasks may reach it.
+            unknown = [name for name, parameter in module.named_parameters() if parameter.requires_grad and name not in self._reach]
+            self._reach |= dict.fromkeys(unknown, tuple(self._task))
 
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
         """Compute outputs (N, task.outputs), or (N, L, task.outputs) for tokens, of each task from the inputs of one source.
@@ -92,6 +106,24 @@ class ModuleNetwork(Network):
     def example(self, source: str) -> Tensor:
         """Return an example of one input (1, ...) of a source."""
         return self._forms[source].example(1)
+
+    def fingerprint(self) -> dict[str, dict[str, list[float]]]:
+        """Return a few outputs for two examples of each source, by source and task: other code with the same weights has other ones."""
+        found: dict[str, dict[str, list[float]]] = {}
+        with torch.no_grad(), seeded(0):
+            for source in self.labeled:
+                with self.buffers_of(source):
+                    outputs = self._telling_outputs(source)
+                found[source] = {task: output.float().flatten()[:MOST_OUTPUTS].tolist() for task, output in outputs.items()}
+        self.discard_penalty()
+        return found
+
+    def _telling_outputs(self, source: str) -> dict[str, Tensor]:
+        inputs = self._forms[source].example(2)
+        if self._forms[source].values == "columns":  # zeros do not tell what is done to them; a column may not have a code 1
+            with suppress(ConfigError):
+                return self._example_outputs(source, torch.cat([inputs[:1], torch.ones_like(inputs[:1])]))
+        return self._example_outputs(source, inputs)
 
     def input_module(self, source: str) -> nn.Module:
         """Return the module."""
@@ -130,7 +162,7 @@ class ModuleNetwork(Network):
         return tuple(largest_parts(self.module, self.tasks_reaching))
 
     def penalty(self) -> Tensor | None:
-        """Return the result of the module's method `penalty`, or `None` if it has none."""
+        """Return the result of the module's method `penalty`, or `None` if it has none that needs no arguments."""
         own = self._method("penalty")
         found: Tensor | None = None if own is None else own()
         return found
@@ -166,11 +198,15 @@ class ModuleNetwork(Network):
 
     def _method(self, name: str) -> Callable[[], Any] | None:
         own = getattr(self.module, name, None)
-        return own if inspect.ismethod(own) else None
+        return own if inspect.ismethod(own) and name in self._without_arguments else None
 
     def _run(self, inputs: Tensor, tasks: Sequence[str], source: str) -> FeaturesAndOutputs:
         known = {"tasks": tuple(tasks), "source": source}
-        found = self.module(inputs, **{name: known[name] for name in self._told})
+        try:
+            found = self.module(inputs, **{name: known[name] for name in self._told})
+        except SystemExit as error:  # it would end the program without a word on where
+            remedy = "Raise another error"
+            raise ConfigError("forward ends the program", where=self._where, found=first_line(error), remedy=remedy) from error
         return FeaturesAndOutputs({}, self._checked(found, tasks, inputs))
 
     def _checked(self, found: Any, wanted: Sequence[str], inputs: Tensor) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a module returns
@@ -256,21 +292,24 @@ class ModuleNetwork(Network):
         except ConfigError:
             raise
         except Exception as error:
-            where = f"{self._where}, source {source!r}"
-            found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            where, found = f"{self._where}, source {source!r}", first_line(error)
             what = f"the network cannot process inputs of the shape {tuple(example.shape)} and type {example.dtype}"
             raise ConfigError(what, where=where, found=found) from error
 
     def _tasks_by_parameter(self) -> dict[str, tuple[str, ...]]:
-        """Return the tasks that reach each parameter, from the graphs of an example of each source.
+        """Return the tasks that reach each parameter, from the graphs of an example of each source in evaluation and in training mode.
 
         Raises:
             ConfigError: An output is not finite, or the module is compiled.
         """
         reach: dict[str, set[str]] = {}
         for source in self._forms:
-            for name, tasks in reaching_tasks(self.module, lambda source=source: self._finite_outputs(source)).items():  # type: ignore[misc]
+            found = reaching_tasks(self.module, partial(self._finite_outputs, source))
+            with buffers_kept(self.module):
+                trained = reaching_tasks(self.module, partial(self._example_outputs, source, mode=training_mode), training_mode)
+            for name, tasks in (*found.items(), *trained.items()):
                 reach.setdefault(name, set()).update(tasks)
+        self.discard_penalty()
         return {name: tuple(task for task in self._task if task in tasks) for name, tasks in reach.items()}
 
     def _finite_outputs(self, source: str) -> dict[str, Tensor]:

@@ -12,8 +12,9 @@ from torch import nn
 
 from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.module_network import ModuleNetwork
+from polytask.architectures.own_memory import take_own_memory
 from polytask.encoders.initial_weights import seeded
-from polytask.errors import ConfigError, PolytaskError
+from polytask.errors import ConfigError, PolytaskError, first_line
 from polytask.registry.model_factories import factory_at, read_factory
 from polytask.registry.resolve import described
 from polytask.seeds import derive_seed
@@ -63,12 +64,12 @@ class ModulePlan:
                 module = make(tasks=tuple(tasks), seed=seed, **options)
             except PolytaskError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 names = ", ".join(task.name for task in tasks)
-                found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-                raise ConfigError(f"making the network for {names} fails", where=where, found=found) from error
+                raise ConfigError(f"making the network for {names} fails", where=where, found=first_line(error)) from error
             if not isinstance(module, nn.Module):
                 raise ConfigError("the function must return a torch.nn.Module", where=where, found=described(module))
+            take_own_memory(module)
             network = ModuleNetwork(module, tasks, self.inputs, where)
         _check_new(module, where)
         return network

@@ -116,6 +116,27 @@ def shared_written_buffers(network: nn.Module, passes: Mapping[str, Callable[[],
     ]
 
 
+@contextmanager
+def buffers_kept(network: nn.Module) -> Iterator[None]:
+    """Put copies of all buffers into a network during the block, so that the buffers themselves do not change.
+
+    Example:
+        >>> norm = nn.BatchNorm1d(1)
+        >>> with buffers_kept(norm):
+        ...     _ = norm(torch.tensor([[1.0], [3.0]]))
+        >>> norm.running_mean
+        tensor([0.])
+    """
+    kept = {module: dict(module._buffers) for module in network.modules()}
+    try:
+        for module, own in kept.items():
+            module._buffers.update({name: _copy(buffer) for name, buffer in own.items()})
+        yield
+    finally:
+        for module, own in kept.items():
+            module._buffers.update(own)
+
+
 def _written_by(network: nn.Module, run: Callable[[], object]) -> set[str]:
     """Return the paths of the modules that write to one of their buffers when the network runs; the buffers are restored."""
     modules = {path: module for path, module in network.named_modules() if module._buffers}

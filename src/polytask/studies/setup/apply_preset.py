@@ -97,5 +97,5 @@ def _with_plan(config: Config, training: Mapping[str, Any]) -> Config:
 
 
 def _tabular_heads(config: NetworkConfig) -> Mapping[str, Any]:
-    """Return options by which tasks of tables share all hidden layers, unless the user gave the heads hidden layers."""
-    return {"hidden": ()} if config.tables and "hidden" not in config.model_fields_set else {}
+    """Return options by which tasks of tables share all hidden layers, unless the user gave the heads hidden layers, or the network."""
+    return {"hidden": ()} if config.tables and config.model is None and "hidden" not in config.model_fields_set else {}

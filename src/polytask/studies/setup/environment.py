@@ -10,18 +10,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polytask.architectures import ModulePlan
+from polytask.architectures.fingerprint import changed_outputs
 from polytask.data import Source, fingerprint
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig
 from polytask.tasks import Task
 from polytask.training.hardware import available_cores
+from polytask.training.preparation.default_model import input_forms
 
 PACKAGES = ("polytask", "torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "joblib")
 DATA_PREFIX, TASK_PREFIX = "data sha256, ", "task sha256, "
+MODEL = "outputs of the model before training"
 
 
 def describe_environment(config: NetworkConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> dict[str, Any]:
-    """Return package versions, system, processor, cores and threads, precision, and SHA-256 fingerprints of data and tasks."""
+    """Return package versions, system, processor, cores and threads, precision, and fingerprints of data, tasks and an own model."""
     return {
         **_all_versions(),
         "cores": available_cores(),
@@ -30,11 +34,12 @@ def describe_environment(config: NetworkConfig, sources: Sequence[Source], tasks
         "precision": config.training.precision,
         **{f"{DATA_PREFIX}{source.name}": fingerprint(source) for source in sources},
         **{f"{TASK_PREFIX}{task.name}": _task_fingerprint(task) for task in tasks},
+        **({} if config.model is None else {MODEL: ModulePlan(config.model, input_forms(sources)).build(tasks, 0).fingerprint()}),
     }
 
 
 def check_same_inputs(before: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
-    """Check that a run is resumed with the data and tasks that it was started with; its networks would not be comparable otherwise.
+    """Check that a run is resumed with the data, tasks and model that it was started with; its networks would not be comparable otherwise.
 
     Args:
         before: Environment in which the run was started.
@@ -42,7 +47,7 @@ def check_same_inputs(before: Mapping[str, Any], now: Mapping[str, Any], where: 
         where: Run folder.
 
     Raises:
-        ConfigError: Data or tasks differ, in content or order; the message names them.
+        ConfigError: Data or tasks differ, in content or order, or the user's function makes other networks; the message names them.
     """
     kinds = {DATA_PREFIX: "source", TASK_PREFIX: "task"}
     one, other = ([name for name in facts if name.startswith(tuple(kinds))] for facts in (before, now))
@@ -52,6 +57,9 @@ def check_same_inputs(before: Mapping[str, Any], now: Mapping[str, Any], where: 
         found = f"another {', another '.join(parts)}" if parts else "another order of sources or tasks"
         remedy = "Resume it with the same data and tasks, or choose another folder"
         raise ConfigError("this run was started with other data or tasks", where=str(where), found=found, remedy=remedy)
+    if MODEL in now and (found := changed_outputs(before.get(MODEL, {}), now[MODEL])):
+        remedy = "Restore the code of the model, delete the run, or choose another folder"
+        raise ConfigError("this run was started with another model", where=str(where), found=found, remedy=remedy)
 
 
 def environment_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from polytask.data import Sampler
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
-from polytask.errors import NonFiniteError
+from polytask.errors import ConfigError, NonFiniteError
 from polytask.gradients import Report
+from polytask.gradients.backward_step import UndeclaredSharedError
 from polytask.options import TrainingOptions
 from polytask.seeds import derive_seed
 from polytask.storage import save_state
@@ -165,6 +166,8 @@ class TrainingLoop:
             report = self._backward(batches)
         except NonFiniteError as error:
             raise self._located(error, batches) from error
+        except UndeclaredSharedError as error:
+            raise self._named(error) from error
         if self.options.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.options.max_grad_norm)
         state.optimizer.step()
@@ -256,6 +259,14 @@ class TrainingLoop:
         remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), look at these rows, or set non_finite to drop or skip"
         where = error.where.replace(", step ", f", epoch {self.state.epoch + 1}, step ")
         return NonFiniteError(error.what, where=where, found="; ".join(found) or error.found, remedy=remedy)
+
+    def _named(self, error: UndeclaredSharedError) -> ConfigError:
+        """Return the error with the name of a parameter, and what to do in a run, where nobody declares what is shared."""
+        named = self.state.model.named_parameters()
+        name = next((name for name, parameter in named if any(parameter is one for one in error.parameters)), error.where)
+        what = "the losses of several tasks reach a parameter that those of an example of the inputs do not"
+        remedy = "Let all tasks that may use it always use it, if only by adding 0 * parameter.sum() to their outputs"
+        return ConfigError(what, where=f"parameter {name}", remedy=remedy)
 
     def _source_rows(self, source: str, places: list[int]) -> str:
         """Return the numbers in the source, from 0, of rows at these places of the step."""
