@@ -175,8 +175,8 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
     random = np.random.default_rng(0)
     x = random.normal(size=(200, 2)).round(3)
     pd.DataFrame(x, columns=["age", "visits"]).assign(value=x.sum(1), profit=x @ [1.0, -1.0]).to_csv(tmp_path / "sales.csv", index=False)
-    choices = ["--targets", "value", "profit", "--seeds", "4", "--epochs", "40", "--arms", "single,equal", "--workers", "2"]
-    command = [sys.executable, "-m", "polytask", "study", str(tmp_path / "sales.csv"), *choices]
+    choices = ["--preset", "quick", "--seeds", "4", "--epochs", "40", "--arms", "single,equal", "--workers", "2"]
+    command = [sys.executable, "-m", "polytask", "study", str(tmp_path / "sales.csv"), "--targets", "value", "profit", *choices]
     out = ["--out", str(tmp_path / "run")]
     # A shell that runs the tests in the background has its children ignore Ctrl-C, and they hand that on.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -46,12 +46,12 @@ class TableLearner(Baseline):
             ConfigError: The kind of the task is not supported, or its inputs are not rows of numbers.
         """
         if find_spec("sklearn") is None:
-            what, where = f"{self.name} needs scikit-learn", f"arms, {self.name!r}"
+            what, where = f"the baseline {self.name} needs scikit-learn", f"arms, {self.name!r}"
             raise MissingExtraError(what, where=where, remedy="pip install 'polytask[sklearn]'")
         self.learning_of(task)
         if len(input_shape) != 1:
             where, remedy = f"task {task.name!r}", f"Leave out the arm {self.name!r}"
-            what = f"{self.name} needs one row of numbers per label"
+            what = f"the baseline {self.name} needs one row of numbers per label"
             raise ConfigError(what, where=where, found=f"inputs of shape {input_shape}", remedy=remedy)
 
     def learning_of(self, task: Task) -> TabularLearning:
@@ -63,7 +63,7 @@ class TableLearner(Baseline):
         learning = task.tabular_learning()
         if learning is None or not self.supports(task):
             where, remedy = f"task {task.name!r}", f"Leave out the arm {self.name!r}"
-            raise ConfigError(f"{self.name} does not support this kind of task", where=where, found=task.kind, remedy=remedy)
+            raise ConfigError(f"the baseline {self.name} does not support this kind of task", where=where, found=task.kind, remedy=remedy)
         return learning
 
 

@@ -198,11 +198,11 @@ def test_what_trees_cannot_learn_is_refused_before_anything_is_trained(table: Ca
     labels = np.abs(table().labels["price"]) + 1
     rows = Source("table", table().inputs, {"price": labels, "churn": table().labels["churn"]})
     study = Study([rows], (time, Binary(name="churn", classes=("stays", "leaves"))), ["single", "equal", "trees"], 2, test=lambda: (rows,))
-    with pytest.raises(ConfigError, match="trees do not support this kind of task"):
+    with pytest.raises(ConfigError, match="the baseline trees does not support this kind of task"):
         study.run(tmp_path / "run")
     images = Source("pictures", np.zeros((60, 1, 12, 12), dtype=np.uint8), {"a": np.arange(60) % 2, "b": np.arange(60) % 3})
     tasks = (Binary(name="a"), Multiclass(name="b", classes=(0, 1, 2)))
     study = Study([images], tasks, ["single", "equal", "trees"], 2, test=lambda: (images,))
-    with pytest.raises(ConfigError, match="trees need one row of numbers per label"):
+    with pytest.raises(ConfigError, match="the baseline trees needs one row of numbers per label"):
         study.run(tmp_path / "other")
     assert not (tmp_path / "run").exists() or not list((tmp_path / "run").glob("*.yaml"))
