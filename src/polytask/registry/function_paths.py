@@ -8,6 +8,7 @@ from typing import Any
 
 from polytask.errors import ConfigError
 from polytask.registry.importing import attribute_at
+from polytask.registry.suggestion import nearest_name
 
 
 class StoredPath(str):
@@ -38,7 +39,9 @@ def function_at(path: str, where: str) -> Callable[..., Any]:
         raise ConfigError("the function cannot be imported", where=where, found=f"{path}: {error}", remedy=remedy) from error
     found = attribute_at(owner, name)
     if not callable(found):
-        raise ConfigError("the module has no such function", where=where, found=path, remedy="Write it as package.module:name")
+        close = nearest_name(name, [own for own, value in vars(owner).items() if callable(value)])
+        remedy = f"Did you mean {close!r}?" if close else "Write it as package.module:name"
+        raise ConfigError("the module has no such function", where=where, found=path, remedy=remedy)
     function: Callable[..., Any] = found
     return function
 
