@@ -179,7 +179,7 @@ def test_weights_of_a_study_file_are_used_or_refused(call: object, sales: Path, 
     assert "no arm uses the tasks' weights" in capsys.readouterr().err
     path.write_text(yaml.safe_dump(content))
     assert call("study", str(path), "--out", str(tmp_path / "b"), "--quiet") == 0  # type: ignore[operator]
-    assert yaml.safe_load((tmp_path / "b" / "run.yaml").read_text())["arms"] == ["single", "fixed", "uncertainty"]
+    assert yaml.safe_load((tmp_path / "b" / "run.yaml").read_text())["arms"] == ["single", "fixed", "uncertainty", "linear"]
 
 
 DOCUMENTED = re.findall(r"```yaml\n(.*?)```", (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -40,7 +40,7 @@ def function_at(path: str, where: str) -> Callable[..., Any]:
     found = attribute_at(owner, name)
     if not callable(found):
         close = nearest_name(name, [own for own, value in vars(owner).items() if callable(value)])
-        remedy = f"Did you mean {close!r}?" if close else "Write it as package.module:name"
+        remedy = f"Did you mean {close!r}? Write it as package.module:name" if close else "Write it as package.module:name"
         raise ConfigError("the module has no such function", where=where, found=path, remedy=remedy)
     function: Callable[..., Any] = found
     return function
