@@ -322,7 +322,7 @@ def test_what_is_no_model(given: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("model", "tasks", "text"),
     [
-        (nn.Linear(3, 1), None, "a module does not tell its tasks (found the PyTorch module Linear). Give its tasks too"),
+        (nn.Linear(3, 1), None, "a module does not tell its tasks, which are needed (found the PyTorch module Linear). Give its tasks too"),
         (TASKS, TASKS, "tasks are given twice"),
         (MultiTaskModel(MLP((3,)), TASKS), TASKS, "a network has its tasks already"),
     ],

@@ -92,7 +92,7 @@ def make_network(
         network = given
     elif tasks is None:
         remedy = "Give its tasks too: fit(module, sources, tasks=tasks)"
-        raise ConfigError("a module does not tell its tasks", where="model", found=described(given), remedy=remedy)
+        raise ConfigError("a module does not tell its tasks, which are needed", where="model", found=described(given), remedy=remedy)
     else:
         named = check_tasks(tasks)
         network = ModuleNetwork(
