@@ -29,7 +29,7 @@ import polytask as pt
 from polytask.options import StudyConfig, checked
 from polytask.studies import load_data
 config = checked(StudyConfig, {"tables": {"t": {"file": "table.csv", "targets": ["sum", "first"]}}, "arms": ["single", "equal"],
-                               "seeds": 2, "workers": 2, "training": {"epochs": 1}}, where="study")
+                               "seeds": 2, "workers": 2, "preset": "quick", "training": {"epochs": 1}}, where="study")
 data = load_data(config)
 pt.Study(data.sources, data.tasks, config=data.config).run("out")
 """
@@ -76,7 +76,7 @@ def test_nothing_beside_the_data_is_imported_by_one_process(folder: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["script", "module", "api"])
 def test_nothing_beside_the_data_is_imported_by_workers(folder: Path, how: str) -> None:
-    study = ("study", "table.csv", *OPTIONS, "--arms", "single,equal", "--workers", "2", "--out", "out")
+    study = ("study", "table.csv", *OPTIONS, "--preset", "quick", "--arms", "single,equal", "--workers", "2", "--out", "out")
     command = {
         "script": (console_script(), *study),
         "module": (sys.executable, "-m", "polytask", *study),
