@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.component_names import ArmName
 from polytask.options.train_config import RUN, NetworkConfig
-from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, tolerance_text
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
 """JSON schema of seeds in a study file: their number, or a list."""
@@ -105,7 +105,7 @@ class StudyConfig(NetworkConfig):
         tuple[int, ...], Field(description="Numbers of seeds after each continuation of the finished plan."), FILE_ONLY
     ] = ()
     tolerate: Annotated[
-        str,
+        ToleranceOption,
         Field(
             description="What one network instead of one per task is worth, per task: a number of margins, or a percentage of the "
             "single-task metric. Protected tasks may lose that much."
@@ -168,11 +168,6 @@ class StudyConfig(NetworkConfig):
         if len(set(value)) < max(2, len(value)):
             raise ValueError("at least 2 different seeds are needed, and 3 for a reliable verdict")
         return value
-
-    @field_validator("tolerate", mode="before")
-    @classmethod
-    def _tolerable(cls, value: object) -> object:
-        return tolerance_text(value)
 
     @field_validator("margins")
     @classmethod

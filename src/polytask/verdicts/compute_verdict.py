@@ -97,7 +97,30 @@ def verdict(
         >>> verdict(frame).tasks["t"].arms["equal"].claim
         'helps'
     """
-    predictions = read_predictions(frame, kinds, classes, resampled=train_units is not None)
+    return verdict_of_table(
+        read_predictions(frame, kinds, classes, resampled=train_units is not None),
+        baseline=baseline,
+        chosen=chosen,
+        metrics=metrics,
+        margins=margins,
+        train_units=train_units,
+        looks=looks,
+        test_openings=test_openings,
+    )
+
+
+def verdict_of_table(
+    predictions: PredictionTable,
+    *,
+    baseline: str = "single",
+    chosen: str | None = None,
+    metrics: Mapping[str, str | Metric] | None = None,
+    margins: Mapping[str, float] | None = None,
+    train_units: int | Mapping[str, int] | None = None,
+    looks: Sequence[int] | SeedPlan | None = None,
+    test_openings: int = 1,
+) -> Verdict:
+    """Decide as `verdict` does, about predictions that have been read and checked; the arguments are the same."""
     arms = _arms(predictions, baseline, chosen)
     given, of_splits = metrics or {}, _train_units(predictions, train_units)
     _reject_unknown_tasks(predictions, {"metrics": given, "margins": margins or {}, "train_units": of_splits})

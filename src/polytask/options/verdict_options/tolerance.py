@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from polytask.errors import ConfigError
 
@@ -76,3 +79,7 @@ def tolerance_text(value: object) -> object:
             raise ValueError(error.what) from None
         return str(value)
     return value
+
+
+ToleranceOption = Annotated[str, BeforeValidator(tolerance_text)]
+"""A tolerance as an option: its text, which may be given as a number."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, tolerance_text
+from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
 _COMPARISON, _TASKS, _ADVICE, _READING = "Comparison", "Tasks", "Advice", "Reading"
 KIND_OPTION = "kind"
@@ -78,7 +78,7 @@ class VerdictConfig(OptionModel):
         tuple[str, ...], Field(description="Tasks that must not lose more than is tolerated."), Flag(_ADVICE, default="none")
     ] = ()
     tolerate: Annotated[
-        str,
+        ToleranceOption,
         Field(
             description="What one model instead of one per task is worth, per task: a number of margins, or a percentage of the baseline's "
             "metric. Protected tasks may lose that much."
@@ -97,8 +97,3 @@ class VerdictConfig(OptionModel):
     ] = None
     encoding: Annotated[str, Field(description="Encoding of a text file."), Flag(_READING)] = "utf-8"
     version: Annotated[str | None, Field(description="Version of polytask that wrote the file.")] = None
-
-    @field_validator("tolerate", mode="before")
-    @classmethod
-    def _tolerable(cls, value: object) -> object:
-        return tolerance_text(value)

@@ -21,7 +21,7 @@ from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.tasks import Task
 from polytask.tasks.base import task_from_dict
 from polytask.verdicts.advised_verdict import Verdict
-from polytask.verdicts.compute_verdict import verdict
+from polytask.verdicts.compute_verdict import verdict_of_table
 from polytask.verdicts.prediction_frame import PredictionTable, read_predictions
 from polytask.verdicts.spending.seed_plan import SeedPlan
 
@@ -82,11 +82,10 @@ def judge_predictions(path: Path, config: VerdictConfig) -> JudgedPredictions:
     with error_location(file):
         table = read_predictions(frame, kinds, resampled=config.train_units is not None)
         _check_several_tasks(table)
-        found = verdict(
-            frame,
+        found = verdict_of_table(
+            table,
             baseline=config.baseline,
             chosen=config.chosen,
-            kinds=kinds,
             metrics=config.metrics,
             margins=config.margins,
             train_units=config.train_units,
