@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from polytask.cli import app, main
+from polytask.cli import app
 from polytask.cli.generate_command import offered_fields
 from polytask.options import StudyConfig, TrainConfig
 from polytask.storage import read_yaml
@@ -28,16 +29,6 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     """The command in a process of its own."""
     command = [sys.executable, "-m", "polytask", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=HANGS)
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The command in this process: its exit code."""
-    monkeypatch.setattr(sys, "argv", ["polytask", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 HELP_OF_ALL = """
@@ -86,41 +77,50 @@ def test_help_loads_nothing_heavy() -> None:
     ],
 )
 def test_a_wrong_argument_is_one_line_and_exit_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], text: str
+    call: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    text: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, *arguments) == app.EXIT_USER_ERROR
+    assert call(*arguments) == app.EXIT_USER_ERROR
     output = capsys.readouterr().err
     assert text in output
     assert output.count("\n") == 1
     assert not list(tmp_path.rglob("verdict.json"))
 
 
-def test_an_unknown_command_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, "studdy") == app.EXIT_USER_ERROR
+def test_an_unknown_command_is_exit_2(call: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("studdy") == app.EXIT_USER_ERROR
     assert "study" in capsys.readouterr().err
 
 
-def test_a_file_where_the_folder_must_be(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_file_where_the_folder_must_be(call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    assert call(monkeypatch, "study", "mnist-fashion", "--out", str(tmp_path / "file" / "run")) == app.EXIT_USER_ERROR
+    assert call("study", "mnist-fashion", "--out", str(tmp_path / "file" / "run")) == app.EXIT_USER_ERROR
     assert "a file exists where a folder is needed" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_corrupt_file_of_the_full_data(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_corrupt_file_of_the_full_data(
+    call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03 not images")
     monkeypatch.setenv("POLYTASK_DATA", str(tmp_path))
-    assert call(monkeypatch, "study", "mnist-fashion", "--size", "full", "--out", str(tmp_path / "run")) == app.EXIT_USER_ERROR
+    assert call("study", "mnist-fashion", "--size", "full", "--out", str(tmp_path / "run")) == app.EXIT_USER_ERROR
     output = capsys.readouterr().err
     assert "train-images-idx3-ubyte" in output
     assert output.count("\n") == 1
 
 
-def test_a_bug_is_a_short_text_with_a_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_a_short_text_with_a_file(
+    call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(app, "app", operator.index)  # no function of a file, so that no file but polytask's is in the traceback
-    assert call(monkeypatch, "methods") == app.EXIT_BUG
+    assert call("methods") == app.EXIT_BUG
     output = capsys.readouterr().err
     assert "TypeError: 'list' object cannot be interpreted as an integer" in output
     assert "Traceback" not in output
@@ -129,39 +129,35 @@ def test_a_bug_is_a_short_text_with_a_file(monkeypatch: pytest.MonkeyPatch, caps
     report.unlink()
 
 
-def test_methods_prints_every_row(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_methods_prints_every_row(call: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     from polytask.registry import all_specs
 
-    assert call(monkeypatch, "methods") == 0
+    assert call("methods") == 0
     output = capsys.readouterr().out
     assert all(row.name in output for row in all_specs())
 
 
 @pytest.mark.slow
-def test_a_study_is_repeated_by_its_own_configuration(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert call(monkeypatch, "study", "mnist-fashion", *TINY, "--arms", "single,equal", "--out", str(tmp_path / "a"), "-q") == 0
+def test_a_study_is_repeated_by_its_own_configuration(call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call("study", "mnist-fashion", *TINY, "--arms", "single,equal", "--out", str(tmp_path / "a"), "-q") == 0
     output = capsys.readouterr().out
     assert "digit" in output
     assert "garment" in output
     assert (tmp_path / "a" / "report.html").stat().st_size > 10_000
-    assert call(monkeypatch, "study", str(tmp_path / "a" / "run.yaml"), "--out", str(tmp_path / "b"), "-q") == 0
+    assert call("study", str(tmp_path / "a" / "run.yaml"), "--out", str(tmp_path / "b"), "-q") == 0
     for name in ("verdict.json", "predictions.parquet", "run.yaml", "history.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
-    assert call(monkeypatch, "study", "mnist-fashion", *TINY, "--out", str(tmp_path / "a")) == app.EXIT_USER_ERROR
+    assert call("study", "mnist-fashion", *TINY, "--out", str(tmp_path / "a")) == app.EXIT_USER_ERROR
     (tmp_path / "a" / "report.html").unlink()
-    assert call(monkeypatch, "report", str(tmp_path / "a")) == 0
+    assert call("report", str(tmp_path / "a")) == 0
     assert (tmp_path / "a" / "report.html").exists()
 
 
-def test_train_writes_a_model_that_predicts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_train_writes_a_model_that_predicts(call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     import polytask as pt
 
     out = tmp_path / "run"
-    assert (
-        call(monkeypatch, "train", "mnist-fashion", "--epochs", "2", "--out", str(out), "--threads", "1", "--balancer", "uncertainty") == 0
-    )
+    assert call("train", "mnist-fashion", "--epochs", "2", "--out", str(out), "--threads", "1", "--balancer", "uncertainty") == 0
     assert "digit (validation): accuracy" in capsys.readouterr().out
     assert read_yaml(out / "run.yaml")["training"]["epochs"] == 2
     source = pt.datasets.get_dataset("mnist-fashion").test()[1]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,19 +19,12 @@ Results = tuple[Mapping[str, Mapping[str, object]], ...]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+def results(together: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Per process what it raised, and whether it was right afterwards; none of them may hang."""
     folder = tmp_path_factory.mktemp("errors")
-    commands = [[sys.executable, str(WORKER), rank, str(folder / "meet"), str(folder / f"{rank}.json")] for rank in "01"]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for command in commands]
-    try:
-        for process in running:
-            said, _ = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, said[-3000:]
-    finally:
-        for process in running:
-            process.kill()
-            process.communicate()
+    commands = {rank: [sys.executable, str(WORKER), rank, str(folder / "meet"), str(folder / f"{rank}.json")] for rank in "01"}
+    with together(commands, SECONDS):
+        pass
     return tuple(json.loads((folder / f"{rank}.json").read_text(encoding="utf-8")) for rank in "01")
 
 

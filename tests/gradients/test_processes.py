@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,27 +41,24 @@ def some(cases: list[Any], every: int) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
+def results(
+    together: Callable[..., Any], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Any]]:
     """What a process alone and both of two processes found in the cases that are tested; none of them may hang."""
     folder = tmp_path_factory.mktemp("processes")
     tested = [item.callspec.params for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     (folder / "wanted").write_text("\n".join({*COMPARED, *(found["case"].name for found in tested)}), encoding="utf-8")
-    running = {}
-    for rank in ("0", "1"):
-        command = [sys.executable, str(WORKER), rank, "2", str(folder / "meet"), str(folder / f"{rank}.npz"), str(folder / "wanted")]
-        running[rank] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    commands = {
+        rank: [sys.executable, str(WORKER), rank, "2", str(folder / "meet"), str(folder / f"{rank}.npz"), str(folder / "wanted")]
+        for rank in ("0", "1")
+    }
     threads = torch.get_num_threads()
     try:
-        PROGRAM.main(None, 1, "", folder / "alone.npz", folder / "wanted")
-        for rank, process in running.items():
-            said, _ = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, f"process {rank}: {said[-3000:]}"
+        with together(commands, SECONDS):
+            PROGRAM.main(None, 1, "", folder / "alone.npz", folder / "wanted")
     finally:
-        for process in running.values():
-            process.kill()
-            process.communicate()
         torch.set_num_threads(threads)
-    yield {rank: np.load(folder / f"{rank}.npz") for rank in ("alone", *running)}
+    yield {rank: np.load(folder / f"{rank}.npz") for rank in ("alone", *commands)}
 
 
 @pytest.mark.parametrize("case", some(SHORT, 20), ids=str)

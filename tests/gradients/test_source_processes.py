@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,13 @@ SECONDS = 600
 
 
 @pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+def states(together: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The states of the network in one process alone and in both of two."""
     folder = tmp_path_factory.mktemp("processes")
     ranks = ("alone", "0", "1")
-    commands = [[sys.executable, str(WORKER), rank, "2", str(folder / "meet"), str(folder / f"{rank}.npz")] for rank in ranks]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for command in commands]
-    try:
-        for process in running:
-            said, _ = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, said[-3000:]
-    finally:
-        for process in running:
-            process.kill()
-            process.communicate()
+    commands = {rank: [sys.executable, str(WORKER), rank, "2", str(folder / "meet"), str(folder / f"{rank}.npz")] for rank in ranks}
+    with together(commands, SECONDS):
+        pass
     return {rank: dict(np.load(folder / f"{rank}.npz")) for rank in ranks}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polytask.cli import app, main
+from polytask.cli import app
 from polytask.cli.build_config import merged
 from polytask.cli.table_source import table_section
 from polytask.options import StudyConfig, checked
@@ -19,15 +19,6 @@ from polytask.studies import Study, load_data
 
 READ = ("--delimiter", ";", "--na-values", "NA")
 ODD = "town: x #1 \N{SNOWMAN}"
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["polytask", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture
@@ -57,10 +48,10 @@ def resolved(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_file_is_the_command_and_its_comments_are_the_defaults(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, call: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, options = "data/my.sales.csv", {"delimiter": ";", "na_values": ["NA"]}
-    assert call(monkeypatch, "init", table, *READ, "-o", "plans/study.yaml") == 0
+    assert call("init", table, *READ, "-o", "plans/study.yaml") == 0
     assert "Targets: visits: 0 (regression), yes (binary), the last columns that can be learned" in capsys.readouterr().out
     text = (folder / "plans" / "study.yaml").read_text()
     expected = resolved(table_section(table, {"targets": ["visits: 0", "yes"], **options}))
@@ -76,15 +67,17 @@ def test_the_file_is_the_command_and_its_comments_are_the_defaults(
     assert f"    # - {ODD}: category, 3 distinct (multiclass)" in text
 
 
-def test_the_file_runs_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_runs_at_once(
+    folder: Path, call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     started: list[Study] = []
     monkeypatch.setattr(Study, "run", lambda study, *_: started.append(study))
     monkeypatch.setattr("polytask.cli.commands.study._show_result", lambda *_: None)
-    assert call(monkeypatch, "init", "data/my.sales.csv", *READ, "--targets", ODD, "yes") == 0
-    assert call(monkeypatch, "study", "study.yaml") == 0
+    assert call("init", "data/my.sales.csv", *READ, "--targets", ODD, "yes") == 0
+    assert call("study", "study.yaml") == 0
     assert [task.kind for study in started for task in study.tasks] == ["multiclass", "binary"]
     before = (folder / "study.yaml").read_bytes()
-    assert call(monkeypatch, "init", "data/my.sales.csv", *READ) == app.EXIT_USER_ERROR
+    assert call("init", "data/my.sales.csv", *READ) == app.EXIT_USER_ERROR
     assert "exists already" in capsys.readouterr().err
     assert (folder / "study.yaml").read_bytes() == before
 
@@ -101,10 +94,10 @@ def test_the_file_runs_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch, ca
     ],
 )
 def test_what_is_refused_is_one_line_and_writes_nothing(
-    folder: Path, arguments: tuple[str, ...], text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, arguments: tuple[str, ...], text: str, call: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "small.csv").write_text("a,b\n" + "".join(f"{row % 3},{row % 2}\n" for row in range(20)))
-    assert call(monkeypatch, "init", *arguments) == app.EXIT_USER_ERROR
+    assert call("init", *arguments) == app.EXIT_USER_ERROR
     output = capsys.readouterr().err
     assert text in output
     assert output.count("\n") == 1
@@ -112,7 +105,7 @@ def test_what_is_refused_is_one_line_and_writes_nothing(
 
 
 def test_targets_are_those_that_a_study_can_learn(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """A number that occurs once is no class, a flag that is set once cannot be learned, and a name may hold a comma."""
     monkeypatch.chdir(tmp_path)
@@ -125,17 +118,17 @@ def test_targets_are_those_that_a_study_can_learn(
         "twice": np.isin(rows, [5, 6]).astype(int),  # the test part has no such row
     }
     pd.DataFrame(columns).to_csv("t.csv", index=False)
-    assert call(monkeypatch, "init", "t.csv") == 0
+    assert call("init", "t.csv") == 0
     assert "Targets: a, b (regression), grade (regression)" in capsys.readouterr().out
     assert "# - once: number, 2 distinct (no target)" in Path("study.yaml").read_text()
     kinds = load_data(checked(StudyConfig, merged("study.yaml", {}, ()), where="study")).config.tables["t"].targets
     assert kinds == {"a, b": "regression", "grade": "regression"}
     given = load_data(checked(StudyConfig, table_section("t.csv", {"targets": ["grade", "x"]}), where="study"))
     assert given.config.tables["t"].targets["grade"] == "regression"
-    assert call(monkeypatch, "init", "t.csv", "--targets", "a, b", "grade", "-o", "named.yaml") == 0
-    assert call(monkeypatch, "init", "t.csv", "--targets", "x,grade", "-o", "split.yaml") == 0
+    assert call("init", "t.csv", "--targets", "a, b", "grade", "-o", "named.yaml") == 0
+    assert call("init", "t.csv", "--targets", "x,grade", "-o", "split.yaml") == 0
     capsys.readouterr()
-    assert call(monkeypatch, "init", "t.csv", "--targets", "grade", "once", "-o", "none.yaml") == app.EXIT_USER_ERROR
+    assert call("init", "t.csv", "--targets", "grade", "once", "-o", "none.yaml") == app.EXIT_USER_ERROR
     error = capsys.readouterr().err
     assert "task 'once', test part: too few different labels" in error
     assert "\n" not in error.rstrip()

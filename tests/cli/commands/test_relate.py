@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from polytask.cli import app, main
+from polytask.cli import app
 from polytask.storage import read_yaml
 
 FEW = ["--seeds", "2", "--epochs", "2", "--measure-every", "2", "--workers", "1", "--set", "training.threads=1"]
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The command in this process: its exit code."""
-    monkeypatch.setattr(sys, "argv", ["polytask", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture
@@ -40,38 +30,38 @@ def sales(tmp_path: Path) -> Path:
 
 
 def test_a_table_is_related_and_its_configuration_repeats_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
+    call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
 ) -> None:
     targets = ["--targets", "value", "profit", "[bold]other"]
-    assert call(monkeypatch, "relate", str(sales), *targets, *FEW, "--max-groups", "2", "--out", str(tmp_path / "a"), "-q") == 0
+    assert call("relate", str(sales), *targets, *FEW, "--max-groups", "2", "--out", str(tmp_path / "a"), "-q") == 0
     output = capsys.readouterr().out
     for text in ("Gradient cosine", "Look-ahead affinity", "[bold]other", "Proposed:", "of joint training", "rank"):
         assert text in output
     assert "report.html" in output
     files = {"run.yaml", "environment.json", "relate.json", "relations.csv", "history.csv", "cost.json", "report.html", "log.txt"}
     assert {path.name for path in (tmp_path / "a").iterdir() if path.name != ".lock"} == files
-    assert call(monkeypatch, "relate", str(tmp_path / "a" / "run.yaml"), "--out", str(tmp_path / "b"), "-q") == 0
+    assert call("relate", str(tmp_path / "a" / "run.yaml"), "--out", str(tmp_path / "b"), "-q") == 0
     for name in ("run.yaml", "relate.json", "relations.csv", "history.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     capsys.readouterr()
-    assert call(monkeypatch, "relate", str(sales), *targets, *FEW, "--out", str(tmp_path / "a")) == app.EXIT_USER_ERROR
+    assert call("relate", str(sales), *targets, *FEW, "--out", str(tmp_path / "a")) == app.EXIT_USER_ERROR
     assert "holds a finished run" in capsys.readouterr().err
     before = (tmp_path / "a" / "report.html").read_bytes()
     (tmp_path / "a" / "report.html").unlink()
-    assert call(monkeypatch, "report", str(tmp_path / "a")) == 0
+    assert call("report", str(tmp_path / "a")) == 0
     assert (tmp_path / "a" / "report.html").read_bytes() == before
 
 
-def test_measures_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sales: Path) -> None:
+def test_measures_are_chosen_by_name(call: Callable[..., int], tmp_path: Path, sales: Path) -> None:
     arguments = ["--targets", "value", "profit", "--measures", "similarity,lookahead", *FEW, "--out", str(tmp_path / "run"), "-q"]
-    assert call(monkeypatch, "relate", str(sales), *arguments) == 0
+    assert call("relate", str(sales), *arguments) == 0
     content = json.loads((tmp_path / "run" / "relate.json").read_text())
     assert list(content["measures"]) == ["similarity", "lookahead"]
     assert read_yaml(tmp_path / "run" / "run.yaml")["measured_rows"] == 256
 
 
 def test_a_file_for_studies_says_what_it_says_and_no_more(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
+    call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
 ) -> None:
     study = {
         "tables": {"sales": {"file": sales.name, "targets": ["value", "profit"]}},
@@ -82,10 +72,10 @@ def test_a_file_for_studies_says_what_it_says_and_no_more(
     }
     (sales.parent / "study.yaml").write_text(yaml.safe_dump(study))
     arguments = [str(sales.parent / "study.yaml"), "--workers", "1", "--out", str(tmp_path / "run"), "-q"]
-    assert call(monkeypatch, "relate", *arguments) == 0
+    assert call("relate", *arguments) == 0
     assert read_yaml(tmp_path / "run" / "run.yaml")["training"]["epochs"] == 1
     (sales.parent / "study.yaml").write_text(yaml.safe_dump(study | {"nonsense": 1}))
-    assert call(monkeypatch, "relate", *arguments[:1], "--out", str(tmp_path / "other")) == app.EXIT_USER_ERROR
+    assert call("relate", *arguments[:1], "--out", str(tmp_path / "other")) == app.EXIT_USER_ERROR
     assert "nonsense" in capsys.readouterr().err
 
 
@@ -105,10 +95,15 @@ def test_a_file_for_studies_says_what_it_says_and_no_more(
     ],
 )
 def test_a_wrong_argument_is_one_line_and_exit_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], text: str
+    call: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    text: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, "relate", *arguments) == app.EXIT_USER_ERROR
+    assert call("relate", *arguments) == app.EXIT_USER_ERROR
     output = capsys.readouterr().err
     assert text in output
     assert output.count("\n") == 1
@@ -116,7 +111,7 @@ def test_a_wrong_argument_is_one_line_and_exit_2(
 
 
 def test_one_target_is_related_to_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
+    call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path, sales: Path
 ) -> None:
-    assert call(monkeypatch, "relate", str(sales), "--targets", "value", "--out", str(tmp_path / "run"), "-q") == app.EXIT_USER_ERROR
+    assert call("relate", str(sales), "--targets", "value", "--out", str(tmp_path / "run"), "-q") == app.EXIT_USER_ERROR
     assert "relatedness needs at least two tasks" in capsys.readouterr().err

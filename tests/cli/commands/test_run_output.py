@@ -5,26 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from polytask.cli import app, main
+from polytask.cli import app
 from polytask.options import StudyConfig
 from polytask.storage import read_yaml
 from polytask.studies import Study
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["polytask", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-def test_the_demo_is_the_study_of_its_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_demo_is_the_study_of_its_data_set(call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`.ci/run` trains it."""
     started: list[tuple[StudyConfig, Path]] = []
 
@@ -37,7 +29,7 @@ def test_the_demo_is_the_study_of_its_data_set(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(Study, "run", record)
     monkeypatch.setattr("polytask.cli.commands.study._show_result", lambda *_: None)
     for arguments in (("demo", "-q"), ("study", "mnist-fashion", "--out", "mine", "-q"), ("demo", "--set", "seeds=2", "-q")):
-        assert call(monkeypatch, *arguments) == 0
+        assert call(*arguments) == 0
     (demo, first), (study, _), (tiny, second) = started
     assert demo == study
     assert (demo.source, demo.looks, len(tiny.seeds)) == ("mnist-fashion", (5, 8, 12), 2)
@@ -45,27 +37,27 @@ def test_the_demo_is_the_study_of_its_data_set(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_folders_number_themselves_and_overwrite_replaces(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     table = "a,b,value,churn\n" + "".join(f"{row % 7},{row % 5},{row % 7 * 1.5},{'yes' if row % 5 > 1 else 'no'}\n" for row in range(80))
     Path("t.csv").write_text(table)
     command = ("train", "t.csv", "--targets", "value", "churn", "--epochs", "1", "-q")
     for folder in ("train-t", "train-t-2"):
-        assert call(monkeypatch, *command) == 0
+        assert call(*command) == 0
         assert f"Everything is in runs/{folder}" in capsys.readouterr().out
     before = Path("runs/train-t/history.csv").read_bytes()
-    assert call(monkeypatch, *command, "--out", "runs/train-t") == app.EXIT_USER_ERROR
+    assert call(*command, "--out", "runs/train-t") == app.EXIT_USER_ERROR
     assert "--overwrite" in capsys.readouterr().err
-    assert call(monkeypatch, *command, "--seed", "1", "--out", "runs/train-t", "--overwrite") == 0
+    assert call(*command, "--seed", "1", "--out", "runs/train-t", "--overwrite") == 0
     assert read_yaml(Path("runs/train-t/run.yaml"))["seed"] == 1
     assert Path("runs/train-t/history.csv").read_bytes() != before
-    assert call(monkeypatch, *command, "--lr", "much", "--out", "runs/train-t", "--overwrite") == app.EXIT_USER_ERROR
+    assert call(*command, "--lr", "much", "--out", "runs/train-t", "--overwrite") == app.EXIT_USER_ERROR
     assert read_yaml(Path("runs/train-t/run.yaml"))["seed"] == 1  # nothing is replaced before the new run is known to be valid
-    assert call(monkeypatch, *command, "--balancer", "nonsense", "--out", "runs/train-t", "--overwrite") == app.EXIT_USER_ERROR
+    assert call(*command, "--balancer", "nonsense", "--out", "runs/train-t", "--overwrite") == app.EXIT_USER_ERROR
     assert read_yaml(Path("runs/train-t/run.yaml"))["seed"] == 1
     study = ("study", "t.csv", "--targets", "value", "churn", "--out", "runs/train-t", "--continue", "3", "--overwrite")
-    assert call(monkeypatch, *study) == app.EXIT_USER_ERROR
+    assert call(*study) == app.EXIT_USER_ERROR
     assert "cannot be continued and replaced" in capsys.readouterr().err
     assert sorted(path.name for path in Path("runs").iterdir()) == ["train-t", "train-t-2"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 import polytask as pt
-from polytask.cli import app, main
+from polytask.cli import app
 
 Change = Callable[[pd.DataFrame], pd.DataFrame | bytes | None]
 
@@ -31,15 +30,6 @@ def predictions(arms: tuple[str, ...] = ("single", "equal"), seeds: int = 3, uni
                 columns = {"unit": range(units), "target": target.tolist(), "prediction": guess.tolist()}
                 parts.append(pd.DataFrame(columns).assign(arm=arm, seed=seed, task=task))
     return pd.concat(parts, ignore_index=True)
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["polytask", "verdict", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def put(column: str, value: object, rows: Callable[[pd.DataFrame], Any] = lambda frame: frame.index == 3) -> Change:
@@ -141,7 +131,7 @@ MISUSES: dict[str, tuple[str, Change, tuple[str, ...], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("case", MISUSES)
 def test_a_malformed_file_is_one_line_and_exit_2(
-    case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    case: str, call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     name, change, options, parts = MISUSES[case]
     path, changed = tmp_path / name, change(predictions())
@@ -151,7 +141,7 @@ def test_a_malformed_file_is_one_line_and_exit_2(
         changed.to_csv(path, index=False) if name.endswith(".csv") else changed.astype({"prediction": object}).pipe(_write_parquet, path)
     elif name == "folder":
         path.mkdir()
-    assert call(monkeypatch, path, "--out", tmp_path / "out", *options) == app.EXIT_USER_ERROR
+    assert call("verdict", path, "--out", tmp_path / "out", *options) == app.EXIT_USER_ERROR
     output = capsys.readouterr()
     assert output.err.startswith("error: ")
     assert output.err.count("\n") == 1
@@ -166,9 +156,9 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
     (frame if listed else frame.assign(prediction=pd.to_numeric(frame["prediction"]))).to_parquet(path, index=False)
 
 
-def test_advice_table_and_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_advice_table_and_page(call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     predictions().to_csv(tmp_path / "p.csv.gz", index=False)
-    assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--protect", "churn", "value") == 0
+    assert call("verdict", tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--protect", "churn", "value") == 0
     printed = capsys.readouterr().out
     assert printed.startswith("Train churn and value ")
     assert all(line in printed for line in ("Compared with single-task training", "all tasks", "Seeds: 3."))
@@ -180,24 +170,24 @@ def test_advice_table_and_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert f"<h1>{said['recommendation']['headline']}</h1>" in page
     assert all(f"<h2>{name}</h2>" in page for name in ("Verdict", "Confusion matrices", "All metrics on test data", "Configuration"))
     assert not any(f"<h2>{name}</h2>" in page for name in ("Cost", "Learning curves", "Environment"))
-    assert call(monkeypatch, tmp_path / "out", "--out", tmp_path / "again") == 0  # the folder repeats itself, options included
+    assert call("verdict", tmp_path / "out", "--out", tmp_path / "again") == 0  # the folder repeats itself, options included
     again = json.loads((tmp_path / "again" / "verdict.json").read_text())
     assert {**again, "study": ""} == {**said, "study": ""}
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out") == app.EXIT_USER_ERROR
+    assert call("verdict", tmp_path / "p.csv.gz", "--out", tmp_path / "out") == app.EXIT_USER_ERROR
     assert "holds a finished run" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite", "--test-openings", "2") == 0
+    assert call("verdict", tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite", "--test-openings", "2") == 0
     assert json.loads((tmp_path / "out" / "verdict.json").read_text())["test_openings"] == 2
     for read in (tmp_path / "out", tmp_path / "out" / "predictions.parquet"):
-        assert call(monkeypatch, read, "--out", tmp_path / "out", "--overwrite") == app.EXIT_USER_ERROR
+        assert call("verdict", read, "--out", tmp_path / "out", "--overwrite") == app.EXIT_USER_ERROR
         assert "reads a file in the folder" in capsys.readouterr().err
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    assert call(monkeypatch, tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite") == app.EXIT_USER_ERROR
+    assert call("verdict", tmp_path / "p.csv.gz", "--out", tmp_path / "out", "--overwrite") == app.EXIT_USER_ERROR
     assert "found notes.txt" in capsys.readouterr().err
 
 
-def test_csv_and_parquet_say_what_python_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_csv_and_parquet_say_what_python_says(call: Callable[..., int], tmp_path: Path) -> None:
     """Seeds and units are ordered as numbers, so that the looks of eleven seeds are those of the frame, and sums have one order."""
     frame = predictions(seeds=11, units=101)
     looks = (3, 11)
@@ -209,24 +199,24 @@ def test_csv_and_parquet_say_what_python_says(monkeypatch: pytest.MonkeyPatch, t
     frame.set_index(["arm", "seed"]).to_parquet(tmp_path / "indexed.parquet")
     for name, options in (("p.parquet", ()), ("p.csv", ()), ("q.csv.gz", ("--delimiter", ";")), ("indexed.parquet", ())):
         out = tmp_path / f"of-{name}"
-        assert call(monkeypatch, tmp_path / name, "--looks", "3,11", "--chosen", "equal", "--out", out, *options) == 0
+        assert call("verdict", tmp_path / name, "--looks", "3,11", "--chosen", "equal", "--out", out, *options) == 0
         said = json.loads((out / "verdict.json").read_text())
         assert {key: said[key] for key in expected} == json.loads(json.dumps(expected)), name
 
 
-def test_several_arms_need_a_choice_for_advice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_several_arms_need_a_choice_for_advice(call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     predictions(("single", "equal", "cagrad")).to_csv(tmp_path / "p.csv", index=False)
-    assert call(monkeypatch, tmp_path / "p.csv") == 0
+    assert call("verdict", tmp_path / "p.csv") == 0
     assert "name one with --chosen" in " ".join(capsys.readouterr().out.split())
-    assert call(monkeypatch, tmp_path / "p.csv", "--chosen", "cagrad", "--networks", "2") == 0
+    assert call("verdict", tmp_path / "p.csv", "--chosen", "cagrad", "--networks", "2") == 0
     printed = capsys.readouterr().out
     assert printed.startswith("Train churn and value ")
     assert "cagrad was chosen on validation data" in " ".join(printed.split())
-    assert call(monkeypatch, tmp_path / "p.csv", "--protect", "churn") == app.EXIT_USER_ERROR
+    assert call("verdict", tmp_path / "p.csv", "--protect", "churn") == app.EXIT_USER_ERROR
     assert "--chosen" in capsys.readouterr().err
 
 
-def test_a_study_is_judged_again_to_the_last_digit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_study_is_judged_again_to_the_last_digit(call: Callable[..., int], tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(150, 2)).round(3)
     size = np.array(["S", "M", "L"])[np.digitize(x[:, 0], [-0.4, 0.4])]
@@ -244,19 +234,19 @@ def test_a_study_is_judged_again_to_the_last_digit(monkeypatch: pytest.MonkeyPat
         return json.dumps({name: said[name] for name in kept})
 
     assert study.verdict.chosen == "equal"
-    assert call(monkeypatch, tmp_path / "study", "--out", tmp_path / "folder") == 0
+    assert call("verdict", tmp_path / "study", "--out", tmp_path / "folder") == 0
     assert numbers(tmp_path / "folder") == numbers(tmp_path / "study")
     options = ("--chosen", "equal", "--margins", "value=0.25", "--kind", "size=ordinal(classes=[S, M, L])")
-    assert call(monkeypatch, tmp_path / "study" / "predictions.parquet", *options, "--out", tmp_path / "file") == 0
+    assert call("verdict", tmp_path / "study" / "predictions.parquet", *options, "--out", tmp_path / "file") == 0
     assert numbers(tmp_path / "file") == numbers(tmp_path / "study")
     pd.read_parquet(tmp_path / "study" / "predictions.parquet").to_csv(tmp_path / "p.csv", index=False)
-    assert call(monkeypatch, tmp_path / "p.csv", *options, "--out", tmp_path / "csv") == 0
+    assert call("verdict", tmp_path / "p.csv", *options, "--out", tmp_path / "csv") == 0
     assert numbers(tmp_path / "csv") == numbers(tmp_path / "study")
 
 
 @pytest.mark.parametrize("probability", [None, 0.9])
 def test_several_classes_have_every_metric_that_their_predictions_allow(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, probability: float | None
+    call: Callable[..., int], tmp_path: Path, probability: float | None
 ) -> None:
     frame = predictions()
     plan = frame[frame.task == "churn"].assign(task="plan", target=lambda rows: rows.unit % 3, prediction=lambda rows: (rows.unit + 1) % 3)
@@ -264,7 +254,7 @@ def test_several_classes_have_every_metric_that_their_predictions_allow(
     if probability is not None:
         frame["probability"] = np.where(frame.task == "value", np.nan, probability)
     frame.to_parquet(tmp_path / "p.parquet")
-    assert call(monkeypatch, tmp_path / "p.parquet", "--out", tmp_path / "run") == 0
+    assert call("verdict", tmp_path / "p.parquet", "--out", tmp_path / "run") == 0
     found = pd.read_csv(tmp_path / "run" / "results.csv")
     assert set(found[found.task == "plan"].metric) == {"accuracy", "precision", "recall", "f1"} | ({"log-loss"} if probability else set())
     assert (found[(found.task == "plan") & (found.metric == "accuracy")].value == 0).all()
