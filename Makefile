@@ -16,8 +16,8 @@ install: .venv/installed
 demo: install
 	$(BIN)/polytask demo
 
-# A process for every core, which computes on that one.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
+# A process for every core, which computes on that one. Compiled modules are kept, since tests start many processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 test: install
 	$(PYTEST) -m "not slow"

@@ -189,6 +189,12 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_only_training_loads_the_compiler() -> None:
+    program = "import sys, polytask.artifacts, polytask.report, polytask.cli.commands.study; print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_functions_have_few_parameters() -> None:
     found = {
         f"{path.stem}.{node.name}": sum(argument.arg not in ("self", "cls") for argument in (*node.args.args, *node.args.kwonlyargs))

@@ -21,7 +21,7 @@ from polytask.registry import names
 from polytask.tasks import Binary, Regression, Tagging
 from polytask.training import TrainingProgress
 
-pytestmark = pytest.mark.sampled(2, drawn=True)
+pytestmark = pytest.mark.sampled(4, drawn=True)
 
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 24, "lr": 0.01, "threads": 1, "precision": "float32", "patience": None}
 

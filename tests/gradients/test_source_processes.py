@@ -13,6 +13,8 @@ import pytest
 WORKER = Path(__file__).with_name("source_processes_worker.py")
 SECONDS = 600
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def states(together: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:

@@ -67,7 +67,7 @@ def same(first: FitResult, second: FitResult) -> bool:
     return all(torch.equal(a, b) for a, b in state) and histories[0].equals(histories[1]) and first.validation == second.validation
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(6, drawn=True)
 @pytest.mark.parametrize("balancer", BALANCERS)
 @pytest.mark.parametrize("micro_batches", [1, 2])
 def test_an_observed_run_is_the_same_to_the_last_bit(
@@ -86,6 +86,7 @@ def test_an_observed_run_is_the_same_to_the_last_bit(
     assert runs[1].callback_results["affinity"]["steps"] == runs[0].steps
 
 
+@pytest.mark.sampled(4, drawn=True)
 @pytest.mark.parametrize("architecture", [name for name in names("architecture") if name not in ("separate", "constrained")])
 def test_whatever_the_way_of_sharing(table: Table, three_tasks: tuple[Task, ...], architecture: str) -> None:
     runs = [

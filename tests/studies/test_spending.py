@@ -55,6 +55,7 @@ def test_minutes_fix_seeds_and_looks_before_the_test_and_replay_to_the_same_byte
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_continued_study_is_that_of_its_whole_plan(tmp_path: Path) -> None:
     study(seeds=2).run(tmp_path / "run")
     study(seeds=2, more_seeds=2).run(tmp_path / "run")
@@ -67,6 +68,7 @@ def test_a_continued_study_is_that_of_its_whole_plan(tmp_path: Path) -> None:
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_stopped_study_leaves_its_last_look_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choices = {"looks": (2, 3, 4)}
     study(**choices).run(tmp_path / "whole")

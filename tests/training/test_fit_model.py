@@ -90,7 +90,7 @@ BALANCERS = [name for name in names("balancer") if name != "torchjd"]
 IN_PARTS = [name if name != "graddrop" else "graddrop(at=parameters)" for name in BALANCERS if name != "rotograd"]
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(32, sweep=2)
 @pytest.mark.parametrize(("balancer", "extra"), [(name, {}) for name in BALANCERS] + [(name, EXTRA) for name in IN_PARTS])
 def test_two_runs_are_the_same(table: Table, three_tasks: tuple[Task, ...], balancer: str, extra: dict[str, Any]) -> None:
     sharing = {"architecture": "rotated"} if balancer == "rotograd" else {}
@@ -106,7 +106,7 @@ def test_a_balancer_of_whole_steps_takes_no_parts(table: Table, three_tasks: tup
         fit(network(three_tasks), [table()], "graddrop", **(CHOICES | {"micro_batches": 2}))
 
 
-@pytest.mark.sampled(24, sweep=3)
+@pytest.mark.sampled(96, sweep=6)
 @pytest.mark.parametrize("balancer", IN_PARTS)
 @pytest.mark.parametrize("stopped_in", [1, 2, 3, 4])
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])

@@ -143,7 +143,7 @@ def test_looks_that_contradict_each_other_are_unclear() -> None:
     assert claimed(looked(9.0)).reckoned == claimed(looked(9.0)).interval
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(-4, 4), min_size=2, max_size=4), st.floats(0, 2))
 def test_intervals_only_shrink(differences: list[float], margin: float) -> None:
     study, order = looked(*differences), ("unclear", "same", "helps", "hurts")

@@ -75,6 +75,7 @@ def test_a_step_is_what_autograd_says_it_is() -> None:
     assert all(torch.allclose(p.grad, g) for p, g in zip(own, alone, strict=True))  # type: ignore[arg-type]
 
 
+@pytest.mark.sampled(3, drawn=True)
 @pytest.mark.parametrize("architecture", ["hard", "mmoe", "ple", "cross-stitch", "adapters", "separate", "lora", "branching"])
 @pytest.mark.parametrize("balancer", ["equal", "pcgrad", "uncertainty"])
 def test_every_way_of_sharing_trains_behind_stems(architecture: str, balancer: str) -> None:
@@ -100,6 +101,7 @@ def test_sentences_go_on_as_their_summary() -> None:
     assert stem(torch.tensor([[2, 3, 0, 0, 0]])).shape == (1, 7)
 
 
+@pytest.mark.slow
 def test_a_study_of_pictures_texts_and_tables(tmp_path: Path) -> None:
     """Nothing but the sources is given: forms are seen, stems are built, the model predicts from raw inputs."""
     random = np.random.default_rng(1)

@@ -14,6 +14,8 @@ from polytask.gradients import Backward
 
 TASKS = ("t0", "t1", "t2")
 
+pytestmark = pytest.mark.sampled(2, drawn=True)
+
 
 class Network(nn.Module):
     """A trunk of two layers, and a head per task, all in float64."""
