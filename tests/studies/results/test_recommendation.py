@@ -98,6 +98,11 @@ def test_the_worst_case_stands_beside_the_advice() -> None:
     assert found.cost.startswith("Saved: one network instead of 3, 1.2 k instead of 3 k parameters")
 
 
+def test_what_costs_the_same_is_left_out() -> None:
+    found = recommended("helps same same", arm_cost(1, 1_200, 600, 1_000, 350, 1.0, 10.0, 100.0, 10.0, 0))
+    assert "1.2 k instead of 3 k parameters; counted as" in found.cost
+
+
 def test_looks_that_disagree_risk_what_any_of_them_found() -> None:
     found, arm = verdict_of("helps same unclear"), parse_arm("equal", NAMES)
     one = found.tasks["c"].arms["equal"]

@@ -173,8 +173,9 @@ def cost_sentence(advice: Advice, tasks: int, known: Circumstances) -> str:
             ("parameters", known.joint.parameters, known.single.parameters),
             ("multiply-adds", known.joint.multiply_adds, known.single.multiply_adds),
         ):
-            if of_joint and of_single:
-                sizes.append(f"{formatting.format_short_count(of_joint)} instead of {formatting.format_short_count(of_single)} {name}")
+            together, apart = formatting.format_short_count(of_joint or 0), formatting.format_short_count(of_single or 0)
+            if of_joint and of_single and together != apart:
+                sizes.append(f"{together} instead of {apart} {name}")
     which = "Cost" if not advice.saved else "Saved" if advice.together else "Training together would save"
     return f"{which}: {', '.join([networks, *sizes])}; {_worth(advice, known)}."
 
