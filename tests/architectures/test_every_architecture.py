@@ -76,7 +76,7 @@ def test_a_task_s_features_do_not_depend_on_who_else_is_asked(row: Any, encoder:
     assert torch.equal(together["churn"], alone["churn"])
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4, drawn=True)
 def test_it_begins_as_what_it_is_said_to_be(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     if not row.at_start:
         pytest.skip("like nothing simpler")
@@ -87,7 +87,7 @@ def test_it_begins_as_what_it_is_said_to_be(row: Any, encoder: str, build: Any, 
             assert torch.allclose(own[task], simple[task], rtol=1e-5, atol=1e-6), (initialization, task)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4, drawn=True)
 def test_who_reaches_a_parameter_is_what_autograd_says(row: Any, encoder: str, build: Any, inputs: Any) -> None:
     model = build(row.spelled, encoder)
     model.eval()
@@ -111,14 +111,14 @@ def test_a_frozen_encoder_stays_frozen_when_its_reach_is_asked(row: Any, build: 
     assert any(model.architecture.tasks_reaching(name) for name, _ in model.architecture.named_parameters())
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4, drawn=True)
 def test_seeds_decide_the_start(row: Any, encoder: str, build: Any) -> None:
     first, second, other = (build(row.spelled, encoder, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.sampled(8, sweep=2)
+@pytest.mark.sampled(16, sweep=2)
 def test_it_trains_with_gaps_and_goes_on_as_if_nothing_had_happened(
     row: Any, encoder: str, build: Any, tmp_path: Path, inputs: Any, encoders: Any
 ) -> None:
@@ -165,7 +165,7 @@ def test_gradient_methods_see_what_is_shared(row: Any, build: Any, inputs: Any) 
     assert all(parameter.grad is not None for parameter in shared.values())
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(4, drawn=True)
 @pytest.mark.parametrize("balancer", ["uncertainty", "pcgrad", "famo", "moco", "graddrop", "modo"])
 def test_any_balancer_goes_with_it(row: Any, build: Any, balancer: str, inputs: Any, encoders: Any) -> None:
     run = fit(build(row.spelled), [source("mlp", inputs, encoders)], balancer, **(QUICK | {"epochs": 1}))

@@ -55,6 +55,7 @@ def test_it_leaves_the_ridge_where_the_plain_sum_is_caught(method: str) -> None:
     assert float(TOY.descend(method, (9.0, -1.0), steps=2000)[-1][1]) < -1.9
 
 
+@pytest.mark.slow
 def test_the_plain_sum_is_caught_there() -> None:
     way = TOY.descend("equal", (9.0, -1.0), steps=2000)
     assert abs(float(way[-1][1])) < 0.1

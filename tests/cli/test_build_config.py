@@ -128,6 +128,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.sampled(2, drawn=True)
 @pytest.mark.parametrize("case", EXAMPLES)
 def test_the_example_of_an_option_is_understood(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, field = EXAMPLES[case]

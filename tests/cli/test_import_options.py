@@ -67,6 +67,7 @@ def console_script() -> str:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_beside_the_data_is_imported_by_one_process(folder: Path) -> None:
     done = run(folder, console_script(), "train", "table.csv", *OPTIONS[:7], "--epochs", "1", "-q", "--out", "out")
     assert done.returncode == 0, done.stderr

@@ -153,6 +153,7 @@ def frozen_head(net: Net) -> Iterator[None]:
 SITUATIONS = (as_it_is, bfloat16, checkpointed, compiled_trunk, compiled_heads, frozen_head)
 
 
+@pytest.mark.sampled(2, drawn=True)
 @every
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)
 def test_every_need_in_every_situation(spelled: str, situation: Any) -> None:

@@ -79,6 +79,7 @@ def options_for(spec: ComponentSpec, draw: Any) -> dict[str, Any]:
     return {**{name: plain[name] for name in sorted(chosen) if name not in context}, **drawn, **needed}
 
 
+@pytest.mark.sampled(2, drawn=True)
 @settings(max_examples=settings.default.max_examples // 12)
 @given(data=st.data())
 @pytest.mark.parametrize("spec", EVERY, ids=lambda spec: f"{spec.group} {spec.name}")

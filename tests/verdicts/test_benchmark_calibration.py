@@ -56,6 +56,7 @@ def test_pairs_share_their_validation_rows_and_others_do_not(problem: Any) -> No
     assert held_out[0].sum() == 30
 
 
+@pytest.mark.slow
 def test_studies_say_what_is_there(pool_of_networks: ModuleType, problem: Any) -> None:
     study = (np.arange(6), np.ones(6, dtype=int))
     # Two tasks and their mean.

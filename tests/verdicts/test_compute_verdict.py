@@ -299,6 +299,7 @@ FRAMES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 }
 
 
+@pytest.mark.sampled(2, drawn=True)
 @pytest.mark.parametrize("case", FRAMES)
 def test_frames_that_are_refused(make_frame: MakeFrame, case: str) -> None:
     change, message = FRAMES[case]

@@ -268,6 +268,7 @@ EACH = [
 ]
 
 
+@pytest.mark.sampled(3, drawn=True)
 @pytest.mark.parametrize(("kind", "metric"), EACH)
 def test_every_metric_of_every_kind(kind: str, metric: str) -> None:
     """The difference of every split is the metric's on its rows alone."""

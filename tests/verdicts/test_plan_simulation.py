@@ -70,6 +70,7 @@ def few_positives(positives: int, studies: int) -> tuple[float, float]:
     return tuple((alarms / studies).tolist())
 
 
+@pytest.mark.slow
 def test_the_auc_counts_the_rarer_class() -> None:
     naive, found = few_positives(5, 300)
     assert naive > found

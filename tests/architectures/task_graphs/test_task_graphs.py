@@ -232,6 +232,7 @@ def test_a_network_without_a_task_has_no_edges_to_it(spelled: str, left: str) ->
     plan.build([Binary(name="b"), Binary(name="c")], seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelled", ["task-graph(edges=[[a, b]])", "esmm(chain=[a, b])", "aitm(chain=[a, b])"])
 def test_studies_compare_graphs_with_single_tasks(spelled: str) -> None:
     x = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")

@@ -129,6 +129,7 @@ MISUSES: dict[str, tuple[str, Change, tuple[str, ...], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(3, drawn=True)
 @pytest.mark.parametrize("case", MISUSES)
 def test_a_malformed_file_is_one_line_and_exit_2(
     case: str, call: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -216,6 +217,7 @@ def test_several_arms_need_a_choice_for_advice(call: Callable[..., int], capsys:
     assert "--chosen" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_study_is_judged_again_to_the_last_digit(call: Callable[..., int], tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(150, 2)).round(3)

@@ -97,6 +97,7 @@ def test_a_missing_file_is_one_line(make_run: Any, name: str) -> None:
     assert not (folder / "report.html").exists()
 
 
+@pytest.mark.sampled(4, drawn=True)
 @pytest.mark.parametrize(
     "garbage", [b"", b"\xff\xfe\x00garbage\n\x00", b"[1, 2", b'{"a"\n', b"PAR1 nonsense PAR1", b"a,b\n1,2\n", b"[]", b"- &a x\n- *a\n"]
 )

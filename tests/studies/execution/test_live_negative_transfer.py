@@ -46,6 +46,7 @@ def test_a_task_that_is_behind_is_named_with_who_opposes_it(tmp_path: Path, monk
     assert list(falling.warnings(every[0], late)) == []
 
 
+@pytest.mark.slow
 def test_it_changes_nothing_that_a_study_keeps(make: Callable[..., Study], tmp_path: Path) -> None:
     seen: list[StudyProgress] = []
     make(arms=["single", "equal"]).run(tmp_path / "watched", seen.append)

@@ -34,6 +34,7 @@ def raced(folder: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.slow
 def test_a_race_leaves_one_joint_arm_for_the_test(whole: StudyResult) -> None:
     winner = raced(whole.folder)["winner"]
     assert set(whole.predictions["arm"]) == {"single", winner}
@@ -44,6 +45,7 @@ def test_a_race_leaves_one_joint_arm_for_the_test(whole: StudyResult) -> None:
     assert all(titles[other] in " ".join(whole.summary["notes"]) for other in others)
 
 
+@pytest.mark.slow
 def test_every_arm_tries_as_often_and_begins_as_it_is(whole: StudyResult) -> None:
     tried = [one for one in raced(whole.folder)["tried"] if one["bracket"] != "final"]
     for arm in ("equal", "weights=tuned", "uncertainty"):
@@ -66,6 +68,7 @@ def test_every_arm_tries_as_often_and_begins_as_it_is(whole: StudyResult) -> Non
     }
 
 
+@pytest.mark.slow
 def test_seeds_of_the_test_are_fresh(whole: StudyResult) -> None:
     tried = {one["seed"] for one in raced(whole.folder)["tried"]}
     assert tried <= {race_seed(StudyConfig(seeds=2), 0), race_seed(StudyConfig(seeds=2), 1)}
@@ -109,6 +112,7 @@ def test_a_grid_is_tuned_arm_by_arm_and_tests_them_all(make: Callable[..., Study
     assert any("Tuned on validation data, 3 trials per arm" in note for note in result.summary["notes"])
 
 
+@pytest.mark.slow
 def test_without_a_choice_nothing_is_tried(make: Callable[..., Study], tmp_path: Path) -> None:
     result = make(arms=["single", "equal"], race=True).run(tmp_path / "run")
     assert not (tmp_path / "run" / "race.json").exists()
@@ -168,6 +172,7 @@ def test_a_try_that_diverges_loses_and_ends_no_study(make: Callable[..., Study],
     assert chosen["equal"] not in diverged
 
 
+@pytest.mark.slow
 def test_what_a_race_takes_is_part_of_the_cost(whole: StudyResult) -> None:
     costs = json.loads((whole.folder / "cost.json").read_text())
     tried = raced(whole.folder)["tried"]

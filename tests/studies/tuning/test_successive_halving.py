@@ -37,6 +37,7 @@ def test_rounds_shrink_and_budgets_grow_to_the_whole(count: int, usual: int, mor
         assert 1 <= short <= long
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30, unique=True), st.integers(1, 90))
 def test_where_scores_do_not_change_the_best_wins(scores: list[float], epochs: int) -> None:
     entries = candidates(len(scores))
