@@ -86,3 +86,18 @@ def test_names_do_nothing_in_a_drawing(payloads: tuple[str, ...], run_kind: Any,
                 assert not name.lower().startswith("on")
                 assert "href" not in name.lower()
                 assert "url(http" not in value
+
+
+def test_the_overview_has_means_first_and_no_more_lines_than_can_be_read() -> None:
+    record = {"difference": 0.02, "ci95": (-0.01, 0.05), "verdict": "unclear"}
+    pooled = {"plain sum": {"pooled": {"difference": 0.5, "ci95": (0.1, 0.9), "verdict": "helps"}}}
+
+    def drawn(tasks: int) -> list[Any]:
+        several = {f"t{number}": {"margin": 0.01, "arms": {"plain sum": record}} for number in range(tasks)}
+        spec = charts.overview_chart(VerdictFile.model_validate({"arms": pooled, "tasks": several}))
+        assert spec is not None
+        return [(row["arm"], row["low"], row["word"]) for row in spec["data"]["values"]]
+
+    assert drawn(1) == [("all tasks", 0.1, "helps"), ("t0", pytest.approx(-1.0), "unclear")]
+    assert len(drawn(23)) == 24
+    assert drawn(24) == [("all tasks", 0.1, "helps")]

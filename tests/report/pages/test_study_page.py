@@ -79,16 +79,24 @@ def test_a_repeat_gives_the_same_bytes(make_run: Any) -> None:
 def test_nothing_is_fetched(make_run: Any) -> None:
     page = page_of(make_run())
     assert {value.split(",")[0] for _, name, value in page.attributes if name == "src"} <= {"data:image/svg+xml;base64"}
-    assert not {name for _, name, _ in page.attributes} & {"href", "style", "srcset", "action", "data", "background", "poster"}
+    assert not {name for _, name, _ in page.attributes} & {"style", "srcset", "action", "data", "background", "poster"}
+    assert {value[:1] for _, name, value in page.attributes if name == "href"} <= {"#"}
     assert not {tag for tag, *_ in page.structure} & {"script", "link", "iframe", "object", "embed", "base", "form"}
     content = write_report(make_run(name="again")).read_text(encoding="utf-8")
     assert not re.search(r"https?://|@import|url\(", content)
 
 
+def test_the_contents_list_leads_to_every_section(make_run: Any) -> None:
+    page = page_of(make_run())
+    anchors = [value for tag, name, value in page.attributes if (tag, name) == ("h2", "id")]
+    assert [value for _, name, value in page.attributes if name == "href"] == [f"#{anchor}" for anchor in anchors]
+    assert len(anchors) == len(set(anchors)) > 5
+
+
 def test_images_fetch_nothing_either(make_run: Any) -> None:
     pytest.importorskip("vl_convert")
     images = [value for _, name, value in page_of(make_run()).attributes if name == "src"]
-    assert len(images) == 3 + 2 * 3 + 3
+    assert len(images) == 1 + 3 + 2 * 3 + 3
     for image in images:
         drawn = base64.b64decode(image.partition(",")[2]).decode()
         assert set(re.findall(r"https?://[^\"]*", drawn)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from polytask.metrics import formatting
 from polytask.report.contents.curves_and_confusion import CurvePoint, LearningCurve
 from polytask.report.sanitize import clean_text
-from polytask.run_files import TaskRecord
+from polytask.run_files import ArmRecord, PooledRecord, TaskRecord, VerdictFile
 from polytask.verdicts.shown.difference_chart import (
     CHART_CONFIG,
     TEXT_COLOR,
@@ -23,10 +23,12 @@ from polytask.verdicts.shown.difference_chart import (
     has_charts,
     render,
 )
+from polytask.verdicts.shown.verdict_tables import ALL_TASKS
 
 # The first is the baseline's. Most are from Okabe and Ito's palette, which is safe for color-blind readers.
 ARM_COLORS = (TEXT_COLOR, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b4ea3")
 MAX_LABEL_LENGTH = 24
+MOST_OVERVIEW_LINES = 24
 
 
 def to_data_uri(spec: VegaSpec) -> str | None:
@@ -66,6 +68,38 @@ def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
         return None
     what = f"{'points of ' if formatting.display_unit(task_record.metric) else ''}{clean_text(formatting.metric_label(task_record.metric))}"
     return difference_chart(lines, f"difference in {what} (right of 0 is better)", scale * (task_record.margin or 0.0))
+
+
+def overview_chart(outcome: VerdictFile) -> VegaSpec | None:
+    """Return a chart of the differences of all arms in margins: the means over tasks first, then every task.
+
+    Args:
+        outcome: Verdicts of a study. Tasks without a margin are left out; if there are more than 24 lines, only the means are drawn.
+
+    Example:
+        >>> overview_chart(VerdictFile()) is None
+        True
+    """
+    means = [_in_margins(ALL_TASKS, arm, summary.pooled, 1.0, outcome) for arm, summary in outcome.arms.items() if summary.pooled]
+    single = [
+        _in_margins(name, arm, record, task.margin, outcome)
+        for name, task in outcome.tasks.items()
+        if task.margin
+        for arm, record in task.arms.items()
+    ]
+    drawn = [line for line in (*means, *single) if line is not None]
+    if len(drawn) > MOST_OVERVIEW_LINES:
+        drawn = [line for line in means if line is not None]
+    return difference_chart(drawn, "difference in margins (right of 0 is better)", 1.0) if drawn else None
+
+
+def _in_margins(task: str, arm: str, record: PooledRecord | ArmRecord, margin: float, outcome: VerdictFile) -> DrawnDifference | None:
+    """Return a line of the overview; `None` if there is no interval, or if looks disagree."""
+    low, high = record.ci95 or (None, None)
+    if low is None or high is None or low > high or record.difference is None:
+        return None
+    name = arm_label(task) if len(outcome.arms) <= 1 else f"{arm_label(task)}, {arm_label(arm)}"
+    return DrawnDifference(name, record.difference / margin, low / margin, high / margin, clean_text(record.verdict))
 
 
 def learning_curve_chart(curve: LearningCurve, arms: Sequence[str]) -> VegaSpec:

@@ -16,6 +16,7 @@ from polytask.report.contents.relate_contents import (
     measure_label,
     measure_meaning,
 )
+from polytask.report.pages.page_contents import with_contents
 from polytask.report.pages.study_page import SHADES, CurvePanel, make_panel, style_hash, template_environment
 from polytask.run_files import MeasureRecord, RelateFile
 from polytask.verdicts.shown.difference_chart import INSTALL_CHARTS, has_charts
@@ -32,7 +33,7 @@ def render_relate_page(contents: RelateContents) -> str:
     environment = template_environment()
     relatedness = contents.relatedness
     panels = [make_panel(curve, relatedness.tasks) for curve in contents.curves]
-    return environment.get_template("relate_page.html.j2").render(
+    page = environment.get_template("relate_page.html.j2").render(
         contents=contents,
         relatedness=relatedness,
         style_hash=style_hash(environment),
@@ -42,6 +43,7 @@ def render_relate_page(contents: RelateContents) -> str:
         measure_label=measure_label,
         panels=_group_by_task(panels, relatedness),
     )
+    return with_contents(page)
 
 
 def _group_by_task(panels: list[CurvePanel], relatedness: RelateFile) -> dict[str, list[CurvePanel]]:

@@ -14,6 +14,7 @@ from polytask.metrics import formatting
 from polytask.report.contents.curves_and_confusion import ConfusionMatrix, LearningCurve, MetricRow
 from polytask.report.contents.run_contents import RunContents
 from polytask.report.pages import charts
+from polytask.report.pages.page_contents import with_contents
 from polytask.report.sanitize import clean_text
 from polytask.run_files import UNKNOWN_COST, NetworkPartRecord
 from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, reference_text, sample_size_lines
@@ -38,12 +39,13 @@ def render_study_page(contents: RunContents) -> str:
         contents: Content of a run folder of `polytask study`.
     """
     environment = template_environment()
-    return environment.get_template("study_page.html.j2").render(
+    page = environment.get_template("study_page.html.j2").render(
         contents=contents,
         outcome=contents.outcome,
         advice=advice_lines(contents.outcome, contents.costs, contents.folder),
         style_hash=style_hash(environment),
         how_to_get_charts="" if has_charts() else INSTALL_CHARTS,
+        overview=_overview_image(contents),
         intervals=_interval_images(contents),
         panels=_panels_by_task(contents, contents.curves),
         gradients=_panels_by_task(contents, contents.gradients),
@@ -55,6 +57,7 @@ def render_study_page(contents: RunContents) -> str:
         arms=list(dict.fromkeys(row.arm for row in contents.metrics)),
         failing={arm: cost for arm, cost in contents.costs.arms.items() if cost.unsolved_steps or cost.non_finite_steps},
     )
+    return with_contents(page)
 
 
 def template_environment() -> Environment:
@@ -88,6 +91,11 @@ def _typographic_minus(text: str) -> str:
 def _ratio_text(number: float | None, reference: float | None) -> str:
     times = formatting.quotient(number, reference)
     return "" if times is None else f"{times:.2f} ×"
+
+
+def _overview_image(contents: RunContents) -> str | None:
+    spec = charts.overview_chart(contents.outcome)
+    return None if spec is None else charts.to_data_uri(spec)
 
 
 @dataclass(frozen=True)
