@@ -195,7 +195,7 @@ def _place(network: nn.Module, path: str) -> tuple[nn.Module, str]:
 
 
 # Like `torch.compiler.disable`, which would import the compiler, some two seconds, wherever this module is imported.
-@torch._disable_dynamo  # type: ignore[untyped-decorator]
+@torch._disable_dynamo  # type: ignore[attr-defined]
 def _exchange(network: nn.Module, own: nn.Module) -> None:
     for key, buffer in own._buffers.items():
         module, name = _place(network, key.replace("/", "."))
