@@ -16,7 +16,7 @@ import yaml
 
 from polytask.cli import app
 from polytask.cli.app import SEVERAL
-from polytask.cli.table_source import spread
+from polytask.cli.table_source import spread, table_section
 from polytask.data.reading import TableFile
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig, checked
@@ -301,3 +301,15 @@ def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, 
         output = capsys.readouterr().err
         assert text in output
         assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize(("ending", "separator", "options"), [("csv", ",", {}), ("tsv", "\t", {}), ("csv.gz", "\t", {"delimiter": "tab"})])
+def test_the_name_of_a_target_may_hold_commas(tmp_path: Path, ending: str, separator: str, options: dict[str, str]) -> None:
+    file = tmp_path / f"t.{ending}"
+    pd.DataFrame({"height, cm": [1.0], "height": [2.0], " cm": [3.0], "-x": [4.0]}).to_csv(file, sep=separator, index=False)
+    for given, found in ((["height, cm"], ["height, cm"]), (["height,-x"], ["height", "-x"]), (["height, cm,-x"], ["height", " cm", "-x"])):
+        assert list(table_section(str(file), {"targets": given, **options})["tables"]["t"]["targets"]) == found
+
+
+def test_a_table_that_cannot_be_read_is_said_later(tmp_path: Path) -> None:
+    assert list(table_section(str(tmp_path / "none.csv"), {"targets": ["a,b"]})["tables"]["none"]["targets"]) == ["a", "b"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, PolytaskError
 from polytask.options import TableOptions, fields_of
 from polytask.options.base import OptionField
 from polytask.options.cli_option import Flag
@@ -40,7 +40,9 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
         {'churn': None, 'value': 'count'}
     """
     path = Path(source)
-    targets = [name for text in given.get("targets") or () for name in text.split(",") if name]
+    if given.get("delimiter") in ("\\t", "tab"):  # a shell passes an escaped tab on as text
+        given = {**given, "delimiter": "\t"}
+    targets = target_names(given.get("targets") or (), lambda: _columns(path, given))
     if not targets:
         raise ConfigError("the columns to predict must be given", where=source, remedy="Add --targets and their names")
     for number, name in enumerate(targets):
@@ -54,12 +56,36 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
             )
     table = {name: value for name, value in given.items() if name not in ("targets", "kind")}
     table |= {"file": str(path.resolve()), "targets": {name: kinds.get(name) for name in targets}}
-    if table.get("delimiter") in ("\\t", "tab"):  # a shell passes an escaped tab on as text
-        table["delimiter"] = "\t"
     if table.get("test_file"):
         table["test_file"] = str(Path(table["test_file"]).resolve())
     name = path.name
     return {"tables": {name[: name.index(".")] or name: table}}
+
+
+def target_names(texts: Sequence[str], columns: Callable[[], Collection[str]]) -> list[str]:
+    """Return the names in the values of `--targets`: each is the name of a column, or several names separated by commas.
+
+    Args:
+        texts: Values of the option.
+        columns: Reads the names of the columns; called only if a value has a comma.
+
+    Example:
+        >>> target_names(["height, cm", "churn,value"], lambda: ("height, cm", "churn", "value"))
+        ['height, cm', 'churn', 'value']
+    """
+    known = columns() if any("," in text for text in texts) else ()
+    return [name for text in texts for name in ([text] if text in known else text.split(",")) if name]
+
+
+def _columns(path: Path, given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the columns of a table, or none if they cannot be read: reading all of it will say why."""
+    from polytask.data.reading import read_column_names
+    from polytask.options import ReadingOptions
+
+    try:
+        return read_column_names(path, ReadingOptions(given.get("delimiter"), given.get("encoding") or "utf-8"))
+    except PolytaskError:
+        return ()
 
 
 def spread(arguments: Sequence[str], several: Collection[str]) -> list[str]:

@@ -27,6 +27,7 @@ def init_command(
     It lists the columns with the kinds of task that they would be as targets,
     and the main options with their defaults and what they mean.
     """
+    from polytask.cli.table_source import target_names
     from polytask.data.reading import read_column_names
     from polytask.errors import ConfigError, StorageError
     from polytask.options import ReadingOptions
@@ -38,9 +39,7 @@ def init_command(
     if out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
     reading = ReadingOptions(delimiter, encoding, tuple(na_values or ()), tuple(categorical or ()))
-    columns = read_column_names(table, reading) if targets else ()
-    names = [name for text in targets or () for name in ([text] if text in columns else text.split(",")) if name]
-    made = make_study_file(table, out, names, reading)
+    made = make_study_file(table, out, target_names(targets or (), lambda: read_column_names(table, reading)), reading)
     write_text(out, made.text)
     kinds = ", ".join(f"{name} ({kind})" for name, kind in made.targets.items())
     guess = ", the last columns that can be learned: name others in the file, or with --targets" if made.guessed else ""
