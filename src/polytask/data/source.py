@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.data.memmap import take_rows
+from polytask.data.input_entries import Inputs, checked_inputs, count_rows, input_shape, take_inputs
 from polytask.data.preprocessing.preprocessor import Preprocessor
 from polytask.errors import DataError
 from polytask.registry.resolve import described
@@ -24,7 +24,8 @@ class Source:
     Attributes:
         name: Name of the source in batches, splits and messages.
         inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), or the output
-            of `preprocessor` for texts or a table.
+            of `preprocessor` for texts or a table. Several inputs per row are a dict of such arrays, such as an image and a table, which
+            a network of your own takes as a dict of tensors; in a dict, integers of 64 bits are codes, which are not normalized.
         labels: (N,) original labels of each task, such as numbers or strings; NaN or None where a row has none. If inputs are tokens, that
             is, codes (N, L) with 0 as padding, a task may label every token: (N, L).
         units: (N,) identifier of each row in predictions; by default its row number, from 0.
@@ -35,8 +36,8 @@ class Source:
         weights: (N,) nonnegative factor of each row's loss, for each task; tasks that are not named weight all rows equally.
 
     Raises:
-        DataError: `inputs` is a scalar; or labels, units or another attribute do not have exactly one entry per row. Labels of shape
-            (N, L) are allowed for inputs of tokens only.
+        DataError: `inputs` is a scalar; entries of a dict have different numbers of rows; or labels, units or another
+            attribute do not have exactly one entry per row. Labels of shape (N, L) are allowed for inputs of tokens only.
 
     Example:
         >>> source = Source("toy", np.zeros((3, 2), "float32"), {"size": np.array([1.0, 2.0, np.nan])})
@@ -45,7 +46,7 @@ class Source:
     """
 
     name: str
-    inputs: Array
+    inputs: Inputs
     labels: Mapping[str, Array]
     units: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     preprocessor: Preprocessor | None = None
@@ -54,7 +55,9 @@ class Source:
     weights: Mapping[str, Array] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", np.asarray(self.inputs))
+        object.__setattr__(self, "inputs", checked_inputs(self.inputs, f"source {self.name!r}"))
+        if self.preprocessor is not None and self.has_entries:
+            raise DataError("a preprocessor belongs to inputs in one array", where=f"source {self.name!r}", found="inputs as a dict")
         given_parts: tuple[tuple[object, str], ...] = ((self.labels, "labels"), ({} if self.weights is None else self.weights, "weights"))
         for part, where in given_parts:
             if not isinstance(part, Mapping):
@@ -66,24 +69,22 @@ class Source:
         units: object = self.units
         if units is None:
             object.__setattr__(self, "units", ())
-        if not self.inputs.ndim:
-            raise DataError("inputs must have one row per input", where=f"source {self.name!r}", found=repr(self.inputs.item()))
         object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
-        rows = len(self.inputs)
+        rows = len(self)
         object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
         given = [
             (name, np.asarray(entries)) for name, entries in (("held_out", self.held_out), ("groups", self.groups)) if entries is not None
         ]
         given += [(f"weights of {task}", np.asarray(own)) for task, own in (self.weights or {}).items()]
         for name, entries in [*self.labels.items(), ("units", self.units), *given]:
-            per_token = name in self.labels and entries.ndim == 2 and entries.shape == self.inputs.shape[:2] and self.has_tokens
+            per_token = name in self.labels and entries.ndim == 2 and self.has_tokens and entries.shape == self.inputs.shape[:2]
             if entries.shape != (rows,) and not per_token:
                 found = f"{len(entries)} entries" if entries.ndim == 1 else f"entries of shape {entries.shape}"
                 where = f"source {self.name!r}, {name!r}"
                 raise DataError("exactly one entry per row is needed", where=where, found=f"{found} for {rows} rows")
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return count_rows(self.inputs)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -93,7 +94,17 @@ class Source:
     @property
     def has_tokens(self) -> bool:
         """True if the inputs are integer codes (N, L, ...) of tokens."""
-        return self.inputs.ndim > 1 and self.inputs.dtype == np.int64
+        return not self.has_entries and self.inputs.ndim > 1 and self.inputs.dtype == np.int64
+
+    @property
+    def has_entries(self) -> bool:
+        """True if the inputs are several arrays by name."""
+        return isinstance(self.inputs, Mapping)
+
+    @property
+    def input_shape(self) -> Any:  # noqa: ANN401 - a shape, or shapes by name
+        """Shape of one input, or the shape of each entry by name."""
+        return input_shape(self.inputs)
 
     def take(self, rows: NDArray[np.int64]) -> Source:
         """Return a source with the given rows only, in the given order.
@@ -104,7 +115,8 @@ class Source:
         labels = {task: labels[rows] for task, labels in self.labels.items()}
         held_out, groups = (None if entries is None else np.asarray(entries)[rows] for entries in (self.held_out, self.groups))
         weights = None if self.weights is None else {task: np.asarray(own)[rows] for task, own in self.weights.items()}
-        return Source(self.name, take_rows(self.inputs, rows), labels, self.units[rows], self.preprocessor, held_out, groups, weights)
+        own: dict[str, Any] = {"labels": labels, "units": self.units[rows], "held_out": held_out, "groups": groups, "weights": weights}
+        return replace(self, inputs=take_inputs(self.inputs, rows), **own)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from polytask.data.input_entries import named_entries
 from polytask.data.memmap import iter_blocks
 from polytask.data.source import Source
 
@@ -24,7 +25,8 @@ def fingerprint(source: Source) -> str:
     given = [(name, array) for name, array in (("held_out", source.held_out), ("groups", source.groups)) if array is not None]
     given += [("weights", own) for own in (source.weights or {}).values()]
     # A list rather than a mapping, since a task may be named "inputs" or "units".
-    for name, array in [("inputs", source.inputs), ("units", source.units), *given, *source.labels.items()]:
+    inputs = [(f"inputs{entry}", array) for entry, array in named_entries(source.inputs)]
+    for name, array in [*inputs, ("units", source.units), *given, *source.labels.items()]:
         plain = np.asarray(array)
         digest.update(f"{name} {plain.dtype} {plain.shape} ".encode())
         if plain.dtype == object:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.architectures import Network
+from polytask.data.input_entries import map_entries
 from polytask.data.memmap import row_slices
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
@@ -25,7 +26,7 @@ INFERENCE_BATCH_SIZE = 1_000
 
 def forward_batch(model: Network, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Return the outputs (N, task.outputs) of one batch per task; by default of the tasks that its source labels."""
-    inputs = precision.format_inputs(batch.normalization(batch.inputs))
+    inputs = map_entries(precision.format_inputs, batch.normalization(batch.inputs))
     with precision.autocast():
         outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
     return outputs
@@ -43,7 +44,7 @@ def compute_losses(
         precision: Precision of the forward pass.
         head_inputs: List to which the inputs of the heads are appended, each tensor once; `None` does not collect them.
     """
-    inputs = precision.format_inputs(batch.normalization(batch.inputs))
+    inputs = map_entries(precision.format_inputs, batch.normalization(batch.inputs))
     with precision.autocast():
         features, outputs = model.features_and_outputs(inputs, tuple(batch.targets), batch.source)
     if head_inputs is not None:
@@ -85,7 +86,8 @@ def _mask_padding(outputs: Tensor, rows: Batch) -> Tensor:
     """Replace the outputs (N, L, C) of padding tokens, whose codes are 0, by NaN; other outputs are returned unchanged."""
     if outputs.dim() < 3:
         return outputs
-    padding = rows.inputs.flatten(2).eq(0).all(dim=2) if rows.inputs.dim() > 2 else rows.inputs.eq(0)
+    codes = rows.inputs
+    padding = codes.flatten(2).eq(0).all(dim=2) if codes.dim() > 2 else codes.eq(0)
     return outputs.masked_fill(padding.unsqueeze(2), torch.nan)
 
 

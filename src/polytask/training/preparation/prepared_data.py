@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.data import Normalization, Preprocessor, Source, train_validation_rows
-from polytask.data.memmap import is_memmap, iter_blocks
+from polytask.data.input_entries import Inputs, are_mapped, count_rows, map_entries, named_entries
+from polytask.data.memmap import iter_blocks
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import derive_seed
 from polytask.tasks import Task
@@ -29,7 +30,8 @@ class Batch:
 
     Attributes:
         source: Name of the source.
-        all_inputs: (M, ...) unnormalized inputs, which include those of the batch; several batches may share one array.
+        all_inputs: (M, ...) unnormalized inputs, which include those of the batch; several batches may share one array. A dict of such
+            tensors if the source has several inputs per row.
         targets: Per task, the targets that `Task.encode` returns: (N,), (N, C) for sets of labels, or (N, L) for tokens.
         labeled: Per task, a mask that is True where there is a label, (N,), or (N, L) for tokens; None if all rows have a label, which is
             never used for tokens.
@@ -39,7 +41,7 @@ class Batch:
     """
 
     source: str
-    all_inputs: Tensor
+    all_inputs: Inputs
     targets: Mapping[str, Tensor]
     labeled: Mapping[str, Tensor | None]
     normalization: Normalization
@@ -47,12 +49,12 @@ class Batch:
     row_indices: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.all_inputs if self.row_indices is None else self.row_indices)
+        return count_rows(self.all_inputs if self.row_indices is None else self.row_indices)
 
     @property
-    def inputs(self) -> Tensor:
+    def inputs(self) -> Inputs:
         """Unnormalized inputs of the rows, (N, ...); a copy if the batch has `row_indices`."""
-        return self.all_inputs if self.row_indices is None else self.all_inputs.index_select(0, self.row_indices)
+        return self.all_inputs if self.row_indices is None else _select(self.all_inputs, self.row_indices)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -64,7 +66,7 @@ class Batch:
         targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
         labeled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labeled.items()}
         weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
-        inputs = self.all_inputs.index_select(0, rows if self.row_indices is None else self.row_indices.index_select(0, rows))
+        inputs = _select(self.all_inputs, rows if self.row_indices is None else self.row_indices.index_select(0, rows))
         return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
 
     def slice_rows(self, rows: slice) -> Batch:
@@ -72,7 +74,10 @@ class Batch:
         targets = {task: values[rows] for task, values in self.targets.items()}
         labeled = {task: None if mask is None else mask[rows] for task, mask in self.labeled.items()}
         weights = {task: own[rows] for task, own in self.weights.items()}
-        inputs = self.all_inputs[rows] if self.row_indices is None else self.all_inputs.index_select(0, self.row_indices[rows])
+        if self.row_indices is None:
+            inputs = map_entries(lambda entry: entry[rows], self.all_inputs)
+        else:
+            inputs = _select(self.all_inputs, self.row_indices[rows])
         return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
 
     def counts(self) -> dict[str, int]:
@@ -83,6 +88,10 @@ class Batch:
         """Return a mask (N,) of the rows with a label of the task, for at least one token if it labels tokens; None if all have one."""
         mask = self.labeled[task]
         return mask.any(dim=1) if mask is not None and mask.dim() == 2 else mask
+
+
+def _select(inputs: Inputs, rows: Tensor) -> Inputs:
+    return map_entries(lambda entry: entry.index_select(0, rows), inputs)
 
 
 @dataclass(frozen=True)
@@ -208,8 +217,8 @@ def _encode_source(source: Source, tasks: Sequence[Task], normalization: Normali
             truths[task.name] = task.metric_targets(labels[task.labeled_rows(labels)])
     weights = {task: _loss_weights(source, task, labeled[task], part) for task in source.weights or {} if task in targets}
     places = None if part is None else torch.from_numpy(part)
-    rows = Batch(source.name, _as_tensor(source.inputs), targets, labeled, normalization, weights, places)
-    return PreparedSource(rows, truths, source.preprocessor, is_memmap(source.inputs))
+    rows = Batch(source.name, map_entries(_as_tensor, source.inputs), targets, labeled, normalization, weights, places)
+    return PreparedSource(rows, truths, source.preprocessor, are_mapped(source.inputs))
 
 
 def _take_part(entries: object, part: Rows | None) -> NDArray[Any]:
@@ -265,15 +274,16 @@ def _as_tensor(array: NDArray[Any]) -> Tensor:
 
 
 def _check_inputs(source: Source) -> None:
-    if source.inputs.dtype.kind not in "fiub":
-        raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
-    if source.inputs.dtype.kind == "f" and source.preprocessor is None:  # preprocessors check values, and tables may have missing ones
-        finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(source.inputs)]
-        bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
-        if len(bad):
-            where = f"source {source.name!r}, row {source.units[bad[0]]}"
-            found = f"NaN or infinity in {len(bad)} rows"
-            raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill missing values first")
+    for entry, array in named_entries(source.inputs):
+        where = f"source {source.name!r}{entry}"
+        if array.dtype.kind not in "fiub":
+            raise DataError("inputs must be numbers", where=where, found=array.dtype)
+        if array.dtype.kind == "f" and source.preprocessor is None:  # preprocessors check values, and tables may have missing ones
+            finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(array)]
+            bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
+            if len(bad):
+                where, found = f"{where}, row {source.units[bad[0]]}", f"NaN or infinity in {len(bad)} rows"
+                raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill missing values first")
 
 
 def _check_labels(source: Source) -> None:
