@@ -6,18 +6,55 @@ the only place that knows the two forms.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from polytask.data.memmap import is_memmap, take_rows
-from polytask.errors import DataError, first_line
+from polytask.errors import ConfigError, DataError, first_line
 from polytask.registry.resolve import described
 
 Inputs = Any
-"""Inputs with one row per input: an array or a tensor (N, ...), or a mapping of such from the names of entries."""
+"""Inputs with one row per input: an array or a tensor (N, ...), a mapping of such from the names of entries, or a `RowReader`."""
+
+
+class RowReader(ABC):
+    """Inputs of rows that are read whenever they are needed, instead of being held in memory.
+
+    Attributes:
+        example: Inputs (1, ...) of the first row, in whose shape and type all others are.
+    """
+
+    example: Inputs
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    def read(self, rows: NDArray[np.int64]) -> Inputs:
+        """Return the inputs of rows as arrays."""
+
+    @abstractmethod
+    def take(self, rows: NDArray[np.int64]) -> RowReader:
+        """Return a reader of the given rows only."""
+
+
+def sample_of(inputs: Inputs) -> Inputs:
+    """Return arrays of the shape and type of the inputs: the inputs, or the first row of those that are read when they are needed."""
+    return inputs.example if isinstance(inputs, RowReader) else inputs
+
+
+def select_tensors(inputs: Inputs, rows: Tensor) -> Inputs:
+    """Return rows of inputs, which are tensors or a reader, as a copy in tensors."""
+    if isinstance(inputs, RowReader):
+        return map_entries(torch.from_numpy, inputs.read(rows.numpy()))
+    return map_entries(lambda entry: entry.index_select(0, rows), inputs)
 
 
 def map_entries(function: Callable[[Any], Any], inputs: Inputs) -> Inputs:
@@ -54,17 +91,19 @@ def input_shape(inputs: Inputs) -> Any:  # noqa: ANN401 - a shape, or shapes by 
         >>> input_shape(np.zeros((5, 3, 2))), input_shape({"image": np.zeros((5, 8, 8)), "id": np.zeros(5)})
         ((3, 2), {'image': (8, 8), 'id': ()})
     """
-    return map_entries(lambda entry: tuple(int(side) for side in entry.shape[1:]), inputs)
+    return map_entries(lambda entry: tuple(int(side) for side in entry.shape[1:]), sample_of(inputs))
 
 
 def take_inputs(inputs: Inputs, rows: NDArray[np.int64]) -> Inputs:
-    """Return a copy of the given rows of inputs."""
+    """Return a copy of the given rows of inputs; of inputs that are read when they are needed, a reader of these rows."""
+    if isinstance(inputs, RowReader):
+        return inputs.take(rows)
     return map_entries(lambda entry: take_rows(entry, rows), inputs)
 
 
 def are_mapped(inputs: Inputs) -> bool:
     """Return whether the inputs, or an entry of them, are memory-mapped."""
-    return any(is_memmap(entry) for _, entry in named_entries(inputs))
+    return any(is_memmap(entry) for _, entry in named_entries(sample_of(inputs)))
 
 
 def named_entries(inputs: Inputs) -> list[tuple[str, Any]]:
@@ -92,6 +131,8 @@ def checked_inputs(given: object, where: str) -> Inputs:
         Traceback (most recent call last):
         polytask.errors.DataError: source 'toy': all entries need the same number of rows (found image: 2, id: 3).
     """
+    if isinstance(given, RowReader):
+        return given
     if not isinstance(given, Mapping):
         array = np.asarray(given)
         if not array.ndim:
@@ -117,3 +158,16 @@ def _entry_array(entry: object, where: str) -> NDArray[Any]:
     if not array.ndim:
         raise DataError("an entry must have one row per input", where=where, found=described(entry))
     return array
+
+
+def check_loading(transform: object, workers: object, where: str) -> None:
+    """Check how the rows of a source are loaded.
+
+    Raises:
+        ConfigError: `transform` is neither a function nor `None`, or `workers` no number from 0 up.
+    """
+    if transform is not None and not callable(transform):
+        remedy = "Write a function of a batch of inputs, such as def flip(images): …"
+        raise ConfigError("a function of inputs is needed", where=f"{where}, transform", found=described(transform), remedy=remedy)
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
+        raise ConfigError("a number of at least 0 is needed", where=f"{where}, loader_workers", found=described(workers))

@@ -9,7 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.data.input_entries import Inputs, checked_inputs, count_rows, input_shape, take_inputs
+from polytask.data.input_entries import Inputs, RowReader, check_loading, checked_inputs, count_rows, input_shape, sample_of, take_inputs
+from polytask.data.loading.dataset_items import Columns
 from polytask.data.preprocessing.preprocessor import Preprocessor
 from polytask.errors import DataError
 from polytask.registry.resolve import described
@@ -25,7 +26,8 @@ class Source:
         name: Name of the source in batches, splits and messages.
         inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), or the output
             of `preprocessor` for texts or a table. Several inputs per row are a dict of such arrays, such as an image and a table, which
-            a network of your own takes as a dict of tensors; in a dict, integers of 64 bits are codes, which are not normalized.
+            a network of your own takes as a dict of tensors; in a dict, integers of 64 bits are codes, which are not normalized. Rows that
+            `from_dataset` reads when they are needed are a reader in place of an array.
         labels: (N,) original labels of each task, such as numbers or strings; NaN or None where a row has none. If inputs are tokens, that
             is, codes (N, L) with 0 as padding, a task may label every token: (N, L).
         units: (N,) identifier of each row in predictions; by default its row number, from 0.
@@ -34,6 +36,12 @@ class Source:
         groups: (N,) group of each row, such as a customer or a patient; rows of one group stay together when rows are split. `None` means
             no groups.
         weights: (N,) nonnegative factor of each row's loss, for each task; tasks that are not named weight all rows equally.
+        transform: Function that changes the inputs of every batch of training, such as an augmentation; validation, test and prediction
+            use the inputs as they are. It gets a tensor (B, ...), or a dict of tensors, with the values of `inputs`, before they are
+            normalized, and returns a changed one of the same shape. If it has an argument `generator`, it gets a `torch.Generator`; the
+            global generators of PyTorch, NumPy and Python are seeded too, so that a seed gives the same batches. `None` changes nothing.
+        loader_workers: Number of processes that read and transform the batches of the next steps; 0 does this in the training process.
+            The batches do not depend on it.
 
     Raises:
         DataError: `inputs` is a scalar; entries of a dict have different numbers of rows; or labels, units or another
@@ -53,11 +61,15 @@ class Source:
     held_out: NDArray[np.bool_] | None = None
     groups: Array | None = None
     weights: Mapping[str, Array] | None = None
+    transform: Callable[..., Any] | None = None
+    loader_workers: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", checked_inputs(self.inputs, f"source {self.name!r}"))
-        if self.preprocessor is not None and self.has_entries:
-            raise DataError("a preprocessor belongs to inputs in one array", where=f"source {self.name!r}", found="inputs as a dict")
+        check_loading(self.transform, self.loader_workers, f"source {self.name!r}")
+        if self.preprocessor is not None and (self.has_entries or isinstance(self.inputs, RowReader)):
+            found = "inputs as a dict" if self.has_entries else "rows that are read when they are needed"
+            raise DataError("a preprocessor belongs to inputs in one array", where=f"source {self.name!r}", found=found)
         given_parts: tuple[tuple[object, str], ...] = ((self.labels, "labels"), ({} if self.weights is None else self.weights, "weights"))
         for part, where in given_parts:
             if not isinstance(part, Mapping):
@@ -77,7 +89,7 @@ class Source:
         ]
         given += [(f"weights of {task}", np.asarray(own)) for task, own in (self.weights or {}).items()]
         for name, entries in [*self.labels.items(), ("units", self.units), *given]:
-            per_token = name in self.labels and entries.ndim == 2 and self.has_tokens and entries.shape == self.inputs.shape[:2]
+            per_token = name in self.labels and entries.ndim == 2 and self.has_tokens and entries.shape == (rows, self.input_shape[0])
             if entries.shape != (rows,) and not per_token:
                 found = f"{len(entries)} entries" if entries.ndim == 1 else f"entries of shape {entries.shape}"
                 where = f"source {self.name!r}, {name!r}"
@@ -94,17 +106,64 @@ class Source:
     @property
     def has_tokens(self) -> bool:
         """True if the inputs are integer codes (N, L, ...) of tokens."""
-        return not self.has_entries and self.inputs.ndim > 1 and self.inputs.dtype == np.int64
+        sample = sample_of(self.inputs)
+        return not self.has_entries and sample.ndim > 1 and bool(sample.dtype == np.int64)
 
     @property
     def has_entries(self) -> bool:
         """True if the inputs are several arrays by name."""
-        return isinstance(self.inputs, Mapping)
+        return isinstance(sample_of(self.inputs), Mapping)
 
     @property
     def input_shape(self) -> Any:  # noqa: ANN401 - a shape, or shapes by name
         """Shape of one input, or the shape of each entry by name."""
         return input_shape(self.inputs)
+
+    @classmethod
+    def from_dataset(
+        cls,
+        name: str,
+        dataset: Any,  # noqa: ANN401 - anything with a length and items
+        inputs: Columns | None = None,
+        labels: str | Sequence[str] | Mapping[str, Any] | None = None,
+        *,
+        lazy: bool = False,
+        loader_workers: int = 0,
+        **fields: Any,  # noqa: ANN401 - attributes of a source
+    ) -> Source:
+        """Create a source from a map-style data set, such as `torch.utils.data.Dataset`, a list, or a Hugging Face data set.
+
+        Items are `(input, label, ...)`, `(input, {task: label})`, or dicts with columns. An input is an array, a tensor, a Pillow image,
+        or a dict of such. All inputs have the shape and type of the first one. A label is a number, a text, or `None` where there is none.
+
+        By default all items are read once, into memory, or into a temporary file if they need more than half of the free memory. With
+        `lazy`, the inputs of a batch are read when the batch is made: labels that are not given as arrays are then still read once, and
+        the statistics of normalization come from 2,048 rows.
+
+        Args:
+            name: Name of the source.
+            dataset: Data set with `len` and items by integers from 0; rows keep this order.
+            inputs: Column of the inputs, for items that are dicts; several columns, or a mapping to them from the names of entries, give
+                several inputs per row.
+            labels: Names of the tasks, in the order of the labels of an item, or which of its dict of labels or columns to use; or a
+                mapping from tasks to columns, or to arrays (N,) of labels. Items with a dict of labels need no names.
+            lazy: Whether to read the inputs of each batch when it is made, for data that are too large to keep.
+            loader_workers: Number of processes that read, now and, with `lazy` or a `transform`, the batches of the next steps.
+            **fields: Other attributes of the source, such as `groups`, `units`, `held_out`, `weights` and `transform`.
+
+        Raises:
+            ConfigError: The data set has no length or no items by number, or the labels or the columns of inputs are not named.
+            DataError: The data set is empty, or an item cannot be read or has another form; the message names its index.
+
+        Example:
+            >>> items = [(np.full((1, 8, 8), number, "uint8"), number % 2, number / 10) for number in range(10)]
+            >>> source = Source.from_dataset("toy", items, labels=["odd", "size"])
+            >>> source.inputs.shape, source.labels["odd"][:3].tolist()
+            ((10, 1, 8, 8), [0, 1, 0])
+        """
+        from polytask.data.loading.dataset_source import source_from_dataset
+
+        return source_from_dataset(name, dataset, inputs, labels, lazy, {"loader_workers": loader_workers, **fields})
 
     def take(self, rows: NDArray[np.int64]) -> Source:
         """Return a source with the given rows only, in the given order.

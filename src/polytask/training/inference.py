@@ -12,14 +12,14 @@ from torch import Tensor
 
 from polytask.architectures import Network
 from polytask.data.input_entries import map_entries
-from polytask.data.memmap import row_slices
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
 from polytask.metrics.trivial_predictor import trivial_predictions
 from polytask.tasks import Loss, Outcome, Task, masked_loss
 from polytask.tasks.grouped_losses import FEWEST_LOSSES, masked_losses
 from polytask.training.hardware import Precision
-from polytask.training.preparation.prepared_data import Batch, PreparedSource
+from polytask.training.preparation.batch import Batch
+from polytask.training.preparation.prepared_data import PreparedSource
 
 INFERENCE_BATCH_SIZE = 1_000
 
@@ -70,7 +70,7 @@ def predict_outputs(model: Network, rows: Batch, precision: Precision, tasks: Se
         tasks: Names of the tasks; by default those that the source labels.
     """
     with eval_mode(model), torch.inference_mode():
-        chunks = [_predict_batch(model, rows.slice_rows(part), precision, tasks) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
+        chunks = [_predict_batch(model, chunk, precision, tasks) for chunk in rows.chunks(INFERENCE_BATCH_SIZE)]
     return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
 
 

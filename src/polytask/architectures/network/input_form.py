@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from polytask.data import Source
-from polytask.data.input_entries import Inputs, is_code
+from polytask.data.input_entries import Inputs, is_code, sample_of
 
 Values = Literal["numbers", "columns", "codes"]
 
@@ -40,7 +40,7 @@ class InputForm:
     def of(cls, source: Source) -> InputForm:
         """Return the form of the inputs of a source."""
         if source.has_entries:
-            return cls((), tuple(source.tasks), entries={name: cls._of_entry(entry) for name, entry in source.inputs.items()})
+            return cls((), tuple(source.tasks), entries={name: cls._of_entry(entry) for name, entry in sample_of(source.inputs).items()})
         shape = source.input_shape
         if source.preprocessor is None:
             return cls(shape, tuple(source.tasks))

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polytask.data.input_entries import Inputs, is_code
+from polytask.data.input_entries import Inputs, RowReader, is_code, map_entries
+from polytask.data.loading.load_inputs import load_ahead
 from polytask.data.memmap import ROWS_PER_BLOCK, iter_blocks
 from polytask.data.source import Source
 from polytask.data.splitting.label_keys import IntArray
@@ -19,6 +20,10 @@ from polytask.errors import DataError, error_location
 
 # Data types with values that float32 may round; they are normalized in float64.
 _WIDE_DTYPES = (torch.float64, torch.int64, torch.int32)
+
+
+MOST_READ_ROWS = 2_048
+"""Number of rows whose statistics are used, if every row has to be read from a data set."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Normalization:
         """Compute the normalization of a source.
 
         Entries of a dict are normalized each by itself, except for codes. With a preprocessor, only the columns that it declares numeric
-        are normalized, and missing values are ignored. Without one, all inputs are normalized.
+        are normalized, and missing values are ignored. Without one, all inputs are normalized. Of inputs that are read when they are
+        needed, statistics come from at most `MOST_READ_ROWS` evenly spaced rows.
 
         Args:
             source: Source of the inputs.
@@ -52,6 +58,11 @@ class Normalization:
         Raises:
             DataError: There is no row or no feature, or a number is not finite.
         """
+        if isinstance(source.inputs, RowReader):
+            chosen = np.arange(len(source)) if rows is None else np.asarray(rows)
+            step = -(-len(chosen) // MOST_READ_ROWS) or 1
+            (read,) = load_ahead(source.inputs, [chosen[::step]], source.loader_workers, f"source {source.name!r}")
+            source, rows = Source(source.name, map_entries(Tensor.numpy, read), {}), None
         if source.has_entries:
             return cls(
                 (),

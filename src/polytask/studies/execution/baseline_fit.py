@@ -67,7 +67,7 @@ def check_baseline(text: str, tasks: Sequence[Task], sources: Sequence[Source]) 
         labeled = [source for source in sources if task.name in source.labels]
         for source in labeled:
             if source.has_entries:
-                found, remedy = f"entries {', '.join(source.inputs)}", f"Leave out the arm {text!r}"
+                found, remedy = f"entries {', '.join(source.input_shape)}", f"Leave out the arm {text!r}"
                 raise ConfigError("a baseline takes inputs in one array", where=f"source {source.name!r}", found=found, remedy=remedy)
         shapes = {source.input_shape for source in labeled}
         for shape in shapes:

@@ -12,6 +12,7 @@ import torch
 
 from polytask.architectures import ModuleNetwork, Network
 from polytask.data import Source
+from polytask.data.input_entries import sample_of
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
 from polytask.registry.resolve import described
@@ -72,11 +73,11 @@ def check_network(model: Network, sources: Sequence[Source]) -> None:
         if source.has_entries:
             check_takes_entries(model, source)
             continue
-        if source.inputs.dtype.kind not in "fiub":
+        if sample_of(source.inputs).dtype.kind not in "fiub":
             continue  # refused with the place of the value
         taken = model.input_shape_of(source.name)
-        if taken is not None and len(taken) == 1 and source.inputs.ndim == 2 and source.inputs.shape[1] != taken[0]:
-            found = f"{source.inputs.shape[1]} in source {source.name!r}"
+        if taken is not None and len(taken) == 1 and len(source.input_shape) == 1 and source.input_shape != taken:
+            found = f"{source.input_shape[0]} in source {source.name!r}"
             raise ConfigError(f"inputs of {taken[0]} features are needed", where="model", found=found)
 
 
@@ -91,7 +92,7 @@ def check_takes_entries(model: Network | None, source: Source) -> None:
         ConfigError: They are, and the network is not a module of the user.
     """
     if source.has_entries and not isinstance(model, ModuleNetwork):
-        found, remedy = f"entries {', '.join(source.inputs)}", "Give a network of your own, model=make, or inputs in one array"
+        found, remedy = f"entries {', '.join(source.input_shape)}", "Give a network of your own, model=make, or inputs in one array"
         raise ConfigError("encoders take inputs in one array", where=f"source {source.name!r}", found=found, remedy=remedy)
 
 
