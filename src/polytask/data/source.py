@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any, overload
 
 import numpy as np
@@ -164,6 +165,45 @@ class Source:
         from polytask.data.loading.dataset_source import source_from_dataset
 
         return source_from_dataset(name, dataset, inputs, labels, lazy, {"loader_workers": loader_workers, **fields})
+
+    @classmethod
+    def from_image_folder(
+        cls,
+        table: str | PathLike[str],
+        images: str | PathLike[str] | None = None,
+        path: str = "path",
+        labels: str | Sequence[str] | Mapping[str, str] | None = None,
+        *,
+        size: int | tuple[int, int] | None = None,
+        channels: int | None = None,
+        **options: Any,  # noqa: ANN401 - options of `from_dataset`
+    ) -> Source:
+        """Create a source from a folder of image files and a table with one row per image.
+
+        Images become bytes (channels, height, width). Their paths are the units of predictions if no path occurs twice.
+
+        Args:
+            table: CSV or Parquet file with a column of paths and columns of labels; empty cells are missing labels.
+            images: Folder in which the paths are; by default that of the table. Paths that lead out of it are refused.
+            path: Column of the paths.
+            labels: Columns of labels, or a mapping to them from names of tasks; by default all columns that have no other use.
+            size: Height and width to which images are resized (bilinear); `None` wants images of one size.
+            channels: 1 converts to gray, 3 to colors; `None` wants images of one kind.
+            **options: `name` of the source (by default that of the table), `lazy` and `loader_workers` (see `from_dataset`), and attributes
+                of the source, of which `groups`, `units` and `held_out` may be names of columns.
+
+        Raises:
+            MissingExtraError: Pillow is not installed.
+            ConfigError: There is no such column or folder, or an option is invalid.
+            DataError: The table is malformed, a path leads nowhere or out of the folder, or an image cannot be read or has another size;
+                the message names the file.
+
+        Example:
+            >>> Source.from_image_folder("labels.csv", images="photos", path="file", size=(64, 64))  # doctest: +SKIP
+        """
+        from polytask.data.loading.image_folder import source_from_image_folder
+
+        return source_from_image_folder(table, images, path, labels, {"size": size, "channels": channels}, options)
 
     def take(self, rows: NDArray[np.int64]) -> Source:
         """Return a source with the given rows only, in the given order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from polytask.data import Normalization, Source, fingerprint
 from polytask.data.input_entries import RowReader
+from polytask.data.loading import dataset_source, image_folder
 from polytask.data.memmap import is_memmap
-from polytask.errors import ConfigError, PolytaskError
+from polytask.errors import ConfigError, MissingExtraError, PolytaskError
 
 ROWS = 23
 
@@ -124,8 +126,6 @@ def test_a_data_set_of_tensors_and_labels_of_texts() -> None:
 
 
 def test_a_data_set_larger_than_memory_is_read_into_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    from polytask.data.loading import dataset_source
-
     monkeypatch.setattr(dataset_source.psutil, "virtual_memory", type("Memory", (), {"available": 100}))
     source = Source.from_dataset("s", Pairs(), labels=["digit", "size"])
     assert is_memmap(source.inputs)
@@ -193,3 +193,9 @@ def test_bad_data_sets_and_items_are_named_in_one_line(dataset: Any, labels: Any
 def test_fields_of_loading_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"source 's', {field}: "):
         Source("s", np.zeros((3, 1)), {"y": np.zeros(3)}, **{field: value})
+
+
+def test_without_pillow_a_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_folder, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"Pillow is needed to read images. pip install 'polytask\[images\]'"):
+        Source.from_image_folder(tmp_path / "labels.csv")

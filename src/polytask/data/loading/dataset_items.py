@@ -18,12 +18,15 @@ Columns = str | Sequence[str] | Mapping[str, str]
 """Column of the inputs in one array, or columns of entries: their names, or a mapping to them from the names of entries."""
 
 
+FORM_REMEDY = "Resize or pad in the data set"
+
+
 @dataclass(frozen=True, eq=False)
 class DatasetItems:
     """Items of a map-style data set: what is input and what is label in them.
 
     Attributes:
-        dataset: Data set with `len` and items by integers from 0.
+        dataset: Data set with `len` and items by integers from 0; its `item_name(index)` and `form_remedy` go into messages if it has them.
         where: Source that messages name.
         inputs: Columns of the inputs, for items that are dicts; `None` for items that are tuples, whose first part is the input.
         labels: Names of the tasks, mapped to the columns of their labels; `None` takes the names from items with a dict of labels.
@@ -66,7 +69,8 @@ class DatasetItems:
             raise DataError("reading an item fails", where=self._place(index), found=first_line(error)) from error
 
     def _place(self, index: int) -> str:
-        return f"{self.where}, index {index}"
+        named = getattr(self.dataset, "item_name", "index {}".format)
+        return f"{self.where}, {named(index)}"
 
     def _parts(self, item: Any, index: int) -> tuple[Inputs, dict[str, Any]]:  # noqa: ANN401 - whatever a data set holds
         if isinstance(item, Mapping):
@@ -132,7 +136,9 @@ class DatasetItems:
             found = _form(map_entries(lambda array: array[None], own))
             if found != form:
                 what = f"all items must have the shape and type of the first one, {_shown(form)}"
-                raise DataError(what, where=self._place(index), found=_shown(found), remedy="Resize or pad in the data set")
+                raise DataError(
+                    what, where=self._place(index), found=_shown(found), remedy=getattr(self.dataset, "form_remedy", FORM_REMEDY)
+                )
         whole = join_entries(np.stack, list(read))
         for entry, array in named_entries(whole):
             if array.dtype.kind == "f" and not np.isfinite(array).all():
