@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.architectures import Network
-from polytask.data.input_entries import map_entries
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
 from polytask.metrics.trivial_predictor import trivial_predictions
@@ -26,7 +25,7 @@ INFERENCE_BATCH_SIZE = 1_000
 
 def forward_batch(model: Network, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Return the outputs (N, task.outputs) of one batch per task; by default of the tasks that its source labels."""
-    inputs = map_entries(precision.format_inputs, batch.normalization(batch.inputs))
+    inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
     return outputs
@@ -44,7 +43,7 @@ def compute_losses(
         precision: Precision of the forward pass.
         head_inputs: List to which the inputs of the heads are appended, each tensor once; `None` does not collect them.
     """
-    inputs = map_entries(precision.format_inputs, batch.normalization(batch.inputs))
+    inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         features, outputs = model.features_and_outputs(inputs, tuple(batch.targets), batch.source)
     if head_inputs is not None:

@@ -106,7 +106,8 @@ def source_from_image_folder(
     }
     name, lazy = given.pop("name"), given.pop("lazy")
     dataset = ImageFiles(folder, tuple(names), _checked_size(files["size"]), _checked_channels(files["channels"]))
-    columns = _label_columns(labels, [column for column in frame.columns if column not in (path, *map(str, chosen.values()))])
+    used = (path, *(value for key, value in chosen.items() if key in COLUMN_FIELDS and isinstance(value, str)))
+    columns = _label_columns(labels, [column for column in frame.columns if column not in used])
     known = {task: _column(frame, column, "labels") for task, column in columns.items()}
     return source_from_dataset(name, dataset, None, known, lazy, {key: value for key, value in given.items() if value is not None})
 

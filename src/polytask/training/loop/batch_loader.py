@@ -46,20 +46,25 @@ class BatchLoader:
             steps: Row numbers of each step, by source.
             epoch: Number of the epoch, from 0.
         """
-        if self._loaders:
-            steps = list(steps)
+        if not self._loaders:
+            for rows in steps:
+                yield rows, {name: self._sources[name].rows.take(chosen) for name, chosen in rows.items()}
+            return
+        steps = list(steps)
         ahead = {name: self._loaded(name, steps, epoch) for name in self._loaders}
         for rows in steps:
-            yield rows, {name: self._sources[name].rows.take(chosen, self._next(ahead.get(name))) for name, chosen in rows.items()}
+            yield (
+                rows,
+                {
+                    name: self._sources[name].rows.take(chosen, next(ahead[name]) if name in ahead else None)
+                    for name, chosen in rows.items()
+                },
+            )
 
     def close(self) -> None:
         """End the workers."""
         for loader in self._loaders.values():
             loader.close()
-
-    @staticmethod
-    def _next(loaded: Iterator[Inputs] | None) -> Inputs | None:
-        return None if loaded is None else next(loaded)
 
     def _loaded(self, source: str, steps: Iterable[StepRows], epoch: int) -> Iterator[Inputs]:
         rows = self._sources[source].rows

@@ -43,7 +43,9 @@ class Batch:
     loader_workers: int = 0
 
     def __len__(self) -> int:
-        return count_rows(self.all_inputs if self.row_indices is None else self.row_indices)
+        if self.row_indices is not None:
+            return len(self.row_indices)
+        return count_rows(self.all_inputs) if isinstance(self.all_inputs, Mapping) else len(self.all_inputs)
 
     @property
     def inputs(self) -> Inputs:
@@ -102,7 +104,10 @@ class Batch:
         return found
 
     def _select(self, rows: Tensor) -> Inputs:
-        return select_tensors(self.all_inputs, torch.from_numpy(self.places(rows)))
+        chosen = rows if self.row_indices is None else self.row_indices.index_select(0, rows)
+        if isinstance(self.all_inputs, Tensor):  # most batches: a call costs more than this question
+            return self.all_inputs.index_select(0, chosen)
+        return select_tensors(self.all_inputs, chosen)
 
     def counts(self) -> dict[str, int]:
         """Return the number of labeled units (rows or tokens) per task."""
