@@ -53,7 +53,7 @@ class Net(nn.Module):
 
 if __name__ == "__main__":
     pt.add_import_path(Path(__file__).parent)  # other processes import the network from this file
-    train = pt.Source.from_dataset("shapes", Shapes(0, 2_000), lazy=True, loader_workers=2, transform=augment)
-    test = pt.Source.from_dataset("shapes", Shapes(2_000, 500))
+    train = pt.Source.from_dataset("shapes", Shapes(0, 1_000), lazy=True, loader_workers=2, transform=augment)
+    test = pt.Source.from_dataset("shapes", Shapes(1_000, 300))
     tasks, training = (pt.tasks.Binary(name="disk"), pt.tasks.Regression(name="area")), {"epochs": int([*sys.argv, "10"][1])}
     print(pt.Study([train], tasks, ["single", "equal"], 3, test=lambda: (test,), model="own_dataset:Net", training=training).run().verdict)
