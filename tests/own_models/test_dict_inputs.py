@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 import polytask as pt
-from polytask.data import Source, fingerprint
+from polytask.data import Normalization, Source, fingerprint
 from polytask.errors import ConfigError, DataError
 from polytask.options import TrainingOptions
 from polytask.tasks import Binary, Regression, Task
-from polytask.training import fit, prepare_data
+from polytask.training import fit, prepare_data, prepare_source
 
 TASKS = (Regression(name="brightness"), Binary(name="bought"))
 TRAINING = {"epochs": 2, "batch_size": 32, "lr": 0.01, "threads": 1, "precision": "float32"}
@@ -108,6 +108,18 @@ def test_a_study_of_a_network_with_several_inputs(nets: ModuleType, tmp_path: Pa
         model.predict({"image": inputs["image"]})
     with pytest.raises(ConfigError, match=r"inputs, entry 'table': inputs must have the shape \(N, 2\)"):
         model.predict(inputs | {"table": inputs["table"][:, :1]})
+
+
+def test_rows_of_another_form_than_those_of_training_are_refused(nets: ModuleType) -> None:
+    source = shop(40)
+    normalization = Normalization.of(source)
+    for inputs in ({name: source.inputs[name] for name in ("image", "person")}, source.inputs["table"]):
+        with pytest.raises(
+            DataError, match=r"source 'shop': .*the entries image, table, person \(found (entries image, person|one array)\)"
+        ):
+            prepare_source(Source("shop", inputs, source.labels), (), normalization)
+    with pytest.raises(DataError, match=r"of training, one array \(found entries image, table, person\)"):
+        prepare_source(source, (), Normalization.of(Source("shop", source.inputs["table"], {})))
 
 
 def test_take_takes_of_every_entry() -> None:

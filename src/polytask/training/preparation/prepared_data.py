@@ -130,8 +130,13 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalization: Normali
         normalization: Normalization of the inputs.
 
     Raises:
-        DataError: An input is not a finite number, or a label cannot be encoded.
+        DataError: An input is not a finite number, a label cannot be encoded, or the entries are not those of the normalization.
     """
+    entries = tuple(source.input_shape) if source.has_entries else ()
+    if set(entries) != set(normalization.entries):
+        wanted = f"the entries {', '.join(normalization.entries)}" if normalization.entries else "one array"
+        found = f"entries {', '.join(entries)}" if entries else "one array"
+        raise DataError(f"inputs must have the form of those of training, {wanted}", where=f"source {source.name!r}", found=found)
     _check_inputs(source)
     return _encode_source(source, tasks, normalization)
 
