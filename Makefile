@@ -38,6 +38,7 @@ bench: install
 	$(BIN)/python benchmarks/real_false_alarms.py --data mnist-fashion census
 	$(BIN)/python benchmarks/verdict_power.py
 	$(BIN)/python benchmarks/loop_overhead.py
+	$(BIN)/python benchmarks/dataset_throughput.py
 	$(BIN)/python benchmarks/reference_network.py
 
 docs: install

@@ -44,3 +44,9 @@ def test_a_network_of_ones_own_is_studied() -> None:
     assert "digit" in said_by(str(example), "1")
     shown = (EXAMPLES.parent / "docs" / "own_model.md").read_text()
     assert example.read_text().partition("class Net")[2].partition("if __name__")[0].strip() in shown
+
+
+def test_a_data_set_of_ones_own_is_studied() -> None:
+    example = EXAMPLES / "own_dataset.py"
+    assert len(example.read_text().splitlines()) <= 60
+    assert "disk: accuracy" in said_by(str(example), "1")

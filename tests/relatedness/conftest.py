@@ -18,7 +18,7 @@ from polytask.relatedness.lookahead_losses import StepSnapshot
 from polytask.tasks import Regression
 from polytask.training.fit_model import build_loop
 from polytask.training.loop.training_loop import TrainingLoop
-from polytask.training.preparation.prepared_data import Batch
+from polytask.training.preparation.batch import Batch
 
 Floats = NDArray[np.float64]
 

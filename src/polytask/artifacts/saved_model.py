@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from polytask.data import TablePreprocessor
 from polytask.datasets.tables import to_dataframe
@@ -49,8 +48,8 @@ class SavedModel:
         """Predict original labels or numbers, with one column per task whose network was trained on the source.
 
         Args:
-            inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, or texts or a table if it was trained on such
-                (pandas, polars, Arrow, or a mapping of columns).
+            inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, a dict of such arrays, or texts or a table if it was
+                trained on such (pandas, polars, Arrow, or a mapping of columns).
             source: Name of the source that the inputs are like; `None` is allowed if the model knows a single source.
 
         Raises:
@@ -139,7 +138,12 @@ def _plain_name(name: str) -> str:
     return name
 
 
-def _check_shape(shape: tuple[int, ...], inputs: NDArray[Any]) -> None:
-    if np.shape(inputs)[1:] != shape:
-        found = f"{np.shape(inputs)}"
-        raise ConfigError(f"inputs must have the shape (N, {', '.join(map(str, shape))})", where="inputs", found=found)
+def _check_shape(shape: Any, inputs: Any, where: str = "inputs") -> None:  # noqa: ANN401 - a shape and an array, or both by name
+    if isinstance(shape, Mapping):
+        if not isinstance(inputs, Mapping) or inputs.keys() != shape.keys():
+            found = f"entries {', '.join(map(str, inputs))}" if isinstance(inputs, Mapping) else type(inputs).__name__
+            raise ConfigError(f"inputs must be a dict with the entries {', '.join(shape)}", where=where, found=found)
+        for name, own in shape.items():
+            _check_shape(own, inputs[name], f"{where}, entry {name!r}")
+    elif np.shape(inputs)[1:] != shape:
+        raise ConfigError(f"inputs must have the shape (N, {', '.join(map(str, shape))})", where=where, found=f"{np.shape(inputs)}")

@@ -20,7 +20,7 @@ from polytask.relatedness.pair_means import PairMeans
 from polytask.seeds import derive_seed
 from polytask.training.callback import Callback
 from polytask.training.loop.training_loop import TrainingLoop
-from polytask.training.preparation.prepared_data import Batch
+from polytask.training.preparation.batch import Batch
 
 MEASURES: Mapping[str, Callable[[StepSnapshot], Tensor]] = MappingProxyType({"cosine": gradient_cosines, "lookahead": lookahead_affinity})
 """Measures by name: each returns (t, t) numbers, one per pair of the t tasks that are present in a step."""

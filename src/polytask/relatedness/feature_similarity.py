@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from polytask.data import Source
-from polytask.data.memmap import row_slices
 from polytask.training.inference import INFERENCE_BATCH_SIZE
-from polytask.training.preparation.prepared_data import Batch
+from polytask.training.preparation.batch import Batch
 from polytask.training.trained_network import TrainedNetwork
 
 Floats = NDArray[np.float64]
@@ -81,7 +80,7 @@ def head_inputs(network: TrainedNetwork, source: Source, task: str) -> Floats:
     """Return the inputs of the task's head, (N, width) for rows of a source or (tokens, width) for its tokens and row summaries."""
     rows = network.prepared(source).rows
     with torch.inference_mode():
-        chunks = [_batch_head_inputs(network, rows.slice_rows(part), task) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
+        chunks = [_batch_head_inputs(network, chunk, task) for chunk in rows.chunks(INFERENCE_BATCH_SIZE)]
     return np.concatenate(chunks)
 
 

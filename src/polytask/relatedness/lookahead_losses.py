@@ -14,7 +14,7 @@ from polytask.gradients.primitives.scoped_state import preserved_buffers, shifte
 from polytask.gradients.primitives.vjp import gradients_of
 from polytask.training.hardware import Precision
 from polytask.training.loop.training_loop import TrainingLoop
-from polytask.training.preparation.prepared_data import Batch
+from polytask.training.preparation.batch import Batch
 
 
 @final

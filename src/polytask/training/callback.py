@@ -11,7 +11,7 @@ from polytask.registry import Component, call_of
 from polytask.registry.registered import spec_of
 from polytask.registry.resolve import described, resolve
 from polytask.training.loop.training_loop import TrainingLoop
-from polytask.training.preparation.prepared_data import Batch
+from polytask.training.preparation.batch import Batch
 
 
 class Callback(Component):

@@ -38,9 +38,10 @@ from polytask.training.optimization.layer_conflicts import split_conflicting_lay
 from polytask.training.optimization.optimizers import make_optimizer, make_scheduler
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
 from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
+from polytask.training.preparation.batch import Batch
 from polytask.training.preparation.default_model import make_network
 from polytask.training.preparation.fit_checks import check_fit_arguments, checkpoint_folder
-from polytask.training.preparation.prepared_data import Batch, PreparedData, prepare_data
+from polytask.training.preparation.prepared_data import PreparedData, prepare_data
 from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import psutil
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from polytask.architectures import Network
+from polytask.data.input_entries import Inputs
 
 NUMBERS_OF_A_REGISTER = 16
 
@@ -44,8 +45,10 @@ class Precision:
         """Return the network with its weights in the memory format."""
         return model.to(memory_format=torch.channels_last) if self.channels_last else model  # type: ignore[call-overload]
 
-    def format_inputs(self, inputs: Tensor) -> Tensor:
+    def format_inputs(self, inputs: Inputs) -> Inputs:
         """Return inputs in the memory format and type of the network. Images of one channel are already in both formats."""
+        if isinstance(inputs, dict):
+            return {name: self.format_inputs(entry) for name, entry in inputs.items()}
         if self.channels_last and inputs.dim() == 4 and inputs.shape[1] > 1:
             return inputs.contiguous(memory_format=torch.channels_last)
         return inputs.double() if self.name == "float64" and inputs.is_floating_point() else inputs

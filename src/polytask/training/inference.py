@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.architectures import Network
-from polytask.data.memmap import row_slices
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
 from polytask.metrics.trivial_predictor import trivial_predictions
 from polytask.tasks import Loss, Outcome, Task, masked_loss
 from polytask.tasks.grouped_losses import FEWEST_LOSSES, masked_losses
 from polytask.training.hardware import Precision
-from polytask.training.preparation.prepared_data import Batch, PreparedSource
+from polytask.training.preparation.batch import Batch
+from polytask.training.preparation.prepared_data import PreparedSource
 
 INFERENCE_BATCH_SIZE = 1_000
 
@@ -69,7 +69,7 @@ def predict_outputs(model: Network, rows: Batch, precision: Precision, tasks: Se
         tasks: Names of the tasks; by default those that the source labels.
     """
     with eval_mode(model), torch.inference_mode():
-        chunks = [_predict_batch(model, rows.slice_rows(part), precision, tasks) for part in row_slices(len(rows), INFERENCE_BATCH_SIZE)]
+        chunks = [_predict_batch(model, chunk, precision, tasks) for chunk in rows.chunks(INFERENCE_BATCH_SIZE)]
     return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
 
 
@@ -85,7 +85,8 @@ def _mask_padding(outputs: Tensor, rows: Batch) -> Tensor:
     """Replace the outputs (N, L, C) of padding tokens, whose codes are 0, by NaN; other outputs are returned unchanged."""
     if outputs.dim() < 3:
         return outputs
-    padding = rows.inputs.flatten(2).eq(0).all(dim=2) if rows.inputs.dim() > 2 else rows.inputs.eq(0)
+    codes = rows.inputs
+    padding = codes.flatten(2).eq(0).all(dim=2) if codes.dim() > 2 else codes.eq(0)
     return outputs.masked_fill(padding.unsqueeze(2), torch.nan)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,7 +72,7 @@ class TrainedNetwork:
 
         Args:
             source: Name of a source that the network was trained on.
-            inputs: Inputs in the form of that source: an array, or raw texts or a raw table.
+            inputs: Inputs in the form of that source: an array, a dict of arrays, or raw texts or a raw table.
 
         Raises:
             ConfigError: The network was not trained on this source.
@@ -82,7 +81,7 @@ class TrainedNetwork:
             known = ", ".join(self.normalizations)
             raise ConfigError("the network was not trained on this source", where=repr(source), remedy=f"Choose from: {known}")
         coding = self.codings.get(source)
-        coded = np.asarray(inputs) if coding is None else coding.encode(inputs)
+        coded = inputs if coding is None else coding.encode(inputs)
         prepared = prepare_source(Source(source, coded, {}, preprocessor=coding), (), self.normalizations[source])
         return self.outputs(prepared, tuple(task.name for task in self.tasks))
 

@@ -23,7 +23,8 @@ from polytask.training import fit
 from polytask.training.fit_model import build_loop
 from polytask.training.hardware import Precision
 from polytask.training.inference import compute_losses
-from polytask.training.preparation.prepared_data import Batch, prepare_source
+from polytask.training.preparation.batch import Batch
+from polytask.training.preparation.prepared_data import prepare_source
 
 ROWS, WIDTH = 12, 3
 EXACT = Precision("float64", channels_last=False)

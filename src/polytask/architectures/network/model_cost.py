@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from polytask.architectures.network.network import Network
+from polytask.data.input_entries import input_shape
 from polytask.encoders.evaluation_mode import eval_mode
 
 
@@ -42,12 +44,12 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def measure_cost(model: Network, shapes: Mapping[str, tuple[int, ...]], tasks: Mapping[str, Sequence[str]]) -> ModelCost:
+def measure_cost(model: Network, shapes: Mapping[str, Any], tasks: Mapping[str, Sequence[str]]) -> ModelCost:
     """Measure the cost of one network.
 
     Args:
         model: Network to measure.
-        shapes: Shape of one input, by source.
+        shapes: Shape of one input, by source; shapes of entries by name for inputs that are several arrays.
         tasks: Tasks that are predicted from the inputs of each source, by source.
 
     Example:
@@ -64,11 +66,11 @@ def measure_cost(model: Network, shapes: Mapping[str, tuple[int, ...]], tasks: M
     return ModelCost(1, count_parameters(model), together, shared, alone - together)
 
 
-def _count_multiply_adds(model: Network, source: str, shape: tuple[int, ...], tasks: tuple[str, ...]) -> int:
+def _count_multiply_adds(model: Network, source: str, shape: Any, tasks: tuple[str, ...]) -> int:  # noqa: ANN401 - a shape, or shapes by name
     """Count the multiply-adds of the predictions for one input."""
     example = model.example(source)
     with eval_mode(model), torch.no_grad(), _unfused_attention(), FlopCounterMode(display=False) as counter:
-        model(example if example.shape[1:] == shape else torch.zeros(1, *shape), tasks, source)
+        model(example if input_shape(example) == shape else torch.zeros(1, *shape), tasks, source)
     counts = {path: sum(own.values()) for path, own in counter.get_flop_counts().items()}
     name = type(model).__name__
     # The counter counts a multiplication and an addition as two operations.

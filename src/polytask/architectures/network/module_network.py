@@ -17,6 +17,7 @@ from polytask.architectures.architecture import reaching_tasks
 from polytask.architectures.network.input_form import InputForm
 from polytask.architectures.network.network import FeaturesAndOutputs, Network, NetworkPart, largest_parts
 from polytask.architectures.network.source_buffers import SourceBuffers, buffers_kept
+from polytask.data.input_entries import Inputs, count_rows, map_entries, named_entries
 from polytask.encoders.evaluation_mode import eval_mode, training_mode
 from polytask.encoders.initial_weights import seeded
 from polytask.errors import ConfigError, first_line
@@ -89,11 +90,11 @@ class ModuleNetwork(Network):
             unknown = [name for name, parameter in module.named_parameters() if parameter.requires_grad and name not in self._reach]
             self._reach |= dict.fromkeys(unknown, tuple(self._task))
 
-    def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
+    def forward(self, inputs: Inputs, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
         """Compute outputs (N, task.outputs), or (N, L, task.outputs) for tokens, of each task from the inputs of one source.
 
         Args:
-            inputs: Inputs (N, ...).
+            inputs: Inputs (N, ...), or a dict of them.
             tasks: Names of the tasks to predict; `None` predicts all.
             source: Name of the source of the inputs; needed if sources have buffers of their own, or the module asks for it.
 
@@ -103,7 +104,7 @@ class ModuleNetwork(Network):
         wanted = tuple(self._task) if tasks is None else tuple(tasks)
         return self.features_and_outputs(inputs, wanted, source).outputs
 
-    def example(self, source: str) -> Tensor:
+    def example(self, source: str) -> Inputs:
         """Return an example of one input (1, ...) of a source."""
         return self._forms[source].example(1)
 
@@ -131,8 +132,8 @@ class ModuleNetwork(Network):
         return self.module
 
     def input_shape_of(self, source: str) -> tuple[int, ...] | None:
-        """Return the shape of one input of a source, or `None` if the network does not know the source."""
-        return self._forms[source].shape if source in self._forms else None
+        """Return the shape of one input of a source, or `None` if the network does not know the source or takes several inputs."""
+        return self._forms[source].shape if source in self._forms and not self._forms[source].entries else None
 
     def tasks_reaching(self, parameter: str) -> tuple[str, ...]:
         """Return the tasks whose losses can reach a parameter of the module."""
@@ -189,9 +190,7 @@ class ModuleNetwork(Network):
         copied.module.to(**changed)
         try:
             for source, form in self._forms.items():
-                example = form.example(2)
-                fits = example.is_floating_point() and ("memory_format" not in changed or example.dim() == 4)
-                copied._example_outputs(source, example.to(**changed) if fits else example)
+                copied._example_outputs(source, map_entries(partial(_changed, changed), form.example(2)))
         except (RuntimeError, ConfigError):
             return False
         return True
@@ -200,7 +199,7 @@ class ModuleNetwork(Network):
         own = getattr(self.module, name, None)
         return own if inspect.ismethod(own) and name in self._without_arguments else None
 
-    def _run(self, inputs: Tensor, tasks: Sequence[str], source: str) -> FeaturesAndOutputs:
+    def _run(self, inputs: Inputs, tasks: Sequence[str], source: str) -> FeaturesAndOutputs:
         known = {"tasks": tuple(tasks), "source": source}
         try:
             found = self.module(inputs, **{name: known[name] for name in self._told})
@@ -209,7 +208,7 @@ class ModuleNetwork(Network):
             raise ConfigError("forward ends the program", where=self._where, found=first_line(error), remedy=remedy) from error
         return FeaturesAndOutputs({}, self._checked(found, tasks, inputs))
 
-    def _checked(self, found: Any, wanted: Sequence[str], inputs: Tensor) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a module returns
+    def _checked(self, found: Any, wanted: Sequence[str], inputs: Inputs) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a module returns
         """Return the outputs of the wanted tasks.
 
         Raises:
@@ -231,14 +230,14 @@ class ModuleNetwork(Network):
             self._check_output(self._task[name], found[name], inputs)
         return {name: found[name] for name in wanted}
 
-    def _check_output(self, task: Task, output: Any, inputs: Tensor) -> None:  # noqa: ANN401 - whatever a module returns
+    def _check_output(self, task: Task, output: Any, inputs: Inputs) -> None:  # noqa: ANN401 - whatever a module returns
         where = f"{self._where}, task {task.name!r}"
         if not isinstance(output, Tensor) or not output.is_floating_point():
             found = f"a tensor of {output.dtype}" if isinstance(output, Tensor) else type(output).__name__
             raise ConfigError("an output must be a tensor of real numbers", where=where, found=found)
-        units = tuple(inputs.shape[: 1 + task.per_token])
+        units = (count_rows(inputs),) if isinstance(inputs, Mapping) else tuple(inputs.shape[: 1 + task.per_token])
         if tuple(output.shape) != (*units, task.outputs):
-            what = f"the output for {len(inputs)} inputs must have the shape {(*units, task.outputs)}"
+            what = f"the output for {count_rows(inputs)} inputs must have the shape {(*units, task.outputs)}"
             raise ConfigError(what, where=where, found=tuple(output.shape))
 
     def _check_known(self, task: str) -> None:
@@ -278,7 +277,7 @@ class ModuleNetwork(Network):
                 self._example_outputs(source, mode=training_mode)
 
     def _example_outputs(
-        self, source: str, inputs: Tensor | None = None, mode: Callable[[nn.Module], AbstractContextManager[None]] = eval_mode
+        self, source: str, inputs: Inputs | None = None, mode: Callable[[nn.Module], AbstractContextManager[None]] = eval_mode
     ) -> dict[str, Tensor]:
         """Return the outputs of the tasks that a source labels, for an example of three rows.
 
@@ -293,7 +292,7 @@ class ModuleNetwork(Network):
             raise
         except Exception as error:
             where, found = f"{self._where}, source {source!r}", first_line(error)
-            what = f"the network cannot process inputs of the shape {tuple(example.shape)} and type {example.dtype}"
+            what = f"the network cannot process inputs of the shape {_described_inputs(example)}"
             raise ConfigError(what, where=where, found=found) from error
 
     def _tasks_by_parameter(self) -> dict[str, tuple[str, ...]]:
@@ -335,3 +334,12 @@ class ModuleNetwork(Network):
             if task not in reached:
                 what, remedy = "the outputs of this task depend on no parameter", "Leave out detach() and torch.no_grad() between them"
                 raise ConfigError(what, where=f"{self._where}, task {task!r}", remedy=remedy)
+
+
+def _changed(changed: Mapping[str, Any], example: Tensor) -> Tensor:
+    fits = example.is_floating_point() and ("memory_format" not in changed or example.dim() == 4)
+    return example.to(**changed) if fits else example
+
+
+def _described_inputs(example: Inputs) -> str:
+    return "".join(f"{tuple(entry.shape)} and type {entry.dtype}{name}; " for name, entry in named_entries(example)).removesuffix("; ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -126,26 +126,18 @@ class ModulePlan:
         """Return the plan of a network for these sources only."""
         return replace(self, inputs={source: form for source, form in self.inputs.items() if source in sources})
 
-    def input_shape_of(self, source: str) -> tuple[int, ...]:
-        """Return the shape of one input of a source."""
-        return self.inputs[source].shape
+    def input_shape_of(self, source: str) -> Any:  # noqa: ANN401 - a shape, or shapes by name
+        """Return the shape of one input of a source, or the shape of each entry by name."""
+        return self.inputs[source].input_shape
 
     def to_dict(self) -> dict[str, Any]:
         """Convert the plan to plain data."""
-        return {"model": self.model, "inputs": {source: _lists(asdict(form)) for source, form in self.inputs.items()}}
+        return {"model": self.model, "inputs": {source: form.to_dict() for source, form in self.inputs.items()}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModulePlan:
         """Create a plan from the result of `to_dict`."""
-        forms = {
-            source: InputForm(tuple(form["shape"]), tuple(form["tasks"]), form["values"], form["dtype"])
-            for source, form in data["inputs"].items()
-        }
-        return cls(str(data["model"]), forms)
-
-
-def _lists(form: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in form.items()}
+        return cls(str(data["model"]), {source: InputForm.from_dict(form) for source, form in data["inputs"].items()})
 
 
 def _check_new(module: nn.Module, where: str) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from polytask.architectures.architecture import ConflictCount
 from polytask.architectures.network.source_buffers import SourceBuffers, shared_written_buffers
+from polytask.data.input_entries import Inputs, join_entries
 from polytask.tasks import Task, check_tasks
 
 
@@ -77,10 +78,10 @@ class Network(nn.Module, ABC):
     """Whether forward passes may record something for `penalty`, so that `discard_penalty` has to be called before those of a step."""
 
     @abstractmethod
-    def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
+    def forward(self, inputs: Inputs, tasks: Sequence[str] | None = None, source: str = "") -> dict[str, Tensor]:
         """Compute the outputs of each of `tasks`, or of all tasks, from the inputs (N, ...) of one source."""
 
-    def features_and_outputs(self, inputs: Tensor, tasks: Sequence[str], source: str = "") -> FeaturesAndOutputs:
+    def features_and_outputs(self, inputs: Inputs, tasks: Sequence[str], source: str = "") -> FeaturesAndOutputs:
         """Compute the outputs of each of `tasks` together with the inputs of the heads, for balancers that work on them.
 
         If the heads of a network are not known (`tells_features`), there are no such inputs.
@@ -91,7 +92,7 @@ class Network(nn.Module, ABC):
             return self._run(inputs, tasks, source)
 
     @abstractmethod
-    def example(self, source: str) -> Tensor:
+    def example(self, source: str) -> Inputs:
         """Return an example of one input (1, ...) of a source."""
 
     @abstractmethod
@@ -222,10 +223,10 @@ class Network(nn.Module, ABC):
     def _run_example(self, source: str, tasks: Sequence[str]) -> None:
         """Run two equal rows of a source, with the buffers that are in the network."""
         example = self.example(source)
-        self._run(torch.cat([example, example]), tasks, source)
+        self._run(join_entries(torch.cat, [example, example]), tasks, source)
 
     @abstractmethod
-    def _run(self, inputs: Tensor, tasks: Sequence[str], source: str) -> FeaturesAndOutputs:
+    def _run(self, inputs: Inputs, tasks: Sequence[str], source: str) -> FeaturesAndOutputs:
         """Run the network with the buffers that are in it."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from polytask.data.input_entries import Inputs, RowReader, is_code, map_entries
+from polytask.data.loading.load_inputs import load_ahead
 from polytask.data.memmap import ROWS_PER_BLOCK, iter_blocks
 from polytask.data.source import Source
 from polytask.data.splitting.label_keys import IntArray
-from polytask.errors import DataError
+from polytask.errors import DataError, error_location
 
 # Data types with values that float32 may round; they are normalized in float64.
 _WIDE_DTYPES = (torch.float64, torch.int64, torch.int32)
+
+
+MOST_READ_ROWS = 2_048
+"""Number of rows whose statistics are used, if every row has to be read from a data set."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +36,20 @@ class Normalization:
         mean: Mean of each channel (images) or feature (vectors), in the units of the raw inputs; empty if inputs are codes, which are
             left unchanged.
         deviation: Standard deviation of each channel or feature, in the same units; 1 where the training rows are constant.
+        entries: Normalization of each entry by its name, if inputs are several arrays; mean and deviation are then empty.
     """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    entries: Mapping[str, Normalization] = field(default_factory=dict, repr=False, hash=False)
 
     @classmethod
     def of(cls, source: Source, rows: IntArray | None = None) -> Normalization:
         """Compute the normalization of a source.
 
-        With a preprocessor, only the columns that it declares numeric are normalized, and missing values are ignored. Without one, all
-        inputs are normalized.
+        Entries of a dict are normalized each by itself, except for codes. With a preprocessor, only the columns that it declares numeric
+        are normalized, and missing values are ignored. Without one, all inputs are normalized. Of inputs that are read when they are
+        needed, statistics come from at most `MOST_READ_ROWS` evenly spaced rows.
 
         Args:
             source: Source of the inputs.
@@ -49,6 +58,17 @@ class Normalization:
         Raises:
             DataError: There is no row or no feature, or a number is not finite.
         """
+        if isinstance(source.inputs, RowReader):
+            chosen = np.arange(len(source)) if rows is None else np.asarray(rows)
+            step = -(-len(chosen) // MOST_READ_ROWS) or 1
+            (read,) = load_ahead(source.inputs, [chosen[::step]], source.loader_workers, f"source {source.name!r}")
+            source, rows = Source(source.name, map_entries(Tensor.numpy, read), {}), None
+        if source.has_entries:
+            return cls(
+                (),
+                (),
+                {name: cls._of_entry(entry, rows, f"source {source.name!r}, entry {name!r}") for name, entry in source.inputs.items()},
+            )
         if source.preprocessor is None:
             return cls.fit(source.inputs, rows)
         numbers = source.preprocessor.numeric_columns(source.inputs)
@@ -58,6 +78,13 @@ class Normalization:
         places = list(numbers)
         mean[places], deviation[places] = _statistics_of_columns(source.inputs, places, rows)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+    @classmethod
+    def _of_entry(cls, entry: NDArray[Any], rows: IntArray | None, where: str) -> Normalization:
+        if is_code(entry):
+            return cls((), ())
+        with error_location(where):
+            return cls.fit(entry, rows)
 
     @classmethod
     def fit(cls, inputs: NDArray[Any], rows: IntArray | None = None) -> Normalization:
@@ -87,8 +114,17 @@ class Normalization:
         deviation = np.where(constant | (deviation == 0), 1.0, deviation)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Normalize raw inputs (N, channels or features, ...) to float32 of the same shape; codes are returned unchanged."""
+    def __call__(self, inputs: Inputs) -> Inputs:
+        """Normalize raw inputs (N, channels or features, ...) to float32 of the same shape; codes are returned unchanged.
+
+        Args:
+            inputs: Tensor, or a dict of tensors if there are `entries`.
+        """
+        if self.entries:
+            return {name: own(inputs[name]) for name, own in self.entries.items()}
+        return self._normalized(inputs)
+
+    def _normalized(self, inputs: Tensor) -> Tensor:
         if not self.mean:
             return inputs
         # Values that float32 would round, such as a time in seconds, are normalized before they are cast.
@@ -101,13 +137,17 @@ class Normalization:
         mean, deviation = (torch.tensor(values, dtype=exact).view(shape) for values in (self.mean, self.deviation))
         return scaled.sub_(mean).div_(deviation).float()
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the normalization as JSON-compatible data."""
-        return {name: list(values) for name, values in asdict(self).items()}
+        if self.entries:
+            return {"entries": {name: own.to_dict() for name, own in self.entries.items()}}
+        return {"mean": list(self.mean), "deviation": list(self.deviation)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Normalization:
         """Create the normalization from the output of `to_dict`."""
+        if "entries" in data:
+            return cls((), (), {name: cls.from_dict(own) for name, own in data["entries"].items()})
         return cls(tuple(map(float, data["mean"])), tuple(map(float, data["deviation"])))
 
 

@@ -163,7 +163,7 @@ def default_measured_rows(config: RelateConfig, sources: Sequence[Source], tasks
     if config.training.batch_size >= MEASURED_ROWS:
         return None
     labeled = {source.name: [task.name for task in tasks if task.name in source.labels] for source in sources}
-    shapes = {source.name: source.inputs.shape[1:] for source in sources if labeled[source.name]}
+    shapes = {source.name: source.input_shape for source in sources if labeled[source.name]}
     return (
         MEASURED_ROWS
         if measure_cost(_build_joint_model(config, sources, tasks), shapes, labeled).multiply_adds <= CHEAP_MULTIPLY_ADDS

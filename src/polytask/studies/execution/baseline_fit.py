@@ -64,7 +64,12 @@ def check_baseline(text: str, tasks: Sequence[Task], sources: Sequence[Source]) 
     """
     baseline: Baseline = resolve("baseline", text).build()
     for task in tasks:
-        shapes = {source.inputs.shape[1:] for source in sources if task.name in source.labels}
+        labeled = [source for source in sources if task.name in source.labels]
+        for source in labeled:
+            if source.has_entries:
+                found, remedy = f"entries {', '.join(source.input_shape)}", f"Leave out the arm {text!r}"
+                raise ConfigError("a baseline takes inputs in one array", where=f"source {source.name!r}", found=found, remedy=remedy)
+        shapes = {source.input_shape for source in labeled}
         for shape in shapes:
             baseline.check(task, shape)
         if len(shapes) > 1:
@@ -119,7 +124,8 @@ def _labeled_inputs(source: PreparedSource, task: Task) -> NDArray[Any]:
     """Return the (n, ...) inputs of the labeled rows."""
     mask = source.rows.labeled_rows(task.name)
     inputs = source.rows.inputs if mask is None else source.rows.inputs[mask]
-    return inputs.numpy()
+    found: NDArray[Any] = inputs.numpy()
+    return found
 
 
 def _sample_weights(source: PreparedSource, task: Task) -> NDArray[Any]:

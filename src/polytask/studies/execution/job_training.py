@@ -230,7 +230,7 @@ def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Ta
     """Return the facts on a training run that the files of a study need."""
     used = {source.name: source for source in sources if source.name in run.normalizations}
     labeled = {name: [task.name for task in tasks if task.name in source.labels] for name, source in used.items()}
-    cost = measure_cost(run.model, {name: source.inputs.shape[1:] for name, source in used.items()}, labeled)
+    cost = measure_cost(run.model, {name: source.input_shape for name, source in used.items()}, labeled)
     return {
         "validation": {task: dict(metrics) for task, metrics in run.validation.items()},
         "relative": run.relative_score,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from polytask.training.preparation.prepared_data import Batch
+from polytask.training.preparation.batch import Batch
 
 StepBatches = dict[str, Batch]
 """Rows of a step by source."""

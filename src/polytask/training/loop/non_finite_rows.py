@@ -12,7 +12,7 @@ from polytask.gradients.primitives.grad_accumulator import all_finite
 from polytask.tasks import Task
 from polytask.training.hardware import Precision
 from polytask.training.inference import compute_losses
-from polytask.training.preparation.prepared_data import Batch
+from polytask.training.preparation.batch import Batch
 
 MOST = 5
 """Largest number of rows that are named per source and task."""

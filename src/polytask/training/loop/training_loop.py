@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from polytask.tasks import Loss
 from polytask.training.failed_steps import WARN_ABOVE
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
+from polytask.training.loop.batch_loader import BatchLoader
 from polytask.training.loop.epoch_totals import EpochTotals
 from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
 from polytask.training.loop.non_finite_rows import non_finite_rows
@@ -70,6 +72,7 @@ class TrainingLoop:
         self._tasks = {task.name: task for task in self.data.tasks}
         self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
         self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
+        self._batches = BatchLoader(self.data.training, self.seed)
         self._chosen: Mapping[str, Tensor] = {}
         self._steps = self.sampler.steps
         self._asks_again = self.state.backward.asks_again
@@ -88,7 +91,7 @@ class TrainingLoop:
                 `None` does not pause.
         """
         self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
-        with torch.random.fork_rng(devices=()):
+        with torch.random.fork_rng(devices=()), closing(self._batches):
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
                 self._epoch_or_end()
                 self._save(pausing=self.state.epoch == stop_after_epoch)
@@ -142,9 +145,10 @@ class TrainingLoop:
     def epoch_batches(self) -> Iterator[StepBatches]:
         """Yield the rows of every step of the present epoch, by source."""
         steps = self.sampler.epoch(self.state.epoch, self.seed)
-        for rows in steps if self.min_rows < 2 else with_minimum_rows(steps, self.min_rows):
+        steps = steps if self.min_rows < 2 else with_minimum_rows(steps, self.min_rows)
+        for rows, batches in self._batches.of_epoch(steps, self.state.epoch):
             self._chosen = rows
-            yield {source: self.data.training[source].rows.take(chosen) for source, chosen in rows.items()}
+            yield batches
 
     def micro_batches(self, batches: StepBatches, parts: int) -> Iterator[StepBatches]:
         """Split the rows of a step into micro-batches, none of which has a single row of a source if the network mixes rows."""

@@ -15,7 +15,7 @@ from polytask.errors import ConfigError
 from polytask.registry import spelled_as
 from polytask.registry.resolve import described, resolve
 from polytask.tasks import Task, check_tasks
-from polytask.training.preparation.fit_checks import check_network
+from polytask.training.preparation.fit_checks import check_network, check_takes_entries
 
 COMMON_STEM_WIDTH = 128
 """Output width of the stems of a network whose sources have inputs of different forms."""
@@ -108,11 +108,14 @@ def _common_shape(sources: Sequence[Source]) -> tuple[int, ...]:
     Raises:
         ConfigError: They differ.
     """
-    shapes = {tuple(int(side) for side in source.inputs.shape[1:]) for source in sources}
+    for source in sources:
+        check_takes_entries(None, source)
+    shapes = {source.input_shape for source in sources}
     if len(shapes) > 1:
         found, remedy = ", ".join(map(str, sorted(shapes))), "Give a whole network: fit(module, sources, tasks=tasks)"
         raise ConfigError("a module as an encoder takes inputs of one shape", where="encoder", found=found, remedy=remedy)
-    return shapes.pop()
+    shape: tuple[int, ...] = shapes.pop()
+    return shape
 
 
 def input_forms(sources: Iterable[Source]) -> dict[str, InputForm]:
@@ -122,7 +125,8 @@ def input_forms(sources: Iterable[Source]) -> dict[str, InputForm]:
 
 def _encoder_plan(source: Source) -> EncoderPlan:
     """Return the specification of the default encoder for a source's inputs."""
-    shape = tuple(int(side) for side in source.inputs.shape[1:])
+    check_takes_entries(None, source)
+    shape = source.input_shape
     facts = {} if source.preprocessor is None else dict(source.preprocessor.input_spec())
     return EncoderPlan(_default_encoder(shape, facts), shape, facts=facts)
 

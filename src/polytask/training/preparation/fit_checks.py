@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from polytask.architectures import Network
+from polytask.architectures import ModuleNetwork, Network
 from polytask.data import Source
+from polytask.data.input_entries import sample_of
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
 from polytask.registry.resolve import described
@@ -67,12 +68,32 @@ def check_network(model: Network, sources: Sequence[Source]) -> None:
             raise ConfigError("parameters must be float32 and have values", where="model", found=found, remedy=remedy)
     named = {task.name for task in model.tasks}
     for source in sources:
-        if not named & set(source.tasks) or source.inputs.dtype.kind not in "fiub":
-            continue  # not an input of this network, or refused with the place of the value
+        if not named & set(source.tasks):
+            continue  # not an input of this network
+        if source.has_entries:
+            check_takes_entries(model, source)
+            continue
+        if sample_of(source.inputs).dtype.kind not in "fiub":
+            continue  # refused with the place of the value
         taken = model.input_shape_of(source.name)
-        if taken is not None and len(taken) == 1 and source.inputs.ndim == 2 and source.inputs.shape[1] != taken[0]:
-            found = f"{source.inputs.shape[1]} in source {source.name!r}"
+        if taken is not None and len(taken) == 1 and len(source.input_shape) == 1 and source.input_shape != taken:
+            found = f"{source.input_shape[0]} in source {source.name!r}"
             raise ConfigError(f"inputs of {taken[0]} features are needed", where="model", found=found)
+
+
+def check_takes_entries(model: Network | None, source: Source) -> None:
+    """Check that a network takes the inputs of a source, if they are several by name.
+
+    Args:
+        model: Network; `None` is one that polytask makes.
+        source: Source of the inputs.
+
+    Raises:
+        ConfigError: They are, and the network is not a module of the user.
+    """
+    if source.has_entries and not isinstance(model, ModuleNetwork):
+        found, remedy = f"entries {', '.join(source.input_shape)}", "Give a network of your own, model=make, or inputs in one array"
+        raise ConfigError("encoders take inputs in one array", where=f"source {source.name!r}", found=found, remedy=remedy)
 
 
 def check_batch_sizes(given: Any, sources: Mapping[str, int], unlabeled: Sequence[str] = ()) -> None:  # noqa: ANN401 - whatever the user gives

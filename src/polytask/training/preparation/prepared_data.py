@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,76 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.data import Normalization, Preprocessor, Source, train_validation_rows
-from polytask.data.memmap import is_memmap, iter_blocks
+from polytask.data.input_entries import RowReader, are_mapped, map_entries, named_entries
+from polytask.data.memmap import iter_blocks
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import derive_seed
 from polytask.tasks import Task
+from polytask.training.preparation.batch import Batch
 from polytask.training.preparation.label_checks import check_labels
 
 Rows = NDArray[np.int64]
 LARGE_SOURCE_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of one source as tensors; inputs are normalized just before the forward pass.
-
-    Attributes:
-        source: Name of the source.
-        all_inputs: (M, ...) unnormalized inputs, which include those of the batch; several batches may share one array.
-        targets: Per task, the targets that `Task.encode` returns: (N,), (N, C) for sets of labels, or (N, L) for tokens.
-        labeled: Per task, a mask that is True where there is a label, (N,), or (N, L) for tokens; None if all rows have a label, which is
-            never used for tokens.
-        normalization: Normalization with the statistics of the source's training rows.
-        weights: Per task with weights, the factors (N,) of the rows' losses.
-        row_indices: (N,) indices of the batch's rows in `all_inputs`; None if the batch has all of them, in this order.
-    """
-
-    source: str
-    all_inputs: Tensor
-    targets: Mapping[str, Tensor]
-    labeled: Mapping[str, Tensor | None]
-    normalization: Normalization
-    weights: Mapping[str, Tensor] = field(default_factory=dict)
-    row_indices: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.all_inputs if self.row_indices is None else self.row_indices)
-
-    @property
-    def inputs(self) -> Tensor:
-        """Unnormalized inputs of the rows, (N, ...); a copy if the batch has `row_indices`."""
-        return self.all_inputs if self.row_indices is None else self.all_inputs.index_select(0, self.row_indices)
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks that the source labels, at least in part."""
-        return tuple(self.targets)
-
-    def take(self, rows: Tensor) -> Batch:
-        """Return a batch of the rows with these indices, as a copy."""
-        targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
-        labeled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labeled.items()}
-        weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
-        inputs = self.all_inputs.index_select(0, rows if self.row_indices is None else self.row_indices.index_select(0, rows))
-        return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
-
-    def slice_rows(self, rows: slice) -> Batch:
-        """Return a batch of consecutive rows, without a copy; inputs are copied if this batch has `row_indices`."""
-        targets = {task: values[rows] for task, values in self.targets.items()}
-        labeled = {task: None if mask is None else mask[rows] for task, mask in self.labeled.items()}
-        weights = {task: own[rows] for task, own in self.weights.items()}
-        inputs = self.all_inputs[rows] if self.row_indices is None else self.all_inputs.index_select(0, self.row_indices[rows])
-        return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of labeled units (rows or tokens) per task."""
-        return {task: len(self.targets[task]) if mask is None else int(mask.sum()) for task, mask in self.labeled.items()}
-
-    def labeled_rows(self, task: str) -> Tensor | None:
-        """Return a mask (N,) of the rows with a label of the task, for at least one token if it labels tokens; None if all have one."""
-        mask = self.labeled[task]
-        return mask.any(dim=1) if mask is not None and mask.dim() == 2 else mask
 
 
 @dataclass(frozen=True)
@@ -94,12 +34,14 @@ class PreparedSource:
         truths: Per task, the labels of the labeled rows, encoded as predictions are, for metrics.
         preprocessor: Preprocessor of the inputs, if they are texts or a table; otherwise None.
         memory_mapped: Whether the inputs are in a memory-mapped file.
+        transform: Function that changes the inputs of batches of training, which are the only ones that it is for.
     """
 
     rows: Batch
     truths: Mapping[str, NDArray[Any]]
     preprocessor: Preprocessor | None = None
     memory_mapped: bool = False
+    transform: Callable[..., Any] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -188,8 +130,13 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalization: Normali
         normalization: Normalization of the inputs.
 
     Raises:
-        DataError: An input is not a finite number, or a label cannot be encoded.
+        DataError: An input is not a finite number, a label cannot be encoded, or the entries are not those of the normalization.
     """
+    entries = tuple(source.input_shape) if source.has_entries else ()
+    if set(entries) != set(normalization.entries):
+        wanted = f"the entries {', '.join(normalization.entries)}" if normalization.entries else "one array"
+        found = f"entries {', '.join(entries)}" if entries else "one array"
+        raise DataError(f"inputs must have the form of those of training, {wanted}", where=f"source {source.name!r}", found=found)
     _check_inputs(source)
     return _encode_source(source, tasks, normalization)
 
@@ -208,8 +155,9 @@ def _encode_source(source: Source, tasks: Sequence[Task], normalization: Normali
             truths[task.name] = task.metric_targets(labels[task.labeled_rows(labels)])
     weights = {task: _loss_weights(source, task, labeled[task], part) for task in source.weights or {} if task in targets}
     places = None if part is None else torch.from_numpy(part)
-    rows = Batch(source.name, _as_tensor(source.inputs), targets, labeled, normalization, weights, places)
-    return PreparedSource(rows, truths, source.preprocessor, is_memmap(source.inputs))
+    inputs = source.inputs if isinstance(source.inputs, RowReader) else map_entries(_as_tensor, source.inputs)
+    rows = Batch(source.name, inputs, targets, labeled, normalization, weights, places, source.loader_workers)
+    return PreparedSource(rows, truths, source.preprocessor, are_mapped(source.inputs), source.transform)
 
 
 def _take_part(entries: object, part: Rows | None) -> NDArray[Any]:
@@ -265,15 +213,18 @@ def _as_tensor(array: NDArray[Any]) -> Tensor:
 
 
 def _check_inputs(source: Source) -> None:
-    if source.inputs.dtype.kind not in "fiub":
-        raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
-    if source.inputs.dtype.kind == "f" and source.preprocessor is None:  # preprocessors check values, and tables may have missing ones
-        finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(source.inputs)]
-        bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
-        if len(bad):
-            where = f"source {source.name!r}, row {source.units[bad[0]]}"
-            found = f"NaN or infinity in {len(bad)} rows"
-            raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill missing values first")
+    if isinstance(source.inputs, RowReader):
+        return  # rows are checked when they are read
+    for entry, array in named_entries(source.inputs):
+        where = f"source {source.name!r}{entry}"
+        if array.dtype.kind not in "fiub":
+            raise DataError("inputs must be numbers", where=where, found=array.dtype)
+        if array.dtype.kind == "f" and source.preprocessor is None:  # preprocessors check values, and tables may have missing ones
+            finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(array)]
+            bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
+            if len(bad):
+                where, found = f"{where}, row {source.units[bad[0]]}", f"NaN or infinity in {len(bad)} rows"
+                raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill missing values first")
 
 
 def _check_labels(source: Source) -> None:
