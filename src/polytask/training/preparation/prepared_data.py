@@ -268,12 +268,15 @@ def _check_inputs(source: Source) -> None:
     if source.inputs.dtype.kind not in "fiub":
         raise DataError("inputs must be numbers", where=f"source {source.name!r}", found=source.inputs.dtype)
     if source.inputs.dtype.kind == "f" and source.preprocessor is None:  # preprocessors check values, and tables may have missing ones
-        finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(source.inputs)]
-        bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
+        sequences = source.has_steps  # missing steps and numbers of sequences are NaN
+        wrong = np.isinf if sequences else lambda block: ~np.isfinite(block)
+        found_in = [wrong(block).reshape(len(block), -1).any(axis=1) for block in iter_blocks(source.inputs)]
+        bad = np.flatnonzero(np.concatenate([*found_in, np.empty(0, dtype=np.bool_)]))
         if len(bad):
             where = f"source {source.name!r}, row {source.units[bad[0]]}"
-            found = f"NaN or infinity in {len(bad)} rows"
-            raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill missing values first")
+            found = f"{'infinity' if sequences else 'NaN or infinity'} in {len(bad)} rows"
+            remedy = "Write NaN for missing values" if sequences else "Fill missing values first"
+            raise DataError("inputs must be finite numbers", where=where, found=found, remedy=remedy)
 
 
 def _check_labels(source: Source) -> None:
