@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import final
 
+from torch import Tensor
+
 from polytask.encoders.step_reader import StepEncoder, check_sequence_options
 from polytask.encoders.text_encoder import RecurrentContext
+
+
+class StepRecurrence(RecurrentContext):
+    """Bidirectional GRU that packs sequences only if some are shorter: on a CPU, packing takes four times as long."""
+
+    def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
+        """Compute the features (N, L, width) of each step in its context."""
+        if not bool(there.all()):
+            return super().forward(vectors, there)
+        steps: Tensor = self.gru(vectors)[0]
+        return steps
 
 
 @final
@@ -37,4 +50,4 @@ class GRU(StepEncoder):
 
     def __init__(self, input_shape: tuple[int, ...], width: int = 128, layers: int = 1, dropout: float = 0.0) -> None:
         check_sequence_options("gru", input_shape, {"width": width, "layers": layers}, 2, dropout)
-        super().__init__(input_shape, width, RecurrentContext(input_shape[1], width, layers, dropout), dropout, both_ends=True)
+        super().__init__(input_shape, width, StepRecurrence(input_shape[1], width, layers, dropout), dropout, both_ends=True)
