@@ -1,30 +1,37 @@
-"""Columns of short texts."""
+"""Columns of texts."""
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import pandas as pd
 
 from polytask.data.preprocessing.columns.base import PASSTHROUGH, Array, Column
+from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_TEXT, stable_hash, words_of
+
+SIZE_OF_TEXTS = 1_024
+"""Number of features of a column of texts of several words."""
 
 
 @final
 @dataclass(frozen=True)
 class TextColumn(Column):
-    """Column of short texts, encoded as hashed character n-grams.
+    """Column of texts, encoded as hashed n-grams of characters and words.
 
     The features are x_j = √size · log(1 + n_j) / ‖log(1 + n)‖, where n_j is the number of n-grams with hash j. Similar texts have similar
-    features, and no vocabulary is stored. Where word order matters, use the encoder `text` instead.
+    features, and nothing is learned from any row: no vocabulary and no frequencies are stored. N-grams of words are those of their lower
+    case; every letter of a script that is written without spaces, such as Chinese, is a word. Where word order matters, use the encoder
+    `text` instead.
 
     Attributes:
         size: Number of features.
         shortest: Number of characters of the shortest n-grams.
         longest: Number of characters of the longest n-grams.
+        words: Number of words of the longest n-grams of words; 0 means none.
 
     Example:
         >>> vectors = TextColumn("name").encode(pd.Series(["blue chair", "blue chairs", "lamp"]))
@@ -35,8 +42,18 @@ class TextColumn(Column):
     size: int = 256
     shortest: int = 1
     longest: int = 4
+    words: int = 0
 
     kind: ClassVar[str] = "text"
+
+    @classmethod
+    def for_texts(cls, name: str, gaps: bool, words: float) -> Self:
+        """Return the column for texts with this mean number of words.
+
+        Names and codes get 256 n-grams of 1 to 4 characters, and texts of several words 1,024 n-grams of 2 to 4 characters and their
+        words.
+        """
+        return cls(name, gaps) if words < WORDS_OF_A_TEXT else cls(name, gaps, SIZE_OF_TEXTS, shortest=2, words=1)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -56,7 +73,12 @@ class TextColumn(Column):
         return np.asarray(vectors[codes])
 
     def _counts(self, text: str) -> Counter[int]:
+        return Counter(stable_hash(gram) % self.size for gram in self._grams(text))
+
+    def _grams(self, text: str) -> Iterator[str]:
+        words = words_of(text) if self.words else []
         padded = f" {text} "
-        lengths = range(self.shortest, self.longest + 1)
-        grams = (padded[start : start + length] for length in lengths for start in range(len(padded) - length + 1))
-        return Counter(zlib.crc32(gram.encode()) % self.size for gram in grams)
+        for length in range(self.shortest, self.longest + 1):
+            yield from (padded[start : start + length] for start in range(len(padded) - length + 1))
+        for length in range(1, self.words + 1):
+            yield from ("\t" + " ".join(words[start : start + length]) for start in range(len(words) - length + 1))
