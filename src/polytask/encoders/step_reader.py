@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
 from polytask.encoders.sequence_encoder_base import SequenceEncoder
 from polytask.errors import ConfigError
-
-
-class StepContext(Protocol):
-    """Module that maps the steps of sequences to features, each step in the context of the others."""
-
-    def __call__(self, steps: Tensor, there: Tensor) -> Tensor:
-        """Map steps (N, L, C), of which each row has the first few (`there`, (N, L)), to features (N, L, width)."""
 
 
 class StepMask(nn.Module):
@@ -34,6 +25,7 @@ class StepMask(nn.Module):
 class StepReader(nn.Module):
     """Module that maps marked steps (N, L, C + 1) to features (N, 1 + L, width): a summary, then each step in its context.
 
+    The context maps steps (N, L, C), and a mask (N, L) of those that are there, the first few of each row, to features (N, L, width).
     Missing steps are left out before the context is computed, wherever they are, and have the features 0. The summary is what the last
     step knows; with `both_ends`, the second half of its numbers is what the first step knows, since a bidirectional network has read
     the sequence from its end there. A sequence without steps has the summary 0.

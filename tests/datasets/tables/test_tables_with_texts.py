@@ -179,16 +179,9 @@ def test_a_saved_model_reads_new_texts(written: Callable[..., str], tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_study_compares_on_texts(tmp_path: Path) -> None:
-    found = pt.study(
-        reviews(),
-        targets=list(TARGETS),
-        text=["age"],
-        out=tmp_path / "run",
-        arms=["single", "equal", "linear"],
-        seeds=2,
-        training={"epochs": 2},
-        encoder_options={"hidden": [8]},
-    )
+    options = {"training": {"epochs": 2, "threads": 1}, "encoder_options": {"hidden": [8]}, "workers": 1}
+    arms = ["single", "equal", "linear"]
+    found = pt.study(reviews(), targets=list(TARGETS), text=["age"], out=tmp_path / "run", arms=arms, seeds=2, preset="quick", **options)
     assert found.verdict is not None
     config = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
     assert next(iter(config["tables"].values()))["text"] == ["age"]
