@@ -143,6 +143,26 @@ def test_an_infinite_number_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_label_of_a_missing_step_is_one_line() -> None:
+    source = waves(20, 0)
+    source.inputs[4, 2] = np.nan
+    with pytest.raises(
+        DataError, match=r"source 'waves', 'sign', row 4, step 2: a step without numbers has no label.*Write None"
+    ) as caught:
+        pt.fit((Tagging(name="sign", classes=("down", "up")),), [source])
+    assert "\n" not in str(caught.value)
+
+
+def test_predictions_of_steps_stand_where_the_steps_are() -> None:
+    """Missing ones before the others are a dash, as in targets, so that both are compared step by step."""
+    task = Tagging(name="sign", classes=("down", "up"))
+    labels = np.array([[None, "up", None, "down", None], ["up", None, None, None, None], [None] * 5], dtype=object)
+    outputs = torch.full((3, 5, 2), torch.nan)
+    for row, step in np.argwhere(labels != None):  # noqa: E711 - element by element
+        outputs[row, step] = torch.tensor([0.0, 1.0] if labels[row, step] == "up" else [1.0, 0.0])
+    assert task.predict(outputs).values.tolist() == task.metric_targets(labels).tolist() == ["- up - down", "up", ""]
+
+
 def waves(rows: int, seed: int) -> Source:
     """Sequences of 4 to 8 steps: the label is the last number, and each step is tagged by the sign of the sum of it and the one before."""
     random = np.random.default_rng(seed)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.data import Normalization, Preprocessor, Source, train_validation_rows
-from polytask.data.memmap import is_memmap, iter_blocks
+from polytask.data.memmap import is_memmap, iter_blocks, row_slices
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import derive_seed
 from polytask.tasks import Task
+from polytask.tasks.base import has_label
 from polytask.training.preparation.label_checks import check_labels
 
 Rows = NDArray[np.int64]
@@ -280,13 +281,26 @@ def _check_inputs(source: Source) -> None:
 
 
 def _check_labels(source: Source) -> None:
-    """Raise an error for labels without a canonical text, such as sets: splits and fingerprints depend on the text of labels."""
+    """Raise an error for labels without a canonical text, such as sets (splits and fingerprints depend on it), and of missing steps."""
     for task, labels in source.labels.items():
+        if source.has_steps and labels.ndim == 2:
+            _check_labels_of_steps(source, task, labels)
         if labels.dtype == object and labels.ndim == 1:
             row = next((row for row, label in enumerate(labels) if isinstance(label, list | set | frozenset | dict)), None)
             if row is not None:
                 where, remedy = f"source {source.name!r}, {task!r}, row {row}", "Convert sets to texts: Multilabel.labels(...)"
                 raise DataError("a label must be a text, a number or a tuple", where=where, found=repr(labels[row]), remedy=remedy)
+
+
+def _check_labels_of_steps(source: Source, task: str, labels: NDArray[Any]) -> None:
+    """Raise an error for a label of a step whose numbers are all missing."""
+    for part in row_slices(len(source)):
+        wrong = has_label(labels[part]) & np.isnan(source.inputs[part]).all(axis=2)
+        if wrong.any():
+            row, step = (int(places[0]) for places in np.nonzero(wrong))
+            where = f"source {source.name!r}, {task!r}, row {source.units[part.start + row]}, step {step}"
+            found, remedy = repr(labels[part.start + row, step]), "Write None for it"
+            raise DataError("a step without numbers has no label", where=where, found=found, remedy=remedy)
 
 
 def _check_names_are_unique(sources: Sequence[Source]) -> None:
