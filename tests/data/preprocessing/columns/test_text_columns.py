@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from polytask.data import TablePreprocessor
 from polytask.data.preprocessing.columns import CategoricalColumn, TextColumn
-from polytask.data.preprocessing.columns.text_words import look_like_dates, mean_words, stable_hash, word_count, words_of
+from polytask.data.preprocessing.columns.text_words import hashed_ngrams, look_like_dates, mean_words, stable_hash, word_count, words_of
 from polytask.data.reading import check_features
 
 ROWS = 300
@@ -162,7 +161,8 @@ def test_lone_surrogates_have_features() -> None:
 
 def test_texts_that_share_words_are_alike() -> None:
     texts = ["The quick phone arrived late", "late phone: the QUICK one", "Un repas froid et cher", "这张椅子很好", "椅子好"]
-    vectors = WORDS.encode(pd.Series(texts, name="x")).astype(float) / 32
+    column = TextColumn("x", size=2**16, shortest=2, words=1)  # so many that different n-grams hardly ever share a place
+    vectors = column.encode(pd.Series(texts, name="x")).astype(float) / 2**8
     likeness = vectors @ vectors.T
     assert likeness[0, 1] > 0.4 > 0.25 > likeness[0, 2]
     assert likeness[3, 4] > 0.2 > 0.1 > likeness[0, 3]
@@ -179,13 +179,37 @@ def test_features_are_those_of_the_equation() -> None:
 
 
 def test_features_are_the_same_in_every_process() -> None:
-    """The hash is the cyclic redundancy check of a text's bytes, of which 0x352441C2 is that of `abc`."""
+    """Words have the cyclic redundancy check of their bytes, of which 0x352441C2 is that of `abc`; n-grams the hash that follows."""
     assert stable_hash("abc") == 0x352441C2
-    words, letters = TextColumn("x", size=4096, shortest=9, longest=8, words=1), TextColumn("x", size=4096, shortest=3, longest=3)
-    for column, grams in ((words, ["\tab"]), (letters, [" ab", "ab "])):
-        assert np.flatnonzero(column.encode(pd.Series(["ab"], name="x"))[0]).tolist() == sorted(
-            crc32(gram.encode()) % 4096 for gram in grams
-        )
+    words = TextColumn("x", size=4096, shortest=9, longest=8, words=1)
+    assert np.flatnonzero(words.encode(pd.Series(["abc"], name="x"))[0]).tolist() == [0x352441C2 % 4096]
+    letters = TextColumn("x", size=4096, shortest=3, longest=3)
+    places = {plain_hash(gram) % 4096 for gram in (" a椅", "a椅 ")}
+    assert set(np.flatnonzero(letters.encode(pd.Series(["a椅"], name="x"))[0]).tolist()) == places
+
+
+def plain_hash(gram: str) -> int:
+    found = 2_166_136_261
+    for letter in gram:
+        found = (found ^ ord(letter)) * 16_777_619 % 2**32
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        found = (found ^ found >> shift) * factor % 2**32
+    return found ^ found >> 16
+
+
+@given(texts=st.lists(st.text(max_size=6), max_size=5), longest=st.integers(1, 5))
+def test_n_grams_of_many_texts_are_those_of_each(texts: list[str], longest: int) -> None:
+    for length, rows, hashes in hashed_ngrams(texts, longest):
+        grams = [(row, text[at : at + length]) for row, text in enumerate(texts) for at in range(len(text) - length + 1)]
+        assert list(zip(rows.tolist(), hashes.tolist(), strict=True)) == [(row, plain_hash(gram)) for row, gram in grams]
+
+
+def test_hashes_spread_evenly() -> None:
+    """Each of 10,000 three-letter texts falls on each of 64 places with probability 1/64: χ² of 63 degrees of freedom is below 130."""
+    texts = ["".join(letters) for letters in product("abcdefghijklmnopqrstuv", repeat=3)][:10_000]
+    hashes = next(found for length, _, found in hashed_ngrams(texts, 3) if length == 3)
+    counts = np.bincount(hashes % 64, minlength=64)
+    assert ((counts - len(texts) / 64) ** 2).sum() / (len(texts) / 64) < 130
 
 
 def test_a_saved_column_of_old_has_no_words() -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import pandas as pd
 
+from polytask.data.memmap import row_slices
 from polytask.data.preprocessing.columns.base import PASSTHROUGH, Array, Column
-from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_TEXT, stable_hash, words_of
+from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_TEXT, hashed_ngrams, stable_hash, words_of
 
 SIZE_OF_TEXTS = 1_024
 """Number of features of a column of texts of several words."""
+TEXTS_AT_ONCE = 64
 
 
 @final
@@ -63,22 +64,23 @@ class TextColumn(Column):
     def encode(self, cells: pd.Series[Any]) -> Array:
         """Encode cells (N,) as float32 features (N, size); zeros where a cell is missing."""
         codes, distinct = pd.factorize(cells)
-        vectors = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)  # a missing cell has code -1, which selects the last row
-        for row, text in enumerate(distinct):
-            counts = self._counts(str(text))
-            vectors[row, list(counts)] = list(counts.values())
+        texts = [str(text) for text in distinct]
+        vectors = np.zeros((len(texts) + 1, self.size), dtype=np.float32)  # a missing cell has code -1, which selects the last row
+        for part in row_slices(len(texts), TEXTS_AT_ONCE):
+            vectors[part] = self._counts(texts[part])
         np.log1p(vectors, out=vectors)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors *= np.divide(np.float32(self.size) ** 0.5, norms, out=np.zeros_like(norms), where=norms > 0)
         return np.asarray(vectors[codes])
 
-    def _counts(self, text: str) -> Counter[int]:
-        return Counter(stable_hash(gram) % self.size for gram in self._grams(text))
-
-    def _grams(self, text: str) -> Iterator[str]:
-        words = words_of(text) if self.words else []
-        padded = f" {text} "
-        for length in range(self.shortest, self.longest + 1):
-            yield from (padded[start : start + length] for start in range(len(padded) - length + 1))
-        for length in range(1, self.words + 1):
-            yield from ("\t" + " ".join(words[start : start + length]) for start in range(len(words) - length + 1))
+    def _counts(self, texts: Sequence[str]) -> Array:
+        """Count the n-grams of each hash in each text (N, size)."""
+        counts = np.zeros((len(texts), self.size), dtype=np.int64)
+        for length, rows, hashes in hashed_ngrams([f" {text} " for text in texts], self.longest):
+            if length >= self.shortest:
+                counts += np.bincount(rows * self.size + hashes % self.size, minlength=counts.size).reshape(counts.shape)
+        for row, text in enumerate(texts if self.words else ()):
+            words = words_of(text)
+            grams = (" ".join(words[at : at + length]) for length in range(1, self.words + 1) for at in range(len(words) - length + 1))
+            np.add.at(counts[row], [stable_hash(gram) % self.size for gram in grams], 1)
+        return counts

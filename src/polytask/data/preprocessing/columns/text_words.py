@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 WORDS_OF_A_TEXT = 3
 """Mean number of words per distinct cell from which cells are texts, even if all differ; shorter ones may be names or codes."""
@@ -80,6 +83,35 @@ def look_like_dates(texts: Iterable[str]) -> bool:
 def stable_hash(text: str) -> int:
     """Return a hash of a text that is the same in every process and on every machine."""
     return crc32(text.encode("utf-8", "surrogatepass"))
+
+
+def hashed_ngrams(texts: Sequence[str], longest: int) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield, for each length from 1 to `longest`, the row of each n-gram of characters, and its hash, a number below 2³².
+
+    The hash is that of Fowler, Noll and Vo over the code points, h ← (h ⊕ c) · 16777619 modulo 2³², with the last step of MurmurHash3
+    behind it, since lower bits alone depend on lower bits only. It is the same in every process and on every machine.
+
+    Example:
+        >>> [(length, rows.tolist()) for length, rows, hashes in hashed_ngrams(["abc", "d"], 2)]
+        [(1, [0, 0, 0, 1]), (2, [0, 0])]
+    """
+    letters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    counts = np.array([len(text) for text in texts], dtype=np.int64)
+    rows = np.repeat(np.arange(len(texts)), counts)
+    left = np.repeat(np.cumsum(counts), counts) - np.arange(len(letters))
+    hashes = np.full(len(letters), 2_166_136_261, dtype=np.uint32)
+    for length in range(1, longest + 1):
+        kept = max(0, len(letters) - length + 1)
+        hashes = (hashes[:kept] ^ letters[length - 1 :]) * np.uint32(16_777_619)
+        inside = left[:kept] >= length  # n-grams do not reach into the next text
+        yield length, rows[:kept][inside], _mixed(hashes[inside]).astype(np.int64)
+
+
+def _mixed(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the finalizer of MurmurHash3."""
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        hashes = (hashes ^ (hashes >> np.uint32(shift))) * np.uint32(factor)
+    return hashes ^ (hashes >> np.uint32(16))
 
 
 def _sampled(texts: Iterable[str]) -> list[str]:
