@@ -38,6 +38,13 @@ def test_the_table_is_learned() -> None:
     assert float(output.partition("score: ")[2].split()[0]) > 0.2
 
 
+def test_several_series_are_predicted_better_than_by_no_change() -> None:
+    output = said_by(str(EXAMPLES / "time_series.py"), "--rows", "2000")
+    ratios = [float(line.rpartition(" ")[2]) for line in output.splitlines()]
+    assert len(ratios) == 3
+    assert max(ratios) < 0.9
+
+
 def test_a_network_of_ones_own_is_studied() -> None:
     example = EXAMPLES / "own_model.py"
     assert len(example.read_text().splitlines()) <= 40

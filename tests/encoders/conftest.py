@@ -67,6 +67,7 @@ class Row:
 
 
 IMAGES = ((4, 4), (0, 20, 20), (1, 7, 20))
+SEQUENCES = ((), (3,), (0, 3), (5, 0), (3, 8, 8))
 VECTORS = ((), (0,), (2, 3))
 ROWS = (
     Row("conv(channels=(2, 3))", (2, 13, 11), 3 * 1 * 1, refused=(*IMAGES, (1, 9, 20)), wrong=("channels=(2,)", "channels=(0, 3)")),
@@ -78,6 +79,11 @@ ROWS = (
     Row("tabular(hidden=(6, 3))", (4,), 3, refused=VECTORS, wrong=("hidden=()", "embedding=0", "number_encoding=fourier")),
     Row("tabular(number_encoding=piecewise, number_width=3, hidden=(6,))", (3,), 6),
     Row("tabular(number_encoding=periodic, number_width=3, hidden=(6,), dropout=0.1)", (3,), 6),
+    Row("gru(width=4)", (5, 3), 4, refused=SEQUENCES, wrong=("width=3", "layers=0", "dropout=1.0")),
+    Row("gru(width=4, layers=2, dropout=0.1)", (5, 2), 4),
+    Row("tcn(width=3)", (9, 2), 3, refused=SEQUENCES, wrong=("width=0", "kernel=1", "levels=0", "dropout=-0.1")),
+    Row("tcn(width=6, kernel=2, levels=3)", (6, 2), 6),
+    Row("transformer(width=4)", (5, 3), 4, refused=SEQUENCES, wrong=("width=6", "layers=0", "dropout=1.0")),
     Row("text(embedding=5, width=4)", (6,), 4, {"words": 9}, codes=9, refused=((2, 3),), wrong=("width=3", "variant=lstm", "dropout=1.0")),
     Row("text(variant=transformer, embedding=5, width=4, layers=2)", (6,), 4, {"words": 9}, codes=9, wrong=("layers=0",)),
     Row("pretrained", (4, 2), 8, {"config": BERT, "special_tokens": (1, 2)}, codes=10, refused=((4,), (1, 2, 3)), extra="transformers"),

@@ -44,7 +44,8 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("data set", "multi-fashion-mnist"): {"size": "sample"},
 }
 """Options without a usable default."""
-SHAPES = {"conv": (1, 12, 12), "lenet": (1, 16, 16), "resnet": (1, 8, 8), "text": (5,), "tabular": (2,)}
+SEQUENCES = {"gru": (5, 2), "tcn": (5, 2), "transformer": (5, 2)}
+SHAPES = {"conv": (1, 12, 12), "lenet": (1, 16, 16), "resnet": (1, 8, 8), "text": (5,), "tabular": (2,), **SEQUENCES}
 ELSEWHERE = {("encoder", "pretrained"), ("balancer", "torchjd")}
 """They need another library; what they are given is plain data as that of all others."""
 EVERY = [

@@ -91,7 +91,7 @@ class SavedTableModel:
     def opened(self, table: Path) -> TableFile:
         """Open a table; columns that held categories in training are read as such, even if their cells look like numbers."""
         self._check_names(table)
-        return open_table(table, replace(self.reading, categorical=self._words))
+        return open_table(table, replace(self.reading, categorical=self._words, text=()))
 
     def predict(self, table: Path, out: Path, *, probabilities: bool = False) -> list[str]:
         """Write one row of predictions for each row of a table, in the same order; the table is read chunk by chunk.

@@ -25,12 +25,13 @@ class Source:
 
     Attributes:
         name: Name of the source in batches, splits and messages.
-        inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), or the output
-            of `preprocessor` for texts or a table. Several inputs per row are a dict of such arrays, such as an image and a table, which
-            a network of your own takes as a dict of tensors; in a dict, integers of 64 bits are codes, which are not normalized. Rows that
-            `from_dataset` reads when they are needed are a reader in place of an array.
-        labels: (N,) original labels of each task, such as numbers or strings; NaN or None where a row has none. If inputs are tokens, that
-            is, codes (N, L) with 0 as padding, a task may label every token: (N, L).
+        inputs: (N, ...) one row per input: images as uint8 (N, channels, height, width), vectors as float32 (N, features), sequences of
+            numbers as float32 (N, steps, channels), where a step of NaN only is missing, or the output of `preprocessor` for texts or a
+            table. Several inputs per row are a dict of such arrays, such as an image and a table, which a network of your own takes as a
+            dict of tensors; in a dict, integers of 64 bits are codes, which are not normalized. Rows that `from_dataset` reads when they
+            are needed are a reader in place of an array.
+        labels: (N,) original labels of each task, such as numbers or strings; NaN or None where a row has none. If inputs are sequences,
+            that is, codes (N, L) with 0 as padding or numbers (N, L, C), a task may label every token or step: (N, L).
         units: (N,) identifier of each row in predictions; by default its row number, from 0.
         preprocessor: Preprocessor that produced the inputs from texts or a table, saved with the trained model; `None` if there is none.
         held_out: (N,) True for the validation rows, on which models are selected; `None` draws them at random.
@@ -46,7 +47,7 @@ class Source:
 
     Raises:
         DataError: `inputs` is a scalar; entries of a dict have different numbers of rows; or labels, units or another
-            attribute do not have exactly one entry per row. Labels of shape (N, L) are allowed for inputs of tokens only.
+            attribute do not have exactly one entry per row. Labels of shape (N, L) are allowed for inputs of tokens or steps only.
 
     Example:
         >>> source = Source("toy", np.zeros((3, 2), "float32"), {"size": np.array([1.0, 2.0, np.nan])})
@@ -106,9 +107,14 @@ class Source:
 
     @property
     def has_tokens(self) -> bool:
-        """True if the inputs are integer codes (N, L, ...) of tokens."""
+        """True if the inputs are integer codes (N, L, ...) of tokens, or sequences (N, L, C) of numbers."""
         sample = sample_of(self.inputs)
-        return not self.has_entries and sample.ndim > 1 and bool(sample.dtype == np.int64)
+        return self.has_steps or (not self.has_entries and sample.ndim > 1 and bool(sample.dtype == np.int64))
+
+    @property
+    def has_steps(self) -> bool:
+        """True if the inputs are sequences (N, L, C) of numbers: L steps with C channels."""
+        return not self.has_entries and sample_of(self.inputs).ndim == 3 and self.preprocessor is None
 
     @property
     def has_entries(self) -> bool:

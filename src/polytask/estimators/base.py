@@ -60,6 +60,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         validation_fraction: float | None = None,
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
+        text_features: Sequence[str] = (),
         random_state: Any = None,  # noqa: ANN401 - as in scikit-learn: a number, a generator or None
     ) -> None:
         self.preset = preset
@@ -76,6 +77,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         self.validation_fraction = validation_fraction
         self.training = training
         self.categorical_features = categorical_features
+        self.text_features = text_features
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's Tags
@@ -89,7 +91,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
     def _fit(self, X: pd.DataFrame, labels: Mapping[str, Array], tasks: Sequence[Task], weights: Mapping[str, Array] | None) -> Self:
         """Train a network on inputs checked by `_inputs`, and labels."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        coding = TablePreprocessor.fit(X, tuple(self.categorical_features))
+        coding = TablePreprocessor.fit(X, tuple(self.categorical_features), tuple(self.text_features))
         source = Source(SOURCE, coding.encode(X), labels, preprocessor=coding, weights=weights)
         choices = self._choices(len(source))
         plan = plan_network([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
@@ -129,9 +131,10 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
             raise DataError("too few rows", where="X", found=f"{len(frame)} sample(s), at least {1 + reset} required")
         frame = frame.set_axis(frame.columns.map(str) if reset else self._names(frame.shape[1], reset=False), axis=1)
         if reset:
-            self._check_categories(frame)
+            self._check_column_kinds(frame)
         # In prediction, encoding checks the cells of each column; only columns of objects may hold values that are not cells at all.
-        names = [name for name in frame if name not in self.categorical_features and (reset or frame[name].dtype == object)]
+        named = {*self.categorical_features, *self.text_features}
+        names = [name for name in frame if name not in named and (reset or frame[name].dtype == object)]
         if names:
             check_frame(frame[names], "X")
         return frame
@@ -145,16 +148,20 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         """Return the names of the inputs; in prediction those of training, which scikit-learn has compared with the given ones."""
         return [f"x{number}" for number in range(count)] if reset else list(self._coding.names)
 
-    def _check_categories(self, frame: pd.DataFrame) -> None:
-        """Check that all categorical features are columns of the inputs.
+    def _check_column_kinds(self, frame: pd.DataFrame) -> None:
+        """Check that all categorical and text features are columns of the inputs.
 
         Raises:
-            ConfigError: A column does not exist.
+            ConfigError: A column does not exist, or is named as both.
         """
-        for name in self.categorical_features:
-            if name not in frame:
-                remedy = nearest(str(name), tuple(frame.columns))
-                raise ConfigError("there is no such column", where=f"categorical_features, {name!r}", remedy=remedy)
+        for option in ("categorical_features", "text_features"):
+            for name in getattr(self, option):
+                if name not in frame:
+                    remedy = nearest(str(name), tuple(frame.columns))
+                    raise ConfigError("there is no such column", where=f"{option}, {name!r}", remedy=remedy)
+        for name in self.text_features:
+            if name in self.categorical_features:
+                raise ConfigError("a column holds either categories or texts", where="text_features", found=repr(name))
 
     def _predictions(self, X: Any) -> dict[str, Predictions]:  # noqa: ANN401 - as `_inputs`
         """Predict each task; warn of categories that did not occur in training."""

@@ -68,6 +68,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         validation_fraction: Fraction of the rows on which the best epoch is chosen; `None` uses the default of `TrainingOptions`.
         training: Further options of `polytask.options.TrainingOptions`, by name; they override the arguments above.
         categorical_features: Names of columns to treat as categories, whatever their values.
+        text_features: Names of columns to treat as texts, whatever their values.
         random_state: Seed or generator for all random numbers; `None` draws a new seed from NumPy's global state.
 
     Attributes:
@@ -112,6 +113,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         validation_fraction: float | None = None,
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
+        text_features: Sequence[str] = (),
         random_state: Any = None,  # noqa: ANN401 - as in scikit-learn
     ) -> None:
         self.targets = targets
@@ -130,6 +132,7 @@ class MultiTaskEstimator(BaseTableEstimator):
             validation_fraction=validation_fraction,
             training=training,
             categorical_features=categorical_features,
+            text_features=text_features,
             random_state=random_state,
         )
 

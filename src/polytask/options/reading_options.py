@@ -19,6 +19,7 @@ class ReadingOptions:
         encoding: Text encoding, by its Python name.
         na_values: Values to treat as missing, in addition to empty cells; surrounding blanks are ignored.
         categorical: Columns to read as categories, even if every cell looks like a number or a date.
+        text: Columns to read as texts, likewise.
         max_columns: Reject a table with more columns than this.
         max_bytes: Reject a table with more bytes than this, once decompressed.
         max_field_bytes: Reject a cell with more bytes than this.
@@ -35,17 +36,21 @@ class ReadingOptions:
     encoding: str = "utf-8"
     na_values: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
     max_columns: int = 10_000
     max_bytes: int = 4 * 2**30
     max_field_bytes: int = 100_000
 
     def __post_init__(self) -> None:
         self._check_delimiter()
-        for name in ("na_values", "categorical"):
+        for name in ("na_values", "categorical", "text"):
             texts = getattr(self, name)
             if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
                 raise ConfigError("a tuple of strings is needed", where=name, found=shown(texts), remedy=f'Write {name}=("NA",)')
-        for field in fields(self)[4:]:
+        for name in self.text:
+            if name in self.categorical:
+                raise ConfigError("a column is read either as categories or as texts", where="text", found=shown(name))
+        for field in fields(self)[5:]:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError("a positive integer is needed", where=field.name, found=shown(value))
@@ -54,6 +59,11 @@ class ReadingOptions:
             "".encode(self.encoding)
         except (LookupError, TypeError, ValueError):
             raise ConfigError("unknown text encoding", where="encoding", found=shown(self.encoding), remedy="Try utf-8, cp1252") from None
+
+    @property
+    def as_written(self) -> tuple[str, ...]:
+        """Columns whose cells are read as strings, whatever they look like."""
+        return (*self.categorical, *self.text)
 
     def _check_delimiter(self) -> None:
         mark = self.delimiter

@@ -90,6 +90,11 @@ class TableOptions:
     categorical: Annotated[
         tuple[str, ...], Field(description="Columns to read as categories, even if they look like numbers or dates."), Flag(_COLUMNS)
     ] = ()
+    text: Annotated[
+        tuple[str, ...],
+        Field(description="Columns to read as texts: n-grams of their words and characters are the inputs."),
+        Flag(_COLUMNS),
+    ] = ()
     na_values: Annotated[
         tuple[str, ...], Field(description="Values to treat as missing, in addition to empty cells."), Flag(_READING, example="NA")
     ] = ()
@@ -137,9 +142,9 @@ class TableOptions:
 
         Args:
             file: Path of the other file.
-            words: Columns that held categories in this table; they are read as categories there too, whatever they look like.
+            words: Columns that held strings in this table; they are read as strings there too, whatever they look like.
         """
-        return replace(self, file=file, test_file=None, group=None, time=None, split=None, drop=(), categorical=tuple(words))
+        return replace(self, file=file, test_file=None, group=None, time=None, split=None, drop=(), categorical=tuple(words), text=())
 
     @property
     def reading_options(self) -> ReadingOptions:

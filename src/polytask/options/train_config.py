@@ -55,7 +55,11 @@ class NetworkConfig(OptionModel):
     encoder: Annotated[
         EncoderName | None,
         Field(description="Network that turns inputs into features; see polytask methods encoder."),
-        Flag(NETWORK, example="'mlp(hidden=[64])'", default="conv for images, tabular for tables, text for texts, mlp for vectors"),
+        Flag(
+            NETWORK,
+            example="'mlp(hidden=[64])'",
+            default="conv for images, tabular for tables, text for texts, gru for sequences, mlp for vectors",
+        ),
     ] = None
     encoder_options: Annotated[dict[str, Any], Field(description="Arguments of the encoder.")] = Field(default_factory=dict)
     architecture: Annotated[

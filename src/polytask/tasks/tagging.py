@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from polytask.errors import ConfigError
 from polytask.tasks.base import LabelType, Targets, Task, has_label
@@ -80,10 +81,7 @@ class Tagging(Task):
 
     def metric_targets(self, labels: Array) -> Array:
         """Return the tags of every row as one string (N,), with `-` for tokens without a label before the last labeled one."""
-        there = has_label(labels)
-        ends = there.shape[1] - there[:, ::-1].argmax(axis=1)
-        texts = [" ".join(np.where(own, row, NO_TAG)[:end]) for row, own, end in zip(labels, there, ends, strict=True)]
-        return np.array(texts, dtype=object)
+        return _joined(np.asarray(labels), has_label(labels))
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Compute the cross-entropy, in nats."""
@@ -92,13 +90,11 @@ class Tagging(Task):
         return functional.cross_entropy(outputs, targets, reduction="none")
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """Predict the most probable tags of every row, as one string (N,)."""
+        """Predict the most probable tags of every row, as one string (N,), with `-` for missing steps before the last one that is there."""
         import torch
 
-        lengths = (~torch.isnan(outputs).any(dim=2)).sum(dim=1).tolist()
-        tags = decode_classes(self.classes, outputs.argmax(dim=2).numpy(force=True))
-        texts = [" ".join(row[:length]) for row, length in zip(tags.tolist(), lengths, strict=True)]
-        return Predictions(np.array(texts, dtype=object), None)
+        there = (~torch.isnan(outputs).any(dim=2)).numpy(force=True)
+        return Predictions(_joined(decode_classes(self.classes, outputs.argmax(dim=2).numpy(force=True)), there), None)
 
     def trivial_predictions(self, training: Array, targets: Array) -> Predictions:
         """Predict that there is no entity."""
@@ -110,6 +106,13 @@ class Tagging(Task):
         """Read the tags of every row as one string."""
         del task, classes
         return texts_in(frame["target"]), texts_in(frame["prediction"])
+
+
+def _joined(tags: Array, there: NDArray[np.bool_]) -> Array:
+    """Return tags (N, L) as one string per row up to its last tag that is there, with `-` for those that are not."""
+    ends = np.where(there.any(axis=1), there.shape[1] - there[:, ::-1].argmax(axis=1), 0)
+    texts = [" ".join(np.where(own, row, NO_TAG)[:end]) for row, own, end in zip(tags, there, ends, strict=True)]
+    return np.array(texts, dtype=object)
 
 
 def outside(targets: Array) -> Array:

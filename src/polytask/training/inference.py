@@ -82,11 +82,14 @@ def _at_least_float32(outputs: Tensor) -> Tensor:
 
 
 def _mask_padding(outputs: Tensor, rows: Batch) -> Tensor:
-    """Replace the outputs (N, L, C) of padding tokens, whose codes are 0, by NaN; other outputs are returned unchanged."""
+    """Replace the outputs (N, L, C) of padding tokens, whose codes are 0, and of missing steps, whose numbers are NaN, by NaN."""
     if outputs.dim() < 3:
         return outputs
-    codes = rows.inputs
-    padding = codes.flatten(2).eq(0).all(dim=2) if codes.dim() > 2 else codes.eq(0)
+    inputs, are_codes = rows.inputs, not rows.normalization.mean
+    if not are_codes and not (inputs.dim() == 3 and inputs.shape[:2] == outputs.shape[:2]):
+        return outputs
+    absent = inputs.eq(0) if are_codes else inputs.isnan()
+    padding = absent.flatten(2).all(dim=2) if inputs.dim() > 2 else absent
     return outputs.masked_fill(padding.unsqueeze(2), torch.nan)
 
 

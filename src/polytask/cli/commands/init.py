@@ -21,6 +21,7 @@ def init_command(
     categorical: Annotated[
         list[str] | None, typer.Option("--categorical", help="Columns to read as categories, even if they look like numbers.")
     ] = None,
+    text: Annotated[list[str] | None, typer.Option("--text", help="Columns to read as texts.")] = None,
 ) -> None:
     """Write a commented study file for a table, which polytask study runs.
 
@@ -38,7 +39,7 @@ def init_command(
         raise ConfigError("the name of a study file must end in .yaml", where="--out", found=str(out), remedy=f"For example {out}.yaml")
     if out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    reading = ReadingOptions(delimiter, encoding, tuple(na_values or ()), tuple(categorical or ()))
+    reading = ReadingOptions(delimiter, encoding, tuple(na_values or ()), tuple(categorical or ()), tuple(text or ()))
     made = make_study_file(table, out, target_names(targets or (), lambda: read_column_names(table, reading)), reading)
     write_text(out, made.text)
     kinds = ", ".join(f"{name} ({kind})" for name, kind in made.targets.items())

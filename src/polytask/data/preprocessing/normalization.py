@@ -30,7 +30,9 @@ MOST_READ_ROWS = 2_048
 class Normalization:
     """Normalization x' = (x − mean) / deviation per channel or feature.
 
-    Statistics come from the training rows of one source. Images stay uint8 in memory and are normalized batch by batch.
+    Channels are on the second axis of images (N, channels, height, width), and on the last one of sequences (N, steps, channels), whose
+    missing numbers, NaN, are ignored. Statistics come from the training rows of one source. Images stay uint8 in memory and are
+    normalized batch by batch.
 
     Attributes:
         mean: Mean of each channel (images) or feature (vectors), in the units of the raw inputs; empty if inputs are codes, which are
@@ -91,7 +93,7 @@ class Normalization:
         """Compute the normalization of an array, in blocks and without copying the whole array.
 
         Args:
-            inputs: Array of shape (N, channels, height, width) or (N, features).
+            inputs: Array of shape (N, channels, height, width), (N, steps, channels) or (N, features).
             rows: Numbers of the training rows; `None` uses all rows.
 
         Raises:
@@ -105,7 +107,10 @@ class Normalization:
             raise DataError("at least one training row is needed", where="inputs", found="none")
         if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
             found = f"{inputs.dtype} of shape {inputs.shape}"
-            raise DataError("inputs must be numbers, one row per input: (N, features) or (N, channels, ...)", where="inputs", found=found)
+            what = "inputs must be numbers, one row per input: (N, features), (N, steps, channels) or (N, channels, ...)"
+            raise DataError(what, where="inputs", found=found)
+        if inputs.ndim == 3:
+            return cls._of_sequences(inputs, rows)
         with np.errstate(invalid="ignore"):  # non-finite results raise an error below
             mean, deviation, constant = _statistics_of_all(inputs, rows)
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
@@ -114,8 +119,21 @@ class Normalization:
         deviation = np.where(constant | (deviation == 0), 1.0, deviation)
         return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
 
+    @classmethod
+    def _of_sequences(cls, inputs: NDArray[Any], rows: IntArray | None) -> Normalization:
+        """Compute the normalization of sequences (N, steps, channels), ignoring NaN.
+
+        Raises:
+            DataError: A number is infinite.
+        """
+        with np.errstate(invalid="ignore"):  # infinite results raise an error below
+            mean, deviation = _statistics_of_columns(inputs, list(range(inputs.shape[2])), rows)
+        if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+            raise DataError("inputs must be finite numbers", where="inputs", found="infinity", remedy="Write NaN for missing values")
+        return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
+
     def __call__(self, inputs: Inputs) -> Inputs:
-        """Normalize raw inputs (N, channels or features, ...) to float32 of the same shape; codes are returned unchanged.
+        """Normalize raw inputs, as in `fit`, to float32 of the same shape; codes are returned unchanged, and NaN stays NaN.
 
         Args:
             inputs: Tensor, or a dict of tensors if there are `entries`.
@@ -133,7 +151,7 @@ class Normalization:
         if len(self.mean) == 1:
             # Python floats: a tensor of another dtype would promote the result and be slower.
             return scaled.sub_(self.mean[0]).mul_(1 / self.deviation[0]).float()
-        shape = (1, -1) + (1,) * (inputs.dim() - 2)
+        shape = (1, 1, -1) if inputs.dim() == 3 else (1, -1) + (1,) * (inputs.dim() - 2)
         mean, deviation = (torch.tensor(values, dtype=exact).view(shape) for values in (self.mean, self.deviation))
         return scaled.sub_(mean).div_(deviation).float()
 
@@ -178,13 +196,17 @@ def _statistics_of_all(inputs: NDArray[Any], rows: IntArray | None) -> tuple[Vec
 def _statistics_of_columns(inputs: NDArray[Any], places: list[int], rows: IntArray | None) -> tuple[Vector, Vector]:
     """Return mean and standard deviation of columns, ignoring missing values, in one pass over blocks of possibly memory-mapped inputs.
 
+    The columns of sequences (N, steps, channels) are their channels: each step is a row.
+
     Two sets with counts n and m, means a and b, and sums of squared deviations P and Q have the joint mean a + (b − a) m / (n + m)
     and the joint sum P + Q + (b − a)² n m / (n + m) (Chan, Golub & LeVeque, 1979).
     """
     count, mean, squares = np.zeros(len(places)), np.zeros(len(places)), np.zeros(len(places))
     least, most = np.full(len(places), np.inf), np.full(len(places), -np.inf)
-    for block in iter_blocks(inputs, rows, ROWS_PER_BLOCK):
-        values = (block[:, places] if len(places) < inputs.shape[1] else block).astype(np.float64)
+    width = inputs.shape[-1]
+    for block in iter_blocks(inputs, rows, ROWS_PER_BLOCK if inputs.ndim == 2 else None):
+        flat = block.reshape(-1, width)
+        values = (flat[:, places] if len(places) < width else flat).astype(np.float64)
         there = ~np.isnan(values)
         number = there.sum(axis=0)
         own = np.divide(np.where(there, values, 0.0).sum(axis=0), number, out=np.zeros(len(places)), where=number > 0)

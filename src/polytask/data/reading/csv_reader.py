@@ -24,7 +24,7 @@ class CsvReader:
 
     Args:
         path: Path of the file.
-        options: Delimiter, encoding, missing values, categorical columns, and limits.
+        options: Delimiter, encoding, missing values, columns of strings, and limits.
 
     Raises:
         DataError: The header is malformed.
@@ -40,7 +40,7 @@ class CsvReader:
 
     def columns(self) -> dict[str, CsvTypeInference]:
         """Return a new type inference for each column."""
-        return {name: CsvTypeInference(name, forced=name in self.options.categorical) for name in self.names}
+        return {name: CsvTypeInference(name, forced=name in self.options.as_written) for name in self.names}
 
     def raw(self) -> Iterator[Any]:
         """Yield the cells as strings, raising `DataError` if the file is malformed."""

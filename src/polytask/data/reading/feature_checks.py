@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_TEXT, look_like_dates, mean_words
 from polytask.data.reading.error_locations import location
 from polytask.errors import shown
 
@@ -27,7 +28,7 @@ IDENTIFIER_NAME = re.compile(r"(^|[^a-z])(id|ids|key|uuid|guid|index|identifier|
 class _FeatureColumn:
     name: str
     codes: NDArray[np.int64]  # (N,) number of each row's value, -1 if missing
-    distinct: int
+    values: pd.Index[Any]  # distinct values
     numbers: NDArray[np.float64] | None  # (N,) NaN if missing; None if the column is not numeric
     whole: bool  # integers, or not numeric
     date: bool
@@ -39,20 +40,31 @@ class _FeatureColumn:
         number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan) if number else None
         whole = numbers is None or pd.api.types.is_integer_dtype(dtype)
-        return cls(str(column.name), codes, len(distinct), numbers, whole, pd.api.types.is_datetime64_any_dtype(dtype))
+        return cls(str(column.name), codes, pd.Index(distinct), numbers, whole, pd.api.types.is_datetime64_any_dtype(dtype))
+
+    @property
+    def distinct(self) -> int:
+        return len(self.values)
+
+    @property
+    def texts(self) -> list[str]:
+        """Distinct values if they are strings."""
+        return [value for value in self.values if isinstance(value, str)] if self.numbers is None and not self.date else []
 
 
-def check_features(frame: pd.DataFrame, targets: Sequence[str], where: str) -> list[str]:
+def check_features(frame: pd.DataFrame, targets: Sequence[str], where: str, texts: Sequence[str] = ()) -> list[str]:
     """Return warnings about suspicious features, that is, columns that are not targets.
 
-    A feature is suspicious if it is empty or constant; if it is an identifier (all values differ, and they are strings, or integers that
-    increase, decrease, or have the name of an identifier); or if it determines a target: it is the target under other names, its few
+    A feature is suspicious if it is empty or constant; if it is an identifier (all values differ, and they are strings of fewer than three
+    words on average, or integers that increase, decrease, or have the name of an identifier); if it holds dates that are not read as
+    such; or if it determines a target: it is the target under other names, its few
     values have one label each, or its correlation with the target exceeds 0.9999.
 
     Args:
         frame: Table with one row per labeled unit.
         targets: Names of target columns; names that are not in the table are ignored.
         where: Name of the table in messages.
+        texts: Features that are declared to be texts, and so no identifiers.
 
     Returns:
         Warnings of one line each, in the order of the columns.
@@ -67,21 +79,26 @@ def check_features(frame: pd.DataFrame, targets: Sequence[str], where: str) -> l
     for name in frame:
         if name not in targets:
             feature = _FeatureColumn.of(frame[name])
-            remarks = [_check_alone(feature)] if _check_alone(feature) else [_check_against_target(feature, label) for label in labels]
+            alone = _check_alone(feature, declared=feature.name in texts)
+            remarks = [alone] if alone else [_check_against_target(feature, label) for label in labels]
             found += [f"{location(where, column=name)}: {remark}" for remark in remarks if remark]
     return found
 
 
-def _check_alone(feature: _FeatureColumn) -> str:
+def _check_alone(feature: _FeatureColumn, *, declared: bool) -> str:
     rows = len(feature.codes)
     if not feature.distinct:
         return "an empty column; leave it out"
     if feature.distinct == 1 and (feature.codes >= 0).all():
         return "always the same; leave it out" if rows > 1 else ""
+    if rows >= MIN_ROWS and not declared and look_like_dates(feature.texts):
+        return f"dates in a form that is not read, such as {shown(min(feature.texts))}: write them as 2026-12-31, or leave them out"
     if feature.distinct < rows or rows < MIN_ROWS or not feature.whole or feature.date:
         return ""
     if feature.numbers is None:
-        return f"probably an identifier: all {rows} texts differ; leave it out"
+        if declared or mean_words(feature.texts) >= WORDS_OF_A_TEXT:
+            return ""
+        return f"probably an identifier: all {rows} texts differ; leave it out, or name it as a text"
     steps = np.diff(feature.numbers)
     way = "they increase" if (steps > 0).all() else "they decrease" if (steps < 0).all() else ""
     way = way or ("the name suggests it" if _named_identifier(feature.name) else "")

@@ -132,7 +132,7 @@ class ParquetReader:
 
     Args:
         path: Path of the file.
-        options: Missing values, categorical columns, and limits.
+        options: Missing values, columns of strings, and limits.
 
     Raises:
         DataError: The file is damaged or too large, has no columns, or has columns of unsupported types.
@@ -163,7 +163,7 @@ class ParquetReader:
 
     def columns(self) -> dict[str, ParquetTypeInference]:
         """Return a new type inference for each column."""
-        forced = self.options.categorical
+        forced = self.options.as_written
         return {
             name: ParquetTypeInference(name, kind, name in forced, pa.types.is_integer(self._types[name]))
             for name, kind in self._kinds.items()

@@ -39,9 +39,10 @@ class TableFile:
         self._stamp = _size_and_mtime(path)
         self._file: Any = _reader(path)(path, options)
         self.columns: tuple[str, ...] = self._file.names
-        for name in options.categorical:
+        for name in options.as_written:
             if name not in self.columns:
-                raise ConfigError("no such column", where=f"categorical={shown(name)}", remedy=nearest(name, self.columns))
+                option = "text" if name in options.text else "categorical"
+                raise ConfigError("no such column", where=f"{option}={shown(name)}", remedy=nearest(name, self.columns))
         self._known = self._file.columns()
         self.rows = self._learn()
         if not self.rows:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data import Source, TablePreprocessor, train_validation_split
-from polytask.data.memmap import allocate_array
+from polytask.data.memmap import allocate_array, row_slices
 from polytask.data.preprocessing.columns import FILE_ROW_INDEX
 from polytask.data.reading import check_features, check_targets, open_table
 from polytask.data.reading.error_locations import location
@@ -28,6 +28,8 @@ Array = NDArray[Any]
 Rows = NDArray[np.int64]
 MAX_CELLS_IN_MEMORY = 2**27
 """Maximum number of cells of a table that is held in memory: one gigabyte of float64."""
+ROWS_ENCODED_AT_ONCE = 16_384
+"""Number of rows whose encoded cells are in memory together while a source is created; texts have a thousand features each."""
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 
 
@@ -122,7 +124,8 @@ class LabeledTable:
         plain = [target for target in targets if not self.events[target] and types.get(target) is not LabelType.SET]
         found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
         sample = next(self.chunks())[[*self.features, *plain]]  # the first chunk suffices for warnings
-        return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *check_features(sample, plain, where)]
+        odd = check_features(sample, plain, where, self.options.text)
+        return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *odd]
 
     @property
     def labeled(self) -> Rows:
@@ -193,12 +196,14 @@ class LabeledTable:
             rows: Row numbers, ascending.
             held_out: Numbers of the validation rows among them; `None` or empty if they are to be drawn at random later.
         """
-        inputs = allocate_array((len(rows), len(coding.input_spec()["cardinalities"])), on_disk=self.large)
+        shape = (len(rows), len(coding.input_spec()["cardinalities"]))
+        inputs = allocate_array(shape, on_disk=self.large or shape[0] * shape[1] > MAX_CELLS_IN_MEMORY)
         filled = start = 0
         for chunk in self.chunks():
             own = rows[(rows >= start) & (rows < start + len(chunk))] - start
             with error_location(self.file.path):
-                inputs[filled : filled + len(own)] = coding.encode(chunk.iloc[own])
+                for part in row_slices(len(own), ROWS_ENCODED_AT_ONCE):
+                    inputs[filled + part.start : filled + part.stop] = coding.encode(chunk.iloc[own[part]])
             filled, start = filled + len(own), start + len(chunk)
         units = (
             rows + 1 if self.options.id_column is None else self.special[self.options.id_column].astype(str).to_numpy(dtype=object)[rows]

@@ -28,6 +28,7 @@ def source_from_table(
     weights: Mapping[str, float] | None = None,
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
+    text: Sequence[str] = (),
 ) -> tuple[Source, tuple[Task, ...]]:
     """Create a source of all rows of a table, and one task per target; all other columns are inputs.
 
@@ -38,6 +39,7 @@ def source_from_table(
         weights: Weight αₜ of each task, 1 if not given.
         drop: Columns that are neither targets nor inputs.
         categorical: Columns to treat as categorical regardless of their cells.
+        text: Columns to treat as texts regardless of their cells.
 
     Returns:
         Source and tasks; the units of the source are the index of the table.
@@ -53,7 +55,7 @@ def source_from_table(
         ((3, 1), ['binary', 'regression'])
     """
     events = list(event_columns(targets).values())
-    check_columns_exist(table, [*targets, *events, *drop, *categorical])
+    check_columns_exist(table, [*targets, *events, *drop, *categorical, *text])
     for task in weights or {}:
         if task not in targets:
             raise ConfigError("a weight for a target that does not exist", where=f"weights, {task!r}", remedy=nearest(task, tuple(targets)))
@@ -61,7 +63,7 @@ def source_from_table(
     kinds = {target: kind or infer_multilabel(table[target]) for target, kind in targets.items()}
     tasks = tuple(make_task(target, labels[target], kind, (weights or {}).get(target, 1.0)) for target, kind in kinds.items())
     inputs = table.drop(columns=list({*targets, *events, *drop}))
-    coding = TablePreprocessor.fit(inputs, categorical)
+    coding = TablePreprocessor.fit(inputs, categorical, text)
     return Source(name, coding.encode(inputs), labels, np.asarray(table.index), preprocessor=coding), tasks
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from polytask.data import TablePreprocessor
 from polytask.data.reading import TableFile, check_features, check_targets, open_table
 from polytask.datasets.tables.infer_task import column_labels, make_task
 from polytask.datasets.tables.labeled_table import LabeledTable
@@ -25,7 +26,9 @@ SAMPLE_ROWS = 100_000
 """Rows from which the facts about columns are taken."""
 LONGEST_NAME = 200
 WIDTH = 110
-TABLE_CHOICES = ("group", "time", "split", "id_column", "drop", "categorical", "na_values", "delimiter", "encoding", "weights", "test_file")
+TABLE_CHOICES = (
+    "group", "time", "split", "id_column", "drop", "categorical", "text", "na_values", "delimiter", "encoding", "weights", "test_file",
+)  # fmt: skip
 STUDY_CHOICES = (
     "arms", "seeds", "minutes", "looks", "race", "trials", "tune", "protect", "tolerate", "margins", "encoder", "architecture", "hidden",
     "workers",
@@ -73,7 +76,7 @@ def make_study_file(table: Path, out: Path, targets: Sequence[str] = (), reading
         StorageError: The file cannot be read.
     """
     file = open_table(table, reading)
-    columns = _columns(file)
+    columns = _columns(file, reading or ReadingOptions())
     given = _changed(reading or ReadingOptions())
     name = table.name[: table.name.index(".")] or table.name
 
@@ -105,16 +108,20 @@ def _changed(reading: ReadingOptions) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value != getattr(default, name)}
 
 
-def _columns(file: TableFile) -> tuple[_Column, ...]:
+def _columns(file: TableFile, reading: ReadingOptions) -> tuple[_Column, ...]:
     frame = next(file.chunks(SAMPLE_ROWS))
-    remarks = {name: (check_features(frame[[name]], [], "") or [""])[0].partition(": ")[2] for name in file.columns}
-    return tuple(_Column(name, _holds(file, frame[name]), _kind(file, frame[name]), remarks[name]) for name in file.columns)
+    texts = tuple(name for name in reading.text if name in file.columns)
+    remarks = {name: (check_features(frame[[name]], [], "", texts) or [""])[0].partition(": ")[2] for name in file.columns}
+    return tuple(_Column(name, _holds(file, frame[name], reading), _kind(file, frame[name]), remarks[name]) for name in file.columns)
 
 
-def _holds(file: TableFile, column: pd.Series) -> str:
+def _holds(file: TableFile, column: pd.Series, reading: ReadingOptions) -> str:
+    name, kind = str(column.name), file.kinds[str(column.name)]
+    if kind == "category":  # of strings; as inputs they may be texts
+        kind = TablePreprocessor.fit(column.to_frame(name), reading.categorical, reading.text).columns[0].kind
     missing = int(column.isna().sum())
     distinct = int(column.nunique())
-    parts = [str(file.kinds[str(column.name)]), f"{distinct:,} distinct", f"{missing:,} missing" if missing else ""]
+    parts = [kind, f"{distinct:,} distinct", f"{missing:,} missing" if missing else ""]
     return ", ".join(part for part in parts if part)
 
 

@@ -36,7 +36,8 @@ def plan_network(
     Args:
         sources: Sources whose inputs the network takes.
         encoder: Name, class, or object, whose constructor call is repeated for these inputs. By default `conv` for images, `tabular` for
-            tables, `text` for texts, `pretrained` for word pieces, and `mlp` for vectors and for the outputs of stems.
+            tables, `text` for texts, `pretrained` for word pieces, `gru` for sequences of numbers, and `mlp` for vectors and for the
+            outputs of stems.
         encoder_options: Arguments of the encoder; they take precedence over those in `encoder`.
         architecture: Architecture with its options: a name, a class or an object.
         hidden: Widths of the heads' hidden layers.
@@ -138,4 +139,4 @@ def _default_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:
         return "pretrained"
     if "cardinalities" in facts:
         return "tabular"
-    return "conv" if len(shape) == 3 else "mlp"
+    return {3: "conv", 2: "gru"}.get(len(shape), "mlp")

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from polytask.data import Normalization, Preprocessor, Source, train_validation_rows
 from polytask.data.input_entries import RowReader, are_mapped, map_entries, named_entries
-from polytask.data.memmap import iter_blocks
+from polytask.data.memmap import iter_blocks, row_slices
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import derive_seed
 from polytask.tasks import Task
+from polytask.tasks.base import has_label
 from polytask.training.preparation.batch import Batch
 from polytask.training.preparation.label_checks import check_labels
 
@@ -220,21 +221,42 @@ def _check_inputs(source: Source) -> None:
         if array.dtype.kind not in "fiub":
             raise DataError("inputs must be numbers", where=where, found=array.dtype)
         if array.dtype.kind == "f" and source.preprocessor is None:  # preprocessors check values, and tables may have missing ones
-            finite = [np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in iter_blocks(array)]
-            bad = np.flatnonzero(~np.concatenate([*finite, np.empty(0, dtype=np.bool_)]))
-            if len(bad):
-                where, found = f"{where}, row {source.units[bad[0]]}", f"NaN or infinity in {len(bad)} rows"
-                raise DataError("inputs must be finite numbers", where=where, found=found, remedy="Fill missing values first")
+            _check_numbers(source, where, array)
+
+
+def _check_numbers(source: Source, where: str, array: NDArray[Any]) -> None:
+    """Raise an error for values that are not finite; missing steps and numbers of sequences are NaN."""
+    sequences = array.ndim == 3
+    wrong = np.isinf if sequences else lambda block: ~np.isfinite(block)
+    found_in = [wrong(block).reshape(len(block), -1).any(axis=1) for block in iter_blocks(array)]
+    bad = np.flatnonzero(np.concatenate([*found_in, np.empty(0, dtype=np.bool_)]))
+    if len(bad):
+        found = f"{'infinity' if sequences else 'NaN or infinity'} in {len(bad)} rows"
+        remedy = "Write NaN for missing values" if sequences else "Fill missing values first"
+        raise DataError("inputs must be finite numbers", where=f"{where}, row {source.units[bad[0]]}", found=found, remedy=remedy)
 
 
 def _check_labels(source: Source) -> None:
-    """Raise an error for labels without a canonical text, such as sets: splits and fingerprints depend on the text of labels."""
+    """Raise an error for labels without a canonical text, such as sets (splits and fingerprints depend on it), and of missing steps."""
     for task, labels in source.labels.items():
+        if source.has_steps and labels.ndim == 2 and not isinstance(source.inputs, RowReader):
+            _check_labels_of_steps(source, task, labels)
         if labels.dtype == object and labels.ndim == 1:
             row = next((row for row, label in enumerate(labels) if isinstance(label, list | set | frozenset | dict)), None)
             if row is not None:
                 where, remedy = f"source {source.name!r}, {task!r}, row {row}", "Convert sets to texts: Multilabel.labels(...)"
                 raise DataError("a label must be a text, a number or a tuple", where=where, found=repr(labels[row]), remedy=remedy)
+
+
+def _check_labels_of_steps(source: Source, task: str, labels: NDArray[Any]) -> None:
+    """Raise an error for a label of a step whose numbers are all missing."""
+    for part in row_slices(len(source)):
+        wrong = has_label(labels[part]) & np.isnan(source.inputs[part]).all(axis=2)
+        if wrong.any():
+            row, step = (int(places[0]) for places in np.nonzero(wrong))
+            where = f"source {source.name!r}, {task!r}, row {source.units[part.start + row]}, step {step}"
+            found, remedy = repr(labels[part.start + row, step]), "Write None for it"
+            raise DataError("a step without numbers has no label", where=where, found=found, remedy=remedy)
 
 
 def _check_names_are_unique(sources: Sequence[Source]) -> None:

@@ -38,7 +38,9 @@ KINDS: dict[str, tuple[Sequence[Any], str | None, Column]] = {
     "pandas' whole numbers and a gap": ([3, None], "Int64", NumericColumn("x", gaps=True)),
     "pandas' fractions": ([3.5, 1.0], "Float64", NumericColumn("x")),
     "numbers as objects": ([3, None, 1.5], "object", NumericColumn("x", gaps=True)),
-    "nothing at all": ([None, None], "object", NumericColumn("x", gaps=True)),
+    "no number at all": ([None, None], "float64", NumericColumn("x", gaps=True)),
+    "nothing at all": ([None, None], "object", CategoricalColumn("x", gaps=True)),
+    "no date at all": ([None, None], "datetime64[us]", CategoricalColumn("x", gaps=True)),
     "true and false": ([True, False], None, BooleanColumn("x")),
     "pandas' true and false and a gap": ([True, None], "boolean", BooleanColumn("x", gaps=True)),
     "true and false as objects": ([True, None, False], "object", BooleanColumn("x", gaps=True)),
@@ -50,7 +52,8 @@ KINDS: dict[str, tuple[Sequence[Any], str | None, Column]] = {
     "dates of Python as objects": ([date(2024, 2, 29), date(2023, 1, 1)], "object", DateColumn("x")),
     "times": ([datetime(2024, 2, 29, 6), datetime(2024, 2, 29)], "datetime64[ns]", DateColumn("x", hours=True)),
     "times with a zone": ([pd.Timestamp("2024-02-29T06:30Z"), None], None, DateColumn("x", gaps=True, hours=True)),
-    "many texts": ([f"a text of its own, {row}" for row in range(51)], "object", TextColumn("x")),
+    "many texts": ([f"a text of its own, {row}" for row in range(51)], "object", TextColumn("x", size=1024, shortest=2, words=1)),
+    "many codes": ([f"code{row}" for row in range(51)], "object", TextColumn("x")),
     "50 words are categories": (
         [f"{row:02}" for row in range(50)],
         "object",
@@ -277,8 +280,8 @@ def test_all_kinds_come_back_from_json() -> None:
     again = preprocessor_from_dict(json.loads(json.dumps(columns.to_dict())))
     assert again == columns
     assert np.array_equal(again.encode(EVERY), columns.encode(EVERY), equal_nan=True)
-    assert columns.encode(EVERY).shape == (60, 1 + 1 + 1 + 5 + 256)
-    assert columns.input_spec()["cardinalities"] == (0, 0, 3, 0, 0, 13, 8, 0, *[-1] * 256)
+    assert columns.encode(EVERY).shape == (60, 1 + 1 + 1 + 5 + 1024)
+    assert columns.input_spec()["cardinalities"] == (0, 0, 3, 0, 0, 13, 8, 0, *[-1] * 1024)
     assert columns.numeric_columns(columns.encode(EVERY)) == (0, 1, 3, 4, 7)
 
 

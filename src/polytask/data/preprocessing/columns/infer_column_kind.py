@@ -16,12 +16,15 @@ from polytask.data.preprocessing.columns.categorical_column import CategoricalCo
 from polytask.data.preprocessing.columns.character_ngrams import TextColumn
 from polytask.data.preprocessing.columns.date_column import DateColumn, parse_datetimes
 from polytask.data.preprocessing.columns.numeric_column import NumericColumn
+from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_SENTENCE, mean_words
 from polytask.errors import DataError
 
 MAX_CATEGORIES = 1_000
 """Maximum number of categories per column; rarer ones are treated as unknown."""
 MIN_DISTINCT_TEXTS = 50
 """A column of strings with at most this many distinct values is categorical, however few rows there are."""
+MIN_DISTINCT_SENTENCES, ROWS_PER_SENTENCE = 20, 10
+"""A column of sentences is categorical with at most this many distinct values, or with at least this many rows per distinct value."""
 
 
 @dataclass
@@ -31,6 +34,8 @@ class ColumnKindInference:
     Attributes:
         name: Name of the column.
         category: Whether to treat the column as categorical regardless of its cells.
+        text: Whether to treat the column as texts regardless of its cells.
+        numeric: Whether the cells, missing ones included, have a numeric type.
         filled: Number of cells with a value.
         gaps: Number of missing cells.
         hours: Whether any date has a time of day.
@@ -40,6 +45,8 @@ class ColumnKindInference:
 
     name: str
     category: bool = False
+    text: bool = False
+    numeric: bool = True
     filled: int = 0
     gaps: int = 0
     hours: bool = False
@@ -50,9 +57,10 @@ class ColumnKindInference:
         """Update the statistics with the cells of the next chunk."""
         before, there = self.filled + self.gaps, cells.dropna()
         self.filled, self.gaps = self.filled + len(there), self.gaps + len(cells) - len(there)
+        self.numeric = self.numeric and pd.api.types.is_numeric_dtype(cells)
         if not len(there):
             return
-        kind = "category" if self.category else _column_kind(cells, before)
+        kind = "category" if self.category or self.text else _column_kind(cells, before)
         self.kinds.add(kind)
         if kind in {"category", "text"}:
             self.words.update(category_counts(there))
@@ -63,22 +71,33 @@ class ColumnKindInference:
     def column(self) -> Column:
         """Return the encoder of the column.
 
+        Strings are texts if they are declared as such, or if they seldom repeat; sentences may repeat more often than names. Whatever
+        comes later in a column without a single value is unknown.
+
         Raises:
             DataError: The column has cells of several kinds.
         """
         if len(self.kinds) > 1 and self.kinds != {"category", "text"}:
             found = " and ".join(sorted(self.kinds))
             raise DataError("a column must hold values of one type", where=f"column {self.name!r}", found=found)
-        kind, gaps = min(self.kinds, default="number"), self.gaps > 0
-        if kind == "text" and len(self.words) > max(MIN_DISTINCT_TEXTS, self.filled / 2):
-            return TextColumn(self.name, gaps)
+        kind, gaps = min(self.kinds, default="number" if self.numeric else "category"), self.gaps > 0
         if kind in {"category", "text"}:
-            return CategoricalColumn(self.name, gaps, tuple(sorted(self._frequent())))
+            return self._column_of_strings(gaps, of_text=(self.text and self.filled > 0) or kind == "text")
         return (
             DateColumn(self.name, gaps, self.hours)
             if kind == "date"
             else {"boolean": BooleanColumn, "number": NumericColumn}[kind](self.name, gaps)
         )
+
+    def _column_of_strings(self, gaps: bool, *, of_text: bool) -> Column:
+        if of_text:
+            words = mean_words(self.words)
+            few = max(MIN_DISTINCT_TEXTS, self.filled / 2)
+            if words >= WORDS_OF_A_SENTENCE:
+                few = max(MIN_DISTINCT_SENTENCES, self.filled / ROWS_PER_SENTENCE)
+            if self.text or len(self.words) > few:
+                return TextColumn.for_texts(self.name, gaps, words)
+        return CategoricalColumn(self.name, gaps, tuple(sorted(self._frequent())))
 
     def _frequent(self) -> list[str]:
         """Return the most frequent categories; ties are broken alphabetically, so the order of rows does not matter."""

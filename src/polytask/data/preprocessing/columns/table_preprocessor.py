@@ -40,33 +40,36 @@ class TablePreprocessor(Preprocessor):
     kind: ClassVar[str] = "columns"
 
     @classmethod
-    def fit(cls, table: pd.DataFrame, categorical: Sequence[str] = ()) -> TablePreprocessor:
+    def fit(cls, table: pd.DataFrame, categorical: Sequence[str] = (), text: Sequence[str] = ()) -> TablePreprocessor:
         """Fit a preprocessor on a table.
 
         Args:
             table: Training rows, with feature columns only.
             categorical: Columns to treat as categorical regardless of their cells.
+            text: Columns to treat as texts regardless of their cells.
 
         Raises:
             DataError: A column holds values of several types, or there is no column.
         """
-        return cls.learn([table], categorical)
+        return cls.learn([table], categorical, text)
 
     @classmethod
-    def learn(cls, chunks: Iterable[pd.DataFrame], categorical: Sequence[str] = ()) -> TablePreprocessor:
+    def learn(cls, chunks: Iterable[pd.DataFrame], categorical: Sequence[str] = (), text: Sequence[str] = ()) -> TablePreprocessor:
         """Fit a preprocessor on a table in chunks, which need not fit into memory together; each chunk is read once.
 
         Args:
             chunks: Chunks of the training rows, with feature columns only.
             categorical: Columns to treat as categorical regardless of their cells.
+            text: Columns to treat as texts regardless of their cells.
 
         Raises:
             DataError: A column holds values of several types, or there is no column.
         """
         seen: dict[str, ColumnKindInference] = {}
         for chunk in chunks:
-            for name in chunk:
-                seen.setdefault(str(name), ColumnKindInference(str(name), str(name) in categorical)).update(chunk[name])
+            for label in chunk:
+                name = str(label)
+                seen.setdefault(name, ColumnKindInference(name, name in categorical, name in text)).update(chunk[label])
         if not seen:
             raise DataError("at least one column other than the targets is needed", where="table", found="none")
         return cls(tuple(column.column() for column in seen.values()))
