@@ -1,0 +1,66 @@
+"""The training function of a study: its arms, and the test inputs that it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from polytask.data import Source
+from polytask.errors import ConfigError
+from polytask.options import StudyConfig
+from polytask.options.component_names import Written
+from polytask.registry import names
+from polytask.studies.execution.function_fit import TrainFunction
+from polytask.studies.execution.job_training import JobContext
+from polytask.studies.spec.arms import JOINT, SINGLE, ResolvedArm, parse_arm
+
+_PARTS = ("architecture", "encoder")
+
+
+def with_train_function(
+    context: JobContext, config: StudyConfig, arms: Sequence[ResolvedArm], load_test: Callable[[], tuple[Source, ...]]
+) -> JobContext:
+    """Return the context with the training function and the test inputs, if the study has such a function.
+
+    The test sources are loaded here, and their labels are dropped before anything else sees them.
+
+    Args:
+        context: Data and options shared by all jobs.
+        config: Resolved configuration.
+        arms: All arms.
+        load_test: Function that loads the test sources.
+    """
+    if config.train is None:
+        return context
+    sources = load_test()
+    test = tuple(Source(source.name, source.inputs, {}, source.units, source.preprocessor) for source in sources)
+    tasks = {source.name: source.tasks for source in sources}
+    several = sum(arm.is_joint for arm in arms) > 1
+    return replace(context, function=TrainFunction(config.train, tasks, test, config.time_limit, several))
+
+
+def check_function_arms(config: StudyConfig) -> None:
+    """Check that a training function has arms that it can be called for, and that networks have none of its arms.
+
+    Raises:
+        ConfigError: An arm is a balancer or names a part of a network, or is one of a training function without one.
+    """
+    for arm in config.arms:
+        name = arm if isinstance(arm, str) else str(arm.get("name"))
+        if config.train is None and _is_of_function(arm):
+            remedy = "Give train=, a training function, or choose a balancer such as 'equal'"
+            raise ConfigError("this arm is for a training function", where="arms", found=name, remedy=remedy)
+        if config.train is not None and not _is_callable_for(arm):
+            remedy = "Use single, joint, joint(width=64) or Arm('wide', options={...}), and baselines such as linear"
+            raise ConfigError("a training function has no balancers and no networks", where="arms", found=name, remedy=remedy)
+
+
+def _is_of_function(arm: Written) -> bool:
+    return arm.strip().partition("(")[0] == JOINT if isinstance(arm, str) else bool(arm.get("options"))
+
+
+def _is_callable_for(arm: Written) -> bool:
+    if isinstance(arm, Mapping):
+        return arm.get("balancer", "equal") == "equal" and not any(arm.get(part) for part in _PARTS)
+    word = arm.strip().partition("(")[0]
+    return arm.strip() == SINGLE or word in (JOINT, *names("baseline")) or bool(parse_arm(arm, ("a", "b")).baseline)
