@@ -8,11 +8,12 @@ from dataclasses import replace
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig
-from polytask.options.component_names import Written
+from polytask.options.component_names import ARM_GROUPS, Written
 from polytask.registry import names
+from polytask.registry.resolve import group_of
 from polytask.studies.execution.function_fit import TrainFunction
 from polytask.studies.execution.job_training import JobContext
-from polytask.studies.spec.arms import JOINT, SINGLE, ResolvedArm, parse_arm
+from polytask.studies.spec.arms import JOINT, SINGLE, ResolvedArm
 
 _PARTS = ("architecture", "encoder")
 
@@ -63,4 +64,5 @@ def _is_callable_for(arm: Written) -> bool:
     if isinstance(arm, Mapping):
         return arm.get("balancer", "equal") == "equal" and not any(arm.get(part) for part in _PARTS)
     word = arm.strip().partition("(")[0]
-    return arm.strip() == SINGLE or word in (JOINT, *names("baseline")) or bool(parse_arm(arm, ("a", "b")).baseline)
+    known = arm.strip() == SINGLE or word in (JOINT, *names("baseline"))
+    return known or (":" in arm and group_of(arm, ARM_GROUPS, "arms") == "baseline")
