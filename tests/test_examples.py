@@ -44,3 +44,14 @@ def test_a_network_of_ones_own_is_studied() -> None:
     assert "digit" in said_by(str(example), "1")
     shown = (EXAMPLES.parent / "docs" / "own_model.md").read_text()
     assert example.read_text().partition("class Net")[2].partition("if __name__")[0].strip() in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "text"), [("sklearn", "2", "bp"), ("with_program", "2", "square"), ("pytorch", "1", "garment")]
+)
+def test_training_of_ones_own_is_studied(name: str, argument: str, text: str) -> None:
+    example = EXAMPLES / f"train_{name}.py"
+    assert len(example.read_text().splitlines()) <= 40
+    assert f"{text}: " in said_by(str(example), argument)
+    shown = (EXAMPLES.parent / "docs" / "own_training.md").read_text()
+    assert example.read_text().partition("def train(")[2].partition("if __name__")[0].strip() in shown
