@@ -23,7 +23,7 @@ def train(request: pt.TrainingRequest) -> dict[str, Any]:
                for task in request.tasks for rows in request.training.values() if task.name in rows.tasks}  # fmt: skip
     for _ in range(request.epochs):
         batches = [(task, rows, batch) for task in request.tasks for rows in request.training.values() if task.name in rows.tasks
-                   for batch in torch.randperm(len(rows)).split(128)]  # fmt: skip
+                   for batch in torch.randperm(len(rows)).chunk(1 + len(rows) // 128)]  # fmt: skip
         for number in torch.randperm(len(batches)).tolist():
             task, rows, batch = batches[number]
             outputs = heads[task.name](trunk(torch.from_numpy(rows.inputs[batch.numpy()]) / 255))

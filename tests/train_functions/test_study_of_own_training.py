@@ -91,6 +91,19 @@ def test_arms_options_seeds_and_budget_reach_the_function(trains: ModuleType, in
         pt.load(result.folder)
 
 
+def test_the_built_in_training_replayed_gives_its_predictions(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:
+    few = {"epochs": 3, "threads": 1, "validation_fraction": 0.2}
+    replayed = study(trains.like_built_in, training=few).run(tmp_path / "replayed")
+    built_in = study(None, arms=["single", "equal"], training=few).run(tmp_path / "built-in")
+    frames = [result.predictions.replace({"arm": {"equal": "joint"}}) for result in (replayed, built_in)]
+    keys = ["arm", "seed", "task", "unit", "target"]
+    one, other = (frame.set_index(keys)["prediction"].astype(float) for frame in frames)
+    assert len(one) == 2 * 2 * 2 * 40 and one.index.equals(other.index)
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    scores = [pd.read_csv(result.folder / "results.csv").query("split == 'validation'")["value"] for result in (replayed, built_in)]
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
 def test_a_race_and_looks(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:
     arms = ["single", "joint(noise=0.9)", "joint(noise=0.01)"]
     result = study(trains.least_squares, arms=arms, race=True, looks=[3, 4], seeds=4).run(tmp_path / "run")

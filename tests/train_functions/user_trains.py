@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from polytask import TrainingRequest
+from polytask import Outputs, TrainingRequest
 
 
 def least_squares(request: TrainingRequest, ridge: float = 0.0) -> dict[str, Any]:
@@ -220,3 +220,21 @@ def waits(request: TrainingRequest) -> dict[str, Any]:
         file.with_suffix(".pid").write_text(str(os.getpid()))
         time.sleep(0.05)
     return least_squares(request)
+
+
+def like_built_in(request: TrainingRequest) -> dict[str, Any]:
+    """Train the built-in network from its own start, with the rows, the split, the order of batches, and the averaging of the study."""
+    import polytask as pt
+    from polytask.architectures import NetworkPlan
+    from polytask.training.trained_network import TrainedNetwork
+
+    parts = request.training["toy"], request.validation["toy"]
+    labels = {task.name: np.concatenate([part.labels[task.name] for part in parts]) for task in request.tasks}
+    held_out = np.repeat([False, True], [len(part) for part in parts])
+    source = pt.Source("toy", np.concatenate([part.inputs for part in parts]), labels, held_out=held_out)
+    plan = NetworkPlan("mlp", source.inputs.shape[1:])
+    model = plan.build(request.tasks, request.seed)
+    run = pt.fit(model, [source], seed=request.seed, epochs=request.epochs, threads=request.threads, validation_fraction=0.2)
+    trained = TrainedNetwork.of(plan, run)
+    of_parts = {part: trained.outputs_for("toy", request.rows_to_predict(part)["toy"].inputs) for part in ("validation", "test")}
+    return {part: {name: Outputs(values) for name, values in of_part.items()} for part, of_part in of_parts.items()}
