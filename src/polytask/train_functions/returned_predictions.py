@@ -112,8 +112,7 @@ def _read(given: object, task: Task, rows: list[InputRows], example: Array, wher
             return _from_outputs(given, task, rows, where)
         if isinstance(given, Predictions):
             values = _values(_array(given.values, count, where), task, example, where).values
-            shares = None if given.probabilities is None else _array(given.probabilities, count, f"{where}, probabilities")
-            return Predictions(values, shares)
+            return Predictions(values, _shares(given.probabilities, task, count, f"{where}, probabilities"))
         return _values(_array(given, count, where), task, example, where)
     except DataError as error:
         raise ConfigError(error.what, where=where, found=error.found, remedy=error.remedy) from None
@@ -170,6 +169,23 @@ def _values(array: Array, task: Task, example: Array, where: str) -> Predictions
         numbers = array.astype(np.float64)
         return Predictions(numbers, None) if learning is None else learning.predictions(numbers)
     return Predictions(_codes(array, task, where), None)
+
+
+def _shares(given: object, task: Task, count: int, where: str) -> Array | None:
+    """Return probabilities (N, C) that are given besides values: of classes, or of labels that exclude no other one.
+
+    Raises:
+        ConfigError: They have another shape, or are no probabilities.
+    """
+    if given is None:
+        return None
+    array, learning = _array(given, count, where), task.tabular_learning()
+    classes = learning.classes if learning is not None and learning.classes else None
+    wanted = (count, classes or task.outputs)
+    if array.shape != wanted or array.dtype.kind != "f":
+        found = f"{array.dtype} of shape {array.shape}"
+        raise ConfigError(f"probabilities of shape {wanted} are needed", where=where, found=found)
+    return array.astype(np.float64) if classes is None else _probabilities(array, where)
 
 
 def _codes(array: Array, task: Task, where: str) -> Array:

@@ -273,7 +273,7 @@ def _facts(data: PreparedData, answer: FunctionAnswer, reports: Sequence[Report]
         "validation": {task.name: possible_metrics(task, outcomes[task.name]) for task in data.tasks if outcomes},
         "relative": relative,
         "used": {"epochs": reached, "best_epoch": reached, "steps": 0, "rows": rows},
-        "measured": {"seconds": answer.seconds, "peak_memory": answer.peak_memory, "timeline": []},
+        "measured": {"seconds": answer.seconds, "whole": answer.whole_seconds, "peak_memory": answer.peak_memory, "timeline": []},
         "history": {"columns": list(HISTORY_COLUMNS), "data": [list(row) for row in _history(data.tasks, reports)]},
     }
 

@@ -24,6 +24,8 @@ from polytask.train_functions.returned_predictions import Returned
 
 POLL_SECONDS = 0.05
 MEMORY_INTERVAL = 0.5
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables by which libraries learn their number of threads."""
 
 Report = Mapping[str, Any]
 
@@ -35,11 +37,13 @@ class FunctionAnswer:
     Attributes:
         predictions: Predictions by part, task and source.
         seconds: Seconds that the function took, without the start of its process.
+        whole_seconds: Seconds of the call, with the start and the end of its process.
         peak_memory: Largest memory of its process and of the programs that it has started, in bytes.
     """
 
     predictions: Returned
     seconds: float
+    whole_seconds: float
     peak_memory: int
 
 
@@ -58,8 +62,10 @@ def call_function(call: FunctionCall, where: str, limit: float | None, report: C
     Raises:
         ConfigError: The function raises an error, ends its process, takes too long, or returns no valid predictions.
     """
+    started = time.monotonic()
     with no_working_folder():  # the new process imports from the same folders as this one
-        process = LokyProcess(target=run_function, args=(call,))
+        threads = dict.fromkeys(THREAD_VARIABLES, str(call.request["threads"]))
+        process = LokyProcess(target=run_function, args=(call,), env=threads)
         process.start()
     try:
         memory = _wait(process, call, limit, report)
@@ -76,7 +82,8 @@ def call_function(call: FunctionCall, where: str, limit: float | None, report: C
         error = answer["error"]
         place = ", ".join(filter(None, [where, error["where"]]))
         raise ConfigError(error["what"], where=place, found=error["found"] or None, remedy=error["remedy"] or _remedy(call))
-    return FunctionAnswer(_predictions(answer, call.exchange / ARRAYS), answer["seconds"], max(memory, answer["peak_memory"]))
+    memory, seconds = max(memory, answer["peak_memory"]), time.monotonic() - started
+    return FunctionAnswer(_predictions(answer, call.exchange / ARRAYS), answer["seconds"], seconds, memory)
 
 
 def _remedy(call: FunctionCall) -> str:
