@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -150,6 +151,28 @@ def test_a_metric_that_needs_probabilities(trains: ModuleType, in_process: list[
         match=r"seed 0, test predictions, task 'sum': this metric needs a probability per class. Return probabilities per class",
     ):
         asked.run(tmp_path / "run")
+
+
+def renamed(name: str) -> pt.Source:
+    """The test rows under another name."""
+    return replace(table(40, 1), name=name)
+
+
+@pytest.mark.parametrize(
+    ("test", "text"),
+    [
+        (lambda: (renamed("other"),), "task 'sum': no test row that its networks can predict (found labels in 'other')"),
+        (lambda: (table(40, 1), table(30, 2)), "test: names of test sources must be unique (found 2 sources named 'toy')"),
+        (lambda: (), "test: at least one source is needed"),
+        (lambda: [3], "test, entry 1: a source is needed (found 3)"),
+    ],
+)
+def test_test_rows_are_checked_before_anything_is_called(
+    trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path, test: Any, text: str
+) -> None:
+    with pytest.raises(pt.PolytaskError, match=re.escape(text)):
+        Study([table()], TASKS, test=test, train=trains.least_squares, seeds=2, workers=1).run(tmp_path / "run")
+    assert not in_process
 
 
 def test_a_table_tells_its_columns(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:

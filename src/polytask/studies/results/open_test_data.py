@@ -102,7 +102,7 @@ def open_test_data(
     """
     OpeningCount(openings=count_openings(openings_file) + 1).write(openings_file)
     sources = load_test()
-    _check_every_task_has_test_rows(sources, context)
+    check_every_task_has_test_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
     place, bare = choose_backend(len(jobs), workers), context.without_sources()
     training = context.sources if any(job.arm.baseline for job in jobs) else ()  # baselines are not stored, but fitted again
@@ -120,7 +120,7 @@ def count_openings(openings_file: Path) -> int:
     return OpeningCount.read(openings_file).openings if openings_file.exists() else 0
 
 
-def _check_every_task_has_test_rows(sources: Sequence[Source], context: JobContext) -> None:
+def check_every_task_has_test_rows(sources: Sequence[Source], context: JobContext) -> None:
     """Check that every task has test labels in a source that labels it in training too.
 
     Networks have no normalization statistics for other sources.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from polytask.data import Source
+from polytask.data import Source, check_sources
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig
 from polytask.options.component_names import ARM_GROUPS, Written
@@ -13,6 +13,7 @@ from polytask.registry import names
 from polytask.registry.resolve import group_of
 from polytask.studies.execution.function_fit import TrainFunction
 from polytask.studies.execution.job_training import JobContext
+from polytask.studies.results.open_test_data import check_every_task_has_test_rows
 from polytask.studies.spec.arms import JOINT, SINGLE, ResolvedArm
 
 _PARTS = ("architecture", "encoder")
@@ -30,10 +31,19 @@ def with_train_function(
         config: Resolved configuration.
         arms: All arms.
         load_test: Function that loads the test sources.
+
+    Raises:
+        ConfigError: Two test sources have the same name.
+        DataError: A task has no labeled test row in a source that it also has for training.
     """
     if config.train is None:
         return context
-    sources = load_test()
+    sources = check_sources(load_test(), "test")
+    named = [source.name for source in sources]
+    for name in named:
+        if named.count(name) > 1:
+            raise ConfigError("names of test sources must be unique", where="test", found=f"{named.count(name)} sources named {name!r}")
+    check_every_task_has_test_rows(sources, context)
     test = tuple(Source(source.name, source.inputs, {}, source.units, source.preprocessor) for source in sources)
     tasks = {source.name: source.tasks for source in sources}
     several = sum(arm.is_joint for arm in arms) > 1
