@@ -57,3 +57,19 @@ def test_a_data_set_of_ones_own_is_studied() -> None:
     example = EXAMPLES / "own_dataset.py"
     assert len(example.read_text().splitlines()) <= 60
     assert "disk: accuracy" in said_by(str(example), "1")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "text"),
+    [("sklearn", "2", "bp"), ("with_program", "2", "square"), ("pytorch", "1", "garment"), ("hugging_face", "2", "names")],
+)
+def test_training_of_ones_own_is_studied(name: str, argument: str, text: str) -> None:
+    if name == "hugging_face":
+        pytest.importorskip("transformers")
+    example = EXAMPLES / f"train_{name}.py"
+    own, _, data = example.read_text().partition("\n\n\ndef sentences")
+    assert len(own.splitlines()) <= 40
+    assert f"{text}: " in said_by(str(example), argument)
+    shown = (EXAMPLES.parent / "docs" / "own_training.md").read_text()
+    assert own.partition("def train(")[2].partition("if __name__")[0].strip() in shown
+    assert bool(data) is (name == "hugging_face")

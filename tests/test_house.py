@@ -33,7 +33,7 @@ LEVELS = (
     {"options"},
     {"storage", "data", "tasks", "encoders", "balancing"},
     {"datasets", "run_files", "architectures", "gradients", "metrics"},
-    {"training", "verdicts", "baselines"},
+    {"training", "verdicts", "baselines", "train_functions"},
     {"relatedness", "estimators"},
     {"studies"},
     {"report", "artifacts"},

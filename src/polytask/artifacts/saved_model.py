@@ -112,8 +112,8 @@ def load(run: str | Path, *, components: Collection[Callable[..., Any] | Compone
 
     Raises:
         StorageError: The folder has no model, or a file is damaged.
-        ConfigError: A component is neither registered nor among `components` (the message names those that are missing), or one of
-            `components` is no component.
+        ConfigError: A component is neither registered nor among `components` (the message names those that are missing), one of
+            `components` is no component, or a training function of the user's own trained the model.
     """
     classes = given_components(components)
     folder = Path(run)
@@ -124,6 +124,9 @@ def load(run: str | Path, *, components: Collection[Callable[..., Any] | Compone
         index = ModelIndex.read(folder / MODEL_INDEX)
     except DataError as error:
         raise StorageError("this file is not a valid model index", where=str(folder / MODEL_INDEX), found=error.found) from None
+    if index.function is not None:
+        what, remedy = "a model that a training function has trained is loaded by its own code", f"What it has written is in {folder}"
+        raise ConfigError(what, where=str(run), found=index.function, remedy=remedy)
     networks = [folder / _plain_name(entry.folder) for entry in index.networks]
     return SavedModel(tuple(load_network(network, classes) for network in networks))
 

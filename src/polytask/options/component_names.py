@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from polytask.errors import ConfigError
 from polytask.registry import names
-from polytask.registry.model_factories import factory_written
+from polytask.registry.model_factories import TRAINING_FUNCTION, factory_written
 from polytask.registry.parsing import import_paths_in
 from polytask.registry.resolve import group_of, written
 from polytask.registry.suggestion import nearest
@@ -41,7 +41,7 @@ def kinds_written(targets: Any) -> Any:  # noqa: ANN401 - pydantic validates val
 
 ARM_GROUPS = ("balancer", "baseline")
 """Groups of the components that are arms by themselves."""
-PARTS = ("name", "balancer", "architecture", "encoder", "title")
+PARTS = ("name", "balancer", "architecture", "encoder", "title", "options")
 Written = str | Mapping[str, Any]
 """An arm in a file: the text that users write, or a mapping with its name and its parts."""
 
@@ -89,6 +89,7 @@ ARM: dict[str, Any] = {
             "properties": {
                 **{part: {"type": "string"} for part in ("name", "balancer", "architecture", "title")},
                 "encoder": {"anyOf": [{"type": "string"}, {"type": "object"}]},
+                "options": {"type": "object"},
             },
         },
     ]
@@ -97,6 +98,7 @@ ARM: dict[str, Any] = {
 
 
 ModelName = Annotated[str, BeforeValidator(lambda given: given if given is None else factory_written(given))]
+TrainName = Annotated[str, BeforeValidator(lambda given: given if given is None else factory_written(given, TRAINING_FUNCTION))]
 EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
 DatasetName = Annotated[str, BeforeValidator(lambda given: given if isinstance(given, str) else _written("data set", given))]
@@ -137,9 +139,10 @@ def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
         return
     for place in ("source", "encoder", "architecture", "balancer"):
         yield from _paths(place, config.get(place))
-    model = config.get("model")
-    if isinstance(model, str):
-        yield "model", model.partition("(")[0].strip()
+    for place in ("model", "train"):
+        path = config.get(place)
+        if isinstance(path, str):
+            yield place, path.partition("(")[0].strip()
     training = config.get("training")
     yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)
     for callback in _listed(config.get("callbacks")):

@@ -6,15 +6,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from polytask.errors import ConfigError
 from polytask.options.cli_option import FILE_ONLY, Flag
-from polytask.options.component_names import ArmName
-from polytask.options.train_config import RUN, NetworkConfig
+from polytask.options.component_names import ArmName, TrainName
+from polytask.options.train_config import NETWORK, RUN, NetworkConfig
+from polytask.options.training_options import FUNCTION_TRAINING, TrainingOptions
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
 """JSON schema of seeds in a study file: their number, or a list."""
 Tuned = Literal["lr", "decay", "balancer"]
 
+FUNCTION_ARMS = ("single", "joint")
+"""Arms of a training function by default: a call per task, and one for all tasks."""
 _COMPARISON, _TUNING, _VERDICT = "Comparison", "Tuning", "Verdict"
 
 
@@ -63,6 +67,19 @@ class StudyConfig(NetworkConfig):
         Field(exclude=True, description="Train one epoch, and say how long the study takes and which differences it can find. Not stored."),
         Flag(_COMPARISON),
     ] = False
+    train: Annotated[
+        TrainName | None,
+        Field(
+            description="Function of your own that trains, train(request), by its import path; it takes the place of networks and training "
+            "options, with the arms single and joint."
+        ),
+        Flag(NETWORK, example="mypkg.train:train"),
+    ] = None
+    time_limit: Annotated[
+        float | None,
+        Field(gt=0, allow_inf_nan=False, description="Seconds after which a call of your training function is ended."),
+        Flag(RUN, default="no limit"),
+    ] = None
     margins: Annotated[
         dict[str, float],
         Field(description="Largest difference that still counts as the same, per task, in the unit of its metric."),
@@ -146,6 +163,19 @@ class StudyConfig(NetworkConfig):
             raise ValueError(f"the last look must use all {len(self.seeds)} seeds")
         return self
 
+    @model_validator(mode="after")
+    def _trained_by_function(self) -> Self:
+        """Check that a training function is given no option that it could not use."""
+        _check_function_options(self)
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arms_of_function(cls, value: Any) -> Any:  # noqa: ANN401 - input before validation
+        """Set the arms of a training function if none are given."""
+        given = isinstance(value, dict) and value.get("train") is not None and "arms" not in value
+        return {**value, "arms": list(FUNCTION_ARMS)} if given else value
+
     @model_validator(mode="before")
     @classmethod
     def _seeds_of_looks(cls, value: Any) -> Any:  # noqa: ANN401 - input before validation
@@ -175,3 +205,29 @@ class StudyConfig(NetworkConfig):
         if any(not 0 < margin < float("inf") for margin in value.values()):
             raise ValueError("a margin must be a finite number above 0")
         return value
+
+
+_NETWORK_ONLY = ("model", "encoder", "encoder_options", "architecture", "hidden", "initialization", "callbacks", "trials")
+
+
+def _check_function_options(config: StudyConfig) -> None:
+    """Check that a training function is given no option that it could not use, and that only it has a time limit.
+
+    Raises:
+        ConfigError: An option of networks or of their training differs from its default.
+    """
+    if config.train is None:
+        if config.time_limit is not None:
+            remedy = "Name the function by train, or use minutes, the time of the whole study"
+            raise ConfigError(
+                "a time limit is for calls of a training function", where="time_limit", found=config.time_limit, remedy=remedy
+            )
+        return
+    remedy = "Pass it to the function: Arm('wide', options={...}), or package.module:train(width=64)"
+    for name in _NETWORK_ONLY:
+        if getattr(config, name) != type(config).model_fields[name].get_default(call_default_factory=True):
+            raise ConfigError("a training function has no such option", where=name, found=getattr(config, name), remedy=remedy)
+    for name, field in TrainingOptions.model_fields.items():
+        value = getattr(config.training, name)
+        if name not in FUNCTION_TRAINING and value != field.get_default(call_default_factory=True):
+            raise ConfigError("a training function has no such option", where=f"training.{name}", found=value, remedy=remedy)

@@ -167,7 +167,7 @@ def differences(requested: NetworkConfig, stored: NetworkConfig) -> str:
 
 
 def _flat(config: NetworkConfig) -> dict[str, Any]:
-    """Return all options except the version, workers and cluster; training options are keyed as `training.name`."""
-    plain = config.model_dump(mode="json", exclude={"version", "workers", "cluster"})
+    """Return all options but those that change no result; training options are keyed as `training.name`."""
+    plain = config.model_dump(mode="json", exclude={"version", "workers", "cluster", "time_limit"})
     training = plain.pop("training")
     return plain | {f"training.{name}": value for name, value in training.items()}

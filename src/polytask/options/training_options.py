@@ -18,6 +18,8 @@ MOST_THREADS = 1024
 """Largest number of threads; far more than a process can start ends it without an error message."""
 LEFT_OPEN: Mapping[str, str | None] = {"validation_fraction": None, "precision": "auto", "threads": None}
 """Options that are resolved when a run starts, with the value that means "not chosen yet"."""
+FUNCTION_TRAINING = ("epochs", "non_finite", *LEFT_OPEN)
+"""Options that a training function of the user is told, or that have no effect on it."""
 
 _BASIC, _OPTIMIZER = "Training", "Optimizer"
 _STOPPING, _START, _MACHINE = "Averaging and early stopping", "Initial weights and freezing", "Hardware"

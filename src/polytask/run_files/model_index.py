@@ -22,6 +22,13 @@ class ModelNetwork(FileSection):
 
 
 class ModelIndex(RunFile):
-    """Content of model.json: the networks of a saved model."""
+    """Content of model.json: the networks of a saved model.
+
+    Attributes:
+        networks: The networks.
+        function: Import path of the training function whose own files the folders hold, which only its code can load; null for networks
+            of polytask.
+    """
 
     networks: tuple[ModelNetwork, ...]
+    function: str | None = None

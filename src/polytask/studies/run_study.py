@@ -34,6 +34,7 @@ from polytask.studies.setup.seed_budget import (
     with_planned_seeds,
 )
 from polytask.studies.setup.start_run import start_or_resume
+from polytask.studies.setup.train_function_setup import check_function_arms, with_train_function
 from polytask.studies.spec.arms import ResolvedArm, arm_titles, parse_arms
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
@@ -102,6 +103,7 @@ class Study:
             raise ConfigError(
                 "there is nothing to share with one target", where="tasks", found=", ".join(self.names), remedy="Give at least two"
             )
+        check_function_arms(self.config)
         self.arms = parse_arms(self.config.arms, self.names)
         check_parts(self.config, self.arms)
         _check_known_tasks(tuple(self.config.margins), "a margin", self.names)
@@ -111,7 +113,7 @@ class Study:
     def estimate(self) -> StudyEstimate:
         """Train one epoch of the networks of one seed, and estimate how long the study takes and what it can see."""
         config = resolve_config(self.config, self.sources, self.tasks, len(self.config.seeds) * sum(len(arm.groups) for arm in self.arms))
-        return estimate_study(config, self.arms, make_job_context(config, self.sources, self.tasks))
+        return estimate_study(config, self.arms, self._context(config))
 
     def run(self, out: str | Path | None = None, progress: StudyProgressHook = ignore_study_progress, *, keep: bool = False) -> StudyResult:
         """Train the networks that are not trained yet, open the test data, and write the run folder.
@@ -143,7 +145,7 @@ class Study:
             networks = len(self.config.seeds) * sum(len(arm.groups) for arm in self.arms)
             requested = self.config if self.config.more_seeds is None else reopen(folder, self.config.more_seeds)
             config = start_or_resume(folder, requested, self.sources, self.tasks, self.arms, networks=networks)
-            assigned = make_job_context(config, self.sources, self.tasks)
+            assigned = self._context(config)
             raced = self._run_race(folder, config, assigned, progress)
             config = self._fix_seeds(folder, config, assigned, raced, progress, started)
             result = conclude_study(folder, self._train_and_test(folder, config, assigned, raced, progress))
@@ -151,6 +153,11 @@ class Study:
             if not keep and not has_unclear_claim(result.verdict):  # --continue needs the networks
                 folder.delete_checkpoints()
             return result
+
+    def _context(self, config: StudyConfig) -> JobContext:
+        """Return the data and options shared by all jobs."""
+        context = make_job_context(config, self.sources, self.tasks)
+        return with_train_function(context, config, self.arms, self._load_test)
 
     def _run_race(self, folder: RunFolder, config: StudyConfig, context: JobContext, progress: StudyProgressHook) -> RaceResult:
         """Find groups of tasks, tuned settings and the winner of the race on validation data, or read them if they are stored already."""

@@ -42,7 +42,7 @@ def test_what_no_arm_has_is_refused(parts: dict[str, Any], text: str) -> None:
         pt.Arm(**parts)
 
 
-@pytest.mark.parametrize("name", ["groups", "options", "tunes_weights", "max_groups", "baseline"])
+@pytest.mark.parametrize("name", ["groups", "function_options", "tunes_weights", "max_groups", "baseline"])
 def test_what_a_study_decides_is_no_argument(name: str) -> None:
     with pytest.raises(TypeError, match=name):
         pt.Arm("x", **{name: 1})

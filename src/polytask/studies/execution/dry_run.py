@@ -53,12 +53,15 @@ class StudyEstimate:
 def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: JobContext) -> StudyEstimate:
     """Train every network of one seed for one epoch, and extrapolate; tuning and race are not included.
 
+    A training function is called with all epochs, since it may use its budget as it likes.
+
     Args:
         config: Configuration of the study.
         arms: Arms of the study.
         context: Data and options shared by all networks.
     """
-    short = replace(context, options=context.options.model_copy(update={"epochs": 1, "patience": None}))
+    epochs = 1 if context.function is None else context.options.epochs
+    short = replace(context, options=context.options.model_copy(update={"epochs": epochs, "patience": None}))
     with tempfile.TemporaryDirectory(prefix="polytask-") as folder:
         jobs = make_jobs(arms, config.seeds[:1], Path(folder))
         started = time.monotonic()
@@ -66,7 +69,7 @@ def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: Jo
             train_job(job, short)
         of_epoch = time.monotonic() - started
     workers = worker_count(len(jobs) * len(config.seeds), config.workers)
-    of_seed = of_epoch * context.options.epochs / workers
+    of_seed = of_epoch * context.options.epochs / epochs / workers
     extra = {"tuning": config.trials > 1, "the race": config.race}
     remarks = [f"Time for {' and '.join(name for name, used in extra.items() if used)} comes on top."] if any(extra.values()) else []
     if config.minutes is not None and not config.looks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -24,6 +24,7 @@ from polytask.relatedness.affinity_callback import AFFINITY
 from polytask.run_files import JobProgress
 from polytask.storage import has_state, load_state, make_folder, save_state
 from polytask.studies.execution.baseline_fit import BaselineFit, fit_baseline, openmp_threads
+from polytask.studies.execution.function_fit import FunctionJob, TrainFunction, fit_function
 from polytask.studies.execution.study_progress import write_status
 from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.tuning.search_space import Settings, apply_settings
@@ -98,6 +99,7 @@ class JobContext:
         options: Resolved training options.
         callbacks: Callbacks of every network, as users write them.
         observe: Arguments of `polytask.relatedness.AffinityCallback` for networks with several tasks; `None` measures nothing.
+        function: Training function of the user, in the place of networks.
     """
 
     sources: tuple[Source, ...]
@@ -107,6 +109,23 @@ class JobContext:
     options: TrainingOptions
     callbacks: tuple[str, ...] = ()
     observe: Mapping[str, Any] | None = None
+    function: TrainFunction | None = None
+
+    @property
+    def shared_sources(self) -> tuple[Source, ...]:
+        """All sources that jobs read: the training sources, and after them the test inputs of a training function."""
+        return self.sources if self.function is None else (*self.sources, *self.function.test)
+
+    def without_sources(self) -> JobContext:
+        """Return the context without the sources, for transfer to a worker."""
+        return replace(self, sources=(), function=None if self.function is None else replace(self.function, test=()))
+
+    def with_sources(self, shared: Sequence[Source]) -> JobContext:
+        """Return the context with sources in the order of `shared_sources`."""
+        if self.function is None:
+            return replace(self, sources=tuple(shared))
+        count = len(shared) - len(self.function.test_tasks)
+        return replace(self, sources=tuple(shared[:count]), function=replace(self.function, test=tuple(shared[count:])))
 
 
 ChosenSettings = Mapping[tuple[str, tuple[str, ...]], Settings]
@@ -137,6 +156,9 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     make_folder(job.folder)
     if job.arm.baseline:
         fit_job_baseline(job, context)
+        return
+    if context.function is not None:
+        _call_function(job, context, context.function, progress or partial(write_status, job.folder))
         return
     arm, options = apply_settings(job.arm, context.options, job.settings)
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
@@ -170,6 +192,18 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     ).write(job.folder / _PROGRESS_FILE)
     if run.finished:
         shutil.rmtree(job.folder / "state", ignore_errors=True)
+
+
+def _call_function(job: Job, context: JobContext, function: TrainFunction, progress: ProgressHook) -> None:
+    """Call the training function of the user for a job, and store the predictions. It does not pause: a trial is trained to its end."""
+    tasks = tuple(task for task in context.tasks if task.name in job.tasks)
+    told = FunctionJob(job.label, job.arm.name, job.arm.function_options, job.seed, job.folder, tasks)
+    state = fit_function(function, told, context.sources, context.options, progress)
+    save_state(job.result, state)
+    facts = state["facts"]
+    seconds, steps, rows = facts["measured"]["seconds"], facts["used"]["steps"], facts["used"]["rows"]
+    reached = JobProgress(epoch=context.options.epochs, scores=(facts["relative"],), seconds=seconds, steps=steps, rows=rows)
+    reached.write(job.folder / _PROGRESS_FILE)
 
 
 def fit_job_baseline(job: Job, context: JobContext) -> BaselineFit:

@@ -90,8 +90,8 @@ def train_in_parallel(
     # Workers have other working directories, so paths must be absolute.
     calls = [(replace(job, folder=job.folder.absolute()), rest) for job, *rest in arguments]
     place = choose_backend(len(calls), workers)
-    with share_sources(context.sources, calls[0][0].folder.parent, place) as common:
-        bare = replace(context, sources=())
+    with share_sources(context.shared_sources, calls[0][0].folder.parent, place) as common:
+        bare = context.without_sources()
         run_calls(place, _train_in_worker, [(train, common, job, bare, *rest) for job, rest in calls])
     if place.is_cluster:
         _wait_for_files([job for job, *_ in arguments], done)
@@ -105,7 +105,7 @@ def _train_in_worker(train: Callable[..., None], common: SharedSources, job: Job
     common.check()
     make_folder(job.folder)
     with exclusive_lock(job.folder / LOCK):
-        train(job, replace(context, sources=common.sources()), *rest, progress=partial(_write_status, common, job.folder))
+        train(job, context.with_sources(common.sources()), *rest, progress=partial(_write_status, common, job.folder))
 
 
 def _write_status(common: SharedSources, folder: Path, progress: TrainingProgress) -> None:

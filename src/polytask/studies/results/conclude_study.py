@@ -156,7 +156,7 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     summary = summary.model_copy(update={"notes": (*summary.notes, *source_buffer_notes([fact for _, fact in every]))})
     summary.write(folder.verdict)
     folder.log(recommendation.reason)
-    export_model(folder.model, facts[recommendation.arm])
+    export_model(folder.model, facts[recommendation.arm], study.config.train)
     return StudyResult(verdict, recommendation, costs, study.tested.predictions, folder.path, summary.to_dict())
 
 

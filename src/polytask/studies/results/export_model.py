@@ -1,4 +1,4 @@
-"""Export of the recommended model from the trained networks."""
+"""Export of the recommended model: its trained networks, or what a training function has written."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any
 
 from polytask.run_files import ModelIndex, ModelNetwork
 from polytask.storage import make_folder, storage_errors
+from polytask.studies.execution.function_fit import OWN_FOLDER
 from polytask.studies.execution.job_training import Job
 from polytask.studies.setup.run_folder import MODEL_INDEX
 
 
-def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> None:
-    """Copy, for every group of tasks, the network of the seed that is best on validation data.
+def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]], function: str | None = None) -> None:
+    """Copy, for every group of tasks, the network of the seed that is best on validation data, or the folder of a training function.
 
     Args:
         folder: Folder for the model: `model.json`, and one folder per network.
         facts: Networks of the recommended arm, over all seeds, with their recorded facts.
+        function: Import path of the training function; `None` for networks.
     """
     best: dict[tuple[str, ...], tuple[Job, Mapping[str, Any]]] = {}
     for job, fact in facts:
@@ -28,7 +30,9 @@ def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]]) -
     networks = []
     for number, (tasks, (job, _)) in enumerate(best.items(), start=1):
         name = f"network-{number}"
+        of_job = job.result if function is None else job.folder / OWN_FOLDER
+        make_folder(of_job)  # a training function may have deleted its own
         with storage_errors(folder / name):
-            shutil.copytree(job.result, folder / name, dirs_exist_ok=True)
+            shutil.copytree(of_job, folder / name, dirs_exist_ok=True)
         networks.append(ModelNetwork(folder=name, tasks=tasks, arm=job.arm.name, seed=job.seed))
-    ModelIndex(networks=tuple(networks)).write(folder / MODEL_INDEX)
+    ModelIndex(networks=tuple(networks), function=function).write(folder / MODEL_INDEX)

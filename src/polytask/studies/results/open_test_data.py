@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from polytask.data import Source
 from polytask.errors import DataError, StorageError
 from polytask.run_files import OpeningCount
-from polytask.storage import make_folder
+from polytask.storage import load_state, make_folder
+from polytask.studies.execution.function_fit import labeled_outcome, possible_metrics, rows_digest, stored_predictions
 from polytask.studies.execution.job_training import Job, JobContext, fit_job_baseline, load_job_network
 from polytask.studies.execution.parallel_backends import choose_backend
 from polytask.studies.execution.run_jobs import run_calls
@@ -22,11 +23,13 @@ from polytask.studies.execution.shared_data import SharedSources, share_sources
 from polytask.studies.results.result_tables import result_rows, trivial_rows
 from polytask.studies.setup.run_folder import read_parquet, write_dataframe
 from polytask.tasks import Outcome, Task
-from polytask.tasks.base import has_label
+from polytask.tasks.base import has_label, task_from_dict
 from polytask.training import PreparedSource, prepare_source
 from polytask.training.hardware import torch_threads
-from polytask.training.inference import compute_task_metrics, join_outcomes, task_outcome
+from polytask.training.inference import join_outcomes, task_outcome
 
+SourceOutcome = tuple[Source, NDArray[np.bool_] | None, Task, Outcome]
+"""Test source, mask of its labeled rows (`None` if all are), fitted task, and outcome."""
 PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability", "group"]
 
 
@@ -99,9 +102,9 @@ def open_test_data(
     """
     OpeningCount(openings=count_openings(openings_file) + 1).write(openings_file)
     sources = load_test()
-    _check_every_task_has_test_rows(sources, context)
+    check_every_task_has_test_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
-    place, bare = choose_backend(len(jobs), workers), replace(context, sources=())
+    place, bare = choose_backend(len(jobs), workers), context.without_sources()
     training = context.sources if any(job.arm.baseline for job in jobs) else ()  # baselines are not stored, but fitted again
     with share_sources([*training, *sources], openings_file.parent, place) as common:
         parts = run_calls(place, _evaluate_job, [(job, common, bare, len(training)) for job in jobs])
@@ -117,7 +120,7 @@ def count_openings(openings_file: Path) -> int:
     return OpeningCount.read(openings_file).openings if openings_file.exists() else 0
 
 
-def _check_every_task_has_test_rows(sources: Sequence[Source], context: JobContext) -> None:
+def check_every_task_has_test_rows(sources: Sequence[Source], context: JobContext) -> None:
     """Check that every task has test labels in a source that labels it in training too.
 
     Networks have no normalization statistics for other sources.
@@ -154,14 +157,14 @@ def _evaluate_job(job: Job, common: SharedSources, context: JobContext, training
 def _predict_job(job: Job, sources: Sequence[Source], context: JobContext) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
     """Return predictions per source and task that the source labels, as rows of a table and as outcomes."""
     rows, outcomes = [], []
-    for source, prepared, task, outcome in (_baseline_outcomes if job.arm.baseline else _network_outcomes)(job, sources, context):
-        mask = prepared.rows.labeled_rows(task.name)
-        rows.append(_prediction_rows(job, task, outcome, *_unit_names(source, None if mask is None else mask.numpy())))
+    by_networks = _network_outcomes if context.function is None else _function_outcomes
+    for source, mask, task, outcome in (_baseline_outcomes if job.arm.baseline else by_networks)(job, sources, context):
+        rows.append(_prediction_rows(job, task, outcome, *_unit_names(source, mask)))
         outcomes.append((task, outcome))
     return rows, outcomes
 
 
-def _network_outcomes(job: Job, sources: Sequence[Source], assigned: JobContext) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
+def _network_outcomes(job: Job, sources: Sequence[Source], assigned: JobContext) -> Iterator[SourceOutcome]:
     network, originals = load_job_network(job, assigned), {task.name: task for task in assigned.tasks}
     for source in sources:
         if source.name in network.normalizations:
@@ -170,22 +173,50 @@ def _network_outcomes(job: Job, sources: Sequence[Source], assigned: JobContext)
             for task in network.tasks:
                 if task.name in prepared.truths:
                     whole = task.completed(originals[task.name])
-                    yield source, prepared, whole, task_outcome(whole, outputs[task.name], prepared)
+                    yield source, _mask(prepared, task), whole, task_outcome(whole, outputs[task.name], prepared)
 
 
-def _baseline_outcomes(job: Job, sources: Sequence[Source], context: JobContext) -> Iterator[tuple[Source, PreparedSource, Task, Outcome]]:
+def _mask(prepared: PreparedSource, task: Task) -> NDArray[np.bool_] | None:
+    mask = prepared.rows.labeled_rows(task.name)
+    return None if mask is None else mask.numpy()
+
+
+def _baseline_outcomes(job: Job, sources: Sequence[Source], context: JobContext) -> Iterator[SourceOutcome]:
     fit = fit_job_baseline(job, context)
     for source in sources:
         if source.name in fit.normalizations and fit.task.name in source.labels:
             prepared = prepare_source(source, [fit.task], fit.normalizations[source.name])
-            yield source, prepared, fit.task, fit.outcome(prepared)
+            yield source, _mask(prepared, fit.task), fit.task, fit.outcome(prepared)
+
+
+def _function_outcomes(job: Job, sources: Sequence[Source], context: JobContext) -> Iterator[SourceOutcome]:
+    """Yield the predictions of a training function, which were stored before the test labels are read here.
+
+    Raises:
+        DataError: The test rows are not those that were predicted.
+    """
+    state, originals = load_state(job.result), {task.name: task for task in context.tasks}
+    classes = {type(task) for task in context.tasks}
+    tasks = [task_from_dict(content, classes) for content in state["tasks"]]
+    for source in sources:
+        for task in (task.completed(originals[task.name]) for task in tasks if task.name in source.labels):
+            found = stored_predictions(state, task.name, source.name)
+            if found is None:
+                continue
+            if state["facts"]["test_rows"][source.name] != rows_digest(source):
+                remedy = "Restore the test rows, or run a new study"
+                what = "the test rows are not those that the training function has predicted"
+                raise DataError(what, where=f"{job.label}, source {source.name!r}", remedy=remedy)
+            labels = source.labels[task.name]
+            mask = task.labeled_rows(labels)
+            yield source, mask, task, labeled_outcome(found, task.metric_targets(labels[mask]), mask)
 
 
 def _task_metrics(outcomes: Sequence[tuple[Task, Outcome]]) -> dict[str, dict[str, float]]:
-    """Compute all metrics of every task over all sources that label it."""
+    """Compute the metrics of every task, as far as its predictions allow, over all sources that label it."""
     tasks = {task.name: task for task, _ in outcomes}
     joined = {name: join_outcomes([outcome for task, outcome in outcomes if task.name == name]) for name in tasks}
-    return compute_task_metrics(list(tasks.values()), joined)
+    return {name: possible_metrics(task, joined[name]) for name, task in tasks.items()}
 
 
 def _prediction_rows(job: Job, task: Task, outcome: Outcome, units: list[str], groups: list[str]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from polytask.training.inference import compute_task_metrics
 
 TRIVIAL = "trivial predictor"
 """Name of the row of predictors that ignore the inputs; the name of an arm has no space."""
+HISTORY_COLUMNS = ["arm", "seed", "epoch", "step", "task", "split", "name", "value"]
 RESULT_COLUMNS = ["arm", "seed", "task", "split", "metric", "value"]
 
 
@@ -24,13 +25,13 @@ def history_table(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFram
     """Concatenate the histories of all networks to one tidy table with the columns arm and seed first."""
     tables = []
     for job, fact in facts:
-        if "history" not in fact:  # baselines have none
+        if not fact.get("history", {}).get("data"):  # baselines have none, and training functions need not report
             continue
         table = pd.DataFrame(fact["history"]["data"], columns=fact["history"]["columns"])
         table.insert(0, "arm", job.arm.name)
         table.insert(1, "seed", job.seed)
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=HISTORY_COLUMNS)
 
 
 def result_rows(job: Job, task: str, split: str, metrics: Mapping[str, float]) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def result_rows(job: Job, task: str, split: str, metrics: Mapping[str, float]) -
 def validation_rows(facts: Sequence[tuple[Job, Mapping[str, Any]]]) -> pd.DataFrame:
     """Return the validation metrics of all networks as rows of a tidy table."""
     rows = [result_rows(job, task, "validation", metrics) for job, fact in facts for task, metrics in fact["validation"].items()]
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=RESULT_COLUMNS)
 
 
 def trivial_rows(tasks: Sequence[Task], training: Sequence[Source], test: Sequence[Source], seed: int) -> pd.DataFrame:

@@ -15,11 +15,11 @@ TUNABLE_NAMES = {"lr": "learning rate", "decay": "weight decay", "balancer": "nu
 
 def verdict_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> list[str]:
     """Return all notes to a verdict, a sentence or two each."""
+    by_networks = (_tuning_notes(config, arms, raced), describe_groups(raced.groups, arms))
     groups = (
-        _tuning_notes(config, arms, raced),
-        describe_groups(raced.groups, arms),
+        *(by_networks if config.train is None else (_function_notes(config),)),
         _race_note(config, arms, raced),
-        _budget_notes(config),
+        *((_budget_notes(config),) if config.train is None else ()),
         _baseline_notes(arms),
     )
     return [note for notes in groups for note in notes]
@@ -71,6 +71,17 @@ def _budget_notes(config: StudyConfig) -> Iterator[str]:
     yield (
         "Single-task networks keep the best epoch of their own metric, joint ones that of the mean over tasks, which has less choice for "
         "each task, and less noise with more validation rows."
+    )
+
+
+def _function_notes(config: StudyConfig) -> Iterator[str]:
+    """Yield what polytask knows of a training function, and what it does not."""
+    limit = "" if config.time_limit is None else f", and at most {config.time_limit:g} s per call"
+    epochs = f"{config.training.epochs} epochs{limit}"
+    yield f"Trained by {config.train}: every arm was offered {epochs}, and the function used them as it likes."
+    yield (
+        "polytask gave the function inputs of test rows without labels, in a process of its own; what the function reads by itself is the "
+        "duty of its author."
     )
 
 

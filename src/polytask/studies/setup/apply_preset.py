@@ -10,6 +10,7 @@ from polytask.datasets import get_dataset
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, StudyConfig
 from polytask.options.train_config import Config
+from polytask.options.training_options import FUNCTION_TRAINING
 from polytask.options.training_presets import find_preset, preset_training_options
 from polytask.studies.spec.study_presets import preset_study_options
 from polytask.tasks import Task
@@ -65,13 +66,16 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
         tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
         trials = config.trials if "trials" in config.model_fields_set else None
         of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=trials)}
-        update |= {choice: value for choice, value in of_study.items() if choice not in config.model_fields_set}
+        kept = {*config.model_fields_set, *(("trials", "tune") if config.train is not None else ())}
+        update |= {choice: value for choice, value in of_study.items() if choice not in kept}
     return config.model_copy(update=update)
 
 
 def _with_training(config: Config, choices: Mapping[str, Any]) -> Config:
     """Return the configuration with these training options, except those that the user set."""
-    new = {name: value for name, value in choices.items() if name not in config.training.model_fields_set}
+    by_function = isinstance(config, StudyConfig) and config.train is not None
+    known = {name: value for name, value in choices.items() if not by_function or name in FUNCTION_TRAINING}
+    new = {name: value for name, value in known.items() if name not in config.training.model_fields_set}
     return config.model_copy(update={"training": config.training.with_changes(new)}) if new else config
 
 
@@ -98,4 +102,5 @@ def _with_plan(config: Config, training: Mapping[str, Any]) -> Config:
 
 def _tabular_heads(config: NetworkConfig) -> Mapping[str, Any]:
     """Return options by which tasks of tables share all hidden layers, unless the user gave the heads hidden layers, or the network."""
-    return {"hidden": ()} if config.tables and config.model is None and "hidden" not in config.model_fields_set else {}
+    own = config.model is not None or (isinstance(config, StudyConfig) and config.train is not None)
+    return {"hidden": ()} if config.tables and not own and "hidden" not in config.model_fields_set else {}

@@ -85,7 +85,7 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
         chosen = default_balancer(weights, config.balancer if "balancer" in given else None)
         return cast(Config, config.model_copy(update={"balancer": chosen}))
     check_task_weights(weights)
-    if not isinstance(config, StudyConfig) or all(weight == 1 for weight in weights.values()):
+    if not isinstance(config, StudyConfig) or config.train is not None or all(weight == 1 for weight in weights.values()):
         return config
     arms = config.arms if "arms" in given else tuple(WEIGHTED_BALANCER if arm == DEFAULT_BALANCER else arm for arm in config.arms)
     if not any(

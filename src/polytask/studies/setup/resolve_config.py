@@ -13,7 +13,7 @@ from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
 from polytask.encoders.initial_weights import freeze, load_weights
 from polytask.errors import ConfigError
-from polytask.options import NetworkConfig, TrainingOptions
+from polytask.options import NetworkConfig, StudyConfig, TrainingOptions
 from polytask.options.train_config import Config
 from polytask.registry.resolve import resolve
 from polytask.studies.execution.baseline_fit import check_baseline
@@ -43,6 +43,8 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
         default_validation_fraction(sources) if requested.training.validation_fraction is None else requested.training.validation_fraction
     )
     options = requested.training.with_changes({"validation_fraction": share})
+    if is_trained_by_function(requested):
+        return _resolved_for_function(requested, options, networks)
     plan = network_plan(requested, sources)
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
@@ -63,6 +65,19 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
     return requested.model_copy(update=filled)
 
 
+def is_trained_by_function(config: NetworkConfig) -> bool:
+    """Return whether the user's own function trains in a study, in the place of networks."""
+    return isinstance(config, StudyConfig) and config.train is not None
+
+
+def _resolved_for_function(requested: Config, options: TrainingOptions, calls: int) -> Config:
+    """Return the configuration of a training function, whose processes share the cores of this machine."""
+    workers = worker_count(calls, requested.workers)
+    threads = options.threads or max(1, available_cores() // workers)
+    filled = {"size": _data_set_size(requested), "workers": workers, "version": polytask.__version__}
+    return requested.model_copy(update={**filled, "training": options.with_changes({"threads": threads})})
+
+
 def _data_set_size(requested: NetworkConfig) -> str | None:
     return requested.size if requested.size or requested.source is None else get_dataset(requested.source).size
 
@@ -77,14 +92,16 @@ def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: 
     """
     for task in tasks:
         task.check_importable()
+    for arm in arms:
+        if arm.baseline:
+            check_baseline(arm.baseline, tasks, sources)
+    if is_trained_by_function(requested):
+        return
     plan, options = network_plan(requested, sources), requested.training
     if isinstance(plan, ModulePlan):
         plan.check(tasks)
     make_callbacks(requested.callbacks, [task.name for task in tasks])
-    for arm in arms:
-        if arm.baseline:
-            check_baseline(arm.baseline, tasks, sources)
-            continue
+    for arm in (arm for arm in arms if not arm.baseline):
         own = arm.plan(plan)
         if arm.max_groups and isinstance(own, NetworkPlan):
             _check_every_group(arm, own.architecture, tasks)
@@ -134,6 +151,8 @@ def network_plan(config: NetworkConfig, sources: Sequence[Source]) -> Plan:
     """Return the plan of the networks of a configuration, before arms change it."""
     if config.model is not None:
         return ModulePlan(config.model, input_forms(sources))
+    if isinstance(config, StudyConfig) and config.train is not None:
+        return ModulePlan(config.train, {})  # never built: the function makes whatever it trains
     return plan_network(sources, config.encoder, config.encoder_options, config.architecture, config.hidden, config.initialization)
 
 

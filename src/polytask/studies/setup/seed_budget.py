@@ -44,8 +44,11 @@ def affordable_seeds(seconds: float, of_seed: float) -> int:
 
 
 def seconds_of_seed(facts: Sequence[Mapping[str, Any]], workers: int) -> float:
-    """Return the seconds that one seed takes with this many processes, from the facts of the networks of the first seed."""
-    seconds = [float(fact["measured"]["seconds"]) for fact in facts]
+    """Return the seconds that one seed takes with this many processes, from the facts of the networks of the first seed.
+
+    The seconds of a training function are those of the whole call, with the start of its process.
+    """
+    seconds = [float(fact["measured"].get("whole", fact["measured"]["seconds"])) for fact in facts]
     return max(sum(seconds) / workers, fmean(seconds) if seconds else 0.0)
 
 

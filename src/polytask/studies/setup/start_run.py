@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from polytask.data import Source
+from polytask.options import StudyConfig
 from polytask.options.train_config import Config
 from polytask.run_files import EnvironmentFile
 from polytask.studies.setup.environment import check_same_inputs, describe_environment, environment_changes
@@ -44,4 +45,5 @@ def start_or_resume(
     check_same_inputs(before, now, folder.path)
     folder.delete_partial_files()
     folder.log("; ".join(["run resumed", *environment_changes(before, now)]))
-    return stored.model_copy(update={"workers": requested.workers or stored.workers})
+    changed = {"time_limit": requested.time_limit} if isinstance(requested, StudyConfig) else {}
+    return stored.model_copy(update={"workers": requested.workers or stored.workers, **changed})

@@ -8,7 +8,7 @@ from polytask.registry.constructor_calls import WRAPPER, spelled_as
 from polytask.registry.parsing import split_outside
 from polytask.registry.resolve import Resolved, group_of, resolve
 
-TITLES = {"single": "separate networks", "grouped": "groups of tasks", "weights=tuned": "tuned weights"}
+TITLES = {"single": "separate networks", "joint": "joint training", "grouped": "groups of tasks", "weights=tuned": "tuned weights"}
 """Arms that are no component. A network per task is what `single` trains."""
 
 

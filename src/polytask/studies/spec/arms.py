@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,12 +18,14 @@ from polytask.studies.spec.arm_titles import arm_title
 
 SINGLE = "single"
 GROUPED = "grouped"
+JOINT = "joint"
+"""Call of a training function with all tasks; balancers are the joint arms of networks."""
 WEIGHTS = "weights="
 TUNED_WEIGHTS = "tuned"
 ENCODER = "encoder"
 
 
-RESERVED = (SINGLE, GROUPED)
+RESERVED = (SINGLE, GROUPED, JOINT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,10 +41,11 @@ class Arm:
         architecture: Architecture; empty for that of the study.
         encoder: Encoder, or options that are added to those of the study's encoder.
         title: Display name in sentences, tables and charts; by default the name.
+        options: Options for a training function, in studies that have one: `pt.Arm("wide", options={"width": 64})`.
 
     Raises:
         ConfigError: The name is empty or reserved, a name or option is unknown, a component belongs to another group (e.g. an encoder as
-            balancer), or an object cannot be written to a file or sent to other processes.
+            balancer), an object cannot be written to a file or sent to other processes, or the options are no plain data.
 
     Example:
         >>> from polytask.balancing import CAGrad
@@ -54,9 +58,11 @@ class Arm:
     architecture: Any = ""
     encoder: Any = field(default_factory=dict)
     title: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_names(self.name, self.title)
+        _check_plain(self.options, f"arm {self.name!r}, options")
         for group in ("balancer", "architecture", "encoder"):
             given = getattr(self, group)
             if given and not isinstance(given, Mapping):
@@ -67,8 +73,9 @@ class Arm:
 
     @property
     def written(self) -> dict[str, Any]:
-        """Arm as written in a configuration file: its name, and its title, balancer, architecture and encoder where they are set."""
+        """Arm as written in a configuration file: its name, and those of its other parts that are set."""
         parts = {"title": self.title, "balancer": self.balancer, "architecture": self.architecture, "encoder": self.encoder}
+        parts["options"] = dict(self.options)
         return {"name": self.name, **{name: value for name, value in parts.items() if value}}
 
 
@@ -84,6 +91,21 @@ def _check_names(name: object, title: object) -> None:
         raise ConfigError("this name is reserved", where=f"arm {name!r}", remedy="Choose another name for the arm")
     if not isinstance(title, str):
         raise ConfigError("a title must be a text", where=f"arm {name!r}, title", found=repr(title), remedy="Write title='My method'")
+
+
+def _check_plain(options: object, where: str) -> None:
+    """Check that options can be stored in a file as they are.
+
+    Raises:
+        ConfigError: They are no mapping of names, or a value is no plain data.
+    """
+    try:
+        kept = isinstance(options, Mapping) and json.loads(json.dumps(dict(options), allow_nan=False)) == dict(options)
+    except (TypeError, ValueError):
+        kept = False
+    if not kept:
+        remedy = "Use names with numbers, texts, true or false, lists, and mappings"
+        raise ConfigError("options must be plain data that a file can hold", where=where, found=repr(options)[:80], remedy=remedy)
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,7 @@ class ResolvedArm:
         max_groups: Largest number of groups for an arm whose groups are found from task affinities; 0 for other arms.
         baseline: Baseline with its options, one model per task, instead of networks; empty for other arms.
         title: Display name in sentences, tables and charts; by default the name.
+        function_options: Options for the training function.
 
     Raises:
         ConfigError: A name or option is unknown, a component belongs to another group, its class cannot be imported, or a baseline is
@@ -118,6 +141,7 @@ class ResolvedArm:
     max_groups: int = 0
     baseline: Any = ""
     title: str = ""
+    function_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"arm {self.name!r}"
@@ -157,9 +181,9 @@ def parse_arm(given: Written, tasks: Sequence[str]) -> ResolvedArm:
     """Parse an arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
     `weights=tuned` tunes the weights; `grouped(groups=3)` trains groups of tasks that help each other; a baseline such as `trees` is one
-    model per task, for comparison.
+    model per task, for comparison. `joint` and `joint(width=64)` are calls of a training function with all tasks.
 
-    A mapping has a `name`, and a `balancer`, `architecture`, `encoder` or `title`.
+    A mapping has a `name`, and a `balancer`, `architecture`, `encoder` or `title`, or the `options` of a training function.
 
     An architecture for this arm alone follows after `@`: `equal@mmoe(experts=8)`; options of the encoder, e.g. for another network
     size, follow after a second `@`: `equal@mmoe(experts=8)@encoder(channels=[8, 16])`.
@@ -200,6 +224,8 @@ def _arm_of_text(text: str, tasks: Sequence[str]) -> ResolvedArm:
         return ResolvedArm(text, tuple((task,) for task in tasks))
     if text.partition("(")[0] == GROUPED:
         return ResolvedArm(text, (), max_groups=_max_groups(text, len(tasks)))
+    if text.partition("(")[0] == JOINT:
+        return ResolvedArm(text, together, function_options=parse_options(text))
     if text == f"{WEIGHTS}{TUNED_WEIGHTS}":
         return ResolvedArm(text, together, "fixed", {"weights": dict.fromkeys(tasks, 1.0)}, tunes_weights=True)
     if text.startswith(WEIGHTS):
@@ -214,7 +240,15 @@ def _arm_of_text(text: str, tasks: Sequence[str]) -> ResolvedArm:
 
 def _arm_of_parts(parts: Mapping[str, Any], tasks: Sequence[str]) -> ResolvedArm:
     arm = Arm(**parts)
-    return ResolvedArm(arm.name, (tuple(tasks),), arm.balancer, architecture=arm.architecture, encoder=arm.encoder, title=arm.title)
+    return ResolvedArm(
+        arm.name,
+        (tuple(tasks),),
+        arm.balancer,
+        architecture=arm.architecture,
+        encoder=arm.encoder,
+        title=arm.title,
+        function_options=arm.options,
+    )
 
 
 def parse_arms(given: Sequence[Written], tasks: Sequence[str]) -> tuple[ResolvedArm, ...]:
