@@ -36,7 +36,7 @@ class TextColumn(Column):
 
     Example:
         >>> vectors = TextColumn("name").encode(pd.Series(["blue chair", "blue chairs", "lamp"]))
-        >>> bool(vectors[0] @ vectors[1] > 3 * vectors[0] @ vectors[2])
+        >>> bool(vectors[0] @ vectors[1] > 2 * vectors[0] @ vectors[2])
         True
     """
 
