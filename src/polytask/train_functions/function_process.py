@@ -64,6 +64,7 @@ def run_function(call: FunctionCall) -> None:
         with suppress(OSError):
             os.setsid()
     _redirect_output(call.output)
+    os.environ.pop("PYTHONSAFEPATH", None)  # set for the start of this process; programs of the user import as they always do
     threading.Thread(target=_exit_with, args=(call.parent,), daemon=True).start()
     try:
         content = _answer(call)
