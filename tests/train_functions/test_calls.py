@@ -135,3 +135,8 @@ def test_what_a_function_leaves_behind_or_spoils_does_no_harm(trains: ModuleType
     assert found is not None and np.allclose(found.values, table(40, 1).labels["sum"])
     assert np.array_equal(source.inputs, before)
     assert name != "lingers" or has_ended(tmp_path / "work" / "child")
+
+
+@pytest.mark.slow
+def test_a_function_may_start_processes(trains: ModuleType, tmp_path: Path) -> None:
+    assert call("user_trains:with_processes", tmp_path)["facts"]["used"]["epochs"] == 4

@@ -263,3 +263,20 @@ def tabular(request: TrainingRequest) -> dict[str, Any]:
     told = ", ".join(f"{name} {count}" for name, count in zip(rows.columns, rows.cardinalities, strict=True))
     (request.folder / "columns").write_text(told)
     return {task.name: test.inputs[:, 0] for task in request.tasks}
+
+
+def with_processes(request: TrainingRequest) -> dict[str, Any]:
+    """Use processes of both kinds, loaders, and a Python program that imports what lies beside it."""
+    import multiprocessing
+
+    from torch.utils.data import DataLoader
+
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            assert pool.map(abs, [-1, 2]) == [1, 2]
+    assert [batch.tolist() for batch in DataLoader(list(range(4)), batch_size=2, num_workers=2)] == [[0, 1], [2, 3]]
+    Path("beside.py").write_text("number = 7")
+    Path("program.py").write_text("from beside import number; print(number)")
+    done = subprocess.run([sys.executable, "program.py"], check=True, capture_output=True, text=True)
+    assert done.stdout == "7\n"
+    return least_squares(request)

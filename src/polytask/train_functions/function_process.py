@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -65,6 +66,7 @@ def run_function(call: FunctionCall) -> None:
             os.setsid()
     _redirect_output(call.output)
     os.environ.pop("PYTHONSAFEPATH", None)  # set for the start of this process; programs of the user import as they always do
+    multiprocessing.set_start_method(None, force=True)  # loky's own method, by which this process was started, is no default
     threading.Thread(target=_exit_with, args=(call.parent,), daemon=True).start()
     try:
         content = _answer(call)
