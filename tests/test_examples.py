@@ -59,6 +59,7 @@ def test_a_data_set_of_ones_own_is_studied() -> None:
     assert "disk: accuracy" in said_by(str(example), "1")
 
 
+@pytest.mark.sampled(2, sweep=2)
 @pytest.mark.parametrize(
     ("name", "argument", "text"),
     [("sklearn", "2", "bp"), ("with_program", "2", "square"), ("pytorch", "1", "garment"), ("hugging_face", "2", "names")],

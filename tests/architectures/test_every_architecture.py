@@ -118,7 +118,7 @@ def test_seeds_decide_the_start(row: Any, encoder: str, build: Any) -> None:
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.sampled(16, sweep=2)
+@pytest.mark.sampled(16, sweep=4)
 def test_it_trains_with_gaps_and_goes_on_as_if_nothing_had_happened(
     row: Any, encoder: str, build: Any, tmp_path: Path, inputs: Any, encoders: Any
 ) -> None:
@@ -165,7 +165,7 @@ def test_gradient_methods_see_what_is_shared(row: Any, build: Any, inputs: Any) 
     assert all(parameter.grad is not None for parameter in shared.values())
 
 
-@pytest.mark.sampled(4, drawn=True)
+@pytest.mark.sampled(12, sweep=2)
 @pytest.mark.parametrize("balancer", ["uncertainty", "pcgrad", "famo", "moco", "graddrop", "modo"])
 def test_any_balancer_goes_with_it(row: Any, build: Any, balancer: str, inputs: Any, encoders: Any) -> None:
     run = fit(build(row.spelled), [source("mlp", inputs, encoders)], balancer, **(QUICK | {"epochs": 1}))

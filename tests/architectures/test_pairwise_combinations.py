@@ -49,7 +49,7 @@ def test_the_table_covers_all_pairs(encoders: Any) -> None:
         assert {(row[one], row[other]) for row in rows} == set(product(columns[one], columns[other]))
 
 
-@pytest.mark.sampled(4 * PARTS, sweep=2)
+@pytest.mark.sampled(4 * PARTS, sweep=4)
 @pytest.mark.parametrize(("sharing", "part"), list(product(ARCHITECTURES, range(PARTS))))
 def test_a_step_together(sharing: str, part: int, encoders: Any, inputs: Any) -> None:
     """With gaps in the labels; what does not fit the encoder is taken by the next one that does."""

@@ -75,6 +75,7 @@ def test_nothing_beside_the_data_is_imported_by_one_process(folder: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3, sweep=3)
 @pytest.mark.parametrize("how", ["script", "module", "api"])
 def test_nothing_beside_the_data_is_imported_by_workers(folder: Path, how: str) -> None:
     study = ("study", "table.csv", *OPTIONS, "--preset", "quick", "--arms", "single,equal", "--workers", "2", "--out", "out")

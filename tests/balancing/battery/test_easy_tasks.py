@@ -105,6 +105,7 @@ def test_an_exemption_follows_from_the_equation_and_no_other_method_turns_to_the
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3, sweep=3)
 def test_the_hard_task_is_learned_beside_an_easy_one(row: Any, reference: float, least: Callable[..., float]) -> None:
     found, at_rest = trained(row)
     assert reference > 0.9

@@ -66,7 +66,7 @@ def reference(rows: Any) -> float:
     return fitted_r2(next(row for row in rows if row.spelled == "equal"))
 
 
-@pytest.mark.sampled(16, drawn=True)
+@pytest.mark.sampled(48, sweep=3)
 def test_the_hard_task_is_learned_beside_an_easy_one(
     balancer_row: Any, reference: float, least: Callable[..., float], moved: list[bool]
 ) -> None:

@@ -37,6 +37,7 @@ def check(sampler: Sampler, least: int, epochs: int = 2) -> None:
             assert asked == found
 
 
+@pytest.mark.sampled(3, sweep=3)
 @pytest.mark.parametrize("batch_size", [64, pytest.param(16, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_size_of_a_small_source(name: str, batch_size: int) -> None:
