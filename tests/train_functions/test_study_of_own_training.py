@@ -194,6 +194,25 @@ def test_seeds_from_minutes_and_estimates(
         assert made.run(tmp_path / "run").summary["looks"]
 
 
+@pytest.mark.parametrize("form", ["entries", "read"])
+def test_rows_of_every_form_reach_the_function(trains: ModuleType, in_process: list[dict[str, Any]], form: str, tmp_path: Path) -> None:
+    def source(rows: int, seed: int) -> pt.Source:
+        plain = table(rows, seed)
+        entries = {"x": plain.inputs, "more": np.zeros((rows, 40_000 // rows, 4), np.float32)}
+        if form == "entries":
+            return replace(plain, inputs=entries)
+        items = [
+            ({name: entry[row] for name, entry in entries.items()}, {name: own[row] for name, own in plain.labels.items()})
+            for row in range(rows)
+        ]
+        return pt.Source.from_dataset("toy", items, lazy=True)
+
+    test = source(40, 1)
+    result = Study([source(80, 0)], TASKS, test=lambda: (test,), seeds=2, workers=1, train=trains.of_entries).run(tmp_path / "run")
+    found = result.predictions.query("arm == 'joint' and task == 'sum' and seed == 0")
+    np.testing.assert_allclose(found["prediction"].astype(float), found["target"].astype(float), atol=1e-4)
+
+
 def test_a_race_and_looks(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:
     arms = ["single", "joint(noise=0.9)", "joint(noise=0.01)"]
     result = study(trains.least_squares, arms=arms, race=True, looks=[3, 4], seeds=4).run(tmp_path / "run")
