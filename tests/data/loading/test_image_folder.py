@@ -52,6 +52,18 @@ def test_gray_images_have_one_channel_and_sizes_are_changed_where_asked_for(fold
     assert np.all(read(folder, size=5).inputs[0] == 7)  # a plain image stays plain
 
 
+@pytest.mark.parametrize("channels", [None, 1, 3])
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_gray_values_of_more_than_8_bits_are_kept(folder: Path, dtype: str, channels: int | None) -> None:
+    values = (np.arange(24).reshape(4, 6) * 2_500).astype(dtype)
+    for name in ("a.tiff", "b.tiff"):
+        Image.fromarray(values).save(folder / "photos" / name)
+    (folder / "labels.csv").write_text("file,kind\na.tiff,cat\nb.tiff,dog\n")
+    found = read(folder, channels=channels).inputs
+    assert found.dtype == np.float32 and found.shape == (2, channels or 1, 4, 6) and np.all(found == values)
+    assert read(folder, channels=channels, size=(2, 3)).inputs.max() > 255
+
+
 def test_an_image_may_occur_twice(folder: Path) -> None:
     (folder / "labels.csv").write_text("file,kind\na.png,cat\na.png,dog\n")
     assert read(folder).units.tolist() == [0, 1]
