@@ -292,6 +292,15 @@ def test_what_does_not_fit_a_training_function(trains: ModuleType, choices: dict
     assert "\n" not in str(caught.value)
 
 
+def test_a_transform_that_a_training_function_would_not_get_is_refused(trains: ModuleType, tmp_path: Path) -> None:
+    source = replace(table(), transform=abs)
+    refused = Study([source], TASKS, test=lambda: (table(40, 1),), train=trains.least_squares, seeds=2, workers=1)
+    with pytest.raises(
+        ConfigError, match=r"source 'toy', transform: a training function changes its batches itself .*Leave transform= out"
+    ):
+        refused.run(tmp_path / "run")
+
+
 @pytest.mark.parametrize("options", [{"f": print}, {"a": float("nan")}, {1: 2}, ["a"], {"t": (1, 2)}])
 def test_options_of_arms_are_plain(options: Any) -> None:
     with pytest.raises(ConfigError, match="arm 'wide', options: options must be plain data that a file can hold"):

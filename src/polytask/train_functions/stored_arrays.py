@@ -68,8 +68,8 @@ def _files(inputs: Inputs, path: Path) -> Iterator[Path]:
     return (path.with_suffix(f".{number}{path.suffix}") if number else path for number in range(len(named_entries(inputs))))
 
 
-def _created(path: Path, example: Array, rows: int) -> Array:
-    array: Array = np.lib.format.open_memmap(path, mode="w+", dtype=example.dtype, shape=(rows, *example.shape[1:]))
+def _created(path: Path, example: Array, rows: int) -> np.memmap[Any, Any]:
+    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=example.dtype, shape=(rows, *example.shape[1:]))
     return array
 
 
