@@ -157,7 +157,7 @@ def _shown(form: Mapping[str, tuple[tuple[int, ...], str]]) -> str:
 
 def is_deep(image: Any) -> bool:  # noqa: ANN401 - an image of Pillow, which is optional
     """Return whether a Pillow image has gray values of more than 8 bits, which Pillow cuts off at 255 when it converts them to bytes."""
-    return image.mode == "F" or image.mode.startswith("I")
+    return bool(image.mode == "F" or image.mode.startswith("I"))
 
 
 def image_array(image: Any) -> NDArray[Any]:  # noqa: ANN401 - an image of Pillow, which is optional
