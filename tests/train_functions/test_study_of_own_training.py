@@ -292,6 +292,13 @@ def test_what_does_not_fit_a_training_function(trains: ModuleType, choices: dict
     assert "\n" not in str(caught.value)
 
 
+def test_whatever_a_function_leaves_in_its_folder_is_exported(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:
+    result = study(trains.untidy).run(tmp_path / "run")
+    (own,) = (result.folder / "model").glob("network-1")
+    assert (own / "weights.txt").read_text() == "1 2 3" and (own / "last.txt").read_text() == "1 2 3"
+    assert (own / "nowhere").is_symlink() and (own / "all").is_symlink() and not (own / "pipe").exists()
+
+
 def test_a_transform_that_a_training_function_would_not_get_is_refused(trains: ModuleType, tmp_path: Path) -> None:
     source = replace(table(), transform=abs)
     refused = Study([source], TASKS, test=lambda: (table(40, 1),), train=trains.least_squares, seeds=2, workers=1)

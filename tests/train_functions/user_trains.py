@@ -36,6 +36,15 @@ def least_squares(request: TrainingRequest, ridge: float = 0.0) -> dict[str, Any
     return found
 
 
+def untidy(request: TrainingRequest) -> dict[str, Any]:
+    """Leave a file, links to it, to nothing and to the folder itself, and a pipe."""
+    (request.folder / "weights.txt").write_text("1 2 3")
+    for name, target in {"last.txt": "weights.txt", "nowhere": "/no/such/file", "all": "."}.items():
+        (request.folder / name).symlink_to(target)
+    os.mkfifo(request.folder / "pipe")
+    return least_squares(request)
+
+
 def of_entries(request: TrainingRequest) -> dict[str, Any]:
     """Fit one linear map per task to one of the entries of the inputs."""
     (test,) = request.test.values()

@@ -65,6 +65,7 @@ class ImageFiles:
         path = self.folder / self.names[index]
         try:
             with Image.open(path) as image:
+                _check_format(image.format)
                 mode = "F" if is_deep(image) else MODES[self.channels]
                 plain = image if mode is None else image.convert(mode)
                 if self.size is not None:
@@ -73,6 +74,12 @@ class ImageFiles:
                 return (np.repeat(array, 3, axis=0) if self.channels == 3 and len(array) == 1 else array,)
         except Exception as error:
             raise DataError("an image that cannot be read", where=str(path), found=first_line(error)) from error
+
+
+def _check_format(name: str | None) -> None:
+    """Refuse images that are programs: Pillow reads PostScript by running Ghostscript on the file."""
+    if name == "EPS":
+        raise ValueError("PostScript is a program; convert the file to PNG")
 
 
 def source_from_image_folder(
