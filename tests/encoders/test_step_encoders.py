@@ -45,6 +45,14 @@ def test_missing_steps_change_nothing_wherever_they_are(kind: str) -> None:
     assert not long[:, [1, 4, 7, 8]].any()
 
 
+def test_images_without_an_axis_for_channels_are_no_sequences() -> None:
+    images = np.zeros((4, 28, 28), np.uint8)
+    with pytest.raises(ConfigError, match=r"source 'toy': images have the shape \(N, channels, height, width\) .*images\[:, None\]"):
+        plan_network([Source("toy", images, {})])
+    assert plan_network([Source("toy", images[:, None], {})]).encoder == "conv"
+    assert plan_network([Source("toy", images.astype("float32"), {})]).encoder == "gru"
+
+
 @KINDS
 def test_rows_of_several_lengths_do_not_know_of_each_other(kind: str) -> None:
     reader, inputs = encoder(kind), sequences()

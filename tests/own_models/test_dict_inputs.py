@@ -122,6 +122,13 @@ def test_rows_of_another_form_than_those_of_training_are_refused(nets: ModuleTyp
         prepare_source(source, (), Normalization.of(Source("shop", source.inputs["table"], {})))
 
 
+def test_codes_that_are_no_integers_are_refused() -> None:
+    source = shop(40)
+    wrong = Source("shop", source.inputs | {"person": source.inputs["person"].astype("float32")}, source.labels)
+    with pytest.raises(DataError, match=r"source 'shop', entry 'person': codes must be integers, as in training .found float32"):
+        prepare_source(wrong, (), Normalization.of(source))
+
+
 def test_take_takes_of_every_entry() -> None:
     source = shop(6)
     taken = source.take(np.array([4, 1]))

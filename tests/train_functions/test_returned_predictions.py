@@ -114,6 +114,17 @@ def test_outputs_mean_what_the_task_says() -> None:
     assert np.array_equal(read({"time": Outputs(outputs)}, asked).values, asked.tasks[0].predict(torch.tensor(outputs)).values)
 
 
+def test_outputs_of_missing_steps_are_ignored_and_those_of_zeros_are_not() -> None:
+    task = pt.tasks.Tagging(name="state", classes=("O", "B-run"))
+    steps = np.zeros((1, 3, 2), np.float32)
+    steps[0, 0] = np.nan
+    rows = {"toy": InputRows(steps, np.arange(1), ("state",))}
+    labels = LabeledRows(steps, np.arange(1), ("state",), targets={"state": np.array(["- O B-run"], dtype=object)})
+    asked = TrainingRequest((task,), "joint", {}, 0, {"toy": labels}, {"toy": labels}, rows, epochs=1)
+    outputs = np.array([[[np.nan, np.nan], [0.0, 1.0], [1.0, 0.0]]])
+    assert read({"state": Outputs(outputs)}, asked).values.tolist() == ["- B-run O"]
+
+
 def test_parts_and_sources() -> None:
     asked = request("size", sources=("first", "second"))
     found = read_returned({"test": {"size": np.arange(8)}, "validation": {"size": {"second": np.ones(6), "first": np.zeros(6)}}}, asked)
@@ -124,6 +135,9 @@ def test_parts_and_sources() -> None:
 def test_rows_with_labels_are_stacked_over_sources() -> None:
     inputs, targets = request("kind", sources=("first", "second")).stacked("kind", "validation")
     assert inputs.shape == (10, 2) and targets.tolist() == [0, 1, 2, 0, 1] * 2
+    entries = LabeledRows({"x": np.arange(3), "y": np.ones((3, 2))}, np.arange(3), ("size",), targets={"size": np.array([1, np.nan, 3])})
+    asked = TrainingRequest(request("size").tasks, "joint", {}, 0, {"toy": entries}, {}, {}, epochs=1)
+    assert len(entries) == 3 and {name: len(entry) for name, entry in asked.stacked("size")[0].items()} == {"x": 2, "y": 2}
     with pytest.raises(ConfigError, match=r"task: the request has no such task \(found 'knid'\). Did you mean 'kind'"):
         request("kind").stacked("knid")
     with pytest.raises(ConfigError, match="part: rows with labels are 'training' or 'validation'"):

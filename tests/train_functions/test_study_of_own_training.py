@@ -194,6 +194,25 @@ def test_seeds_from_minutes_and_estimates(
         assert made.run(tmp_path / "run").summary["looks"]
 
 
+@pytest.mark.parametrize("form", ["entries", "read"])
+def test_rows_of_every_form_reach_the_function(trains: ModuleType, in_process: list[dict[str, Any]], form: str, tmp_path: Path) -> None:
+    def source(rows: int, seed: int) -> pt.Source:
+        plain = table(rows, seed)
+        entries = {"x": plain.inputs, "more": np.zeros((rows, 40_000 // rows, 4), np.float32)}
+        if form == "entries":
+            return replace(plain, inputs=entries)
+        items = [
+            ({name: entry[row] for name, entry in entries.items()}, {name: own[row] for name, own in plain.labels.items()})
+            for row in range(rows)
+        ]
+        return pt.Source.from_dataset("toy", items, lazy=True)
+
+    test = source(40, 1)
+    result = Study([source(80, 0)], TASKS, test=lambda: (test,), seeds=2, workers=1, train=trains.of_entries).run(tmp_path / "run")
+    found = result.predictions.query("arm == 'joint' and task == 'sum' and seed == 0")
+    np.testing.assert_allclose(found["prediction"].astype(float), found["target"].astype(float), atol=1e-4)
+
+
 def test_a_race_and_looks(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:
     arms = ["single", "joint(noise=0.9)", "joint(noise=0.01)"]
     result = study(trains.least_squares, arms=arms, race=True, looks=[3, 4], seeds=4).run(tmp_path / "run")
@@ -271,6 +290,22 @@ def test_what_does_not_fit_a_training_function(trains: ModuleType, choices: dict
     with pytest.raises(ConfigError, match=re.escape(text)) as caught:
         study(trains.least_squares, **choices)
     assert "\n" not in str(caught.value)
+
+
+def test_whatever_a_function_leaves_in_its_folder_is_exported(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:
+    result = study(trains.untidy).run(tmp_path / "run")
+    (own,) = (result.folder / "model").glob("network-1")
+    assert (own / "weights.txt").read_text() == "1 2 3" and (own / "last.txt").read_text() == "1 2 3"
+    assert (own / "nowhere").is_symlink() and (own / "all").is_symlink() and not (own / "pipe").exists()
+
+
+def test_a_transform_that_a_training_function_would_not_get_is_refused(trains: ModuleType, tmp_path: Path) -> None:
+    source = replace(table(), transform=abs)
+    refused = Study([source], TASKS, test=lambda: (table(40, 1),), train=trains.least_squares, seeds=2, workers=1)
+    with pytest.raises(
+        ConfigError, match=r"source 'toy', transform: a training function changes its batches itself .*Leave transform= out"
+    ):
+        refused.run(tmp_path / "run")
 
 
 @pytest.mark.parametrize("options", [{"f": print}, {"a": float("nan")}, {1: 2}, ["a"], {"t": (1, 2)}])

@@ -36,6 +36,26 @@ def least_squares(request: TrainingRequest, ridge: float = 0.0) -> dict[str, Any
     return found
 
 
+def untidy(request: TrainingRequest) -> dict[str, Any]:
+    """Leave a file, links to it, to nothing and to the folder itself, and a pipe."""
+    (request.folder / "weights.txt").write_text("1 2 3")
+    for name, target in {"last.txt": "weights.txt", "nowhere": "/no/such/file", "all": "."}.items():
+        (request.folder / name).symlink_to(target)
+    os.mkfifo(request.folder / "pipe")
+    return least_squares(request)
+
+
+def of_entries(request: TrainingRequest) -> dict[str, Any]:
+    """Fit one linear map per task to one of the entries of the inputs."""
+    (test,) = request.test.values()
+    assert len(test) == len(test.inputs["x"]) == len(test.inputs["more"])
+    found = {}
+    for task in request.tasks:
+        inputs, targets = request.stacked(task.name)
+        found[task.name] = test.inputs["x"] @ np.linalg.lstsq(inputs["x"], targets, rcond=None)[0]
+    return found
+
+
 def constant(request: TrainingRequest) -> dict[str, Any]:
     """Predict zeros."""
     return {task.name: [0.0] * sum(map(len, request.test.values())) for task in request.tasks}

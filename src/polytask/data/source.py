@@ -186,7 +186,8 @@ class Source:
     ) -> Source:
         """Create a source from a folder of image files and a table with one row per image.
 
-        Images become bytes (channels, height, width). Their paths are the units of predictions if no path occurs twice.
+        Images become bytes (channels, height, width); gray values of more than 8 bits become float32 and keep their values. Paths are the
+        units of predictions if no path occurs twice.
 
         Args:
             table: CSV or Parquet file with a column of paths and columns of labels; empty cells are missing labels.

@@ -14,8 +14,8 @@ class ArmCost(FileSection):
 
     Attributes:
         networks: Number of networks that predict every task once.
-        parameters: Parameters of all these networks; None for baselines.
-        multiply_adds: Multiply-adds to predict every task once; None for baselines.
+        parameters: Parameters of all these networks; None for baselines and training functions.
+        multiply_adds: Multiply-adds to predict every task once; None for baselines and training functions.
         shared_parameters: Parameters that several tasks reach.
         saved_multiply_adds: Additional multiply-adds that predicting the tasks one by one would take.
         seconds: Training seconds per seed.

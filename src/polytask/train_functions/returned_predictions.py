@@ -33,7 +33,7 @@ class Outputs:
 
     Attributes:
         values: (N, outputs) array or tensor, or (N,) for a task with one output; (N, L, outputs) if a task has labels per token, where
-            the outputs of padding are ignored.
+            the outputs of padding, and of missing steps of sequences, are ignored.
     """
 
     values: Any
@@ -238,8 +238,9 @@ def _from_outputs(given: Outputs, task: Task, rows: list[InputRows], where: str)
         raise ConfigError(f"outputs of shape {wanted} are needed", where=where, found=f"{array.dtype} of shape {array.shape}")
     array = array.astype(np.float64 if array.dtype == np.float64 else np.float32)
     if task.per_token:
-        codes = np.concatenate([own.inputs for own in rows])
-        padding = codes == 0 if codes.ndim == 2 else (codes == 0).all(axis=tuple(range(2, codes.ndim)))
+        inputs = np.concatenate([own.inputs for own in rows])
+        absent = inputs == 0 if inputs.dtype == np.int64 else np.isnan(inputs)
+        padding = absent.reshape(*absent.shape[:2], -1).all(axis=2)
         array[padding] = np.nan
         array_to_check = array[~padding]
     else:

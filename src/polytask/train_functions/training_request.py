@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytask.data.input_entries import Inputs, join_entries, map_entries
 from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Task
@@ -23,21 +25,22 @@ class InputRows:
 
     Attributes:
         inputs: (N, ...) inputs as the source holds them, not normalized: vectors (N, F), images (N, channels, height, width) as bytes, or
-            encoded tables and texts. Code 0 of a categorical column stands for a missing value.
+            encoded tables and texts; a dict of such arrays if a row has several inputs. Code 0 of a categorical column
+            stands for a missing value.
         units: (N,) identifiers of the rows.
         tasks: Names of the tasks of the request that the source labels.
         columns: Name of the table's column that each of the F inputs comes from; empty for other inputs.
         cardinalities: Number of codes of each of the F inputs of a table, 0 for numbers; empty for other inputs.
     """
 
-    inputs: Array
+    inputs: Inputs
     units: Array
     tasks: tuple[str, ...]
     columns: tuple[str, ...] = ()
     cardinalities: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.units)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class TrainingRequest:
     folder: Path = Path()
     report: Callable[..., None] = ignore_report
 
-    def stacked(self, task: str, part: Literal["training", "validation"] = "training") -> tuple[Array, Array]:
+    def stacked(self, task: str, part: Literal["training", "validation"] = "training") -> tuple[Inputs, Array]:
         """Return inputs (n, ...) and targets (n,) of all rows with a label of a task, over all sources.
 
         Args:
@@ -129,9 +132,9 @@ class TrainingRequest:
             raise ConfigError("rows with labels are 'training' or 'validation'", where="part", found=repr(part))
         sources = [rows for rows in getattr(self, part).values() if task in rows.targets]
         masks = [rows.labeled(task) for rows in sources]
-        inputs = [rows.inputs[mask] for rows, mask in zip(sources, masks, strict=True)]
+        inputs = [map_entries(itemgetter(mask), rows.inputs) for rows, mask in zip(sources, masks, strict=True)]
         targets = [rows.targets[task][mask] for rows, mask in zip(sources, masks, strict=True)]
-        return np.concatenate(inputs), np.concatenate(targets)
+        return join_entries(np.concatenate, inputs), np.concatenate(targets)
 
     def rows_to_predict(self, part: str) -> Mapping[str, InputRows]:
         """Return the rows per source of a part of the predictions, `validation` or `test`."""

@@ -193,6 +193,13 @@ def test_bad_data_sets_and_items_are_named_in_one_line(dataset: Any, labels: Any
 def test_fields_of_loading_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"source 's', {field}: "):
         Source("s", np.zeros((3, 1)), {"y": np.zeros(3)}, **{field: value})
+    with pytest.raises(ConfigError, match=f"source 's', {field}: "):
+        Source.from_dataset("s", Pairs(), labels=["digit", "size"], **{field: value})
+
+
+def test_an_attribute_that_sources_do_not_have_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"source 's': a source has no such attribute .found 'group'.* Did you mean 'groups'"):
+        Source.from_dataset("s", Pairs(), labels=["digit", "size"], group=[1])
 
 
 def test_without_pillow_a_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

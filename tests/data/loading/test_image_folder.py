@@ -52,6 +52,18 @@ def test_gray_images_have_one_channel_and_sizes_are_changed_where_asked_for(fold
     assert np.all(read(folder, size=5).inputs[0] == 7)  # a plain image stays plain
 
 
+@pytest.mark.parametrize("channels", [None, 1, 3])
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_gray_values_of_more_than_8_bits_are_kept(folder: Path, dtype: str, channels: int | None) -> None:
+    values = (np.arange(24).reshape(4, 6) * 2_500).astype(dtype)
+    for name in ("a.tiff", "b.tiff"):
+        Image.fromarray(values).save(folder / "photos" / name)
+    (folder / "labels.csv").write_text("file,kind\na.tiff,cat\nb.tiff,dog\n")
+    found = read(folder, channels=channels).inputs
+    assert found.dtype == np.float32 and found.shape == (2, channels or 1, 4, 6) and np.all(found == values)
+    assert read(folder, channels=channels, size=(2, 3)).inputs.max() > 255
+
+
 def test_an_image_may_occur_twice(folder: Path) -> None:
     (folder / "labels.csv").write_text("file,kind\na.png,cat\na.png,dog\n")
     assert read(folder).units.tolist() == [0, 1]
@@ -67,6 +79,7 @@ def test_an_image_may_occur_twice(folder: Path) -> None:
         ("file,kind\na.png,x\nmore,x\n", "row 2: there is no such image"),
         ("file,kind\na.png,x\n,x\n", "row 2: a path is needed .found none"),
         ("file,kind\na.png,x\nbroken.png,x\n", "broken.png: an image that cannot be read .found UnidentifiedImageError"),
+        ("file,kind\na.png,x\ndrawn.eps,x\n", "drawn.eps: an image that cannot be read .found ValueError: PostScript is a program"),
         ("file,kind\na.png,x\ncut.png,x\n", "cut.png: an image that cannot be read .found OSError"),
         ("file,kind\na.png,x\nwide.png,x\n", r"image 'wide.png': all items must have the shape .*\(3, 4, 9\).*size=\(height, width\)"),
         ("file,kind\na.png,x\ngray.png,x\n", r"image 'gray.png': .*\(1, 4, 6\).*channels=1 or 3"),
@@ -76,6 +89,7 @@ def test_bad_paths_and_files_are_named_in_one_line(folder: Path, table: str, mes
     photos = folder / "photos"
     (photos / "more" / "link.png").symlink_to(folder / "labels.csv")
     (photos / "broken.png").write_text("no image")
+    Image.fromarray(pixels(0)).save(photos / "drawn.eps")
     (photos / "cut.png").write_bytes((photos / "a.png").read_bytes()[:60])
     Image.fromarray(pixels(0, 4, 9, 3)).save(photos / "wide.png")
     Image.fromarray(pixels(0, 4, 6)).save(photos / "gray.png")

@@ -164,5 +164,18 @@ def test_groups_are_recommended_as_they_were_made() -> None:
     assert record.saving == pytest.approx(0.25)  # one of two networks is saved
 
 
+def test_of_models_of_unknown_size_fewer_are_cheaper() -> None:
+    one, three = (of_unknown_size(cost) for cost in (SMALL, SINGLE))
+    assert [is_cheaper(one, three), is_cheaper(three, three)] == [True, False]
+    found = advise_study(verdict_of("same same same"), parse_arm("equal", NAMES), {"single": three, "equal": one})
+    assert found.headline == "Train a, b and c together: shown to pay."
+    assert found.sentences.cost == "Saved: one network instead of 3; counted as 0.5 margins per task (--tolerate 0.5)."
+
+
+def of_unknown_size(cost: ArmCost) -> ArmCost:
+    """The cost of a training function."""
+    return cost.model_copy(update=dict.fromkeys(("parameters", "multiply_adds", "shared_parameters", "saved_multiply_adds")))
+
+
 def test_fewer_parameters_or_operations_are_cheaper() -> None:
     assert [is_cheaper(cost, SINGLE) for cost in (SMALL, LARGE, SINGLE)] == [True, False, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from polytask.data import Source
+from polytask.data.loading.read_ahead import ReadAhead
 from polytask.errors import ConfigError, DataError
 from polytask.options import TrainingOptions
 from polytask.studies import Study
@@ -149,6 +151,13 @@ def test_an_item_that_breaks_during_training_is_named(workers: int) -> None:
     dataset.broken = 11
     with pytest.raises(DataError, match=r"source 's', index 11: reading an item fails \(found OSError: the disk is gone\)") as error:
         list(BatchLoader(data.training, 0).of_epoch([{"s": torch.arange(5)}, {"s": torch.arange(8, 15)}], 0))
+    assert "\n" not in str(error.value)
+
+
+def test_a_worker_that_ends_is_named_in_one_line() -> None:
+    ahead = ReadAhead(os._exit, workers=1)
+    with pytest.raises(DataError, match=r"loader_workers: a worker that loads rows has ended .*loader_workers=0") as error:
+        list(ahead.calls([3]))
     assert "\n" not in str(error.value)
 
 

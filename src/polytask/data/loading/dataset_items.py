@@ -155,10 +155,19 @@ def _shown(form: Mapping[str, tuple[tuple[int, ...], str]]) -> str:
     return "; ".join(f"{shape} {dtype}{entry}" for entry, (shape, dtype) in form.items())
 
 
-def image_array(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - an image of Pillow, which is optional
-    """Return a Pillow image as bytes (channels, height, width): one channel for gray images, three for others."""
-    plain = image if image.mode in ("L", "RGB") else image.convert("L" if image.mode in ("1", "I;16", "LA") else "RGB")
-    array: NDArray[np.uint8] = np.asarray(plain)
+def is_deep(image: Any) -> bool:  # noqa: ANN401 - an image of Pillow, which is optional
+    """Return whether a Pillow image has gray values of more than 8 bits, which Pillow cuts off at 255 when it converts them to bytes."""
+    return bool(image.mode == "F" or image.mode.startswith("I"))
+
+
+def image_array(image: Any) -> NDArray[Any]:  # noqa: ANN401 - an image of Pillow, which is optional
+    """Return a Pillow image as an array (channels, height, width): one channel for gray images, three for others.
+
+    Values are bytes, or float32 for gray values of more than 8 bits, which are kept as they are.
+    """
+    gray = ("1", "L", "LA")
+    mode = "F" if is_deep(image) else "L" if image.mode in gray else "RGB"
+    array: NDArray[Any] = np.asarray(image if image.mode == mode else image.convert(mode))
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 

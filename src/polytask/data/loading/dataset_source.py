@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from polytask.data.input_entries import Inputs, map_entries, named_entries
+from polytask.data.input_entries import Inputs, check_loading, map_entries, named_entries
 from polytask.data.loading.dataset_items import Columns, DatasetItems, label_array
 from polytask.data.loading.dataset_rows import DatasetRows
 from polytask.data.loading.read_ahead import ReadAhead, seeded_randomness
@@ -21,6 +22,7 @@ from polytask.data.memmap import allocate_array
 from polytask.data.source import Source
 from polytask.errors import ConfigError, DataError
 from polytask.registry.resolve import described
+from polytask.registry.suggestion import nearest
 
 BYTES_PER_READ = 2**23
 """Size of the inputs that are read at a time, if several rows are that small."""
@@ -40,6 +42,7 @@ def source_from_dataset(
 ) -> Source:
     """Create a source from a map-style data set; see `Source.from_dataset`."""
     where = f"source {name!r}"
+    _check_fields(fields, where)
     rows = _checked_length(dataset, where)
     given, columns = _split_labels(labels, where)
     items = DatasetItems(dataset, where, _entry_columns(inputs), columns)
@@ -56,6 +59,19 @@ def source_from_dataset(
     if not every:
         raise ConfigError("the labels must be named", where=where, remedy='For example labels=["digit"], in the order of the item')
     return Source(name, whole, every, **fields)
+
+
+def _check_fields(fields: Mapping[str, Any], where: str) -> None:
+    """Check the attributes of the source before any item is read.
+
+    Raises:
+        ConfigError: A name is no attribute of sources, or the transform or the number of workers is invalid.
+    """
+    known = tuple(attribute.name for attribute in dataclass_fields(Source))[3:]
+    for name in fields:
+        if name not in known:
+            raise ConfigError("a source has no such attribute", where=where, found=repr(name), remedy=nearest(name, known))
+    check_loading(fields.get("transform"), fields["loader_workers"], where)
 
 
 def _checked_length(dataset: Any, where: str) -> int:  # noqa: ANN401 - whatever the user passes

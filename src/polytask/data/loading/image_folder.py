@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.data.loading.dataset_items import image_array
+from polytask.data.loading.dataset_items import image_array, is_deep
 from polytask.data.loading.dataset_source import source_from_dataset
 from polytask.data.reading import read_table
 from polytask.data.source import Source
@@ -31,7 +31,7 @@ COLUMN_FIELDS = ("units", "held_out", "groups")
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Map-style data set of image files, as bytes (channels, height, width).
+    """Map-style data set of image files, as bytes (channels, height, width), or float32 for gray values of more than 8 bits.
 
     Attributes:
         folder: Folder of the images.
@@ -54,7 +54,7 @@ class ImageFiles:
         """Return the words that messages name an item by."""
         return f"image {self.names[index]!r}"
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any]]:
         """Return an image, as the only part of the item.
 
         Raises:
@@ -65,13 +65,21 @@ class ImageFiles:
         path = self.folder / self.names[index]
         try:
             with Image.open(path) as image:
-                mode = MODES[self.channels]
+                _check_format(image.format)
+                mode = "F" if is_deep(image) else MODES[self.channels]
                 plain = image if mode is None else image.convert(mode)
                 if self.size is not None:
                     plain = plain.resize((self.size[1], self.size[0]), Image.Resampling.BILINEAR)
-                return (image_array(plain),)
+                array = image_array(plain)
+                return (np.repeat(array, 3, axis=0) if self.channels == 3 and len(array) == 1 else array,)
         except Exception as error:
             raise DataError("an image that cannot be read", where=str(path), found=first_line(error)) from error
+
+
+def _check_format(name: str | None) -> None:
+    """Refuse images that are programs: Pillow reads PostScript by running Ghostscript on the file."""
+    if name == "EPS":
+        raise ValueError("PostScript is a program; convert the file to PNG")
 
 
 def source_from_image_folder(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from polytask.errors import PolytaskError
+from polytask.errors import DataError, PolytaskError, first_line
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -48,6 +48,9 @@ class ReadAhead(Generic[Request, Result]):
 
         Args:
             requests: Arguments of the calls; workers get them before the results of the first ones are used.
+
+        Raises:
+            DataError: A worker process has ended.
         """
         if not self._workers:
             yield from map(self._function, requests)
@@ -55,9 +58,26 @@ class ReadAhead(Generic[Request, Result]):
         if self._loader is None:
             self._loader = self._with_workers()
         self._requests.values = requests
-        for result in self._loader:
+        for result in self._answers(self._loader):
             if isinstance(result, PolytaskError):
                 raise result
+            yield result
+
+    def _answers(self, loader: DataLoader[Any]) -> Iterator[Any]:
+        answers = iter(loader)
+        while True:
+            try:
+                result = next(answers)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if "exited unexpectedly" not in str(error):
+                    raise
+                self.close()
+                remedy = "Perhaps memory has run out: use fewer, or loader_workers=0"
+                raise DataError(
+                    "a worker that loads rows has ended", where="loader_workers", found=first_line(error), remedy=remedy
+                ) from error
             yield result
 
     def close(self) -> None:

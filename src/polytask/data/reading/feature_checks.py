@@ -93,10 +93,10 @@ def _check_alone(feature: _FeatureColumn, *, declared: bool) -> str:
         return "always the same; leave it out" if rows > 1 else ""
     if rows >= MIN_ROWS and not declared and look_like_dates(feature.texts):
         return f"dates in a form that is not read, such as {shown(min(feature.texts))}: write them as 2026-12-31, or leave them out"
-    if feature.distinct < rows or rows < MIN_ROWS or not feature.whole or feature.date:
+    if declared or feature.distinct < rows or rows < MIN_ROWS or not feature.whole or feature.date:
         return ""
     if feature.numbers is None:
-        if declared or mean_words(feature.texts) >= WORDS_OF_A_TEXT:
+        if mean_words(feature.texts) >= WORDS_OF_A_TEXT:
             return ""
         return f"probably an identifier: all {rows} texts differ; leave it out, or name it as a text"
     steps = np.diff(feature.numbers)

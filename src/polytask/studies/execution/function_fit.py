@@ -26,7 +26,7 @@ from polytask.storage import make_folder, storage_errors
 from polytask.studies.execution.function_watch import FunctionAnswer, Report, call_function
 from polytask.tasks import Outcome, Predictions, Task
 from polytask.train_functions.function_process import REPORTS, FunctionCall
-from polytask.train_functions.stored_arrays import store_rows
+from polytask.train_functions.stored_arrays import store_inputs
 from polytask.train_functions.training_request import TEST, VALIDATION
 from polytask.training import PreparedSource, ProgressHook, TrainingProgress, prepare_data
 from polytask.training.inference import RelativeMetrics, join_outcomes
@@ -146,7 +146,7 @@ def _input_fields(source: Source, rows: NDArray[np.int64] | None, file: Path, ta
     known = tuple(task.name for task in tasks)
     columns, cardinalities = _columns(source)
     units = source.units if rows is None else source.units[rows]
-    inputs = store_rows(source.inputs, rows, file)
+    inputs = store_inputs(source.inputs, rows, file)
     return {"inputs": inputs, "units": np.array(units), "tasks": known, "columns": columns, "cardinalities": cardinalities}
 
 

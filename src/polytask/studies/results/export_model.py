@@ -30,9 +30,23 @@ def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]], f
     networks = []
     for number, (tasks, (job, _)) in enumerate(best.items(), start=1):
         name = f"network-{number}"
-        of_job = job.result if function is None else job.folder / OWN_FOLDER
-        make_folder(of_job)  # a training function may have deleted its own
-        with storage_errors(folder / name):
-            shutil.copytree(of_job, folder / name, dirs_exist_ok=True)
+        if function is None:
+            with storage_errors(folder / name):
+                shutil.copytree(job.result, folder / name, dirs_exist_ok=True)
+        else:
+            _copy_own_folder(job.folder / OWN_FOLDER, folder / name)
         networks.append(ModelNetwork(folder=name, tasks=tasks, arm=job.arm.name, seed=job.seed))
     ModelIndex(networks=tuple(networks), function=function).write(folder / MODEL_INDEX)
+
+
+def _copy_own_folder(own: Path, target: Path) -> None:
+    """Copy whatever a training function has left in its folder: links stay links, and what is no file, such as a pipe, is left out."""
+    make_folder(own)  # the function may have deleted it
+    with storage_errors(target):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(own, target, symlinks=True, ignore=_no_files)
+
+
+def _no_files(folder: str, names: Sequence[str]) -> list[str]:
+    paths = [Path(folder, name) for name in names]
+    return [path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]

@@ -42,7 +42,12 @@ def circumstances(chosen: ResolvedArm, costs: Mapping[str, ArmCost]) -> Circumst
 
 
 def is_cheaper(joint: ArmCost, single: ArmCost) -> bool:
-    """Return whether the joint arm is cheaper to predict with: no more parameters and multiply-adds, and fewer of at least one of them."""
+    """Return whether the joint arm is cheaper to predict with: no more parameters and multiply-adds, and fewer of at least one of them.
+
+    What a training function makes has no known size: there, fewer models are cheaper, as in a verdict on predictions only.
+    """
+    if joint.parameters is None and single.parameters is None:
+        return joint.networks < single.networks
     sizes = [(getattr(joint, name) or 0, getattr(single, name) or 0) for name in ("parameters", "multiply_adds")]
     return all(ours <= theirs for ours, theirs in sizes) and any(ours < theirs for ours, theirs in sizes)
 

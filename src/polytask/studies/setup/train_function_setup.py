@@ -10,7 +10,7 @@ from polytask.errors import ConfigError
 from polytask.options import StudyConfig
 from polytask.options.component_names import ARM_GROUPS, Written
 from polytask.registry import names
-from polytask.registry.resolve import group_of
+from polytask.registry.resolve import described, group_of
 from polytask.studies.execution.function_fit import TrainFunction
 from polytask.studies.execution.job_training import JobContext
 from polytask.studies.results.open_test_data import check_every_task_has_test_rows
@@ -33,11 +33,15 @@ def with_train_function(
         load_test: Function that loads the test sources.
 
     Raises:
-        ConfigError: Two test sources have the same name.
+        ConfigError: Two test sources have the same name, or a source has a transform, which a training function would not get.
         DataError: A task has no labeled test row in a source that it also has for training.
     """
     if config.train is None:
         return context
+    for source in context.sources:
+        if source.transform is not None:
+            what, remedy = "a training function changes its batches itself", "Leave transform= out"
+            raise ConfigError(what, where=f"source {source.name!r}, transform", found=described(source.transform), remedy=remedy)
     sources = check_sources(load_test(), "test")
     named = [source.name for source in sources]
     for name in named:

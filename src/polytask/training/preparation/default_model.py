@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from polytask.architectures import Architecture, EncoderPlan, InputForm, ModuleNetwork, MultiTaskModel, Network, NetworkPlan
 from polytask.architectures.submodule_keys import USUAL_ARCHITECTURE
 from polytask.data import Source
+from polytask.data.input_entries import sample_of
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 from polytask.registry import spelled_as
@@ -127,9 +129,21 @@ def input_forms(sources: Iterable[Source]) -> dict[str, InputForm]:
 def _encoder_plan(source: Source) -> EncoderPlan:
     """Return the specification of the default encoder for a source's inputs."""
     check_takes_entries(None, source)
+    _check_is_no_image(source)
     shape = source.input_shape
     facts = {} if source.preprocessor is None else dict(source.preprocessor.input_spec())
     return EncoderPlan(_default_encoder(shape, facts), shape, facts=facts)
+
+
+def _check_is_no_image(source: Source) -> None:
+    """Check that inputs with the axes of sequences are no images without an axis for channels, which bytes are.
+
+    Raises:
+        ConfigError: They are bytes.
+    """
+    if source.has_steps and sample_of(source.inputs).dtype == np.uint8:
+        found, remedy = f"bytes of shape (N, {', '.join(map(str, source.input_shape))})", "Give images[:, None], or sequences as float32"
+        raise ConfigError("images have the shape (N, channels, height, width)", where=f"source {source.name!r}", found=found, remedy=remedy)
 
 
 def _default_encoder(shape: tuple[int, ...], facts: Mapping[str, Any]) -> str:

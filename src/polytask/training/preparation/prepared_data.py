@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.data import Normalization, Preprocessor, Source, train_validation_rows
-from polytask.data.input_entries import RowReader, are_mapped, map_entries, named_entries
+from polytask.data.input_entries import RowReader, are_mapped, map_entries, named_entries, sample_of
 from polytask.data.memmap import iter_blocks, row_slices
 from polytask.errors import ConfigError, DataError
 from polytask.seeds import derive_seed
@@ -138,6 +138,11 @@ def prepare_source(source: Source, tasks: Sequence[Task], normalization: Normali
         wanted = f"the entries {', '.join(normalization.entries)}" if normalization.entries else "one array"
         found = f"entries {', '.join(entries)}" if entries else "one array"
         raise DataError(f"inputs must have the form of those of training, {wanted}", where=f"source {source.name!r}", found=found)
+    for name, own in normalization.entries.items():
+        entry = sample_of(source.inputs)[name]
+        if not own.mean and entry.dtype.kind not in "iu":
+            where = f"source {source.name!r}, entry {name!r}"
+            raise DataError("codes must be integers, as in training", where=where, found=entry.dtype, remedy="Convert them to int64")
     _check_inputs(source)
     return _encode_source(source, tasks, normalization)
 

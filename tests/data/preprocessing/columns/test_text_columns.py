@@ -101,6 +101,7 @@ def test_a_column_that_is_declared_a_text_is_one(case: str) -> None:
     assert TablePreprocessor.fit(frame, text=["x"]).columns[0].kind == "text"
     assert TablePreprocessor.fit(frame, categorical=["x"]).columns[0].kind == "category"
     assert not check_features(frame, [], "t.csv", ["x"])
+    assert not check_features(pd.DataFrame({"x": range(len(frame))}), [], "t.csv", ["x"])
 
 
 def test_numbers_and_pandas_categories_can_be_declared_texts() -> None:
