@@ -92,6 +92,7 @@ def test_arms_options_seeds_and_budget_reach_the_function(trains: ModuleType, in
         pt.load(result.folder)
 
 
+@pytest.mark.slow
 def test_the_built_in_training_replayed_gives_its_predictions(trains: ModuleType, in_process: list[dict[str, Any]], tmp_path: Path) -> None:
     few = {"epochs": 3, "threads": 1, "validation_fraction": 0.2}
     replayed = study(trains.like_built_in, training=few).run(tmp_path / "replayed")
@@ -163,6 +164,10 @@ def renamed(name: str) -> pt.Source:
     [
         (lambda: (renamed("other"),), "task 'sum': no test row that its networks can predict (found labels in 'other')"),
         (lambda: (table(40, 1), table(30, 2)), "test: names of test sources must be unique (found 2 sources named 'toy')"),
+        (
+            lambda: (replace(table(40, 1), inputs=table(40, 1).inputs[:, :2]),),
+            "test source 'toy': test rows must have the shape of training rows (found (2,), and (3,) in training)",
+        ),
         (lambda: (), "test: at least one source is needed"),
         (lambda: [3], "test, entry 1: a source is needed (found 3)"),
     ],
