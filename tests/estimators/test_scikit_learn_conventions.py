@@ -21,7 +21,7 @@ ESTIMATORS = [kind(preset="quick") for kind in (MultiTaskRegressor, MultiTaskCla
 REASONS = {"check_sample_weight_equivalence_on_dense_data": "batches have a fixed number of rows, whatever they weigh"}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4, sweep=2)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: REASONS, xfail_strict=True)
 def test_rules(estimator: Any, check: Callable[[Any], None]) -> None:

@@ -173,6 +173,7 @@ def test_false_alarms_are_few(metric: Metric) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(2, sweep=2)
 @pytest.mark.parametrize(("seeds", "limit"), [(3, 0.085), (5, 0.055), (10, 0.055)])
 @each
 def test_false_alarms_of_400_studies_of_the_same_arm_are_five_in_a_hundred(metric: Metric, seeds: int, limit: float) -> None:

@@ -13,7 +13,7 @@ from polytask.balancing import Nothing
 from polytask.errors import ConfigError
 from polytask.storage import load_state, save_state
 
-pytestmark = pytest.mark.sampled(4, drawn=True)
+pytestmark = pytest.mark.sampled(6, sweep=2)
 
 TASKS = ("t0", "t1", "t2")
 COMING_AND_GOING = (TASKS, ("t0", "t2"), TASKS, ("t1",), ("t2", "t0"), TASKS, TASKS)

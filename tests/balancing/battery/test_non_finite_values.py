@@ -101,7 +101,7 @@ def some_steps_later(row: Any, **options: Any) -> Loop:
     return loop
 
 
-@pytest.mark.sampled(8, drawn=True)
+@pytest.mark.sampled(8, sweep=2)
 @pytest.mark.parametrize("place", PLACES)
 def test_the_error_names_the_place_and_nothing_has_changed(row: Any, place: str) -> None:
     loop = some_steps_later(row)
@@ -114,7 +114,7 @@ def test_the_error_names_the_place_and_nothing_has_changed(row: Any, place: str)
     assert same(loop.balancer.state_dict(), before)
 
 
-@pytest.mark.sampled(8, drawn=True)
+@pytest.mark.sampled(8, sweep=2)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_skipped_step_changes_nothing(row: Any, place: str) -> None:
     loop = some_steps_later(row, non_finite="skip")
@@ -127,7 +127,7 @@ def test_a_skipped_step_changes_nothing(row: Any, place: str) -> None:
     assert loop.backward.non_finite_steps == 1
 
 
-@pytest.mark.sampled(8, drawn=True)
+@pytest.mark.sampled(8, sweep=2)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_step_from_which_something_is_dropped_is_the_step_without_it(row: Any, place: str) -> None:
     first, second = some_steps_later(row, non_finite="drop"), some_steps_later(row, non_finite="drop")

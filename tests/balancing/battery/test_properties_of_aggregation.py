@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-pytestmark = pytest.mark.sampled(4, drawn=True)
+pytestmark = pytest.mark.sampled(6, sweep=2)
 
 SCALES = (0.0, 2.0**-50, 1.0, 2.0**50)
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])

@@ -73,7 +73,7 @@ def structures() -> Iterator[tuple[str, Tensor, int]]:
     yield "a zero row", torch.stack([a, b, 0 * c]), 0
 
 
-@pytest.mark.sampled(6, drawn=True)
+@pytest.mark.sampled(8, sweep=2)
 @pytest.mark.parametrize("dtype", BOUNDS, ids=["float32", "bfloat16"])
 def test_directions_are_those_of_exact_arithmetic(row: Any, dtype: torch.dtype) -> None:
     needs = row.make(TASKS).needs()

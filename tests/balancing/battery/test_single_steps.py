@@ -13,7 +13,7 @@ from polytask.balancing import Weights, answer_to_direction
 from polytask.registry import ComponentSpec, load_class, names
 from polytask.registry.registered import shipped
 
-pytestmark = pytest.mark.sampled(4, drawn=True)
+pytestmark = pytest.mark.sampled(6, sweep=2)
 
 CLOSE = 1e-9
 
