@@ -189,6 +189,7 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_only_training_loads_the_compiler() -> None:
     program = "import sys, polytask.artifacts, polytask.report, polytask.cli.commands.study; print('torch._dynamo' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

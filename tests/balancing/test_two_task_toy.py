@@ -40,7 +40,7 @@ def test_the_origin_is_no_trap() -> None:
         assert float(torch.autograd.grad(loss, x, retain_graph=True)[0].norm()) > 0
 
 
-@pytest.mark.sampled(len(REACHING))
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REACHING)
 def test_it_arrives_at_the_front_and_stays(method: str) -> None:
     way = TOY.descend(method, (5.0, -7.2), steps=2000)

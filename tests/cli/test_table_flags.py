@@ -105,6 +105,7 @@ def test_a_study_repeats_itself_from_its_own_file(call: object, sales: Path, tmp
     assert tested <= {row + 1 for row in np.flatnonzero(table()["part"] == "test")}
 
 
+@pytest.mark.slow
 def test_a_study_file_with_a_table_per_task(call: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table()[["age", "town", "churn"]].to_csv(tmp_path / "left.csv", index=False)
     table()[["age", "town", "value"]].to_parquet(tmp_path / "right.parquet")

@@ -21,7 +21,7 @@ ESTIMATORS = [kind(preset="quick") for kind in (MultiTaskRegressor, MultiTaskCla
 REASONS = {"check_sample_weight_equivalence_on_dense_data": "batches have a fixed number of rows, whatever they weigh"}
 
 
-@pytest.mark.sampled(4, sweep=2)
+@pytest.mark.sampled(8, sweep=2)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: REASONS, xfail_strict=True)
 def test_rules(estimator: Any, check: Callable[[Any], None]) -> None:
@@ -32,6 +32,7 @@ X = np.random.default_rng(0).normal(size=(120, 3))
 Y = np.column_stack([X[:, 0] + X[:, 1], X[:, 1]])
 
 
+@pytest.mark.slow
 def test_in_a_pipeline_under_a_search_and_cross_validated() -> None:
     pipeline = make_pipeline(StandardScaler(), MultiTaskRegressor(preset="quick", random_state=0))
     search = GridSearchCV(pipeline, {"multitaskregressor__architecture": ["hard", "mmoe(experts=2)"]}, cv=2).fit(X, Y)
@@ -40,6 +41,7 @@ def test_in_a_pipeline_under_a_search_and_cross_validated() -> None:
     assert (scores > 0.7).all()
 
 
+@pytest.mark.slow
 def test_metadata_are_routed() -> None:
     """Weights of rows and of tasks reach an estimator through a search."""
     with sklearn.config_context(enable_metadata_routing=True):

@@ -103,6 +103,7 @@ def test_difference_is_positive_where_the_arm_is_better(metric: str) -> None:
     assert not influence_differences(metric, targets, arm, arm).any()
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "metric",
     [

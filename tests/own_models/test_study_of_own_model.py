@@ -58,6 +58,7 @@ def test_the_same_bytes_as_the_network_of_polytask(nets: ModuleType, tmp_path: P
     assert all(getattr(theirs, name) == getattr(ours, name) for name in MEASURED)
 
 
+@pytest.mark.slow
 def test_a_study_is_resumed_repeated_and_loaded(nets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = study(model=nets.Fragile).run(tmp_path / "whole")
     monkeypatch.setattr(nets.Fragile, "last", 2 * nets.Fragile.passes // 3)

@@ -80,7 +80,7 @@ def options_for(spec: ComponentSpec, draw: Any) -> dict[str, Any]:
     return {**{name: plain[name] for name in sorted(chosen) if name not in context}, **drawn, **needed}
 
 
-@pytest.mark.sampled(2, drawn=True)
+@pytest.mark.sampled(4, drawn=True)
 @settings(max_examples=settings.default.max_examples // 12)
 @given(data=st.data())
 @pytest.mark.parametrize("spec", EVERY, ids=lambda spec: f"{spec.group} {spec.name}")
@@ -96,6 +96,7 @@ def test_object_to_text_to_object(spec: ComponentSpec, data: st.DataObject) -> N
         assert repr(resolve(spec.group, repr(made)).build()) == repr(made)
 
 
+@pytest.mark.sampled(4, drawn=True)
 @settings(max_examples=settings.default.max_examples // 12)
 @given(data=st.data())
 @pytest.mark.parametrize("wrapper", names("balancer wrapper"))

@@ -207,6 +207,7 @@ def test_parts_that_join_later_are_seen_from_then_on(table: Table, three_tasks: 
     assert run.callback_results["affinity"]["means"]["lookahead"]["steps"][0][1] == run.steps
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("stopped_in", [1, 2, 3])
 @pytest.mark.parametrize("rows", [None, 30])
 def test_a_stopped_run_goes_on_with_what_it_had_seen(

@@ -49,6 +49,7 @@ def test_a_frame_a_file_and_polars_train_the_same_network(csv: Path, tmp_path: P
     assert len({weights(run.folder) for run in runs.values()}) == 1
 
 
+@pytest.mark.slow
 def test_a_study_of_a_frame_is_repeated_from_its_configuration(tmp_path: Path) -> None:
     result = pt.study(
         rows().set_axis([f"r{number}" for number in range(240)]), targets={"churn": None, "value": "regression"}, out=tmp_path / "first",

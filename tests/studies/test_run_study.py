@@ -84,6 +84,7 @@ def test_workers_change_nothing(make: Callable[..., Study], whole: StudyResult, 
     assert {name for name in one if one[name] != two[name]} == {"run.yaml"}
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     make: Callable[..., Study], whole: StudyResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def stored(folder: Path, **update: Any) -> StudyConfig:
     return checked(StudyConfig, {**read_yaml(folder / "run.yaml"), **update}, where="run.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Fewer than 5 seeds fit")
 def test_minutes_fix_seeds_and_looks_before_the_test_and_replay_to_the_same_bytes(tmp_path: Path) -> None:
     study(minutes=0.005).run(tmp_path / "first")

@@ -371,6 +371,7 @@ def test_the_command_line(
     assert others == [whole, whole]
 
 
+@pytest.mark.slow
 def test_a_study_file(exit_code: Callable[..., int], in_process: list[dict[str, Any]], rows: Path, tmp_path: Path) -> None:
     content = {
         "tables": {"toy": {"file": "toy.csv", "targets": ["sum", "first"]}},

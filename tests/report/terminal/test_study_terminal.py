@@ -60,6 +60,7 @@ def test_nothing_is_printed_while_building(run_kind: Any, verdict_content: Any, 
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("place", ["tasks", "arms", "text", "metric"])
 def test_fifty_hostile_names_are_only_text(
     run_kind: Any, verdict_content: Any, cost_content: Any, payloads: tuple[str, ...], place: str

@@ -143,6 +143,7 @@ def test_bad_transforms_are_named_in_one_line(transform: Any, message: str, work
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_item_that_breaks_during_training_is_named(workers: int) -> None:
     dataset = Vectors()
@@ -161,6 +162,7 @@ def test_a_worker_that_ends_is_named_in_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_transform_of_several_inputs_gets_and_returns_a_dict() -> None:
     inputs = {"left": X, "right": X[:, :1]}
     source = Source("s", inputs, LABELS, transform=lambda batch: batch | {"left": batch["left"] * 0})

@@ -40,6 +40,7 @@ def trained(balancer: str | Balancer = "equal", checkpoint: Path | None = None, 
     return fit(model, [pictures()], balancer, checkpoint=checkpoint, **choices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_stopped_convolutional_run_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
