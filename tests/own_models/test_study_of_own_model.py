@@ -42,6 +42,7 @@ def same_bytes(first: StudyResult, second: StudyResult) -> bool:
     return all((first.folder / name).read_bytes() == (second.folder / name).read_bytes() for name in FILES)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_as_the_network_of_polytask(nets: ModuleType, tmp_path: Path) -> None:
     """A hand-written network that starts from the built-in one's weights is trained to the same predictions, bit for bit."""
     sources, tasks = load_dataset("mnist-fashion", "sample")

@@ -67,7 +67,7 @@ def same(first: FitResult, second: FitResult) -> bool:
     return all(torch.equal(a, b) for a, b in state) and histories[0].equals(histories[1]) and first.validation == second.validation
 
 
-@pytest.mark.sampled(6, drawn=True)
+@pytest.mark.slow
 @pytest.mark.parametrize("balancer", BALANCERS)
 @pytest.mark.parametrize("micro_batches", [1, 2])
 def test_an_observed_run_is_the_same_to_the_last_bit(

@@ -53,6 +53,7 @@ def test_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remains:
     assert most == [1] * 120
 
 
+@pytest.mark.slow
 def test_another_process_is_waited_for_and_its_death_frees_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     entered = threading.Event()

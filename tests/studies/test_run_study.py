@@ -180,6 +180,7 @@ def test_test_labels_change_nothing_that_is_trained_or_chosen(
     assert histories[0] == histories[1]
 
 
+@pytest.mark.slow
 def test_every_arm_gets_the_same_offered_rows(make: Callable[..., Study], tmp_path: Path) -> None:
     result = make(training={"epochs": 2, "patience": None, "threads": 1}).run(tmp_path / "run")
     rows = {arm: cost.rows / cost.networks for arm, cost in result.costs.items()}
@@ -337,6 +338,7 @@ def test_networks_start_as_the_configuration_says(make: Callable[..., Study], tm
         assert all(float(bias.abs().max()) < 1e-6 for bias in biases) == (how == "he")
 
 
+@pytest.mark.slow
 def test_an_arm_may_have_a_way_of_sharing_of_its_own(make: Callable[..., Study], tmp_path: Path) -> None:
     study = make(arms=["single", "equal", "equal@mmoe(experts=3)", "rotograd@rotated"], training={"epochs": 1, "threads": 1}, seeds=2)
     result = study.run(tmp_path / "run")

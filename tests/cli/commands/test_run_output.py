@@ -36,6 +36,7 @@ def test_the_demo_is_the_study_of_its_data_set(call: Callable[..., int], monkeyp
     assert (first, second) == (Path("runs/demo"), Path("runs/demo-2"))
 
 
+@pytest.mark.slow
 def test_folders_number_themselves_and_overwrite_replaces(
     call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

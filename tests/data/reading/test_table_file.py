@@ -277,6 +277,7 @@ def test_a_table_need_not_be_read_to_its_end(tmp_path: Path) -> None:
     assert table.rows == 400_000
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_blocks_and_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Arrow holds are some blocks and a chunk, however long the file."""
     block = 2**16

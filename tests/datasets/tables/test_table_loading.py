@@ -630,6 +630,7 @@ def _all(loaded: LoadedTables) -> list[Any]:
     return [*loaded.sources, *loaded.sources.open_test()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
 def test_training_on_a_large_table_gives_the_same_weights(write: Write, tmp_path: Path, ending: str) -> None:
     path = write(sales(), f"sales.{ending}") if ending != "parquet" else str(tmp_path / "sales.parquet")
