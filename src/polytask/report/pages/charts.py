@@ -5,7 +5,7 @@ Charts are embedded as image sources, so that nothing in them can run or fetch a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from polytask.metrics import formatting
 from polytask.report.contents.curves_and_confusion import CurvePoint, LearningCurve
@@ -31,13 +31,13 @@ MAX_LABEL_LENGTH = 24
 MOST_OVERVIEW_LINES = 24
 
 
-def to_data_uri(spec: VegaSpec) -> str | None:
-    """Render a specification to SVG in a data URI; `None` if the extra `charts` is not installed.
+def to_data_uri(spec: VegaSpec | None) -> str | None:
+    """Render a specification to SVG in a data URI; `None` if there is none, or if the extra `charts` is not installed.
 
     Args:
         spec: Vega-Lite specification that includes its data.
     """
-    return render(spec).data_uri() if has_charts() else None
+    return render(spec).data_uri() if spec is not None and has_charts() else None
 
 
 def arm_label(name: str) -> str:
@@ -58,12 +58,7 @@ def interval_chart(task_record: TaskRecord) -> VegaSpec | None:
         True
     """
     scale = formatting.display_factor(task_record.metric)
-    lines = [
-        DrawnDifference(arm_label(name), scale * record.difference, scale * low, scale * high, clean_text(record.verdict))
-        for name, record in task_record.arms.items()
-        for low, high in [record.ci95 or (None, None)]
-        if low is not None and high is not None and low <= high and record.difference is not None
-    ]
+    lines = _drawn((arm_label(name), record, scale) for name, record in task_record.arms.items())
     if not lines:
         return None
     what = f"{'points of ' if formatting.display_unit(task_record.metric) else ''}{clean_text(formatting.metric_label(task_record.metric))}"
@@ -80,26 +75,31 @@ def overview_chart(outcome: VerdictFile) -> VegaSpec | None:
         >>> overview_chart(VerdictFile()) is None
         True
     """
-    means = [_in_margins(ALL_TASKS, arm, summary.pooled, 1.0, outcome) for arm, summary in outcome.arms.items() if summary.pooled]
+    means = [(_overview_label(ALL_TASKS, arm, outcome), own.pooled, 1.0) for arm, own in outcome.arms.items() if own.pooled]
     single = [
-        _in_margins(name, arm, record, task.margin, outcome)
+        (_overview_label(name, arm, outcome), record, 1 / task.margin)
         for name, task in outcome.tasks.items()
         if task.margin
         for arm, record in task.arms.items()
     ]
-    drawn = [line for line in (*means, *single) if line is not None]
-    if len(drawn) > MOST_OVERVIEW_LINES:
-        drawn = [line for line in means if line is not None]
-    return difference_chart(drawn, "difference in margins (right of 0 is better)", 1.0) if drawn else None
+    lines = _drawn([*means, *single])
+    if len(lines) > MOST_OVERVIEW_LINES:
+        lines = _drawn(means)
+    return difference_chart(lines, "difference in margins (right of 0 is better)", 1.0) if lines else None
 
 
-def _in_margins(task: str, arm: str, record: PooledRecord | ArmRecord, margin: float, outcome: VerdictFile) -> DrawnDifference | None:
-    """Return a line of the overview; `None` if there is no interval, or if looks disagree."""
-    low, high = record.ci95 or (None, None)
-    if low is None or high is None or low > high or record.difference is None:
-        return None
-    name = arm_label(task) if len(outcome.arms) <= 1 else f"{arm_label(task)}, {arm_label(arm)}"
-    return DrawnDifference(name, record.difference / margin, low / margin, high / margin, clean_text(record.verdict))
+def _overview_label(task: str, arm: str, outcome: VerdictFile) -> str:
+    return arm_label(task) if len(outcome.arms) <= 1 else f"{arm_label(task)}, {arm_label(arm)}"
+
+
+def _drawn(records: Iterable[tuple[str, ArmRecord | PooledRecord, float]]) -> list[DrawnDifference]:
+    """Return a line for each label, record and factor; records without an interval, or with looks that disagree, are left out."""
+    return [
+        DrawnDifference(label, scale * record.difference, scale * low, scale * high, clean_text(record.verdict))
+        for label, record, scale in records
+        for low, high in [record.ci95 or (None, None)]
+        if low is not None and high is not None and low <= high and record.difference is not None
+    ]
 
 
 def learning_curve_chart(curve: LearningCurve, arms: Sequence[str]) -> VegaSpec:

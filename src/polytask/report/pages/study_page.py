@@ -45,7 +45,7 @@ def render_study_page(contents: RunContents) -> str:
         advice=advice_lines(contents.outcome, contents.costs, contents.folder),
         style_hash=style_hash(environment),
         how_to_get_charts="" if has_charts() else INSTALL_CHARTS,
-        overview=_overview_image(contents),
+        overview=charts.to_data_uri(charts.overview_chart(contents.outcome)),
         intervals=_interval_images(contents),
         panels=_panels_by_task(contents, contents.curves),
         gradients=_panels_by_task(contents, contents.gradients),
@@ -93,11 +93,6 @@ def _ratio_text(number: float | None, reference: float | None) -> str:
     return "" if times is None else f"{times:.2f} ×"
 
 
-def _overview_image(contents: RunContents) -> str | None:
-    spec = charts.overview_chart(contents.outcome)
-    return None if spec is None else charts.to_data_uri(spec)
-
-
 @dataclass(frozen=True)
 class IntervalImage:
     """The intervals of one task as an image."""
@@ -107,8 +102,7 @@ class IntervalImage:
 
 
 def _interval_images(contents: RunContents) -> list[IntervalImage]:
-    specs = {name: charts.interval_chart(task) for name, task in contents.outcome.tasks.items()}
-    images = {name: charts.to_data_uri(spec) for name, spec in specs.items() if spec is not None}
+    images = {name: charts.to_data_uri(charts.interval_chart(task)) for name, task in contents.outcome.tasks.items()}
     return [IntervalImage(name, image) for name, image in images.items() if image is not None]
 
 
