@@ -116,6 +116,21 @@ def is_code(entry: Any) -> bool:  # noqa: ANN401 - an array
     return bool(entry.dtype == np.int64)
 
 
+def padding_mask(inputs: Tensor, *, codes: bool) -> Tensor:
+    """Return an (N, L) mask of the tokens that are padding, whose codes are 0, or of the steps that are missing, whose numbers are NaN.
+
+    Args:
+        inputs: Codes (N, L) or (N, L, ...), or numbers (N, L, C).
+        codes: Whether the inputs are codes.
+
+    Example:
+        >>> padding_mask(torch.tensor([[7, 0]]), codes=True), padding_mask(torch.tensor([[[0.0], [torch.nan]]]), codes=False)
+        (tensor([[False,  True]]), tensor([[False,  True]]))
+    """
+    absent = inputs.eq(0) if codes else inputs.isnan()
+    return absent.flatten(2).all(dim=2) if absent.dim() > 2 else absent
+
+
 def checked_inputs(given: object, where: str) -> Inputs:
     """Return the inputs of a source as an array or as a dict of arrays.
 

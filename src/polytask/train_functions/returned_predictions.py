@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytask.data.input_entries import is_code, padding_mask
 from polytask.errors import ConfigError, DataError
 from polytask.registry.resolve import described
 from polytask.registry.suggestion import nearest
@@ -239,8 +240,7 @@ def _from_outputs(given: Outputs, task: Task, rows: list[InputRows], where: str)
     array = array.astype(np.float64 if array.dtype == np.float64 else np.float32)
     if task.per_token:
         inputs = np.concatenate([own.inputs for own in rows])
-        absent = inputs == 0 if inputs.dtype == np.int64 else np.isnan(inputs)
-        padding = absent.reshape(*absent.shape[:2], -1).all(axis=2)
+        padding = padding_mask(torch.from_numpy(inputs), codes=is_code(inputs)).numpy()
         array[padding] = np.nan
         array_to_check = array[~padding]
     else:

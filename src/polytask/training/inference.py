@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.architectures import Network
+from polytask.data.input_entries import padding_mask
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
 from polytask.metrics.trivial_predictor import trivial_predictions
@@ -88,9 +89,7 @@ def _mask_padding(outputs: Tensor, rows: Batch) -> Tensor:
     inputs, are_codes = rows.inputs, not rows.normalization.mean
     if not are_codes and not (inputs.dim() == 3 and inputs.shape[:2] == outputs.shape[:2]):
         return outputs
-    absent = inputs.eq(0) if are_codes else inputs.isnan()
-    padding = absent.flatten(2).all(dim=2) if inputs.dim() > 2 else absent
-    return outputs.masked_fill(padding.unsqueeze(2), torch.nan)
+    return outputs.masked_fill(padding_mask(inputs, codes=are_codes).unsqueeze(2), torch.nan)
 
 
 def task_outcome(task: Task, outputs: Tensor, source: PreparedSource) -> Outcome:
