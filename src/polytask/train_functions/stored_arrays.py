@@ -86,8 +86,7 @@ def store_rows(array: Array, rows: NDArray[np.int64] | None, path: Path) -> Arra
     if array.dtype == object or array.dtype.itemsize * int(np.prod(shape)) < LEAST_BYTES:
         return np.array(array if rows is None else array[rows])
     stored = _created(path, array, count)
-    for start in range(0, count, ROWS_PER_BLOCK):
-        part = slice(start, min(start + ROWS_PER_BLOCK, count))
+    for part in row_slices(count, ROWS_PER_BLOCK):
         stored[part] = array[part] if rows is None else array[rows[part]]
     stored.flush()
     return StoredArray(path)

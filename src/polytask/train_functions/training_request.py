@@ -18,6 +18,9 @@ from polytask.tasks import Task
 
 Array = NDArray[Any]
 
+VALIDATION, TEST = "validation", "test"
+PARTS_TO_PREDICT = (VALIDATION, TEST)
+
 
 @dataclass(frozen=True)
 class InputRows:
@@ -140,7 +143,3 @@ class TrainingRequest:
         """Return the rows per source of a part of the predictions, `validation` or `test`."""
         rows: Mapping[str, InputRows] = self.test if part == TEST else self.validation
         return rows
-
-
-VALIDATION, TEST = "validation", "test"
-PARTS_TO_PREDICT = (VALIDATION, TEST)

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class TrainFunction:
         test: Test sources, without labels.
         time_limit: Seconds after which a call is ended; `None` sets no limit.
         compares: Whether validation predictions have to choose between several joint arms.
+        digests: Digest of the rows of each test source, by which they are known again when their labels are read.
     """
 
     path: str
@@ -56,6 +57,7 @@ class TrainFunction:
     test: tuple[Source, ...] = ()
     time_limit: float | None = None
     compares: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def fit_function(
     _check_validation(function, answer, where)
     _check_metrics(data, answer, where)
     facts = _facts(data, answer, reports, options.epochs)
-    facts["test_rows"] = {source.name: rows_digest(source) for source in function.test}
+    facts["test_rows"] = dict(function.digests)
     return {"facts": facts, "tasks": [task.to_dict() for task in data.tasks], "predictions": _stored(answer)}
 
 

@@ -199,14 +199,13 @@ def _function_outcomes(job: Job, sources: Sequence[Source], context: JobContext)
     classes = {type(task) for task in context.tasks}
     tasks = [task_from_dict(content, classes) for content in state["tasks"]]
     for source in sources:
-        for task in (task.completed(originals[task.name]) for task in tasks if task.name in source.labels):
-            found = stored_predictions(state, task.name, source.name)
-            if found is None:
-                continue
-            if state["facts"]["test_rows"][source.name] != rows_digest(source):
-                remedy = "Restore the test rows, or run a new study"
-                what = "the test rows are not those that the training function has predicted"
-                raise DataError(what, where=f"{job.label}, source {source.name!r}", remedy=remedy)
+        own = [task.completed(originals[task.name]) for task in tasks if task.name in source.labels]
+        predicted = [(task, found) for task in own if (found := stored_predictions(state, task.name, source.name)) is not None]
+        if predicted and state["facts"]["test_rows"][source.name] != rows_digest(source):
+            remedy = "Restore the test rows, or run a new study"
+            what = "the test rows are not those that the training function has predicted"
+            raise DataError(what, where=f"{job.label}, source {source.name!r}", remedy=remedy)
+        for task, found in predicted:
             labels = source.labels[task.name]
             mask = task.labeled_rows(labels)
             yield source, mask, task, labeled_outcome(found, task.metric_targets(labels[mask]), mask)

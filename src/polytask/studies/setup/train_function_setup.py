@@ -11,7 +11,7 @@ from polytask.options import StudyConfig
 from polytask.options.component_names import ARM_GROUPS, Written
 from polytask.registry import names
 from polytask.registry.resolve import described, group_of
-from polytask.studies.execution.function_fit import TrainFunction
+from polytask.studies.execution.function_fit import TrainFunction, rows_digest
 from polytask.studies.execution.job_training import JobContext
 from polytask.studies.results.open_test_data import check_every_task_has_test_rows
 from polytask.studies.spec.arms import JOINT, SINGLE, ResolvedArm
@@ -53,7 +53,8 @@ def with_train_function(
     test = tuple(Source(source.name, source.inputs, {}, source.units, source.preprocessor) for source in sources)
     tasks = {source.name: source.tasks for source in sources}
     several = sum(arm.is_joint for arm in arms) > 1
-    return replace(context, function=TrainFunction(config.train, tasks, test, config.time_limit, several))
+    digests = {source.name: rows_digest(source) for source in test}
+    return replace(context, function=TrainFunction(config.train, tasks, test, config.time_limit, several, digests))
 
 
 def _check_shapes(test: Sequence[Source], training: Sequence[Source]) -> None:
