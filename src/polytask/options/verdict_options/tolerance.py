@@ -1,4 +1,4 @@
-"""What one network instead of one per task is worth."""
+"""Loss per task that training one network, instead of one per task, may cost."""
 
 from __future__ import annotations
 
