@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -122,3 +124,39 @@ def compass() -> Iterator[Path]:
     yield Path(__file__).parent / "outside" / "compass"
     for name in [name for name in sys.modules if name.partition(".")[0] == "compass"]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def own_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path, str], ModuleType]]:
+    """Imports a module of a user from a folder that polytask may import from; modules with its prefix are forgotten afterwards."""
+    import polytask as pt
+    from polytask.registry import importing
+
+    monkeypatch.setattr(importing, "_folders", [])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    prefixes: list[str] = []
+
+    def imported(folder: Path, name: str) -> ModuleType:
+        pt.add_import_path(folder)
+        prefixes.append(name.partition("_")[0] + "_")
+        return importlib.import_module(name)
+
+    yield imported
+    for name in [name for name in sys.modules if name.startswith(tuple(prefixes))]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command in this process, with these arguments: its exit code."""
+    from polytask.cli import main  # here, so that the process that hands out the tests does not wait for it
+
+    def call(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["polytask", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    return call

@@ -24,19 +24,6 @@ from polytask.options import StudyConfig, checked
 ROWS = 160
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch) -> object:
-    def run(*words: str) -> int:
-        monkeypatch.setattr("sys.argv", ["polytask", *words])
-        try:
-            app.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    return run
-
-
 def table(rows: int = ROWS) -> pd.DataFrame:
     random = np.random.default_rng(0)
     age = random.normal(40, 10, rows).round(1)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import polytask as pt
-from polytask.registry import importing
-
 
 @pytest.fixture
-def nets(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def nets(own_module: Callable[[Path, str], ModuleType]) -> ModuleType:
     """A module of a user, in a folder that polytask may import from."""
-    monkeypatch.setattr(importing, "_folders", [])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    pt.add_import_path(Path(__file__).parent)
-    import own_nets
-
-    yield own_nets
-    for name in [name for name in sys.modules if name.startswith("own_")]:
-        del sys.modules[name]
+    return own_module(Path(__file__).parent, "own_nets")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +13,6 @@ import pandas as pd
 import pytest
 
 import polytask as pt
-from polytask.cli import main
 from polytask.datasets import load_dataset
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig, TrainConfig, checked
@@ -128,18 +126,9 @@ def test_tasks_are_grouped_in_networks_of_ones_own(nets: ModuleType) -> None:
 
 
 @pytest.fixture
-def exit_code(nets: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """A function that runs a command with the folder of the user's modules, and returns its exit code."""
-
-    def run(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["polytask", *words])
-        try:
-            main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        return 0
-
-    return run
+def exit_code(nets: ModuleType, call: Callable[..., int]) -> Callable[..., int]:
+    """The command, after the user's modules may be imported."""
+    return call
 
 
 @pytest.fixture

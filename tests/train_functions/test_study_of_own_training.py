@@ -22,7 +22,6 @@ import pytest
 import yaml
 
 import polytask as pt
-from polytask.cli import main
 from polytask.errors import ConfigError, StorageError
 from polytask.options import StudyConfig, checked
 from polytask.registry.model_factories import factory_at, read_factory
@@ -332,18 +331,9 @@ def rows(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def exit_code(trains: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """A function that runs a command, and returns its exit code."""
-
-    def run(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["polytask", *words, "--import-path", HERE])
-        try:
-            main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        return 0
-
-    return run
+def exit_code(trains: ModuleType, call: Callable[..., int]) -> Callable[..., int]:
+    """A function that runs a command with the folder of the user's modules, and returns its exit code."""
+    return lambda *words: call(*words, "--import-path", HERE)
 
 
 @pytest.mark.slow
