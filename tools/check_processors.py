@@ -1,6 +1,6 @@
 """Run tests as other processors and numbers of threads would: no test may depend on them.
 
-    python tools/check_processors.py [--setting NAME …] [PYTEST ARGUMENT …]
+    python tools/check_processors.py [PYTEST ARGUMENT …] [--setting NAME …]
 
 Each setting chooses the kernels of PyTorch (`ATEN_CPU_CAPABILITY`), of its convolutions (`ONEDNN_MAX_CPU_ISA`), of MKL
 (`MKL_ENABLE_INSTRUCTIONS`, `MKL_CBWR`) and of NumPy's OpenBLAS (`OPENBLAS_CORETYPE`), and the number of threads. The settings run one after
