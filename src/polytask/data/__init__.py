@@ -7,6 +7,7 @@ from polytask.data.preprocessing.preprocessor import Preprocessor, preprocessor_
 from polytask.data.preprocessing.subword_tokenizer import SubwordTokenizer
 from polytask.data.preprocessing.word_tokenizer import WordTokenizer
 from polytask.data.sampling.proportional_sampler import ProportionalSampler, Sampler, proportional_batch_sizes
+from polytask.data.sampling.repeated_rows import RepeatedRowsSampler
 from polytask.data.sampling.shuffle_buffer import ShuffleBufferSampler
 from polytask.data.sampling.source_mixing import RoundRobinSampler, TemperatureSampler, UniformSampler, make_sampler
 from polytask.data.source import Source, Sources
@@ -19,6 +20,7 @@ __all__ = [
     "Normalization",
     "Preprocessor",
     "ProportionalSampler",
+    "RepeatedRowsSampler",
     "RoundRobinSampler",
     "Sampler",
     "ShuffleBufferSampler",

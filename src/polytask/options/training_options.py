@@ -165,6 +165,21 @@ class TrainingOptions(OptionModel):
         Field(gt=0, lt=1, description="Fraction of the training rows to hold out for validation, on which models are selected."),
         Flag(_STOPPING, default="0.2 up to 20,000 rows, else 0.1"),
     ] = None
+    label_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Share of the labels of the training rows to use, drawn evenly from all classes. Rows without a used label are left "
+            "out, and the number of steps stays the same. The labels of a smaller share are among those of a larger one.",
+        ),
+        Flag(_BASIC),
+    ] = 1.0
+    label_share_of: Annotated[
+        tuple[str, ...],
+        Field(description="Tasks of which only that share of the labels is used."),
+        Flag(_BASIC, default="all tasks"),
+    ] = ()
     shuffle_buffer: Annotated[
         int,
         Field(

@@ -41,6 +41,7 @@ from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
 from polytask.training.preparation.batch import Batch
 from polytask.training.preparation.default_model import make_network
 from polytask.training.preparation.fit_checks import check_fit_arguments, checkpoint_folder
+from polytask.training.preparation.label_share import LabelShare
 from polytask.training.preparation.prepared_data import PreparedData, prepare_data
 from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
 
@@ -174,7 +175,7 @@ def build_loop(
     found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
     known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
     chosen = chosen if found is None else restore_measured_options(chosen, known)
-    data = prepare_data(sources, model.tasks, validation_fraction=chosen.validation_fraction, seed=seed)
+    data = prepare_data(sources, model.tasks, validation_fraction=chosen.validation_fraction, seed=seed, label_share=LabelShare.of(chosen))
     model.tasks = data.tasks
     matched = None if chosen.initial_weights is None else load_weights(model, chosen.initial_weights)
     model.labeled = {name: source.rows.tasks for name, source in data.training.items()}

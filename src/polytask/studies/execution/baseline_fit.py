@@ -22,6 +22,7 @@ from polytask.tasks import Outcome, Predictions, Task
 from polytask.training import PreparedSource, prepare_data
 from polytask.training.hardware import PeakMemory
 from polytask.training.inference import RelativeMetrics, compute_task_metrics, join_outcomes
+from polytask.training.preparation.label_share import ALL_LABELS, LabelShare
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,15 @@ def check_baseline(text: str, tasks: Sequence[Task], sources: Sequence[Source]) 
             raise ConfigError("a baseline needs inputs of one shape", where=f"task {task.name!r}", found=found, remedy=remedy)
 
 
-def fit_baseline(baseline: Baseline, task: Task, sources: Sequence[Source], *, validation_fraction: float | None, seed: int) -> BaselineFit:
+def fit_baseline(
+    baseline: Baseline,
+    task: Task,
+    sources: Sequence[Source],
+    *,
+    validation_fraction: float | None,
+    seed: int,
+    label_share: LabelShare = ALL_LABELS,
+) -> BaselineFit:
     """Fit a baseline to one task.
 
     Args:
@@ -86,9 +95,10 @@ def fit_baseline(baseline: Baseline, task: Task, sources: Sequence[Source], *, v
         sources: Training sources.
         validation_fraction: Fraction of the rows in the validation part.
         seed: Seed of the split and of the baseline.
+        label_share: Share of the labels of the training part that is used.
     """
     started, memory = time.monotonic(), PeakMemory()
-    data = prepare_data(sources, [task], validation_fraction=validation_fraction, seed=seed)
+    data = prepare_data(sources, [task], validation_fraction=validation_fraction, seed=seed, label_share=label_share)
     (fitted,) = data.tasks
     training, held_out = list(data.training.values()), list(data.validation.values())
     random = derive_seed(seed, spec_of(type(baseline), "baseline").name, task.name) % 2**32

@@ -31,6 +31,7 @@ from polytask.studies.tuning.search_space import Settings, apply_settings
 from polytask.tasks import Task
 from polytask.training import ProgressHook, fit
 from polytask.training.fit_result import FitResult
+from polytask.training.preparation.label_share import LabelShare
 from polytask.training.trained_network import TrainedNetwork, load_network, save_network
 
 
@@ -213,7 +214,9 @@ def fit_job_baseline(job: Job, context: JobContext) -> BaselineFit:
     if job.finished:
         baseline.load_state_dict(load_state(job.result)["baseline"])
     with openmp_threads(context.options.threads):
-        fit = fit_baseline(baseline, task, context.sources, validation_fraction=context.options.validation_fraction, seed=job.seed)
+        share = LabelShare.of(context.options)
+        fraction = context.options.validation_fraction
+        fit = fit_baseline(baseline, task, context.sources, validation_fraction=fraction, seed=job.seed, label_share=share)
     if not job.finished:
         save_state(job.result, {"facts": fit.facts, "baseline": baseline.state_dict()})
     return fit

@@ -27,6 +27,7 @@ from polytask.training.callback import make_callbacks
 from polytask.training.fit_model import initial_state
 from polytask.training.hardware import available_cores
 from polytask.training.preparation.default_model import input_forms, plan_network
+from polytask.training.preparation.label_share import LabelShare
 from polytask.training.preparation.prepared_data import default_validation_fraction
 
 
@@ -47,7 +48,7 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
         return _resolved_for_function(requested, options, networks)
     plan = network_plan(requested, sources)
     model = plan.build(tasks, seed=0)
-    data = prepare_data(sources, tasks, validation_fraction=options.validation_fraction, seed=0)
+    data = prepare_data(sources, tasks, validation_fraction=share, seed=0, label_share=LabelShare.of(options))
     workers = worker_count(networks, requested.workers)
     # The workers of a cluster have one core each; on this machine its workers share the cores.
     processes = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers

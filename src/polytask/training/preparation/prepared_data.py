@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from polytask.tasks import Task
 from polytask.tasks.base import has_label
 from polytask.training.preparation.batch import Batch
 from polytask.training.preparation.label_checks import check_labels
+from polytask.training.preparation.label_share import ALL_LABELS, LabelShare
 
 Rows = NDArray[np.int64]
 LARGE_SOURCE_ROWS = 20_000
@@ -36,6 +37,7 @@ class PreparedSource:
         preprocessor: Preprocessor of the inputs, if they are texts or a table; otherwise None.
         memory_mapped: Whether the inputs are in a memory-mapped file.
         transform: Function that changes the inputs of batches of training, which are the only ones that it is for.
+        epoch_rows: Number of rows that an epoch draws from `rows`, with repetition if it is larger than theirs; `None` is their number.
     """
 
     rows: Batch
@@ -43,6 +45,7 @@ class PreparedSource:
     preprocessor: Preprocessor | None = None
     memory_mapped: bool = False
     transform: Callable[..., Any] | None = None
+    epoch_rows: int | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,7 +68,14 @@ class PreparedData:
     unlabeled: tuple[str, ...] = ()
 
 
-def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation_fraction: float | None, seed: int) -> PreparedData:
+def prepare_data(
+    sources: Sequence[Source],
+    tasks: Sequence[Task],
+    *,
+    validation_fraction: float | None,
+    seed: int,
+    label_share: LabelShare = ALL_LABELS,
+) -> PreparedData:
     """Split the sources, fit statistics, and encode labels.
 
     1. Every source is split into a training and a validation part, stratified and seeded. The split does not depend on `tasks`, so that a
@@ -78,6 +88,8 @@ def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation
         tasks: Tasks to predict.
         validation_fraction: Fraction of the rows in the validation part; None uses `default_validation_fraction`.
         seed: Seed of the split.
+        label_share: Share of the labels of the training part that is used. Rows without a used label are left out, and an epoch draws the
+            others more often, so that it has as many steps as with all labels.
 
     Raises:
         ConfigError: No source labels a task, or two sources have the same name.
@@ -94,17 +106,19 @@ def prepare_data(sources: Sequence[Source], tasks: Sequence[Task], *, validation
     used = [source for source in sources if set(source.tasks) & set(wanted)]
     _check_names_are_unique(sources)
     _check_every_task_has_a_source(wanted, sources)
+    label_share.check(sources)
     share = default_validation_fraction(used) if validation_fraction is None else validation_fraction
     for source in used:
         _check_inputs(source)
         _check_labels(source)
     parts = {source.name: split_source(source, share, seed) for source in used}
-    fitted = tuple(task.fitted(_labels_of(task.name, used, parts)) for task in tasks)
+    labeled = {source.name: label_share.rows_of(source, parts[source.name][0], seed) for source in used}
+    fitted = tuple(task.fitted(_labels_of(task.name, used, labeled)) for task in tasks)
     training, held_out = {}, {}
     for source in used:
         first, second = parts[source.name]
-        normalization = Normalization.of(source, first)
-        training[source.name] = _encode_source(source, fitted, normalization, first)
+        normalization = Normalization.of(source, kept := _joined(labeled[source.name], first))
+        training[source.name] = _with_labels(_encode_source(source, fitted, normalization, kept), kept, labeled[source.name], len(first))
         held_out[source.name] = _encode_source(source, fitted, normalization, second)
     for part, prepared in (("training", training), ("validation", held_out)):
         check_labels(fitted, part, _labels_by_task(wanted, prepared))
@@ -166,6 +180,28 @@ def _encode_source(source: Source, tasks: Sequence[Task], normalization: Normali
     return PreparedSource(rows, truths, source.preprocessor, are_mapped(source.inputs), source.transform)
 
 
+def _joined(labeled: Mapping[str, Rows], part: Rows) -> Rows:
+    """Return the rows of a part of which any label is used."""
+    largest = max(labeled.values(), key=len)  # the rows of all tasks are those of the part, or one subset of them
+    return part if len(largest) == len(part) else largest
+
+
+def _with_labels(source: PreparedSource, part: Rows, labeled: Mapping[str, Rows], epoch_rows: int) -> PreparedSource:
+    """Return the rows of a training part without the labels that are not used."""
+    unused = {task: np.isin(part, rows, invert=True) for task, rows in labeled.items() if len(rows) < len(part)}
+    masks, truths, weights = dict(source.rows.labeled), dict(source.truths), dict(source.rows.weights)
+    for task in unused.keys() & source.rows.targets.keys():
+        mask, without = masks[task], torch.from_numpy(unused[task])
+        known = np.ones(len(part), dtype=np.bool_) if (own := source.rows.labeled_rows(task)) is None else own.numpy()
+        truths[task] = truths[task][~unused[task][known]]
+        masks[task] = used = ~without if mask is None else mask & ~(without if mask.dim() == 1 else without.unsqueeze(1))
+        if task in weights and used.any():
+            weights[task] = weights[task] / weights[task][used].mean()
+    if len(part) == epoch_rows and not unused:
+        return source
+    return replace(source, rows=replace(source.rows, labeled=masks, weights=weights), truths=truths, epoch_rows=epoch_rows)
+
+
 def _take_part(entries: object, part: Rows | None) -> NDArray[Any]:
     array = np.asarray(entries)
     return array if part is None else array[part]
@@ -181,10 +217,10 @@ def default_validation_fraction(sources: Sequence[Source]) -> float:
     return 0.2 if max(len(source) for source in sources) <= LARGE_SOURCE_ROWS else 0.1
 
 
-def _labels_of(task: str, sources: Sequence[Source], parts: Mapping[str, tuple[Rows, Rows]]) -> NDArray[Any]:
-    """Return the labels of a task in the training parts of all sources."""
+def _labels_of(task: str, sources: Sequence[Source], labeled: Mapping[str, Mapping[str, Rows]]) -> NDArray[Any]:
+    """Return the labels of a task that are used in the training parts of all sources."""
     known = [source for source in sources if task in source.labels]
-    return np.concatenate([np.asarray(source.labels[task])[parts[source.name][0]].ravel() for source in known])
+    return np.concatenate([np.asarray(source.labels[task])[labeled[source.name][task]].ravel() for source in known])
 
 
 def _loss_weights(source: Source, task: str, labeled: Tensor | None, part: Rows | None) -> Tensor:

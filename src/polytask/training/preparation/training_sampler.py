@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from polytask.balancing import Balancer
-from polytask.data import ProportionalSampler, Sampler, ShuffleBufferSampler, make_sampler, proportional_batch_sizes
+from polytask.data import ProportionalSampler, RepeatedRowsSampler, Sampler, ShuffleBufferSampler, make_sampler, proportional_batch_sizes
 from polytask.encoders.evaluation_mode import training_modes
 from polytask.errors import ConfigError
 from polytask.options import TrainingOptions
@@ -30,7 +30,14 @@ def make_training_sampler(data: PreparedData, batch_sizes: Mapping[str, int] | N
     Raises:
         ConfigError: There is no such sampler, or a batch size is missing or below 1.
     """
-    rows = {name: len(source) for name, source in data.training.items()}
+    rows = {name: source.epoch_rows or len(source) for name, source in data.training.items()}
+    sampler = _make_sampler(data, rows, batch_sizes, options)
+    kept = {name: len(source) for name, source in data.training.items()}
+    return sampler if kept == rows else RepeatedRowsSampler(sampler, kept)
+
+
+def _make_sampler(data: PreparedData, rows: dict[str, int], batch_sizes: Mapping[str, int] | None, options: TrainingOptions) -> Sampler:
+    """Return the sampler of the options for sources with this number of rows per epoch."""
     sizes = None if batch_sizes is None else _checked_sizes(data, rows, batch_sizes, options)
     if (
         options.sampling == "proportional"
