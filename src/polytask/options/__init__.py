@@ -6,6 +6,7 @@ neither torch nor pandas, so that `--help` starts quickly.
 
 from polytask.options.base import OptionModel, fields_of, list_fields
 from polytask.options.cli_option import Flag
+from polytask.options.curve_config import CurveConfig
 from polytask.options.reading_options import ReadingOptions
 from polytask.options.relate_config import RelateConfig
 from polytask.options.study_config import StudyConfig
@@ -16,10 +17,11 @@ from polytask.options.training_presets import preset_training_options
 from polytask.options.validation_errors import checked
 from polytask.options.verdict_options.verdict_config import VerdictConfig
 
-for _model in (NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions, VerdictConfig):
+for _model in (CurveConfig, NetworkConfig, RelateConfig, StudyConfig, TableOptions, TrainConfig, TrainingOptions, VerdictConfig):
     list_fields(_model)
 
 __all__ = [
+    "CurveConfig",
     "Flag",
     "NetworkConfig",
     "OptionModel",

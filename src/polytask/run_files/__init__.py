@@ -2,6 +2,7 @@
 
 from polytask.run_files.callback_file import CallbackFile, CallbackRecord
 from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
+from polytask.run_files.curve_file import CurveFile, CurvePoint, CurveTask, LabelRatioRecord
 from polytask.run_files.environment_file import EnvironmentFile
 from polytask.run_files.findings import Finding, ShippedRisk
 from polytask.run_files.model_index import ModelIndex, ModelNetwork
@@ -29,11 +30,15 @@ __all__ = [
     "CallbackFile",
     "CallbackRecord",
     "CostFile",
+    "CurveFile",
+    "CurvePoint",
+    "CurveTask",
     "EnvironmentFile",
     "EqualTime",
     "Finding",
     "GroupingRecord",
     "JobProgress",
+    "LabelRatioRecord",
     "MeasureCost",
     "MeasureRecord",
     "ModelIndex",

@@ -115,6 +115,15 @@ class RunFolder:
         """Path of the relatedness results; the file marks the run as finished."""
         return self.path / "relate.json"
 
+    @property
+    def curve(self) -> Path:
+        """Path of the learning curves; the file marks the run as finished."""
+        return self.path / "curve.json"
+
+    def share(self, share: float) -> Path:
+        """Return the run folder of the study of one share of the labels."""
+        return self.path / "shares" / f"{share:.6g}"
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Lock the folder against other runs; the lock is released when the process ends, even if it is killed.
@@ -182,7 +191,9 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether the folder holds a finished run."""
-        return ((self.model / MODEL_INDEX).exists() and not self.unfinished.exists()) or self.relations.exists() or self.judged.exists()
+        return ((self.model / MODEL_INDEX).exists() and not self.unfinished.exists()) or any(
+            file.exists() for file in (self.relations, self.judged, self.curve)
+        )
 
     def delete_partial_files(self) -> None:
         """Delete incomplete files of killed processes; this is safe because the folder is locked."""

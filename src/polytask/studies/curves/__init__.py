@@ -1,0 +1,1 @@
+"""Learning curves: studies with nested shares of the labels, and what they say together."""
