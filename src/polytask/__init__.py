@@ -70,6 +70,7 @@ _NAMES = {
     "TrainingRequest": "polytask.train_functions",
     "add_import_path": "polytask.registry",
     "backward": "polytask.gradients",
+    "curve": "polytask.studies",
     "fit": "polytask.training",
     "load": "polytask.artifacts",
     "register": "polytask.registry",

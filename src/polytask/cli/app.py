@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from polytask.cli.commands.curve import curve_command
 from polytask.cli.commands.data import app as data_app
 from polytask.cli.commands.demo import demo_command
 from polytask.cli.commands.evaluate import evaluate_command
@@ -27,9 +28,9 @@ from polytask.cli.interrupts import InterruptedRunError
 from polytask.cli.table_source import spread
 from polytask.cli.user_code_errors import users_line
 from polytask.errors import PolytaskError
-from polytask.options import RelateConfig, StudyConfig, TrainConfig, VerdictConfig, fields_of
+from polytask.options import CurveConfig, RelateConfig, StudyConfig, TrainConfig, VerdictConfig, fields_of
 
-_CONFIGS = (StudyConfig, TrainConfig, RelateConfig)
+_CONFIGS = (StudyConfig, TrainConfig, RelateConfig, CurveConfig)
 _FIELDS = (*(field for config in _CONFIGS for _, field in offered_fields(config)), *fields_of(VerdictConfig))
 SEVERAL = frozenset(field.flag.option(field.name) for field in _FIELDS if takes_several_words(field))
 """Options that take any number of values."""
@@ -55,6 +56,7 @@ app.command("train", no_args_is_help=True)(train_command)
 app.command("predict", no_args_is_help=True)(predict_command)
 app.command("evaluate", no_args_is_help=True)(evaluate_command)
 app.command("relate", no_args_is_help=True)(relate_command)
+app.command("curve", no_args_is_help=True)(curve_command)
 app.command("verdict", no_args_is_help=True)(verdict_command)
 app.command("schema")(schema_command)
 app.command("methods")(methods_command)

@@ -170,8 +170,8 @@ class TrainingOptions(OptionModel):
         Field(
             gt=0,
             le=1,
-            description="Share of the labels of the training rows to use, drawn evenly from all classes. Rows without a used label are left "
-            "out, and the number of steps stays the same. The labels of a smaller share are among those of a larger one.",
+            description="Share of the labels of the training rows to use, drawn evenly from all classes. Rows without a used label are "
+            "left out, and the number of steps stays the same. The labels of a smaller share are among those of a larger one.",
         ),
         Flag(_BASIC),
     ] = 1.0

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from polytask.data import Source
-from polytask.options import RelateConfig, StudyConfig, TrainConfig
+from polytask.options import CurveConfig, RelateConfig, StudyConfig, TrainConfig
 from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
+from polytask.studies.curves.measure_curve import CurveResult, measure_curve
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
 from polytask.studies.execution.train_single_network import TrainResult, train_network
 from polytask.studies.results.conclude_study import StudyResult
@@ -144,3 +145,44 @@ def relate(
     folder = RunFolder.at(out).path
     loaded = load_called_data(CallOptions(RelateConfig, "relate", options), data, tasks, targets, folder)
     return relate_tasks(loaded.sources, loaded.tasks, config=loaded.config, out=folder, progress=progress)
+
+
+def curve(
+    data: Any,  # noqa: ANN401 - a path, a name, a data frame of any library, or sources
+    tasks: Sequence[Task] | None = None,
+    *,
+    targets: Targets | None = None,
+    test: Callable[[], tuple[Source, ...]] | None = None,
+    out: str | Path | None = None,
+    progress: StudyProgressHook = ignore_study_progress,
+    **options: Any,  # noqa: ANN401 - options of the command `polytask curve`
+) -> CurveResult:
+    """Compare joint and single-task training at several shares of the labels: `polytask curve` in one call.
+
+    Args:
+        data: Table, path of a table, name of a built-in data set, or training sources; see `polytask.study`.
+        tasks: Tasks to learn, at least two, for sources.
+        targets: Columns to predict, for tables: their names, or a mapping to their kinds (`None` infers a kind).
+        test: Function that loads the test sources, for sources that do not know theirs.
+        out: Run folder; an interrupted run in it is resumed. By default a temporary folder.
+        progress: Function that is called with the progress of the run several times a second.
+        **options: Options of `polytask curve` by name, with underscores: `shares`, `labels_of`, `seeds`, `arms`, `preset`, options of
+            training, and of a table.
+
+    Raises:
+        ConfigError: A name or option is unknown, there are no targets, or the interrupted run had other data.
+        DataError: The table cannot be read, or a share leaves a task without labels.
+        StorageError: The folder is in use, holds something else or a finished run, or cannot be written to.
+        NonFiniteError: A loss is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(300, 2))
+        >>> table = {"a": x[:, 0], "b": x[:, 1], "sum": x.sum(1), "value": x[:, 0] - x[:, 1]}
+        >>> found = curve(table, targets=["sum", "value"], shares=["1/2", 1], seeds=2, epochs=1, workers=1)
+        >>> [point.labels for point in found.curve.tasks["sum"].points]
+        [96, 192]
+    """
+    folder = RunFolder.at(out).path
+    loaded = load_called_data(CallOptions(CurveConfig, "curve", options), data, tasks, targets, folder)
+    return measure_curve(loaded.sources, loaded.tasks, test=test, config=loaded.config, out=folder, progress=progress)

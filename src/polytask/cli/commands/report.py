@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 
-def report_command(run: Annotated[Path, typer.Argument(help="Run folder of polytask study, polytask relate or polytask verdict.")]) -> None:
+def report_command(
+    run: Annotated[Path, typer.Argument(help="Run folder of polytask study, polytask relate, polytask curve or polytask verdict.")],
+) -> None:
     """Rebuild report.html from the files of a run folder."""
     from polytask.report import write_report
 

@@ -28,8 +28,8 @@ SAME_ROWS = (
 )
 FAMILY = "All differences, of every task and share, are one family with a false alarm rate of 5 %."
 OF_SEEDS = (
-    "The ratio of labels rests on log error = a + b log labels with one slope for both arms; its interval is about further seeds on the same "
-    "test rows."
+    "The ratio of labels rests on log error = a + b log labels with one slope for both arms; its interval is about further seeds on the "
+    "same test rows."
 )
 
 
@@ -58,7 +58,7 @@ def curve_file(
         studies: Predictions and metrics of every share.
     """
     claims = _claims(config, tasks, studies)
-    counts = {share: _label_counts(config, sources, tasks, share) for share in config.shares}
+    counts = {share: label_counts(config, sources, tasks, share) for share in config.shares}
     content = {
         "source": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,
@@ -104,13 +104,16 @@ def _point_name(task: str, share: float) -> str:
 
 def _claims(config: CurveConfig, tasks: Sequence[Task], studies: Mapping[float, TestTables]) -> Verdict:
     """Return the verdict about all points, each of which is a task of its own."""
-    frames = [tables.predictions.assign(task=[_point_name(task, share) for task in tables.predictions["task"]]) for share, tables in studies.items()]
+    frames = [
+        tables.predictions.assign(task=[_point_name(task, share) for task in tables.predictions["task"]])
+        for share, tables in studies.items()
+    ]
     kinds = {name: dataclasses.replace(task, name=name) for task in tasks for share in studies for name in [_point_name(task.name, share)]}
     margins = {_point_name(task, share): margin for task, margin in config.margins.items() for share in studies}
     return verdict(pd.concat(frames, ignore_index=True), baseline=SINGLE, kinds=kinds, margins=margins)
 
 
-def _label_counts(config: CurveConfig, sources: Sequence[Source], tasks: Sequence[Task], share: float) -> dict[str, int]:
+def label_counts(config: CurveConfig, sources: Sequence[Source], tasks: Sequence[Task], share: float) -> dict[str, int]:
     """Return the number of labels per task in the training part of the first seed."""
     used = LabelShare(share, config.labels_of)
     data = prepare_data(sources, tasks, validation_fraction=config.training.validation_fraction, seed=config.seeds[0], label_share=used)
@@ -125,9 +128,7 @@ def _curve_task(
     for share in config.shares:
         found = claims.tasks[_point_name(task.name, share)]
         records = {arm: own.record() for arm, own in found.arms.items()}
-        points.append(
-            CurvePoint(share=share, labels=counts[share][task.name], margin=found.margin, single=found.single[0], arms=records)
-        )
+        points.append(CurvePoint(share=share, labels=counts[share][task.name], margin=found.margin, single=found.single[0], arms=records))
     metric = metric_of(task)
     ratios = dict(_label_ratios(task, metric, [(point.labels, studies[point.share].results) for point in points], list(claims.arms)))
     return CurveTask(

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from polytask.data import Source, Sources, check_sources
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, DataError
 from polytask.options import CurveConfig, NetworkConfig, StudyConfig, checked
 from polytask.registry.suggestion import nearest
 from polytask.run_files import CurveFile
-from polytask.studies.curves.curve_results import TestTables, curve_file, points_table
+from polytask.studies.curves.curve_results import TestTables, curve_file, label_counts, points_table
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.run_study import Study
@@ -98,6 +98,7 @@ def measure_curve(
     with folder.alone():
         networks = len(requested.seeds) * sum(len(arm.groups) for arm in arms)
         resolved = start_or_resume(folder, requested, sources, tasks, arms, networks=networks)
+        _check_smallest_share(resolved, sources, tasks)
         for place, share in enumerate(resolved.shares):
             study = Study(sources, tasks, test=load_test, config=study_config(resolved, share))
             own = RunFolder(folder.share(share))
@@ -143,6 +144,19 @@ def _checked_arms(config: CurveConfig, names: Sequence[str]) -> tuple[ResolvedAr
         if name not in names:
             raise ConfigError("there is no such task", where=where, found=name, remedy=nearest(name, tuple(names)))
     return parse_arms(config.arms, names)
+
+
+def _check_smallest_share(config: CurveConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> None:
+    """Check that the smallest share leaves every task enough labels with the first seed.
+
+    Raises:
+        DataError: It does not.
+    """
+    try:
+        label_counts(config, sources, tasks, config.shares[0])
+    except DataError as error:
+        where, remedy = f"share {config.shares[0]:g}, {error.where}", "Choose a larger smallest share"
+        raise DataError(error.what, where=where, found=error.found, remedy=remedy) from None
 
 
 def _progress_of(progress: StudyProgressHook, place: int, shares: int) -> StudyProgressHook:

@@ -14,9 +14,10 @@ from polytask.datasets.download import DownloadProgress, no_download_progress
 from polytask.datasets.tables import load_tables
 from polytask.datasets.tables.labeled_table import TEST_SHARE
 from polytask.errors import ConfigError
-from polytask.options import RelateConfig, StudyConfig, TrainConfig
+from polytask.options import CurveConfig, RelateConfig, StudyConfig, TrainConfig
 from polytask.options.train_config import Config
 from polytask.studies.setup.apply_preset import with_preset
+from polytask.studies.setup.resolve_config import is_trained_by_function
 from polytask.studies.spec.arms import parse_arm
 from polytask.tasks import Task
 
@@ -85,7 +86,11 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
         chosen = default_balancer(weights, config.balancer if "balancer" in given else None)
         return cast(Config, config.model_copy(update={"balancer": chosen}))
     check_task_weights(weights)
-    if not isinstance(config, StudyConfig) or config.train is not None or all(weight == 1 for weight in weights.values()):
+    if (
+        not isinstance(config, StudyConfig | CurveConfig)
+        or is_trained_by_function(config)
+        or all(weight == 1 for weight in weights.values())
+    ):
         return config
     arms = config.arms if "arms" in given else tuple(WEIGHTED_BALANCER if arm == DEFAULT_BALANCER else arm for arm in config.arms)
     if not any(
@@ -94,4 +99,4 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
         remedy = f"Leave the weights out, or add the arm {WEIGHTED_BALANCER!r}"
         where = f"arms {', '.join(map(str, arms))}"
         raise ConfigError("no arm uses the tasks' weights", where=where, found=format_weights(weights), remedy=remedy)
-    return config.model_copy(update={"arms": arms})
+    return cast(Config, config.model_copy(update={"arms": arms}))

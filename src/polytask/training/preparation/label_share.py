@@ -46,7 +46,7 @@ class LabelShare:
         Raises:
             ConfigError: No source labels one of them.
         """
-        known = sorted({task for source in sources for task in source.tasks})
+        known = tuple(sorted({task for source in sources for task in source.tasks}))
         for task in self.tasks:
             if task not in known:
                 raise ConfigError("there is no such task", where="label_share_of", found=task, remedy=nearest(task, known))
@@ -56,8 +56,8 @@ class LabelShare:
 
         They are the first ⌈share · N⌉ of an order of the N rows that depends on the source and the seed alone: those of a smaller share are
         among those of a larger one, and all networks of a seed use the same labels, whatever their tasks. In the order, the strata (rows
-        that agree in the labels of all tasks) are spread evenly: row r of the n rows of a stratum, shuffled, has the place (r + u) / n, with
-        one random u per stratum.
+        that agree in the labels of all tasks) are spread evenly: row r of the n rows of a stratum, shuffled, has the place (r + u) / n,
+        with one random u per stratum.
 
         Args:
             source: Source of the rows.

@@ -5,9 +5,9 @@ For seed s, arm A and n_k labels of a task, the error is modeled as
     log e = a_sA + b_s log n        (the same slope for both arms)
 
 The arm J has with h labels the error that single-task training S has with n labels if log(h / n) = (a_sS − a_sJ) / b_s. The intercepts
-differ by the mean over sizes of the difference of log errors, and b_s is the least-squares slope of their mean. Over seeds, the ratio of the
-two means has Fieller's interval (Journal of the Royal Statistical Society B 16:175, 1954): all ρ that Student's t test of mean(x − ρ b) = 0
-does not reject,
+differ by the mean over sizes of the difference of log errors, and b_s is the least-squares slope of their mean. Over seeds, the ratio of
+the two means has Fieller's interval (Journal of the Royal Statistical Society B 16:175, 1954): all ρ that Student's t test of
+mean(x − ρ b) = 0 does not reject,
 
     { ρ : (x. − ρ b.)² ≤ t² (s_xx − 2 ρ s_xb + ρ² s_bb) / S },     x_s = a_sS − a_sJ,  t with S − 1 degrees of freedom
 

@@ -1,0 +1,50 @@
+"""`polytask curve`: compare joint and single-task training at several shares of the labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polytask.cli.build_config import run_name
+from polytask.cli.download_display import download_display
+from polytask.cli.generate_command import generated_command
+from polytask.cli.interrupts import explain_interrupt
+from polytask.cli.run_output import RunOutput
+from polytask.options import CurveConfig, RelateConfig, StudyConfig, TrainConfig, checked
+
+
+def _curve(config: dict[str, Any], output: RunOutput) -> None:
+    """Compare joint and single-task training at several shares of the labels.
+
+    Runs a study per share, with the same seeds and nested labels. Says for
+    every task and share whether joint training helps, hurts, makes no
+    difference (same) or is unclear, and how many labels it needs for the
+    error of single-task training, with 95 % intervals.
+    """
+    from rich.console import Console
+
+    from polytask.cli.data_notes import print_data_notes
+    from polytask.cli.progress_display import study_display
+    from polytask.report import write_report
+    from polytask.report.terminal.curve_terminal import curve_summary
+    from polytask.studies import load_data, measure_curve
+
+    with download_display(quiet=output.quiet) as progress:
+        data = load_data(checked(CurveConfig, _own_choices(config), where="curve", imports=True), progress)
+    console = Console()
+    print_data_notes(console, data, quiet=output.quiet)
+    with output.folder(f"curve-{run_name(config)}", data.config) as folder:
+        kept = f"Finished networks are kept in {folder}; run the same command again to resume"
+        with explain_interrupt(kept), study_display(console, quiet=output.quiet) as progress:
+            found = measure_curve(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
+    page = write_report(found.folder)
+    console.print(curve_summary(found.curve))
+    console.print(f"Everything is in {found.folder}; the report is {page}", soft_wrap=True)
+
+
+def _own_choices(config: dict[str, Any]) -> dict[str, Any]:
+    """Drop options of other commands that a file may hold; keep unknown names, so that they are rejected later."""
+    others = StudyConfig.model_fields.keys() | TrainConfig.model_fields.keys() | RelateConfig.model_fields.keys()
+    return {name: value for name, value in config.items() if name not in others - CurveConfig.model_fields.keys()}
+
+
+curve_command = generated_command(CurveConfig, _curve, "runs/curve-NAME (NAME: the source), or runs/curve-NAME-2, … if it is taken")
