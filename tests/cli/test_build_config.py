@@ -17,6 +17,7 @@ from polytask.cli.table_source import spread
 from polytask.datasets.mnist_fashion import MnistFashion
 from polytask.errors import ConfigError
 from polytask.options import (
+    CurveConfig,
     NetworkConfig,
     RelateConfig,
     StudyConfig,
@@ -97,7 +98,7 @@ def test_a_file_whose_training_is_no_mapping(tmp_path: Path) -> None:
 
 
 def commands() -> list[tuple[str, type[NetworkConfig]]]:
-    return [("study", StudyConfig), ("train", TrainConfig), ("relate", RelateConfig)]
+    return [("study", StudyConfig), ("train", TrainConfig), ("relate", RelateConfig), ("curve", CurveConfig)]
 
 
 @pytest.mark.parametrize(("name", "config"), commands())
@@ -113,7 +114,7 @@ def test_every_choice_is_an_option_or_says_that_it_is_none(name: str, config: ty
     ), "no option twice"
 
 
-@pytest.mark.parametrize("model", [StudyConfig, TrainConfig, RelateConfig, TrainingOptions, TableOptions])
+@pytest.mark.parametrize("model", [StudyConfig, TrainConfig, RelateConfig, CurveConfig, TrainingOptions, TableOptions])
 def test_every_field_is_described_once_and_everywhere(model: type) -> None:
     for field in fields_of(model):
         assert field.description, field.name

@@ -34,7 +34,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 HELP_OF_ALL = """
 import sys
 from polytask.cli import main
-for command in ([], ["study"], ["train"], ["relate"], ["data"], ["methods"], ["report"], ["verdict"], ["demo"], ["init"]):
+for command in ([], ["study"], ["train"], ["relate"], ["curve"], ["data"], ["methods"], ["report"], ["verdict"], ["demo"], ["init"]):
     print(">>>", *command)
     sys.argv = ["polytask", *command, "--help"]
     try:

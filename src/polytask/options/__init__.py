@@ -6,9 +6,9 @@ neither torch nor pandas, so that `--help` starts quickly.
 
 from polytask.options.base import OptionModel, fields_of, list_fields
 from polytask.options.cli_option import Flag
-from polytask.options.curve_config import CurveConfig
+from polytask.options.measurements.curve_config import CurveConfig
+from polytask.options.measurements.relate_config import RelateConfig
 from polytask.options.reading_options import ReadingOptions
-from polytask.options.relate_config import RelateConfig
 from polytask.options.study_config import StudyConfig
 from polytask.options.table_options import TableOptions
 from polytask.options.train_config import NetworkConfig, TrainConfig, differences

@@ -10,7 +10,7 @@ from polytask.architectures import Network, measure_cost
 from polytask.data import Source
 from polytask.errors import ConfigError
 from polytask.options import RelateConfig
-from polytask.options.relate_config import IN_THE_JOINT_RUN
+from polytask.options.measurements.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.affinity_callback import AFFINITY, default_interval
 from polytask.studies.execution.job_training import Job, JobContext, callback_names, make_jobs
 from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs

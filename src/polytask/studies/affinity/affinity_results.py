@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from polytask.options import RelateConfig
-from polytask.options.relate_config import IN_THE_JOINT_RUN
+from polytask.options.measurements.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.affinity_callback import GRADIENTS_KEY
 from polytask.relatedness.feature_similarity import feature_similarities
 from polytask.relatedness.grouping import Grouping, group_by_affinity

@@ -10,7 +10,7 @@ from typing import Any
 from polytask.data import Source, check_sources
 from polytask.errors import ConfigError
 from polytask.options import RelateConfig, checked
-from polytask.options.relate_config import IN_THE_JOINT_RUN
+from polytask.options.measurements.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.grouping import Grouping
 from polytask.relatedness.relatedness_matrix import RelatednessMatrix
 from polytask.run_files import RelateFile

@@ -1,0 +1,1 @@
+"""Options of the commands that measure: relatedness of tasks, and learning curves."""
