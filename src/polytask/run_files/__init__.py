@@ -2,7 +2,7 @@
 
 from polytask.run_files.callback_file import CallbackFile, CallbackRecord
 from polytask.run_files.cost_file import UNKNOWN_COST, ArmCost, CostFile, EqualTime, MeasureCost, NetworkPartRecord, RaceCost
-from polytask.run_files.curve_file import CurveFile, CurvePoint, CurveTask, LabelRatioRecord
+from polytask.run_files.curve_file import CurveFile, CurvePointRecord, CurveTask, LabelRatioRecord
 from polytask.run_files.environment_file import EnvironmentFile
 from polytask.run_files.findings import Finding, ShippedRisk
 from polytask.run_files.model_index import ModelIndex, ModelNetwork
@@ -31,7 +31,7 @@ __all__ = [
     "CallbackRecord",
     "CostFile",
     "CurveFile",
-    "CurvePoint",
+    "CurvePointRecord",
     "CurveTask",
     "EnvironmentFile",
     "EqualTime",

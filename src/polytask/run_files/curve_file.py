@@ -8,7 +8,7 @@ from polytask.run_files.base import FileSection, Interval, OptionalNumber, RunFi
 from polytask.run_files.verdict_file import ArmRecord, PooledRecord
 
 
-class CurvePoint(FileSection):
+class CurvePointRecord(FileSection):
     """One task at one share of the labels.
 
     Attributes:
@@ -54,7 +54,7 @@ class CurveTask(FileSection):
     kind: str = ""
     metric: str = ""
     higher_is_better: bool = True
-    points: tuple[CurvePoint, ...] = ()
+    points: tuple[CurvePointRecord, ...] = ()
     label_ratio: dict[str, LabelRatioRecord] = Field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from polytask.report import write_report
 from polytask.run_files import CurveFile
 from polytask.studies import measure_curve
 from polytask.studies.curves.measure_curve import study_config
+from polytask.studies.setup.replaced_run import replaced_run
 from polytask.tasks import Regression, Task
 
 TASKS: tuple[Task, ...] = (Regression(name="price"), Regression(name="cost"))
@@ -114,3 +115,13 @@ def test_what_cannot_be_drawn_is_refused(choices: dict[str, Any], message: str, 
 def test_a_share_without_two_labels_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"share 0\.001, .* Choose a larger smallest share"):
         measure(tmp_path / "run", shares=[0.001, 1])
+
+
+def test_a_finished_run_can_be_replaced_but_not_with_files_of_others_in_it(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    with replaced_run(tmp_path / "run"):
+        measure(tmp_path / "run")
+    assert (tmp_path / "run" / "curve.json").read_bytes() == (whole / "curve.json").read_bytes()
+    (tmp_path / "run" / "shares" / "1" / "mine.txt").write_text("mine")
+    with pytest.raises(StorageError, match=r"shares/1/mine\.txt"), replaced_run(tmp_path / "run"):
+        pass

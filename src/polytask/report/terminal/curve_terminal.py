@@ -13,7 +13,7 @@ from polytask.metrics import formatting
 from polytask.report.contents.curve_contents import pooled_sentences, ratio_sentences, titled_curve
 from polytask.report.sanitize import clean_text
 from polytask.report.terminal.study_terminal import CLAIM_STYLES, make_table, safe_text
-from polytask.run_files import CurveFile, CurvePoint, CurveTask
+from polytask.run_files import CurveFile, CurvePointRecord, CurveTask
 from polytask.verdicts.shown.verdict_tables import difference_text
 
 NAME_WIDTH = 14
@@ -59,7 +59,7 @@ def _task_table(name: str, task: CurveTask, baseline: str) -> Table:
     return table
 
 
-def _add_rows(table: Table, task: CurveTask, point: CurvePoint) -> None:
+def _add_rows(table: Table, task: CurveTask, point: CurvePointRecord) -> None:
     for place, (arm, record) in enumerate(point.arms.items()):
         labels, single = (
             (formatting.format_count(point.labels), formatting.format_metric(task.metric, point.single)) if not place else ("", "")

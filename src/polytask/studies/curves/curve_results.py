@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polytask.data import Source
 from polytask.metrics.metric_functions import metric_of
 from polytask.options import CurveConfig
-from polytask.run_files import CurveFile, CurvePoint, CurveTask, LabelRatioRecord
+from polytask.run_files import CurveFile, CurvePointRecord, CurveTask, LabelRatioRecord
 from polytask.studies.spec.arms import SINGLE, ResolvedArm, arm_titles
 from polytask.tasks import Metric, Task
 from polytask.training import prepare_data
@@ -58,7 +58,7 @@ def curve_file(
         studies: Predictions and metrics of every share.
     """
     claims = _claims(config, tasks, studies)
-    counts = {share: label_counts(config, sources, tasks, share) for share in config.shares}
+    counts = {share: labels_per_task(config, sources, tasks, share) for share in config.shares}
     content = {
         "source": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,
@@ -113,7 +113,7 @@ def _claims(config: CurveConfig, tasks: Sequence[Task], studies: Mapping[float, 
     return verdict(pd.concat(frames, ignore_index=True), baseline=SINGLE, kinds=kinds, margins=margins)
 
 
-def label_counts(config: CurveConfig, sources: Sequence[Source], tasks: Sequence[Task], share: float) -> dict[str, int]:
+def labels_per_task(config: CurveConfig, sources: Sequence[Source], tasks: Sequence[Task], share: float) -> dict[str, int]:
     """Return the number of labels per task in the training part of the first seed."""
     used = LabelShare(share, config.labels_of)
     data = prepare_data(sources, tasks, validation_fraction=config.training.validation_fraction, seed=config.seeds[0], label_share=used)
@@ -128,7 +128,9 @@ def _curve_task(
     for share in config.shares:
         found = claims.tasks[_point_name(task.name, share)]
         records = {arm: own.record() for arm, own in found.arms.items()}
-        points.append(CurvePoint(share=share, labels=counts[share][task.name], margin=found.margin, single=found.single[0], arms=records))
+        points.append(
+            CurvePointRecord(share=share, labels=counts[share][task.name], margin=found.margin, single=found.single[0], arms=records)
+        )
     metric = metric_of(task)
     ratios = dict(_label_ratios(task, metric, [(point.labels, studies[point.share].results) for point in points], list(claims.arms)))
     return CurveTask(

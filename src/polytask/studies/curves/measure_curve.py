@@ -14,7 +14,7 @@ from polytask.errors import ConfigError, DataError
 from polytask.options import CurveConfig, NetworkConfig, StudyConfig, checked
 from polytask.registry.suggestion import nearest
 from polytask.run_files import CurveFile
-from polytask.studies.curves.curve_results import TestTables, curve_file, label_counts, points_table
+from polytask.studies.curves.curve_results import TestTables, curve_file, labels_per_task, points_table
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.run_study import Study
@@ -153,7 +153,7 @@ def _check_smallest_share(config: CurveConfig, sources: Sequence[Source], tasks:
         DataError: It does not.
     """
     try:
-        label_counts(config, sources, tasks, config.shares[0])
+        labels_per_task(config, sources, tasks, config.shares[0])
     except DataError as error:
         where, remedy = f"share {config.shares[0]:g}, {error.where}", "Choose a larger smallest share"
         raise DataError(error.what, where=where, found=error.found, remedy=remedy) from None

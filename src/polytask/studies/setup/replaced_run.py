@@ -26,6 +26,7 @@ _CHECKPOINT_FILES = (
     r"([^/]+/)*\.[^/]+\.(part|old)(/.*)?",  # what a killed process leaves
 )
 """Files below `checkpoints/`, as regular expressions."""
+_SHARE = re.compile(r"(shares/[0-9.e-]+)/")
 
 
 @contextmanager
@@ -128,7 +129,17 @@ def _check_replaceable(folder: RunFolder) -> None:
 
 
 def _foreign(files: Iterable[str], folder: RunFolder) -> list[str]:
-    """Return the files, relative to the folder, that no run writes."""
+    """Return the files, relative to the folder, that no run writes; each share of a learning curve is a run in a folder of its own."""
+    own, shares = [], dict[str, list[str]]()
+    for file in files:
+        share = _SHARE.match(file)
+        shares.setdefault(share[1], []).append(file[share.end() :]) if share else own.append(file)
+    inner = [f"{name}/{file}" for name, held in shares.items() for file in _foreign_in_run(held, RunFolder(folder.path / name))]
+    return [*_foreign_in_run(own, folder), *inner]
+
+
+def _foreign_in_run(files: Iterable[str], folder: RunFolder) -> list[str]:
+    """Return the files, relative to the folder of one run, that it does not write."""
     index = folder.model / MODEL_INDEX
     networks = [network.folder for network in ModelIndex.read(index).networks] if index.exists() else []
     written = [
