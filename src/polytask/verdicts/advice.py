@@ -85,6 +85,11 @@ class Advice:
     saved: float = 1.0
 
     @property
+    def tied(self) -> bool:
+        """Whether the expected utility of both is the same, so that training separately, which risks nothing, is no better."""
+        return not self.together and not self.shown and not self.at_risk and self.utility == 0
+
+    @property
     def level(self) -> str:
         """The advice in two words, such as "together, likely"."""
         return f"{'together' if self.together else 'separately'}, {'shown' if self.shown else 'likely'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from polytask.options.verdict_options.tolerance import Tolerance
@@ -14,6 +15,7 @@ from polytask.studies.results.recommendation import advise_study, is_cheaper, re
 from polytask.studies.spec.arms import ResolvedArm, parse_arm
 from polytask.verdicts import ArmSummary, ArmVerdict, Decision, PooledVerdict, SeedPlan, TaskVerdict, Verdict
 from polytask.verdicts.advice import shrunk
+from polytask.verdicts.compute_verdict import verdict
 from polytask.verdicts.power import PowerAnalysis
 
 NAMES = ("a", "b", "c")
@@ -179,3 +181,17 @@ def of_unknown_size(cost: ArmCost) -> ArmCost:
 
 def test_fewer_parameters_or_operations_are_cheaper() -> None:
     assert [is_cheaper(cost, SINGLE) for cost in (SMALL, LARGE, SINGLE)] == [True, False, False]
+
+
+def test_an_exact_tie_is_no_advantage() -> None:
+    rows = [
+        (arm, seed, task, unit, unit % 2, (unit + seed) % 2)
+        for arm in ("single", "equal")
+        for seed in range(5)
+        for task in "ab"
+        for unit in range(40)
+    ]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "task", "unit", "target", "prediction"])
+    found = verdict(frame).recommend(tolerate=0)
+    assert (found.advice.utility, found.advice.level) == (0.0, "separately, likely")
+    assert found.headline == "Train a and b separately: as good as together, not shown."

@@ -25,6 +25,7 @@ ENDINGS = {
     (False, True): "shown to be better",
     (False, False): "likely better, not shown",
 }
+TIED = "as good as together, not shown"
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,8 @@ def advice_sentences(advice: Advice, verdict: VerdictData, known: Circumstances)
 
 def _headline(advice: Advice, verdict: VerdictData, known: Circumstances) -> str:
     how = "separately" if not advice.together else "together" if known.joint_networks < 2 else f"in {known.joint_networks} groups"
-    lines = [
-        f"Train {names} {how}: {ENDINGS[advice.together, advice.shown]}." for names in (join_names(tuple(verdict.tasks)), _all(verdict))
-    ]
+    ending = TIED if advice.tied else ENDINGS[advice.together, advice.shown]
+    lines = [f"Train {names} {how}: {ending}." for names in (join_names(tuple(verdict.tasks)), _all(verdict))]
     return lines[0] if len(lines[0].split()) <= MOST_WORDS else lines[1]
 
 
