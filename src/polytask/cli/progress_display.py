@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from polytask.report.sanitize import clean_text
 from polytask.studies import StudyProgress
 from polytask.training import TrainingProgress
+from polytask.verdicts.shown.sanitize import clean_text
 
 SECONDS_BETWEEN_LINES = 10.0
 MOST_TASKS = 8

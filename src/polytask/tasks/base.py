@@ -43,6 +43,7 @@ class ReportView(StrEnum):
 
     NONE = "none"
     CONFUSION = "confusion"
+    RESIDUALS = "residuals"
 
 
 class FlagColumn(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
-from polytask.tasks.base import Targets, Task, has_label
+from polytask.tasks.base import ReportView, Targets, Task, has_label
 from polytask.tasks.metric import Predictions
 from polytask.tasks.numeric_labels import labels_as_floats, reject_rows
 from polytask.tasks.tabular_learning import TabularLearning
@@ -51,6 +51,7 @@ class Count(Task):
 
     kind: ClassVar[str] = "count"
     metrics: ClassVar[tuple[str, ...]] = ("poisson-deviance", "mae", "rmse")
+    report_view: ClassVar[ReportView] = ReportView.RESIDUALS
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)

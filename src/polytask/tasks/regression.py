@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.tasks.base import Targets, Task
+from polytask.tasks.base import ReportView, Targets, Task
 from polytask.tasks.metric import Predictions
 from polytask.tasks.numeric_labels import check_standardization, labels_as_floats, mean_and_deviation, standardize
 from polytask.tasks.tabular_learning import TabularLearning
@@ -48,6 +48,7 @@ class Regression(Task):
 
     kind: ClassVar[str] = "regression"
     metrics: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2")
+    report_view: ClassVar[ReportView] = ReportView.RESIDUALS
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)

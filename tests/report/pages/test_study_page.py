@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import itertools
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import yaml
 
 from polytask.errors import StorageError
 from polytask.report import write_report
-from polytask.report.sanitize import clean_text
+from polytask.verdicts.shown.sanitize import clean_text
 
 pytestmark = pytest.mark.usefixtures("same_charts_are_drawn_once")
 VOID = {"meta", "img"}
@@ -80,7 +85,8 @@ def test_nothing_is_fetched(make_run: Any) -> None:
     page = page_of(make_run())
     assert {value.split(",")[0] for _, name, value in page.attributes if name == "src"} <= {"data:image/svg+xml;base64"}
     assert not {name for _, name, _ in page.attributes} & {"style", "srcset", "action", "data", "background", "poster"}
-    assert {value[:1] for _, name, value in page.attributes if name == "href"} <= {"#"}
+    links = {value.split(",")[0] for _, name, value in page.attributes if name == "href" and not value.startswith("#")}
+    assert links == {"data:text/csv;base64", "data:image/svg+xml;base64"}
     assert not {tag for tag, *_ in page.structure} & {"script", "link", "iframe", "object", "embed", "base", "form"}
     content = write_report(make_run(name="again")).read_text(encoding="utf-8")
     assert not re.search(r"https?://|@import|url\(", content)
@@ -89,14 +95,14 @@ def test_nothing_is_fetched(make_run: Any) -> None:
 def test_the_contents_list_leads_to_every_section(make_run: Any) -> None:
     page = page_of(make_run())
     anchors = [value for tag, name, value in page.attributes if (tag, name) == ("h2", "id")]
-    assert [value for _, name, value in page.attributes if name == "href"] == [f"#{anchor}" for anchor in anchors]
+    assert [value for _, name, value in page.attributes if name == "href" and value.startswith("#")] == [f"#{anchor}" for anchor in anchors]
     assert len(anchors) == len(set(anchors)) > 5
 
 
 def test_images_fetch_nothing_either(make_run: Any) -> None:
     pytest.importorskip("vl_convert")
     images = [value for _, name, value in page_of(make_run()).attributes if name == "src"]
-    assert len(images) == 1 + 3 + 2 * 3 + 3
+    assert len(images) == 1 + 2 + 3 + 2 * 3 + 3  # overview, costs, differences, curves, leads
     for image in images:
         drawn = base64.b64decode(image.partition(",")[2]).decode()
         assert set(re.findall(r"https?://[^\"]*", drawn)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
@@ -206,3 +212,60 @@ def test_a_full_disk_leaves_the_old_page(make_run: Any, monkeypatch: pytest.Monk
         write_report(folder)
     assert (folder / "report.html").read_bytes() == before
     assert not list(folder.glob(".report*"))
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_the_first_screen_says_what_to_do_next(make_run: Any) -> None:
+    folder = make_run()
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "polytask study run.yaml --out ../repeated" in page
+    assert "pt.load" not in page
+    (folder / "model").mkdir()
+    verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    verdict["recommendation"]["more_seeds"] = 8
+    (folder / "verdict.json").write_text(json.dumps(verdict), encoding="utf-8")
+    page = write_report(folder).read_text(encoding="utf-8")
+    first, _, rest = page.partition('<nav class="contents"')
+    assert "polytask study ./run.yaml --out . --continue 8" in first
+    assert "pt.load(&#34;.&#34;)" in first
+    assert re.findall(r"<h2[^>]*>([^<]*)", first) == ["What to do next"]
+    assert "polytask predict" not in page
+    run = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8")) | {"tables": {"sales": {"file": "sales.csv"}}}
+    (folder / "run.yaml").write_text(yaml.safe_dump(run), encoding="utf-8")
+    assert "polytask predict . new.csv -o predictions.csv --proba" in write_report(folder).read_text(encoding="utf-8")
+    assert rest.index("What was compared") < rest.index("Task: digit") < rest.index("Conflicts between tasks") < rest.index("Data, time")
+
+
+def test_numbers_can_be_saved(make_run: Any) -> None:
+    links = dict(Links(write_report(make_run()).read_text(encoding="utf-8")).found)
+    verdict = pd.read_csv(io.BytesIO(base64.b64decode(links["verdict.csv"].partition(",")[2])))
+    assert verdict.loc[(verdict["task"] == "digit") & (verdict["arm"] == "equal"), "difference"].item() == 0.0041
+    cost = pd.read_csv(io.BytesIO(base64.b64decode(links["cost.csv"].partition(",")[2])))
+    assert cost["seconds"].tolist() == [15.6] * 3
+    assert {"digit-metrics.csv", "digit-training-loss.csv", "digit-equal-confusion.csv"} <= set(links)
+
+
+class Links(HTMLParser):
+    """Names and contents of the files that a page lets its reader save."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "a" and "download" in named:
+            self.found.append((named["download"] or "", named["href"] or ""))
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_every_table_has_headings_and_can_be_scrolled_by_key(make_run: Any) -> None:
+    content = write_report(make_run()).read_text(encoding="utf-8")
+    assert not re.search(r"<th[^>]*></th>", content)
+    assert not re.search(r"<th(?![^>]*scope)[\s>]", content.replace("<thead", ""))
+    for tag in re.findall(r'<div class="scroll"[^>]*>', content):
+        assert 'tabindex="0" role="region" aria-label="Table' in tag
+    levels = [int(level) for level in re.findall(r"<h([1-6])", content)]
+    assert levels[0] == 1
+    assert all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels))

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from polytask.errors import DataError
-from polytask.report.sanitize import clean_text
 from polytask.report.terminal.study_terminal import verdict_summary
 from polytask.studies.spec.arms import parse_arms
+from polytask.verdicts.shown.sanitize import clean_text
 
 README = Path(__file__).parents[3] / "README.md"
 

@@ -30,9 +30,9 @@ def evaluate_command(
 
     from polytask.artifacts.table_model import SavedTableModel
     from polytask.errors import StorageError
-    from polytask.report.sanitize import clean_text
     from polytask.storage import write_text
     from polytask.storage.csv_table import csv_text
+    from polytask.verdicts.shown.sanitize import clean_text
 
     if out is not None and out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")

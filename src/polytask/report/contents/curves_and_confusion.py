@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 from numpy.typing import NDArray
 
 from polytask.errors import DataError
-from polytask.report.sanitize import clean_text
 from polytask.run_files.verdict_file import LEAD_NAME
 from polytask.storage import storage_errors
 from polytask.storage.csv_table import unescaped
+from polytask.verdicts.shown.sanitize import clean_text
 
 RESULT_COLUMNS = ("arm", "seed", "task", "split", "metric", "value")
 HISTORY_COLUMNS = ("arm", "seed", "epoch", "step", "task", "split", "name", "value")
-PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction")
+PREDICTION_COLUMNS = ("arm", "task", "split", "target", "prediction", "probability")
+OPTIONAL_COLUMN = "probability"
+"""Column that predictions of another program may lack; its values are then missing."""
 NUMERIC = ("value", "epoch", "step")
 LEAD_TITLE = "lead over separate networks"
 """What charts call the rows named `LEAD_NAME` in history.csv."""
@@ -142,8 +145,9 @@ def _parse_column(name: str, entries: list[str]) -> NDArray[Any]:
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    table = pd.read_parquet(path, columns=list(columns))
-    return table.dropna(subset=["target", "prediction"])
+    there = set(pyarrow.parquet.read_schema(path).names)
+    table = pd.read_parquet(path, columns=[name for name in columns if name in there or name != OPTIONAL_COLUMN])
+    return table.reindex(columns=list(columns)).dropna(subset=["target", "prediction"])
 
 
 def learning_curves(history: pd.DataFrame, metrics: Mapping[str, str]) -> tuple[LearningCurve, ...]:

@@ -24,11 +24,13 @@ from polytask.report.contents.curves_and_confusion import (
     sharing_curves,
     transfer_curves,
 )
-from polytask.report.contents.display_names import titled_costs, titled_race, titled_table, titled_verdict
+from polytask.report.contents.display_names import titled_costs, titled_race, titled_table
+from polytask.report.contents.prediction_checks import Reliability, ResidualProfile, reliabilities, residual_profiles
 from polytask.run_files import CostFile, EnvironmentFile, RaceFile, VerdictFile
 from polytask.run_files.file_descriptions import FILE_DESCRIPTIONS, REPORT_FILE
 from polytask.storage import read_yaml, storage_errors
 from polytask.tasks.base import ReportView
+from polytask.verdicts.shown.titled_verdict import titled_verdict
 
 VERDICT_FILES = ("predictions.parquet", "results.csv", "verdict.json", "verdict.yaml")
 """Files of a verdict on predictions of another program, which has nothing to tell about training."""
@@ -51,6 +53,8 @@ class RunContents:
         sharing: Learned parameters of the architectures, such as gates, from history.csv.
         leads: Leads of joint networks over their single-task twins, from history.csv.
         confusions: One confusion matrix per classification task and arm, from predictions.parquet.
+        reliabilities: Calibration per task of two classes and arm, from predictions.parquet.
+        residuals: Residuals per task of numbers and arm, from predictions.parquet.
         configuration: Dotted names and values of run.yaml or verdict.yaml.
         environment: Names and values of environment.json.
         files: Names and descriptions of the files in the folder.
@@ -66,6 +70,8 @@ class RunContents:
     sharing: tuple[LearningCurve, ...]
     leads: tuple[LearningCurve, ...]
     confusions: tuple[ConfusionMatrix, ...]
+    reliabilities: tuple[Reliability, ...]
+    residuals: tuple[ResidualProfile, ...]
     configuration: Entries
     environment: Entries
     files: Entries
@@ -89,7 +95,8 @@ def read_contents(folder: Path) -> RunContents:
             raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
     stored = VerdictFile.read(folder / "verdict.json")
     outcome, titles = titled_verdict(stored), stored.titles
-    classified = [name for name, task in outcome.tasks.items() if _view_of(task.kind) is ReportView.CONFUSION]
+    views = {name: _view_of(task.kind) for name, task in outcome.tasks.items()}
+    classified, measured = ([name for name, own in views.items() if own is view] for view in (ReportView.CONFUSION, ReportView.RESIDUALS))
     metrics = {name: task.metric for name, task in outcome.tasks.items()}
     history = empty_table(HISTORY_COLUMNS) if judged else read_run_table(folder / "history.csv", HISTORY_COLUMNS)
     history = titled_table(history, titles)
@@ -105,6 +112,8 @@ def read_contents(folder: Path) -> RunContents:
         sharing=sharing_curves(history, list(metrics)),
         leads=transfer_curves(history, list(metrics)),
         confusions=confusion_matrices(predictions, classified),
+        reliabilities=reliabilities(predictions, classified),
+        residuals=residual_profiles(predictions, measured),
         configuration=flatten_entries(read_yaml(options), options),
         environment=() if judged else flatten_entries(EnvironmentFile.read(environment).facts, environment),
         files=list_files(folder),

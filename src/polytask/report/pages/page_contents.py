@@ -27,7 +27,8 @@ def with_contents(page: str) -> str:
         True
     """
     titles = HEADING.findall(page)
-    anchors = [_anchor(title, titles[:place].count(title)) for place, title in enumerate(titles)]
+    words = [_anchor(title) for title in titles]
+    anchors = [f"{word}-{earlier + 1}" if (earlier := words[:place].count(word)) else word for place, word in enumerate(words)]
     unused = iter(anchors)
     page = HEADING.sub(lambda found: f'<h2 id="{next(unused)}">{found[1]}</h2>', page)
     links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in zip(anchors, titles, strict=True))
@@ -35,7 +36,6 @@ def with_contents(page: str) -> str:
     return page.replace(PLACE, listed, 1)
 
 
-def _anchor(title: str, earlier: int) -> str:
-    """Return the anchor of a heading, with a number if earlier ones have the same title."""
-    words = "-".join(re.findall(r"[a-z0-9]+", title.lower())) or "section"
-    return f"{words}-{earlier + 1}" if earlier else words
+def _anchor(title: str) -> str:
+    """Return the letters and digits of a heading, as the name of its place."""
+    return "-".join(re.findall(r"[a-z0-9]+", title.lower())) or "section"

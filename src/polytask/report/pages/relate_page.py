@@ -16,10 +16,13 @@ from polytask.report.contents.relate_contents import (
     measure_label,
     measure_meaning,
 )
+from polytask.report.pages.downloads import Download, csv_download
 from polytask.report.pages.page_contents import with_contents
-from polytask.report.pages.study_page import SHADES, CurvePanel, make_panel, style_hash, template_environment
+from polytask.report.pages.study_page import style_hash, template_environment
+from polytask.report.pages.task_sections import SHADES, Panel, make_panel
 from polytask.run_files import MeasureRecord, RelateFile
 from polytask.verdicts.shown.difference_chart import INSTALL_CHARTS, has_charts
+from polytask.verdicts.shown.palette import arm_styles
 
 MAX_TASKS_WITH_INTERVALS = 8
 
@@ -32,7 +35,8 @@ def render_relate_page(contents: RelateContents) -> str:
     """
     environment = template_environment()
     relatedness = contents.relatedness
-    panels = [make_panel(curve, relatedness.tasks) for curve in contents.curves]
+    styles = arm_styles(relatedness.tasks)
+    panels = [make_panel(curve, styles) for curve in contents.curves]
     page = environment.get_template("relate_page.html.j2").render(
         contents=contents,
         relatedness=relatedness,
@@ -46,7 +50,7 @@ def render_relate_page(contents: RelateContents) -> str:
     return with_contents(page)
 
 
-def _group_by_task(panels: list[CurvePanel], relatedness: RelateFile) -> dict[str, list[CurvePanel]]:
+def _group_by_task(panels: list[Panel], relatedness: RelateFile) -> dict[str, list[Panel]]:
     found = {task: [panel for panel in panels if panel.task == task] for task in relatedness.tasks}
     return {task: own for task, own in found.items() if own}
 
@@ -77,12 +81,14 @@ class HeatMap:
         note: Explanation of the numbers and their uncertainty.
         rows: Name and cells of each task.
         tall: Whether the names of the columns are written vertically.
+        downloads: Links that save the numbers.
     """
 
     title: str
     note: str
     rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
     tall: bool
+    downloads: tuple[Download, ...]
 
 
 def _heat_map(name: str, measure: MeasureRecord, relatedness: RelateFile) -> HeatMap:
@@ -90,7 +96,10 @@ def _heat_map(name: str, measure: MeasureRecord, relatedness: RelateFile) -> Hea
     title = measure_label(name) + (f", in 10^{unit}" if unit else "")
     rows = tuple((task, tuple(_heat_cells(place, measure, unit, relatedness.tasks))) for place, task in enumerate(relatedness.tasks))
     tall = len(relatedness.tasks) > MAX_TASKS_WITH_INTERVALS or max(map(len, relatedness.tasks)) > 12
-    return HeatMap(title, f"{measure_meaning(name)} {confidence_sentence(measure, relatedness)}", rows, tall)
+    tasks = relatedness.tasks
+    pairs = [(one, other, measure.mean[i][j], measure.half_width[i][j]) for i, one in enumerate(tasks) for j, other in enumerate(tasks)]
+    saved = csv_download(measure_label(name), ("from", "to", "mean", "half width of the 95 % interval"), pairs)
+    return HeatMap(title, f"{measure_meaning(name)} {confidence_sentence(measure, relatedness)}", rows, tall, (saved,))
 
 
 def _heat_cells(place: int, measure: MeasureRecord, unit: int, tasks: tuple[str, ...]) -> Iterator[HeatCell]:

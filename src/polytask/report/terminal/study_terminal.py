@@ -11,11 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from polytask.metrics import formatting
-from polytask.report.contents.display_names import titled_costs, titled_verdict
-from polytask.report.sanitize import clean_text
+from polytask.report.contents.display_names import titled_costs
 from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, PooledRecord, TaskRecord, VerdictFile
 from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, reference_text, sample_size_lines
-from polytask.verdicts.shown.verdict_tables import ALL_TASKS, difference_text
+from polytask.verdicts.shown.outcome_charts import ALL_TASKS
+from polytask.verdicts.shown.sanitize import clean_text
+from polytask.verdicts.shown.titled_verdict import titled_verdict
+from polytask.verdicts.shown.verdict_tables import difference_text
 
 CLAIM_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
 # Together with the means and the verdicts these fit into 80 columns.

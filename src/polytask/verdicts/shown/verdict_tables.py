@@ -9,18 +9,17 @@ from polytask.errors import ConfigError
 from polytask.metrics import formatting
 from polytask.registry.suggestion import nearest
 from polytask.verdicts.shown.claim_sentences import pooled_text, sample_size_lines
-from polytask.verdicts.shown.difference_chart import DrawnDifference, SvgImage, difference_chart, render
+from polytask.verdicts.shown.difference_chart import SvgImage, render
+from polytask.verdicts.shown.outcome_charts import ALL_TASKS, interval_chart, overview_chart
+from polytask.verdicts.shown.titled_verdict import titled_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from polytask.run_files import ArmRecord, PooledRecord
-    from polytask.verdicts.arm_verdict import TaskVerdict
     from polytask.verdicts.shown.advice_sentences import RecommendedArm
     from polytask.verdicts.verdict_result import VerdictData
 
-ALL_TASKS = "all tasks"
-"""Name of the mean over tasks."""
 LATEX_SPECIALS = str.maketrans({letter: f"\\{letter}" for letter in "&%$#_{}"} | {"~": r"\textasciitilde{}", "\\": r"\textbackslash{}"})
 
 
@@ -112,36 +111,15 @@ def verdict_latex(verdict: VerdictData) -> str:
 
 
 def verdict_chart(verdict: VerdictData, task: str | None) -> SvgImage:
-    """Draw the differences of one task in its unit, or those of all tasks in margins.
+    """Draw the differences of one task in its unit, or those of all tasks in margins, as the report does.
 
     Raises:
-        ConfigError: The task does not exist, or the extra `charts` is not installed.
+        ConfigError: The task does not exist, nothing has an interval, or the extra `charts` is not installed.
     """
-    if task is None:
-        arms = list(verdict.arms)
-        lines = [
-            DrawnDifference(
-                ALL_TASKS if len(arms) == 1 else f"{ALL_TASKS}, {verdict.title(arm)}", own.difference, *own.decision.reckoned, own.claim
-            )
-            for arm in arms
-            if (own := verdict.arms[arm].pooled) is not None
-        ]
-        for name, one in verdict.tasks.items():
-            if one.margin:
-                lines += _lines(verdict, one, 1 / one.margin, name if len(arms) == 1 else f"{name}, ")
-        return render(difference_chart(lines, "difference in margins (right of 0 is better)", 1.0))
-    if task not in verdict.tasks:
+    if task is not None and task not in verdict.tasks:
         raise ConfigError("there is no such task", where=f"plot, {task!r}", remedy=nearest(task, tuple(verdict.tasks)))
-    own_task = verdict.tasks[task]
-    scale = formatting.display_factor(own_task.metric)
-    title = f"difference in {formatting.metric_label(own_task.metric)} (right of 0 is better)"
-    return render(difference_chart(_lines(verdict, own_task, scale, ""), title, scale * own_task.margin))
-
-
-def _lines(verdict: VerdictData, task: TaskVerdict, scale: float, label: str) -> list[DrawnDifference]:
-    found = []
-    for arm, one in task.arms.items():
-        low, high = (scale * bound for bound in one.decision.reckoned)
-        name = label if label and not label.endswith(", ") else f"{label}{verdict.title(arm)}"
-        found.append(DrawnDifference(name, scale * one.difference, low, high, one.claim))
-    return found
+    outcome = titled_verdict(verdict.record().model_copy(update={"titles": dict(verdict.titles)}))
+    spec = overview_chart(outcome) if task is None else interval_chart(outcome, task)
+    if spec is None:
+        raise ConfigError("a chart needs at least one difference with an interval", where="plot", remedy="Show the verdict as a table")
+    return render(spec)

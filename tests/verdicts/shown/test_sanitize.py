@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.report.sanitize import clean_text
+from polytask.verdicts.shown.sanitize import clean_text
 
 
 @given(st.text(alphabet=st.characters()))
