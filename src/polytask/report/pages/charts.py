@@ -32,6 +32,7 @@ from polytask.verdicts.shown.sanitize import clean_text
 Styles = Mapping[str, ArmStyle]
 
 LINE_LEGEND: VegaSpec = {"symbolType": "stroke", "symbolSize": 500}
+POINT_LEGEND: VegaSpec = {"symbolSize": 90}
 HEIGHT = 200
 
 
@@ -85,7 +86,9 @@ def cost_chart(outcome: VerdictFile, costs: CostFile, field: str, title: str) ->
 
 def _cost_points(outcome: VerdictFile, costs: CostFile, field: str) -> list[VegaSpec]:
     """Return a point for the baseline and for every arm with an interval, as far as the figure is known."""
-    points: list[VegaSpec] = [{"arm": chart_label(outcome.baseline), "cost": _cost(costs, outcome.baseline, field), "difference": 0.0}]
+    points: list[VegaSpec] = [
+        {"arm": chart_label(outcome.baseline), "cost": _cost(costs, outcome.baseline, field), "difference": 0.0, "word": ""}
+    ]
     drawn = drawn_differences((ALL_TASKS, arm, own.pooled, 1.0) for arm, own in outcome.arms.items() if own.pooled)
     limit = drawn_limit([(line.low, line.high) for line in drawn], 1.0) if drawn else 1.0
     for line in drawn:
@@ -166,7 +169,7 @@ def residual_chart(found: Sequence[ResidualProfile], styles: Styles) -> VegaSpec
     ]
     across = {"field": "predicted", "type": "quantitative", "scale": {"zero": False}, "axis": {"title": "prediction", "grid": False}}
     up = {"field": "middle", "type": "quantitative", "axis": {"title": "target − prediction"}}
-    bars = {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}, "color": color_encoding(arms, styles, LINE_LEGEND)}
+    bars = {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}, "color": color_encoding(arms, styles, POINT_LEGEND)}
     layers = [
         {"data": {"values": [{"middle": 0}]}, "mark": {"type": "rule", "color": INK}, "encoding": {"y": up}},
         {"data": {"values": rows}, "mark": {"type": "rule", "opacity": 0.35}, "encoding": bars},
@@ -176,8 +179,8 @@ def residual_chart(found: Sequence[ResidualProfile], styles: Styles) -> VegaSpec
 
 
 def _lines_with_points(rows: list[VegaSpec], across: VegaSpec, up: VegaSpec, arms: Sequence[str], styles: Styles) -> list[VegaSpec]:
-    color = color_encoding(arms, styles, LINE_LEGEND)
-    dash, shape = dash_encoding(arms, styles, LINE_LEGEND), shape_encoding(arms, styles, None)
+    color = color_encoding(arms, styles, POINT_LEGEND)
+    dash, shape = dash_encoding(arms, styles, POINT_LEGEND), shape_encoding(arms, styles, None)
     line = {"data": {"values": rows}, "mark": {"type": "line", "strokeWidth": 2}}
     points = {"data": {"values": rows}, "mark": {"type": "point", "filled": True, "size": 40, "opacity": 1}}
     return [

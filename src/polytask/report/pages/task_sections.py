@@ -99,8 +99,8 @@ def task_sections(contents: RunContents) -> list[TaskSection]:
     found = []
     for name in contents.outcome.tasks:
         panels = [make_panel(curve, styles) for curve in contents.curves if curve.task == name]
-        reliable = [one for one in contents.reliabilities if one.task == name]
-        residuals = [one for one in contents.residuals if one.task == name]
+        reliable = [one for arm in styles for one in contents.reliabilities if (one.task, one.arm) == (name, arm)]
+        residuals = [one for arm in styles for one in contents.residuals if (one.task, one.arm) == (name, arm)]
         panels += [reliability_panel(reliable, styles) for _ in reliable[:1]] + [residual_panel(residuals, styles) for _ in residuals[:1]]
         intervals = charts.to_data_uri(interval_chart(contents.outcome, name))
         metrics = metric_table(name, [row for row in contents.metrics if row.task == name])
