@@ -6,10 +6,16 @@ from pathlib import Path
 
 from polytask.report.contents.curve_contents import CURVE_FILE, read_curve_contents
 from polytask.report.contents.relate_contents import RELATE_FILE, read_relate_contents
-from polytask.report.contents.run_contents import read_contents
+from polytask.report.contents.run_contents import JUDGED_FILE, STUDY_FILES, VERDICT_FILES, read_contents
 from polytask.report.pages import curve_page, relate_page, study_page
 from polytask.run_files.file_descriptions import REPORT_FILE
 from polytask.storage import write_text
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run folder holds all files that a report is built from."""
+    wanted = VERDICT_FILES if (folder / JUDGED_FILE).is_file() else STUDY_FILES
+    return any((folder / name).is_file() for name in (RELATE_FILE, CURVE_FILE)) or all((folder / name).is_file() for name in wanted)
 
 
 def write_report(folder: str | Path) -> Path:

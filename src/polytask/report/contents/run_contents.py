@@ -32,7 +32,9 @@ from polytask.storage import read_yaml, storage_errors
 from polytask.tasks.base import ReportView
 from polytask.verdicts.shown.titled_verdict import titled_verdict
 
-VERDICT_FILES = ("predictions.parquet", "results.csv", "verdict.json", "verdict.yaml")
+JUDGED_FILE = "verdict.yaml"
+"""File that only the folder of a verdict on predictions of another program has."""
+VERDICT_FILES = ("predictions.parquet", "results.csv", "verdict.json", JUDGED_FILE)
 """Files of a verdict on predictions of another program, which has nothing to tell about training."""
 STUDY_FILES = ("run.yaml", "environment.json", "predictions.parquet", "results.csv", "verdict.json", "cost.json", "history.csv")
 
@@ -88,7 +90,7 @@ def read_contents(folder: Path) -> RunContents:
         StorageError: A file is missing or cannot be read.
         DataError: A file has unexpected content.
     """
-    judged = (folder / "verdict.yaml").is_file()
+    judged = (folder / JUDGED_FILE).is_file()
     for name in VERDICT_FILES if judged else STUDY_FILES:
         if not (folder / name).is_file():
             remedy = "Give the folder of a finished study; to resume an unfinished one, run its command again"
@@ -101,7 +103,7 @@ def read_contents(folder: Path) -> RunContents:
     history = empty_table(HISTORY_COLUMNS) if judged else read_run_table(folder / "history.csv", HISTORY_COLUMNS)
     history = titled_table(history, titles)
     predictions = titled_table(read_run_table(folder / "predictions.parquet", PREDICTION_COLUMNS), titles)
-    options, environment = folder / ("verdict.yaml" if judged else "run.yaml"), folder / "environment.json"
+    options, environment = folder / (JUDGED_FILE if judged else "run.yaml"), folder / "environment.json"
     return RunContents(
         outcome=outcome,
         costs=CostFile() if judged else titled_costs(CostFile.read(folder / "cost.json"), titles),
