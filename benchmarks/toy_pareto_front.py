@@ -16,6 +16,11 @@ from types import ModuleType
 
 import torch
 from joblib import Parallel, delayed
+from torch import Tensor
+
+import polytask as pt
+from polytask.balancing.factory import balancer_named
+from polytask.registry.parsing import parse_balancer
 
 REACHING = ("mgda", "imtl-g", "nash-mtl", "famo(min_losses={first: -2.1, second: -21}, gamma=0)")
 OTHERS = ("pcgrad", "cagrad(c=0.4)", "upgrad", "aligned-mtl", "fairgrad", "conflict-free", "dual-proj", "scale-invariant")
@@ -33,10 +38,31 @@ def example() -> ModuleType:
     return module
 
 
+def descend(spelled: str, start: tuple[float, float], steps: int, scale: float = 0.1, every: int = 100) -> Tensor:
+    """Return the path of a balancer with Adam, (points, 2): the point at every `every`-th step, and the last one."""
+    losses = example().losses_at
+    x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    name, options = parse_balancer(spelled)
+    backward = pt.Backward(balancer_named(name, options), tasks=("first", "second"), shared=[x])
+    optimizer = torch.optim.Adam([x], lr=1e-3)
+    points = []
+    for step in range(steps):
+        if step % every == 0:
+            points.append(x.detach().clone())
+        optimizer.zero_grad()
+        if backward.asks_again:  # FAMO needs the losses again after the step
+            backward(lambda _: losses(x, scale), [None])
+        else:
+            backward(losses(x, scale))
+        optimizer.step()
+        backward.after_step()
+    return torch.stack([*points, x.detach()])
+
+
 def end(method: str, start: tuple[float, float], steps: int, scale: float) -> tuple[float, float]:
     """Return the point where a method ends."""
     torch.set_num_threads(1)
-    a, b = example().descend(method, start, steps, scale, every=steps)[-1].tolist()
+    a, b = descend(method, start, steps, scale, every=steps)[-1].tolist()
     return a, b
 
 

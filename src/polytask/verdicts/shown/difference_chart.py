@@ -143,7 +143,7 @@ def difference_chart(lines: Sequence[DrawnDifference], styles: Mapping[str, ArmS
     calm = {"title": None, "labelColor": INK, "labelFontSize": 12, "labelPadding": 8, "domain": False, "ticks": False, "labelLimit": 130}
     arms = list(dict.fromkeys(line.arm for line in lines))
     legend: VegaSpec | None = {} if several else None
-    down = {"y": {"field": "row", "type": "nominal", "sort": None, "axis": calm}}
+    down: VegaSpec = {"y": {"field": "row", "type": "nominal", "sort": None, "axis": calm}}
     if several:
         down |= {"yOffset": {"field": "arm", "type": "nominal", "sort": [chart_label(arm) for arm in arms]}}
     color = {"color": color_encoding(arms, styles, legend)}
