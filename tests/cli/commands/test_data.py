@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from polytask.cli import app, main
+from polytask.datasets import get_dataset
 from polytask.datasets.mnist_fashion import MnistFashion
 from polytask.datasets.remote_files import RemoteFile
 from polytask.errors import PolytaskError
@@ -73,10 +74,16 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     thread.join()
 
 
-def test_list_names_every_data_set(say: Say) -> None:
+@pytest.mark.usefixtures("unset_data_folder")
+def test_list_says_what_is_here_and_what_can_be_had(say: Say) -> None:
     code, out, err = say("list")
     assert (code, err) == (0, "")
-    assert [line.split(":")[0] for line in out.splitlines()] == [row.name for row in specs_of("data set")]
+    rows = specs_of("data set")
+    assert [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")] == [row.name for row in rows]
+    fetched = {row.name: all(file.mirrors for file in get_dataset(row.name).files) for row in rows}
+    assert [f"full: polytask data fetch {name}\n" in out for name in fetched] == list(fetched.values())
+    assert out.count("POLYTASK_DATA") == list(fetched.values()).count(False)
+    assert out.count("sample: ships with polytask") == sum("sample" in get_dataset(row.name).sizes for row in rows)
 
 
 @pytest.mark.parametrize(("arguments", "training"), [([], "2,000"), (["--size", "full"], "60,000")])

@@ -17,9 +17,19 @@ Size = Annotated[str | None, typer.Option(help="Size of the data set: sample or 
 
 @app.command("list")
 def list_command() -> None:
-    """List the built-in data sets."""
+    """List the built-in data sets: what each holds, and which sizes are here or can be fetched."""
+    from polytask.datasets import get_dataset
+    from polytask.datasets.dataset_cache import find_local_file
+
     for row in specs_of("data set"):
+        chosen = get_dataset(row.name)
+        here = sum(find_local_file(file) is not None for file in chosen.files)
         typer.echo(f"{row.name}: {row.summary}")
+        full = "here" if here == len(chosen.files) else f"polytask data fetch {row.name}"
+        if here < len(chosen.files) and not all(file.mirrors for file in chosen.files):
+            full = "its files belong in a folder that POLYTASK_DATA names; see docs/datasets.md"
+        places = {"sample": "ships with polytask", "full": full}
+        typer.echo(f"    {'; '.join(f'{size}: {places[size]}' for size in chosen.sizes)}")
 
 
 @app.command("describe")
