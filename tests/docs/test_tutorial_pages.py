@@ -108,3 +108,15 @@ def test_the_files_that_a_readme_links_exist(page: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8"))
     assert links
     assert all((ROOT / link).exists() for link in links), links
+
+
+def test_the_first_page_fits_a_narrow_window() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/balancers.md"])
+def test_the_pictures_of_a_page_exist(page: str) -> None:
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert pictures
+    assert all((ROOT / page).parent.joinpath(picture).is_file() for picture in pictures)

@@ -11,6 +11,7 @@ import pandas as pd
 from polytask.architectures import Network
 from polytask.data import Normalization, Preprocessor
 from polytask.encoders.initial_weights import LoadedWeights
+from polytask.metrics.notebook_html import html_paragraphs, html_table
 from polytask.options import TrainingOptions
 from polytask.tasks import Task
 from polytask.training.failed_steps import FailedSteps
@@ -78,8 +79,19 @@ class FitResult:
         kept = "the last was kept" if self.options.keep == "last" else f"the best is {self.best_epoch}"
         head = f"{self.epochs} epochs, {kept}; {self.steps} steps in {self.seconds:.1f} s{state}"
         ended = [f"ended early: {self.diverged.rstrip('.')}; epoch {self.best_epoch} was kept"] if self.diverged else []
-        lines = [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
-        return "\n".join([head, *ended, *lines, *self.failed_steps.sentences(above=0.0)])
+        return "\n".join([head, *ended, *self._metric_lines, *self.failed_steps.sentences(above=0.0)])
+
+    def _repr_html_(self) -> str:
+        """Return the summary for notebooks, with a table of the metrics on the validation part."""
+        head, *rest = str(self).splitlines()
+        names = list(dict.fromkeys(name for own in self.validation.values() for name in own))
+        rows = [(task, *(f"{own[name]:.4g}" if name in own else "" for name in names)) for task, own in self.validation.items()]
+        told = [line for line in rest if line not in self._metric_lines]
+        return html_paragraphs([head, *told]) + html_table(["task", *names], rows, "Metrics on the validation part")
+
+    @property
+    def _metric_lines(self) -> list[str]:
+        return [f"{task}: {', '.join(f'{name} {value:.4g}' for name, value in own.items())}" for task, own in self.validation.items()]
 
     @property
     def failed_steps(self) -> FailedSteps:

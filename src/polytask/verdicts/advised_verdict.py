@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE
 from polytask.verdicts.advice import advise, saved_share
 from polytask.verdicts.shown.advice_sentences import Circumstances, RecommendedArm, advice_sentences
-from polytask.verdicts.shown.verdict_tables import verdict_chart, verdict_frame, verdict_latex, verdict_markdown, verdict_text
+from polytask.verdicts.shown.verdict_tables import verdict_chart, verdict_frame, verdict_html, verdict_latex, verdict_markdown, verdict_text
 from polytask.verdicts.verdict_result import VerdictData
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class Verdict(VerdictData):
 
     def _repr_markdown_(self) -> str:
         return verdict_markdown(self, self._advice)
+
+    def _repr_html_(self) -> str:
+        return verdict_html(self, self._advice)
 
     @property
     def _advice(self) -> RecommendedArm | None:

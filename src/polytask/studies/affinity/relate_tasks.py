@@ -9,6 +9,7 @@ from typing import Any
 
 from polytask.data import Source, check_sources
 from polytask.errors import ConfigError
+from polytask.metrics.notebook_html import html_paragraphs, html_table
 from polytask.options import RelateConfig, checked
 from polytask.options.measurements.relate_config import IN_THE_JOINT_RUN
 from polytask.relatedness.grouping import Grouping
@@ -58,6 +59,16 @@ class RelateResult:
 
     def __repr__(self) -> str:
         return f"<RelateResult: {', '.join(self.relations)} of {len(self.summary['tasks'])} tasks; {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        """Return the matrices for notebooks, from the row's task to the column's."""
+        tasks = [str(task) for task in self.summary["tasks"]]
+        tables = [
+            html_table(["", *tasks], [(task, *(f"{value:+.2g}" for value in row)) for task, row in rows], name)
+            for name, found in self.relations.items()
+            for rows in [zip(tasks, found.mean.tolist(), strict=True)]
+        ]
+        return html_paragraphs([repr(self).strip("<>")]) + "".join(tables)
 
 
 def relate_tasks(

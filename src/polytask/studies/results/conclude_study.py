@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ class StudyResult:
 
     def _repr_markdown_(self) -> str:
         return f"{self.verdict._repr_markdown_()}\n\nEverything is in `{self.folder}`"
+
+    def _repr_html_(self) -> str:
+        return f"{self.verdict._repr_html_()}<p>Everything is in <code>{escape(str(self.folder))}</code></p>"
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from typing import TYPE_CHECKING
 
 from polytask.errors import ConfigError
 from polytask.metrics import formatting
+from polytask.metrics.notebook_html import html_paragraphs, html_table
 from polytask.registry.suggestion import nearest
 from polytask.verdicts.shown.claim_sentences import pooled_text, sample_size_lines
-from polytask.verdicts.shown.difference_chart import SvgImage, render
+from polytask.verdicts.shown.difference_chart import SvgImage, has_charts, render
 from polytask.verdicts.shown.outcome_charts import ALL_TASKS, interval_chart, overview_chart
 from polytask.verdicts.shown.titled_verdict import titled_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from polytask.run_files import ArmRecord, PooledRecord
+    from polytask.run_files import ArmRecord, PooledRecord, VerdictFile
     from polytask.verdicts.shown.advice_sentences import RecommendedArm
     from polytask.verdicts.verdict_result import VerdictData
 
@@ -58,6 +60,21 @@ def verdict_markdown(verdict: VerdictData, found: RecommendedArm | None) -> str:
     table = ["| task | arm | mean | difference and 95 % interval | claim |", "|---|---|---|---|---|", *rows]
     warnings = [f"Warning: {warning}" for warning in verdict.warnings]
     return "\n\n".join([*([found._repr_markdown_()] if found else []), "\n".join(table), *warnings])
+
+
+def verdict_html(verdict: VerdictData, found: RecommendedArm | None) -> str:
+    """Return a verdict as HTML for notebooks: the advice, the chart of all tasks where charts can be drawn, and the table."""
+    advice = html_paragraphs(found.sentences.lines) if found else ""
+    table = html_table(["task", "arm", "mean", "difference and 95 % interval", "claim"], _cells(verdict))
+    warnings = "".join(f"<p>{escape(f'Warning: {warning}')}</p>" for warning in verdict.warnings)
+    outcome = titled_record(verdict)
+    spec = overview_chart(outcome) if has_charts() else None
+    return f"{advice}{'' if spec is None else render(spec).svg}{table}{warnings}"
+
+
+def titled_record(verdict: VerdictData) -> VerdictFile:
+    """Return the record of a verdict with display names of arms."""
+    return titled_verdict(verdict.record().model_copy(update={"titles": dict(verdict.titles)}))
 
 
 def _cells(verdict: VerdictData) -> Iterator[tuple[str, str, str, str, str]]:
@@ -118,7 +135,7 @@ def verdict_chart(verdict: VerdictData, task: str | None) -> SvgImage:
     """
     if task is not None and task not in verdict.tasks:
         raise ConfigError("there is no such task", where=f"plot, {task!r}", remedy=nearest(task, tuple(verdict.tasks)))
-    outcome = titled_verdict(verdict.record().model_copy(update={"titles": dict(verdict.titles)}))
+    outcome = titled_record(verdict)
     spec = overview_chart(outcome) if task is None else interval_chart(outcome, task)
     if spec is None:
         raise ConfigError("a chart needs at least one difference with an interval", where="plot", remedy="Show the verdict as a table")
