@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -85,3 +87,27 @@ def test_the_readme_shows_display_names() -> None:
     single, equal = parse_arms(["single", "equal"], ["digit", "garment"])
     assert single.title.partition(" ")[0] in block
     assert equal.title in block
+
+
+@pytest.mark.parametrize(("width", "whole"), [(80, False), (160, True)])
+def test_names_have_the_room_of_the_terminal(width: int, whole: bool, run_kind: Any, verdict_content: Any, cost_content: Any) -> None:
+    run = run_kind(arms=("uncertainty weighting of tasks",))
+    console = Console(width=width, file=io.StringIO())
+    console.print(verdict_summary(verdict_content(run), cost_content(run)))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.splitlines())) <= width
+    assert ("uncertainty weighting of tasks" in shown) is whole
+    assert "+0.41 [+0.12, +0.70] points" in shown
+
+
+def test_a_terminal_without_colors_gets_none(monkeypatch: pytest.MonkeyPatch, run_kind: Any, verdict_content: Any) -> None:
+    def shown() -> str:
+        console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system="standard")
+        console.print(verdict_summary(verdict_content(run_kind())))
+        return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert re.search("\x1b\\[[0-9;]*3[0-7]m", shown())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search("\x1b\\[[0-9;]*3[0-7]m", shown())
+    assert "helps" in shown()

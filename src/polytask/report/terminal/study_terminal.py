@@ -1,12 +1,13 @@
-"""Summary of `polytask study` for a terminal of 80 columns; the command line prints it."""
+"""Summary of `polytask study` for a terminal of 80 columns or more; the command line prints it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,8 @@ from polytask.verdicts.shown.verdict_tables import difference_text
 CLAIM_STYLES = {"helps": "bold green", "hurts": "bold red", "same": "bold cyan", "unclear": "bold yellow"}
 # Together with the means and the verdicts these fit into 80 columns.
 NAME_WIDTH, DIFFERENCE_WIDTH = 13, 30
+WIDE, WIDE_NAMES = 120, 40
+"""From this many columns on, names have more room."""
 COST_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("parameters", "parameters", formatting.format_short_count),
     ("multiply-adds", "multiply_adds", formatting.format_short_count),
@@ -55,12 +58,28 @@ def verdict_summary(
     stored = VerdictFile.parse(verdict, "verdict.json")
     outcome = titled_verdict(stored)
     spent = None if costs is None else CostFile.parse(costs, "cost.json")
-    parts: list[RenderableType] = [_verdict_table(outcome)]
+    parts: list[RenderableType] = [FittedTable(lambda width: _verdict_table(outcome, width))]
     if spent is not None:
-        parts.append(_cost_table(outcome.baseline, titled_costs(spent, stored.titles)))
+        titled = titled_costs(spent, stored.titles)
+        parts.append(FittedTable(lambda width: _cost_table(outcome.baseline, titled, width)))
     advice = advice_lines(stored, spent, folder)
     shown = [safe_text(line, "bold" if place == 0 else "") for place, line in enumerate(advice)]
     return Group(*shown, *([Text("")] if shown else []), *(part for table in parts for part in (table, Text(""))), *_sentences(outcome))
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """A table whose names have as much room as the terminal allows.
+
+    Attributes:
+        build: Function that returns the table for the largest width of a name.
+    """
+
+    build: Callable[[int], Table]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Yield the table for the width of the terminal."""
+        yield self.build(WIDE_NAMES if options.max_width >= WIDE else NAME_WIDTH)
 
 
 def safe_text(text: object, style: str = "") -> Text:
@@ -75,11 +94,11 @@ def make_table(title: str) -> Table:
     )
 
 
-def _verdict_table(outcome: VerdictFile) -> Table:
+def _verdict_table(outcome: VerdictFile, name_width: int) -> Table:
     """Return a table of the mean over tasks, which comes first, and of every task."""
     table = make_table(f"Compared with {clean_text(reference_text(outcome))}")
     for name in ("task", "arm"):
-        table.add_column(name, overflow="fold", max_width=NAME_WIDTH)
+        table.add_column(name, overflow="fold", max_width=name_width)
     table.add_column("mean", justify="right", no_wrap=True)
     table.add_column("difference [95 % interval]", min_width=DIFFERENCE_WIDTH)
     table.add_column("verdict", no_wrap=True)
@@ -121,9 +140,9 @@ def _claim_text(record: ArmRecord | PooledRecord) -> Text:
     return safe_text(record.verdict, CLAIM_STYLES.get(record.verdict, ""))
 
 
-def _cost_table(baseline: str, costs: CostFile) -> Table:
+def _cost_table(baseline: str, costs: CostFile, name_width: int) -> Table:
     table = make_table(f"Cost (times {clean_text(baseline)})")
-    table.add_column("arm", overflow="fold", max_width=NAME_WIDTH)
+    table.add_column("arm", overflow="fold", max_width=name_width)
     for name in ("networks", *(title for title, _, _ in COST_COLUMNS)):
         table.add_column(name, justify="right")
     reference = costs.arms.get(baseline, UNKNOWN_COST)
