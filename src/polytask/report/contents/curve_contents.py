@@ -11,6 +11,7 @@ from polytask.report.contents.run_contents import Entries, flatten_entries, list
 from polytask.run_files import CurveFile, EnvironmentFile, LabelRatioRecord
 from polytask.storage import read_yaml
 from polytask.verdicts.shown.claim_sentences import pooled_text
+from polytask.verdicts.shown.titled_verdict import by_title
 
 CURVE_FILE = "curve.json"
 CLAIM_PHRASES = {"same": "makes no difference", "unclear": "has an unclear effect"}
@@ -60,22 +61,17 @@ def titled_curve(curve: CurveFile) -> CurveFile:
         'separate networks'
     """
     titles = curve.titles
-
-    def by_title(arms: dict[str, object]) -> dict[str, object]:
-        return {titles.get(arm, arm): record for arm, record in arms.items()}
-
     tasks = {
         name: task.model_copy(
             update={
-                "points": tuple(point.model_copy(update={"arms": by_title({**point.arms})}) for point in task.points),
-                "label_ratio": by_title({**task.label_ratio}),
+                "points": tuple(point.model_copy(update={"arms": by_title(point.arms, titles)}) for point in task.points),
+                "label_ratio": by_title(task.label_ratio, titles),
             }
         )
         for name, task in curve.tasks.items()
     }
-    return curve.model_copy(
-        update={"baseline": titles.get(curve.baseline, curve.baseline), "tasks": tasks, "pooled": by_title({**curve.pooled})}
-    )
+    baseline = titles.get(curve.baseline, curve.baseline)
+    return curve.model_copy(update={"baseline": baseline, "tasks": tasks, "pooled": by_title(curve.pooled, titles)})
 
 
 def pooled_sentences(curve: CurveFile) -> list[str]:
@@ -84,7 +80,7 @@ def pooled_sentences(curve: CurveFile) -> list[str]:
     Example:
         >>> from polytask.run_files import PooledRecord
         >>> pooled_sentences(CurveFile(pooled={"equal": PooledRecord(difference=2.0, ci95=(1.0, 3.0), verdict="helps")}))
-        ['Over all tasks and shares of the labels, equal helps: +2.00 [+1.00, +3.00] margins.']
+        ['Over all tasks and shares of the labels, equal helps: +2.0 [+1.0, +3.0] margins.']
     """
     return [
         f"Over all tasks and shares of the labels, {arm} {CLAIM_PHRASES.get(record.verdict, record.verdict)}: {text.partition(', ')[2]}."

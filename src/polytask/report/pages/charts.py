@@ -11,7 +11,7 @@ from typing import Any
 from polytask.metrics import formatting
 from polytask.report.contents.curves_and_confusion import CurvePoint, LearningCurve
 from polytask.report.contents.prediction_checks import Reliability, ResidualProfile
-from polytask.run_files import CostFile, VerdictFile
+from polytask.run_files import CostFile, CurveTask, VerdictFile
 from polytask.verdicts.shown.difference_chart import (
     CHART_CONFIG,
     VEGA_LITE_SCHEMA,
@@ -176,6 +176,32 @@ def residual_chart(found: Sequence[ResidualProfile], styles: Styles) -> VegaSpec
         *_lines_with_points(rows, across, up, arms, styles),
     ]
     return _chart(layers)
+
+
+def label_curve_chart(task: CurveTask, baseline: str) -> VegaSpec:
+    """Return a chart of the mean metric by the number of labels, per arm; by their share, if the number does not vary.
+
+    Args:
+        task: Learning curve of a task, with display names of arms.
+        baseline: Display name of single-task training.
+
+    Example:
+        >>> label_curve_chart(CurveTask(metric="rmse"), "single")["layer"][0]["mark"]["type"]
+        'line'
+    """
+    scale = formatting.display_factor(task.metric)
+    varies = len({point.labels for point in task.points}) > 1
+    arms = [baseline, *dict.fromkeys(arm for point in task.points for arm in point.arms)]
+    rows = [
+        {"arm": chart_label(arm), "labels": point.labels if varies else point.share, "value": scale * mean}
+        for point in task.points
+        for arm, mean in [(baseline, point.single), *((name, record.mean) for name, record in point.arms.items())]
+        if mean is not None
+    ]
+    axis = {"title": "labels" if varies else "share of the labels of the other tasks", "tickCount": 5, "grid": False}
+    across = {"field": "labels", "type": "quantitative", "scale": {"type": "log", "nice": False}, "axis": axis}
+    up = {"field": "value", "type": "quantitative", "scale": {"zero": False, "nice": True}, "axis": {"title": None, "tickCount": 6}}
+    return _chart(_lines_with_points(rows, across, up, arms, arm_styles(arms)))
 
 
 def _lines_with_points(rows: list[VegaSpec], across: VegaSpec, up: VegaSpec, arms: Sequence[str], styles: Styles) -> list[VegaSpec]:

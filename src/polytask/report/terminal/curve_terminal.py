@@ -11,9 +11,9 @@ from rich.text import Text
 
 from polytask.metrics import formatting
 from polytask.report.contents.curve_contents import pooled_sentences, ratio_sentences, titled_curve
-from polytask.report.sanitize import clean_text
 from polytask.report.terminal.study_terminal import CLAIM_STYLES, make_table, safe_text
 from polytask.run_files import CurveFile, CurvePointRecord, CurveTask
+from polytask.verdicts.shown.sanitize import clean_text
 from polytask.verdicts.shown.verdict_tables import difference_text
 
 NAME_WIDTH = 14
