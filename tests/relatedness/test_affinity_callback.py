@@ -127,7 +127,7 @@ def test_one_look_changes_neither_gradients_nor_generators_nor_buffers(table: Ta
     storages, before = {name: t.data_ptr() for name, t in tensors.items()}, {name: t.clone() for name, t in tensors.items()}
     torch.manual_seed(7)
     generator = torch.get_rng_state()
-    watched(three_tasks).before_step(loop, batches)
+    watched(three_tasks).on_step_begin(loop, batches)
     assert torch.equal(torch.get_rng_state(), generator)
     assert all(torch.equal(tensors[name], value) and tensors[name].data_ptr() == storages[name] for name, value in before.items())
     assert all(loop.state.model.get_parameter(name).grad is grad for name, (grad, _) in grads.items())

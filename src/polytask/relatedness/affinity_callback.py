@@ -105,7 +105,7 @@ class AffinityCallback(Callback):
         self.seconds = dict.fromkeys((GRADIENTS_KEY, *self.measures), 0.0)
         self._means = {measure: PairMeans.of(len(self.tasks)) for measure in self.measures}
 
-    def before_step(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
+    def on_step_begin(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
         """Measure before the step, if it is the middle one of `every` steps."""
         if not self.measures or loop.state.step % self.every != self.every // 2:
             return
@@ -123,7 +123,7 @@ class AffinityCallback(Callback):
         yield
         self.seconds[what] += time.perf_counter() - started
 
-    def after_epoch(self) -> dict[str, dict[str, float]]:
+    def epoch_values(self) -> dict[str, dict[str, float]]:
         """Return means over the measured steps of the epoch: `cosine with b` of task a, once per pair, and `affinity onto b` of task a."""
         found: dict[str, dict[str, float]] = {}
         for measure, means in self._means.items():

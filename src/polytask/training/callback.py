@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polytask.errors import ConfigError
+from polytask.gradients import Report
 from polytask.registry import Component, call_of
 from polytask.registry.registered import spec_of
 from polytask.registry.resolve import described, resolve
@@ -17,14 +18,15 @@ from polytask.training.preparation.batch import Batch
 class Callback(Component):
     """Base class of callbacks, which observe a network during training. Every hook does nothing unless it is overridden.
 
-    A callback must not change weights, buffers, gradients or random generators. Its state is saved with that of the run, so that an
-    interrupted run continues as if it had not been interrupted.
+    The hooks are called in this order: `on_fit_begin`; per epoch `on_step_begin` and `on_step_end` of every step, `epoch_values` and
+    `on_epoch_end`; and `on_fit_end`. A callback must not change weights, buffers, gradients or random generators. Its state is saved with
+    that of the run, so that an interrupted run continues as if it had not been interrupted.
 
     Example:
         >>> class Count(Callback):
         ...     def __init__(self) -> None:
         ...         self.steps = 0
-        ...     def before_step(self, loop, batches) -> None:
+        ...     def on_step_begin(self, loop, batches) -> None:
         ...         self.steps += 1
         ...     def results(self):
         ...         return {"steps": self.steps}
@@ -43,7 +45,14 @@ class Callback(Component):
     component_group = "callback"
     component_context = ("tasks",)
 
-    def before_step(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
+    def on_fit_begin(self, loop: TrainingLoop) -> None:
+        """Run before the first step of a session; a run that goes on from a checkpoint has several sessions.
+
+        Args:
+            loop: Training loop, with the network and its state.
+        """
+
+    def on_step_begin(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
         """Run before every training step. In a block `with loop.state.averaged():` the network has its averaged weights.
 
         Args:
@@ -51,9 +60,31 @@ class Callback(Component):
             batches: Per source, the rows of the step.
         """
 
-    def after_epoch(self) -> Mapping[str, Mapping[str, float]]:
+    def on_step_end(self, loop: TrainingLoop, report: Report) -> None:
+        """Run after every training step, when the weights have moved.
+
+        Args:
+            loop: Training loop, with the network and its state.
+            report: Losses and weights of the step.
+        """
+
+    def epoch_values(self) -> Mapping[str, Mapping[str, float]]:
         """Return values of an epoch for the history, by name and task. The network then has the averaged weights that are validated."""
         return {}
+
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
+        """Run after every epoch, when it is validated and its values are in `loop.state.history`.
+
+        Args:
+            loop: Training loop, with the network and its state.
+        """
+
+    def on_fit_end(self, loop: TrainingLoop) -> None:
+        """Run at the end of a session, also of one that an error ends.
+
+        Args:
+            loop: Training loop, with the network and its state.
+        """
 
     def results(self) -> Mapping[str, Any]:
         """Return the results so far, as plain data; the run's `callback_results` hold them under the callback's name."""

@@ -82,14 +82,14 @@ class Glances(Callback):
         self.applied: list[dict[str, Tensor]] = []
         self.after: list[dict[str, Tensor]] = []
 
-    def before_step(self, loop: TrainingLoop, batches: Mapping[str, Any]) -> None:
+    def on_step_begin(self, loop: TrainingLoop, batches: Mapping[str, Any]) -> None:
         del batches
         self.model = loop.state.model
         self.before.append(snapshot(self.model))
         with loop.state.averaged():
             self.applied.append(snapshot(self.model))
 
-    def after_epoch(self) -> Mapping[str, Mapping[str, float]]:
+    def epoch_values(self) -> Mapping[str, Mapping[str, float]]:
         self.after.append(snapshot(self.model))
         return {}
 

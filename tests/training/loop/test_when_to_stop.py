@@ -66,7 +66,7 @@ class Spoil(Callback):
     def __init__(self, epoch: int = 3) -> None:
         self.epoch = epoch
 
-    def before_step(self, loop: TrainingLoop, batches: Mapping[str, Any]) -> None:
+    def on_step_begin(self, loop: TrainingLoop, batches: Mapping[str, Any]) -> None:
         del batches
         if loop.state.epoch + 1 == self.epoch:
             with torch.no_grad():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from polytask.gradients import Report
+
 
 @dataclass
 class EpochTotals:
@@ -28,3 +30,16 @@ class EpochTotals:
     def means(self) -> dict[str, dict[str, float]]:
         """Return means by name and task, over the steps in which the task was present."""
         return {name: {task: sum(v) / len(v) for task, v in values.items()} for name, values in self.numbers.items()}
+
+
+def history_values(report: Report) -> dict[str, dict[str, float]]:
+    """Return the values of a step for the history, by name and task; those of a task that was dropped are left out.
+
+    The cosine of the direction with the mean gradient is among them where it follows from the Gramian, which costs nothing.
+    """
+    bad = () if report.bad is None else report.dropped
+    losses = {task: float(loss) for task, loss in report.losses.items() if task not in bad}
+    seen = {} if report.conflicts is None else report.conflicts.by_task()
+    cosine = report.cosine if seen else None
+    turned = {} if cosine is None else {"direction cosine": dict.fromkeys(losses, cosine)}
+    return {"loss": losses, "weight": report.weights, **seen, **turned}

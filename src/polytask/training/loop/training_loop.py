@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from polytask.training.failed_steps import WARN_ABOVE
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
 from polytask.training.loop.batch_loader import BatchLoader
-from polytask.training.loop.epoch_totals import EpochTotals
+from polytask.training.loop.epoch_totals import EpochTotals, history_values
 from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
 from polytask.training.loop.non_finite_rows import non_finite_rows
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
@@ -91,11 +91,20 @@ class TrainingLoop:
                 `None` does not pause.
         """
         self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
-        with torch.random.fork_rng(devices=()), closing(self._batches):
+        with torch.random.fork_rng(devices=()), closing(self._batches), self._watched():
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
                 self._epoch_or_end()
                 self._save(pausing=self.state.epoch == stop_after_epoch)
         self.state.restore_kept()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Let callbacks begin, and end even if training ends with an error."""
+        with ExitStack() as stack:
+            for callback in self.state.callbacks.values():
+                callback.on_fit_begin(self)
+                stack.callback(callback.on_fit_end, self)
+            yield
 
     def _epoch_or_end(self) -> None:
         """Train for an epoch; if values are no longer finite, the run may end with an earlier one."""
@@ -121,6 +130,8 @@ class TrainingLoop:
         with self.state.averaged():
             self._record(totals)
             self._validate()
+        for callback in self.state.callbacks.values():
+            callback.on_epoch_end(self)
 
     def _count_failed_steps(self, counts: Mapping[str, int]) -> None:
         """Add the numbers of steps without a solution, or with values that are not finite, to the history of an epoch that has any."""
@@ -138,7 +149,7 @@ class TrainingLoop:
         totals = EpochTotals()
         for number, batches in enumerate(self.epoch_batches(), start=1):
             report = self.step(batches)
-            totals.add(self._history_values(report))
+            totals.add(history_values(report))
             self._tell(number, totals.last)
         return totals
 
@@ -165,7 +176,7 @@ class TrainingLoop:
         """
         state = self.state
         for callback in state.callbacks.values():
-            callback.before_step(self, batches)
+            callback.on_step_begin(self, batches)
         try:
             report = self._backward(batches)
         except NonFiniteError as error:
@@ -183,6 +194,8 @@ class TrainingLoop:
             step_scheduler(state.schedule, state.stopping.best_mean or 0.0)
         state.step += 1
         state.rows += sum(len(batch) for batch in batches.values())
+        for callback in state.callbacks.values():
+            callback.on_step_end(self, report)
         return report
 
     def _backward(self, batches: StepBatches) -> Report:
@@ -244,18 +257,6 @@ class TrainingLoop:
                 losses[task] = losses[task] + loss if task in losses else loss
         return losses
 
-    def _history_values(self, report: Report) -> dict[str, dict[str, float]]:
-        """Return the values of a step for the history, by name and task; those of a task that was dropped are left out.
-
-        The cosine of the direction with the mean gradient is among them where it follows from the Gramian, which costs nothing.
-        """
-        bad = () if report.bad is None else report.dropped
-        losses = {task: float(loss) for task, loss in report.losses.items() if task not in bad}
-        seen = {} if report.conflicts is None else report.conflicts.by_task()
-        cosine = report.cosine if seen else None
-        turned = {} if cosine is None else {"direction cosine": dict.fromkeys(losses, cosine)}
-        return {"loss": losses, "weight": report.weights, **seen, **turned}
-
     def _located(self, error: NonFiniteError, batches: StepBatches) -> NonFiniteError:
         """Return the error with the epoch, and the source and the rows from which the values come."""
         places = non_finite_rows(self.state.model, self._tasks, batches, self.precision)
@@ -312,7 +313,7 @@ class TrainingLoop:
             state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
         for name, values in state.model.describe_sharing().items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
-        observed = {name: values for callback in state.callbacks.values() for name, values in callback.after_epoch().items()}
+        observed = {name: values for callback in state.callbacks.values() for name, values in callback.epoch_values().items()}
         for name, values in observed.items():
             state.history.extend(HistoryRow(state.epoch, state.step, task, "observed", name, value) for task, value in values.items())
         self._opposed = most_opposed_tasks({**means_of, **observed})

@@ -46,10 +46,22 @@ class LoopCallback(Protocol):
     The loop is typed loosely here, so that the modules of the loop do not depend on those of callbacks, which depend on them.
     """
 
-    def before_step(self, loop: Any, batches: Any) -> None:  # noqa: ANN401
+    def on_fit_begin(self, loop: Any) -> None:  # noqa: ANN401
+        """Run before the first step."""
+
+    def on_step_begin(self, loop: Any, batches: Any) -> None:  # noqa: ANN401
         """Run before every training step."""
 
-    def after_epoch(self) -> Mapping[str, Mapping[str, float]]:
+    def on_step_end(self, loop: Any, report: Any) -> None:  # noqa: ANN401
+        """Run after every training step."""
+
+    def on_epoch_end(self, loop: Any) -> None:  # noqa: ANN401
+        """Run after every epoch."""
+
+    def on_fit_end(self, loop: Any) -> None:  # noqa: ANN401
+        """Run after the last step."""
+
+    def epoch_values(self) -> Mapping[str, Mapping[str, float]]:
         """Return values of an epoch for the history, by name and task."""
 
     def results(self) -> Mapping[str, Any]:

@@ -49,7 +49,7 @@ class StepCount(pt.Callback):
     def __init__(self) -> None:
         self.steps = 0
 
-    def before_step(self, loop: Any, batches: Any) -> None:
+    def on_step_begin(self, loop: Any, batches: Any) -> None:
         self.steps += 1
 
     def results(self) -> dict[str, int]:
