@@ -31,9 +31,9 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LEVELS = (
     {"errors", "registry", "seeds"},
     {"options"},
-    {"storage", "data", "tasks", "encoders", "balancing"},
+    {"storage", "data", "tasks", "encoders", "balancing", "loggers"},
     {"datasets", "run_files", "architectures", "gradients", "metrics"},
-    {"training", "verdicts", "baselines", "train_functions"},
+    {"training", "verdicts", "baselines", "train_functions", "bridges"},
     {"relatedness", "estimators"},
     {"studies"},
     {"report", "artifacts"},

@@ -22,6 +22,7 @@ _MODULES = (
     "artifacts",
     "balancing",
     "baselines",
+    "bridges",
     "data",
     "datasets",
     "encoders",

@@ -136,7 +136,7 @@ class Backward:
         self.step = self.non_finite_steps = self.unsolved_steps = self._in_a_row = 0
         if model is not None:
             self.balancer.bind(model)
-        self._group, self._scaler = group, scaler
+        self.group, self.scaler = group, scaler
         self._context = self._context_of(shared)
         self._current: Step | None = None
         self._watched: Tensor | None = None
@@ -150,11 +150,11 @@ class Backward:
 
     def _context_of(self, shared: Shared | None) -> StepContext:
         # A single process may unfreeze parameters later; several processes must agree on those that they exchange.
-        several = self._group is not None
+        several = self.group is not None
         known: Iterable[Tensor] = () if self.model is None else self.model.parameters()
         trained = {id(parameter): parameter for parameter in known if parameter.requires_grad or not several}
         flat_params = None if shared is None else FlatParameters(named_shared(shared))
-        return StepContext(self.tasks, communicator_of(self._group), trained, self._scaler, flat_params, batched=self.route == "batched")
+        return StepContext(self.tasks, communicator_of(self.group), trained, self.scaler, flat_params, batched=self.route == "batched")
 
     def share(self, shared: Shared) -> None:
         """Declare other parameters as shared from the next step on, for example after unfreezing some; the balancer keeps its state.

@@ -191,6 +191,23 @@ class Report:
         """
         return None if self.alignment is None else self.alignment.cosine
 
+    def log_values(self) -> dict[str, float]:
+        """Return the values of the step under the names that loggers use.
+
+        These are `train/<task>/loss`, `weight/<task>` and, if the balancer needed the Gramian, `cosine/<a>/<b>` of every pair of up to
+        `MOST` tasks.
+
+        Example:
+            >>> Report({"a": torch.tensor(2.0)}, {"a": 1.0}).log_values()
+            {'train/a/loss': 2.0, 'weight/a': 1.0}
+        """
+        losses = {f"train/{task}/loss": float(loss) for task, loss in self.losses.items()}
+        weights = {f"weight/{task}": weight for task, weight in self.weights.items()}
+        names = () if self.conflicts is None or len(self.conflicts.names) > MOST else self.conflicts.names
+        cosines = [] if self.conflicts is None else self.conflicts.cosines.tolist()
+        pairs = {f"cosine/{a}/{b}": cosines[i][j] for i, a in enumerate(names) for j, b in enumerate(names) if i < j}
+        return {**losses, **weights, **pairs}
+
     def __repr__(self) -> str:
         parts = [f"{task} {float(loss):.4g}{self._weight(task)}" for task, loss in self.losses.items()]
         marks = {f"dropped {', '.join(self.dropped)}": bool(self.dropped), "skipped": self.skipped, "unsolved": not self.solved}

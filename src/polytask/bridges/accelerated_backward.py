@@ -1,0 +1,90 @@
+"""`Backward` in loops that use Hugging Face Accelerate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from polytask.bridges.accumulated_step import AccumulatedStep, Counts, Losses
+from polytask.errors import ConfigError
+from polytask.gradients import Backward, Report
+
+
+class AcceleratedBackward:
+    """`Backward` that takes the place of `accelerator.backward(loss)`.
+
+        balanced = pt.bridges.AcceleratedBackward(accelerator, pt.Backward("upgrad", tasks=tasks, shared=model.trunk, model=model))
+        for batch in loader:
+            with accelerator.accumulate(model):
+                balanced(losses_of(model, batch))
+
+    Accumulation is that of the accelerator (`gradient_accumulation_steps`, see `AccumulatedStep`), and the state of the balancer is part of
+    `accelerator.save_state` and `load_state`. With several processes, give `Backward` their group, `group=torch.distributed.group.WORLD`,
+    and prepare the loader and the optimizer but not the model: `Backward` does the communication.
+
+    Args:
+        accelerator: Accelerator of the loop.
+        backward: Backward pass; with float16, its `scaler` is `accelerator.scaler`.
+
+    Raises:
+        ConfigError: The accelerator scales losses and `backward` does not know its scaler, or there are several processes and `backward`
+            does not know their group.
+
+    Example:
+        >>> import torch
+        >>> from polytask.gradients import Backward
+        >>> class OneProcess:  # what is used of an accelerate.Accelerator
+        ...     num_processes, scaler, gradient_accumulation_steps, sync_gradients = 1, None, 1, True
+        ...     def register_for_checkpointing(self, *objects): ...
+        >>> trunk = torch.tensor([1.0, 2.0], requires_grad=True)
+        >>> balanced = AcceleratedBackward(OneProcess(), Backward("equal", tasks=("a", "b")))
+        >>> balanced({"a": (trunk**2).sum(), "b": trunk.sum()}).weights
+        {'a': 1.0, 'b': 1.0}
+    """
+
+    def __init__(self, accelerator: Any, backward: Backward) -> None:  # noqa: ANN401 - its library is not imported
+        if accelerator.scaler is not None and backward.scaler is not accelerator.scaler:
+            remedy = "Write Backward(scaler=accelerator.scaler)"
+            raise ConfigError("the accelerator scales losses, which the balancer must not see", where="backward", remedy=remedy)
+        if accelerator.num_processes > 1 and backward.group is None:
+            remedy = "Write Backward(group=torch.distributed.group.WORLD), and do not prepare the model"
+            raise ConfigError("several processes need their group", where="backward", found=accelerator.num_processes, remedy=remedy)
+        self.accelerator, self.backward = accelerator, backward
+        self._step = None if backward.asks_again else AccumulatedStep(backward)
+        accelerator.register_for_checkpointing(self)
+
+    def __call__(
+        self,
+        losses: Losses | Callable[[Any], Losses],
+        batches: Sequence[Any] = (),
+        *,
+        counts: Counts | None = None,
+        **given: Any,  # noqa: ANN401
+    ) -> Report:
+        """Add the gradients of a batch, or of a micro-batch, to `.grad`.
+
+        Args:
+            losses: Mean loss per task present; or a function that returns them for one of `batches`.
+            batches: Arguments of that function, as many as the balancer takes.
+            counts: Labeled units per task of the whole step, if it has several micro-batches that label different numbers of units.
+            **given: Other arguments of `Backward`.
+
+        Raises:
+            ConfigError: See `Backward`; or the micro-batches of a step have losses of different tasks.
+        """
+        if self._step is None or not isinstance(losses, Mapping):
+            return self.backward(losses, batches, counts=counts, **given)
+        parts, last = self.accelerator.gradient_accumulation_steps, self.accelerator.sync_gradients
+        return self._step.take(losses, parts=parts, last=last, counts=counts, **given)
+
+    def after_step(self) -> None:
+        """Update balancers that evaluate the losses again after the update; to be called after `optimizer.step()`."""
+        self.backward.after_step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of `backward`."""
+        return self.backward.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state of `backward`."""
+        self.backward.load_state_dict(state)

@@ -1,0 +1,66 @@
+"""Steps of several micro-batches whose number is known, as training libraries have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from polytask.errors import ConfigError
+from polytask.gradients import Backward, Report
+from polytask.tasks import Loss
+
+Losses = Mapping[str, Tensor | Loss]
+Counts = Mapping[str, int]
+
+
+class AccumulatedStep:
+    """`Backward` for steps of k micro-batches, of which only the number is known in advance.
+
+    With k > 1 the loss of a task is L_t = (1/k) Σ_i L_{t,i} over the means of the micro-batches, as training libraries define it: each
+    micro-batch is one unit of k. If the last step of an epoch has fewer micro-batches, it is divided by k all the same, unless the
+    library says the smaller number. With `counts`, the labeled units of the whole step, the loss is the mean over these units instead.
+
+    Args:
+        backward: Backward pass of the loop.
+
+    Raises:
+        ConfigError: The balancer evaluates losses more than once, which needs a loop that can do so.
+    """
+
+    def __init__(self, backward: Backward) -> None:
+        if backward.asks_again:
+            remedy = "Use a loop of your own with backward(function, batches), or another balancer"
+            found = type(backward.balancer).__name__
+            raise ConfigError("this balancer evaluates losses more than once, which the library's loop does not", where="balancer",
+                              found=found, remedy=remedy)  # fmt: skip
+        self.backward = backward
+        self._seen: dict[str, int] = {}
+
+    def take(self, losses: Losses, *, parts: int = 1, last: bool = True, counts: Counts | None = None, **given: Any) -> Report:  # noqa: ANN401
+        """Take a micro-batch, and fill `.grad` if it is the last one of the step.
+
+        Args:
+            losses: Mean loss, or `Loss`, per task present.
+            parts: Number k of micro-batches of a step.
+            last: Whether this is the last micro-batch of the step.
+            counts: Labeled units per task of the whole step; the losses are then `Loss(sum, count)`.
+            **given: Other arguments of `Backward`, such as `features`.
+
+        Raises:
+            ConfigError: Without `counts`, the micro-batches of a step have losses of different tasks, or there are more than `parts`.
+        """
+        if counts is not None:
+            return self.backward(losses, counts=counts, **given)
+        if parts == 1:
+            return self.backward(losses, **given)
+        if self._seen and set(self._seen) != set(losses):
+            found = f"{', '.join(losses) or 'none'} after {', '.join(self._seen)}"
+            remedy = "Pass counts, the labeled units of the whole step, or draw micro-batches that label the same tasks"
+            raise ConfigError("the micro-batches of a step must have losses of the same tasks", where="losses", found=found, remedy=remedy)
+        seen = self._seen or dict.fromkeys(losses, 0)
+        units = {task: parts - seen[task] if last else 1 for task in losses}
+        as_units = {task: Loss(loss.mean if isinstance(loss, Loss) else loss, units[task]) for task, loss in losses.items()}
+        self._seen = {} if last else {task: seen[task] + 1 for task in losses}
+        return self.backward(as_units, counts=dict.fromkeys(losses, parts), **given)

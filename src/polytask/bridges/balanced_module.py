@@ -1,0 +1,138 @@
+"""`Backward` in a `LightningModule`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from polytask.bridges.accumulated_step import AccumulatedStep, Losses
+from polytask.errors import ConfigError
+from polytask.gradients import Backward, Report
+from polytask.tasks import Loss
+
+STATE_KEY = "polytask"
+"""Key of the state of `Backward` in a checkpoint."""
+
+if TYPE_CHECKING:
+
+    class _Module:
+        """What is used of a `LightningModule`."""
+
+        trainer: Any
+
+        def log_dict(self, values: Mapping[str, Any]) -> None:
+            """Log values."""
+
+else:
+    _Module = object
+
+
+class BalancedModule(_Module):
+    """Base class, before `LightningModule`, whose `backward` hook is a balancer.
+
+        class Net(pt.bridges.BalancedModule, lightning.LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.trunk, self.heads = …
+                self.balance(pt.Backward("upgrad", tasks=("a", "b"), shared=self.trunk, model=self))
+
+            def task_losses(self, batch):
+                return {"a": …, "b": …}  # mean loss per task present
+
+    The rest stays Lightning's: optimization is automatic, so that `Trainer(gradient_clip_val=…, accumulate_grad_batches=…, precision=…)`,
+    schedulers and callbacks work as always. The state of `Backward` is in the checkpoints of the trainer. Accumulated losses are means over
+    micro-batches (`AccumulatedStep`). Losses and weights of each step are logged under the names of `Report.log_values`.
+
+    Data-parallel strategies are refused: they would average gradients that are balanced already. A loop with `Backward(group=…)`
+    does what they are for.
+
+    Example:
+        >>> class Net(BalancedModule, torch.nn.Module):  # a LightningModule in the place of torch.nn.Module
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.trunk = torch.nn.Linear(2, 2)
+        ...         self.balance(Backward("equal", tasks=("a", "b"), model=self))
+        >>> Net().balanced
+        Backward(Equal(), tasks=('a', 'b'))
+    """
+
+    _accumulated: AccumulatedStep | None = None
+    _losses: Losses
+
+    @property
+    def balanced(self) -> Backward:
+        """The backward pass with its balancer.
+
+        Raises:
+            ConfigError: `balance` was not called.
+        """
+        return self._steps().backward
+
+    def balance(self, backward: Backward) -> None:
+        """Choose the backward pass of training.
+
+        Args:
+            backward: Backward pass with its balancer.
+
+        Raises:
+            ConfigError: The balancer evaluates losses more than once.
+        """
+        self._accumulated = AccumulatedStep(backward)
+
+    def task_losses(self, batch: Any) -> Losses:  # noqa: ANN401
+        """Return the mean loss of each task that has labels in the batch."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401
+        """Compute the losses of the tasks, and return their sum, which the trainer shows."""
+        del batch_idx
+        self._losses = self.task_losses(batch)
+        values = [(loss.mean if isinstance(loss, Loss) else loss).detach() for loss in self._losses.values()]
+        return torch.stack(values).sum() if values else torch.zeros(())
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Fill `.grad` from the losses of the last `training_step` with the balancer; the sum of losses is not used."""
+        del loss, args, kwargs
+        parts = self.trainer.accumulate_grad_batches
+        last = self.trainer.is_last_batch or (self.trainer.fit_loop.batch_idx + 1) % parts == 0
+        losses, self._losses = self._losses, {}
+        report = self._steps().take(losses, parts=parts, last=last)
+        if last:
+            self.log_report(report)
+
+    def log_report(self, report: Report) -> None:
+        """Log the losses and weights of a step; override it to log something else."""
+        self.log_dict(report.log_values())
+
+    def on_fit_start(self) -> None:
+        """Check that the balancer sees what it needs.
+
+        Raises:
+            ConfigError: The trainer has several processes, or scales losses and `Backward` does not know its scaler.
+        """
+        if self.trainer.world_size > 1:
+            remedy = "Use a loop with Backward(group=...), such as examples/several_processes.py"
+            raise ConfigError(
+                "a balancer needs the gradients of all processes", where="Trainer", found=self.trainer.world_size, remedy=remedy
+            )
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and self.balanced.scaler is not scaler:
+            remedy = "Write Trainer(plugins=MixedPrecision('16-mixed', 'cuda', scaler)) and Backward(scaler=scaler)"
+            raise ConfigError("the trainer scales losses, which the balancer must not see", where="precision", remedy=remedy)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the state of the backward pass to a checkpoint."""
+        checkpoint[STATE_KEY] = self.balanced.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the state of the backward pass from a checkpoint; one without it leaves the balancer as it is."""
+        if STATE_KEY in checkpoint:
+            self.balanced.load_state_dict(checkpoint[STATE_KEY])
+
+    def _steps(self) -> AccumulatedStep:
+        if self._accumulated is None:
+            raise ConfigError("there is no balancer", where=type(self).__name__, remedy="Call self.balance(pt.Backward(...)) in __init__")
+        return self._accumulated

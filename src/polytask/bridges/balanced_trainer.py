@@ -1,0 +1,161 @@
+"""`Backward` in the `Trainer` of Hugging Face Transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from polytask.bridges.accumulated_step import AccumulatedStep, Counts, Losses
+from polytask.errors import ConfigError
+from polytask.gradients import Backward
+from polytask.storage import has_state, load_state, save_state
+from polytask.tasks import Loss
+
+FOLDER = "polytask"
+"""Folder of the state of `Backward` in a checkpoint."""
+
+if TYPE_CHECKING:
+
+    class _Trainer:
+        """What is used of a `Trainer`."""
+
+        accelerator: Any
+        args: Any
+        state: Any
+        current_gradient_accumulation_steps: int
+        compute_loss_context_manager: Any
+        _prepare_inputs: Any
+        _get_output_dir: Any
+
+        def get_batch_samples(self, *given: Any) -> Any:  # noqa: ANN401
+            """Collect micro-batches."""
+
+        def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401
+            """Save a checkpoint."""
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+            """Load a checkpoint."""
+
+else:
+    _Trainer = object
+
+
+class BalancedTrainer(_Trainer):
+    """Base class, before `transformers.Trainer`, whose training step is a balancer's.
+
+        class Balanced(pt.bridges.BalancedTrainer, transformers.Trainer):
+            def task_losses(self, model, inputs):
+                return {"intent": …, "slots": …}  # mean loss per task present
+
+        trainer = Balanced(model=model, args=arguments, train_dataset=rows)
+        trainer.balance(pt.Backward("upgrad", tasks=("intent", "slots"), shared=model.encoder, model=model))
+        trainer.train()
+
+    Clipping, accumulation, bf16, schedules, evaluation and checkpoints are the trainer's; the state of `Backward` is a folder in its
+    checkpoints. Accumulated losses are means over micro-batches (`AccumulatedStep`), or over labeled units if `labeled_units` counts them.
+    Evaluation reports the sum of the losses if `label_names` of the arguments says which inputs are labels.
+
+    Example:
+        >>> class Balanced(BalancedTrainer):  # with a transformers.Trainer as the second base
+        ...     def task_losses(self, model, inputs):
+        ...         return {"a": model(inputs).square().mean()}
+        >>> model, trainer = torch.nn.Linear(2, 1, bias=False), Balanced()
+        >>> trainer.balance(Backward("equal", tasks=("a", "b"), model=model))
+        >>> bool(trainer.compute_loss(model, torch.ones(4, 2)) == model(torch.ones(1, 2)) ** 2)
+        True
+    """
+
+    _accumulated: AccumulatedStep | None = None
+    _counts: Counts | None = None
+
+    @property
+    def balanced(self) -> Backward:
+        """The backward pass with its balancer.
+
+        Raises:
+            ConfigError: `balance` was not called.
+        """
+        return self._steps().backward
+
+    def balance(self, backward: Backward) -> None:
+        """Choose the backward pass of training.
+
+        Args:
+            backward: Backward pass with its balancer.
+
+        Raises:
+            ConfigError: The balancer evaluates losses more than once.
+        """
+        self._accumulated = AccumulatedStep(backward)
+
+    def task_losses(self, model: nn.Module, inputs: Any) -> Losses:  # noqa: ANN401
+        """Return the mean loss of each task that has labels in the batch, or `Loss` with `labeled_units`."""
+        raise NotImplementedError
+
+    def labeled_units(self, batches: Sequence[Any]) -> Counts | None:
+        """Return the labeled units per task of all micro-batches of a step; `None` averages the means of the micro-batches."""
+        del batches
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Any,  # noqa: ANN401
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Return the sum of the tasks' mean losses, and nothing as outputs."""
+        del num_items_in_batch
+        means = [loss.mean if isinstance(loss, Loss) else loss for loss in self.task_losses(model, inputs).values()]
+        total = torch.stack(means).sum() if means else torch.zeros(())
+        return (total, {}) if return_outputs else total
+
+    def get_batch_samples(self, *given: Any) -> Any:  # noqa: ANN401
+        """Collect the micro-batches of a step, and count their labeled units."""
+        samples, items = super().get_batch_samples(*given)
+        self._counts = self.labeled_units(samples)
+        return samples, items
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Tensor | int | None = None) -> Tensor:  # noqa: ANN401
+        """Take a micro-batch: forward in the trainer's precision, and the balancer's backward pass.
+
+        Raises:
+            ConfigError: There are several processes or devices, or the micro-batches of a step have losses of different tasks.
+        """
+        del num_items_in_batch
+        self._check()
+        model.train()
+        with self.compute_loss_context_manager():
+            losses = self.task_losses(model, self._prepare_inputs(inputs))
+        parts, last = self.current_gradient_accumulation_steps, self.accelerator.sync_gradients
+        self._steps().take(losses, parts=parts, last=last, counts=self._counts)
+        means = [(loss.mean if isinstance(loss, Loss) else loss).detach() for loss in losses.values()]
+        return (torch.stack(means).sum() if means else torch.zeros(())) / parts
+
+    def _check(self) -> None:
+        if self.accelerator.num_processes > 1 or self.args.n_gpu > 1:
+            found, remedy = self.accelerator.num_processes, "Use a loop with Backward(group=...), such as examples/several_processes.py"
+            raise ConfigError("a balancer needs the gradients of all processes", where="Trainer", found=found, remedy=remedy)
+        if self.accelerator.scaler is not None and self.balanced.scaler is not self.accelerator.scaler:
+            remedy = "Write Backward(scaler=trainer.accelerator.scaler), or use bf16"
+            raise ConfigError("the trainer scales losses, which the balancer must not see", where="fp16", remedy=remedy)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401
+        super()._save_checkpoint(model, trial)
+        folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+        if self.args.should_save:
+            save_state(folder / FOLDER, self.balanced.state_dict())
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        folder = Path(resume_from_checkpoint) / FOLDER
+        if has_state(folder):
+            self.balanced.load_state_dict(load_state(folder))
+
+    def _steps(self) -> AccumulatedStep:
+        if self._accumulated is None:
+            raise ConfigError("there is no balancer", where=type(self).__name__, remedy="Call trainer.balance(pt.Backward(...))")
+        return self._accumulated
