@@ -43,7 +43,7 @@ LEVEL = {package: number for number, packages in enumerate(LEVELS) for package i
 LONGEST_FUNCTION, LONGEST_FILE = 50, 350
 MOST_PARAMETERS = 8
 MANY_OPTIONS = {
-    "fit_model.fit": 13,
+    "fit_model.fit": 14,
     "fit_model.build_loop": 9,
     "engine.__init__": 12,
     "compute_verdict.verdict": 10,

@@ -29,6 +29,7 @@ _MODULES = (
     "estimators",
     "errors",
     "gradients",
+    "loggers",
     "metrics",
     "options",
     "registry",

@@ -103,6 +103,7 @@ EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
 DatasetName = Annotated[str, BeforeValidator(lambda given: given if isinstance(given, str) else _written("data set", given))]
 CallbackName = Annotated[str, BeforeValidator(partial(written, "callback", where="callbacks"))]
+LoggerName = Annotated[str, BeforeValidator(lambda given: given if given is None else written("logger", given, "logger"))]
 BalancerName = Annotated[str, BeforeValidator(arm_written)]
 """A balancer in the form of an arm, since `weights=0.2/0.8` is allowed."""
 SAMPLER: dict[str, Any] = {"anyOf": [{"enum": list(names("sampler"))}, {"type": "string"}]}
@@ -145,6 +146,7 @@ def import_paths_of(config: object) -> Iterator[tuple[str, str]]:
             yield place, path.partition("(")[0].strip()
     training = config.get("training")
     yield from _paths("training.sampling", training.get("sampling") if isinstance(training, Mapping) else None)
+    yield from _paths("logger", config.get("logger"))
     for callback in _listed(config.get("callbacks")):
         yield from _paths("callbacks", callback)
     for arm in _listed(config.get("arms")):

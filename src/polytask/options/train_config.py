@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from polytask.errors import ConfigError
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName, ModelName
+from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName, LoggerName, ModelName
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, MOST_THREADS, TrainingOptions
 
@@ -82,6 +82,11 @@ class NetworkConfig(OptionModel):
         Field(description="Callbacks that observe every network during training; see polytask methods callback."),
         Flag(RUN, example="affinity"),
     ] = ()
+    logger: Annotated[
+        LoggerName | None,
+        Field(description="Where the values of every epoch and network are recorded; see polytask methods logger."),
+        Flag(RUN, example="'mlflow(experiment=mine)'", default="none"),
+    ] = None
     workers: Annotated[
         int | None,
         Field(ge=1, le=MOST_THREADS, description="Number of processes that train networks in parallel."),

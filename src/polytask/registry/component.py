@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from polytask.errors import ConfigError
 from polytask.registry.suggestion import nearest
 
-GROUPS = ("task kind", "encoder", "architecture", "balancer", "balancer wrapper", "sampler", "data set", "callback", "baseline")
+GROUPS = ("task kind", "encoder", "architecture", "balancer", "balancer wrapper", "sampler", "data set", "callback", "logger", "baseline")
 
 BASES: Mapping[str, str] = {
     "task kind": "polytask.tasks.base:Task",
@@ -20,6 +20,7 @@ BASES: Mapping[str, str] = {
     "sampler": "polytask.data.sampling.proportional_sampler:Sampler",
     "data set": "polytask.datasets.base:Dataset",
     "callback": "polytask.training.callback:Callback",
+    "logger": "polytask.loggers.base:Logger",
     "baseline": "polytask.baselines.base:Baseline",
 }
 """Import path of the base class of each group."""

@@ -34,6 +34,7 @@ TABLES = (
     "samplers",
     "datasets",
     "callbacks",
+    "loggers",
     "baselines",
 )
 ONE_NAMESPACE = ("balancer", "balancer wrapper", "baseline")

@@ -36,6 +36,7 @@ from polytask.studies.setup.seed_budget import (
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.setup.train_function_setup import check_function_arms, with_train_function
 from polytask.studies.spec.arms import ResolvedArm, arm_titles, parse_arms
+from polytask.studies.spec.run_logger import run_logger
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
 from polytask.tasks import Task, check_tasks
@@ -145,7 +146,7 @@ class Study:
             networks = len(self.config.seeds) * sum(len(arm.groups) for arm in self.arms)
             requested = self.config if self.config.more_seeds is None else reopen(folder, self.config.more_seeds)
             config = start_or_resume(folder, requested, self.sources, self.tasks, self.arms, networks=networks)
-            assigned = self._context(config)
+            assigned = replace(self._context(config), logger=run_logger(config.logger, folder.path))
             raced = self._run_race(folder, config, assigned, progress)
             config = self._fix_seeds(folder, config, assigned, raced, progress, started)
             result = conclude_study(folder, self._train_and_test(folder, config, assigned, raced, progress))

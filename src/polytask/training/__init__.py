@@ -4,6 +4,7 @@ from polytask.training.callback import Callback
 from polytask.training.fit_model import fit, make_balancer, resolve_hardware_options
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision
+from polytask.training.log_training import LogTraining
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress
 from polytask.training.optimization.param_groups import make_param_groups
 from polytask.training.preparation.prepared_data import PreparedData, PreparedSource, prepare_data, prepare_source
@@ -11,6 +12,7 @@ from polytask.training.preparation.prepared_data import PreparedData, PreparedSo
 __all__ = [
     "Callback",
     "FitResult",
+    "LogTraining",
     "Precision",
     "PreparedData",
     "PreparedSource",

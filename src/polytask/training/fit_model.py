@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from polytask.architectures import Architecture, Network
-from polytask.balancing import Balancer, Representations
+from polytask.balancing import Balancer
 from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Source, check_sources
@@ -20,6 +20,7 @@ from polytask.data.sampling.merge_small_batches import with_minimum_rows
 from polytask.encoders.initial_weights import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
+from polytask.loggers import Logger
 from polytask.options import TrainingOptions, make_training_options
 from polytask.seeds import derive_seed
 from polytask.storage import has_state, load_state
@@ -28,6 +29,7 @@ from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
 from polytask.training.inference import compute_losses, compute_task_metrics, predict_outcomes
+from polytask.training.log_training import LogTraining, logging_callbacks
 from polytask.training.loop.averaged_weights import AveragedWeights
 from polytask.training.loop.early_stopping import EarlyStopping
 from polytask.training.loop.run_signature import RunSignature, check_signature, restore_measured_options
@@ -40,7 +42,7 @@ from polytask.training.optimization.param_groups import make_param_groups, unfre
 from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
 from polytask.training.preparation.batch import Batch
 from polytask.training.preparation.default_model import make_network
-from polytask.training.preparation.fit_checks import check_fit_arguments, checkpoint_folder
+from polytask.training.preparation.fit_checks import check_balancer, check_fit_arguments, check_tells_features, checkpoint_folder
 from polytask.training.preparation.label_share import LabelShare
 from polytask.training.preparation.prepared_data import PreparedData, prepare_data
 from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
@@ -79,6 +81,7 @@ def fit(
     progress: ProgressHook = ignore_progress,
     stop_after_epoch: int | None = None,
     callbacks: Sequence[str | type[Callback] | Callback] = (),
+    logger: str | type[Logger] | Logger | LogTraining | None = None,
     options: TrainingOptions | None = None,
     **choices: Any,  # noqa: ANN401 - fields of TrainingOptions
 ) -> FitResult:
@@ -104,6 +107,8 @@ def fit(
             continues as if there had been no pause. `None` does not pause.
         callbacks: Callbacks, called before every step and after every epoch: names, classes or objects
             (`polytask.training.callback.Callback`).
+        logger: Where the values of every epoch are recorded: a name such as `tensorboard(folder=logs)`, a class or an object
+            (`polytask.loggers.Logger`), or a `LogTraining` with the name of the run.
         options: Training options; by default the defaults of `TrainingOptions`.
         **choices: Fields of `TrainingOptions` by name; they take precedence over `options`.
 
@@ -147,6 +152,7 @@ def fit(
         options=options,
         **choices,
     )
+    loop.state.callbacks = {**loop.state.callbacks, **logging_callbacks(logger)}
     with torch_threads(loop.options.threads):
         loop.run(stop_after_epoch)
         outcomes = predict_outcomes(network, loop.data.tasks, loop.data.validation, loop.precision)
@@ -199,7 +205,7 @@ def build_loop(
     unfreeze_due(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = initial_state(model, made, chosen)
     state.callbacks = make_callbacks(callbacks, [task.name for task in data.tasks])
-    _check_balancer(state.backward.balancer, chosen)
+    check_balancer(state.backward.balancer, chosen)
     if checkpoint is not None:
         used = [source for source in sources if source.name in data.training]
         sizes = sampler.batch_sizes if isinstance(sampler, ProportionalSampler) else {}
@@ -208,27 +214,6 @@ def build_loop(
         state.identity |= ({} if split is None else {"split": split}) | ({"callbacks": seen} if seen else {})
         _load_checkpoint(state, found, checkpoint)
     return TrainingLoop(state, data, sampler, chosen, precision, seed, checkpoint, progress, min_rows=min_rows), matched
-
-
-def _check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
-    """Raise an error for a balancer that does not support gradual unfreezing or micro-batches if the options use them."""
-    if options.unfreeze and balancer.remembers_gradients:
-        remedy, found = "Use another balancer, or do not unfreeze parameters", type(balancer).__name__
-        raise ConfigError("this balancer remembers the gradients of all parameters", where="unfreeze", found=found, remedy=remedy)
-    if options.micro_batches > 1 and isinstance(balancer.needs(), Representations):
-        remedy = "Leave micro_batches at 1, or use another balancer"
-        raise ConfigError("this balancer needs a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
-
-
-def _check_features(model: Network, balancer: Balancer, options: TrainingOptions) -> None:
-    """Raise an error for a balancer or a route that works on the inputs of the heads if the network does not tell them."""
-    if model.tells_features:
-        return
-    what = "a network of your own does not tell the inputs of its heads, which this needs"
-    if isinstance(balancer.needs(), Representations):
-        raise ConfigError(what, where="balancer", found=type(balancer).__name__, remedy="Choose another balancer")
-    if options.gradient_route != "sequential":
-        raise ConfigError(what, where="gradient_route", found=options.gradient_route, remedy="Leave it at sequential")
 
 
 def _chosen_options(options: TrainingOptions | None, choices: Mapping[str, Any]) -> TrainingOptions:
@@ -286,7 +271,7 @@ def initial_state(model: Network, balancer: Balancer, options: TrainingOptions) 
             works on the inputs of heads that the network does not tell.
     """
     optimizer = make_optimizer(make_param_groups(model, options), options)
-    _check_features(model, balancer, options)
+    check_tells_features(model, balancer, options)
     names = [task.name for task in model.tasks]
     policies = options.model_dump(include={"non_finite_limit", "unsolved"})
     policies["non_finite"] = "raise" if options.non_finite == "end" else options.non_finite

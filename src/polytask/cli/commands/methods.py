@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 FACTS = ("needs", "cost", "memory", "state", "kinds", "paper")
 """What is said of a component besides its summary, in this order."""
 TITLES = {"kinds": "kinds of task"}
-OPTIONS_OF = {"balancer": "balancer", "architecture": "architecture", "encoder": "encoder", "sampler": "sampling", "callback": "callbacks"}
+OPTIONS_OF = {
+    "balancer": "balancer",
+    "architecture": "architecture",
+    "encoder": "encoder",
+    "sampler": "sampling",
+    "callback": "callbacks",
+    "logger": "logger",
+}
 """Option of the command line that takes the components of a group."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from polytask.studies.setup.apply_preset import reject_command_options, with_pre
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
+from polytask.studies.spec.run_logger import run_logger
 from polytask.tasks import Task, check_tasks
 
 
@@ -123,7 +124,7 @@ def relate_tasks(
         resolved = resolve_relate_config(begun, sources, tasks)
         if resolved != begun:
             folder.write_config(resolved)
-        assigned = make_job_context(resolved, sources, tasks)
+        assigned = replace(make_job_context(resolved, sources, tasks), logger=run_logger(resolved.logger, folder.path))
         train_relate_networks(networks, resolved, assigned, progress)
         folder.log(f"{len(networks.all)} networks trained")
         progress(StudyProgress(len(networks.all), len(networks.all), stage="comparing"))

@@ -27,6 +27,7 @@ from polytask.studies.execution.baseline_fit import BaselineFit, fit_baseline, o
 from polytask.studies.execution.function_fit import FunctionJob, TrainFunction, fit_function
 from polytask.studies.execution.study_progress import write_status
 from polytask.studies.spec.arms import ResolvedArm
+from polytask.studies.spec.run_logger import RunLogger
 from polytask.studies.tuning.search_space import Settings, apply_settings
 from polytask.tasks import Task
 from polytask.training import ProgressHook, fit
@@ -99,6 +100,7 @@ class JobContext:
         batch_sizes: Rows per source and step, the same in every arm; `None` if `options` alone determine how sources are sampled.
         options: Resolved training options.
         callbacks: Callbacks of every network, as users write them.
+        logger: Where networks record their values; `None` records nothing.
         observe: Arguments of `polytask.relatedness.AffinityCallback` for networks with several tasks; `None` measures nothing.
         function: Training function of the user, in the place of networks.
     """
@@ -109,6 +111,7 @@ class JobContext:
     batch_sizes: dict[str, int] | None
     options: TrainingOptions
     callbacks: tuple[str, ...] = ()
+    logger: RunLogger | None = None
     observe: Mapping[str, Any] | None = None
     function: TrainFunction | None = None
 
@@ -178,6 +181,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         progress=progress or partial(write_status, job.folder),
         stop_after_epoch=stop_after_epoch,
         callbacks=_callbacks(context, model),
+        logger=None if context.logger is None else context.logger.of_job(job.label),
         options=options,
     )
     if job.trial is not None and run.diverged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import parse_arm
+from polytask.studies.spec.run_logger import run_logger
 from polytask.tasks import Task
 from polytask.training import ProgressHook
 from polytask.training.failed_steps import FailedSteps
@@ -75,7 +76,8 @@ def train_network(
     with folder.alone():
         (job,) = make_jobs([arm], [config.seed], folder.checkpoints)
         chosen = start_or_resume(folder, config, sources, tasks, [arm], networks=1)
-        train_job(job, make_job_context(chosen, sources, tasks), progress)
+        context = replace(make_job_context(chosen, sources, tasks), logger=run_logger(chosen.logger, folder.path))
+        train_job(job, context, progress)
         return _write_results(folder, job, chosen.training)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from polytask.data import Source
 from polytask.options import StudyConfig
-from polytask.options.train_config import Config
+from polytask.options.train_config import Config, NetworkConfig
 from polytask.run_files import EnvironmentFile
 from polytask.studies.setup.environment import check_same_inputs, describe_environment, environment_changes
 from polytask.studies.setup.resolve_config import check_buildable, resolve_config
 from polytask.studies.setup.run_folder import RunFolder
 from polytask.studies.spec.arms import ResolvedArm
+from polytask.studies.spec.run_logger import run_logger
 from polytask.tasks import Task
 
 
@@ -40,10 +41,20 @@ def start_or_resume(
         EnvironmentFile(facts=describe_environment(config, sources, tasks)).write(folder.environment)
         folder.write_config(config)
         folder.log("run started")
+        _begin_logging(folder, config, resumed=False)
         return config
     before, now = folder.read_environment(), describe_environment(stored, sources, tasks)
     check_same_inputs(before, now, folder.path)
     folder.delete_partial_files()
     folder.log("; ".join(["run resumed", *environment_changes(before, now)]))
+    _begin_logging(folder, stored, resumed=True)
     changed = {"time_limit": requested.time_limit} if isinstance(requested, StudyConfig) else {}
     return stored.model_copy(update={"workers": requested.workers or stored.workers, **changed})
+
+
+def _begin_logging(folder: RunFolder, config: NetworkConfig, *, resumed: bool) -> None:
+    """Record the run with its logger, if it has one, before its networks."""
+    logger = run_logger(config.logger, folder.path)
+    if logger is not None:
+        options = config.model_dump(mode="json", exclude={"training"}, exclude_defaults=True)
+        logger.begin(options, resumed=resumed)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from polytask.architectures import ModuleNetwork, Network
+from polytask.balancing import Balancer, Representations
 from polytask.data import Source
 from polytask.data.input_entries import sample_of
 from polytask.errors import ConfigError
@@ -125,3 +126,24 @@ def whole_number(value: Any) -> int | None:  # noqa: ANN401 - whatever the user 
         return index(value)
     except TypeError:
         return None
+
+
+def check_balancer(balancer: Balancer, options: TrainingOptions) -> None:
+    """Raise an error for a balancer that does not support gradual unfreezing or micro-batches if the options use them."""
+    if options.unfreeze and balancer.remembers_gradients:
+        remedy, found = "Use another balancer, or do not unfreeze parameters", type(balancer).__name__
+        raise ConfigError("this balancer remembers the gradients of all parameters", where="unfreeze", found=found, remedy=remedy)
+    if options.micro_batches > 1 and isinstance(balancer.needs(), Representations):
+        remedy = "Leave micro_batches at 1, or use another balancer"
+        raise ConfigError("this balancer needs a whole step at once", where="micro_batches", found=options.micro_batches, remedy=remedy)
+
+
+def check_tells_features(model: Network, balancer: Balancer, options: TrainingOptions) -> None:
+    """Raise an error for a balancer or a route that works on the inputs of the heads if the network does not tell them."""
+    if model.tells_features:
+        return
+    what = "a network of your own does not tell the inputs of its heads, which this needs"
+    if isinstance(balancer.needs(), Representations):
+        raise ConfigError(what, where="balancer", found=type(balancer).__name__, remedy="Choose another balancer")
+    if options.gradient_route != "sequential":
+        raise ConfigError(what, where="gradient_route", found=options.gradient_route, remedy="Leave it at sequential")
