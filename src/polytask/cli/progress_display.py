@@ -15,10 +15,10 @@ from rich.text import Text
 
 from polytask.studies import StudyProgress
 from polytask.training import TrainingProgress
+from polytask.training.live_progress import MOST_TASKS, network_rows, progress_line, time_left
 from polytask.verdicts.shown.sanitize import clean_text
 
 SECONDS_BETWEEN_LINES = 10.0
-MOST_TASKS = 8
 
 
 @contextmanager
@@ -48,8 +48,8 @@ def training_display(console: Console, *, quiet: bool) -> Iterator[Callable[[Tra
     """
     with _display(console, quiet=quiet) as show:
         yield lambda progress: show(
-            lambda: Group(_network_rows([("network", progress)]), Text(_time_left(progress.seconds, progress.share))),
-            lambda: f"{_network_line(progress)}, {_time_left(progress.seconds, progress.share)}",
+            lambda: Group(network_rows([("network", progress)]), Text(time_left(progress.seconds, progress.share))),
+            lambda: f"{progress_line(progress)}, {time_left(progress.seconds, progress.share)}",
             progress.step == progress.steps and progress.epoch == progress.epochs,
         )
 
@@ -81,46 +81,18 @@ def _study_panel(progress: StudyProgress, seconds: float) -> RenderableType:
     share = _study_share(progress)
     head = Table.grid(padding=(0, 1))
     head.add_row(f"{progress.stage}: {progress.done} of {progress.total} networks", ProgressBar(100, 100 * share, width=24))
-    head.add_row(_time_left(seconds, share), "")
+    head.add_row(time_left(seconds, share), "")
     behind = Text("\n".join(clean_text(line) for line in progress.behind[:MOST_TASKS]), style="yellow")
-    return Group(head, _network_rows(list(progress.running)), behind)
+    return Group(head, network_rows(list(progress.running)), behind)
 
 
 def _study_line(progress: StudyProgress, seconds: float) -> str:
-    running = "; ".join(f"{label}: {_network_line(status)}" for label, status in progress.running)
+    running = "; ".join(f"{label}: {progress_line(status)}" for label, status in progress.running)
     behind = "".join(f" ({line})" for line in progress.behind[:MOST_TASKS])
-    head = f"{progress.stage}: {progress.done} of {progress.total} networks, {_time_left(seconds, _study_share(progress))}"
+    head = f"{progress.stage}: {progress.done} of {progress.total} networks, {time_left(seconds, _study_share(progress))}"
     return head + (f" [{running}]" if running else "") + behind
 
 
 def _study_share(progress: StudyProgress) -> float:
     """Return the finished fraction of a study: finished networks, plus the used budgets of running ones (most stop early)."""
     return min(1.0, (progress.done + sum(status.share for _, status in progress.running)) / max(1, progress.total))
-
-
-def _network_rows(running: list[tuple[str, TrainingProgress]]) -> RenderableType:
-    """Return one row per network and, below it, one per task; the table is narrow enough for any terminal."""
-    table = Table.grid(padding=(0, 2))
-    for label, status in running:
-        table.add_row(escape(label), f"epoch {status.epoch}", f"step {status.step}/{status.steps}", f"{status.rows_per_second:,.0f} rows/s")
-        for task, loss in list(status.losses.items())[:MOST_TASKS]:
-            metric = f"validation {status.metrics[task]:.3f}" if task in status.metrics else ""
-            table.add_row(f"  {escape(task)}", f"loss {loss:.3f}", metric, "")
-    return table
-
-
-def _network_line(status: TrainingProgress) -> str:
-    parts = [f"epoch {status.epoch}", _numbers("loss", status.losses), _numbers("validation", status.metrics)]
-    return ", ".join(part for part in (*parts, f"{status.rows_per_second:,.0f} rows/s") if part)
-
-
-def _numbers(what: str, values: object) -> str:
-    numbers = dict(values) if isinstance(values, dict) else {}
-    return f"{what} " + " ".join(f"{task} {value:.3f}" for task, value in numbers.items()) if numbers else ""
-
-
-def _time_left(seconds: float, share: float) -> str:
-    """Return the time spent, and an upper bound of the time left, extrapolated from the finished fraction."""
-    if share < 0.02:
-        return f"{seconds:.0f} s"
-    return f"{seconds:.0f} s, at most {seconds * (1 - share) / share:.0f} s left"

@@ -31,7 +31,7 @@ from polytask.options import make_training_options
 from polytask.options.training_presets import preset_training_options
 from polytask.registry.suggestion import nearest
 from polytask.tasks import Outcome, Predictions, Task
-from polytask.training import fit
+from polytask.training import fit, ignore_progress
 from polytask.training.preparation.default_model import plan_network
 from polytask.training.trained_network import TrainedNetwork
 
@@ -96,7 +96,9 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         choices = self._choices(len(source))
         plan = plan_network([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
         balancer = default_balancer({task.name: task.weight for task in tasks}, self.balancer)
-        run = fit(plan.build(tasks, seed), [source], balancer, seed=seed, options=make_training_options(**choices))
+        run = fit(
+            plan.build(tasks, seed), [source], balancer, seed=seed, progress=ignore_progress, options=make_training_options(**choices)
+        )
         self.network_ = TrainedNetwork.of(plan, run)
         self.tasks_ = run.tasks
         self.kinds_ = {task.name: task.kind for task in run.tasks}

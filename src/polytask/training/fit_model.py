@@ -29,6 +29,7 @@ from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision, choose_precision, choose_thread_count, torch_threads
 from polytask.training.inference import compute_losses, compute_task_metrics, predict_outcomes
+from polytask.training.live_progress import shown_progress
 from polytask.training.log_training import LogTraining, logging_callbacks
 from polytask.training.loop.averaged_weights import AveragedWeights
 from polytask.training.loop.early_stopping import EarlyStopping
@@ -78,7 +79,7 @@ def fit(
     seed: int = 0,
     batch_sizes: Mapping[str, int] | None = None,
     checkpoint: str | Path | None = None,
-    progress: ProgressHook = ignore_progress,
+    progress: ProgressHook | None = None,
     stop_after_epoch: int | None = None,
     callbacks: Sequence[str | type[Callback] | Callback] = (),
     logger: str | type[Logger] | Logger | LogTraining | None = None,
@@ -102,7 +103,8 @@ def fit(
         seed: Root seed of the split, shuffling, dropout and the balancer, and of the initialization of a network that is created here.
         batch_sizes: Rows per source and step for proportional sampling; by default `batch_size`, in proportion to the sources.
         checkpoint: Folder to which the state is saved and from which an interrupted run continues; `None` saves nothing.
-        progress: Function that is called with the progress a few times per second.
+        progress: Function that is called with the progress a few times per second. By default it is shown in a terminal and in a
+            notebook; `polytask.training.ignore_progress` shows nothing.
         stop_after_epoch: Epoch, from 1, after which to pause. The result so far is returned, and the same call with the checkpoint
             continues as if there had been no pause. `None` does not pause.
         callbacks: Callbacks, called before every step and after every epoch: names, classes or objects
@@ -147,14 +149,14 @@ def fit(
         seed=seed,
         batch_sizes=batch_sizes,
         checkpoint=checkpoint_folder(checkpoint),
-        progress=progress,
         callbacks=callbacks,
         options=options,
         **choices,
     )
     loop.state.callbacks = {**loop.state.callbacks, **logging_callbacks(logger)}
     with torch_threads(loop.options.threads):
-        loop.run(stop_after_epoch)
+        with shown_progress(progress) as loop.progress:
+            loop.run(stop_after_epoch)
         outcomes = predict_outcomes(network, loop.data.tasks, loop.data.validation, loop.precision)
     return _make_fit_result(loop, compute_task_metrics(loop.data.tasks, outcomes), matched)
 

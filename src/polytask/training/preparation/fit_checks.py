@@ -23,12 +23,12 @@ def check_fit_arguments(seed: object, progress: object, stop_after_epoch: object
     """Check the arguments of `fit` that are no parts of the network.
 
     Raises:
-        ConfigError: `seed` is no integer, `progress` no function, `stop_after_epoch` no integer from 1 up or `None`, or `options` no
-            `TrainingOptions` or `None`.
+        ConfigError: `seed` is no integer, `progress` no function or `None`, `stop_after_epoch` no integer from 1 up or `None`, or
+            `options` no `TrainingOptions` or `None`.
     """
     if whole_number(seed) is None:
         raise ConfigError("an integer is needed", where="seed", found=described(seed))
-    if not callable(progress):
+    if progress is not None and not callable(progress):
         raise ConfigError("a function is needed that takes the progress", where="progress", found=described(progress))
     last = 1 if stop_after_epoch is None else whole_number(stop_after_epoch)
     if last is None or last < 1:
