@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,24 @@ def test_several_processes_end_with_the_same_weights() -> None:
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(EXAMPLES / "several_processes.py")]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=900)
     assert done.stdout.count("same weights as process 0: True") == 2, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "library", "text"),
+    [
+        ("lightning_loop", "2", "lightning", "val/sold/loss"),
+        ("accelerate_loop", "2", "accelerate", "16 steps: sum "),
+        ("hugging_face_trainer", "1", "accelerate", "sum of the validation losses: "),
+        ("loop_with_mlflow", "runs.db", "mlflow", "logged as train/up/loss, train/down/loss, weight/up, weight/down, cosine/up/down"),
+    ],
+)
+def test_loops_of_other_libraries_are_balanced(tmp_path: Path, name: str, argument: str, library: str, text: str) -> None:
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    example = EXAMPLES / f"{name}.py"
+    assert len(example.read_text().splitlines()) <= 60
+    done = subprocess.run([sys.executable, str(example), argument], capture_output=True, text=True, timeout=900, cwd=tmp_path)
+    assert text in done.stdout, done.stderr[-2000:]
 
 
 def test_the_toy_problem_is_drawn(tmp_path: Path) -> None:
@@ -62,11 +81,19 @@ def test_a_data_set_of_ones_own_is_studied() -> None:
 @pytest.mark.sampled(2, sweep=2)
 @pytest.mark.parametrize(
     ("name", "argument", "text"),
-    [("sklearn", "2", "bp"), ("with_program", "2", "square"), ("pytorch", "1", "garment"), ("hugging_face", "2", "names")],
+    [
+        ("sklearn", "2", "bp"),
+        ("with_program", "2", "square"),
+        ("pytorch", "1", "garment"),
+        ("hugging_face", "2", "names"),
+        ("lightning", "2", "bp"),
+    ],
 )
 def test_training_of_ones_own_is_studied(name: str, argument: str, text: str) -> None:
-    if name == "hugging_face":
-        pytest.importorskip("transformers")
+    if name in ("hugging_face", "lightning"):
+        library = {"hugging_face": "transformers"}.get(name, name)
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
     example = EXAMPLES / f"train_{name}.py"
     own, _, data = example.read_text().partition("\n\n\ndef sentences")
     assert len(own.splitlines()) <= 40

@@ -36,7 +36,7 @@ class TensorBoardLogger(Logger):
             remedy = "pip install 'polytask[tensorboard]'"
             raise MissingExtraError("TensorBoard is needed", where="logger", found=error, remedy=remedy) from None
         path = record_path(Path(self.folder), run)
-        self._writer = SummaryWriter(path, purge_step=run.step + 1 if run.step else None)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(path, purge_step=run.step + 1 if run.step else None)
         if run.options and not run.step:
             self._writer.add_text("options", json.dumps(dict(run.options), default=str, ensure_ascii=False))
 
