@@ -40,8 +40,8 @@ def main() -> None:
     torch.manual_seed(0)
     accelerator, model = Accelerator(cpu=True, gradient_accumulation_steps=2), Net()
     balanced = pt.bridges.AcceleratedBackward(accelerator, pt.Backward("moco", tasks=TASKS, shared=model.trunk, model=model))
-    loader = torch.utils.data.DataLoader(torch.randn(512, 2), batch_size=32)
-    optimizer, loader = accelerator.prepare(torch.optim.Adam(model.parameters(), lr=1e-2), loader)
+    rows = torch.utils.data.DataLoader(torch.randn(512, 2), batch_size=32)  # type: ignore[arg-type, var-annotated]
+    optimizer, loader = accelerator.prepare(torch.optim.Adam(model.parameters(), lr=1e-2), rows)
     accelerator.register_for_checkpointing(model)
     for _ in range(int((*sys.argv, "20")[1])):
         for batch in loader:

@@ -14,7 +14,7 @@ import polytask as pt
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
-class Net(pt.bridges.BalancedModule, lightning.LightningModule):
+class Net(pt.bridges.BalancedModule, lightning.LightningModule):  # type: ignore[misc]
     """A trunk with two heads."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from sklearn.datasets import load_diabetes
 import polytask as pt
 
 
-class Net(pt.bridges.BalancedModule, lightning.LightningModule):  # noqa: D101
+class Net(pt.bridges.BalancedModule, lightning.LightningModule):  # type: ignore[misc] # noqa: D101
     def __init__(self, tasks: tuple[pt.Task, ...]) -> None:
         super().__init__()
         self.tasks, self.trunk = tasks, torch.nn.Sequential(torch.nn.BatchNorm1d(9), torch.nn.Linear(9, 64), torch.nn.ReLU())
@@ -29,7 +29,7 @@ def train(request: pt.TrainingRequest) -> dict[str, pt.Outputs]:
     lightning.seed_everything(request.seed)
     (rows,), (test,) = request.training.values(), request.test.values()
     targets = {task.name: torch.from_numpy(task.encode(rows.labels[task.name]).values) for task in request.tasks}
-    data = torch.utils.data.StackDataset(rows=torch.from_numpy(rows.inputs).float(), **targets)
+    data = torch.utils.data.StackDataset(rows=torch.from_numpy(rows.inputs).float(), **targets)  # type: ignore[arg-type]
     net, quiet = Net(request.tasks), {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
     lightning.Trainer(max_epochs=request.epochs, **quiet).fit(net, torch.utils.data.DataLoader(data, batch_size=32, shuffle=True))
     return {name: pt.Outputs(head(net.eval().trunk(torch.from_numpy(test.inputs).float())).detach()) for name, head in net.heads.items()}
