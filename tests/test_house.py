@@ -30,6 +30,7 @@ SOURCE = Path(polytask.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 LEVELS = (
     {"errors", "registry", "seeds"},
+    {"devices"},
     {"options"},
     {"storage", "data", "tasks", "encoders", "balancing", "loggers"},
     {"datasets", "run_files", "architectures", "gradients", "metrics"},

@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_network_is_one_line(table: Table, three_tasks: 
         ({"patience": 0}, "training, patience"),
         ({"micro_batches": 0}, "training, micro_batches"),
         ({"threads": 0}, "training, threads"),
-        ({"precision": "float16"}, "training, precision"),
+        ({"precision": "float8"}, "training, precision"),
         ({"balancer": "uncertanty"}, "Did you mean 'uncertainty'"),
     ],
 )

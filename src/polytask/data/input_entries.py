@@ -51,10 +51,15 @@ def sample_of(inputs: Inputs) -> Inputs:
 
 
 def select_tensors(inputs: Inputs, rows: Tensor) -> Inputs:
-    """Return rows of inputs, which are tensors or a reader, as a copy in tensors."""
+    """Return rows of inputs, which are tensors or a reader, as a copy in tensors on the device of the inputs.
+
+    Args:
+        inputs: Tensors, or a reader.
+        rows: Indices (B,) of the rows, on the CPU.
+    """
     if isinstance(inputs, RowReader):
         return map_entries(torch.from_numpy, inputs.read(rows.numpy()))
-    return map_entries(lambda entry: entry.index_select(0, rows), inputs)
+    return map_entries(lambda entry: entry.index_select(0, rows.to(entry.device, non_blocking=True)), inputs)
 
 
 def map_entries(function: Callable[[Any], Any], inputs: Inputs) -> Inputs:

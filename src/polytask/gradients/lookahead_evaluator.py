@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
 
+from polytask.devices import CPU, device_of, forked_generators, generator_states, set_generator_states
 from polytask.gradients.call_checks import losses_of
 from polytask.gradients.loss_accumulator import Counts, Losses
 from polytask.gradients.primitives.flat_params import FlatParameters
@@ -36,18 +37,15 @@ class ReplayableBatch:
 
     def __init__(self, closure: Closure, batch: Any, model: nn.Module | None) -> None:  # noqa: ANN401 - any argument of the closure
         self._closure, self._batch, self._model = closure, batch, model
-        self._rng_state, self._autocast = torch.get_rng_state(), autocast_state()
+        self._device = CPU if model is None else device_of(model)
+        self._generators, self._autocast = generator_states(self._device), autocast_state()
         self.losses = losses_of(closure, batch)
 
     def replay(self) -> Losses:
         """Return the losses at the current values of the parameters."""
-        devices = sorted({p.device.index for p in self._parameters() if p.device.type == "cuda"})
-        with torch.random.fork_rng(devices=devices), autocast_as(self._autocast), preserved_buffers(self._model):
-            torch.set_rng_state(self._rng_state)
+        with forked_generators(self._device), autocast_as(self._autocast), preserved_buffers(self._model):
+            set_generator_states(self._device, self._generators)
             return self._closure(self._batch)
-
-    def _parameters(self) -> Iterator[Tensor]:
-        return iter(()) if self._model is None else self._model.parameters()
 
 
 @final

@@ -10,6 +10,7 @@ from pydantic import Field
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
 from polytask.options.component_names import SamplerName
+from polytask.options.device_name import DeviceName
 from polytask.options.validation_errors import checked
 
 Policy = Literal["first", "any", "all", "mean"]
@@ -202,10 +203,19 @@ class TrainingOptions(OptionModel):
         Field(description="How the task gradients are computed; see polytask.gradients.Backward."),
         Flag(_MACHINE),
     ] = "sequential"
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"],
+    device: Annotated[
+        DeviceName,
         Field(
-            description="Number format of the forward and backward pass; auto uses bfloat16 for convolutions on processors that support it."
+            description="Device of the network: cpu, an accelerator such as cuda, cuda:1, xpu or mps, or auto, which is the first "
+            "accelerator of the machine and the CPU where there is none."
+        ),
+        Flag(_MACHINE, example="auto"),
+    ] = "cpu"
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Field(
+            description="Number format of the forward and backward pass; auto uses bfloat16 for convolutions on processors that support "
+            "it, and float32 elsewhere. float16 is for accelerators, and scales the losses."
         ),
         Flag(_MACHINE),
     ] = "auto"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import final
 
 import torch
 from torch import Tensor
 
+from polytask.devices import forked_generators
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.scoped_state import preserved_buffers, shifted_parameters
 from polytask.gradients.primitives.vjp import gradients_of
-from polytask.training.hardware import Precision
 from polytask.training.loop.training_loop import TrainingLoop
 from polytask.training.preparation.batch import Batch
 
@@ -38,7 +39,7 @@ class StepSnapshot:
     def __init__(self, loop: TrainingLoop, batches: Mapping[str, Batch]) -> None:
         parts = loop.options.micro_batches
         self._loop, self._batches = loop, dict(batches) if parts == 1 else next(loop.micro_batches(dict(batches), parts))
-        self._precision = Precision("float32", loop.precision.channels_last)
+        self._precision = replace(loop.precision, name="float32")
         self._flat_params = FlatParameters(loop.state.model.shared_parameters())
         with self._side_effect_free():
             means = self._means()
@@ -75,9 +76,9 @@ class StepSnapshot:
     @contextmanager
     def _side_effect_free(self) -> Iterator[None]:
         """Restore random generators and buffers on exit, so that forwards inside have no side effects."""
-        with torch.random.fork_rng(devices=()), preserved_buffers(self._loop.state.model):
+        with forked_generators(self._loop.precision.device), preserved_buffers(self._loop.state.model):
             yield
 
 
 def _stack_losses(losses: list[Tensor]) -> Tensor:
-    return torch.stack([loss.detach().double().cpu() for loss in losses]) if losses else torch.zeros(0, dtype=torch.float64)
+    return torch.stack([loss.detach() for loss in losses]).cpu().double() if losses else torch.zeros(0, dtype=torch.float64)

@@ -80,7 +80,7 @@ def _losses_together(
     masks, units = [labeled[name] for name in names], len(targets[names[0]])
     counts, joined = [units] * len(names), None
     if any(mask is not None for mask in masks):
-        everything = torch.ones(units, dtype=torch.bool, device=targets[names[0]].device)
+        everything = torch.ones(units, dtype=torch.bool, device=next(mask.device for mask in masks if mask is not None))
         joined = torch.stack([everything if mask is None else mask for mask in masks])
         counts = joined.sum(1).tolist()
     here = [number for number, count in enumerate(counts) if count]
@@ -88,7 +88,8 @@ def _losses_together(
         return dict.fromkeys(names)
     joined = joined if joined is None or len(here) == len(names) else joined[here]
     present = [names[number] for number in here]
-    group = _Units(task, torch.stack([targets[name] for name in present]), joined)
+    own = torch.stack([targets[name] for name in present])
+    group = _Units(task, own, None if joined is None else joined.to(own.device, non_blocking=True))
     together: Callable[..., tuple[Tensor, ...]] = _GroupedLosses.apply
     sums = together(group, *(outputs[name] for name in present))
     found = {name: Loss(loss, counts[number]) for name, loss, number in zip(present, sums, here, strict=True)}

@@ -46,7 +46,8 @@ def masked_loss(task: Task, outputs: Tensor, targets: Tensor, labeled: Tensor | 
         outputs: Outputs of the head (N, task.outputs), or (N, L, task.outputs) for tokens, of any floating type; the loss is
             computed in float32 or float64.
         targets: Targets (N,), (N, C), or (N, L) for tokens, as `Task.encode` returns them; arbitrary where there is no label.
-        labeled: Mask (N,), or (N, L) for tokens, True where there is a label; `None` if all units have one.
+        labeled: Mask (N,), or (N, L) for tokens, True where there is a label, best on the CPU, which counts them; `None` if all units
+            have one.
         weights: Factors (N,) for the losses of the units of each row; they do not change the count. `None` means no weights.
 
     Returns:
@@ -57,15 +58,18 @@ def masked_loss(task: Task, outputs: Tensor, targets: Tensor, labeled: Tensor | 
 
     if task.per_token:
         # Most tokens are padding: select the labeled ones instead of masking.
-        labeled = torch.ones_like(targets, dtype=torch.bool) if labeled is None else labeled
-        weights = None if weights is None else weights.unsqueeze(1).expand(labeled.shape)[labeled]
-        outputs, targets, labeled = outputs[labeled], targets[labeled], None
+        labeled = torch.ones(targets.shape, dtype=torch.bool) if labeled is None else labeled
+        # The places are found where the mask is, so that no accelerator is waited for.
+        places = tuple(place.to(targets.device, non_blocking=True) for place in labeled.nonzero(as_tuple=True))
+        weights = None if weights is None else weights.unsqueeze(1).expand(labeled.shape)[places]
+        outputs, targets, labeled = outputs[places], targets[places], None
     exact = outputs if outputs.dtype == torch.float64 else outputs.float()
     if labeled is None:
         return Loss(_weighted(task.loss_per_unit(exact, targets), weights).sum(), len(targets)) if len(targets) else None
     count = int(labeled.sum())
     if not count:
         return None
+    labeled = labeled.to(targets.device, non_blocking=True)
     # Mask the inputs of the loss as well as its result: in the backward pass, 0 times an infinite or NaN slope would be NaN.
     exact = torch.where(labeled.unsqueeze(1), exact, 0.0)
     targets = torch.where(labeled.reshape(-1, *[1] * (targets.dim() - 1)), targets, 0)

@@ -17,6 +17,7 @@ from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Source, check_sources
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
+from polytask.devices import CPU, resolve_device
 from polytask.encoders.initial_weights import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -46,6 +47,7 @@ from polytask.training.preparation.default_model import make_network
 from polytask.training.preparation.fit_checks import check_balancer, check_fit_arguments, check_tells_features, checkpoint_folder
 from polytask.training.preparation.label_share import LabelShare
 from polytask.training.preparation.prepared_data import PreparedData, prepare_data
+from polytask.training.preparation.resident_data import resident_data
 from polytask.training.preparation.training_sampler import check_rows, make_training_sampler, minimum_rows
 
 
@@ -158,6 +160,7 @@ def fit(
         with shown_progress(progress) as loop.progress:
             loop.run(stop_after_epoch)
         outcomes = predict_outcomes(network, loop.data.tasks, loop.data.validation, loop.precision)
+    network.to(CPU)
     return _make_fit_result(loop, compute_task_metrics(loop.data.tasks, outcomes), matched)
 
 
@@ -189,8 +192,10 @@ def build_loop(
     model.labeled = {name: source.rows.tasks for name, source in data.training.items()}
     adapt_to_inputs(model, data)
     freeze(model, chosen.freeze)
-    precision = choose_precision(model, chosen.precision)
+    precision = choose_precision(model, chosen.precision, resolve_device(chosen.device))
     precision.format_model(model)
+    chosen = chosen.with_changes({"device": str(precision.device)})
+    data = resident_data(data, precision.device)
     sampler = make_training_sampler(data, batch_sizes, chosen)
     made = make_balancer(balancer, data.tasks, seed)
     min_rows = check_rows(sampler, data, minimum_rows(model, made), seed)
@@ -203,6 +208,7 @@ def build_loop(
 
     with torch_threads(chosen.threads):
         split = split_conflicting_layers(model, known, trial_loop)
+    precision.format_model(model)  # layers that were split are new
     model.separate_buffers(model.labeled)
     unfreeze_due(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = initial_state(model, made, chosen)
@@ -243,7 +249,7 @@ def resolve_hardware_options(
         batch_sizes: Rows per source and step; `None` follows the options.
         workers: Number of processes that will train at the same time.
     """
-    count = options.threads
+    count = options.threads if precision.device == CPU else options.threads or 1  # an accelerator does the work
     if count is None:
         steps = make_training_sampler(data, batch_sizes, options).epoch(0, seed=0)
         rows = next(with_minimum_rows(steps, minimum_rows(model)), {})

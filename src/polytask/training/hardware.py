@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -16,6 +16,8 @@ from torch import nn
 
 from polytask.architectures import Network
 from polytask.data.input_entries import Inputs
+from polytask.devices import CPU
+from polytask.errors import ConfigError
 
 NUMBERS_OF_A_REGISTER = 16
 
@@ -25,24 +27,29 @@ class Precision:
     """Numeric type and memory layout of the forward and backward pass; losses, metrics and balancers use float32 or better.
 
     Attributes:
-        name: `float32` or `bfloat16`; `float64` is for prediction with networks of that type.
+        name: `float32`, `bfloat16` or `float16`; `float64` is for prediction with networks of that type.
         channels_last: Whether weights and images use the `channels_last` memory format.
+        device: Device on which the network is.
     """
 
     name: str
     channels_last: bool
+    device: torch.device = field(default=CPU, repr=False)
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """Run the forward pass inside in this precision."""
-        if self.name != "bfloat16":
+        dtype = _AUTOCAST.get(self.name)
+        if dtype is None:
             yield
         else:
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.autocast(self.device.type, dtype=dtype):
                 yield
 
     def format_model(self, model: nn.Module) -> nn.Module:
-        """Return the network with its weights in the memory format."""
+        """Return the network on the device, with its weights in the memory format."""
+        if self.device.type != "cpu":
+            model = model.to(self.device)
         return model.to(memory_format=torch.channels_last) if self.channels_last else model  # type: ignore[call-overload]
 
     def format_inputs(self, inputs: Inputs) -> Inputs:
@@ -60,24 +67,34 @@ def has_native_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
-def choose_precision(model: nn.Module, requested: str) -> Precision:
+_AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_precision(model: nn.Module, requested: str, device: torch.device = CPU) -> Precision:
     """Choose the precision and memory layout for a network.
 
     Args:
         model: Network to train.
         requested: Name of the precision. `auto` is bfloat16 for networks with convolutions on processors with native bfloat16, otherwise
-            float32.
+            float32, which it also is on every accelerator.
+        device: Device on which the network will be.
+
+    Raises:
+        ConfigError: float16 is wanted on the CPU, where gradients below its range would be lost and nothing is faster.
 
     Example:
         >>> choose_precision(nn.Linear(1, 1), "auto")
         Precision(name='float32', channels_last=False)
     """
     convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    automatic = "bfloat16" if convolutions and has_native_bfloat16() else "float32"
+    if requested == "float16" and device.type == "cpu":
+        remedy = "Choose bfloat16 or float32"
+        raise ConfigError("float16 is for accelerators", where="precision", found="float16 on the device cpu", remedy=remedy)
+    automatic = "bfloat16" if convolutions and device.type == "cpu" and has_native_bfloat16() else "float32"
     format_inputs = bool(convolutions) and not any(map(_needs_channels_first, convolutions))
     if isinstance(model, Network):
         format_inputs = format_inputs and model.accepts_channels_last()
-    return Precision(automatic if requested == "auto" else requested, channels_last=format_inputs)
+    return Precision(automatic if requested == "auto" else requested, channels_last=format_inputs, device=device)
 
 
 def _needs_channels_first(layer: nn.Conv2d) -> bool:

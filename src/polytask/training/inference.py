@@ -26,6 +26,7 @@ INFERENCE_BATCH_SIZE = 1_000
 
 def forward_batch(model: Network, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Return the outputs (N, task.outputs) of one batch per task; by default of the tasks that its source labels."""
+    batch = batch.to(precision.device)
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
@@ -44,6 +45,7 @@ def compute_losses(
         precision: Precision of the forward pass.
         head_inputs: List to which the inputs of the heads are appended, each tensor once; `None` does not collect them.
     """
+    batch = batch.to(precision.device)
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         features, outputs = model.features_and_outputs(inputs, tuple(batch.targets), batch.source)
@@ -59,7 +61,7 @@ def compute_losses(
 
 
 def predict_outputs(model: Network, rows: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
-    """Return the outputs (N, task.outputs) per task for any number of rows, in evaluation mode and without a graph.
+    """Return the outputs (N, task.outputs) per task for any number of rows on the CPU, in evaluation mode and without a graph.
 
     Rows are processed in chunks. Outputs are float32, or float64 for a network of that type.
 
@@ -71,7 +73,7 @@ def predict_outputs(model: Network, rows: Batch, precision: Precision, tasks: Se
     """
     with eval_mode(model), torch.inference_mode():
         chunks = [_predict_batch(model, chunk, precision, tasks) for chunk in rows.chunks(INFERENCE_BATCH_SIZE)]
-    return {task: torch.cat([chunk[task] for chunk in chunks]) for task in chunks[0]} if chunks else {}
+    return {task: torch.cat([chunk[task] for chunk in chunks]).cpu() for task in chunks[0]} if chunks else {}
 
 
 def _predict_batch(model: Network, rows: Batch, precision: Precision, tasks: Sequence[str] | None) -> dict[str, Tensor]:

@@ -258,7 +258,8 @@ class ModuleNetwork(Network):
             raise ConfigError("the network has no parameters to train", where=self._where, found=type(self.module).__name__)
         for name, parameter in parameters.items():
             if parameter.device.type != "cpu":
-                raise ConfigError("networks are trained on the CPU", where=f"{self._where}, {name}", found=f"device {parameter.device}")
+                found, remedy = f"device {parameter.device}", "Give it on the CPU, and say with device= where it is trained"
+                raise ConfigError("a network must be given on the CPU", where=f"{self._where}, {name}", found=found, remedy=remedy)
         for name, value in self.module.state_dict().items():
             if not isinstance(value, Tensor):
                 remedy = "Leave out get_extra_state, or keep numbers in buffers"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.architectures.submodule_keys import module_key
+from polytask.devices import device_of, forked_generators
 from polytask.encoders.evaluation_mode import training_modes
 from polytask.errors import ConfigError
 
@@ -102,8 +103,7 @@ def shared_written_buffers(network: nn.Module, passes: Mapping[str, Callable[[],
         Paths of the buffers in the network.
     """
     writers: dict[str, int] = {}
-    devices = sorted({parameter.device.index for parameter in network.parameters() if parameter.device.type == "cuda"})
-    with training_modes(network), torch.random.fork_rng(devices=devices), torch.no_grad():
+    with training_modes(network), forked_generators(device_of(network)), torch.no_grad():
         network.train()
         for run in passes.values():
             for path in _written_by(network, run):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction, Weights
+from polytask.balancing.building_blocks.kept_rows import kept_row
 from polytask.balancing.building_blocks.option_checks import check_below_one, check_non_negative
 from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.needs import Jacobian, Needs, Norms
@@ -74,7 +75,7 @@ class DBMTL(Balancer):
         kept = self.beta / self._steps**self.beta_sigma
         rows = statistic.jacobian()
         for name, row, slope in zip(statistic.names, rows, slopes.tolist(), strict=True):
-            y = self._tracked.setdefault(name, torch.zeros_like(row))
+            y = kept_row(self._tracked, name, row)
             y.mul_(kept).add_(row, alpha=(1.0 - kept) * slope)
         tracked = torch.stack([self._tracked[name] for name in statistic.names])
         lengths = torch.linalg.vector_norm(tracked.double(), dim=1).cpu()

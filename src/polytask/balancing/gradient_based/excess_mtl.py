@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Weights
+from polytask.balancing.building_blocks.kept_rows import kept_row
 from polytask.balancing.building_blocks.option_checks import check_positive
 from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import Jacobian, Needs
@@ -85,7 +86,7 @@ class ExcessMTL(Balancer):
         squares = row.double().square()
         if float(squares.sum()) < torch.finfo(row.dtype).tiny ** 2:
             squares = torch.zeros_like(squares)  # a row without precision is a zero row
-        total = self._squares[name] = self._squares[name] + squares if name in self._squares else squares
+        total = self._squares[name] = kept_row(self._squares, name, squares) + squares
         excess = float((squares / torch.where(total > 0, total, 1).sqrt()).sum())
         if excess > 0.0:
             self._first.setdefault(name, excess)

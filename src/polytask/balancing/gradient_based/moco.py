@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction
+from polytask.balancing.building_blocks.kept_rows import kept_row
 from polytask.balancing.building_blocks.option_checks import check_fraction, check_non_negative, check_positive
 from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import Jacobian, Needs
@@ -75,7 +76,7 @@ class MoCo(Balancer):
         self._steps += 1
         names, rows = statistic.names, statistic.jacobian()
         for name, row in zip(names, rows, strict=True):
-            y = self._tracked.setdefault(name, torch.zeros_like(row))
+            y = kept_row(self._tracked, name, row)
             y += (row - y) * (self.beta / self._steps**self.beta_sigma)
         tracked = torch.stack([self._tracked[name] for name in names])
         shares = self._shares.of(names)

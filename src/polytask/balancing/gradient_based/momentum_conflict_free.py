@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction
+from polytask.balancing.building_blocks.kept_rows import kept_row
 from polytask.balancing.building_blocks.option_checks import check_below_one
 from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.gradient_based.conflict_free import equal_cosines
@@ -100,7 +101,8 @@ class MomentumConFIG(Balancer):
         if task not in statistic.names:
             return Direction(rows.new_zeros(rows.shape[1]), solved=False)
         row = rows[0] if len(rows) == 1 else rows[statistic.names.index(task)]
-        mean = self._means.setdefault(task, torch.zeros_like(row))
+        mean = kept_row(self._means, task, row)
+        self._means = {name: own.to(row.device) for name, own in self._means.items()}
         if bool(row.any()):
             mean.mul_(self.betas[0]).add_(row, alpha=1 - self.betas[0])
             self._counts[task] = self._counts.get(task, 0) + 1
@@ -149,8 +151,8 @@ class MomentumConFIG(Balancer):
         first, second = self.betas
         self._steps += 1
         pseudo = direction * (1 - first**self._steps)
-        previous = self._vectors.get("mean", torch.zeros_like(direction))
-        square = self._vectors.get("square", torch.zeros_like(direction))
+        previous = kept_row(self._vectors, "mean", direction)
+        square = kept_row(self._vectors, "square", direction)
         gradient = (pseudo - first * previous) / (1 - first)
         square = second * square + (1 - second) * gradient.square()
         self._vectors = {"mean": pseudo, "square": square}

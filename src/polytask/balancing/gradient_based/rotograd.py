@@ -147,6 +147,7 @@ class RotoGrad(Balancer):
             matrix = torch.linalg.matrix_exp(variable - variable.T)
             (gradient,) = torch.autograd.grad(matrix, variable, slope.to(matrix))
         moment = self._moments.setdefault(task, {"steps": 0, "first": torch.zeros_like(gradient), "second": torch.zeros_like(gradient)})
+        moment.update({name: moment[name].to(gradient.device) for name in ("first", "second")})  # a loaded state is on the CPU
         moment["steps"] += 1
         moment["first"] = 0.9 * moment["first"] + 0.1 * gradient
         moment["second"] = 0.999 * moment["second"] + 0.001 * gradient.square()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from polytask.data.loading.load_inputs import load_ahead
 from polytask.data.memmap import ROWS_PER_BLOCK, iter_blocks
 from polytask.data.source import Source
 from polytask.data.splitting.label_keys import IntArray
+from polytask.devices import CPU, NO_FLOAT64
 from polytask.errors import DataError, error_location
 
 # Data types with values that float32 may round; they are normalized in float64.
@@ -146,13 +148,14 @@ class Normalization:
         if not self.mean:
             return inputs
         # Values that float32 would round, such as a time in seconds, are normalized before they are cast.
-        exact = torch.float64 if inputs.dtype in _WIDE_DTYPES else torch.float32
+        exact = torch.float64 if inputs.dtype in _WIDE_DTYPES and inputs.device.type not in NO_FLOAT64 else torch.float32
         scaled = inputs.to(exact, copy=True)
         if len(self.mean) == 1:
             # Python floats: a tensor of another dtype would promote the result and be slower.
             return scaled.sub_(self.mean[0]).mul_(1 / self.deviation[0]).float()
         shape = (1, 1, -1) if inputs.dim() == 3 else (1, -1) + (1,) * (inputs.dim() - 2)
-        mean, deviation = (torch.tensor(values, dtype=exact).view(shape) for values in (self.mean, self.deviation))
+        make = torch.tensor if inputs.device == CPU else _constants_on
+        mean, deviation = (make(values, dtype=exact, device=inputs.device).view(shape) for values in (self.mean, self.deviation))
         return scaled.sub_(mean).div_(deviation).float()
 
     def to_dict(self) -> dict[str, Any]:
@@ -218,3 +221,9 @@ def _statistics_of_columns(inputs: NDArray[Any], places: list[int], rows: IntArr
     deviation = np.sqrt(squares / np.maximum(count, 1))
     # A zero deviation does not suffice to detect constants: rounding makes that of [0.1, 0.1, 0.1] 1.4e-17.
     return mean, np.where((least >= most) | (deviation == 0), 1.0, deviation)
+
+
+@lru_cache
+def _constants_on(values: tuple[float, ...], *, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return numbers as a tensor on an accelerator, which are copied there once and not at every step."""
+    return torch.tensor(values, dtype=dtype).to(device)

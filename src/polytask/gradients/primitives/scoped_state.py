@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polytask.gradients.primitives.flat_params import FlatParameters
 
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda", "xpu", "mps")
 
 AutocastState = Mapping[str, torch.dtype | None]
 """Dtype of autocasting per device type; `None` where autocasting is off."""

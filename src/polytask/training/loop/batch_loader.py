@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import torch
 from torch import Tensor
 
 from polytask.data.input_entries import Inputs, RowReader
 from polytask.data.loading.load_inputs import LoadInputs, LoadRequest
 from polytask.data.loading.read_ahead import ReadAhead
+from polytask.devices import CPU
 from polytask.seeds import derive_seed
 from polytask.training.loop.micro_batches import StepBatches
+from polytask.training.preparation.batch import Batch
 from polytask.training.preparation.prepared_data import PreparedSource
 
 StepRows = Mapping[str, Tensor]
@@ -26,10 +29,11 @@ class BatchLoader:
     Args:
         sources: Training part of each source.
         seed: Root seed.
+        device: Device of the network, to which the rows of sources that are not there yet are copied while the CPU goes on.
     """
 
-    def __init__(self, sources: Mapping[str, PreparedSource], seed: int) -> None:
-        self._sources, self._seed = sources, seed
+    def __init__(self, sources: Mapping[str, PreparedSource], seed: int, device: torch.device = CPU) -> None:
+        self._sources, self._seed, self._device = sources, seed, device
         self._loaders = {
             name: ReadAhead(
                 LoadInputs(source.rows.all_inputs, source.transform, f"source {name!r}"),
@@ -48,18 +52,22 @@ class BatchLoader:
         """
         if not self._loaders:
             for rows in steps:
-                yield rows, {name: self._sources[name].rows.take(chosen) for name, chosen in rows.items()}
+                yield rows, {name: self._take(name, chosen) for name, chosen in rows.items()}
             return
         steps = list(steps)
         ahead = {name: self._loaded(name, steps, epoch) for name in self._loaders}
         for rows in steps:
             yield (
                 rows,
-                {
-                    name: self._sources[name].rows.take(chosen, next(ahead[name]) if name in ahead else None)
-                    for name, chosen in rows.items()
-                },
+                {name: self._take(name, chosen, next(ahead[name]) if name in ahead else None) for name, chosen in rows.items()},
             )
+
+    def _take(self, source: str, rows: Tensor, inputs: Inputs | None = None) -> Batch:
+        """Return rows of a source on the device."""
+        batch = self._sources[source].rows.take(rows, inputs)
+        if batch.device == self._device:
+            return batch
+        return (batch.pinned() if self._device.type == "cuda" else batch).to(self._device)
 
     def close(self) -> None:
         """End the workers."""

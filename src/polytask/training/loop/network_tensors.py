@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from polytask.devices import device_of
+
 
 def network_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return the state dictionary of a network, and its non-persistent buffers, such as statistics that a module does not save.
@@ -42,11 +44,12 @@ def load_network_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> Non
         if own in module._buffers
     }
     model.load_state_dict({name: tensor for name, tensor in tensors.items() if name not in places})
+    device = device_of(model)
     for name in places.keys() & tensors.keys():
         module, own = places[name]
-        present = module._buffers[own]
-        if present is None or present.shape != tensors[name].shape:
-            module._buffers[own] = tensors[name].detach().clone()
-        elif not torch.equal(present, tensors[name]):
+        present, given = module._buffers[own], tensors[name].to(device)
+        if present is None or present.shape != given.shape:
+            module._buffers[own] = given.detach().clone()
+        elif not torch.equal(present, given):
             with torch.no_grad():
-                present.copy_(tensors[name])
+                present.copy_(given)

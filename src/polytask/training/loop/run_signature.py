@@ -15,7 +15,8 @@ from polytask.options import TrainingOptions
 from polytask.options.training_options import LEFT_OPEN
 from polytask.tasks import Task
 
-EXCLUDED_OPTION = "checkpoint_seconds"
+EXCLUDED_OPTIONS = {"checkpoint_seconds", "device"}
+"""Options in which a run that continues may differ; on another device, its numbers are the same up to round-off."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class RunSignature:
     def to_dict(self) -> dict[str, Any]:
         """Return the signature as plain data, in the form in which it is read back from a file: lists for tuples, names for functions."""
         facts = {
-            **self.options.model_dump(exclude={EXCLUDED_OPTION}),
+            **self.options.model_dump(exclude=EXCLUDED_OPTIONS),
             "seed": self.seed,
             "balancer": type(self.balancer).__name__,
             "batch_sizes": sorted(self.batch_sizes.items()),

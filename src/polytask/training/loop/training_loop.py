@@ -10,11 +10,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from polytask.data import Sampler
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
+from polytask.devices import forked_generators, seed_generators
 from polytask.errors import ConfigError, NonFiniteError
 from polytask.gradients import Report
 from polytask.gradients.backward_step import UndeclaredSharedError
@@ -72,7 +72,7 @@ class TrainingLoop:
         self._tasks = {task.name: task for task in self.data.tasks}
         self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
         self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
-        self._batches = BatchLoader(self.data.training, self.seed)
+        self._batches = BatchLoader(self.data.training, self.seed, self.precision.device)
         self._chosen: Mapping[str, Tensor] = {}
         self._steps = self.sampler.steps
         self._asks_again = self.state.backward.asks_again
@@ -91,7 +91,7 @@ class TrainingLoop:
                 `None` does not pause.
         """
         self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
-        with torch.random.fork_rng(devices=()), closing(self._batches), self._watched():
+        with forked_generators(self.precision.device), closing(self._batches), self._watched():
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
                 self._epoch_or_end()
                 self._save(pausing=self.state.epoch == stop_after_epoch)
@@ -252,7 +252,8 @@ class TrainingLoop:
             self.state.model.discard_penalty()
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
-            torch.default_generator.manual_seed((self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK)
+            seed = (self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK
+            seed_generators(self.precision.device, seed)
             for task, loss in compute_losses(self.state.model, self._tasks, batch, precision or self.precision, head_inputs).items():
                 losses[task] = losses[task] + loss if task in losses else loss
         return losses

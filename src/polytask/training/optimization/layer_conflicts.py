@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.architectures import Network
+from polytask.devices import device_of, forked_generators
 from polytask.training.loop.training_loop import TrainingLoop
 
 
@@ -49,7 +50,7 @@ def layer_conflict_rates(loop: TrainingLoop) -> dict[str, float]:
     if wanted is None:
         return {}
     counted = {path: [0, 0] for path in wanted.layers}
-    with torch.random.fork_rng(devices=()):
+    with forked_generators(device_of(model)):
         for _ in range(wanted.epochs):
             model.train()
             for batches in loop.epoch_batches():

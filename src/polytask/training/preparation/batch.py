@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.data import Normalization
-from polytask.data.input_entries import Inputs, RowReader, count_rows, map_entries, select_tensors
+from polytask.data.input_entries import Inputs, RowReader, count_rows, map_entries, named_entries, select_tensors
 from polytask.data.loading.load_inputs import load_ahead
 from polytask.data.memmap import row_slices
+from polytask.devices import CPU, NO_FLOAT64
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Batch:
         weights: Per task with weights, the factors (N,) of the rows' losses.
         row_indices: (N,) indices of the batch's rows in `all_inputs`; None if the batch has all of them, in this order.
         loader_workers: Number of processes that load parts of the batch ahead.
+        device: Device of the inputs, targets and weights. Masks and `row_indices` stay on the CPU, which counts and selects with them.
     """
 
     source: str
@@ -41,6 +43,7 @@ class Batch:
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     row_indices: Tensor | None = None
     loader_workers: int = 0
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         if self.row_indices is not None:
@@ -66,10 +69,40 @@ class Batch:
             rows: Indices of the rows in this batch.
             inputs: Inputs of these rows, if they are loaded already.
         """
-        targets = {task: values.index_select(0, rows) for task, values in self.targets.items()}
+        there = rows if self.device == CPU else rows.to(self.device, non_blocking=True)
+        targets = {task: values.index_select(0, there) for task, values in self.targets.items()}
         labeled = {task: None if mask is None else mask.index_select(0, rows) for task, mask in self.labeled.items()}
-        weights = {task: own.index_select(0, rows) for task, own in self.weights.items()}
-        return Batch(self.source, self._select(rows) if inputs is None else inputs, targets, labeled, self.normalization, weights)
+        weights = {task: own.index_select(0, there) for task, own in self.weights.items()}
+        inputs = self._select(rows) if inputs is None else inputs
+        return Batch(self.source, inputs, targets, labeled, self.normalization, weights, device=self.device)
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch with its inputs, targets and weights on a device; inputs that are read when they are needed stay files.
+
+        Rows in pinned memory are copied while the CPU goes on. A batch that is there already is returned unchanged.
+        """
+        if self.device == device or isinstance(self.all_inputs, RowReader):
+            return self
+
+        def moved(tensor: Tensor) -> Tensor:
+            narrow = tensor.float() if device.type in NO_FLOAT64 and tensor.dtype == torch.float64 else tensor
+            return narrow.to(device, non_blocking=True)
+
+        tensors = {"all_inputs": map_entries(moved, self.all_inputs)}
+        named = {name: {task: moved(own) for task, own in getattr(self, name).items()} for name in ("targets", "weights")}
+        return replace(self, **tensors, **named, device=device)
+
+    def pinned(self) -> Batch:
+        """Return the batch in memory from which an accelerator copies while the CPU goes on."""
+        tensors = {"all_inputs": map_entries(Tensor.pin_memory, self.all_inputs)}
+        named = {name: {task: own.pin_memory() for task, own in getattr(self, name).items()} for name in ("targets", "weights")}
+        return replace(self, **tensors, **named)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that the inputs, targets and weights take on a device."""
+        whole = [entry for _, entry in named_entries(self.all_inputs)]
+        return sum(tensor.nbytes for tensor in [*whole, *self.targets.values(), *self.weights.values()])
 
     def slice_rows(self, rows: slice, inputs: Inputs | None = None) -> Batch:
         """Return a batch of consecutive rows, without a copy; inputs are copied if this batch has `row_indices`.
@@ -85,7 +118,7 @@ class Batch:
             inputs = map_entries(lambda entry: entry[rows], self.all_inputs)
         elif inputs is None:
             inputs = self._select(torch.arange(len(self))[rows])
-        return Batch(self.source, inputs, targets, labeled, self.normalization, weights)
+        return Batch(self.source, inputs, targets, labeled, self.normalization, weights, device=self.device)
 
     def chunks(self, size: int) -> Iterator[Batch]:
         """Yield the rows in batches of at most `size`; inputs that have to be read are read ahead by the workers."""
@@ -106,7 +139,7 @@ class Batch:
     def _select(self, rows: Tensor) -> Inputs:
         chosen = rows if self.row_indices is None else self.row_indices.index_select(0, rows)
         if isinstance(self.all_inputs, Tensor):  # most batches: a call costs more than this question
-            return self.all_inputs.index_select(0, chosen)
+            return self.all_inputs.index_select(0, chosen if self.device == CPU else chosen.to(self.device, non_blocking=True))
         return select_tensors(self.all_inputs, chosen)
 
     def counts(self) -> dict[str, int]:
