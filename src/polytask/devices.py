@@ -132,9 +132,8 @@ def generator_of(device: torch.device) -> torch.Generator | None:
     return torch.mps._get_default_mps_generator() if device.type == "mps" else None
 
 
-def seed_generators(device: torch.device, seed: int) -> None:
-    """Seed the default generators of the CPU and of a device; those of other devices are unchanged."""
-    torch.default_generator.manual_seed(seed)
+def seed_generator(device: torch.device, seed: int) -> None:
+    """Seed the default generator of an accelerator; those of others are unchanged."""
     own = generator_of(device)
     if own is not None:
         own.manual_seed(seed)

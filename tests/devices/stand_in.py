@@ -1,8 +1,8 @@
 """A device that exists on every machine: tensors with values on the CPU that may not be mixed with tensors of the CPU.
 
-PyTorch's `meta` device is a device of its own for its dispatcher and for autograd, whose tensors have no values. Within `StandInDevice`,
-they get values, which are computed on the CPU. What an accelerator refuses is refused here with `DeviceMistake`, and every point at which
-the CPU would wait for an accelerator is counted.
+PyTorch's `meta` device is a device of its own for its dispatcher and for autograd, whose tensors have no values. Within
+`StandInDevice`, they get values, which are computed on the CPU. What an accelerator refuses is refused here with
+`DeviceMistakeError`, and every point at which the CPU would wait for an accelerator is counted.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from torch.utils._pytree import tree_iter, tree_map_only
 STAND_IN = torch.device("meta")
 
 _aten = torch.ops.aten
-_MAY_MIX = {_aten.copy_.default, _aten._to_copy.default, _aten.index.Tensor, _aten.index_put_.default, _aten.index_put.default}
-"""Operators that take tensors of two devices on accelerators too: copies, and indices of the CPU."""
+_INDEXING = {_aten.index.Tensor, _aten.index_put_.default, _aten.index_put.default}
+_MAY_MIX = {*_INDEXING, _aten.copy_.default, _aten._to_copy.default, _aten._pack_padded_sequence.default}
+"""Operators that take tensors of two devices on accelerators too: copies, indices of the CPU, and the lengths of sequences."""
 _WAITS = {
     _aten._local_scalar_dense.default: "item",
     _aten.nonzero.default: "nonzero",
@@ -36,7 +37,7 @@ _WAITS = {
 """Operators whose result, or its shape, the CPU needs before it can go on."""
 
 
-class DeviceMistake(RuntimeError):
+class DeviceMistakeError(RuntimeError):
     """Raised where an accelerator would refuse an operation."""
 
 
@@ -51,7 +52,7 @@ class StandInTensor(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
-    def __new__(cls, real: Tensor) -> Self:
+    def __new__(cls: type[Self], real: Tensor) -> Self:
         """Return a tensor of the device with the values, shape, strides and dtype of one of the CPU."""
         made: Self = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, real.shape, real.stride(), real.storage_offset(), dtype=real.dtype, layout=real.layout, device=STAND_IN
@@ -72,10 +73,10 @@ class StandInTensor(Tensor):
         """Refuse, as accelerators do, unless the copy to the CPU is asked for.
 
         Raises:
-            DeviceMistake: `force` is not set.
+            DeviceMistakeError: `force` is not set.
         """
         if not force:
-            raise DeviceMistake("numpy cannot read a tensor of the stand-in device")
+            raise DeviceMistakeError("numpy cannot read a tensor of the stand-in device")
         return self.detach().cpu().numpy()
 
     def __tensor_flatten__(self) -> tuple[list[str], None]:
@@ -104,6 +105,11 @@ class StandInDevice(TorchDispatchMode):
     Attributes:
         waits: Number of times that the CPU waited for the device, by the reason.
     """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return that the compiler, whose import takes seconds, need not be told to leave this alone: nothing is compiled here."""
+        return False
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,6 +146,8 @@ class _Factories(TorchFunctionMode):
         ):
             del given["device"]
             return func(*args, **given).to(STAND_IN)
+        if func is Tensor.new_tensor and isinstance(args[0], StandInTensor):
+            return args[0].host.new_tensor(*args[1:], **given).to(STAND_IN)
         return func(*args, **given)
 
 
@@ -161,6 +169,8 @@ def run_on_stand_in(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], w
         if func is _aten._to_copy.default and real_kwargs.get("pin_memory"):
             real_kwargs["pin_memory"] = False
     found = func(*real_args, **real_kwargs)
+    if func is _aten._pack_padded_sequence.default:
+        return StandInTensor(found[0]), found[1]  # the numbers of rows per step stay on the CPU
     made = tree_map_only(Tensor, StandInTensor, found) if target and func is not _aten._local_scalar_dense.default else found
     return return_and_correct_aliasing(func, args, dict(kwargs), made) if target else made
 
@@ -169,30 +179,34 @@ def _check_places(func: Any, given: Iterable[Tensor]) -> None:
     scalars = torch.Tag.pointwise in func.tags
     for one in given:
         if not isinstance(one, StandInTensor) and func not in _MAY_MIX and not (scalars and one.dim() == 0):
-            raise DeviceMistake(f"{func} got a tensor of the CPU of shape {tuple(one.shape)} beside one of the stand-in device")
+            raise DeviceMistakeError(f"{func} got a tensor of the CPU of shape {tuple(one.shape)} beside one of the stand-in device")
 
 
 def _check_generator(generator: torch.Generator | None) -> None:
     if generator is not None:
-        raise DeviceMistake("a generator of the CPU was given for a tensor of the stand-in device")
+        raise DeviceMistakeError("a generator of the CPU was given for a tensor of the stand-in device")
 
 
 def _count(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *, target: bool, waits: Counter[str]) -> None:
     if func in _WAITS:
         waits[_WAITS[func]] += 1
-    elif func is _aten._to_copy.default and isinstance(args[0], StandInTensor) != target:
-        if not target:
-            waits["copy to the CPU"] += 1
-        elif not kwargs.get("non_blocking"):
-            waits["blocking copy to the device"] += 1
-    elif func is _aten.copy_.default and isinstance(args[0], StandInTensor) != isinstance(args[1], StandInTensor):
-        if not isinstance(args[0], StandInTensor):
-            waits["copy to the CPU"] += 1
-        elif not (args[2] if len(args) > 2 else kwargs.get("non_blocking")):
-            waits["blocking copy to the device"] += 1
-    elif func in (_aten.index.Tensor, _aten.index_put_.default, _aten.index_put.default):
+    elif func is _aten._to_copy.default:
+        _count_copy(args[0], target=target, non_blocking=bool(kwargs.get("non_blocking")), waits=waits)
+    elif func is _aten.copy_.default:
+        non_blocking = args[2] if len(args) > 2 else kwargs.get("non_blocking")
+        _count_copy(args[1], target=isinstance(args[0], StandInTensor), non_blocking=bool(non_blocking), waits=waits)
+    elif func in _INDEXING:
         for one in args[1]:
             if isinstance(one, Tensor) and one.dtype in (torch.bool, torch.uint8):
                 waits["index by a mask"] += 1
-            elif isinstance(one, Tensor) and not isinstance(one, StandInTensor):
-                waits["blocking copy to the device"] += 1
+            elif isinstance(one, Tensor):
+                _count_copy(one, target=True, non_blocking=False, waits=waits)
+
+
+def _count_copy(given: Tensor, target: bool, non_blocking: bool, waits: Counter[str]) -> None:
+    """Count a copy to the CPU, and one from it that is not asked to go on meanwhile."""
+    there = isinstance(given, StandInTensor)
+    if there and not target:
+        waits["copy to the CPU"] += 1
+    elif target and not there and not non_blocking:
+        waits["blocking copy to the device"] += 1

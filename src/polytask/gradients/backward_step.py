@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from polytask.balancing import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
+from polytask.devices import CPU
 from polytask.errors import ConfigError, PolytaskError
 from polytask.gradients.loss_accumulator import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
 from polytask.gradients.non_finite import BadValues, NonFiniteRows
 from polytask.gradients.primitives.communicator import synchronize
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
+from polytask.gradients.primitives.read_together import read_together
 from polytask.gradients.step_context import StepContext
 from polytask.gradients.step_policy import StepPolicy
 from polytask.gradients.step_report import Alignment, Conflicts, Report, RowAlignment
@@ -57,6 +59,7 @@ class Step:
         self._counts: Counts | None = None
         self._bad_earlier: BadValues | None = None  # of micro-batches before this one
         self._bad_penalty = False
+        self._failures: list[Tensor] | None = None
         self.seen = StepLosses()
         self.complete = False
 
@@ -153,7 +156,11 @@ class Step:
         names = self.seen.present(self._context.tasks)
         # Processes communicate only at the end of a step.
         others = self._context.communicator if self.complete and self._context.communicator.distributed else None
-        values = self.seen.values(names, others)
+        first = next(iter(self.seen.means.values()), None)
+        if first is None or first.device == CPU or not self.complete or self._context.communicator.distributed:
+            values = self.seen.values(names, others)
+        else:
+            values = self._read_ahead(strategy, names)
         report = Report(dict(zip(names, values.unbind(), strict=True)))
         if names or self._bad_penalty:
             strategy.names, strategy.step, strategy.losses = names, self._number, values
@@ -163,6 +170,14 @@ class Step:
             self._accumulator.take(self._penalties)
         return report
 
+    def _read_ahead(self, strategy: GradientStrategy, names: tuple[str, ...]) -> Tensor:
+        """Copy all that the CPU needs of an accelerator before the balancer is called, in one go, and return the losses (T,)."""
+        failures = self._accumulator.private_failures(names) if self._accumulator.private else []
+        values, *others = read_together([self.seen.stacked(names), *failures, *strategy.wanted_numbers(names)])
+        self._failures = others[: len(failures)]
+        strategy.read_ahead = tuple(others[len(failures) :])
+        return values
+
     def _bad_values(self, strategy: GradientStrategy) -> BadValues | None:
         """Return the losses and gradients that are not finite, as far as this is known before the balancer is called."""
         names, values = strategy.names, strategy.losses.tolist()
@@ -170,7 +185,9 @@ class Step:
         if self.complete:
             fine = strategy.finish(names)
             if self._accumulator.private:
-                fine = [first and second for first, second in zip(fine, self._accumulator.private_finite(names), strict=True)]
+                fine = [
+                    first and second for first, second in zip(fine, self._accumulator.private_finite(names, self._failures), strict=True)
+                ]
             if self._context.communicator.distributed:
                 *bad, penalty = self._context.communicator.any([*(not good for good in fine), self._bad_penalty])
                 fine, self._bad_penalty = [not flag for flag in bad], penalty

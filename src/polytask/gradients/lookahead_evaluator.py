@@ -14,6 +14,7 @@ from polytask.gradients.call_checks import losses_of
 from polytask.gradients.loss_accumulator import Counts, Losses
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.reachability import reached
+from polytask.gradients.primitives.read_together import read_together
 from polytask.gradients.primitives.scoped_state import autocast_as, autocast_state, preserved_buffers, shifted_parameters
 from polytask.gradients.primitives.vjp import gradients_of
 from polytask.gradients.step_context import StepContext
@@ -79,7 +80,7 @@ class LookaheadEvaluator:
         """Return the mean losses (T,) of a batch at θ + offset, in float64; an offset of `None` is 0."""
         with torch.no_grad(), self._at(offset):
             found = self._mean_losses(batch, offset)
-        local = torch.stack([found.get(name, torch.zeros(())).detach().double().cpu() for name in self.names])
+        local = _read_losses(found, self.names)
         return self._context.communicator.all_reduce(local)
 
     def gradient(self, batch: int, weights: Tensor, offset: Tensor | None = None) -> Tensor:
@@ -125,7 +126,7 @@ class PostStepLosses:
     def __init__(self, batches: Sequence[ReplayableBatch], whole: Counts | None, report: Report) -> None:
         self._batches, self._whole = tuple(batches), whole
         self.names = tuple(task for task in report.losses if task not in report.dropped)
-        self.before = torch.stack([report.losses[task].double().cpu() for task in self.names])
+        self.before = _read_losses(report.losses, self.names)
 
     def after(self, context: StepContext) -> Tensor:
         """Return the mean losses (T,) at the current values of the parameters, in float64."""
@@ -133,8 +134,16 @@ class PostStepLosses:
         with torch.no_grad():
             for batch in self._batches:
                 found = mean_losses(batch.replay(), self._whole)
-                total += torch.stack([found[name].double().cpu() if name in found else total.new_zeros(()) for name in self.names])
+                total += _read_losses(found, self.names)
         return context.communicator.all_reduce(total)
+
+
+def _read_losses(losses: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    """Return the losses (T,) of tasks in float64 on the CPU, by one copy; 0 for tasks that have none."""
+    there = [name for name in names if name in losses]
+    read = dict(zip(there, read_together([losses[name] for name in there]), strict=True)) if there else {}
+    zero = torch.zeros((), dtype=torch.float64)
+    return torch.stack([read.get(name, zero) for name in names])
 
 
 def mean_losses(losses: Losses, counts: Counts | None) -> dict[str, Tensor]:

@@ -84,10 +84,15 @@ class StepLosses:
         """
         if not names:
             return torch.zeros(0, dtype=torch.float64)
-        found = [self.means[name] for name in names if name in self.means]
-        local = torch.stack([self.means[name] if name in self.means else torch.zeros_like(found[0]) for name in names]) if found else None
-        exact = torch.zeros(len(names), dtype=torch.float64) if local is None else local.double().cpu()
+        exact = self.stacked(names).cpu().double()
         return exact if communicator is None else communicator.all_reduce(exact)
+
+    def stacked(self, names: tuple[str, ...]) -> Tensor:
+        """Return the mean losses (T,) in this process, on their device."""
+        found = [self.means[name] for name in names if name in self.means]
+        if not found:
+            return torch.zeros(len(names), dtype=torch.float64)
+        return torch.stack([self.means[name] if name in self.means else torch.zeros_like(found[0]) for name in names])
 
 
 @dataclass(frozen=True)

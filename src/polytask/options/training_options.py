@@ -9,8 +9,7 @@ from pydantic import Field
 
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import SamplerName
-from polytask.options.device_name import DeviceName
+from polytask.options.component_names import DeviceName, SamplerName
 from polytask.options.validation_errors import checked
 
 Policy = Literal["first", "any", "all", "mean"]

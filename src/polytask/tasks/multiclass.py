@@ -87,6 +87,7 @@ class Multiclass(ClassTask):
         Raises:
             ConfigError: The weights are balanced and not computed yet.
         """
+        import torch
         from torch.nn import functional
 
         loss = functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
@@ -94,7 +95,8 @@ class Multiclass(ClassTask):
             return loss
         if isinstance(self.class_weights, str):
             raise weights_not_fitted_error(self.name, "class_weights")
-        return loss * loss.new_tensor(self.class_weights)[targets]
+        weights = torch.tensor(self.class_weights, dtype=loss.dtype).to(loss.device, non_blocking=True)
+        return loss * weights[targets]
 
     def loss_options(self) -> Hashable:
         """Return what the loss depends on: the weights of the classes and the label smoothing."""

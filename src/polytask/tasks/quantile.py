@@ -103,7 +103,7 @@ class Quantile(Task):
         import torch
 
         missing = targets.to(outputs.dtype).unsqueeze(1) - _non_crossing(outputs)
-        levels = outputs.new_tensor(self.levels)
+        levels = torch.tensor(self.levels, dtype=outputs.dtype).to(outputs.device, non_blocking=True)
         return torch.maximum(levels * missing, (levels - 1) * missing).mean(dim=1)
 
     def loss_options(self) -> Hashable:

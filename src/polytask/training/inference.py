@@ -26,7 +26,8 @@ INFERENCE_BATCH_SIZE = 1_000
 
 def forward_batch(model: Network, batch: Batch, precision: Precision, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Return the outputs (N, task.outputs) of one batch per task; by default of the tasks that its source labels."""
-    batch = batch.to(precision.device)
+    if batch.device != precision.device:
+        batch = batch.to(precision.device)
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         outputs: dict[str, Tensor] = model(inputs, batch.tasks if tasks is None else tasks, batch.source)
@@ -45,7 +46,8 @@ def compute_losses(
         precision: Precision of the forward pass.
         head_inputs: List to which the inputs of the heads are appended, each tensor once; `None` does not collect them.
     """
-    batch = batch.to(precision.device)
+    if batch.device != precision.device:
+        batch = batch.to(precision.device)
     inputs = precision.format_inputs(batch.normalization(batch.inputs))
     with precision.autocast():
         features, outputs = model.features_and_outputs(inputs, tuple(batch.targets), batch.source)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from polytask.devices import NO_FLOAT64
+
 CHUNK = 1 << 16
 CANCELLED = 1e-2
 """Share of Σ w_t² ‖g_t‖² that is left in ‖Σ w_t g_t‖², below which the sum is computed in float64."""
@@ -46,15 +48,16 @@ def row_combination(weights: Tensor, rows: Tensor, gramian: Tensor | None = None
         >>> row_combination(torch.tensor([1e60, 2.0], dtype=torch.float64), torch.tensor([[0.0, 0.0], [1.0, 2.0]]))
         tensor([2., 4.])
     """
-    weights = weights.double().to(rows.device)
-    if rows.dtype == torch.float64:
-        return weights @ rows
-    wide = torch.float64 if _needs_float64(weights, gramian) else torch.float32
+    weights = weights.double()
+    wide = torch.float64 if rows.dtype == torch.float64 or _needs_float64(weights, gramian) else torch.float32
+    if wide == torch.float64 and rows.device.type in NO_FLOAT64:
+        return row_combination(weights.cpu(), rows.cpu(), gramian).to(rows.device)
+    weights = weights.to(rows.device, wide, non_blocking=True)
     if rows.dtype == wide:
-        return weights.to(wide) @ rows
+        return weights @ rows
     combined = rows.new_empty(rows.shape[1])
     for part, block in zip(torch.split(combined, CHUNK), torch.split(rows, CHUNK, dim=1), strict=True):
-        part.copy_(weights.to(wide) @ block.to(wide))
+        part.copy_(weights @ block.to(wide))
     return combined
 
 

@@ -95,7 +95,8 @@ class GradDrop(Balancer):
         pushes = pushes.to(torch.promote_types(pushes.dtype, torch.float32))  # the probabilities need more than the precision of bfloat16
         total = pushes.abs().sum(0)
         probability = 0.5 * (1 + pushes.sum(0) / torch.where(total > 0, total, 1))
-        heard = torch.where(probability > self._stream.uniform(*probability.shape).to(probability), 1.0, -1.0).to(pushes)
+        drawn = self._stream.uniform(*probability.shape).to(probability.device, probability.dtype, non_blocking=True)
+        heard = torch.where(probability > drawn, 1.0, -1.0).to(pushes)
         # Loop over tasks, so that no second tensor of the size of all gradients is needed.
         kept = torch.zeros_like(gradients[0])
         for name, push, gradient in zip(names, pushes, gradients, strict=True):

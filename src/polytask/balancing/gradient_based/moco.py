@@ -83,7 +83,7 @@ class MoCo(Balancer):
         slope = _gramian(tracked) @ shares + self.rho * shares
         shares = project_simplex(shares - 2.0 * self.gamma / self._steps**self.gamma_sigma * slope)
         self._shares.put(names, shares)
-        return Direction(len(names) * (torch.from_numpy(shares).to(tracked) @ tracked))
+        return Direction(len(names) * (torch.from_numpy(shares).to(tracked.device, tracked.dtype, non_blocking=True) @ tracked))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of steps, and λ and Y of every task."""

@@ -125,9 +125,18 @@ class GradAccumulator:
                 key = id(parameter)
                 held[key] = (parameter, held[key][1] + gradient if key in held else gradient)
 
-    def private_finite(self, tasks: Sequence[str]) -> list[bool]:
-        """Return for every task whether its gradients of private parameters are finite."""
-        if all_finite(gradient for task in tasks for _, gradient in self.private.get(task, {}).values()):
+    def private_failures(self, tasks: Sequence[str]) -> list[Tensor]:
+        """Return scalars on the devices, above 0 where a gradient of private parameters is not finite."""
+        return non_finite_flags(gradient for task in tasks for _, gradient in self.private.get(task, {}).values())
+
+    def private_finite(self, tasks: Sequence[str], failures: Sequence[Tensor] | None = None) -> list[bool]:
+        """Return for every task whether its gradients of private parameters are finite.
+
+        Args:
+            tasks: Names of the tasks.
+            failures: `private_failures` of the tasks, if they are on the CPU already.
+        """
+        if not any(map(float, self.private_failures(tasks) if failures is None else failures)):
             return [True] * len(tasks)
         return [all_finite(gradient for _, gradient in self.private.get(task, {}).values()) for task in tasks]
 
@@ -219,15 +228,25 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
         >>> all_finite([torch.ones(2), torch.tensor([1.0, float("nan")])])
         False
     """
+    return not any(map(float, non_finite_flags(tensors)))
+
+
+def non_finite_flags(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Return scalars on the devices of some tensors, one for each device and dtype, above 0 where a number is not finite.
+
+    Example:
+        >>> non_finite_flags([torch.ones(2), torch.tensor([1.0, float("nan")])])
+        [tensor(1.)]
+    """
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
         dense = tensor.coalesce().values() if tensor.is_sparse else tensor
         groups.setdefault((dense.device, dense.dtype), []).append(dense.detach() if dense.requires_grad else dense)
+    flags = []
     for (device, _), group in groups.items():
         # The one pass over a list of tensors that PyTorch has, which its loss scaler makes too; multiplying by 1 changes nothing. It takes
         # 6 µs for the gradients of a small network, where separate tests of every tensor take 40.
         found = torch.zeros((), device=device, dtype=torch.float32)
         torch._amp_foreach_non_finite_check_and_unscale_(group, found, _one(device))
-        if float(found):
-            return False
-    return True
+        flags.append(found)
+    return flags

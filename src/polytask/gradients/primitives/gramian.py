@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from polytask.balancing.building_blocks.row_combination import without_zero_rows
+from polytask.devices import NO_FLOAT64
 
 CHUNK = 1 << 14
 NEARLY_DEPENDENT = 1e-2
@@ -15,7 +16,7 @@ NEARLY_DEPENDENT = 1e-2
 SAFE = (1e-28, 1e30)
 
 
-def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
+def gramian(rows: Tensor, scale: float = 1.0, known: Tensor | None = None) -> Tensor:
     """Return the Gramian G = J Jᵀ / scale² (T, T) of rows J (T, P), in float64 on the CPU.
 
     Products of rows in float32 or narrower types are computed in float32, chunk by chunk, and the chunks are added in float64. They are
@@ -23,17 +24,33 @@ def gramian(rows: Tensor, scale: float = 1.0) -> Tensor:
     1e-7 would decide about directions, or if squares would leave the range of float32. A row that is shorter than the smallest normal
     number of its dtype counts as zero, since its own numbers have no precision left.
 
+    Args:
+        rows: Rows J (T, P) on any device.
+        scale: Factor by which the rows are multiplied.
+        known: `first_products` of these rows, if they are on the CPU already.
+
     Example:
         >>> gramian(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
         tensor([[25.,  4.],
                 [ 4.,  1.]], dtype=torch.float64)
     """
+    found = first_products(rows).cpu().double() if known is None else known
     if rows.dtype == torch.float64:
-        return without_zero_rows(_products(rows, torch.float64), rows.dtype) / scale**2
-    found = _products(rows, torch.float32)
+        return without_zero_rows(found, rows.dtype) / scale**2
     if _is_too_coarse(found):
-        found = without_zero_rows(_products(rows, torch.float64), rows.dtype)
+        found = without_zero_rows(_products(rows.cpu() if rows.device.type in NO_FLOAT64 else rows, torch.float64).cpu(), rows.dtype)
     return found if scale == 1.0 else found / scale**2
+
+
+def first_products(rows: Tensor) -> Tensor:
+    """Return the inner products of rows (T, T) on their device, from which `gramian` starts: it computes them again if they are too coarse.
+
+    Example:
+        >>> first_products(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+        tensor([[25.,  4.],
+                [ 4.,  1.]], dtype=torch.float64)
+    """
+    return _products(rows, torch.float64 if rows.dtype == torch.float64 else torch.float32)
 
 
 def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
@@ -44,6 +61,8 @@ def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
         tensor([[1., 3.],
                 [2., 4.]], dtype=torch.float64)
     """
+    if first.device.type in NO_FLOAT64:
+        first, second = first.cpu(), second.cpu()
     total = torch.zeros(len(first), len(second), dtype=torch.float64, device=first.device)
     for one, other in zip(torch.split(first, CHUNK, dim=1), torch.split(second, CHUNK, dim=1), strict=True):
         total += one.double() @ other.double().T
@@ -96,8 +115,9 @@ def _products(rows: Tensor, dtype: torch.dtype) -> Tensor:
     # The chunks are one batched product: for rows of millions of elements, a loop over chunks would cost more than the products.
     size = rows.shape[1]
     rest = rows[:, size - size % CHUNK :].to(dtype)
-    total = (rest @ rest.T).double()
+    sums = torch.float32 if rows.device.type in NO_FLOAT64 else torch.float64
+    total = (rest @ rest.T).to(sums)
     if size >= CHUNK:
         chunks = rows[:, : size - size % CHUNK].to(dtype).view(len(rows), -1, CHUNK).transpose(0, 1)
-        total += torch.bmm(chunks, chunks.transpose(1, 2)).sum(0, dtype=torch.float64)
-    return total.cpu()
+        total += torch.bmm(chunks, chunks.transpose(1, 2)).sum(0, dtype=sums)
+    return total

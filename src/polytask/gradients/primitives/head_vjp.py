@@ -45,10 +45,14 @@ class FeatureGradients:
     names: tuple[str, ...]
     stack: Tensor
 
-    def finite(self) -> list[bool]:
-        """Return for every task whether its whole gradient is finite."""
+    def finite(self, total: Tensor | None = None) -> list[bool]:
+        """Return for every task whether its whole gradient is finite.
+
+        Args:
+            total: Sum of the whole stack, if it is on the CPU already.
+        """
         # If the sum is finite, all its terms are. Otherwise it may have overflowed, so that every task is checked.
-        if not len(self.stack) or bool(torch.isfinite(self.stack.sum())):
+        if not len(self.stack) or bool(torch.isfinite(self.stack.sum() if total is None else total)):
             return [True] * len(self.names)
         return [bool(torch.isfinite(gradient).all()) for gradient in self.stack]
 

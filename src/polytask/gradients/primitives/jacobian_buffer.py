@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.needs import ParameterGrouping
 from polytask.gradients.primitives.communicator import Communicator
 from polytask.gradients.primitives.flat_params import FlatParameters, Gradients
-from polytask.gradients.primitives.gramian import gramian
+from polytask.gradients.primitives.gramian import first_products, gramian
 
 
 class JacobianBuffer:
@@ -96,21 +96,40 @@ class JacobianBuffer:
         """Rows of this process (T, P), scaled, in memory that the next step overwrites."""
         return self._rows
 
-    def gramians(self, groups: ParameterGrouping = "whole") -> Tensor:
-        """Return the unscaled Gramian of every group of parameters (K, T, T), in float64."""
+    def first_products(self, groups: ParameterGrouping = "whole") -> list[Tensor]:
+        """Return the products from which `gramians` starts, on the device, in the order of groups and their columns."""
         shard = self._shard()
-        columns = ((slice(0, self.flat_params.size),),) if groups == "whole" else self.flat_params.groups(groups)
-        parts = [self._own_columns(group) for group in columns]
-        found = [sum((gramian(shard[:, part], self.scale) for part in group), start=_zeros(len(shard))) for group in parts]
+        return [first_products(shard[:, part]) for group in self._own_groups(groups) for part in group]
+
+    def gramians(self, groups: ParameterGrouping = "whole", known: Iterable[Tensor] = ()) -> Tensor:
+        """Return the unscaled Gramian of every group of parameters (K, T, T), in float64.
+
+        Args:
+            groups: Grouping of the parameters.
+            known: `first_products` of the groups, if they are on the CPU already.
+        """
+        shard, read = self._shard(), iter(known)
+        found = [
+            sum((gramian(shard[:, part], self.scale, next(read, None)) for part in group), start=_zeros(len(shard)))
+            for group in self._own_groups(groups)
+        ]
         none = torch.zeros(0, len(shard), len(shard), dtype=torch.float64)  # if nothing is shared, there is no group
         stacked = torch.stack(found) if found else none
         return self.communicator.all_reduce(stacked) if self.communicator.distributed else stacked
 
-    def finite(self) -> list[bool]:
-        """Return for every task whether its row is finite in this process."""
+    def total(self) -> Tensor:
+        """Return the sum of all rows, a scalar on the device."""
+        return self._rows.sum()
+
+    def finite(self, total: Tensor | None = None) -> list[bool]:
+        """Return for every task whether its row is finite in this process.
+
+        Args:
+            total: Sum of all rows, if it is on the CPU already.
+        """
         # If the sum is finite, all its terms are. Otherwise it may have overflowed, so that every row is checked.
         local = [True] * len(self._rows)
-        if not bool(torch.isfinite(self._rows.sum())):
+        if not bool(torch.isfinite(self.total() if total is None else total)):
             local = [bool(torch.isfinite(row).all()) for row in self._rows]
         return local
 
@@ -158,6 +177,10 @@ class JacobianBuffer:
     def _gathered(self, direction: Tensor) -> Tensor:
         """Return the whole direction (P,) from the parts of all processes."""
         return self.communicator.all_gather(direction)[: self.flat_params.size] if self.communicator.distributed else direction
+
+    def _own_groups(self, groups: ParameterGrouping) -> list[list[slice]]:
+        columns = ((slice(0, self.flat_params.size),),) if groups == "whole" else self.flat_params.groups(groups)
+        return [self._own_columns(group) for group in columns]
 
     def _own_columns(self, group: Sequence[slice]) -> list[slice]:
         """Return the columns of this process's shard that belong to a group."""

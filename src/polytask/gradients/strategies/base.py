@@ -34,6 +34,7 @@ class GradientStrategy(ABC):
         step: Number of steps before this one.
         losses: Mean losses (T,) in float64.
         found_gramians: Gramian of every group of parameters (K, T, T); `None` until it is computed.
+        read_ahead: Numbers that `finish` needs of the device, copied to the CPU with those of others; empty if it is to copy them.
     """
 
     context: StepContext
@@ -42,6 +43,7 @@ class GradientStrategy(ABC):
     step: int = field(init=False, default=0)
     losses: Tensor = field(init=False, default=NO_LOSSES)
     found_gramians: Tensor | None = field(init=False, default=None)
+    read_ahead: tuple[Tensor, ...] = field(init=False, default=())
 
     weighs_micro_batches: ClassVar[bool] = False
     """Whether every micro-batch is weighted separately, because its weights do not depend on the other micro-batches."""
@@ -81,6 +83,15 @@ class GradientStrategy(ABC):
     def fill_private(self) -> None:
         """Add the plain gradients of private parameters, and none of shared parameters."""
         self.accumulator.release_private(self.names, [1.0] * len(self.names))
+
+    def wanted_numbers(self, names: tuple[str, ...]) -> list[Tensor]:
+        """Return tensors on the device of whose values `finish` makes use, so that they can be copied with others in one go.
+
+        Args:
+            names: Tasks present in this process, which is the only one.
+        """
+        del names
+        return []
 
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Complete the step, and return for every task whether its gradient is finite, as far as this is known.

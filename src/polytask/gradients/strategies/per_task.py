@@ -57,15 +57,20 @@ class PerTask(GradientStrategy):
         for task, (parameters, gradients) in private.items():
             self.accumulator.hold_private(task, parameters, gradients)
 
+    def wanted_numbers(self, names: tuple[str, ...]) -> list[Tensor]:
+        """Return the products of the rows, or their sum if the balancer needs no Gramian."""
+        self._arrange(names)
+        return self.rows.first_products(self.groups) if self.needs_gramian else [self.rows.total()]
+
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Sort the rows into the order of the tasks, and return for every task whether its gradient is finite."""
         with_rows = self._arrange(names)
         if self.needs_gramian:
             # A row is finite if and only if its norm is, which the Gramian contains: the rows need not be read again.
-            self.found_gramians = self.rows.gramians(self.groups)
+            self.found_gramians = self.rows.gramians(self.groups, self.read_ahead)
             fine = torch.isfinite(self.found_gramians.sum(0).diagonal()).tolist()
         else:
-            fine = self.rows.finite()
+            fine = self.rows.finite(*self.read_ahead)
         finite = dict(zip(with_rows, fine, strict=True))
         return [finite.get(task, True) for task in names]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import final
 
 import torch
@@ -75,6 +76,11 @@ class ThroughRepresentation(GradientStrategy):
                 gradients = torch.autograd.grad(features, leaves, slopes, retain_graph=True, allow_unused=True)
                 self.accumulator.hold_private(task, leaves, gradients)
 
+    def wanted_numbers(self, names: tuple[str, ...]) -> list[Tensor]:
+        """Return the sum of the gradients of every representation."""
+        self.restrict(names)
+        return [found.stack.sum() for found in self._found]
+
     def finish(self, names: tuple[str, ...]) -> list[bool]:
         """Complete the step, and return for every task whether its gradients of all representations are finite."""
         communicator = self.context.communicator
@@ -84,8 +90,8 @@ class ThroughRepresentation(GradientStrategy):
             self._found = [found.padded([name for name in names if next(looks)]) for found in self._found]
         self.restrict(names)
         fine = dict.fromkeys(names, True)
-        for found in self._found:
-            fine |= {name: fine[name] and finite for name, finite in zip(found.names, found.finite(), strict=True)}
+        for found, total in zip_longest(self._found, self.read_ahead):
+            fine |= {name: fine[name] and finite for name, finite in zip(found.names, found.finite(total), strict=True)}
         return list(fine.values())
 
     def restrict(self, names: tuple[str, ...]) -> None:

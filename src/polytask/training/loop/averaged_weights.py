@@ -10,6 +10,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from polytask.devices import CPU, device_of
+
 WARM_UP_STEPS = 10
 _AVERAGED_TYPES = (torch.float32, torch.float64)
 
@@ -72,6 +74,7 @@ class AveragedWeights:
             if buffer is not None and own not in getattr(module, "source_independent_buffers", ())
             if name in self.values or _has_mean(buffer)
         }
+        self._on_accelerator = device_of(self.model) != CPU
         self.values = {name: self.values.get(name, _wide(tensor).detach().clone()) for name, tensor in self._live().items()}
 
     def _live(self) -> dict[str, Tensor]:
@@ -90,12 +93,24 @@ class AveragedWeights:
         live = self._live()
         lost = self._not_finite(live)
         names = [name for name in self.values if name not in lost] if lost else list(self.values)
+        if self._on_accelerator:
+            live = {name: self._counted(name, tensor) for name, tensor in live.items()}
         with torch.no_grad():
             torch._foreach_lerp_([self.values[name] for name in names], [_wide(live[name]) for name in names], 1 - decay)
 
+    def _counted(self, name: str, tensor: Tensor) -> Tensor:
+        """Return the value that counts for an average on an accelerator: the average itself for a buffer that is not finite."""
+        wide = _wide(tensor)
+        if name not in self._places or not tensor.numel():
+            return wide
+        return torch.where(torch.linalg.vector_norm(wide.detach(), torch.inf).isfinite(), wide, self.values[name])
+
     def _not_finite(self, live: Mapping[str, Tensor]) -> set[str]:
-        """Return the names of the buffers that hold a value that is not finite; the loop refuses parameters that do."""
-        names = [name for name in self._places if name in live and live[name].numel()]
+        """Return the names of the buffers on the CPU that hold a value that is not finite; the loop refuses parameters that do.
+
+        Of an accelerator it would have to be waited for: `_counted` finds such buffers there.
+        """
+        names = [] if self._on_accelerator else [name for name in self._places if name in live and live[name].numel()]
         if not names:
             return set()
         largest = torch._foreach_norm([live[name].detach() for name in names], torch.inf)

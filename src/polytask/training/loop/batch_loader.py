@@ -52,19 +52,22 @@ class BatchLoader:
         """
         if not self._loaders:
             for rows in steps:
-                yield rows, {name: self._take(name, chosen) for name, chosen in rows.items()}
+                batches = {name: self._sources[name].rows.take(chosen) for name, chosen in rows.items()}
+                yield rows, batches if self._device == CPU else {name: self._moved(batch) for name, batch in batches.items()}
             return
         steps = list(steps)
         ahead = {name: self._loaded(name, steps, epoch) for name in self._loaders}
         for rows in steps:
             yield (
                 rows,
-                {name: self._take(name, chosen, next(ahead[name]) if name in ahead else None) for name, chosen in rows.items()},
+                {
+                    name: self._moved(self._sources[name].rows.take(chosen, next(ahead[name]) if name in ahead else None))
+                    for name, chosen in rows.items()
+                },
             )
 
-    def _take(self, source: str, rows: Tensor, inputs: Inputs | None = None) -> Batch:
-        """Return rows of a source on the device."""
-        batch = self._sources[source].rows.take(rows, inputs)
+    def _moved(self, batch: Batch) -> Batch:
+        """Return rows on the device."""
         if batch.device == self._device:
             return batch
         return (batch.pinned() if self._device.type == "cuda" else batch).to(self._device)

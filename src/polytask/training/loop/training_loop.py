@@ -10,11 +10,12 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from polytask.data import Sampler
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
-from polytask.devices import forked_generators, seed_generators
+from polytask.devices import CPU, forked_generators, seed_generator
 from polytask.errors import ConfigError, NonFiniteError
 from polytask.gradients import Report
 from polytask.gradients.backward_step import UndeclaredSharedError
@@ -253,7 +254,9 @@ class TrainingLoop:
         losses: dict[str, Loss] = {}
         for source, batch in batches.items():
             seed = (self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK
-            seed_generators(self.precision.device, seed)
+            torch.default_generator.manual_seed(seed)
+            if self.precision.device != CPU:
+                seed_generator(self.precision.device, seed)
             for task, loss in compute_losses(self.state.model, self._tasks, batch, precision or self.precision, head_inputs).items():
                 losses[task] = losses[task] + loss if task in losses else loss
         return losses

@@ -1,0 +1,155 @@
+"""The device test finds mistakes that are planted, and counts how often a step waits for the device."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from stand_in import DeviceMistakeError, StandInDevice
+from torch import Tensor, nn
+
+import polytask as pt
+from conftest import SHORT, TASKS, source
+from polytask.balancing.gradient_based import moco
+from polytask.data.preprocessing import normalization
+from polytask.gradients.primitives import read_together
+from polytask.tasks import Regression
+from polytask.training.hardware import Precision
+from polytask.training.loop.training_loop import TrainingLoop
+from polytask.training.preparation.batch import Batch
+
+
+class _ConstantOfTheCpu(Regression):
+    """A task whose loss makes a tensor without a device."""
+
+    def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return super().loss_per_unit(outputs, targets) + torch.zeros(len(targets))
+
+
+class _NoiseOfTheCpu(nn.Module):
+    """A layer that draws with a generator of the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.features = nn.Linear(6, 4), 4
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.layer(inputs) + torch.randn(inputs.shape[0], 4, generator=torch.Generator(), device=inputs.device)
+
+
+class _NumpyOfTheDevice(nn.Module):
+    """A layer that reads its inputs as an array."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.features = nn.Linear(6, 4), 4
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.layer(inputs) * float(inputs.numpy().max() if inputs.is_meta or inputs.device.type == "meta" else 1.0)
+
+
+def _step(**choices: Any) -> object:
+    chosen = {**SHORT, "device": "meta", "steps_per_epoch": 1, "optimizer_options": {"fused": False}, **choices}
+    return pt.fit(chosen.pop("tasks", TASKS), [source()], chosen.pop("balancer", "equal"), **{"encoder": "mlp(hidden=(8,))", **chosen})
+
+
+def test_no_mistake_is_found_where_there_is_none(stand_in: StandInDevice) -> None:
+    _step()
+
+
+def test_a_constant_of_a_loss_on_the_cpu_is_found(stand_in: StandInDevice) -> None:
+    with pytest.raises(DeviceMistakeError, match="beside one of the stand-in device"):
+        _step(tasks=(_ConstantOfTheCpu(name="a"), TASKS[1]))
+
+
+def test_statistics_of_inputs_on_the_cpu_are_found(stand_in: StandInDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normalization, "_constants_on", lambda values, *, dtype, device: torch.tensor(values, dtype=dtype))
+    with pytest.raises(DeviceMistakeError, match="beside one of the stand-in device"):
+        _step()
+
+
+def test_targets_that_stay_on_the_cpu_are_found(stand_in: StandInDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Batch.to
+
+    def without_targets(self: Batch, device: torch.device) -> Batch:
+        moved = whole(self, device)
+        object.__setattr__(moved, "targets", self.targets)
+        return moved
+
+    monkeypatch.setattr(Batch, "to", without_targets)
+    with pytest.raises((DeviceMistakeError, RuntimeError)):
+        _step()
+
+
+def test_a_generator_of_the_cpu_is_found(stand_in: StandInDevice) -> None:
+    with pytest.raises(Exception, match=r"a generator of the CPU was given|generator"):
+        _step(encoder=_NoiseOfTheCpu())
+
+
+def test_an_array_of_a_tensor_of_the_device_is_found(stand_in: StandInDevice) -> None:
+    with pytest.raises(DeviceMistakeError, match="numpy cannot read"):
+        _step(encoder=_NumpyOfTheDevice())
+
+
+def test_a_state_that_stays_on_the_cpu_is_found(stand_in: StandInDevice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    choices = {"balancer": "moco", "checkpoint": tmp_path / "state", "epochs": 2, "steps_per_epoch": None}
+    _step(**{**choices, "device": "cpu"}, stop_after_epoch=1)
+    monkeypatch.setattr(moco, "kept_row", lambda rows, name, like: rows.setdefault(name, torch.zeros_like(like)))
+    with pytest.raises(DeviceMistakeError, match="beside one of the stand-in device"):
+        _step(**choices)
+
+
+def test_new_layers_on_the_cpu_are_found(stand_in: StandInDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, calls = Precision.format_model, Counter[str]()
+
+    def only_once(self: Precision, model: nn.Module) -> nn.Module:
+        calls["model"] += 1
+        return whole(self, model) if calls["model"] == 1 else model
+
+    monkeypatch.setattr(Precision, "format_model", only_once)
+    with pytest.raises(DeviceMistakeError, match="beside one of the stand-in device"):
+        _step(architecture="recon", balancer="cagrad", encoder="mlp(hidden=(8, 6))")
+
+
+WAITS = {
+    "equal": 2,
+    "uncertainty": 2,
+    "dwa": 2,
+    "famo": 3,
+    "mgda": 1,
+    "cagrad": 1,
+    "nash-mtl": 1,
+    "upgrad": 1,
+    "aligned-mtl": 1,
+    "gradnorm": 3,
+    "pcgrad": 1,
+    "graddrop": 3,
+    "moco": 3,
+}
+"""How often a step waits for the device: for the losses and what else the balancer asks for, in one copy; a family that fills `.grad` from
+the graphs then waits for the check that its gradients are finite, and one with a direction for the check of the direction."""
+
+
+@pytest.mark.parametrize("balancer", WAITS)
+def test_how_often_a_step_waits(stand_in: StandInDevice, loop_on: Callable[..., TrainingLoop], balancer: str) -> None:
+    loop = loop_on("meta", balancer)
+    for number, batches in enumerate(loop.epoch_batches()):
+        if number:  # the first step finds out what is shared
+            stand_in.waits.clear()
+        report = loop.step(batches)
+        loop._history_values(report)
+        if number == 1:
+            break
+    assert sum(stand_in.waits.values()) == WAITS[balancer], stand_in.waits
+
+
+def test_a_copy_of_each_tensor_would_be_counted(stand_in: StandInDevice) -> None:
+    tensors = [torch.ones(3).to("meta", non_blocking=True) for _ in range(4)]
+    assert [one.tolist() for one in read_together.read_together(tensors)] == [[1.0] * 3] * 4
+    assert stand_in.waits.total() == 1
+    assert [float(one.sum()) for one in tensors] == [3.0] * 4
+    assert stand_in.waits.total() == 5
