@@ -77,6 +77,16 @@ def _build_remedy(kind: str) -> str:
     return "Install a CUDA build of PyTorch, or choose cpu" if kind == "cuda" else "Choose cpu, or auto"
 
 
+def stored_name(device: torch.device, given: str) -> str:
+    """Return the name of a device in the files of a run: its type, and its number if it is given.
+
+    Example:
+        >>> stored_name(torch.device("cuda", 0), "auto"), stored_name(torch.device("cuda", 1), "cuda:1")
+        ('cuda', 'cuda:1')
+    """
+    return str(device) if ":" in given else device.type
+
+
 def worker_devices(device: torch.device, given: str) -> tuple[torch.device, ...]:
     """Return the devices among which the workers of a study are divided: all of a type that is given without a number, else one.
 

@@ -175,4 +175,5 @@ def _flat(config: NetworkConfig) -> dict[str, Any]:
     """Return all options but those that change no result; training options are keyed as `training.name`."""
     plain = config.model_dump(mode="json", exclude={"version", "workers", "cluster", "time_limit"})
     training = plain.pop("training")
+    training.pop("device")  # a run may go on on another device
     return plain | {f"training.{name}": value for name, value in training.items()}

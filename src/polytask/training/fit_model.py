@@ -17,7 +17,7 @@ from polytask.balancing.choose_default import DEFAULT_BALANCER
 from polytask.balancing.factory import balancer_named
 from polytask.data import ProportionalSampler, Source, check_sources
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
-from polytask.devices import CPU, resolve_device
+from polytask.devices import CPU, resolve_device, stored_name
 from polytask.encoders.initial_weights import LoadedWeights, freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward
@@ -194,9 +194,7 @@ def build_loop(
     freeze(model, chosen.freeze)
     precision = choose_precision(model, chosen.precision, resolve_device(chosen.device))
     precision.format_model(model)
-    chosen = chosen.with_changes({"device": str(precision.device)})
-    data = resident_data(data, precision.device)
-    sampler = make_training_sampler(data, batch_sizes, chosen)
+    data, sampler = resident_data(data, precision.device), make_training_sampler(data, batch_sizes, chosen)
     made = make_balancer(balancer, data.tasks, seed)
     min_rows = check_rows(sampler, data, minimum_rows(model, made), seed)
     chosen = resolve_hardware_options(chosen, model, data, precision, batch_sizes, workers=1)
@@ -208,7 +206,6 @@ def build_loop(
 
     with torch_threads(chosen.threads):
         split = split_conflicting_layers(model, known, trial_loop)
-    precision.format_model(model)  # layers that were split are new
     model.separate_buffers(model.labeled)
     unfreeze_due(model, chosen.unfreeze, 1 + int(0 if found is None else found["counters"]["epoch"]))
     state = initial_state(model, made, chosen)
@@ -239,7 +236,7 @@ def resolve_hardware_options(
     *,
     workers: int,
 ) -> TrainingOptions:
-    """Return the options with the chosen precision, and with a number of threads, which is measured if none is given.
+    """Return the options with the chosen device and precision, and with a number of threads, which is measured if none is given.
 
     Args:
         options: Options as the user has given them.
@@ -256,7 +253,7 @@ def resolve_hardware_options(
         batches = [data.training[source].rows.take(chosen) for source, chosen in rows.items()]
         with torch.random.fork_rng(devices=()):  # dropout advances the random generator
             count = choose_thread_count(_step_to_time(copy.deepcopy(model), data, batches, precision), workers=workers)
-    return options.with_changes({"precision": precision.name, "threads": count})
+    return options.with_changes({"device": stored_name(precision.device, options.device), "precision": precision.name, "threads": count})
 
 
 def _step_to_time(model: Network, data: PreparedData, batches: Sequence[Batch], precision: Precision) -> Callable[[], None]:

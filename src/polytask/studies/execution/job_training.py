@@ -48,6 +48,7 @@ class Job:
         settings: Values of tuned settings.
         trial: Number of the trial during tuning, from 1; `None` for other networks.
         start: Folder of a trained network whose weights, except for the heads, it starts from; `None` for a random initialization.
+        device: Name of the device of the network; empty for that of the options.
     """
 
     arm: ResolvedArm
@@ -57,6 +58,7 @@ class Job:
     settings: Settings = field(default_factory=dict)
     trial: int | None = None
     start: Path | None = None
+    device: str = ""
 
     @property
     def label(self) -> str:
@@ -165,6 +167,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         _call_function(job, context, context.function, progress or partial(write_status, job.folder))
         return
     arm, options = apply_settings(job.arm, context.options, job.settings)
+    options = options.with_changes({"device": job.device}) if job.device not in ("", options.device) else options
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     absent = {task.name for task in context.tasks} - set(job.tasks)
     plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])

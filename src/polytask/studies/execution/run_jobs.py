@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from joblib import delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
+from polytask.devices import CPU, resolve_device, worker_devices
 from polytask.errors import PolytaskError
 from polytask.storage import exclusive_lock, make_folder
 from polytask.studies.execution.job_training import Job, JobContext, train_job, train_job_until
@@ -40,9 +41,16 @@ def ignore_study_progress(progress: StudyProgress) -> None:
     del progress
 
 
-def worker_count(jobs: int, requested: int | None) -> int:
-    """Return the number of processes: `requested`, or one per core if it is `None`, but at most one per job."""
-    return max(1, min(jobs, available_cores() if requested is None else requested))
+def worker_count(jobs: int, requested: int | None, device: str = "cpu") -> int:
+    """Return the number of processes: `requested`, or one per core or accelerator if it is `None`, but at most one per job."""
+    found = resolve_device(device)
+    usual = available_cores() if found == CPU else len(worker_devices(found, device))
+    return max(1, min(jobs, usual if requested is None else requested))
+
+
+def device_names(device: str) -> list[str]:
+    """Return the names of the devices that networks take in turn."""
+    return [str(own) for own in worker_devices(resolve_device(device), device)]
 
 
 def train_jobs(jobs: Sequence[Job], context: JobContext, workers: int, progress: StudyProgressHook) -> None:
@@ -88,7 +96,11 @@ def train_in_parallel(
     if not arguments:
         return
     # Workers have other working directories, so paths must be absolute.
-    calls = [(replace(job, folder=job.folder.absolute()), rest) for job, *rest in arguments]
+    places = device_names(context.options.device)
+    calls = [
+        (replace(job, folder=job.folder.absolute(), device=places[number % len(places)]), rest)
+        for number, (job, *rest) in enumerate(arguments)
+    ]
     place = choose_backend(len(calls), workers)
     with share_sources(context.shared_sources, calls[0][0].folder.parent, place) as common:
         bare = context.without_sources()

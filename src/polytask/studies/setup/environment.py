@@ -13,6 +13,7 @@ from typing import Any
 from polytask.architectures import ModulePlan
 from polytask.architectures.fingerprint import changed_outputs
 from polytask.data import Source, fingerprint
+from polytask.devices import describe_device, resolve_device
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig
 from polytask.tasks import Task
@@ -20,6 +21,9 @@ from polytask.training.hardware import available_cores
 from polytask.training.preparation.default_model import input_forms
 
 PACKAGES = ("polytask", "torch", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "joblib")
+_DEVICE_FACTS = ("device", "device_name", "cuda_driver", "cuda_runtime", "cudnn")
+_BEFORE = {"device": "cpu"}
+"""Facts of runs that were started before they were recorded."""
 DATA_PREFIX, TASK_PREFIX = "data sha256, ", "task sha256, "
 MODEL = "outputs of the model before training"
 
@@ -32,6 +36,7 @@ def describe_environment(config: NetworkConfig, sources: Sequence[Source], tasks
         "workers": config.workers,
         "threads_per_worker": config.training.threads,
         "precision": config.training.precision,
+        **describe_device(resolve_device(config.training.device)),
         **{f"{DATA_PREFIX}{source.name}": fingerprint(source) for source in sources},
         **{f"{TASK_PREFIX}{task.name}": _task_fingerprint(task) for task in tasks},
         **({} if config.model is None else {MODEL: ModulePlan(config.model, input_forms(sources)).build(tasks, 0).fingerprint()}),
@@ -64,8 +69,8 @@ def check_same_inputs(before: Mapping[str, Any], now: Mapping[str, Any], where: 
 
 def environment_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a phrase for every version or property of the machine that has changed."""
-    names = (*_all_versions(), "cores")
-    return [f"{name} {now[name]}, before {before.get(name)}" for name in names if now[name] != before.get(name)]
+    names = (*_all_versions(), "cores", *_DEVICE_FACTS)
+    return [f"{name} {now.get(name)}, before {before.get(name)}" for name in names if now.get(name) != before.get(name, _BEFORE.get(name))]
 
 
 def package_versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from polytask.architectures.network.multi_task_model import check_kinds
 from polytask.architectures.network.plan import Plan
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
+from polytask.devices import resolve_device
 from polytask.encoders.initial_weights import freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, StudyConfig, TrainingOptions
@@ -49,10 +50,10 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
     plan = network_plan(requested, sources)
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=share, seed=0, label_share=LabelShare.of(options))
-    workers = worker_count(networks, requested.workers)
+    workers = worker_count(networks, requested.workers, options.device)
     # The workers of a cluster have one core each; on this machine its workers share the cores.
     processes = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
-    precision = choose_precision(model, options.precision)
+    precision = choose_precision(model, options.precision, resolve_device(options.device))
     precision.format_model(model)
     batch_sizes = _batch_sizes(sources, options)
     training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
@@ -91,6 +92,7 @@ def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: 
             pattern matches no parameter, or worker processes cannot import what a task is made of.
         StorageError: The weights file cannot be read.
     """
+    resolve_device(requested.training.device)
     for task in tasks:
         task.check_importable()
     for arm in arms:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from polytask.data import Source
+from polytask.devices import AUTO
 from polytask.options import StudyConfig
 from polytask.options.train_config import Config, NetworkConfig
 from polytask.run_files import EnvironmentFile
@@ -43,6 +44,8 @@ def start_or_resume(
         folder.log("run started")
         _begin_logging(folder, config, resumed=False)
         return config
+    device = requested.training.device if requested.training.device != AUTO else stored.training.device
+    stored = stored.model_copy(update={"training": stored.training.with_changes({"device": device})})
     before, now = folder.read_environment(), describe_environment(stored, sources, tasks)
     check_same_inputs(before, now, folder.path)
     folder.delete_partial_files()

@@ -30,8 +30,10 @@ def split_conflicting_layers(
     """
     if model.wants_gradient_conflicts() is None:
         return None
+    device = device_of(model)
     scores = stored["split"] if "split" in stored else layer_conflict_rates(loop_of(copy.deepcopy(model)))
     model.adopt_conflicts(scores)
+    model.to(device)  # the layers that were split are new
     return dict(scores)
 
 
