@@ -48,8 +48,8 @@ MANY_OPTIONS = {
     "fit_model.build_loop": 9,
     "engine.__init__": 12,
     "compute_verdict.verdict": 10,
-    "estimator.__init__": 17,  # scikit-learn wants every option as a parameter of the constructor
-    "base.__init__": 16,
+    "estimator.__init__": 18,  # scikit-learn wants every option as a parameter of the constructor
+    "base.__init__": 17,
     "tabular_encoder.__init__": 9,
 }
 """Public calls whose options are keywords with defaults, and how many parameters they have."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -160,6 +161,31 @@ def forked_generators(device: torch.device) -> Iterator[None]:
         finally:
             if own is not None and state is not None:
                 own.set_state(state)
+
+
+@contextmanager
+def reproducible_kernels(device: torch.device) -> Iterator[None]:
+    """Use kernels of CUDA that repeat their results, and products of float32 numbers in full precision, within the block.
+
+    Where CUDA has no such kernel, PyTorch warns and takes another one. Other devices have no such choice, and nothing changes for them.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS may add up in another order each time
+    places = [(torch.backends.cuda.matmul, "allow_tf32", False), (torch.backends.cudnn, "allow_tf32", False)]
+    places += [(torch.backends.cudnn, "deterministic", True), (torch.backends.cudnn, "benchmark", False)]
+    before = [getattr(place, name) for place, name, _ in places]
+    chosen, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    for place, name, value in places:
+        setattr(place, name, value)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(chosen, warn_only=warns)
+        for (place, name, _), value in zip(places, before, strict=True):
+            setattr(place, name, value)
 
 
 def generator_states(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:

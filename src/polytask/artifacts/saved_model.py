@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from polytask.data import TablePreprocessor
 from polytask.datasets.tables import to_dataframe
+from polytask.devices import resolve_device
 from polytask.errors import ConfigError, DataError, StorageError
 from polytask.registry import Component
 from polytask.registry.resolve import given_components
@@ -19,6 +20,9 @@ from polytask.run_files import ModelIndex
 from polytask.studies.setup.run_folder import MODEL_INDEX
 from polytask.tasks import Predictions, Task
 from polytask.training.trained_network import TrainedNetwork, load_network
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class SavedModel:
         return source
 
 
-def load(run: str | Path, *, components: Collection[Callable[..., Any] | Component] = ()) -> SavedModel:
+def load(run: str | Path, *, components: Collection[Callable[..., Any] | Component] = (), device: str | torch.device = "cpu") -> SavedModel:
     """Load the model of a run folder, or of its `model` folder.
 
     Loading never imports code that a model folder names: your own components must be registered (`polytask.register`, or the entry
@@ -109,13 +113,15 @@ def load(run: str | Path, *, components: Collection[Callable[..., Any] | Compone
         run: Path of the folder.
         components: Classes or objects of the model's components that are not registered, such as `[Mine]`, and the function that makes
             its networks, if it is your own.
+        device: Device on which the model predicts, whatever the device on which it was trained: `cpu`, `auto` (the first accelerator, or
+            the CPU if there is none), `cuda:1`, … Predictions on another device are the same up to round-off.
 
     Raises:
         StorageError: The folder has no model, or a file is damaged.
         ConfigError: A component is neither registered nor among `components` (the message names those that are missing), one of
-            `components` is no component, or a training function of the user's own trained the model.
+            `components` is no component, the machine has no such device, or a training function of the user's own trained the model.
     """
-    classes = given_components(components)
+    classes, place = given_components(components), resolve_device(device)
     folder = Path(run)
     folder = folder / "model" if (folder / "model" / MODEL_INDEX).exists() else folder
     if not (folder / MODEL_INDEX).exists():
@@ -128,7 +134,7 @@ def load(run: str | Path, *, components: Collection[Callable[..., Any] | Compone
         what, remedy = "a model that a training function has trained is loaded by its own code", f"What it has written is in {folder}"
         raise ConfigError(what, where=str(run), found=index.function, remedy=remedy)
     networks = [folder / _plain_name(entry.folder) for entry in index.networks]
-    return SavedModel(tuple(load_network(network, classes) for network in networks))
+    return SavedModel(tuple(load_network(network, classes, place) for network in networks))
 
 
 def _plain_name(name: str) -> str:

@@ -38,14 +38,21 @@ class SavedTableModel:
         run: Folder of the run.
         source: Name of the training table that other tables are like; `None` is allowed if there was a single one.
         components: Classes or objects of components that are not registered, as in `polytask.load`.
+        device: Device on which the model predicts, as in `polytask.load`.
 
     Raises:
         StorageError: The folder has no model.
         ConfigError: The model was not trained on tables, or on several and `source` names none of them.
     """
 
-    def __init__(self, run: Path, source: str | None = None, components: Collection[Callable[..., Any] | Component] = ()) -> None:
-        self.model: SavedModel = load(run, components=components)
+    def __init__(
+        self,
+        run: Path,
+        source: str | None = None,
+        components: Collection[Callable[..., Any] | Component] = (),
+        device: str = "cpu",
+    ) -> None:
+        self.model: SavedModel = load(run, components=components, device=device)
         self.source = self.model.resolve_source(self._checked(source))
         networks = [network for network in self.model.networks if self.source in network.codings]
         coding = networks[0].codings[self.source] if networks else None

@@ -61,6 +61,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
         text_features: Sequence[str] = (),
+        device: str = "cpu",
         random_state: Any = None,  # noqa: ANN401 - as in scikit-learn: a number, a generator or None
     ) -> None:
         self.preset = preset
@@ -78,6 +79,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         self.training = training
         self.categorical_features = categorical_features
         self.text_features = text_features
+        self.device = device
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's Tags
@@ -115,6 +117,7 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         given = {name: value for name, value in {**own, "validation_fraction": self.validation_fraction}.items() if value is not None}
         return {
             "threads": 1,
+            "device": self.device,
             "averaging": self.averaging,
             **preset_training_options(self.preset, rows),
             **given,

@@ -69,6 +69,8 @@ class MultiTaskEstimator(BaseTableEstimator):
         training: Further options of `polytask.options.TrainingOptions`, by name; they override the arguments above.
         categorical_features: Names of columns to treat as categories, whatever their values.
         text_features: Names of columns to treat as texts, whatever their values.
+        device: Device of training: `cpu`, an accelerator such as `cuda`, `cuda:1` or `mps`, or `auto`, which is the first accelerator, or
+            the CPU if there is none. The fitted estimator predicts on the CPU.
         random_state: Seed or generator for all random numbers; `None` draws a new seed from NumPy's global state.
 
     Attributes:
@@ -114,6 +116,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         training: Mapping[str, Any] | None = None,
         categorical_features: Sequence[str] = (),
         text_features: Sequence[str] = (),
+        device: str = "cpu",
         random_state: Any = None,  # noqa: ANN401 - as in scikit-learn
     ) -> None:
         self.targets = targets
@@ -133,6 +136,7 @@ class MultiTaskEstimator(BaseTableEstimator):
             training=training,
             categorical_features=categorical_features,
             text_features=text_features,
+            device=device,
             random_state=random_state,
         )
 

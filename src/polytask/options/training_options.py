@@ -214,7 +214,7 @@ class TrainingOptions(OptionModel):
         Literal["auto", "float32", "bfloat16", "float16"],
         Field(
             description="Number format of the forward and backward pass; auto uses bfloat16 for convolutions on processors that support "
-            "it, and float32 elsewhere. float16 is for accelerators, and scales the losses."
+            "it, and float32 elsewhere. With float16, losses are scaled, so that small gradients are not lost."
         ),
         Flag(_MACHINE),
     ] = "auto"

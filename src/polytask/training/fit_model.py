@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from polytask.training.loop.training_loop import TrainingLoop
 from polytask.training.loop.training_progress import ProgressHook, ignore_progress
 from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.layer_conflicts import split_conflicting_layers
-from polytask.training.optimization.optimizers import make_optimizer, make_scheduler
+from polytask.training.optimization.optimizers import make_optimizer, make_scaler, make_scheduler
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
 from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
 from polytask.training.preparation.batch import Batch
@@ -278,7 +279,7 @@ def initial_state(model: Network, balancer: Balancer, options: TrainingOptions) 
     optimizer = make_optimizer(make_param_groups(model, options), options)
     check_tells_features(model, balancer, options)
     names = [task.name for task in model.tasks]
-    policies = options.model_dump(include={"non_finite_limit", "unsolved"})
+    policies = {**options.model_dump(include={"non_finite_limit", "unsolved"}), "scaler": make_scaler(options)}
     policies["non_finite"] = "raise" if options.non_finite == "end" else options.non_finite
     return TrainingState(
         model=model,
@@ -286,6 +287,7 @@ def initial_state(model: Network, balancer: Balancer, options: TrainingOptions) 
         schedule=make_scheduler(optimizer, options),
         backward=Backward(balancer, tasks=names, shared=model.shared_parameters(), model=model, route=options.gradient_route, **policies),
         stopping=EarlyStopping(names, options.monitor, options.patience, options.min_delta, options.patience_share),
+        scaler=policies["scaler"],
         averages=None if options.averaging is None else AveragedWeights(model, options.averaging),
     )
 
@@ -313,7 +315,7 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         model=state.model,
         tasks=loop.data.tasks,
         normalizations={name: source.rows.normalization for name, source in loop.data.training.items()},
-        precision=loop.precision,
+        precision=replace(loop.precision, device=CPU),
         options=loop.options,
         validation=validation,
         relative_score=state.score,

@@ -17,7 +17,6 @@ from torch import nn
 from polytask.architectures import Network
 from polytask.data.input_entries import Inputs
 from polytask.devices import CPU
-from polytask.errors import ConfigError
 
 NUMBERS_OF_A_REGISTER = 16
 
@@ -79,17 +78,11 @@ def choose_precision(model: nn.Module, requested: str, device: torch.device = CP
             float32, which it also is on every accelerator.
         device: Device on which the network will be.
 
-    Raises:
-        ConfigError: float16 is wanted on the CPU, where gradients below its range would be lost and nothing is faster.
-
     Example:
         >>> choose_precision(nn.Linear(1, 1), "auto")
         Precision(name='float32', channels_last=False)
     """
     convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    if requested == "float16" and device.type == "cpu":
-        remedy = "Choose bfloat16 or float32"
-        raise ConfigError("float16 is for accelerators", where="precision", found="float16 on the device cpu", remedy=remedy)
     automatic = "bfloat16" if convolutions and device.type == "cpu" and has_native_bfloat16() else "float32"
     format_inputs = bool(convolutions) and not any(map(_needs_channels_first, convolutions))
     if isinstance(model, Network):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polytask.architectures import Network
 from polytask.data.input_entries import padding_mask
+from polytask.devices import reproducible_kernels
 from polytask.encoders.evaluation_mode import eval_mode
 from polytask.metrics.metric_functions import compute_metrics, metric_of, relative_score, selection_metric_of
 from polytask.metrics.trivial_predictor import trivial_predictions
@@ -73,7 +74,7 @@ def predict_outputs(model: Network, rows: Batch, precision: Precision, tasks: Se
         precision: Precision of the forward pass.
         tasks: Names of the tasks; by default those that the source labels.
     """
-    with eval_mode(model), torch.inference_mode():
+    with eval_mode(model), torch.inference_mode(), reproducible_kernels(precision.device):
         chunks = [_predict_batch(model, chunk, precision, tasks) for chunk in rows.chunks(INFERENCE_BATCH_SIZE)]
     return {task: torch.cat([chunk[task] for chunk in chunks]).cpu() for task in chunks[0]} if chunks else {}
 

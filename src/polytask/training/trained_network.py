@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from polytask.architectures import ModuleNetwork, Network
 from polytask.architectures.fingerprint import changed_outputs
 from polytask.architectures.network.plan import Plan, plan_from_dict
 from polytask.data import Normalization, Preprocessor, Source, TablePreprocessor, preprocessor_from_dict
+from polytask.devices import CPU, NO_FLOAT64
 from polytask.errors import ConfigError
 from polytask.registry.parsing import import_paths_in
 from polytask.registry.resolve import check_paths
@@ -51,7 +52,7 @@ class TrainedNetwork:
     @classmethod
     def of(cls, plan: Plan, run: FitResult) -> TrainedNetwork:
         """Return the trained network of a run, in the state in which it would be loaded from a file."""
-        precision = exact_precision(run.precision, run.model, run.preprocessors)
+        precision = exact_precision(replace(run.precision, device=CPU), run.model, run.preprocessors)
         return cls(plan, run.model.eval(), run.normalizations, precision, {}, run.preprocessors)
 
     @property
@@ -103,12 +104,13 @@ def save_network(folder: Path, plan: Plan, run: FitResult, facts: Mapping[str, A
     )
 
 
-def load_network(folder: Path, components: Collection[Callable[..., Any]] = ()) -> TrainedNetwork:
+def load_network(folder: Path, components: Collection[Callable[..., Any]] = (), device: torch.device = CPU) -> TrainedNetwork:
     """Load a network that `save_network` has saved. Nothing is imported that only the file names.
 
     Args:
         folder: Folder of the network.
         components: Classes of unregistered components, and functions that make networks. Import paths in the file may only name these.
+        device: Device on which it predicts, whatever the device on which it was trained.
 
     Raises:
         StorageError: A file is missing or damaged.
@@ -131,7 +133,7 @@ def load_network(folder: Path, components: Collection[Callable[..., Any]] = ()) 
     if isinstance(model, ModuleNetwork) and (found := changed_outputs(state.get("fingerprint", {}), model.fingerprint())):
         remedy = "Restore the code that it was trained with, or delete the run and train again"
         raise ConfigError("the model is not the one that trained these weights", where=str(folder), found=found, remedy=remedy)
-    precision = Precision(**state["precision"])
+    precision = Precision(**state["precision"], device=device)
     precision.format_model(model)
     normalizations = {name: Normalization.from_dict(values) for name, values in state["normalizations"].items()}
     codings = {name: preprocessor_from_dict(values) for name, values in state["codings"].items()}
@@ -144,7 +146,7 @@ def exact_precision(precision: Precision, model: Network, codings: Mapping[str, 
     In float64 the prediction for a row does not depend on the other rows of its batch.
     """
     tables = codings and all(isinstance(coding, TablePreprocessor) for coding in codings.values())
-    if not tables or not model.accepts_float64():
+    if not tables or not model.accepts_float64() or precision.device.type in NO_FLOAT64:
         return precision
     model.double()
-    return Precision("float64", channels_last=False)
+    return replace(precision, name="float64", channels_last=False)

@@ -19,6 +19,9 @@ def evaluate_command(
     ] = None,
     import_path: ImportPaths = None,
     component: ComponentPaths = None,
+    device: Annotated[
+        str, typer.Option(help="Device on which the model predicts: cpu, an accelerator such as cuda or mps, or auto.")
+    ] = "cpu",
 ) -> None:
     """Evaluate a trained model on a table with labels.
 
@@ -36,7 +39,7 @@ def evaluate_command(
 
     if out is not None and out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    found = SavedTableModel(run, source, component_classes(component)).evaluate(table)
+    found = SavedTableModel(run, source, component_classes(component), device).evaluate(table)
     shown = Table(box=None)
     for name in ("target", "metric", "value", "rows"):
         shown.add_column(name, justify="right" if name in {"value", "rows"} else "left")

@@ -20,6 +20,9 @@ def predict_command(
     ] = None,
     import_path: ImportPaths = None,
     component: ComponentPaths = None,
+    device: Annotated[
+        str, typer.Option(help="Device on which the model predicts: cpu, an accelerator such as cuda or mps, or auto.")
+    ] = "cpu",
 ) -> None:
     """Predict every row of a table with a trained model, in original labels and units."""
     from polytask.artifacts.table_model import SavedTableModel
@@ -27,6 +30,6 @@ def predict_command(
 
     if out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    for note in SavedTableModel(run, source, component_classes(component)).predict(table, out, probabilities=proba):
+    for note in SavedTableModel(run, source, component_classes(component), device).predict(table, out, probabilities=proba):
         typer.echo(f"note: {note}")
     typer.echo(f"Predictions written to {out}")

@@ -68,7 +68,7 @@ def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: Jo
         for job in jobs:
             train_job(job, short)
         of_epoch = time.monotonic() - started
-    workers = worker_count(len(jobs) * len(config.seeds), config.workers)
+    workers = worker_count(len(jobs) * len(config.seeds), config.workers, context.options.device)
     of_seed = of_epoch * context.options.epochs / epochs / workers
     extra = {"tuning": config.trials > 1, "the race": config.race}
     remarks = [f"Time for {' and '.join(name for name, used in extra.items() if used)} comes on top."] if any(extra.values()) else []

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from polytask.data import Sampler
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
-from polytask.devices import CPU, forked_generators, seed_generator
+from polytask.devices import CPU, forked_generators, reproducible_kernels, seed_generator
 from polytask.errors import ConfigError, NonFiniteError
 from polytask.gradients import Report
 from polytask.gradients.backward_step import UndeclaredSharedError
@@ -92,7 +92,8 @@ class TrainingLoop:
                 `None` does not pause.
         """
         self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
-        with forked_generators(self.precision.device), closing(self._batches), self._watched():
+        device = self.precision.device
+        with forked_generators(device), reproducible_kernels(device), closing(self._batches), self._watched():
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
                 self._epoch_or_end()
                 self._save(pausing=self.state.epoch == stop_after_epoch)
@@ -184,9 +185,7 @@ class TrainingLoop:
             raise self._located(error, batches) from error
         except UndeclaredSharedError as error:
             raise self._named(error) from error
-        if self.options.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(state.model.parameters(), self.options.max_grad_norm)
-        state.optimizer.step()
+        state.update_weights(self.options.max_grad_norm)
         state.backward.after_step()
         state.optimizer.zero_grad()
         if state.averages is not None and report.losses and not report.skipped:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -89,6 +90,7 @@ class TrainingState:
         schedule: Learning rate scheduler; None for a constant rate.
         backward: Backward pass, which computes the gradients and holds the balancer.
         stopping: Early stopping.
+        scaler: Loss scaler of training in float16; None otherwise.
         averages: Moving average of the weights, which is validated and kept; None validates and keeps the weights themselves.
         epoch: Number of completed epochs.
         step: Number of steps taken.
@@ -110,6 +112,7 @@ class TrainingState:
     schedule: LRScheduler | None
     backward: Backward
     stopping: EarlyStopping
+    scaler: GradScaler | None = None
     averages: AveragedWeights | None = None
     epoch: int = 0
     step: int = 0
@@ -128,6 +131,22 @@ class TrainingState:
     def averaged(self) -> AbstractContextManager[None]:
         """Let the averaged weights, if there are any, take the places of the weights in the network during a `with` block."""
         return nullcontext() if self.averages is None else self.averages.applied()
+
+    def update_weights(self, max_grad_norm: float | None) -> None:
+        """Take the optimizer's step after clipping the gradient; a scaler leaves out a step whose gradients are not finite.
+
+        Args:
+            max_grad_norm: Largest norm of the gradient over all parameters; `None` does not clip.
+        """
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        if max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), max_grad_norm)
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
 
     @property
     def score(self) -> float:
@@ -156,6 +175,7 @@ class TrainingState:
             "scheduler": {} if self.schedule is None else _plain_scheduler_state(self.schedule.state_dict()),
             "backward": self.backward.state_dict(),
             "stopping": self.stopping.state_dict(),
+            "scaler": {} if self.scaler is None else self.scaler.state_dict(),
             "counters": {name: getattr(self, name) for name in _COUNTERS},
             "best": self.best,
             "history": [list(row) for row in self.history],
@@ -176,6 +196,8 @@ class TrainingState:
             self.schedule.load_state_dict(dict(state["scheduler"]))
         self.backward.load_state_dict(state["backward"])
         self.stopping.load_state_dict(state["stopping"])
+        if self.scaler is not None:
+            self.scaler.load_state_dict(dict(state["scaler"]))
         for name in _COUNTERS:
             setattr(self, name, state["counters"][name])
         self.best = dict(state["best"])

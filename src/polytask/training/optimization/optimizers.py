@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -55,6 +56,11 @@ def make_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
         arguments = {"fused": True} | arguments
     optimizer: Optimizer = _instantiate(kind, parameters, arguments, f"optimizer {options.optimizer!r}")
     return optimizer
+
+
+def make_scaler(options: TrainingOptions) -> GradScaler | None:
+    """Create the loss scaler of training in float16, whose range would lose small gradients; `None` for other precisions."""
+    return GradScaler(options.device.partition(":")[0]) if options.precision == "float16" else None
 
 
 def make_scheduler(optimizer: Optimizer, options: TrainingOptions) -> LRScheduler | None:
