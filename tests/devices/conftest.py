@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import polytask as pt
@@ -19,13 +18,8 @@ from polytask.training.fit_model import build_loop
 from polytask.training.loop.training_loop import TrainingLoop
 
 sys.path.insert(0, str(Path(__file__).parent))
+from small_runs import SHORT, TASKS, source
 from stand_in import StandInDevice
-
-ROWS = 48
-X = np.random.default_rng(0).normal(size=(ROWS, 6)).astype("float32")
-LABELS = {"a": X[:, 0], "b": (X[:, 1] > 0).astype("int64"), "c": np.where(X[:, 3] > 0.5, np.nan, X[:, 2])}
-TASKS = (pt.tasks.Regression(name="a"), pt.tasks.Binary(name="b"), pt.tasks.Regression(name="c"))
-SHORT = {"epochs": 1, "batch_size": 16, "threads": 1, "precision": "float32", "optimizer": "SGD", "lr": 0.01}
 
 
 @pytest.fixture
@@ -35,11 +29,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInDevice]:
     monkeypatch.setattr(component_names, "_FORM", re.compile(".*"))
     with StandInDevice() as device:
         yield device
-
-
-def source() -> pt.Source:
-    """Rows of three tasks, of which one lacks labels."""
-    return pt.Source("rows", X, LABELS)
 
 
 @pytest.fixture

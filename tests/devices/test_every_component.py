@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_runs import LABELS, SHORT, TASKS, X, source
 from stand_in import StandInDevice, StandInTensor
 
 import polytask as pt
-from conftest import LABELS, SHORT, TASKS, X, source
 from polytask.data import WordTokenizer
 from polytask.datasets.tables import make_task
 from polytask.registry import names

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import SHORT, TASKS, source
 from stand_in import DeviceMistakeError, StandInDevice
 from torch import Tensor, nn
 
 import polytask as pt
-from conftest import SHORT, TASKS, source
 from polytask.balancing.gradient_based import moco
 from polytask.data.preprocessing import normalization
 from polytask.gradients.primitives import read_together

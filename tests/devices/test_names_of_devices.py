@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_runs import LABELS, SHORT, TASKS, X, source
 from stand_in import StandInDevice
 
 import polytask as pt
-from conftest import LABELS, SHORT, TASKS, X, source
 from polytask import devices
 from polytask.data.memmap import is_memmap
 from polytask.devices import describe_device, resolve_device, stored_name, worker_devices
