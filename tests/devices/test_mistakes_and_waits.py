@@ -19,6 +19,7 @@ from polytask.data.preprocessing import normalization
 from polytask.gradients.primitives import read_together
 from polytask.tasks import Regression
 from polytask.training.hardware import Precision
+from polytask.training.loop.epoch_totals import history_values
 from polytask.training.loop.training_loop import TrainingLoop
 from polytask.training.preparation.batch import Batch
 
@@ -141,7 +142,7 @@ def test_how_often_a_step_waits(stand_in: StandInDevice, loop_on: Callable[..., 
         if number:  # the first step finds out what is shared
             stand_in.waits.clear()
         report = loop.step(batches)
-        loop._history_values(report)
+        history_values(report)
         if number == 1:
             break
     assert sum(stand_in.waits.values()) == WAITS[balancer], stand_in.waits
