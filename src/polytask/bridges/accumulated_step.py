@@ -36,7 +36,7 @@ class AccumulatedStep:
             raise ConfigError("this balancer evaluates losses more than once, which the library's loop does not", where="balancer",
                               found=found, remedy=remedy)  # fmt: skip
         self.backward = backward
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, int] = {}  # micro-batches so far, per task
 
     def take(self, losses: Losses, *, parts: int = 1, last: bool = True, counts: Counts | None = None, **given: Any) -> Report:  # noqa: ANN401
         """Take a micro-batch, and fill `.grad` if it is the last one of the step.
@@ -55,12 +55,17 @@ class AccumulatedStep:
             return self.backward(losses, counts=counts, **given)
         if parts == 1:
             return self.backward(losses, **given)
-        if self._seen and set(self._seen) != set(losses):
-            found = f"{', '.join(losses) or 'none'} after {', '.join(self._seen)}"
+        known, self._seen = self._seen, {}  # a step that raises is discarded
+        if known and set(known) != set(losses):
+            found = f"{', '.join(losses) or 'none'} after {', '.join(known)}"
             remedy = "Pass counts, the labeled units of the whole step, or draw micro-batches that label the same tasks"
             raise ConfigError("the micro-batches of a step must have losses of the same tasks", where="losses", found=found, remedy=remedy)
-        seen = self._seen or dict.fromkeys(losses, 0)
-        units = {task: parts - seen[task] if last else 1 for task in losses}
-        as_units = {task: Loss(loss.mean if isinstance(loss, Loss) else loss, units[task]) for task, loss in losses.items()}
-        self._seen = {} if last else {task: seen[task] + 1 for task in losses}
-        return self.backward(as_units, counts=dict.fromkeys(losses, parts), **given)
+        before = max(known.values(), default=0)
+        if not last and before + 1 >= parts:
+            remedy = f"The last one of {parts} must be marked as such"
+            raise ConfigError("a step has more micro-batches than announced", where="parts", found=before + 2, remedy=remedy)
+        units = parts - before if last else 1
+        as_units = {task: Loss(loss.mean if isinstance(loss, Loss) else loss, units) for task, loss in losses.items()}
+        report = self.backward(as_units, counts=dict.fromkeys(losses, parts), **given)
+        self._seen = {} if last else dict.fromkeys(losses, before + 1)
+        return report
