@@ -88,7 +88,8 @@ def images_run(**given: Any) -> float:  # noqa: ANN401
     """Train the reference network with the options given, and return its seconds."""
     sources, tasks = images()
     choices = {"epochs": EPOCHS, "batch_size": 256, "threads": 1, "patience": None, "encoder": "conv", **given}
-    return pt.fit(tasks, sources, "upgrad", **choices).seconds
+    seconds: float = pt.fit(tasks, sources, "upgrad", **choices).seconds
+    return seconds
 
 
 def logger_cost(name: str) -> tuple[float, float, float]:

@@ -29,7 +29,7 @@ class Net(nn.Module):
         return self.intent(states[:, 0]), self.slots(states)
 
 
-class Balanced(pt.bridges.BalancedTrainer, Trainer):
+class Balanced(pt.bridges.BalancedTrainer, Trainer):  # type: ignore[misc]
     """The trainer with two losses."""
 
     def task_losses(self, model: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

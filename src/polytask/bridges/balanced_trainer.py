@@ -99,6 +99,7 @@ class BalancedTrainer(_Trainer):
     def labeled_units(self, batches: Sequence[Any]) -> Counts | None:
         """Return the labeled units per task of all micro-batches of a step; `None` averages the means of the micro-batches."""
         del batches
+        return None
 
     def compute_loss(
         self,
