@@ -78,3 +78,9 @@ def test_an_arm_keeps_its_style_whatever_else_is_shown() -> None:
 def test_a_picture_without_colors_of_the_palette_is_left_alone() -> None:
     assert themed('<svg><path fill="red"/></svg>') == '<svg><path fill="red"/></svg>'
     assert themed(f'<svg a="b"><path fill="{INK}"/></svg>').startswith('<svg a="b"><style>@media (prefers-color-scheme:dark)')
+
+
+def test_paper_is_white_whatever_the_theme() -> None:
+    printed = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", STYLE.read_text(encoding="utf-8").partition("@media print")[2]))
+    assert (printed["page"], printed["figure"]) == ("#ffffff", "#ffffff")
+    assert min(contrast(printed[text], "#ffffff") for text in ("ink", "soft", "accent", *CLAIM_SIGNS)) >= 4.5
