@@ -31,6 +31,23 @@ def name_the_language(app: Sphinx, page: str, template: str, context: dict[str, 
         context["language"] = "zh-CN"
 
 
+# What the theme leaves out for those who use keys or a screen reader: levels of headings, and access to what scrolls.
+REACHABLE = {
+    '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
+    "<pre>": '<pre tabindex="0">',
+    '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+}
+
+
+def make_reachable(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Let keys reach everything that scrolls, and give headings of the contents a level."""
+    for part in ("body", "furo_navigation_tree"):
+        for old, new in REACHABLE.items():
+            if isinstance(context.get(part), str):
+                context[part] = context[part].replace(old, new)
+
+
 def setup(app: Sphinx) -> None:
     """Connect to the writing of pages."""
     app.connect("html-page-context", name_the_language)
+    app.connect("html-page-context", make_reachable, priority=900)  # after the theme has made its contents

@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--axe", type=Path)
     parser.add_argument("--screenshots", type=Path)
     chosen = parser.parse_args()
+    if missing := [str(page) for page in chosen.pages if not page.is_file()]:
+        parser.error(f"there is no file {', '.join(missing)}")
     wrong = 0
     with running_browser() as browser:
         for page in chosen.pages:
