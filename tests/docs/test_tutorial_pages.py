@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 TOOL = ROOT / "tools" / "tutorial_pages.py"
 PAGES = sorted(path.relative_to(DOCS) for path in (DOCS / "tutorial").glob("*.md"))
 OTHERS = [Path("quickstart.md"), Path("faq.md"), Path("glossary.md")]
-RUN = [page for page in PAGES if page.stem[0].isdigit()] + [Path("quickstart.md")]
+RUN = [page for page in PAGES if page.stem[0].isdigit()] + [Path("quickstart.md"), Path("coming_from.md"), Path("deploying.md")]
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 CLAIM = re.compile(r"\b(?:helps|hurts|same|unclear)\b")
 
