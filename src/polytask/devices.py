@@ -115,13 +115,13 @@ def describe_device(device: torch.device) -> dict[str, str]:
     if device.type == "cuda" and torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(device)
         facts |= {"device_name": properties.name, "device_memory_gib": f"{properties.total_memory / 2**30:.1f}"}
-        facts |= {"cuda_driver": _driver_version(), "cuda_runtime": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+        facts |= {"cuda_driver": _driver_version(), "cuda_runtime": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
     return facts
 
 
 def _driver_version() -> str:
     """Return the newest version of CUDA that the driver knows, such as 12.4."""
-    major, rest = divmod(int(torch._C._cuda_getDriverVersion()), 1000)
+    major, rest = divmod(int(torch._C._cuda_getDriverVersion()), 1000)  # type: ignore[attr-defined]
     return f"{major}.{rest // 10}"
 
 
@@ -135,7 +135,7 @@ def memory_limit(device: torch.device) -> int | None:
 def generator_of(device: torch.device) -> torch.Generator | None:
     """Return PyTorch's default generator of a device; `None` for one that draws with that of the CPU."""
     if device.type == "cuda":
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         return torch.cuda.default_generators[device.index or 0]
     if device.type == "xpu":
         torch.xpu.init()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polytask.data import Sampler
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
@@ -185,7 +185,14 @@ class TrainingLoop:
             raise self._located(error, batches) from error
         except UndeclaredSharedError as error:
             raise self._named(error) from error
-        state.update_weights(self.options.max_grad_norm)
+        if state.scaler is not None:
+            state.scaler.unscale_(state.optimizer)
+        if self.options.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(state.model.parameters(), self.options.max_grad_norm)
+        if state.scaler is None:
+            state.optimizer.step()
+        else:
+            state.update_weights()
         state.backward.after_step()
         state.optimizer.zero_grad()
         if state.averages is not None and report.losses and not report.skipped:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -132,19 +132,9 @@ class TrainingState:
         """Let the averaged weights, if there are any, take the places of the weights in the network during a `with` block."""
         return nullcontext() if self.averages is None else self.averages.applied()
 
-    def update_weights(self, max_grad_norm: float | None) -> None:
-        """Take the optimizer's step after clipping the gradient; a scaler leaves out a step whose gradients are not finite.
-
-        Args:
-            max_grad_norm: Largest norm of the gradient over all parameters; `None` does not clip.
-        """
+    def update_weights(self) -> None:
+        """Take the optimizer's step with a scaler, which leaves out a step whose gradients are not finite."""
         if self.scaler is not None:
-            self.scaler.unscale_(self.optimizer)
-        if max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), max_grad_norm)
-        if self.scaler is None:
-            self.optimizer.step()
-        else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
 
