@@ -23,5 +23,5 @@ def read_together(tensors: Sequence[Tensor]) -> list[Tensor]:
     device = tensors[0].device
     exact = torch.float32 if device.type in NO_FLOAT64 else torch.float64
     joined = torch.cat([tensor.detach().reshape(-1).to(device, exact, non_blocking=True) for tensor in tensors]).cpu().double()
-    parts = joined.split([tensor.numel() for tensor in tensors])
+    parts = torch.split(joined, [tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

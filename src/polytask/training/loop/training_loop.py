@@ -189,10 +189,8 @@ class TrainingLoop:
             state.scaler.unscale_(state.optimizer)
         if self.options.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.options.max_grad_norm)
-        if state.scaler is None:
-            state.optimizer.step()
-        else:
-            state.update_weights()
+        step = state.optimizer.step if state.scaler is None else state.update_weights
+        step()
         state.backward.after_step()
         state.optimizer.zero_grad()
         if state.averages is not None and report.losses and not report.skipped:
