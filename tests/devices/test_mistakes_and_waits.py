@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ from polytask.balancing.gradient_based import moco
 from polytask.data.preprocessing import normalization
 from polytask.gradients.primitives import read_together
 from polytask.tasks import Regression
-from polytask.training.hardware import Precision
 from polytask.training.loop.epoch_totals import history_values
 from polytask.training.loop.training_loop import TrainingLoop
+from polytask.training.optimization import layer_conflicts
 from polytask.training.preparation.batch import Batch
 
 
@@ -104,14 +103,8 @@ def test_a_state_that_stays_on_the_cpu_is_found(stand_in: StandInDevice, monkeyp
         _step(**choices)
 
 
-def test_new_layers_on_the_cpu_are_found(stand_in: StandInDevice, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, calls = Precision.format_model, Counter[str]()
-
-    def only_once(self: Precision, model: nn.Module) -> nn.Module:
-        calls["model"] += 1
-        return whole(self, model) if calls["model"] == 1 else model
-
-    monkeypatch.setattr(Precision, "format_model", only_once)
+def test_a_network_that_moves_back_when_layers_split_is_found(stand_in: StandInDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer_conflicts, "device_of", lambda model: torch.device("cpu"))
     with pytest.raises(DeviceMistakeError, match="beside one of the stand-in device"):
         _step(architecture="recon", balancer="cagrad", encoder="mlp(hidden=(8, 6))")
 
@@ -135,6 +128,7 @@ WAITS = {
 the graphs then waits for the check that its gradients are finite, and one with a direction for the check of the direction."""
 
 
+@pytest.mark.sampled(3, drawn=True)
 @pytest.mark.parametrize("balancer", WAITS)
 def test_how_often_a_step_waits(stand_in: StandInDevice, loop_on: Callable[..., TrainingLoop], balancer: str) -> None:
     loop = loop_on("meta", balancer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,7 +189,7 @@ class TrainingLoop:
             state.scaler.unscale_(state.optimizer)
         if self.options.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.options.max_grad_norm)
-        step = state.optimizer.step if state.scaler is None else state.update_weights
+        step: Callable[[], object] = state.optimizer.step if state.scaler is None else state.update_weights
         step()
         state.backward.after_step()
         state.optimizer.zero_grad()
