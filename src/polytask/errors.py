@@ -21,6 +21,8 @@ from contextlib import contextmanager
 
 __all__ = ["ConfigError", "DataError", "DownloadError", "MissingExtraError", "NonFiniteError", "PolytaskError", "StorageError"]
 
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "std::bad_alloc", "Storage size calculation overflowed")
+"""Texts of PyTorch's errors on memory; on CPUs they have no class of their own."""
 SHOWN = 40
 """Maximum number of characters of a value in a message."""
 
@@ -136,6 +138,16 @@ def plain(text: object, most: int = SHOWN) -> str:
 def shown(value: object) -> str:
     """Return a value as messages show it: printable, short and in quotes."""
     return repr(plain(value))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory could not be allocated, by Python, NumPy, pyarrow or PyTorch.
+
+    Example:
+        >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("std::bad_alloc")), is_out_of_memory(RuntimeError("shape"))
+        (True, True, False)
+    """
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY))
 
 
 def first_line(error: BaseException) -> str:

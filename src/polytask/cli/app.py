@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from polytask.cli.generate_command import offered_fields, takes_several_words
 from polytask.cli.interrupts import InterruptedRunError
 from polytask.cli.table_source import spread
 from polytask.cli.user_code_errors import users_line
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, is_out_of_memory
 from polytask.options import CurveConfig, RelateConfig, StudyConfig, TrainConfig, VerdictConfig, fields_of
 
 _CONFIGS = (StudyConfig, TrainConfig, RelateConfig, CurveConfig)
@@ -35,7 +36,7 @@ _FIELDS = (*(field for config in _CONFIGS for _, field in offered_fields(config)
 SEVERAL = frozenset(field.flag.option(field.name) for field in _FIELDS if takes_several_words(field))
 """Options that take any number of values."""
 
-EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_INTERRUPTED = 0, 2, 70, 130
+EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_MEMORY, EXIT_INTERRUPTED = 0, 2, 70, 71, 130
 
 app = typer.Typer(
     name="polytask",
@@ -82,8 +83,12 @@ def _main_callback(
 def main() -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 success, 2 user error (the message says how to fix it), 70 bug in polytask, 130 interrupted.
+    Exit codes: 0 success, 2 user error (the message says how to fix it), 70 bug in polytask, 71 out of memory, 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a letter gets its number: no output may end a command after its work is done.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(spread(sys.argv[1:], SEVERAL))
     except PolytaskError as error:
@@ -97,6 +102,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_OK)
     except Exception as error:  # noqa: BLE001 - users see a short text instead of a traceback
+        if is_out_of_memory(error):
+            remedy = "Use a smaller --batch-size or network, more --micro-batches, or fewer --workers"
+            _write_error(f"error: there is not enough memory: {_single_line(error)}. {remedy}.")
+            sys.exit(EXIT_MEMORY)
         place = users_line(error)
         if place:
             _write_error(

@@ -79,7 +79,7 @@ def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
     if content.get("source") is not None:
         _known(str(content["source"]))
     if content.get("version") is not None and not imports:
-        from polytask.options.component_names import check_imports
+        from polytask.options.values.component_names import check_imports
 
         check_imports(content, str(path))
     tables = _mapping(content.get("tables") or {}, "tables")

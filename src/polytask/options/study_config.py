@@ -8,9 +8,10 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from polytask.errors import ConfigError
 from polytask.options.cli_option import FILE_ONLY, Flag
-from polytask.options.component_names import ArmName, TrainName
 from polytask.options.train_config import NETWORK, RUN, NetworkConfig
 from polytask.options.training_options import FUNCTION_TRAINING, TrainingOptions
+from polytask.options.values.component_names import ArmName, TrainName
+from polytask.options.values.limits import MOST_PARTS, MOST_SEEDS, Seed, SeedCount, expand_seeds
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
@@ -41,7 +42,7 @@ class StudyConfig(NetworkConfig):
         Flag(_COMPARISON, separator=",", example='"single,equal,cagrad(c=0.4)"'),
     ] = ("single", "equal", "uncertainty")
     seeds: Annotated[
-        tuple[int, ...],
+        tuple[Seed, ...],
         WithJsonSchema(SEEDS),
         Field(
             description="Number of repetitions, each with its own split, initialization and batch order; at least 3 for a reliable verdict."
@@ -59,7 +60,12 @@ class StudyConfig(NetworkConfig):
     ] = None
     more_seeds: Annotated[
         int | None,
-        Field(ge=1, exclude=True, description="Add this many seeds to the finished run in --out, whose claims are unclear. Not stored."),
+        Field(
+            ge=1,
+            le=MOST_SEEDS,
+            exclude=True,
+            description="Add this many seeds to the finished run in --out, whose claims are unclear. Not stored.",
+        ),
         Flag(_COMPARISON, name="continue", example="8"),
     ] = None
     dry_run: Annotated[
@@ -95,7 +101,7 @@ class StudyConfig(NetworkConfig):
     ] = False
     trials: Annotated[
         int,
-        Field(ge=1, description="Number of settings to try for every arm before its seeds are trained; 1 disables tuning."),
+        Field(ge=1, le=MOST_PARTS, description="Number of settings to try for every arm before its seeds are trained; 1 disables tuning."),
         Flag(_TUNING),
     ] = 1
     tune: Annotated[
@@ -111,7 +117,7 @@ class StudyConfig(NetworkConfig):
         Flag(_TUNING),
     ] = "quasi-random"
     looks: Annotated[
-        tuple[int, ...],
+        tuple[SeedCount, ...],
         Field(
             description="Numbers of seeds at which to look at the test data; the first look with nothing unclear is the last. The error is "
             "spent in proportion to seeds."
@@ -119,7 +125,7 @@ class StudyConfig(NetworkConfig):
         Flag(_VERDICT, separator=",", example="5,8,12,20", default="one look, with all seeds; mnist-fashion: 5,8,12"),
     ] = ()
     continued: Annotated[
-        tuple[int, ...], Field(description="Numbers of seeds after each continuation of the finished plan."), FILE_ONLY
+        tuple[SeedCount, ...], Field(description="Numbers of seeds after each continuation of the finished plan."), FILE_ONLY
     ] = ()
     tolerate: Annotated[
         ToleranceOption,
@@ -190,7 +196,7 @@ class StudyConfig(NetworkConfig):
     @classmethod
     def _counted(cls, value: object) -> object:
         """Expand a number of seeds n into the seeds 0, …, n - 1."""
-        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+        return expand_seeds(value)
 
     @field_validator("seeds")
     @classmethod

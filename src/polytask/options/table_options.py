@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from polytask.errors import ConfigError
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import kinds_written
 from polytask.options.reading_options import ReadingOptions
+from polytask.options.values.component_names import kinds_written
+from polytask.options.values.limits import MOST_BYTES, MOST_COLUMNS
 from polytask.registry.suggestion import nearest
 
 TARGETS: dict[str, Any] = {
@@ -102,9 +103,15 @@ class TableOptions:
         str | None, Field(description="Character that separates cells."), Flag(_READING, default="a tab in .tsv files, else a comma")
     ] = None
     encoding: Annotated[str, Field(description="Text encoding of the file."), Flag(_READING)] = "utf-8"
-    max_bytes: Annotated[int, Field(description="Reject a file with more bytes than this, once decompressed.")] = ReadingOptions.max_bytes
-    max_columns: Annotated[int, Field(description="Reject a table with more columns than this.")] = ReadingOptions.max_columns
-    max_field_bytes: Annotated[int, Field(description="Reject a cell with more bytes than this.")] = ReadingOptions.max_field_bytes
+    max_bytes: Annotated[int, Field(le=MOST_BYTES, description="Reject a file with more bytes than this, once decompressed.")] = (
+        ReadingOptions.max_bytes
+    )
+    max_columns: Annotated[int, Field(le=MOST_COLUMNS, description="Reject a table with more columns than this.")] = (
+        ReadingOptions.max_columns
+    )
+    max_field_bytes: Annotated[int, Field(le=MOST_BYTES, description="Reject a cell with more bytes than this.")] = (
+        ReadingOptions.max_field_bytes
+    )
     weights: Annotated[
         Mapping[str, float],
         Field(description="Weight αₜ of each target's loss."),

@@ -10,9 +10,10 @@ from pydantic import Field, field_validator, model_validator
 from polytask.errors import ConfigError
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName, LoggerName, ModelName
 from polytask.options.table_options import TableOptions
-from polytask.options.training_options import LEFT_OPEN, MOST_THREADS, TrainingOptions
+from polytask.options.training_options import LEFT_OPEN, TrainingOptions
+from polytask.options.values.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName, LoggerName, ModelName
+from polytask.options.values.limits import MOST_LAYERS, MOST_THREADS, Seed, Width
 
 _DATA, NETWORK, RUN = "Data", "Network", "Run"
 
@@ -68,8 +69,8 @@ class NetworkConfig(OptionModel):
         Flag(NETWORK, example="'mmoe(experts=4)'"),
     ] = "hard"
     hidden: Annotated[
-        tuple[int, ...],
-        Field(description="Widths of the hidden layers of each task's head."),
+        tuple[Width, ...],
+        Field(max_length=MOST_LAYERS, description="Widths of the hidden layers of each task's head."),
         Flag(NETWORK, separator=",", example="64,32"),
     ] = (64,)
     initialization: Annotated[
@@ -142,7 +143,7 @@ class TrainConfig(NetworkConfig):
         Field(description="How task losses become one update: a balancer (see polytask methods balancer), or weights=0.2/0.8."),
         Flag(NETWORK, example="'cagrad(c=0.4)'"),
     ] = "equal"
-    seed: Annotated[int, Field(description="Seed from which all random streams are derived."), Flag(RUN)] = 0
+    seed: Annotated[Seed, Field(description="Seed from which all random streams are derived."), Flag(RUN)] = 0
 
 
 Config = TypeVar("Config", bound=NetworkConfig)

@@ -9,13 +9,12 @@ from pydantic import Field
 
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import DeviceName, SamplerName
 from polytask.options.validation_errors import checked
+from polytask.options.values.component_names import DeviceName, SamplerName
+from polytask.options.values.limits import MOST_EPOCHS, MOST_PARTS, MOST_ROWS, MOST_THREADS
 
 Policy = Literal["first", "any", "all", "mean"]
 
-MOST_THREADS = 1024
-"""Largest number of threads; far more than a process can start ends it without an error message."""
 LEFT_OPEN: Mapping[str, str | None] = {"validation_fraction": None, "precision": "auto", "threads": None}
 """Options that are resolved when a run starts, with the value that means "not chosen yet"."""
 FUNCTION_TRAINING = ("epochs", "non_finite", *LEFT_OPEN)
@@ -33,8 +32,10 @@ class TrainingOptions(OptionModel):
         256
     """
 
-    epochs: Annotated[int, Field(ge=1, description="Train for at most this many epochs."), Flag(_BASIC)] = 30
-    batch_size: Annotated[int, Field(ge=1, description="Number of rows per training step, over all sources together."), Flag(_BASIC)] = 256
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS, description="Train for at most this many epochs."), Flag(_BASIC)] = 30
+    batch_size: Annotated[
+        int, Field(ge=1, le=MOST_ROWS, description="Number of rows per training step, over all sources together."), Flag(_BASIC)
+    ] = 256
     sampling: Annotated[
         SamplerName,
         Field(
@@ -55,7 +56,11 @@ class TrainingOptions(OptionModel):
     ] = 2.0
     steps_per_epoch: Annotated[
         int | None,
-        Field(ge=1, description="Number of steps per epoch. By default, an epoch ends when the largest source has been seen once."),
+        Field(
+            ge=1,
+            le=MOST_ROWS,
+            description="Number of steps per epoch. By default, an epoch ends when the largest source has been seen once.",
+        ),
         Flag(_BASIC),
     ] = None
     optimizer: Annotated[str, Field(description="Name of an optimizer class in torch.optim."), Flag(_OPTIMIZER, example="AdamW")] = "Adam"
@@ -90,7 +95,11 @@ class TrainingOptions(OptionModel):
     ] = None
     micro_batches: Annotated[
         int,
-        Field(ge=1, description="Split every batch into this many parts and process them one after the other, to save memory."),
+        Field(
+            ge=1,
+            le=MOST_PARTS,
+            description="Split every batch into this many parts and process them one after the other, to save memory.",
+        ),
         Flag(_OPTIMIZER),
     ] = 1
     non_finite: Annotated[
@@ -104,7 +113,11 @@ class TrainingOptions(OptionModel):
     ] = "raise"
     non_finite_limit: Annotated[
         int,
-        Field(ge=1, description="Largest number of steps in a row that may be dropped or skipped; after more of them, training stops."),
+        Field(
+            ge=1,
+            le=MOST_ROWS,
+            description="Largest number of steps in a row that may be dropped or skipped; after more of them, training stops.",
+        ),
         Flag(_OPTIMIZER),
     ] = 10
     unsolved: Annotated[
@@ -145,6 +158,7 @@ class TrainingOptions(OptionModel):
         int | None,
         Field(
             ge=1,
+            le=MOST_EPOCHS,
             description="Stop after this many epochs without improvement, or after patience_share of the epochs so far if that is more; "
             "null disables early stopping.",
         ),
@@ -183,7 +197,9 @@ class TrainingOptions(OptionModel):
     shuffle_buffer: Annotated[
         int,
         Field(
-            ge=1, description="Number of rows to shuffle together if inputs are read from files. Smaller tables are shuffled as a whole."
+            ge=1,
+            le=MOST_ROWS,
+            description="Number of rows to shuffle together if inputs are read from files. Smaller tables are shuffled as a whole.",
         ),
         Flag(_BASIC),
     ] = 1_000_000
@@ -194,7 +210,7 @@ class TrainingOptions(OptionModel):
         Flag(_START, example="architecture.encoder"),
     ] = ()
     unfreeze: Annotated[
-        dict[Annotated[int, Field(ge=1)], tuple[str, ...]],
+        dict[Annotated[int, Field(ge=1, le=MOST_EPOCHS)], tuple[str, ...]],
         Field(description="Frozen parts to train from an epoch on, keyed by the epoch (from 1)."),
     ] = Field(default_factory=dict)
     gradient_route: Annotated[

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from polytask.errors import ConfigError, PolytaskError
-from polytask.options.component_names import check_imports
+from polytask.options.values.component_names import check_imports
 from polytask.registry.suggestion import nearest
 
 Model = TypeVar("Model", bound=BaseModel)

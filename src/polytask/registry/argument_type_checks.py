@@ -15,6 +15,10 @@ from polytask.registry.registered import spec_of
 NEEDED: Mapping[str, str] = {"float": "a number", "int": "a whole number"}
 PLURAL: Mapping[str, str] = {"float": "numbers", "int": "whole numbers", "str": "names"}
 """What a message calls the types that are checked."""
+LARGEST, MOST_MODULES = 2**20, 1_000
+"""Largest whole number that a component of polytask takes, and largest number of modules, each of which is built on its own."""
+MODULES = frozenset({"experts", "layers", "levels", "blocks", "nodes", "shared", "private", "split"})
+"""Arguments that are numbers of modules."""
 
 
 class ArgumentTypes:
@@ -48,6 +52,10 @@ class ArgumentTypes:
             if needed:
                 where = f"{spec_of(cls, cls.component_group or GROUPS[0]).name}, {name}"
                 raise ConfigError(f"{needed} is needed", where=where, found=shown(value))
+            most = MOST_MODULES if name in MODULES else LARGEST
+            if name in self._needed and cls.__module__.startswith("polytask.") and (large := _too_large(value, *self._needed[name], most)):
+                where = f"{spec_of(cls, cls.component_group or GROUPS[0]).name}, {name}"
+                raise ConfigError(f"a whole number of at most {most} is needed", where=where, found=shown(large))
 
 
 def _needed(annotation: object) -> tuple[str, str] | None:
@@ -69,6 +77,14 @@ def _misfit(value: Any, container: str, kind: str) -> str:  # noqa: ANN401 - wha
         return "" if fits else f"a mapping from names to {PLURAL[kind]}"
     listed = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
     return "" if listed and all(_fits(item, kind) for item in value) else f"a list of {PLURAL[kind]}"
+
+
+def _too_large(value: Any, container: str, kind: str, most: int) -> Any:  # noqa: ANN401
+    """Return the first whole number beyond the limit; None if there is none."""
+    if kind != "int" or value is None:
+        return None
+    items = [value] if not container else value.values() if isinstance(value, Mapping) else value
+    return next((item for item in items if int(item) > most), None)
 
 
 def _fits(item: Any, kind: str) -> bool:  # noqa: ANN401

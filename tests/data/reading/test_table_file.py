@@ -7,6 +7,7 @@ import gzip
 import io
 import string
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pyarrow import parquet
 
 from polytask.data.reading import check_frame, open_table, read_table
 from polytask.data.reading.csv_quoting import QuoteTracker, row_ends
+from polytask.data.reading.text_stream import TextStream
 from polytask.errors import ConfigError, DataError, PolytaskError
 from polytask.options import ReadingOptions
 
@@ -287,6 +289,50 @@ def test_memory_is_bounded_by_blocks_and_chunks(tmp_path: Path, monkeypatch: pyt
     before = pa.total_allocated_bytes()
     held = max(pa.total_allocated_bytes() - before for _ in open_table(path).chunks(1_000))
     assert held < 64 * block < path.stat().st_size / 5
+
+
+def test_only_the_calling_thread_reads_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread of pyarrow that runs Python code while the interpreter ends aborts the process of a refused table."""
+    threads = set()
+    read_bytes = TextStream.read
+
+    def read_noting_the_thread(self: TextStream, size: int = -1) -> bytes:
+        threads.add(threading.get_ident())
+        return read_bytes(self, size)
+
+    monkeypatch.setattr(TextStream, "read", read_noting_the_thread)
+    monkeypatch.setattr("polytask.data.reading.csv_reader.BLOCK_BYTES", 4_096)
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\n" + "1.5,some text,7\n" * 5_000 + "1,2\n" + "1.5,some text,7\n" * 5_000)
+    with pytest.raises(DataError, match="row 5001: a row with too few cells"):
+        open_table(path)
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 64])
+def test_blocks_consist_of_whole_rows(ends: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytask.data.reading.text_stream.BLOCK_BYTES", block)
+    rows = ['1,"a ""b"""', '2,"c' + ends + 'd"', "3,e", '4,"' + "f" * 50 + '"']
+    path = written(ends.join(rows) + ends)
+    with TextStream(path, ReadingOptions()) as text:
+        blocks = [*text.row_blocks(block + 60)]
+    assert b"".join(blocks).decode() == ends.join(rows) + ends
+    assert all(one.endswith(ends.encode()) and one.count(b'"') % 2 == 0 for one in blocks)
+
+
+def test_a_file_that_expands_without_end_is_refused_by_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytask.data.reading.text_stream.MIN_EXPANDED", 100_000)
+    monkeypatch.setattr("polytask.data.reading.csv_reader.BLOCK_BYTES", 65_536)
+    path = tmp_path / "t.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.writelines(["a,b\n", *["1.5,text\n"] * 200_000])
+    with pytest.raises(DataError, match="expands to more than 100 times its size"):
+        open_table(path)
+    drawn = np.random.default_rng(0).normal(size=60_000)
+    with gzip.open(path, "wt") as file:
+        file.writelines(["a,b\n", *(f"{value},text\n" for value in drawn)])
+    assert open_table(path).rows == 60_000
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from polytask.architectures.memory_check import check_memory
 from polytask.architectures.network.multi_task_model import MultiTaskModel
 from polytask.architectures.network.source_stems import Stem
 from polytask.encoders import Encoder
@@ -95,6 +96,13 @@ class NetworkPlan:
         """
         made = None if components is None else [as_component("encoder", one) for one in components]
         classes = None if made is None else [one for one in made if isinstance(one, type)]
+        parts = (("encoder", self.encoder), ("architecture", self.architecture))
+        found = [resolve(group, name, imports=classes is None, components=classes or ()) for group, name in parts]
+        if all(part.cls.__module__.startswith("polytask.") for part in found):  # code of users runs once
+            check_memory(lambda: self._built(tasks, seed, classes), 3 if classes is None else 1, str(self))
+        return self._built(tasks, seed, classes)
+
+    def _built(self, tasks: Sequence[Task], seed: int, classes: Collection[type] | None) -> MultiTaskModel:
         with seeded(derive_seed(seed, "initialisation", "encoder")):
             encoder = EncoderPlan(self.encoder, self.input_shape, self.encoder_options, self.facts).build(classes)
         architecture = resolve("architecture", self.architecture, imports=classes is None, components=classes or ())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,32 +66,56 @@ class CsvReader:
             arrays.append(column)
         return pa.record_batch(arrays, names=list(self.names))
 
-    def _blocks(self, types: Mapping[str, Any], lenient: bool, threads: bool = True) -> Iterator[Any]:
-        ragged: list[Any] = []
+    def _blocks(self, types: Mapping[str, Any], lenient: bool) -> Iterator[Any]:
+        rows = 0
         with TextStream(self.path, self.options, lenient) as text:
             text.header()
             text.one_column = len(self.names) == 1
-            try:
-                yield from self._reader(text, types, ragged, threads)
-            except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
-                if not str(error).startswith("Empty CSV"):
-                    self._explain(error, ragged, text)
+            for block in text.row_blocks(BLOCK_BYTES):
+                for batch in self._parsed(_arrow_buffer(block), types, rows, text):
+                    rows += batch.num_rows
+                    yield batch
 
-    def _reader(self, text: TextStream, types: Mapping[str, Any], ragged: list[Any], threads: bool) -> Any:  # noqa: ANN401
+    def _parsed(self, block: Any, types: Mapping[str, Any], rows: int, text: TextStream) -> list[Any]:  # noqa: ANN401
+        """Return the rows of a block, which consists of whole rows.
+
+        The block is in memory, so that no thread of pyarrow ever runs Python code: a thread that does so while the interpreter ends, since
+        the table is refused, aborts the process.
+
+        Args:
+            block: Buffer with the text of the rows.
+            types: Types of columns other than strings.
+            rows: Number of rows before the block.
+            text: Stream that the block comes from.
+
+        Raises:
+            DataError: The rows are malformed.
+        """
+        try:
+            return list(self._table(block, types, text).to_batches())
+        except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
+            if str(error).startswith("Empty CSV"):
+                return []
+            self._explain(error, block, rows, text)
+
+    def _table(self, block: Any, types: Mapping[str, Any], text: TextStream, ragged: list[Any] | None = None) -> Any:  # noqa: ANN401
+        """Parse a block; with a list for malformed rows, in this thread, which is slower and numbers the rows."""
+
         def refuse(row: Any) -> str:  # noqa: ANN401
-            ragged.append(row)
+            if ragged is not None:
+                ragged.append(row)
             return "error"
 
         names = list(self.names)
-        return csv.open_csv(
-            text,
-            csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES, use_threads=threads),
+        return csv.read_csv(
+            pa.BufferReader(block),
+            csv.ReadOptions(column_names=names, block_size=max(1, block.size), use_threads=ragged is None),
             csv.ParseOptions(
                 delimiter=text.quotes.delimiter,
                 newlines_in_values=True,
                 # In a table of one column, an empty line is a row whose cell is missing.
                 ignore_empty_lines=len(names) > 1,
-                invalid_row_handler=refuse,
+                invalid_row_handler=None if ragged is None else refuse,
             ),
             csv.ConvertOptions(
                 check_utf8=False,
@@ -100,11 +125,10 @@ class CsvReader:
             ),
         )
 
-    def _explain(self, error: Exception, ragged: list[Any], text: TextStream) -> None:
-        if ragged and ragged[0].number is None:
-            # pyarrow reports row numbers only when it reads with a single thread.
-            for _ in self._blocks({}, lenient=True, threads=False):
-                pass
+    def _explain(self, error: Exception, block: Any, rows: int, text: TextStream) -> NoReturn:  # noqa: ANN401
+        ragged: list[Any] = []
+        with suppress(pa.ArrowInvalid, pa.ArrowCapacityError):
+            self._table(block, {}, text, ragged)
         if ragged:
             row = ragged[0]
             more = row.actual_columns > row.expected_columns
@@ -112,16 +136,18 @@ class CsvReader:
             found = f"{row.actual_columns} for {row.expected_columns} columns: {shown(row.text)}"
             raise DataError(
                 "a row with too " + ("many" if more else "few") + " cells",
-                where=location(self.path, row.number),
+                where=location(self.path, rows + row.number),
                 found=found,
                 remedy=remedy,
             ) from None
-        if "straddling" in str(error) or "block" in str(error):
-            row = text.row_of(text.quotes.opened) if text.quotes.open else None
-            raise DataError(
-                f"a row of more than {BLOCK_BYTES} bytes", where=location(self.path, row), remedy="Look for a quote that is not closed"
-            ) from None
         raise DataError("the text cannot be parsed as a table", where=location(self.path), found=plain(error, 200)) from None
+
+
+def _arrow_buffer(block: bytes) -> Any:  # noqa: ANN401
+    """Return a copy of bytes in memory of pyarrow, which its threads can free without the interpreter."""
+    buffer = pa.allocate_buffer(len(block))
+    memoryview(buffer).cast("B")[:] = block
+    return buffer
 
 
 def _header_warnings(names: tuple[str, ...]) -> list[str]:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn, cast, final
 
@@ -27,6 +28,11 @@ MAGIC_BYTES = (
     (b"<html", "a web page", "Download the file itself"),
     (b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself with git lfs pull"),
 )
+
+MAX_EXPANSION = 100
+"""Largest number of bytes that a byte of a compressed file may expand to; tables of numbers and texts reach 3 to 20."""
+MIN_EXPANDED = 2**26
+"""Number of bytes of content up to which any expansion is accepted."""
 
 
 def delimiter_of(path: Path, options: ReadingOptions) -> str:
@@ -55,13 +61,15 @@ class TextStream(io.RawIOBase):
         self.one_column = False
         self._lenient = lenient
         self._decoder = codecs.getincrementaldecoder(options.encoding)("replace" if lenient else "strict")
-        self._raw: IO[bytes] = _open_binary(path)
+        self._file = _open_binary(path)
+        self._raw: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=self._file)) if path.name.lower().endswith(".gz") else self._file
         self._taken = self._seen = 0  # bytes read after decompression; bytes returned as UTF-8
         self._rest: bytes | None = b""
 
     def close(self) -> None:
         """Close the file."""
         self._raw.close()
+        self._file.close()
         super().close()
 
     def readable(self) -> bool:
@@ -103,6 +111,35 @@ class TextStream(io.RawIOBase):
         except csv.Error as error:
             raise DataError("the header cannot be read", where=location(self.path, 0), found=str(error)) from None
 
+    def row_blocks(self, size: int) -> Iterator[bytes]:
+        """Yield the rest of the text in blocks of whole rows.
+
+        Args:
+            size: Number of bytes that are read at a time, and the largest number of bytes of a row.
+
+        Raises:
+            DataError: A row is longer, or the text is malformed.
+        """
+        rest, inside, last = b"", False, LINE_FEED
+        while block := self.read(size):
+            while block.endswith(b"\r") and (more := self.read(1)):  # CR LF is not torn apart
+                block += more
+            ends = row_ends(block, inside, last, blank=True)
+            inside ^= bool(block.count(b'"') % 2)
+            last = block[-1]
+            if len(ends):
+                end = int(ends[-1]) + (2 if block[ends[-1] :][:2] == b"\r\n" else 1)
+                yield rest + block[:end]
+                rest = block[end:]
+            else:
+                rest += block
+            if len(rest) > size:
+                row = self.row_of(self.quotes.opened) if self.quotes.open else None
+                remedy = "Look for a quote that is not closed"
+                raise DataError(f"a row of more than {size} bytes", where=location(self.path, row), remedy=remedy)
+        if rest:
+            yield rest
+
     def _next_block(self, size: int) -> bytes | None:
         raw = self._bytes(size)
         self._taken += len(raw)
@@ -113,6 +150,8 @@ class TextStream(io.RawIOBase):
                 found=f"more than {self.options.max_bytes} bytes",
                 remedy="Raise max_bytes (--set tables.NAME.max_bytes=…) if this size is intended",
             )
+        if self._raw is not self._file:
+            check_expansion(self._taken, self._file.tell(), location(self.path))
         if self._taken == len(raw) and not self._lenient:
             self._check_beginning(raw)
         block = self._decoded(raw)
@@ -176,8 +215,25 @@ class TextStream(io.RawIOBase):
         return rows
 
 
+def check_expansion(taken: int, held: int, where: str) -> None:
+    """Refuse a compressed file whose content is so much larger than the file that it can only fill the memory.
+
+    Args:
+        taken: Number of bytes of the content so far.
+        held: Number of bytes of the file that they come from.
+        where: File, for the message.
+
+    Raises:
+        DataError: There is much content, and it is more than `MAX_EXPANSION` times as long as the bytes that it comes from.
+    """
+    if taken > MIN_EXPANDED and taken > MAX_EXPANSION * held:
+        found = f"{taken} bytes from {held}"
+        remedy = "If this size is intended, decompress the file first"
+        raise DataError(f"the file expands to more than {MAX_EXPANSION} times its size", where=where, found=found, remedy=remedy)
+
+
 def _open_binary(path: Path) -> IO[bytes]:
     try:
-        return cast(IO[bytes], gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
+        return path.open("rb")
     except OSError as error:
         raise StorageError("the file cannot be opened", where=location(path), found=error.strerror or str(error)) from None

@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from polytask.options.cli_option import Flag
-from polytask.options.component_names import BalancerName
 from polytask.options.train_config import NETWORK, NetworkConfig
+from polytask.options.values.component_names import BalancerName
+from polytask.options.values.limits import MOST_PARTS, MOST_ROWS, Seed, expand_seeds
 
 Measure = Literal["cosine", "lookahead", "transfer", "similarity"]
 IN_THE_JOINT_RUN: tuple[Measure, ...] = ("cosine", "lookahead")
@@ -35,13 +36,13 @@ class RelateConfig(NetworkConfig):
         Flag(_MEASURING, separator=","),
     ] = IN_THE_JOINT_RUN
     seeds: Annotated[
-        tuple[int, ...],
+        tuple[Seed, ...],
         Field(description="Number of repetitions, each with its own split, initialization and batch order."),
         Flag(_MEASURING, default="3", counted=True),
     ] = (0, 1, 2)
     max_groups: Annotated[
         int | None,
-        Field(ge=1, description="Largest number of networks to propose."),
+        Field(ge=1, le=MOST_PARTS, description="Largest number of networks to propose."),
         Flag(_MEASURING, default="2 up to 6 tasks, 3 up to 12, then a quarter of the tasks"),
     ] = None
     balancer: Annotated[
@@ -51,12 +52,12 @@ class RelateConfig(NetworkConfig):
     ] = "equal"
     measure_every: Annotated[
         int | None,
-        Field(ge=1, description="Measure once in this many training steps of the joint network."),
+        Field(ge=1, le=MOST_ROWS, description="Measure once in this many training steps of the joint network."),
         Flag(_MEASURING, default="5 (tasks + 1)"),
     ] = None
     measured_rows: Annotated[
         int | None,
-        Field(ge=1, description="Number of training rows on which a step is measured."),
+        Field(ge=1, le=MOST_ROWS, description="Number of training rows on which a step is measured."),
         Flag(_MEASURING, default="the rows of the step, or 256 if rows are cheap to compute"),
     ] = None
 
@@ -64,7 +65,7 @@ class RelateConfig(NetworkConfig):
     @classmethod
     def _counted(cls, value: object) -> object:
         """Expand a number of seeds n into the seeds 0, …, n - 1."""
-        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+        return expand_seeds(value)
 
     @field_validator("seeds", "measures")
     @classmethod

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
+from polytask.options.values.limits import MOST_PARTS, MOST_ROWS, SeedCount
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
 _COMPARISON, _TASKS, _ADVICE, _READING = "Comparison", "Tasks", "Advice", "Reading"
@@ -33,12 +34,12 @@ class VerdictConfig(OptionModel):
         Flag(_COMPARISON, example="equal", default="the only arm besides the baseline; of several arms none"),
     ] = None
     looks: Annotated[
-        tuple[int, ...],
+        tuple[SeedCount, ...],
         Field(description="Numbers of seeds at which the test data are looked at; those of the file are the first ones in order."),
         Flag(_COMPARISON, separator=",", example="5,8,12", default="one look, with all seeds"),
     ] = ()
     continued: Annotated[
-        tuple[int, ...],
+        tuple[SeedCount, ...],
         Field(description="Numbers of seeds after each continuation of a finished plan of looks."),
         Flag(_COMPARISON, separator=",", example="20", default="none"),
     ] = ()
@@ -46,13 +47,16 @@ class VerdictConfig(OptionModel):
         int | None,
         Field(
             ge=1,
+            le=MOST_ROWS,
             description="Number of units that the models of a split were trained on, validation included, if seeds are the splits of a "
             "cross-validation.",
         ),
         Flag(_COMPARISON, example="180", default="all seeds have the same test units"),
     ] = None
     test_openings: Annotated[
-        int, Field(ge=1, description="Number of times that the test data have been opened, including this one."), Flag(_COMPARISON)
+        int,
+        Field(ge=1, le=MOST_ROWS, description="Number of times that the test data have been opened, including this one."),
+        Flag(_COMPARISON),
     ] = 1
     kinds: Annotated[
         dict[str, str],
@@ -87,7 +91,9 @@ class VerdictConfig(OptionModel):
     ] = DEFAULT_TOLERANCE
     networks: Annotated[
         int,
-        Field(ge=1, description="Number of joint models; if they are not cheaper than one per task, give the number of tasks."),
+        Field(
+            ge=1, le=MOST_PARTS, description="Number of joint models; if they are not cheaper than one per task, give the number of tasks."
+        ),
         Flag(_ADVICE),
     ] = 1
     delimiter: Annotated[

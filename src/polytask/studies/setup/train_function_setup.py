@@ -8,7 +8,7 @@ from dataclasses import replace
 from polytask.data import Source, check_sources
 from polytask.errors import ConfigError, DataError
 from polytask.options import StudyConfig
-from polytask.options.component_names import ARM_GROUPS, Written
+from polytask.options.values.component_names import ARM_GROUPS, Written
 from polytask.registry import names
 from polytask.registry.resolve import described, group_of
 from polytask.studies.execution.function_fit import TrainFunction, rows_digest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polytask.options.component_names import ARM_GROUPS
+from polytask.options.values.component_names import ARM_GROUPS
 from polytask.registry import find, names
 from polytask.registry.constructor_calls import WRAPPER, spelled_as
 from polytask.registry.parsing import split_outside

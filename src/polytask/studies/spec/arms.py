@@ -9,7 +9,7 @@ from typing import Any
 
 from polytask.architectures.network.plan import Plan
 from polytask.errors import ConfigError
-from polytask.options.component_names import ARM_GROUPS, Written
+from polytask.options.values.component_names import ARM_GROUPS, Written
 from polytask.registry import names
 from polytask.registry.parsing import TORCHJD, parse_balancer, parse_options
 from polytask.registry.resolve import group_of, resolve, written

@@ -1,0 +1,42 @@
+"""Check that a network fits in memory, before any of it is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psutil
+import torch
+from torch import nn
+
+from polytask.errors import ConfigError
+
+
+def check_memory(build: Callable[[], nn.Module], copies: int, where: str) -> None:
+    """Check that copies of a network fit in the memory of this computer.
+
+    The network is built without memory, on PyTorch's device `meta`. A system that grants more memory than it has would kill the process
+    without a message instead.
+
+    Args:
+        build: Function that builds the network.
+        copies: Number of tensors per parameter: at least 3 in training, for the weight, its gradient and a copy.
+        where: The network, for the message.
+
+    Raises:
+        ConfigError: The network is too large.
+
+    Example:
+        >>> check_memory(lambda: nn.Linear(2**30, 2**30), 1, "encoder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        polytask.errors.ConfigError: encoder: the network does not fit in the memory of this computer, ... (found 4,295.0 GB)...
+    """
+    try:
+        with torch.random.fork_rng(devices=()), torch.device("meta"):
+            network = build()
+    except (RuntimeError, NotImplementedError):
+        return  # a module that needs values while it is built
+    needed = copies * sum(tensor.numel() * tensor.element_size() for tensor in (*network.parameters(), *network.buffers()))
+    there = psutil.virtual_memory().total
+    if needed > there:
+        what = f"the network does not fit in the memory of this computer, {there / 1e9:,.1f} GB"
+        raise ConfigError(what, where=where, found=f"{needed / 1e9:,.1f} GB", remedy="Choose smaller widths, or fewer layers or experts")

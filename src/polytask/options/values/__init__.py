@@ -1,0 +1,1 @@
+"""Types of the values of options: names of components, and numbers with limits."""
