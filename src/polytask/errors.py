@@ -23,6 +23,8 @@ __all__ = ["ConfigError", "DataError", "DownloadError", "MissingExtraError", "No
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "std::bad_alloc", "Storage size calculation overflowed")
 """Texts of PyTorch's errors on memory; on CPUs they have no class of their own."""
+LONGEST_FOUND = 500
+"""Maximum number of characters of what was found instead."""
 SHOWN = 40
 """Maximum number of characters of a value in a message."""
 
@@ -47,7 +49,7 @@ class PolytaskError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        found = "" if self.found is None else f" (found {self.found})"
+        found = "" if self.found is None else f" (found {_cut(self.found)})"
         remedy = f" {self.remedy.rstrip('.')}." if self.remedy else ""
         return " ".join(f"{place}{self.what.rstrip('.')}{found}.{remedy}".split())
 
@@ -56,6 +58,11 @@ class PolytaskError(Exception):
         # Other objects may not be picklable; their text is enough for the message.
         found = self.found if self.found is None or isinstance(self.found, str | int | float) else str(self.found)
         return _rebuild, (type(self), self.what, self.where, found, self.remedy)
+
+
+def _cut(found: object) -> str:
+    text = str(found)
+    return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
 
 
 def _rebuild(kind: type[PolytaskError], what: str, where: str, found: object, remedy: str) -> PolytaskError:

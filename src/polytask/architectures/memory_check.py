@@ -30,13 +30,30 @@ def check_memory(build: Callable[[], nn.Module], copies: int, where: str) -> Non
         Traceback (most recent call last):
         polytask.errors.ConfigError: encoder: the network does not fit in the memory of this computer, ... (found 4,295.0 GB)...
     """
-    try:
-        with torch.random.fork_rng(devices=()), torch.device("meta"):
-            network = build()
-    except (RuntimeError, NotImplementedError):
-        return  # a module that needs values while it is built
+    network = _without_memory(build)
+    if network is None:
+        return
     needed = copies * sum(tensor.numel() * tensor.element_size() for tensor in (*network.parameters(), *network.buffers()))
     there = psutil.virtual_memory().total
     if needed > there:
         what = f"the network does not fit in the memory of this computer, {there / 1e9:,.1f} GB"
         raise ConfigError(what, where=where, found=f"{needed / 1e9:,.1f} GB", remedy="Choose smaller widths, or fewer layers or experts")
+
+
+def planned_parameters(build: Callable[[], nn.Module]) -> int | None:
+    """Return the number of parameters of a network without allocating them; `None` if that is not possible.
+
+    Example:
+        >>> planned_parameters(lambda: nn.Linear(2**30, 1))
+        1073741825
+    """
+    network = _without_memory(build)
+    return None if network is None else sum(parameter.numel() for parameter in network.parameters())
+
+
+def _without_memory(build: Callable[[], nn.Module]) -> nn.Module | None:
+    try:
+        with torch.random.fork_rng(devices=()), torch.device("meta"):
+            return build()
+    except (RuntimeError, NotImplementedError):
+        return None  # a module that needs values while it is built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from polytask.training.trained_network import TrainedNetwork, load_network
 
 if TYPE_CHECKING:
     import torch
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,10 @@ def load(run: str | Path, *, components: Collection[Callable[..., Any] | Compone
     if index.function is not None:
         what, remedy = "a model that a training function has trained is loaded by its own code", f"What it has written is in {folder}"
         raise ConfigError(what, where=str(run), found=index.function, remedy=remedy)
-    networks = [folder / _plain_name(entry.folder) for entry in index.networks]
+    names = [_plain_name(entry.folder) for entry in index.networks]
+    if not names or len(set(names)) < len(names):
+        raise StorageError("a model has networks, each once", where=str(folder / MODEL_INDEX), found=", ".join(names) or "none")
+    networks = [folder / name for name in names]
     return SavedModel(tuple(load_network(network, classes, place) for network in networks))
 
 
@@ -142,7 +148,7 @@ def _plain_name(name: str) -> str:
 
     A path to another place could read files outside the model folder.
     """
-    if Path(name).name != name:
+    if not _FOLDER_NAME.fullmatch(name):
         raise StorageError("the folders of a model's networks must lie next to its index", where=MODEL_INDEX, found=repr(name))
     return name
 

@@ -15,7 +15,7 @@ from polytask.registry.registered import spec_of
 NEEDED: Mapping[str, str] = {"float": "a number", "int": "a whole number"}
 PLURAL: Mapping[str, str] = {"float": "numbers", "int": "whole numbers", "str": "names"}
 """What a message calls the types that are checked."""
-LARGEST, MOST_MODULES = 2**20, 1_000
+LARGEST, MOST_MODULES = 2**20, 256
 """Largest whole number that a component of polytask takes, and largest number of modules, each of which is built on its own."""
 MODULES = frozenset({"experts", "layers", "levels", "blocks", "nodes", "shared", "private", "split"})
 """Arguments that are numbers of modules."""

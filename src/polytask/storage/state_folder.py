@@ -73,17 +73,24 @@ def load_state(folder: Path) -> dict[str, Any]:
         if hashlib.sha256(contents[name]).hexdigest() != checksum:
             found = f"{len(contents[name])} bytes with another checksum"
             raise StorageError("the file is damaged", where=str(folder / name), found=found, remedy="Delete its folder and run again")
-    state: dict[str, Any] = json.loads(contents[_VALUES])
+    try:
+        state = json.loads(contents[_VALUES])
+    except (ValueError, RecursionError) as error:
+        raise StorageError("the file is damaged", where=str(folder / _VALUES), found=error) from None
     try:
         tensors = load(contents[_TENSORS])
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, KeyError) as error:  # the last two: an unknown dtype, a shape without bytes
         raise StorageError("the file is damaged", where=str(folder / _TENSORS), found=error) from None
     for path, tensor in tensors.items():
         *parents, name = path.split(_SEPARATOR)
         inner = state
         for parent in parents:
-            inner = inner[parent]
+            inner = inner.get(parent) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict):
+            raise StorageError("the file has no place for a tensor", where=str(folder / _VALUES), found=repr(path[:80]))
         inner[name] = tensor
+    if not isinstance(state, dict):
+        raise StorageError("the file must hold a mapping", where=str(folder / _VALUES), found=type(state).__name__)
     return state
 
 

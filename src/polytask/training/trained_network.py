@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from torch import Tensor
 
 from polytask.architectures import ModuleNetwork, Network
 from polytask.architectures.fingerprint import changed_outputs
+from polytask.architectures.network.module_plan import ModulePlan
+from polytask.architectures.network.network_plan import NetworkPlan
 from polytask.architectures.network.plan import Plan, plan_from_dict
 from polytask.data import Normalization, Preprocessor, Source, TablePreprocessor, preprocessor_from_dict
 from polytask.devices import CPU, NO_FLOAT64
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, StorageError
 from polytask.registry.parsing import import_paths_in
 from polytask.registry.resolve import check_paths
 from polytask.storage import load_state, save_state
@@ -23,6 +26,7 @@ from polytask.tasks import Task, task_from_dict
 from polytask.training.fit_result import FitResult
 from polytask.training.hardware import Precision
 from polytask.training.inference import predict_outputs
+from polytask.training.network_file import StoredNetwork, one_input, stored_network_errors
 from polytask.training.preparation.prepared_data import PreparedSource, prepare_source
 
 
@@ -118,26 +122,55 @@ def load_network(folder: Path, components: Collection[Callable[..., Any]] = (), 
             makes the network makes another one now.
     """
     state = load_state(folder)
-    plan = plan_from_dict(state["plan"])
-    kinds = [path for task in state["tasks"] for path in import_paths_in(str(task.get("kind")))]
-    check_paths([*plan.import_paths, *kinds], components, where=str(folder))
-    classes = [one for one in components if isinstance(one, type)]
-    with torch.random.fork_rng(devices=()):
-        model = plan.build([task_from_dict(task, classes) for task in state["tasks"]], 0, components)
+    with stored_network_errors(folder):
+        stored = StoredNetwork.model_validate(state)
+        plan = plan_from_dict(state["plan"])
+        kinds = [path for task in stored.tasks for path in import_paths_in(task.kind)]
+        check_paths([*plan.import_paths, *kinds], components, where=str(folder))
+        tasks = [task_from_dict(task, [one for one in components if isinstance(one, type)]) for task in state["tasks"]]
+        if isinstance(plan, NetworkPlan):
+            plan.check_size(tasks, components, stored.weights)
+    with torch.random.fork_rng(devices=()), _own_code_or(isinstance(plan, ModulePlan), folder):
+        model = plan.build(tasks, 0, components)
     try:
-        model.load_state_dict(state["weights"])
+        model.load_state_dict(stored.weights)
     except RuntimeError as error:
         found = str(error).splitlines()[-1].strip()
         remedy = "Use the code that it was trained with"
         raise ConfigError("the weights do not fit the network that is made now", where=str(folder), found=found, remedy=remedy) from None
-    if isinstance(model, ModuleNetwork) and (found := changed_outputs(state.get("fingerprint", {}), model.fingerprint())):
+    if isinstance(model, ModuleNetwork) and (found := changed_outputs(stored.fingerprint, model.fingerprint())):
         remedy = "Restore the code that it was trained with, or delete the run and train again"
         raise ConfigError("the model is not the one that trained these weights", where=str(folder), found=found, remedy=remedy)
-    precision = Precision(**state["precision"], device=device)
+    with stored_network_errors(folder):
+        return _with_values(plan, model, stored, state, device)
+
+
+def _own_code_or(users_code: bool, folder: Path) -> AbstractContextManager[None]:
+    """Return the context in which a network is built: errors of a user's function keep their form."""
+    return nullcontext() if users_code else stored_network_errors(folder)
+
+
+def _with_values(plan: Plan, model: Network, stored: StoredNetwork, state: Mapping[str, Any], device: torch.device) -> TrainedNetwork:
+    """Return a loaded network with its normalizations and preprocessors, after trying it with one input per source.
+
+    Raises:
+        StorageError: A normalization does not have a value per channel or feature.
+    """
+    precision = Precision(**stored.precision.model_dump(), device=device)
     precision.format_model(model)
+    for name, numbers in stored.normalizations.items():
+        if not numbers.fits(plan.input_shape_of(name)):
+            found = f"{len(numbers.mean)} for inputs of shape {plan.input_shape_of(name)}"
+            raise StorageError("a normalization has one value per channel or feature", where=f"source {name!r}", found=found)
     normalizations = {name: Normalization.from_dict(values) for name, values in state["normalizations"].items()}
     codings = {name: preprocessor_from_dict(values) for name, values in state["codings"].items()}
-    return TrainedNetwork(plan, model.eval(), normalizations, exact_precision(precision, model, codings), state["facts"], codings)
+    network = TrainedNetwork(plan, model.eval(), normalizations, exact_precision(precision, model, codings), stored.facts, codings)
+    for name in () if isinstance(plan, ModulePlan) else normalizations:
+        if (example := one_input(codings.get(name), plan.input_shape_of(name))) is not None:
+            outputs = network.outputs_for(name, example)
+            for task in network.tasks:
+                task.prediction_columns(task.predict(outputs[task.name]).values)
+    return network
 
 
 def exact_precision(precision: Precision, model: Network, codings: Mapping[str, Preprocessor]) -> Precision:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from polytask.architectures.memory_check import check_memory
+from torch import Tensor
+
+from polytask.architectures.memory_check import check_memory, planned_parameters
 from polytask.architectures.network.multi_task_model import MultiTaskModel
 from polytask.architectures.network.source_stems import Stem
 from polytask.encoders import Encoder
 from polytask.encoders.initial_weights import seeded
+from polytask.errors import ConfigError
 from polytask.registry import spelled_as
 from polytask.registry.parsing import import_paths_in
 from polytask.registry.resolve import as_component, classes_in, resolve
@@ -94,13 +97,33 @@ class NetworkPlan:
         Raises:
             ConfigError: A name or an option does not exist, or the encoder does not support the inputs.
         """
-        made = None if components is None else [as_component("encoder", one) for one in components]
-        classes = None if made is None else [one for one in made if isinstance(one, type)]
-        parts = (("encoder", self.encoder), ("architecture", self.architecture))
-        found = [resolve(group, name, imports=classes is None, components=classes or ()) for group, name in parts]
-        if all(part.cls.__module__.startswith("polytask.") for part in found):  # code of users runs once
+        classes = _component_classes(components)
+        if self._ships(classes):  # code of users runs once
             check_memory(lambda: self._built(tasks, seed, classes), 3 if classes is None else 1, str(self))
         return self._built(tasks, seed, classes)
+
+    def check_size(self, tasks: Sequence[Task], components: Collection[Callable[..., Any]], weights: Mapping[str, Tensor]) -> None:
+        """Check that a stored network is no larger than its weights, before any of it is allocated.
+
+        Args:
+            tasks: Tasks that the network predicts.
+            components: Only classes that import paths may name.
+            weights: Stored weights.
+
+        Raises:
+            ConfigError: The network has more parameters than there are weights.
+        """
+        classes = _component_classes(components)
+        needed = planned_parameters(lambda: self._built(tasks, 0, classes)) if self._ships(classes) else None
+        there = sum(weight.numel() for weight in weights.values())
+        if needed is not None and needed > there:
+            raise ConfigError("the weights do not fit the network", where=str(self), found=f"{there} weights for {needed} parameters")
+
+    def _ships(self, classes: Collection[type] | None) -> bool:
+        """Return whether the encoder and the architecture are polytask's own."""
+        parts = (("encoder", self.encoder), ("architecture", self.architecture))
+        found = [resolve(group, name, imports=classes is None, components=classes or ()) for group, name in parts]
+        return all(part.cls.__module__.startswith("polytask.") for part in found)
 
     def _built(self, tasks: Sequence[Task], seed: int, classes: Collection[type] | None) -> MultiTaskModel:
         with seeded(derive_seed(seed, "initialisation", "encoder")):
@@ -187,6 +210,11 @@ class NetworkPlan:
         plain = _to_tuples(data)
         stems = {source: EncoderPlan(**_to_tuples(stem)) for source, stem in data["stems"].items()}
         return cls(**{**plain, "stems": stems})
+
+
+def _component_classes(components: Collection[Callable[..., Any]] | None) -> list[type] | None:
+    made = None if components is None else [as_component("encoder", one) for one in components]
+    return None if made is None else [one for one in made if isinstance(one, type)]
 
 
 def _to_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
