@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -25,7 +24,8 @@ from polytask.cli.commands.study import study_command
 from polytask.cli.commands.train import train_command
 from polytask.cli.commands.verdict import verdict_command
 from polytask.cli.generate_command import offered_fields, takes_several_words
-from polytask.cli.interrupts import InterruptedRunError
+from polytask.cli.interrupts import InterruptedRunError, exit_code, handled_signals
+from polytask.cli.lasting_output import make_output_lasting
 from polytask.cli.table_source import spread
 from polytask.cli.user_code_errors import users_line
 from polytask.errors import PolytaskError, is_out_of_memory
@@ -36,7 +36,7 @@ _FIELDS = (*(field for config in _CONFIGS for _, field in offered_fields(config)
 SEVERAL = frozenset(field.flag.option(field.name) for field in _FIELDS if takes_several_words(field))
 """Options that take any number of values."""
 
-EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_MEMORY, EXIT_INTERRUPTED = 0, 2, 70, 71, 130
+EXIT_OK, EXIT_USER_ERROR, EXIT_BUG, EXIT_MEMORY = 0, 2, 70, 71
 
 app = typer.Typer(
     name="polytask",
@@ -83,20 +83,19 @@ def _main_callback(
 def main() -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 success, 2 user error (the message says how to fix it), 70 bug in polytask, 71 out of memory, 130 interrupted.
+    Exit codes: 0 success, 2 user error (the message says how to fix it), 70 bug in polytask, 71 out of memory, 129, 130 or 143
+    ended by SIGHUP, Ctrl-C or SIGTERM.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a letter gets its number: no output may end a command after its work is done.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    make_output_lasting()
     try:
-        app(spread(sys.argv[1:], SEVERAL))
+        with handled_signals():
+            app(spread(sys.argv[1:], SEVERAL))
     except PolytaskError as error:
         _write_error(f"error: {error}")
         sys.exit(EXIT_USER_ERROR)
     except InterruptedRunError as interrupt:
         _write_error(f"interrupted. {interrupt}")
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exit_code())
     except BrokenPipeError:
         # The reader of the pipe has exited (`polytask methods | head`), which is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

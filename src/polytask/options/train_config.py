@@ -12,7 +12,15 @@ from polytask.options.base import OptionModel
 from polytask.options.cli_option import Flag
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, TrainingOptions
-from polytask.options.values.component_names import ArchitectureName, BalancerName, CallbackName, DatasetName, EncoderName, LoggerName, ModelName
+from polytask.options.values.component_names import (
+    ArchitectureName,
+    BalancerName,
+    CallbackName,
+    DatasetName,
+    EncoderName,
+    LoggerName,
+    ModelName,
+)
 from polytask.options.values.limits import MOST_LAYERS, MOST_THREADS, Seed, Width
 
 _DATA, NETWORK, RUN = "Data", "Network", "Run"

@@ -240,7 +240,12 @@ class TrainingOptions(OptionModel):
         Flag(_MACHINE, default="1 if networks fill the cores, else the faster of 1 and all"),
     ] = None
     checkpoint_seconds: Annotated[
-        float, Field(ge=0, description="Save the training state at intervals of this many seconds."), Flag(_MACHINE)
+        float,
+        Field(
+            ge=0,
+            description="Save the training state at intervals of this many seconds, also within an epoch; 0 saves after every epoch.",
+        ),
+        Flag(_MACHINE),
     ] = 10.0
 
 

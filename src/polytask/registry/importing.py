@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import sysconfig
+import threading
+import time
 from collections.abc import Callable, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -20,6 +23,8 @@ from polytask.registry.suggestion import nearest
 
 LOCAL = "<locals>"
 """Part of the qualified name of a class that is defined in a function."""
+
+POLL_SECONDS = 0.2
 
 _folders: list[str] = []
 
@@ -47,6 +52,27 @@ def add_import_path(folder: str | Path) -> None:
 def import_paths() -> tuple[str, ...]:
     """Return the real paths of the folders that were added."""
     return tuple(_folders)
+
+
+def start_worker(parent: int, folders: Sequence[str]) -> None:
+    """Prepare a new worker process: it ends with its parent, leaves Ctrl-C to it, and imports only what the parent imports.
+
+    It is called before anything heavy is imported: a parent that is killed while its workers still import PyTorch must not leave them
+    behind.
+
+    Args:
+        parent: Identifier of the parent process.
+        folders: Folders from which the parent imports components.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    set_import_paths(folders)
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:  # on POSIX, orphans get another parent
+        time.sleep(POLL_SECONDS)
+    os._exit(1)
 
 
 def set_import_paths(folders: Sequence[str]) -> None:

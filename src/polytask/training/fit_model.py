@@ -25,7 +25,7 @@ from polytask.gradients import Backward
 from polytask.loggers import Logger
 from polytask.options import TrainingOptions, make_training_options
 from polytask.seeds import derive_seed
-from polytask.storage import has_state, load_state
+from polytask.storage import load_checkpoint
 from polytask.tasks import Task
 from polytask.training.callback import Callback, make_callbacks
 from polytask.training.fit_result import FitResult
@@ -184,7 +184,7 @@ def build_loop(
         The training loop, and the parameters that the weights file and the network have in common (None without a file).
     """
     chosen = _chosen_options(options, choices)
-    found = load_state(checkpoint) if checkpoint is not None and has_state(checkpoint) else None
+    found = None if checkpoint is None else load_checkpoint(checkpoint)
     known: Mapping[str, Any] = {} if found is None else found.get("identity", {})
     chosen = chosen if found is None else restore_measured_options(chosen, known)
     data = prepare_data(sources, model.tasks, validation_fraction=chosen.validation_fraction, seed=seed, label_share=LabelShare.of(chosen))

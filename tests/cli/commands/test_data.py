@@ -217,5 +217,5 @@ def test_ctrl_c_while_fetching_says_what_is_kept(
 ) -> None:
     monkeypatch.setattr("polytask.datasets.dataset_cache.download", interrupted)
     code, _, err = say("fetch", "mnist-fashion") if name == "data" else command(name)
-    assert code == app.EXIT_INTERRUPTED
+    assert code == 130
     assert err == f"interrupted. Downloaded data are kept in {unset_data_folder / 'polytask'}; run the same command again to resume\n"

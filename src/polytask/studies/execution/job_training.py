@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,7 +21,7 @@ from polytask.registry.resolve import resolve
 from polytask.relatedness import AffinityCallback, copy_shared_weights
 from polytask.relatedness.affinity_callback import AFFINITY
 from polytask.run_files import JobProgress
-from polytask.storage import has_state, load_state, make_folder, save_state
+from polytask.storage import delete_checkpoints, has_state, load_state, make_folder, save_state
 from polytask.studies.execution.baseline_fit import BaselineFit, fit_baseline, openmp_threads
 from polytask.studies.execution.function_fit import FunctionJob, TrainFunction, fit_function
 from polytask.studies.execution.study_progress import write_status
@@ -199,7 +198,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         rows=run.rows,
     ).write(job.folder / _PROGRESS_FILE)
     if run.finished:
-        shutil.rmtree(job.folder / "state", ignore_errors=True)
+        delete_checkpoints(job.folder / "state")
 
 
 def _call_function(job: Job, context: JobContext, function: TrainFunction, progress: ProgressHook) -> None:

@@ -14,7 +14,7 @@ from joblib._parallel_backends import LokyBackend
 from joblib.parallel import BACKENDS, get_active_backend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
-from polytask.registry.importing import import_paths, safe_path, set_import_paths
+from polytask.registry.importing import import_paths, safe_path, start_worker
 
 THREADS, SEQUENTIAL = "threading", "sequential"
 LOKY = "loky"
@@ -29,7 +29,7 @@ class WorkerBackend(LokyBackend):  # type: ignore[misc] # joblib has no types
 
     def configure(self, *arguments: Any, **options: Any) -> int:  # noqa: ANN401
         """Start the processes, or reuse those that know the same folders; each first takes over this process's folders of components."""
-        return int(super().configure(*arguments, **options, initializer=set_import_paths, initargs=(import_paths(),)))
+        return int(super().configure(*arguments, **options, initializer=start_worker, initargs=(os.getpid(), import_paths())))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -43,21 +44,22 @@ class BatchLoader:
             if source.transform is not None or isinstance(source.rows.all_inputs, RowReader)
         }
 
-    def of_epoch(self, steps: Iterable[StepRows], epoch: int) -> Iterator[tuple[StepRows, StepBatches]]:
+    def of_epoch(self, steps: Iterable[StepRows], epoch: int, skip: int = 0) -> Iterator[tuple[StepRows, StepBatches]]:
         """Yield the rows of each step with their batches.
 
         Args:
             steps: Row numbers of each step, by source.
             epoch: Number of the epoch, from 0.
+            skip: Number of steps of the epoch that are over, and not loaded.
         """
         if not self._loaders:
-            for rows in steps:
+            for rows in islice(steps, skip, None):
                 batches = {name: self._sources[name].rows.take(chosen) for name, chosen in rows.items()}
                 yield rows, batches if self._device == CPU else {name: self._moved(batch) for name, batch in batches.items()}
             return
         steps = list(steps)
-        ahead = {name: self._loaded(name, steps, epoch) for name in self._loaders}
-        for rows in steps:
+        ahead = {name: self._loaded(name, steps, epoch, skip) for name in self._loaders}
+        for rows in steps[skip:]:
             yield (
                 rows,
                 {
@@ -77,11 +79,11 @@ class BatchLoader:
         for loader in self._loaders.values():
             loader.close()
 
-    def _loaded(self, source: str, steps: Iterable[StepRows], epoch: int) -> Iterator[Inputs]:
+    def _loaded(self, source: str, steps: Iterable[StepRows], epoch: int, skip: int) -> Iterator[Inputs]:
         rows = self._sources[source].rows
         requests = [
             LoadRequest(rows.places(chosen[source]), derive_seed(self._seed, "loading", source, epoch, number))
             for number, chosen in enumerate(steps)
-            if source in chosen
+            if source in chosen and number >= skip
         ]
         return self._loaders[source].calls(requests)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from polytask.gradients import Report
@@ -19,6 +19,11 @@ class EpochTotals:
 
     numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, Mapping[str, Sequence[float]]], last: Mapping[str, float]) -> EpochTotals:
+        """Return the totals of the steps so far of an epoch that goes on."""
+        return cls({name: {task: list(own) for task, own in values.items()} for name, values in numbers.items()}, dict(last))
 
     def add(self, step: Mapping[str, Mapping[str, float]]) -> None:
         """Add the values of a step, by name and task."""

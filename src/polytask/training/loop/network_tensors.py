@@ -7,7 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from polytask.architectures import Network
 from polytask.devices import device_of
+from polytask.errors import ConfigError
+from polytask.gradients.backward_step import UndeclaredSharedError
 
 
 def network_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -53,3 +56,12 @@ def load_network_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> Non
         elif not torch.equal(present, given):
             with torch.no_grad():
                 present.copy_(given)
+
+
+def named_shared_error(model: Network, error: UndeclaredSharedError) -> ConfigError:
+    """Return the error with the name of a parameter, and what to do in a run, where nobody declares what is shared."""
+    named = model.named_parameters()
+    name = next((name for name, parameter in named if any(parameter is one for one in error.parameters)), error.where)
+    what = "the losses of several tasks reach a parameter that those of an example of the inputs do not"
+    remedy = "Let all tasks that may use it always use it, if only by adding 0 * parameter.sum() to their outputs"
+    return ConfigError(what, where=f"parameter {name}", remedy=remedy)

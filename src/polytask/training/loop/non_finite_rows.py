@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from polytask.architectures import Network
 from polytask.encoders.evaluation_mode import eval_mode
+from polytask.errors import NonFiniteError
 from polytask.gradients.primitives.grad_accumulator import all_finite
 from polytask.tasks import Task
 from polytask.training.hardware import Precision
@@ -51,3 +54,28 @@ def _is_finite(loss: torch.Tensor, parameters: list[torch.nn.Parameter]) -> bool
         return True
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
     return all_finite(gradient for gradient in gradients if gradient is not None)
+
+
+def refuse_non_finite(value: float, where: str) -> None:
+    """Check the value of a validation metric.
+
+    Raises:
+        NonFiniteError: It is NaN or infinite.
+    """
+    if not math.isfinite(value):
+        remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), or look for extreme inputs"
+        raise NonFiniteError("the validation metric is no longer a finite number", where=where, found=value, remedy=remedy)
+
+
+def row_numbers(chosen: Tensor | None, known: Tensor | None, places: list[int]) -> str:
+    """Return the numbers in the source, from 0, of rows at these places of a step.
+
+    Args:
+        chosen: Rows of the step; `None` if they are not known.
+        known: Numbers in the source of the rows of training; `None` if all rows are for training.
+        places: Places in the step.
+    """
+    if chosen is None:
+        return "of the step: " + ", ".join(map(str, places))
+    rows = chosen[places] if known is None else known[chosen[places]]
+    return ", ".join(map(str, rows.tolist()))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,20 +15,23 @@ from torch import Tensor, nn
 from polytask.data import Sampler
 from polytask.data.sampling.merge_small_batches import with_minimum_rows
 from polytask.devices import CPU, forked_generators, reproducible_kernels, seed_generator
-from polytask.errors import ConfigError, NonFiniteError
+from polytask.errors import NonFiniteError
 from polytask.gradients import Report
 from polytask.gradients.backward_step import UndeclaredSharedError
 from polytask.options import TrainingOptions
 from polytask.seeds import derive_seed
-from polytask.storage import save_state
 from polytask.tasks import Loss
 from polytask.training.failed_steps import WARN_ABOVE
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
 from polytask.training.loop.batch_loader import BatchLoader
+from polytask.training.loop.callback_session import callback_session
+from polytask.training.loop.checkpoint_writer import CheckpointWriter
 from polytask.training.loop.epoch_totals import EpochTotals, history_values
 from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
-from polytask.training.loop.non_finite_rows import non_finite_rows
+from polytask.training.loop.network_tensors import named_shared_error
+from polytask.training.loop.non_finite_rows import non_finite_rows, refuse_non_finite, row_numbers
+from polytask.training.loop.stop_requests import TrainingStoppedError, obeying_stop_requests, stop_requested
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
 from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.optimizers import step_scheduler
@@ -80,7 +82,8 @@ class TrainingLoop:
         self._mentioned: set[str] = set()
         self._metrics: dict[str, float] = {}
         self._opposed: dict[str, str] = {}
-        self._reported = self._saved = self._started = time.monotonic()
+        self._reported = self._started = time.monotonic()
+        self._writer = CheckpointWriter(self.checkpoint, self.options.checkpoint_seconds)
         self._before = self.state.seconds
         self._rows_before = self.state.rows
 
@@ -92,21 +95,12 @@ class TrainingLoop:
                 `None` does not pause.
         """
         self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
-        device = self.precision.device
-        with forked_generators(device), reproducible_kernels(device), closing(self._batches), self._watched():
+        device, batches = self.precision.device, closing(self._batches)
+        with forked_generators(device), reproducible_kernels(device), batches, obeying_stop_requests(), callback_session(self):
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
                 self._epoch_or_end()
                 self._save(pausing=self.state.epoch == stop_after_epoch)
         self.state.restore_kept()
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Let callbacks begin, and end even if training ends with an error."""
-        with ExitStack() as stack:
-            for callback in self.state.callbacks.values():
-                callback.on_fit_begin(self)
-                stack.callback(callback.on_fit_end, self)
-            yield
 
     def _epoch_or_end(self) -> None:
         """Train for an epoch; if values are no longer finite, the run may end with an earlier one."""
@@ -124,10 +118,12 @@ class TrainingLoop:
         if self.state.averages is not None:
             self.state.averages.track()
         backward = self.state.backward
-        unsolved, non_finite = backward.unsolved_steps, backward.non_finite_steps
+        failed = {"unsolved": backward.unsolved_steps, "non_finite": backward.non_finite_steps}
+        self.state.partial = self.state.partial or {"steps": 0, "numbers": {}, "last": {}, **failed}
         totals = self.train_epoch()
-        counts = {"unsolved steps": backward.unsolved_steps - unsolved, "non-finite steps": backward.non_finite_steps - non_finite}
-        self._count_failed_steps(counts)
+        before, self.state.partial = self.state.partial, {}
+        unsolved, non_finite = backward.unsolved_steps - before["unsolved"], backward.non_finite_steps - before["non_finite"]
+        self._count_failed_steps({"unsolved steps": unsolved, "non-finite steps": non_finite})
         self.state.epoch += 1
         with self.state.averaged():
             self._record(totals)
@@ -146,20 +142,23 @@ class TrainingLoop:
                 _LOG.warning("epoch %d: %d of %d steps were %s", self.state.epoch + 1, count, self._steps, name)
 
     def train_epoch(self) -> EpochTotals:
-        """Train for one epoch, and return the values of its steps."""
+        """Train for one epoch, or for what is left of it, and return the values of its steps."""
         self.state.model.train()
-        totals = EpochTotals()
-        for number, batches in enumerate(self.epoch_batches(), start=1):
+        partial = self.state.partial
+        totals = EpochTotals.of(partial.get("numbers", {}), partial.get("last", {}))
+        skip = int(partial.get("steps", 0))
+        for number, batches in enumerate(self.epoch_batches(skip), start=skip + 1):
             report = self.step(batches)
             totals.add(history_values(report))
             self._tell(number, totals.last)
+            self._save_within(number, totals)
         return totals
 
-    def epoch_batches(self) -> Iterator[StepBatches]:
-        """Yield the rows of every step of the present epoch, by source."""
+    def epoch_batches(self, skip: int = 0) -> Iterator[StepBatches]:
+        """Yield the rows of every step of the present epoch, by source, after a number of steps that are over."""
         steps = self.sampler.epoch(self.state.epoch, self.seed)
         steps = steps if self.min_rows < 2 else with_minimum_rows(steps, self.min_rows)
-        for rows, batches in self._batches.of_epoch(steps, self.state.epoch):
+        for rows, batches in self._batches.of_epoch(steps, self.state.epoch, skip):
             self._chosen = rows
             yield batches
 
@@ -184,7 +183,7 @@ class TrainingLoop:
         except NonFiniteError as error:
             raise self._located(error, batches) from error
         except UndeclaredSharedError as error:
-            raise self._named(error) from error
+            raise named_shared_error(state.model, error) from error
         if state.scaler is not None:
             state.scaler.unscale_(state.optimizer)
         if self.options.max_grad_norm is not None:
@@ -268,33 +267,13 @@ class TrainingLoop:
     def _located(self, error: NonFiniteError, batches: StepBatches) -> NonFiniteError:
         """Return the error with the epoch, and the source and the rows from which the values come."""
         places = non_finite_rows(self.state.model, self._tasks, batches, self.precision)
-        found = [f"task {task!r}, source {source!r}, rows {self._source_rows(source, rows)}" for (source, task), rows in places.items()]
+        found = [f"task {task!r}, source {source!r}, rows {self._row_numbers(source, rows)}" for (source, task), rows in places.items()]
         remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), look at these rows, or set non_finite to drop or skip"
         where = error.where.replace(", step ", f", epoch {self.state.epoch + 1}, step ")
         return NonFiniteError(error.what, where=where, found="; ".join(found) or error.found, remedy=remedy)
 
-    def _named(self, error: UndeclaredSharedError) -> ConfigError:
-        """Return the error with the name of a parameter, and what to do in a run, where nobody declares what is shared."""
-        named = self.state.model.named_parameters()
-        name = next((name for name, parameter in named if any(parameter is one for one in error.parameters)), error.where)
-        what = "the losses of several tasks reach a parameter that those of an example of the inputs do not"
-        remedy = "Let all tasks that may use it always use it, if only by adding 0 * parameter.sum() to their outputs"
-        return ConfigError(what, where=f"parameter {name}", remedy=remedy)
-
-    def _source_rows(self, source: str, places: list[int]) -> str:
-        """Return the numbers in the source, from 0, of rows at these places of the step."""
-        chosen, known = self._chosen.get(source), self.data.training[source].rows.row_indices
-        if chosen is None:
-            return "of the step: " + ", ".join(map(str, places))
-        rows = chosen[places] if known is None else known[chosen[places]]
-        return ", ".join(map(str, rows.tolist()))
-
-    def _refuse_non_finite(self, values: Mapping[str, float], epoch: int) -> None:
-        for task, value in values.items():
-            if not math.isfinite(value):
-                place = f"task {task!r}, epoch {epoch}, step {self.state.step}"
-                remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), or look for extreme inputs"
-                raise NonFiniteError("the validation metric is no longer a finite number", where=place, found=value, remedy=remedy)
+    def _row_numbers(self, source: str, places: list[int]) -> str:
+        return row_numbers(self._chosen.get(source), self.data.training[source].rows.row_indices, places)
 
     def _validate(self) -> None:
         state = self.state
@@ -304,7 +283,7 @@ class TrainingLoop:
         self._metrics = {task: next(iter(own.values())) for task, own in values.items()}
         for task, own in values.items():
             for name, value in own.items():
-                self._refuse_non_finite({task: value}, state.epoch)
+                refuse_non_finite(value, f"task {task!r}, epoch {state.epoch}, step {state.step}")
                 state.history.append(HistoryRow(state.epoch, state.step, task, "validation", name, value))
         state.timeline.append((self._seconds(), sum(relative.values()) / len(relative)))
         keeps_last = self.options.keep == "last"
@@ -341,12 +320,32 @@ class TrainingLoop:
         return self._before + time.monotonic() - self._started
 
     def _save(self, *, pausing: bool) -> None:
-        now, self.state.seconds = time.monotonic(), self._seconds()
+        self._measure()
+        if self.state.finished or pausing or self._writer.due():
+            self._writer.save(self.state)
+
+    def _measure(self) -> None:
+        self.state.seconds = self._seconds()
         self.state.peak_memory = max(self.state.peak_memory, self.memory.bytes)
-        due = self.state.finished or pausing or now - self._saved >= self.options.checkpoint_seconds
-        if self.checkpoint is not None and due:
-            save_state(self.checkpoint, self.state.state_dict())
-            self._saved = now
+
+    def _save_within(self, number: int, totals: EpochTotals) -> None:
+        """Save the state within an epoch if it is time to, and stop if that was requested.
+
+        Callbacks and parts that are unfrozen keep what they learn of an epoch to themselves: such a run is saved between epochs.
+
+        Raises:
+            TrainingStoppedError: A stop was requested.
+        """
+        stopping = stop_requested()
+        if not stopping and not self._writer.due(within=True):
+            return
+        state = self.state
+        if not state.callbacks and not self.options.unfreeze:
+            state.partial = {**state.partial, "steps": number, "numbers": totals.numbers, "last": totals.last}
+            self._measure()
+            self._writer.save(state)
+        if stopping:
+            raise TrainingStoppedError
 
 
 _SEED_MASK = (1 << 63) - 1

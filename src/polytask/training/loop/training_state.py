@@ -105,6 +105,8 @@ class TrainingState:
         timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
         identity: Signature of the run; a state with another signature is not loaded.
         callbacks: Callbacks by name, whose states are part of this one.
+        partial: Of an epoch that has begun, the number of its steps so far (`steps`), their values (`numbers`, `last`), and the failed
+            steps before it (`unsolved`, `non_finite`); empty between epochs.
     """
 
     model: Network
@@ -127,6 +129,7 @@ class TrainingState:
     timeline: list[tuple[float, float]] = field(default_factory=list)
     identity: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Mapping[str, LoopCallback] = field(default_factory=dict)
+    partial: Mapping[str, Any] = field(default_factory=dict)
 
     def averaged(self) -> AbstractContextManager[None]:
         """Let the averaged weights, if there are any, take the places of the weights in the network during a `with` block."""
@@ -172,6 +175,7 @@ class TrainingState:
             "timeline": [list(point) for point in self.timeline],
             "identity": self.identity,
             "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
+            "partial": self.partial,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -193,6 +197,7 @@ class TrainingState:
         self.best = dict(state["best"])
         self.history = [HistoryRow(*row) for row in state["history"]]
         self.timeline = [(seconds, relative) for seconds, relative in state["timeline"]]
+        self.partial = state.get("partial", {})
         for name, callback in self.callbacks.items():
             callback.load_state_dict(state["callbacks"][name])
 
