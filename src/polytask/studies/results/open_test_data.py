@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.data import Source
+from polytask.data import Source, TablePreprocessor
+from polytask.data.row_overlap import count_common_rows
 from polytask.errors import DataError, StorageError
 from polytask.run_files import OpeningCount
 from polytask.storage import load_state, make_folder
@@ -28,6 +30,9 @@ from polytask.training import PreparedSource, prepare_source
 from polytask.training.hardware import torch_threads
 from polytask.training.inference import join_outcomes, task_outcome
 
+_LOG = logging.getLogger("polytask")
+MOSTLY_DIFFERENT = 0.9
+"""Share of different rows from which common rows are no coincidence."""
 SourceOutcome = tuple[Source, NDArray[np.bool_] | None, Task, Outcome]
 """Test source, mask of its labeled rows (`None` if all are), fitted task, and outcome."""
 PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability", "group"]
@@ -103,6 +108,7 @@ def open_test_data(
     OpeningCount(openings=count_openings(openings_file) + 1).write(openings_file)
     sources = load_test()
     check_every_task_has_test_rows(sources, context)
+    check_common_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
     place, bare = choose_backend(len(jobs), workers), context.without_sources()
     training = context.sources if any(job.arm.baseline for job in jobs) else ()  # baselines are not stored, but fitted again
@@ -135,6 +141,28 @@ def check_every_task_has_test_rows(sources: Sequence[Source], context: JobContex
             found = f"labels in {', '.join(map(repr, labeled))}" if labeled else "no label"
             remedy = f"Give the test source the same name as in training: {', '.join(map(repr, known))}"
             raise DataError("no test row that its networks can predict", where=f"task {task.name!r}", found=found, remedy=remedy)
+
+
+def check_common_rows(sources: Sequence[Source], context: JobContext) -> None:
+    """Say how many test rows the training rows contain, inputs and labels.
+
+    Where rows repeat themselves anyway, as combinations of a few categories do, common rows say nothing.
+
+    Raises:
+        DataError: The training rows of a table contain all of them, although hardly any stands twice in it: the verdict would be about
+            rows that networks have learned by heart.
+    """
+    training = {source.name: source for source in context.sources}
+    for source in sources:
+        if source.name not in training:
+            continue
+        common, different = count_common_rows(training[source.name], source)
+        if not common or different < MOSTLY_DIFFERENT * len(training[source.name]):
+            continue
+        if common == len(source) > 1 and isinstance(source.preprocessor, TablePreprocessor):
+            remedy = "Give test rows that are not among the training rows"
+            raise DataError("all test rows are training rows", where=f"source {source.name!r}", found=f"{common} rows", remedy=remedy)
+        _LOG.warning("source %r: %d of %d test rows are training rows too, with the same labels", source.name, common, len(source))
 
 
 def _evaluate_job(job: Job, common: SharedSources, context: JobContext, training: int) -> HeldOutResults:
