@@ -21,8 +21,8 @@ LONGEST = 300
 
 @pytest.fixture(scope="module")
 def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table whose epochs take seconds with single rows as batches."""
-    drawn = np.random.default_rng(0).normal(size=(1_500, 3)).round(3)
+    """A table whose epochs take a second with small batches."""
+    drawn = np.random.default_rng(0).normal(size=(300, 3)).round(3)
     path = tmp_path_factory.mktemp("data") / "sales.csv"
     table = pd.DataFrame(drawn, columns=["a", "b", "c"]).assign(price=drawn.sum(1), plan=np.where(drawn[:, 0] > 0, "u", "v"))
     table.to_csv(path, index=False)

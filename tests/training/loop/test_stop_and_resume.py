@@ -28,6 +28,7 @@ STATEFUL = ("famo", "gradvac", "dwa", "uncertainty", "moco", "smooth-weights:nas
 def network(tasks: tuple[Task, ...]) -> MultiTaskModel:
     model = MultiTaskModel(MLP((4,), hidden=(8,)), tasks, hidden=(8,), initialization="framework")
     for head in model.heads.values():
+        assert isinstance(head, nn.Sequential)
         head.append(nn.Dropout(0.3))
     return model
 
