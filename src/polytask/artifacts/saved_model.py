@@ -54,6 +54,8 @@ class SavedModel:
     def predict(self, inputs: Any, source: str | None = None) -> pd.DataFrame:  # noqa: ANN401 - an array, texts, or a table
         """Predict original labels or numbers, with one column per task whose network was trained on the source.
 
+        A frame of pandas keeps its index.
+
         Args:
             inputs: Inputs (N, ...) in the form of the source: uint8 images or vectors, a dict of such arrays, or texts or a table if it was
                 trained on such (pandas, polars, Arrow, or a mapping of columns).
@@ -62,16 +64,15 @@ class SavedModel:
         Raises:
             ConfigError: The source is unknown, none is given although several are known, or inputs have another shape.
         """
-        return pd.DataFrame(
-            {name: own for task, found in self.answers(inputs, source) for name, own in task.prediction_columns(found.values).items()}
-        )
+        columns = {name: own for task, found in self.answers(inputs, source) for name, own in task.prediction_columns(found.values).items()}
+        return pd.DataFrame(columns, index=_index_of(inputs))
 
     def predict_proba(self, inputs: Any, source: str | None = None) -> dict[str, pd.DataFrame]:  # noqa: ANN401 - as `predict`
         """Predict the probabilities of classes: a frame (N, C) with one column per class, for each task that has classes."""
         found = {task: answer.probabilities for task, answer in self.answers(inputs, source)}
         classes = {task.name: getattr(task, "classes", ()) for task in found}
         return {
-            task.name: pd.DataFrame(probabilities, columns=list(classes[task.name]))
+            task.name: pd.DataFrame(probabilities, columns=list(classes[task.name]), index=_index_of(inputs))
             for task, probabilities in found.items()
             if probabilities is not None
         }
@@ -151,6 +152,11 @@ def _plain_name(name: str) -> str:
     if not _FOLDER_NAME.fullmatch(name):
         raise StorageError("the folders of a model's networks must lie next to its index", where=MODEL_INDEX, found=repr(name))
     return name
+
+
+def _index_of(inputs: Any) -> pd.Index[Any] | None:  # noqa: ANN401 - as `SavedModel.predict`
+    """Return the index of a frame or a column of pandas; `None` for everything else."""
+    return inputs.index if isinstance(inputs, pd.DataFrame | pd.Series) else None
 
 
 def _check_shape(shape: Any, inputs: Any, where: str = "inputs") -> None:  # noqa: ANN401 - a shape and an array, or both by name

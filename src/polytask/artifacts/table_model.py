@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from polytask.registry.resolve import check_given, given_components
 from polytask.registry.suggestion import nearest
 from polytask.storage import read_yaml, storage_errors, write_bytes
 from polytask.storage.csv_table import csv_text
-from polytask.tasks import Outcome
+from polytask.tasks import Outcome, Task
 
 RUN_FILE = "run.yaml"
 
@@ -100,13 +100,32 @@ class SavedTableModel:
         self._check_names(table)
         return open_table(table, replace(self.reading, categorical=self._words, text=()))
 
-    def predict(self, table: Path, out: Path, *, probabilities: bool = False) -> list[str]:
+    def kept_columns(self, table: Path, keep: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns of a table that stand before its predictions: the identifiers of training, if it has them, and others.
+
+        Raises:
+            ConfigError: The table has no such column, or it has the name of a prediction.
+        """
+        there = read_column_names(table, self.reading)
+        own = self.options.id_column if self.options is not None else None
+        for name in keep:
+            if name not in there:
+                raise ConfigError("there is no such column to keep", where=f"{table}, {name!r}", remedy=nearest(name, there))
+        kept = tuple(dict.fromkeys([*([own] if own in there else []), *keep]))
+        for name in kept:
+            if name in {task.name for task in self.model.tasks}:
+                remedy = "Leave it out; predictions have the names of the targets"
+                raise ConfigError("a column that is kept cannot have the name of a target", where=repr(name), remedy=remedy)
+        return kept
+
+    def predict(self, table: Path, out: Path, *, probabilities: bool = False, keep: Sequence[str] = ()) -> list[str]:
         """Write one row of predictions for each row of a table, in the same order; the table is read chunk by chunk.
 
         Args:
             table: CSV or Parquet file with the columns of training, in any order; further columns are ignored.
             out: Path of the file to write, which ends in .csv or .parquet.
             probabilities: Whether to add one column per class with its probability.
+            keep: Columns of the table to copy in front of the predictions; the identifiers of training (`id_column`) are copied anyway.
 
         Returns:
             Warnings about the table, one line each.
@@ -119,7 +138,7 @@ class SavedTableModel:
         if out.suffix not in {".csv", ".parquet"}:
             raise ConfigError("the file of predictions must end in .csv or .parquet", where=str(out))
         unknown = UnknownCategories(self.preprocessor.columns)
-        frames = list(self._frames(self.opened(table), probabilities, unknown))
+        frames = list(self._frames(self.opened(table), probabilities, unknown, self.kept_columns(table, keep)))
         whole = pd.concat(frames, ignore_index=True)
         buffer = io.BytesIO()
         if out.suffix == ".parquet":
@@ -130,7 +149,7 @@ class SavedTableModel:
             write_bytes(out, buffer.getvalue())
         return [unknown.line()] if unknown.found else []
 
-    def _frames(self, file: TableFile, proba: bool, unknown: UnknownCategories) -> Iterator[pd.DataFrame]:
+    def _frames(self, file: TableFile, proba: bool, unknown: UnknownCategories, keep: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Yield the predictions for each chunk of a table, and record unknown categories."""
         for frame in file.chunks():
             chunk = frame.rename_axis(index=FILE_ROW_INDEX)
@@ -140,10 +159,10 @@ class SavedTableModel:
                 if proba:
                     for task, chances in self.model.predict_proba(chunk, self.source).items():
                         found = found.assign(**{f"{task}={label}": chances[label].to_numpy() for label in chances})
-            yield found
+            yield pd.concat([chunk[list(keep)], found], axis=1) if keep else found
 
     def evaluate(self, table: Path) -> pd.DataFrame:
-        """Compute all metrics of each target on the rows of a table that have its label.
+        """Compute all metrics of each target whose column the table has, on the rows that have its label.
 
         Returns:
             Frame with the columns target, metric, value and rows (the number of labeled rows).
@@ -159,9 +178,10 @@ class SavedTableModel:
                 remedy="Give the folder of the run instead of its model folder",
             )
         self._check_names(table)
-        tasks = [task for task in self.model.tasks if task.name in self.options.targets]
+        tasks = self._tasks_in(table, self.options)
         words = [task.name for task in tasks if any(isinstance(label, str) for label in getattr(task, "classes", ()))]
-        opened = LabeledTable(self.source, replace(self.options.for_file(str(table), [*self._words, *words]), id_column=None))
+        own = replace(self.options, targets={task.name: self.options.targets[task.name] for task in tasks}, weights={})
+        opened = LabeledTable(self.source, replace(own.for_file(str(table), [*self._words, *words]), id_column=None))
         opened.check(tasks)
         with error_location(table):
             answers = [{task.name: found for task, found in self.model.answers(chunk, self.source)} for chunk in opened.chunks()]
@@ -176,6 +196,19 @@ class SavedTableModel:
             metrics = compute_metrics(outcome, task.available_metrics)
             rows += [{"target": task.name, "metric": metric, "value": value, "rows": int(there.sum())} for metric, value in metrics.items()]
         return pd.DataFrame(rows, columns=["target", "metric", "value", "rows"])
+
+    def _tasks_in(self, table: Path, options: TableOptions) -> list[Task]:
+        """Return the tasks whose labels a table has.
+
+        Raises:
+            ConfigError: It has the column of no target.
+        """
+        there = read_column_names(table, self.reading)
+        tasks = [task for task in self.model.tasks if task.name in options.targets and task.name in there]
+        if not tasks:
+            found, remedy = ", ".join(there[:8]), f"Give a table with one of: {', '.join(options.targets)}"
+            raise ConfigError("the table has the labels of no target", where=str(table), found=found, remedy=remedy)
+        return tasks
 
 
 def _stack_probabilities(parts: list[Any], there: Any) -> Any:  # noqa: ANN401 - arrays, or nothing

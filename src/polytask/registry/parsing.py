@@ -36,6 +36,8 @@ def parse_call(text: str) -> Call:
         Call(name='smooth-weights', arguments=(Call(name='cagrad', arguments=(), options={'c': 0.4}),), options={'decay': 0.5})
         >>> parse_call("mypkg.mod:Mine(widths=[8, 16])")
         Call(name='mypkg.mod:Mine', arguments=(), options={'widths': [8, 16]})
+        >>> parse_call("multilabel(separator=,, metric=accuracy)").options
+        {'separator': ',', 'metric': 'accuracy'}
     """
     *wrappers, last = [_segment(part, text) for part in _chain(text)]
     for wrapper in reversed(wrappers):
@@ -210,7 +212,8 @@ def _split(text: str, separator: str) -> list[str]:
         elif letter in QUOTES and parts[-1].rstrip()[-1:] in ("", *"=,:([{"):
             quote = letter  # only where a value can begin: an apostrophe within a word opens no quote
         depth = max(0, depth + (not quote) * ((letter in OPENING) - (letter in CLOSING)))
-        if letter == separator and not depth and not quote:
+        is_value = letter == "," and parts[-1].rstrip().endswith("=")  # no value is empty, so that a comma there is one
+        if letter == separator and not depth and not quote and not is_value:
             parts.append("")
         else:
             parts[-1] += letter
@@ -271,6 +274,8 @@ def parse_value(text: str) -> Any:  # noqa: ANN401
     with contextlib.suppress(ValueError):
         number = float(text)  # YAML reads 1e-3 as a string
         return int(number) if text.lstrip("+-").isdecimal() else number
+    if text == ",":
+        return text
     if _NESTED.fullmatch(text):
         return parse_call(text)
     if re.fullmatch(r"<[\w.:]+>", text):

@@ -15,6 +15,10 @@ def predict_command(
     table: Annotated[Path, typer.Argument(help="Table (CSV, TSV, Parquet) with the input columns of the training table.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write the predictions to (.csv or .parquet).")],
     proba: Annotated[bool, typer.Option("--proba", help="Add a column with the probability of each class.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the table to copy in front of the predictions. Repeatable. The identifiers of training are copied."),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(help="Table of the run whose columns this one has. Needed if the run has several tables.")
     ] = None,
@@ -30,6 +34,7 @@ def predict_command(
 
     if out.exists():
         raise StorageError("this file exists already", where=str(out), remedy="Choose another --out, or delete it")
-    for note in SavedTableModel(run, source, component_classes(component), device).predict(table, out, probabilities=proba):
+    model = SavedTableModel(run, source, component_classes(component), device)
+    for note in model.predict(table, out, probabilities=proba, keep=keep or ()):
         typer.echo(f"note: {note}")
     typer.echo(f"Predictions written to {out}")

@@ -33,11 +33,11 @@ def only(cells: pd.Series[Any], *categories: str) -> Column:
 
 
 KINDS: dict[str, tuple[Sequence[Any], str | None, Column]] = {
-    "whole numbers": ([3, 1], None, NumericColumn("x")),
-    "numbers and a gap": ([3.5, None], None, NumericColumn("x", gaps=True)),
-    "pandas' whole numbers and a gap": ([3, None], "Int64", NumericColumn("x", gaps=True)),
-    "pandas' fractions": ([3.5, 1.0], "Float64", NumericColumn("x")),
-    "numbers as objects": ([3, None, 1.5], "object", NumericColumn("x", gaps=True)),
+    "whole numbers": ([3, 1], None, NumericColumn("x", center=1.0, scale=2.0)),
+    "numbers and a gap": ([3.5, None], None, NumericColumn("x", gaps=True, center=3.5)),
+    "pandas' whole numbers and a gap": ([3, None], "Int64", NumericColumn("x", gaps=True, center=3.0)),
+    "pandas' fractions": ([3.5, 1.0], "Float64", NumericColumn("x", center=1.0, scale=4.0)),
+    "numbers as objects": ([3, None, 1.5], "object", NumericColumn("x", gaps=True, center=1.5, scale=2.0)),
     "no number at all": ([None, None], "float64", NumericColumn("x", gaps=True)),
     "nothing at all": ([None, None], "object", CategoricalColumn("x", gaps=True)),
     "no date at all": ([None, None], "datetime64[us]", CategoricalColumn("x", gaps=True)),
@@ -48,10 +48,10 @@ KINDS: dict[str, tuple[Sequence[Any], str | None, Column]] = {
     "words as pandas' strings": (["b", "a", None], "string", CategoricalColumn("x", gaps=True, levels=("a", "b"))),
     "pandas' categories": (["b", "a", None], "category", CategoricalColumn("x", gaps=True, levels=("a", "b"))),
     "pandas' categories of numbers": ([7, 10, None], "category", CategoricalColumn("x", gaps=True, levels=("10", "7"))),
-    "dates": ([datetime(2024, 2, 29), None], "datetime64[us]", DateColumn("x", gaps=True)),
-    "dates of Python as objects": ([date(2024, 2, 29), date(2023, 1, 1)], "object", DateColumn("x")),
-    "times": ([datetime(2024, 2, 29, 6), datetime(2024, 2, 29)], "datetime64[ns]", DateColumn("x", hours=True)),
-    "times with a zone": ([pd.Timestamp("2024-02-29T06:30Z"), None], None, DateColumn("x", gaps=True, hours=True)),
+    "dates": ([datetime(2024, 2, 29), None], "datetime64[us]", DateColumn("x", gaps=True, center=8825.0)),
+    "dates of Python as objects": ([date(2024, 2, 29), date(2023, 1, 1)], "object", DateColumn("x", center=8401.0)),
+    "times": ([datetime(2024, 2, 29, 6), datetime(2024, 2, 29)], "datetime64[ns]", DateColumn("x", hours=True, center=8825.0)),
+    "times with a zone": ([pd.Timestamp("2024-02-29T06:30Z"), None], None, DateColumn("x", gaps=True, hours=True, center=8825.0)),
     "many texts": ([f"a text of its own, {row}" for row in range(51)], "object", TextColumn("x", size=1024, shortest=2, words=1)),
     "many codes": ([f"code{row}" for row in range(51)], "object", TextColumn("x")),
     "50 words are categories": (
@@ -88,6 +88,9 @@ ENCODED: dict[str, tuple[Column, Sequence[Any], str | None, list[list[float]]]] 
     "pandas' strings": (CategoricalColumn("x", levels=("a", "b")), ["b", None], "string", [[2], [0]]),
     "pandas' categories": (CategoricalColumn("x", levels=("a", "b")), ["b", None], "category", [[2], [0]]),
     "numbers that are categories": (CategoricalColumn("x", levels=("7", "8")), [8, 7], "int64", [[2], [1]]),
+    "written with decimals": (CategoricalColumn("x", levels=("7", "8")), ["8.0", "7.5"], "object", [[2], [0]]),
+    "learned with decimals": (CategoricalColumn("x", levels=("7.0", "8.0")), [8, 7], "int64", [[2], [1]]),
+    "centered": (NumericColumn("x", center=1e8, scale=4.0), [1e8 + 3, None], None, [[0.75], [NAN]]),
     "the same beside a gap": (CategoricalColumn("x", levels=("7", "8")), [8, None, 7], "float64", [[2], [0], [1]]),
     "the same as pandas has them": (CategoricalColumn("x", levels=("7", "8")), [8, None, 7], "Int64", [[2], [0], [1]]),
     "true and false as categories": (CategoricalColumn("x", levels=("False", "True")), [True, False], "bool", [[2], [1]]),
@@ -147,9 +150,31 @@ def test_a_cell_that_does_not_fit_is_one_line_with_its_row(case: str) -> None:
 
 
 def test_a_number_beyond_float32_is_named_and_not_made_infinite() -> None:
-    table = pd.DataFrame({"a": [1.0, 2.0], "x": [1.0, 1e39]})
-    with pytest.raises(DataError, match="column 'x', row 2: a number is too large"):
+    table = pd.DataFrame({"a": 1.0, "x": [*range(8), 1e41]})
+    with pytest.raises(DataError, match="column 'x', row 9: a number is too large"):
         TablePreprocessor.fit(table).encode(table)
+
+
+EXACT = np.random.default_rng(0).integers(0, 2**14, size=90) / 2**10
+
+
+@pytest.mark.parametrize("factor", [2.0**-900, 2.0**-30, 1.0, 2.0**200, -1.0])
+@pytest.mark.parametrize("shift", [0.0, 1e8, 2.0**36, -3.0])
+def test_a_constant_or_a_factor_on_a_column_changes_no_bit(shift: float, factor: float) -> None:
+    plain, moved = pd.DataFrame({"x": EXACT}), pd.DataFrame({"x": (EXACT + shift) * factor})
+    encoded = TablePreprocessor.fit(plain).encode(plain)
+    found = TablePreprocessor.fit(moved).encode(moved)
+    if factor > 0:
+        assert np.array_equal(found, encoded)
+    else:  # the lower of two middle numbers is the upper one of the others
+        assert np.array_equal(np.diff(found[:, 0]), -np.diff(encoded[:, 0]))
+    assert Normalization.of(Source("x", found, {}, preprocessor=TablePreprocessor.fit(moved))).deviation[0] > 0
+
+
+def test_seconds_of_times_stay_apart() -> None:
+    table = pd.DataFrame({"at": pd.Timestamp("2024-02-29T12:00") + pd.to_timedelta(np.arange(100), unit="s")})
+    days = TablePreprocessor.fit(table).encode(table)[:, 0]
+    assert np.allclose(np.diff(days.astype(float)), 1 / 86_400, rtol=0.01)
 
 
 MIXED: dict[str, tuple[list[pd.Series[Any]], str]] = {

@@ -117,7 +117,7 @@ def test_what_only_later_rows_have_is_unknown(empty: pd.Series) -> None:
     columns = TablePreprocessor.fit(pd.DataFrame({"x": empty, "y": [1, 2, 3, 4]}), text=["x"])
     assert columns.columns[0] == CategoricalColumn("x", gaps=True)
     for later in ("I liked it", 3.5, pd.Timestamp("2024-01-01")):
-        new = pd.DataFrame({"x": [later, None], "y": [1, 1]})
+        new = pd.DataFrame({"x": [later, None], "y": [4, 4]})
         assert columns.encode(new).tolist() == [[0.0, 1.0], [0.0, 1.0]]
         assert "column 'x': 1 of 2 rows" in columns.unknown_warning(new)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -12,6 +13,7 @@ import pandas as pd
 from polytask.data.preprocessing.columns.base import Array, Column
 
 UNKNOWN = 0
+_WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 
 
 @final
@@ -25,6 +27,8 @@ class CategoricalColumn(Column):
     Example:
         >>> CategoricalColumn("town", levels=("Oslo", "Rome")).encode(pd.Series(["Rome", "Paris", None])).tolist()
         [[2], [0], [0]]
+        >>> CategoricalColumn("zip", levels=("1003.0", "2000")).encode(pd.Series(["1003", "2000.0"])).tolist()
+        [[1], [2]]
     """
 
     levels: tuple[str, ...] = ()
@@ -38,16 +42,23 @@ class CategoricalColumn(Column):
 
     def encode(self, cells: pd.Series[Any]) -> Array:
         """Encode cells (N,) as int64 codes (N, 1)."""
-        numbers = {level: code for code, level in enumerate(self.levels, start=1)}
+        numbers = self._codes()
         # Look up each distinct value once; a missing cell has code -1, which selects the last entry.
         codes, distinct = pd.factorize(cells)
-        table = np.array([*(numbers.get(category_name(value), UNKNOWN) for value in distinct), UNKNOWN], dtype=np.int64)
+        found = (numbers.get(category_name(value), numbers.get(_whole_form(value), UNKNOWN)) for value in distinct)
+        table = np.array([*found, UNKNOWN], dtype=np.int64)
         return np.asarray(table[codes])[:, np.newaxis]
 
     def unknown(self, cells: pd.Series[Any]) -> Counter[str]:
         """Count the cells of each category that did not occur in training."""
-        known = set(self.levels)
-        return Counter({level: count for level, count in category_counts(cells).items() if level not in known})
+        known = self._codes()
+        new = {level: count for level, count in category_counts(cells).items() if level not in known and _whole_form(level) not in known}
+        return Counter(new)
+
+    def _codes(self) -> dict[str, int]:
+        """Return the code of each level, also as a whole number without the decimals that another program may have written."""
+        codes = {level: code for code, level in enumerate(self.levels, start=1)}
+        return {_whole_form(level): code for level, code in codes.items()} | codes
 
 
 def category_counts(cells: pd.Series[Any]) -> Counter[str]:
@@ -77,3 +88,9 @@ def category_name(value: object) -> str:
     """
     is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
     return str(int(value)) if is_whole else str(value)  # type: ignore[call-overload]
+
+
+def _whole_form(value: object) -> str:
+    """Return a category as text, without the decimals of a whole number, which a column of integers gets where a cell is missing."""
+    text = category_name(value)
+    return _WHOLE.sub(r"\1", text)

@@ -18,12 +18,13 @@ MONTHS, WEEKDAYS = 13, 8  # including code 0 for a missing date
 @final
 @dataclass(frozen=True)
 class DateColumn(Column):
-    """Column of dates, encoded as days since 2000, day of the month, month and weekday as categories, and the hour if there are times.
+    """Column of dates, encoded as days since a center, day of the month, month and weekday as categories, and the hour if there are times.
 
     Times with a time zone are converted to UTC.
 
     Attributes:
         hours: Whether the training rows had times of day.
+        center: Days from 2000 to the day from which days count; one among the training rows keeps seconds apart in float32.
 
     Example:
         >>> DateColumn("joined").encode(pd.Series(["2000-01-03", None])).tolist()
@@ -31,12 +32,13 @@ class DateColumn(Column):
     """
 
     hours: bool = False
+    center: float = 0.0
 
     kind: ClassVar[str] = "date"
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Days since 2000 and day of the month as numbers, month and weekday as codes, and the hour as a number if `hours`."""
+        """Days since the center and day of the month as numbers, month and weekday as codes, and the hour as a number if `hours`."""
         return (NUMERIC, NUMERIC, MONTHS, WEEKDAYS, *([NUMERIC] if self.hours else []))
 
     def encode(self, cells: pd.Series[Any]) -> Array:
@@ -50,7 +52,7 @@ class DateColumn(Column):
         if bad.any():
             row, found = first_invalid_cell(cells, bad)
             raise DataError("a date is needed", where=f"column {self.name!r}, row {row}", found=found, remedy="Write it as 2026-12-31")
-        days = (times - EPOCH) / pd.Timedelta(days=1)
+        days = days_since_2000(times) - self.center
         codes = [(times.dt.month).fillna(0), (times.dt.day_of_week + 1).fillna(0)]
         hour = [times.dt.hour + times.dt.minute / 60] if self.hours else []
         return np.stack([part.to_numpy(dtype=np.float64, na_value=np.nan) for part in (days, times.dt.day, *codes, *hour)], axis=1)
@@ -62,3 +64,8 @@ def parse_datetimes(cells: pd.Series[Any]) -> pd.Series[Any]:
         return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us]")
     times = cells if pd.api.types.is_datetime64_any_dtype(cells) else pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
     return times if times.dt.tz is None else times.dt.tz_convert(None)
+
+
+def days_since_2000(times: pd.Series[Any]) -> pd.Series[Any]:
+    """Return times as days since 2000, with their fraction; NaN where a time is missing."""
+    return (times - EPOCH) / pd.Timedelta(days=1)

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from polytask.data.preprocessing.columns.base import Column, quoted_cell
 from polytask.data.preprocessing.columns.boolean_column import BooleanColumn
 from polytask.data.preprocessing.columns.categorical_column import CategoricalColumn, category_counts
 from polytask.data.preprocessing.columns.character_ngrams import TextColumn
-from polytask.data.preprocessing.columns.date_column import DateColumn, parse_datetimes
-from polytask.data.preprocessing.columns.numeric_column import NumericColumn
+from polytask.data.preprocessing.columns.date_column import DateColumn, days_since_2000, parse_datetimes
+from polytask.data.preprocessing.columns.numeric_column import NumericColumn, center_and_scale
 from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_SENTENCE, mean_words
 from polytask.errors import DataError
 
@@ -25,6 +26,9 @@ MIN_DISTINCT_TEXTS = 50
 """A column of strings with at most this many distinct values is categorical, however few rows there are."""
 MIN_DISTINCT_SENTENCES, ROWS_PER_SENTENCE = 20, 10
 """A column of sentences is categorical with at most this many distinct values, or with at least this many rows per distinct value."""
+
+ROWS_OF_THE_CENTER = 65_536
+"""Number of cells with a number from which the center and the scale of their column are computed."""
 
 
 @dataclass
@@ -41,6 +45,7 @@ class ColumnKindInference:
         hours: Whether any date has a time of day.
         kinds: Kinds of cells found so far.
         words: Number of cells of each category or text.
+        first: First numbers, or days, whose middle becomes the center.
     """
 
     name: str
@@ -52,6 +57,7 @@ class ColumnKindInference:
     hours: bool = False
     kinds: set[str] = field(default_factory=set)
     words: Counter[str] = field(default_factory=Counter)
+    first: list[NDArray[np.float64]] = field(default_factory=list)
 
     def update(self, cells: pd.Series[Any]) -> None:
         """Update the statistics with the cells of the next chunk."""
@@ -64,9 +70,18 @@ class ColumnKindInference:
         self.kinds.add(kind)
         if kind in {"category", "text"}:
             self.words.update(category_counts(there))
+        elif kind == "number":
+            self._keep_first(there.to_numpy(dtype=np.float64))
         elif kind == "date":
             times = parse_datetimes(there)
+            self._keep_first(np.floor(days_since_2000(times).to_numpy(dtype=np.float64)))
             self.hours = self.hours or bool((times != times.dt.normalize()).any())
+
+    def _keep_first(self, numbers: NDArray[np.float64]) -> None:
+        """Keep the first numbers of the column, so many that they do not depend on the sizes of chunks."""
+        missing = ROWS_OF_THE_CENTER - sum(map(len, self.first))
+        if missing > 0:
+            self.first.append(numbers[np.isfinite(numbers)][:missing])
 
     def column(self) -> Column:
         """Return the encoder of the column.
@@ -83,11 +98,10 @@ class ColumnKindInference:
         kind, gaps = min(self.kinds, default="number" if self.numeric else "category"), self.gaps > 0
         if kind in {"category", "text"}:
             return self._column_of_strings(gaps, of_text=(self.text and self.filled > 0) or kind == "text")
-        return (
-            DateColumn(self.name, gaps, self.hours)
-            if kind == "date"
-            else {"boolean": BooleanColumn, "number": NumericColumn}[kind](self.name, gaps)
-        )
+        center, scale = center_and_scale(np.concatenate([np.zeros(0), *self.first]))
+        if kind == "date":
+            return DateColumn(self.name, gaps, self.hours, center)
+        return BooleanColumn(self.name, gaps) if kind == "boolean" else NumericColumn(self.name, gaps, center, scale)
 
     def _column_of_strings(self, gaps: bool, *, of_text: bool) -> Column:
         if of_text:

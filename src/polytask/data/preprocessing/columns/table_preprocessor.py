@@ -23,7 +23,8 @@ class TablePreprocessor(Preprocessor):
     """Preprocessor that encodes the columns of a table as one float32 matrix (N, F), where each column takes one or several places.
 
     Fitting takes one pass. It determines which columns are numbers, booleans, dates, categories or texts, which categories there are, and
-    which columns have missing cells. Numbers are left unchanged; `Normalization` normalizes them with statistics of the training part.
+    which columns have missing cells. Numbers are shifted by one of them and divided by a power of two in float64, before they become
+    float32; `Normalization` normalizes them with statistics of the training part.
 
     Attributes:
         columns: Encoders of the columns, in the order of the matrix.
@@ -31,8 +32,8 @@ class TablePreprocessor(Preprocessor):
     Example:
         >>> table = pd.DataFrame({"age": [31.0, None], "town": ["Rome", "Oslo"]})
         >>> columns = TablePreprocessor.fit(table)
-        >>> columns.encode(pd.DataFrame({"town": ["Rome", "Paris"], "age": [1, 2]})).tolist()
-        [[1.0, 2.0], [2.0, 0.0]]
+        >>> columns.encode(pd.DataFrame({"town": ["Rome", "Paris"], "age": [31, 32]})).tolist()
+        [[0.0, 2.0], [1.0, 0.0]]
     """
 
     columns: tuple[Column, ...]
