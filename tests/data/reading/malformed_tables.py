@@ -349,7 +349,7 @@ TARGETS = (
     Targets("texts as numbers", {"a": ["x", "y"]}, ["a"], ("column 'a'", "not numbers"), kinds={"a": "number"}),
     Targets("few labels", {"a": [1.5, 2.5] + [np.nan] * 98}, ["a"], ("column 'a'", "only 2 of 100 rows"), None),
     Targets("a rare class", {"a": ["x"] * 9 + ["y"] * 4}, ["a"], ("column 'a'", "'y' has only 4 rows"), None),
-    Targets("codes of classes", {"a": [0, 1, 2, 3] * 20}, ["a"], ("column 'a'", "4 different numbers", "classes"), None),
+    Targets("codes of classes", {"a": [0, 1, 2, 3] * 20}, ["a"], ("column 'a'", "4 different whole numbers", "classes"), None),
 )
 
 rng = np.random.default_rng(0)

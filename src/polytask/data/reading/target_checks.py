@@ -10,8 +10,10 @@ import pandas as pd
 
 from polytask.data.reading.dataframe_checks import format_value
 from polytask.data.reading.error_locations import location
+from polytask.data.reading.label_checks import label_remarks
 from polytask.errors import ConfigError, DataError, shown
 from polytask.registry.suggestion import nearest
+from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
 # Thresholds below which a warning is given: rows of a class, and fraction of rows with a label.
 FEW_ROWS_PER_CLASS, FEW_LABELED_FRACTION = 5, 0.05
@@ -86,9 +88,13 @@ def _check_numbers(column: pd.Series[Any], rows: Any, name: str, where: str) -> 
     distinct = np.unique(values)
     if len(distinct) == 1:
         raise DataError("a target that is always the same", where=name, found=f"{distinct[0]:g}", remedy="Leave it out")
-    if len(distinct) <= MAX_CLASS_CODES < len(values) / 2 and (distinct == np.floor(distinct)).all():
-        return [f"{name}: only {len(distinct)} different numbers, all integers: if they are classes, name the column as categorical"]
-    return []
+    few = len(distinct) <= MAX_CLASS_CODES < len(values) / 2 and (distinct == np.floor(distinct)).all()
+    if not few or len(distinct) == 2:
+        return []
+    own = f"{name}: {len(distinct)} different whole numbers"
+    if suggested_kind(LabelFacts.of(values)) == "multiclass":
+        return [f"{own} are read as classes: if they are ratings or counts, say so with the kind ordinal, count or regression"]
+    return [f"{own} are read as numbers: if they are classes, say so with the kind multiclass"]
 
 
 def _check_classes(column: pd.Series[Any], rows: Any, name: str, where: str) -> list[str]:  # noqa: ANN401
@@ -106,7 +112,9 @@ def _check_classes(column: pd.Series[Any], rows: Any, name: str, where: str) -> 
         raise DataError(
             "a class of one row cannot be both learned and tested", where=location(where, row, column.name), found=found, remedy=remedy
         )
+    texts = [label for label in classes if isinstance(label, str)]
+    remarks = [f"{name}: {remark}" for remark in label_remarks(texts)]
     rare = int(np.argmin(counts))
     if counts[rare] < FEW_ROWS_PER_CLASS:
-        return [f"{name}: the class {shown(classes[rare])} has only {counts[rare]} rows"]
-    return []
+        return [*remarks, f"{name}: the class {shown(classes[rare])} has only {counts[rare]} rows"]
+    return remarks

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data import Source, Sources, TablePreprocessor
+from polytask.datasets.tables.duplicate_rows import duplicate_notes
 from polytask.datasets.tables.infer_task import make_task
 from polytask.datasets.tables.labeled_table import TEST_SHARE, LabeledTable, Rows, declared_kinds
 from polytask.errors import DataError, error_location
@@ -68,11 +69,12 @@ def load_tables(
     """
     opened = {name: LabeledTable(name, options, on_disk=on_disk) for name, options in tables.items()}
     notes = [note for table in opened.values() for note in table.notes()]
-    tasks = _make_tasks(opened)
     parts = {name: table.parts(test_fraction, derive_seed(seed, "test", name)) for name, table in opened.items()}
     for name, own in parts.items():
         if not len(own["training"]):
             raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
+    tasks = _make_tasks(opened, {name: _training_and_validation(own) for name, own in parts.items()})
+    notes += [note for name, table in opened.items() for note in duplicate_notes(table, parts[name]["test"])]
     codings = _fit_preprocessors(opened, parts)
     if test_fraction:
         tests = {name: _test_labels(table, tasks, codings[name]) for name, table in opened.items() if table.options.test_file}
@@ -125,17 +127,63 @@ def _training_and_validation(parts: Mapping[str, Rows]) -> Rows:
     return np.union1d(parts["training"], parts["validation"])
 
 
-def _make_tasks(opened: Mapping[str, LabeledTable]) -> tuple[Task, ...]:
+def _make_tasks(opened: Mapping[str, LabeledTable], learned: Mapping[str, Rows]) -> tuple[Task, ...]:
+    """Return the tasks, whose kinds and classes come from the rows to learn from alone.
+
+    Raises:
+        DataError: A label is invalid, or the test rows have one that the others do not allow.
+    """
     weights = {target: weight for table in opened.values() for target, weight in table.options.weights.items()}
     found = []
     for target, kind in declared_kinds(opened).items():
-        labels = {str(table.file.path): table.labels[target] for table in opened.values() if target in table.labels}
+        labels = {name: table.labels[target] for name, table in opened.items() if target in table.labels}
+        paths = {str(opened[name].file.path): len(own) for name, own in labels.items()}
+        whole = np.concatenate(list(labels.values()))
+        known = np.concatenate([np.isin(np.arange(len(own)), learned[name]) for name, own in labels.items()])
         try:
-            found.append(make_task(target, np.concatenate(list(labels.values())), kind, weights.get(target, 1.0)))
+            task = _make_task(target, whole, known, kind, weights.get(target, 1.0))
+            drawn = not any(opened[name].options.split or opened[name].options.time for name in labels)
+            found.append(_with_all_classes(task, whole, known, kind) if drawn else task)
+            _check_test_labels(found[-1], whole, known)
         except DataError as error:
-            where = _location_in_file(error.where, {path: len(own) for path, own in labels.items()})
-            raise DataError(error.what, where=where, found=error.found, remedy=error.remedy) from None
+            raise DataError(error.what, where=_location_in_file(error.where, paths), found=error.found, remedy=error.remedy) from None
     return tuple(found)
+
+
+def _make_task(target: str, labels: Array, known: NDArray[np.bool_], kind: str | None, weight: float) -> Task:
+    """Return the task that the known labels make; rows in errors are those of all labels."""
+    try:
+        return make_task(target, labels[known], kind, weight)
+    except DataError:
+        make_task(target, labels, kind, weight)  # names the right row, if all rows are wrong in the same way
+        raise
+
+
+def _with_all_classes(task: Task, labels: Array, known: NDArray[np.bool_], kind: str | None) -> Task:
+    """Return the task of all labels, where parts are drawn and chance gave a rare class to the test part, if it is of the same kind."""
+    try:
+        task.metric_targets(labels[~known & pd.notna(labels)])
+    except DataError:
+        whole = make_task(task.name, labels, kind, task.weight)
+        return whole if whole.kind == task.kind else task
+    return task
+
+
+def _check_test_labels(task: Task, labels: Array, known: NDArray[np.bool_]) -> None:
+    """Check that the labels of test rows fit a task.
+
+    Raises:
+        DataError: One does not; the message names its row among all labels.
+    """
+    others = np.flatnonzero(~known & pd.notna(labels))
+    try:
+        task.metric_targets(labels[others])
+    except DataError as error:
+        row = re.search(r"row (\d+)$", error.where)
+        where = error.where if row is None else f"{error.where[: row.start()]}row {others[int(row[1]) - 1] + 1}"
+        remedy = f"The kind of a target follows from the other rows: correct the label, or set the kind (now {task.kind})"
+        what = f"a test row has a label that no other row allows: {error.what}"
+        raise DataError(what, where=where, found=error.found, remedy=remedy) from None
 
 
 def _location_in_file(where: str, rows: Mapping[str, int]) -> str:

@@ -1,0 +1,90 @@
+"""Rows of the test part decide neither the kinds and classes of targets nor anything that a model learns; copies of rows are noted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polytask.datasets.tables import LoadedTables, load_tables
+from polytask.errors import DataError
+from polytask.options import TableOptions
+
+ROWS, TESTED = 120, 100
+
+
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    part = np.array(["train"] * 80 + ["validation"] * 20 + ["test"] * 20)
+    columns: dict[str, Any] = {"x": rng.normal(size=ROWS), "town": np.resize(["Oslo", "Rome", "Bern"], ROWS), "part": part}
+    columns["at"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(ROWS), unit="D")
+    columns["note"] = [f"a note of several words, number {row}" for row in range(ROWS)]
+    return pd.DataFrame({**columns, "size": rng.integers(0, 3, ROWS), "value": rng.normal(size=ROWS)})
+
+
+def load(frame: pd.DataFrame, folder: Path, **options: Any) -> LoadedTables:
+    frame.to_csv(folder / "shop.csv", index=False)
+    return load_tables({"shop": TableOptions(str(folder / "shop.csv"), {"size": None, "value": None}, **{"split": "part", **options})})
+
+
+CHANGES: dict[str, tuple[str, Any]] = {
+    "a large number": ("x", 1e6),
+    "a gap among numbers": ("x", np.nan),
+    "a new category": ("town", "Paris"),
+    "a gap among categories": ("town", None),
+    "another note": ("note", "other words here"),
+    "a gap among texts": ("note", None),
+    "another day": ("at", pd.Timestamp("2031-05-05")),
+    "a time of day": ("at", pd.Timestamp("2024-05-05T17:30")),
+    "a gap among dates": ("at", pd.NaT),
+    "another class": ("size", 0),
+    "a gap among classes": ("size", None),
+    "a large label": ("value", 1e5),
+    "a gap among labels": ("value", None),
+    "a whole label": ("value", 3.0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_test_rows_changes_nothing_that_is_learned(change: str, tmp_path: Path) -> None:
+    column, value = CHANGES[change]
+    changed = table()
+    if column == "size":
+        changed["size"] = changed["size"].astype("Int64")
+    changed.loc[TESTED + 3, column] = value
+    before, after = load(table(), tmp_path), load(changed, tmp_path)
+    assert before.tasks == after.tasks
+    (old,), (new,) = before.sources, after.sources
+    assert old.preprocessor == new.preprocessor
+    assert np.array_equal(old.inputs, new.inputs, equal_nan=True)
+    assert all(np.array_equal(old.labels[name], new.labels[name]) for name in ("size", "value"))
+
+
+@pytest.mark.parametrize("label", [2.5, 7])
+def test_a_label_that_only_a_test_row_has_is_one_line(label: float, tmp_path: Path) -> None:
+    frame = table().astype({"size": float})
+    frame.loc[TESTED + 3, "size"] = label
+    frame.loc[TESTED + 4, "size"] = label
+    with pytest.raises(DataError, match=rf"shop\.csv.*row {TESTED + 4}: a test row has a label that no other row allows") as caught:
+        load(frame, tmp_path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_rare_class_that_chance_put_into_the_test_part_is_known(tmp_path: Path) -> None:
+    frame = table().drop(columns="part").replace({"size": {0: "small", 1: "middle", 2: "large"}})
+    frame.loc[[5, 6], "size"] = "rare"
+    loaded = load(frame, tmp_path, split=None)
+    assert "rare" in loaded.tasks[0].classes
+
+
+def test_copies_of_rows_are_counted(tmp_path: Path) -> None:
+    plain, frame = table().drop(columns="part"), table()
+    assert not any("are copies" in note for note in load(plain, tmp_path, split=None).notes)
+    notes = load(pd.concat([plain, plain]), tmp_path, split=None).notes
+    assert any("120 of 240 rows are copies of an earlier row" in note for note in notes)
+    copied = frame.iloc[:10].assign(part="test")
+    notes = load(pd.concat([frame, copied]), tmp_path).notes
+    assert any("10 of 30 test rows are copies of a training row" in note for note in notes)
