@@ -35,7 +35,8 @@ LEVELS = (
     {"storage", "data", "tasks", "encoders", "balancing", "loggers"},
     {"datasets", "run_files", "architectures", "gradients", "metrics"},
     {"training", "verdicts", "baselines", "train_functions", "bridges"},
-    {"relatedness", "estimators"},
+    {"relatedness", "table_arms"},
+    {"estimators"},
     {"studies"},
     {"report", "artifacts"},
     {"cli"},
@@ -48,7 +49,7 @@ MANY_OPTIONS = {
     "fit_model.build_loop": 9,
     "engine.__init__": 12,
     "compute_verdict.verdict": 10,
-    "estimator.__init__": 18,  # scikit-learn wants every option as a parameter of the constructor
+    "estimator.__init__": 21,  # scikit-learn wants every option as a parameter of the constructor
     "base.__init__": 17,
     "tabular_encoder.__init__": 9,
 }

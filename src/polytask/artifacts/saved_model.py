@@ -19,6 +19,7 @@ from polytask.registry import Component
 from polytask.registry.resolve import given_components
 from polytask.run_files import ModelIndex
 from polytask.studies.setup.run_folder import MODEL_INDEX
+from polytask.table_arms.saved_choice import TrainedChoice, load_choice
 from polytask.tasks import Predictions, Task
 from polytask.training.trained_network import TrainedNetwork, load_network
 
@@ -33,10 +34,10 @@ class SavedModel:
     """Trained model, consisting of one or several networks.
 
     Attributes:
-        networks: One network for all tasks, or one per group of tasks.
+        networks: One network for all tasks, or one per group of tasks; or the models of a table that were chosen out of fold.
     """
 
-    networks: tuple[TrainedNetwork, ...]
+    networks: tuple[TrainedNetwork | TrainedChoice, ...]
 
     def __repr__(self) -> str:
         return f"<SavedModel that predicts {', '.join(task.name for task in self.tasks)} from {', '.join(self.sources)}>"
@@ -83,6 +84,9 @@ class SavedModel:
         networks = [network for network in self.networks if chosen in network.normalizations]
         found: list[tuple[Task, Predictions]] = []
         for network in networks:
+            if isinstance(network, TrainedChoice):
+                found.extend(network.answers(chosen, to_dataframe(inputs, "inputs")))
+                continue
             if chosen not in network.codings:
                 _check_shape(network.plan.input_shape_of(chosen), inputs)
             if isinstance(network.codings.get(chosen), TablePreprocessor):
@@ -140,8 +144,8 @@ def load(run: str | Path, *, components: Collection[Callable[..., Any] | Compone
     names = [_plain_name(entry.folder) for entry in index.networks]
     if not names or len(set(names)) < len(names):
         raise StorageError("a model has networks, each once", where=str(folder / MODEL_INDEX), found=", ".join(names) or "none")
-    networks = [folder / name for name in names]
-    return SavedModel(tuple(load_network(network, classes, place) for network in networks))
+    found = [(folder / name, entry.chosen) for name, entry in zip(names, index.networks, strict=True)]
+    return SavedModel(tuple(load_choice(own, classes) if chosen else load_network(own, classes, place) for own, chosen in found))
 
 
 def _plain_name(name: str) -> str:

@@ -30,6 +30,8 @@ from polytask.errors import ConfigError, DataError
 from polytask.options import make_training_options
 from polytask.options.training_presets import preset_training_options
 from polytask.registry.suggestion import nearest
+from polytask.table_arms import choose_model
+from polytask.table_arms.model_choice import ARMS
 from polytask.tasks import Outcome, Predictions, Task
 from polytask.training import fit, ignore_progress
 from polytask.training.preparation.default_model import plan_network
@@ -42,6 +44,10 @@ _log = logging.getLogger("polytask")
 
 class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """Base class for estimators; subclasses define the forms of targets and predictions."""
+
+    model: str = "network"
+    time_limit: float | None = None
+    decisions: Mapping[str, Any] | None = None
 
     def __init__(
         self,
@@ -90,11 +96,29 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         tags.input_tags.allow_nan = True
         return tags
 
-    def _fit(self, X: pd.DataFrame, labels: Mapping[str, Array], tasks: Sequence[Task], weights: Mapping[str, Array] | None) -> Self:
-        """Train a network on inputs checked by `_inputs`, and labels."""
+    def _fit(
+        self,
+        X: pd.DataFrame,
+        labels: Mapping[str, Array],
+        tasks: Sequence[Task],
+        weights: Mapping[str, Array] | None,
+        groups: Array | None = None,
+    ) -> Self:
+        """Train on inputs checked by `_inputs`, and labels: one network, or the models that are chosen out of fold."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         coding = TablePreprocessor.fit(X, tuple(self.categorical_features), tuple(self.text_features))
-        source = Source(SOURCE, coding.encode(X), labels, preprocessor=coding, weights=weights)
+        source = Source(SOURCE, coding.encode(X), labels, preprocessor=coding, weights=weights, groups=groups)
+        self._coding = coding
+        if self.model == "network":
+            self._fit_network(source, tasks, seed)
+        else:
+            self._choose(source, tasks, seed)
+        self.kinds_ = {task.name: task.kind for task in self.tasks_}
+        self._truths = {task.name: task.metric_targets(labels[task.name][task.labeled_rows(labels[task.name])]) for task in self.tasks_}
+        _log.info("targets: %s", ", ".join(f"{name} ({kind})" for name, kind in self.kinds_.items()))
+        return self
+
+    def _fit_network(self, source: Source, tasks: Sequence[Task], seed: int) -> None:
         choices = self._choices(len(source))
         plan = plan_network([source], self.encoder, self.encoder_options, self.architecture, self.head_layers)
         balancer = default_balancer({task.name: task.weight for task in tasks}, self.balancer)
@@ -103,13 +127,16 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         )
         self.network_ = TrainedNetwork.of(plan, run)
         self.tasks_ = run.tasks
-        self.kinds_ = {task.name: task.kind for task in run.tasks}
         self.history_ = run.history
         self.n_iter_ = run.epochs
         self.validation_metrics_ = run.validation
-        self._truths = {task.name: task.metric_targets(labels[task.name][task.labeled_rows(labels[task.name])]) for task in run.tasks}
-        _log.info("targets: %s", ", ".join(f"{name} ({kind})" for name, kind in self.kinds_.items()))
-        return self
+
+    def _choose(self, source: Source, tasks: Sequence[Task], seed: int) -> None:
+        arms = ARMS if self.model == "auto" else (self.model,)
+        self.choice_ = choose_model(source, tasks, seed=seed, arms=arms, time_limit=self.time_limit, decisions=self.decisions)
+        self.tasks_ = self.choice_.tasks
+        for note in self.choice_.notes:
+            _log.info("%s", note)
 
     def _choices(self, rows: int) -> dict[str, Any]:
         """Return training options: those of the preset, overridden by arguments of the estimator, overridden by `training`."""
@@ -144,11 +171,6 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
             check_frame(frame[names], "X")
         return frame
 
-    @property
-    def _coding(self) -> TablePreprocessor:
-        coding = self.network_.codings[SOURCE]
-        return coding if isinstance(coding, TablePreprocessor) else TablePreprocessor(())
-
     def _names(self, count: int, *, reset: bool) -> list[str]:
         """Return the names of the inputs; in prediction those of training, which scikit-learn has compared with the given ones."""
         return [f"x{number}" for number in range(count)] if reset else list(self._coding.names)
@@ -175,6 +197,8 @@ class BaseTableEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn ha
         new = self._coding.unknown_warning(frame)
         if new:
             warnings.warn(new, UserWarning, stacklevel=3)
+        if self.model != "network":
+            return self.choice_.predict(self._coding.encode(frame), self._coding)
         outputs = self.network_.outputs_for(SOURCE, frame)
         return {task.name: task.predict(outputs[task.name]) for task in self.tasks_}
 

@@ -51,6 +51,12 @@ class MultiTaskEstimator(BaseTableEstimator):
         targets: Mapping from targets to their kinds (names or import paths, with options if any, `binary(positive_weight=balanced)`,
             or classes), to tasks, or to `None`, which infers the kind; or a sequence of targets with inferred kinds. `None` makes every
             column of Y a target with an inferred kind.
+        model: `network` trains one network with the options below. `auto` fits networks, trees and linear models, apart and shared, on
+            folds of the rows, and chooses and blends them for each target by the rows that they have not learned from: `choice_.table()`
+            says what was chosen and how sure that is. The name of one of its arms (`linear`, `linear@shared`, `trees`, `trees@shared`,
+            `network@apart`) fits this one alone. They take classes, numbers and counts. Trees need LightGBM (extra `trees`).
+        time_limit: Seconds after which `auto` fits no further arm; `None` fits all.
+        decisions: `choice_.decisions` of an earlier fit to the same rows, which is then repeated whatever the clock says.
         preset: Training budget: `quick`, `standard` or `thorough`.
         architecture: Architecture, which defines how targets share the encoder: a name such as `hard` or `mmoe(experts=4)`, a class, or an
             object that serves as a template.
@@ -76,7 +82,8 @@ class MultiTaskEstimator(BaseTableEstimator):
     Attributes:
         kinds_: Kind of each target, as given or inferred.
         tasks_: Fitted tasks.
-        network_: Trained network.
+        network_: Trained network, if `model` is `network`.
+        choice_: Chosen models and their weights (`polytask.table_arms.ChosenModel`), if it is not.
         history_: Losses, weights and validation metrics by epoch.
         validation_metrics_: All metrics of each target on the validation part.
         n_iter_: Number of epochs trained.
@@ -101,6 +108,9 @@ class MultiTaskEstimator(BaseTableEstimator):
         self,
         targets: Mapping[str, str | type[Task] | Task | None] | Sequence[str] | None = None,
         *,
+        model: str = "network",
+        time_limit: float | None = None,
+        decisions: Mapping[str, Any] | None = None,
         preset: str = "standard",
         architecture: str | type[Architecture] | Architecture = USUAL_ARCHITECTURE,
         balancer: str | type[Balancer] | Balancer | None = None,
@@ -120,6 +130,9 @@ class MultiTaskEstimator(BaseTableEstimator):
         random_state: Any = None,  # noqa: ANN401 - as in scikit-learn
     ) -> None:
         self.targets = targets
+        self.model = model
+        self.time_limit = time_limit
+        self.decisions = decisions
         super().__init__(
             preset=preset,
             architecture=architecture,
@@ -146,6 +159,7 @@ class MultiTaskEstimator(BaseTableEstimator):
         y: Any,  # noqa: ANN401
         sample_weight: Any = None,  # noqa: ANN401
         task_weights: Mapping[str, float] | None = None,
+        groups: Any = None,  # noqa: ANN401
     ) -> Self:
         """Train on rows X and their targets y.
 
@@ -154,6 +168,7 @@ class MultiTaskEstimator(BaseTableEstimator):
             y: Targets (N, T) in the same forms, or (N,); NaN, None and NA mark missing labels.
             sample_weight: Factors of the losses of each row (N,), or of each row and target (N, T); `None` weighs all rows equally.
             task_weights: Weights αₜ of tasks, by target; others keep their weight. `None` changes no weight.
+            groups: Group of each row (N,), such as a customer; whole groups are left out where epochs and models are chosen.
 
         Returns:
             The fitted estimator.
@@ -167,7 +182,10 @@ class MultiTaskEstimator(BaseTableEstimator):
             check_no_target_leak(X, frame, targets)
         labels, tasks = labels_and_tasks(targets, self._kinds())
         tasks = with_task_weights(tasks, task_weights)
-        return self._fit(frame, labels, tasks, sample_weights_by_task(sample_weight, frame, tasks))
+        if groups is not None:
+            groups = np.asarray(groups)
+            check_consistent_length(frame, groups)
+        return self._fit(frame, labels, tasks, sample_weights_by_task(sample_weight, frame, tasks), groups)
 
     def predict(self, X: Any) -> Any:  # noqa: ANN401 - a frame, or an array where Y was one
         """Predict targets (N, T) in their original labels and units: a frame, or an array if Y was an array."""

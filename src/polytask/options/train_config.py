@@ -13,6 +13,7 @@ from polytask.options.cli_option import Flag
 from polytask.options.table_options import TableOptions
 from polytask.options.training_options import LEFT_OPEN, TrainingOptions
 from polytask.options.values.component_names import (
+    AUTO,
     ArchitectureName,
     BalancerName,
     CallbackName,
@@ -35,6 +36,8 @@ class NetworkConfig(OptionModel):
 
     keeps_test_rows: ClassVar[bool] = False
     """Whether rows of tables are held out for a final test."""
+    chooses_models: ClassVar[bool] = False
+    """Whether `model` may be `auto`."""
 
     source: Annotated[
         DatasetName | None,
@@ -57,7 +60,7 @@ class NetworkConfig(OptionModel):
         ModelName | None,
         Field(
             description="Function that makes your own networks, make(tasks, seed), by its import path; it takes the place of encoder, "
-            "architecture, hidden and initialization."
+            "architecture, hidden and initialization. For training on a table also auto: the best of networks, trees and linear models."
         ),
         Flag(NETWORK, example="mypkg.nets:make"),
     ] = None
@@ -111,7 +114,10 @@ class NetworkConfig(OptionModel):
 
     @model_validator(mode="after")
     def _without_parts(self) -> Self:
-        """Check that a model of the user's own is given no parts, which it could not use."""
+        """Check that a model of the user's own is given no parts, which it could not use, and that only training chooses a model."""
+        if self.model == AUTO and not self.chooses_models:
+            remedy = "Use polytask train --model auto; a study compares networks, and shows trees and linear models as arms"
+            raise ConfigError("only training chooses a model", where="model", found=AUTO, remedy=remedy)
         for name in PARTS_OF_NETWORKS if self.model is not None else ():
             value = getattr(self, name)
             if value != type(self).model_fields[name].get_default(call_default_factory=True):
@@ -146,12 +152,23 @@ class TrainConfig(NetworkConfig):
         'equal'
     """
 
+    chooses_models: ClassVar[bool] = True
+
     balancer: Annotated[
         BalancerName,
         Field(description="How task losses become one update: a balancer (see polytask methods balancer), or weights=0.2/0.8."),
         Flag(NETWORK, example="'cagrad(c=0.4)'"),
     ] = "equal"
     seed: Annotated[Seed, Field(description="Seed from which all random streams are derived."), Flag(RUN)] = 0
+    minutes: Annotated[
+        float | None,
+        Field(gt=0, description="Minutes after which model auto fits no further kind of model."),
+        Flag(RUN, default="no limit"),
+    ] = None
+    decisions: Annotated[
+        dict[str, Any] | None,
+        Field(description="What model auto decided in an earlier run, which is then repeated whatever the clock says."),
+    ] = None
 
 
 Config = TypeVar("Config", bound=NetworkConfig)

@@ -13,12 +13,14 @@ class ModelNetwork(FileSection):
         tasks: The tasks that it predicts.
         arm: The arm that trained it.
         seed: The seed that it was trained with.
+        chosen: Whether the folder holds models of a table that were chosen out of fold, in the place of a network.
     """
 
     folder: str
     tasks: tuple[str, ...] = ()
     arm: str = ""
     seed: int | None = None
+    chosen: bool = False
 
 
 class ModelIndex(RunFile):

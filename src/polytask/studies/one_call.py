@@ -8,9 +8,11 @@ from typing import Any
 
 from polytask.data import Source
 from polytask.options import CurveConfig, RelateConfig, StudyConfig, TrainConfig
+from polytask.options.values.component_names import AUTO
 from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
 from polytask.studies.curves.measure_curve import CurveResult, measure_curve
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
+from polytask.studies.execution.train_choice import ChoiceResult, train_choice
 from polytask.studies.execution.train_single_network import TrainResult, train_network
 from polytask.studies.results.conclude_study import StudyResult
 from polytask.studies.run_study import Study
@@ -74,8 +76,10 @@ def train(
     out: str | Path | None = None,
     progress: ProgressHook = ignore_progress,
     **options: Any,  # noqa: ANN401 - options of the command `polytask train`
-) -> TrainResult:
+) -> TrainResult | ChoiceResult:
     """Train one network for all tasks into a run folder: `polytask train` in one call.
+
+    With `model="auto"` and a table, the best of networks, trees and linear models is chosen out of fold for each target.
 
     Args:
         data: Table, path of a table, name of a built-in data set, or training sources; see `polytask.study`.
@@ -101,6 +105,8 @@ def train(
     """
     folder = RunFolder.at(out).path
     loaded = load_called_data(CallOptions(TrainConfig, "train", options), data, tasks, targets, folder)
+    if loaded.config.model == AUTO:
+        return train_choice(loaded.config, loaded.sources, loaded.tasks, folder)
     return train_network(loaded.config, loaded.sources, loaded.tasks, folder, progress)
 
 

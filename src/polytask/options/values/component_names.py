@@ -98,7 +98,9 @@ ARM: dict[str, Any] = {
 """JSON schema of an arm in a study file: a string, or a name with its parts."""
 
 
-ModelName = Annotated[str, BeforeValidator(lambda given: given if given is None else factory_written(given))]
+AUTO = "auto"
+"""Model that is chosen out of fold among networks, trees and linear models."""
+ModelName = Annotated[str, BeforeValidator(lambda given: given if given in (None, AUTO) else factory_written(given))]
 TrainName = Annotated[str, BeforeValidator(lambda given: given if given is None else factory_written(given, TRAINING_FUNCTION))]
 EncoderName = Annotated[str, BeforeValidator(partial(_written, "encoder"))]
 ArchitectureName = Annotated[str, BeforeValidator(partial(_written, "architecture"))]
