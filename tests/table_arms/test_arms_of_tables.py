@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polytask.table_arms.base import TableArm, TableRows
 from polytask.table_arms.blend import blend_task
 from polytask.table_arms.light_trees import has_lightgbm
 from polytask.table_arms.linear_arms import LinearArm, SharedLinearArm
 from polytask.table_arms.model_choice import CLASSICAL
-from polytask.table_arms.proper_scores import losses_of, mean_loss, trivial_outputs
+from polytask.table_arms.proper_scores import mean_loss, row_losses, trivial_outputs
 from polytask.table_arms.saved_choice import _with_arrays, _with_tensors
 from polytask.table_arms.shared_trees import Forest, SharedTreesArm
+from polytask.table_arms.table_model_base import TableArm, TableRows
 from polytask.tasks import Binary, Count, Multiclass, Regression
 
 N = 200
@@ -152,11 +152,11 @@ def test_scores_are_proper() -> None:
     rng = np.random.default_rng(0)
     y = (rng.random(500) < 0.3).astype(float)
     chances = np.linspace(0.05, 0.95, 19)
-    losses = [losses_of(LEARNINGS["churn"], y, np.tile([1 - p, p], (500, 1))).mean() for p in chances]
+    losses = [row_losses(LEARNINGS["churn"], y, np.tile([1 - p, p], (500, 1))).mean() for p in chances]
     assert abs(chances[int(np.argmin(losses))] - y.mean()) <= 0.05
     counts = rng.poisson(2.0, 500).astype(float)
     rates = np.linspace(0.5, 4.0, 36)
-    losses = [losses_of(LEARNINGS["claims"], counts, np.full(500, rate)).mean() for rate in rates]
+    losses = [row_losses(LEARNINGS["claims"], counts, np.full(500, rate)).mean() for rate in rates]
     assert abs(rates[int(np.argmin(losses))] - counts.mean()) <= 0.1
 
 

@@ -1,6 +1,7 @@
 """Studies: arms x seeds with one offered budget, trained in parallel, resumable, tested once and summarized."""
 
 from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
+from polytask.studies.choice_run import ChoiceResult, train_choice
 from polytask.studies.curves.measure_curve import CurveResult, measure_curve
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.execution.train_single_network import TrainResult, train_network
@@ -12,6 +13,7 @@ from polytask.studies.spec.arms import Arm
 
 __all__ = [
     "Arm",
+    "ChoiceResult",
     "CurveResult",
     "LoadedData",
     "RelateResult",
@@ -26,5 +28,6 @@ __all__ = [
     "relate_tasks",
     "study",
     "train",
+    "train_choice",
     "train_network",
 ]

@@ -10,9 +10,9 @@ from polytask.data import Source
 from polytask.options import CurveConfig, RelateConfig, StudyConfig, TrainConfig
 from polytask.options.values.component_names import AUTO
 from polytask.studies.affinity.relate_tasks import RelateResult, relate_tasks
+from polytask.studies.choice_run import ChoiceResult, train_choice
 from polytask.studies.curves.measure_curve import CurveResult, measure_curve
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress
-from polytask.studies.execution.train_choice import ChoiceResult, train_choice
 from polytask.studies.execution.train_single_network import TrainResult, train_network
 from polytask.studies.results.conclude_study import StudyResult
 from polytask.studies.run_study import Study

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.table_arms.base import Floats
-from polytask.table_arms.proper_scores import losses_of
+from polytask.table_arms.proper_scores import row_losses
+from polytask.table_arms.table_model_base import Floats
 from polytask.tasks.tabular_learning import TabularLearning
 
 ROUNDS = 20
@@ -55,7 +55,7 @@ def blend_task(
         weights: (n,) factors of the rows' losses.
     """
     names = list(outputs)
-    single = {name: losses_of(learning, targets, outputs[name]) for name in names}
+    single = {name: row_losses(learning, targets, outputs[name]) for name in names}
     means = {name: float(np.average(own, weights=weights)) for name, own in single.items()}
     best = min(names, key=lambda name: means[name])
     nested, alone = np.zeros(len(targets)), np.zeros(len(targets))
@@ -65,7 +65,7 @@ def blend_task(
             outside = inside
         votes = _votes(learning, targets[outside], [outputs[name][outside] for name in names], weights[outside])
         mixed = sum(share * outputs[name][inside] for share, name in zip(votes, names, strict=True))
-        nested[inside] = losses_of(learning, targets[inside], np.asarray(mixed))
+        nested[inside] = row_losses(learning, targets[inside], np.asarray(mixed))
         chosen = min(names, key=lambda name: float(np.average(single[name][outside], weights=weights[outside])))
         alone[inside] = single[chosen][inside]
     blended = float(np.average(nested, weights=weights)) < float(np.average(alone, weights=weights))
@@ -77,7 +77,7 @@ def blend_task(
         {name: float(vote) for name, vote in zip(names, votes, strict=True) if vote > 0},
         float(np.average(own, weights=weights)),
         means,
-        float(np.average(losses_of(learning, targets, trivial), weights=weights)),
+        float(np.average(row_losses(learning, targets, trivial), weights=weights)),
         float(np.average(gain, weights=weights)),
         float(np.std(gain) / max(1, len(gain)) ** 0.5),
     )
@@ -88,7 +88,7 @@ def _votes(learning: TabularLearning, targets: Floats, outputs: list[Floats], we
     votes, total = np.zeros(len(outputs)), np.zeros_like(outputs[0])
     best, kept = np.inf, votes
     for count in range(1, ROUNDS + 1):
-        losses = [np.average(losses_of(learning, targets, (total + own) / count), weights=weights) for own in outputs]
+        losses = [np.average(row_losses(learning, targets, (total + own) / count), weights=weights) for own in outputs]
         place = int(np.argmin(losses))
         votes, total = votes + np.eye(len(outputs))[place], total + outputs[place]
         if losses[place] < best:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.table_arms.base import Floats, TableRows
+from polytask.table_arms.table_model_base import Floats, TableRows
 
 MOST_CATEGORIES = 100
 """Largest number of indicators of one column; rarer categories have none."""

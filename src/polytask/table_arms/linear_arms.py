@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
-from polytask.table_arms.base import Floats, TableArm, TableRows, is_poisson
 from polytask.table_arms.design_matrix import DesignMatrix
 from polytask.table_arms.proper_scores import mean_loss, trivial_outputs
+from polytask.table_arms.table_model_base import Floats, TableArm, TableRows, is_poisson
 from polytask.tasks.tabular_learning import TabularLearning
 
 PENALTIES = (10.0, 1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4)

@@ -16,13 +16,13 @@ from polytask.data import Source, TablePreprocessor
 from polytask.data.splitting.stratified_split import k_fold_split
 from polytask.errors import ConfigError, DataError
 from polytask.registry.suggestion import nearest
-from polytask.table_arms.base import Floats, TableArm, TableRows, supported
 from polytask.table_arms.blend import TaskBlend, blend_task
 from polytask.table_arms.light_trees import LightTreesArm, has_lightgbm
 from polytask.table_arms.linear_arms import LinearArm, SharedLinearArm
 from polytask.table_arms.network_arm import NetworkArm, codes_as_floats
 from polytask.table_arms.proper_scores import trivial_outputs
 from polytask.table_arms.shared_trees import SharedTreesArm, has_scikit_learn
+from polytask.table_arms.table_model_base import Floats, TableArm, TableRows, supported
 from polytask.table_arms.trivial_arm import TrivialArm
 from polytask.tasks import Outcome, Predictions, Task
 

@@ -13,7 +13,7 @@ from polytask.balancing.choose_default import default_balancer
 from polytask.data import Source, TablePreprocessor
 from polytask.options import make_training_options
 from polytask.options.training_presets import preset_training_options
-from polytask.table_arms.base import Floats
+from polytask.table_arms.table_model_base import Floats
 from polytask.tasks import Task
 from polytask.training import fit
 from polytask.training.fit_result import FitResult

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from polytask.table_arms.base import Floats, is_poisson
+from polytask.table_arms.table_model_base import Floats, is_poisson
 from polytask.tasks.tabular_learning import TabularLearning
 
 LEAST_PROBABILITY = 1e-5
 """Smallest probability and rate that a score counts: a single certain error does not outweigh all other rows."""
 
 
-def losses_of(learning: TabularLearning, targets: Floats, raw: Floats) -> Floats:
+def row_losses(learning: TabularLearning, targets: Floats, raw: Floats) -> Floats:
     """Return the loss (n,) of each row: −log p of its class, half the unit deviance y log(y / λ) − y + λ, or (y − ŷ)².
 
     Args:
@@ -21,7 +21,7 @@ def losses_of(learning: TabularLearning, targets: Floats, raw: Floats) -> Floats
 
     Example:
         >>> from polytask.tasks import Regression
-        >>> losses_of(Regression(name="a").tabular_learning(), np.array([1.0, 2.0]), np.array([1.0, 4.0])).tolist()
+        >>> row_losses(Regression(name="a").tabular_learning(), np.array([1.0, 2.0]), np.array([1.0, 4.0])).tolist()
         [0.0, 4.0]
     """
     if learning.classes:
@@ -43,4 +43,4 @@ def trivial_outputs(learning: TabularLearning, targets: Floats, weights: Floats,
 
 def mean_loss(learning: TabularLearning, targets: Floats, raw: Floats, weights: Floats) -> float:
     """Return the weighted mean loss of rows."""
-    return float(np.average(losses_of(learning, targets, raw), weights=weights))
+    return float(np.average(row_losses(learning, targets, raw), weights=weights))

@@ -14,10 +14,10 @@ import torch
 from polytask.data import TablePreprocessor, preprocessor_from_dict
 from polytask.errors import StorageError
 from polytask.storage import load_state, save_state
-from polytask.table_arms.base import TableArm
 from polytask.table_arms.blend import TaskBlend
 from polytask.table_arms.model_choice import CLASSICAL, ChosenModel, Member
 from polytask.table_arms.network_arm import NetworkArm
+from polytask.table_arms.table_model_base import TableArm
 from polytask.tasks import Predictions, Task, task_from_dict
 from polytask.training.trained_network import load_network, save_network
 

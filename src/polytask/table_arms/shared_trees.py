@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.table_arms.base import Floats, TableArm, TableRows
 from polytask.table_arms.proper_scores import mean_loss, trivial_outputs
+from polytask.table_arms.table_model_base import Floats, TableArm, TableRows
 from polytask.tasks.tabular_learning import TabularLearning
 
 HELD_OUT = 0.2
@@ -207,7 +207,7 @@ class SharedTreesArm(TableArm):
         if learning.classes:
             chances = np.clip(means, 0.0, 1.0)
             chances = chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-12)
-            return (1 - PRIOR) * chances + PRIOR * trivial
+            return np.asarray((1 - PRIOR) * chances + PRIOR * trivial)
         if "loss" in learning.options[0]:
             return (1 - PRIOR) * np.maximum(means[:, 0], 0.0) + PRIOR * float(trivial.ravel()[0])
         return means[:, 0]

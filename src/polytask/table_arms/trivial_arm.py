@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.table_arms.base import Floats, TableArm, TableRows
 from polytask.table_arms.proper_scores import trivial_outputs
+from polytask.table_arms.table_model_base import Floats, TableArm, TableRows
 from polytask.tasks.tabular_learning import TabularLearning
 
 

@@ -14,7 +14,7 @@ from polytask.options import TrainConfig, checked
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from polytask.studies.execution.train_choice import ChoiceResult
+    from polytask.studies.choice_run import ChoiceResult
 
 
 def _train(config: dict[str, Any], output: RunOutput) -> None:
@@ -31,7 +31,7 @@ def _train(config: dict[str, Any], output: RunOutput) -> None:
     from polytask.cli.progress_display import training_display
     from polytask.options.component_names import AUTO
     from polytask.studies import load_data, train_network
-    from polytask.studies.execution.train_choice import train_choice
+    from polytask.studies.choice_run import train_choice
     from polytask.studies.results.source_buffer_notes import source_buffer_notes
 
     with download_display(quiet=output.quiet) as progress:

@@ -10,10 +10,9 @@ import pandas as pd
 
 from polytask.data.reading.dataframe_checks import format_value
 from polytask.data.reading.error_locations import location
-from polytask.data.reading.label_checks import label_remarks
+from polytask.data.reading.odd_labels import label_remarks
 from polytask.errors import ConfigError, DataError, shown
 from polytask.registry.suggestion import nearest
-from polytask.tasks.type_of_target import LabelFacts, suggested_kind
 
 # Thresholds below which a warning is given: rows of a class, and fraction of rows with a label.
 FEW_ROWS_PER_CLASS, FEW_LABELED_FRACTION = 5, 0.05
@@ -91,10 +90,8 @@ def _check_numbers(column: pd.Series[Any], rows: Any, name: str, where: str) -> 
     few = len(distinct) <= MAX_CLASS_CODES < len(values) / 2 and (distinct == np.floor(distinct)).all()
     if not few or len(distinct) == 2:
         return []
-    own = f"{name}: {len(distinct)} different whole numbers"
-    if suggested_kind(LabelFacts.of(values)) == "multiclass":
-        return [f"{own} are read as classes: if they are ratings or counts, say so with the kind ordinal, count or regression"]
-    return [f"{own} are read as numbers: if they are classes, say so with the kind multiclass"]
+    which = "classes, or ratings or counts? Say so with the kind multiclass, ordinal, count or regression"
+    return [f"{name}: {len(distinct)} different whole numbers are labels: {which}"]
 
 
 def _check_classes(column: pd.Series[Any], rows: Any, name: str, where: str) -> list[str]:  # noqa: ANN401

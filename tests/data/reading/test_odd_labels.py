@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from polytask.data.reading.label_checks import label_remarks
+from polytask.data.reading.odd_labels import label_remarks
 
 REMARKS: dict[str, tuple[list[str], list[str]]] = {
     "plain": (["no", "yes"], []),
