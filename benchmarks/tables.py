@@ -165,8 +165,11 @@ def report(frame: pd.DataFrame) -> str:
     lines = [f"| table | targets | {heads} | seconds |", "|---|---|" + "---|" * (len(ratios) + 1)]
     frames = pd.DataFrame({name: np.log(own) for name, own in ratios.items()}).groupby("data", sort=False)
     ratio = frames.mean().apply(np.exp)
-    for name, own in ratio.iterrows():
-        lines.append(f"| {name} | {len(means.loc[name])} | {' | '.join(f'{value:.3f}' for value in own)} | {seconds[name]:.0f} |")
+    for name in map(str, ratio.index):
+        own = ratio.loc[name].tolist()
+        lines.append(
+            f"| {name} | {len(means.loc[name])} | {' | '.join(f'{value:.3f}' for value in own)} | {float(seconds.loc[name]):.0f} |"
+        )
     medians = ratio.median()
     lines.append(f"| median | | {' | '.join(f'{value:.3f}' for value in medians)} | |")
     shares = [f"{(own < 1).mean():.0%}" for own in ratios.values()]

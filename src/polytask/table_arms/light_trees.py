@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self, final
 
@@ -110,7 +110,7 @@ class LightTreesArm(TableArm):
             **setting,
         }
         learned = _dataset(rows, name)
-        stops = [lightgbm.early_stopping(PATIENCE, verbose=False)] if held_out is not None else []
+        stops: list[Callable[..., Any]] = [lightgbm.early_stopping(PATIENCE, verbose=False)] if held_out is not None else []
         tested = [_dataset(held_out, name, learned)] if held_out is not None else []
         return lightgbm.train(options, learned, rounds, valid_sets=tested, callbacks=stops)
 
