@@ -164,9 +164,8 @@ def report(frame: pd.DataFrame) -> str:
     heads = " | ".join(map(str, ratios))
     lines = [f"| table | targets | {heads} | seconds |", "|---|---|" + "---|" * (len(ratios) + 1)]
     frames = pd.DataFrame({name: np.log(own) for name, own in ratios.items()}).groupby("data", sort=False)
-    ratio = frames.mean().apply(np.exp)
-    for name in map(str, ratio.index):
-        own = ratio.loc[name].tolist()
+    ratio = pd.DataFrame(np.exp(frames.mean()))
+    for name, own in zip(map(str, ratio.index), ratio.to_numpy(), strict=True):
         lines.append(
             f"| {name} | {len(means.loc[name])} | {' | '.join(f'{value:.3f}' for value in own)} | {float(seconds.loc[name]):.0f} |"
         )

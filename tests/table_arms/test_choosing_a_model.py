@@ -119,7 +119,10 @@ def test_a_study_does_not_choose_a_model() -> None:
 
 
 @pytest.mark.slow
-def test_all_arms_are_stored_and_predict_the_same_bits(tmp_path: Path) -> None:
+def test_all_arms_are_stored_and_predict_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytask.table_arms.network_arm.preset_training_options", lambda *_: {"epochs": 2, "batch_size": 32})
+    monkeypatch.setattr("polytask.table_arms.light_trees.MOST_ROUNDS", 30)
+    monkeypatch.setattr("polytask.table_arms.model_choice.MANY_FOLDS", 2)
     X, Y = shop()
     table = pd.concat([X, Y[["value", "churn"]]], axis=1)
     run = pt.train(table, targets=["value", "churn"], model="auto", out=tmp_path / "run")

@@ -27,7 +27,7 @@ from polytask.table_arms.trivial_arm import TrivialArm
 from polytask.tasks import Outcome, Predictions, Task
 
 ARMS = ("trivial", "linear", "trees@shared", "trees", "linear@shared", "network", "network@apart")
-"""Arms of `model="auto"` in the order in which they are tried, the cheap and strong ones first; `network@apart` is one network per target."""
+"""Arms of `model="auto"`, in the order in which they are tried; `network@apart` is one network per target."""
 CLASSICAL: Mapping[str, type[TableArm]] = {arm.name: arm for arm in (TrivialArm, LinearArm, SharedLinearArm, LightTreesArm, SharedTreesArm)}
 MANY_FOLDS, FEW_FOLDS, MANY_ROWS = 5, 3, 5_000
 Member = TableArm | NetworkArm
