@@ -38,9 +38,9 @@ class ChoiceResult:
     def sentences(self) -> list[str]:
         """Return what was chosen for each task, how sure that is, and notes on arms that were left out."""
         lines = []
-        for row in self.model.table().itertuples():
-            sure = "better than any other" if row.gain > 2 * row.error else "not clearly better than others"
-            lines.append(f"{row.target}: {row.chosen} ({row.loss:.3f} of the trivial loss out of fold, {sure})")
+        for row in self.model.table().to_dict("records"):
+            sure = "better than any other" if row["gain"] > 2 * row["error"] else "not clearly better than others"
+            lines.append(f"{row['target']}: {row['chosen']} ({row['loss']:.3f} of the trivial loss out of fold, {sure})")
         return [*lines, *self.model.notes]
 
     def __str__(self) -> str:
