@@ -88,15 +88,13 @@ class Batch:
             narrow = tensor.float() if device.type in NO_FLOAT64 and tensor.dtype == torch.float64 else tensor
             return narrow.to(device, non_blocking=True)
 
-        tensors = {"all_inputs": map_entries(moved, self.all_inputs)}
-        named = {name: {task: moved(own) for task, own in getattr(self, name).items()} for name in ("targets", "weights")}
-        return replace(self, **tensors, **named, device=device)
+        targets, weights = ({task: moved(own) for task, own in tensors.items()} for tensors in (self.targets, self.weights))
+        return replace(self, all_inputs=map_entries(moved, self.all_inputs), targets=targets, weights=weights, device=device)
 
     def pinned(self) -> Batch:
         """Return the batch in memory from which an accelerator copies while the CPU goes on."""
-        tensors = {"all_inputs": map_entries(Tensor.pin_memory, self.all_inputs)}
-        named = {name: {task: own.pin_memory() for task, own in getattr(self, name).items()} for name in ("targets", "weights")}
-        return replace(self, **tensors, **named)
+        targets, weights = ({task: own.pin_memory() for task, own in tensors.items()} for tensors in (self.targets, self.weights))
+        return replace(self, all_inputs=map_entries(Tensor.pin_memory, self.all_inputs), targets=targets, weights=weights)
 
     @property
     def bytes(self) -> int:
