@@ -10,7 +10,7 @@ from polytask.data import Source, TablePreprocessor
 from polytask.errors import ConfigError
 from polytask.metrics.metric_functions import compute_metrics
 from polytask.options import TrainConfig
-from polytask.options.component_names import AUTO
+from polytask.options.values.component_names import AUTO
 from polytask.run_files import EnvironmentFile, ModelIndex
 from polytask.run_files.model_index import ModelNetwork
 from polytask.storage.atomic_write import make_folder

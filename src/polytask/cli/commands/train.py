@@ -29,7 +29,7 @@ def _train(config: dict[str, Any], output: RunOutput) -> None:
 
     from polytask.cli.data_notes import print_data_notes
     from polytask.cli.progress_display import training_display
-    from polytask.options.component_names import AUTO
+    from polytask.options.values.component_names import AUTO
     from polytask.studies import load_data, train_network
     from polytask.studies.choice_run import train_choice
     from polytask.studies.results.source_buffer_notes import source_buffer_notes

@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from polytask.options.cli_option import Flag
-from polytask.options.values.component_names import ArmName
 from polytask.options.study_config import SEEDS
 from polytask.options.train_config import NetworkConfig
+from polytask.options.values.component_names import ArmName
 
 _CURVE, _VERDICT = "Learning curve", "Verdict"
 

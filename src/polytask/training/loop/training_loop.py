@@ -25,7 +25,6 @@ from polytask.training.failed_steps import WARN_ABOVE
 from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
 from polytask.training.loop.batch_loader import BatchLoader
-from polytask.training.loop.callback_session import callback_session
 from polytask.training.loop.checkpoint_writer import CheckpointWriter
 from polytask.training.loop.epoch_totals import EpochTotals, history_values
 from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
@@ -96,7 +95,7 @@ class TrainingLoop:
         """
         self.state.optimizer.zero_grad()  # discard gradients that the caller may have left
         device, batches = self.precision.device, closing(self._batches)
-        with forked_generators(device), reproducible_kernels(device), batches, obeying_stop_requests(), callback_session(self):
+        with forked_generators(device), reproducible_kernels(device), batches, obeying_stop_requests(), self.state.session(self):
             while not self.state.finished and (stop_after_epoch is None or self.state.epoch < stop_after_epoch):
                 self._epoch_or_end()
                 self._save(pausing=self.state.epoch == stop_after_epoch)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -130,6 +130,15 @@ class TrainingState:
     identity: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Mapping[str, LoopCallback] = field(default_factory=dict)
     partial: Mapping[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def session(self, loop: Any) -> Iterator[None]:  # noqa: ANN401
+        """Let the callbacks of a loop begin, and end even if training ends with an error."""
+        with ExitStack() as stack:
+            for callback in self.callbacks.values():
+                callback.on_fit_begin(loop)
+                stack.callback(callback.on_fit_end, loop)
+            yield
 
     def averaged(self) -> AbstractContextManager[None]:
         """Let the averaged weights, if there are any, take the places of the weights in the network during a `with` block."""
