@@ -45,6 +45,7 @@ LEVEL = {package: number for number, packages in enumerate(LEVELS) for package i
 LONGEST_FUNCTION, LONGEST_FILE = 50, 350
 MOST_PARAMETERS = 8
 MANY_OPTIONS = {
+    "predict.predict_command": 9,  # of a command line
     "fit_model.fit": 14,
     "fit_model.build_loop": 9,
     "engine.__init__": 12,
