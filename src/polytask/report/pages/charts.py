@@ -74,7 +74,7 @@ def cost_chart(outcome: VerdictFile, costs: CostFile, field: str, title: str) ->
     center = {"x": across, "y": {"field": "difference", **up}, "color": color, "shape": shape_encoding(arms, styles, {})}
     words = {"x": across, "y": {"field": "difference", **up}, "text": {"field": "word"}}
     band = {"data": {"values": [{"from": -1, "to": 1}]}, "mark": {"type": "rect", "color": BAND}}
-    layers = [
+    layers: list[VegaSpec] = [
         {**band, "encoding": {"y": {"field": "from", **up}, "y2": {"field": "to"}}},
         {"data": {"values": [{"zero": 0}]}, "mark": {"type": "rule", "color": MUTED}, "encoding": {"y": {"field": "zero", **up}}},
         {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": rule},
