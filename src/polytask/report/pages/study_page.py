@@ -19,7 +19,7 @@ from polytask.report.pages.downloads import Download, csv_download, svg_download
 from polytask.report.pages.next_steps import next_steps
 from polytask.report.pages.page_contents import with_contents
 from polytask.report.pages.task_sections import Panel, make_panel, task_sections
-from polytask.run_files import UNKNOWN_COST, ArmCost, NetworkPartRecord
+from polytask.run_files import UNKNOWN_COST, ArmCost, ArmRecord, NetworkPartRecord, PooledRecord
 from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, reference_text, sample_size_lines
 from polytask.verdicts.shown.difference_chart import INSTALL_CHARTS, has_charts
 from polytask.verdicts.shown.outcome_charts import ALL_TASKS, overview_chart
@@ -137,10 +137,16 @@ def _overview_pictures(contents: RunContents) -> list[Picture]:
     ]
 
 
+_Compared = tuple[str, str, str, float | None, ArmRecord | PooledRecord]
+"""Task, arm, metric, mean, and the difference with its verdict."""
+
+
 def _verdict_download(contents: RunContents) -> Download:
     """Return a link that saves the differences, their intervals and the claims."""
-    pooled = [(ALL_TASKS, arm, "margins", None, own.pooled) for arm, own in contents.outcome.arms.items() if own.pooled]
-    single = [(name, arm, task.metric, own.mean, own) for name, task in contents.outcome.tasks.items() for arm, own in task.arms.items()]
+    pooled: list[_Compared] = [(ALL_TASKS, arm, "margins", None, own.pooled) for arm, own in contents.outcome.arms.items() if own.pooled]
+    single: list[_Compared] = [
+        (name, arm, task.metric, own.mean, own) for name, task in contents.outcome.tasks.items() for arm, own in task.arms.items()
+    ]
     header = ("task", "arm", "metric", "mean", "difference", "low", "high", "claim", "p_adjusted")
     rows = [
         (task, arm, metric, mean, own.difference, *(own.ci95 or (None, None)), own.verdict, own.p_adjusted)
