@@ -50,7 +50,7 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", HELP_OF_ALL], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     texts = done.stdout.split(">>>")[1:]
-    assert len(texts) == 10
+    assert len(texts) == 11
     assert all("--help" in text for text in texts)
 
 

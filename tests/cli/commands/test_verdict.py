@@ -169,8 +169,8 @@ def test_advice_table_and_page(call: Callable[..., int], capsys: pytest.CaptureF
     assert said["recommendation"]["groups"] == [["churn", "value"]] or said["recommendation"]["arm"] == "single"
     page = (tmp_path / "out" / "report.html").read_text()
     assert f"<h1>{said['recommendation']['headline']}</h1>" in page
-    assert all(f">{name}</h2>" in page for name in ("Verdict", "Confusion matrices", "All metrics on test data", "Configuration"))
-    assert not any(f">{name}</h2>" in page for name in ("Cost", "Learning curves", "Environment"))
+    assert all(f">{name}</h2>" in page for name in ("Verdict", "What was compared", "Task: churn", "Task: value", "Configuration"))
+    assert not any(f">{name}</h2>" in page for name in ("Data, time and memory", "Conflicts between tasks", "Environment"))
     assert call("verdict", tmp_path / "out", "--out", tmp_path / "again") == 0  # the folder repeats itself, options included
     again = json.loads((tmp_path / "again" / "verdict.json").read_text())
     assert {**again, "study": ""} == {**said, "study": ""}

@@ -82,7 +82,7 @@ def test_a_finished_run_is_kept(whole: Path) -> None:
 def test_the_report_shows_every_task(whole: Path) -> None:
     page = write_report(whole).read_text()
     assert "Over all tasks and shares of the labels, plain sum" in page
-    assert all(f">{name}</h2>" in page for name in ("price", "cost"))
+    assert all(f">Task: {name}</h2>" in page for name in ("price", "cost"))
 
 
 def test_the_studies_differ_in_the_share_alone() -> None:
