@@ -48,9 +48,12 @@ def expected(sales: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def started(arguments: list[str], out: Path) -> subprocess.Popen[str]:
     """The command, once it has saved a state."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A process inherits what the tests ignore, such as SIGHUP under nohup.
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     deadline = time.monotonic() + LONGEST
     while not list(out.glob("checkpoints/*/state/manifest.json")):
         assert process.poll() is None, process.communicate()

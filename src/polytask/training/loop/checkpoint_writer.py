@@ -19,19 +19,20 @@ class CheckpointWriter:
     Args:
         folder: Folder of the newest checkpoint; `None` saves nothing.
         seconds: Shortest time between two checkpoints; 0 saves after every epoch, and never within one.
+
+    Attributes:
+        next_within: Time, by `time.monotonic`, from which on a checkpoint within an epoch is due.
     """
 
     def __init__(self, folder: Path | None, seconds: float) -> None:
         self.folder, self.seconds = folder, seconds
-        self._saved, self._took = time.monotonic(), 0.0
+        self._saved = time.monotonic()
+        self.next_within = self._saved + seconds if folder is not None and seconds else float("inf")
         self._has_parent = folder is not None and folder.parent.is_dir()
 
-    def due(self, *, within: bool = False) -> bool:
-        """Return whether it is time for a checkpoint, after an epoch or within one."""
-        if self.folder is None or (within and not self.seconds):
-            return False
-        pause = max(self.seconds, self._took / LONGEST_SHARE) if within else self.seconds
-        return time.monotonic() - self._saved >= pause
+    def due(self) -> bool:
+        """Return whether it is time for a checkpoint after an epoch."""
+        return self.folder is not None and time.monotonic() - self._saved >= self.seconds
 
     def save(self, state: TrainingState) -> None:
         """Save a state.
@@ -47,4 +48,5 @@ class CheckpointWriter:
         started = time.monotonic()
         save_checkpoint(self.folder, state.state_dict())
         self._has_parent, self._saved = True, time.monotonic()
-        self._took = self._saved - started
+        if self.seconds:
+            self.next_within = self._saved + max(self.seconds, (self._saved - started) / LONGEST_SHARE)

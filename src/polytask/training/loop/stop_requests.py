@@ -10,7 +10,14 @@ class TrainingStoppedError(KeyboardInterrupt):
     """Raised by a training loop that was asked to stop, after it has saved its state."""
 
 
-class _Requests:
+class StopRequests:
+    """Requests to this process.
+
+    Attributes:
+        loops: Number of training loops that will notice a request soon.
+        stopping: Whether training is to stop; a loop that reads it between two steps calls no function.
+    """
+
     loops = 0
     stopping = False
 
@@ -18,11 +25,11 @@ class _Requests:
 @contextmanager
 def obeying_stop_requests() -> Iterator[None]:
     """Say during the block that a loop will notice a request soon."""
-    _Requests.loops += 1
+    StopRequests.loops += 1
     try:
         yield
     finally:
-        _Requests.loops -= 1
+        StopRequests.loops -= 1
 
 
 def request_stop() -> bool:
@@ -35,11 +42,11 @@ def request_stop() -> bool:
         >>> request_stop()
         False
     """
-    _Requests.stopping = _Requests.loops > 0
-    return _Requests.stopping
+    StopRequests.stopping = StopRequests.loops > 0
+    return StopRequests.stopping
 
 
 def stop_requested() -> bool:
     """Return whether the loop is to stop; the request is taken back by asking."""
-    asked, _Requests.stopping = _Requests.stopping, False
+    asked, StopRequests.stopping = StopRequests.stopping, False
     return asked

@@ -30,7 +30,7 @@ from polytask.training.loop.epoch_totals import EpochTotals, history_values
 from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
 from polytask.training.loop.network_tensors import named_shared_error
 from polytask.training.loop.non_finite_rows import non_finite_rows, refuse_non_finite, row_numbers
-from polytask.training.loop.stop_requests import TrainingStoppedError, obeying_stop_requests, stop_requested
+from polytask.training.loop.stop_requests import StopRequests, TrainingStoppedError, obeying_stop_requests, stop_requested
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
 from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.optimizers import step_scheduler
@@ -335,9 +335,9 @@ class TrainingLoop:
         Raises:
             TrainingStoppedError: A stop was requested.
         """
-        stopping = stop_requested()
-        if not stopping and not self._writer.due(within=True):
+        if not StopRequests.stopping and time.monotonic() < self._writer.next_within:
             return
+        stopping = stop_requested()
         state = self.state
         if not state.callbacks and not self.options.unfreeze:
             state.partial = {**state.partial, "steps": number, "numbers": totals.numbers, "last": totals.last}
