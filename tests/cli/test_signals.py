@@ -71,6 +71,8 @@ def test_a_signal_saves_the_state_and_the_same_command_goes_on(name: str, code: 
     assert process.returncode == code, error
     assert error.startswith("interrupted. The training state is kept in")
     assert error.count("\n") == 1
+    if name != "SIGTERM":  # what follows does not depend on the signal
+        return
     assert subprocess.run(command(sales, out), capture_output=True).returncode == 0
     assert weights(out) == expected
 
