@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import psutil
@@ -53,7 +54,8 @@ def planned_parameters(build: Callable[[], nn.Module]) -> int | None:
 
 def _without_memory(build: Callable[[], nn.Module]) -> nn.Module | None:
     try:
-        with torch.random.fork_rng(devices=()), torch.device("meta"):
+        with torch.random.fork_rng(devices=()), torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a module that loads weights warns that there is no memory for them
             return build()
     except (RuntimeError, NotImplementedError):
         return None  # a module that needs values while it is built
