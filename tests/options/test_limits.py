@@ -66,8 +66,8 @@ def test_a_number_beyond_its_limit_is_refused_in_a_line(given: dict[str, Any], t
     [
         ({"hidden": (2**21,)}, "hard", "at most 1048576"),
         ({"hidden": (2**20, 2**20)}, "hard", "does not fit in the memory"),
-        ({"hidden": (8,)}, "mmoe(experts=1000000)", "at most 1000 is needed"),
-        ({"hidden": (2**20,)}, "mmoe(experts=1000)", "does not fit in the memory"),
+        ({"hidden": (8,)}, "mmoe(experts=1000000)", "at most 256 is needed"),
+        ({"hidden": (2**20,)}, "mmoe(experts=200)", "does not fit in the memory"),
     ],
 )
 def test_a_network_beyond_the_memory_is_refused_before_it_is_built(encoder: dict[str, Any], architecture: str, text: str) -> None:
