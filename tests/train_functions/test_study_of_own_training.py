@@ -399,7 +399,9 @@ def test_an_interrupted_study_leaves_no_process(trains: ModuleType, rows: Path, 
     few = ["--targets", "sum", "first", "--seeds", "2", "--workers", workers, "--threads", "1", "-q", "--import-path", HERE]
     words = [sys.executable, "-m", "polytask", "study", str(rows), *few, "--train", "user_trains:waits", "--out", str(tmp_path / "run")]
     environment = {**os.environ, "USER_TRAINS_FAIL": str(flag)}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background inherits that it is ignored
     command = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     pid = flag.with_suffix(".pid")
     while not pid.exists() and command.poll() is None:
         time.sleep(0.1)
