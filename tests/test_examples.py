@@ -27,6 +27,7 @@ def test_several_processes_end_with_the_same_weights() -> None:
     assert done.stdout.count("same weights as process 0: True") == 2, done.stderr[-2000:]
 
 
+@pytest.mark.sampled(2, sweep=2)
 @pytest.mark.parametrize(
     ("name", "argument", "library", "text"),
     [
@@ -78,7 +79,7 @@ def test_a_data_set_of_ones_own_is_studied() -> None:
     assert "disk: accuracy" in said_by(str(example), "1")
 
 
-@pytest.mark.sampled(2, sweep=2)
+@pytest.mark.sampled(5, sweep=5)
 @pytest.mark.parametrize(
     ("name", "argument", "text"),
     [

@@ -62,6 +62,7 @@ def started(arguments: list[str], out: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.sampled(3, sweep=3)
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
 def test_a_signal_saves_the_state_and_the_same_command_goes_on(name: str, code: int, sales: Path, expected: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
@@ -71,8 +72,6 @@ def test_a_signal_saves_the_state_and_the_same_command_goes_on(name: str, code: 
     assert process.returncode == code, error
     assert error.startswith("interrupted. The training state is kept in")
     assert error.count("\n") == 1
-    if name != "SIGTERM":  # what follows does not depend on the signal
-        return
     assert subprocess.run(command(sales, out), capture_output=True).returncode == 0
     assert weights(out) == expected
 
@@ -88,6 +87,7 @@ def test_a_reader_that_leaves_does_not_end_training(sales: Path, expected: str, 
     assert weights(out) == expected
 
 
+@pytest.mark.sampled(2, sweep=2)
 @pytest.mark.parametrize("seconds", [0.0, 1.5])
 def test_no_worker_outlives_a_killed_study(seconds: float, sales: Path, tmp_path: Path) -> None:
     study = [
