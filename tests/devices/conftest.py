@@ -13,7 +13,7 @@ import pytest
 import polytask as pt
 from polytask import devices
 from polytask.architectures import Network
-from polytask.options import component_names
+from polytask.options.values import component_names
 from polytask.training.fit_model import build_loop
 from polytask.training.loop.training_loop import TrainingLoop
 

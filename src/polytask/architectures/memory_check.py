@@ -27,9 +27,9 @@ def check_memory(build: Callable[[], nn.Module], copies: int, where: str) -> Non
         ConfigError: The network is too large.
 
     Example:
-        >>> check_memory(lambda: nn.Linear(2**30, 2**30), 1, "encoder")  # doctest: +ELLIPSIS
+        >>> check_memory(lambda: nn.Linear(2**30, 2**30), 1, "encoder")
         Traceback (most recent call last):
-        polytask.errors.ConfigError: encoder: the network does not fit in the memory of this computer, ... (found 4,295.0 GB)...
+        polytask.errors.ConfigError: encoder: the network does not fit in the memory of this computer, ... (found 4,611,686,022.7 GB)...
     """
     network = _without_memory(build)
     if network is None:
