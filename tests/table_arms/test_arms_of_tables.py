@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from polytask.data import Source
 from polytask.table_arms.blend import blend_task
 from polytask.table_arms.light_trees import has_lightgbm
 from polytask.table_arms.linear_arms import LinearArm, SharedLinearArm
 from polytask.table_arms.model_choice import CLASSICAL
+from polytask.table_arms.network_arm import NetworkArm
 from polytask.table_arms.proper_scores import mean_loss, row_losses, trivial_outputs
 from polytask.table_arms.saved_choice import _with_arrays, _with_tensors
 from polytask.table_arms.shared_trees import Forest, SharedTreesArm
@@ -170,3 +172,13 @@ def test_inner_parts_are_disjoint_and_keep_groups(grouped: bool) -> None:
     assert len(right) == pytest.approx(0.2 * N, abs=4)
     if grouped:
         assert not set(left.groups) & set(right.groups)
+
+
+def test_a_network_predicts_rows_of_a_source_of_another_name() -> None:
+    """A table is called as its file in training, and may be called otherwise where it is predicted."""
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    sales = Source("sales", x, {"value": x.sum(1).astype(float)})
+    arm = NetworkArm(preset="quick")
+    arm.fit(sales, (Regression(name="value"),), 0)
+    found, other = arm.outputs(sales), arm.outputs(Source("table", x, {}))
+    assert np.array_equal(found["value"], other["value"])

@@ -72,7 +72,8 @@ def network_outputs(networks: Sequence[TrainedNetwork], source: Source) -> dict[
     """Return probabilities (N, C), or numbers (N,), of each task of several networks for the rows of a source."""
     found = {}
     for network in networks:
-        plain = Source(source.name, source.inputs, {}, preprocessor=source.preprocessor)
+        (name,) = network.normalizations  # rows to predict are rows of the one source that it was trained on, however they are called
+        plain = Source(name, source.inputs, {}, preprocessor=source.preprocessor)
         outputs = network.outputs(network.prepared(plain), tuple(task.name for task in network.tasks))
         for task in network.tasks:
             values, probabilities = task.predict(outputs[task.name])
