@@ -182,3 +182,9 @@ def test_a_network_predicts_rows_of_a_source_of_another_name() -> None:
     arm.fit(sales, (Regression(name="value"),), 0)
     found, other = arm.outputs(sales), arm.outputs(Source("table", x, {}))
     assert np.array_equal(found["value"], other["value"])
+
+
+def test_shared_trees_of_a_single_target_warn_of_nothing() -> None:
+    arm = SharedTreesArm({"value": LEARNINGS["value"]})
+    arm.fit(rows(gaps=False), 0)
+    assert arm.outputs(rows(1, gaps=False).inputs)["value"].shape == (len(rows(1)),)

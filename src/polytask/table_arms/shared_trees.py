@@ -167,7 +167,7 @@ class SharedTreesArm(TableArm):
             filled = there.all() or filling > 0
             own = setting if filled else {"min_samples_leaf": _rows_with_labels(there), "max_features": 1.0}
             model = ExtraTreesRegressor(trees, random_state=seed % 2**32, n_jobs=1, **own)
-            model.fit(X, Y, sample_weight=weights)
+            model.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y, sample_weight=weights)
             self._forest = Forest.of([one.tree_ for one in model.estimators_])
             if not there.all():
                 self._forest = self._forest.relearned(X, Y, there, weights, keep=filling > 0)
