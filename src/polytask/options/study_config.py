@@ -11,7 +11,7 @@ from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.train_config import NETWORK, RUN, NetworkConfig
 from polytask.options.training_options import FUNCTION_TRAINING, TrainingOptions
 from polytask.options.values.component_names import ArmName, TrainName
-from polytask.options.values.limits import MOST_PARTS, MOST_SEEDS, Seed, SeedCount, expand_seeds
+from polytask.options.values.limits import MOST_PARTS, MOST_SEEDS, Seed, SeedCount, check_margins, check_several_seeds, expand_seeds
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
@@ -192,25 +192,9 @@ class StudyConfig(NetworkConfig):
         last = str(next(reversed(looks), ""))
         return {**value, "seeds": int(last)} if last.isdecimal() else value
 
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _counted(cls, value: object) -> object:
-        """Expand a number of seeds n into the seeds 0, …, n - 1."""
-        return expand_seeds(value)
-
-    @field_validator("seeds")
-    @classmethod
-    def _enough(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) < max(2, len(value)):
-            raise ValueError("at least 2 different seeds are needed, and 3 for a reliable verdict")
-        return value
-
-    @field_validator("margins")
-    @classmethod
-    def _positive(cls, value: dict[str, float]) -> dict[str, float]:
-        if any(not 0 < margin < float("inf") for margin in value.values()):
-            raise ValueError("a margin must be a finite number above 0")
-        return value
+    _counted = field_validator("seeds", mode="before")(expand_seeds)
+    _enough = field_validator("seeds")(check_several_seeds)
+    _positive = field_validator("margins")(check_margins)
 
 
 _NETWORK_ONLY = ("model", "encoder", "encoder_options", "architecture", "hidden", "initialization", "callbacks", "trials")

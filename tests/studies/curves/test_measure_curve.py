@@ -104,6 +104,8 @@ def test_the_studies_differ_in_the_share_alone() -> None:
         ({"margins": {"prise": 1}}, "margins: there is no such task"),
         ({"arms": ["equal"]}, "single"),
         ({"seeds": 1}, "at least 2 different seeds"),
+        ({"seeds": 10**9}, "at most 10000 seeds are possible"),
+        ({"margins": {"price": 0}}, "a margin must be a finite number above 0"),
         ({"training": {"label_share": 0.5}}, "use shares and labels_of, not label_share"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Self
 
@@ -12,6 +11,7 @@ from polytask.options.cli_option import Flag
 from polytask.options.study_config import SEEDS
 from polytask.options.train_config import NetworkConfig
 from polytask.options.values.component_names import ArmName
+from polytask.options.values.limits import Seed, check_margins, check_several_seeds, expand_seeds
 
 _CURVE, _VERDICT = "Learning curve", "Verdict"
 
@@ -42,7 +42,7 @@ class CurveConfig(NetworkConfig):
         Flag(_CURVE, separator=",", default="all tasks", example="garment"),
     ] = ()
     seeds: Annotated[
-        tuple[int, ...],
+        tuple[Seed, ...],
         WithJsonSchema(SEEDS),
         Field(description="Number of repetitions, each with its own split, labels, initialization and batch order."),
         Flag(_CURVE, default="5", counted=True),
@@ -66,25 +66,9 @@ class CurveConfig(NetworkConfig):
             raise ValueError("shares must be different numbers above 0 and at most 1")
         return tuple(sorted(value))
 
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _counted(cls, value: object) -> object:
-        """Expand a number of seeds n into the seeds 0, …, n - 1."""
-        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    @field_validator("seeds")
-    @classmethod
-    def _enough(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) < max(2, len(value)):
-            raise ValueError("at least 2 different seeds are needed, and 3 for a reliable verdict")
-        return value
-
-    @field_validator("margins")
-    @classmethod
-    def _positive(cls, value: Mapping[str, float]) -> Mapping[str, float]:
-        if any(not 0 < margin < float("inf") for margin in value.values()):
-            raise ValueError("a margin must be a finite number above 0")
-        return value
+    _counted = field_validator("seeds", mode="before")(expand_seeds)
+    _enough = field_validator("seeds")(check_several_seeds)
+    _positive = field_validator("margins")(check_margins)
 
     @model_validator(mode="after")
     def _share_is_varied(self) -> Self:

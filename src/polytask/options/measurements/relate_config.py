@@ -61,11 +61,7 @@ class RelateConfig(NetworkConfig):
         Flag(_MEASURING, default="the rows of the step, or 256 if rows are cheap to compute"),
     ] = None
 
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _counted(cls, value: object) -> object:
-        """Expand a number of seeds n into the seeds 0, …, n - 1."""
-        return expand_seeds(value)
+    _counted = field_validator("seeds", mode="before")(expand_seeds)
 
     @field_validator("seeds", "measures")
     @classmethod

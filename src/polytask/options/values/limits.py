@@ -1,4 +1,7 @@
-"""Largest values of options that size something: beyond them a process runs out of memory or time before it can say so."""
+"""Largest values of options that size something, and checks that several commands share.
+
+Beyond a limit, a process runs out of memory or time before it can say so.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +51,25 @@ def expand_seeds(value: object) -> object:
     if value > MOST_SEEDS:
         raise ConfigError(f"at most {MOST_SEEDS} seeds are possible", where="seeds", found=value)
     return tuple(range(value))
+
+
+def check_several_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Return seeds after checking that there are enough for a comparison, and that they differ.
+
+    Raises:
+        ValueError: There are fewer than two, or one is given twice.
+    """
+    if len(set(seeds)) < max(2, len(seeds)):
+        raise ValueError("at least 2 different seeds are needed, and 3 for a reliable verdict")
+    return seeds
+
+
+def check_margins(margins: dict[str, float]) -> dict[str, float]:
+    """Return margins after checking that each is a finite number above 0.
+
+    Raises:
+        ValueError: One is not.
+    """
+    if any(not 0 < margin < float("inf") for margin in margins.values()):
+        raise ValueError("a margin must be a finite number above 0")
+    return margins
