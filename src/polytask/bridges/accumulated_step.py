@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from polytask.errors import ConfigError
@@ -65,7 +66,53 @@ class AccumulatedStep:
             remedy = f"The last one of {parts} must be marked as such"
             raise ConfigError("a step has more micro-batches than announced", where="parts", found=before + 2, remedy=remedy)
         units = parts - before if last else 1
-        as_units = {task: Loss(loss.mean if isinstance(loss, Loss) else loss, units) for task, loss in losses.items()}
+        as_units = {task: Loss(_mean(loss), units) for task, loss in losses.items()}
         report = self.backward(as_units, counts=dict.fromkeys(losses, parts), **given)
         self._seen = {} if last else dict.fromkeys(losses, before + 1)
         return report
+
+
+class BalancedSteps:
+    """Base class of bridges that are base classes themselves: the user chooses the backward pass by `balance`."""
+
+    _accumulated: AccumulatedStep | None = None
+    _how_to_balance: ClassVar[str]
+
+    @property
+    def balanced(self) -> Backward:
+        """The backward pass with its balancer.
+
+        Raises:
+            ConfigError: `balance` was not called.
+        """
+        return self._steps().backward
+
+    def balance(self, backward: Backward) -> None:
+        """Choose the backward pass of training.
+
+        Args:
+            backward: Backward pass with its balancer.
+
+        Raises:
+            ConfigError: The balancer evaluates losses more than once.
+        """
+        self._accumulated = AccumulatedStep(backward)
+
+    def _steps(self) -> AccumulatedStep:
+        if self._accumulated is None:
+            raise ConfigError("there is no balancer", where=type(self).__name__, remedy=self._how_to_balance)
+        return self._accumulated
+
+
+def sum_of_means(losses: Losses) -> Tensor:
+    """Return the sum of the mean losses of the tasks present, which is what the libraries show.
+
+    Example:
+        >>> float(sum_of_means({"a": torch.tensor(1.0), "b": Loss(torch.tensor(6.0), 3)}))
+        3.0
+    """
+    return torch.stack([_mean(loss) for loss in losses.values()]).sum() if losses else torch.zeros(())
+
+
+def _mean(loss: Tensor | Loss) -> Tensor:
+    return loss.mean if isinstance(loss, Loss) else loss

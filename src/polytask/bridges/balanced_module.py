@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from polytask.bridges.accumulated_step import AccumulatedStep, Losses
+from polytask.bridges.accumulated_step import BalancedSteps, Losses, sum_of_means
 from polytask.errors import ConfigError
-from polytask.gradients import Backward, Report
-from polytask.tasks import Loss
+from polytask.gradients import Report
 
 STATE_KEY = "polytask"
 """Key of the state of `Backward` in a checkpoint."""
@@ -30,7 +28,7 @@ else:
     _Module = object
 
 
-class BalancedModule(_Module):
+class BalancedModule(BalancedSteps, _Module):
     """Base class, before `LightningModule`, whose `backward` hook is a balancer.
 
         class Net(pt.bridges.BalancedModule, lightning.LightningModule):
@@ -50,6 +48,8 @@ class BalancedModule(_Module):
     does what they are for.
 
     Example:
+        >>> import torch
+        >>> from polytask.gradients import Backward
         >>> class Net(BalancedModule, torch.nn.Module):  # a LightningModule in the place of torch.nn.Module
         ...     def __init__(self):
         ...         super().__init__()
@@ -59,28 +59,8 @@ class BalancedModule(_Module):
         Backward(Equal(), tasks=('a', 'b'))
     """
 
-    _accumulated: AccumulatedStep | None = None
+    _how_to_balance: ClassVar[str] = "Call self.balance(pt.Backward(...)) in __init__"
     _losses: Losses
-
-    @property
-    def balanced(self) -> Backward:
-        """The backward pass with its balancer.
-
-        Raises:
-            ConfigError: `balance` was not called.
-        """
-        return self._steps().backward
-
-    def balance(self, backward: Backward) -> None:
-        """Choose the backward pass of training.
-
-        Args:
-            backward: Backward pass with its balancer.
-
-        Raises:
-            ConfigError: The balancer evaluates losses more than once.
-        """
-        self._accumulated = AccumulatedStep(backward)
 
     def task_losses(self, batch: Any) -> Losses:  # noqa: ANN401
         """Return the mean loss of each task that has labels in the batch."""
@@ -90,8 +70,7 @@ class BalancedModule(_Module):
         """Compute the losses of the tasks, and return their sum, which the trainer shows."""
         del batch_idx
         self._losses = self.task_losses(batch)
-        values = [(loss.mean if isinstance(loss, Loss) else loss).detach() for loss in self._losses.values()]
-        return torch.stack(values).sum() if values else torch.zeros(())
+        return sum_of_means(self._losses).detach()
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Fill `.grad` from the losses of the last `training_step` with the balancer; the sum of losses is not used."""
@@ -131,8 +110,3 @@ class BalancedModule(_Module):
         """Restore the state of the backward pass from a checkpoint; one without it leaves the balancer as it is."""
         if STATE_KEY in checkpoint:
             self.balanced.load_state_dict(checkpoint[STATE_KEY])
-
-    def _steps(self) -> AccumulatedStep:
-        if self._accumulated is None:
-            raise ConfigError("there is no balancer", where=type(self).__name__, remedy="Call self.balance(pt.Backward(...)) in __init__")
-        return self._accumulated

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from polytask.bridges.accumulated_step import AccumulatedStep, Counts, Losses
+from polytask.bridges.accumulated_step import BalancedSteps, Counts, Losses, sum_of_means
 from polytask.errors import ConfigError
-from polytask.gradients import Backward
 from polytask.storage import has_state, load_state, save_state
-from polytask.tasks import Loss
 
 FOLDER = "polytask"
 """Folder of the state of `Backward` in a checkpoint."""
@@ -44,7 +41,7 @@ else:
     _Trainer = object
 
 
-class BalancedTrainer(_Trainer):
+class BalancedTrainer(BalancedSteps, _Trainer):
     """Base class, before `transformers.Trainer`, whose training step is a balancer's.
 
         class Balanced(pt.bridges.BalancedTrainer, transformers.Trainer):
@@ -60,6 +57,8 @@ class BalancedTrainer(_Trainer):
     Evaluation reports the sum of the losses if `label_names` of the arguments says which inputs are labels.
 
     Example:
+        >>> import torch
+        >>> from polytask.gradients import Backward
         >>> class Balanced(BalancedTrainer):  # with a transformers.Trainer as the second base
         ...     def task_losses(self, model, inputs):
         ...         return {"a": model(inputs).square().mean()}
@@ -69,28 +68,8 @@ class BalancedTrainer(_Trainer):
         True
     """
 
-    _accumulated: AccumulatedStep | None = None
+    _how_to_balance: ClassVar[str] = "Call trainer.balance(pt.Backward(...))"
     _counts: Counts | None = None
-
-    @property
-    def balanced(self) -> Backward:
-        """The backward pass with its balancer.
-
-        Raises:
-            ConfigError: `balance` was not called.
-        """
-        return self._steps().backward
-
-    def balance(self, backward: Backward) -> None:
-        """Choose the backward pass of training.
-
-        Args:
-            backward: Backward pass with its balancer.
-
-        Raises:
-            ConfigError: The balancer evaluates losses more than once.
-        """
-        self._accumulated = AccumulatedStep(backward)
 
     def task_losses(self, model: nn.Module, inputs: Any) -> Losses:  # noqa: ANN401
         """Return the mean loss of each task that has labels in the batch, or `Loss` with `labeled_units`."""
@@ -110,8 +89,7 @@ class BalancedTrainer(_Trainer):
     ) -> Any:  # noqa: ANN401
         """Return the sum of the tasks' mean losses, and nothing as outputs."""
         del num_items_in_batch
-        means = [loss.mean if isinstance(loss, Loss) else loss for loss in self.task_losses(model, inputs).values()]
-        total = torch.stack(means).sum() if means else torch.zeros(())
+        total = sum_of_means(self.task_losses(model, inputs))
         return (total, {}) if return_outputs else total
 
     def get_batch_samples(self, *given: Any) -> Any:  # noqa: ANN401
@@ -133,8 +111,7 @@ class BalancedTrainer(_Trainer):
             losses = self.task_losses(model, self._prepare_inputs(inputs))
         parts, last = self.current_gradient_accumulation_steps, self.accelerator.sync_gradients
         self._steps().take(losses, parts=parts, last=last, counts=self._counts)
-        means = [(loss.mean if isinstance(loss, Loss) else loss).detach() for loss in losses.values()]
-        return (torch.stack(means).sum() if means else torch.zeros(())) / parts
+        return sum_of_means(losses).detach() / parts
 
     def _check(self) -> None:
         if self.accelerator.num_processes > 1 or self.args.n_gpu > 1:
@@ -155,8 +132,3 @@ class BalancedTrainer(_Trainer):
         folder = Path(resume_from_checkpoint) / FOLDER
         if has_state(folder):
             self.balanced.load_state_dict(load_state(folder))
-
-    def _steps(self) -> AccumulatedStep:
-        if self._accumulated is None:
-            raise ConfigError("there is no balancer", where=type(self).__name__, remedy="Call trainer.balance(pt.Backward(...))")
-        return self._accumulated
