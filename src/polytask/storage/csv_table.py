@@ -18,14 +18,20 @@ def csv_text(table: pd.DataFrame) -> str:
         >>> csv_text(pd.DataFrame({"=name": ["=1+1", "plain"], "value": [-1.0, 2.0]}))
         "'=name,value\n'=1+1,-1.0\nplain,2.0\n"
     """
-    escaped = table.rename(columns=_escaped).map(_escaped)
-    texts = [*escaped.columns, *escaped.select_dtypes(exclude="number").to_numpy().ravel()]
+    guarded = table.rename(columns=escaped_cell).map(escaped_cell)
+    texts = [*guarded.columns, *guarded.select_dtypes(exclude="number").to_numpy().ravel()]
     # pandas leaves a carriage return unquoted, which readers take for the end of the row.
     returns = any(isinstance(text, str) and "\r" in text for text in texts)
-    return escaped.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
+    return guarded.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
-def _escaped(cell: object) -> object:
+def escaped_cell(cell: object) -> object:
+    """Return a cell with an apostrophe in front if it is a text that a spreadsheet would evaluate.
+
+    Example:
+        >>> escaped_cell("=1+1"), escaped_cell("plain"), escaped_cell(-1.0)
+        ("'=1+1", 'plain', -1.0)
+    """
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 

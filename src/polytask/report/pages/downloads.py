@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from polytask.storage.csv_table import escaped_cell
 from polytask.verdicts.shown.sanitize import clean_text
-
-FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,4 @@ def file_stem(what: str) -> str:
 def _cell(entry: object) -> object:
     if entry is None:
         return ""
-    if not isinstance(entry, str):
-        return entry
-    text = clean_text(entry)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return escaped_cell(clean_text(entry)) if isinstance(entry, str) else entry
