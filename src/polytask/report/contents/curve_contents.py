@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from polytask.errors import StorageError
 from polytask.metrics import formatting
-from polytask.report.contents.run_contents import Entries, flatten_entries, list_files
+from polytask.report.contents.run_contents import Entries, flatten_entries, list_files, require_files
 from polytask.run_files import CurveFile, EnvironmentFile, LabelRatioRecord
 from polytask.storage import read_yaml
 from polytask.verdicts.shown.claim_sentences import pooled_text
@@ -42,9 +41,7 @@ def read_curve_contents(folder: Path) -> CurveContents:
         StorageError: A file is missing or cannot be read.
         DataError: A file has unexpected content.
     """
-    for name in CURVE_RUN_FILES:
-        if not (folder / name).is_file():
-            raise StorageError("this file is missing", where=str(folder / name), remedy="Give the folder of a finished run")
+    require_files(folder, CURVE_RUN_FILES)
     return CurveContents(
         curve=titled_curve(CurveFile.read(folder / CURVE_FILE)),
         configuration=flatten_entries(read_yaml(folder / "run.yaml"), folder / "run.yaml"),

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from polytask.errors import StorageError
 from polytask.report.contents.curves_and_confusion import HISTORY_COLUMNS, LearningCurve, make_curve, read_run_table
-from polytask.report.contents.run_contents import Entries, flatten_entries, list_files
+from polytask.report.contents.run_contents import Entries, flatten_entries, list_files, require_files
 from polytask.run_files import CostFile, EnvironmentFile, GroupingRecord, MeasureRecord, RelateFile
 from polytask.storage import read_yaml
 
@@ -65,9 +64,7 @@ def read_relate_contents(folder: Path) -> RelateContents:
         StorageError: A file is missing or cannot be read.
         DataError: A file has unexpected content.
     """
-    for name in RELATE_RUN_FILES:
-        if not (folder / name).is_file():
-            raise StorageError("this file is missing", where=str(folder / name), remedy="Give the folder of a finished run")
+    require_files(folder, RELATE_RUN_FILES)
     relatedness = RelateFile.read(folder / RELATE_FILE)
     return RelateContents(
         relatedness=relatedness,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +91,8 @@ def read_contents(folder: Path) -> RunContents:
         DataError: A file has unexpected content.
     """
     judged = (folder / JUDGED_FILE).is_file()
-    for name in VERDICT_FILES if judged else STUDY_FILES:
-        if not (folder / name).is_file():
-            remedy = "Give the folder of a finished study; to resume an unfinished one, run its command again"
-            raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
+    remedy = "Give the folder of a finished study; to resume an unfinished one, run its command again"
+    require_files(folder, VERDICT_FILES if judged else STUDY_FILES, remedy)
     stored = VerdictFile.read(folder / "verdict.json")
     outcome, titles = titled_verdict(stored), stored.titles
     views = {name: _view_of(task.kind) for name, task in outcome.tasks.items()}
@@ -158,6 +156,17 @@ def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def require_files(folder: Path, names: Iterable[str], remedy: str = "Give the folder of a finished run") -> None:
+    """Check that a run folder has these files.
+
+    Raises:
+        StorageError: One is missing.
+    """
+    for name in names:
+        if not (folder / name).is_file():
+            raise StorageError("this file is missing", where=str(folder / name), remedy=remedy)
 
 
 def list_files(folder: Path) -> Entries:
