@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from polytask.cli.table_source import KIND, table_section
 from polytask.errors import ConfigError
-from polytask.options import TableOptions, fields_of
+from polytask.options import NetworkConfig, TableOptions, fields_of
 from polytask.options.option_sections import TABLE, TRAINING
 from polytask.options.table_options import TABLE_ENDINGS, is_table_file
 from polytask.registry import find, names
@@ -37,6 +37,18 @@ def merged(source: str, given: Mapping[str, Mapping[str, Any]], assignments: Seq
     for assignment in assignments:
         _assign(config, assignment)
     return config
+
+
+def own_choices(config: Mapping[str, Any], model: type[NetworkConfig], others: Iterable[type[NetworkConfig]]) -> dict[str, Any]:
+    """Drop options of other commands that a file may hold; keep unknown names, so that they are rejected later.
+
+    Args:
+        config: Merged configuration.
+        model: Option model of the command.
+        others: Option models of the other commands.
+    """
+    elsewhere = {name for other in others for name in other.model_fields} - model.model_fields.keys()
+    return {name: value for name, value in config.items() if name not in elsewhere}
 
 
 def run_name(config: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from polytask.cli.build_config import run_name
+from polytask.cli.build_config import own_choices, run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
@@ -29,7 +29,8 @@ def _curve(config: dict[str, Any], output: RunOutput) -> None:
     from polytask.studies import load_data, measure_curve
 
     with download_display(quiet=output.quiet) as progress:
-        data = load_data(checked(CurveConfig, _own_choices(config), where="curve", imports=True), progress)
+        own = own_choices(config, CurveConfig, (StudyConfig, TrainConfig, RelateConfig))
+        data = load_data(checked(CurveConfig, own, where="curve", imports=True), progress)
     console = Console()
     print_data_notes(console, data, quiet=output.quiet)
     with output.folder(f"curve-{run_name(config)}", data.config) as folder:
@@ -39,12 +40,6 @@ def _curve(config: dict[str, Any], output: RunOutput) -> None:
     page = write_report(found.folder)
     console.print(curve_summary(found.curve))
     console.print(f"Everything is in {found.folder}; the report is {page}", soft_wrap=True)
-
-
-def _own_choices(config: dict[str, Any]) -> dict[str, Any]:
-    """Drop options of other commands that a file may hold; keep unknown names, so that they are rejected later."""
-    others = StudyConfig.model_fields.keys() | TrainConfig.model_fields.keys() | RelateConfig.model_fields.keys()
-    return {name: value for name, value in config.items() if name not in others - CurveConfig.model_fields.keys()}
 
 
 curve_command = generated_command(CurveConfig, _curve, "runs/curve-NAME (NAME: the source), or runs/curve-NAME-2, … if it is taken")

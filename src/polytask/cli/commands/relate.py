@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from polytask.cli.build_config import run_name
+from polytask.cli.build_config import own_choices, run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
@@ -29,7 +29,8 @@ def _relate(config: dict[str, Any], output: RunOutput) -> None:
     from polytask.studies import load_data, relate_tasks
 
     with download_display(quiet=output.quiet) as progress:
-        data = load_data(checked(RelateConfig, _own_choices(config), where="relate", imports=True), progress)
+        own = own_choices(config, RelateConfig, (StudyConfig, TrainConfig))
+        data = load_data(checked(RelateConfig, own, where="relate", imports=True), progress)
     console = Console()
     print_data_notes(console, data, quiet=output.quiet)
     with output.folder(f"relate-{run_name(config)}", data.config) as folder:
@@ -39,12 +40,6 @@ def _relate(config: dict[str, Any], output: RunOutput) -> None:
     page = write_report(related.folder)
     console.print(relate_summary(related.summary, CostFile.read(related.folder / "cost.json")))
     console.print(f"Everything is in {related.folder}; the report is {page}", soft_wrap=True)
-
-
-def _own_choices(config: dict[str, Any]) -> dict[str, Any]:
-    """Drop options of studies and training, such as arms, that a file may hold; keep unknown names, so that they are rejected later."""
-    elsewhere = (StudyConfig.model_fields.keys() | TrainConfig.model_fields.keys()) - RelateConfig.model_fields.keys()
-    return {name: value for name, value in config.items() if name not in elsewhere}
 
 
 relate_command = generated_command(RelateConfig, _relate, "runs/relate-NAME (NAME: the source), or runs/relate-NAME-2, … if it is taken")
