@@ -19,19 +19,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 import polytask as pt
+from loop_overhead import images
 from polytask.architectures import NetworkPlan
 from polytask.balancing.factory import balancer_named
 from polytask.balancing.needs import Gramian, Jacobian, Norms
-from polytask.data import Source
 from polytask.devices import describe_device, resolve_device
 from polytask.gradients import Backward
 from polytask.registry import names
-from polytask.tasks import Multiclass, Task
 from polytask.training.fit_model import build_loop
 from polytask.training.hardware import torch_threads
 from polytask.training.loop.training_loop import TrainingLoop
@@ -39,16 +37,6 @@ from polytask.training.loop.training_loop import TrainingLoop
 STEPS, TOLERANCE = 20, 1e-4
 NOT_BY_ITSELF = ("torchjd", "rotograd", "modo", "sdmgrad", "auto-lambda", "moml", "forum", "famo", "momentum-conflict-free")
 """Balancers that need other networks, several batches or a look-ahead, whose floor is another one."""
-
-
-def images(rows: int) -> tuple[list[Source], tuple[Task, ...]]:
-    """Return two sources of random images, since neither speed nor round-off depends on their content, and their tasks."""
-    random = np.random.default_rng(0)
-    sources = [
-        Source(name, random.integers(0, 256, (rows, 1, 28, 28), dtype=np.uint8), {task: random.integers(0, 10, rows)})
-        for name, task in (("mnist", "digit"), ("fashion-mnist", "garment"))
-    ]
-    return sources, tuple(Multiclass(name=task, classes=tuple(range(10))) for task in ("digit", "garment"))
 
 
 def reference_loop(device: str, rows: int, balancer: str) -> TrainingLoop:

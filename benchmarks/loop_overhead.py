@@ -28,7 +28,7 @@ from polytask.training.loop.training_loop import TrainingLoop
 
 
 def images(rows: int) -> tuple[list[Source], tuple[Task, ...]]:
-    """Return two sources of random images, since speed does not depend on their content, and their tasks."""
+    """Return two sources of random images, since neither speed nor round-off depends on their content, and their tasks."""
     random = np.random.default_rng(0)
     sources = [
         Source(name, random.integers(0, 256, (rows, 1, 28, 28), dtype=np.uint8), {task: random.integers(0, 10, rows)})
