@@ -301,3 +301,50 @@ def test_the_name_of_a_target_may_hold_commas(tmp_path: Path, ending: str, separ
 
 def test_a_table_that_cannot_be_read_is_said_later(tmp_path: Path) -> None:
     assert list(table_section(str(tmp_path / "none.csv"), {"targets": ["a,b"]})["tables"]["none"]["targets"]) == ["a", "b"]
+
+
+def test_a_table_as_spreadsheets_of_europe_write_it_is_the_plain_one(call: object, tmp_path: Path) -> None:
+    """Models are the same bits, and one row whose date alone is in doubt is predicted with the format of training."""
+    random = np.random.default_rng(0)
+    plain = table().drop(columns=["customer", "part"])
+    plain["sold"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, len(plain)), unit="D")
+    plain["times"] = random.integers(0, 3, len(plain))
+    written = plain.assign(
+        sold=plain["sold"].dt.strftime("%d/%m/%Y"),
+        age=[f"{1000 * age:,.1f}".translate(str.maketrans(",.", ".,")) for age in plain["age"]],
+        value=[None if np.isnan(value) else f"{value:.2f}".replace(".", ",") for value in plain["value"]],
+    )
+    plain["age"] = (1000 * plain["age"]).round(1)
+    plain.to_csv(tmp_path / "sales.csv", index=False)
+    (tmp_path / "europe").mkdir()
+    europe = tmp_path / "europe" / "sales.csv"
+    europe.write_text("sep=;\n" + written.to_csv(index=False, sep=";"), encoding="utf-8")
+    new = written[["age", "town", "sold"]].head(3).assign(sold=["03/04/2021"] * 3)
+    new.to_csv(tmp_path / "new.csv", index=False, sep=";")
+    plain[["age", "town"]].head(3).assign(sold=["2021-04-03"] * 3).to_csv(tmp_path / "plain.csv", index=False)
+    found = []
+    for name, file, rows, options in (
+        ("a", tmp_path / "sales.csv", "plain.csv", ()),
+        ("b", europe, "new.csv", ("--decimal", ",", "--thousands", ".", "--delimiter", ";")),
+    ):
+        run = tmp_path / name
+        arguments = ["train", str(file), "--targets", "churn", "value", "--row-weights", "times", *options, "--out", str(run), *FAST]
+        assert call(*arguments) == 0  # type: ignore[operator]
+        assert call("predict", str(run), str(tmp_path / rows), "-o", str(tmp_path / f"{name}.csv")) == 0  # type: ignore[operator]
+        found.append((tmp_path / f"{name}.csv").read_text())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [([1.0, -1.0], ("row 2", "negative")), ([1.0, None], ("row 2", "no weight")), (["a", "b"], ("numbers", "category"))],
+)
+def test_weights_of_rows_that_are_none(
+    call: object, tmp_path: Path, capsys: pytest.CaptureFixture[str], weights: list[object], words: tuple[str, ...]
+) -> None:
+    frame = table().drop(columns=["customer", "part"]).assign(churn="yes", w=(weights * ROWS)[:ROWS])
+    frame.loc[::3, "churn"] = "no"
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    assert call("train", str(tmp_path / "sales.csv"), "--targets", "churn", "value", "--row-weights", "w", *FAST) == 2  # type: ignore[operator]
+    line = capsys.readouterr().err
+    assert all(word in line for word in words), line

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from polytask.artifacts.saved_model import SavedModel, load
 from polytask.data import TablePreprocessor
-from polytask.data.preprocessing.columns import FILE_ROW_INDEX, CategoricalColumn, TextColumn, UnknownCategories
+from polytask.data.preprocessing.columns import FILE_ROW_INDEX, CategoricalColumn, DateColumn, TextColumn, UnknownCategories
 from polytask.data.reading import TableFile, open_table, read_column_names
 from polytask.datasets.tables.labeled_table import LabeledTable
 from polytask.errors import ConfigError, error_location
@@ -84,6 +84,11 @@ class SavedTableModel:
         """Names of the input columns that held categories or texts in training."""
         return tuple(column.name for column in self.preprocessor.columns if isinstance(column, CategoricalColumn | TextColumn))
 
+    @property
+    def _date_formats(self) -> dict[str, str]:
+        """Formats that the dates of input columns had in training, where it was not ISO 8601."""
+        return {column.name: column.form for column in self.preprocessor.columns if isinstance(column, DateColumn) and column.form}
+
     def _check_names(self, table: Path) -> None:
         """Check that a table has all input columns.
 
@@ -98,7 +103,7 @@ class SavedTableModel:
     def opened(self, table: Path) -> TableFile:
         """Open a table; columns that held categories in training are read as such, even if their cells look like numbers."""
         self._check_names(table)
-        return open_table(table, replace(self.reading, categorical=self._words, text=()))
+        return open_table(table, replace(self.reading, categorical=self._words, text=(), date_formats=self._date_formats))
 
     def kept_columns(self, table: Path, keep: Sequence[str]) -> tuple[str, ...]:
         """Return the columns of a table that stand before its predictions: the identifiers of training, if it has them, and others.
@@ -181,7 +186,7 @@ class SavedTableModel:
         tasks = self._tasks_in(table, self.options)
         words = [task.name for task in tasks if any(isinstance(label, str) for label in getattr(task, "classes", ()))]
         own = replace(self.options, targets={task.name: self.options.targets[task.name] for task in tasks}, weights={})
-        opened = LabeledTable(self.source, replace(own.for_file(str(table), [*self._words, *words]), id_column=None))
+        opened = LabeledTable(self.source, replace(own.for_file(str(table), [*self._words, *words], self._date_formats), id_column=None))
         opened.check(tasks)
         with error_location(table):
             answers = [{task.name: found for task, found in self.model.answers(chunk, self.source)} for chunk in opened.chunks()]

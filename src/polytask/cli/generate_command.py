@@ -167,7 +167,7 @@ def keyword(name: str, annotation: Any, default: object = inspect.Parameter.empt
 
 
 def _before(folder: str) -> tuple[inspect.Parameter, ...]:
-    source = "A built-in data set (see polytask data list), a table (CSV, TSV, Parquet), or a YAML file, such as the run.yaml of a run."
+    source = "A built-in data set (see polytask data list), a table (CSV, Parquet, …), or a YAML file, such as the run.yaml of a run."
     return (
         keyword("source", Annotated[str, typer.Argument(help=source)]),
         keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Folder to write the run to. Default: {folder}.")], None),

@@ -24,7 +24,9 @@ TARGETS: dict[str, Any] = {
 }
 """JSON schema of targets in a study file: names with kinds, or names alone."""
 
-TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+TEXT_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".zip")
+"""Ends of the names of tables in text files, compressed or not."""
+TABLE_ENDINGS = (*TEXT_ENDINGS, ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson")
 """Ends of the names of table files."""
 _COLUMNS, _ROWS, _READING = "Table: columns", "Table: rows", "Table: reading"
 
@@ -52,7 +54,7 @@ class TableOptions:
         'utf-8'
     """
 
-    file: Annotated[str, Field(description="Path of the table: CSV, TSV (also gzipped) or Parquet.")]
+    file: Annotated[str, Field(description="Path of the table: CSV or TSV (also gzipped or zipped), Parquet, Feather or JSON lines.")]
     targets: Annotated[
         Mapping[str, str | None],
         BeforeValidator(kinds_written),
@@ -87,6 +89,11 @@ class TableOptions:
     id_column: Annotated[
         str | None, Field(description="Column with row identifiers, copied to the predictions."), Flag(_COLUMNS, default="row numbers")
     ] = None
+    row_weights: Annotated[
+        str | None,
+        Field(description="Column with a nonnegative factor of each row's loss, such as an exposure or a number of equal rows."),
+        Flag(_COLUMNS, default="all rows count alike"),
+    ] = None
     drop: Annotated[tuple[str, ...], Field(description="Columns to ignore."), Flag(_COLUMNS)] = ()
     categorical: Annotated[
         tuple[str, ...], Field(description="Columns to read as categories, even if they look like numbers or dates."), Flag(_COLUMNS)
@@ -102,6 +109,19 @@ class TableOptions:
     delimiter: Annotated[
         str | None, Field(description="Character that separates cells."), Flag(_READING, default="a tab in .tsv files, else a comma")
     ] = None
+    decimal: Annotated[
+        str, Field(description="Decimal sign of the numbers in a text file: a point or a comma."), Flag(_READING, example=",")
+    ] = "."
+    thousands: Annotated[
+        str | None,
+        Field(description="Separator of thousands in a text file: a comma, a point, ', _ or a blank."),
+        Flag(_READING, default="none", example="."),
+    ] = None
+    date_formats: Annotated[
+        Mapping[str, str],
+        Field(description="Format of the dates of a column in a text file, as column=format with %d, %m, %b, %Y, %y and %T. Repeatable."),
+        Flag(_READING, default="recognized where day and month are beyond doubt", example="sold_on=%d/%m/%Y"),
+    ] = field(default_factory=dict)
     encoding: Annotated[str, Field(description="Text encoding of the file."), Flag(_READING)] = "utf-8"
     max_bytes: Annotated[int, Field(le=MOST_BYTES, description="Reject a file with more bytes than this, once decompressed.")] = (
         ReadingOptions.max_bytes
@@ -137,21 +157,26 @@ class TableOptions:
 
     def _check_roles(self, where: str) -> None:
         """Check that no target has another role as well."""
-        for role, names in (*((role, (getattr(self, role),)) for role in ("group", "time", "split", "id_column")), ("drop", self.drop)):
+        for role, names in (
+            *((role, (getattr(self, role),)) for role in ("group", "time", "split", "id_column", "row_weights")),
+            ("drop", self.drop),
+        ):
             for name in names:
                 if name in self.targets:
                     raise ConfigError(
                         "a target cannot have another role", where=f"{where}, {role}", found=repr(name), remedy="Name another column"
                     )
 
-    def for_file(self, file: str, words: Sequence[str]) -> TableOptions:
+    def for_file(self, file: str, words: Sequence[str], date_formats: Mapping[str, str] | None = None) -> TableOptions:
         """Return the options for another file with the same inputs and targets, without a split and without columns to drop.
 
         Args:
             file: Path of the other file.
             words: Columns that held strings in this table; they are read as strings there too, whatever they look like.
+            date_formats: Formats of dates in this table, given or recognized; dates have the same ones there.
         """
-        return replace(self, file=file, test_file=None, group=None, time=None, split=None, drop=(), categorical=tuple(words), text=())
+        alike = replace(self, file=file, test_file=None, group=None, time=None, split=None, row_weights=None, drop=())
+        return replace(alike, categorical=tuple(words), text=(), date_formats=date_formats or {})
 
     @property
     def reading_options(self) -> ReadingOptions:
@@ -161,6 +186,6 @@ class TableOptions:
     @property
     def non_feature_columns(self) -> tuple[str, ...]:
         """Columns that are neither inputs nor targets."""
-        special = (self.time, self.group, self.split, self.id_column)
-        # The time of a row is a legitimate input; groups, parts and identifiers must not leak into the features.
+        special = (self.time, self.group, self.split, self.id_column, self.row_weights)
+        # The time of a row is a legitimate input; groups, parts, identifiers and weights must not leak into the features.
         return tuple(dict.fromkeys([*self.drop, *(name for name in special[1:] if name is not None)]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -90,6 +91,14 @@ def columns(**arrays: Any) -> Callable[[], Any]:
 
 def stored_parquet(name: str, table: Callable[[], Any], *words: str, damage: Callable[[bytes], bytes] = bytes, **options: Any) -> File:
     return File(name, "t.parquet", stored(table, damage), words, DataError, options)
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED if sum(map(len, files.values())) > 100 else zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(f"{name}.csv", content)
+    return buffer.getvalue()
 
 
 LONG = b"x" * 101
@@ -230,7 +239,25 @@ WRONG_FILES = (
     csv("a Parquet file named .csv", b"PAR1rest", "a Parquet file", ".parquet"),
     csv("a web page named .csv", b"<!DOCTYPE html>\n<html></html>", "a web page"),
     csv("a pointer named .csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
-    csv("a ZIP archive", b"PK", ".zip", "Unpack", file="t.zip"),
+    csv("a ZIP archive that is none", b"PK", "archive cannot be read", "Unpack", file="t.zip"),
+    csv("a ZIP archive of two tables", zipped(a=b"a,b\n1,2\n", b=b"a,b\n1,2\n"), "exactly one", "2 files", file="t.zip"),
+    csv("a ZIP archive of nothing", zipped(), "exactly one", "0 files", file="t.zip"),
+    csv("a ZIP archive with another byte", zipped(a=b"a,b\n1,2\n").replace(b"1,2", b"1,3"), "damaged ZIP", file="t.zip"),
+    csv("a ZIP archive that expands", zipped(a=b"a,b\n" + b"1,2\n" * 20_000_000), "100 times its size", file="t.zip"),
+    csv("Arrow that is none", b"ARROW1", "not a Feather", file="t.feather"),
+    csv("JSON that is none", b'{"a": 1', "not a JSON lines", file="t.jsonl"),
+    csv("JSON of two types", b'{"a": 1}\n{"a": "x"}\n', "not a JSON lines", "number to string", file="t.jsonl"),
+    csv("JSON with lists", b'{"a": [1]}\n', "unsupported type", "column", file="t.jsonl"),
+    csv("a date of another format", b"d,y\n31/12/2026,1\n12/31/2026,2\n", "12/31/2026", "row 2", "format", date_formats={"d": "%d/%m/%Y"}),
+    csv("a day that its month lacks", b"d,y\n28.02.2026,1\n31.02.2026,2\n", "does not exist", "31.02.2026", "row 2"),
+    csv("a format of dates with hours of twelve", b"d,y\n1,1\n", "%I", error=ConfigError, date_formats={"d": "%d/%m/%Y %I"}),
+    csv("a format of dates without a year", b"d,y\n1,1\n", "a year", error=ConfigError, date_formats={"d": "%d/%m"}),
+    csv("a format for no column", b"d,y\n1,1\n", "no such column", error=ConfigError, date_formats={"e": "%d/%m/%Y"}),
+    csv("points where commas are decimal signs", b"a;b\n1,5;1\n1.5;2\n2,5;3\n", "1.5", "row 2", delimiter=";", decimal=","),
+    csv("thousands of two digits", b"a;b\n1.234;1\n1.23;2\n2,5;3\n", "1.23", "row 2", delimiter=";", decimal=",", thousands="."),
+    csv("a decimal sign that is none", b"a,b\n1,2\n", "a point or a comma", error=ConfigError, decimal=";"),
+    csv("one sign for decimals and thousands", b"a,b\n1,2\n", "differ", error=ConfigError, decimal=",", thousands=","),
+    csv("a separator of thousands that is none", b"a,b\n1,2\n", "must be one of", error=ConfigError, thousands="x"),
     csv("a text file", b"a,b\n1,2\n", ".txt", "end in .csv", file="t.txt"),
     csv("JSON", b"[]", ".json", "CSV or Parquet", file="t.json"),
     csv("no ending", b"a,b\n1,2\n", "no ending", file="table"),

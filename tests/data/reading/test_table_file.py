@@ -22,8 +22,8 @@ from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
 from polytask.data.reading import check_frame, open_table, read_table
-from polytask.data.reading.csv_quoting import QuoteTracker, row_ends
-from polytask.data.reading.text_stream import TextStream
+from polytask.data.reading.text.csv_quoting import QuoteTracker, row_ends
+from polytask.data.reading.text.text_stream import TextStream
 from polytask.errors import ConfigError, DataError, PolytaskError
 from polytask.options import ReadingOptions
 
@@ -168,7 +168,7 @@ def test_another_encoding() -> None:
 def test_letters_across_blocks(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block of the file may be more bytes as UTF-8, or fewer, and may end inside a letter."""
     for block in (97, 1_024):
-        monkeypatch.setattr("polytask.data.reading.text_stream.BLOCK_BYTES", block)
+        monkeypatch.setattr("polytask.data.reading.text.text_stream.BLOCK_BYTES", block)
         frame = read(("a,b\n" + "日本,1\n" * 500).encode(encoding), encoding=encoding)
         assert frame["a"].tolist() == ["日本"] * 500
         assert frame["b"].tolist() == [1] * 500
@@ -247,8 +247,8 @@ BIG = pd.DataFrame(
 @pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 7, 1_000, 5_000])
 @pytest.mark.parametrize("file", ["t.csv", "t.parquet"])
 def test_a_chunk_has_the_types_of_the_whole(rows: int, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytask.data.reading.csv_reader.BLOCK_BYTES", 4_096)
-    monkeypatch.setattr("polytask.data.reading.parquet_reader.BATCH_ROWS", 64)
+    monkeypatch.setattr("polytask.data.reading.text.csv_reader.BLOCK_BYTES", 4_096)
+    monkeypatch.setattr("polytask.data.reading.typed_files.BATCH_ROWS", 64)
     path = tmp_path / file
     BIG.to_csv(path, index=False) if file == "t.csv" else BIG.to_parquet(path)
     table = open_table(path)
@@ -283,7 +283,7 @@ def test_a_table_need_not_be_read_to_its_end(tmp_path: Path) -> None:
 def test_memory_is_bounded_by_blocks_and_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Arrow holds are some blocks and a chunk, however long the file."""
     block = 2**16
-    monkeypatch.setattr("polytask.data.reading.csv_reader.BLOCK_BYTES", block)
+    monkeypatch.setattr("polytask.data.reading.text.csv_reader.BLOCK_BYTES", block)
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n" + "1.2345678901234567,some text,7654321\n" * 600_000)
     before = pa.total_allocated_bytes()
@@ -301,7 +301,7 @@ def test_only_the_calling_thread_reads_the_text(tmp_path: Path, monkeypatch: pyt
         return read_bytes(self, size)
 
     monkeypatch.setattr(TextStream, "read", read_noting_the_thread)
-    monkeypatch.setattr("polytask.data.reading.csv_reader.BLOCK_BYTES", 4_096)
+    monkeypatch.setattr("polytask.data.reading.text.csv_reader.BLOCK_BYTES", 4_096)
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n" + "1.5,some text,7\n" * 5_000 + "1,2\n" + "1.5,some text,7\n" * 5_000)
     with pytest.raises(DataError, match="row 5001: a row with too few cells"):
@@ -312,7 +312,7 @@ def test_only_the_calling_thread_reads_the_text(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 64])
 def test_blocks_consist_of_whole_rows(ends: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytask.data.reading.text_stream.BLOCK_BYTES", block)
+    monkeypatch.setattr("polytask.data.reading.text.text_stream.BLOCK_BYTES", block)
     rows = ['1,"a ""b"""', '2,"c' + ends + 'd"', "3,e", '4,"' + "f" * 50 + '"']
     path = written(ends.join(rows) + ends)
     with TextStream(path, ReadingOptions()) as text:
@@ -322,8 +322,8 @@ def test_blocks_consist_of_whole_rows(ends: str, block: int, tmp_path: Path, mon
 
 
 def test_a_file_that_expands_without_end_is_refused_by_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytask.data.reading.text_stream.MIN_EXPANDED", 100_000)
-    monkeypatch.setattr("polytask.data.reading.csv_reader.BLOCK_BYTES", 65_536)
+    monkeypatch.setattr("polytask.data.reading.text.text_stream.MIN_EXPANDED", 100_000)
+    monkeypatch.setattr("polytask.data.reading.text.csv_reader.BLOCK_BYTES", 65_536)
     path = tmp_path / "t.csv.gz"
     with gzip.open(path, "wt") as file:
         file.writelines(["a,b\n", *["1.5,text\n"] * 200_000])

@@ -92,7 +92,10 @@ def _check_alone(feature: _FeatureColumn, *, declared: bool) -> str:
     if feature.distinct == 1 and (feature.codes >= 0).all():
         return "always the same; leave it out" if rows > 1 else ""
     if rows >= MIN_ROWS and not declared and look_like_dates(feature.texts):
-        return f"dates in a form that is not read, such as {shown(min(feature.texts))}: write them as 2026-12-31, or leave them out"
+        return (
+            f"dates in a form that is not read, such as {shown(min(feature.texts))}: name their format, as in --date-formats "
+            f"{feature.name}=%d/%m/%Y, write them as 2026-12-31, or leave them out"
+        )
     if declared or feature.distinct < rows or rows < MIN_ROWS or not feature.whole or feature.date:
         return ""
     if feature.numbers is None:

@@ -1,4 +1,4 @@
-"""Tables in CSV and Parquet files, read in two passes: one to infer the types of columns, one to return the rows."""
+"""Tables in files, read in two passes: one to infer the types of columns, one to return the rows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from polytask.data.reading.csv_reader import CsvReader
 from polytask.data.reading.error_locations import location
-from polytask.data.reading.parquet_reader import ParquetReader
+from polytask.data.reading.text.csv_reader import CsvReader
+from polytask.data.reading.text.csv_type_inference import CsvTypeInference
+from polytask.data.reading.typed_files import CONTENTS
+from polytask.data.reading.typed_reader import TypedReader
 from polytask.errors import ConfigError, DataError, StorageError, shown
 from polytask.options import ReadingOptions
+from polytask.options.table_options import TEXT_ENDINGS
 from polytask.registry.suggestion import nearest
 
-READERS = {".csv": CsvReader, ".tsv": CsvReader, ".csv.gz": CsvReader, ".tsv.gz": CsvReader, ".parquet": ParquetReader}
-REMEDIES = {".zip": "Unpack it first", ".txt": "Rename it to end in .csv, and set the delimiter"}
+READERS = {**dict.fromkeys(TEXT_ENDINGS, CsvReader), **dict.fromkeys(CONTENTS, TypedReader)}
+REMEDIES = {".txt": "Rename it to end in .csv, and set the delimiter"}
 
 
 @final
@@ -31,6 +34,7 @@ class TableFile:
         columns: Names of the columns, in the order of the file.
         kinds: Kind of each column: "number", "boolean", "category", "date" or "empty".
         rows: Number of rows, without the header.
+        date_formats: Format of the dates of each column that has dates of another form than ISO 8601, given or recognized.
         warnings: Warnings about columns that are read differently than they look, one line each.
     """
 
@@ -39,9 +43,9 @@ class TableFile:
         self._stamp = _size_and_mtime(path)
         self._file: Any = _reader(path)(path, options)
         self.columns: tuple[str, ...] = self._file.names
-        for name in options.as_written:
+        for name in (*options.as_written, *options.date_formats):
             if name not in self.columns:
-                option = "text" if name in options.text else "categorical"
+                option = next(option for option in ("text", "categorical", "date_formats") if name in getattr(options, option))
                 raise ConfigError("no such column", where=f"{option}={shown(name)}", remedy=nearest(name, self.columns))
         self._known = self._file.columns()
         self.rows = self._learn()
@@ -49,6 +53,9 @@ class TableFile:
             raise DataError("a table without rows", where=location(path), found=f"{len(self.columns)} columns", remedy="Add the rows")
         found = {name: cells.kind(str(path)) for name, cells in self._known.items()}
         self.kinds: Mapping[str, str] = MappingProxyType({name: kind for name, (kind, _) in found.items()})
+        formats = {name: cells.formats.only for name, cells in self._known.items() if isinstance(cells, CsvTypeInference)}
+        dates = {name: form.text for name, form in formats.items() if form is not None and self.kinds[name] == "date"}
+        self.date_formats: Mapping[str, str] = MappingProxyType(dates)
         self.warnings = (*self._file.warnings, *(warning for _, warning in found.values() if warning))
 
     def _learn(self) -> int:
@@ -120,7 +127,8 @@ def open_table(path: str | Path, options: ReadingOptions | None = None) -> Table
     with leading zeros are read as categories, with a warning.
 
     Args:
-        path: Path of a .csv, .tsv, .csv.gz, .tsv.gz or .parquet file. The first line of a text file names the columns.
+        path: Path of a text file (.csv or .tsv, also with .gz or .zip behind it, or .zip), or of a .parquet, .feather, .arrow, .jsonl or
+            .ndjson file. The first line of a text file names the columns.
         options: Options of reading and limits; `None` means the defaults.
 
     Returns:

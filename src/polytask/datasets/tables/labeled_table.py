@@ -183,6 +183,26 @@ class LabeledTable:
         )
         return self.special[self.options.group].to_numpy(dtype=object)[rows]
 
+    def _weights(self, rows: Rows) -> dict[str, Array] | None:
+        """Return the weights of rows for every target; `None` if all rows count alike.
+
+        Raises:
+            DataError: A row has no weight, or one that is no nonnegative number.
+        """
+        name = self.options.row_weights
+        if name is None:
+            return None
+        self._check_filled(name, rows, "a row has no weight", "Give every row a weight, 0 to leave it out of training")
+        if self.file.kinds[name] != "number":
+            found = f"a column of kind {self.file.kinds[name]}"
+            raise DataError("weights of rows must be numbers", where=location(self.file.path, None, name), found=found)
+        weights = self.special[name].to_numpy(dtype=np.float64)[rows]
+        if (weights < 0).any():
+            row = int(np.argmax(weights < 0))
+            where = location(self.file.path, int(rows[row]) + 1, name)
+            raise DataError("a weight of a row must not be negative", where=where, found=weights[row])
+        return dict.fromkeys(self.options.targets, weights)
+
     def _check_filled(self, name: str, rows: Rows, what: str, remedy: str) -> None:
         empty = rows[self.special[name].isna().to_numpy()[rows]]
         if len(empty):
@@ -210,12 +230,12 @@ class LabeledTable:
         )
         mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)
         labels = {target: own[rows] for target, own in self.labels.items()}
-        return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows))
+        return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows), weights=self._weights(rows))
 
     def test(self) -> LabeledTable:
         """Open the file of test rows; columns that are categorical in this table are categorical there too."""
         words = [name for name in (*self.features, *self.options.targets) if self.file.kinds[name] == "category"]
-        return LabeledTable(self.name, self.options.for_file(str(self.options.test_file), words))
+        return LabeledTable(self.name, self.options.for_file(str(self.options.test_file), words, self.file.date_formats))
 
     def inputs_of(self, rows: Rows) -> Iterator[pd.DataFrame]:
         """Yield the feature columns of the given rows (ascending) chunk by chunk."""

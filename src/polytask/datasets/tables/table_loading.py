@@ -215,9 +215,10 @@ def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, M
     for names in alike.values():
         categories = [column for name in names for column in opened[name].options.categorical]
         texts = [column for name in names for column in opened[name].options.text]
+        dates = {column: form for name in reversed(names) for column, form in opened[name].file.date_formats.items()}
         with error_location(", ".join(str(opened[name].file.path) for name in names)):
             coding = TablePreprocessor.learn(
-                chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories, texts
+                chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories, texts, dates
             )
         found.update(dict.fromkeys(names, coding))
     return found

@@ -10,6 +10,7 @@ import pandas as pd
 
 from polytask.data.preprocessing.columns.base import NUMERIC, Array, Column, first_invalid_cell
 from polytask.errors import DataError
+from polytask.options.values.date_format import DateFormat
 
 EPOCH = pd.Timestamp("2000-01-01")
 MONTHS, WEEKDAYS = 13, 8  # including code 0 for a missing date
@@ -25,6 +26,7 @@ class DateColumn(Column):
     Attributes:
         hours: Whether the training rows had times of day.
         center: Days from 2000 to the day from which days count; one among the training rows keeps seconds apart in float32.
+        form: Format of dates in text, in the notation of `strptime`; empty for ISO 8601.
 
     Example:
         >>> DateColumn("joined").encode(pd.Series(["2000-01-03", None])).tolist()
@@ -33,6 +35,7 @@ class DateColumn(Column):
 
     hours: bool = False
     center: float = 0.0
+    form: str = ""
 
     kind: ClassVar[str] = "date"
 
@@ -47,15 +50,24 @@ class DateColumn(Column):
         Raises:
             DataError: A cell is not a date.
         """
-        times = parse_datetimes(cells)
+        times = parse_datetimes(self._iso(cells))
         bad = (times.isna() & cells.notna()).to_numpy()
         if bad.any():
             row, found = first_invalid_cell(cells, bad)
-            raise DataError("a date is needed", where=f"column {self.name!r}, row {row}", found=found, remedy="Write it as 2026-12-31")
+            raise DataError(
+                "a date is needed", where=f"column {self.name!r}, row {row}", found=found, remedy=f"Write it as {self.form or '2026-12-31'}"
+            )
         days = days_since_2000(times) - self.center
         codes = [(times.dt.month).fillna(0), (times.dt.day_of_week + 1).fillna(0)]
         hour = [times.dt.hour + times.dt.minute / 60] if self.hours else []
         return np.stack([part.to_numpy(dtype=np.float64, na_value=np.nan) for part in (days, times.dt.day, *codes, *hour)], axis=1)
+
+    def _iso(self, cells: pd.Series[Any]) -> pd.Series[Any]:
+        """Return texts of the column's format as ISO 8601; other cells stay as they are."""
+        if not self.form or cells.dtype != object:
+            return cells
+        form = DateFormat(self.form)
+        return cells.map(lambda cell: (form.iso(cell) or cell) if isinstance(cell, str) else cell)
 
 
 def parse_datetimes(cells: pd.Series[Any]) -> pd.Series[Any]:

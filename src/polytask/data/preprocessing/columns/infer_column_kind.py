@@ -39,6 +39,7 @@ class ColumnKindInference:
         name: Name of the column.
         category: Whether to treat the column as categorical regardless of its cells.
         text: Whether to treat the column as texts regardless of its cells.
+        date_format: Format of dates in text, which the file had; empty for ISO 8601.
         numeric: Whether the cells, missing ones included, have a numeric type.
         filled: Number of cells with a value.
         gaps: Number of missing cells.
@@ -51,6 +52,7 @@ class ColumnKindInference:
     name: str
     category: bool = False
     text: bool = False
+    date_format: str = ""
     numeric: bool = True
     filled: int = 0
     gaps: int = 0
@@ -100,7 +102,7 @@ class ColumnKindInference:
             return self._column_of_strings(gaps, of_text=(self.text and self.filled > 0) or kind == "text")
         center, scale = center_and_scale(np.concatenate([np.zeros(0), *self.first]))
         if kind == "date":
-            return DateColumn(self.name, gaps, self.hours, center)
+            return DateColumn(self.name, gaps, self.hours, center, self.date_format)
         return BooleanColumn(self.name, gaps) if kind == "boolean" else NumericColumn(self.name, gaps, center, scale)
 
     def _column_of_strings(self, gaps: bool, *, of_text: bool) -> Column:

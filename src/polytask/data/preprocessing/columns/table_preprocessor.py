@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -55,13 +56,20 @@ class TablePreprocessor(Preprocessor):
         return cls.learn([table], categorical, text)
 
     @classmethod
-    def learn(cls, chunks: Iterable[pd.DataFrame], categorical: Sequence[str] = (), text: Sequence[str] = ()) -> TablePreprocessor:
+    def learn(
+        cls,
+        chunks: Iterable[pd.DataFrame],
+        categorical: Sequence[str] = (),
+        text: Sequence[str] = (),
+        date_formats: Mapping[str, str] = MappingProxyType({}),
+    ) -> TablePreprocessor:
         """Fit a preprocessor on a table in chunks, which need not fit into memory together; each chunk is read once.
 
         Args:
             chunks: Chunks of the training rows, with feature columns only.
             categorical: Columns to treat as categorical regardless of their cells.
             text: Columns to treat as texts regardless of their cells.
+            date_formats: Formats that dates had in the file, for later texts in these columns.
 
         Raises:
             DataError: A column holds values of several types, or there is no column.
@@ -70,7 +78,8 @@ class TablePreprocessor(Preprocessor):
         for chunk in chunks:
             for label in chunk:
                 name = str(label)
-                seen.setdefault(name, ColumnKindInference(name, name in categorical, name in text)).update(chunk[label])
+                new = ColumnKindInference(name, name in categorical, name in text, date_formats.get(name, ""))
+                seen.setdefault(name, new).update(chunk[label])
         if not seen:
             raise DataError("at least one column other than the targets is needed", where="table", found="none")
         return cls(tuple(column.column() for column in seen.values()))

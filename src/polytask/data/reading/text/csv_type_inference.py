@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from polytask.data.reading.error_locations import MAX_EXACT_INTEGER, location
+from polytask.data.reading.text.written_cells import DateFormats, iso_dates, plain_numbers
 from polytask.errors import DataError, plain, shown
+from polytask.options.values.number_format import NumberFormat
 
 # RE2 syntax: \d matches ASCII digits only, and $ the end of the text.
-NUMBER_PATTERN = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*$"
 INTEGER_PATTERN = r"^[ \t]*[+-]?\d+[ \t]*$"
 LEADING_ZERO = r"^[ \t]*[+-]?0\d+[ \t]*$"
 INFINITE_PATTERN = r"(?i)^[ \t]*[+-]?inf(inity)?[ \t]*$"
@@ -32,6 +33,8 @@ class CsvTypeInference:
     Attributes:
         name: Name of the column.
         forced: Whether to treat the column as categories regardless of its cells.
+        written: Format of numbers.
+        formats: Formats that dates have if they are not ISO 8601.
         filled: Number of cells with a value.
         gaps: Whether any cell is missing.
         numbers: Number of cells that are finite numbers.
@@ -49,6 +52,8 @@ class CsvTypeInference:
 
     name: str
     forced: bool = False
+    written: NumberFormat = field(default_factory=NumberFormat)
+    formats: DateFormats = field(default_factory=DateFormats)
     filled: int = 0
     gaps: bool = False
     numbers: int = 0
@@ -73,7 +78,7 @@ class CsvTypeInference:
         filled = column.drop_null()
         self.gaps |= column.null_count > 0
         # While all cells so far are numbers, try to cast the block at once before classifying distinct texts.
-        fast = self.numbers == self.filled and not self.first
+        fast = self.numbers == self.filled and not self.first and self.written.is_plain and self.formats.given is None
         self.filled += len(filled)
         if len(filled) and not self.forced and not (fast and self._only_numbers(filled)):
             self._learn_texts(column, filled, row)
@@ -86,6 +91,7 @@ class CsvTypeInference:
         if not pc.all(pc.is_finite(values)).as_py():
             return False
         self.numbers += len(filled)
+        self.formats.possible = ()
         self._learn_integers(filled, values)
         return True
 
@@ -109,11 +115,12 @@ class CsvTypeInference:
         # Classify each distinct text once, and weight it by its frequency.
         self.simple = False
         texts, times = filled.value_counts().flatten()
-        number = pc.match_substring_regex(texts, NUMBER_PATTERN)
+        number = pc.match_substring_regex(texts, self.written.pattern)
         infinite = pc.match_substring_regex(texts, INFINITE_PATTERN)
         if pc.any(number).as_py():
-            values = parse_numbers(texts.filter(number))
-            self._learn_integers(texts.filter(number), values)
+            digits = plain_numbers(texts.filter(number), self.written)
+            values = parse_numbers(digits)
+            self._learn_integers(digits, values)
             endless = texts.filter(number).filter(pc.is_inf(values))
             infinite = pc.or_(infinite, pc.is_in(texts, value_set=endless))
             number = pc.and_(number, pc.invert(infinite))
@@ -131,9 +138,19 @@ class CsvTypeInference:
         wanted = {name: masks[name] for name in ("infinite", "formatted", "booleans", "zoned")}
         wanted |= {"text": pc.invert(number), "unzoned": pc.and_(date, pc.invert(masks["zoned"]))}
         wanted |= {"impossible": _impossible_dates(texts, date)} if self.dates == self.filled else {}
+        wanted |= self._learn_formats(texts)
         for name, mask in wanted.items():
             if name not in self.first and (text := _first(texts, mask)):
                 self.first[name] = row + int(pc.index(column, text).as_py()) + 1, text
+
+    def _learn_formats(self, texts: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Learn which formats dates may have; return masks of the texts that an error message may have to name."""
+        self.formats.learn(texts.to_pylist() if self.formats.possible else ())
+        masks = {} if self.formats.given is None else {"unlike": pc.equal(texts, self.formats.unlike)}
+        for form in self.formats.possible:
+            iso = iso_dates(texts, form)
+            masks[f"impossible {form.text}"] = _impossible_dates(iso, pc.match_substring_regex(iso, DATE_PATTERN))
+        return masks
 
     def kind(self, where: str) -> tuple[str, str]:
         """Return the kind of the column, and a warning if it may be unexpected.
@@ -149,6 +166,8 @@ class CsvTypeInference:
         """
         if self.forced or not self.filled:
             return ("category" if self.forced else "empty"), ""
+        if self._has_format(where):
+            return "date", ""
         if 2 * (self.numbers + self.infinite) >= self.filled and self.infinite:
             self._refuse(where, "infinite", "an infinite number", "Write a finite number or leave the cell empty")
         if self.numbers == self.filled:
@@ -158,7 +177,8 @@ class CsvTypeInference:
                 where,
                 "formatted",
                 "a number with separators, a decimal comma, a currency or %",
-                f"Write it plainly, as in 1234.5, or read with categorical=({shown(self.name)},) (--categorical)",
+                "Write it plainly, as in 1234.5; or name its signs, as in --decimal , --thousands .; or read the column with "
+                f"categorical=({shown(self.name)},) (--categorical)",
             )
         if self.booleans == self.filled:
             return "boolean", ""
@@ -176,6 +196,19 @@ class CsvTypeInference:
             return "date", ""
         return "category", ""
 
+    def _has_format(self, where: str) -> bool:
+        """Return whether the cells are dates of one format, given or recognized.
+
+        Raises:
+            DataError: A format was given that a cell does not have, or a day does not exist.
+        """
+        if self.formats.given is not None and self.formats.unlike:
+            remedy = f"Correct it, or name another format (now {self.formats.given.text})"
+            self._refuse(where, "unlike", "not a date of the format that was given", remedy)
+        if self.formats.only is not None:
+            self._refuse_impossible(where, f"impossible {self.formats.only.text}")
+        return self.formats.only is not None
+
     def _number(self) -> tuple[str, str]:
         if self.whole and (self.large or self.leading_zero):
             why = "larger than 2^53, which would be rounded" if self.large else "that begin with 0, which would be lost"
@@ -186,18 +219,17 @@ class CsvTypeInference:
         return "number", ""
 
     def _check_dates(self, where: str) -> None:
-        if "impossible" in self.first:
-            self._refuse(
-                where,
-                "impossible",
-                "a date that does not exist",
-                f"Correct it, or read with categorical=({shown(self.name)},) (--categorical)",
-            )
+        self._refuse_impossible(where, "impossible")
         if 0 < self.zoned < self.dates:
             late = max("zoned", "unzoned", key=lambda name: self.first[name])
             self._refuse(
                 where, late, "times with and without a time zone in one column", "Write all of them with a time zone, or all without"
             )
+
+    def _refuse_impossible(self, where: str, first: str) -> None:
+        if first in self.first:
+            remedy = f"Correct it, or read with categorical=({shown(self.name)},) (--categorical)"
+            self._refuse(where, first, "a date that does not exist", remedy)
 
     def _refuse(self, where: str, first: str, what: str, remedy: str) -> None:
         row, text = self.first[first]
@@ -208,12 +240,13 @@ class CsvTypeInference:
         if kind == "empty":
             return pa.nulls(len(column), pa.float64())
         if kind == "number":
-            values = column if pa.types.is_floating(column.type) else parse_numbers(column)
+            values = column if pa.types.is_floating(column.type) else parse_numbers(plain_numbers(column, self.written))
             return pc.cast(values, pa.int64()) if self.whole and not self.gaps else values
         if kind == "boolean":
             return pc.equal(pc.utf8_lower(column), "true")
         if kind == "date":
-            return _parse_dates(column, self.zoned > 0)
+            form = self.formats.only
+            return _parse_dates(column, self.zoned > 0) if form is None else _parse_dates(iso_dates(column, form), zoned=False)
         return column
 
 

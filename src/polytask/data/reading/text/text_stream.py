@@ -6,14 +6,16 @@ import codecs
 import csv
 import gzip
 import io
+import re
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn, cast, final
 
-from polytask.data.reading.csv_quoting import LINE_FEED, QuoteTracker, row_ends
 from polytask.data.reading.error_locations import BLOCK_BYTES, location
-from polytask.errors import DataError, StorageError
+from polytask.data.reading.text.csv_quoting import LINE_FEED, QuoteTracker, row_ends
+from polytask.errors import DataError, StorageError, plain, shown
 from polytask.options import ReadingOptions
 
 # First bytes of files that are not text, their format, and what to do.
@@ -21,7 +23,7 @@ MAGIC_BYTES = (
     (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "Save it as CSV or Parquet"),
     (b"\xd0\xcf\x11\xe0", "an Excel file", "Save it as CSV or Parquet"),
     (b"PAR1", "a Parquet file", "Rename it to end in .parquet"),
-    (b"ARROW1", "an Arrow file", "Save it as CSV or Parquet"),
+    (b"ARROW1", "an Arrow file", "Rename it to end in .arrow"),
     (b"\x1f\x8b", "a gzip file", "Rename it to end in .csv.gz"),
     (b"%PDF", "a PDF file", "Save the table as CSV"),
     (b"<!doctype", "a web page", "Download the file itself"),
@@ -29,6 +31,7 @@ MAGIC_BYTES = (
     (b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself with git lfs pull"),
 )
 
+SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?\r?\n', re.IGNORECASE)
 MAX_EXPANSION = 100
 """Largest number of bytes that a byte of a compressed file may expand to; tables of numbers and texts reach 3 to 20."""
 MIN_EXPANDED = 2**26
@@ -37,7 +40,7 @@ MIN_EXPANDED = 2**26
 
 def delimiter_of(path: Path, options: ReadingOptions) -> str:
     """Return the delimiter: as set in the options, or by default a tab for .tsv files and a comma for others."""
-    return options.delimiter or ("\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ",")
+    return options.delimiter or ("\t" if path.name.lower().removesuffix(".gz").removesuffix(".zip").endswith(".tsv") else ",")
 
 
 @final
@@ -45,7 +48,7 @@ class TextStream(io.RawIOBase):
     """Stream of a text file as UTF-8 without a byte order mark, read once from its beginning.
 
     Args:
-        path: Path of the file; if its name ends in .gz, it is decompressed while it is read.
+        path: Path of the file; if its name ends in .gz or .zip, it is decompressed while it is read.
         options: Encoding, delimiter, and maximum number of bytes.
         lenient: Whether to replace invalid bytes and skip the checks, in order to count rows.
 
@@ -62,7 +65,11 @@ class TextStream(io.RawIOBase):
         self._lenient = lenient
         self._decoder = codecs.getincrementaldecoder(options.encoding)("replace" if lenient else "strict")
         self._file = _open_binary(path)
-        self._raw: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=self._file)) if path.name.lower().endswith(".gz") else self._file
+        try:
+            self._raw = _decompressed(path, self._file)
+        except DataError:
+            self._file.close()
+            raise
         self._taken = self._seen = 0  # bytes read after decompression; bytes returned as UTF-8
         self._rest: bytes | None = b""
 
@@ -163,8 +170,9 @@ class TextStream(io.RawIOBase):
     def _bytes(self, size: int) -> bytes:
         try:
             return self._raw.read(size)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError("damaged gzip data", where=location(self.path), found=str(error), remedy="Download the file again") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+            kind = "ZIP" if isinstance(error, zipfile.BadZipFile) or self.path.suffix.lower() == ".zip" else "gzip"
+            raise DataError(f"damaged {kind} data", where=location(self.path), found=str(error), remedy="Download the file again") from None
         except OSError as error:
             raise StorageError("the file cannot be read", where=location(self.path), found=error.strerror or str(error)) from None
 
@@ -188,8 +196,16 @@ class TextStream(io.RawIOBase):
                 'Set the encoding, as in encoding="cp1252" or "utf-16" (--encoding)',
             )
         if not self._seen:
-            text = text.removeprefix("\ufeff")
+            text = self._without_separator_line(text.removeprefix("\ufeff"))
         return text.encode("utf-8", "replace")
+
+    def _without_separator_line(self, text: str) -> str:
+        """Leave out a first line such as "sep=;", in which spreadsheets name the delimiter, and follow it unless the options have one."""
+        found = SEPARATOR_LINE.match(text)
+        if found is None:
+            return text
+        self.quotes = QuoteTracker(self.options.delimiter or found[1])
+        return text[found.end() :]
 
     def _check(self, block: bytes, final: bool) -> None:
         nul = block.find(b"\0")
@@ -237,3 +253,25 @@ def _open_binary(path: Path) -> IO[bytes]:
         return path.open("rb")
     except OSError as error:
         raise StorageError("the file cannot be opened", where=location(path), found=error.strerror or str(error)) from None
+
+
+def _decompressed(path: Path, file: IO[bytes]) -> IO[bytes]:
+    """Return the content of a file, decompressed while it is read if the name of the file says that it is compressed.
+
+    Raises:
+        DataError: An archive does not hold exactly one file, or it cannot be read.
+    """
+    if path.name.lower().endswith(".gz"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    if not path.name.lower().endswith(".zip"):
+        return file
+    try:
+        archive = zipfile.ZipFile(file)
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if len(names) != 1:
+            found = f"{len(names)} files" + (f": {', '.join(map(shown, names[:3]))}" if names else "")
+            archive.close()
+            raise DataError("an archive must hold exactly one table", where=location(path), found=found, remedy="Unpack it first")
+        return archive.open(names[0])
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:  # damaged, or encrypted, or of another method
+        raise DataError("the archive cannot be read", where=location(path), found=plain(error, 200), remedy="Unpack it first") from None

@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from polytask.data.reading.csv_type_inference import CsvTypeInference
 from polytask.data.reading.error_locations import BLOCK_BYTES, location
 from polytask.data.reading.header_checks import parse_header
-from polytask.data.reading.text_stream import TextStream
+from polytask.data.reading.text.csv_type_inference import CsvTypeInference
+from polytask.data.reading.text.text_stream import TextStream
+from polytask.data.reading.text.written_cells import DateFormats
 from polytask.errors import DataError, plain, shown
 from polytask.options import ReadingOptions
+from polytask.options.values.date_format import DateFormat
 
 
 @final
@@ -41,7 +43,12 @@ class CsvReader:
 
     def columns(self) -> dict[str, CsvTypeInference]:
         """Return a new type inference for each column."""
-        return {name: CsvTypeInference(name, forced=name in self.options.as_written) for name in self.names}
+        options = self.options
+        formats = {name: DateFormats(DateFormat(text)) for name, text in options.date_formats.items()}
+        return {
+            name: CsvTypeInference(name, name in options.as_written, options.number_format, formats.get(name) or DateFormats())
+            for name in self.names
+        }
 
     def raw(self) -> Iterator[Any]:
         """Yield the cells as strings, raising `DataError` if the file is malformed."""

@@ -1,4 +1,4 @@
-"""Reader of Parquet files, block by block."""
+"""Reader of files whose columns have types, block by block."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet
 
 from polytask.data.reading.error_locations import MAX_EXACT_INTEGER, location
 from polytask.data.reading.header_checks import check_column_names
+from polytask.data.reading.typed_files import CONTENTS
 from polytask.errors import DataError, plain, shown
 from polytask.options import ReadingOptions
 
-BATCH_ROWS = 65_536
 # Prefix of the columns in which pandas stores an unnamed index.
 PANDAS_INDEX_PREFIX = "__index_level_"
+FORMATS = {".parquet": "Parquet", ".feather": "Feather (Arrow)", ".arrow": "Arrow", ".jsonl": "JSON lines", ".ndjson": "JSON lines"}
 KINDS = (
     (pa.types.is_boolean, "boolean"),
     (pa.types.is_integer, "number"),
@@ -40,12 +40,12 @@ REMEDIES = (
 
 @final
 @dataclass
-class ParquetTypeInference:
+class TypedColumnInference:
     """Statistics of the cells of one typed column, updated block by block, from which its kind is inferred.
 
     Attributes:
         name: Name of the column.
-        kind_of_type: Kind that the Parquet type implies: "number", "boolean", "category", "date" or "empty".
+        kind_of_type: Kind that the type of the column implies: "number", "boolean", "category", "date" or "empty".
         forced: Whether to treat the column as categories regardless of its type.
         integers: Whether the type is an integer type.
         filled: Number of cells with a value.
@@ -127,8 +127,8 @@ class ParquetTypeInference:
 
 
 @final
-class ParquetReader:
-    """Reader of a Parquet file that yields its rows in blocks of columns.
+class TypedReader:
+    """Reader of a Parquet, Arrow or JSON lines file that yields its rows in blocks of columns.
 
     Args:
         path: Path of the file.
@@ -141,18 +141,13 @@ class ParquetReader:
     def __init__(self, path: Path, options: ReadingOptions) -> None:
         self.path, self.options = path, options
         self.warnings: list[str] = []
-        schema, metadata = self._guarded(lambda: _schema_and_metadata(path))
-        own = [field for field in schema if not field.name.startswith(PANDAS_INDEX_PREFIX)]
-        if len(own) < len(schema):
+        opened = CONTENTS[path.suffix.lower()]
+        self._content = content = self._guarded(lambda: opened(path, options.max_bytes))
+        own = [field for field in content.schema if not field.name.startswith(PANDAS_INDEX_PREFIX)]
+        if len(own) < len(content.schema):
             self.warnings.append("the index of the data frame is left out; give it a name to keep it")
-        self.names = tuple(field.name for field in own)
-        if not self.names:
-            raise DataError("no columns", where=location(path))
-        check_column_names(self.names, location(path), options.max_columns)
-        self._types = {field.name: _value_type(field.type) for field in own}
-        self._kinds = {name: _kind_of_type(kind, location(path, column=name)) for name, kind in self._types.items()}
         # A compressed column may take a few bytes in the file: count at least 8 bytes per cell, its size in memory.
-        size = max(sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups)), 8 * metadata.num_rows * len(own))
+        size = max(content.size, 8 * content.rows * len(own))
         if size > options.max_bytes:
             raise DataError(
                 "the file is larger than is allowed",
@@ -160,24 +155,30 @@ class ParquetReader:
                 found=f"{size} bytes",
                 remedy=f"Raise max_bytes above {options.max_bytes} (--set tables.NAME.max_bytes=…) if this size is intended",
             )
+        self.names = tuple(field.name for field in own)
+        if not self.names:
+            raise DataError("no columns", where=location(path))
+        check_column_names(self.names, location(path), options.max_columns)
+        self._types = {field.name: _value_type(field.type) for field in own}
+        self._kinds = {name: _kind_of_type(kind, location(path, column=name)) for name, kind in self._types.items()}
 
-    def columns(self) -> dict[str, ParquetTypeInference]:
+    def columns(self) -> dict[str, TypedColumnInference]:
         """Return a new type inference for each column."""
         forced = self.options.as_written
         return {
-            name: ParquetTypeInference(name, kind, name in forced, pa.types.is_integer(self._types[name]))
+            name: TypedColumnInference(name, kind, name in forced, pa.types.is_integer(self._types[name]))
             for name, kind in self._kinds.items()
         }
 
     def raw(self) -> Iterator[Any]:
         """Yield the cells, with categories as strings and missing-value strings as null."""
-        batches = self._guarded(lambda: _batches(self.path, list(self.names)))
+        batches = self._guarded(lambda: self._content.batches(self.names))
         while (batch := self._guarded(lambda: next(batches, None))) is not None:
             # Select by name: a batch has the columns in the order of the file.
             yield self._guarded(lambda batch=batch: pa.table([self._plain(batch[name]) for name in self.names], names=list(self.names)))
 
     def known(self, kinds: Mapping[str, str], columns: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the same cells again; a Parquet file already has types."""
+        """Yield the same cells again; they already have types."""
         del kinds, columns
         return self.raw()
 
@@ -196,18 +197,11 @@ class ParquetReader:
         except (pa.ArrowException, OSError, UnicodeError) as error:
             found = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
             raise DataError(
-                "damaged, or not a Parquet file", where=location(self.path), found=found, remedy="Write the file again"
+                f"damaged, or not a {FORMATS[self.path.suffix.lower()]} file",
+                where=location(self.path),
+                found=found,
+                remedy="Write the file again",
             ) from None
-
-
-def _schema_and_metadata(path: Path) -> tuple[Any, Any]:
-    with parquet.ParquetFile(path) as file:
-        return file.schema_arrow, file.metadata
-
-
-def _batches(path: Path, names: list[str]) -> Iterator[Any]:
-    with parquet.ParquetFile(path, page_checksum_verification=True) as file:
-        yield from file.iter_batches(BATCH_ROWS, columns=names)
 
 
 def _value_type(kind: Any) -> Any:  # noqa: ANN401
