@@ -21,6 +21,10 @@ def table() -> pd.DataFrame:
     part = np.array(["train"] * 80 + ["validation"] * 20 + ["test"] * 20)
     columns: dict[str, Any] = {"x": rng.normal(size=ROWS), "town": np.resize(["Oslo", "Rome", "Bern"], ROWS), "part": part}
     columns["at"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(ROWS), unit="D")
+    columns["code"] = np.resize(np.arange(1, 8), ROWS).astype(object)
+    columns["sold"] = [f"{1 + row % 12:02}/{1 + row % 11:02}/2024" for row in range(ROWS)]
+    columns["member"] = np.resize(["true", "false"], ROWS)
+    columns["late"] = None
     columns["note"] = [f"a note of several words, number {row}" for row in range(ROWS)]
     return pd.DataFrame({**columns, "size": rng.integers(0, 3, ROWS), "value": rng.normal(size=ROWS)})
 
@@ -40,6 +44,14 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "another day": ("at", pd.Timestamp("2031-05-05")),
     "a time of day": ("at", pd.Timestamp("2024-05-05T17:30")),
     "a gap among dates": ("at", pd.NaT),
+    "a code with a zero in front": ("code", "007"),
+    "a code beyond 2^53": ("code", 2**60 + 1),
+    "a code with decimals": ("code", 2.5),
+    "a date that tells day and month apart": ("sold", "31/12/2024"),
+    "a number among dates in words": ("sold", "7"),
+    "a gap among answers": ("member", None),
+    "the first cell of a column": ("late", "yes"),
+    "the first number of a column": ("late", 7),
     "another class": ("size", 0),
     "a gap among classes": ("size", None),
     "a large label": ("value", 1e5),
@@ -61,6 +73,18 @@ def test_a_change_of_test_rows_changes_nothing_that_is_learned(change: str, tmp_
     assert old.preprocessor == new.preprocessor
     assert np.array_equal(old.inputs, new.inputs, equal_nan=True)
     assert all(np.array_equal(old.labels[name], new.labels[name]) for name in ("size", "value"))
+
+
+@pytest.mark.parametrize(
+    ("column", "others", "cell"), [("member", None, "perhaps"), ("day", "2024-05-01", "soon"), ("day", "31.12.2024", "1.2")]
+)
+def test_a_cell_that_only_a_test_row_has_is_one_line(column: str, others: str | None, cell: str, tmp_path: Path) -> None:
+    frame = table()
+    frame[column] = frame[column] if others is None else others
+    frame.loc[TESTED + 3, column] = cell
+    with pytest.raises(DataError, match=rf"shop\.csv, row {TESTED + 4}, column '{column}': a test row has a cell that is no") as caught:
+        load(frame, tmp_path)
+    assert cell in str(caught.value)
 
 
 @pytest.mark.parametrize("label", [2.5, 7])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from polytask.data.reading.error_locations import location
 from polytask.data.reading.text.csv_reader import CsvReader
@@ -51,7 +53,11 @@ class TableFile:
         self.rows = self._learn()
         if not self.rows:
             raise DataError("a table without rows", where=location(path), found=f"{len(self.columns)} columns", remedy="Add the rows")
-        found = {name: cells.kind(str(path)) for name, cells in self._known.items()}
+        self._decide()
+
+    def _decide(self) -> None:
+        """Decide the kinds of columns by what is known of their cells."""
+        found = {name: cells.kind(str(self.path)) for name, cells in self._known.items()}
         self.kinds: Mapping[str, str] = MappingProxyType({name: kind for name, (kind, _) in found.items()})
         formats = {name: cells.formats.only for name, cells in self._known.items() if isinstance(cells, CsvTypeInference)}
         dates = {name: form.text for name, form in formats.items() if form is not None and self.kinds[name] == "date"}
@@ -61,13 +67,67 @@ class TableFile:
     def _learn(self) -> int:
         rows = 0
         for block in self._file.raw():
-            for name, column in zip(self.columns, block.columns, strict=True):
-                # Columns of a pyarrow table are chunked, those of a record batch are not.
-                cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+            for name, cells in self._cells(block).items():
                 self._check_lengths(name, cells, rows)
                 self._known[name].learn(cells, rows)
             rows += block.num_rows
         return rows
+
+    def _cells(self, block: Any) -> dict[str, Any]:  # noqa: ANN401 - pyarrow has no types
+        """Return the cells of each column of a block."""
+        # Columns of a pyarrow table are chunked, those of a record batch are not.
+        arrays = (column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in block.columns)
+        return dict(zip(self.columns, arrays, strict=True))
+
+    def decide_by(self, learned: NDArray[np.bool_]) -> bool:
+        """Decide the kinds of a text file's columns by some of its rows alone, so that test rows decide nothing.
+
+        A column of numbers stays one, whatever rows are left out, so files of numbers alone are not read again.
+
+        Args:
+            learned: (rows,) True for the rows that may decide.
+
+        Returns:
+            Whether the kind of a column, or the format of its dates, is another one now.
+
+        Raises:
+            DataError: A cell of the other rows cannot be read as the kind that the column has in these.
+        """
+        names = [name for name, kind in self.kinds.items() if kind != "number" and isinstance(self._known[name], CsvTypeInference)]
+        if not names or learned.all():
+            return False
+        before, others, rows = (dict(self.kinds), dict(self.date_formats)), self._file.columns(), 0
+        for block in self._file.raw():
+            mask = pa.array(learned[rows : rows + block.num_rows])
+            for name, cells in self._cells(block).items():
+                if name in names:  # cells that may not decide are missing, which keeps the numbers of rows
+                    others[name].learn(pc.if_else(mask, cells, pa.scalar(None, cells.type)), rows)
+            rows += block.num_rows
+        changed = [name for name in names if others[name].decides_otherwise(self._known[name], str(self.path))]
+        for name in changed:
+            others[name].simple = False  # other cells may have blanks around their number
+            self._known[name] = others[name]
+        self._decide()
+        self._check_fit(changed)
+        return before != (dict(self.kinds), dict(self.date_formats))
+
+    def _check_fit(self, names: Sequence[str]) -> None:
+        """Check that all cells of the named columns can be read as the kind of their column.
+
+        Raises:
+            DataError: A cell cannot.
+        """
+        rows = 0
+        for block in self._file.raw() if names else ():
+            cells = self._cells(block)
+            for name in names:
+                at = self._known[name].first_unfit(cells[name], self.kinds[name])
+                if at is not None:
+                    what = f"a test row has a cell that is no {self.kinds[name]}, as those of the other rows are"
+                    remedy = f"Correct it, or read with categorical=({shown(name)},) (--categorical)"
+                    where = location(self.path, rows + at + 1, name)
+                    raise DataError(what, where=where, found=shown(cells[name][at].as_py()), remedy=remedy)
+            rows += block.num_rows
 
     def _check_lengths(self, name: str, cells: Any, rows: int) -> None:  # noqa: ANN401 - pyarrow has no types
         if not pa.types.is_string(cells.type):

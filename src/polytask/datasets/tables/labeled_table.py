@@ -81,6 +81,16 @@ class LabeledTable:
         frames = self.file.chunks() if self.large else iter([self._whole])
         return (frame.rename_axis(index=FILE_ROW_INDEX) for frame in frames)
 
+    def let_decide(self, rows: Rows) -> None:
+        """Decide the kinds of columns by all rows but the given ones, which are for testing.
+
+        Raises:
+            DataError: A cell of the given rows cannot be read as the kind of its column.
+        """
+        if len(rows) and self.file.decide_by(~np.isin(np.arange(self.file.rows), rows)):
+            for kept in ("_whole", "special", "labels"):  # read again, with the new kinds
+                self.__dict__.pop(kept, None)
+
     @cached_property
     def special(self) -> pd.DataFrame:
         """Columns of all rows that are not inputs, and the time column."""

@@ -73,6 +73,7 @@ def load_tables(
     for name, own in parts.items():
         if not len(own["training"]):
             raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
+        opened[name].let_decide(own["test"])
     tasks = _make_tasks(opened, {name: _training_and_validation(own) for name, own in parts.items()})
     notes += [note for name, table in opened.items() for note in duplicate_notes(table, parts[name]["test"])]
     codings = _fit_preprocessors(opened, parts)

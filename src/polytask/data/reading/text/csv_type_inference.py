@@ -235,6 +235,30 @@ class CsvTypeInference:
         row, text = self.first[first]
         raise DataError(what, where=location(where, row, self.name), found=shown(text), remedy=remedy)
 
+    def decides_otherwise(self, whole: CsvTypeInference, where: str) -> bool:
+        """Return whether these cells make the column another kind, or dates of another format, than all cells do.
+
+        Raises:
+            DataError: These cells contradict each other.
+        """
+        return (self.kind(where)[0], self.formats.only) != (whole.kind(where)[0], whole.formats.only)
+
+    def first_unfit(self, column: Any, kind: str) -> int | None:  # noqa: ANN401
+        """Return the place of the first cell that cannot be read as the kind of the column, decided by other cells; `None` if all can."""
+        if kind in {"category", "empty"}:
+            return None
+        if kind == "number":
+            fits = pc.match_substring_regex(column, self.written.pattern)
+        elif kind == "boolean":
+            fits = pc.is_in(column, value_set=BOOLEANS)
+        else:
+            iso = column if self.formats.only is None else iso_dates(column, self.formats.only)
+            dates = pc.match_substring_regex(iso, DATE_PATTERN)
+            zoned = pc.match_substring_regex(iso, WITH_TIMEZONE)
+            fits = pc.and_(pc.and_(dates, pc.equal(zoned, self.zoned > 0)), pc.invert(_impossible_dates(iso, dates)))
+        at = int(pc.index(pc.fill_null(fits, fill_value=True), value=False).as_py())
+        return at if at >= 0 else None
+
     def convert(self, column: Any, kind: str) -> Any:  # noqa: ANN401
         """Convert cells to the type of the column, once the whole column has been read."""
         if kind == "empty":
