@@ -212,21 +212,22 @@ def regret(kind: str, tasks: int, seeds: int, studies: int, prior: float = PRIOR
     """Return what the best choice gains, and the regret of the advice and of other rules, per task."""
     generator = np.random.default_rng([tasks, seeds])
     truth = true_differences(generator, (studies, tasks), kind)
-    worth = 0.0 if kind == "v = 0" else NETWORK
+    scale = 0.05 if kind == "margin / 20" else 1.0
+    margin, worth = scale * WORTH, 0.0 if kind == "v = 0" else scale * NETWORK
     noise = np.array([3.0, *[1.0] * (tasks - 1)]) if kind == "one task noisy" else np.ones(tasks)
     data = truth[:, None, :] + noise * generator.normal(size=(studies, seeds, tasks))
-    words = verdicts(data, np.zeros((studies, tasks)), 0.0, SeedPlan.of((seeds,)), WORTH)
-    pooled = data.mean(axis=2) / WORTH
+    words = verdicts(data, np.zeros((studies, tasks)), 0.0, SeedPlan.of((seeds,)), margin)
+    pooled = data.mean(axis=2) / margin
     mean, error = pooled.mean(axis=1), pooled.std(axis=1, ddof=1) / seeds**0.5
-    utility = shrunk(mean, error, tasks, prior) + worth / WORTH
+    utility = shrunk(mean, error, tasks, prior, seeds=seeds) + worth / margin
     said = words.word[:, 1:]
     together, _ = choose(
-        (words.low[-1, :, 0], words.high[-1, :, 0]), worth / WORTH, utility, ((said == 1).any(axis=1), (said == -1).any(axis=1))
+        (words.low[-1, :, 0], words.high[-1, :, 0]), worth / margin, utility, ((said == 1).any(axis=1), (said == -1).any(axis=1))
     )
     gain = truth.mean(axis=1) + worth
     rules = {
         "advice": together,
-        "mean > -v": mean > -worth / WORTH,
+        "mean > -v": mean > -worth / margin,
         "always together": np.ones(studies, dtype=bool),
         "always separately": np.zeros(studies, dtype=bool),
         "unclear: separately": (said != 0).all(axis=1) & ~(said == -1).any(axis=1),
@@ -240,7 +241,7 @@ def regret_lines(studies: int) -> Iterator[str]:
     names = ("best", "advice", "mean > -v", "always together", "always separately", "unclear: separately")
     yield row(["true differences", "tasks", "seeds", "best gains", *names[1:]])
     yield "|---" * (3 + len(names)) + "|"
-    for kind in ("normal", "x 1/3", "x 3", "heavy tails", "mostly 0", "one task noisy", "v = 0"):
+    for kind in ("normal", "x 1/3", "x 3", "heavy tails", "mostly 0", "one task noisy", "v = 0", "margin / 20"):
         for tasks, seeds in ((2, 5), (2, 10), (5, 5)):
             found = regret(kind, tasks, seeds, studies)
             yield row([kind, tasks, seeds, *(share(found[name]) for name in names)])

@@ -52,6 +52,14 @@ def test_the_advice_loses_little(plans: ModuleType) -> None:
     assert found["advice"] < found["unclear: separately"] / 5
 
 
+@pytest.mark.parametrize("tasks", [2, 5])
+def test_margins_that_are_small_beside_the_scatter_of_seeds_change_nothing(plans: ModuleType, tasks: int) -> None:
+    """The advice then follows the observed mean, rather than train together whatever is observed."""
+    found = plans.regret("margin / 20", tasks, 5, 8_000)
+    assert found["advice"] <= min(found["always together"], found["always separately"]) / 3
+    assert found["advice"] == pytest.approx(found["mean > -v"], abs=0.002)
+
+
 def few_positives(positives: int, studies: int) -> tuple[float, float]:
     """False alarms of the AUC of two equally good arms: as if all units counted alike, and with those of the rarer class."""
     generator, alarms = np.random.default_rng(positives), np.zeros(2)

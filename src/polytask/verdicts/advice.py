@@ -9,10 +9,11 @@ for N joint networks instead of T: v is what one network instead of T is worth, 
 (`tolerate`). Joint networks that are not cheaper to predict with save nothing.
 
 The expected utility is that of a posterior. Before any data, difference / margin of a task is normal with mean 0 and standard deviation
-`PRIOR_SD`, independently of other tasks, so that their mean has the variance PRIOR_SD^2 / T. The observed mean, of standard error e (in
-margins), is multiplied by (PRIOR_SD^2 / T) / (PRIOR_SD^2 / T + e^2). The mean is shrunk, not each task: otherwise tasks with small errors
-would count for more than others, and the advice could be *together* only since a task that loses much is measured badly. With equal and
-independent errors both are the same. What is shown does not depend on this prior:
+`PRIOR_SD`, independently of other tasks, so that their mean has the variance p^2 = PRIOR_SD^2 / T. Where seeds scatter over many margins,
+true differences are larger too: p is at least `PRIOR_SHARE` of the standard deviation of the mean over seeds, e sqrt(S) for S seeds and the
+standard error e (in margins). The observed mean is multiplied by p^2 / (p^2 + e^2). It is shrunk as a whole, not task by task: otherwise
+tasks with small errors would count for more than others, and the advice could be *together* only since a task that loses much is measured
+badly. With equal and independent errors both are the same. What is shown does not depend on this prior:
 
 | level | condition |
 |---|---|
@@ -47,8 +48,13 @@ PRIOR_SD = 2.0
 """Standard deviation over tasks of the true difference in margins, before data.
 
 It is a chosen value, not a measured one, and near that of the true differences in `benchmarks/plan_simulation.py --simulate` (2.1 margins),
-whose table in docs/verdict.md shows how the regret changes with other values and with other true differences. The more the seeds of a study
-scatter, the more its advice depends on this value.
+whose table in docs/verdict.md shows how the regret changes with other values and with other true differences.
+"""
+PRIOR_SHARE = 0.7
+"""Least standard deviation of the true mean over tasks, before data, in standard deviations of the mean over seeds; also a chosen value.
+
+Without it, a study whose seeds scatter over many margins would always be advised to train together, for the sake of what that saves,
+however much worse the observed mean is.
 """
 FARTHEST = 100.0
 """Largest size of a difference in margins that counts, also where a margin is 0."""
@@ -114,7 +120,7 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     saving = saved * sum(worth) / len(tasks)
     pooled = verdict.arms[arm].pooled
     error = 0.0 if pooled is None else pooled.standard_error  # without it a margin is 0, next to which any difference is large
-    utility = float(shrunk(sum(ratios.values()) / len(tasks), error, len(tasks))) + saving
+    utility = float(shrunk(sum(ratios.values()) / len(tasks), error, len(tasks), seeds=len(verdict.seeds))) + saving
     ends = {name: task.arms[arm].decision.reckoned for name, task in tasks.items()}
     lost = {name: -tolerance.of(tasks[name].single[0], tasks[name].margin) for name in protect}
     at_risk = tuple(name for name in protect if ends[name][0] < lost[name])
@@ -155,7 +161,7 @@ def choose(
     return np.asarray(together | (~shown & ~at_risk & (np.asarray(utility) > 0))), np.asarray(shown)
 
 
-def shrunk(mean: ArrayLike, error: ArrayLike, tasks: int = 1, prior: float = PRIOR_SD) -> NDArray[np.float64]:
+def shrunk(mean: ArrayLike, error: ArrayLike, tasks: int = 1, prior: float = PRIOR_SD, *, seeds: int = 0) -> NDArray[np.float64]:
     """Return the posterior mean of a mean over tasks of differences in margins, elementwise.
 
     Args:
@@ -163,13 +169,17 @@ def shrunk(mean: ArrayLike, error: ArrayLike, tasks: int = 1, prior: float = PRI
         error: Its standard error.
         tasks: Number of tasks.
         prior: Standard deviation over tasks of the true differences, before data.
+        seeds: Number of seeds of the mean; 0 leaves the prior as it is, however much they scatter.
 
     Example:
         >>> shrunk(2.0, error=1.0, prior=1.0).item()
         1.0
+        >>> [round(shrunk(-100.0, error=110.0, seeds=seeds).item()) for seeds in (0, 5)]
+        [0, -71]
     """
-    variance = prior**2 / tasks
-    return np.asarray(np.asarray(mean, dtype=np.float64) * variance / (variance + np.square(error)))
+    noise = np.square(error)
+    variance = np.maximum(prior**2 / tasks, PRIOR_SHARE**2 * seeds * noise)
+    return np.asarray(np.asarray(mean, dtype=np.float64) * variance / (variance + noise))
 
 
 def saved_share(tasks: int, networks: int) -> float:

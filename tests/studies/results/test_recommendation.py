@@ -147,7 +147,8 @@ def test_a_task_that_is_measured_badly_counts_as_much_as_the_others() -> None:
     found = replace(found, tasks={**found.tasks, "c": replace(found.tasks["c"], arms={"equal": wide})})
     each = [shrunk(difference, error).item() for difference, error in ((0.0, 0.13), (0.0, 0.13), (-12.0, 4.2))]
     advice = found.recommend().advice
-    assert advice.utility == pytest.approx(0.5 - 4.0 * (4 / 3) / (4 / 3 + 1.4**2))
+    seeds = len(found.seeds)
+    assert advice.utility == pytest.approx(0.5 - 4.0 * max(4 / 3, 0.7**2 * seeds * 1.4**2) / (max(4 / 3, 0.7**2 * seeds * 1.4**2) + 1.4**2))
     assert (advice.level, advice.utility < 0) == ("separately, likely", True)
     assert advice.utility < 0.5 + sum(each) / 3
 
