@@ -1,10 +1,11 @@
-"""Draw the picture of a verdict on a problem where sharing helps.
+"""Draw the pictures of two verdicts: on a problem where sharing helps, and on one where it hurts.
 
-    python tools/verdict_figure.py [--out docs/figures/verdict.svg] [--runs runs/figures]
+    python tools/verdict_figure.py [--out docs/figures] [--runs runs/figures]
 
-The table is simulated, so that it is known why: six targets are noisy readings of one signal, a direction among 30 inputs, with 100
-training rows, so that what one target teaches, the others need. A study that is in the folder already is drawn again. The picture is that
-of `verdict.plot()`. Two cores need some minutes.
+The tables are simulated, so that it is known why. Where it helps, six targets are noisy readings of one signal, a direction among 30
+inputs, with 100 training rows, so that what one target teaches, the others need. Where it hurts, each target is a reading of a signal of
+its own, with 1,000 training rows: there is nothing to share, and the four hidden units of the network have to serve six signals. A study
+that is in the folder already is drawn again. The pictures are those of `verdict.plot()`. Two cores need some minutes.
 """
 
 from __future__ import annotations
@@ -33,13 +34,19 @@ def table_of(training: int, targets: NDArray[np.float64], inputs: NDArray[np.flo
     return frame.assign(**dict(zip(names, targets.T, strict=True)), split=parts)
 
 
-def related(seed: int = 0) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table whose six targets are noisy readings of one signal."""
-    rng, training = np.random.default_rng(seed), 100
+def readings(signals: int, training: int, seed: int = 0) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table whose six targets are noisy readings of one signal, or of one signal each.
+
+    Args:
+        signals: Number of signals: 1, or 6.
+        training: Number of training rows.
+        seed: Seed of inputs, signals and noise.
+    """
+    rng = np.random.default_rng(seed)
     x = rng.normal(size=(training + VALIDATION + TEST, 30))
-    signal = 2 * np.tanh(x @ rng.normal(size=30) / np.sqrt(30))
+    found = 2 * np.tanh(x @ rng.normal(size=(30, signals)) / np.sqrt(30))
     names = [f"reading {number}" for number in range(1, 7)]
-    return table_of(training, signal[:, None] + rng.normal(size=(len(x), 6)), x, names), names
+    return table_of(training, found + rng.normal(size=(len(x), 6)), x, names), names
 
 
 def study(table: tuple[pd.DataFrame, list[str]], options: dict[str, Any], out: Path) -> VerdictFile:
@@ -52,18 +59,19 @@ def study(table: tuple[pd.DataFrame, list[str]], options: dict[str, Any], out: P
 
 
 def main() -> None:
-    """Run the study, print its advice, and draw it."""
+    """Run the studies, print their advice, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("docs/figures/verdict.svg"))
+    parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     chosen = parser.parse_args()
-    outcome = study(related(), {"seeds": 5, "epochs": 100, "lr": 0.005}, chosen.runs / "readings")
-    print(outcome.recommendation.headline if outcome.recommendation else "no advice")
-    chart = overview_chart(outcome)
-    if chart is None:
-        raise SystemExit("no difference has an interval")
-    chosen.out.write_text(render(chart).svg, encoding="utf-8")
-    print(f"drawn: {chosen.out}")
+    for name, file, signals, training in (("readings", "verdict.svg", 1, 100), ("signals", "verdict_hurts.svg", 6, 1_000)):
+        outcome = study(readings(signals, training), {"seeds": 5, "epochs": 100, "lr": 0.005}, chosen.runs / name)
+        print(outcome.recommendation.headline if outcome.recommendation else "no advice")
+        chart = overview_chart(outcome)
+        if chart is None:
+            raise SystemExit("no difference has an interval")
+        (chosen.out / file).write_text(render(chart).svg, encoding="utf-8")
+        print(f"drawn: {chosen.out / file}")
 
 
 if __name__ == "__main__":
