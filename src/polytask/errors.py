@@ -16,15 +16,27 @@ exception that escapes polytask is a bug.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ConfigError", "DataError", "DownloadError", "MissingExtraError", "NonFiniteError", "PolytaskError", "StorageError"]
+__all__ = [
+    "Complaints",
+    "ConfigError",
+    "DataError",
+    "DownloadError",
+    "MissingExtraError",
+    "NonFiniteError",
+    "PolytaskError",
+    "StorageError",
+]
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "std::bad_alloc", "Storage size calculation overflowed")
 """Texts of PyTorch's errors on memory; on CPUs they have no class of their own."""
 LONGEST_FOUND = 500
 """Maximum number of characters of what was found instead."""
+MOST_OTHERS = 4
+"""Maximum number of further errors that a message names."""
 SHOWN = 40
 """Maximum number of characters of a value in a message."""
 
@@ -95,6 +107,49 @@ def error_location(where: object) -> Iterator[None]:
     except DataError as error:
         place = error.where if error.where.startswith(str(where)) else ", ".join(filter(None, [str(where), error.where]))
         raise DataError(error.what, where=place, found=error.found, remedy=error.remedy) from None
+
+
+class Complaints:
+    """Errors of independent parts of the same input, such as columns, which are raised together, so that all can be corrected at once.
+
+    Example:
+        >>> complaints = Complaints()
+        >>> for name in ("age", "town"):
+        ...     with complaints.collect():
+        ...         raise DataError("an empty column", where=name, remedy="Leave it out")
+        >>> complaints.raise_all()
+        Traceback (most recent call last):
+        polytask.errors.DataError: age: an empty column. Leave it out. Also: town: an empty column.
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[PolytaskError] = []
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Keep an error of the block instead of raising it."""
+        try:
+            yield
+        except PolytaskError as error:
+            self.errors.append(error)
+
+    def raise_all(self) -> None:
+        """Raise the first error that was kept, with the places of up to four others behind it; nothing if there is none."""
+        if not self.errors:
+            return
+        first, *others = self.errors
+        if not others:
+            raise first
+        same = os.path.commonprefix([error.where for error in self.errors])
+        place = same[: same.rfind(", ") + 2]  # the file, which the first place names already
+        named = [
+            f"{error.where.removeprefix(place)}: {error.what}" + ("" if error.found is None else f" (found {_cut(error.found)})")
+            for error in others
+        ]
+        more = [f"{len(named) - MOST_OTHERS} more"] if len(named) > MOST_OTHERS else []
+        also = "Also: " + "; ".join([*named[:MOST_OTHERS], *more])
+        remedy = f"{first.remedy.rstrip('.')}. {also}" if first.remedy else also
+        raise type(first)(first.what, where=first.where, found=first.found, remedy=remedy)
 
 
 class DownloadError(PolytaskError, OSError):

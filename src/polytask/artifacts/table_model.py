@@ -18,7 +18,7 @@ from polytask.data import TablePreprocessor
 from polytask.data.preprocessing.columns import FILE_ROW_INDEX, CategoricalColumn, DateColumn, TextColumn, UnknownCategories
 from polytask.data.reading import TableFile, open_table, read_column_names
 from polytask.datasets.tables.labeled_table import LabeledTable
-from polytask.errors import ConfigError, error_location
+from polytask.errors import Complaints, ConfigError, error_location
 from polytask.metrics.metric_functions import compute_metrics
 from polytask.options import NetworkConfig, ReadingOptions, TableOptions
 from polytask.registry import Component
@@ -96,9 +96,12 @@ class SavedTableModel:
             ConfigError: A column is missing.
         """
         there = read_column_names(table, self.reading)
+        complaints = Complaints()
         for name in self.preprocessor.names:
-            if name not in there:
-                raise ConfigError("a column on which the model was trained is missing", where=f"{table}, column {name!r}")
+            with complaints.collect():
+                if name not in there:
+                    raise ConfigError("a column on which the model was trained is missing", where=f"{table}, column {name!r}")
+        complaints.raise_all()
 
     def opened(self, table: Path) -> TableFile:
         """Open a table; columns that held categories in training are read as such, even if their cells look like numbers."""

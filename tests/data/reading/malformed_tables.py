@@ -102,6 +102,7 @@ def zipped(**files: bytes) -> bytes:
 
 
 LONG = b"x" * 101
+HEADER = b"a,b,c,d,e,f,g,h\n"
 MANY = b"1,2\n" * 30_000
 
 CELLS = (
@@ -239,6 +240,10 @@ WRONG_FILES = (
     csv("a Parquet file named .csv", b"PAR1rest", "a Parquet file", ".parquet"),
     csv("a web page named .csv", b"<!DOCTYPE html>\n<html></html>", "a web page"),
     csv("a pointer named .csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+    csv(
+        "three columns at once", b"a,b,c\n1,2,3\n4,x,inf\n6,7,8\ny,9,9\n", "row 4, column 'a'", "Also", "column 'b'", "column 'c'", "'inf'"
+    ),
+    csv("many columns at once", HEADER + b"1" + b",1" * 7 + b"\n1" + b",1" * 7 + b"\nx" + b",x" * 7, "'a'", "'e'", "3 more"),
     csv("a ZIP archive that is none", b"PK", "archive cannot be read", "Unpack", file="t.zip"),
     csv("a ZIP archive of two tables", zipped(a=b"a,b\n1,2\n", b=b"a,b\n1,2\n"), "exactly one", "2 files", file="t.zip"),
     csv("a ZIP archive of nothing", zipped(), "exactly one", "0 files", file="t.zip"),

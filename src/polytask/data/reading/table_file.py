@@ -18,7 +18,7 @@ from polytask.data.reading.text.csv_reader import CsvReader
 from polytask.data.reading.text.csv_type_inference import CsvTypeInference
 from polytask.data.reading.typed_files import CONTENTS
 from polytask.data.reading.typed_reader import TypedReader
-from polytask.errors import ConfigError, DataError, StorageError, shown
+from polytask.errors import Complaints, ConfigError, DataError, StorageError, shown
 from polytask.options import ReadingOptions
 from polytask.options.table_options import TEXT_ENDINGS
 from polytask.registry.suggestion import nearest
@@ -57,7 +57,11 @@ class TableFile:
 
     def _decide(self) -> None:
         """Decide the kinds of columns by what is known of their cells."""
-        found = {name: cells.kind(str(self.path)) for name, cells in self._known.items()}
+        complaints, found = Complaints(), {}
+        for name, cells in self._known.items():
+            with complaints.collect():
+                found[name] = cells.kind(str(self.path))
+        complaints.raise_all()
         self.kinds: Mapping[str, str] = MappingProxyType({name: kind for name, (kind, _) in found.items()})
         formats = {name: cells.formats.only for name, cells in self._known.items() if isinstance(cells, CsvTypeInference)}
         dates = {name: form.text for name, form in formats.items() if form is not None and self.kinds[name] == "date"}

@@ -11,7 +11,7 @@ import pandas as pd
 from polytask.data.reading.dataframe_checks import format_value
 from polytask.data.reading.error_locations import location
 from polytask.data.reading.odd_labels import label_remarks
-from polytask.errors import ConfigError, DataError, shown
+from polytask.errors import Complaints, ConfigError, DataError, shown
 from polytask.registry.suggestion import nearest
 
 # Thresholds below which a warning is given: rows of a class, and fraction of rows with a label.
@@ -50,7 +50,12 @@ def check_targets(frame: pd.DataFrame, targets: Sequence[str], kinds: Mapping[st
             raise ConfigError("no such column", where=location(where), found=shown(target), remedy=nearest(str(target), known))
         if target in targets[:number]:
             raise ConfigError("a target is named twice", where=location(where), found=shown(target))
-    return [warning for target in targets for warning in _check_target(frame[target], kinds.get(target), where)]
+    complaints, warnings = Complaints(), []
+    for target in targets:
+        with complaints.collect():
+            warnings += _check_target(frame[target], kinds.get(target), where)
+    complaints.raise_all()
+    return warnings
 
 
 def _check_target(column: pd.Series[Any], kind: str | None, where: str) -> list[str]:

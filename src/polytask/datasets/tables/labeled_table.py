@@ -19,7 +19,7 @@ from polytask.data.reading.error_locations import location
 from polytask.data.splitting.time_and_column_split import split_by_column, split_by_time
 from polytask.datasets.tables.infer_task import kind_called
 from polytask.datasets.tables.survival_targets import event_column, labels_of_target
-from polytask.errors import ConfigError, DataError, error_location
+from polytask.errors import Complaints, ConfigError, DataError, error_location
 from polytask.options import TableOptions
 from polytask.registry.suggestion import nearest
 from polytask.tasks import LabelType, Task
@@ -64,10 +64,13 @@ class LabeledTable:
             if event in options.targets:
                 raise ConfigError("an event column cannot be a target", where=f"{self.file.path}, {event!r}")
         special = [*options.targets, *events, *options.non_feature_columns, *([options.time] if options.time else [])]
-        for column in special:
-            if column not in self.file.columns:
-                remedy = nearest(column, self.file.columns)
-                raise ConfigError("there is no such column", where=f"{self.file.path}, {column!r}", remedy=remedy)
+        complaints = Complaints()
+        for column in dict.fromkeys(special):
+            with complaints.collect():
+                if column not in self.file.columns:
+                    remedy = nearest(column, self.file.columns)
+                    raise ConfigError("there is no such column", where=f"{self.file.path}, {column!r}", remedy=remedy)
+        complaints.raise_all()
         kept = {*options.targets, *options.non_feature_columns, *events}
         self.features = tuple(column for column in self.file.columns if column not in kept)
         self._special = list(dict.fromkeys(special))
