@@ -16,7 +16,6 @@ exception that escapes polytask is a bug.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -140,8 +139,7 @@ class Complaints:
         first, *others = self.errors
         if not others:
             raise first
-        same = os.path.commonprefix([error.where for error in self.errors])
-        place = same[: same.rfind(", ") + 2]  # the file, which the first place names already
+        place = f"{first.where.partition(', ')[0]}, "  # the file, which is named already
         named = [
             f"{error.where.removeprefix(place)}: {error.what}" + ("" if error.found is None else f" (found {_cut(error.found)})")
             for error in others
